@@ -1,0 +1,119 @@
+/// The one list of error codes, for the wire, the admin API and the command line.
+///
+/// A code's raw value is stable: operators and programs match on it. `status` is what the exchange protocol
+/// and the admin API answer, `exitCode` what a command ends with (sysexits.h).
+public enum ErrorCode: String, Sendable, CaseIterable {
+    // What a client sent.
+    case frameTooLarge = "frame.too_large"
+    case frameMalformed = "frame.malformed"
+    case frameTimeout = "frame.timeout"
+    case requestInvalid = "request.invalid"
+    case requestUnsupported = "request.unsupported"
+    case topicInvalid = "topic.invalid"
+    case topicNoSubscriber = "topic.no_subscriber"
+    case subscriptionExists = "subscription.exists"
+    case subscriptionUnknown = "subscription.unknown"
+    case subscriptionLimit = "subscription.limit"
+    case connectionLimit = "connection.limit"
+    case slowConsumer = "connection.slow_consumer"
+    case workerNone = "worker.none"
+    case workerUnknown = "worker.unknown"
+    case deviceInvalid = "device.invalid"
+    case deviceUnknown = "device.unknown"
+    case deviceNone = "device.none"
+    case filterInvalid = "filter.invalid"
+    case chatInvalid = "chat.invalid"
+    case chatUnknown = "chat.unknown"
+    case chatFull = "chat.full"
+    case chatNotMember = "chat.not_member"
+    case chatElsewhere = "chat.elsewhere"
+    case memoryLimit = "limit.memory"
+    case hopLimit = "limit.hops"
+    case fanoutLimit = "limit.fanout"
+    // What rules decided or did.
+    case ruleRejected = "rule.rejected"
+    case ruleFailed = "rule.failed"
+    case ruleTime = "rule.time"
+    case ruleMemory = "rule.memory"
+    case ruleInvalid = "rule.invalid"
+    case ruleMissing = "rule.missing"
+    // Starting and running.
+    case configInvalid = "config.invalid"
+    case configUnknownKey = "config.unknown_key"
+    case configType = "config.type"
+    case configRange = "config.range"
+    case configMissing = "config.missing"
+    case addressInUse = "address.in_use"
+    case addressUnavailable = "address.unavailable"
+    case registryInvalid = "registry.invalid"
+    case registryUnavailable = "registry.unavailable"
+    case registryReadOnly = "registry.read_only"
+    case queryInvalid = "query.invalid"
+    case masterUnavailable = "master.unavailable"
+    case notFound = "not_found"
+    case methodNotAllowed = "method.not_allowed"
+    case usage = "usage"
+    case internalError = "internal"
+
+    /// The HTTP number for the exchange protocol's acknowledgements and the admin API.
+    public var status: Int {
+        switch self {
+        case .frameTooLarge: 413
+        case .frameMalformed, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
+            .chatInvalid, .queryInvalid, .usage, .configInvalid, .configUnknownKey, .configType, .configRange,
+            .configMissing, .ruleInvalid:
+            400
+        case .frameTimeout: 408
+        // Message-channel's clients know these as 500 (§4.4).
+        case .topicNoSubscriber, .subscriptionExists, .subscriptionUnknown, .workerNone, .deviceNone: 500
+        case .ruleRejected, .chatNotMember, .registryReadOnly: 403
+        case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
+        case .methodNotAllowed: 405
+        case .chatFull: 409
+        case .chatElsewhere: 307
+        case .subscriptionLimit, .fanoutLimit: 429
+        case .hopLimit: 508
+        case .connectionLimit, .slowConsumer, .memoryLimit, .masterUnavailable, .registryUnavailable, .addressInUse,
+            .addressUnavailable:
+            503
+        case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .internalError: 500
+        }
+    }
+
+    /// What a command ends with: 64 usage, 65 data, 69 unavailable, 70 software, 77 permission, 78 configuration.
+    public var exitCode: Int32 {
+        switch self {
+        case .usage: 64
+        case .addressInUse, .addressUnavailable, .masterUnavailable, .registryUnavailable, .workerNone: 69
+        case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleInvalid, .ruleMissing,
+            .registryInvalid:
+            78
+        case .registryReadOnly, .ruleRejected: 77
+        case .internalError: 70
+        default: 65
+        }
+    }
+}
+
+/// An error as people and programs see it: what was wrong, where, and what would be right.
+public struct ShuntError: Error, Equatable, Sendable, CustomStringConvertible {
+    public var code: ErrorCode
+    /// What was wrong, a sentence without a full stop.
+    public var message: String
+    /// `file:line`, a key path, an address; nil where the caller knows.
+    public var location: String?
+    /// What would be right.
+    public var help: String?
+
+    public init(_ code: ErrorCode, _ message: String, at location: String? = nil, help: String? = nil) {
+        self.code = code
+        self.message = message
+        self.location = location
+        self.help = help
+    }
+
+    /// `location: message (code); help`
+    public var description: String {
+        (location.map { "\($0): " } ?? "") + message + " (\(code.rawValue))" + (help.map { "; \($0)" } ?? "")
+    }
+}

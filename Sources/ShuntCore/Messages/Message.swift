@@ -1,0 +1,85 @@
+/// What a message is for.
+public enum MessageKind: UInt8, Sendable, CaseIterable {
+    case topic, broadcast, chat
+}
+
+/// How an application reads the payload. The raw values are the exchange protocol's (§4.3);
+/// only text and JSON may be sent.
+public enum PayloadFormat: UInt8, Sendable, CaseIterable {
+    case none = 0, text, json, image, video
+}
+
+/// How the payload's bytes are packed. The raw values are the exchange protocol's (§4.2).
+public enum PayloadCompression: UInt8, Sendable, CaseIterable {
+    case none = 0, gzip, lz4, snappy
+}
+
+/// Bytes that somebody else owns. Valid only as long as the call they were passed to.
+public typealias Bytes = UnsafeRawBufferPointer
+
+/// A message while it is routed: borrowed bytes, valid during the call that it is passed to.
+///
+/// Nothing is copied out of the read buffer to make one.
+public struct MessageView {
+    public var kind: MessageKind
+    /// The topic, or the chat id. Empty where the frame had none.
+    public var topic: Bytes
+    /// The message key; nil where the frame had none.
+    public var key: Bytes?
+    /// As it is on the wire: still packed if `compression` says so.
+    public var payload: Bytes
+    public var format: PayloadFormat
+    public var compression: PayloadCompression
+    /// The sender's frame id.
+    public var id: Int64
+    /// How many rules have already sent this message on to another topic.
+    public var hops: UInt8
+    public var sender: ConnectionID
+
+    @inlinable
+    public init(
+        kind: MessageKind, topic: Bytes, key: Bytes?, payload: Bytes, format: PayloadFormat,
+        compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID
+    ) {
+        self.kind = kind
+        self.topic = topic
+        self.key = key
+        self.payload = payload
+        self.format = format
+        self.compression = compression
+        self.id = id
+        self.hops = hops
+        self.sender = sender
+    }
+}
+
+/// What is known of a connected client.
+public struct Peer: Sendable, Equatable {
+    public var id: ConnectionID
+    public var uid: String
+    public var device: String
+    public var tags: [String]
+    public var alias: [String]
+    /// The codec's name: `exchange`, later `mqtt`.
+    public var protocolName: String
+    /// `ip:port` of the client.
+    public var address: String
+    public var groups: [String]
+    /// Seconds since 1970.
+    public var connectedAt: Double
+
+    public init(
+        id: ConnectionID, uid: String = "", device: String = "", tags: [String] = [], alias: [String] = [],
+        protocolName: String, address: String, groups: [String] = [], connectedAt: Double
+    ) {
+        self.id = id
+        self.uid = uid
+        self.device = device
+        self.tags = tags
+        self.alias = alias
+        self.protocolName = protocolName
+        self.address = address
+        self.groups = groups
+        self.connectedAt = connectedAt
+    }
+}

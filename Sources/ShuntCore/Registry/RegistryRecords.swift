@@ -1,0 +1,111 @@
+/// A worker as the registry keeps it. Metadata only: nothing of a message.
+public struct WorkerRecord: Codable, Equatable, Sendable {
+    public enum State: String, Codable, Sendable, CaseIterable {
+        case live, draining, lost
+    }
+
+    /// `host:port` that clients are told; unique.
+    public var name: String
+    public var host: String
+    public var port: Int
+    public var state: State
+    /// The worker's machine id, as it says; empty if it does not.
+    public var machine: String
+    /// The software, e.g. `shunt 0.1.0`; `message-channel` for a Java worker.
+    public var version: String
+    /// Address by listener name.
+    public var listeners: [String: String]
+    /// Seconds since 1970 when this master first heard this run of the worker.
+    public var startedAt: Double
+    /// Seconds since 1970 when the last heartbeat arrived, by the master's clock.
+    public var heartbeatAt: Double
+    public var figures: WorkerFigures
+
+    public init(
+        name: String, host: String, port: Int, state: State, machine: String = "", version: String = "",
+        listeners: [String: String] = [:], startedAt: Double, heartbeatAt: Double, figures: WorkerFigures = .init()
+    ) {
+        self.name = name
+        self.host = host
+        self.port = port
+        self.state = state
+        self.machine = machine
+        self.version = version
+        self.listeners = listeners
+        self.startedAt = startedAt
+        self.heartbeatAt = heartbeatAt
+        self.figures = figures
+    }
+}
+
+/// What a heartbeat counts (exchange protocol §9.1). Totals since the worker started.
+public struct WorkerFigures: Codable, Equatable, Sendable {
+    public var connections: Int
+    public var connectionsAccepted: Int
+    public var connectionErrors: Int
+    public var requests: Int
+    public var requestBytes: Int
+    public var responses: Int
+    public var responsesSucceeded: Int
+    public var responsesFailed: Int
+    public var responseMilliseconds: Int
+    public var responseBytes: Int
+    public var subscriptions: Int
+    /// Messages handed to subscribers.
+    public var deliveries: Int
+
+    public init(
+        connections: Int = 0, connectionsAccepted: Int = 0, connectionErrors: Int = 0, requests: Int = 0,
+        requestBytes: Int = 0, responses: Int = 0, responsesSucceeded: Int = 0, responsesFailed: Int = 0,
+        responseMilliseconds: Int = 0, responseBytes: Int = 0, subscriptions: Int = 0, deliveries: Int = 0
+    ) {
+        self.connections = connections
+        self.connectionsAccepted = connectionsAccepted
+        self.connectionErrors = connectionErrors
+        self.requests = requests
+        self.requestBytes = requestBytes
+        self.responses = responses
+        self.responsesSucceeded = responsesSucceeded
+        self.responsesFailed = responsesFailed
+        self.responseMilliseconds = responseMilliseconds
+        self.responseBytes = responseBytes
+        self.subscriptions = subscriptions
+        self.deliveries = deliveries
+    }
+}
+
+/// Something that an operator wants to know of afterwards.
+public struct EventRecord: Codable, Equatable, Sendable {
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        case masterStarted = "master.started"
+        case masterStopped = "master.stopped"
+        case workerJoined = "worker.joined"
+        case workerReturned = "worker.returned"
+        case workerLost = "worker.lost"
+        case workerLeft = "worker.left"
+        case workerSkewed = "worker.skewed"
+    }
+
+    /// Seconds since 1970.
+    public var at: Double
+    public var kind: Kind
+    /// The worker's name, or the like.
+    public var subject: String
+    /// A sentence; never anything of a message.
+    public var detail: String
+
+    public init(at: Double, kind: Kind, subject: String, detail: String) {
+        self.at = at
+        self.kind = kind
+        self.subject = subject
+        self.detail = detail
+    }
+}
+
+/// One change for the registry to write. The master's state machines return these; a writer off the loops batches them.
+public enum RegistryChange: Equatable, Sendable {
+    /// Inserts or replaces the worker of that name. Only the newest in a batch need be written.
+    case worker(WorkerRecord)
+    case workerState(name: String, WorkerRecord.State, at: Double)
+    case event(EventRecord)
+}

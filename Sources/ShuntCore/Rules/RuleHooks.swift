@@ -1,0 +1,157 @@
+/// The rules as the router sees them: one object a loop, called on that loop only.
+///
+/// Implemented by ShuntRules; tests of the router implement it in Swift.
+public protocol RuleHooks: AnyObject {
+    /// The rules that want messages of this kind and topic, tested natively.
+    /// The router asks once a topic and keeps the answer with the route.
+    func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection
+
+    /// Runs `on_message` of the selected rules, highest priority first.
+    /// - Parameter now: seconds since 1970.
+    /// - Returns: what to send. Its buffers live until the next call of any hook.
+    func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome
+
+    /// Runs `on_connect` for a client that has greeted and is not yet let in.
+    func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome
+
+    /// Runs `on_subscribe` for a subscription that is asked for.
+    func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome
+
+    /// Runs `on_disconnect`.
+    func onDisconnect(_ peer: Peer, why: String, now: Double)
+}
+
+/// Where rules look up the client behind a message, when they ask.
+public protocol PeerDirectory: AnyObject {
+    /// nil once the client has gone.
+    func peer(_ id: ConnectionID) -> Peer?
+    /// `conn:close(why)`: asks for the connection to be closed at the end of the turn.
+    func close(_ id: ConnectionID, why: String)
+}
+
+/// A set of rules, by their place in the order of priority (0 runs first). At most 64 rules run in a worker.
+public struct RuleSelection: Equatable, Sendable {
+    public var mask: UInt64
+    public static let none = RuleSelection(mask: 0)
+    /// The most rules that a worker can run.
+    public static let capacity = 64
+
+    @inlinable
+    public init(mask: UInt64) { self.mask = mask }
+
+    @inlinable public var isEmpty: Bool { mask == 0 }
+    @inlinable public func contains(_ rule: Int) -> Bool { mask & (1 << UInt64(rule)) != 0 }
+    @inlinable public func removing(_ rule: Int) -> RuleSelection { RuleSelection(mask: mask & ~(1 << UInt64(rule))) }
+    @inlinable public func subtracting(_ other: RuleSelection) -> RuleSelection { RuleSelection(mask: mask & ~other.mask) }
+    @inlinable public mutating func insert(_ rule: Int) { mask |= 1 << UInt64(rule) }
+}
+
+/// A message that a rule made. Borrowed: it lives until the next call of any hook.
+public struct RoutedMessage {
+    /// What differs from the message that the rules were given; nothing: its frame can be relayed as it is.
+    public struct Changes: OptionSet, Sendable {
+        public let rawValue: UInt8
+        @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public static let kind = Changes(rawValue: 1)
+        public static let topic = Changes(rawValue: 2)
+        public static let key = Changes(rawValue: 4)
+        public static let payload = Changes(rawValue: 8)
+        public static let format = Changes(rawValue: 16)
+    }
+
+    public var kind: MessageKind
+    public var changes: Changes
+    /// The topic, or the chat id.
+    public var topic: Bytes
+    public var key: Bytes?
+    public var payload: Bytes
+    public var format: PayloadFormat
+    /// `.none` once a rule has replaced the payload.
+    public var compression: PayloadCompression
+    /// The device filter of a broadcast as JSON; empty for other kinds.
+    public var filter: Bytes
+    /// The rule that made it, by its place in the order of priority. It does not see the message again.
+    public var rule: UInt8
+
+    @inlinable
+    public init(
+        kind: MessageKind, changes: Changes, topic: Bytes, key: Bytes?, payload: Bytes, format: PayloadFormat,
+        compression: PayloadCompression, filter: Bytes = Bytes(start: nil, count: 0), rule: UInt8
+    ) {
+        self.kind = kind
+        self.changes = changes
+        self.topic = topic
+        self.key = key
+        self.payload = payload
+        self.format = format
+        self.compression = compression
+        self.filter = filter
+        self.rule = rule
+    }
+}
+
+/// What the rules decided about a message.
+public struct MessageOutcome {
+    public enum Verdict: Equatable, Sendable {
+        /// Deliver the message as it came; then `messages`.
+        case pass
+        /// Deliver `messages` instead of it.
+        case send
+        /// Deliver it to nobody; the sender is told nothing.
+        case drop(why: String)
+        /// Deliver it to nobody; the sender is told why.
+        case reject(why: String)
+    }
+
+    public var verdict: Verdict
+    /// What is sent besides (`ctx:emit`), or instead. Lives until the next call of any hook.
+    public var messages: UnsafeBufferPointer<RoutedMessage>
+    /// The rule that decided, by its place in the order of priority; nil when all of them passed.
+    public var rule: UInt8?
+
+    @inlinable
+    public init(
+        _ verdict: Verdict, messages: UnsafeBufferPointer<RoutedMessage> = UnsafeBufferPointer(start: nil, count: 0),
+        rule: UInt8? = nil
+    ) {
+        self.verdict = verdict
+        self.messages = messages
+        self.rule = rule
+    }
+
+    /// Nothing to change.
+    public static var pass: MessageOutcome { MessageOutcome(.pass) }
+}
+
+/// What the rules decided about a client that wants in.
+public enum ConnectOutcome: Equatable, Sendable {
+    case accept
+    /// Let in, with these in place of what the client said; nil leaves a field as it is.
+    case acceptAs(uid: String?, tags: [String]?, alias: [String]?)
+    case reject(why: String)
+    /// Told to connect to this `host:port`.
+    case redirect(to: String)
+}
+
+/// A subscription that is asked for.
+public struct SubscriptionRequest: Equatable, Sendable {
+    /// A topic, or an MQTT topic filter where it has wildcards.
+    public var topic: String
+    public var group: String
+    /// Only messages with this key; nil takes all (`*` on the exchange protocol's wire).
+    public var key: String?
+
+    public init(topic: String, group: String, key: String? = nil) {
+        self.topic = topic
+        self.group = group
+        self.key = key
+    }
+}
+
+/// What the rules decided about a subscription.
+public enum SubscribeOutcome: Equatable, Sendable {
+    case accept
+    /// Accepted with another topic or group.
+    case acceptAs(SubscriptionRequest)
+    case reject(why: String)
+}
