@@ -1,0 +1,32 @@
+/// What `shunt dev`, `shunt master` and `shunt worker` are told: every key, with its default where nothing is said.
+///
+/// One file may configure all of them; each process reads the parts that it needs.
+/// The keys, their ranges and what they mean stand in one table, `Configuration.keys`; `config/reference.yaml` is made from it.
+public struct Configuration: Equatable, Sendable {
+    public var master = Master()
+    public var worker = Worker()
+    public var rules = Rules()
+    public var limits = Limits()
+    public var log = Log()
+
+    /// The defaults.
+    /// - Parameter hostName: the name of a master or worker that is given none.
+    public init(hostName: String = "localhost") {
+        nameProcesses(after: hostName)
+    }
+
+    /// The defaults as the table of keys shows them: names are still empty.
+    static let unnamed = Configuration(hostName: "")
+
+    /// Gives a master or worker without a name that of its host.
+    mutating func nameProcesses(after hostName: String) {
+        if master.name.isEmpty { master.name = hostName }
+        if worker.name.isEmpty { worker.name = hostName }
+    }
+
+    /// `listen:`, for a service with nothing else to say.
+    public struct Service: Equatable, Sendable {
+        /// Port 0 asks the system for a free one.
+        public var listen: NetworkAddress
+    }
+}

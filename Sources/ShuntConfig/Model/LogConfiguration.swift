@@ -1,0 +1,30 @@
+extension Configuration {
+    /// `log:`, what is told on standard error.
+    public struct Log: Equatable, Sendable {
+        public var level = Level.info
+        /// Where a subsystem is to tell more or less than `level`.
+        public var levels: [Subsystem: Level] = [:]
+        public var format = Format.auto
+
+        /// The level of this subsystem.
+        public func level(of subsystem: Subsystem) -> Level {
+            levels[subsystem] ?? level
+        }
+
+        /// The levels of swift-log, by its names.
+        public enum Level: String, CaseIterable, Sendable {
+            case trace, debug, info, notice, warning, error, critical
+        }
+
+        public enum Subsystem: String, CaseIterable, Sendable {
+            case master, worker, rules, registry, link, listener, admin
+        }
+
+        public enum Format: String, CaseIterable, Sendable {
+            /// Text on a terminal, JSON elsewhere.
+            case auto
+            case text
+            case json
+        }
+    }
+}

@@ -1,0 +1,27 @@
+extension Configuration {
+    /// `master:`, the process that knows the workers.
+    public struct Master: Equatable, Sendable {
+        /// Never empty after loading: the host's name by default.
+        public var name = ""
+        /// Where workers and clients reach the master, by the exchange protocol.
+        public var exchange = Service(listen: NetworkAddress("127.0.0.1", 4088))
+        /// Where the admin API answers.
+        public var admin = Service(listen: NetworkAddress("127.0.0.1", 4080))
+        public var registry = Registry()
+        public var heartbeat = Heartbeat()
+
+        public struct Registry: Equatable, Sendable {
+            /// The SQLite file; relative to the working directory.
+            public var path = "var/registry.sqlite"
+            /// What has changed is written at least this often.
+            public var batch = Duration.milliseconds(200)
+            /// How many events are kept, the newest.
+            public var eventsKeep = 10_000
+        }
+
+        public struct Heartbeat: Equatable, Sendable {
+            /// A worker not heard of for this long is lost.
+            public var liveFor = Duration.seconds(20)
+        }
+    }
+}

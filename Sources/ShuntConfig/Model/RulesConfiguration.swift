@@ -1,0 +1,26 @@
+extension Configuration {
+    /// `rules:`, the plugins that a worker runs.
+    public struct Rules: Equatable, Sendable {
+        /// Where the plugins' folders are; relative to the working directory.
+        public var directory = "plugins"
+        public var enabled = Enabled.named([])
+        /// What a plugin's `on_load` is given, by the plugin's name. May hold secrets: not for logs.
+        public var settings: [String: ConfigValue] = [:]
+        public var budget = Budget()
+        /// Bytes that the Lua state of one loop may hold.
+        public var stateMemory = 64 << 20
+
+        public enum Enabled: Equatable, Sendable {
+            /// Every plugin in the directory.
+            case all
+            case named([String])
+        }
+
+        /// The most that one call of a hook may take; a rule's own `budget` can ask for less.
+        public struct Budget: Equatable, Sendable {
+            public var time = Duration.milliseconds(2)
+            /// Bytes that a call may add to the state.
+            public var memory = 1 << 20
+        }
+    }
+}

@@ -1,0 +1,69 @@
+extension Configuration {
+    /// `worker:`, the process that holds the client connections.
+    public struct Worker: Equatable, Sendable {
+        /// Never empty after loading: the host's name by default.
+        public var name = ""
+        /// The host that clients are told; empty: the source address that the master sees.
+        public var advertise = ""
+        /// Tried in turn. Empty: the worker routes by itself.
+        public var masters = [NetworkAddress("127.0.0.1", 4088)]
+        /// Threads with connections of their own; 0: one per core.
+        public var loops = 0
+        /// By name, at least one.
+        public var listeners = ["exchange": Listener(listen: NetworkAddress("127.0.0.1", 4091))]
+        /// Where health and metrics are served.
+        public var http = Service(listen: NetworkAddress("127.0.0.1", 9091))
+        public var heartbeat = Heartbeat()
+        public var groups = Groups()
+        /// What happens to a connection whose out-buffer is full.
+        public var slowConsumer = SlowConsumer.dropNewest
+
+        /// One of `listeners:`.
+        public struct Listener: Equatable, Sendable {
+            public var `protocol` = ListenerProtocol.exchange
+            /// Port 0 asks the system for a free one.
+            public var listen: NetworkAddress
+        }
+
+        public enum ListenerProtocol: String, CaseIterable, Sendable {
+            case exchange
+        }
+
+        public struct Heartbeat: Equatable, Sendable {
+            /// How often the worker tells its master that it lives, and what it counts.
+            public var every = Duration.seconds(3)
+        }
+
+        public struct Groups: Equatable, Sendable {
+            /// How a consumer group chooses who gets a message.
+            public var strategy = GroupStrategy.leastDelivered
+            /// By group, where one is to choose otherwise.
+            public var overrides: [String: GroupStrategy] = [:]
+
+            /// The strategy of the group of this name.
+            public func strategy(of group: String) -> GroupStrategy {
+                overrides[group] ?? strategy
+            }
+        }
+
+        public enum GroupStrategy: String, CaseIterable, Sendable {
+            /// The member that was handed the fewest messages.
+            case leastDelivered = "least_delivered"
+            /// One after the other.
+            case roundRobin = "round_robin"
+            /// The same member for the same message key.
+            case keyHash = "key_hash"
+            /// The same member for the same sender.
+            case sticky
+        }
+
+        public enum SlowConsumer: String, CaseIterable, Sendable {
+            /// The message that does not fit is dropped.
+            case dropNewest = "drop_newest"
+            /// Messages that wait are dropped until it fits.
+            case dropOldest = "drop_oldest"
+            /// The connection is closed.
+            case disconnect
+        }
+    }
+}
