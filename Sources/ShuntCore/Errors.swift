@@ -49,6 +49,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case registryUnavailable = "registry.unavailable"
     case registryReadOnly = "registry.read_only"
     case queryInvalid = "query.invalid"
+    case queryLimit = "query.limit"
     case masterUnavailable = "master.unavailable"
     case notFound = "not_found"
     case methodNotAllowed = "method.not_allowed"
@@ -70,6 +71,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
         case .chatFull: 409
+        case .queryLimit: 422
         case .chatElsewhere: 307
         case .subscriptionLimit, .fanoutLimit: 429
         case .hopLimit: 508
