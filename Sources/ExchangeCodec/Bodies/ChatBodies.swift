@@ -1,0 +1,48 @@
+import ShuntCore
+
+/// What a CHAT frame's key says (§11.1). The raw value is the key on the wire; letter case counts.
+public enum ChatKey: String, Sendable, CaseIterable {
+    /// Creates the chat or joins it.
+    case create = "CREATE"
+    /// A text to the other members.
+    case session = "SESSION"
+    case destroy = "DESTROY"
+
+    /// - Throws: `chat.invalid` if there is no key, or another one.
+    public init(decoding key: Bytes?) throws(ShuntError) {
+        guard let key, let known = Self.allCases.first(where: { key.elementsEqual($0.rawValue.utf8) }) else {
+            throw ShuntError(
+                .chatInvalid, key == nil ? "the chat frame has no key" : "the chat frame's key is unknown",
+                help: "CREATE, SESSION and DESTROY are known")
+        }
+        self = known
+    }
+}
+
+/// The value of CHAT from a worker to the master: where the worker's clients are (§11.3).
+public struct ChatHostBody: Equatable, Sendable {
+    /// nil: the source address of the connection.
+    public var host: String?
+    public var port: Int
+
+    public init(host: String? = nil, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// - Throws: `request.invalid` if this is not the object, or the port is missing. An empty host is none.
+    public init(decoding bytes: Bytes) throws(ShuntError) {
+        let object = try LenientJSON.object(in: bytes, subject: "chat host")
+        guard let port = try object.port("port") else { throw object.missing("port") }
+        let host = try object.string("host")
+        self.init(host: host?.isEmpty == false ? host : nil, port: port)
+    }
+
+    /// The one object of the protocol with a space in it.
+    public func encoded() -> [UInt8] {
+        guard let host else { return Array("{host:null, port:\(port)}".utf8) }
+        var json = JSONWriter.object(.singleQuoted) { $0.member("host", host) }
+        json.removeLast()
+        return json + ", port:\(port)}".utf8
+    }
+}

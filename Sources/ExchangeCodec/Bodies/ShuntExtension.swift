@@ -1,0 +1,61 @@
+import ShuntCore
+
+/// What Shunt's own workers add to a heartbeat, under the key `shunt`. Java masters pass over it.
+///
+/// The worker's subscriptions and deliveries are in it on the wire; here they are in the heartbeat's figures.
+public struct ShuntExtension: Equatable, Sendable {
+    /// How many listeners a worker can tell: the master keeps them for every worker.
+    public static let maximumListeners = 64
+
+    /// Of the software: `0.1.0`.
+    public var version: String
+    /// Names this run of the worker, so that a master sees a restart.
+    public var boot: String
+    /// Address by listener name.
+    public var listeners: [String: String]
+    public var loops: Int
+    /// Whether the worker takes no new clients. A state that this version does not know reads as live.
+    public var isDraining: Bool
+
+    public init(version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false) {
+        self.version = version
+        self.boot = boot
+        self.listeners = listeners
+        self.loops = loops
+        self.isDraining = isDraining
+    }
+
+    init?(heartbeat: LenientObject) throws(ShuntError) {
+        guard let object = try heartbeat.object("shunt") else { return nil }
+        self.init(
+            version: try object.string("version") ?? "", boot: try object.string("boot") ?? "",
+            listeners: try Self.listeners(in: object), loops: try object.count("loops"), isDraining: try object.string("state") == "draining")
+    }
+
+    private static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {
+        guard let addresses = try object.object("listeners") else { return [:] }
+        guard addresses.members.count <= maximumListeners else {
+            throw ShuntError(
+                .requestInvalid, "'listeners' has too many members", at: "heartbeat", help: "at most \(maximumListeners)")
+        }
+        var listeners: [String: String] = [:]
+        for member in addresses.members where member.value != .null {
+            listeners[member.key] = try addresses.text(of: member.value, key: member.key)
+        }
+        return listeners
+    }
+
+    func write(to json: inout JSONWriter, figures: WorkerFigures) {
+        json.member("shunt") { json in
+            json.member("version", version)
+            json.member("boot", boot)
+            json.member("listeners") { json in
+                for (name, address) in listeners.sorted(by: { $0.key < $1.key }) { json.member(name, address) }
+            }
+            json.member("loops", loops)
+            json.member("subscriptions", figures.subscriptions)
+            json.member("deliveries", figures.deliveries)
+            json.member("state", isDraining ? "draining" : "live")
+        }
+    }
+}
