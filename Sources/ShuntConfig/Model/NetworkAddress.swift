@@ -1,3 +1,5 @@
+import Glibc
+
 /// `host:port`, an IPv6 address in brackets: `127.0.0.1:4088`, `[::1]:4088`, `master-1.internal:4088`.
 public struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     /// A name or an address, without brackets; never empty.
@@ -14,8 +16,7 @@ public struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     public init?(_ text: some StringProtocol) {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         let digits = text[text.index(after: colon)...]
-        guard (1...5).contains(digits.utf8.count), digits.utf8.allSatisfy(\.isASCIIDigit),
-            let port = Int(digits), port <= 65535
+        guard (1...5).contains(digits.utf8.count), digits.utf8.allSatisfy(\.isASCIIDigit), let port = Int(digits), port <= 65535
         else { return nil }
         var host = text[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") {
@@ -45,20 +46,13 @@ public struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
             }
     }
 
-    /// What an IPv6 address is written with, and perhaps a zone; the system judges the rest when it binds or connects.
+    /// With a zone after `%`, where one is needed (RFC 4007 §11).
     private static func isIPv6(_ text: some StringProtocol) -> Bool {
         let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let address = parts.first, address.utf8.count <= 45, address.contains(":"),
-            address.utf8.allSatisfy({ $0.isHexDigit || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") })
-        else { return false }
+        var address = in6_addr()
+        guard let first = parts.first, inet_pton(AF_INET6, String(first), &address) == 1 else { return false }
         return parts.count == 1
             || ((1...15).contains(parts[1].utf8.count)
                 && parts[1].utf8.allSatisfy { $0.isASCIILetterOrDigit || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") })
     }
-}
-
-extension UInt8 {
-    var isASCIIDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
-    var isASCIILetterOrDigit: Bool { isASCIIDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20) }
-    var isHexDigit: Bool { isASCIIDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(self | 0x20) }
 }

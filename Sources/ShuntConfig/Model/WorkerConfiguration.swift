@@ -1,3 +1,5 @@
+import ShuntCore
+
 extension Configuration {
     /// `worker:`, the process that holds the client connections.
     public struct Worker: Equatable, Sendable {
@@ -14,7 +16,8 @@ extension Configuration {
         /// Where health and metrics are served.
         public var http = Service(listen: NetworkAddress("127.0.0.1", 9091))
         public var heartbeat = Heartbeat()
-        public var groups = Groups()
+        /// How a consumer group chooses who gets a message.
+        public var groups = GroupStrategies()
         /// What happens to a connection whose out-buffer is full.
         public var slowConsumer = SlowConsumer.dropNewest
 
@@ -32,29 +35,6 @@ extension Configuration {
         public struct Heartbeat: Equatable, Sendable {
             /// How often the worker tells its master that it lives, and what it counts.
             public var every = Duration.seconds(3)
-        }
-
-        public struct Groups: Equatable, Sendable {
-            /// How a consumer group chooses who gets a message.
-            public var strategy = GroupStrategy.leastDelivered
-            /// By group, where one is to choose otherwise.
-            public var overrides: [String: GroupStrategy] = [:]
-
-            /// The strategy of the group of this name.
-            public func strategy(of group: String) -> GroupStrategy {
-                overrides[group] ?? strategy
-            }
-        }
-
-        public enum GroupStrategy: String, CaseIterable, Sendable {
-            /// The member that was handed the fewest messages.
-            case leastDelivered = "least_delivered"
-            /// One after the other.
-            case roundRobin = "round_robin"
-            /// The same member for the same message key.
-            case keyHash = "key_hash"
-            /// The same member for the same sender.
-            case sticky
         }
 
         public enum SlowConsumer: String, CaseIterable, Sendable {

@@ -1,0 +1,46 @@
+/// A key whose value has changed.
+public struct ConfigChange: Equatable, Sendable, CustomStringConvertible {
+    /// `limits.frame`, `worker.listeners.exchange.listen`.
+    public let key: String
+    /// YAML in one line; `(hidden)` where the value may hold secrets; nil where there was none.
+    public let old: String?
+    /// YAML in one line; `(hidden)` where the value may hold secrets; nil where there is none any more.
+    public let new: String?
+
+    /// `limits.frame: 10MiB → 12MiB`
+    public var description: String {
+        "\(key): \(old ?? "none") → \(new ?? "none")"
+    }
+}
+
+extension Configuration {
+    /// What differs: the `live` part can be taken on at once, the `restart` part waits for the next start.
+    public static func changes(from old: Configuration, to new: Configuration) -> (live: [ConfigChange], restart: [ConfigChange]) {
+        var live: [ConfigChange] = []
+        var restart: [ConfigChange] = []
+        for key in keys {
+            let changes = changes(of: key, from: old, to: new)
+            switch key.takesEffect {
+            case .live: live += changes
+            case .restart: restart += changes
+            }
+        }
+        return (live, restart)
+    }
+
+    private static func changes(of key: ConfigKey<Configuration>, from old: Configuration, to new: Configuration) -> [ConfigChange] {
+        let before = parts(of: key, in: old)
+        let after = parts(of: key, in: new)
+        return Set(before.keys).union(after.keys).sorted().compactMap { name in
+            let (old, new) = (before[name], after[name])
+            guard old != new else { return nil }
+            let shown = { (text: String) in key.isSecret ? "(hidden)" : text }
+            return ConfigChange(key: name, old: old.map(shown), new: new.map(shown))
+        }
+    }
+
+    private static func parts(of key: ConfigKey<Configuration>, in configuration: Configuration) -> [String: String] {
+        let parts = key.parts(configuration).map { (($0.path.isEmpty ? key.path : key.path + $0.path).joined(separator: "."), $0.text) }
+        return Dictionary(parts) { first, _ in first }
+    }
+}

@@ -1,0 +1,73 @@
+import ShuntCore
+
+extension Configuration {
+    /// Reads a configuration: the defaults, over them the file, over it the environment, over all `sets`.
+    ///
+    /// - Parameters:
+    ///   - file: a YAML file; nil for none.
+    ///   - environment: only names that begin with `SHUNT_` matter.
+    ///   - sets: `key.path=value`, as given to `--set`; later ones win.
+    ///   - hostName: the name of a master or worker that is given none.
+    /// - Throws: everything that is wrong, each with its place; codes `config.*`.
+    public static func load(
+        file: String?, environment: [String: String], sets: [String], hostName: String
+    ) throws(ConfigurationErrors) -> Configuration {
+        var diagnostics = ConfigDiagnostics()
+        var tree = ConfigNode.nothing(at: file ?? "defaults")
+        do {
+            if let file, let root = try ConfigFile.read(file) { tree = root }
+        } catch {
+            diagnostics.add(error)
+        }
+        let configuration = read(&tree, environment: environment, sets: sets, &diagnostics)
+        try diagnostics.throwAny()
+        return named(configuration, hostName)
+    }
+
+    /// Reads a configuration from YAML that is at hand.
+    /// - Parameter name: what errors call it.
+    public static func parse(
+        _ yaml: String, name: String = "configuration", hostName: String = "localhost"
+    ) throws(ConfigurationErrors) -> Configuration {
+        var diagnostics = ConfigDiagnostics()
+        var tree = ConfigNode.nothing(at: name)
+        do {
+            if let root = try YAMLDocument.parse(yaml, from: .file(name)) { tree = root }
+        } catch {
+            diagnostics.add(error)
+        }
+        let configuration = read(&tree, environment: [:], sets: [], &diagnostics)
+        try diagnostics.throwAny()
+        return named(configuration, hostName)
+    }
+
+    private static func read(
+        _ tree: inout ConfigNode, environment: [String: String], sets: [String], _ diagnostics: inout ConfigDiagnostics
+    ) -> Configuration {
+        let overrides = ConfigOverrides(keys: keys)
+        if tree.entries != nil || tree.isNull {
+            if !environment.isEmpty || !sets.isEmpty { putDefaultEntries(in: &tree) }
+            overrides.apply(environment: environment, to: &tree, &diagnostics)
+            for set in sets { overrides.apply(set: set, to: &tree, &diagnostics) }
+        }
+        var configuration = unnamed
+        ConfigReader(keys: keys).read(tree, label: "", into: &configuration, &diagnostics)
+        return configuration
+    }
+
+    /// Overrides may change a single field of a default listener: it has to be there for that.
+    private static func putDefaultEntries(in tree: inout ConfigNode) {
+        for key in keys {
+            guard case .entries = key.shape, tree[path: key.path].map(\.isNull) ?? true else { continue }
+            for part in key.parts(unnamed) {
+                tree.set(key.path + part.path, to: ConfigNode(.scalar(part.text, plain: true), at: "defaults"))
+            }
+        }
+    }
+
+    private static func named(_ configuration: Configuration, _ hostName: String) -> Configuration {
+        var named = configuration
+        named.nameProcesses(after: hostName)
+        return named
+    }
+}

@@ -1,0 +1,40 @@
+import ShuntCore
+
+/// Everything that is wrong with a configuration.
+public struct ConfigurationErrors: Error, Equatable, Sendable, CustomStringConvertible {
+    /// At least one.
+    public let errors: [ShuntError]
+
+    /// One error a line.
+    public var description: String {
+        errors.map(\.description).joined(separator: "\n")
+    }
+}
+
+/// Collects what is wrong, so that all of it can be told at once.
+struct ConfigDiagnostics {
+    private(set) var errors: [ShuntError] = []
+    private var untold = 0
+    /// A file of nonsense is not told line by line.
+    static let capacity = 100
+
+    mutating func add(_ code: ErrorCode, _ message: String, at location: String, help: String? = nil) {
+        add(ShuntError(code, message, at: location, help: help))
+    }
+
+    mutating func add(_ error: ShuntError) {
+        if errors.count < Self.capacity { errors.append(error) } else { untold += 1 }
+    }
+
+    func throwAny() throws(ConfigurationErrors) {
+        guard !errors.isEmpty else { return }
+        let rest = untold == 0 ? [] : [ShuntError(.configInvalid, "\(untold) more errors")]
+        throw ConfigurationErrors(errors: errors + rest)
+    }
+
+    /// A value as an error shows it: short, in one line.
+    static func excerpt(_ text: String) -> String {
+        let shown = text.unicodeScalars.prefix(60).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }.joined()
+        return text.unicodeScalars.count > 60 ? shown + "…" : shown
+    }
+}

@@ -1,0 +1,54 @@
+import Glibc
+import ShuntCore
+
+/// Reads a configuration file.
+enum ConfigFile {
+    /// Bytes; far more than a configuration needs, far less than what hurts.
+    static let maximumSize = 1 << 20
+
+    /// nil where the file is empty.
+    static func read(_ path: String) throws(ShuntError) -> ConfigNode? {
+        let bytes = try contents(of: path)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ShuntError(.configInvalid, "not UTF-8", at: path, help: "write the file as UTF-8")
+        }
+        return try YAMLDocument.parse(text, from: .file(path))
+    }
+
+    private static func contents(of path: String) throws(ShuntError) -> [UInt8] {
+        // Opened without waiting for a fifo's writer, then read as usual: `--config <(…)` works, and nothing hangs.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw unreadable(path, errno) }
+        defer { close(descriptor) }
+        guard fcntl(descriptor, F_SETFL, 0) == 0 else { throw unreadable(path, errno) }
+        var bytes: [UInt8] = []
+        while bytes.count <= maximumSize {
+            let (chunk, failure) = chunk(of: descriptor)
+            if let failure {
+                if failure == EINTR { continue }
+                throw unreadable(path, failure)
+            }
+            if chunk.isEmpty { return bytes }
+            bytes += chunk
+        }
+        throw ShuntError(.configRange, "the file is too large", at: path, help: "at most 1MiB")
+    }
+
+    private static func chunk(of descriptor: Int32) -> (bytes: [UInt8], failure: Int32?) {
+        var count = 0
+        var failure: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, filled in
+            count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            failure = errno
+            filled = max(0, count)
+        }
+        return (bytes, count < 0 ? failure : nil)
+    }
+
+    private static func unreadable(_ path: String, _ failure: Int32) -> ShuntError {
+        let isMissing = failure == ENOENT || failure == ENOTDIR
+        return ShuntError(
+            isMissing ? .configMissing : .configInvalid, "cannot read the file: \(String(cString: strerror(failure)))", at: path,
+            help: isMissing ? "name a file that exists, or none to have the defaults" : nil)
+    }
+}

@@ -1,0 +1,64 @@
+/// What was given, as YAML's scalars, lists and mappings, each with the place where it was given.
+struct ConfigNode: Sendable {
+    enum Content: Sendable {
+        /// A plain scalar is one without quotes: only a plain one can be null, a boolean or a number.
+        case scalar(String, plain: Bool)
+        case list([ConfigNode])
+        case mapping([Entry])
+    }
+
+    struct Entry: Sendable {
+        var key: String
+        var keyLocation: String
+        var value: ConfigNode
+    }
+
+    var content: Content
+    /// `file:line:column`, `--set key` or a variable's name.
+    var location: String
+
+    init(_ content: Content, at location: String) {
+        self.content = content
+        self.location = location
+    }
+
+    static func nothing(at location: String) -> ConfigNode {
+        ConfigNode(.scalar("", plain: true), at: location)
+    }
+
+    var isNull: Bool {
+        guard case .scalar(let text, plain: true) = content else { return false }
+        return ["", "~", "null", "Null", "NULL"].contains(text)
+    }
+
+    /// The entries of a mapping; nil for anything else.
+    var entries: [Entry]? {
+        guard case .mapping(let entries) = content else { return nil }
+        return entries
+    }
+
+    /// What stands under this key of a mapping.
+    subscript(key: String) -> ConfigNode? {
+        entries?.first { $0.key == key }?.value
+    }
+
+    /// What stands at this path.
+    subscript(path path: some Collection<String>) -> ConfigNode? {
+        path.reduce(Optional(self)) { node, key in node?[key] }
+    }
+
+    /// Puts a value at a path, in place of what stands there. What is in the way and is no mapping gives way.
+    mutating func set(_ path: some Collection<String>, to value: ConfigNode) {
+        guard let key = path.first else {
+            self = value
+            return
+        }
+        var entries = entries ?? []
+        let index = entries.firstIndex { $0.key == key }
+        var below = index.map { entries[$0].value } ?? .nothing(at: value.location)
+        below.set(path.dropFirst(), to: value)
+        let entry = Entry(key: key, keyLocation: index.map { entries[$0].keyLocation } ?? value.location, value: below)
+        if let index { entries[index] = entry } else { entries.append(entry) }
+        content = .mapping(entries)
+    }
+}

@@ -1,0 +1,29 @@
+/// The word that was probably meant.
+enum Suggestion {
+    /// The candidate with the fewest letters to change; nil where all are too far off.
+    static func closest(to word: String, in candidates: some Sequence<String>) -> String? {
+        // No key is that long; and the distance costs the product of the lengths.
+        guard word.utf8.count <= 100 else { return nil }
+        let tolerance = min(4, (word.utf8.count + 2) / 3)
+        return candidates
+            .map { (candidate: $0, distance: distance(Array(word.utf8), Array($0.utf8))) }
+            .filter { $0.distance <= tolerance }
+            .min { ($0.distance, $0.candidate) < ($1.distance, $1.candidate) }?
+            .candidate
+    }
+
+    /// Levenshtein's: letters to insert, delete or replace.
+    static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+        var row = Array(0...b.count)
+        for (i, letter) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, other) in b.enumerated() {
+                let replaced = diagonal + (letter == other ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+            }
+        }
+        return row[b.count]
+    }
+}

@@ -1,0 +1,125 @@
+import ShuntCore
+import Yams
+
+/// Reads YAML into nodes.
+enum YAMLDocument {
+    /// Where a text comes from, and so how a place in it is told.
+    enum Source {
+        case file(String)
+        /// `--set key`, a variable's name: too short for lines and columns.
+        case named(String)
+
+        func location(_ mark: Mark?) -> String {
+            location(line: mark?.line, column: mark?.column)
+        }
+
+        /// Lines and columns count from 1.
+        func location(line: Int?, column: Int?) -> String {
+            guard case .file(let path) = self else { return name }
+            guard let line, let column else { return path }
+            return "\(path):\(line):\(column)"
+        }
+
+        private var name: String {
+            switch self {
+            case .file(let name), .named(let name): name
+            }
+        }
+    }
+
+    /// Bounds what aliases (`*name`) can make of a small text.
+    static let maximumNodes = 100_000
+    static let maximumDepth = 64
+
+    /// nil where the text is empty, or comments alone.
+    static func parse(_ text: String, from source: Source) throws(ShuntError) -> ConfigNode? {
+        do {
+            // Yams keeps a pointer to the text's bytes, and strings up to 15 bytes have none that stay: make it longer.
+            // The basic resolver knows no regular expressions; what a scalar means is for the key's type to say.
+            let parser = try Parser(yaml: text + "\n               \n", resolver: .basic, constructor: .default, encoding: .utf8)
+            guard let root = try parser.singleRoot() else { return nil }
+            var reader = NodeReader(source: source)
+            return try reader.read(root, depth: 0)
+        } catch let error as ShuntError {
+            throw error
+        } catch let error as YamlError {
+            throw translate(error, of: text, from: source)
+        } catch {
+            throw ShuntError(.configInvalid, "not YAML", at: source.location(nil))
+        }
+    }
+
+    private struct NodeReader {
+        let source: Source
+        var nodes = 0
+
+        mutating func read(_ node: Node, depth: Int) throws(ShuntError) -> ConfigNode {
+            let location = source.location(node.mark)
+            nodes += 1
+            guard nodes <= maximumNodes, depth <= maximumDepth else {
+                throw ShuntError(
+                    .configRange, "more YAML than a configuration can hold", at: location,
+                    help: "at most \(maximumNodes) values, \(maximumDepth) levels deep, with all aliases written out")
+            }
+            switch node {
+            case .scalar(let scalar):
+                return ConfigNode(.scalar(scalar.string, plain: scalar.style == .plain || scalar.style == .any), at: location)
+            case .sequence(let sequence):
+                var list: [ConfigNode] = []
+                for element in sequence { list.append(try read(element, depth: depth + 1)) }
+                return ConfigNode(.list(list), at: location)
+            case .mapping(let mapping):
+                return ConfigNode(.mapping(try readEntries(mapping, depth: depth)), at: location)
+            case .alias:
+                throw ShuntError(.configInvalid, "an alias that nothing resolves", at: location)
+            }
+        }
+
+        private mutating func readEntries(_ mapping: Node.Mapping, depth: Int) throws(ShuntError) -> [ConfigNode.Entry] {
+            var entries: [ConfigNode.Entry] = []
+            for (key, value) in mapping {
+                let location = source.location(key.mark)
+                guard case .scalar(let name) = key else {
+                    throw ShuntError(.configInvalid, "a key that is a list or a mapping", at: location, help: "keys are words")
+                }
+                entries.append(
+                    ConfigNode.Entry(key: name.string, keyLocation: location, value: try read(value, depth: depth + 1)))
+            }
+            return entries
+        }
+    }
+
+    private static func translate(_ error: YamlError, of text: String, from source: Source) -> ShuntError {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            return ShuntError(
+                .configInvalid, "not YAML: \(problem)", at: location(of: mark, in: text, from: source),
+                help: "indent with spaces; put a text in quotes that starts with one of [ ] { } & * ! | > % @ ` or has ': ' or ' #'")
+        case .reader(let problem, let offset, _, _):
+            return ShuntError(
+                .configInvalid, "not text: \(problem)", at: location(of: offset, in: text, from: source),
+                help: "write the file as UTF-8, without control characters")
+        case .duplicatedKeysInMapping(let keys, let context):
+            let names = keys.map(ConfigDiagnostics.excerpt).joined(separator: ", ")
+            return ShuntError(
+                .configInvalid, "given more than once in one mapping: \(names)", at: source.location(context.mark),
+                help: "this is the first place; keep one of them")
+        default:
+            return ShuntError(.configInvalid, "not YAML", at: source.location(nil))
+        }
+    }
+
+    /// What ends too early ends with the text, not with what was added to it.
+    private static func location(of mark: Mark, in text: String, from source: Source) -> String {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard mark.line > lines.count, let last = lines.last else { return source.location(mark) }
+        return source.location(line: lines.count, column: last.unicodeScalars.count + 1)
+    }
+
+    private static func location(of offset: Int?, in text: String, from source: Source) -> String {
+        guard let offset else { return source.location(nil) }
+        let before = text.prefix(offset)
+        let lineStart = before.lastIndex(of: "\n").map { before.index(after: $0) } ?? before.startIndex
+        return source.location(line: before.count { $0 == "\n" } + 1, column: before[lineStart...].unicodeScalars.count + 1)
+    }
+}

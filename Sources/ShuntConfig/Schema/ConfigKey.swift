@@ -1,0 +1,93 @@
+import ShuntCore
+
+/// One row of the table of keys: what can be said, what it means, and where it goes.
+///
+/// Parsing, `--set`, the environment, the reference and SIGHUP's comparison all come from these rows.
+struct ConfigKey<Root: Sendable>: Sendable {
+    /// When a changed value is taken on.
+    enum TakesEffect: Sendable {
+        /// By SIGHUP.
+        case live
+        case restart
+    }
+
+    let path: [String]
+    /// The type and what is allowed, as in `duration, 1s to 1h`.
+    let summary: String
+    /// One or more sentences.
+    let meaning: String
+    let takesEffect: TakesEffect
+    /// Not to be shown when it changes.
+    let isSecret: Bool
+    /// Has to be given wherever its mapping is.
+    let isRequired: Bool
+    let shape: ConfigShape
+    /// Puts what was given into its field, or tells what is wrong with it. The label is the whole key as an error names it.
+    let read: @Sendable (ConfigNode, _ label: String, inout Root, inout ConfigDiagnostics) -> Void
+    /// The field's value as YAML in one line.
+    let text: @Sendable (Root) -> String
+    /// The parts of the value that can change by themselves; one with an empty path where it is a single value.
+    let parts: @Sendable (Root) -> [(path: [String], text: String)]
+
+    init<Value>(
+        _ path: String, _ field: any WritableKeyPath<Root, Value> & Sendable, _ type: ConfigType<Value>,
+        _ takesEffect: TakesEffect, secret: Bool = false, required: Bool = false, _ meaning: String
+    ) {
+        self.path = path.split(separator: ".").map(String.init)
+        self.summary = type.summary
+        self.meaning = meaning
+        self.takesEffect = takesEffect
+        self.isSecret = secret
+        self.isRequired = required
+        self.shape = type.shape
+        self.read = { node, label, root, diagnostics in
+            if let value = type.read(node, label, &diagnostics) { root[keyPath: field] = value }
+        }
+        self.text = { type.text($0[keyPath: field]) }
+        self.parts = { type.parts($0[keyPath: field]) }
+    }
+}
+
+/// What a key's value is made of, as far as overrides (`--set`, the environment) have to know.
+indirect enum ConfigShape: Sendable {
+    case scalar
+    /// Overrides also take words with commas between.
+    case list
+    /// Anything; its inside is for others to judge.
+    case tree
+    /// Names, each with a scalar. The names that exist, or none where any name does.
+    case names([String])
+    /// Names, each with a mapping of these fields.
+    case entries([Field])
+
+    struct Field: Sendable {
+        let path: [String]
+        let shape: ConfigShape
+        let summary: String
+        let meaning: String
+    }
+}
+
+/// How values of one type are read and written.
+struct ConfigType<Value: Equatable & Sendable>: Sendable {
+    let summary: String
+    let shape: ConfigShape
+    /// nil after telling what is wrong.
+    let read: @Sendable (ConfigNode, _ label: String, inout ConfigDiagnostics) -> Value?
+    /// YAML in one line.
+    let text: @Sendable (Value) -> String
+    let parts: @Sendable (Value) -> [(path: [String], text: String)]
+
+    init(
+        _ summary: String, _ shape: ConfigShape,
+        read: @escaping @Sendable (ConfigNode, _ label: String, inout ConfigDiagnostics) -> Value?,
+        text: @escaping @Sendable (Value) -> String,
+        parts: (@Sendable (Value) -> [(path: [String], text: String)])? = nil
+    ) {
+        self.summary = summary
+        self.shape = shape
+        self.read = read
+        self.text = text
+        self.parts = parts ?? { [([], text($0))] }
+    }
+}

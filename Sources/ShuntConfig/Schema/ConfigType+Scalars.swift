@@ -1,0 +1,139 @@
+import ShuntCore
+
+/// What is wrong with a scalar's text.
+enum ScalarFault: Error {
+    /// Not of the type at all.
+    case type
+    /// Of the type, but not allowed.
+    case range
+}
+
+extension ConfigType {
+    /// A type whose values are one word or number.
+    static func scalar(
+        _ summary: String, text: @escaping @Sendable (Value) -> String,
+        parse: @escaping @Sendable (String) throws(ScalarFault) -> Value
+    ) -> ConfigType {
+        ConfigType(summary, .scalar) { node, label, diagnostics in
+            guard case .scalar(let given, _) = node.content, !node.isNull else {
+                let found = node.isNull ? "nothing" : node.entries == nil ? "a list" : "a mapping"
+                let help = node.isNull ? summary + "; without the key its default holds" : summary
+                diagnostics.add(.configType, "\(label) is \(found), not a value", at: node.location, help: help)
+                return nil
+            }
+            do throws(ScalarFault) {
+                return try parse(given)
+            } catch {
+                let shown = ConfigDiagnostics.excerpt(given)
+                switch error {
+                case .type: diagnostics.add(.configType, "\(label) cannot be '\(shown)'", at: node.location, help: summary)
+                case .range:
+                    diagnostics.add(.configRange, "\(label) is out of range: '\(shown)'", at: node.location, help: summary)
+                }
+                return nil
+            }
+        } text: {
+            text($0)
+        }
+    }
+}
+
+extension ConfigType<Int> {
+    static func int(_ range: ClosedRange<Int>) -> ConfigType {
+        scalar("integer, \(range.lowerBound) to \(range.upperBound)", text: \.description) { text throws(ScalarFault) in
+            guard isInteger(text) else { throw .type }
+            guard let value = Int(text), range.contains(value) else { throw .range }
+            return value
+        }
+    }
+
+    /// Bytes.
+    static func size(_ range: ClosedRange<Int>) -> ConfigType {
+        scalar("size, \(SizeText.write(range.lowerBound)) to \(SizeText.write(range.upperBound))", text: SizeText.write) {
+            text throws(ScalarFault) in
+            let value = try SizeText.read(text)
+            guard range.contains(value) else { throw .range }
+            return value
+        }
+    }
+
+    private static func isInteger(_ text: String) -> Bool {
+        let digits = text.hasPrefix("-") || text.hasPrefix("+") ? text.dropFirst() : text[...]
+        return !digits.isEmpty && digits.utf8.allSatisfy(\.isASCIIDigit)
+    }
+}
+
+extension ConfigType<Duration> {
+    static func duration(_ range: ClosedRange<Duration>) -> ConfigType {
+        let summary = "duration, \(DurationText.write(range.lowerBound)) to \(DurationText.write(range.upperBound))"
+        return scalar(summary, text: DurationText.write) { text throws(ScalarFault) in
+            let value = try DurationText.read(text)
+            guard range.contains(value) else { throw .range }
+            return value
+        }
+    }
+}
+
+extension ConfigType<NetworkAddress> {
+    /// - Parameter ports: from 0 where the system may choose one.
+    static func address(ports: ClosedRange<Int>) -> ConfigType {
+        let summary = "address as host:port or [IPv6]:port, port \(ports.lowerBound) to \(ports.upperBound)"
+        return scalar(summary, text: { YAMLText.scalar($0.description) }) { text throws(ScalarFault) in
+            guard let address = NetworkAddress(text) else { throw .type }
+            guard ports.contains(address.port) else { throw .range }
+            return address
+        }
+    }
+}
+
+extension ConfigType<String> {
+    /// A word that people see: no control characters.
+    static func name(maximum: Int, emptyMeans: String? = nil) -> ConfigType {
+        let summary = "text of up to \(maximum) bytes" + (emptyMeans.map { "; empty: \($0)" } ?? ", not empty")
+        return scalar(summary, text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f }) else { throw .type }
+            guard text.utf8.count <= maximum, !text.isEmpty || emptyMeans != nil else { throw .range }
+            return text
+        }
+    }
+
+    static func host(emptyMeans: String) -> ConfigType {
+        scalar("host name or address without a port; empty: \(emptyMeans)", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard text.isEmpty || NetworkAddress.isHost(text) else { throw .type }
+            return text
+        }
+    }
+
+    static var path: ConfigType {
+        scalar("path, relative to the working directory or absolute", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard !text.contains("\0") else { throw .type }
+            guard (1...4095).contains(text.utf8.count) else { throw .range }
+            return text
+        }
+    }
+
+    /// A plugin's or listener's name: letters, digits, `-`, `_`.
+    static var identifier: ConfigType {
+        scalar("name of up to 64 letters, digits, - and _", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard isIdentifier(text) else { throw .type }
+            return text
+        }
+    }
+
+    static func isIdentifier(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { $0.isASCIILetterOrDigit || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
+    }
+}
+
+extension ConfigType where Value: RawRepresentable<String> & CaseIterable {
+    /// One of the words of an enumeration.
+    static var word: ConfigType {
+        let words = Value.allCases.map(\.rawValue)
+        let summary = words.count == 1 ? words[0] : "one of " + words.joined(separator: ", ")
+        return scalar(summary, text: \.rawValue) { text throws(ScalarFault) in
+            guard let value = Value(rawValue: text) else { throw .range }
+            return value
+        }
+    }
+}

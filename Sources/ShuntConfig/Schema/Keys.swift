@@ -1,0 +1,132 @@
+import ShuntCore
+
+extension Configuration {
+    /// The table of keys, in the order of the reference.
+    static let keys: [ConfigKey<Configuration>] = masterKeys + workerKeys + rulesKeys + limitKeys + logKeys
+
+    private static let masterKeys: [ConfigKey<Configuration>] = [
+        ConfigKey(
+            "master.name", \.master.name, .name(maximum: 255, emptyMeans: "the host's name"), .restart,
+            "The master's name in logs and the registry."),
+        ConfigKey(
+            "master.exchange.listen", \.master.exchange.listen, .address(ports: 0...65535), .restart,
+            "Where workers and clients reach the master. Port 0: any free one, told in the ready file."),
+        ConfigKey(
+            "master.admin.listen", \.master.admin.listen, .address(ports: 0...65535), .restart,
+            "Where the admin API answers. It asks for no password yet: keep it on loopback."),
+        ConfigKey(
+            "master.registry.path", \.master.registry.path, .path, .restart,
+            "The registry's SQLite file: workers and events, nothing of a message."),
+        ConfigKey(
+            "master.registry.batch", \.master.registry.batch, .duration(.milliseconds(1)...(.seconds(60))), .restart,
+            "What has changed is written to the registry at least this often."),
+        ConfigKey(
+            "master.registry.events_keep", \.master.registry.eventsKeep, .int(1...10_000_000), .restart,
+            "How many events the registry keeps, the newest."),
+        ConfigKey(
+            "master.heartbeat.live_for", \.master.heartbeat.liveFor, .duration(.milliseconds(100)...(.seconds(3600))), .restart,
+            "A worker not heard of for this long is lost; several times the workers' worker.heartbeat.every."),
+    ]
+
+    private static let workerKeys: [ConfigKey<Configuration>] = [
+        ConfigKey(
+            "worker.name", \.worker.name, .name(maximum: 255, emptyMeans: "the host's name"), .restart,
+            "The worker's name in logs and for rules."),
+        ConfigKey(
+            "worker.advertise", \.worker.advertise, .host(emptyMeans: "the source address that the master sees"), .restart,
+            "The address that clients are told to connect to."),
+        ConfigKey(
+            "worker.masters", \.worker.masters, .list(of: .address(ports: 1...65535), maximum: 16), .restart,
+            "The masters' master.exchange.listen, tried in turn. []: the worker routes by itself."),
+        ConfigKey(
+            "worker.loops", \.worker.loops, .int(0...1024), .restart,
+            "Threads, each with connections and a Lua state of its own. 0: one per core."),
+        ConfigKey(
+            "worker.listeners", \.worker.listeners,
+            .entries("listeners by name", keys: listenerKeys, count: 1...64) { Worker.Listener(listen: NetworkAddress("127.0.0.1", 0)) },
+            .restart,
+            "Where clients connect: any number of listeners, each under a name of its own. A file that names any replaces the one below."),
+        ConfigKey(
+            "worker.http.listen", \.worker.http.listen, .address(ports: 0...65535), .restart,
+            "Where health and metrics are served: /healthz, /readyz, /metrics."),
+        ConfigKey(
+            "worker.heartbeat.every", \.worker.heartbeat.every, .duration(.milliseconds(10)...(.seconds(600))), .restart,
+            "How often the worker tells its master that it lives, and what it counts."),
+        ConfigKey(
+            "worker.groups.strategy", \.worker.groups.standard, .word, .live,
+            "How a consumer group chooses the member that gets a message: the one given the fewest; each in turn; the same for the "
+                + "same key; the one that has been there longest."),
+        ConfigKey(
+            "worker.groups.overrides", \.worker.groups.overrides,
+            .names("by a group's name", name: { $0.isEmpty ? nil : $0 }, written: { $0 }, element: .word), .live,
+            "Groups that choose in another way, as in {audit: sticky}."),
+        ConfigKey(
+            "worker.slow_consumer", \.worker.slowConsumer, .word, .live,
+            "What happens when limits.out_buffer is reached: the new message is dropped, messages that wait are, or the connection "
+                + "is closed."),
+    ]
+
+    private static let listenerKeys: [ConfigKey<Worker.Listener>] = [
+        ConfigKey("protocol", \.protocol, .word, .restart, "What clients speak: message-channel's exchange protocol."),
+        ConfigKey(
+            "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
+            "Where they connect. Port 0: any free one, told in the ready file."),
+    ]
+
+    private static let rulesKeys: [ConfigKey<Configuration>] = [
+        ConfigKey("rules.directory", \.rules.directory, .path, .live, "Where the plugins are, a folder each."),
+        ConfigKey("rules.enabled", \.rules.enabled, .enabledRules, .live, "The plugins that run; all: every one in the directory."),
+        ConfigKey(
+            "rules.settings", \.rules.settings, .settings, .live, secret: true,
+            "What plugins are given when they start, as in {redact: {topics: [\"orders/+\"]}}."),
+        ConfigKey(
+            "rules.budget.time", \.rules.budget.time, .duration(.microseconds(10)...(.seconds(10))), .live,
+            "The longest that one call of a rule may take; a rule's own budget cannot ask for more."),
+        ConfigKey(
+            "rules.budget.memory", \.rules.budget.memory, .size(4096...(1 << 30)), .live,
+            "The most memory that one call of a rule may add; a rule's own budget cannot ask for more."),
+        ConfigKey(
+            "rules.state_memory", \.rules.stateMemory, .size(1 << 20...(16 << 30)), .live,
+            "The most memory that all rules of one loop may hold."),
+    ]
+
+    private static let limitKeys: [ConfigKey<Configuration>] = [
+        ConfigKey(
+            "limits.frame", \.limits.frame, .size(1024...(1 << 30)), .live,
+            "The largest frame of the exchange protocol, head and body; a client that sends more is disconnected."),
+        ConfigKey(
+            "limits.out_buffer", \.limits.outBuffer, .size(1024...(1 << 31)), .live,
+            "What may wait to be written to one connection; then worker.slow_consumer applies."),
+        ConfigKey(
+            "limits.buffers", \.limits.buffers, .size(1 << 20...(1 << 40)), .live,
+            "What may wait in the buffers of all connections of a worker."),
+        ConfigKey("limits.connections", \.limits.connections, .int(1...100_000_000), .live, "Clients that a worker lets in."),
+        ConfigKey("limits.subscriptions", \.limits.subscriptions, .int(1...1_000_000), .live, "Subscriptions of one connection."),
+        ConfigKey("limits.topic", \.limits.topic, .size(1...65535), .live, "The longest name of a topic."),
+        ConfigKey("limits.group", \.limits.group, .size(1...65535), .live, "The longest name of a consumer group."),
+        ConfigKey("limits.fanout", \.limits.fanout, .int(1...1_000_000), .live, "Messages that a rule may make of one."),
+        ConfigKey(
+            "limits.hops", \.limits.hops, .int(1...255), .live,
+            "How often rules may send a message on, one after the other, before it is dropped."),
+        ConfigKey(
+            "limits.inflated", \.limits.inflated, .size(1024...(1 << 30)), .live,
+            "The largest payload once it is decompressed for a rule."),
+        ConfigKey("limits.mailbox", \.limits.mailbox, .size(1 << 16...(1 << 40)), .live, "What may wait between two loops."),
+        ConfigKey(
+            "limits.frame_time", \.limits.frameTime, .duration(.milliseconds(100)...(.seconds(3600))), .live,
+            "A frame that has begun must be complete within this, or its client is disconnected."),
+    ]
+
+    private static let logKeys: [ConfigKey<Configuration>] = [
+        ConfigKey("log.level", \.log.level, .word, .live, "The least that is worth a line on standard error."),
+        ConfigKey(
+            "log.levels", \.log.levels,
+            .names(
+                "by subsystem", known: Log.Subsystem.allCases.map(\.rawValue), name: Log.Subsystem.init(rawValue:),
+                written: \.rawValue, element: .word),
+            .live,
+            "Subsystems that tell more or less, as in {link: debug}. There are "
+                + Log.Subsystem.allCases.map(\.rawValue).joined(separator: ", ") + "."),
+        ConfigKey("log.format", \.log.format, .word, .restart, "auto: text on a terminal, JSON lines elsewhere."),
+    ]
+}

@@ -1,0 +1,176 @@
+import ShuntCore
+import Testing
+
+@testable import ShuntConfig
+
+@Suite("--set and the environment")
+struct OverrideTests {
+    @Test("--set goes before the environment, which goes before the file, which goes before the defaults")
+    func precedence() throws {
+        let yaml = "worker: { loops: 1 }\nlimits: { hops: 2, fanout: 2 }\nlog: { level: error }"
+        let configuration = try load(
+            yaml, environment: ["SHUNT_LIMITS_FANOUT": "3", "SHUNT_LIMITS_HOPS": "3", "PATH": "x"],
+            sets: ["limits.hops=4", "limits.hops=5"])
+        #expect(configuration.worker.loops == 1)
+        #expect(configuration.limits.fanout == 3)
+        #expect(configuration.limits.hops == 5)
+        #expect(configuration.log.level == .error)
+        #expect(configuration.limits.subscriptions == 1000)
+    }
+
+    @Test("an address of IPv6 needs no quotes")
+    func ipv6() throws {
+        let configuration = try load(
+            environment: ["SHUNT_MASTER_ADMIN_LISTEN": "[::]:0"], sets: ["worker.http.listen=[::1]:80", "worker.masters=[::1]:1,a:2"])
+        #expect(configuration.master.admin.listen == NetworkAddress("::", 0))
+        #expect(configuration.worker.http.listen == NetworkAddress("::1", 80))
+        #expect(configuration.worker.masters == [NetworkAddress("::1", 1), NetworkAddress("a", 2)])
+    }
+
+    @Test(
+        "lists take YAML and words with commas between",
+        arguments: [
+            ("a,b", ["a", "b"]), ("[a, b]", ["a", "b"]), ("a , b", ["a", "b"]), ("a", ["a"]), ("'a,b'", ["a", "b"]), ("[]", []),
+            ("", []),
+        ])
+    func lists(text: String, names: [String]) throws {
+        #expect(try load(sets: ["rules.enabled=\(text)"]).rules.enabled == .named(names))
+        #expect(try load(environment: ["SHUNT_RULES_ENABLED": text]).rules.enabled == .named(names))
+    }
+
+    @Test("the word all stands for all rules, in a list too", arguments: ["all", "[all]", "'all'"])
+    func allRules(text: String) throws {
+        #expect(try load(sets: ["rules.enabled=\(text)"]).rules.enabled == .all)
+    }
+
+    @Test("an empty value is the empty text")
+    func emptyText() throws {
+        let configuration = try load("worker: { name: w, advertise: a }", sets: ["worker.name=", "worker.advertise="])
+        #expect(configuration.worker.name == "host-1")
+        #expect(configuration.worker.advertise == "")
+    }
+
+    @Test("--set changes one field of the default listener")
+    func defaultListener() throws {
+        let listeners = try load(sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker.listeners
+        #expect(listeners == ["exchange": .init(protocol: .exchange, listen: NetworkAddress("127.0.0.1", 0))])
+        let afterNothing = try load("worker:\n  listeners:\n", sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker.listeners
+        #expect(afterNothing == listeners)
+    }
+
+    @Test("listeners of a file replace the default; --set changes or adds to them")
+    func listenersOfFile() throws {
+        let yaml = "worker: { listeners: { Edge-1: { listen: a:1 } } }"
+        #expect(try load(yaml).worker.listeners.keys.sorted() == ["Edge-1"])
+        let changed = try load(yaml, sets: ["worker.listeners.Edge-1.listen=b:2", "worker.listeners.other={listen: c:3}"]).worker.listeners
+        #expect(changed.mapValues(\.listen) == ["Edge-1": NetworkAddress("b", 2), "other": NetworkAddress("c", 3)])
+        let replaced = try load(yaml, sets: ["worker.listeners={other: {listen: c:3}}"]).worker.listeners
+        #expect(replaced.keys.sorted() == ["other"])
+    }
+
+    @Test("the environment finds a listener whatever its name's case, or adds one")
+    func listenersByEnvironment() throws {
+        let yaml = "worker: { listeners: { Edge-1: { listen: a:1 } } }"
+        let environment = ["SHUNT_WORKER_LISTENERS_EDGE_1_LISTEN": "b:2", "SHUNT_WORKER_LISTENERS_NEW_LISTEN": "c:3"]
+        #expect(
+            try load(yaml, environment: environment).worker.listeners.mapValues(\.listen)
+                == ["Edge-1": NetworkAddress("b", 2), "new": NetworkAddress("c", 3)])
+        #expect(
+            try load(environment: ["SHUNT_WORKER_LISTENERS_EXCHANGE_LISTEN": "b:2"]).worker.listeners.mapValues(\.listen)
+                == ["exchange": NetworkAddress("b", 2)])
+    }
+
+    @Test("maps take whole values and single entries")
+    func maps() throws {
+        let sets = [
+            "worker.groups.overrides={a: sticky}", "worker.groups.overrides.b.c=key_hash", "log.levels.link=debug",
+            "rules.settings.redact={topics: [a]}", "rules.settings.redact.mask.with=x",
+        ]
+        let configuration = try load(environment: ["SHUNT_LOG_LEVELS_RULES": "trace"], sets: sets)
+        #expect(configuration.worker.groups.overrides == ["a": .sticky, "b.c": .keyHash])
+        #expect(configuration.log.levels == [.link: .debug, .rules: .trace])
+        #expect(
+            configuration.rules.settings
+                == ["redact": .object(["topics": .array([.string("a")]), "mask": .object(["with": .string("x")])])])
+    }
+
+    @Test("a section's mapping is merged into what the file says")
+    func sections() throws {
+        let configuration = try load("limits: { hops: 2, fanout: 2 }", sets: ["limits={hops: 3}", "worker={http: {listen: a:1}}"])
+        #expect(configuration.limits.hops == 3 && configuration.limits.fanout == 2)
+        #expect(configuration.worker.http.listen == NetworkAddress("a", 1))
+    }
+
+    @Test("every key has a variable of its own, and takes its default from it")
+    func everyVariable() throws {
+        let names = Configuration.keys.map { ConfigVariables.name($0.path) }
+        #expect(Set(names).count == names.count)
+        var environment: [String: String] = [:]
+        for key in Configuration.keys { environment[ConfigVariables.name(key.path)] = key.text(.unnamed) }
+        #expect(try load(environment: environment) == Configuration(hostName: "host-1"))
+    }
+
+    @Test("every key takes its default from --set")
+    func everySet() throws {
+        for key in Configuration.keys {
+            let set = "\(key.path.joined(separator: "."))=\(key.text(.unnamed))"
+            #expect(try load(sets: [set]) == Configuration(hostName: "host-1"), "\(set)")
+        }
+    }
+
+    static let wrongSets: [(set: String, code: ErrorCode, location: String, help: String)] = [
+        ("worker.loop=1", .configUnknownKey, "--set worker.loop", "did you mean 'worker.loops'"),
+        ("live_for=1s", .configUnknownKey, "--set live_for", "did you mean 'master.heartbeat.live_for'"),
+        ("qqqqqqqq=1", .configUnknownKey, "--set qqqqqqqq", "config/reference.yaml"),
+        ("worker.loops.x=1", .configUnknownKey, "--set worker.loops.x", "worker.loops"),
+        ("worker.listeners.a.tls=1", .configUnknownKey, "--set worker.listeners.a.tls", "worker.listeners.NAME.listen"),
+        ("worker..loops=1", .configUnknownKey, "--set worker..loops", "did you mean 'worker.loops'"),
+        ("worker.loops", .configInvalid, "--set worker.loops", "key.path=value"),
+        ("=1", .configInvalid, "--set =1", "key.path=value"),
+        ("worker.loops=a: b", .configType, "--set worker.loops", "integer"),
+        ("worker.loops=[", .configType, "--set worker.loops", "integer"),
+        ("worker.loops=", .configType, "--set worker.loops", "integer"),
+        ("rules.settings={a", .configInvalid, "--set rules.settings", ""),
+        ("worker={loop: 1}", .configUnknownKey, "--set worker", "did you mean 'loops'"),
+        ("worker=1", .configType, "--set worker", "name, advertise"),
+        ("log.levels.x=info", .configUnknownKey, "--set log.levels.x", "by subsystem"),
+        ("worker.masters=a:1,,b:2", .configType, "--set worker.masters", "host:port"),
+        ("worker.listeners.new.protocol=exchange", .configMissing, "--set worker.listeners.new.protocol", "host:port"),
+    ]
+
+    @Test("a wrong --set is told by its key", arguments: wrongSets)
+    func wrongSet(_ wrong: (set: String, code: ErrorCode, location: String, help: String)) throws {
+        let errors = errors(sets: [wrong.set])
+        try #require(errors.count == 1, "\(errors)")
+        #expect(errors[0].code == wrong.code)
+        #expect(errors[0].location == wrong.location)
+        #expect(wrong.help.isEmpty || errors[0].help?.contains(wrong.help) == true, "\(errors[0])")
+    }
+
+    @Test(
+        "a wrong variable is told by its name",
+        arguments: [
+            ("SHUNT_WORKER_LOOP", "1", ErrorCode.configUnknownKey, "SHUNT_WORKER_LOOPS"),
+            ("SHUNT_", "1", .configUnknownKey, "reference"),
+            ("SHUNT_WORKER_LISTENERS_LISTEN", "a:1", .configUnknownKey, ""),
+            ("SHUNT_WORKER_LISTENERS_A_TLS", "x", .configUnknownKey, ""),
+            ("SHUNT_WORKER_LOOPS", "x", .configType, "integer"),
+            ("SHUNT_LOG_LEVELS_NONE", "info", .configUnknownKey, ""),
+        ])
+    func wrongVariable(name: String, value: String, code: ErrorCode, help: String) throws {
+        let errors = errors(environment: [name: value])
+        try #require(errors.count == 1, "\(errors)")
+        #expect(errors[0].code == code && errors[0].location == name)
+        #expect(help.isEmpty || errors[0].help?.contains(help) == true, "\(errors[0])")
+    }
+
+    @Test("variables that Kubernetes sets for a service called shunt are none of ours")
+    func serviceLinks() throws {
+        let environment = [
+            "SHUNT_SERVICE_HOST": "10.0.0.1", "SHUNT_SERVICE_PORT": "4088", "SHUNT_SERVICE_PORT_ADMIN": "4080",
+            "SHUNT_PORT": "tcp://10.0.0.1:4088", "SHUNT_PORT_4088_TCP": "tcp://10.0.0.1:4088",
+            "SHUNT_PORT_4088_TCP_ADDR": "10.0.0.1", "SHUNT_MASTER_PORT_53_UDP_PORT": "53",
+        ]
+        #expect(try load(environment: environment) == Configuration(hostName: "host-1"))
+    }
+}
