@@ -1,0 +1,6 @@
+#ifndef SHUNT_CLZ4_SHIM_H
+#define SHUNT_CLZ4_SHIM_H
+
+#include <lz4frame.h>
+
+#endif
