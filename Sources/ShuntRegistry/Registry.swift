@@ -1,0 +1,78 @@
+import FoundationEssentials
+import GRDB
+import Logging
+import ShuntCore
+
+/// The master's registry: one SQLite file of metadata, never anything of a message.
+///
+/// Opened by the master alone. Others read the file through ``RegistryReader/open(path:)``.
+public final class Registry: Sendable {
+    public let path: String
+    /// Reads beside the writer, without waiting for it.
+    public let reader: RegistryReader
+    public let writer: RegistryWriter
+    let pool: DatabasePool
+
+    private init(path: String, pool: DatabasePool, writing: RegistryWriter.Configuration, logger: Logger) {
+        self.path = path
+        self.pool = pool
+        reader = RegistryReader(pool: pool, path: path)
+        writer = RegistryWriter(database: pool, path: path, configuration: writing, logger: logger)
+    }
+
+    /// Opens the registry, creating its folder and its tables where they are missing.
+    ///
+    /// Blocks while it opens: call it at the start, off any loop.
+    /// Throws `registry.invalid` for a file that is not a registry, which is left untouched, and `registry.unavailable`
+    /// where it cannot be opened.
+    public static func open(
+        path: String, writing: RegistryWriter.Configuration = .init(), logger: Logger
+    ) throws(ShuntError) -> Registry {
+        let file = try RegistryFile(path)
+        if try file.inspect() == .absent {
+            try createFolder(of: file.path)
+        }
+        do {
+            let pool = try DatabasePool(path: file.path, configuration: configuration)
+            try RegistrySchema.migrate(pool)
+            return Registry(path: file.path, pool: pool, writing: writing, logger: logger)
+        } catch {
+            throw RegistryFailure.describe(error, path: file.path)
+        }
+    }
+
+    /// Writes what waits, then closes the file. The registry cannot be used afterwards.
+    public func close() async throws(ShuntError) {
+        let written = await writer.close()
+        do {
+            try pool.close()
+        } catch {
+            throw RegistryFailure.describe(error, path: path)
+        }
+        try written.get()
+    }
+
+    private static func createFolder(of path: String) throws(ShuntError) {
+        let folder = URL(filePath: path).deletingLastPathComponent().path
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw ShuntError(
+                .registryUnavailable, "the registry's folder cannot be created", at: folder,
+                help: "create it, and let this user write there")
+        }
+    }
+
+    /// GRDB opens a pool in WAL mode with `synchronous = NORMAL`: a crash of the process loses nothing that was
+    /// committed, a crash of the machine at most the last commits.
+    private static var configuration: Configuration {
+        var configuration = Configuration()
+        configuration.label = "shunt.registry"
+        configuration.busyMode = .timeout(1)
+        configuration.maximumReaderCount = 2
+        configuration.prepareDatabase { db in
+            try db.execute(sql: "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 4194304")
+        }
+        return configuration
+    }
+}

@@ -1,0 +1,150 @@
+import FoundationEssentials
+import Glibc
+import ShuntCore
+import Testing
+
+@testable import ShuntRegistry
+
+@Suite struct ReadOnlyQueryTests {
+    private let folder: TemporaryFolder
+    private let registry: Registry
+    private var reader: RegistryReader { registry.reader }
+
+    init() async throws {
+        folder = try TemporaryFolder()
+        registry = try Registry.open(path: folder("registry.sqlite"), writing: byHand, logger: quiet)
+        registry.writer.submit([.worker(worker("a:1")), .worker(worker("b:1", state: .lost)), .event(event(1))])
+        try await registry.writer.flush()
+    }
+
+    @Test("Values come typed, and survive JSON")
+    func values() async throws {
+        let result = try await reader.query("SELECT 1 AS a, -2.5, 'x''é', x'00ff', NULL, 9e999, name FROM workers ORDER BY name LIMIT 1 ;; -- end")
+        #expect(result.columns == ["a", "-2.5", "'x''é'", "x'00ff'", "NULL", "9e999", "name"])
+        #expect(result.rows == [[.integer(1), .real(-2.5), .text("x'é"), .blob([0, 255]), .null, .text("inf"), .text("a:1")]])
+        #expect(!result.truncated)
+        let json = try RegistryJSON.encode(result)
+        #expect(try RegistryJSON.decode(QueryResult.self, from: json) == result)
+        #expect(String(decoding: json, as: UTF8.self).hasSuffix(#""rows":[[1,-2.5,"x'é",{"base64":"AP8="},null,"inf","a:1"]],"truncated":false}"#))
+    }
+
+    @Test(
+        "Statements that only read are allowed",
+        arguments: [
+            "SELECT * FROM workers", "  select 1", "WITH x AS (SELECT 1 AS n) SELECT n FROM x", "VALUES (1), (2)", "PRAGMA table_info(workers)",
+            "SELECT name FROM pragma_table_info('workers')", "PRAGMA user_version", "EXPLAIN QUERY PLAN SELECT * FROM events",
+            "SELECT name, sql FROM sqlite_schema", "SELECT key, value FROM workers, json_each(listeners)",
+        ])
+    func allowed(_ sql: String) async throws {
+        #expect(try await !reader.query(sql).rows.isEmpty)
+    }
+
+    @Test(
+        "Whatever would do more than read is refused as registry.read_only, and does nothing",
+        arguments: [
+            "INSERT INTO events VALUES (99, 1, 'x', 'y', 'z')", "UPDATE workers SET port = 0", "DELETE FROM workers", "REPLACE INTO meta VALUES ('a', 'b')",
+            "WITH w AS (SELECT name FROM workers) DELETE FROM workers WHERE name IN w", "DELETE FROM workers RETURNING name",
+            "ATTACH 'other.sqlite' AS other", "ATTACH ':memory:' AS m", "DETACH main", "PRAGMA journal_mode=DELETE", "PRAGMA journal_mode(off)",
+            "PRAGMA writable_schema=ON", "PRAGMA query_only=OFF", "PRAGMA user_version=9", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_checkpoint",
+            "PRAGMA optimize", "PRAGMA temp_store_directory='/'", "PRAGMA incremental_vacuum", "VACUUM", "VACUUM INTO 'copy.sqlite'", "REINDEX",
+            "ANALYZE", "CREATE TABLE t (x)", "CREATE TEMP TABLE t (x)", "CREATE VIRTUAL TABLE t USING fts5(x)", "CREATE INDEX i ON workers (port)",
+            "DROP TABLE workers", "ALTER TABLE workers ADD COLUMN x", "BEGIN", "BEGIN EXCLUSIVE", "COMMIT", "SAVEPOINT s", "EXPLAIN DELETE FROM workers",
+            "SELECT load_extension('evil')", "SELECT fts3_tokenizer('simple')", "UPDATE sqlite_schema SET sql = ''",
+        ])
+    func refused(_ sql: String) async throws {
+        let before = try read(registry.path)
+        #expect(await failure { () throws(ShuntError) in _ = try await reader.query(sql) }?.code == .registryReadOnly)
+        #expect(try read(registry.path) == before)
+        #expect(try await reader.counts() == RegistryCounts(workers: ["live": 1, "lost": 1, "draining": 0], events: 1))
+        #expect(try await reader.query("SELECT count(*) FROM pragma_database_list").rows == [[.integer(1)]])
+        #expect(!exists("copy.sqlite") && !exists("other.sqlite"))
+    }
+
+    @Test(
+        "Broken SQL is query.invalid, with the place where SQLite points",
+        arguments: [
+            ("SELEC 1", "line 1, column 1", "syntax error"), ("SELECT name\nFROM workes", nil, "no such table: workes"),
+            ("SELECT 'é',\n  nme FROM workers", "line 2, column 3", "no such column: nme"), ("SELECT (", nil, "incomplete input"),
+            ("", nil, "no statement"), (" ; -- nothing", nil, "no statement"), ("SELECT 1; SELECT 2", "line 1, column 10", "more than one"),
+            ("SELECT 1; DELETE FROM workers", "line 1, column 10", "more than one"), ("SELECT 1;\nnonsense", nil, "more than one"),
+            ("SELECT 1\u{0}; DELETE FROM workers", nil, "NUL"), ("SELECT nofunction(1)", nil, "no such function"),
+            ("SELECT '" + String(repeating: "x", count: 70_000) + "'", nil, "longer than"), ("SELECT hex(zeroblob(1000000))", nil, "too big"),
+            ("SELECT " + String(repeating: "(", count: 500) + "1" + String(repeating: ")", count: 500), nil, nil),
+        ] as [(String, String?, String?)])
+    func invalid(_ sql: String, _ place: String?, _ message: String?) async throws {
+        do {
+            _ = try await reader.query(sql)
+            // Deep nesting may be within what this SQLite's parser bears.
+            #expect(message == nil)
+        } catch {
+            #expect(error.code == .queryInvalid)
+            #expect(error.help != nil)
+            if let place { #expect(error.location == place) }
+            if let message { #expect(error.message.contains(message), "\(error.message)") }
+        }
+    }
+
+    @Test("Rows beyond 10,000 are cut and it is said so, also where a recursion never ends")
+    func rowCap() async throws {
+        let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
+        let result = try await reader.query(endless)
+        #expect(result.rows.count == 10_000)
+        #expect(result.truncated)
+        #expect(try await !reader.query(endless + " LIMIT 10000").truncated)
+    }
+
+    @Test("Bytes beyond the cap are cut and it is said so")
+    func byteCap() async throws {
+        let result = try await reader.query(
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT zeroblob(200000) FROM c")
+        #expect(result.truncated)
+        #expect(result.rows.count <= ReadOnlyQuery.maximumBytes / 200_000 + 1)
+    }
+
+    @Test("A query that never ends is ended, and the next one works")
+    func timeCap() async throws {
+        let statements = ReadOnlyQuery(file: try RegistryFile(registry.path), timeLimit: .milliseconds(100))
+        for sql in [
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION SELECT random() FROM c) SELECT max(x) FROM c ORDER BY 1",
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT a.x FROM c a, c b, c d WHERE a.x < 0",
+        ] {
+            #expect(await failure { () throws(ShuntError) in _ = try await statements.run(sql) }?.code == .queryLimit, "\(sql)")
+        }
+        #expect(try await statements.run("SELECT 1").rows == [[.integer(1)]])
+    }
+
+    @Test("Queries beyond those that may wait are refused")
+    func waitingCap() async throws {
+        let statements = ReadOnlyQuery(file: try RegistryFile(registry.path), timeLimit: .milliseconds(20))
+        let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+        let codes = await withTaskGroup(of: ErrorCode?.self) { group in
+            for _ in 0..<60 { group.addTask { await failure { () throws(ShuntError) in _ = try await statements.run(endless) }?.code } }
+            return await group.reduce(into: [:]) { counts, code in counts[code, default: 0] += 1 }
+        }
+        #expect(codes[.queryLimit, default: 0] >= ReadOnlyQuery.maximumWaiting)
+        #expect(codes[.registryUnavailable, default: 0] > 0)
+        #expect(codes.values.reduce(0, +) == 60)
+        #expect(codes.count == 2)
+    }
+
+    @Test("Queries read a registry that is being written")
+    func besideTheWriter() async throws {
+        async let writing: Void = {
+            for number in 0..<300 {
+                registry.writer.submit([.event(event(number))])
+                try await registry.writer.flush()
+            }
+        }()
+        var last: Int64 = 0
+        for _ in 0..<100 {
+            guard case .integer(let count)? = try await reader.query("SELECT count(*) FROM events").rows.first?.first else {
+                Issue.record("no count")
+                return
+            }
+            #expect(count >= last)
+            last = count
+        }
+        try await writing
+    }
+}

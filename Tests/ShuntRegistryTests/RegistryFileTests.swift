@@ -1,0 +1,126 @@
+import FoundationEssentials
+import Glibc
+import GRDB
+import ShuntCore
+import Testing
+
+@testable import ShuntRegistry
+
+@Suite struct RegistryFileTests {
+    @Test("Opening creates the folder and an empty registry; opening again keeps what is there")
+    func createsAndReopens() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("var/deep/registry.sqlite")
+        let first = try Registry.open(path: path, writing: byHand, logger: quiet)
+        first.writer.submit([.worker(worker("a:1")), .event(event(1))])
+        try await first.close()
+        #expect(!exists(path + "-wal"))
+
+        let second = try Registry.open(path: path, writing: byHand, logger: quiet)
+        #expect(try await second.reader.workers() == [worker("a:1")])
+        #expect(try await second.reader.events(EventQuery()).events.map(\.detail) == ["event 1"])
+        try await second.close()
+    }
+
+    enum NotARegistry: String, CaseIterable, CustomTestStringConvertible {
+        case text, otherDatabase, newer, folder, damaged, fifo
+        var testDescription: String { rawValue }
+
+        func make(at path: String) throws {
+            switch self {
+            case .text: try write("not a database, but long enough to be looked at\n".utf8, to: path)
+            case .otherDatabase: try change(path, "CREATE TABLE accounts (id)")
+            case .newer:
+                try change(path, "CREATE TABLE x (id); PRAGMA application_id = \(RegistrySchema.applicationID)")
+                try change(path, "PRAGMA user_version = \(RegistrySchema.version + 1)")
+            case .folder: try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            case .damaged: try write(Array("SQLite format 3\0".utf8) + Array(repeating: 0xAA, count: 5_000), to: path)
+            case .fifo: #expect(mkfifo(path, 0o600) == 0)
+            }
+        }
+    }
+
+    @Test("A file that is not a registry is refused with help, and left as it is", arguments: NotARegistry.allCases)
+    func refuses(_ kind: NotARegistry) async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        try kind.make(at: path)
+        let before = kind == .folder || kind == .fifo ? nil : try read(path)
+        let masterError = #expect(throws: ShuntError.self) { try Registry.open(path: path, logger: quiet) }
+        let readerError = #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+        for error in [masterError, readerError] {
+            #expect(error?.code == .registryInvalid)
+            #expect(error?.location == path)
+            #expect(error?.help != nil)
+        }
+        if let before { #expect(try read(path) == before) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["registry.sqlite"])
+    }
+
+    @Test("A missing registry cannot be read, and reading does not create it")
+    func missing() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let error = #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+        #expect(error?.code == .registryUnavailable)
+        #expect(!exists(path))
+    }
+
+    @Test("A folder that cannot be made is registry.unavailable")
+    func noFolder() async throws {
+        let folder = try TemporaryFolder()
+        try write([1], to: folder("file"))
+        let error = #expect(throws: ShuntError.self) { try Registry.open(path: folder("file/registry.sqlite"), logger: quiet) }
+        #expect(error?.code == .registryUnavailable)
+    }
+
+    @Test("A file without permission is registry.unavailable", .enabled(if: geteuid() != 0, "root may read everything"))
+    func noPermission() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        try await Registry.open(path: path, logger: quiet).close()
+        #expect(chmod(path, 0) == 0)
+        #expect(throws: ShuntError.self) { try Registry.open(path: path, logger: quiet) }
+        #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+    }
+
+    @Test("An empty file, or one left from before the first migration, becomes a registry")
+    func empty() async throws {
+        let folder = try TemporaryFolder()
+        try write([], to: folder("zero"))
+        try change(folder("premigration"), "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY)")
+        for name in ["zero", "premigration"] {
+            let error = #expect(throws: ShuntError.self) { try RegistryReader.open(path: folder(name)) }
+            #expect(error?.code == .registryUnavailable)
+            let registry = try Registry.open(path: folder(name), logger: quiet)
+            #expect(try await registry.reader.workers().isEmpty)
+            try await registry.close()
+        }
+    }
+
+    @Test("A path's odd characters are just characters", arguments: ["a b%20?mode=memory#x.sqlite", "file:x?mode=memory", "ü/registry"])
+    func oddPaths(_ name: String) async throws {
+        let folder = try TemporaryFolder()
+        let registry = try Registry.open(path: folder(name), writing: byHand, logger: quiet)
+        registry.writer.submit([.worker(worker("a:1"))])
+        try await registry.close()
+        #expect(exists(folder(name)))
+        #expect(try await RegistryReader.open(path: folder(name)).workers().count == 1)
+    }
+
+    @Test("A registry whose tables were changed by something else gives an error, not a crash")
+    func tampered() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let registry = try Registry.open(path: path, writing: byHand, logger: quiet)
+        registry.writer.submit([.worker(worker("a:1"))])
+        try await registry.close()
+        try change(path, "UPDATE workers SET state = 'sleeping'")
+        let reader = try RegistryReader.open(path: path)
+        #expect(await failure { () throws(ShuntError) in _ = try await reader.workers() }?.code == .registryInvalid)
+        try change(path, "ALTER TABLE workers DROP COLUMN machine")
+        #expect(await failure { () throws(ShuntError) in _ = try await reader.worker("a:1") }?.code == .registryInvalid)
+        try change(path, "DROP TABLE workers")
+        #expect(await failure { () throws(ShuntError) in _ = try await reader.workers() }?.code == .registryInvalid)
+    }
+}
