@@ -28,5 +28,7 @@ public struct Configuration: Equatable, Sendable {
     public struct Service: Equatable, Sendable {
         /// Port 0 asks the system for a free one.
         public var listen: NetworkAddress
+
+        public init(listen: NetworkAddress) { self.listen = listen }
     }
 }

@@ -25,5 +25,7 @@ extension Configuration {
         public var mailbox = 64 << 20
         /// A frame that has begun must be complete within this.
         public var frameTime = Duration.seconds(60)
+
+        public init() {}
     }
 }

@@ -1,10 +1,16 @@
 extension Configuration {
     /// `log:`, what is told on standard error.
     public struct Log: Equatable, Sendable {
-        public var level = Level.info
+        public var level: Level
         /// Where a subsystem is to tell more or less than `level`.
-        public var levels: [Subsystem: Level] = [:]
-        public var format = Format.auto
+        public var levels: [Subsystem: Level]
+        public var format: Format
+
+        public init(level: Level = .info, levels: [Subsystem: Level] = [:], format: Format = .auto) {
+            self.level = level
+            self.levels = levels
+            self.format = format
+        }
 
         /// The level of this subsystem.
         public func level(of subsystem: Subsystem) -> Level {

@@ -10,6 +10,8 @@ extension Configuration {
         public var registry = Registry()
         public var heartbeat = Heartbeat()
 
+        public init() {}
+
         public struct Registry: Equatable, Sendable {
             /// The SQLite file; relative to the working directory.
             public var path = "var/registry.sqlite"

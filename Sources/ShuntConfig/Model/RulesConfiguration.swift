@@ -10,6 +10,8 @@ extension Configuration {
         /// Bytes that the Lua state of one loop may hold.
         public var stateMemory = 64 << 20
 
+        public init() {}
+
         public enum Enabled: Equatable, Sendable {
             /// Every plugin in the directory.
             case all

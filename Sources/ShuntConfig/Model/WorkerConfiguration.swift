@@ -21,11 +21,18 @@ extension Configuration {
         /// What happens to a connection whose out-buffer is full.
         public var slowConsumer = SlowConsumer.dropNewest
 
+        public init() {}
+
         /// One of `listeners:`.
         public struct Listener: Equatable, Sendable {
-            public var `protocol` = ListenerProtocol.exchange
+            public var `protocol`: ListenerProtocol
             /// Port 0 asks the system for a free one.
             public var listen: NetworkAddress
+
+            public init(protocol: ListenerProtocol = .exchange, listen: NetworkAddress) {
+                self.protocol = `protocol`
+                self.listen = listen
+            }
         }
 
         public enum ListenerProtocol: String, CaseIterable, Sendable {

@@ -1,0 +1,90 @@
+import Glibc
+import Logging
+import ShuntConfig
+import Synchronization
+
+/// The process's log, on standard error: swift-log's back end for all of Shunt.
+///
+/// A line costs its caller the formatting and an append to a bounded buffer; a thread of its own writes. So a terminal or
+/// pipe that nobody reads never stalls a loop: lines are dropped, and how many is said once it moves again.
+public enum ShuntLog {
+    private static let process = Mutex<LogSystem?>(nil)
+
+    /// Makes this the log of every `Logger` of the process. Called again, it applies the configuration's levels.
+    public static func bootstrap(configuration: Configuration.Log) {
+        let isNew = process.withLock { system in
+            guard system == nil else { return false }
+            let isTerminal = isatty(STDERR_FILENO) == 1
+            let format = LogFormat(configuration.format, isTerminal: isTerminal, colour: isTerminal && wantsColour)
+            system = LogSystem(configuration: configuration, format: format) { FileDescriptor.standardError.write($0) }
+            return true
+        }
+        guard isNew, let system = current else { return apply(configuration) }
+        LoggingSystem.bootstrap { system.handler(label: $0) }
+    }
+
+    /// Takes on the levels of this configuration; the format stays.
+    public static func apply(_ configuration: Configuration.Log) {
+        current?.levels.apply(configuration)
+    }
+
+    /// Waits until all that was logged is written; before the process ends.
+    /// - Parameter limit: the longest wait.
+    /// - Returns: false if the time was up first.
+    @discardableResult
+    public static func flush(within limit: Duration = .seconds(2)) -> Bool {
+        current?.flush(within: limit) ?? true
+    }
+
+    private static var current: LogSystem? { process.withLock { $0 } }
+
+    /// no-color.org's convention, and terminals that cannot.
+    private static var wantsColour: Bool {
+        let noColour = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
+        let terminal = getenv("TERM").map { String(cString: $0) } ?? ""
+        return noColour.isEmpty && terminal != "dumb"
+    }
+}
+
+/// A log without its process: what `ShuntLog` is made of.
+final class LogSystem: Sendable {
+    let levels: LogLevels
+    let format: LogFormat
+    private let queue: LogQueue
+    private let now: @Sendable () -> UTCTime
+
+    /// - Parameter sink: is given whole lines, on the log's own thread; may block.
+    init(
+        configuration: Configuration.Log, format: LogFormat, capacity: LogQueue.Capacity = .init(),
+        now: @escaping @Sendable () -> UTCTime = { .now }, sink: @escaping @Sendable ([UInt8]) -> Void
+    ) {
+        levels = LogLevels(configuration)
+        self.format = format
+        self.now = now
+        queue = LogQueue(capacity: capacity)
+        LogThread.start(queue: queue, sink: sink) { dropped in
+            let line = LogLine(
+                time: now(), level: .warning, subsystem: "log", message: "lines were dropped: more than could be written",
+                metadata: ["lines": .stringConvertible(dropped)])
+            return line.formatted(format)
+        }
+    }
+
+    /// The thread ends once it has written what is left.
+    deinit { queue.close() }
+
+    /// The handler of a logger with this label: `shunt.worker` belongs to the subsystem `worker`.
+    func handler(label: String) -> ShuntLogHandler {
+        let subsystem = LogLevels.subsystem(ofLabel: label)
+        return ShuntLogHandler(system: self, subsystem: subsystem?.rawValue ?? label, level: levels[subsystem])
+    }
+
+    func log(_ level: Logger.Level, _ subsystem: String, _ message: String, _ metadata: Logger.Metadata) {
+        let line = LogLine(time: now(), level: level, subsystem: subsystem, message: message, metadata: metadata)
+        queue.append(line.formatted(format))
+    }
+
+    func flush(within limit: Duration) -> Bool {
+        queue.waitUntilWritten(within: limit)
+    }
+}
