@@ -19,7 +19,7 @@ public enum FrameDecoder {
     ///   - limit: the largest frame to take, in total bytes; more than `FrameLayout.maximumSize` is never taken.
     /// - Returns: a length that breaks the limit is refused with the header. All else is looked at when the frame is
     ///   whole, as message-channel does.
-    @inlinable
+    @inlinable @inline(__always)
     public static func decode(_ bytes: Bytes, limit: Int = FrameLayout.defaultLimit) -> DecodedFrame {
         guard let frame = bytes.baseAddress, bytes.count >= FrameLayout.headerSize else {
             return .needMore(minimum: FrameLayout.headerSize)

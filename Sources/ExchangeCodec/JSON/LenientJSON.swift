@@ -79,9 +79,7 @@ public struct LenientObject: Equatable, Sendable {
         case .number(let text), .string(let text):
             if let integer = Int64(text) { return integer }
             // No number that fits is longer; a longer one is not worth reading.
-            if text.utf8.count <= 64, let decimal = Double(text), let integer = Int64(exactly: decimal.rounded(.towardZero)) {
-                return integer
-            }
+            if text.utf8.count <= 64, let decimal = Double(text), decimal >= -0x1p63, decimal < 0x1p63 { return Int64(decimal) }
             throw mismatch(key, value, wanted: "a 64-bit integer")
         default:
             throw mismatch(key, value, wanted: "an integer")
