@@ -15,6 +15,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case subscriptionUnknown = "subscription.unknown"
     case subscriptionLimit = "subscription.limit"
     case connectionLimit = "connection.limit"
+    case connectionLost = "connection.lost"
     case slowConsumer = "connection.slow_consumer"
     case workerNone = "worker.none"
     case workerUnknown = "worker.unknown"
@@ -75,7 +76,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatElsewhere: 307
         case .subscriptionLimit, .fanoutLimit: 429
         case .hopLimit: 508
-        case .connectionLimit, .slowConsumer, .memoryLimit, .masterUnavailable, .registryUnavailable, .addressInUse,
+        case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .masterUnavailable, .registryUnavailable, .addressInUse,
             .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .internalError: 500
@@ -86,7 +87,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var exitCode: Int32 {
         switch self {
         case .usage: 64
-        case .addressInUse, .addressUnavailable, .masterUnavailable, .registryUnavailable, .workerNone: 69
+        case .addressInUse, .addressUnavailable, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
         case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleInvalid, .ruleMissing,
             .registryInvalid:
             78

@@ -1,0 +1,57 @@
+import ExchangeCodec
+import Glibc
+import ShuntCore
+
+/// What a load generator needs to know of a protocol: fixed-size messages, so that bytes can be counted instead of parsed.
+protocol Wire: Sendable {
+    /// Sent once by a client before anything else, and what it has to read back at least.
+    func greeting() -> [UInt8]
+    /// Takes part in `topic` as a consumer, alone in `group`; how many bytes the answer has.
+    func subscribe(topic: String, group: String) -> (request: [UInt8], answer: Int)
+    /// One message.
+    func publish(topic: String, payload: Int, id: Int64) -> [UInt8]
+    /// Bytes that a consumer gets for one message.
+    func deliverySize(topic: String, payload: Int) -> Int
+    /// Bytes that a producer gets back for one message; 0: it is not told.
+    var acknowledgementSize: Int { get }
+}
+
+/// message-channel's protocol; every message is acknowledged.
+struct ExchangeWire: Wire {
+    func greeting() -> [UInt8] { [] }
+
+    func subscribe(topic: String, group: String) -> (request: [UInt8], answer: Int) {
+        let body = SubscribeBody(group: group, topic: topic)
+        return (Frame(.subscribe, id: 1, format: .json, value: body.encoded()).encoded(), FrameLayout.headerSize)
+    }
+
+    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] {
+        Frame(.message, id: id, format: .text, value: Array(repeating: UInt8(ascii: "x"), count: payload), name: topic).encoded()
+    }
+
+    func deliverySize(topic: String, payload: Int) -> Int { publish(topic: topic, payload: payload, id: 0).count }
+
+    var acknowledgementSize: Int { FrameLayout.headerSize }
+}
+
+/// The protocol of nats-server, without acknowledgements.
+struct NATSWire: Wire {
+    func greeting() -> [UInt8] {
+        Array(#"CONNECT {"verbose":false,"pedantic":false,"tls_required":false,"name":"bench","lang":"swift","version":"1"}"#.utf8)
+            + Array("\r\n".utf8)
+    }
+
+    func subscribe(topic: String, group: String) -> (request: [UInt8], answer: Int) {
+        (Array("SUB \(topic) \(group) 1\r\nPING\r\n".utf8), "PONG\r\n".utf8.count)
+    }
+
+    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] {
+        Array("PUB \(topic) \(payload)\r\n".utf8) + Array(repeating: UInt8(ascii: "x"), count: payload) + Array("\r\n".utf8)
+    }
+
+    func deliverySize(topic: String, payload: Int) -> Int {
+        "MSG \(topic) 1 \(payload)\r\n".utf8.count + payload + 2
+    }
+
+    var acknowledgementSize: Int { 0 }
+}

@@ -1,0 +1,104 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Code on the message path is optimised across modules.
+let hotPath: [SwiftSetting] = [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+]
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+
+let package = Package(
+    name: "shunt",
+    products: [
+        .executable(name: "shunt", targets: ["shunt"]),
+        .library(name: "ShuntClient", targets: ["ShuntClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // System libraries.
+        .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(name: "CSnappy", providers: [.apt(["libsnappy-dev"])]),
+        .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // The pure core.
+        .target(name: "ShuntCore", swiftSettings: hotPath),
+        .target(name: "ExchangeCodec", dependencies: ["ShuntCore"], swiftSettings: hotPath),
+        .target(name: "ShuntEngine", dependencies: ["ExchangeCodec", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "PayloadCompression", dependencies: ["CLZ4", "CSnappy", "CZlib", "ShuntCore"]),
+
+        // Rules.
+        .target(name: "CLuaHost", dependencies: ["CLua"]),
+        .target(name: "ShuntRules", dependencies: ["CLuaHost", "ShuntCore"], swiftSettings: hotPath),
+
+        // The edge.
+        .target(name: "ShuntReactor", dependencies: ["CUV", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
+        .target(name: "ShuntLog", dependencies: ["ShuntConfig", logging]),
+        .target(name: "ShuntRegistry", dependencies: ["ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+        .target(
+            name: "ShuntHTTP",
+            dependencies: [
+                "ShuntCore", logging, .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio),
+
+        // The processes.
+        .target(
+            name: "ShuntMaster",
+            dependencies: [
+                "ExchangeCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
+                logging, .product(name: "Hummingbird", package: "hummingbird"),
+            ]),
+        .target(
+            name: "ShuntWorker",
+            dependencies: [
+                "ExchangeCodec", "PayloadCompression", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor",
+                "ShuntRules", logging,
+            ], swiftSettings: hotPath),
+
+        // The clients.
+        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore", logging] + nio),
+        .target(name: "ShuntAdmin", dependencies: ["ShuntCore", "ShuntRegistry", argumentParser, logging, nioHTTP] + nio),
+
+        // The commands.
+        .executableTarget(
+            name: "shunt",
+            dependencies: [
+                "ShuntAdmin", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
+                "ShuntRules", "ShuntWorker", argumentParser, logging,
+            ]),
+        .executableTarget(name: "exchange-fuzz", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"]),
+        .executableTarget(
+            name: "shunt-bench", dependencies: ["ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
+
+        // Tests.
+        .testTarget(name: "ShuntCoreTests", dependencies: ["ShuntCore"]),
+        .testTarget(name: "ExchangeCodecTests", dependencies: ["ExchangeCodec", "ShuntCore"]),
+        .testTarget(name: "PayloadCompressionTests", dependencies: ["PayloadCompression", "ShuntCore"]),
+        .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
+        .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
+        .testTarget(name: "ShuntReactorTests", dependencies: ["ShuntCore", "ShuntReactor"]),
+        .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
+        .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
+        .testTarget(name: "ShuntRegistryTests", dependencies: ["ShuntCore", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+        .testTarget(name: "ShuntHTTPTests", dependencies: ["ShuntCore", "ShuntHTTP", logging] + nio),
+        .testTarget(name: "ShuntMasterTests", dependencies: ["ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging] + nio),
+        .testTarget(name: "ShuntAdminTests", dependencies: ["ShuntAdmin", "ShuntCore", "ShuntRegistry", logging]),
+        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "ShuntClient", "ShuntCore"] + nio),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,23 @@
+/// Bounds of what one loop routes.
+public struct RoutingLimits: Equatable, Sendable {
+    /// The largest frame, in total bytes.
+    public var frame: Int
+    /// Subscriptions of one connection.
+    public var subscriptions: Int
+    /// Bytes of a topic or topic filter.
+    public var topic: Int
+    /// Bytes of a group's name.
+    public var group: Int
+    /// How many rules may send a message on to another topic, one after the other.
+    public var hops: Int
+
+    public init(
+        frame: Int = 10 << 20, subscriptions: Int = 1000, topic: Int = 1024, group: Int = 256, hops: Int = 8
+    ) {
+        self.frame = frame
+        self.subscriptions = subscriptions
+        self.topic = topic
+        self.group = group
+        self.hops = hops
+    }
+}

@@ -1,0 +1,30 @@
+/// A client's IP address and port, without a string of its own: a worker keeps one for each of its connections.
+public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
+    /// The 16 bytes of an IPv6 address, big-endian; an IPv4 address is mapped (`::ffff:a.b.c.d`).
+    public var high: UInt64
+    public var low: UInt64
+    public var port: UInt16
+
+    public init(high: UInt64 = 0, low: UInt64 = 0, port: UInt16 = 0) {
+        self.high = high
+        self.low = low
+        self.port = port
+    }
+
+    public init(ipv4: UInt32, port: UInt16) {
+        self.init(high: 0, low: 0xFFFF_0000_0000 | UInt64(ipv4), port: port)
+    }
+
+    public var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
+
+    /// Without the port: dotted for IPv4, groups of hexadecimal digits for IPv6.
+    public var host: String {
+        if isIPv4 {
+            return [24, 16, 8, 0].map { String(low >> UInt64($0) & 0xFF) }.joined(separator: ".")
+        }
+        let groups = [high, low].flatMap { half in [48, 32, 16, 0].map { half >> UInt64($0) & 0xFFFF } }
+        return groups.map { String($0, radix: 16) }.joined(separator: ":")
+    }
+
+    public var description: String { isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }
+}

@@ -1,0 +1,125 @@
+extension SubscriptionIndex {
+    /// Chooses one member of each group of the route and counts the delivery.
+    /// - Parameter chosen: cleared, then filled with a connection a group.
+    public mutating func select(
+        _ reference: RouteReference, key: Bytes?, into chosen: inout ContiguousArray<ConnectionID>
+    ) {
+        chosen.removeAll(keepingCapacity: true)
+        let at = Int(reference.index)
+        if routes[at].hasKeys { return selectByKey(at, key: key, into: &chosen) }
+        for group in routes[at].groups.indices {
+            if routes[at].groups[group].members.isEmpty {
+                let entry = Int(routes[at].groups[group].singleOrTurn)
+                entries[entry].delivered &+= 1
+                chosen.append(entries[entry].connection)
+            } else {
+                chosen.append(choose(route: at, group: group, key: key))
+            }
+        }
+    }
+
+    /// With members that take one key only: of each group, those that take this key are the choice.
+    @inline(never)
+    private mutating func selectByKey(_ at: Int, key: Bytes?, into chosen: inout ContiguousArray<ConnectionID>) {
+        let wanted = key.flatMap { keys.find($0) }
+        for place in routes[at].groups.indices {
+            let all = routes[at].groups[place]
+            let isSingle = all.members.isEmpty
+            var takers = RouteGroup(group: all.group, singleOrTurn: 0, floor: all.floor)
+            if isSingle {
+                if takes(all.singleOrTurn, wanted) { takers.members.append(all.singleOrTurn) }
+            } else {
+                for member in all.members where takes(member, wanted) { takers.members.append(member) }
+            }
+            guard !takers.members.isEmpty else { continue }
+            // The whole group's turn, as a place among the takers.
+            takers.singleOrTurn = isSingle ? 0 : all.singleOrTurn % UInt32(takers.members.count)
+            chosen.append(choose(&takers, key: key))
+            if !isSingle { routes[at].groups[place].singleOrTurn = takers.singleOrTurn }
+        }
+    }
+
+    private func takes(_ member: UInt32, _ key: UInt32?) -> Bool {
+        let own = entries[Int(member)].key
+        return own == Self.anyKey || own == key
+    }
+
+    private mutating func choose(route: Int, group: Int, key: Bytes?) -> ConnectionID {
+        // Taken out and put back, so that the members aren't copied when the turn changes.
+        var chosen = RouteGroup(group: 0, singleOrTurn: 0)
+        swap(&chosen, &routes[route].groups[group])
+        defer { swap(&chosen, &routes[route].groups[group]) }
+        return choose(&chosen, key: key)
+    }
+
+    private mutating func choose(_ group: inout RouteGroup, key: Bytes?) -> ConnectionID {
+        let place: Int
+        switch strategyOfGroup[Int(group.group)] {
+        case .leastDelivered: place = leastDelivered(&group)
+        case .roundRobin: place = nextInTurn(&group)
+        case .keyHash:
+            if let key { place = byHash(of: key, group.members) } else { place = nextInTurn(&group) }
+        case .sticky: place = 0
+        }
+        let entry = Int(group.members[place])
+        entries[entry].delivered &+= 1
+        return entries[entry].connection
+    }
+
+    private func nextInTurn(_ group: inout RouteGroup) -> Int {
+        let count = group.members.count
+        let start = Int(group.singleOrTurn) % count
+        var place = start
+        while entries[Int(group.members[place])].isCongested {
+            place = (place + 1) % count
+            if place == start { break }
+        }
+        group.singleOrTurn = UInt32((place + 1) % count)
+        return place
+    }
+
+    /// Starts at the turn, and takes the first that has no more than the floor; a whole round without one raises the floor.
+    private func leastDelivered(_ group: inout RouteGroup) -> Int {
+        let count = group.members.count
+        var place = Int(group.singleOrTurn) % count
+        var best = -1
+        var least = UInt64.max
+        for _ in 0..<count {
+            let entry = entries[Int(group.members[place])]
+            if !entry.isCongested, entry.delivered < least {
+                best = place
+                least = entry.delivered
+                if least <= group.floor { break }
+            }
+            place = place + 1 == count ? 0 : place + 1
+        }
+        if best < 0 { return nextInTurn(&group) }
+        if least > group.floor { group.floor = least }
+        group.singleOrTurn = UInt32(best + 1 == count ? 0 : best + 1)
+        return best
+    }
+
+    /// Rendezvous hashing: a member that comes or goes moves only the keys that it gains or had.
+    private func byHash(of key: Bytes, _ members: ContiguousArray<UInt32>) -> Int {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in key { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+        var best = 0
+        var most: UInt64 = 0
+        for (place, member) in members.enumerated() {
+            let score = Self.mix(hash ^ Self.mix(entries[Int(member)].id.raw))
+            if score >= most {
+                most = score
+                best = place
+            }
+        }
+        return best
+    }
+
+    /// The finaliser of splitmix64: every bit of the input moves half of the output.
+    private static func mix(_ value: UInt64) -> UInt64 {
+        var z = value &+ 0x9e37_79b9_7f4a_7c15
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+}

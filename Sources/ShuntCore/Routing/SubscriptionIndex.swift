@@ -1,0 +1,382 @@
+/// Every subscription of a worker, as one loop knows them, and the routes that follow from them.
+///
+/// Each loop holds all subscriptions, its own and the other loops', so that it can choose a group's member by itself.
+/// What is counted (deliveries, turns) is the loop's own. A worker with plain topics finds a route by comparing bytes,
+/// and chooses a member without making an object.
+public struct SubscriptionIndex {
+    struct Entry {
+        var id: SubscriptionID
+        var connection: ConnectionID
+        /// Messages that this loop has given to the member since it joined.
+        var delivered: UInt64
+        var filter: UInt32
+        var group: UInt32
+        /// The number of its key in `keys`; `anyKey` takes all.
+        var key: UInt32
+        /// The next entry of the same connection; `noEntry` ends.
+        var next: UInt32
+        /// Its connection can take nothing more at present.
+        var isCongested: Bool
+    }
+
+    static let noEntry = UInt32.max
+    static let anyKey = UInt32.max
+    /// Routes kept from one event to the next; beyond it they are found anew.
+    public static let routeCapacity = 65_536
+
+    var entries: ContiguousArray<Entry> = []
+    private var freeEntries: ContiguousArray<UInt32> = []
+    /// The first entry of each connection.
+    private var firstOfConnection: [ConnectionID: UInt32] = [:]
+
+    private var filters = BytePool()
+    /// The entries of each filter, longest-standing first.
+    private var membersOfFilter: ContiguousArray<ContiguousArray<UInt32>> = []
+    private var wildcards = WildcardTree()
+    var groups = BytePool()
+    private(set) var strategyOfGroup: ContiguousArray<GroupStrategy> = []
+    var keys = BytePool()
+
+    var routes: ContiguousArray<Route> = []
+    private var routeTable = ByteTable()
+    /// Counts the changes that may touch any topic.
+    private var patternVersion: UInt32 = 0
+
+    private var strategies: GroupStrategies
+
+    public init(strategies: GroupStrategies = .init()) { self.strategies = strategies }
+
+    /// Subscriptions of all loops.
+    public private(set) var count = 0
+
+    // MARK: Changes
+
+    /// Enters a subscription.
+    /// - Returns: false if the connection already has one with the same filter, group and key.
+    public mutating func insert(_ subscription: Subscription) -> Bool {
+        guard find(subscription) == nil else { return false }
+        let (filter, isNewFilter) = filters.enter(subscription.filter)
+        let (group, isNewGroup) = groups.enter(subscription.group)
+        let key = subscription.key.map { keys.enter($0).index } ?? Self.anyKey
+        if isNewFilter {
+            if Int(filter) == membersOfFilter.count { membersOfFilter.append([]) }
+            if TopicFilter.isPattern(subscription.filter) {
+                filters.withBytes(filter) { wildcards.insert($0, filter: filter) }
+            }
+        }
+        if isNewGroup {
+            let strategy = strategies.strategy(for: subscription.group)
+            if Int(group) == strategyOfGroup.count {
+                strategyOfGroup.append(strategy)
+            } else {
+                strategyOfGroup[Int(group)] = strategy
+            }
+        }
+        let entry = Entry(
+            id: subscription.id, connection: subscription.connection,
+            delivered: isNewGroup ? 0 : leastDelivered(filter: filter, group: group), filter: filter, group: group,
+            key: key, next: firstOfConnection[subscription.connection] ?? Self.noEntry, isCongested: false)
+        let index = place(entry)
+        firstOfConnection[subscription.connection] = index
+        membersOfFilter[Int(filter)].insertSorted(index) { entries[Int($0)].id < entries[Int($1)].id }
+        count += 1
+        routesGained(index, isNewGroup: isNewGroup)
+        return true
+    }
+
+    /// Takes out the connection's subscription with this filter, group and key.
+    /// - Returns: its id, or nil if there is none.
+    public mutating func remove(
+        connection: ConnectionID, filter: String, group: String, key: String?
+    ) -> SubscriptionID? {
+        let wanted = Subscription(
+            id: SubscriptionID(raw: 0), connection: connection, filter: filter, group: group, key: key)
+        guard let index = find(wanted) else { return nil }
+        let id = entries[Int(index)].id
+        unlink(index, from: connection)
+        take(index)
+        return id
+    }
+
+    /// Takes out all subscriptions of a connection that has gone.
+    public mutating func removeAll(of connection: ConnectionID) {
+        guard var index = firstOfConnection.removeValue(forKey: connection) else { return }
+        while index != Self.noEntry {
+            let next = entries[Int(index)].next
+            take(index)
+            index = next
+        }
+    }
+
+    /// A connection whose out-buffer is full is passed over by its groups while they have another member.
+    public mutating func setCongested(_ connection: ConnectionID, _ isCongested: Bool) {
+        forEachEntry(of: connection) { entries[Int($0)].isCongested = isCongested }
+    }
+
+    /// Changes the strategies, for the groups that are there too.
+    public mutating func setStrategies(_ new: GroupStrategies) {
+        strategies = new
+        for index in strategyOfGroup.indices where groups.uses(of: UInt32(index)) > 0 {
+            strategyOfGroup[index] = new.strategy(for: groups.text(UInt32(index)))
+        }
+    }
+
+    /// Forgets what was found, for instance because the rules have changed.
+    public mutating func forgetRoutes() {
+        routes.removeAll()
+        routeTable.removeAll()
+    }
+
+    /// Forgets the routes when there are too many. Between two events: references are not valid afterwards.
+    public mutating func trimRoutes() {
+        if routes.count > Self.routeCapacity { forgetRoutes() }
+    }
+
+    // MARK: Questions
+
+    /// Subscriptions of one connection.
+    public func count(of connection: ConnectionID) -> Int {
+        var count = 0
+        forEachEntry(of: connection) { _ in count += 1 }
+        return count
+    }
+
+    /// The groups that a connection is in, each once.
+    public func groups(of connection: ConnectionID) -> [String] {
+        var found: [String] = []
+        forEachEntry(of: connection) { index in
+            let name = groups.text(entries[Int(index)].group)
+            if !found.contains(name) { found.append(name) }
+        }
+        return found
+    }
+
+    /// The subscriptions of one connection, newest first.
+    public func subscriptions(of connection: ConnectionID) -> [Subscription] {
+        var found: [Subscription] = []
+        forEachEntry(of: connection) { index in
+            let entry = entries[Int(index)]
+            found.append(
+                Subscription(
+                    id: entry.id, connection: connection, filter: filters.text(entry.filter),
+                    group: groups.text(entry.group), key: entry.key == Self.anyKey ? nil : keys.text(entry.key)))
+        }
+        return found
+    }
+
+    // MARK: Routes
+
+    /// The route of a topic. `last` is tried first: a producer mostly repeats its topic.
+    /// - Parameter rules: asked for the rules of a topic that is new.
+    @inline(__always)
+    public mutating func route(
+        of topic: Bytes, last: RouteReference, rules: (Bytes) -> RuleSelection
+    ) -> RouteReference {
+        let at = Int(last.index)
+        if at < routes.count, equal(routes[at].topic, topic), routes[at].version == patternVersion { return last }
+        return findRoute(of: topic, rules: rules)
+    }
+
+    public func rules(of route: RouteReference) -> RuleSelection { routes[Int(route.index)].rules }
+
+    @inline(never)
+    private mutating func findRoute(of topic: Bytes, rules: (Bytes) -> RuleSelection) -> RouteReference {
+        let hash = ByteTable.hash(topic)
+        if let known = routeTable.find(hash, matches: { equal(routes[$0].topic, topic) }) {
+            if routes[known].version != patternVersion {
+                let selection = routes[known].rules
+                routes[known] = makeRoute(topic, rules: selection)
+            }
+            return RouteReference(index: UInt32(known))
+        }
+        routes.append(makeRoute(topic, rules: rules(topic)))
+        routeTable.insert(hash, routes.count - 1)
+        return RouteReference(index: UInt32(routes.count - 1))
+    }
+
+    private func makeRoute(_ topic: Bytes, rules: RuleSelection) -> Route {
+        var route = Route(topic: ContiguousArray(topic), version: patternVersion, rules: rules)
+        var found: ContiguousArray<UInt32> = []
+        if let literal = filters.find(topic), !TopicFilter.isPattern(topic) {
+            found.append(contentsOf: membersOfFilter[Int(literal)])
+        }
+        wildcards.match(topic) { found.append(contentsOf: membersOfFilter[Int($0)]) }
+        found.sort { left, right in
+            let (a, b) = (entries[Int(left)], entries[Int(right)])
+            return (a.group, a.id) < (b.group, b.id)
+        }
+        for index in found { route.append(index, entries[Int(index)], isNewGroup: false) }
+        return route
+    }
+
+    /// A literal filter's new entry is put into its topic's route, so that a storm of subscribers costs no search each.
+    private mutating func routesGained(_ index: UInt32, isNewGroup: Bool) {
+        let entry = entries[Int(index)]
+        guard let known = literalRoute(of: entry.filter) else { return }
+        guard isNewGroup || routes[known].isLast(entry.group) else {
+            routes[known].version = patternVersion &- 1
+            return
+        }
+        routes[known].append(index, entry, isNewGroup: isNewGroup)
+    }
+
+    private mutating func routesLost(_ index: UInt32) {
+        let entry = entries[Int(index)]
+        guard let known = literalRoute(of: entry.filter) else { return }
+        routes[known].remove(index, group: entry.group)
+    }
+
+    /// The current route of a literal filter's topic; a pattern's change makes all routes stale instead.
+    private mutating func literalRoute(of filter: UInt32) -> Int? {
+        filters.withBytes(filter) { bytes in
+            if TopicFilter.isPattern(bytes) {
+                patternVersion &+= 1
+                return nil
+            }
+            let known = routeTable.find(ByteTable.hash(bytes)) { equal(routes[$0].topic, bytes) }
+            return known.flatMap { routes[$0].version == patternVersion ? $0 : nil }
+        }
+    }
+
+    // MARK: Entries
+
+    private func forEachEntry(of connection: ConnectionID, _ body: (UInt32) -> Void) {
+        var index = firstOfConnection[connection] ?? Self.noEntry
+        while index != Self.noEntry {
+            let next = entries[Int(index)].next
+            body(index)
+            index = next
+        }
+    }
+
+    private func find(_ wanted: Subscription) -> UInt32? {
+        guard let filter = filters.find(wanted.filter), let group = groups.find(wanted.group) else { return nil }
+        var key = Self.anyKey
+        if let text = wanted.key {
+            guard let known = keys.find(text) else { return nil }
+            key = known
+        }
+        var index = firstOfConnection[wanted.connection] ?? Self.noEntry
+        while index != Self.noEntry {
+            let entry = entries[Int(index)]
+            if entry.filter == filter, entry.group == group, entry.key == key { return index }
+            index = entry.next
+        }
+        return nil
+    }
+
+    private mutating func place(_ entry: Entry) -> UInt32 {
+        if let reused = freeEntries.popLast() {
+            entries[Int(reused)] = entry
+            return reused
+        }
+        entries.append(entry)
+        return UInt32(entries.count - 1)
+    }
+
+    private mutating func unlink(_ index: UInt32, from connection: ConnectionID) {
+        let next = entries[Int(index)].next
+        if firstOfConnection[connection] == index {
+            firstOfConnection[connection] = next == Self.noEntry ? nil : next
+            return
+        }
+        var before = firstOfConnection[connection] ?? Self.noEntry
+        while before != Self.noEntry {
+            if entries[Int(before)].next == index {
+                entries[Int(before)].next = next
+                return
+            }
+            before = entries[Int(before)].next
+        }
+    }
+
+    /// Takes an entry, already unlinked from its connection, out of everything else.
+    private mutating func take(_ index: UInt32) {
+        let entry = entries[Int(index)]
+        routesLost(index)
+        let at = membersOfFilter[Int(entry.filter)].partitioningIndex { entries[Int($0)].id >= entry.id }
+        membersOfFilter[Int(entry.filter)].remove(at: at)
+        if filters.uses(of: entry.filter) == 1 {
+            filters.withBytes(entry.filter) { if TopicFilter.isPattern($0) { wildcards.remove($0) } }
+            membersOfFilter[Int(entry.filter)] = []
+        }
+        _ = filters.leave(entry.filter)
+        _ = groups.leave(entry.group)
+        if entry.key != Self.anyKey { _ = keys.leave(entry.key) }
+        freeEntries.append(index)
+        count -= 1
+    }
+
+    /// A new member starts where the least served one is, so that it is not flooded until it has caught up.
+    private func leastDelivered(filter: UInt32, group: UInt32) -> UInt64 {
+        var least: UInt64?
+        for index in membersOfFilter[Int(filter)] where entries[Int(index)].group == group {
+            least = min(least ?? .max, entries[Int(index)].delivered)
+        }
+        return least ?? 0
+    }
+}
+
+extension Route {
+    mutating func append(_ index: UInt32, _ entry: SubscriptionIndex.Entry, isNewGroup: Bool) {
+        if entry.key != SubscriptionIndex.anyKey { hasKeys = true }
+        if !isNewGroup, isLast(entry.group) {
+            let last = groups.count - 1
+            if groups[last].members.isEmpty {
+                groups[last].members = [groups[last].singleOrTurn]
+                groups[last].singleOrTurn = 0
+            }
+            groups[last].members.append(index)
+        } else {
+            groups.append(RouteGroup(group: entry.group, singleOrTurn: index))
+        }
+    }
+
+    func isLast(_ group: UInt32) -> Bool { groups.last?.group == group }
+
+    mutating func remove(_ index: UInt32, group: UInt32) {
+        guard let at = groups.firstIndex(where: { $0.group == group }) else { return }
+        if groups[at].members.isEmpty {
+            guard groups[at].singleOrTurn == index else { return }
+            groups.remove(at: at)
+            return
+        }
+        groups[at].members.removeAll { $0 == index }
+        groups[at].singleOrTurn = 0
+        if groups[at].members.count == 1 {
+            groups[at].singleOrTurn = groups[at].members[0]
+            groups[at].members = []
+        }
+    }
+}
+
+extension BytePool {
+    func find(_ text: String) -> UInt32? {
+        var text = text
+        return text.withUTF8 { find(Bytes($0)) }
+    }
+
+    mutating func enter(_ text: String) -> (index: UInt32, isNew: Bool) {
+        var text = text
+        return text.withUTF8 { enter(Bytes($0)) }
+    }
+}
+
+extension ContiguousArray {
+    /// Puts the element behind those that come before it; the newest mostly belongs at the end.
+    fileprivate mutating func insertSorted(_ element: Element, by precedes: (Element, Element) -> Bool) {
+        var at = count
+        while at > 0, precedes(element, self[at - 1]) { at -= 1 }
+        insert(element, at: at)
+    }
+
+    /// The first place from which on `belongsAfter` holds, in an array that is sorted by it.
+    fileprivate func partitioningIndex(where belongsAfter: (Element) -> Bool) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if belongsAfter(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

@@ -1,0 +1,61 @@
+/// A subscription's topic: literal, or an MQTT topic filter (MQTT 5 §4.7) where a whole level is `+` or the last is `#`.
+///
+/// A `+` or `#` inside a level means itself, since message-channel's clients may use any text as a topic.
+public enum TopicFilter {
+    /// Whether the text has a wildcard level; without one it matches literally.
+    public static func isPattern(_ filter: Bytes) -> Bool {
+        var rest: Slice<Bytes>? = filter[...]
+        while true {
+            let level = nextLevel(&rest)
+            if level.count == 1, level.first == plus || (level.first == hash && rest == nil) { return true }
+            if rest == nil { return false }
+        }
+    }
+
+    public static func isPattern(_ filter: String) -> Bool {
+        var filter = filter
+        return filter.withUTF8 { isPattern(Bytes($0)) }
+    }
+
+    /// Whether `topic` is one that `filter` takes. A filter that starts with a wildcard takes no `$`-topic (MQTT 5 §4.7.2).
+    public static func matches(_ filter: Bytes, topic: Bytes) -> Bool {
+        guard isPattern(filter) else {
+            return filter.elementsEqual(topic)
+        }
+        var filterRest: Slice<Bytes>? = filter[...]
+        var topicRest: Slice<Bytes>? = topic[...]
+        var first = true
+        while true {
+            guard filterRest != nil else { return topicRest == nil }
+            let level = nextLevel(&filterRest)
+            let isHash = level.count == 1 && level.first == hash && filterRest == nil
+            if isHash { return !(first && topic.first == dollar) }
+            guard topicRest != nil else { return false }
+            let name = nextLevel(&topicRest)
+            if level.count == 1, level.first == plus {
+                if first, topic.first == dollar { return false }
+            } else if !level.elementsEqual(name) {
+                return false
+            }
+            first = false
+            // `a/#` also takes `a` itself.
+            if topicRest == nil, let last = filterRest { return last.count == 1 && last.first == hash }
+        }
+    }
+
+    @usableFromInline static let slash = UInt8(ascii: "/")
+    @usableFromInline static let plus = UInt8(ascii: "+")
+    @usableFromInline static let hash = UInt8(ascii: "#")
+    @usableFromInline static let dollar = UInt8(ascii: "$")
+
+    /// Takes the next level off `rest`, which becomes nil after the last one.
+    static func nextLevel(_ rest: inout Slice<Bytes>?) -> Slice<Bytes> {
+        guard let text = rest else { return Bytes(start: nil, count: 0)[...] }
+        if let end = text.firstIndex(of: slash) {
+            rest = text[(end + 1)...]
+            return text[..<end]
+        }
+        rest = nil
+        return text
+    }
+}

@@ -1,0 +1,207 @@
+import ExchangeCodec
+import ShuntCore
+
+extension LoopEngine {
+    /// Routes a topic message (exchange protocol §10.2).
+    @inline(__always)
+    func message(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, from connection: ConnectionID) {
+        guard let topic = frame.name(in: start), topic.count <= limits.topic else {
+            return refuseMessage(frame, start, connection)
+        }
+        let slot = connection.slot
+        let route = index.route(of: topic, last: sessions[slot].route) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+        sessions[slot].route = route
+        let rules = index.rules(of: route)
+        if rules.isEmpty {
+            let count = deliver(stretch, route, key: frame.key(in: start))
+            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame.id, connection) }
+        } else {
+            ruledMessage(frame, start, stretch, route, rules, from: connection)
+        }
+    }
+
+    /// Hands a frame to one member of each group of a route.
+    /// - Returns: how many got it.
+    @inline(__always)
+    func deliver(_ stretch: Stretch, _ route: RouteReference, key: Bytes?) -> Int {
+        index.select(route, key: key, into: &recipients)
+        for recipient in recipients {
+            actions.append(recipient.loop == loop ? .deliver(recipient, stretch) : .forward(recipient, stretch))
+        }
+        figures.deliveries += recipients.count
+        return recipients.count
+    }
+
+    @inline(never)
+    private func nobody(_ id: Int64, _ connection: ConnectionID) {
+        figures.undelivered += 1
+        refuse(id, connection, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
+    }
+
+    /// No body, no topic, or a topic that is too long.
+    @inline(never)
+    private func refuseMessage(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        if index.count == 0 { return nobody(frame.id, connection) }
+        guard frame.hasBody else { return refuse(frame.id, connection, ShuntError(.requestInvalid, "Bad Request")) }
+        let length = frame.name(in: start)?.count ?? 0
+        refuse(
+            frame.id, connection,
+            length == 0
+                ? ShuntError(.topicInvalid, "a message needs a topic")
+                : ShuntError(.topicInvalid, "the topic has \(length) bytes", help: "at most \(limits.topic) (limits.topic)"))
+    }
+
+    /// A message that rules want to see.
+    @inline(never)
+    private func ruledMessage(
+        _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ rules: RuleSelection,
+        from connection: ConnectionID
+    ) {
+        let message = MessageView(frame, start, hops: 0, sender: connection)
+        var passage = Passage(stretch: stretch, route: route, excluded: .none)
+        switch run(message, rules, &passage) {
+        case .delivered(let count):
+            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame.id, connection) }
+        case .dropped:
+            figures.dropped += 1
+            acknowledge(frame.id, connection)
+        case .rejected(let error):
+            figures.rejected += 1
+            refuse(frame.id, connection, error)
+        }
+    }
+
+    /// A message on its way through the rules.
+    struct Passage {
+        var stretch: Stretch
+        var route: RouteReference
+        /// The rules that have already sent it on.
+        var excluded: RuleSelection
+        /// It was sent to another topic, whose rules have not seen it yet.
+        var isForwarded = false
+    }
+
+    private enum Result {
+        case delivered(Int)
+        case dropped
+        case rejected(ShuntError)
+    }
+
+    /// Runs rules over a message and delivers what they decide.
+    ///
+    /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
+    /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
+    private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage) -> Result {
+        guard let hooks else { return .delivered(deliver(passage.stretch, passage.route, key: message.key)) }
+        let outcome = hooks.onMessage(message, selection: rules, now: now)
+        var count = 0
+        switch outcome.verdict {
+        case .pass:
+            // The outcome's messages live in the rules until their next call: encoded before anything else runs.
+            let made = encode(outcome, message, passage)
+            count = deliver(passage.stretch, passage.route, key: message.key)
+            for next in made { count += pass(next, message) }
+        case .send:
+            if outcome.messages.count == 1, let only = single(outcome.messages[0], message, passage) { return .delivered(only) }
+            for next in encode(outcome, message, passage) { count += pass(next, message) }
+        case .drop:
+            for next in encode(outcome, message, passage) { count += pass(next, message) }
+            return .dropped
+        case .reject(let why):
+            for next in encode(outcome, message, passage) { count += pass(next, message) }
+            return .rejected(ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why))
+        }
+        return .delivered(count)
+    }
+
+    /// The common case, one message that no other rule wants: delivered without a list of what was made.
+    /// - Returns: nil where it is not that case.
+    private func single(_ routed: RoutedMessage, _ message: MessageView, _ passage: Passage) -> Int? {
+        guard routed.kind == .topic else { return nil }
+        if routed.changes.isEmpty { return deliver(passage.stretch, passage.route, key: message.key) }
+        guard routed.topic.count > 0, routed.topic.count <= limits.topic else { return nil }
+        var route = passage.route
+        if routed.changes.contains(.topic) {
+            route = self.route(of: routed.topic)
+            guard index.rules(of: route).subtracting(passage.excluded).removing(Int(routed.rule)).isEmpty else { return nil }
+        }
+        return deliver(made.append(routed, id: message.id), route, key: routed.key)
+    }
+
+    /// Frames of all that a rule made, while its bytes are there.
+    private func encode(_ outcome: MessageOutcome, _ message: MessageView, _ passage: Passage) -> [Passage] {
+        outcome.messages.compactMap { routed in
+            guard routed.kind == .topic else {
+                figures.undelivered += 1
+                return nil
+            }
+            var next = passage
+            guard !routed.changes.isEmpty else { return next }
+            guard routed.topic.count > 0, routed.topic.count <= limits.topic else {
+                figures.undelivered += 1
+                return nil
+            }
+            next.stretch = made.append(routed, id: message.id)
+            if routed.changes.contains(.topic) {
+                next.route = route(of: routed.topic)
+                var excluded = RuleSelection.none
+                excluded.insert(Int(routed.rule))
+                next.excluded = RuleSelection(mask: passage.excluded.mask | excluded.mask)
+                next.isForwarded = true
+            }
+            return next
+        }
+    }
+
+    /// Delivers what a rule made; a message for another topic meets that topic's rules first.
+    private func pass(_ passage: Passage, _ origin: MessageView) -> Int {
+        guard passage.stretch.source == .made else {
+            return deliver(passage.stretch, passage.route, key: origin.key)
+        }
+        // Its bytes are copied out, since what other rules make may move the engine's own.
+        let bytes = made.withBytes { ContiguousArray($0[Int(passage.stretch.offset)..<Int(passage.stretch.offset + passage.stretch.count)]) }
+        return bytes.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress, case .frame(let frame) = FrameDecoder.decode(bytes, limit: bytes.count)
+            else { return 0 }
+            let rules = passage.isForwarded ? index.rules(of: passage.route).subtracting(passage.excluded) : .none
+            guard !rules.isEmpty else { return deliver(passage.stretch, passage.route, key: frame.key(in: start)) }
+            guard Int(origin.hops) < limits.hops else {
+                figures.dropped += 1
+                return 0
+            }
+            let message = MessageView(frame, start, hops: origin.hops + 1, sender: origin.sender)
+            var next = passage
+            next.isForwarded = false
+            switch run(message, rules, &next) {
+            case .delivered(let count): return count
+            case .dropped, .rejected:
+                figures.dropped += 1
+                return 0
+            }
+        }
+    }
+
+    private func route(of topic: Bytes) -> RouteReference {
+        index.route(of: topic, last: .none) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+    }
+}
+
+extension MessageView {
+    /// A MESSAGE frame as the rules see it.
+    init(_ frame: FrameView, _ start: UnsafeRawPointer, hops: UInt8, sender: ConnectionID) {
+        self.init(
+            kind: .topic, topic: frame.name(in: start) ?? Bytes(start: nil, count: 0), key: frame.key(in: start),
+            payload: frame.value(in: start) ?? Bytes(start: nil, count: 0), format: frame.format,
+            compression: frame.compression, id: frame.id, hops: hops, sender: sender)
+    }
+}
+
+extension MadeBytes {
+    /// Appends the MESSAGE frame of what a rule made.
+    mutating func append(_ routed: RoutedMessage, id: Int64) -> Stretch {
+        append(
+            FrameFields(
+                .message, id: id, compression: routed.compression, format: routed.format, value: routed.payload,
+                name: routed.topic, key: routed.key))
+    }
+}

@@ -1,0 +1,84 @@
+import ExchangeCodec
+import ShuntCore
+
+extension LoopEngine {
+    /// SUBSCRIBE (exchange protocol §9.3, §10.1).
+    func subscribe(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        do throws(ShuntError) {
+            var request = try subscription(in: frame, start)
+            if let hooks {
+                switch hooks.onSubscribe(request, from: connection, now: now) {
+                case .accept: break
+                case .acceptAs(let changed):
+                    request = changed
+                    try check(request)
+                case .reject(let why):
+                    throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the subscription" : why)
+                }
+            }
+            let slot = connection.slot
+            guard isCurrent(connection), sessions[slot].state != .closing else { return }
+            guard Int(sessions[slot].subscriptions) < limits.subscriptions else {
+                throw ShuntError(
+                    .subscriptionLimit, "this connection has \(sessions[slot].subscriptions) subscriptions",
+                    help: "no more are allowed (limits.subscriptions)")
+            }
+            let subscription = Subscription(
+                id: nextSubscription(), connection: connection, filter: request.topic, group: request.group, key: request.key)
+            guard index.insert(subscription) else { throw ShuntError(.subscriptionExists, "subscribe failed") }
+            sessions[slot].subscriptions += 1
+            figures.subscriptions += 1
+            letters.append(.subscribed(subscription))
+            acknowledge(frame.id, connection)
+        } catch {
+            refuse(frame.id, connection, error)
+        }
+    }
+
+    /// UNSUBSCRIBE.
+    func unsubscribe(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        do throws(ShuntError) {
+            let request = try subscription(in: frame, start)
+            let removed = index.remove(
+                connection: connection, filter: request.topic, group: request.group, key: request.key)
+            guard removed != nil else { throw ShuntError(.subscriptionUnknown, "unsubscribe failed") }
+            sessions[connection.slot].subscriptions -= 1
+            figures.subscriptions -= 1
+            letters.append(.unsubscribed(connection, filter: request.topic, group: request.group, key: request.key))
+            acknowledge(frame.id, connection)
+        } catch {
+            refuse(frame.id, connection, error)
+        }
+    }
+
+    private func subscription(in frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> SubscriptionRequest {
+        guard let value = frame.value(in: start) else {
+            throw ShuntError(
+                .requestInvalid, "the request has no body", help: #"a JSON object: {"group":"billing","topic":"orders/eu"}"#)
+        }
+        guard frame.compression == .none else {
+            throw ShuntError(.requestInvalid, "a control frame can't be compressed", help: "send the JSON as it is")
+        }
+        let body = try SubscribeBody(decoding: value)
+        // `*` and no key are the same.
+        let request = SubscriptionRequest(topic: body.topic, group: body.group, key: body.key == "*" ? nil : body.key)
+        try check(request)
+        return request
+    }
+
+    private func check(_ request: SubscriptionRequest) throws(ShuntError) {
+        guard !request.topic.isEmpty, request.topic.utf8.count <= limits.topic else {
+            throw ShuntError(
+                .topicInvalid, "the topic has \(request.topic.utf8.count) bytes", help: "1 to \(limits.topic) (limits.topic)")
+        }
+        guard !request.group.isEmpty, request.group.utf8.count <= limits.group else {
+            throw ShuntError(
+                .requestInvalid, "the group's name has \(request.group.utf8.count) bytes",
+                help: "1 to \(limits.group) (limits.group)")
+        }
+        guard (request.key?.utf8.count ?? 0) <= limits.topic else {
+            throw ShuntError(
+                .requestInvalid, "the key has \(request.key?.utf8.count ?? 0) bytes", help: "at most \(limits.topic) (limits.topic)")
+        }
+    }
+}

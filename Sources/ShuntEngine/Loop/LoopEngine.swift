@@ -1,0 +1,248 @@
+import ExchangeCodec
+import ShuntCore
+
+/// Everything that one loop of a worker decides: sessions, subscriptions, routing.
+///
+/// Events come in by calls; what is to be done about them is appended to `actions` and `letters`, which the driver carries
+/// out and clears. No sockets, clock or randomness of its own: a test drives it with bytes and compares actions.
+public final class LoopEngine {
+    public let loop: UInt8
+    public internal(set) var figures = RoutingFigures()
+    /// To be carried out in order, then cleared, after each event.
+    public internal(set) var actions: ContiguousArray<LoopAction> = []
+    /// To be told to all other loops of the worker, then cleared.
+    public internal(set) var letters: [LoopLetter] = []
+    /// The bytes that actions with `.made` stretches mean.
+    public internal(set) var made = MadeBytes()
+
+    var limits: RoutingLimits
+    var index: SubscriptionIndex
+    var sessions: ContiguousArray<Session> = []
+    /// nil where no rules run.
+    var hooks: (any RuleHooks)?
+    var now: Double = 0
+    private var lastSubscription: UInt64 = 0
+    /// Scratch for the chosen members of a message.
+    var recipients: ContiguousArray<ConnectionID> = []
+
+    /// An event stops taking frames when it has caused so many actions; the driver carries them out and goes on.
+    public static let batchSize = 2048
+
+    public init(loop: UInt8, limits: RoutingLimits = .init(), strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil) {
+        self.loop = loop
+        self.limits = limits
+        self.hooks = hooks
+        index = SubscriptionIndex(strategies: strategies)
+    }
+
+    // MARK: Events
+
+    /// A client has connected.
+    public func opened(_ connection: ConnectionID, address: PeerAddress, now: Double) {
+        let slot = connection.slot
+        while sessions.count <= slot { sessions.append(Session()) }
+        sessions[slot] = Session(
+            state: .connected, generation: connection.generation, address: address, connectedAt: now)
+    }
+
+    /// Bytes have arrived, from a frame's first byte on.
+    /// - Returns: how many bytes of whole frames were taken. If that is less than there is and there are actions,
+    ///   the driver carries them out and calls again with the rest; otherwise a frame is incomplete.
+    public func received(_ bytes: Bytes, on connection: ConnectionID, now: Double) -> Int {
+        self.now = now
+        let slot = connection.slot
+        guard slot < sessions.count, sessions[slot].generation == connection.generation else { return bytes.count }
+        var offset = 0
+        while offset < bytes.count, actions.count < Self.batchSize {
+            guard sessions[slot].state != .closing else { return bytes.count }
+            switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: limits.frame) {
+            case .frame(let frame):
+                handle(frame, at: offset, of: bytes, from: connection)
+                offset += Int(frame.size)
+            case .needMore:
+                return offset
+            case .malformed(let fault):
+                refuse(fault, Bytes(rebasing: bytes[offset...]), connection)
+                return bytes.count
+            }
+        }
+        return offset
+    }
+
+    /// The client has gone.
+    public func closed(_ connection: ConnectionID, why: String, now: Double) {
+        self.now = now
+        let slot = connection.slot
+        guard slot < sessions.count, sessions[slot].generation == connection.generation, sessions[slot].state != .free
+        else { return }
+        let wasAdmitted = sessions[slot].state != .connected
+        if let hooks, wasAdmitted, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
+        if sessions[slot].subscriptions > 0 {
+            figures.subscriptions -= Int(sessions[slot].subscriptions)
+            index.removeAll(of: connection)
+            letters.append(.left(connection))
+        }
+        sessions[slot] = Session(state: .free, generation: connection.generation)
+    }
+
+    /// The client's out-buffer is filling up, or has drained: its groups prefer others meanwhile.
+    public func congestion(of connection: ConnectionID, isCongested: Bool) {
+        guard isCurrent(connection), sessions[connection.slot].subscriptions > 0 else { return }
+        index.setCongested(connection, isCongested)
+        letters.append(.congestion(connection, isCongested))
+    }
+
+    /// Another loop of the worker has something to tell.
+    public func received(_ letter: LoopLetter) {
+        switch letter {
+        case .subscribed(let subscription): _ = index.insert(subscription)
+        case .unsubscribed(let connection, let filter, let group, let key):
+            _ = index.remove(connection: connection, filter: filter, group: group, key: key)
+        case .left(let connection): index.removeAll(of: connection)
+        case .congestion(let connection, let isCongested): index.setCongested(connection, isCongested)
+        }
+    }
+
+    /// The driver has carried out the actions and letters.
+    public func clear() {
+        actions.removeAll(keepingCapacity: actions.capacity <= Self.batchSize * 16)
+        letters.removeAll(keepingCapacity: true)
+        made.removeAll()
+        index.trimRoutes()
+    }
+
+    // MARK: Settings
+
+    public func setLimits(_ new: RoutingLimits) { limits = new }
+
+    public func setStrategies(_ new: GroupStrategies) { index.setStrategies(new) }
+
+    /// Other rules apply from the next message on.
+    public func setHooks(_ new: (any RuleHooks)?) {
+        hooks = new
+        index.forgetRoutes()
+    }
+
+    // MARK: Frames
+
+    @inline(__always)
+    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID) {
+        figures.requests += 1
+        figures.requestBytes += Int(frame.size)
+        if sessions[connection.slot].state == .connected, !admit(connection, frame) { return }
+        let start = bytes.baseAddress.unsafelyUnwrapped + offset
+        if frame.type == .message, !frame.isError {
+            message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection)
+        } else {
+            handleControl(frame, start, from: connection)
+        }
+    }
+
+    @inline(never)
+    private func handleControl(_ frame: FrameView, _ start: UnsafeRawPointer, from connection: ConnectionID) {
+        // An error frame answers nothing that a worker asks of its clients.
+        guard !frame.isError else { return }
+        switch frame.type {
+        case .ping: acknowledge(frame.id, connection)
+        case .subscribe: subscribe(frame, start, connection)
+        case .unsubscribe: unsubscribe(frame, start, connection)
+        case .allocation: refuse(frame.id, connection, ShuntError(.workerNone, "not found server"))
+        case .notify, .chat, .register:
+            refuse(frame.id, connection, ShuntError(.requestUnsupported, "this worker does not serve \(frame.type) yet"))
+        case .balance, .binding, .registered, .acknowledgement, .message: break
+        }
+    }
+
+    /// Runs `on_connect` with the client's first frame.
+    @inline(never)
+    private func admit(_ connection: ConnectionID, _ frame: FrameView) -> Bool {
+        let slot = connection.slot
+        sessions[slot].state = .admitted
+        guard let hooks, let peer = peer(connection) else { return true }
+        switch hooks.onConnect(peer, now: now) {
+        case .accept: return true
+        case .acceptAs(let uid, let tags, let alias):
+            let identity = sessions[slot].identity ?? Session.Identity()
+            if let uid { identity.uid = uid }
+            if let tags { identity.tags = tags }
+            if let alias { identity.alias = alias }
+            sessions[slot].identity = identity
+            return true
+        case .reject(let why):
+            return turnAway(connection, frame, ShuntError(.ruleRejected, why))
+        case .redirect(let worker):
+            return turnAway(connection, frame, ShuntError(.chatElsewhere, worker))
+        }
+    }
+
+    private func turnAway(_ connection: ConnectionID, _ frame: FrameView, _ error: ShuntError) -> Bool {
+        // It was never let in, so nobody is told that it left.
+        sessions[connection.slot].state = .connected
+        refuse(frame.id, connection, error)
+        close(connection, error.code)
+        sessions[connection.slot].state = .closing
+        return false
+    }
+
+    // MARK: Answers
+
+    @inline(__always)
+    func acknowledge(_ id: Int64, _ connection: ConnectionID) {
+        figures.succeeded += 1
+        actions.append(.acknowledge(connection, id: id))
+    }
+
+    /// Answers with an error, in the words that message-channel's clients know where there are such.
+    @inline(never)
+    func refuse(_ id: Int64, _ connection: ConnectionID, _ error: ShuntError) {
+        figures.failed += 1
+        var text = error.code.exchangeText ?? (error.help.map { "\(error.message); \($0)" } ?? error.message)
+        let stretch = text.withUTF8 {
+            made.append(FrameFields(acknowledging: id, status: error.code.exchangeStatus, text: Bytes($0)))
+        }
+        actions.append(.answer(connection, stretch))
+    }
+
+    /// A stream that is out of step can't be read on: the client is told why, if it speaks this protocol at all.
+    private func refuse(_ fault: FrameFault, _ bytes: Bytes, _ connection: ConnectionID) {
+        figures.malformed += 1
+        if fault != .magic, bytes.count >= FrameLayout.headerSize {
+            let id = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int64.self))
+            refuse(id, connection, fault.error())
+        }
+        close(connection, fault.code)
+    }
+
+    func close(_ connection: ConnectionID, _ code: ErrorCode) {
+        guard isCurrent(connection) else { return }
+        sessions[connection.slot].state = .closing
+        actions.append(.close(connection, code))
+    }
+
+    func isCurrent(_ connection: ConnectionID) -> Bool {
+        connection.loop == loop && connection.slot < sessions.count
+            && sessions[connection.slot].generation == connection.generation
+            && sessions[connection.slot].state != .free
+    }
+
+    /// A new subscription's id: the clock's microseconds, and one more where two join in the same.
+    func nextSubscription() -> SubscriptionID {
+        lastSubscription = max(lastSubscription + 1, UInt64(max(0, now) * 1e6))
+        return SubscriptionID(microseconds: lastSubscription, loop: loop)
+    }
+}
+
+extension LoopEngine: PeerDirectory {
+    public func peer(_ id: ConnectionID) -> Peer? {
+        guard isCurrent(id) else { return nil }
+        let session = sessions[id.slot]
+        let identity = session.identity
+        return Peer(
+            id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
+            alias: identity?.alias ?? [], protocolName: "exchange", address: session.address.description,
+            groups: session.subscriptions > 0 ? index.groups(of: id) : [], connectedAt: session.connectedAt)
+    }
+
+    /// A rule asks for it.
+    public func close(_ id: ConnectionID, why: String) { close(id, .ruleRejected) }
+}

@@ -1,0 +1,99 @@
+import ExchangeCodec
+import Logging
+import ShuntConfig
+import ShuntCore
+import ShuntEngine
+import ShuntHTTP
+import ShuntReactor
+import ShuntRegistry
+
+/// A running master: the exchange port, the registry and the admin API.
+public final class Master: Sendable {
+    /// Real addresses, where 0 was asked for too.
+    public let exchangeAddress: String
+    public let adminAddress: String
+    private let loop: LoopThread<MasterLoop>
+    private let registry: Registry
+    private let admin: HTTPEndpoint
+    private let clock: @Sendable () -> Double
+
+    /// Opens the registry and the listeners.
+    /// - Parameter clock: seconds since 1970.
+    /// - Throws: `registry.*`, `address.*`; nothing is left running.
+    public static func start(
+        _ configuration: Configuration, version: String, clock: @escaping @Sendable () -> Double
+    ) async throws(ShuntError) -> Master {
+        var writing = RegistryWriter.Configuration()
+        writing.batchInterval = configuration.master.registry.batch
+        writing.eventsKept = configuration.master.registry.eventsKeep
+        let registry = try Registry.open(
+            path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
+        do throws(ShuntError) {
+            return try await Master(configuration, registry: registry, version: version, clock: clock)
+        } catch {
+            try? await registry.close()
+            throw error
+        }
+    }
+
+    private init(
+        _ configuration: Configuration, registry: Registry, version: String, clock: @escaping @Sendable () -> Double
+    ) async throws(ShuntError) {
+        let master = configuration.master
+        self.registry = registry
+        self.clock = clock
+        let known = try await registry.reader.workers()
+        let listen = master.exchange.listen
+        let socket = try ListeningSocket(SocketAddress(host: listen.host, port: listen.port), name: "master.exchange.listen")
+        exchangeAddress = socket.address.description
+        let startedAt = clock()
+        do throws(ShuntError) {
+            let address = master.admin.listen
+            admin = try await AdminServer.start(
+                HTTPEndpoint.Configuration(host: address.host, port: address.port), registry: registry.reader,
+                status: {
+                    MasterStatus(
+                        version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
+                        writer: registry.writer.figures)
+                }, logger: Logger(label: "shunt.admin"))
+        } catch {
+            socket.close()
+            throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
+        }
+        adminAddress = SocketAddress(host: admin.host, port: admin.port).description
+        let liveFor = master.heartbeat.liveFor.inSeconds
+        let frameLimit = configuration.limits.frame
+        let writer = registry.writer
+        writer.submit([.event(EventRecord(at: startedAt, kind: .masterStarted, subject: master.name, detail: "shunt \(version)"))])
+        loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(), measure: Self.measure) { loop in
+            MasterLoop(
+                loop: loop, socket: socket, engine: MasterEngine(liveFor: liveFor, frameLimit: frameLimit), known: known,
+                writer: writer)
+        }
+    }
+
+    /// Takes on what may change while it runs.
+    public func apply(_ configuration: Configuration) {
+        let liveFor = configuration.master.heartbeat.liveFor.inSeconds
+        loop.post { $0.setLiveFor(liveFor) }
+    }
+
+    /// Closes everything; what is not written yet is written.
+    public func stop(name: String) async {
+        loop.post { $0.stop() }
+        loop.join()
+        await admin.stop()
+        registry.writer.submit([.event(EventRecord(at: clock(), kind: .masterStopped, subject: name, detail: "as told"))])
+        try? await registry.close()
+    }
+
+    /// A master sends answers only, and drops none.
+    private static func measure(_ bytes: Bytes) -> FrameExtent {
+        let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 13, as: UInt32.self))
+        return FrameExtent(length: FrameLayout.headerSize + Int(length), mayDrop: false)
+    }
+}
+
+extension Duration {
+    fileprivate var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

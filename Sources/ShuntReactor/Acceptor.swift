@@ -1,0 +1,133 @@
+import CUV
+import Glibc
+import ShuntCore
+
+/// A listening socket. Opened on any thread, before the loop that serves it runs, so that a port in use is told at once.
+public struct ListeningSocket: Sendable {
+    public let descriptor: Int32
+    /// With the real port where 0 was asked for.
+    public let address: SocketAddress
+
+    /// - Parameter name: what it is for, for the error: `worker.listeners.exchange.listen`.
+    /// - Throws: `address.in_use`, `address.unavailable`.
+    public init(_ wanted: SocketAddress, name: String) throws(ShuntError) {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
+        var found: UnsafeMutablePointer<addrinfo>?
+        let status = getaddrinfo(wanted.host.isEmpty ? nil : wanted.host, String(wanted.port), &hints, &found)
+        guard status == 0, let first = found else {
+            throw ShuntError(
+                .addressUnavailable, "\(wanted.host) is not an address of this machine: \(String(cString: gai_strerror(status)))",
+                at: name, help: "an IP address or a host name, and a port: 127.0.0.1:4091")
+        }
+        defer { freeaddrinfo(found) }
+        let info = first.pointee
+        let type = info.ai_socktype | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(info.ai_family, type, info.ai_protocol)
+        guard descriptor >= 0 else {
+            throw ShuntError(.addressUnavailable, "no socket for \(wanted): \(systemMessage(errno))", at: name)
+        }
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        guard bind(descriptor, info.ai_addr, info.ai_addrlen) == 0, listen(descriptor, 4096) == 0 else {
+            let error = errno
+            Glibc.close(descriptor)
+            let inUse = error == EADDRINUSE
+            throw ShuntError(
+                inUse ? .addressInUse : .addressUnavailable, "can't listen on \(wanted): \(systemMessage(error))", at: name,
+                help: inUse ? "end the process that has it, or choose another port (0 takes a free one)" : "an address of this machine")
+        }
+        self.descriptor = descriptor
+        address = SocketAddress.of(descriptor, remote: false) ?? wanted
+    }
+
+    public func close() { Glibc.close(descriptor) }
+}
+
+/// Accepts connections of one listening socket on one loop, and hands them on.
+final class Acceptor {
+    private let descriptor: Int32
+    private let poll: UnsafeMutablePointer<uv_poll_t>
+    private unowned let loop: EventLoop
+    private let accepted: (Int32) -> Void
+    private var pausedUntil: UInt64 = 0
+    private let retry: UnsafeMutablePointer<uv_timer_t>
+
+    /// - Parameter accepted: gets each connected socket, non-blocking.
+    init(_ descriptor: Int32, loop: EventLoop, accepted: @escaping (Int32) -> Void) {
+        self.descriptor = descriptor
+        self.loop = loop
+        self.accepted = accepted
+        poll = .allocate(capacity: 1)
+        retry = .allocate(capacity: 1)
+        uv_poll_init(loop.uv, poll, descriptor)
+        uv_timer_init(loop.uv, retry)
+        poll.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        retry.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        start()
+    }
+
+    private func start() {
+        uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, _, _ in
+            Unmanaged<Acceptor>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).takeUnretainedValue()
+                .ready()
+        }
+    }
+
+    /// Takes a bounded number at once, so that a storm of clients leaves the others their turn.
+    private func ready() {
+        for _ in 0..<64 {
+            let client = shunt_accept(descriptor)
+            if client >= 0 {
+                var yes: Int32 = 1
+                setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+                setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &yes, socklen_t(MemoryLayout<Int32>.size))
+                accepted(client)
+                continue
+            }
+            switch errno {
+            case EINTR, ECONNABORTED: continue
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return pause()
+            default: return
+            }
+        }
+    }
+
+    /// Out of descriptors: waiting clients stay in the kernel's queue for a while.
+    private func pause() {
+        loop.figures.errors += 1
+        uv_poll_stop(poll)
+        uv_timer_start(retry, { handle in
+            Unmanaged<Acceptor>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).takeUnretainedValue()
+                .start()
+        }, 100, 0)
+    }
+
+    func close() {
+        uv_poll_stop(poll)
+        uv_timer_stop(retry)
+        // Both handles go before their memory does; the box waits for the second.
+        let left = Unmanaged.passRetained(self).toOpaque()
+        poll.pointee.data = nil
+        retry.pointee.data = left
+        uv_close(UnsafeMutableRawPointer(poll).assumingMemoryBound(to: uv_handle_t.self), nil)
+        uv_close(UnsafeMutableRawPointer(retry).assumingMemoryBound(to: uv_handle_t.self)) { handle in
+            Unmanaged<Acceptor>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).release()
+        }
+        Glibc.close(descriptor)
+    }
+
+    deinit {
+        poll.deallocate()
+        retry.deallocate()
+    }
+}
+
+extension EventLoop {
+    /// Serves a listening socket on this loop.
+    /// - Parameter accepted: gets each connected socket; adopt it on this loop or hand it to another.
+    public func accept(on socket: ListeningSocket, _ accepted: @escaping (Int32) -> Void) {
+        acceptors.append(Acceptor(socket.descriptor, loop: self, accepted: accepted))
+    }
+}

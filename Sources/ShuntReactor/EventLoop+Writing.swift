@@ -1,0 +1,130 @@
+import Glibc
+import ShuntCore
+
+/// What became of a message that was to be sent.
+public enum SendOutcome: Equatable, Sendable {
+    case queued
+    /// The connection is too slow, and the message, or as many older ones, were dropped.
+    case dropped(Int)
+    /// The connection is too slow and is closed.
+    case disconnected
+}
+
+extension EventLoop {
+    /// Queues an answer that the client waits for. A client that lets its answers pile up to twice the bound is closed.
+    @inline(__always)
+    public func answer(_ count: Int, to connection: Connection, _ write: (UnsafeMutableRawPointer) -> Void) {
+        guard connection.state == .open else { return }
+        if connection.out.count + count > limits.outBuffer * 2 { return closeSlow(connection) }
+        append(count, to: connection, write)
+    }
+
+    /// Queues a message, or does what `limits.slowConsumer` says when the connection's bound is reached.
+    @inline(__always)
+    public func send(_ bytes: Bytes, to connection: Connection) -> SendOutcome {
+        guard connection.state == .open else { return .dropped(1) }
+        if connection.out.count + bytes.count > limits.outBuffer || pool.used > limits.buffers {
+            return sendBeyondBound(bytes, to: connection)
+        }
+        append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+        return .queued
+    }
+
+    @inline(__always)
+    private func append(_ count: Int, to connection: Connection, _ write: (UnsafeMutableRawPointer) -> Void) {
+        write(connection.out.extend(by: count, pool: &pool))
+        if !connection.isDirty { markDirty(connection) }
+        if connection.out.count >= Self.flushSize, !connection.isWaitingToWrite { flush(connection) }
+    }
+
+    @inline(never)
+    private func sendBeyondBound(_ bytes: Bytes, to connection: Connection) -> SendOutcome {
+        // The kernel may have taken something since the turn began.
+        if !connection.isWaitingToWrite { flush(connection) }
+        if connection.state == .open, connection.out.count + bytes.count <= limits.outBuffer, pool.used <= limits.buffers {
+            append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+            return .queued
+        }
+        switch limits.slowConsumer {
+        case .dropNewest:
+            figures.droppedSlow += 1
+            return .dropped(1)
+        case .dropOldest:
+            let needed = connection.out.count + bytes.count - limits.outBuffer
+            let dropped = connection.out.dropOldest(max(needed, bytes.count), measure: measure)
+            figures.droppedSlow += dropped.messages
+            guard dropped.bytes >= needed else {
+                figures.droppedSlow += 1
+                return .dropped(dropped.messages + 1)
+            }
+            append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+            return .dropped(dropped.messages)
+        case .disconnect:
+            closeSlow(connection)
+            return .disconnected
+        }
+    }
+
+    private func closeSlow(_ connection: Connection) {
+        figures.closedSlow += 1
+        close(connection, .byUs(why: "the client does not read fast enough (connection.slow_consumer)"))
+    }
+
+    func markDirty(_ connection: Connection) {
+        guard !connection.isDirty else { return }
+        connection.isDirty = true
+        dirty.append(Unmanaged.passRetained(connection))
+        if dirty.count >= Self.dirtyCapacity { flushDirty() }
+    }
+
+    func flushDirty() {
+        guard !dirty.isEmpty else { return }
+        // A connection that closes while it is written may dirty others, behind the ones that are looked at.
+        var next = 0
+        while next < dirty.count {
+            let connection = dirty[next].takeRetainedValue()
+            next += 1
+            connection.isDirty = false
+            if !connection.isWaitingToWrite { flush(connection) }
+        }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    /// Writes what waits, as far as the kernel takes it.
+    func flush(_ connection: Connection) {
+        guard connection.state != .closed else { return }
+        while !connection.out.isEmpty {
+            let bytes = connection.out.bytes
+            let count = Glibc.send(connection.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            if count > 0 {
+                figures.bytesOut += count
+                let needsFrames = limits.slowConsumer == .dropOldest
+                connection.out.wrote(count, measure: needsFrames ? measure : nil, pool: &pool)
+                if count < bytes.count { break }
+                continue
+            }
+            let error = errno
+            if error == EINTR { continue }
+            if error == EAGAIN { break }
+            figures.errors += 1
+            return close(connection, .failed(why: systemMessage(error)))
+        }
+        if connection.out.isEmpty, connection.state == .draining {
+            return close(connection, connection.closeReason ?? .byUs(why: "closed"))
+        }
+        let mustWait = !connection.out.isEmpty
+        if mustWait != connection.isWaitingToWrite {
+            connection.isWaitingToWrite = mustWait
+            watch(connection)
+        }
+        noteCongestion(connection)
+    }
+
+    private func noteCongestion(_ connection: Connection) {
+        let waiting = connection.out.count
+        let isCongested = connection.isCongested ? waiting > limits.outBuffer / 4 : waiting > limits.outBuffer / 2
+        guard isCongested != connection.isCongested else { return }
+        connection.isCongested = isCongested
+        handler.congestion(of: connection, isCongested: isCongested)
+    }
+}

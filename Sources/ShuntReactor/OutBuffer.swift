@@ -1,0 +1,119 @@
+import Glibc
+import ShuntCore
+
+/// What happens to messages for a connection that does not take them fast enough.
+public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
+    case dropNewest = "drop_newest"
+    case dropOldest = "drop_oldest"
+    case disconnect
+}
+
+/// A frame at the start of some bytes, as a codec sees it.
+public struct FrameExtent {
+    public var length: Int
+    /// A message, which may be dropped; not an answer that the client waits for.
+    public var mayDrop: Bool
+
+    public init(length: Int, mayDrop: Bool) {
+        self.length = length
+        self.mayDrop = mayDrop
+    }
+}
+
+/// Measures the frame that starts at the given bytes. The bytes hold at least that frame, as this side wrote it.
+public typealias FrameMeasure = (Bytes) -> FrameExtent
+
+/// What waits to be written to one connection: whole frames, except that the first may be partly written.
+///
+/// Holds a block of the loop's pool only while something waits.
+struct OutBuffer {
+    private var block: UnsafeMutableRawPointer?
+    private var capacity: UInt32 = 0
+    private var head: UInt32 = 0
+    private var tail: UInt32 = 0
+    /// Bytes at the head that are the rest of a frame that is partly written.
+    private var partial: UInt32 = 0
+
+    var count: Int { Int(tail - head) }
+    var isEmpty: Bool { tail == head }
+    var bytes: Bytes { Bytes(start: block.map { UnsafeRawPointer($0 + Int(head)) }, count: count) }
+
+    /// Room for `count` more bytes at the end, to be filled by the caller. The caller has kept to the limit.
+    @inline(__always)
+    mutating func extend(by count: Int, pool: inout BufferPool) -> UnsafeMutableRawPointer {
+        if Int(capacity) - Int(tail) < count { makeRoom(for: count, pool: &pool) }
+        let place = block.unsafelyUnwrapped + Int(tail)
+        tail += UInt32(count)
+        return place
+    }
+
+    @inline(never)
+    private mutating func makeRoom(for count: Int, pool: inout BufferPool) {
+        let waiting = self.count
+        if let block, waiting + count <= Int(capacity) {
+            memmove(block, block + Int(head), waiting)
+        } else {
+            let size = BufferPool.blockSize(for: max(waiting + count, Int(capacity) * 2))
+            let larger = pool.take(size)
+            if let block {
+                memcpy(larger, block + Int(head), waiting)
+                pool.give(block, Int(capacity))
+            }
+            block = larger
+            capacity = UInt32(size)
+        }
+        head = 0
+        tail = UInt32(waiting)
+    }
+
+    /// `count` bytes have been written.
+    /// - Parameter measure: nil where nobody needs to know where frames begin.
+    mutating func wrote(_ count: Int, measure: FrameMeasure?, pool: inout BufferPool) {
+        if count == self.count { return release(to: &pool) }
+        if let measure {
+            var boundary = Int(partial)
+            while boundary < count {
+                boundary += measure(Bytes(rebasing: bytes[boundary...])).length
+            }
+            partial = UInt32(boundary - count)
+        }
+        head += UInt32(count)
+    }
+
+    /// Drops the oldest messages that no byte of has been written, until `needed` bytes are free or none is left.
+    /// - Returns: how many messages were dropped, and their bytes.
+    mutating func dropOldest(_ needed: Int, measure: FrameMeasure) -> (messages: Int, bytes: Int) {
+        guard let block else { return (0, 0) }
+        var read = Int(head) + Int(partial)
+        var freed = 0
+        var messages = 0
+        var kept: [(offset: Int, length: Int)] = []
+        while freed < needed, read < Int(tail) {
+            let frame = measure(Bytes(start: block + read, count: Int(tail) - read))
+            if frame.mayDrop {
+                freed += frame.length
+                messages += 1
+            } else {
+                kept.append((read, frame.length))
+            }
+            read += frame.length
+        }
+        // What stays of the part that was looked at moves up against what was not; the rest stays where it is.
+        var write = read
+        for frame in kept.reversed() {
+            write -= frame.length
+            memmove(block + write, block + frame.offset, frame.length)
+        }
+        write -= Int(partial)
+        memmove(block + write, block + Int(head), Int(partial))
+        head = UInt32(write)
+        return (messages, freed)
+    }
+
+    /// Gives the block back; whatever waited is gone.
+    mutating func release(to pool: inout BufferPool) {
+        if let block { pool.give(block, Int(capacity)) }
+        block = nil
+        (capacity, head, tail, partial) = (0, 0, 0, 0)
+    }
+}

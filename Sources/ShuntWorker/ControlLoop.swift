@@ -1,0 +1,123 @@
+import ExchangeCodec
+import Logging
+import ShuntCore
+import ShuntEngine
+import ShuntReactor
+
+/// A worker's loop without clients: accepts connections and hands them to the others, and keeps the link to the master.
+final class ControlLoop: EventLoopHandler {
+    let loop: EventLoop
+    private let peers: LoopPeers
+    private let identity: WorkerIdentity
+    private let status: WorkerStatus
+    private let logger: Logger
+    private var link: MasterLink
+    private var connection: Connection?
+    private var random = SystemRandomNumberGenerator()
+    private var failureToldAt = -Double.infinity
+
+    init(
+        loop: EventLoop, sockets: [ListeningSocket], masters: [String], interval: Double, identity: WorkerIdentity,
+        peers: LoopPeers, status: WorkerStatus, logger: Logger
+    ) {
+        self.loop = loop
+        self.peers = peers
+        self.identity = identity
+        self.status = status
+        self.logger = logger
+        link = MasterLink(masters: masters, interval: interval, now: loop.now)
+        for (number, socket) in sockets.enumerated() {
+            loop.accept(on: socket) { peers.adopt($0, listener: UInt16(number)) }
+        }
+    }
+
+    func opened(_ connection: Connection) {
+        self.connection = connection
+        carryOut(link.connected(now: loop.now))
+    }
+
+    func received(_ bytes: Bytes, on connection: Connection) -> Int {
+        var offset = 0
+        while offset < bytes.count, connection.isOpen {
+            let rest = Bytes(rebasing: bytes[offset...])
+            switch FrameDecoder.decode(rest, limit: Self.frameLimit) {
+            case .frame(let view):
+                guard let start = rest.baseAddress else { return offset }
+                carryOut(link.received(Frame(view, in: start), now: loop.now))
+                offset += Int(view.size)
+            case .needMore: return offset
+            case .malformed(let fault):
+                loop.close(connection, .failed(why: fault.error().description))
+                return bytes.count
+            }
+        }
+        return offset
+    }
+
+    /// What a master sends is small.
+    private static let frameLimit = 1 << 20
+
+    func congestion(of connection: Connection, isCongested: Bool) {}
+
+    func closed(_ connection: Connection, reason: CloseReason) {
+        guard connection === self.connection else { return }
+        self.connection = nil
+        linkClosed(why: reason == .byPeer ? "the master closed the connection" : reason.text)
+    }
+
+    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) { linkClosed(why: why) }
+
+    func turnEnded() {}
+
+    func tick() {
+        carryOut(link.tick(now: loop.now))
+        peers.log.tick(now: loop.now)
+    }
+
+    func stop() {
+        link.stop()
+        loop.shutDown()
+    }
+
+    // MARK: The link
+
+    private func linkClosed(why: String) {
+        let master = link.master
+        carryOut(link.closed(why: why, now: loop.now, random: Double.random(in: 0..<1, using: &random)))
+        guard loop.now - failureToldAt >= 30 else { return }
+        failureToldAt = loop.now
+        logger.warning("no master; routing goes on, and the list is tried again", metadata: ["master": "\(master)", "why": "\(why)"])
+    }
+
+    private func carryOut(_ actions: [MasterLink.Action]) {
+        for action in actions {
+            switch action {
+            case .connect(let text):
+                guard let address = SocketAddress(text) else {
+                    linkClosed(why: "\(text) is no address")
+                    continue
+                }
+                loop.connect(to: address, role: .outbound(0))
+            case .send(let bytes):
+                guard let connection else { continue }
+                bytes.withUnsafeBytes { bytes in
+                    loop.answer(bytes.count, to: connection) {
+                        $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count)
+                    }
+                }
+            case .report:
+                carryOut(link.heartbeat(identity.heartbeat(peers.figures(), now: loop.now), now: loop.now))
+            case .close(let why):
+                if let connection { loop.close(connection, .byUs(why: why)) }
+            case .joined(let master):
+                status.setMaster(master)
+                failureToldAt = -Double.infinity
+                logger.info("joined a master", metadata: ["master": "\(master)"])
+            case .lost(let master, let why):
+                status.setMaster(nil)
+                failureToldAt = loop.now
+                logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Logging
+import ShuntCore
+import ShuntEngine
+import ShuntReactor
+import Synchronization
+
+/// What a loop counted, for the worker's figures.
+struct LoopReport: Sendable {
+    var routing = RoutingFigures()
+    var loop = LoopFigures()
+}
+
+/// What a loop starts with.
+struct LoopSetup: Sendable {
+    var loops: Int
+    var limits: RoutingLimits
+    var strategies: GroupStrategies
+}
+
+/// What the loops of a worker share: the ways to one another, how full those are, and what each has counted.
+final class LoopPeers: Sendable {
+    private let threads = Mutex<[LoopThread<WorkerLoop>]>([])
+    private let reports: Mutex<[LoopReport]>
+    /// Bytes under way to loops.
+    private let underWay = Atomic<Int>(0)
+    private let mailboxLimit: Atomic<Int>
+    /// Open connections of each loop, to give the next client to the least loaded.
+    private let connections: Mutex<[Int]>
+    let log: ConnectionLog
+
+    init(loops: Int, mailboxLimit: Int, log: ConnectionLog) {
+        reports = Mutex(Array(repeating: LoopReport(), count: loops))
+        connections = Mutex(Array(repeating: 0, count: loops))
+        self.mailboxLimit = Atomic(mailboxLimit)
+        self.log = log
+    }
+
+    func start(_ threads: [LoopThread<WorkerLoop>]) { self.threads.withLock { $0 = threads } }
+
+    func setMailboxLimit(_ bytes: Int) { mailboxLimit.store(bytes, ordering: .relaxed) }
+
+    /// Runs `job` on every loop.
+    func onEach(_ job: @escaping @Sendable (WorkerLoop) -> Void) {
+        for thread in threads.withLock({ $0 }) { thread.post(job) }
+    }
+
+    // MARK: Mail
+
+    func send(_ mail: LoopMail, to index: Int) {
+        underWay.add(mail.bytes.count, ordering: .relaxed)
+        let thread = threads.withLock { $0.indices.contains(index) ? $0[index] : nil }
+        thread?.post { $0.received(mail) }
+    }
+
+    func took(_ mail: LoopMail) { underWay.subtract(mail.bytes.count, ordering: .relaxed) }
+
+    /// More is under way between loops than `limits.mailbox`.
+    var isFull: Bool { underWay.load(ordering: .relaxed) > mailboxLimit.load(ordering: .relaxed) }
+    var isAboveHalf: Bool { underWay.load(ordering: .relaxed) > mailboxLimit.load(ordering: .relaxed) / 2 }
+
+    // MARK: Connections
+
+    /// Hands a client to the loop with the fewest.
+    func adopt(_ descriptor: Int32, listener: UInt16) {
+        let index = connections.withLock { connections in
+            let index = connections.indices.min { connections[$0] < connections[$1] } ?? 0
+            connections[index] += 1
+            return index
+        }
+        let thread = threads.withLock { $0[index] }
+        thread.post { loop in
+            if loop.loop.adopt(descriptor: descriptor, role: .accepted(listener: listener)) == nil {
+                self.connectionClosed(UInt8(index))
+                self.log.refused()
+            }
+        }
+    }
+
+    func connectionClosed(_ loop: UInt8) { connections.withLock { $0[Int(loop)] -= 1 } }
+
+    // MARK: Figures
+
+    func publish(_ report: LoopReport, _ loop: UInt8) { reports.withLock { $0[Int(loop)] = report } }
+
+    /// What all loops counted, as of at most a tenth of a second ago.
+    func figures() -> [LoopReport] { reports.withLock { $0 } }
+}
+
+/// Tells of clients that come to grief, once a burst: a storm of them is one line with a number.
+final class ConnectionLog: Sendable {
+    private struct Burst {
+        var slow = 0
+        var refused = 0
+        var failed = 0
+        var example = ""
+        var toldAt = -Double.infinity
+    }
+
+    private let burst = Mutex(Burst())
+    private let logger: Logger
+    /// Seconds between two lines.
+    private static let interval = 1.0
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    func slowConsumer(_ connection: Connection, _ loop: EventLoop) {
+        let address = connection.remoteAddress.description
+        burst.withLock { burst in
+            burst.slow += 1
+            burst.example = address
+        }
+    }
+
+    func refused() { burst.withLock { $0.refused += 1 } }
+
+    func closed(_ connection: Connection, _ reason: CloseReason) {
+        guard case .byUs(let why) = reason else { return }
+        let address = connection.remoteAddress.description
+        logger.debug("closed a client", metadata: ["address": "\(address)", "why": "\(why)"])
+        burst.withLock { burst in
+            burst.failed += 1
+            burst.example = "\(address): \(why)"
+        }
+    }
+
+    /// Called regularly; tells what has come together.
+    func tick(now: Double) {
+        let due: Burst? = burst.withLock { burst in
+            guard burst.slow + burst.refused + burst.failed > 0, now - burst.toldAt >= Self.interval else { return nil }
+            let due = burst
+            burst = Burst(toldAt: now)
+            return due
+        }
+        guard let due else { return }
+        if due.slow > 0 {
+            logger.warning("clients do not read fast enough", metadata: ["clients": "\(due.slow)", "example": "\(due.example)"])
+        }
+        if due.refused > 0 {
+            logger.warning("clients were turned away", metadata: ["clients": "\(due.refused)", "limit": "limits.connections"])
+        }
+        if due.failed > 0 {
+            logger.notice("clients were closed", metadata: ["clients": "\(due.failed)", "example": "\(due.example)"])
+        }
+    }
+}

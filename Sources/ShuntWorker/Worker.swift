@@ -1,0 +1,143 @@
+import ExchangeCodec
+import Glibc
+import Logging
+import ShuntConfig
+import ShuntCore
+import ShuntEngine
+import ShuntReactor
+
+/// A running worker: its listeners, loops and the link to its master.
+public final class Worker: Sendable {
+    /// Address by listener name, with real ports.
+    public let listeners: [String: String]
+    private let loops: [LoopThread<WorkerLoop>]
+    private let control: LoopThread<ControlLoop>
+    private let peers: LoopPeers
+    private let status: WorkerStatus
+
+    /// Opens the listeners and starts the loops.
+    /// - Parameters:
+    ///   - boot: names this run.
+    /// - Throws: `address.in_use`, `address.unavailable`, `rule.*`; nothing is left running.
+    public init(_ configuration: Configuration, version: String, boot: String) throws(ShuntError) {
+        let worker = configuration.worker
+        let sockets = try Self.open(worker.listeners)
+        listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
+        let count = worker.loops > 0 ? worker.loops : Self.cores
+        peers = LoopPeers(
+            loops: count, mailboxLimit: configuration.limits.mailbox, log: ConnectionLog(Logger(label: "shunt.listener")))
+        status = WorkerStatus()
+        loops = try Self.startLoops(count, configuration, peers)
+        peers.start(loops)
+
+        let identity = WorkerIdentity(
+            host: worker.advertise, port: sockets.first?.socket.address.port ?? 0, machine: WorkerIdentity.machineID(),
+            boot: boot, version: version, listeners: listeners)
+        let masters = worker.masters.map(\.description)
+        let interval = worker.heartbeat.every.seconds
+        let opened = sockets.map(\.socket)
+        control = try LoopThread(
+            index: 255, name: "control", limits: ConnectionLimits(), measure: Self.measure
+        ) { [peers, status] loop in
+            ControlLoop(
+                loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity, peers: peers,
+                status: status, logger: Logger(label: "shunt.link"))
+        }
+    }
+
+    /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers.
+    public func apply(_ configuration: Configuration) {
+        let limits = RoutingLimits(configuration.limits)
+        let connections = ConnectionLimits(configuration, loops: loops.count)
+        let strategies = configuration.worker.groups
+        peers.setMailboxLimit(configuration.limits.mailbox)
+        peers.onEach { loop in
+            loop.setLimits(limits, connections)
+            loop.setStrategies(strategies)
+        }
+    }
+
+    /// What the worker has counted.
+    public var figures: WorkerFigures { WorkerFigures(peers.figures()) }
+
+    /// The master that has answered; nil while there is none.
+    public var master: String? { status.master }
+
+    /// Closes everything and waits for the loops to end.
+    public func stop() {
+        control.post { $0.stop() }
+        control.join()
+        peers.onEach { $0.stop() }
+        for loop in loops { loop.join() }
+    }
+
+    // MARK: Starting
+
+    private static func open(
+        _ listeners: [String: Configuration.Worker.Listener]
+    ) throws(ShuntError) -> [(name: String, socket: ListeningSocket)] {
+        var sockets: [(name: String, socket: ListeningSocket)] = []
+        // The one that is called exchange comes first: its port is the worker's in the master's directory.
+        let names = listeners.keys.sorted { $0 == "exchange" || ($1 != "exchange" && $0 < $1) }
+        for name in names {
+            guard let listener = listeners[name] else { continue }
+            do throws(ShuntError) {
+                let address = SocketAddress(host: listener.listen.host, port: listener.listen.port)
+                sockets.append((name, try ListeningSocket(address, name: "worker.listeners.\(name).listen")))
+            } catch {
+                for opened in sockets { opened.socket.close() }
+                throw error
+            }
+        }
+        return sockets
+    }
+
+    private static func startLoops(
+        _ count: Int, _ configuration: Configuration, _ peers: LoopPeers
+    ) throws(ShuntError) -> [LoopThread<WorkerLoop>] {
+        let setup = LoopSetup(
+            loops: count, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups)
+        let limits = ConnectionLimits(configuration, loops: count)
+        var loops: [LoopThread<WorkerLoop>] = []
+        for index in 0..<count {
+            loops.append(
+                try LoopThread(index: UInt8(index), name: "loop-\(index)", limits: limits, measure: measure) { loop in
+                    WorkerLoop(loop: loop, setup: setup, peers: peers)
+                })
+        }
+        return loops
+    }
+
+    private static var cores: Int { max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }
+
+    /// Frames in an out-buffer; answers are not dropped, messages may be.
+    private static func measure(_ bytes: Bytes) -> FrameExtent {
+        let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 13, as: UInt32.self))
+        let type = FrameType.decoding(bytes[9])
+        return FrameExtent(length: FrameLayout.headerSize + Int(length), mayDrop: type != .acknowledgement)
+    }
+}
+
+extension RoutingLimits {
+    init(_ limits: Configuration.Limits) {
+        self.init(
+            frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
+            hops: limits.hops)
+    }
+}
+
+extension ConnectionLimits {
+    /// Each loop gets its share of what is for the whole worker.
+    init(_ configuration: Configuration, loops: Int) {
+        let limits = configuration.limits
+        self.init(
+            outBuffer: limits.outBuffer, buffers: limits.buffers / loops, frameSeconds: max(1, Int(limits.frameTime.seconds)),
+            connections: (limits.connections + loops - 1) / loops,
+            slowConsumer: SlowConsumerPolicy(rawValue: configuration.worker.slowConsumer.rawValue) ?? .dropNewest)
+    }
+}
+
+extension Duration {
+    /// As a number of seconds.
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -1,0 +1,205 @@
+import ExchangeCodec
+import ShuntCore
+import ShuntEngine
+import ShuntReactor
+import Synchronization
+
+/// One loop of a worker: carries out what its engine decides, on its event loop's connections.
+final class WorkerLoop: EventLoopHandler {
+    let loop: EventLoop
+    let engine: LoopEngine
+    private let peers: LoopPeers
+    /// What is to be told to the other loops at the end of the turn, by loop.
+    private var outgoing: [LoopMail]
+    /// Clients that are not read from until the mailboxes they fill have room.
+    private var held: [ConnectionID] = []
+
+    init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
+        self.loop = loop
+        self.peers = peers
+        engine = LoopEngine(loop: loop.index, limits: setup.limits, strategies: setup.strategies)
+        outgoing = Array(repeating: LoopMail(), count: setup.loops)
+    }
+
+    // MARK: Events
+
+    func opened(_ connection: Connection) {
+        engine.opened(connection.id, address: connection.remoteAddress, now: loop.now)
+    }
+
+    func received(_ bytes: Bytes, on connection: Connection) -> Int {
+        var taken = 0
+        while taken < bytes.count, connection.isOpen {
+            let rest = Bytes(rebasing: bytes[taken...])
+            let count = engine.received(rest, on: connection.id, now: loop.now)
+            taken += count
+            let isBatch = engine.actions.count >= LoopEngine.batchSize
+            carryOut(rest)
+            if !isBatch { break }
+        }
+        if peers.isFull { hold(connection) }
+        return taken
+    }
+
+    func congestion(of connection: Connection, isCongested: Bool) {
+        engine.congestion(of: connection.id, isCongested: isCongested)
+        if isCongested { peers.log.slowConsumer(connection, loop) }
+    }
+
+    func closed(_ connection: Connection, reason: CloseReason) {
+        peers.connectionClosed(loop.index)
+        peers.log.closed(connection, reason)
+        engine.closed(connection.id, why: reason.text, now: loop.now)
+    }
+
+    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
+
+    func turnEnded() {
+        if !engine.actions.isEmpty || !engine.letters.isEmpty { carryOut(Bytes(start: nil, count: 0)) }
+        for index in outgoing.indices where !outgoing[index].isEmpty { post(index) }
+    }
+
+    /// Mail that has grown to this many bytes is sent in the middle of a turn.
+    private static let largestMail = 1 << 20
+
+    private func post(_ index: Int) {
+        var mail = LoopMail(capacityOf: outgoing[index])
+        swap(&mail, &outgoing[index])
+        peers.send(mail, to: index)
+    }
+
+    func tick() {
+        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures), loop.index)
+        if !held.isEmpty, !peers.isAboveHalf { release() }
+    }
+
+    /// Another loop has something for this one.
+    func received(_ mail: LoopMail) {
+        for letter in mail.letters { engine.received(letter) }
+        mail.bytes.withUnsafeBytes { bytes in
+            for item in mail.items {
+                guard let connection = loop.connection(item.recipient) else {
+                    lostRecipients += 1
+                    continue
+                }
+                let stretch = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
+                _ = loop.send(stretch, to: connection)
+            }
+        }
+        peers.took(mail)
+    }
+
+    private var lostRecipients = 0
+
+    // MARK: Settings
+
+    func setLimits(_ limits: RoutingLimits, _ connections: ConnectionLimits) {
+        engine.setLimits(limits)
+        loop.setLimits(connections)
+    }
+
+    func setStrategies(_ strategies: GroupStrategies) { engine.setStrategies(strategies) }
+
+    func stop() {
+        loop.shutDown()
+    }
+
+    // MARK: Actions
+
+    /// Carries out the engine's actions. Connections that close meanwhile may add more.
+    private func carryOut(_ input: Bytes) {
+        var next = 0
+        while next < engine.actions.count {
+            let action = engine.actions[next]
+            next += 1
+            switch action {
+            case .deliver(let recipient, let stretch):
+                guard let connection = loop.connection(recipient) else { continue }
+                withBytes(of: stretch, input) { _ = loop.send($0, to: connection) }
+            case .forward(let recipient, let stretch):
+                withBytes(of: stretch, input) { outgoing[Int(recipient.loop)].append($0, stretch, to: recipient) }
+            case .acknowledge(let client, let id):
+                guard let connection = loop.connection(client) else { continue }
+                loop.answer(FrameEncoder.acknowledgementSize, to: connection) {
+                    FrameEncoder.writeAcknowledgement(id: id, to: $0)
+                }
+            case .answer(let client, let stretch):
+                guard let connection = loop.connection(client) else { continue }
+                withBytes(of: stretch, input) { bytes in
+                    loop.answer(bytes.count, to: connection) { $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count) }
+                }
+            case .close(let client, let code):
+                guard let connection = loop.connection(client) else { continue }
+                loop.closeAfterWriting(connection, .byUs(why: code.rawValue))
+            }
+        }
+        for letter in engine.letters {
+            for index in outgoing.indices where index != Int(loop.index) { outgoing[index].letters.append(letter) }
+        }
+        for index in outgoing.indices {
+            outgoing[index].endBatch()
+            if outgoing[index].bytes.count > Self.largestMail { post(index) }
+        }
+        engine.clear()
+    }
+
+    @inline(__always)
+    private func withBytes(of stretch: Stretch, _ input: Bytes, _ body: (Bytes) -> Void) {
+        let range = Int(stretch.offset)..<Int(stretch.offset) + Int(stretch.count)
+        switch stretch.source {
+        case .input: body(Bytes(rebasing: input[range]))
+        case .made: engine.made.withBytes { body(Bytes(rebasing: $0[range])) }
+        }
+    }
+
+    /// A producer that fills the way to a busy loop waits; everyone else goes on.
+    private func hold(_ connection: Connection) {
+        guard connection.isOpen, !connection.isReadingPaused else { return }
+        held.append(connection.id)
+        loop.setReadingPaused(true, connection)
+    }
+
+    private func release() {
+        for id in held { if let connection = loop.connection(id) { loop.setReadingPaused(false, connection) } }
+        held.removeAll()
+    }
+}
+
+/// What one loop sends another at the end of a turn: letters, then messages for its clients.
+struct LoopMail: Sendable {
+    struct Item: Sendable {
+        var recipient: ConnectionID
+        var offset: UInt32
+        var count: UInt32
+    }
+
+    var letters: [LoopLetter] = []
+    private(set) var items: ContiguousArray<Item> = []
+    private(set) var bytes: ContiguousArray<UInt8> = []
+    /// What was appended last: a frame for several clients is copied once.
+    private var last: (stretch: Stretch, offset: UInt32)?
+
+    init() {}
+
+    /// An empty one with room for as much as another holds.
+    init(capacityOf other: LoopMail) {
+        items.reserveCapacity(other.items.count)
+        bytes.reserveCapacity(min(other.bytes.count, 1 << 20))
+    }
+
+    var isEmpty: Bool { items.isEmpty && letters.isEmpty }
+
+    mutating func append(_ frame: Bytes, _ stretch: Stretch, to recipient: ConnectionID) {
+        if let last, last.stretch == stretch {
+            items.append(Item(recipient: recipient, offset: last.offset, count: stretch.count))
+            return
+        }
+        let offset = UInt32(truncatingIfNeeded: bytes.count)
+        bytes.append(contentsOf: frame)
+        items.append(Item(recipient: recipient, offset: offset, count: stretch.count))
+        last = (stretch, offset)
+    }
+
+    /// The next stretches mean other bytes.
+    mutating func endBatch() { last = nil }
+}
