@@ -11,9 +11,9 @@ public enum ConfigReference {
         #
         #   shunt dev | master | worker --config FILE --set key.path=value …
         #
-        # What --set says goes before the environment, which goes before the file, which goes before the defaults. A file needs only
-        # what differs; unknown keys are errors. --set worker.http.listen=127.0.0.1:0 is SHUNT_WORKER_HTTP_LISTEN in the environment.
-        # The value of either is YAML; a list also takes words with commas between them.
+        # What --set says goes before the environment, which goes before the file, which goes before the defaults. A file
+        # needs only what differs; unknown keys are errors. What --set calls worker.http.listen is SHUNT_WORKER_HTTP_LISTEN
+        # in the environment. The value of either is YAML; a list also takes words with commas between them.
         #
         # Durations have a unit: us, ms, s, m or h. Sizes are bytes, or have one: KiB, MiB or GiB. IPv6 addresses need quotes in
         # YAML: "[::1]:4088". Relative paths are relative to the working directory.
@@ -49,7 +49,8 @@ public enum ConfigReference {
                 comment += wrap("\(field.path.joined(separator: ".")): \(field.summary). \(field.meaning)").map { "  " + $0 }
             }
         }
-        return comment.map { margin(indent) + "# " + $0 } + [margin(indent) + "\(key.path[key.path.count - 1]): \(key.text(root))"]
+        let value = "\(key.path[key.path.count - 1]): \(key.text(root))"
+        return (comment.map { "# " + $0 } + [value]).map { margin(indent) + $0 }
     }
 
     private static func margin(_ indent: Int) -> String {

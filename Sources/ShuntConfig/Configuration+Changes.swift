@@ -15,7 +15,9 @@ public struct ConfigChange: Equatable, Sendable, CustomStringConvertible {
 
 extension Configuration {
     /// What differs: the `live` part can be taken on at once, the `restart` part waits for the next start.
-    public static func changes(from old: Configuration, to new: Configuration) -> (live: [ConfigChange], restart: [ConfigChange]) {
+    public static func changes(
+        from old: Configuration, to new: Configuration
+    ) -> (live: [ConfigChange], restart: [ConfigChange]) {
         var live: [ConfigChange] = []
         var restart: [ConfigChange] = []
         for key in keys {
@@ -28,7 +30,9 @@ extension Configuration {
         return (live, restart)
     }
 
-    private static func changes(of key: ConfigKey<Configuration>, from old: Configuration, to new: Configuration) -> [ConfigChange] {
+    private static func changes(
+        of key: ConfigKey<Configuration>, from old: Configuration, to new: Configuration
+    ) -> [ConfigChange] {
         let before = parts(of: key, in: old)
         let after = parts(of: key, in: new)
         return Set(before.keys).union(after.keys).sorted().compactMap { name in
@@ -40,7 +44,7 @@ extension Configuration {
     }
 
     private static func parts(of key: ConfigKey<Configuration>, in configuration: Configuration) -> [String: String] {
-        let parts = key.parts(configuration).map { (($0.path.isEmpty ? key.path : key.path + $0.path).joined(separator: "."), $0.text) }
+        let parts = key.parts(configuration).map { ((key.path + $0.path).joined(separator: "."), $0.text) }
         return Dictionary(parts) { first, _ in first }
     }
 }

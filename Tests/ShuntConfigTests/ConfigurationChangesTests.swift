@@ -11,7 +11,8 @@ struct ConfigurationChangesTests {
 
     @Test("nothing changes between equal configurations")
     func nothing() throws {
-        let changes = try changes(from: "rules: { settings: { a: { x: 1, y: 2 } } }", to: "rules: { settings: { a: { y: 2, x: 1 } } }")
+        let changes = try changes(
+            from: "rules: { settings: { a: { x: 1, y: 2 } } }", to: "rules: { settings: { a: { y: 2, x: 1 } } }")
         #expect(changes.live.isEmpty && changes.restart.isEmpty)
     }
 
@@ -41,7 +42,8 @@ struct ConfigurationChangesTests {
     @Test("a listener's change is told field by field")
     func listeners() throws {
         let changes = try changes(
-            from: "worker: { listeners: { a: { listen: a:1 }, b: { listen: b:1 } } }", to: "worker: { listeners: { a: { listen: a:2 } } }")
+            from: "worker: { listeners: { a: { listen: a:1 }, b: { listen: b:1 } } }",
+            to: "worker: { listeners: { a: { listen: a:2 } } }")
         #expect(
             changes.restart == [
                 "worker.listeners.a.listen: a:1 → a:2", "worker.listeners.b.listen: b:1 → none",

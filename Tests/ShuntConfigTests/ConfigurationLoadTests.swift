@@ -5,7 +5,9 @@ import Testing
 
 @Suite("Loading a configuration")
 struct ConfigurationLoadTests {
-    @Test("no file, an empty file and a file of comments give the defaults", arguments: [nil, "", "# nothing\n", "---\n", "worker:\nlimits: ~\n"])
+    @Test(
+        "no file, an empty file and a file of comments give the defaults",
+        arguments: [nil, "", "# nothing\n", "---\n", "worker:\nlimits: ~\n"])
     func defaults(yaml: String?) throws {
         #expect(try load(yaml) == Configuration(hostName: "host-1"))
     }
@@ -102,7 +104,10 @@ struct ConfigurationLoadTests {
         ("worker: { masters: a:1 }", .configType, "test.yaml:1:20", "not a list", "[first, second]"),
         ("worker: { listeners: {} }", .configRange, "test.yaml:1:22", "0 entries", "1 to 64"),
         ("worker: { listeners: { a: {} } }", .configMissing, "test.yaml:1:27", "worker.listeners.a has no listen", "host:port"),
-        ("worker: { listeners: { a: 1 } }", .configType, "test.yaml:1:27", "worker.listeners.a is not a mapping", "protocol, listen"),
+        (
+            "worker: { listeners: { a: 1 } }", .configType, "test.yaml:1:27", "worker.listeners.a is not a mapping",
+            "protocol, listen"
+        ),
         (
             "worker: { listeners: { a: { listn: a:1, listen: a:1 } } }", .configUnknownKey, "test.yaml:1:29",
             "worker.listeners.a.listn", "did you mean 'listen'"
@@ -110,7 +115,10 @@ struct ConfigurationLoadTests {
         ("worker: { listeners: { \"a b\": { listen: a:1 } } }", .configRange, "test.yaml:1:24", "'a b'", "letters, digits"),
         ("worker: { listeners: { a: { listen: a:1, protocol: mqtt } } }", .configRange, "test.yaml:1:52", "'mqtt'", "exchange"),
         ("worker: { slow_consumer: drop }", .configRange, "test.yaml:1:26", "'drop'", "drop_newest, drop_oldest, disconnect"),
-        ("worker: { groups: { overrides: { a: most } } }", .configRange, "test.yaml:1:37", "worker.groups.overrides.a", "key_hash"),
+        (
+            "worker: { groups: { overrides: { a: most } } }", .configRange, "test.yaml:1:37", "worker.groups.overrides.a",
+            "key_hash"
+        ),
         ("worker: { advertise: \"a:1\" }", .configType, "test.yaml:1:22", "'a:1'", "without a port"),
         ("worker: { name: \"a\\nb\" }", .configType, "test.yaml:1:17", "'a?b'", "text of up to 255"),
         ("master: { registry: { path: \"\" } }", .configRange, "test.yaml:1:29", "master.registry.path", "path"),
@@ -131,7 +139,10 @@ struct ConfigurationLoadTests {
         ("worker: *none", .configInvalid, "test.yaml:1:9", "alias", ""),
         ("? [a]\n: 1", .configInvalid, "test.yaml:1:3", "a key that is a list", "words"),
         ("name: \u{1}", .configInvalid, "test.yaml:1:7", "not text", "UTF-8"),
-        (String(repeating: "[", count: 500) + String(repeating: "]", count: 500), .configRange, "test.yaml:1:66", "more YAML", "64 levels"),
+        (
+            String(repeating: "[", count: 500) + String(repeating: "]", count: 500), .configRange, "test.yaml:1:66", "more YAML",
+            "64 levels"
+        ),
         (String(repeating: "[", count: 500_000), .configInvalid, "", "not YAML", ""),
     ]
 
@@ -152,7 +163,8 @@ struct ConfigurationLoadTests {
             sets: ["worker.slow_consumer=never", "nonsense"])
         #expect(
             errors.map(\.location) == [
-                "SHUNT_NONE", "--set nonsense", "test.yaml:1:18", "test.yaml:1:21", "--set worker.slow_consumer", "test.yaml:2:17",
+                "SHUNT_NONE", "--set nonsense", "test.yaml:1:18", "test.yaml:1:21", "--set worker.slow_consumer",
+                "test.yaml:2:17",
                 "SHUNT_LOG_LEVEL",
             ])
     }
@@ -172,7 +184,9 @@ struct ConfigurationLoadTests {
     @Test("aliases that multiply are refused before they fill the memory")
     func multiplyingAliases() {
         var yaml = "rules:\n  settings:\n    a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
-        for level in 1...9 { yaml += "    a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ") + "]\n" }
+        for level in 1...9 {
+            yaml += "    a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ") + "]\n"
+        }
         #expect(errors(yaml).map(\.code) == [.configRange])
     }
 

@@ -21,7 +21,8 @@ struct OverrideTests {
     @Test("an address of IPv6 needs no quotes")
     func ipv6() throws {
         let configuration = try load(
-            environment: ["SHUNT_MASTER_ADMIN_LISTEN": "[::]:0"], sets: ["worker.http.listen=[::1]:80", "worker.masters=[::1]:1,a:2"])
+            environment: ["SHUNT_MASTER_ADMIN_LISTEN": "[::]:0"],
+            sets: ["worker.http.listen=[::1]:80", "worker.masters=[::1]:1,a:2"])
         #expect(configuration.master.admin.listen == NetworkAddress("::", 0))
         #expect(configuration.worker.http.listen == NetworkAddress("::1", 80))
         #expect(configuration.worker.masters == [NetworkAddress("::1", 1), NetworkAddress("a", 2)])
@@ -54,7 +55,8 @@ struct OverrideTests {
     func defaultListener() throws {
         let listeners = try load(sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker.listeners
         #expect(listeners == ["exchange": .init(protocol: .exchange, listen: NetworkAddress("127.0.0.1", 0))])
-        let afterNothing = try load("worker:\n  listeners:\n", sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker.listeners
+        let afterNothing = try load("worker:\n  listeners:\n", sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker
+            .listeners
         #expect(afterNothing == listeners)
     }
 
@@ -62,7 +64,8 @@ struct OverrideTests {
     func listenersOfFile() throws {
         let yaml = "worker: { listeners: { Edge-1: { listen: a:1 } } }"
         #expect(try load(yaml).worker.listeners.keys.sorted() == ["Edge-1"])
-        let changed = try load(yaml, sets: ["worker.listeners.Edge-1.listen=b:2", "worker.listeners.other={listen: c:3}"]).worker.listeners
+        let changed = try load(yaml, sets: ["worker.listeners.Edge-1.listen=b:2", "worker.listeners.other={listen: c:3}"]).worker
+            .listeners
         #expect(changed.mapValues(\.listen) == ["Edge-1": NetworkAddress("b", 2), "other": NetworkAddress("c", 3)])
         let replaced = try load(yaml, sets: ["worker.listeners={other: {listen: c:3}}"]).worker.listeners
         #expect(replaced.keys.sorted() == ["other"])
@@ -96,7 +99,8 @@ struct OverrideTests {
 
     @Test("a section's mapping is merged into what the file says")
     func sections() throws {
-        let configuration = try load("limits: { hops: 2, fanout: 2 }", sets: ["limits={hops: 3}", "worker={http: {listen: a:1}}"])
+        let configuration = try load(
+            "limits: { hops: 2, fanout: 2 }", sets: ["limits={hops: 3}", "worker={http: {listen: a:1}}"])
         #expect(configuration.limits.hops == 3 && configuration.limits.fanout == 2)
         #expect(configuration.worker.http.listen == NetworkAddress("a", 1))
     }

@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Addresses, durations, sizes and YAML as text")
 struct TextTests {
-    @Test("an address is read and written", arguments: ["127.0.0.1:0", "[::1]:65535", "[fe80::1%eth0]:1", "a-b.c_d:80", "localhost:4088"])
+    @Test(
+        "an address is read and written",
+        arguments: ["127.0.0.1:0", "[::1]:65535", "[fe80::1%eth0]:1", "a-b.c_d:80", "localhost:4088"])
     func address(text: String) {
         #expect(NetworkAddress(text)?.description == text)
     }
@@ -12,7 +14,8 @@ struct TextTests {
     @Test(
         "what is no address is refused",
         arguments: [
-            "", ":", ":1", "a", "a:", "a:x", "a:65536", "a:-1", "a:+1", "a:1 ", "a:000001", "::1:80", "[::1]", "[]:1", "[a]:1", "[::1%]:1",
+            "", ":", ":1", "a", "a:", "a:x", "a:65536", "a:-1", "a:+1", "a:1 ", "a:000001", "::1:80", "[::1]", "[]:1", "[a]:1",
+            "[::1%]:1",
             "[1.2.3.4]:1", "a..b:1", ".a:1", "-a:1", "a b:1", "a:1:2", "ä:1", "a/b:1", "*:1",
         ])
     func noAddress(text: String) {
@@ -22,7 +25,8 @@ struct TextTests {
     @Test(
         "a duration is read and written in its largest unit",
         arguments: [
-            ("500us", Duration.microseconds(500), "500us"), ("1000us", .milliseconds(1), "1ms"), ("200 ms", .milliseconds(200), "200ms"),
+            ("500us", Duration.microseconds(500), "500us"), ("1000us", .milliseconds(1), "1ms"),
+            ("200 ms", .milliseconds(200), "200ms"),
             ("90s", .seconds(90), "90s"), ("60s", .seconds(60), "1m"), ("120m", .seconds(7200), "2h"), ("0s", .zero, "0s"),
         ])
     func duration(text: String, value: Duration, written: String) throws {
@@ -59,9 +63,11 @@ struct TextTests {
     @Test(
         "a plain scalar is what YAML 1.2's core schema says",
         arguments: [
-            ("", ConfigValue.null), ("~", .null), ("null", .null), ("true", .bool(true)), ("FALSE", .bool(false)), ("yes", .string("yes")),
+            ("", ConfigValue.null), ("~", .null), ("null", .null), ("true", .bool(true)), ("FALSE", .bool(false)),
+            ("yes", .string("yes")),
             ("12", .int(12)), ("-12", .int(-12)), ("+1", .int(1)), ("0o17", .int(15)), ("0xff", .int(255)), ("1.5", .double(1.5)),
-            ("-1e3", .double(-1000)), (".5", .double(0.5)), ("5.", .double(5)), ("1.2.3", .string("1.2.3")), ("1e", .string("1e")), (".", .string(".")),
+            ("-1e3", .double(-1000)), (".5", .double(0.5)), ("5.", .double(5)), ("1.2.3", .string("1.2.3")),
+            ("1e", .string("1e")), (".", .string(".")),
             ("-", .string("-")), ("2024-01-01", .string("2024-01-01")), ("inf", .string("inf")), ("nan", .string("nan")),
             ("0x", .string("0x")), ("0x1p3", .string("0x1p3")), ("12:30", .string("12:30")),
         ])
@@ -69,7 +75,9 @@ struct TextTests {
         #expect(ConfigValue(plain: text) == value)
     }
 
-    @Test("numbers that JSON cannot say are none", arguments: [".inf", "-.INF", ".nan", "99999999999999999999", "1e999", "0xffffffffffffffff"])
+    @Test(
+        "numbers that JSON cannot say are none",
+        arguments: [".inf", "-.INF", ".nan", "99999999999999999999", "1e999", "0xffffffffffffffff"])
     func noNumber(text: String) {
         #expect(ConfigValue(plain: text) == nil)
     }
@@ -77,8 +85,10 @@ struct TextTests {
     @Test(
         "a text reads back as it was, whatever it looks like",
         arguments: [
-            "", " ", "a", "a b", "a: b", "a #b", "true", "null", "1", "1.5", "0x1", "-", "- a", "[a]", "{a}", "\"", "\\", "'", "\n", "\t", "\u{1}",
-            "\u{7f}", "é", "🙂", "a:", ":a", "@a", "`a", "%a", "&a", "*a", "!a", "|", ">", ",", "a,b", "/a", "127.0.0.1:80", "[::1]:80", "~", "?", "=",
+            "", " ", "a", "a b", "a: b", "a #b", "true", "null", "1", "1.5", "0x1", "-", "- a", "[a]", "{a}", "\"", "\\", "'",
+            "\n", "\t", "\u{1}",
+            "\u{7f}", "é", "🙂", "a:", ":a", "@a", "`a", "%a", "&a", "*a", "!a", "|", ">", ",", "a,b", "/a", "127.0.0.1:80",
+            "[::1]:80", "~", "?", "=",
         ])
     func quoting(text: String) throws {
         let value = ConfigValue.object(["k": .array([.string(text), .object([text: .string(text)])])])

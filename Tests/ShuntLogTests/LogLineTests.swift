@@ -49,7 +49,8 @@ struct LogLineTests {
 
     /// What a client sends must not write lines of its own, nor move a terminal's cursor.
     static let injections = [
-        "a\nb", "a\r\nb", "\u{1b}[2J", "\u{9b}31m", "a\u{0}b", "\u{7f}", "\u{85}", "\u{2028}", "\u{202e}abc", "\u{2066}", "\t", "\u{8}",
+        "a\nb", "a\r\nb", "\u{1b}[2J", "\u{9b}31m", "a\u{0}b", "\u{7f}", "\u{85}", "\u{2028}", "\u{202e}abc", "\u{2066}", "\t",
+        "\u{8}",
     ]
 
     @Test("control characters are written as escapes, in message, key and value", arguments: injections)
@@ -65,7 +66,8 @@ struct LogLineTests {
         let line = written(
             .json, .notice, "\(text)",
             [
-                "text": "\(text)", "number": .stringConvertible(-5), "real": .stringConvertible(1.5), "flag": .stringConvertible(true),
+                "text": "\(text)", "number": .stringConvertible(-5), "real": .stringConvertible(1.5),
+                "flag": .stringConvertible(true),
                 "infinite": .stringConvertible(Double.infinity), "list": ["a", ["b": "c"]],
             ])
         let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? NSDictionary)
@@ -98,7 +100,8 @@ struct LogLineTests {
     @Test(
         "auto is text on a terminal and JSON elsewhere",
         arguments: [
-            (Configuration.Log.Format.auto, true, LogFormat.text(colour: true)), (.auto, false, .json), (.text, true, .text(colour: true)),
+            (Configuration.Log.Format.auto, true, LogFormat.text(colour: true)), (.auto, false, .json),
+            (.text, true, .text(colour: true)),
             (.text, false, .text(colour: false)), (.json, true, .json), (.json, false, .json),
         ])
     func format(configured: Configuration.Log.Format, isTerminal: Bool, expected: LogFormat) {

@@ -5,13 +5,15 @@ import Testing
 
 @testable import ShuntLog
 
-@Suite("The log")
+@Suite("The log", .timeLimit(.minutes(1)))
 struct LogSystemTests {
     @Test("each subsystem has its level, and a change reaches loggers that exist")
     func levels() throws {
         let sink = CapturedSink()
         let system = makeSystem(.init(level: .warning, levels: [.link: .debug]), sink: sink.write)
-        let (link, rules, other) = (system.logger("shunt.link"), system.logger("shunt.rules.orders"), system.logger("Hummingbird"))
+        let (link, rules, other) = (
+            system.logger("shunt.link"), system.logger("shunt.rules.orders"), system.logger("Hummingbird")
+        )
         func logAll(_ round: Int) {
             for logger in [link, rules, other] {
                 logger.trace("\(round) trace")
@@ -25,7 +27,8 @@ struct LogSystemTests {
         try #require(system.flush(within: .seconds(30)))
         #expect(
             sink.lines.map { String($0.dropFirst(31)) } == [
-                "link: 1 debug", "link: 1 warning", "rules: 1 warning", "Hummingbird: 1 warning", "rules: 2 trace", "rules: 2 debug",
+                "link: 1 debug", "link: 1 warning", "rules: 1 warning", "Hummingbird: 1 warning", "rules: 2 trace",
+                "rules: 2 debug",
                 "rules: 2 warning",
             ])
     }
@@ -39,10 +42,13 @@ struct LogSystemTests {
         #expect(system.logger("shunt.link").logLevel == .info)
     }
 
-    @Test("labels name their subsystem", arguments: [
-        ("shunt.worker", Configuration.Log.Subsystem.worker), ("shunt.worker.x.y", .worker), ("shunt.none", nil), ("shunt", nil),
-        ("other.worker", nil), ("", nil),
-    ])
+    @Test(
+        "labels name their subsystem",
+        arguments: [
+            ("shunt.worker", Configuration.Log.Subsystem.worker), ("shunt.worker.x.y", .worker), ("shunt.none", nil),
+            ("shunt", nil),
+            ("other.worker", nil), ("", nil),
+        ])
     func labels(label: String, subsystem: Configuration.Log.Subsystem?) {
         #expect(LogLevels.subsystem(ofLabel: label) == subsystem)
     }
@@ -113,6 +119,7 @@ struct LogSystemTests {
         log()
         sink.release()
         sink.waitUntilStalled()
+        #expect(sink.captured.lines.last?.hasSuffix("last") == true)
         sink.release()
     }
 

@@ -15,16 +15,16 @@ final class CapturedSink: Sendable {
     var lines: [String] { text.split(separator: "\n").map(String.init) }
 }
 
-/// Stands still until it is let go, like a terminal that nobody reads.
+/// Takes what it is given, then stands still until it is let go, like a terminal that nobody reads.
 final class StalledSink: Sendable {
     let captured = CapturedSink()
     private let begun = DispatchSemaphore(value: 0)
     private let released = DispatchSemaphore(value: 0)
 
     func write(_ batch: [UInt8]) {
+        captured.write(batch)
         begun.signal()
         released.wait()
-        captured.write(batch)
     }
 
     /// Waits until the log's thread stands in `write`.

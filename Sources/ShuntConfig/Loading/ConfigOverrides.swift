@@ -22,7 +22,8 @@ struct ConfigOverrides {
         let key = String(text[..<equals])
         let location = "--set \(ConfigDiagnostics.excerpt(key))"
         guard let target = target(key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)) else {
-            diagnostics.add(.configUnknownKey, "unknown key \(ConfigDiagnostics.excerpt(key))", at: location, help: suggestion(for: key))
+            diagnostics.add(
+                .configUnknownKey, "unknown key \(ConfigDiagnostics.excerpt(key))", at: location, help: suggestion(for: key))
             return
         }
         apply(String(text[text.index(after: equals)...]), to: target, of: &tree, location, &diagnostics)
@@ -36,7 +37,8 @@ struct ConfigOverrides {
             if ConfigVariables.reserved.contains(name) || ConfigVariables.isServiceLink(name, value) { continue }
             guard let target = variables.target(name, in: tree) else {
                 diagnostics.add(
-                    .configUnknownKey, "unknown variable", at: ConfigDiagnostics.excerpt(name), help: variables.suggestion(for: name))
+                    .configUnknownKey, "unknown variable", at: ConfigDiagnostics.excerpt(name),
+                    help: variables.suggestion(for: name))
                 continue
             }
             apply(value, to: target, of: &tree, name, &diagnostics)

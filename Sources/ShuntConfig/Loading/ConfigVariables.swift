@@ -37,7 +37,8 @@ struct ConfigVariables {
                 guard rest.hasSuffix(suffix), rest.utf8.count > suffix.utf8.count else { continue }
                 let entry = String(rest.dropLast(suffix.count))
                 guard entry == entry.uppercased() else { return nil }
-                return ConfigTarget(path: [known.first { word($0) == entry } ?? entry.lowercased()] + field.path, shape: field.shape)
+                return ConfigTarget(
+                    path: [known.first { word($0) == entry } ?? entry.lowercased()] + field.path, shape: field.shape)
             }
             return nil
         }

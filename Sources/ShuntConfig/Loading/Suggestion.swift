@@ -5,11 +5,8 @@ enum Suggestion {
         // No key is that long; and the distance costs the product of the lengths.
         guard word.utf8.count <= 100 else { return nil }
         let tolerance = min(4, (word.utf8.count + 2) / 3)
-        return candidates
-            .map { (candidate: $0, distance: distance(Array(word.utf8), Array($0.utf8))) }
-            .filter { $0.distance <= tolerance }
-            .min { ($0.distance, $0.candidate) < ($1.distance, $1.candidate) }?
-            .candidate
+        let distances = candidates.map { (distance: distance(Array(word.utf8), Array($0.utf8)), candidate: $0) }
+        return distances.filter { $0.distance <= tolerance }.min(by: <)?.candidate
     }
 
     /// Levenshtein's: letters to insert, delete or replace.

@@ -94,7 +94,7 @@ enum YAMLDocument {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             return ShuntError(
                 .configInvalid, "not YAML: \(problem)", at: location(of: mark, in: text, from: source),
-                help: "indent with spaces; put a text in quotes that starts with one of [ ] { } & * ! | > % @ ` or has ': ' or ' #'")
+                help: "indent with spaces; put in quotes what starts with one of [ ] { } & * ! | > % @ ` or has ': ' or ' #'")
         case .reader(let problem, let offset, _, _):
             return ShuntError(
                 .configInvalid, "not text: \(problem)", at: location(of: offset, in: text, from: source),

@@ -5,7 +5,8 @@ extension ConfigType {
         let summary = "list of up to \(maximum), each: \(element.summary)"
         return ConfigType(summary, .list) { node, label, diagnostics in
             guard case .list(let nodes) = node.content else {
-                diagnostics.add(.configType, "\(label) is not a list", at: node.location, help: "\(summary); as in [first, second]")
+                diagnostics.add(
+                    .configType, "\(label) is not a list", at: node.location, help: "\(summary); as in [first, second]")
                 return nil
             }
             guard nodes.count <= maximum else {
@@ -31,7 +32,8 @@ extension ConfigType {
                 guard let name = name(entry.key) else {
                     let key = ConfigDiagnostics.excerpt(entry.key)
                     diagnostics.add(
-                        known.isEmpty ? .configRange : .configUnknownKey, "'\(key)' cannot stand in \(label)", at: entry.keyLocation,
+                        known.isEmpty ? .configRange : .configUnknownKey, "'\(key)' cannot stand in \(label)",
+                        at: entry.keyLocation,
                         help: Suggestion.closest(to: entry.key, in: known).map { "did you mean '\($0)'?" } ?? summary)
                     return nil
                 }

@@ -20,7 +20,9 @@ extension ConfigValue {
     private static func isNumeric(_ text: String) -> Bool {
         if text.hasPrefix("0x") { return text.utf8.count > 2 && text.utf8.dropFirst(2).allSatisfy(\.isHexDigit) }
         if text.hasPrefix("0o") { return text.utf8.count > 2 && text.utf8.dropFirst(2).allSatisfy { (0x30...0x37).contains($0) } }
-        var rest = text.utf8.first.map { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") } == true ? text.utf8.dropFirst() : text.utf8[...]
+        var rest =
+            text.utf8.first.map { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") } == true
+            ? text.utf8.dropFirst() : text.utf8[...]
         let whole = rest.prefix(while: \.isASCIIDigit)
         rest = rest.dropFirst(whole.count)
         var digits = whole.count

@@ -43,9 +43,12 @@ extension Configuration {
             "Threads, each with connections and a Lua state of its own. 0: one per core."),
         ConfigKey(
             "worker.listeners", \.worker.listeners,
-            .entries("listeners by name", keys: listenerKeys, count: 1...64) { Worker.Listener(listen: NetworkAddress("127.0.0.1", 0)) },
+            .entries("listeners by name", keys: listenerKeys, count: 1...64) {
+                Worker.Listener(listen: NetworkAddress("127.0.0.1", 0))
+            },
             .restart,
-            "Where clients connect: any number of listeners, each under a name of its own. A file that names any replaces the one below."),
+            "Where clients connect: any number of listeners, each under a name of its own. "
+                + "A file that names any replaces the one below."),
         ConfigKey(
             "worker.http.listen", \.worker.http.listen, .address(ports: 0...65535), .restart,
             "Where health and metrics are served: /healthz, /readyz, /metrics."),
@@ -54,16 +57,16 @@ extension Configuration {
             "How often the worker tells its master that it lives, and what it counts."),
         ConfigKey(
             "worker.groups.strategy", \.worker.groups.standard, .word, .live,
-            "How a consumer group chooses the member that gets a message: the one given the fewest; each in turn; the same for the "
-                + "same key; the one that has been there longest."),
+            "How a consumer group chooses the member that gets a message: the one given the fewest; each in turn; "
+                + "the same for the same key; the one that has been there longest."),
         ConfigKey(
             "worker.groups.overrides", \.worker.groups.overrides,
             .names("by a group's name", name: { $0.isEmpty ? nil : $0 }, written: { $0 }, element: .word), .live,
             "Groups that choose in another way, as in {audit: sticky}."),
         ConfigKey(
             "worker.slow_consumer", \.worker.slowConsumer, .word, .live,
-            "What happens when limits.out_buffer is reached: the new message is dropped, messages that wait are, or the connection "
-                + "is closed."),
+            "What happens when limits.out_buffer is reached: the new message is dropped, messages that wait are, "
+                + "or the connection is closed."),
     ]
 
     private static let listenerKeys: [ConfigKey<Worker.Listener>] = [
@@ -75,7 +78,8 @@ extension Configuration {
 
     private static let rulesKeys: [ConfigKey<Configuration>] = [
         ConfigKey("rules.directory", \.rules.directory, .path, .live, "Where the plugins are, a folder each."),
-        ConfigKey("rules.enabled", \.rules.enabled, .enabledRules, .live, "The plugins that run; all: every one in the directory."),
+        ConfigKey(
+            "rules.enabled", \.rules.enabled, .enabledRules, .live, "The plugins that run; all: every one in the directory."),
         ConfigKey(
             "rules.settings", \.rules.settings, .settings, .live, secret: true,
             "What plugins are given when they start, as in {redact: {topics: [\"orders/+\"]}}."),
