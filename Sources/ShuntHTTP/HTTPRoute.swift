@@ -1,0 +1,85 @@
+import FoundationEssentials
+public import HTTPTypes
+public import Hummingbird
+import NIOCore
+import ShuntCore
+
+/// One method of one path.
+public struct HTTPRoute: Sendable {
+    /// The largest body that is read, in bytes.
+    public static let maximumBodyLength = 1 << 20
+
+    public let method: HTTPRequest.Method
+    /// Segments between slashes; `{name}` takes any one segment.
+    public let path: String
+    /// The query parameters that are known; any other is an error.
+    public let parameters: [String]
+    let handle: @Sendable (HTTPCall) async throws -> Response
+
+    public init(
+        _ method: HTTPRequest.Method, _ path: String, parameters: [String] = [],
+        handle: @escaping @Sendable (HTTPCall) async throws -> Response
+    ) {
+        self.method = method
+        self.path = path
+        self.parameters = parameters
+        self.handle = handle
+    }
+}
+
+/// A request that a route has taken.
+public struct HTTPCall: Sendable {
+    /// What stands in the place of the route's `{name}`, decoded; empty where it has none.
+    public let segment: String
+    /// Decoded, only those that the route knows.
+    public let parameters: [String: String]
+    let request: Request
+
+    /// The whole body. Throws `frame.too_large` beyond ``HTTPRoute/maximumBodyLength``.
+    public func body() async throws(ShuntError) -> [UInt8] {
+        let limit = HTTPRoute.maximumBodyLength
+        let tooLarge = ShuntError(.frameTooLarge, "the body is longer than \(limit) bytes", help: "send less")
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
+        var collected: [UInt8] = []
+        do {
+            for try await buffer in request.body {
+                guard collected.count + buffer.readableBytes <= limit else { throw tooLarge }
+                collected.append(contentsOf: buffer.readableBytesView)
+            }
+        } catch let error as ShuntError {
+            throw error
+        } catch {
+            throw ShuntError(.requestInvalid, "the body ended early")
+        }
+        return collected
+    }
+
+    /// A parameter that must be a whole number within `range`.
+    public func integer<T: FixedWidthInteger & Sendable>(
+        _ name: String, in range: ClosedRange<T>, default value: T
+    ) throws(ShuntError) -> T {
+        try integer(name, in: range) ?? value
+    }
+
+    /// A parameter that must be a whole number within `range`, where it is given.
+    public func integer<T: FixedWidthInteger & Sendable>(_ name: String, in range: ClosedRange<T>) throws(ShuntError) -> T? {
+        guard let text = parameters[name] else { return nil }
+        guard let value = T(text), range.contains(value) else {
+            throw ShuntError(
+                .requestInvalid, "'\(text)' is not a whole number that '\(name)' can be", at: name,
+                help: "give one from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    /// A parameter that must be one of an enumeration's names, where it is given.
+    public func choice<T: RawRepresentable<String> & CaseIterable>(_ name: String) throws(ShuntError) -> T? {
+        guard let text = parameters[name] else { return nil }
+        guard let value = T(rawValue: text) else {
+            throw ShuntError(
+                .requestInvalid, "'\(text)' is not something that '\(name)' can be", at: name,
+                help: "give one of " + T.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return value
+    }
+}

@@ -1,0 +1,35 @@
+public import Logging
+public import ShuntCore
+import Hummingbird
+
+/// What a process tells those who watch it: whether it lives, whether it can serve, and its metrics.
+public enum HealthServer {
+    /// nil when the process can serve, else why it cannot.
+    public typealias Readiness = @Sendable () async -> ShuntError?
+
+    /// `/healthz`, `/readyz` and `/metrics` on an endpoint of their own.
+    ///
+    /// `metrics` gives Prometheus text; it is called for each request, on none of the caller's threads.
+    public static func start(
+        _ configuration: HTTPEndpoint.Configuration, readiness: @escaping Readiness, metrics: @escaping @Sendable () -> String,
+        logger: Logger
+    ) async throws(ShuntError) -> HTTPEndpoint {
+        try await HTTPEndpoint.start(routes(readiness: readiness) + [metricsRoute(metrics)], configuration, logger: logger)
+    }
+
+    /// `/healthz` and `/readyz`.
+    public static func routes(readiness: @escaping Readiness) -> [HTTPRoute] {
+        [
+            HTTPRoute(.get, "/healthz") { _ in .text("ok\n") },
+            HTTPRoute(.get, "/readyz") { _ in
+                guard let reason = await readiness() else { return .text("ready\n") }
+                return .problem(reason, status: 503)
+            },
+        ]
+    }
+
+    /// `/metrics`, in Prometheus' text format 0.0.4.
+    public static func metricsRoute(_ metrics: @escaping @Sendable () -> String) -> HTTPRoute {
+        HTTPRoute(.get, "/metrics") { _ in .text(metrics(), type: "text/plain; version=0.0.4; charset=utf-8") }
+    }
+}

@@ -1,0 +1,20 @@
+public import Logging
+public import ShuntCore
+public import ShuntHTTP
+public import ShuntRegistry
+
+/// The master's face for operators and their programs: JSON under `/api/v1`.
+///
+/// Keys are snake_case, times seconds since 1970, errors `application/problem+json` with a `code` from ``ErrorCode``.
+/// An event stream, commands and the dashboard get files of routes beside ``AdminRoutes``; who may ask belongs into
+/// `HTTPEndpoint`, before any route.
+public enum AdminServer {
+    /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
+    public static func start(
+        _ configuration: HTTPEndpoint.Configuration, registry: RegistryReader, status: @escaping @Sendable () -> MasterStatus,
+        readiness: @escaping HealthServer.Readiness = { nil }, logger: Logger
+    ) async throws(ShuntError) -> HTTPEndpoint {
+        let routes = AdminRoutes(registry: registry, status: status).all + HealthServer.routes(readiness: readiness)
+        return try await HTTPEndpoint.start(routes, configuration, logger: logger)
+    }
+}

@@ -1,0 +1,34 @@
+public import ShuntRegistry
+
+/// What the master says of itself.
+public struct MasterStatus: Sendable {
+    /// The software, e.g. `shunt 0.1.0`.
+    public var version: String
+    /// Seconds since 1970.
+    public var startedAt: Double
+    public var uptimeSeconds: Double
+    public var writer: RegistryWriter.Figures
+
+    public init(version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures) {
+        self.version = version
+        self.startedAt = startedAt
+        self.uptimeSeconds = uptimeSeconds
+        self.writer = writer
+    }
+}
+
+/// The answer to `/api/v1/status`.
+struct StatusDocument: Codable, Equatable {
+    struct Registry: Codable, Equatable {
+        var path: String
+        var writer: RegistryWriter.Figures
+    }
+
+    var version: String
+    var startedAt: Double
+    var uptimeSeconds: Double
+    /// By state.
+    var workers: [String: Int]
+    var events: Int
+    var registry: Registry
+}

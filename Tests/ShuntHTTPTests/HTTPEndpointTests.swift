@@ -1,0 +1,266 @@
+import FoundationEssentials
+import Hummingbird
+import Logging
+import RawHTTP
+import ShuntCore
+import Synchronization
+import Testing
+
+@testable import ShuntHTTP
+
+private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+@Suite struct HTTPEndpointTests {
+    private struct Unexpected: Error {}
+
+    private static let routes = [
+        HTTPRoute(.get, "/things", parameters: ["limit", "q"]) { call in
+            let limit = try call.integer("limit", in: 1...10, default: 5)
+            return .text("\(limit) \(call.parameters["q"] ?? "-")")
+        },
+        HTTPRoute(.get, "/things/{name}") { call in .text(call.segment) },
+        HTTPRoute(.post, "/things") { call in .text("\(try await call.body().count)") },
+        HTTPRoute(.get, "/broken") { _ in throw Unexpected() },
+    ]
+
+    private func serving(
+        _ routes: [HTTPRoute] = routes, _ adjust: (inout HTTPEndpoint.Configuration) -> Void = { _ in },
+        _ body: (Int) async throws -> Void
+    ) async throws {
+        var configuration = HTTPEndpoint.Configuration(host: "127.0.0.1", port: 0)
+        adjust(&configuration)
+        let endpoint = try await HTTPEndpoint.start(routes, configuration, logger: quiet)
+        do {
+            try await body(endpoint.port)
+        } catch {
+            await endpoint.stop()
+            throw error
+        }
+        await endpoint.stop()
+    }
+
+    private func problem(_ answer: RawHTTP.Answer) throws -> ProblemDetails {
+        #expect(answer.headers["content-type"] == "application/problem+json")
+        let details = try JSONDecoder().decode(ProblemDetails.self, from: Data(answer.body.utf8))
+        #expect(details.status == answer.status)
+        #expect(details.type == "about:blank")
+        #expect(!details.title.isEmpty)
+        return details
+    }
+
+    @Test("The port is the real one, and each request finds its route")
+    func routes() async throws {
+        try await serving { port async throws in
+            #expect(port > 0)
+            #expect(try await RawHTTP.get("/things", port: port).body == "5 -")
+            #expect(try await RawHTTP.get("/things?limit=7&q=a+b%2B%C3%A9", port: port).body == "7 a b+é")
+            #expect(try await RawHTTP.get("/things/10.0.0.1%3A4091", port: port).body == "10.0.0.1:4091")
+            #expect(try await RawHTTP.get("/things/a+b", port: port).body == "a+b")
+            #expect(try await RawHTTP.post("/things", "12345", port: port).body == "5")
+        }
+    }
+
+    @Test("HEAD is answered as GET without the body")
+    func head() async throws {
+        try await serving { port async throws in
+            let answer = try await RawHTTP.get("/things", method: "HEAD", port: port)
+            #expect(answer.status == 200)
+            #expect(answer.body.isEmpty)
+            #expect(answer.headers["content-length"] == "3")
+        }
+    }
+
+    @Test("A path that does not exist is not_found, and lists those that do", arguments: ["/", "/thing", "/things/a/b", "/things/", "//things", "*"])
+    func notFound(_ path: String) async throws {
+        try await serving { port async throws in
+            let answer = try await RawHTTP.get(path, port: port)
+            #expect(answer.status == 404)
+            let details = try problem(answer)
+            #expect(details.code == "not_found")
+            #expect(details.help == "there is /things, /things/{name}, /broken")
+        }
+    }
+
+    @Test("A method that a path does not have is method.not_allowed, with Allow", arguments: ["DELETE", "PUT", "PATCH", "OPTIONS", "BREW"])
+    func methodNotAllowed(_ method: String) async throws {
+        try await serving { port async throws in
+            let answer = try await RawHTTP.get("/things", method: method, port: port)
+            // A parser may know no BREW at all.
+            #expect(answer.status == 405 || (method == "BREW" && answer.status == 400))
+            guard answer.status == 405 else { return }
+            #expect(answer.headers["allow"] == "GET, POST")
+            #expect(try problem(answer).code == "method.not_allowed")
+        }
+    }
+
+    @Test(
+        "A wrong parameter is request.invalid and says what would be right",
+        arguments: [
+            ("/things?limits=1", "limits", "limit, q"), ("/things?limit=0", "limit", "1 to 10"), ("/things?limit=11", "limit", "1 to 10"),
+            ("/things?limit=abc", "limit", "1 to 10"), ("/things?limit=", "limit", "1 to 10"), ("/things?limit", "limit", "1 to 10"),
+            ("/things?limit=99999999999999999999999", "limit", "1 to 10"), ("/things?q=1&q=2", "q", "once"), ("/things?q=%zz", "q=%zz", nil),
+            ("/things?q=%ff", "q=%ff", nil), ("/things?q=%c", "q=%c", nil), ("/things/%ff", "/things/%ff", nil), ("/things/x?a=b", "a", "none"),
+        ] as [(String, String, String?)])
+    func invalid(_ target: String, _ location: String, _ help: String?) async throws {
+        try await serving { port async throws in
+            let answer = try await RawHTTP.get(target, port: port)
+            #expect(answer.status == 400)
+            let details = try problem(answer)
+            #expect(details.code == "request.invalid")
+            #expect(details.location == location)
+            if let help { #expect(details.help?.contains(help) == true) }
+        }
+    }
+
+    @Test("What a route throws unexpectedly is internal, and tells nothing of itself")
+    func unexpected() async throws {
+        try await serving { port async throws in
+            let answer = try await RawHTTP.get("/broken", port: port)
+            #expect(answer.status == 500)
+            #expect(try problem(answer).code == "internal")
+            #expect(!answer.body.contains("Unexpected"))
+        }
+    }
+
+    @Test("A body beyond 1 MiB is 413, whether its length is announced or not; one of just that length is taken")
+    func bodyLimit() async throws {
+        let limit = HTTPRoute.maximumBodyLength
+        let chunk = "8000\r\n" + String(repeating: "x", count: 0x8000) + "\r\n"
+        try await serving { port async throws in
+            #expect(try await RawHTTP.post("/things", String(repeating: "x", count: limit), port: port).body == "\(limit)")
+            let announced = try await RawHTTP.post("/things", String(repeating: "x", count: limit + 1), port: port)
+            let chunked = try await RawHTTP.exchange(
+                "POST /things HTTP/1.1\r\nHost: t\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + String(repeating: chunk, count: 40) + "0\r\n\r\n", port: port)
+            for answer in [announced, chunked] {
+                #expect(answer.status == 413)
+                #expect(try problem(answer).code == "frame.too_large")
+            }
+        }
+    }
+
+    @Test(
+        "A malformed request is refused or closed, and the next client is served",
+        arguments: [
+            "GARBAGE\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n\r\nx", "GET /\u{0} HTTP/1.1\r\nHost: t\r\n\r\n",
+            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n", "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+            "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+            "GET / HTTP/1.1\r\nHost : t\r\n\r\n", "GET / HTTP/1.1\r\nNo colon\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}",
+            "GET /" + String(repeating: "a", count: 200_000) + " HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\n" + String(repeating: "A: b\r\n", count: 20_000) + "\r\n",
+        ])
+    func malformed(_ request: String) async throws {
+        try await serving { $0.idleTimeout = .milliseconds(200) } _: { port async throws in
+            let client = try RawHTTP(port: port)
+            await client.send(Array(request.utf8))
+            let bytes = try await client.readToEnd()
+            if !bytes.isEmpty { #expect((400..<500).contains(try RawHTTP.parse(bytes).status)) }
+            #expect(try await RawHTTP.get("/things", port: port).status == 200)
+        }
+    }
+
+    @Test("A connection that says nothing, or stops in the midst of a request, is closed", arguments: ["", "GET /thi", "POST /things HTTP/1.1\r\nContent-Length: 9\r\n\r\nx"])
+    func silent(_ bytes: String) async throws {
+        try await serving { $0.idleTimeout = .milliseconds(100) } _: { port async throws in
+            let client = try RawHTTP(port: port)
+            await client.send(Array(bytes.utf8))
+            _ = try await client.readToEnd()
+        }
+    }
+
+    @Test("Two requests in one packet are answered in order")
+    func pipelined() async throws {
+        try await serving { port async throws in
+            let client = try RawHTTP(port: port)
+            await client.send(Array("GET /things/1 HTTP/1.1\r\nHost: t\r\n\r\nGET /things/2 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".utf8))
+            let text = String(decoding: try await client.readToEnd(), as: UTF8.self)
+            #expect(text.ranges(of: "HTTP/1.1 200 OK").count == 2)
+            #expect(text.hasSuffix("2"))
+        }
+    }
+
+    @Test("A port that is taken is address.in_use, an address that is not this machine's address.unavailable")
+    func addresses() async throws {
+        try await serving { port async throws in
+            await #expect { try await HTTPEndpoint.start([], .init(host: "127.0.0.1", port: port), logger: quiet) } throws: { error in
+                (error as? ShuntError)?.code == .addressInUse && (error as? ShuntError)?.location == "127.0.0.1:\(port)"
+            }
+        }
+        for host in ["192.0.2.1", "300.1.1.1", ""] {
+            await #expect("\(host)") { try await HTTPEndpoint.start([], .init(host: host, port: 0), logger: quiet) } throws: { error in
+                (error as? ShuntError)?.code == .addressUnavailable
+            }
+        }
+    }
+
+    @Test("Stopping closes idle connections, frees the port, and does not wait for ever for a request that never ends")
+    func stops() async throws {
+        var configuration = HTTPEndpoint.Configuration(host: "127.0.0.1", port: 0)
+        configuration.stopTimeout = .milliseconds(300)
+        let endpoint = try await HTTPEndpoint.start(Self.routes, configuration, logger: quiet)
+        let idle = try RawHTTP(port: endpoint.port)
+        let half = try RawHTTP(port: endpoint.port)
+        await half.send(Array("POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nx".utf8))
+        #expect(try await RawHTTP.get("/things", port: endpoint.port).status == 200)
+        let start = ContinuousClock.now
+        await endpoint.stop()
+        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(try await idle.readToEnd().isEmpty)
+        _ = try await half.readToEnd()
+        configuration.port = endpoint.port
+        let again = try await HTTPEndpoint.start(Self.routes, configuration, logger: quiet)
+        #expect(again.port == endpoint.port)
+        await again.stop()
+    }
+
+    @Test("A request that is under way when the server stops is still answered")
+    func graceful() async throws {
+        let (entered, enter) = AsyncStream.makeStream(of: Void.self)
+        let (gate, open) = AsyncStream.makeStream(of: Void.self)
+        let slow = HTTPRoute(.get, "/slow") { _ in
+            enter.yield()
+            for await _ in gate { break }
+            return .text("done")
+        }
+        let endpoint = try await HTTPEndpoint.start([slow], .init(host: "127.0.0.1", port: 0), logger: quiet)
+        async let answer = RawHTTP.get("/slow", port: endpoint.port)
+        for await _ in entered { break }
+        async let stopped: Void = endpoint.stop()
+        open.yield()
+        #expect(try await answer.body == "done")
+        await stopped
+    }
+}
+
+@Suite struct HealthServerTests {
+    @Test("A live process is healthy; it is ready when it says so; metrics are Prometheus text")
+    func health() async throws {
+        let reasons = Reasons()
+        let endpoint = try await HealthServer.start(
+            .init(host: "127.0.0.1", port: 0), readiness: { reasons.next() }, metrics: { "shunt_up 1\n" }, logger: quiet)
+        let port = endpoint.port
+        #expect(try await RawHTTP.get("/healthz", port: port).body == "ok\n")
+        let notReady = try await RawHTTP.get("/readyz", port: port)
+        #expect(notReady.status == 503)
+        #expect(notReady.body.contains(#""code":"worker.none""#))
+        #expect(try await RawHTTP.get("/readyz", port: port).status == 200)
+        let metrics = try await RawHTTP.get("/metrics", port: port)
+        #expect(metrics.body == "shunt_up 1\n")
+        #expect(metrics.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
+        await endpoint.stop()
+    }
+
+    /// Not ready when first asked, then ready.
+    private final class Reasons: Sendable {
+        private let asked = Mutex(0)
+
+        func next() -> ShuntError? {
+            let count = asked.withLock { asked in
+                asked += 1
+                return asked
+            }
+            return count == 1 ? ShuntError(.workerNone, "no listener is open yet") : nil
+        }
+    }
+}

@@ -1,0 +1,168 @@
+import FoundationEssentials
+import Logging
+import RawHTTP
+import ShuntCore
+import ShuntHTTP
+import ShuntRegistry
+import Testing
+
+@testable import ShuntMaster
+
+private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// An admin API over a registry with three workers and two events.
+private final class Fixture: Sendable {
+    let folder: URL
+    let registry: Registry
+    let endpoint: HTTPEndpoint
+
+    init() async throws {
+        folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-api-\(UUID().uuidString)")
+        var writing = RegistryWriter.Configuration()
+        writing.batchInterval = .seconds(3_600)
+        registry = try Registry.open(path: folder.appending(path: "registry.sqlite").path, writing: writing, logger: quiet)
+        registry.writer.submit([
+            .worker(Self.worker("10.0.0.1:4091", .live)), .worker(Self.worker("10.0.0.2:4091", .live)),
+            .worker(Self.worker("10.0.0.3:4091", .lost)),
+            .event(EventRecord(at: 5, kind: .workerJoined, subject: "10.0.0.1:4091", detail: "first heartbeat")),
+            .event(EventRecord(at: 9.5, kind: .workerLost, subject: "10.0.0.3:4091", detail: "no heartbeat for 10 s")),
+        ])
+        try await registry.writer.flush()
+        let writer = registry.writer
+        endpoint = try await AdminServer.start(
+            .init(host: "127.0.0.1", port: 0), registry: registry.reader,
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures) }, logger: quiet)
+    }
+
+    static func worker(_ name: String, _ state: WorkerRecord.State) -> WorkerRecord {
+        WorkerRecord(
+            name: name, host: String(name.prefix { $0 != ":" }), port: 4091, state: state, machine: "m", version: "shunt 0.1.0",
+            listeners: ["web_Socket": "10.0.0.1:8083"], startedAt: 1, heartbeatAt: 2.5, figures: WorkerFigures(connectionsAccepted: 4))
+    }
+
+    func get(_ target: String) async throws -> RawHTTP.Answer {
+        try await RawHTTP.get(target, port: endpoint.port)
+    }
+
+    func close() async throws {
+        await endpoint.stop()
+        try await registry.close()
+        try FileManager.default.removeItem(at: folder)
+    }
+}
+
+@Suite struct AdminAPITests {
+    private func serving(_ body: (Fixture) async throws -> Void) async throws {
+        let fixture = try await Fixture()
+        do {
+            try await body(fixture)
+        } catch {
+            try await fixture.close()
+            throw error
+        }
+        try await fixture.close()
+    }
+
+    @Test("A worker is JSON with snake_case keys, and listener names as they are")
+    func worker() async throws {
+        try await serving { fixture async throws in
+            let answer = try await fixture.get("/api/v1/workers/10.0.0.1%3A4091")
+            #expect(answer.status == 200)
+            #expect(answer.headers["content-type"] == "application/json")
+            #expect(
+                answer.body == """
+                    {"figures":{"connection_errors":0,"connections":0,"connections_accepted":4,"deliveries":0,"request_bytes":0,"requests":0,\
+                    "response_bytes":0,"response_milliseconds":0,"responses":0,"responses_failed":0,"responses_succeeded":0,"subscriptions":0},\
+                    "heartbeat_at":2.5,"host":"10.0.0.1","listeners":{"web_Socket":"10.0.0.1:8083"},"machine":"m","name":"10.0.0.1:4091",\
+                    "port":4091,"started_at":1,"state":"live","version":"shunt 0.1.0"}
+                    """)
+            let decoded = try RegistryJSON.decode(WorkerRecord.self, from: Array(answer.body.utf8))
+            #expect(decoded == Fixture.worker("10.0.0.1:4091", .live))
+            #expect(try await fixture.get("/api/v1/workers/10.0.0.2").body.contains(#""name":"10.0.0.2:4091""#))
+        }
+    }
+
+    @Test(
+        "Workers are filtered and paged; a page beyond the end is empty",
+        arguments: [
+            ("", 3, 3), ("?state=live", 2, 2), ("?state=draining", 0, 0), ("?limit=1&offset=1", 1, 3), ("?offset=100", 0, 3),
+            ("?offset=9223372036854775807", 0, 3), ("?state=lost&limit=1000", 1, 1),
+        ])
+    func pages(_ query: String, _ count: Int, _ total: Int) async throws {
+        try await serving { fixture async throws in
+            let answer = try await fixture.get("/api/v1/workers" + query)
+            let page = try RegistryJSON.decode(WorkerPage.self, from: Array(answer.body.utf8))
+            #expect(page.workers.count == count)
+            #expect(page.total == total)
+        }
+    }
+
+    @Test("Events come oldest first with what to ask next")
+    func events() async throws {
+        try await serving { fixture async throws in
+            #expect(
+                try await fixture.get("/api/v1/events?limit=1").body == """
+                    {"events":[{"at":9.5,"detail":"no heartbeat for 10 s","id":2,"kind":"worker.lost","subject":"10.0.0.3:4091"}],"next_after":2}
+                    """)
+            #expect(try await fixture.get("/api/v1/events?after=2").body == #"{"events":[],"next_after":2}"#)
+            #expect(try await fixture.get("/api/v1/events?kind=worker.joined").body.contains(#""id":1"#))
+            #expect(try await fixture.get("/api/v1/events?since=6").body.contains(#""id":2"#))
+        }
+    }
+
+    @Test("A query's rows come typed, by POST and by GET")
+    func query() async throws {
+        try await serving { fixture async throws in
+            let expected = #"{"columns":["name","port"],"rows":[["10.0.0.3:4091",4091]],"truncated":false}"#
+            let sql = "SELECT name, port FROM workers WHERE state = 'lost'"
+            #expect(try await RawHTTP.post("/api/v1/query", #"{"sql": "\#(sql)"}"#, port: fixture.endpoint.port).body == expected)
+            #expect(try await fixture.get("/api/v1/query?sql=" + QueryString.encode(sql)).body == expected)
+        }
+    }
+
+    @Test("The status tells version, uptime, counts and how the registry's writer does")
+    func status() async throws {
+        try await serving { fixture async throws in
+            let answer = try await fixture.get("/api/v1/status")
+            let status = try RegistryJSON.decode(StatusDocument.self, from: Array(answer.body.utf8))
+            #expect(status.version == "shunt 0.1.0")
+            #expect(status.uptimeSeconds == 7.5)
+            #expect(status.workers == ["live": 2, "draining": 0, "lost": 1])
+            #expect(status.events == 2)
+            #expect(status.registry.writer.batches == 1)
+            #expect(try await fixture.get("/healthz").status == 200)
+            #expect(try await fixture.get("/readyz").status == 200)
+        }
+    }
+
+    @Test(
+        "Each wrong request has its own status and code, and help",
+        arguments: [
+            ("GET", "/api/v1/nothing", "", 404, "not_found"), ("GET", "/api/v2/workers", "", 404, "not_found"),
+            ("GET", "/api/v1/workers/nobody", "", 404, "worker.unknown"), ("GET", "/api/v1/workers/10.0.0", "", 404, "worker.unknown"),
+            ("DELETE", "/api/v1/workers", "", 405, "method.not_allowed"), ("POST", "/api/v1/events", "", 405, "method.not_allowed"),
+            ("GET", "/api/v1/workers?state=asleep", "", 400, "request.invalid"), ("GET", "/api/v1/workers?limit=0", "", 400, "request.invalid"),
+            ("GET", "/api/v1/workers?limit=1001", "", 400, "request.invalid"), ("GET", "/api/v1/workers?offset=-1", "", 400, "request.invalid"),
+            ("GET", "/api/v1/workers?page=2", "", 400, "request.invalid"), ("GET", "/api/v1/events?kind=x", "", 400, "request.invalid"),
+            ("GET", "/api/v1/events?after=-1", "", 400, "request.invalid"), ("GET", "/api/v1/query", "", 400, "request.invalid"),
+            ("POST", "/api/v1/query", "", 400, "request.invalid"), ("POST", "/api/v1/query", "SELECT 1", 400, "request.invalid"),
+            ("POST", "/api/v1/query", #"{"sql": 1}"#, 400, "request.invalid"), ("POST", "/api/v1/query", #"{"SQL": "SELECT 1"}"#, 400, "request.invalid"),
+            ("POST", "/api/v1/query", #"{"sql": "SELECT 1", "limit": "2"}"#, 400, "request.invalid"),
+            ("POST", "/api/v1/query", String(repeating: "[", count: 100_000), 400, "request.invalid"),
+            ("POST", "/api/v1/query", #"{"sql": "SELEC 1"}"#, 400, "query.invalid"), ("POST", "/api/v1/query", #"{"sql": "DELETE FROM workers"}"#, 403, "registry.read_only"),
+            ("POST", "/api/v1/query", #"{"sql": "SELECT 1; SELECT 2"}"#, 400, "query.invalid"),
+            ("POST", "/api/v1/query", String(repeating: " ", count: 2 << 20), 413, "frame.too_large"),
+        ])
+    func errors(_ method: String, _ target: String, _ body: String, _ status: Int, _ code: String) async throws {
+        try await serving { fixture async throws in
+            let answer = try await RawHTTP.exchange(
+                "\(method) \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)",
+                port: fixture.endpoint.port)
+            #expect(answer.status == status)
+            #expect(answer.headers["content-type"] == "application/problem+json")
+            let details = try JSONDecoder().decode(ProblemDetails.self, from: Data(answer.body.utf8))
+            #expect(details.code == code)
+            #expect(details.help != nil)
+        }
+    }
+}
