@@ -30,7 +30,7 @@ public func deflate(_ bytes: Bytes, _ compression: PayloadCompression) throws(Sh
 
 extension ShuntError {
     static func broken(_ format: String, _ message: String) -> ShuntError {
-        ShuntError(.frameMalformed, message, at: "\(format) value", help: "the whole output of one \(format) compressor is wanted")
+        ShuntError(.frameMalformed, message, at: "\(format) value", help: "the whole output of a \(format) compressor is wanted")
     }
 
     static func noMemory(_ format: String) -> ShuntError {

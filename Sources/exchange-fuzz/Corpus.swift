@@ -31,7 +31,8 @@ enum Corpus {
     static let objects = [
         #"{"group":"my","key":"k","topic":"ddx"}"#,
         "{Group:'my',,/* c */TOPIC:5,}// end",
-        #"{"alias":[],"created_time":1548000000000,"device":"d1","tags":["driver"],"uid":"u1","workerAddress":"null:0","worker_port":0}"#,
+        #"{"alias":[],"created_time":1548000000000,"device":"d1","tags":["driver"],"uid":"u1","#
+            + #""workerAddress":"null:0","worker_port":0}"#,
         #"{"allEmpty":false,"device":"d","filter_alias":["d"],"filter_tags":["c"],"match_tags":["a"],"message":"m","uid":"u"}"#,
         "{host:null, port:4091}",
         #"{host:'a\'\u4f60\ud83d\ude00\x41b', port:'4092'}"#,
@@ -40,6 +41,8 @@ enum Corpus {
         "{server_port:1,created_time:2,env:{os_name:'Linux',java_version:17},connection_list:[{host:'h',port:1}],"
             + "shunt:{version:'0.1.0',boot:'b',listeners:{exchange:'127.0.0.1:4091','mqtt-tls':'x'},loops:2,"
             + "subscriptions:3,deliveries:4,state:'draining'}}",
+        // As deep as is taken.
+        "{a:" + String(repeating: "[", count: 31) + String(repeating: "]", count: 31) + "}",
     ].map { Array($0.utf8) }
 
     static let packed = [
@@ -55,8 +58,9 @@ enum Corpus {
 
     /// What objects are made of, to be put in at random places.
     static let tokens = [
-        "{", "}", "[", "]", ",", ":", "'", "\"", "\\", "null", "true", "/*", "*/", "//", "\n", "\\u", "\\ud83d", "\\x", "-", "1e9",
-        "9223372036854775807", "0", ".", "'port':", "group:'g',", "topic:'t',", "uid:1,", "device:[],", "shunt:{", "env:{", "[[[[[[[[",
+        "{", "}", "[", "]", ",", ":", "'", "\"", "\\", "null", "true", "/*", "*/", "//", "\n", "\\u", "\\ud83d", "\\x", "-",
+        "1e9", "9223372036854775807", "0", ".", "'port':", "group:'g',", "topic:'t',", "uid:1,", "device:[],", "shunt:{", "env:{",
+        "[[[[[[[[",
     ].map { Array($0.utf8) }
 
     private static func bytes(hex: String) -> [UInt8] {

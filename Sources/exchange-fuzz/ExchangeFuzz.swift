@@ -9,7 +9,8 @@ import ShuntCore
     /// libFuzzer's loop.
     @_silgen_name("LLVMFuzzerRunDriver")
     private func runDriver(
-        _ count: UnsafeMutablePointer<CInt>, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
+        _ count: UnsafeMutablePointer<CInt>,
+        _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
         _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
     ) -> CInt
 
@@ -67,11 +68,14 @@ import ShuntCore
                 for index in targets.indices {
                     guard let (input, promise) = targets[index].step() else { continue }
                     let hex = input.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-                    print("\(targets[index].name), seed \(options.seed), input \(targets[index].inputs): broken: \(promise)\n\(hex)")
+                    print("\(targets[index].name), seed \(options.seed), input \(targets[index].inputs): broken: \(promise)")
+                    print(hex)
                     return 1
                 }
             }
-            for target in targets { print("\(target.name): \(target.inputs) inputs, \(target.accepted) of them accepted, all holds") }
+            for target in targets {
+                print("\(target.name): \(target.inputs) inputs, \(target.accepted) of them accepted, all holds")
+            }
             return 0
         }
     }

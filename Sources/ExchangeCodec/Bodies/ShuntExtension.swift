@@ -29,7 +29,8 @@ public struct ShuntExtension: Equatable, Sendable {
         guard let object = try heartbeat.object("shunt") else { return nil }
         self.init(
             version: try object.string("version") ?? "", boot: try object.string("boot") ?? "",
-            listeners: try Self.listeners(in: object), loops: try object.count("loops"), isDraining: try object.string("state") == "draining")
+            listeners: try Self.listeners(in: object), loops: try object.count("loops"),
+            isDraining: try object.string("state") == "draining")
     }
 
     private static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {

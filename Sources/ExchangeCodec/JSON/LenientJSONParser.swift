@@ -151,7 +151,8 @@ struct LenientJSONParser {
             position += 1
             if byte == quote {
                 let rest = bytes[start..<position - 1]
-                return assembled.isEmpty ? String(decoding: rest, as: UTF8.self) : String(decoding: assembled + rest, as: UTF8.self)
+                if assembled.isEmpty { return String(decoding: rest, as: UTF8.self) }
+                return String(decoding: assembled + rest, as: UTF8.self)
             }
             if byte == UInt8(ascii: "\\") {
                 assembled += bytes[start..<position - 1]

@@ -116,7 +116,7 @@ struct EncoderVectorTests {
         #expect(hex(frame.encoded()) == "71000000000000000c030000c800000006010000000176")
     }
 
-    @Test("A format that message-channel's peers can not read is written as text", arguments: [PayloadFormat.none, .image, .video])
+    @Test("A format that Java peers can not read is written as text", arguments: [PayloadFormat.none, .image, .video])
     func writesOnlyTextAndJSON(_ format: PayloadFormat) {
         let frame = Frame(.message, id: 11, format: format, value: [0x76])
         #expect(hex(frame.encoded()) == "71000000000000000b030000c800000006010000000176")
