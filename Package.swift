@@ -45,7 +45,8 @@ let package = Package(
         .target(name: "ShuntRules", dependencies: ["CLuaHost", "ShuntCore"], swiftSettings: hotPath),
 
         // The edge.
-        .target(name: "ShuntReactor", dependencies: ["CUV", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "CLinux"),
+        .target(name: "ShuntReactor", dependencies: ["CLinux", "CUV", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
         .target(name: "ShuntLog", dependencies: ["ShuntConfig", logging]),
         .target(name: "ShuntRegistry", dependencies: ["ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift")]),
@@ -78,7 +79,7 @@ let package = Package(
         .executableTarget(
             name: "shunt",
             dependencies: [
-                "ShuntAdmin", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
+                "CLinux", "ShuntAdmin", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
                 "ShuntRules", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(name: "exchange-fuzz", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"]),

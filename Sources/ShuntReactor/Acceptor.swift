@@ -1,3 +1,4 @@
+import CLinux
 import CUV
 import Glibc
 import ShuntCore
@@ -78,7 +79,7 @@ final class Acceptor {
     /// Takes a bounded number at once, so that a storm of clients leaves the others their turn.
     private func ready() {
         for _ in 0..<64 {
-            let client = shunt_accept(descriptor)
+            let client = linux_accept(descriptor)
             if client >= 0 {
                 var yes: Int32 = 1
                 setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))

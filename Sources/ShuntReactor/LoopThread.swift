@@ -1,3 +1,4 @@
+import CLinux
 import CUV
 import Glibc
 import ShuntCore
@@ -15,7 +16,7 @@ public final class LoopThread<Handler: EventLoopHandler>: Sendable {
     ///   - makeHandler: called on the new thread; what it returns lives there and is seen elsewhere only through `post`.
     /// - Throws: `internal` if the system gives no thread or event queue.
     public init(
-        index: UInt8, name: String, limits: ConnectionLimits, measure: @escaping @Sendable (Bytes) -> FrameExtent,
+        index: UInt8, name: String, limits: ConnectionLimits, measure: @escaping FrameMeasure,
         makeHandler: @escaping @Sendable (EventLoop) -> Handler
     ) throws(ShuntError) {
         self.index = index
@@ -66,7 +67,7 @@ private final class ThreadStart: Sendable {
         let argument = Unmanaged.passRetained(self).toOpaque()
         let status = pthread_create(&handle, nil, { argument in
             let start = Unmanaged<ThreadStart>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
-            shunt_name_thread(String(start.name.prefix(15)))
+            linux_name_thread(String(start.name.prefix(15)))
             start.body()
             return nil
         }, argument)

@@ -1,13 +1,6 @@
 import Glibc
 import ShuntCore
 
-/// What happens to messages for a connection that does not take them fast enough.
-public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
-    case dropNewest = "drop_newest"
-    case dropOldest = "drop_oldest"
-    case disconnect
-}
-
 /// A frame at the start of some bytes, as a codec sees it.
 public struct FrameExtent {
     public var length: Int
@@ -21,7 +14,7 @@ public struct FrameExtent {
 }
 
 /// Measures the frame that starts at the given bytes. The bytes hold at least that frame, as this side wrote it.
-public typealias FrameMeasure = (Bytes) -> FrameExtent
+public typealias FrameMeasure = @Sendable (Bytes) -> FrameExtent
 
 /// What waits to be written to one connection: whole frames, except that the first may be partly written.
 ///

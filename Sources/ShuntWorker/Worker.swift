@@ -133,7 +133,7 @@ extension ConnectionLimits {
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers / loops, frameSeconds: max(1, Int(limits.frameTime.seconds)),
             connections: (limits.connections + loops - 1) / loops,
-            slowConsumer: SlowConsumerPolicy(rawValue: configuration.worker.slowConsumer.rawValue) ?? .dropNewest)
+            slowConsumer: configuration.worker.slowConsumer)
     }
 }
 

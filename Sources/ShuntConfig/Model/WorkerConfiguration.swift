@@ -19,7 +19,7 @@ extension Configuration {
         /// How a consumer group chooses who gets a message.
         public var groups = GroupStrategies()
         /// What happens to a connection whose out-buffer is full.
-        public var slowConsumer = SlowConsumer.dropNewest
+        public var slowConsumer = SlowConsumerPolicy.dropNewest
 
         public init() {}
 
@@ -42,15 +42,6 @@ extension Configuration {
         public struct Heartbeat: Equatable, Sendable {
             /// How often the worker tells its master that it lives, and what it counts.
             public var every = Duration.seconds(3)
-        }
-
-        public enum SlowConsumer: String, CaseIterable, Sendable {
-            /// The message that does not fit is dropped.
-            case dropNewest = "drop_newest"
-            /// Messages that wait are dropped until it fits.
-            case dropOldest = "drop_oldest"
-            /// The connection is closed.
-            case disconnect
         }
     }
 }

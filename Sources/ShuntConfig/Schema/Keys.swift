@@ -99,7 +99,7 @@ extension Configuration {
             "limits.frame", \.limits.frame, .size(1024...(1 << 30)), .live,
             "The largest frame of the exchange protocol, head and body; a client that sends more is disconnected."),
         ConfigKey(
-            "limits.out_buffer", \.limits.outBuffer, .size(1024...(1 << 31)), .live,
+            "limits.out_buffer", \.limits.outBuffer, .size(1024...(1 << 30)), .live,
             "What may wait to be written to one connection; then worker.slow_consumer applies."),
         ConfigKey(
             "limits.buffers", \.limits.buffers, .size(1 << 20...(1 << 40)), .live,

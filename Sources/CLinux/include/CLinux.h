@@ -1,0 +1,19 @@
+#ifndef SHUNT_CLINUX_H
+#define SHUNT_CLINUX_H
+
+// What Linux and the GNU C library have and Swift's Glibc module leaves out.
+
+/// Accepts a client of a listening socket, non-blocking and closed on exec; -1 and errno if there is none.
+int linux_accept(int descriptor);
+
+/// Names the calling thread, for `top -H` and debuggers; at most 15 bytes.
+void linux_name_thread(const char *name);
+
+/// No core dump of this process is ever written, by whatever pattern the system has for them.
+void linux_forbid_dump(void);
+
+/// Returns freed heap to the system, and drops the pages of the program file's read-only segments from the resident set.
+/// They stay in the page cache, and come back one by one where they are still used.
+void linux_settle_memory(void);
+
+#endif

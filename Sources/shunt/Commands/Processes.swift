@@ -1,0 +1,34 @@
+import ArgumentParser
+
+struct Dev: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "A master and a worker in one process, for trying it out.",
+        discussion: "Example: shunt dev --config config/dev.yaml --set worker.loops=1")
+    @OptionGroup var options: ProcessOptions
+
+    func run() async throws { try await ServerProcess.run(.dev, options) }
+}
+
+struct MasterProcess: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "master",
+        abstract: "The process that knows the workers: registration, allocation, registry, admin API.",
+        discussion: "Example: shunt master --config config/master.yaml")
+    @OptionGroup var options: ProcessOptions
+
+    func run() async throws { try await ServerProcess.run(.master, options) }
+}
+
+struct WorkerProcess: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "worker",
+        abstract: "A process that holds client connections and routes their messages through the rules.",
+        discussion: """
+            Start as many as there is work for; each tells the masters of worker.masters that it is there.
+
+            Example: shunt worker --config config/worker.yaml --set worker.listeners.exchange.listen=0.0.0.0:4092
+            """)
+    @OptionGroup var options: ProcessOptions
+
+    func run() async throws { try await ServerProcess.run(.worker, options) }
+}

@@ -1,0 +1,151 @@
+import ArgumentParser
+import Logging
+import ShuntConfig
+import ShuntCore
+import ShuntHTTP
+import ShuntLog
+import ShuntMaster
+import ShuntWorker
+
+/// A master, a worker, or both, from start to end.
+struct ServerProcess {
+    enum Kind: String {
+        case dev, master, worker
+        var hasMaster: Bool { self != .worker }
+        var hasWorker: Bool { self != .master }
+    }
+
+    let kind: Kind
+    let options: ProcessOptions
+    private let logger: Logger
+    private var configuration: Configuration
+    private var master: Master?
+    private var worker: Worker?
+    private var health: HTTPEndpoint?
+
+    /// Runs until it is told to end.
+    static func run(_ kind: Kind, _ options: ProcessOptions) async throws {
+        do {
+            let configuration = try options.load()
+            if options.check { return try check(kind, configuration) }
+            ProcessLimits.prepare()
+            ShuntLog.bootstrap(configuration: configuration.log)
+            var process = ServerProcess(kind, options, configuration)
+            do {
+                try await process.start()
+                try await process.serve()
+            } catch {
+                await process.stop()
+                ShuntLog.flush()
+                throw error
+            }
+        } catch let errors as ConfigurationErrors {
+            throw fail(errors.errors)
+        } catch let error as ShuntError {
+            throw fail([error])
+        }
+    }
+
+    private init(_ kind: Kind, _ options: ProcessOptions, _ configuration: Configuration) {
+        self.kind = kind
+        self.options = options
+        self.configuration = configuration
+        logger = Logger(label: kind == .master ? "shunt.master" : "shunt.worker")
+    }
+
+    private static func check(_ kind: Kind, _ configuration: Configuration) throws(ShuntError) {
+        var rules = 0
+        if kind.hasWorker { rules = try Worker.checkRules(configuration) }
+        print("The configuration is right" + (kind.hasWorker ? ", and \(rules) of its rules load." : "."))
+    }
+
+    // MARK: Life
+
+    private mutating func start() async throws(ShuntError) {
+        if kind.hasMaster {
+            let started = try await Master.start(configuration, version: Shunt.version, clock: wallClock)
+            master = started
+            // The worker of the same process has one master, wherever it really listens.
+            if kind == .dev, let address = NetworkAddress(started.exchangeAddress) { configuration.worker.masters = [address] }
+        }
+        if kind.hasWorker {
+            let boot = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+            let started = try Worker(configuration, version: Shunt.version, boot: boot)
+            worker = started
+            let http = configuration.worker.http.listen
+            do throws(ShuntError) {
+                health = try await HealthServer.start(
+                    HTTPEndpoint.Configuration(host: http.host, port: http.port), readiness: { nil },
+                    metrics: { started.metrics }, logger: Logger(label: "shunt.worker"))
+            } catch {
+                throw ShuntError(error.code, error.message, at: "worker.http.listen: \(error.location ?? "")", help: error.help)
+            }
+        }
+        if let path = options.readyFile { try ReadyFile.write(to: path, process: kind.rawValue, listeners: listeners) }
+        ProcessLimits.settle()
+        announce()
+    }
+
+    private mutating func serve() async throws {
+        for await event in Signals.stream() {
+            switch event {
+            case .reload: reload()
+            case .stop:
+                logger.info("ending")
+                await stop()
+                ShuntLog.flush()
+                return
+            }
+        }
+    }
+
+    private mutating func stop() async {
+        worker?.stop()
+        await health?.stop()
+        await master?.stop(name: configuration.master.name)
+        (worker, health, master) = (nil, nil, nil)
+    }
+
+    /// Reads the configuration again; what is wrong changes nothing.
+    private mutating func reload() {
+        do {
+            var new = try options.load()
+            if kind == .dev { new.worker.masters = configuration.worker.masters }
+            let changes = Configuration.changes(from: configuration, to: new)
+            ShuntLog.apply(new.log)
+            master?.apply(new)
+            try worker?.apply(new)
+            for change in changes.live { logger.notice("changed", metadata: ["key": "\(change)"]) }
+            for change in changes.restart {
+                logger.warning("stays until the next start", metadata: ["key": "\(change)"])
+            }
+            configuration.takeLive(from: new)
+            logger.notice("read the configuration again", metadata: [
+                "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
+            ])
+        } catch let errors as ConfigurationErrors {
+            for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
+        } catch {
+            logger.error("the configuration stays as it was: \(error)")
+        }
+    }
+
+    // MARK: What it says
+
+    private var listeners: [(name: String, address: String)] {
+        var all: [(name: String, address: String)] = []
+        if let master { all += [("master.exchange", master.exchangeAddress), ("master.admin", master.adminAddress)] }
+        if let worker {
+            all += worker.listeners.sorted { $0.key < $1.key }.map { ("worker.\($0.key)", $0.value) }
+        }
+        if let health { all.append(("worker.http", health.address)) }
+        return all
+    }
+
+    /// One screen for a person at a terminal; a log line for everyone else.
+    private func announce() {
+        for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
+        guard kind == .dev, let master, let worker else { return }
+        print(Welcome.text(configuration, master: master, worker: worker, health: health?.address ?? ""))
+    }
+}

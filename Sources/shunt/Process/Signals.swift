@@ -1,0 +1,25 @@
+import Dispatch
+import Glibc
+
+/// The signals that a server process is steered by, one after the other.
+enum Signals {
+    enum Event: Sendable {
+        /// SIGINT, SIGTERM.
+        case stop
+        /// SIGHUP: read the configuration again.
+        case reload
+    }
+
+    static func stream() -> AsyncStream<Event> {
+        AsyncStream { continuation in
+            let sources = [(SIGINT, Event.stop), (SIGTERM, .stop), (SIGHUP, .reload)].map { number, event in
+                signal(number, SIG_IGN)
+                let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+                source.setEventHandler { continuation.yield(event) }
+                source.activate()
+                return source
+            }
+            continuation.onTermination = { _ in for source in sources { source.cancel() } }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import ShuntConfig
+import ShuntMaster
+import ShuntWorker
+
+/// What `shunt dev` says on one screen.
+enum Welcome {
+    static func text(_ configuration: Configuration, master: Master, worker: Worker, health: String) -> String {
+        let rules: String
+        switch configuration.rules.enabled {
+        case .all: rules = "all of \(configuration.rules.directory)/"
+        case .named(let names): rules = names.isEmpty ? "none (rules.enabled in the configuration)" : names.joined(separator: ", ")
+        }
+        let exchange = worker.listeners["exchange"] ?? worker.listeners.values.sorted().first ?? ""
+        // The commands below need no address where it is the default.
+        let at = master.exchangeAddress == "127.0.0.1:4088" ? "" : " --master \(master.exchangeAddress)"
+        let admin = master.adminAddress == "127.0.0.1:4080" ? "" : " --master \(master.adminAddress)"
+        return """
+
+              shunt \(Shunt.version): a master and a worker in one process
+
+                master    exchange protocol   \(master.exchangeAddress)
+                          admin API           http://\(master.adminAddress)/api/v1/workers
+                          registry            \(configuration.master.registry.path)
+                worker    exchange protocol   \(exchange)
+                          health, metrics     http://\(health)/metrics
+                          rules               \(rules)
+
+              Now, in other terminals:
+
+                shunt sub 'orders/#'\(at)
+                shunt pub orders/1 '{"id":1}'\(at)
+                shunt admin workers\(admin)
+
+              Ctrl-C ends it.
+
+            """
+    }
+}

@@ -1,0 +1,28 @@
+import ArgumentParser
+import ShuntAdmin
+
+@main
+struct Shunt: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "shunt",
+        abstract: "A message router that operators program in Lua.",
+        discussion: """
+            Workers hold the client connections and route messages through Lua rules; a master knows the workers. To try it:
+
+              shunt dev --config config/dev.yaml      a master and a worker in one process
+              shunt sub 'orders/#'                    in a second terminal
+              shunt pub orders/1 '{"id":1}'           in a third
+              shunt admin workers                     what the master knows
+
+            Exit codes: 0 well, 64 usage, 65 bad data, 69 something is not to be reached or a port is in use, 70 internal, \
+            77 not allowed, 78 configuration.
+            """,
+        version: "shunt \(version)",
+        groupedSubcommands: [
+            CommandGroup(name: "Processes:", subcommands: [Dev.self, MasterProcess.self, WorkerProcess.self]),
+            CommandGroup(name: "Operating:", subcommands: [AdminCommand.self, Rule.self]),
+            CommandGroup(name: "Clients:", subcommands: [Pub.self, Sub.self]),
+        ])
+}

@@ -1,0 +1,140 @@
+import ShuntCore
+@testable import ShuntReactor
+import Testing
+
+@Suite("Out-buffers")
+struct OutBufferTests {
+    /// Frames of this test: a length, a mark that is odd for messages, and filling.
+    static let measure: FrameMeasure = { FrameExtent(length: Int($0[0]), mayDrop: $0[1] % 2 == 1) }
+
+    private var pool = BufferPool()
+    private var buffer = OutBuffer()
+
+    private mutating func add(_ length: UInt8, mark: UInt8) {
+        let place = buffer.extend(by: Int(length), pool: &pool)
+        place.storeBytes(of: length, as: UInt8.self)
+        for offset in 1..<Int(length) { place.storeBytes(of: mark, toByteOffset: offset, as: UInt8.self) }
+    }
+
+    /// The marks of the whole frames that wait, after so many bytes of a frame that is partly written.
+    private func marks(after partial: Int = 0) -> [UInt8] {
+        var marks: [UInt8] = []
+        var at = partial
+        while at < buffer.count {
+            marks.append(buffer.bytes[at + 1])
+            at += Int(buffer.bytes[at])
+        }
+        return marks
+    }
+
+    @Test("Holds a block only while something waits")
+    mutating func givesBack() {
+        #expect(pool.used == 0)
+        for _ in 0..<100 { add(200, mark: 1) }
+        #expect(buffer.count == 20_000)
+        #expect(pool.used == 32_768)
+        buffer.wrote(20_000, measure: nil, pool: &pool)
+        #expect(buffer.isEmpty)
+        #expect(pool.used == 0)
+        pool.releaseAll()
+    }
+
+    @Test("Drops the oldest messages first, as many as are needed")
+    mutating func dropsOldest() {
+        for mark in [1, 3, 5, 7] as [UInt8] { add(10, mark: mark) }
+        let dropped = buffer.dropOldest(15, measure: Self.measure)
+        #expect(dropped.messages == 2)
+        #expect(dropped.bytes == 20)
+        #expect(marks() == [5, 7])
+        buffer.release(to: &pool)
+        pool.releaseAll()
+    }
+
+    @Test("Keeps answers, in their order")
+    mutating func keepsAnswers() {
+        for mark in [2, 1, 4, 3, 5] as [UInt8] { add(10, mark: mark) }
+        let dropped = buffer.dropOldest(20, measure: Self.measure)
+        #expect(dropped.messages == 2)
+        #expect(marks() == [2, 4, 5])
+        buffer.release(to: &pool)
+        pool.releaseAll()
+    }
+
+    @Test("Keeps the rest of a frame that is partly written")
+    mutating func keepsPartial() {
+        for mark in [1, 3, 5] as [UInt8] { add(10, mark: mark) }
+        buffer.wrote(4, measure: Self.measure, pool: &pool)
+        let dropped = buffer.dropOldest(5, measure: Self.measure)
+        #expect(dropped.messages == 1)
+        #expect(buffer.count == 16)
+        #expect(buffer.bytes[0] == 1, "six bytes of the first frame are left")
+        #expect(marks(after: 6) == [5])
+        buffer.wrote(6, measure: Self.measure, pool: &pool)
+        #expect(marks() == [5])
+        buffer.release(to: &pool)
+        pool.releaseAll()
+    }
+
+    @Test("Says when there is not enough to drop")
+    mutating func notEnough() {
+        add(10, mark: 2)
+        add(10, mark: 1)
+        let dropped = buffer.dropOldest(50, measure: Self.measure)
+        #expect(dropped.bytes == 10)
+        #expect(marks() == [2])
+        buffer.release(to: &pool)
+        pool.releaseAll()
+    }
+
+    @Test("Any mix of appending, writing and dropping leaves whole frames in order", arguments: 1...30)
+    mutating func randomHistory(seed: UInt64) {
+        var random = Seeded(state: seed)
+        var expected: [UInt8] = []
+        var partial = 0
+        var mark: UInt8 = 0
+        for _ in 0..<300 {
+            switch random.next() % 4 {
+            case 0, 1:
+                mark = mark == 250 ? 1 : mark + 1
+                add(UInt8(2 + random.next() % 60), mark: mark)
+                expected.append(mark)
+            case 2 where !buffer.isEmpty:
+                let count = 1 + Int(random.next() % UInt64(buffer.count))
+                var left = count
+                while left > 0 {
+                    if partial > 0 {
+                        let step = min(left, partial)
+                        partial -= step
+                        left -= step
+                        continue
+                    }
+                    let length = Int(buffer.bytes[count - left])
+                    expected.removeFirst()
+                    partial = length
+                }
+                buffer.wrote(count, measure: Self.measure, pool: &pool)
+            case 3:
+                var dropped = buffer.dropOldest(Int(random.next() % 100), measure: Self.measure).messages
+                expected.removeAll { mark in
+                    guard dropped > 0, mark % 2 == 1 else { return false }
+                    dropped -= 1
+                    return true
+                }
+            default: break
+            }
+            #expect(marks(after: partial) == expected)
+        }
+        buffer.release(to: &pool)
+        #expect(pool.used == 0)
+        pool.releaseAll()
+    }
+}
+
+private struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state >> 17
+    }
+}
+
