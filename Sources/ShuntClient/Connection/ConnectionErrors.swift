@@ -1,0 +1,42 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import ShuntCore
+
+/// What an I/O error means for people.
+func connectionError(_ error: any Error, to address: ServerAddress) -> ShuntError {
+    switch error {
+    case let error as ShuntError: error
+    case is KeepAliveTimeout:
+        ShuntError(.connectionLost, "the server did not answer a PING", at: address.description)
+    case let error as NIOConnectionError:
+        ShuntError(
+            .addressUnavailable, "no connection: \(reason(error))", at: address.description,
+            help: "is a server listening there, and can it be reached from here?")
+    case ChannelError.connectTimeout:
+        ShuntError(
+            .addressUnavailable, "no connection: nobody answered in time", at: address.description,
+            help: "is a server listening there, and can it be reached from here?")
+    default:
+        ShuntError(.connectionLost, "the connection was lost: \(reason(error))", at: address.description)
+    }
+}
+
+private func reason(_ error: NIOConnectionError) -> String {
+    if let failure = error.connectionErrors.first { return reason(failure.error) }
+    return error.dnsAError == nil && error.dnsAAAAError == nil ? "no address" : "the host's name is unknown"
+}
+
+private func reason(_ error: any Error) -> String {
+    switch error {
+    case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
+    case ChannelError.connectTimeout: "nobody answered in time"
+    default: String(describing: error)
+    }
+}
+
+extension ShuntError {
+    static func hungUp(_ address: ServerAddress) -> ShuntError {
+        ShuntError(.connectionLost, "the server closed the connection", at: address.description)
+    }
+}

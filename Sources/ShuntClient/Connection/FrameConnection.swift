@@ -1,0 +1,67 @@
+import NIOCore
+import NIOPosix
+import ShuntCore
+
+/// A connection to a master or a worker, from outside its event loop.
+struct FrameConnection: Sendable {
+    let address: ServerAddress
+    let channel: any Channel
+
+    /// Every client of the process shares one event loop thread. It lives as long as the process.
+    static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    /// - Parameter receiver: makes the connection's receiver, on its event loop.
+    /// - Throws: `address.unavailable`.
+    static func open(
+        to address: ServerAddress, options: ConnectionOptions, keepsAlive: Bool = false,
+        receiver: @escaping @Sendable (FrameConnection) -> any FrameReceiver
+    ) async throws(ShuntError) -> FrameConnection {
+        let bootstrap = ClientBootstrap(group: loops)
+            .connectTimeout(TimeAmount(options.connectTimeout))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.autoRead, value: false)
+        do {
+            // Reading begins with the receiver, so nothing is lost before it is there; and only one of the connections
+            // that a host name with several addresses leads to gets one.
+            let channel = try await bootstrap.connect(host: address.host, port: address.port).get()
+            let connection = FrameConnection(address: address, channel: channel)
+            try await channel.eventLoop.submit {
+                guard channel.isActive else { throw ShuntError.hungUp(address) }
+                if keepsAlive {
+                    try channel.pipeline.syncOperations.addHandler(KeepAliveHandler(options: options, clock: .system))
+                }
+                try channel.pipeline.syncOperations.addHandler(
+                    FrameHandler(receiver: receiver(connection), frameLimit: options.frameLimit, peer: address))
+            }.get()
+            return connection
+        } catch {
+            throw connectionError(error, to: address)
+        }
+    }
+
+    func write(_ bytes: ByteBuffer) {
+        channel.writeAndFlush(bytes, promise: nil)
+    }
+
+    func resumeReading() {
+        channel.read()
+    }
+
+    func close() {
+        channel.close(promise: nil)
+    }
+
+    /// Returns when the connection is gone.
+    func closed() async {
+        // The future of a closed channel never fails.
+        try? await channel.closeFuture.get()
+    }
+}
+
+extension TimeAmount {
+    init(_ duration: Duration) {
+        let nanoseconds = duration / .nanoseconds(1)
+        self = .nanoseconds(nanoseconds >= 0x1p62 ? 1 << 62 : Int64(max(0, nanoseconds)))
+    }
+}

@@ -1,0 +1,38 @@
+import ShuntCore
+
+extension ConnectionOptions {
+    /// Goes through a search's steps until a connection has come about.
+    /// - Throws: what the last attempt said, when a pause would go beyond `patience`.
+    func find<Connection>(
+        _ search: inout WorkerSearch, connect: (ServerAddress) async throws(ShuntError) -> Connection
+    ) async throws(ShuntError) -> Connection {
+        let deadline = ClientClock.system.now + patience
+        var failure = ShuntError(.addressUnavailable, "no server was found")
+        while true {
+            let step = search.next(random: .random(in: 0..<1))
+            if case .pause(let pause) = step {
+                guard !Task.isCancelled, ClientClock.system.now + pause < deadline else { throw failure }
+                try? await Task.sleep(for: pause)
+                continue
+            }
+            do throws(ShuntError) {
+                switch step {
+                case .connect(let worker): return try await connect(worker)
+                case .ask(let master): search.listed(try await ask(master, &search))
+                case .pause: break
+                }
+            } catch {
+                failure = error
+            }
+        }
+    }
+
+    private func ask(_ master: ServerAddress, _ search: inout WorkerSearch) async throws(ShuntError) -> [ServerAddress] {
+        do throws(ShuntError) {
+            return try await Allocation.ask(master, options: self)
+        } catch {
+            search.askFailed()
+            throw error
+        }
+    }
+}

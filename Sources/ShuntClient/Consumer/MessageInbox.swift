@@ -1,0 +1,78 @@
+import ShuntCore
+import Synchronization
+
+/// Hands messages from the event loop to the application.
+final class MessageInbox: Sendable {
+    private struct State {
+        var buffer: DeliveryBuffer<FrameConnection>
+        var waiters: [(id: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        var nextWaiter = 0
+
+        mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
+            guard !waiters.isEmpty else { return [] }
+            defer { waiters = [] }
+            return waiters.map(\.continuation)
+        }
+    }
+
+    private let state: Mutex<State>
+
+    init(limit: DeliveryBuffer<FrameConnection>.Limit) {
+        state = Mutex(State(buffer: DeliveryBuffer(limit: limit)))
+    }
+
+    /// - Returns: whether the connection should read on.
+    func add(_ messages: [ReceivedMessage], from connection: FrameConnection) -> Bool {
+        let (readsOn, waiters) = state.withLock { state in
+            (state.buffer.add(messages, from: connection), state.takeWaiters())
+        }
+        for waiter in waiters { waiter.resume() }
+        return readsOn
+    }
+
+    func finish(_ result: Result<Void, ShuntError>) {
+        let waiters = state.withLock { state in
+            state.buffer.finish(result)
+            return state.takeWaiters()
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// All messages that are there; waits for one if there is none.
+    /// - Returns: nil at the end, or when the task is cancelled.
+    func next() async throws(ShuntError) -> [ReceivedMessage]? {
+        while true {
+            let (batch, end) = state.withLock { ($0.buffer.take(), $0.buffer.end) }
+            for connection in batch.resumed { connection.resumeReading() }
+            if !batch.messages.isEmpty { return batch.messages }
+            if let end {
+                try end.get()
+                return nil
+            }
+            if Task.isCancelled { return nil }
+            await waitForChange()
+        }
+    }
+
+    private func waitForChange() async {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let waits = state.withLock { state in
+                    guard state.buffer.isEmpty, state.buffer.end == nil, !Task.isCancelled else { return false }
+                    state.waiters.append((id, continuation))
+                    return true
+                }
+                if !waits { continuation.resume() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0).continuation }
+            }
+            waiter?.resume()
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import ShuntCore
+
+/// A message to send.
+public struct OutgoingMessage: Equatable, Sendable {
+    public var topic: String
+    /// nil and an empty key are the same on the wire.
+    public var key: String?
+    /// As it goes over the wire: packed already, if `compression` says so. Not empty: the protocol can not carry
+    /// an empty value (exchange protocol §3).
+    public var payload: [UInt8]
+    /// Text or JSON; nothing else may be sent (§4.3).
+    public var format: PayloadFormat
+    public var compression: PayloadCompression
+
+    public init(
+        topic: String, payload: [UInt8], format: PayloadFormat = .text, key: String? = nil,
+        compression: PayloadCompression = .none
+    ) {
+        self.topic = topic
+        self.key = key
+        self.payload = payload
+        self.format = format
+        self.compression = compression
+    }
+
+    public init(topic: String, text: String, key: String? = nil) {
+        self.init(topic: topic, payload: Array(text.utf8), key: key)
+    }
+
+    public init(topic: String, json: String, key: String? = nil) {
+        self.init(topic: topic, payload: Array(json.utf8), format: .json, key: key)
+    }
+}
+
+/// A message that came to a consumer.
+public struct ReceivedMessage: Equatable, Sendable {
+    public var topic: String
+    public var key: String?
+    /// As it came: still packed if `compression` says so; see `unpackedPayload`.
+    public var payload: [UInt8]
+    public var format: PayloadFormat
+    public var compression: PayloadCompression
+    /// The sender's frame id. Opaque, and not unique (exchange protocol §7).
+    public var id: Int64
+
+    public init(
+        topic: String, key: String? = nil, payload: [UInt8], format: PayloadFormat = .text,
+        compression: PayloadCompression = .none, id: Int64 = 0
+    ) {
+        self.topic = topic
+        self.key = key
+        self.payload = payload
+        self.format = format
+        self.compression = compression
+        self.id = id
+    }
+}

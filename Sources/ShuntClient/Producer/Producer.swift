@@ -1,0 +1,215 @@
+import ExchangeCodec
+import NIOCore
+import ShuntCore
+import Synchronization
+
+/// Sends messages to a worker, over one connection at a time, and reports how each fared.
+///
+/// Messages go out in the order of the calls. When the connection is lost, the producer goes to the next worker that the
+/// master listed, or asks a master again; what happens to messages without answer, `ProducerConfiguration.resends` says:
+/// by default each is sent at most once. A producer that is no longer needed must be closed.
+public final class Producer: Sendable {
+    public let configuration: ProducerConfiguration
+    private let state: Mutex<State>
+    private let driver = Mutex<Task<Void, Never>?>(nil)
+
+    struct State: ~Copyable {
+        var queue: SendQueue<SendTicket>
+        /// Frames of the connection that have not been handed to its loop yet.
+        var outgoing = ByteBuffer()
+        /// Whether the loop has been asked to fetch them.
+        var isFlushDue = false
+        var connection: FrameConnection?
+    }
+
+    private init(_ configuration: ProducerConfiguration) {
+        self.configuration = configuration
+        let window = SendQueue<SendTicket>.Window(count: configuration.window, bytes: configuration.windowBytes)
+        state = Mutex(State(queue: SendQueue(window: window, resends: configuration.resends, ids: .fresh())))
+    }
+
+    /// Connects, by way of the masters or straight, as the configuration says.
+    /// - Throws: `usage` without an address; `address.unavailable`, `connection.lost` or `worker.none` if no server was found
+    ///   within `ConnectionOptions.patience`: what the last attempt said.
+    public static func connect(_ configuration: ProducerConfiguration) async throws(ShuntError) -> Producer {
+        try configuration.route.check()
+        let producer = Producer(configuration)
+        var search = WorkerSearch(route: configuration.route, backoff: configuration.connection.backoff)
+        let first = try await producer.findWorker(&search)
+        producer.driver.withLock { driver in
+            driver = Task { [search] in await producer.keepConnected(first, search) }
+        }
+        return producer
+    }
+
+    /// The worker that messages go to; nil while there is none.
+    public var worker: ServerAddress? { state.withLock { $0.connection?.address } }
+
+    /// Sends a message, and waits for the worker's acknowledgement: it has been handed to every recipient's connection.
+    ///
+    /// Many tasks may send at a time. One that sends many messages does better with `pipeline`.
+    public func send(_ message: OutgoingMessage) async throws(SendFailure) {
+        if let fault = message.fault(frameLimit: configuration.connection.frameLimit) { throw SendFailure(.notSent, fault) }
+        let failure = await withCheckedContinuation { submit(message, .caller($0)) }
+        if let failure { throw failure }
+    }
+
+    public func send(
+        topic: String, payload: [UInt8], format: PayloadFormat = .text, key: String? = nil,
+        compression: PayloadCompression = .none
+    ) async throws(SendFailure) {
+        try await send(
+            OutgoingMessage(topic: topic, payload: payload, format: format, key: key, compression: compression))
+    }
+
+    /// Takes no more messages, gives up what has no answer, and closes the connection.
+    public func close() {
+        let error = ShuntError(.connectionLost, "the producer was closed")
+        let (connection, tickets) = state.withLock { state in (state.connection, state.queue.close(error)) }
+        driver.withLock { $0?.cancel() }
+        connection?.close()
+        for ticket in tickets.unknown { ticket.complete(SendFailure(.unknown, error)) }
+        for ticket in tickets.unsent { ticket.complete(SendFailure(.notSent, error)) }
+    }
+
+    // MARK: Sending
+
+    /// Sends a message if there is room now.
+    func submitIfRoom(_ message: OutgoingMessage, _ ticket: @autoclosure () -> SendTicket) -> Bool {
+        let (isSent, flush) = state.withLock { state -> (Bool, FrameConnection?) in
+            guard state.queue.hasRoom else { return (false, nil) }
+            guard case .send(let id) = state.queue.submit(.init(message: message, ticket: ticket())) else { return (false, nil) }
+            state.outgoing.writeMessage(message, id: id)
+            return (true, state.startFlush())
+        }
+        if let flush { scheduleFlush(of: flush) }
+        return isSent
+    }
+
+    func submit(_ message: OutgoingMessage, _ ticket: SendTicket) {
+        let (admission, flush) = state.withLock { state -> (SendQueue<SendTicket>.Admission, FrameConnection?) in
+            let admission = state.queue.submit(.init(message: message, ticket: ticket))
+            guard case .send(let id) = admission else { return (admission, nil) }
+            state.outgoing.writeMessage(message, id: id)
+            return (admission, state.startFlush())
+        }
+        switch admission {
+        case .send: ticket.admitted()
+        case .wait: break
+        case .refuse(let error): ticket.complete(SendFailure(.notSent, error))
+        }
+        if let flush { scheduleFlush(of: flush) }
+    }
+
+    private func scheduleFlush(of connection: FrameConnection) {
+        connection.channel.eventLoop.execute { self.flush(connection) }
+    }
+
+    private func flush(_ connection: FrameConnection) {
+        let bytes = state.withLock { state in
+            // Another connection's frames are fetched by its own loop call.
+            state.connection?.channel === connection.channel ? state.takeOutgoing() : ByteBuffer()
+        }
+        if bytes.readableBytes > 0 { connection.write(bytes) }
+    }
+
+    // MARK: Answers; on the event loop
+
+    func answered(_ answers: [SendAnswer], on connection: FrameConnection) {
+        var done: [(SendTicket, Refusal?)] = []
+        done.reserveCapacity(answers.count)
+        var admitted: [SendTicket] = []
+        let bytes = state.withLock { state -> ByteBuffer in
+            for answer in answers {
+                if let ticket = state.queue.answered(answer.id) { done.append((ticket, answer.refusal)) }
+            }
+            state.admitWaiting(&admitted)
+            return state.takeOutgoing()
+        }
+        if bytes.readableBytes > 0 { connection.write(bytes) }
+        for ticket in admitted { ticket.admitted() }
+        for (ticket, refusal) in done {
+            ticket.complete(refusal.map { SendFailure(.refused($0), $0.error(at: connection.address.description)) })
+        }
+    }
+
+    /// The oldest message without answer; nil if nothing waits.
+    func oldestUnanswered() -> Int64? { state.withLock { $0.queue.oldest } }
+
+    func lost(_ connection: FrameConnection, _ error: ShuntError) {
+        let unknown = state.withLock { state -> [SendTicket] in
+            state.connection = nil
+            _ = state.takeOutgoing()
+            return state.queue.lost()
+        }
+        for ticket in unknown { ticket.complete(SendFailure(.unknown, error)) }
+    }
+
+    // MARK: Staying connected
+
+    private func keepConnected(_ first: FrameConnection, _ search: WorkerSearch) async {
+        var search = search
+        var connection: FrameConnection? = first
+        while !Task.isCancelled {
+            if let current = connection {
+                let since = ClientClock.system.now
+                await current.closed()
+                search.lost(after: ClientClock.system.now - since)
+            }
+            do throws(ShuntError) {
+                connection = try await findWorker(&search)
+            } catch {
+                connection = nil
+                let unsent = state.withLock { $0.queue.failWaiting() }
+                for ticket in unsent { ticket.complete(SendFailure(.notSent, error)) }
+            }
+        }
+        // Closed while a connection was on its way.
+        connection?.close()
+    }
+
+    private func findWorker(_ search: inout WorkerSearch) async throws(ShuntError) -> FrameConnection {
+        let options = configuration.connection
+        return try await options.find(&search) { address throws(ShuntError) in
+            try await FrameConnection.open(to: address, options: options) { connection in
+                // Here, on the loop, so that the connection can not be lost before.
+                self.adopt(connection)
+                return ProducerReceiver(producer: self, connection: connection)
+            }
+        }
+    }
+
+    private func adopt(_ connection: FrameConnection) {
+        var admitted: [SendTicket] = []
+        let flush = state.withLock { state -> FrameConnection? in
+            state.connection = connection
+            state.queue.connected()
+            state.admitWaiting(&admitted)
+            return state.startFlush()
+        }
+        for ticket in admitted { ticket.admitted() }
+        if let flush { scheduleFlush(of: flush) }
+    }
+}
+
+extension Producer.State {
+    mutating func admitWaiting(_ admitted: inout [SendTicket]) {
+        while let (id, submission) = queue.admitWaiting() {
+            outgoing.writeMessage(submission.message, id: id)
+            admitted.append(submission.ticket)
+        }
+    }
+
+    /// The connection whose loop must be asked to fetch what is outgoing, if it has not been.
+    mutating func startFlush() -> FrameConnection? {
+        guard !isFlushDue, outgoing.readableBytes > 0, let connection else { return nil }
+        isFlushDue = true
+        return connection
+    }
+
+    mutating func takeOutgoing() -> ByteBuffer {
+        isFlushDue = false
+        defer { outgoing = ByteBuffer() }
+        return outgoing
+    }
+}

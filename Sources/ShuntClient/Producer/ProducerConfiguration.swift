@@ -1,0 +1,26 @@
+/// What a producer is set to.
+public struct ProducerConfiguration: Equatable, Sendable {
+    public var route: ClientRoute
+    public var connection: ConnectionOptions
+    /// Messages that may be without answer at a time; who sends more waits. At least 1.
+    public var window: Int
+    /// The same in bytes of their frames. One message may cross it.
+    public var windowBytes: Int
+    /// What happens to messages without answer when the connection is lost. false, at most once: they are reported as
+    /// of unknown outcome. true, at least once: they go out again over the next connection, in order, and may arrive twice.
+    public var resends: Bool
+    /// A worker that answers nothing for so long, with messages waiting, is taken for dead.
+    public var acknowledgementTimeout: Duration
+
+    public init(
+        route: ClientRoute, connection: ConnectionOptions = ConnectionOptions(), window: Int = 1000,
+        windowBytes: Int = 8 << 20, resends: Bool = false, acknowledgementTimeout: Duration = .seconds(30)
+    ) {
+        self.route = route
+        self.connection = connection
+        self.window = window
+        self.windowBytes = windowBytes
+        self.resends = resends
+        self.acknowledgementTimeout = acknowledgementTimeout
+    }
+}

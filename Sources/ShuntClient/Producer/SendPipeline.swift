@@ -1,0 +1,91 @@
+import ShuntCore
+import Synchronization
+
+/// Sends many messages in order, without waiting for each one's acknowledgement, within the producer's window.
+///
+/// One task sends; failures are reported as they come, by the message's number, counted from 0.
+public final class SendPipeline: Sendable {
+    public struct Totals: Equatable, Sendable {
+        /// Messages given to `send`.
+        public var submitted = 0
+        public var acknowledged = 0
+        public var refused = 0
+        /// Without a known outcome: the connection was lost.
+        public var unknown = 0
+        public var notSent = 0
+
+        public init() {}
+
+        var completed: Int { acknowledged + refused + unknown + notSent }
+        /// Messages that went out.
+        public var sent: Int { submitted - notSent }
+    }
+
+    private struct State {
+        var totals = Totals()
+        var finishers: [CheckedContinuation<Totals, Never>] = []
+    }
+
+    private let producer: Producer
+    private let onFailure: @Sendable (Int, SendFailure) -> Void
+    private let state = Mutex(State())
+
+    init(_ producer: Producer, onFailure: @escaping @Sendable (Int, SendFailure) -> Void) {
+        self.producer = producer
+        self.onFailure = onFailure
+    }
+
+    /// What is known now.
+    public var totals: Totals { state.withLock { $0.totals } }
+
+    /// Sends a message as soon as the window has room; returns then. Its outcome is counted, and a failure reported.
+    public func send(_ message: OutgoingMessage) async {
+        let number = state.withLock { state in
+            defer { state.totals.submitted += 1 }
+            return state.totals.submitted
+        }
+        if let fault = message.fault(frameLimit: producer.configuration.connection.frameLimit) {
+            return completed(number, SendFailure(.notSent, fault))
+        }
+        if producer.submitIfRoom(message, .pipelined(self, number: number, room: nil)) { return }
+        await withCheckedContinuation { room in
+            producer.submit(message, .pipelined(self, number: number, room: room))
+        }
+    }
+
+    /// Waits until every message sent has an outcome.
+    public func finish() async -> Totals {
+        await withCheckedContinuation { continuation in
+            let totals = state.withLock { state -> Totals? in
+                guard state.totals.completed < state.totals.submitted else { return state.totals }
+                state.finishers.append(continuation)
+                return nil
+            }
+            if let totals { continuation.resume(returning: totals) }
+        }
+    }
+
+    func completed(_ number: Int, _ failure: SendFailure?) {
+        if let failure { onFailure(number, failure) }
+        let (totals, finishers) = state.withLock { state -> (Totals, [CheckedContinuation<Totals, Never>]) in
+            switch failure?.outcome {
+            case nil: state.totals.acknowledged += 1
+            case .refused: state.totals.refused += 1
+            case .unknown: state.totals.unknown += 1
+            case .notSent: state.totals.notSent += 1
+            }
+            guard state.totals.completed == state.totals.submitted else { return (state.totals, []) }
+            defer { state.finishers = [] }
+            return (state.totals, state.finishers)
+        }
+        for finisher in finishers { finisher.resume(returning: totals) }
+    }
+}
+
+extension Producer {
+    /// - Parameter onFailure: is told the number, from 0, of each message that was not acknowledged, and why. Must be quick:
+    ///   it may be called on the connection's event loop.
+    public func pipeline(onFailure: @escaping @Sendable (Int, SendFailure) -> Void = { _, _ in }) -> SendPipeline {
+        SendPipeline(self, onFailure: onFailure)
+    }
+}

@@ -1,0 +1,22 @@
+/// How long to wait before trying again: doubled each time up to a maximum, of which a random half is taken off,
+/// so that clients that lost the same server do not come back all at once.
+public struct Backoff: Equatable, Sendable {
+    public var initial: Duration
+    public var maximum: Duration
+    private var attempts = 0
+
+    public init(initial: Duration = .milliseconds(100), maximum: Duration = .seconds(5)) {
+        self.initial = initial
+        self.maximum = max(initial, maximum)
+    }
+
+    /// The next wait.
+    /// - Parameter random: 0 up to 1.
+    mutating func next(random: Double) -> Duration {
+        let full = min(maximum, initial * (1 << min(attempts, 20)))
+        attempts += 1
+        return full * (0.5 + random / 2)
+    }
+
+    mutating func reset() { attempts = 0 }
+}

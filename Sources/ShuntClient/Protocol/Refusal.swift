@@ -1,0 +1,48 @@
+import ExchangeCodec
+import ShuntCore
+
+/// A server's no: the status and the text of an error frame (exchange protocol §4.5).
+public struct Refusal: Hashable, Sendable, CustomStringConvertible {
+    /// An HTTP number other than 200.
+    public var status: Int
+    public var text: String
+
+    public init(status: Int, text: String) {
+        self.status = status
+        self.text = text
+    }
+
+    init(_ frame: Frame) { self.init(status: Int(frame.status), text: frame.text) }
+
+    public var description: String { "\(status) \(text)" }
+
+    /// The code of the one list that this answer stands for: by its text where message-channel's text says it
+    /// (§4.4), else by its status.
+    public var code: ErrorCode {
+        if let known = ErrorCode.allCases.first(where: { $0.exchangeText == text && $0.status == status }) { return known }
+        switch status {
+        case 307: return .chatElsewhere
+        case 403: return .ruleRejected
+        case 404: return .notFound
+        case 408: return .frameTimeout
+        case 413: return .frameTooLarge
+        case 429: return .subscriptionLimit
+        case 508: return .hopLimit
+        case 503: return .memoryLimit
+        case 400..<500: return .requestInvalid
+        default: return .internalError
+        }
+    }
+
+    /// - Parameter location: who answered.
+    public func error(at location: String? = nil) -> ShuntError {
+        ShuntError(code, "refused with status \(status): \(text)", at: location, help: help)
+    }
+
+    private var help: String? {
+        code == .topicNoSubscriber ? "nobody subscribes to this topic and key at this worker" : nil
+    }
+
+    /// Whether the same request would be refused again.
+    var isPermanent: Bool { (400..<500).contains(status) && status != 408 && status != 429 }
+}

@@ -1,0 +1,71 @@
+import ShuntCore
+
+/// Where a producer should try to connect next: the workers that a master has listed, least loaded first, then the masters
+/// again, each in turn, with a pause when all of them have been asked in vain.
+struct WorkerSearch: Equatable, Sendable {
+    enum Step: Equatable, Sendable {
+        case connect(ServerAddress)
+        /// Ask this master for workers.
+        case ask(ServerAddress)
+        case pause(Duration)
+    }
+
+    private let route: ClientRoute
+    private var backoff: Backoff
+    private var candidates: [ServerAddress] = []
+    private var master = 0
+    /// Masters still to be asked before a pause; with fixed workers, passes over them.
+    private var asksLeft: Int
+
+    init(route: ClientRoute, backoff: Backoff) {
+        self.route = route
+        self.backoff = backoff
+        asksLeft = Self.asks(route)
+    }
+
+    /// - Parameter random: 0 up to 1, for the pause's jitter.
+    mutating func next(random: Double) -> Step {
+        if !candidates.isEmpty { return .connect(candidates.removeFirst()) }
+        guard asksLeft > 0 else {
+            asksLeft = Self.asks(route)
+            return .pause(backoff.next(random: random))
+        }
+        asksLeft -= 1
+        switch route {
+        case .masters(let masters): return .ask(masters[master])
+        case .workers(let workers):
+            candidates = workers
+            return .connect(candidates.removeFirst())
+        }
+    }
+
+    /// A master has answered. If none of these takes the connection, there is a pause before the next question.
+    mutating func listed(_ workers: [ServerAddress]) {
+        candidates = workers
+        asksLeft = 0
+    }
+
+    /// The master could not be reached, or knows no worker.
+    mutating func askFailed() {
+        if case .masters(let masters) = route { master = (master + 1) % masters.count }
+    }
+
+    /// The connection that was found is gone. One that did not last counts as a failed attempt, so that a worker that
+    /// hangs up at once is not called all the time.
+    mutating func lost(after lifetime: Duration) {
+        guard lifetime >= .seconds(1) else {
+            candidates = []
+            asksLeft = 0
+            return
+        }
+        backoff.reset()
+        asksLeft = Self.asks(route)
+    }
+
+    private static func asks(_ route: ClientRoute) -> Int {
+        switch route {
+        case .masters(let masters): masters.count
+        case .workers(let workers): min(1, workers.count)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import ShuntCore
+
+/// Which workers a consumer should be connected to: all that the master lists, plus those that still answer.
+///
+/// Event in, actions out. A worker that is lost is tried again as long as it is listed; one that is not listed any more is
+/// left alone once its connection is gone, and comes back with the master's list.
+struct WorkerSet: Equatable, Sendable {
+    enum Action: Equatable, Sendable {
+        case connect(ServerAddress, after: Duration)
+    }
+
+    private struct Worker: Equatable {
+        var backoff: Backoff
+        var isListed = true
+    }
+
+    private let backoff: Backoff
+    private let limit: Int
+    /// Those that are connected, or are being connected to.
+    private var workers: [ServerAddress: Worker] = [:]
+
+    /// - Parameter limit: workers to be connected to at most; more are passed over.
+    init(backoff: Backoff, limit: Int = Allocation.maximumWorkers) {
+        self.backoff = backoff
+        self.limit = limit
+    }
+
+    mutating func listed(_ addresses: [ServerAddress]) -> [Action] {
+        for address in workers.keys { workers[address]?.isListed = false }
+        var actions: [Action] = []
+        for address in addresses {
+            if workers[address] != nil {
+                workers[address]?.isListed = true
+            } else if workers.count < limit {
+                workers[address] = Worker(backoff: backoff)
+                actions.append(.connect(address, after: .zero))
+            }
+        }
+        return actions
+    }
+
+    /// A connection is gone, or did not come about.
+    /// - Parameters:
+    ///   - lifetime: for how long it was subscribed; zero if it never was.
+    ///   - random: 0 up to 1, for the jitter.
+    mutating func lost(_ address: ServerAddress, after lifetime: Duration, random: Double) -> [Action] {
+        guard var worker = workers[address] else { return [] }
+        guard worker.isListed else {
+            workers[address] = nil
+            return []
+        }
+        if lifetime >= .seconds(1) { worker.backoff.reset() }
+        let delay = worker.backoff.next(random: random)
+        workers[address] = worker
+        return [.connect(address, after: delay)]
+    }
+}
