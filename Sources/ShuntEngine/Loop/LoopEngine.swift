@@ -42,7 +42,7 @@ public final class LoopEngine {
         let slot = connection.slot
         while sessions.count <= slot { sessions.append(Session()) }
         sessions[slot] = Session(
-            state: .connected, generation: connection.generation, address: address, connectedAt: now)
+            state: .open, generation: connection.generation, address: address, connectedAt: now)
     }
 
     /// Bytes have arrived, from a frame's first byte on.
@@ -75,8 +75,7 @@ public final class LoopEngine {
         let slot = connection.slot
         guard slot < sessions.count, sessions[slot].generation == connection.generation, sessions[slot].state != .free
         else { return }
-        let wasAdmitted = sessions[slot].state != .connected
-        if let hooks, wasAdmitted, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
+        if let hooks, sessions[slot].isAdmitted, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
         if sessions[slot].subscriptions > 0 {
             figures.subscriptions -= Int(sessions[slot].subscriptions)
             index.removeAll(of: connection)
@@ -129,7 +128,7 @@ public final class LoopEngine {
     private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID) {
         figures.requests += 1
         figures.requestBytes += Int(frame.size)
-        if sessions[connection.slot].state == .connected, !admit(connection, frame) { return }
+        if !sessions[connection.slot].isAdmitted, !admit(connection, frame) { return }
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
         if frame.type == .message, !frame.isError {
             message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection)
@@ -157,16 +156,21 @@ public final class LoopEngine {
     @inline(never)
     private func admit(_ connection: ConnectionID, _ frame: FrameView) -> Bool {
         let slot = connection.slot
-        sessions[slot].state = .admitted
-        guard let hooks, let peer = peer(connection) else { return true }
+        guard let hooks, let peer = peer(connection) else {
+            sessions[slot].isAdmitted = true
+            return true
+        }
         switch hooks.onConnect(peer, now: now) {
-        case .accept: return true
+        case .accept:
+            sessions[slot].isAdmitted = true
+            return true
         case .acceptAs(let uid, let tags, let alias):
             let identity = sessions[slot].identity ?? Session.Identity()
             if let uid { identity.uid = uid }
             if let tags { identity.tags = tags }
             if let alias { identity.alias = alias }
             sessions[slot].identity = identity
+            sessions[slot].isAdmitted = true
             return true
         case .reject(let why):
             return turnAway(connection, frame, ShuntError(.ruleRejected, why))
@@ -176,11 +180,8 @@ public final class LoopEngine {
     }
 
     private func turnAway(_ connection: ConnectionID, _ frame: FrameView, _ error: ShuntError) -> Bool {
-        // It was never let in, so nobody is told that it left.
-        sessions[connection.slot].state = .connected
         refuse(frame.id, connection, error)
         close(connection, error.code)
-        sessions[connection.slot].state = .closing
         return false
     }
 

@@ -5,15 +5,14 @@ struct Session {
     enum State: UInt8 {
         /// No client has this slot.
         case free
-        /// Connected, and has not sent a frame yet.
-        case connected
-        /// Its first frame passed `on_connect`.
-        case admitted
+        case open
         /// To be closed; what it sends is not looked at.
         case closing
     }
 
     var state = State.free
+    /// Its first frame has come, and passed `on_connect`.
+    var isAdmitted = false
     var generation: UInt32 = 0
     var subscriptions: UInt16 = 0
     /// Where its last message went.

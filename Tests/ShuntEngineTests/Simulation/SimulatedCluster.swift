@@ -1,0 +1,117 @@
+import ExchangeCodec
+import ShuntCore
+import ShuntEngine
+
+/// Masters and workers in one process, on a virtual clock, without a socket.
+final class SimulatedCluster {
+    private(set) var now: Double = 1_700_000_000
+    private var masters: [String: MasterEngine] = [:]
+    let workers: [SimulatedWorker]
+    /// Worker to master connections: the master's end of each worker's link.
+    private var links: [String: (master: String, connection: ConnectionID)] = [:]
+    private var nextConnection: UInt32 = 0
+    private(set) var changes: [RegistryChange] = []
+    private(set) var joined: [String] = []
+    private var silent: Set<String> = []
+
+    init(masters names: [String], workers: [String], loops: Int = 1) {
+        for name in names { masters[name] = MasterEngine(liveFor: 20, frameLimit: 1 << 20) }
+        self.workers = workers.map { SimulatedWorker($0, loops: loops, masters: names) }
+    }
+
+    /// Lets time pass, a tenth of a second a step.
+    func run(seconds: Double) {
+        let end = now + seconds
+        while now < end {
+            now += 0.1
+            for worker in workers where !silent.contains(worker.name) {
+                worker.now = now
+                carryOut(worker.link.tick(now: now), of: worker)
+            }
+            for master in masters.values {
+                master.tick(now: now)
+                collect(master)
+            }
+        }
+    }
+
+    func kill(master name: String) {
+        masters[name] = nil
+        for (worker, link) in links where link.master == name {
+            links[worker] = nil
+            if let worker = self.worker(worker) { carryOut(worker.link.closed(why: "reset", now: now, random: 0.5), of: worker) }
+        }
+    }
+
+    func start(master name: String) { masters[name] = MasterEngine(liveFor: 20, frameLimit: 1 << 20) }
+
+    /// The worker stops doing anything, as if its machine had gone.
+    func freeze(worker name: String) { silent.insert(name) }
+    func thaw(worker name: String) { silent.remove(name) }
+
+    /// What a client gets from a master that it asks for workers; nil if the master is not there.
+    func allocation(from master: String, all: Bool = true) -> Frame? {
+        guard let engine = masters[master] else { return nil }
+        let connection = ConnectionID(loop: 9, slot: 0, generation: 0)
+        engine.opened(connection, source: "127.0.0.1")
+        let request = all ? Frame(.allocation, id: 5, text: "TRUE") : Frame(.allocation, id: 5)
+        let answers = deliver(request.encoded(), to: engine, from: connection)
+        engine.closed(connection)
+        return answers.first
+    }
+
+    private func worker(_ name: String) -> SimulatedWorker? { workers.first { $0.name == name } }
+
+    private func carryOut(_ actions: [MasterLink.Action], of worker: SimulatedWorker) {
+        for action in actions {
+            switch action {
+            case .connect(let address): connect(worker, to: address)
+            case .send(let bytes):
+                guard let link = links[worker.name], let master = masters[link.master] else { continue }
+                for frame in deliver(bytes, to: master, from: link.connection) {
+                    carryOut(worker.link.received(frame, now: now), of: worker)
+                }
+            case .report: carryOut(worker.link.heartbeat(worker.heartbeat(), now: now), of: worker)
+            case .close(let why):
+                links[worker.name] = nil
+                carryOut(worker.link.closed(why: why, now: now, random: 0.5), of: worker)
+            case .joined(let master): joined.append("\(worker.name) \(master)")
+            case .lost: break
+            }
+        }
+    }
+
+    private func connect(_ worker: SimulatedWorker, to address: String) {
+        guard let master = masters[address] else {
+            return carryOut(worker.link.closed(why: "refused", now: now, random: 0.5), of: worker)
+        }
+        nextConnection += 1
+        let connection = ConnectionID(loop: 0, slot: nextConnection, generation: 0)
+        links[worker.name] = (address, connection)
+        master.opened(connection, source: "127.0.0.1")
+        carryOut(worker.link.connected(now: now), of: worker)
+    }
+
+    private func deliver(_ bytes: [UInt8], to master: MasterEngine, from connection: ConnectionID) -> [Frame] {
+        _ = bytes.withUnsafeBytes { master.received($0, on: connection, now: now) }
+        var frames: [Frame] = []
+        for case .send(connection, let bytes) in master.actions {
+            bytes.withUnsafeBytes { bytes in
+                guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
+                frames.append(Frame(view, in: start))
+            }
+        }
+        collect(master)
+        return frames
+    }
+
+    private func collect(_ master: MasterEngine) {
+        changes += master.changes
+        master.clear()
+    }
+
+    /// The events that the registry would hold.
+    var events: [String] {
+        changes.compactMap { if case .event(let event) = $0 { "\(event.kind.rawValue) \(event.subject)" } else { nil } }
+    }
+}
