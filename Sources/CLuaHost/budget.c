@@ -1,0 +1,223 @@
+// Ends calls that take too long, at no cost to those that don't.
+//
+// A call stores an odd number before it runs and an even one after: that is all it pays. One thread of the process
+// samples these numbers each millisecond. Where it sees the same call for longer than its budget (in processor time
+// of the loop's thread, so that a busy machine ends nobody's call), it sends that thread a signal. The handler sets a
+// count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook), and that hook raises at
+// every instruction until the outermost protected call is left: nothing that the rule catches lets it go on.
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TICK_NANOSECONDS = 1000000, IDLE_TICKS = 20, KILL_SIGNAL = SIGURG };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static pthread_once_t started = PTHREAD_ONCE_INIT;
+static shunt_host *hosts;
+static atomic_int asleep;
+static bool has_barrier;
+
+static _Thread_local shunt_host *running_host __attribute__((tls_model("initial-exec")));
+static _Thread_local pid_t thread_id __attribute__((tls_model("initial-exec")));
+
+// MARK: the loop's thread
+
+static void remember_where(lua_State *L, shunt_host *host) {
+    if (host->where[0] != 0) { return; }
+    lua_Debug frame;
+    for (int level = 0; level < 4 && lua_getstack(L, level, &frame); level++) {
+        if (lua_getinfo(L, "Sl", &frame) && frame.currentline > 0) {
+            snprintf(host->where, sizeof host->where, "%s:%d: ", frame.short_src, frame.currentline);
+            return;
+        }
+    }
+}
+
+static void kill_hook(lua_State *L, lua_Debug *frame) {
+    (void)frame;
+    shunt_host *host = host_of(L);
+    if (host->budget.killed != KILL_NONE) { budget_kill(L, host); }
+    // A coroutine that outlived the call that was ended.
+    lua_sethook(L, NULL, 0, 0);
+}
+
+void budget_arm_hook(lua_State *L, shunt_host *host) {
+    (void)host;
+    lua_sethook(L, kill_hook, LUA_MASKCOUNT, 1);
+}
+
+void budget_kill(lua_State *L, shunt_host *host) {
+    remember_where(L, host);
+    budget_arm_hook(L, host);
+    // Nothing is allocated to say so: there may be nothing left.
+    lua_pushlightuserdata(L, host);
+    lua_error(L);
+    __builtin_unreachable();
+}
+
+void budget_out_of_memory(shunt_host *host) {
+    if ((atomic_load_explicit(&host->budget.sequence, memory_order_relaxed) & 1) == 0) { return; }
+    if (host->budget.killed == KILL_NONE) { host->budget.killed = KILL_MEMORY; }
+    budget_arm_hook(host->running, host);
+}
+
+static void on_overdue(int number) {
+    (void)number;
+    shunt_host *host = running_host;
+    if (host == NULL) { return; }
+    uint64_t call = atomic_load_explicit(&host->budget.sequence, memory_order_relaxed);
+    if ((call & 1) == 0 || atomic_load_explicit(&host->budget.overdue, memory_order_acquire) != call) { return; }
+    if (host->budget.killed == KILL_NONE) { host->budget.killed = KILL_TIME; }
+    budget_arm_hook(host->running, host);
+}
+
+static void enter_thread(void) {
+    thread_id = (pid_t)syscall(SYS_gettid);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, KILL_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void wake_watchdog(void) {
+    pthread_mutex_lock(&lock);
+    atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+    pthread_cond_signal(&wake);
+    pthread_mutex_unlock(&lock);
+}
+
+bool budget_arm(shunt_host *host, uint64_t nanoseconds, size_t memory) {
+    shunt_budget *budget = &host->budget;
+    uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
+    if (call & 1) { return false; }
+    if (__builtin_expect(thread_id == 0, 0)) { enter_thread(); }
+    size_t most = host->options.state_memory;
+    host->ceiling = memory < most && host->used < most - memory ? host->used + memory : most;
+    host->refused = NULL;
+    host->refused_size = 0;
+    host->where[0] = 0;
+    host->running = host->L;
+    budget->outer = running_host;
+    running_host = host;
+    atomic_store_explicit(&budget->thread, thread_id, memory_order_relaxed);
+    atomic_store_explicit(&budget->nanoseconds, nanoseconds, memory_order_relaxed);
+    atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
+    // No fence: the watchdog makes one for us (membarrier) before it sleeps.
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&asleep, memory_order_relaxed), 0)) { wake_watchdog(); }
+    return true;
+}
+
+void budget_disarm(shunt_host *host) {
+    shunt_budget *budget = &host->budget;
+    uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
+    atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    running_host = budget->outer;
+    host->ceiling = SIZE_MAX;
+    if (__builtin_expect(budget->killed != KILL_NONE, 0)) {
+        budget->killed = KILL_NONE;
+        lua_sethook(host->L, NULL, 0, 0);
+    }
+}
+
+// MARK: the watchdog
+
+/// A thread's processor clock as the kernel numbers it (what pthread_getcpuclockid gives), by thread id:
+/// asking for a thread that has gone is then an error and not undefined.
+static uint64_t thread_time(pid_t thread) {
+    struct timespec time;
+    clockid_t clock = (clockid_t)((~(unsigned)thread << 3) | 6);
+    if (clock_gettime(clock, &time) != 0) { return 0; }
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/// - Returns: whether the host has run something since the last look.
+static bool look_at(shunt_budget *budget) {
+    uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_acquire);
+    pid_t thread = atomic_load_explicit(&budget->thread, memory_order_relaxed);
+    if (call != budget->seen) {
+        budget->seen = call;
+        budget->seen_at = call & 1 ? thread_time(thread) : 0;
+        return true;
+    }
+    if ((call & 1) == 0) { return false; }
+    uint64_t time = thread_time(thread);
+    if (time - budget->seen_at >= atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed)) {
+        atomic_store_explicit(&budget->overdue, call, memory_order_release);
+        // Again at every look until the call has ended: a signal may come while another host runs on the thread.
+        syscall(SYS_tgkill, getpid(), thread, KILL_SIGNAL);
+    }
+    return true;
+}
+
+static bool look_at_all(void) {
+    bool busy = false;
+    for (shunt_host *host = hosts; host != NULL; host = host->budget.next) { busy |= look_at(&host->budget); }
+    return busy;
+}
+
+static void *watch(void *unused) {
+    (void)unused;
+    const struct timespec tick = {.tv_nsec = TICK_NANOSECONDS};
+    int idle = 0;
+    for (;;) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
+        pthread_mutex_lock(&lock);
+        idle = look_at_all() ? 0 : idle + 1;
+        if (idle >= IDLE_TICKS && has_barrier) {
+            atomic_store_explicit(&asleep, 1, memory_order_relaxed);
+            syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+            if (look_at_all()) { atomic_store_explicit(&asleep, 0, memory_order_relaxed); }
+            while (atomic_load_explicit(&asleep, memory_order_relaxed)) { pthread_cond_wait(&wake, &lock); }
+            idle = 0;
+        }
+        pthread_mutex_unlock(&lock);
+    }
+    return NULL;
+}
+
+static void start(void) {
+    has_barrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    struct sigaction action = {.sa_handler = on_overdue, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(KILL_SIGNAL, &action, NULL);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, 64 * 1024);
+    pthread_t thread;
+    pthread_create(&thread, &attributes, watch, NULL);
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void budget_attach(shunt_host *host) {
+    pthread_once(&started, start);
+    pthread_mutex_lock(&lock);
+    host->budget.next = hosts;
+    hosts = host;
+    pthread_mutex_unlock(&lock);
+}
+
+void budget_detach(shunt_host *host) {
+    pthread_mutex_lock(&lock);
+    for (shunt_host **link = &hosts; *link != NULL; link = &(*link)->budget.next) {
+        if (*link == host) {
+            *link = host->budget.next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}

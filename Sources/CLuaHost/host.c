@@ -1,0 +1,123 @@
+// A loop's Lua state: made once, with what all rules of the loop share.
+#include "host.h"
+#include "memory.h"
+
+#include <stdlib.h>
+
+char key_anchors, key_strings, key_json_array, key_math, key_utf8;
+
+static int set_up(lua_State *L) {
+    // The string library's own table stays behind the metatable of strings; rules get copies.
+    luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key_strings);
+    static const luaL_Reg replaced[] = {
+        {"find", string_find}, {"match", string_match}, {"gmatch", string_gmatch}, {"gsub", string_gsub},
+        {"format", string_format}, {"rep", string_rep}, {NULL, NULL},
+    };
+    luaL_setfuncs(L, replaced, 0);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+    lua_pushliteral(L, "");
+    lua_getmetatable(L, -1);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_settop(L, 0);
+    luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
+    luaL_requiref(L, LUA_MATHLIBNAME, luaopen_math, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key_math);
+    luaL_requiref(L, LUA_UTF8LIBNAME, luaopen_utf8, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key_utf8);
+    // Nothing may be reached by other names than those that rules are given.
+    lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_createtable(L, 16, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key_anchors);
+    lua_createtable(L, 0, 1);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key_json_array);
+    lua_settop(L, 0);
+    open_message(L);
+    open_peers(L);
+    open_verdicts(L);
+    open_context(L);
+    open_counter_type(L);
+    lua_settop(L, 0);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
+    push_message(L);
+    return 2;
+}
+
+/// The slots of the base stack: emitted verdicts, the message, and the copy that replaced it.
+shunt_host *shunt_host_create(const shunt_options *options) {
+    shunt_host *host = calloc(1, sizeof *host);
+    if (host == NULL) { return NULL; }
+    host->options = *options;
+    host->ceiling = SIZE_MAX;
+    host->inflated.limit = options->inflated_bytes;
+    host->record.limit = 1 << 20;
+    host->worker = strdup(options->worker);
+    host->local = shunt_store_create(options->local_entries, options->local_bytes);
+    host->L = lua_newstate(state_allocate, host);
+    if (host->worker == NULL || host->local == NULL || host->L == NULL) {
+        shunt_host_free(host);
+        return NULL;
+    }
+    *(shunt_host **)lua_getextraspace(host->L) = host;
+    host->running = host->L;
+    lua_pushcfunction(host->L, set_up);
+    if (lua_pcall(host->L, 0, 2, 0) != LUA_OK) {
+        shunt_host_free(host);
+        return NULL;
+    }
+    budget_attach(host);
+    return host;
+}
+
+void shunt_host_free(shunt_host *host) {
+    if (host == NULL) { return; }
+    budget_detach(host);
+    if (host->L != NULL) { lua_close(host->L); }
+    for (size_t i = 0; i < host->counter_count; i++) { free((void *)host->counters[i].name); }
+    free(host->counters);
+    free(host->routed);
+    free(host->worker);
+    shunt_store_free(host->local);
+    shunt_buffer_free(&host->inflated);
+    shunt_buffer_free(&host->record);
+    shunt_buffer_free(&host->scratch);
+    free(host);
+}
+
+size_t shunt_host_memory(const shunt_host *host) { return host->used; }
+shunt_bytes shunt_host_error(const shunt_host *host) { return (shunt_bytes){host->error, host->error_count}; }
+shunt_failure shunt_host_failure(const shunt_host *host) { return host->failure; }
+
+void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t count) {
+    host->rule_count = count < MAX_RULES ? count : MAX_RULES;
+    for (size_t i = 0; i < host->rule_count; i++) {
+        host->rules[i] = rules[i];
+        rules[i]->index = (uint8_t)i;
+    }
+}
+
+// MARK: types
+
+void new_type(lua_State *L, void *key, const char *name, lua_CFunction index, const luaL_Reg *methods) {
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    int count = 0;
+    for (; methods != NULL && methods[count].name != NULL; count++) { lua_pushcfunction(L, methods[count].func); }
+    lua_pushcclosure(L, index, count);
+    lua_setfield(L, -2, "__index");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void set_type(lua_State *L, void *key) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+    lua_setmetatable(L, -2);
+}

@@ -1,0 +1,253 @@
+// What the files of the host share. Not for Swift.
+#ifndef SHUNT_HOST_INTERNAL_H
+#define SHUNT_HOST_INTERNAL_H
+
+#include "CLuaHost.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/types.h>
+
+enum { MAX_RULES = 64, MAX_WHY = 512, MAX_NAME = 128 };
+enum { KILL_NONE, KILL_TIME, KILL_MEMORY };
+
+// MARK: the budget of the call that runs (budget.c)
+
+typedef struct shunt_budget {
+    /// Odd while a call runs. Written by the loop's thread, read by the watchdog.
+    _Atomic uint64_t sequence;
+    /// The call that the watchdog wants ended.
+    _Atomic uint64_t overdue;
+    _Atomic uint64_t nanoseconds;
+    _Atomic pid_t thread;
+    /// Written by this thread and its signal handler only.
+    volatile sig_atomic_t killed;
+    /// What used to run on this thread: a rule test's host while the rule's own host runs.
+    struct shunt_host *outer;
+    // The watchdog's own: the call that it saw, and the thread's processor time then.
+    uint64_t seen, seen_at;
+    struct shunt_host *next;
+} shunt_budget;
+
+typedef struct {
+    const char *name, *labels, *rule;
+    double value;
+} counter;
+
+struct shunt_rule {
+    char name[MAX_NAME];
+    shunt_host *host;
+    uint8_t index;
+    int environment, table, settings, context, saved;
+    int hooks[SHUNT_HOOKS];
+    shunt_rule_policy policy;
+    shunt_figures figures[SHUNT_HOOKS];
+};
+
+struct shunt_host {
+    lua_State *L;
+    /// The coroutine that runs now: where a kill sets its hook.
+    lua_State *volatile running;
+    shunt_budget budget;
+    shunt_options options;
+    char *worker;
+
+    // memory
+    size_t used, ceiling;
+    const void *refused;
+    size_t refused_size;
+
+    // the call that runs
+    shunt_rule *rule;
+    shunt_hook hook;
+    double now;
+    /// Counts hook calls: what was made in an earlier one is known by it.
+    uint64_t serial;
+    /// Counts messages: a copy with borrowed bytes is good for one.
+    uint64_t message_serial;
+    bool in_message;
+    shunt_message message;
+    uint8_t changes;
+    /// Whom `push_sender` looks up, whom it found, and in which call.
+    uint64_t sender, sender_read, sender_serial;
+    size_t call_emits;
+    bool fanout_exceeded;
+    bool json_read, payload_inflated;
+    shunt_buffer inflated;
+
+    // results
+    shunt_routed *routed;
+    size_t routed_count, routed_capacity, emitted;
+    char why[MAX_WHY];
+    char error[1024];
+    size_t error_count;
+    shunt_failure failure;
+    char where[160];
+    shunt_buffer record;
+
+    /// A stack of bytes for library functions that build text; what a call leaves on it is taken off at pcall.
+    shunt_buffer scratch;
+    /// How much of it was in use when the running coroutine was resumed.
+    size_t resume_scratch;
+    int close_depth;
+
+    shunt_rule *rules[MAX_RULES];
+    size_t rule_count;
+
+    counter *counters;
+    size_t counter_count;
+    shunt_store *local;
+    uint64_t log_second;
+    uint32_t log_lines, log_dropped;
+};
+
+static inline shunt_host *host_of(lua_State *L) { return *(shunt_host **)lua_getextraspace(L); }
+
+void budget_attach(shunt_host *host);
+void budget_detach(shunt_host *host);
+/// - Returns: whether the call may run: not while this host already runs one.
+bool budget_arm(shunt_host *host, uint64_t nanoseconds, size_t memory);
+void budget_disarm(shunt_host *host);
+/// Ends the call: raises, here and at every instruction after.
+_Noreturn void budget_kill(lua_State *L, shunt_host *host);
+void budget_out_of_memory(shunt_host *host);
+void budget_arm_hook(lua_State *L, shunt_host *host);
+
+/// In every loop of a library function: ends an overdue call.
+static inline void budget_check(lua_State *L, shunt_host *host) {
+    if (__builtin_expect(host->budget.killed != KILL_NONE, 0)) { budget_kill(L, host); }
+}
+
+// MARK: values
+
+/// Keys of the registry: unique addresses.
+extern char key_anchors, key_strings, key_json_array, key_math, key_utf8;
+
+enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
+       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH };
+
+/// The userdata at an index if it is one of ours with this tag, else NULL. All userdata in a state are ours.
+static inline void *tagged(lua_State *L, int index, uint32_t tag) {
+    if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) < sizeof(uint32_t)) { return NULL; }
+    uint32_t *object = lua_touserdata(L, index);
+    return *object == tag ? object : NULL;
+}
+
+/// Sets the metatable registered under `key`, whose __metatable is false.
+void set_type(lua_State *L, void *key);
+void new_type(lua_State *L, void *key, const char *name, lua_CFunction index, const luaL_Reg *methods);
+
+static inline void push_bytes(lua_State *L, shunt_bytes bytes) {
+    lua_pushlstring(L, bytes.count ? bytes.start : "", bytes.count);
+}
+
+/// Compares a key with a literal.
+#define IS(text, count, literal) ((count) == sizeof(literal) - 1 && memcmp((text), literal, sizeof(literal) - 1) == 0)
+
+void *scratch_need(lua_State *L, shunt_host *host, size_t count);
+void scratch_add(lua_State *L, shunt_host *host, const void *bytes, size_t count);
+static inline void scratch_char(lua_State *L, shunt_host *host, char c) {
+    if (host->scratch.count < host->scratch.capacity) {
+        host->scratch.bytes[host->scratch.count++] = c;
+    } else {
+        scratch_add(L, host, &c, 1);
+    }
+}
+/// Pushes what was added since `base` as a string and takes it off.
+void scratch_push(lua_State *L, shunt_host *host, size_t base);
+
+// MARK: libraries: each fills a fresh table for a rule's globals
+
+void open_base(lua_State *L);
+void open_string(lua_State *L);
+void open_table(lua_State *L);
+void open_coroutine(lua_State *L);
+void open_json(lua_State *L);
+void open_hash(lua_State *L);
+void open_base64(lua_State *L);
+void open_time(lua_State *L);
+void open_log(lua_State *L);
+void open_counter(lua_State *L);
+void open_stores(lua_State *L);
+void open_route(lua_State *L);
+void open_message(lua_State *L);
+void open_peers(lua_State *L);
+void open_context(lua_State *L);
+void open_counter_type(lua_State *L);
+void open_verdicts(lua_State *L);
+
+/// Upvalues: sources by name, loaded modules by name, the rule's globals, its name.
+int base_require(lua_State *L);
+/// Raises again what ended the call; nothing that rules write may catch it.
+void rethrow_kill(lua_State *L, shunt_host *host, int status);
+void log_write(lua_State *L, shunt_log_level level, const char *text, size_t count, int fields);
+int string_format(lua_State *L);
+int string_rep(lua_State *L);
+int string_find(lua_State *L);
+int string_match(lua_State *L);
+int string_gmatch(lua_State *L);
+int string_gsub(lua_State *L);
+
+// MARK: JSON and values
+
+/// Pushes the decoded value, or nil and what was wrong with its byte.
+int json_decode(lua_State *L, const char *text, size_t count);
+void json_encode(lua_State *L, int index);
+void value_write(lua_State *L, int index, shunt_buffer *out, int depth);
+/// Pushes a value; false (nothing pushed) where the bytes are not one.
+bool value_push(lua_State *L, const char **cursor, const char *end, int depth);
+
+// MARK: messages, clients, verdicts
+
+typedef struct {
+    uint32_t tag;
+    shunt_verdict verdict;
+    /// What the verdict's first uservalue is: topic, chat id, filter, reason, or list. The second is its message or nil.
+} verdict_object;
+
+typedef struct {
+    uint32_t tag;
+    uint8_t changes;
+    /// The payload is the router's: only good for this message.
+    bool borrowed;
+    uint64_t message_serial;
+    shunt_message message;
+    /// What was not replaced, copied here when it is small enough.
+    char bytes[];
+} copy_object;
+
+void push_message(lua_State *L);
+/// Why a copy can't be used now, or NULL.
+const char *copy_problem(const shunt_host *host, const copy_object *copy);
+/// In what a copy differs from the message that the rules were given.
+uint8_t copy_changes(const shunt_host *host, const copy_object *copy);
+void push_sender(lua_State *L, shunt_host *host);
+void push_connection(lua_State *L, shunt_bytes record);
+bool connection_change(lua_State *L, int index, shunt_connect_outcome *outcome);
+void open_subscriptions(lua_State *L);
+void push_subscription(lua_State *L, const shunt_subscription *subscription);
+bool subscription_change(lua_State *L, int index, shunt_bytes *topic, shunt_bytes *group);
+void check_topic(lua_State *L, int index, const char *what);
+void check_text(lua_State *L, int index, const char *what, size_t limit);
+
+/// Adds what a verdict or message sends to the host's results; what was wrong, or NULL. Does not raise.
+const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule);
+shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index);
+int context_emit(lua_State *L);
+
+// MARK: rules
+
+/// Calls the function under its `arguments` for a rule's hook, within the rule's budget.
+/// - Returns: whether it ran to its end, with its result on the stack; if not, why is in `host->error`.
+bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments);
+/// Counts a failure and tells the owner.
+void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook);
+void set_error(shunt_host *host, shunt_failure failure, const char *text);
+/// The same for what is not a hook, with a budget of its own; no results.
+bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void *context, uint64_t nanoseconds, size_t memory);
+
+#endif

@@ -1,0 +1,225 @@
+/// The Lua side of the rules: one `shunt_host` a loop, used by one thread at a time.
+///
+/// Everything that Lua may raise in stays below this header: a function here never lets a longjmp out, and the
+/// callbacks that it takes never raise. Bytes that come out live until the host is used again.
+#ifndef SHUNT_LUA_HOST_H
+#define SHUNT_LUA_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct shunt_host shunt_host;
+typedef struct shunt_rule shunt_rule;
+typedef struct shunt_store shunt_store;
+
+typedef struct {
+    const void *start;
+    size_t count;
+} shunt_bytes;
+
+/// A growing run of bytes outside Lua, bounded by `limit`: appending past it sets `full` and drops the rest.
+typedef struct {
+    char *bytes;
+    size_t count, capacity, limit;
+    bool full;
+} shunt_buffer;
+
+bool shunt_buffer_append(shunt_buffer *buffer, const void *bytes, size_t count);
+void shunt_buffer_free(shunt_buffer *buffer);
+
+/// The hooks that this version calls, by their place in a rule's table of figures.
+typedef enum {
+    SHUNT_ON_LOAD, SHUNT_ON_UNLOAD, SHUNT_ON_CONNECT, SHUNT_ON_SUBSCRIBE, SHUNT_ON_MESSAGE, SHUNT_ON_DISCONNECT,
+    SHUNT_HOOKS
+} shunt_hook;
+
+typedef enum {
+    SHUNT_VERDICT_PASS, SHUNT_VERDICT_REPLACE, SHUNT_VERDICT_ROUTE, SHUNT_VERDICT_FANOUT, SHUNT_VERDICT_PUSH,
+    SHUNT_VERDICT_CHAT, SHUNT_VERDICT_DROP, SHUNT_VERDICT_REJECT, SHUNT_VERDICT_DONE, SHUNT_VERDICT_REDIRECT,
+    SHUNT_VERDICTS
+} shunt_verdict;
+
+typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_FAILURES } shunt_failure;
+
+typedef enum { SHUNT_PASS_ON_ERROR, SHUNT_DROP_ON_ERROR, SHUNT_REJECT_ON_ERROR } shunt_on_error;
+
+typedef enum { SHUNT_DEBUG, SHUNT_INFO, SHUNT_WARN, SHUNT_ERROR } shunt_log_level;
+
+typedef struct {
+    uint64_t calls;
+    uint64_t verdicts[SHUNT_VERDICTS];
+    uint64_t failures[SHUNT_FAILURES];
+    /// One call in 64 is timed: their number, and what they took together.
+    uint64_t sampled, sampled_nanoseconds;
+} shunt_figures;
+
+/// What a host asks of its owner. None of these may call the host again, or raise.
+typedef struct {
+    void *context;
+    /// A hook failed. Not called inside Lua.
+    void (*failed)(void *context, uint8_t rule, shunt_hook hook, shunt_failure failure, shunt_bytes message);
+    /// `rule` is the rule's name; `fields` is JSON or empty.
+    void (*log)(void *context, shunt_log_level level, shunt_bytes rule, shunt_bytes text, shunt_bytes fields);
+    /// Writes the client's `shunt_peer_*` record; false once the client has gone.
+    bool (*peer)(void *context, uint64_t id, shunt_buffer *record);
+    void (*close)(void *context, uint64_t id, shunt_bytes why);
+    bool (*inflate)(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain);
+    /// A test's call of its rule: a value in, a value out (`value.c`); NULL outside rule tests.
+    bool (*test)(void *context, shunt_bytes arguments, shunt_buffer *result);
+} shunt_callbacks;
+
+typedef struct {
+    const char *worker;
+    int loop;
+    size_t state_memory;
+    size_t inflated_bytes;
+    size_t json_depth;
+    uint32_t fanout, emits;
+    uint32_t local_entries;
+    size_t local_bytes;
+    uint32_t counters;
+    uint32_t log_lines_per_second;
+    uint64_t load_nanoseconds;
+    size_t load_memory;
+    shunt_callbacks callbacks;
+    /// What all loops share; the owner keeps it alive.
+    shunt_store *shared;
+} shunt_options;
+
+/// NULL where there is no memory.
+shunt_host *shunt_host_create(const shunt_options *options);
+void shunt_host_free(shunt_host *host);
+size_t shunt_host_memory(const shunt_host *host);
+/// Why the last call of a `shunt_rule_*` function failed.
+shunt_bytes shunt_host_error(const shunt_host *host);
+shunt_failure shunt_host_failure(const shunt_host *host);
+
+// MARK: rules
+
+typedef struct {
+    const char *path;
+    shunt_bytes text;
+} shunt_source;
+
+typedef struct {
+    uint64_t nanoseconds;
+    size_t memory;
+    shunt_on_error on_error[SHUNT_HOOKS];
+} shunt_rule_policy;
+
+/// Runs `rule.lua` (the first source) in globals of its own; the others are what it may require.
+/// NULL if it fails: see `shunt_host_error`.
+shunt_rule *shunt_rule_load(shunt_host *host, const char *name, const shunt_source *sources, size_t count);
+void shunt_rule_free(shunt_host *host, shunt_rule *rule);
+/// The rule's table as a value; functions are written as the line they start on.
+bool shunt_rule_describe(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
+/// Sets `ctx.settings` and what the config may override.
+bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, const char *name, shunt_bytes settings, shunt_rule_policy policy);
+/// Calls the rule's `match` function with its settings.
+bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
+bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook);
+/// Calls `on_load(settings, saved)`; `saved` is what the version before returned from `on_unload`.
+bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, double now);
+/// Calls `on_unload()` and keeps what it returns for the next version.
+bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
+const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// The rules that run, by priority, highest first; at most 64.
+void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t count);
+
+// MARK: hooks
+
+typedef struct {
+    uint8_t kind, format, compression, hops;
+    bool has_key;
+    int64_t id;
+    uint64_t sender;
+    shunt_bytes topic, key, payload;
+} shunt_message;
+
+/// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.
+enum { SHUNT_KIND_CHANGED = 1, SHUNT_TOPIC_CHANGED = 2, SHUNT_KEY_CHANGED = 4, SHUNT_PAYLOAD_CHANGED = 8, SHUNT_FORMAT_CHANGED = 16 };
+
+typedef struct {
+    shunt_message message;
+    shunt_bytes filter;
+    uint8_t changes, rule;
+} shunt_routed;
+
+typedef struct {
+    /// PASS, ROUTE (send `messages` instead), DROP or REJECT.
+    shunt_verdict verdict;
+    /// What the last rule that did not pass returned.
+    shunt_verdict decision;
+    int rule;
+    shunt_bytes why;
+    const shunt_routed *messages;
+    size_t count;
+} shunt_outcome;
+
+void shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
+
+/// A client's record: its id, connected_at, and the texts in this order.
+enum { SHUNT_PEER_UID, SHUNT_PEER_DEVICE, SHUNT_PEER_PROTOCOL, SHUNT_PEER_ADDRESS, SHUNT_PEER_TEXTS };
+enum { SHUNT_PEER_TAGS, SHUNT_PEER_ALIAS, SHUNT_PEER_GROUPS, SHUNT_PEER_LISTS };
+void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at);
+/// Texts come in order, then each list: its count, then its texts.
+void shunt_peer_text(shunt_buffer *record, const char *text, size_t count);
+void shunt_peer_list(shunt_buffer *record, uint32_t count);
+
+typedef struct {
+    /// PASS, REPLACE, REJECT or REDIRECT.
+    shunt_verdict verdict;
+    int rule;
+    /// The reason or the worker's address.
+    shunt_bytes why;
+    bool has_uid, has_tags, has_alias;
+    /// REPLACE: the whole record with the changes in it.
+    shunt_bytes record;
+} shunt_connect_outcome;
+
+void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome);
+void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now);
+
+typedef struct {
+    shunt_bytes topic, group, key;
+    bool has_key;
+    uint64_t sender;
+} shunt_subscription;
+
+typedef struct {
+    /// PASS, REPLACE or REJECT.
+    shunt_verdict verdict;
+    int rule;
+    shunt_bytes why, topic, group;
+} shunt_subscribe_outcome;
+
+void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
+                        shunt_subscribe_outcome *outcome);
+
+// MARK: rule tests
+
+/// Runs a rule_test.lua whose `t` is made by `prelude`, and writes its tests' names, sorted, as a list.
+shunt_rule *shunt_test_load(shunt_host *host, const char *name, const char *prelude, const shunt_source *sources, size_t count,
+                            shunt_buffer *names);
+bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now);
+
+// MARK: stores, counters, topics
+
+/// A map of texts to texts, numbers and booleans with a time to live. Locked inside: any thread may use it.
+shunt_store *shunt_store_create(uint32_t entries, size_t bytes);
+void shunt_store_free(shunt_store *store);
+size_t shunt_store_count(shunt_store *store);
+
+typedef struct {
+    const char *rule, *name, *labels;
+    double value;
+} shunt_counter_value;
+size_t shunt_counter_count(const shunt_host *host);
+shunt_counter_value shunt_counter_at(const shunt_host *host, size_t index);
+
+/// Whether an MQTT topic filter (MQTT 5 §4.7) takes a topic.
+bool shunt_topic_matches(const char *filter, size_t filter_count, const char *topic, size_t topic_count);
+bool shunt_filter_is_valid(const char *filter, size_t count);
+
+#endif

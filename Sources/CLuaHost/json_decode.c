@@ -1,0 +1,263 @@
+// RFC 8259, and nothing else: a value, or nil and what was wrong at which byte.
+#include "host.h"
+#include "utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_NUMBER = 512 };
+
+typedef struct {
+    lua_State *L;
+    shunt_host *host;
+    const char *start, *at, *end;
+    const char *wrong;
+    size_t depth;
+} decoder;
+
+static bool fail(decoder *d, const char *wrong) {
+    if (d->wrong == NULL) { d->wrong = wrong; }
+    return false;
+}
+
+static void skip_space(decoder *d) {
+    while (d->at < d->end && (*d->at == ' ' || *d->at == '\n' || *d->at == '\r' || *d->at == '\t')) { d->at++; }
+}
+
+// MARK: texts
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') { return c - '0'; }
+    if (c >= 'a' && c <= 'f') { return c - 'a' + 10; }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/// After `\u`.
+static bool read_unit(decoder *d, uint32_t *unit) {
+    *unit = 0;
+    if (d->end - d->at < 4) { return fail(d, "\\u needs four hexadecimal digits"); }
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(*d->at++);
+        if (digit < 0) { return fail(d, "\\u needs four hexadecimal digits"); }
+        *unit = *unit << 4 | (uint32_t)digit;
+    }
+    return true;
+}
+
+static bool add_unicode(decoder *d) {
+    uint32_t code, low;
+    if (!read_unit(d, &code)) { return false; }
+    if (code >= 0xDC00 && code < 0xE000) { return fail(d, "a low surrogate without a high one"); }
+    if (code >= 0xD800 && code < 0xDC00) {
+        if (d->end - d->at < 2 || d->at[0] != '\\' || d->at[1] != 'u') { return fail(d, "a high surrogate without a low one"); }
+        d->at += 2;
+        if (!read_unit(d, &low)) { return false; }
+        if (low < 0xDC00 || low >= 0xE000) { return fail(d, "a high surrogate without a low one"); }
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    }
+    char bytes[4];
+    scratch_add(d->L, d->host, bytes, utf8_encode(code, bytes));
+    return true;
+}
+
+static bool add_escape(decoder *d) {
+    if (d->at >= d->end) { return fail(d, "the text has no end"); }
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    char name = *d->at++;
+    if (name == 'u') { return add_unicode(d); }
+    const char *found = name == 0 ? NULL : strchr(names, name);
+    if (found == NULL) { return fail(d, "no such escape"); }
+    scratch_char(d->L, d->host, values[found - names]);
+    return true;
+}
+
+/// Moves past what stands for itself.
+static bool skip_plain(decoder *d) {
+    while (d->at < d->end) {
+        unsigned char c = (unsigned char)*d->at;
+        if (c == '"' || c == '\\') { return true; }
+        if (c < 0x20) { return fail(d, "a control character in a text"); }
+        size_t count = c < 0x80 ? 1 : utf8_sequence(d->at, d->end);
+        if (count == 0) { return fail(d, "not UTF-8"); }
+        d->at += count;
+    }
+    return fail(d, "the text has no end");
+}
+
+/// After the opening quote. A text without escapes goes to Lua as it is.
+static bool push_text(decoder *d) {
+    const char *start = d->at;
+    if (!skip_plain(d)) { return false; }
+    if (*d->at == '"') {
+        lua_pushlstring(d->L, start, (size_t)(d->at++ - start));
+        return true;
+    }
+    size_t base = d->host->scratch.count;
+    for (;;) {
+        scratch_add(d->L, d->host, start, (size_t)(d->at - start));
+        if (*d->at++ == '"') { break; }
+        start = NULL;
+        if (!add_escape(d)) { break; }
+        start = d->at;
+        if (!skip_plain(d)) { break; }
+    }
+    if (d->wrong != NULL) {
+        d->host->scratch.count = base;
+        return false;
+    }
+    scratch_push(d->L, d->host, base);
+    return true;
+}
+
+// MARK: numbers
+
+static size_t skip_digits(decoder *d) {
+    const char *start = d->at;
+    while (d->at < d->end && *d->at >= '0' && *d->at <= '9') { d->at++; }
+    return (size_t)(d->at - start);
+}
+
+/// Integers that fit are integers; the rest are floats.
+static bool push_number(decoder *d) {
+    const char *start = d->at;
+    bool negative = *d->at == '-', whole = true;
+    d->at += negative;
+    const char *digits = d->at;
+    size_t count = skip_digits(d);
+    if (count == 0) { return fail(d, "not a value"); }
+    if (count > 1 && *digits == '0') { return fail(d, "a number with a leading zero"); }
+    if (d->at < d->end && *d->at == '.') {
+        whole = false;
+        d->at++;
+        if (skip_digits(d) == 0) { return fail(d, "a number without digits after its point"); }
+    }
+    if (d->at < d->end && (*d->at == 'e' || *d->at == 'E')) {
+        whole = false;
+        d->at++;
+        if (d->at < d->end && (*d->at == '+' || *d->at == '-')) { d->at++; }
+        if (skip_digits(d) == 0) { return fail(d, "a number without digits in its exponent"); }
+    }
+    if (whole && count <= 18) {
+        int64_t value = 0;
+        for (size_t i = 0; i < count; i++) { value = value * 10 + (digits[i] - '0'); }
+        if (negative && value == 0) {
+            lua_pushnumber(d->L, -0.0);
+        } else {
+            lua_pushinteger(d->L, negative ? -value : value);
+        }
+        return true;
+    }
+    char text[MAX_NUMBER + 1];
+    size_t length = (size_t)(d->at - start);
+    if (length > MAX_NUMBER) { return fail(d, "a number of more than 512 characters"); }
+    memcpy(text, start, length);
+    text[length] = 0;
+    // Lua reads integers that fit as integers, and does not need the C locale.
+    if (lua_stringtonumber(d->L, text) == 0) { return fail(d, "not a number"); }
+    double value = lua_tonumber(d->L, -1);
+    if (value - value != 0) { return fail(d, "a number that is too large"); }
+    return true;
+}
+
+// MARK: values
+
+static bool push_value(decoder *d);
+
+static bool expect_more(decoder *d, char closing, bool *done) {
+    skip_space(d);
+    if (d->at >= d->end) { return fail(d, closing == ']' ? "the array has no end" : "the object has no end"); }
+    *done = *d->at == closing;
+    if (!*done && *d->at != ',') { return fail(d, closing == ']' ? "expected , or ]" : "expected , or }"); }
+    d->at++;
+    return true;
+}
+
+static bool push_array(decoder *d) {
+    lua_createtable(d->L, 4, 0);
+    lua_rawgetp(d->L, LUA_REGISTRYINDEX, &key_json_array);
+    lua_setmetatable(d->L, -2);
+    skip_space(d);
+    if (d->at < d->end && *d->at == ']') {
+        d->at++;
+        return true;
+    }
+    bool done = false;
+    for (lua_Integer index = 1; !done; index++) {
+        if (!push_value(d)) { return false; }
+        lua_rawseti(d->L, -2, index);
+        if (!expect_more(d, ']', &done)) { return false; }
+    }
+    return true;
+}
+
+static bool push_object(decoder *d) {
+    lua_createtable(d->L, 0, 4);
+    skip_space(d);
+    if (d->at < d->end && *d->at == '}') {
+        d->at++;
+        return true;
+    }
+    for (bool done = false; !done;) {
+        skip_space(d);
+        if (d->at >= d->end || *d->at != '"') { return fail(d, "expected a key in quotes"); }
+        d->at++;
+        if (!push_text(d)) { return false; }
+        skip_space(d);
+        if (d->at >= d->end || *d->at != ':') { return fail(d, "expected : after a key"); }
+        d->at++;
+        if (!push_value(d)) { return false; }
+        lua_rawset(d->L, -3);
+        if (!expect_more(d, '}', &done)) { return false; }
+    }
+    return true;
+}
+
+static bool push_word(decoder *d, const char *word) {
+    size_t count = strlen(word);
+    if ((size_t)(d->end - d->at) < count || memcmp(d->at, word, count) != 0) { return fail(d, "not a value"); }
+    d->at += count;
+    if (*word == 'n') {
+        lua_pushlightuserdata(d->L, NULL);
+    } else {
+        lua_pushboolean(d->L, *word == 't');
+    }
+    return true;
+}
+
+static bool push_nested(decoder *d, bool (*push)(decoder *)) {
+    if (++d->depth > d->host->options.json_depth) { return fail(d, "nested too deeply"); }
+    d->at++;
+    bool pushed = push(d);
+    d->depth--;
+    return pushed;
+}
+
+static bool push_value(decoder *d) {
+    budget_check(d->L, d->host);
+    luaL_checkstack(d->L, 6, "json");
+    skip_space(d);
+    if (d->at >= d->end) { return fail(d, "expected a value"); }
+    switch (*d->at) {
+    case '{': return push_nested(d, push_object);
+    case '[': return push_nested(d, push_array);
+    case '"': d->at++; return push_text(d);
+    case 't': return push_word(d, "true");
+    case 'f': return push_word(d, "false");
+    case 'n': return push_word(d, "null");
+    default: return push_number(d);
+    }
+}
+
+int json_decode(lua_State *L, const char *text, size_t count) {
+    decoder d = {.L = L, .host = host_of(L), .start = text, .at = text, .end = text + count};
+    int top = lua_gettop(L);
+    if (push_value(&d)) {
+        skip_space(&d);
+        if (d.at == d.end) { return 1; }
+        fail(&d, "more after the value");
+    }
+    lua_settop(L, top);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s at byte %I", d.wrong, (LUAI_UACINT)(d.at - d.start + 1));
+    return 2;
+}

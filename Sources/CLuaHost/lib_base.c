@@ -1,0 +1,185 @@
+// The globals that rules have: what is here and in the other libraries, and nothing else.
+#include "host.h"
+
+#include <ctype.h>
+
+void rethrow_kill(lua_State *L, shunt_host *host, int status) {
+    if (status == LUA_ERRMEM) { budget_out_of_memory(host); }
+    budget_check(L, host);
+}
+
+// MARK: pcall and xpcall
+
+/// What lua_pcallk and its continuation end with: `below` values under the results belong to the caller.
+static int end_protected(lua_State *L, int status, int below, size_t scratch) {
+    shunt_host *host = host_of(L);
+    rethrow_kill(L, host, status);
+    if (status == LUA_OK || status == LUA_YIELD) { return lua_gettop(L) - below; }
+    host->scratch.count = scratch;
+    lua_pushboolean(L, 0);
+    lua_pushvalue(L, -2);
+    return 2;
+}
+
+/// After a yield, or an error in a coroutine: no function that uses scratch is between here and the resume.
+static int continue_protected(lua_State *L, int status, lua_KContext below) {
+    return end_protected(L, status, (int)below, host_of(L)->resume_scratch);
+}
+
+static int base_pcall(lua_State *L) {
+    luaL_checkany(L, 1);
+    size_t scratch = host_of(L)->scratch.count;
+    lua_pushboolean(L, 1);
+    lua_insert(L, 1);
+    int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, continue_protected);
+    return end_protected(L, status, 0, scratch);
+}
+
+/// Between Lua and a rule's message handler: Lua calls it while hooks are off, so a killed call must not enter it.
+static int handle_error(lua_State *L) {
+    if (host_of(L)->budget.killed != KILL_NONE) { return 1; }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    return 1;
+}
+
+static int base_xpcall(lua_State *L) {
+    int count = lua_gettop(L);
+    size_t scratch = host_of(L)->scratch.count;
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, handle_error, 1);
+    lua_replace(L, 2);
+    lua_pushboolean(L, 1);
+    lua_pushvalue(L, 1);
+    lua_rotate(L, 3, 2);
+    int status = lua_pcallk(L, count - 2, LUA_MULTRET, 2, 2, continue_protected);
+    return end_protected(L, status, 2, scratch);
+}
+
+// MARK: the rest
+
+/// Finalizers would run with hooks off, out of the budget's reach.
+static int base_setmetatable(lua_State *L) {
+    int type = lua_type(L, 2);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) { return luaL_error(L, "cannot change a protected metatable"); }
+    if (type == LUA_TTABLE) {
+        lua_pushliteral(L, "__gc");
+        if (lua_rawget(L, 2) != LUA_TNIL) { return luaL_error(L, "a rule's metatable can't have __gc"); }
+        lua_pop(L, 1);
+    }
+    lua_settop(L, 2);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
+static int base_collectgarbage(lua_State *L) {
+    const char *what = luaL_optstring(L, 1, "collect");
+    if (strcmp(what, "count") != 0) { return luaL_error(L, "collectgarbage has \"count\" only, not \"%s\"", what); }
+    lua_pushnumber(L, (lua_Number)host_of(L)->used / 1024);
+    return 1;
+}
+
+static int base_print(lua_State *L) {
+    shunt_host *host = host_of(L);
+    int count = lua_gettop(L);
+    size_t base = host->scratch.count, length;
+    for (int i = 1; i <= count; i++) {
+        const char *text = luaL_tolstring(L, i, &length);
+        scratch_add(L, host, text, length);
+        if (i < count) { scratch_char(L, host, '\t'); }
+        lua_pop(L, 1);
+    }
+    scratch_push(L, host, base);
+    const char *text = lua_tolstring(L, -1, &length);
+    log_write(L, SHUNT_INFO, text, length, 0);
+    return 0;
+}
+
+static int base_match(lua_State *L) {
+    size_t topic_count, filter_count;
+    const char *topic = luaL_checklstring(L, 1, &topic_count), *filter = luaL_checklstring(L, 2, &filter_count);
+    if (!shunt_filter_is_valid(filter, filter_count)) {
+        return luaL_error(L, "invalid topic filter '%s': + and # stand alone between slashes, # comes last", filter);
+    }
+    lua_pushboolean(L, shunt_topic_matches(filter, filter_count, topic, topic_count));
+    return 1;
+}
+
+// MARK: require
+
+/// `require "sub/name"` or `"sub.name"`: a file sub/name.lua of the plugin. Dots are slashes.
+int base_require(lua_State *L) {
+    size_t count;
+    const char *asked = luaL_checklstring(L, 1, &count);
+    luaL_argcheck(L, count > 0 && count < MAX_NAME, 1, "a module's name has 1 to 127 characters");
+    char name[MAX_NAME];
+    for (size_t i = 0; i <= count; i++) { name[i] = asked[i] == '.' ? '/' : asked[i]; }
+    lua_settop(L, 1);
+    if (lua_getfield(L, lua_upvalueindex(2), name) != LUA_TNIL) {
+        if (lua_islightuserdata(L, -1)) { return luaL_error(L, "module '%s' requires itself", asked); }
+        return 1;
+    }
+    if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TSTRING) {
+        return luaL_error(L, "no module '%s': require finds the plugin's own files, by their path without .lua", asked);
+    }
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    lua_pushfstring(L, "@%s/%s.lua", lua_tostring(L, lua_upvalueindex(4)), name);
+    if (luaL_loadbufferx(L, text, length, lua_tostring(L, -1), "t") != LUA_OK) { return lua_error(L); }
+    lua_pushvalue(L, lua_upvalueindex(3));
+    lua_setupvalue(L, -2, 1);
+    lua_pushlightuserdata(L, L);
+    lua_setfield(L, lua_upvalueindex(2), name);
+    lua_pushstring(L, asked);
+    lua_call(L, 1, 1);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushboolean(L, 1);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, lua_upvalueindex(2), name);
+    return 1;
+}
+
+// MARK: a rule's globals
+
+static void copy_fields(lua_State *L, void *key, const char *const *without) {
+    lua_createtable(L, 0, 32);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -5);
+    }
+    lua_pop(L, 1);
+    for (; *without != NULL; without++) {
+        lua_pushnil(L);
+        lua_setfield(L, -2, *without);
+    }
+}
+
+/// Fills the table on the top of the stack with the base library and what else has no table of its own.
+void open_base(lua_State *L) {
+    static const char *const taken[] = {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget",
+                                        "rawlen", "rawset", "select", "tonumber", "tostring", "type", "_VERSION"};
+    static const luaL_Reg own[] = {
+        {"pcall", base_pcall}, {"xpcall", base_xpcall}, {"setmetatable", base_setmetatable},
+        {"collectgarbage", base_collectgarbage}, {"print", base_print}, {"match", base_match}, {NULL, NULL},
+    };
+    static const char *const math_without[] = {"randomseed", NULL}, *const utf8_without[] = {NULL};
+    lua_pushglobaltable(L);
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        lua_getfield(L, -1, taken[i]);
+        lua_setfield(L, -3, taken[i]);
+    }
+    lua_pop(L, 1);
+    luaL_setfuncs(L, own, 0);
+    copy_fields(L, &key_math, math_without);
+    lua_setfield(L, -2, "math");
+    copy_fields(L, &key_utf8, utf8_without);
+    lua_setfield(L, -2, "utf8");
+}

@@ -1,0 +1,122 @@
+// kv.get/set/delete/incr, of this loop and this rule; shared, the same for all rules and loops of the worker.
+#include "host.h"
+#include "store.h"
+
+#include <math.h>
+
+enum { MAX_KEY = 512, MAX_VALUE = 64 * 1024 };
+
+/// Upvalue of each function: whether it is of `shared`.
+static shunt_store *store_of(lua_State *L) {
+    shunt_host *host = host_of(L);
+    return lua_toboolean(L, lua_upvalueindex(1)) ? host->options.shared : host->local;
+}
+
+/// Pushes the key: a rule's own have its name in front.
+static const char *push_key(lua_State *L, size_t *count) {
+    check_text(L, 1, "the key", MAX_KEY);
+    if (lua_toboolean(L, lua_upvalueindex(1))) {
+        lua_pushvalue(L, 1);
+    } else {
+        size_t length;
+        const char *key = lua_tolstring(L, 1, &length);
+        lua_pushstring(L, host_of(L)->rule->name);
+        lua_pushlstring(L, "\0", 1);
+        lua_pushlstring(L, key, length);
+        lua_concat(L, 3);
+    }
+    return lua_tolstring(L, -1, count);
+}
+
+static double expiry(lua_State *L, int index) {
+    if (lua_isnoneornil(L, index)) { return HUGE_VAL; }
+    double ttl = luaL_checknumber(L, index);
+    luaL_argcheck(L, ttl > 0, index, "the time to live is in seconds, over 0");
+    return host_of(L)->now + ttl;
+}
+
+static int push_full(lua_State *L) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "full");
+    return 2;
+}
+
+static int get(lua_State *L) {
+    shunt_host *host = host_of(L);
+    size_t count;
+    store_value value;
+    const char *key = push_key(L, &count);
+    if (!store_get(store_of(L), key, count, host->now, &value, &host->record)) {
+        lua_pushnil(L);
+    } else if (value.type == STORE_TEXT) {
+        lua_pushlstring(L, value.count == 0 ? "" : value.text, value.count);
+    } else if (value.type == STORE_BOOLEAN) {
+        lua_pushboolean(L, value.number != 0);
+    } else {
+        lua_pushnumber(L, value.number);
+        lua_Integer whole;
+        if (lua_numbertointeger(value.number, &whole) && (double)whole == value.number) { lua_pushinteger(L, whole); }
+    }
+    return 1;
+}
+
+static int set(lua_State *L) {
+    size_t count;
+    store_value value = {0};
+    double expires = expiry(L, 3);
+    const char *key = push_key(L, &count);
+    switch (lua_type(L, 2)) {
+    case LUA_TNIL:
+        store_delete(store_of(L), key, count, host_of(L)->now);
+        lua_pushboolean(L, 1);
+        return 1;
+    case LUA_TSTRING:
+        check_text(L, 2, "the value", MAX_VALUE);
+        value.type = STORE_TEXT;
+        value.text = lua_tolstring(L, 2, &value.count);
+        break;
+    case LUA_TNUMBER:
+        value.type = STORE_NUMBER;
+        value.number = lua_tonumber(L, 2);
+        break;
+    case LUA_TBOOLEAN:
+        value.type = STORE_BOOLEAN;
+        value.number = lua_toboolean(L, 2);
+        break;
+    default: return luaL_argerror(L, 2, "a value is a text, a number, a boolean or nil (json.encode makes a text of a table)");
+    }
+    if (!store_set(store_of(L), key, count, &value, expires, host_of(L)->now)) { return push_full(L); }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int delete(lua_State *L) {
+    size_t count;
+    const char *key = push_key(L, &count);
+    store_delete(store_of(L), key, count, host_of(L)->now);
+    return 0;
+}
+
+static int increase(lua_State *L) {
+    size_t count;
+    double by = luaL_optnumber(L, 2, 1), result, expires = expiry(L, 3);
+    lua_Integer whole;
+    const char *key = push_key(L, &count);
+    if (!store_add(store_of(L), key, count, by, expires, host_of(L)->now, &result)) { return push_full(L); }
+    if (lua_numbertointeger(result, &whole) && (double)whole == result) {
+        lua_pushinteger(L, whole);
+    } else {
+        lua_pushnumber(L, result);
+    }
+    return 1;
+}
+
+void open_stores(lua_State *L) {
+    static const luaL_Reg functions[] = {{"get", get}, {"set", set}, {"delete", delete}, {"incr", increase}, {NULL, NULL}};
+    for (int shared = 0; shared < 2; shared++) {
+        luaL_newlibtable(L, functions);
+        lua_pushboolean(L, shared);
+        luaL_setfuncs(L, functions, 1);
+        lua_setfield(L, -2, shared ? "shared" : "kv");
+    }
+}

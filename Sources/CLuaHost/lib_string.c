@@ -1,0 +1,237 @@
+// The string functions that can run long, over patterns that look at the budget.
+#define _GNU_SOURCE
+#include "pattern.h"
+
+static size_t start_of(lua_Integer init, size_t count) {
+    if (init > 0) { return (size_t)init - 1; }
+    if (init == 0) { return 0; }
+    return init < -(lua_Integer)count ? 0 : count + (size_t)init;
+}
+
+static void push_capture(const pattern_match *m, int index, const char *start, const char *end) {
+    if (m->pattern->captures == 0 && index == 0) {
+        lua_pushlstring(m->L, start, (size_t)(end - start));
+    } else if (index >= m->pattern->captures) {
+        luaL_error(m->L, "invalid capture index %%%d", index + 1);
+    } else if (m->pattern->positions >> index & 1) {
+        lua_pushinteger(m->L, m->starts[index] - m->subject + 1);
+    } else {
+        lua_pushlstring(m->L, m->starts[index], (size_t)(m->ends[index] - m->starts[index]));
+    }
+}
+
+/// - Parameter whole: whether the match itself stands for captures where there are none.
+static int push_captures(const pattern_match *m, bool whole, const char *start, const char *end) {
+    int count = m->pattern->captures == 0 && whole ? 1 : m->pattern->captures;
+    luaL_checkstack(m->L, count, "too many captures");
+    for (int i = 0; i < count; i++) { push_capture(m, i, start, end); }
+    return count;
+}
+
+static int find_or_match(lua_State *L, bool find) {
+    size_t count, pattern_count;
+    const char *subject = luaL_checklstring(L, 1, &count);
+    const char *text = luaL_checklstring(L, 2, &pattern_count);
+    size_t init = start_of(luaL_optinteger(L, 3, 1), count);
+    if (init > count) {
+        luaL_pushfail(L);
+        return 1;
+    }
+    const char *start, *end;
+    if (find && (lua_toboolean(L, 4) || pattern_is_plain(text, pattern_count))) {
+        start = memmem(subject + init, count - init, text, pattern_count);
+        if (start == NULL) {
+            luaL_pushfail(L);
+            return 1;
+        }
+        lua_pushinteger(L, start - subject + 1);
+        lua_pushinteger(L, start - subject + (lua_Integer)pattern_count);
+        return 2;
+    }
+    pattern compiled;
+    pattern_compile(L, &compiled, text, pattern_count, true);
+    pattern_match m = {.L = L, .host = host_of(L), .pattern = &compiled, .text = text, .subject = subject, .end = subject + count};
+    end = pattern_search(&m, subject + init, &start);
+    if (end == NULL) {
+        luaL_pushfail(L);
+        return 1;
+    }
+    if (!find) { return push_captures(&m, true, start, end); }
+    lua_pushinteger(L, start - subject + 1);
+    lua_pushinteger(L, end - subject);
+    return 2 + push_captures(&m, false, start, end);
+}
+
+int string_find(lua_State *L) { return find_or_match(L, true); }
+int string_match(lua_State *L) { return find_or_match(L, false); }
+
+// MARK: gmatch
+
+typedef struct {
+    uint32_t tag;
+    size_t at, last;
+    pattern compiled;
+} gmatch_state;
+
+/// Upvalues: subject, pattern, state.
+static int gmatch_next(lua_State *L) {
+    size_t count;
+    const char *subject = lua_tolstring(L, lua_upvalueindex(1), &count);
+    gmatch_state *state = lua_touserdata(L, lua_upvalueindex(3));
+    pattern_match m = {.L = L, .host = host_of(L), .pattern = &state->compiled,
+                       .text = lua_tostring(L, lua_upvalueindex(2)), .subject = subject, .end = subject + count};
+    while (state->at <= count) {
+        const char *start, *end = pattern_search(&m, subject + state->at, &start);
+        if (end == NULL) { break; }
+        if ((size_t)(end - subject) == state->last) {
+            // An empty match where the one before ended.
+            state->at = (size_t)(start - subject) + 1;
+            continue;
+        }
+        state->at = state->last = (size_t)(end - subject);
+        return push_captures(&m, true, start, end);
+    }
+    state->at = count + 1;
+    return 0;
+}
+
+int string_gmatch(lua_State *L) {
+    size_t count, pattern_count;
+    luaL_checklstring(L, 1, &count);
+    const char *text = luaL_checklstring(L, 2, &pattern_count);
+    size_t init = start_of(luaL_optinteger(L, 3, 1), count);
+    lua_settop(L, 2);
+    gmatch_state *state = lua_newuserdatauv(L, sizeof *state, 0);
+    state->tag = TAG_GMATCH;
+    state->at = init;
+    state->last = SIZE_MAX;
+    pattern_compile(L, &state->compiled, text, pattern_count, false);
+    lua_pushcclosure(L, gmatch_next, 3);
+    return 1;
+}
+
+// MARK: gsub
+
+static void add_template(pattern_match *m, const char *template, size_t count, const char *start, const char *end) {
+    for (size_t i = 0; i < count; i++) {
+        if (template[i] != '%') {
+            scratch_char(m->L, m->host, template[i]);
+            continue;
+        }
+        char c = ++i < count ? template[i] : 0;
+        if (c == '%') {
+            scratch_char(m->L, m->host, '%');
+        } else if (c == '0') {
+            scratch_add(m->L, m->host, start, (size_t)(end - start));
+        } else if (c >= '1' && c <= '9') {
+            size_t length;
+            push_capture(m, c - '1', start, end);
+            const char *text = luaL_tolstring(m->L, -1, &length);
+            scratch_add(m->L, m->host, text, length);
+            lua_pop(m->L, 2);
+        } else {
+            luaL_error(m->L, "invalid use of '%%' in replacement string");
+        }
+    }
+}
+
+/// Adds what replaces a match, by the third argument of gsub: a text, a table or a function.
+static void add_replacement(pattern_match *m, const char *start, const char *end) {
+    lua_State *L = m->L;
+    switch (lua_type(L, 3)) {
+    case LUA_TFUNCTION:
+        lua_pushvalue(L, 3);
+        lua_call(L, push_captures(m, true, start, end), 1);
+        break;
+    case LUA_TTABLE:
+        push_capture(m, 0, start, end);
+        lua_gettable(L, 3);
+        break;
+    default: {
+        size_t count;
+        const char *template = lua_tolstring(L, 3, &count);
+        add_template(m, template, count, start, end);
+        return;
+    }
+    }
+    if (!lua_toboolean(L, -1)) {
+        scratch_add(L, m->host, start, (size_t)(end - start));
+    } else if (lua_isstring(L, -1)) {
+        size_t count;
+        const char *text = lua_tolstring(L, -1, &count);
+        scratch_add(L, m->host, text, count);
+    } else {
+        luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+}
+
+int string_gsub(lua_State *L) {
+    shunt_host *host = host_of(L);
+    size_t count, pattern_count;
+    const char *subject = luaL_checklstring(L, 1, &count);
+    const char *text = luaL_checklstring(L, 2, &pattern_count);
+    int type = lua_type(L, 3);
+    luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TTABLE || type == LUA_TFUNCTION, 3,
+                     "string/function/table");
+    lua_Integer most = luaL_optinteger(L, 4, (lua_Integer)count + 1), done = 0;
+    if (type == LUA_TNUMBER) { lua_tostring(L, 3); }
+    pattern compiled;
+    pattern_compile(L, &compiled, text, pattern_count, true);
+    pattern_match m = {.L = L, .host = host, .pattern = &compiled, .text = text, .subject = subject, .end = subject + count};
+    size_t base = host->scratch.count;
+    const char *at = subject, *last = NULL;
+    while (done < most) {
+        const char *end = pattern_match_at(&m, at);
+        if (end != NULL && end != last) {
+            done++;
+            add_replacement(&m, at, end);
+            at = last = end;
+        } else if (at < m.end) {
+            scratch_char(L, host, *at++);
+        } else {
+            break;
+        }
+        if (compiled.anchored) { break; }
+    }
+    scratch_add(L, host, at, (size_t)(m.end - at));
+    scratch_push(L, host, base);
+    lua_pushinteger(L, done);
+    return 2;
+}
+
+// MARK: rep
+
+int string_rep(lua_State *L) {
+    shunt_host *host = host_of(L);
+    size_t count, separator_count;
+    const char *text = luaL_checklstring(L, 1, &count);
+    lua_Integer times = luaL_checkinteger(L, 2);
+    const char *separator = luaL_optlstring(L, 3, "", &separator_count);
+    size_t total;
+    if (times <= 0 || count + separator_count == 0) {
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    if (__builtin_mul_overflow(count + separator_count, (size_t)times, &total)) { total = SIZE_MAX; }
+    size_t base = host->scratch.count;
+    scratch_need(L, host, total);
+    for (lua_Integer i = 0; i < times; i++) {
+        scratch_add(L, host, text, count);
+        if (i < times - 1) { scratch_add(L, host, separator, separator_count); }
+    }
+    scratch_push(L, host, base);
+    return 1;
+}
+
+/// A copy of the library's own table: the rest of its functions take time by the length of what they are given.
+void open_string(lua_State *L) {
+    lua_createtable(L, 0, 20);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_strings);
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -5);
+    }
+    lua_pop(L, 1);
+}

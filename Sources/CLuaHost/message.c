@@ -1,0 +1,256 @@
+// `msg` and what `msg:with{}` makes of it.
+//
+// `msg` is one object a loop: its fields are read from the router's bytes when they are asked for. A copy keeps what it
+// was given, and copies what it was not, so that a rule may keep it; only a payload too large for that stays the router's.
+#include "host.h"
+
+enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535 };
+enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD };
+
+static char key_message_type, key_copy_type;
+static const char *const kinds[] = {"topic", "broadcast", "chat"};
+static const char *const formats[] = {"none", "text", "json", "image", "video"};
+static const char *const compressions[] = {"none", "gzip", "lz4", "snappy"};
+
+// MARK: checks
+
+void check_text(lua_State *L, int index, const char *what, size_t limit) {
+    size_t count;
+    if (lua_type(L, index) != LUA_TSTRING) { luaL_error(L, "%s must be a text, not a %s", what, luaL_typename(L, index)); }
+    lua_tolstring(L, index, &count);
+    if (count > limit) { luaL_error(L, "%s is longer than %d bytes", what, (int)limit); }
+}
+
+void check_topic(lua_State *L, int index, const char *what) {
+    check_text(L, index, what, MAX_TEXT);
+    size_t count;
+    const char *topic = lua_tolstring(L, index, &count);
+    if (count == 0) { luaL_error(L, "%s is empty", what); }
+    for (size_t i = 0; i < count; i++) {
+        if (memchr("+#", topic[i], 3) != NULL) { luaL_error(L, "%s '%s' has + , # or a zero byte in it", what, topic); }
+    }
+}
+
+// MARK: views
+
+/// The message at an index: the current one or a copy. `copy` is NULL for the current one.
+static const shunt_message *view_at(lua_State *L, int index, copy_object **copy, uint8_t *changes) {
+    shunt_host *host = host_of(L);
+    *copy = tagged(L, index, TAG_COPY);
+    const char *wrong = copy_problem(host, *copy);
+    if (wrong != NULL) { luaL_error(L, "%s", wrong); }
+    if (*copy != NULL) {
+        *changes = copy_changes(host, *copy);
+        return &(*copy)->message;
+    }
+    if (tagged(L, index, TAG_MESSAGE) == NULL) { luaL_error(L, "expected msg, not a %s", luaL_typename(L, index)); }
+    if (!host->in_message) {
+        luaL_error(L, "msg is only there while on_message runs: keep its fields, or what msg:with{} gives");
+    }
+    *changes = host->changes;
+    return &host->message;
+}
+
+const char *copy_problem(const shunt_host *host, const copy_object *copy) {
+    if (copy == NULL || !copy->borrowed || (host->in_message && copy->message_serial == host->message_serial)) { return NULL; }
+    return "a msg:with{} whose payload is over 64 KiB lives as long as its message: keep msg.payload";
+}
+
+uint8_t copy_changes(const shunt_host *host, const copy_object *copy) {
+    uint8_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED;
+    return copy->message_serial == host->message_serial ? copy->changes : copy->changes | all;
+}
+
+/// The payload as the application sent it. Raises where it can't be inflated.
+static shunt_bytes plain_payload(lua_State *L, const shunt_message *message, bool current) {
+    shunt_host *host = host_of(L);
+    if (message->compression == 0 || message->payload.count == 0) { return message->payload; }
+    if (!current || !host->payload_inflated) {
+        host->inflated.count = 0;
+        host->inflated.full = false;
+        host->payload_inflated = false;
+        const shunt_callbacks *callbacks = &host->options.callbacks;
+        if (!callbacks->inflate(callbacks->context, message->payload, message->compression, &host->inflated)) {
+            luaL_error(L, host->inflated.full ? "the %s payload is more than %I bytes inflated" : "the %s payload can't be inflated",
+                       compressions[message->compression & 3], (LUAI_UACINT)host->inflated.limit);
+        }
+        host->payload_inflated = current;
+    }
+    return (shunt_bytes){host->inflated.bytes, host->inflated.count};
+}
+
+// MARK: fields
+
+static int message_json(lua_State *L) {
+    copy_object *copy;
+    uint8_t changes;
+    shunt_host *host = host_of(L);
+    const shunt_message *message = view_at(L, 1, &copy, &changes);
+    if (copy == NULL && host->json_read) {
+        lua_getiuservalue(L, 1, 1);
+        lua_getiuservalue(L, 1, 2);
+        return 2;
+    }
+    shunt_bytes payload = plain_payload(L, message, copy == NULL);
+    if (json_decode(L, payload.start, payload.count) == 1) { lua_pushnil(L); }
+    if (copy == NULL) {
+        lua_pushvalue(L, -2);
+        lua_setiuservalue(L, 1, 1);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, 1, 2);
+        host->json_read = true;
+    }
+    return 2;
+}
+
+static void push_field(lua_State *L, const shunt_message *message, bool current, const char *name, size_t count) {
+    if (IS(name, count, "topic")) {
+        push_bytes(L, message->topic);
+    } else if (IS(name, count, "payload")) {
+        push_bytes(L, plain_payload(L, message, current));
+    } else if (IS(name, count, "key")) {
+        if (message->has_key) { push_bytes(L, message->key); } else { lua_pushnil(L); }
+    } else if (IS(name, count, "kind")) {
+        lua_pushstring(L, kinds[message->kind % 3]);
+    } else if (IS(name, count, "format")) {
+        lua_pushstring(L, formats[message->format % 5]);
+    } else if (IS(name, count, "id")) {
+        lua_pushinteger(L, message->id);
+    } else if (IS(name, count, "hops")) {
+        lua_pushinteger(L, message->hops);
+    } else if (IS(name, count, "qos")) {
+        lua_pushinteger(L, 0);
+    } else if (IS(name, count, "retain")) {
+        lua_pushboolean(L, 0);
+    } else if (IS(name, count, "props")) {
+        lua_newtable(L);
+    } else {
+        luaL_error(L, "msg has no '%s': it has kind, topic, key, payload, format, qos, retain, props, sender, hops, id, json(), with{}",
+                   name);
+    }
+}
+
+/// Upvalues: json, with.
+static int message_index(lua_State *L) {
+    copy_object *copy;
+    uint8_t changes;
+    const shunt_message *message = view_at(L, 1, &copy, &changes);
+    size_t count;
+    const char *name = luaL_checklstring(L, 2, &count);
+    if (IS(name, count, "json")) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+    } else if (IS(name, count, "with")) {
+        lua_pushvalue(L, lua_upvalueindex(2));
+    } else if (IS(name, count, "sender")) {
+        shunt_host *host = host_of(L);
+        host->sender = message->sender;
+        push_sender(L, host);
+    } else {
+        push_field(L, message, copy == NULL, name, count);
+    }
+    return 1;
+}
+
+// MARK: with
+
+/// Checks the fields in the table at 2, and which of them are there.
+static uint8_t check_fields(lua_State *L) {
+    uint8_t changes = 0;
+    size_t count;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &count) : "a number";
+        if (lua_type(L, -2) == LUA_TSTRING && IS(name, count, "topic")) {
+            check_topic(L, -1, "msg:with{}: topic");
+            changes |= SHUNT_TOPIC_CHANGED;
+        } else if (strcmp(name, "key") == 0) {
+            if (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) { check_text(L, -1, "msg:with{}: key (false for none)", MAX_TEXT); }
+            changes |= SHUNT_KEY_CHANGED;
+        } else if (strcmp(name, "payload") == 0) {
+            check_text(L, -1, "msg:with{}: payload (json.encode makes one of a table)", INT32_MAX);
+            if (lua_rawlen(L, -1) == 0) { luaL_error(L, "msg:with{}: payload is empty: a message without one can't be sent; route.drop() drops it"); }
+            changes |= SHUNT_PAYLOAD_CHANGED;
+        } else if (strcmp(name, "format") == 0) {
+            check_text(L, -1, "msg:with{}: format", 16);
+            const char *format = lua_tostring(L, -1);
+            if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) { luaL_error(L, "msg:with{}: format is text or json, not '%s'", format); }
+            changes |= SHUNT_FORMAT_CHANGED;
+        } else {
+            luaL_error(L, "msg:with{} takes topic, key, payload, format, not %s", name);
+        }
+    }
+    return changes;
+}
+
+static shunt_bytes take_field(lua_State *L, int place, const char *name, bool *is_text) {
+    shunt_bytes bytes = {0};
+    lua_pushstring(L, name);
+    lua_rawget(L, 2);
+    *is_text = lua_type(L, -1) == LUA_TSTRING;
+    if (*is_text) { bytes.start = lua_tolstring(L, -1, &bytes.count); }
+    lua_setiuservalue(L, 3, place);
+    return bytes;
+}
+
+static shunt_bytes keep(copy_object *copy, size_t *used, shunt_bytes bytes) {
+    char *place = copy->bytes + *used;
+    if (bytes.count > 0) { memcpy(place, bytes.start, bytes.count); }
+    *used += bytes.count;
+    return (shunt_bytes){place, bytes.count};
+}
+
+static int message_with(lua_State *L) {
+    copy_object *from, *copy;
+    uint8_t before;
+    shunt_host *host = host_of(L);
+    const shunt_message *source = view_at(L, 1, &from, &before);
+    uint8_t changes = check_fields(L);
+    bool keeps_payload = source->payload.count <= COPY_PAYLOAD_LIMIT, text;
+    lua_settop(L, 2);
+    size_t inherited = changes & SHUNT_TOPIC_CHANGED ? 0 : source->topic.count, used = 0;
+    inherited += changes & SHUNT_KEY_CHANGED ? 0 : source->key.count;
+    inherited += changes & SHUNT_PAYLOAD_CHANGED || !keeps_payload ? 0 : source->payload.count;
+    copy = lua_newuserdatauv(L, sizeof *copy + inherited, 3);
+    *copy = (copy_object){.tag = TAG_COPY, .changes = changes | before, .message_serial = host->message_serial, .message = *source};
+    set_type(L, &key_copy_type);
+    shunt_message *message = &copy->message;
+    message->topic = changes & SHUNT_TOPIC_CHANGED ? take_field(L, USER_TOPIC, "topic", &text) : keep(copy, &used, source->topic);
+    if (changes & SHUNT_KEY_CHANGED) {
+        message->key = take_field(L, USER_KEY, "key", &message->has_key);
+    } else {
+        message->key = keep(copy, &used, source->key);
+    }
+    if (changes & SHUNT_PAYLOAD_CHANGED) {
+        message->payload = take_field(L, USER_PAYLOAD, "payload", &text);
+        message->compression = 0;
+    } else if (keeps_payload) {
+        message->payload = keep(copy, &used, source->payload);
+    } else {
+        // Shared with the copy it comes from, or the router's.
+        copy->borrowed = from == NULL || from->borrowed;
+        if (from != NULL) {
+            lua_getiuservalue(L, 1, USER_PAYLOAD);
+            lua_setiuservalue(L, 3, USER_PAYLOAD);
+        }
+    }
+    if (changes & SHUNT_FORMAT_CHANGED) {
+        lua_getfield(L, 2, "format");
+        message->format = lua_tostring(L, -1)[0] == 't' ? 1 : 2;
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+// MARK: setting up
+
+void push_message(lua_State *L) {
+    uint32_t *object = lua_newuserdatauv(L, sizeof *object, 2);
+    *object = TAG_MESSAGE;
+    set_type(L, &key_message_type);
+}
+
+void open_message(lua_State *L) {
+    static const luaL_Reg methods[] = {{"json", message_json}, {"with", message_with}, {NULL, NULL}};
+    new_type(L, &key_message_type, "msg", message_index, methods);
+    new_type(L, &key_copy_type, "msg", message_index, methods);
+}

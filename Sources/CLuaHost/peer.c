@@ -1,0 +1,249 @@
+// `conn`: a client as rules see it. Its record is kept as bytes; a field becomes a Lua value when it is read.
+#include "host.h"
+
+typedef struct {
+    uint32_t tag;
+    bool has_uid, has_tags, has_alias;
+    size_t count;
+    char record[];
+} connection_object;
+
+typedef struct {
+    const char *at, *end;
+} reader;
+
+static char key_connection_type, key_change_type;
+static const char *const text_names[SHUNT_PEER_TEXTS] = {"uid", "device", "protocol", "address"};
+static const char *const list_names[SHUNT_PEER_LISTS] = {"tags", "alias", "groups"};
+enum { HEADER = sizeof(uint64_t) + sizeof(double), MAX_LABEL = 1024, MAX_LABELS = 256 };
+
+// MARK: records
+
+void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at) {
+    record->count = 0;
+    record->full = false;
+    shunt_buffer_append(record, &id, sizeof id);
+    shunt_buffer_append(record, &connected_at, sizeof connected_at);
+}
+
+void shunt_peer_list(shunt_buffer *record, uint32_t count) { shunt_buffer_append(record, &count, sizeof count); }
+
+void shunt_peer_text(shunt_buffer *record, const char *text, size_t count) {
+    shunt_peer_list(record, (uint32_t)count);
+    shunt_buffer_append(record, text, count);
+}
+
+static uint32_t read_count(reader *r) {
+    uint32_t count = 0;
+    if ((size_t)(r->end - r->at) < sizeof count) { return 0; }
+    memcpy(&count, r->at, sizeof count);
+    r->at += sizeof count;
+    return count;
+}
+
+static shunt_bytes read_text(reader *r) {
+    size_t count = read_count(r);
+    if (count > (size_t)(r->end - r->at)) { count = (size_t)(r->end - r->at); }
+    shunt_bytes text = {r->at, count};
+    r->at += count;
+    return text;
+}
+
+static void skip_texts(reader *r, uint32_t count) {
+    for (; count > 0 && r->at < r->end; count--) { read_text(r); }
+}
+
+static reader reader_of(shunt_bytes record) {
+    const char *start = record.start;
+    return (reader){start + HEADER, start + record.count};
+}
+
+static void push_list(lua_State *L, reader *r) {
+    uint32_t count = read_count(r);
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= count && r->at < r->end; i++) {
+        push_bytes(L, read_text(r));
+        lua_rawseti(L, -2, i);
+    }
+}
+
+// MARK: conn
+
+void push_connection(lua_State *L, shunt_bytes record) {
+    connection_object *object = lua_newuserdatauv(L, sizeof *object + record.count, 0);
+    *object = (connection_object){.tag = TAG_CONNECTION, .count = record.count};
+    memcpy(object->record, record.start, record.count);
+    set_type(L, &key_connection_type);
+}
+
+/// Pushes the sender's conn, made once a hook call; nil once the client has gone.
+void push_sender(lua_State *L, shunt_host *host) {
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    if (host->sender_serial == host->serial && host->sender_read == host->sender) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &key_connection_type);
+        lua_rawgeti(L, -1, 1);
+        return;
+    }
+    if (!callbacks->peer(callbacks->context, host->sender, &host->record) || host->record.full) {
+        lua_pushnil(L);
+        return;
+    }
+    push_connection(L, (shunt_bytes){host->record.bytes, host->record.count});
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_connection_type);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, 1);
+    lua_pop(L, 1);
+    host->sender_serial = host->serial;
+    host->sender_read = host->sender;
+}
+
+static connection_object *check_connection(lua_State *L) {
+    connection_object *object = tagged(L, 1, TAG_CONNECTION);
+    luaL_argexpected(L, object != NULL, 1, "conn");
+    return object;
+}
+
+/// Upvalues: close, with.
+static int connection_index(lua_State *L) {
+    connection_object *object = check_connection(L);
+    size_t count;
+    const char *name = luaL_checklstring(L, 2, &count);
+    reader r = reader_of((shunt_bytes){object->record, object->count});
+    for (int i = 0; i < SHUNT_PEER_TEXTS; i++) {
+        shunt_bytes text = read_text(&r);
+        if (strcmp(name, text_names[i]) == 0) {
+            push_bytes(L, text);
+            return 1;
+        }
+    }
+    for (int i = 0; i < SHUNT_PEER_LISTS; i++) {
+        if (strcmp(name, list_names[i]) == 0) {
+            push_list(L, &r);
+            return 1;
+        }
+        skip_texts(&r, read_count(&r));
+    }
+    if (IS(name, count, "id")) {
+        int64_t id;
+        memcpy(&id, object->record, sizeof id);
+        lua_pushinteger(L, id);
+    } else if (IS(name, count, "connected_at")) {
+        double at;
+        memcpy(&at, object->record + sizeof(uint64_t), sizeof at);
+        lua_pushnumber(L, at);
+    } else if (IS(name, count, "close")) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+    } else if (IS(name, count, "with")) {
+        lua_pushvalue(L, lua_upvalueindex(2));
+    } else {
+        return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, address, groups, connected_at, close(), with{}",
+                          name);
+    }
+    return 1;
+}
+
+static int connection_close(lua_State *L) {
+    connection_object *object = check_connection(L);
+    shunt_host *host = host_of(L);
+    uint64_t id;
+    memcpy(&id, object->record, sizeof id);
+    shunt_bytes why;
+    why.start = luaL_optlstring(L, 2, "closed by a rule", &why.count);
+    if (why.count > MAX_WHY) { why.count = MAX_WHY; }
+    host->options.callbacks.close(host->options.callbacks.context, id, why);
+    return 0;
+}
+
+// MARK: conn:with{}
+
+static void add_labels(lua_State *L, shunt_host *host, int index, const char *what) {
+    lua_Unsigned count = lua_rawlen(L, index);
+    if (count > MAX_LABELS) { luaL_error(L, "conn:with{}: %s has more than %d entries", what, MAX_LABELS); }
+    uint32_t number = (uint32_t)count;
+    scratch_add(L, host, &number, sizeof number);
+    for (lua_Integer i = 1; i <= (lua_Integer)count; i++) {
+        lua_rawgeti(L, index, i);
+        check_text(L, -1, what, MAX_LABEL);
+        size_t length;
+        const char *text = lua_tolstring(L, -1, &length);
+        number = (uint32_t)length;
+        scratch_add(L, host, &number, sizeof number);
+        scratch_add(L, host, text, length);
+        lua_pop(L, 1);
+    }
+}
+
+static void check_changes(lua_State *L, connection_object *flags) {
+    for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
+        if (strcmp(name, "uid") == 0) {
+            check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
+            flags->has_uid = true;
+        } else if (strcmp(name, "tags") == 0 || strcmp(name, "alias") == 0) {
+            if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: %s must be a list of texts", name); }
+            flags->has_tags |= *name == 't';
+            flags->has_alias |= *name == 'a';
+        } else {
+            luaL_error(L, "conn:with{} takes uid, tags, alias, not %s", name);
+        }
+    }
+}
+
+/// A whole record again, with the changes in it.
+static int connection_with(lua_State *L) {
+    connection_object *from = check_connection(L), flags = {.tag = TAG_CONNECTION_CHANGE};
+    shunt_host *host = host_of(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    check_changes(L, &flags);
+    size_t base = host->scratch.count, length;
+    reader r = reader_of((shunt_bytes){from->record, from->count});
+    scratch_add(L, host, from->record, HEADER);
+    const char *start = r.at;
+    read_text(&r);
+    if (flags.has_uid) {
+        lua_getfield(L, 2, "uid");
+        const char *uid = lua_tolstring(L, -1, &length);
+        uint32_t number = (uint32_t)length;
+        scratch_add(L, host, &number, sizeof number);
+        scratch_add(L, host, uid, length);
+        start = r.at;
+    }
+    skip_texts(&r, SHUNT_PEER_TEXTS - 1);
+    const bool replaced[] = {flags.has_tags, flags.has_alias};
+    for (int i = 0; i < 2; i++) {
+        const char *list = r.at;
+        skip_texts(&r, read_count(&r));
+        if (!replaced[i]) { continue; }
+        scratch_add(L, host, start, (size_t)(list - start));
+        lua_getfield(L, 2, list_names[i]);
+        add_labels(L, host, lua_gettop(L), list_names[i]);
+        start = r.at;
+    }
+    scratch_add(L, host, start, (size_t)(r.end - start));
+    flags.count = host->scratch.count - base;
+    connection_object *change = lua_newuserdatauv(L, sizeof *change + flags.count, 0);
+    *change = flags;
+    memcpy(change->record, host->scratch.bytes + base, flags.count);
+    host->scratch.count = base;
+    set_type(L, &key_change_type);
+    return 1;
+}
+
+bool connection_change(lua_State *L, int index, shunt_connect_outcome *outcome) {
+    connection_object *change = tagged(L, index, TAG_CONNECTION_CHANGE);
+    if (change == NULL) { return false; }
+    outcome->has_uid |= change->has_uid;
+    outcome->has_tags |= change->has_tags;
+    outcome->has_alias |= change->has_alias;
+    outcome->record = (shunt_bytes){change->record, change->count};
+    return true;
+}
+
+static int change_index(lua_State *L) { return luaL_error(L, "conn:with{} has no fields: return it"); }
+
+void open_peers(lua_State *L) {
+    static const luaL_Reg methods[] = {{"close", connection_close}, {"with", connection_with}, {NULL, NULL}};
+    new_type(L, &key_connection_type, "conn", connection_index, methods);
+    new_type(L, &key_change_type, "conn:with", change_index, NULL);
+    open_subscriptions(L);
+}

@@ -1,0 +1,357 @@
+// A rule in a state: its own globals, its table, its hooks.
+#include "host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const hook_names[SHUNT_HOOKS] = {"on_load", "on_unload", "on_connect", "on_subscribe", "on_message",
+                                                    "on_disconnect"};
+static char key_context_type;
+
+// MARK: globals
+
+static int missing_index(lua_State *L) {
+    return luaL_error(L, "%s is not in this version of Shunt", lua_tostring(L, lua_upvalueindex(1)));
+}
+
+static void set_missing(lua_State *L, const char *name) {
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_pushstring(L, name);
+    lua_pushcclosure(L, missing_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, -2, name);
+}
+
+/// Pushes the globals of a rule: libraries of its own, so that what it does to them is its own affair.
+static void push_environment(lua_State *L) {
+    static const struct { const char *name; void (*open)(lua_State *); } libraries[] = {
+        {"string", open_string}, {"table", open_table}, {"coroutine", open_coroutine}, {"json", open_json},
+        {"hash", open_hash}, {"base64", open_base64}, {"time", open_time}, {"log", open_log}, {"route", open_route},
+        {"counter", open_counter},
+    };
+    lua_createtable(L, 0, 48);
+    open_base(L);
+    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
+        libraries[i].open(L);
+        lua_setfield(L, -2, libraries[i].name);
+    }
+    open_stores(L);
+    set_missing(L, "re");
+    set_missing(L, "sessions");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "_G");
+}
+
+// MARK: loading
+
+typedef struct {
+    shunt_rule *rule;
+    const shunt_source *sources;
+    size_t count;
+} load_request;
+
+/// Pushes the rule file's chunk with the globals at `environment`.
+static void load_chunk(lua_State *L, const char *name, const shunt_source *source, int environment) {
+    lua_pushfstring(L, "@%s/%s", name, source->path);
+    if (luaL_loadbufferx(L, source->text.start, source->text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
+    lua_pushvalue(L, environment);
+    lua_setupvalue(L, -2, 1);
+    lua_remove(L, -2);
+}
+
+static void set_require(lua_State *L, const load_request *request, int environment) {
+    lua_createtable(L, 0, (int)request->count);
+    for (size_t i = 1; i < request->count; i++) {
+        lua_pushlstring(L, request->sources[i].path, strlen(request->sources[i].path) - strlen(".lua"));
+        push_bytes(L, request->sources[i].text);
+        lua_rawset(L, -3);
+    }
+    lua_newtable(L);
+    lua_pushvalue(L, environment);
+    lua_pushstring(L, request->rule->name);
+    lua_pushcclosure(L, base_require, 4);
+    lua_setfield(L, environment, "require");
+}
+
+static int load_body(lua_State *L) {
+    load_request *request = lua_touserdata(L, 1);
+    shunt_rule *rule = request->rule;
+    push_environment(L);
+    set_require(L, request, 2);
+    load_chunk(L, rule->name, &request->sources[0], 2);
+    lua_call(L, 0, 1);
+    if (!lua_istable(L, -1)) {
+        return luaL_error(L, "%s/%s:1: a rule file returns its table, not a %s", rule->name, request->sources[0].path, luaL_typename(L, -1));
+    }
+    for (int hook = 0; hook < SHUNT_HOOKS; hook++) {
+        lua_pushstring(L, hook_names[hook]);
+        if (lua_rawget(L, 3) == LUA_TFUNCTION) {
+            rule->hooks[hook] = luaL_ref(L, LUA_REGISTRYINDEX);
+        } else {
+            lua_pop(L, 1);
+        }
+    }
+    rule->table = luaL_ref(L, LUA_REGISTRYINDEX);
+    rule->environment = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static shunt_rule *create(shunt_host *host, const char *name) {
+    shunt_rule *rule = calloc(1, sizeof *rule);
+    if (rule == NULL) {
+        set_error(host, SHUNT_MEMORY, "no memory for a rule");
+        return NULL;
+    }
+    rule->host = host;
+    snprintf(rule->name, sizeof rule->name, "%s", name);
+    rule->environment = rule->table = rule->settings = rule->context = rule->saved = LUA_NOREF;
+    for (int hook = 0; hook < SHUNT_HOOKS; hook++) { rule->hooks[hook] = LUA_NOREF; }
+    return rule;
+}
+
+static bool run_loading(shunt_host *host, shunt_rule *rule, lua_CFunction body, void *context) {
+    return run_protected(host, rule, body, context, host->options.load_nanoseconds, host->options.load_memory);
+}
+
+shunt_rule *shunt_rule_load(shunt_host *host, const char *name, const shunt_source *sources, size_t count) {
+    shunt_rule *rule = create(host, name);
+    load_request request = {rule, sources, count};
+    if (rule == NULL || run_loading(host, rule, load_body, &request)) { return rule; }
+    shunt_rule_free(host, rule);
+    return NULL;
+}
+
+void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
+    if (rule == NULL) { return; }
+    // Giving a reference back does not allocate, so it does not raise.
+    const int references[] = {rule->environment, rule->table, rule->settings, rule->context, rule->saved};
+    for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) { luaL_unref(host->L, LUA_REGISTRYINDEX, references[i]); }
+    for (int hook = 0; hook < SHUNT_HOOKS; hook++) { luaL_unref(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]); }
+    free(rule);
+}
+
+bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook) { return rule->hooks[hook] != LUA_NOREF; }
+const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook) { return &rule->figures[hook]; }
+
+// MARK: describing and configuring
+
+typedef struct {
+    shunt_rule *rule;
+    shunt_buffer *value;
+    shunt_bytes settings;
+} value_request;
+
+static int describe_body(lua_State *L) {
+    value_request *request = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, request->rule->table);
+    value_write(L, 2, request->value, 0);
+    return 0;
+}
+
+bool shunt_rule_describe(shunt_host *host, shunt_rule *rule, shunt_buffer *value) {
+    value_request request = {.rule = rule, .value = value};
+    return run_loading(host, rule, describe_body, &request);
+}
+
+static int configure_body(lua_State *L) {
+    value_request *request = lua_touserdata(L, 1);
+    const char *cursor = request->settings.start;
+    if (!value_push(L, &cursor, cursor + request->settings.count, 0)) { return luaL_error(L, "settings nested too deeply"); }
+    uint32_t *context = lua_newuserdatauv(L, sizeof *context, 1);
+    *context = TAG_CONTEXT;
+    set_type(L, &key_context_type);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 3, 1);
+    request->rule->context = luaL_ref(L, LUA_REGISTRYINDEX);
+    request->rule->settings = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, const char *name, shunt_bytes settings, shunt_rule_policy policy) {
+    value_request request = {.rule = rule, .settings = settings};
+    rule->policy = policy;
+    snprintf(rule->name, sizeof rule->name, "%s", name);
+    return run_loading(host, rule, configure_body, &request);
+}
+
+static int match_body(lua_State *L) {
+    value_request *request = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, request->rule->table);
+    lua_pushliteral(L, "match");
+    lua_rawget(L, 2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, request->rule->settings);
+    lua_call(L, 1, 1);
+    value_write(L, 3, request->value, 0);
+    return 0;
+}
+
+bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value) {
+    value_request request = {.rule = rule, .value = value};
+    return run_loading(host, rule, match_body, &request);
+}
+
+// MARK: starting and stopping
+
+bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, double now) {
+    if (!shunt_rule_has(rule, SHUNT_ON_LOAD)) { return true; }
+    lua_State *L = host->L;
+    host->now = now;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->hooks[SHUNT_ON_LOAD]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->settings);
+    if (before != NULL) { lua_rawgeti(L, LUA_REGISTRYINDEX, before->saved); } else { lua_pushnil(L); }
+    if (!call_hook(host, rule, SHUNT_ON_LOAD, 2)) {
+        rule->figures[SHUNT_ON_LOAD].failures[host->failure]++;
+        return false;
+    }
+    lua_pop(L, 1);
+    return true;
+}
+
+static int keep_saved(lua_State *L) {
+    shunt_rule *rule = host_of(L)->rule;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->hooks[SHUNT_ON_UNLOAD]);
+    lua_call(L, 0, 1);
+    if (!lua_isnil(L, -1)) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        luaL_unref(L, LUA_REGISTRYINDEX, rule->saved);
+        rule->saved = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    return 0;
+}
+
+bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now) {
+    if (!shunt_rule_has(rule, SHUNT_ON_UNLOAD)) { return true; }
+    host->now = now;
+    lua_pushcfunction(host->L, keep_saved);
+    if (!call_hook(host, rule, SHUNT_ON_UNLOAD, 0)) {
+        rule->figures[SHUNT_ON_UNLOAD].failures[host->failure]++;
+        return false;
+    }
+    lua_pop(host->L, 1);
+    return true;
+}
+
+// MARK: ctx
+
+/// Upvalue: emit. The rule that runs is the one whose ctx this is: no other can reach it.
+static int context_index(lua_State *L) {
+    luaL_argexpected(L, tagged(L, 1, TAG_CONTEXT) != NULL, 1, "ctx");
+    shunt_host *host = host_of(L);
+    const char *name = luaL_checkstring(L, 2);
+    if (strcmp(name, "emit") == 0) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+    } else if (strcmp(name, "settings") == 0) {
+        lua_getiuservalue(L, 1, 1);
+    } else if (strcmp(name, "now") == 0) {
+        lua_pushnumber(L, host->now);
+    } else if (strcmp(name, "rule") == 0) {
+        lua_pushstring(L, host->rule->name);
+    } else if (strcmp(name, "worker") == 0) {
+        lua_pushstring(L, host->worker);
+    } else if (strcmp(name, "loop") == 0) {
+        lua_pushinteger(L, host->options.loop);
+    } else {
+        return luaL_error(L, "ctx has no '%s': it has rule, settings, worker, loop, now, emit()", name);
+    }
+    return 1;
+}
+
+void open_context(lua_State *L) {
+    static const luaL_Reg methods[] = {{"emit", context_emit}, {NULL, NULL}};
+    new_type(L, &key_context_type, "ctx", context_index, methods);
+}
+
+// MARK: rule tests
+
+typedef struct {
+    shunt_rule *tests;
+    const char *prelude, *name;
+    const shunt_source *sources;
+    size_t count;
+    shunt_buffer *names;
+} test_request;
+
+/// What `t:message{}` and the like go through: a name and a table to the owner, a table back.
+static int test_call(lua_State *L) {
+    shunt_host *host = host_of(L);
+    lua_settop(L, 2);
+    lua_createtable(L, 2, 0);
+    lua_insert(L, 1);
+    lua_rawseti(L, 1, 2);
+    lua_rawseti(L, 1, 1);
+    shunt_buffer *record = &host->record;
+    record->count = 0;
+    record->full = false;
+    value_write(L, 1, record, 0);
+    shunt_buffer result = {.limit = record->limit};
+    shunt_bytes arguments = {record->bytes, record->count};
+    bool ran = !record->full && host->options.callbacks.test(host->options.callbacks.context, arguments, &result);
+    // Moved where an error can't lose it.
+    shunt_buffer_free(record);
+    *record = result;
+    const char *cursor = result.bytes;
+    if (!value_push(L, &cursor, cursor + result.count, 0)) { return luaL_error(L, "the test's values are too large or nested too deeply"); }
+    if (!ran) {
+        luaL_where(L, 2);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+        return lua_error(L);
+    }
+    return 1;
+}
+
+static int test_load_body(lua_State *L) {
+    test_request *request = lua_touserdata(L, 1);
+    load_request sources = {request->tests, request->sources, request->count};
+    push_environment(L);
+    set_require(L, &sources, 2);
+    load_chunk(L, request->name, &(shunt_source){"prelude", {request->prelude, strlen(request->prelude)}}, 2);
+    lua_pushcfunction(L, test_call);
+    lua_call(L, 1, 1);
+    load_chunk(L, request->name, &request->sources[0], 2);
+    lua_call(L, 0, 1);
+    if (!lua_istable(L, -1)) { return luaL_error(L, "%s/rule_test.lua:1: a test file returns a table of tests", request->name); }
+    lua_newtable(L);
+    lua_Integer count = 0;
+    for (lua_pushnil(L); lua_next(L, 4) != 0; lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || !lua_isfunction(L, -1)) {
+            return luaL_error(L, "%s/rule_test.lua:1: a test file returns [\"what is promised\"] = function(t)", request->name);
+        }
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, 5, ++count);
+    }
+    value_write(L, 5, request->names, 0);
+    lua_settop(L, 4);
+    request->tests->table = luaL_ref(L, LUA_REGISTRYINDEX);
+    request->tests->context = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+shunt_rule *shunt_test_load(shunt_host *host, const char *name, const char *prelude, const shunt_source *sources, size_t count,
+                            shunt_buffer *names) {
+    shunt_rule *tests = create(host, name);
+    test_request request = {tests, prelude, name, sources, count, names};
+    if (tests == NULL || run_loading(host, tests, test_load_body, &request)) { return tests; }
+    shunt_rule_free(host, tests);
+    return NULL;
+}
+
+static int test_run_body(lua_State *L) {
+    test_request *request = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->table);
+    lua_pushstring(L, request->name);
+    lua_rawget(L, 2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->context);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now) {
+    test_request request = {.tests = tests, .name = name};
+    host->now = now;
+    return run_loading(host, tests, test_run_body, &request);
+}

@@ -1,0 +1,208 @@
+// kv and shared: maps of texts to values with a time to live, bounded by entries and bytes. A full map first lets go of
+// what has expired; then it refuses.
+#include "store.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+typedef struct entry {
+    struct entry *next;
+    double expires;
+    store_value value;
+    uint32_t key_count;
+    char bytes[];
+} entry;
+
+struct shunt_store {
+    pthread_mutex_t lock;
+    uint64_t seed[2];
+    entry **buckets;
+    uint32_t bucket_count, limit, count, hand;
+    size_t bytes, byte_limit;
+};
+
+enum { SWEEP = 64 };
+
+shunt_store *shunt_store_create(uint32_t entries, size_t bytes) {
+    shunt_store *store = calloc(1, sizeof *store);
+    if (store == NULL) { return NULL; }
+    pthread_mutex_init(&store->lock, NULL);
+    store->limit = entries;
+    store->byte_limit = bytes;
+    store->bucket_count = 16;
+    while (store->bucket_count < entries && store->bucket_count < (1u << 20)) { store->bucket_count *= 2; }
+    if (getrandom(store->seed, sizeof store->seed, GRND_NONBLOCK) < 0) { store->seed[0] = (uint64_t)(uintptr_t)store; }
+    return store;
+}
+
+void shunt_store_free(shunt_store *store) {
+    if (store == NULL) { return; }
+    for (uint32_t i = 0; store->buckets != NULL && i < store->bucket_count; i++) {
+        while (store->buckets[i] != NULL) {
+            entry *next = store->buckets[i]->next;
+            free(store->buckets[i]);
+            store->buckets[i] = next;
+        }
+    }
+    free(store->buckets);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+size_t shunt_store_count(shunt_store *store) {
+    pthread_mutex_lock(&store->lock);
+    size_t count = store->count;
+    pthread_mutex_unlock(&store->lock);
+    return count;
+}
+
+// MARK: hashing: SipHash-1-3, since clients choose keys
+
+static inline uint64_t rotate(uint64_t x, int bits) { return x << bits | x >> (64 - bits); }
+
+static void sip_round(uint64_t v[4]) {
+    v[0] += v[1];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[2] = rotate(v[2], 32);
+}
+
+static uint64_t hash(const uint64_t seed[2], const char *text, size_t count) {
+    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du, seed[0] ^ 0x6c7967656e657261u,
+                     seed[1] ^ 0x7465646279746573u};
+    size_t at = 0;
+    for (; at + 8 <= count; at += 8) {
+        uint64_t word;
+        memcpy(&word, text + at, 8);
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
+    }
+    uint64_t last = (uint64_t)count << 56;
+    for (size_t i = 0; at + i < count; i++) { last |= (uint64_t)(unsigned char)text[at + i] << (8 * i); }
+    v[3] ^= last;
+    sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++) { sip_round(v); }
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+// MARK: entries
+
+static size_t size_of(const entry *e) { return sizeof *e + e->key_count + e->value.count; }
+
+static void take_out(shunt_store *store, entry **link) {
+    entry *e = *link;
+    *link = e->next;
+    store->count--;
+    store->bytes -= size_of(e);
+    free(e);
+}
+
+static entry **find(shunt_store *store, const char *key, size_t count, double now) {
+    entry **link = &store->buckets[hash(store->seed, key, count) & (store->bucket_count - 1)];
+    while (*link != NULL) {
+        if ((*link)->expires <= now) {
+            take_out(store, link);
+        } else if ((*link)->key_count == count && memcmp((*link)->bytes, key, count) == 0) {
+            break;
+        } else {
+            link = &(*link)->next;
+        }
+    }
+    return link;
+}
+
+static void sweep(shunt_store *store, double now) {
+    for (int i = 0; i < SWEEP; i++) {
+        entry **link = &store->buckets[store->hand++ & (store->bucket_count - 1)];
+        while (*link != NULL) {
+            if ((*link)->expires <= now) { take_out(store, link); } else { link = &(*link)->next; }
+        }
+    }
+}
+
+static bool prepare(shunt_store *store) {
+    if (store->buckets == NULL) { store->buckets = calloc(store->bucket_count, sizeof *store->buckets); }
+    return store->buckets != NULL;
+}
+
+static bool put(shunt_store *store, const char *key, size_t count, const store_value *value, double expires, double now) {
+    entry **link = find(store, key, count, now);
+    size_t size = sizeof(entry) + count + value->count, freed = *link == NULL ? 0 : size_of(*link);
+    for (int round = 0; round < 2; round++) {
+        bool fits = store->count - (freed > 0) < store->limit && store->bytes - freed + size <= store->byte_limit;
+        if (fits) { break; }
+        if (round == 1) { return false; }
+        sweep(store, now);
+        link = find(store, key, count, now);
+    }
+    entry *e = malloc(size);
+    if (e == NULL) { return false; }
+    if (*link != NULL) { take_out(store, link); }
+    *e = (entry){*link, expires, *value, (uint32_t)count};
+    memcpy(e->bytes, key, count);
+    if (value->count > 0) { memcpy(e->bytes + count, value->text, value->count); }
+    *link = e;
+    store->count++;
+    store->bytes += size;
+    return true;
+}
+
+// MARK: for the library
+
+bool store_get(shunt_store *store, const char *key, size_t count, double now, store_value *value, shunt_buffer *text) {
+    pthread_mutex_lock(&store->lock);
+    entry *e = prepare(store) ? *find(store, key, count, now) : NULL;
+    if (e != NULL) {
+        *value = e->value;
+        text->count = 0;
+        text->full = false;
+        shunt_buffer_append(text, e->bytes + e->key_count, e->value.count);
+        value->text = text->bytes;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return e != NULL;
+}
+
+bool store_set(shunt_store *store, const char *key, size_t count, const store_value *value, double expires, double now) {
+    pthread_mutex_lock(&store->lock);
+    bool done = prepare(store) && put(store, key, count, value, expires, now);
+    pthread_mutex_unlock(&store->lock);
+    return done;
+}
+
+void store_delete(shunt_store *store, const char *key, size_t count, double now) {
+    pthread_mutex_lock(&store->lock);
+    if (prepare(store)) {
+        entry **link = find(store, key, count, now);
+        if (*link != NULL) { take_out(store, link); }
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+/// Keeps the time to live that a number has.
+bool store_add(shunt_store *store, const char *key, size_t count, double by, double expires, double now, double *result) {
+    pthread_mutex_lock(&store->lock);
+    bool done = prepare(store);
+    if (done) {
+        entry *e = *find(store, key, count, now);
+        if (e != NULL && e->value.type == STORE_NUMBER) {
+            *result = e->value.number += by;
+        } else {
+            *result = by;
+            done = put(store, key, count, &(store_value){.type = STORE_NUMBER, .number = by}, expires, now);
+        }
+    }
+    pthread_mutex_unlock(&store->lock);
+    return done;
+}

@@ -1,0 +1,23 @@
+#ifndef SHUNT_STORE_H
+#define SHUNT_STORE_H
+
+#include "CLuaHost.h"
+
+enum { STORE_TEXT, STORE_NUMBER, STORE_BOOLEAN };
+
+typedef struct {
+    int type;
+    double number;
+    const char *text;
+    size_t count;
+} store_value;
+
+/// Copies the value's text to `text`, which the caller owns.
+bool store_get(shunt_store *store, const char *key, size_t count, double now, store_value *value, shunt_buffer *text);
+/// False where the store is full.
+bool store_set(shunt_store *store, const char *key, size_t count, const store_value *value, double expires, double now);
+void store_delete(shunt_store *store, const char *key, size_t count, double now);
+/// Adds to a number, from 0 where there is none, in one step.
+bool store_add(shunt_store *store, const char *key, size_t count, double by, double expires, double now, double *result);
+
+#endif

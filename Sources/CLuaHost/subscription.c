@@ -1,0 +1,97 @@
+// `sub`: a subscription that is asked for.
+#include "host.h"
+
+enum { USER_TOPIC = 1, USER_GROUP, USER_KEY };
+
+typedef struct {
+    uint32_t tag;
+    uint64_t sender;
+} subscription_object;
+
+static char key_subscription_type, key_change_type;
+
+void push_subscription(lua_State *L, const shunt_subscription *subscription) {
+    subscription_object *object = lua_newuserdatauv(L, sizeof *object, 3);
+    *object = (subscription_object){TAG_SUBSCRIPTION, subscription->sender};
+    set_type(L, &key_subscription_type);
+    push_bytes(L, subscription->topic);
+    lua_setiuservalue(L, -2, USER_TOPIC);
+    push_bytes(L, subscription->group);
+    lua_setiuservalue(L, -2, USER_GROUP);
+    if (subscription->has_key) {
+        push_bytes(L, subscription->key);
+        lua_setiuservalue(L, -2, USER_KEY);
+    }
+}
+
+/// Upvalue: with.
+static int subscription_index(lua_State *L) {
+    subscription_object *object = tagged(L, 1, TAG_SUBSCRIPTION);
+    luaL_argexpected(L, object != NULL, 1, "sub");
+    const char *name = luaL_checkstring(L, 2);
+    shunt_host *host = host_of(L);
+    if (strcmp(name, "topic") == 0) {
+        lua_getiuservalue(L, 1, USER_TOPIC);
+    } else if (strcmp(name, "group") == 0) {
+        lua_getiuservalue(L, 1, USER_GROUP);
+    } else if (strcmp(name, "key") == 0) {
+        lua_getiuservalue(L, 1, USER_KEY);
+    } else if (strcmp(name, "sender") == 0) {
+        host->sender = object->sender;
+        push_sender(L, host);
+    } else if (strcmp(name, "with") == 0) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+    } else {
+        return luaL_error(L, "sub has no '%s': it has topic, group, key, sender, with{}", name);
+    }
+    return 1;
+}
+
+static int subscription_with(lua_State *L) {
+    luaL_argexpected(L, tagged(L, 1, TAG_SUBSCRIPTION) != NULL, 1, "sub");
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    uint32_t *change = lua_newuserdatauv(L, sizeof *change, 2);
+    *change = TAG_SUBSCRIPTION_CHANGE;
+    set_type(L, &key_change_type);
+    for (int place = USER_TOPIC; place <= USER_GROUP; place++) {
+        lua_getiuservalue(L, 1, place);
+        lua_setiuservalue(L, 3, place);
+    }
+    for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
+        bool topic = strcmp(name, "topic") == 0;
+        if (!topic && strcmp(name, "group") != 0) { return luaL_error(L, "sub:with{} takes topic, group, not %s", name); }
+        check_text(L, -1, topic ? "sub:with{}: topic" : "sub:with{}: group", 65535);
+        size_t count;
+        const char *text = lua_tolstring(L, -1, &count);
+        if (topic && !shunt_filter_is_valid(text, count)) { return luaL_error(L, "sub:with{}: '%s' is no topic filter", text); }
+        if (count == 0) { return luaL_error(L, "sub:with{}: %s is empty", name); }
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, 3, topic ? USER_TOPIC : USER_GROUP);
+    }
+    return 1;
+}
+
+static shunt_bytes uservalue(lua_State *L, int index, int place) {
+    shunt_bytes bytes;
+    lua_getiuservalue(L, index, place);
+    bytes.start = lua_tolstring(L, -1, &bytes.count);
+    lua_pop(L, 1);
+    return bytes;
+}
+
+bool subscription_change(lua_State *L, int index, shunt_bytes *topic, shunt_bytes *group) {
+    if (tagged(L, index, TAG_SUBSCRIPTION_CHANGE) == NULL) { return false; }
+    *topic = uservalue(L, index, USER_TOPIC);
+    *group = uservalue(L, index, USER_GROUP);
+    return true;
+}
+
+static int change_index(lua_State *L) { return luaL_error(L, "sub:with{} has no fields: return it"); }
+
+void open_subscriptions(lua_State *L) {
+    static const luaL_Reg methods[] = {{"with", subscription_with}, {NULL, NULL}};
+    new_type(L, &key_subscription_type, "sub", subscription_index, methods);
+    new_type(L, &key_change_type, "sub:with", change_index, NULL);
+}

@@ -1,0 +1,37 @@
+#ifndef SHUNT_UTF8_H
+#define SHUNT_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// The length of the UTF-8 sequence at a place, 0 if it is not one (RFC 3629: no surrogates, shortest form).
+static inline size_t utf8_sequence(const char *at, const char *end) {
+    const unsigned char *c = (const unsigned char *)at;
+    size_t count = c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : c[0] < 0xF5 ? 4 : 0;
+    if (count == 0 || (size_t)(end - at) < count) { return 0; }
+    for (size_t i = 1; i < count; i++) {
+        if ((c[i] & 0xC0) != 0x80) { return 0; }
+    }
+    if (c[0] == 0xE0 && c[1] < 0xA0) { return 0; }
+    if (c[0] == 0xED && c[1] > 0x9F) { return 0; }
+    if (c[0] == 0xF0 && c[1] < 0x90) { return 0; }
+    if (c[0] == 0xF4 && c[1] > 0x8F) { return 0; }
+    return count;
+}
+
+static inline size_t utf8_encode(uint32_t code, char *out) {
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t count = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = count - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    out[0] = (char)(leads[count] | code);
+    return count;
+}
+
+#endif

@@ -1,0 +1,246 @@
+// route.*: what rules return, and what is sent because of it.
+#include "host.h"
+
+#include <stdlib.h>
+
+enum { USER_TARGET = 1, USER_MESSAGE };
+
+static char key_verdict_type;
+
+static bool is_message(lua_State *L, int index) {
+    return tagged(L, index, TAG_MESSAGE) != NULL || tagged(L, index, TAG_COPY) != NULL;
+}
+
+/// Pushes a verdict whose target is the value on the top of the stack and whose message is at `message` (0: the current one).
+static int push_verdict(lua_State *L, shunt_verdict verdict, int message) {
+    int target = lua_gettop(L);
+    if (message != 0 && !lua_isnoneornil(L, message) && !is_message(L, message)) {
+        return luaL_error(L, "route: expected msg or msg:with{}, not a %s", luaL_typename(L, message));
+    }
+    verdict_object *object = lua_newuserdatauv(L, sizeof *object, 2);
+    *object = (verdict_object){TAG_VERDICT, verdict};
+    set_type(L, &key_verdict_type);
+    lua_pushvalue(L, target);
+    lua_setiuservalue(L, -2, USER_TARGET);
+    if (message != 0 && !lua_isnoneornil(L, message)) {
+        lua_pushvalue(L, message);
+        lua_setiuservalue(L, -2, USER_MESSAGE);
+    }
+    return 1;
+}
+
+static int route_to(lua_State *L) {
+    lua_settop(L, 2);
+    check_topic(L, 1, "route.to: topic");
+    lua_pushvalue(L, 1);
+    return push_verdict(L, SHUNT_VERDICT_ROUTE, 2);
+}
+
+static int route_chat(lua_State *L) {
+    lua_settop(L, 2);
+    check_topic(L, 1, "route.chat: id");
+    lua_pushvalue(L, 1);
+    return push_verdict(L, SHUNT_VERDICT_CHAT, 2);
+}
+
+static void check_filter(lua_State *L) {
+    static const char *const texts[] = {"uid", "device", NULL};
+    static const char *const lists[] = {"match_tags", "match_alias", "filter_tags", "filter_alias", NULL};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
+        int expected = LUA_TNONE;
+        for (int i = 0; texts[i] != NULL; i++) { expected = strcmp(name, texts[i]) == 0 ? LUA_TSTRING : expected; }
+        for (int i = 0; lists[i] != NULL; i++) { expected = strcmp(name, lists[i]) == 0 ? LUA_TTABLE : expected; }
+        if (expected == LUA_TNONE) {
+            luaL_error(L, "route.push: a filter has uid, device, match_tags, match_alias, filter_tags, filter_alias, not %s", name);
+        }
+        if (lua_type(L, -1) != expected) {
+            luaL_error(L, "route.push: %s must be a %s", name, expected == LUA_TSTRING ? "text" : "list of texts");
+        }
+        if (expected == LUA_TTABLE && lua_rawlen(L, -1) == 0) { luaL_error(L, "route.push: %s is empty", name); }
+        for (lua_Integer i = 1; expected == LUA_TTABLE && i <= (lua_Integer)lua_rawlen(L, -1); i++) {
+            budget_check(L, host_of(L));
+            if (lua_rawgeti(L, -1, i) != LUA_TSTRING) { luaL_error(L, "route.push: %s must be a list of texts", name); }
+            lua_pop(L, 1);
+        }
+    }
+}
+
+static int route_push(lua_State *L) {
+    lua_settop(L, 2);
+    check_filter(L);
+    json_encode(L, 1);
+    return push_verdict(L, SHUNT_VERDICT_PUSH, 2);
+}
+
+static bool sends(shunt_verdict verdict) {
+    return verdict == SHUNT_VERDICT_ROUTE || verdict == SHUNT_VERDICT_PUSH || verdict == SHUNT_VERDICT_CHAT;
+}
+
+static int route_fanout(lua_State *L) {
+    shunt_host *host = host_of(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_Unsigned count = lua_rawlen(L, 1);
+    if (count == 0) { return luaL_error(L, "route.fanout needs a list of at least one message; route.drop() sends none"); }
+    if (count > host->options.fanout) {
+        host->fanout_exceeded = true;
+        return luaL_error(L, "route.fanout of %I messages: a call may send %d", (LUAI_UACINT)count, (int)host->options.fanout);
+    }
+    lua_createtable(L, (int)count, 0);
+    for (lua_Integer i = 1; i <= (lua_Integer)count; i++) {
+        lua_rawgeti(L, 1, i);
+        verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
+        if (!is_message(L, -1) && (verdict == NULL || !sends(verdict->verdict))) {
+            return luaL_error(L, "route.fanout: item %I is not msg, msg:with{}, route.to, route.push or route.chat", (LUAI_UACINT)i);
+        }
+        lua_rawseti(L, 2, i);
+    }
+    return push_verdict(L, SHUNT_VERDICT_FANOUT, 0);
+}
+
+static int route_why(lua_State *L, shunt_verdict verdict) {
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1)) { lua_pushliteral(L, ""); }
+    luaL_tolstring(L, -1, NULL);
+    return push_verdict(L, verdict, 0);
+}
+
+static int route_drop(lua_State *L) { return route_why(L, SHUNT_VERDICT_DROP); }
+static int route_reject(lua_State *L) { return route_why(L, SHUNT_VERDICT_REJECT); }
+
+static int route_redirect(lua_State *L) {
+    check_text(L, 1, "route.redirect: worker", 255);
+    lua_settop(L, 1);
+    return push_verdict(L, SHUNT_VERDICT_REDIRECT, 0);
+}
+
+static int route_done(lua_State *L) {
+    lua_settop(L, 0);
+    lua_pushnil(L);
+    return push_verdict(L, SHUNT_VERDICT_DONE, 0);
+}
+
+static int verdict_index(lua_State *L) { return luaL_error(L, "a verdict has no fields: return it"); }
+
+// MARK: what is sent. Outside protected calls: none of this raises.
+
+static const char *add(shunt_host *host, const shunt_message *message, uint8_t changes, shunt_bytes filter, uint8_t rule) {
+    if (host->routed_count == host->routed_capacity) {
+        size_t capacity = host->routed_capacity == 0 ? 16 : host->routed_capacity * 2;
+        shunt_routed *routed = realloc(host->routed, capacity * sizeof *routed);
+        if (routed == NULL) { return "no memory for what is sent"; }
+        host->routed = routed;
+        host->routed_capacity = capacity;
+    }
+    host->routed[host->routed_count++] = (shunt_routed){*message, filter, changes, rule};
+    return NULL;
+}
+
+/// What a message object stands for now.
+static const char *resolve(lua_State *L, shunt_host *host, int index, shunt_message *message, uint8_t *changes) {
+    copy_object *copy = tagged(L, index, TAG_COPY);
+    const char *wrong = copy_problem(host, copy);
+    if (wrong != NULL) { return wrong; }
+    *message = copy != NULL ? copy->message : host->message;
+    *changes = copy != NULL ? copy_changes(host, copy) : host->changes;
+    return NULL;
+}
+
+static const char *collect_one(lua_State *L, shunt_host *host, int index, uint8_t rule) {
+    verdict_object *verdict = tagged(L, index, TAG_VERDICT);
+    shunt_message message;
+    shunt_bytes target, filter = {0};
+    uint8_t changes;
+    const char *wrong;
+    if (verdict == NULL) {
+        wrong = resolve(L, host, index, &message, &changes);
+        return wrong != NULL ? wrong : add(host, &message, changes, filter, rule);
+    }
+    int top = lua_gettop(L);
+    index = lua_absindex(L, index);
+    lua_getiuservalue(L, index, USER_TARGET);
+    target.start = lua_tolstring(L, -1, &target.count);
+    lua_getiuservalue(L, index, USER_MESSAGE);
+    wrong = resolve(L, host, -1, &message, &changes);
+    lua_settop(L, top);
+    if (wrong != NULL) { return wrong; }
+    if (verdict->verdict == SHUNT_VERDICT_PUSH) {
+        filter = target;
+        message.kind = 1;
+        changes |= SHUNT_KIND_CHANGED;
+    } else {
+        message.topic = target;
+        changes |= SHUNT_TOPIC_CHANGED;
+        if (verdict->verdict == SHUNT_VERDICT_CHAT) {
+            message.kind = 2;
+            changes |= SHUNT_KIND_CHANGED;
+        }
+    }
+    return add(host, &message, changes, filter, rule);
+}
+
+const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule) {
+    verdict_object *verdict = tagged(L, index, TAG_VERDICT);
+    if (verdict == NULL || verdict->verdict != SHUNT_VERDICT_FANOUT) { return collect_one(L, host, index, rule); }
+    lua_getiuservalue(L, index, USER_TARGET);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    const char *wrong = NULL;
+    for (lua_Integer i = 1; i <= count && wrong == NULL; i++) {
+        lua_rawgeti(L, -1, i);
+        wrong = collect_one(L, host, -1, rule);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return wrong;
+}
+
+/// Keeps a drop's or reject's reason as one line, which is all that a frame's text may be.
+shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index) {
+    size_t count;
+    lua_getiuservalue(L, index, USER_TARGET);
+    const char *text = lua_tolstring(L, -1, &count);
+    if (count > MAX_WHY) {
+        // Not in the middle of a character.
+        for (count = MAX_WHY; count > 0 && ((unsigned char)text[count] & 0xC0) == 0x80; count--) {}
+    }
+    for (size_t i = 0; i < count; i++) { host->why[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7F ? ' ' : text[i]; }
+    lua_pop(L, 1);
+    return (shunt_bytes){host->why, count};
+}
+
+// MARK: ctx:emit
+
+int context_emit(lua_State *L) {
+    shunt_host *host = host_of(L);
+    verdict_object *verdict = tagged(L, 2, TAG_VERDICT);
+    luaL_argexpected(L, tagged(L, 1, TAG_CONTEXT) != NULL, 1, "ctx");
+    if (!host->in_message) { return luaL_error(L, "ctx:emit sends from on_message only, in this version"); }
+    if (!is_message(L, 2) && (verdict == NULL || !(sends(verdict->verdict) || verdict->verdict == SHUNT_VERDICT_FANOUT))) {
+        return luaL_error(L, "ctx:emit takes msg, msg:with{}, route.to, route.fanout, route.push or route.chat");
+    }
+    // Anchored first: what is collected points into it until the next message.
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, (lua_Integer)++host->emitted);
+    size_t before = host->routed_count;
+    const char *wrong = verdict_collect(L, host, 2, host->rule->index);
+    if (wrong != NULL) { return luaL_error(L, "ctx:emit: %s", wrong); }
+    host->call_emits += host->routed_count - before;
+    if (host->call_emits > host->options.emits) {
+        host->fanout_exceeded = true;
+        return luaL_error(L, "ctx:emit of more than %d messages in a call", (int)host->options.emits);
+    }
+    return 0;
+}
+
+void open_verdicts(lua_State *L) { new_type(L, &key_verdict_type, "verdict", verdict_index, NULL); }
+
+void open_route(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"to", route_to}, {"fanout", route_fanout}, {"push", route_push}, {"chat", route_chat}, {"drop", route_drop},
+        {"reject", route_reject}, {"redirect", route_redirect}, {"done", route_done}, {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+}

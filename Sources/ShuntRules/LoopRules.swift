@@ -1,0 +1,320 @@
+import CLuaHost
+import ShuntCore
+
+/// The rules of one loop: a Lua state of its own, called on that loop's thread only.
+///
+/// The thread needs a stack of at least 2 MiB: rules may nest as deeply as Lua allows.
+public final class LoopRules: RuleHooks {
+    /// Where `msg.sender` and `conn:close()` go.
+    public weak var peers: (any PeerDirectory)?
+
+    let host: LuaHost
+    private(set) var set: RuleSet
+    private var rules: [LoadedRule] = []
+    private var breakers: [Breaker] = []
+    /// The rules that a breaker has switched off, and when the first of them is tried again.
+    private var off = RuleSelection.none
+    private var retryAt = Double.infinity
+    private var now = 0.0
+    private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
+    private var routedCapacity = 16
+    /// What the rules returned for the last message: for rule tests.
+    private(set) var decision = SHUNT_VERDICT_PASS
+
+    private var failureLog = FailureLog()
+    private let logger: @Sendable (RuleLogEntry) -> Void
+    private let inflater: (Bytes, PayloadCompression) -> [UInt8]?
+
+    /// Loads the rules into a state of their own and calls their `on_load`.
+    /// - Parameters:
+    ///   - shared: the worker's one store.
+    ///   - log: what rules log, and what is to be said about them. Called on the loop.
+    ///   - inflate: the plain bytes of a packed payload, nil where they are not what they say; to be bounded.
+    ///   - now: seconds since 1970.
+    public init(
+        set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
+        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping (Bytes, PayloadCompression) -> [UInt8]?, now: Double
+    ) throws(ShuntError) {
+        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
+        self.set = .empty
+        logger = log
+        inflater = inflate
+        host.owner = self
+        if let error = replace(with: set, now: now) { throw error }
+    }
+
+    deinit { routed.deallocate() }
+
+    /// Bytes that the state uses.
+    public var memory: Int { host.memory }
+
+    // MARK: versions
+
+    /// Switches to another version of the rules: `on_unload` of the old, then `on_load` of the new with what it saved.
+    /// Call it between two messages.
+    /// - Returns: why it can't; then the old version goes on.
+    public func replace(with next: RuleSet, now: Double) -> ShuntError? {
+        self.now = now
+        do throws(ShuntError) {
+            var loaded: [LoadedRule] = []
+            for rule in next.rules {
+                let one = try LoadedRule(rule.plugin, in: host)
+                try one.configure(rule.definition, settings: rule.settings)
+                loaded.append(one)
+            }
+            try hand(over: loaded, of: next, now: now)
+            activate(loaded, of: next)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Calls `on_unload` of all rules, as before an exit.
+    public func stop(now: Double) {
+        for (index, rule) in rules.enumerated() { stop(rule, named: set.rules[index].definition.name, now: now) }
+        activate([], of: .empty)
+    }
+
+    private func stop(_ rule: LoadedRule, named name: String, now: Double) {
+        do throws(ShuntError) {
+            try rule.stop(now: now)
+        } catch {
+            logger(RuleLogEntry(level: .error, rule: name, text: "on_unload: \(error)"))
+        }
+    }
+
+    private func hand(over loaded: [LoadedRule], of next: RuleSet, now: Double) throws(ShuntError) {
+        var before: [String: LoadedRule] = [:]
+        for (index, rule) in rules.enumerated() {
+            stop(rule, named: set.rules[index].definition.name, now: now)
+            before[set.rules[index].definition.name] = rule
+        }
+        do throws(ShuntError) {
+            for (index, rule) in loaded.enumerated() {
+                try rule.start(after: before[next.rules[index].definition.name], now: now)
+            }
+        } catch {
+            // The old version was told to stop: it starts again from what it saved.
+            for (index, rule) in rules.enumerated() {
+                do throws(ShuntError) {
+                    try rule.start(after: rule, now: now)
+                } catch {
+                    logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: "on_load: \(error)"))
+                }
+            }
+            throw error
+        }
+    }
+
+    private func activate(_ loaded: [LoadedRule], of next: RuleSet) {
+        let pointers: [OpaquePointer?] = loaded.map(\.pointer)
+        shunt_host_activate(host.pointer, pointers, pointers.count)
+        rules = loaded
+        set = next
+        breakers = next.rules.map { Breaker($0.definition.breaker) }
+        off = .none
+        retryAt = .infinity
+    }
+
+    // MARK: messages
+
+    public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
+        var selection = RuleSelection.none
+        for (index, rule) in set.rules.enumerated() where rules[index].has(SHUNT_ON_MESSAGE) {
+            let match = rule.definition.match
+            if match.kinds.contains(kind), match.takes(topic) { selection.insert(index) }
+        }
+        return selection
+    }
+
+    public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
+        self.now = now
+        if !off.isEmpty, let outcome = outcomeOfOff(in: selection) { return outcome }
+        var view = shunt_message()
+        view.kind = message.kind.rawValue
+        view.format = message.format.rawValue
+        view.compression = message.compression.rawValue
+        view.hops = message.hops
+        view.id = message.id
+        view.sender = message.sender.raw
+        view.topic = shunt_bytes(message.topic)
+        view.payload = shunt_bytes(message.payload)
+        if let key = message.key {
+            view.key = shunt_bytes(key)
+            view.has_key = true
+        }
+        var outcome = shunt_outcome()
+        shunt_on_message(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
+        decision = outcome.decision
+        return MessageOutcome(verdict(of: outcome), messages: messages(of: outcome), rule: UInt8(exactly: outcome.rule))
+    }
+
+    private func verdict(of outcome: shunt_outcome) -> MessageOutcome.Verdict {
+        switch outcome.verdict {
+        case SHUNT_VERDICT_PASS: .pass
+        case SHUNT_VERDICT_DROP: .drop(why: String(outcome.why))
+        case SHUNT_VERDICT_REJECT: .reject(why: String(outcome.why))
+        default: .send
+        }
+    }
+
+    private func messages(of outcome: shunt_outcome) -> UnsafeBufferPointer<RoutedMessage> {
+        guard outcome.count > 0 else { return UnsafeBufferPointer(start: nil, count: 0) }
+        if outcome.count > routedCapacity {
+            routed.deallocate()
+            routedCapacity = outcome.count * 2
+            routed = .allocate(capacity: routedCapacity)
+        }
+        for index in 0..<outcome.count { (routed + index).initialize(to: RoutedMessage(outcome.messages[index])) }
+        return UnsafeBufferPointer(start: routed, count: outcome.count)
+    }
+
+    // MARK: the other hooks
+
+    public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
+        self.now = now
+        if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
+        return peer.withRecord { record in
+            var outcome = shunt_connect_outcome()
+            shunt_on_connect(host.pointer, record, ~off.mask, now, &outcome)
+            switch outcome.verdict {
+            case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
+            case SHUNT_VERDICT_REDIRECT: return .redirect(to: String(outcome.why))
+            case SHUNT_VERDICT_REPLACE:
+                let changes = Peer.changes(in: Bytes(outcome.record))
+                return .acceptAs(
+                    uid: outcome.has_uid ? changes.uid : nil, tags: outcome.has_tags ? changes.tags : nil,
+                    alias: outcome.has_alias ? changes.alias : nil)
+            default: return .accept
+            }
+        }
+    }
+
+    public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
+        self.now = now
+        if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
+        return withBytes(of: request.topic) { topic in
+            withBytes(of: request.group) { group in
+                withBytes(of: request.key ?? "") { key in
+                    var subscription = shunt_subscription(
+                        topic: topic, group: group, key: key, has_key: request.key != nil, sender: peer.raw)
+                    var outcome = shunt_subscribe_outcome()
+                    shunt_on_subscribe(host.pointer, &subscription, ~off.mask, now, &outcome)
+                    switch outcome.verdict {
+                    case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
+                    case SHUNT_VERDICT_REPLACE:
+                        return .acceptAs(
+                            SubscriptionRequest(topic: String(outcome.topic), group: String(outcome.group), key: request.key))
+                    default: return .accept
+                    }
+                }
+            }
+        }
+    }
+
+    public func onDisconnect(_ peer: Peer, why: String, now: Double) {
+        self.now = now
+        guard rules.contains(where: { $0.has(SHUNT_ON_DISCONNECT) }) else { return }
+        if !off.isEmpty { retry() }
+        peer.withRecord { record in
+            withBytes(of: why) { why in shunt_on_disconnect(host.pointer, record, why, ~off.mask, now) }
+        }
+    }
+
+    // MARK: rules that are switched off
+
+    private func retry() {
+        guard now >= retryAt else { return }
+        retryAt = .infinity
+        for index in breakers.indices where off.contains(index) {
+            if breakers[index].retried(now: now) {
+                off = off.removing(index)
+                logger(RuleLogEntry(level: .info, rule: set.rules[index].definition.name, text: "switched on again, to try"))
+            } else if case .off(let until) = breakers[index].state {
+                retryAt = min(retryAt, until)
+            }
+        }
+    }
+
+    /// A rule that is off fails without being run: its `on_error` stands, so that a guard that is off lets nobody through.
+    private func actionOfOff(_ rules: RuleSelection, for hook: shunt_hook) -> (RuleDefinition.OnError, why: String, rule: Int)? {
+        retry()
+        for index in self.rules.indices where off.contains(index) && rules.contains(index) && self.rules[index].has(hook) {
+            let action = set.rules[index].definition.onError(of: hook)
+            if action != .pass { return (action, "rule \(set.rules[index].definition.name) is switched off", index) }
+        }
+        return nil
+    }
+
+    private func outcomeOfOff(in selection: RuleSelection) -> MessageOutcome? {
+        guard let (action, why, rule) = actionOfOff(selection, for: SHUNT_ON_MESSAGE) else { return nil }
+        return MessageOutcome(action == .drop ? .drop(why: why) : .reject(why: why), rule: UInt8(rule))
+    }
+
+    private func refusalOfOff(for hook: shunt_hook) -> String? {
+        actionOfOff(RuleSelection(mask: .max), for: hook)?.why
+    }
+
+    // MARK: figures
+
+    /// What the rules did since they were loaded, in their order.
+    public func figures() -> [RuleFigures] {
+        let counters = (0..<shunt_counter_count(host.pointer)).map { shunt_counter_at(host.pointer, $0) }
+        return set.rules.enumerated().map { index, rule in
+            var hooks: [String: RuleFigures.Hook] = [:]
+            for hook in RuleHook.called {
+                guard let place = hook.index, rules[index].has(place) else { continue }
+                hooks[hook.rawValue] = RuleFigures.Hook(shunt_rule_figures(rules[index].pointer, place).pointee)
+            }
+            let name = rule.definition.name
+            let own = counters.filter { String(cString: $0.rule) == name }.map {
+                RuleFigures.Counter(name: String(cString: $0.name), labels: String(cString: $0.labels), value: $0.value)
+            }
+            return RuleFigures(rule: name, hooks: hooks, counters: own, isOff: off.contains(index))
+        }
+    }
+}
+
+extension LoopRules: LuaHostOwner {
+    func failed(rule index: Int, hook: shunt_hook, code: ErrorCode, message: String) {
+        guard breakers.indices.contains(index) else { return }
+        let name = set.rules[index].definition.name
+        let hookName = RuleHook.called.first { $0.index == hook }?.rawValue ?? ""
+        failureLog.note(rule: name, hook: hookName, code: code, message: message, now: now, to: logger)
+        guard breakers[index].failed(now: now), case .off(let until) = breakers[index].state else { return }
+        off.insert(index)
+        retryAt = min(retryAt, until)
+        let seconds = set.rules[index].definition.breaker.retry
+        logger(RuleLogEntry(level: .error, rule: name, text: "switched off: too many errors; tried again in \(seconds) s"))
+    }
+
+    func log(_ entry: RuleLogEntry) { logger(entry) }
+    func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
+    func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
+    func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]? { inflater(packed, compression) }
+}
+
+extension RuleDefinition.Match {
+    func takes(_ topic: Bytes) -> Bool {
+        guard let filters else { return true }
+        return filters.contains { filter in
+            withBytes(of: filter) { filter in
+                shunt_topic_matches(
+                    filter.start?.assumingMemoryBound(to: CChar.self), filter.count,
+                    topic.baseAddress?.assumingMemoryBound(to: CChar.self), topic.count)
+            }
+        }
+    }
+}
+
+extension RoutedMessage {
+    init(_ routed: shunt_routed) {
+        let message = routed.message
+        self.init(
+            kind: MessageKind(rawValue: message.kind) ?? .topic, changes: Changes(rawValue: routed.changes),
+            topic: Bytes(message.topic), key: message.has_key ? Bytes(message.key) : nil, payload: Bytes(message.payload),
+            format: PayloadFormat(rawValue: message.format) ?? .none,
+            compression: PayloadCompression(rawValue: message.compression) ?? .none, filter: Bytes(routed.filter), rule: routed.rule)
+    }
+}

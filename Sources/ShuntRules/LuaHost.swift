@@ -1,0 +1,140 @@
+import CLuaHost
+import ShuntCore
+
+/// What a Lua state asks of whoever runs it.
+protocol LuaHostOwner: AnyObject {
+    func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String)
+    func log(_ entry: RuleLogEntry)
+    func peer(_ id: ConnectionID) -> Peer?
+    func close(_ id: ConnectionID, why: String)
+    func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]?
+    /// A rule test's call: what it gives back, or why it can't.
+    func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError>
+}
+
+extension LuaHostOwner {
+    func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> { .failure(ShuntError(.internalError, "not a rule test")) }
+}
+
+private final class BackReference {
+    weak var host: LuaHost?
+}
+
+private func hostOwner(_ context: UnsafeMutableRawPointer?) -> (any LuaHostOwner)? {
+    context.flatMap { Unmanaged<BackReference>.fromOpaque($0).takeUnretainedValue().host?.owner }
+}
+
+/// A Lua state and its callbacks. Used by one thread at a time; the owner outlives every call into it.
+final class LuaHost {
+    let pointer: OpaquePointer
+    weak var owner: (any LuaHostOwner)?
+    /// The callbacks' way back. Freed with the state, after which nothing calls.
+    private let back: Unmanaged<BackReference>
+    private let shared: SharedStore
+
+    init(worker: String, loop: Int, limits: RuleLimits, shared: SharedStore, forTests: Bool = false) throws(ShuntError) {
+        let reference = BackReference()
+        let back = Unmanaged.passRetained(reference)
+        let pointer = worker.withCString { worker in
+            var options = Self.options(limits, back.toOpaque(), forTests: forTests)
+            options.worker = worker
+            options.loop = Int32(clamping: loop)
+            options.shared = shared.store
+            return shunt_host_create(&options)
+        }
+        guard let pointer else {
+            back.release()
+            throw ShuntError(.memoryLimit, "no memory for a Lua state", help: "limits.state_memory is \(limits.stateMemory) bytes")
+        }
+        self.pointer = pointer
+        self.back = back
+        self.shared = shared
+        reference.host = self
+    }
+
+    deinit {
+        shunt_host_free(pointer)
+        back.release()
+    }
+
+    var memory: Int { shunt_host_memory(pointer) }
+    var error: String { String(shunt_host_error(pointer)) }
+    var errorCode: ErrorCode { ErrorCode(shunt_host_failure(pointer)) }
+
+    private static func options(_ limits: RuleLimits, _ context: UnsafeMutableRawPointer, forTests: Bool) -> shunt_options {
+        var options = shunt_options()
+        options.state_memory = limits.stateMemory
+        options.inflated_bytes = limits.inflatedBytes
+        options.json_depth = limits.jsonDepth
+        options.fanout = UInt32(clamping: limits.fanout)
+        options.emits = UInt32(clamping: limits.emits)
+        options.local_entries = UInt32(clamping: limits.kvEntries)
+        options.local_bytes = limits.kvBytes
+        options.counters = UInt32(clamping: limits.counters)
+        options.log_lines_per_second = UInt32(clamping: limits.logLinesPerSecond)
+        options.load_nanoseconds = limits.loadNanoseconds
+        options.load_memory = limits.loadMemory
+        options.callbacks = callbacks(context, forTests: forTests)
+        return options
+    }
+
+    private static func callbacks(_ context: UnsafeMutableRawPointer, forTests: Bool) -> shunt_callbacks {
+        var callbacks = shunt_callbacks()
+        callbacks.context = context
+        callbacks.failed = { context, rule, hook, failure, message in
+            hostOwner(context)?.failed(rule: Int(rule), hook: hook, code: ErrorCode(failure), message: String(message))
+        }
+        callbacks.log = { context, level, rule, text, fields in
+            let level = RuleLogEntry.Level(rawValue: level.rawValue) ?? .error
+            hostOwner(context)?.log(RuleLogEntry(level: level, rule: String(rule), text: String(text), fields: String(fields)))
+        }
+        callbacks.peer = { context, id, record in
+            guard let record, let peer = hostOwner(context)?.peer(ConnectionID(raw: id)) else { return false }
+            peer.write(to: record)
+            return true
+        }
+        callbacks.close = { context, id, why in
+            hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
+        }
+        callbacks.inflate = { context, packed, compression, plain in
+            guard let plain, let compression = PayloadCompression(rawValue: compression),
+                let bytes = hostOwner(context)?.inflate(Bytes(packed), compression)
+            else { return false }
+            return bytes.withUnsafeBytes { shunt_buffer_append(plain, $0.baseAddress, $0.count) }
+        }
+        guard forTests else { return callbacks }
+        callbacks.test = { context, arguments, result in
+            guard let result, let asked = hostOwner(context), let value = LuaValue(encoded: Bytes(arguments)) else { return false }
+            let answer = asked.test(value)
+            let bytes =
+                switch answer {
+                case .success(let value): value.encoded
+                case .failure(let error): LuaValue.string(error.description).encoded
+                }
+            let fits = bytes.withUnsafeBytes { shunt_buffer_append(result, $0.baseAddress, $0.count) }
+            if case .success = answer { return fits }
+            return false
+        }
+        return callbacks
+    }
+}
+
+// MARK: bytes
+
+extension Bytes {
+    init(_ bytes: shunt_bytes) { self.init(start: bytes.start, count: bytes.count) }
+}
+
+extension String {
+    init(_ bytes: shunt_bytes) { self.init(decoding: Bytes(bytes), as: UTF8.self) }
+}
+
+extension shunt_bytes {
+    init(_ bytes: Bytes) { self.init(start: bytes.baseAddress, count: bytes.count) }
+}
+
+/// Runs with a text as bytes.
+func withBytes<R>(of text: String, _ body: (shunt_bytes) -> R) -> R {
+    var text = text
+    return text.withUTF8 { body(shunt_bytes(Bytes($0))) }
+}

@@ -1,0 +1,55 @@
+import CLuaHost
+import ShuntCore
+
+extension Peer {
+    /// Writes the record that Lua reads fields from (`peer.c`).
+    func write(to record: UnsafeMutablePointer<shunt_buffer>) {
+        shunt_peer_begin(record, id.raw, connectedAt)
+        for text in [uid, device, protocolName, address] { Self.write(text, to: record) }
+        for list in [tags, alias, groups] {
+            shunt_peer_list(record, UInt32(clamping: list.count))
+            for text in list { Self.write(text, to: record) }
+        }
+    }
+
+    private static func write(_ text: String, to record: UnsafeMutablePointer<shunt_buffer>) {
+        withBytes(of: text) { shunt_peer_text(record, $0.start?.assumingMemoryBound(to: CChar.self), $0.count) }
+    }
+
+    /// Runs with the record as bytes.
+    func withRecord<R>(_ body: (shunt_bytes) -> R) -> R {
+        var record = shunt_buffer()
+        record.limit = 1 << 20
+        write(to: &record)
+        defer { shunt_buffer_free(&record) }
+        return body(shunt_bytes(start: record.bytes, count: record.count))
+    }
+
+    /// What a rule changed of a client: uid, tags and alias of a record.
+    static func changes(in record: Bytes) -> (uid: String, tags: [String], alias: [String]) {
+        var reader = RecordReader(bytes: record)
+        let texts = (0..<4).map { _ in reader.text() }
+        return (texts[0], reader.list(), reader.list())
+    }
+}
+
+private struct RecordReader {
+    let bytes: Bytes
+    var at = 16
+
+    init(bytes: Bytes) { self.bytes = bytes }
+
+    mutating func count() -> Int {
+        guard bytes.count - at >= 4 else { return 0 }
+        defer { at += 4 }
+        return Int(bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+    }
+
+    mutating func text() -> String {
+        let end = min(count() + at, bytes.count)
+        defer { at = end }
+        return String(decoding: bytes[at..<end], as: UTF8.self)
+    }
+
+    mutating func list() -> [String] { (0..<count()).map { _ in text() } }
+}

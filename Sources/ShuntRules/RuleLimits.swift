@@ -1,0 +1,34 @@
+/// What rules may use, whatever they ask for.
+public struct RuleLimits: Equatable, Sendable {
+    /// The budget of a hook call where its rule asks for none: processor time in nanoseconds, and bytes of growth.
+    public var callNanoseconds: UInt64 = 2_000_000
+    public var callMemory = 1 << 20
+    /// The most that a rule's `budget` can ask for.
+    public var callNanosecondsCap: UInt64 = 100_000_000
+    public var callMemoryCap = 64 << 20
+    /// For loading a file, `on_load` and `on_unload`.
+    public var loadNanoseconds: UInt64 = 1_000_000_000
+    public var loadMemory = 32 << 20
+    /// All of a loop's rules together, in bytes.
+    public var stateMemory = 128 << 20
+    /// A compressed payload, inflated, in bytes.
+    public var inflatedBytes = 16 << 20
+    public var jsonDepth = 64
+    /// Messages in one `route.fanout`.
+    public var fanout = 1000
+    /// Messages by `ctx:emit` in one call.
+    public var emits = 100
+    /// `kv` of a loop, and `shared` of a worker.
+    public var kvEntries = 10_000
+    public var kvBytes = 8 << 20
+    public var sharedEntries = 100_000
+    public var sharedBytes = 64 << 20
+    /// Counters of a loop.
+    public var counters = 1000
+    public var logLinesPerSecond = 100
+    /// A plugin's file and all of its files, in bytes.
+    public var fileBytes = 256 << 10
+    public var pluginBytes = 1 << 20
+
+    public init() {}
+}

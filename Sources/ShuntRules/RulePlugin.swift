@@ -1,0 +1,136 @@
+import Glibc
+import ShuntCore
+
+/// A plugin's folder, read from disk: `rule.lua`, what it may require, and its tests.
+public struct RulePlugin: Equatable, Sendable {
+    struct Source: Equatable, Sendable {
+        /// From the folder on, with slashes.
+        var path: String
+        var text: [UInt8]
+    }
+
+    /// The folder's name.
+    public let name: String
+    /// Where it was read.
+    public let directory: String
+    /// `rule.lua` first.
+    let sources: [Source]
+    let test: Source?
+
+    private static let ruleFile = "rule.lua"
+    private static let testFile = "rule_test.lua"
+    private static let depth = 4
+
+    /// Reads a plugin's folder.
+    /// - Throws: `rule.missing` where there is no rule.lua, `rule.invalid` where files can't be read or are too large.
+    public init(directory: String, limits: RuleLimits = RuleLimits()) throws(ShuntError) {
+        var path = directory
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        self.directory = path
+        name = path.split(separator: "/").last.map(String.init) ?? path
+        var files = try Self.luaFiles(in: path, below: "", depth: Self.depth)
+        guard let rule = files.firstIndex(of: Self.ruleFile) else {
+            throw ShuntError(.ruleMissing, "the plugin \(name) has no rule.lua", at: path)
+        }
+        files.swapAt(0, rule)
+        var total = 0
+        var sources: [Source] = []
+        var test: Source?
+        for file in files {
+            let text = try Self.read(path + "/" + file, limit: limits.fileBytes)
+            total += text.count
+            guard total <= limits.pluginBytes else {
+                throw ShuntError(.ruleInvalid, "the plugin's files are more than \(limits.pluginBytes) bytes together", at: path)
+            }
+            if file == Self.testFile {
+                test = Source(path: file, text: text)
+            } else {
+                sources.append(Source(path: file, text: text))
+            }
+        }
+        self.sources = sources
+        self.test = test
+    }
+
+    /// The plugins of a directory: the names of its folders that have a rule.lua, sorted.
+    public static func names(in directory: String) throws(ShuntError) -> [String] {
+        try entries(of: directory).filter { access("\(directory)/\($0)/\(ruleFile)", F_OK) == 0 }
+    }
+
+    private static func luaFiles(in directory: String, below prefix: String, depth: Int) throws(ShuntError) -> [String] {
+        var files: [String] = []
+        for entry in try entries(of: directory + "/" + prefix) {
+            let path = prefix + entry
+            if entry.hasSuffix(".lua") {
+                files.append(path)
+            } else if depth > 1, isDirectory(directory + "/" + path) {
+                files += try luaFiles(in: directory, below: path + "/", depth: depth - 1)
+            }
+        }
+        return files
+    }
+
+    private static func entries(of directory: String) throws(ShuntError) -> [String] {
+        guard let stream = opendir(directory) else {
+            throw ShuntError(.ruleMissing, "can't read the folder: \(String(cString: strerror(errno)))", at: directory)
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    private static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        // Not through a link: a plugin is its own folder.
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    private static func read(_ path: String, limit: Int) throws(ShuntError) -> [UInt8] {
+        guard let file = fopen(path, "rbe") else {
+            throw ShuntError(.ruleInvalid, "can't read the file: \(String(cString: strerror(errno)))", at: path)
+        }
+        defer { fclose(file) }
+        var text = [UInt8](repeating: 0, count: limit + 1)
+        let count = fread(&text, 1, limit + 1, file)
+        guard count <= limit else {
+            throw ShuntError(.ruleInvalid, "the file is more than \(limit) bytes", at: path)
+        }
+        text.removeSubrange(count...)
+        return text
+    }
+
+    // MARK: places
+
+    /// `path/to/plugin/rule.lua:12` of a message like `plugin/rule.lua:12: what`, and what.
+    func located(_ message: String) -> (location: String, text: String) {
+        let parts = message.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].hasPrefix(name + "/"), Int(parts[1]) != nil else {
+            return (directory + "/" + Self.ruleFile, message)
+        }
+        return ("\(directory)\(parts[0].dropFirst(name.count)):\(parts[1])", String(parts[2].drop { $0 == " " }))
+    }
+
+    /// Where rule.lua sets a key, as far as its text tells.
+    func location(of key: String) -> String {
+        let place = directory + "/" + Self.ruleFile
+        let lines = String(decoding: sources[0].text, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        for (index, line) in lines.enumerated() where Self.sets(key, in: line) { return "\(place):\(index + 1)" }
+        return place
+    }
+
+    private static func sets(_ key: String, in line: Substring) -> Bool {
+        let words = line.prefix { $0 != "#" }.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == "=" || $0 == "(" || $0 == "-") }
+        for (index, word) in words.enumerated() {
+            if word.hasPrefix("--") { return false }
+            if word == key, index + 1 < words.count, words[index + 1].hasPrefix("=") { return true }
+            if word.hasPrefix(key + "=") || word.hasPrefix(key + "(") { return true }
+        }
+        return false
+    }
+}

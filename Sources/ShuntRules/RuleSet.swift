@@ -1,0 +1,97 @@
+import CLuaHost
+import ShuntCore
+
+/// The rules that a worker runs: read, checked, in their order. One for all loops.
+public struct RuleSet: Sendable {
+    /// Which plugins of a directory run.
+    public enum Enabled: Equatable, Sendable {
+        case all
+        case names([String])
+    }
+
+    public struct Rule: Sendable {
+        public let plugin: RulePlugin
+        public let definition: RuleDefinition
+        public let settings: SettingValue
+    }
+
+    /// By priority, highest first; then by name.
+    public let rules: [Rule]
+    /// What was found that does not keep a rule from running.
+    public let warnings: [ShuntError]
+
+    public static let empty = RuleSet(rules: [], warnings: [])
+
+    private init(rules: [Rule], warnings: [ShuntError]) {
+        self.rules = rules
+        self.warnings = warnings
+    }
+
+    /// Reads and checks the plugins of a directory: syntax, tables, and that `on_load` takes the settings.
+    /// - Parameter settings: by the plugin's name.
+    /// - Throws: `rule.missing` or `rule.invalid` with `file:line`; `rule.time`, `rule.memory` where loading ran over.
+    public static func load(
+        directory: String, enabled: Enabled = .all, settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(),
+        now: Double = 0
+    ) throws(ShuntError) -> RuleSet {
+        if case .names(let names) = enabled, names.isEmpty { return .empty }
+        let present = try RulePlugin.names(in: directory)
+        var names = present
+        if case .names(let asked) = enabled {
+            names = asked
+            for name in asked where !present.contains(name) { throw missing(name, in: directory, present) }
+        }
+        var plugins: [RulePlugin] = []
+        for name in names { plugins.append(try RulePlugin(directory: directory + "/" + name, limits: limits)) }
+        return try RuleSet(plugins: plugins, settings: settings, limits: limits, now: now)
+    }
+
+    /// Checks plugins that have been read.
+    public init(
+        plugins: [RulePlugin], settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(), now: Double = 0
+    ) throws(ShuntError) {
+        guard plugins.count <= RuleSelection.capacity else {
+            throw ShuntError(.ruleInvalid, "\(plugins.count) rules are enabled", help: "a worker runs at most \(RuleSelection.capacity)")
+        }
+        var rules: [Rule] = []
+        var warnings: [ShuntError] = []
+        for plugin in plugins {
+            let (rule, found) = try Self.check(plugin, settings[plugin.name] ?? .object([:]), limits, now)
+            if let other = rules.first(where: { $0.definition.name == rule.definition.name }) {
+                throw ShuntError(
+                    .ruleInvalid, "two rules are named \(rule.definition.name)", at: plugin.location(of: "name"),
+                    help: "the other is \(other.plugin.directory)")
+            }
+            rules.append(rule)
+            warnings += found
+        }
+        self.rules = rules.sorted {
+            ($1.definition.priority, $0.definition.name) < ($0.definition.priority, $1.definition.name)
+        }
+        self.warnings = warnings
+    }
+
+    /// Loads the plugin in a state of its own, as every loop will.
+    private static func check(
+        _ plugin: RulePlugin, _ settings: SettingValue, _ limits: RuleLimits, _ now: Double
+    ) throws(ShuntError) -> (Rule, [ShuntError]) {
+        let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
+        let loaded = try LoadedRule(plugin, in: host)
+        var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
+        let description = try loaded.describe()
+        guard let table = description.table ?? description.list.map({ _ in [:] }) else {
+            throw ShuntError(.ruleInvalid, "the rule's table is a list", at: plugin.directory + "/rule.lua", help: "return R, with hooks in it")
+        }
+        var definition = try reader.read(table)
+        try loaded.configure(definition, settings: settings)
+        try loaded.start(after: nil, now: now)
+        if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
+        return (Rule(plugin: plugin, definition: definition, settings: settings), reader.warnings)
+    }
+
+    private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {
+        let nearest = suggestion(for: name, among: present).map { "did you mean \($0)? " } ?? ""
+        let list = present.isEmpty ? "it has none" : "it has " + present.joined(separator: ", ")
+        return ShuntError(.ruleMissing, "there is no plugin \(name)", at: directory, help: nearest + list)
+    }
+}

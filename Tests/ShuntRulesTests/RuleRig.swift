@@ -1,0 +1,138 @@
+import Foundation
+import ShuntCore
+import Synchronization
+import Testing
+
+@testable import ShuntRules
+
+/// A fresh directory of plugins, removed at the end.
+final class PluginFolder {
+    let path: String
+
+    init(_ files: [String: String]) throws {
+        path = NSTemporaryDirectory() + "shunt-rules-" + UUID().uuidString
+        for (file, text) in files {
+            let url = URL(fileURLWithPath: path + "/" + file)
+            try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: url)
+        }
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// Lines that rules log.
+final class LogLines: Sendable {
+    private let entries = Mutex<[RuleLogEntry]>([])
+    func add(_ entry: RuleLogEntry) { entries.withLock { $0.append(entry) } }
+    var all: [RuleLogEntry] { entries.withLock { $0 } }
+    var texts: [String] { all.map(\.text) }
+}
+
+final class Clients: PeerDirectory {
+    var known: [ConnectionID: Peer] = [:]
+    var closed: [ConnectionID: String] = [:]
+    func peer(_ id: ConnectionID) -> Peer? { known[id] }
+    func close(_ id: ConnectionID, why: String) { closed[id] = why }
+
+    static func peer(uid: String = "u1", tags: [String] = [], alias: [String] = []) -> Peer {
+        Peer(
+            id: ConnectionID(loop: 0, slot: 3, generation: 1), uid: uid, device: "d1", tags: tags, alias: alias,
+            protocolName: "exchange", address: "127.0.0.1:5000", groups: ["g"], connectedAt: 1000)
+    }
+}
+
+/// A message that rules made, kept.
+struct Sent: Equatable {
+    var kind = MessageKind.topic
+    var topic = ""
+    var key: String?
+    var payload = ""
+    var format = PayloadFormat.json
+    var compression = PayloadCompression.none
+    var filter = ""
+    var changes: RoutedMessage.Changes = []
+    var rule = 0
+
+    init(_ message: RoutedMessage) {
+        kind = message.kind
+        topic = String(decoding: message.topic, as: UTF8.self)
+        key = message.key.map { String(decoding: $0, as: UTF8.self) }
+        payload = String(decoding: message.payload, as: UTF8.self)
+        format = message.format
+        compression = message.compression
+        filter = String(decoding: message.filter, as: UTF8.self)
+        changes = message.changes
+        rule = Int(message.rule)
+    }
+}
+
+struct Outcome {
+    var verdict: MessageOutcome.Verdict
+    var messages: [Sent]
+    var rule: Int?
+}
+
+/// A loop's rules, from Lua text.
+struct RuleRig {
+    let folder: PluginFolder
+    let rules: LoopRules
+    let clients = Clients()
+    let log: LogLines
+
+    /// One rule, whose text is put into a rule file around `R`.
+    init(_ body: String, limits: RuleLimits = RuleLimits(), settings: SettingValue = .object([:])) throws {
+        try self.init(
+            files: ["rule/rule.lua": "local R = {}\n" + body + "\nreturn R\n"], limits: limits, settings: ["rule": settings])
+    }
+
+    init(
+        files: [String: String], limits: RuleLimits = RuleLimits(), settings: [String: SettingValue] = [:],
+        shared: SharedStore? = nil, inflate: @escaping (Bytes, PayloadCompression) -> [UInt8]? = { _, _ in nil }
+    ) throws {
+        folder = try PluginFolder(files)
+        let log = LogLines()
+        self.log = log
+        let set = try RuleSet.load(directory: folder.path, settings: settings, limits: limits)
+        rules = try LoopRules(
+            set: set, worker: "w1", loop: 2, limits: limits, shared: try shared ?? SharedStore(), log: { log.add($0) },
+            inflate: inflate, now: 1000)
+        rules.peers = clients
+        let peer = Clients.peer()
+        clients.known[peer.id] = peer
+    }
+
+    @discardableResult
+    func send(
+        _ topic: String = "a/b", _ payload: String = "{}", key: String? = nil, format: PayloadFormat = .json,
+        compression: PayloadCompression = .none, now: Double = 1000
+    ) -> Outcome {
+        withBytes(topic) { topic in
+            withBytes(payload) { payload in
+                withBytes(key ?? "") { keyBytes in
+                    let message = MessageView(
+                        kind: .topic, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format,
+                        compression: compression, id: 7, hops: 1, sender: Clients.peer().id)
+                    let outcome = rules.onMessage(message, selection: rules.selection(for: .topic, topic: topic), now: now)
+                    return Outcome(verdict: outcome.verdict, messages: outcome.messages.map(Sent.init), rule: outcome.rule.map(Int.init))
+                }
+            }
+        }
+    }
+
+    /// What `on_message` logs while it runs `body`: a way to ask Lua something.
+    static func ask(_ body: String, limits: RuleLimits = RuleLimits()) throws -> [String] {
+        let rig = try RuleRig("function R.on_message(msg, ctx)\n" + body + "\nend", limits: limits)
+        rig.send()
+        return rig.log.texts
+    }
+
+    func figures(_ hook: String = "on_message", rule: Int = 0) -> RuleFigures.Hook {
+        rules.figures()[rule].hooks[hook] ?? RuleFigures.Hook()
+    }
+}
+
+func withBytes<R>(_ text: String, _ body: (Bytes) -> R) -> R {
+    Array(text.utf8).withUnsafeBytes(body)
+}

@@ -1,0 +1,158 @@
+import ShuntCore
+import Testing
+
+@testable import ShuntRules
+
+@Suite("Verdicts of on_message")
+struct VerdictTests {
+    private func decide(_ verdict: String, topic: String = "a/b", payload: String = #"{"id":1}"#) throws -> Outcome {
+        try RuleRig("function R.on_message(msg, ctx) \(verdict) end").send(topic, payload, key: "k")
+    }
+
+    @Test("nothing returned passes the message on as it came", arguments: ["return nil", "", "return msg"])
+    func pass(verdict: String) throws {
+        let outcome = try decide(verdict)
+        #expect(outcome.verdict == .pass)
+        #expect(outcome.messages.isEmpty)
+        #expect(outcome.rule == nil)
+    }
+
+    @Test("msg:with{} replaces what it names and keeps the rest")
+    func replace() throws {
+        let outcome = try decide(#"return msg:with { topic = "x", payload = "new", format = "text" }"#)
+        #expect(outcome.verdict == .send)
+        let sent = try #require(outcome.messages.first)
+        #expect((sent.topic, sent.key, sent.payload, sent.format) == ("x", "k", "new", .text))
+        #expect(sent.changes == [.topic, .payload, .format])
+        let without = try #require(try decide("return msg:with { key = false }").messages.first)
+        #expect(without.key == nil)
+        #expect(without.changes == [.key])
+    }
+
+    @Test("route.to sends it to another topic, with the payload untouched")
+    func to() throws {
+        let outcome = try decide(#"return route.to("other")"#)
+        #expect(outcome.verdict == .send)
+        #expect(outcome.messages.map(\.topic) == ["other"])
+        #expect(outcome.messages.map(\.changes) == [[.topic]])
+        let both = try decide(#"return route.to("other", msg:with { key = "z" })"#)
+        #expect(both.messages.map(\.key) == ["z"])
+    }
+
+    @Test("route.fanout sends several, in order")
+    func fanout() throws {
+        let outcome = try decide(#"return route.fanout { msg, msg:with { topic = "x" }, route.to("y"), route.push({ uid = "u" }, msg), route.chat("c9") }"#)
+        #expect(outcome.messages.map(\.topic) == ["a/b", "x", "y", "a/b", "c9"])
+        #expect(outcome.messages.map(\.kind) == [.topic, .topic, .topic, .broadcast, .chat])
+        #expect(outcome.messages[3].filter == #"{"uid":"u"}"#)
+        #expect(outcome.messages[4].changes == [.kind, .topic])
+    }
+
+    @Test("drop and reject end it with a reason of one line")
+    func dropAndReject() throws {
+        #expect(try decide(#"return route.drop("no")"#).verdict == .drop(why: "no"))
+        #expect(try decide(#"return route.reject("line one\nline two")"#).verdict == .reject(why: "line one line two"))
+        #expect(try decide(#"return route.reject(("é"):rep(1000))"#).verdict == .reject(why: String(repeating: "é", count: 256)))
+    }
+
+    @Test("ctx:emit sends besides; an error takes back what its call emitted")
+    func emit() throws {
+        let outcome = try decide(#"ctx:emit(route.to("audit")); ctx:emit(msg:with { topic = "copy" })"#)
+        #expect(outcome.verdict == .pass)
+        #expect(outcome.messages.map(\.topic) == ["audit", "copy"])
+        let failed = try decide(#"ctx:emit(route.to("audit")); error("late")"#)
+        #expect(failed.verdict == .pass)
+        #expect(failed.messages.isEmpty)
+    }
+
+    @Test("rules run by priority; replace goes on, route and done stop the chain")
+    func chain() throws {
+        let rig = try RuleRig(files: [
+            "first/rule.lua": #"return { priority = 9, on_message = function(m) return m:with { topic = m.topic .. "/1" } end }"#,
+            "second/rule.lua": #"""
+            return { priority = 5, on_message = function(m)
+              if m.key == "done" then return route.done() end
+              if m.key == "to" then return route.to("stop") end
+              return m:with { payload = m.payload .. "!" }
+            end }
+            """#,
+            "third/rule.lua": #"return { priority = 1, on_message = function(m) return m:with { topic = m.topic .. "/3" } end }"#,
+        ])
+        let all = rig.send("t", "p")
+        #expect(all.messages.map(\.topic) == ["t/1/3"])
+        #expect(all.messages.map(\.payload) == ["p!"])
+        #expect(all.messages.map(\.changes) == [[.topic, .payload]])
+        #expect(all.rule == 2)
+        #expect(rig.send("t", "p", key: "done").messages.map(\.topic) == ["t/1"])
+        #expect(rig.send("t", "p", key: "to").messages.map(\.topic) == ["stop"])
+        #expect(rig.rules.figures().map(\.rule) == ["first", "second", "third"])
+        #expect(rig.figures(rule: 1).verdicts == ["replace": 1, "done": 1, "route": 1])
+        #expect(rig.figures(rule: 2).calls == 1)
+    }
+
+    @Test("a copy of a message may be kept; msg itself is only there while on_message runs")
+    func keeping() throws {
+        let rig = try RuleRig(#"""
+        local kept, raw
+        function R.on_message(msg, ctx)
+          if msg.topic == "keep" then kept, raw = msg:with {}, msg return end
+          return kept
+        end
+        function R.on_disconnect() return raw.topic end
+        """#)
+        rig.send("keep", "first payload", key: "k1")
+        let sent = try #require(rig.send("later", "second").messages.first)
+        #expect((sent.topic, sent.payload, sent.key) == ("keep", "first payload", "k1"))
+        #expect(sent.changes == [.topic, .key, .payload, .format])
+        rig.rules.onDisconnect(Clients.peer(), why: "gone", now: 1)
+        #expect(rig.log.texts.contains { $0.contains("msg is only there while on_message runs") })
+    }
+
+    @Test("a large payload is not copied by msg:with{}, and its copy can't outlive it")
+    func largePayload() throws {
+        let rig = try RuleRig(#"""
+        local kept
+        function R.on_message(msg)
+          if kept then return kept end
+          kept = msg:with { topic = "big" }
+          return kept
+        end
+        """#, limits: { var l = RuleLimits(); l.callMemory = 64 * 1024; return l }())
+        let big = String(repeating: "x", count: 3_000_000)
+        #expect(rig.send("t", big).messages.map(\.payload.count) == [3_000_000])
+        #expect(rig.send("t", "{}").verdict == .pass)
+        #expect(rig.log.texts.contains { $0.contains("over 64 KiB") })
+    }
+
+    @Test("what can't be sent is an error with a sentence", arguments: [
+        (#"return msg:with { payload = "" }"#, "payload is empty"),
+        (#"return msg:with { topic = "a/#" }"#, "has + , # or a zero byte"),
+        (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, not topics"),
+        (#"return msg:with { format = "image" }"#, "format is text or json"),
+        (#"return { topic = "x" }"#, "on_message returned a table"),
+        (#"return route.redirect("w:1")"#, "returned a verdict that it can't"),
+        (#"return route.fanout {}"#, "at least one message"),
+        (#"return route.fanout { 1 }"#, "item 1 is not msg"),
+        (#"return route.push({ tags = { "a" } })"#, "not tags"),
+        (#"return msg.tpic"#, "msg has no 'tpic'"),
+        (#"return ctx.setings"#, "ctx has no 'setings'"),
+        (#"return re.match("a", "b")"#, "re is not in this version"),
+        (#"local t = {} for i = 1, 1001 do t[i] = msg end return route.fanout(t)"#, "a call may send 1000"),
+        (#"for i = 1, 101 do ctx:emit(route.to("t")) end"#, "more than 100 messages"),
+    ])
+    func errors(body: String, expected: String) throws {
+        let rig = try RuleRig("function R.on_message(msg, ctx) \(body) end")
+        let outcome = rig.send()
+        #expect(outcome.verdict == .pass)
+        #expect(outcome.messages.isEmpty)
+        #expect(rig.log.texts.contains { $0.contains(expected) }, "\(rig.log.texts)")
+        #expect(rig.figures().errors.values.reduce(0, +) == 1)
+    }
+
+    @Test("on_error decides what a failing rule does to the message", arguments: [
+        ("pass", MessageOutcome.Verdict.pass), ("drop", .drop(why: "rule rule failed")), ("reject", .reject(why: "rule rule failed")),
+    ])
+    func onError(action: String, verdict: MessageOutcome.Verdict) throws {
+        #expect(try RuleRig("R.on_error = \"\(action)\" function R.on_message() error(\"x\") end").send().verdict == verdict)
+    }
+}
