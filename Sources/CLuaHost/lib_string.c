@@ -214,12 +214,17 @@ int string_rep(lua_State *L) {
         return 1;
     }
     if (__builtin_mul_overflow(count + separator_count, (size_t)times, &total)) { total = SIZE_MAX; }
-    size_t base = host->scratch.count;
-    scratch_need(L, host, total);
-    for (lua_Integer i = 0; i < times; i++) {
-        scratch_add(L, host, text, count);
-        if (i < times - 1) { scratch_add(L, host, separator, separator_count); }
+    // All of it is reserved before any is written; what is there is doubled.
+    size_t base = host->scratch.count, unit = count + separator_count, done = unit;
+    char *place = scratch_need(L, host, total);
+    memcpy(place, text, count);
+    memcpy(place + count, separator, separator_count);
+    while (done < total) {
+        size_t part = done < total - done ? done : total - done;
+        memcpy(place + done, place, part);
+        done += part;
     }
+    host->scratch.count += total - separator_count;
     scratch_push(L, host, base);
     return 1;
 }
