@@ -32,22 +32,23 @@ import Testing
         }
     }
 
-    @Test("A worker is found by its name, its address, or the beginning of its name if that is one worker's alone")
+    @Test("A worker is found by its name, its address, or by its host or the beginning of its name if that is one worker's alone")
     func finds() async throws {
         var named = worker("alpha")
         named.host = "10.1.1.1"
         named.port = 4091
-        let workers = [worker("10.0.0.1:4091"), worker("10.0.0.1:40910"), worker("10.0.0.2:4091"), named]
+        let workers = [worker("10.0.0.1:4091"), worker("10.0.0.1:40910"), worker("10.0.0.2:4091"), worker("10.0.0.20:4091"), named]
         try await filled(workers.map { .worker($0) }) { reader async throws in
             #expect(try await reader.worker("10.0.0.1:4091").name == "10.0.0.1:4091")
             #expect(try await reader.worker("10.0.0.2").name == "10.0.0.2:4091")
+            #expect(try await reader.worker("10.0.0.20:").name == "10.0.0.20:4091")
             #expect(try await reader.worker("10.1.1.1:4091").name == "alpha")
             #expect(try await reader.worker("al").name == "alpha")
             for wrong in ["", "nobody", "10.0.0.1", "%", "_lpha", "'"] {
                 #expect(await failure { () throws(ShuntError) in _ = try await reader.worker(wrong) }?.code == .workerUnknown, "\(wrong)")
             }
             let ambiguous = await failure { () throws(ShuntError) in _ = try await reader.worker("10.0") }
-            #expect(ambiguous?.help?.contains("10.0.0.1:4091, 10.0.0.1:40910, 10.0.0.2:4091") == true)
+            #expect(ambiguous?.help?.contains("10.0.0.1:4091, 10.0.0.1:40910, 10.0.0.20:4091, 10.0.0.2:4091") == true)
         }
     }
 

@@ -62,7 +62,7 @@ public struct RegistryReader: Sendable {
         }
     }
 
-    /// The worker of that name, or whose `host:port` it is, or the only one whose name begins so.
+    /// The worker of that name, or whose `host:port` it is, or the only one on that host, or whose name begins so.
     ///
     /// Throws `worker.unknown`, also where several begin so: the error's help lists them.
     public func worker(_ name: String) async throws(ShuntError) -> WorkerRecord {
@@ -71,6 +71,8 @@ public struct RegistryReader: Sendable {
                 db, sql: "SELECT * FROM workers WHERE name = ?1 OR host || ':' || port = ?1 ORDER BY name <> ?1 LIMIT 1",
                 arguments: [name])
             if let exact { return try WorkerColumns.record(exact) }
+            let onHost = try Row.fetchAll(db, sql: "SELECT * FROM workers WHERE host = ? LIMIT 2", arguments: [name])
+            if onHost.count == 1 { return try WorkerColumns.record(onHost[0]) }
             let rows = try Row.fetchAll(
                 db, sql: "SELECT * FROM workers WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT 6", arguments: [name])
             guard let first = rows.first, !name.isEmpty else {

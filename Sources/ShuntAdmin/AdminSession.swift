@@ -1,0 +1,66 @@
+import ArgumentParser
+import ShuntCore
+import ShuntRegistry
+
+/// One run of a subcommand: where it asks, and where it writes.
+struct AdminSession {
+    let source: any AdminSource
+    let console: Console
+    let output: OutputFormat
+
+    /// Asks, and gives the answer with its JSON as it came.
+    func ask<T: Decodable>(_ request: AdminRequest, as type: T.Type) async throws(ShuntError) -> (answer: T, json: String) {
+        let json = try await source.answer(request)
+        do {
+            return (try RegistryJSON.decode(type, from: json), String(decoding: json, as: UTF8.self))
+        } catch {
+            throw ShuntError(
+                .masterUnavailable, "the answer is not what a master of this version gives", at: source.name,
+                help: "use the `shunt` of the master's own version, or --output json with another tool")
+        }
+    }
+
+    /// Writes a table as the terminal bears it; what does not fit is said.
+    func write(_ table: Table) {
+        let rendered = table.render(width: console.width, colors: console.colors)
+        console.write(rendered.text)
+        if !rendered.hidden.isEmpty {
+            note("hidden for want of room: \(rendered.hidden.joined(separator: ", ")); --output csv has all")
+        }
+    }
+
+    func write(_ csv: CSV) {
+        console.write(csv.text)
+    }
+
+    /// For people, beside the answer.
+    func note(_ text: String) {
+        console.writeError(text + "\n")
+    }
+}
+
+/// A subcommand of `shunt admin`.
+protocol AdminSubcommand: AsyncParsableCommand {
+    var options: AdminOptions { get }
+
+    func report(_ session: AdminSession) async throws(ShuntError)
+}
+
+extension AdminSubcommand {
+    func run() async throws {
+        try await run(on: .standard)
+    }
+
+    /// Errors go to the console as sentences; what is thrown is the exit code alone.
+    func run(on console: Console) async throws(ExitCode) {
+        do throws(ShuntError) {
+            let source = try options.source(environment: console.environment)
+            try await report(AdminSession(source: source, console: console, output: options.output))
+        } catch {
+            let place = error.location.map { "\(Text.printable($0)): " } ?? ""
+            console.writeError("shunt: \(place)\(Text.printable(error.message)) (\(error.code.rawValue))\n")
+            if let help = error.help { console.writeError("       \(Text.printable(help))\n") }
+            throw ExitCode(error.code.exitCode)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import ArgumentParser
+import ShuntCore
+import ShuntRegistry
+
+extension EventRecord.Kind: ExpressibleByArgument {}
+
+struct EventsCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "events",
+        abstract: "Show what has happened, oldest first.",
+        discussion: """
+            The newest events, or with --after those that follow an id. With --follow it goes on until it is stopped; \
+            with --output json it then writes a line of JSON for each event.
+
+              shunt admin events --kind worker.lost
+              shunt admin events --follow
+              shunt admin events --after 120 --limit 1000 --output csv
+            """)
+
+    @OptionGroup var options: AdminOptions
+
+    @Option(help: "How many, at most \(EventQuery.maximumLimit).")
+    var limit = 20
+
+    @Option(help: "Only events of this kind.")
+    var kind: EventRecord.Kind?
+
+    @Option(help: ArgumentHelp("Only events after the one of this id.", valueName: "id"))
+    var after: Int64?
+
+    @Flag(help: "Go on with what happens from now.")
+    var follow = false
+
+    @Option(help: ArgumentHelp("How often to look for more, in seconds.", valueName: "seconds"))
+    var interval = 1.0
+
+    func validate() throws {
+        guard (1...EventQuery.maximumLimit).contains(limit) else {
+            throw ValidationError("--limit is \(limit): give a number from 1 to \(EventQuery.maximumLimit).")
+        }
+        guard (after ?? 0) >= 0 else { throw ValidationError("--after takes an id, which is 0 or more.") }
+        guard interval >= 0.01, interval <= 3_600 else { throw ValidationError("--interval takes from 0.01 to 3600 seconds.") }
+    }
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        let (page, json) = try await session.ask(.events(EventQuery(after: after, kind: kind, limit: limit)), as: EventPage.self)
+        guard follow else {
+            switch session.output {
+            case .json: session.console.write(json + "\n")
+            case .csv: session.write(EventReport.csv(page.events, header: true))
+            case .table: session.write(EventReport.table(page.events))
+            }
+            return
+        }
+        try write(page.events, isFirst: true, session)
+        try await goOn(from: page.nextAfter, session)
+    }
+
+    /// Until the task is cancelled. A master that goes away is waited for.
+    private func goOn(from start: Int64, _ session: AdminSession) async throws(ShuntError) {
+        var next = start
+        var isAway = false
+        while !Task.isCancelled {
+            // Cancelled: the condition ends the loop.
+            try? await Task.sleep(for: .seconds(interval))
+            do throws(ShuntError) {
+                let query = EventQuery(after: next, kind: kind, limit: EventQuery.maximumLimit)
+                let (page, _) = try await session.ask(.events(query), as: EventPage.self)
+                try write(page.events, isFirst: false, session)
+                next = page.nextAfter
+                if isAway { session.note("reached again") }
+                isAway = false
+            } catch {
+                guard error.code == .masterUnavailable || error.code == .registryUnavailable else { throw error }
+                if !isAway { session.note("shunt: \(error.location ?? session.source.name): \(error.message); waiting") }
+                isAway = true
+            }
+        }
+    }
+
+    private func write(_ events: [StoredEvent], isFirst: Bool, _ session: AdminSession) throws(ShuntError) {
+        switch session.output {
+        case .json: session.console.write(try EventReport.jsonLines(events))
+        case .csv: session.console.write(EventReport.csv(events, header: isFirst).text)
+        case .table: session.console.write(EventReport.lines(events, width: session.console.width))
+        }
+    }
+}

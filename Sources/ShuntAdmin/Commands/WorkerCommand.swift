@@ -1,0 +1,33 @@
+import ArgumentParser
+import ShuntCore
+import ShuntRegistry
+
+struct WorkerCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "worker",
+        abstract: "Show all that is known of one worker.",
+        discussion: """
+            The beginning of the name is enough where it is one worker's alone.
+
+              shunt admin worker 10.0.0.1:4091
+              shunt admin worker 10.0.0.1
+            """)
+
+    @OptionGroup var options: AdminOptions
+
+    @Argument(help: "The worker's name, as `shunt admin workers` lists it.")
+    var name: String
+
+    func validate() throws {
+        guard !name.isEmpty else { throw ValidationError("The name is empty: give one that `shunt admin workers` lists.") }
+    }
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        let (worker, json) = try await session.ask(.worker(name), as: WorkerRecord.self)
+        switch session.output {
+        case .json: session.console.write(json + "\n")
+        case .csv: session.write(WorkerReport.csv([worker]))
+        case .table: session.console.write(WorkerReport.detail(worker, now: session.console.now(), width: session.console.width))
+        }
+    }
+}

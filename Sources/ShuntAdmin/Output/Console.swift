@@ -1,0 +1,44 @@
+import FoundationEssentials
+import Glibc
+
+/// Where a command writes, and what it knows of whoever reads it.
+struct Console: Sendable {
+    /// In columns; nil where lines may be of any length.
+    var width: Int?
+    var colors: Bool
+    var environment: [String: String]
+    /// Seconds since 1970.
+    var now: @Sendable () -> Double
+    var write: @Sendable (String) -> Void
+    var writeError: @Sendable (String) -> Void
+
+    /// The process's own: fitted and coloured only where standard output is a terminal.
+    static var standard: Console {
+        let environment = ProcessInfo.processInfo.environment
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        return Console(
+            width: isTerminal ? terminalWidth(environment) : nil,
+            colors: isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb",
+            environment: environment,
+            now: { Date().timeIntervalSince1970 },
+            write: { writeAll($0, to: STDOUT_FILENO) },
+            writeError: { writeAll($0, to: STDERR_FILENO) })
+    }
+
+    private static func terminalWidth(_ environment: [String: String]) -> Int {
+        var size = winsize()
+        if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+        return environment["COLUMNS"].flatMap { Int($0) }.map { max($0, 1) } ?? 80
+    }
+
+    /// At once, so that `--follow` shows in a pipe what it has.
+    private static func writeAll(_ text: String, to descriptor: Int32) {
+        var rest = ArraySlice(Array(text.utf8))
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+}

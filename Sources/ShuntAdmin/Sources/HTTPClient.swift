@@ -1,0 +1,122 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import ShuntConfig
+import ShuntCore
+
+/// One HTTP/1.1 request on a connection of its own: all that a command needs.
+enum HTTPClient {
+    struct Answer: Sendable {
+        var status: Int
+        /// Without parameters, in lower case.
+        var contentType: String
+        var body: [UInt8]
+    }
+
+    static let connectTimeout: TimeAmount = .seconds(3)
+    /// Beyond the longest that a query may take.
+    static let answerTimeout: TimeAmount = .seconds(15)
+    static let maximumBodyLength = 64 << 20
+
+    private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    static func send(_ method: String, _ target: String, body: [UInt8], to address: NetworkAddress) async throws(ShuntError) -> Answer {
+        do {
+            let answer = eventLoops.next().makePromise(of: Answer.self)
+            let connecting = ClientBootstrap(group: eventLoops)
+                .connectTimeout(connectTimeout)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                        try channel.pipeline.syncOperations.addHandler(AnswerCollector(answer, limit: maximumBodyLength))
+                    }
+                }
+                .connect(host: address.host, port: address.port)
+            // A channel that fails before its handlers are in would leave the promise open.
+            connecting.whenFailure { answer.fail($0) }
+            let channel = try await connecting.get()
+            let timeout = channel.eventLoop.scheduleTask(in: answerTimeout) { answer.fail(AnswerFailure.late) }
+            defer {
+                timeout.cancel()
+                channel.close(promise: nil)
+            }
+            try await write(method, target, body, address, to: channel)
+            return try await answer.futureResult.get()
+        } catch {
+            throw describe(error, address)
+        }
+    }
+
+    private static func write(
+        _ method: String, _ target: String, _ body: [UInt8], _ address: NetworkAddress, to channel: any Channel
+    ) async throws {
+        var headers: HTTPHeaders = ["Host": address.description, "Accept": "application/json", "Connection": "close"]
+        if !body.isEmpty {
+            headers.add(name: "Content-Type", value: "application/json")
+            headers.add(name: "Content-Length", value: "\(body.count)")
+        }
+        let head = HTTPRequestHead(version: .http1_1, method: HTTPMethod(rawValue: method), uri: target, headers: headers)
+        channel.write(HTTPClientRequestPart.head(head), promise: nil)
+        if !body.isEmpty { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil) }
+        try await channel.writeAndFlush(HTTPClientRequestPart.end(nil))
+    }
+
+    private static func describe(_ error: any Error, _ address: NetworkAddress) -> ShuntError {
+        let what =
+            switch error {
+            case AnswerFailure.late: "the master does not answer within 15 seconds"
+            case AnswerFailure.tooLong: "the answer is longer than \(maximumBodyLength >> 20) MiB"
+            case AnswerFailure.closed: "the connection was closed before the answer came"
+            case is HTTPParserError: "what answers there does not speak HTTP"
+            default: "no master can be reached"
+            }
+        return ShuntError(
+            .masterUnavailable, what, at: address.description,
+            help: "start one with `shunt master` or `shunt dev`, say where it is with --master host:port, or read its file with --registry path")
+    }
+}
+
+private enum AnswerFailure: Error {
+    case late, tooLong, closed
+}
+
+/// Gathers one answer.
+private final class AnswerCollector: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+
+    private let promise: EventLoopPromise<HTTPClient.Answer>
+    private let limit: Int
+    private var answer = HTTPClient.Answer(status: 0, contentType: "", body: [])
+
+    init(_ promise: EventLoopPromise<HTTPClient.Answer>, limit: Int) {
+        self.promise = promise
+        self.limit = limit
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            answer.status = Int(head.status.code)
+            let type = head.headers.first(name: "content-type") ?? ""
+            answer.contentType = type.prefix { $0 != ";" && $0 != " " }.lowercased()
+        case .body(let buffer):
+            guard answer.body.count + buffer.readableBytes <= limit else {
+                promise.fail(AnswerFailure.tooLong)
+                return context.close(promise: nil)
+            }
+            answer.body.append(contentsOf: buffer.readableBytesView)
+        case .end:
+            promise.succeed(answer)
+            context.close(promise: nil)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        promise.fail(error)
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        promise.fail(AnswerFailure.closed)
+    }
+}

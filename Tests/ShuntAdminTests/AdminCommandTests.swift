@@ -1,0 +1,292 @@
+import ArgumentParser
+import FoundationEssentials
+import Logging
+import RawHTTP
+import ShuntCore
+import ShuntHTTP
+import ShuntMaster
+import ShuntRegistry
+import Synchronization
+import Testing
+
+@testable import ShuntAdmin
+
+private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// What a command has written.
+private final class Recorder: Sendable {
+    private let written = Mutex((output: "", errors: ""))
+
+    var output: String { written.withLock { $0.output } }
+    var errors: String { written.withLock { $0.errors } }
+
+    func console(width: Int? = nil, environment: [String: String] = [:]) -> Console {
+        Console(
+            width: width, colors: false, environment: environment, now: { 1_000 },
+            write: { text in self.written.withLock { $0.output += text } },
+            writeError: { text in self.written.withLock { $0.errors += text } })
+    }
+}
+
+private struct Outcome: Equatable {
+    var output: String
+    var errors: String
+    var exitCode: Int32
+}
+
+private func run(_ arguments: [String], width: Int? = nil, environment: [String: String] = [:]) async throws -> Outcome {
+    let recorder = Recorder()
+    let command = try #require(try AdminCommand.parseAsRoot(arguments) as? any AdminSubcommand)
+    var exitCode: Int32 = 0
+    do {
+        try await command.run(on: recorder.console(width: width, environment: environment))
+    } catch {
+        exitCode = error.rawValue
+    }
+    return Outcome(output: recorder.output, errors: recorder.errors, exitCode: exitCode)
+}
+
+/// A registry, and a master's admin API over it.
+private final class Master: Sendable {
+    let folder: URL
+    let registry: Registry
+    let endpoint: HTTPEndpoint
+
+    init() async throws {
+        folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-\(UUID().uuidString)")
+        var writing = RegistryWriter.Configuration()
+        writing.batchInterval = .seconds(3_600)
+        registry = try Registry.open(path: folder.appending(path: "registry.sqlite").path, writing: writing, logger: quiet)
+        for (number, state) in [(1, WorkerRecord.State.live), (2, .draining), (3, .lost)] {
+            registry.writer.submit([
+                .worker(
+                    WorkerRecord(
+                        name: "10.0.0.\(number):4091", host: "10.0.0.\(number)", port: 4091, state: state, machine: "m-\(number)",
+                        version: "shunt 0.1.0", listeners: ["mqtt": "10.0.0.\(number):1883"], startedAt: 400, heartbeatAt: 1_000 - Double(number),
+                        figures: WorkerFigures(connections: number))),
+                .event(EventRecord(at: Double(number), kind: .workerJoined, subject: "10.0.0.\(number):4091", detail: "first, \"heartbeat\"")),
+            ])
+        }
+        try await registry.writer.flush()
+        let writer = registry.writer
+        endpoint = try await AdminServer.start(
+            .init(host: "127.0.0.1", port: 0), registry: registry.reader,
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, logger: quiet)
+    }
+
+    var api: [String] { ["--master", "127.0.0.1:\(endpoint.port)"] }
+    var file: [String] { ["--registry", registry.path] }
+
+    func close() async throws {
+        await endpoint.stop()
+        try await registry.close()
+        try FileManager.default.removeItem(at: folder)
+    }
+}
+
+private func withMaster(_ body: (Master) async throws -> Void) async throws {
+    let master = try await Master()
+    do {
+        try await body(master)
+    } catch {
+        try await master.close()
+        throw error
+    }
+    try await master.close()
+}
+
+@Suite struct AdminCommandTests {
+    @Test("The master and the file give the same answer, in every format", arguments: [
+        ["workers"], ["workers", "--state", "lost"], ["workers", "--limit", "1", "--offset", "1"], ["worker", "10.0.0.2"], ["events"],
+        ["events", "--after", "1", "--limit", "1"], ["events", "--kind", "worker.lost"], ["query", "SELECT name, port, 1.5, NULL, x'00' FROM workers"],
+    ])
+    func sameAnswers(_ arguments: [String]) async throws {
+        try await withMaster { master async throws in
+            for format in OutputFormat.allCases {
+                let options = arguments + ["--output", format.rawValue]
+                let fromMaster = try await run(options + master.api)
+                #expect(fromMaster.exitCode == 0)
+                #expect(!fromMaster.output.isEmpty)
+                #expect(try await run(options + master.file) == fromMaster)
+            }
+        }
+    }
+
+    @Test("JSON is just what the admin API gives")
+    func exactJSON() async throws {
+        try await withMaster { master async throws in
+            for (arguments, target) in [
+                (["workers"], "/api/v1/workers"), (["worker", "10.0.0.1"], "/api/v1/workers/10.0.0.1"), (["events"], "/api/v1/events?limit=20"),
+                (["query", "SELECT 1"], "/api/v1/query?sql=SELECT+1"),
+            ] {
+                let api = try await RawHTTP.get(target, port: master.endpoint.port)
+                #expect(try await run(arguments + ["--output", "json"] + master.api).output == api.body + "\n")
+            }
+        }
+    }
+
+    @Test("Workers, one worker and events are tables for people")
+    func tables() async throws {
+        try await withMaster { master async throws in
+            #expect(
+                try await run(["workers", "--state", "draining"] + master.api, width: 60).output == """
+                    NAME           STATE     CONNECTIONS  DELIVERIES  HEARTBEAT
+                    10.0.0.2:4091  draining            2           0     2s ago
+
+                    """)
+            let detail = try await run(["worker", "10.0.0.3"] + master.api).output
+            #expect(detail.contains("state              lost\n"))
+            #expect(detail.contains("started            1970-01-01T00:06:40Z, 10m ago\n"))
+            #expect(detail.contains("listener mqtt      10.0.0.3:1883\n"))
+            #expect(
+                try await run(["events", "--limit", "1"] + master.api).output == """
+                    TIME                  ID  KIND           SUBJECT        DETAIL
+                    1970-01-01T00:00:03Z   3  worker.joined  10.0.0.3:4091  first, "heartbeat"
+
+                    """)
+        }
+    }
+
+    @Test("What is not shown is said beside the table")
+    func notes() async throws {
+        try await withMaster { master async throws in
+            let page = try await run(["workers", "--limit", "1"] + master.api, width: 30)
+            #expect(page.errors.contains("1 of 3 workers"))
+            #expect(page.errors.contains("hidden for want of room: "))
+            let cut = try await run(["query", "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"] + master.api)
+            #expect(cut.errors.contains("more than these 10000 rows"))
+            #expect(cut.exitCode == 0)
+        }
+    }
+
+    @Test("CSV holds every field")
+    func csv() async throws {
+        try await withMaster { master async throws in
+            let lines = try await run(["workers", "--output", "csv"] + master.api).output.split(separator: "\r\n")
+            #expect(lines.count == 4)
+            #expect(lines[1] == "10.0.0.1:4091,10.0.0.1,4091,live,m-1,shunt 0.1.0,mqtt=10.0.0.1:1883,400.0,999.0,1,0,0,0,0,0,0,0,0,0,0,0")
+            #expect(try await run(["events", "--output", "csv", "--limit", "1"] + master.api).output.hasSuffix("3,3.0,worker.joined,10.0.0.3:4091,\"first, \"\"heartbeat\"\"\"\r\n"))
+        }
+    }
+
+    @Test("An error is a sentence with help on standard error, and its own exit code", arguments: [
+        (["worker", "nobody"], 65, "worker.unknown"), (["query", "DELETE FROM workers"], 77, "registry.read_only"),
+        (["query", "SELEC"], 65, "query.invalid"), (["query", "SELECT 1; SELECT 2"], 65, "query.invalid"),
+    ] as [([String], Int32, String)])
+    func errors(_ arguments: [String], _ exitCode: Int32, _ code: String) async throws {
+        try await withMaster { master async throws in
+            for source in [master.api, master.file] {
+                let outcome = try await run(arguments + source)
+                #expect(outcome.exitCode == exitCode)
+                #expect(outcome.output.isEmpty)
+                #expect(outcome.errors.hasPrefix("shunt: "))
+                #expect(outcome.errors.contains("(\(code))\n       "))
+            }
+        }
+    }
+
+    @Test("The file is read while no master runs; one that is not a registry is refused")
+    func fileAlone() async throws {
+        let master = try await Master()
+        await master.endpoint.stop()
+        try await master.registry.close()
+        #expect(try await run(["workers"] + master.file).output.contains("10.0.0.3:4091"))
+        let text = master.folder.appending(path: "notes.txt").path
+        try Data("not a registry at all".utf8).write(to: URL(filePath: text))
+        #expect(try await run(["workers", "--registry", text]).exitCode == 78)
+        #expect(try await run(["workers", "--registry", text + ".missing"]).exitCode == 69)
+        try FileManager.default.removeItem(at: master.folder)
+    }
+
+    @Test("A master that cannot be reached is 69, and says what to try")
+    func noMaster() async throws {
+        let port = try await freedPort()
+        let outcome = try await run(["workers", "--master", "127.0.0.1:\(port)"])
+        #expect(outcome.exitCode == 69)
+        #expect(outcome.errors.hasPrefix("shunt: 127.0.0.1:\(port): no master can be reached (master.unavailable)\n"))
+        #expect(outcome.errors.contains("shunt dev") && outcome.errors.contains("--registry"))
+        #expect(try await run(["workers"], environment: ["SHUNT_ADMIN": "127.0.0.1:\(port)"]) == outcome)
+        #expect(try await run(["workers"], environment: ["SHUNT_ADMIN": "nonsense"]).exitCode == 64)
+    }
+
+    @Test("What answers and is not a master is 69 too")
+    func otherServer() async throws {
+        let routes = [
+            HTTPRoute(.get, "/api/v1/workers", parameters: ["limit", "offset"]) { _ in .text("<html>hello</html>", type: "text/html") },
+            HTTPRoute(.get, "/api/v1/events", parameters: ["limit"]) { _ in .json(Array("{\"other\":1}".utf8)) },
+            HTTPRoute(.get, "/api/v1/workers/{name}") { _ in .text("[", type: "application/json; charset=utf-8") },
+        ]
+        let endpoint = try await HTTPEndpoint.start(routes, .init(host: "127.0.0.1", port: 0), logger: quiet)
+        for arguments in [["workers"], ["events"], ["worker", "x"]] {
+            let outcome = try await run(arguments + ["--master", "http://127.0.0.1:\(endpoint.port)/"])
+            #expect(outcome.exitCode == 69)
+            #expect(outcome.errors.contains("master.unavailable"))
+        }
+        await endpoint.stop()
+    }
+
+    @Test("Following shows each event once, waits for a master that goes away, and ends when it is stopped")
+    func follow() async throws {
+        let first = try await Master()
+        let recorder = Recorder()
+        let port = first.endpoint.port
+        let command = try #require(
+            try AdminCommand.parseAsRoot(["events", "--follow", "--limit", "1", "--interval", "0.01", "--output", "json"] + first.api) as? EventsCommand)
+        let following = Task { try await command.run(on: recorder.console()) }
+        func seen(_ text: String) async { while !recorder.output.contains(text) { await Task.yield() } }
+        await seen("\"id\":3")
+        first.registry.writer.submit([.event(EventRecord(at: 4, kind: .workerLost, subject: "w", detail: "gone"))])
+        try await first.registry.writer.flush()
+        await seen("\"id\":4")
+
+        await first.endpoint.stop()
+        while !recorder.errors.contains("waiting") { await Task.yield() }
+        first.registry.writer.submit([.event(EventRecord(at: 5, kind: .workerReturned, subject: "w", detail: "back"))])
+        try await first.registry.writer.flush()
+        let writer = first.registry.writer
+        let second = try await AdminServer.start(
+            .init(host: "127.0.0.1", port: port), registry: first.registry.reader,
+            status: { MasterStatus(version: "", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, logger: quiet)
+        await seen("\"id\":5")
+        following.cancel()
+        try await following.value
+        let ids = recorder.output.split(separator: "\n").map { String($0) }
+        #expect(ids.count == 3)
+        #expect(ids.allSatisfy { $0.hasPrefix("{\"at\":") })
+        #expect(recorder.errors.ranges(of: "waiting").count == 1)
+        await second.stop()
+        try await first.registry.close()
+        try FileManager.default.removeItem(at: first.folder)
+    }
+
+    @Test("Wrong usage is 64 and says what would be right", arguments: [
+        (["workers", "--limit", "0"], "1 to 1000"), (["workers", "--offset", "-1"], nil), (["workers", "--master", "x"], "127.0.0.1:4080"),
+        (["workers", "--master", "a:1", "--registry", "b"], "exclude"), (["workers", "--state", "asleep"], "'live', 'draining' or 'lost'"),
+        (["events", "--limit", "1001"], "1 to 1000"), (["events", "--interval", "0"], "0.01 to 3600"), (["query"], "sql"), (["nothing"], nil),
+        (["worker", ""], "empty"), (["workers", "--output", "xml"], "table"),
+    ] as [([String], String?)])
+    func usage(_ arguments: [String], _ help: String?) throws {
+        let error = try #require(throws: (any Error).self) { try AdminCommand.parseAsRoot(arguments) }
+        #expect(AdminCommand.exitCode(for: error).rawValue == 64)
+        if let help { #expect(AdminCommand.fullMessage(for: error).contains(help)) }
+    }
+
+    @Test("Help teaches by example", arguments: [
+        AdminCommand.self, WorkersCommand.self, WorkerCommand.self, EventsCommand.self, QueryCommand.self,
+    ] as [any ParsableCommand.Type])
+    func help(_ command: any ParsableCommand.Type) {
+        let text = AdminCommand.helpMessage(for: command)
+        let name = command == AdminCommand.self ? "workers" : command.configuration.commandName ?? ""
+        #expect(text.contains("\n  shunt admin \(name)"))
+        // Wrapped examples cannot be copied.
+        #expect(text.split(separator: "\n").allSatisfy { !$0.hasPrefix("  shunt") || $0.count <= 80 })
+        #expect(!command.configuration.discussion.split(separator: "\n").contains { $0.count > 80 && $0.hasPrefix("  shunt") })
+    }
+
+    /// A port that nothing listens on: one that was just given back.
+    private func freedPort() async throws -> Int {
+        let endpoint = try await HTTPEndpoint.start([], .init(host: "127.0.0.1", port: 0), logger: quiet)
+        await endpoint.stop()
+        return endpoint.port
+    }
+}
