@@ -38,6 +38,12 @@ public final class SendPipeline: Sendable {
     /// What is known now.
     public var totals: Totals { state.withLock { $0.totals } }
 
+    /// The largest payload, in bytes, that can be sent with this topic and key.
+    public func payloadLimit(topic: String, key: String?) -> Int {
+        let empty = OutgoingMessage(topic: topic, payload: [], key: key)
+        return max(1, producer.configuration.connection.frameLimit - empty.frameSize)
+    }
+
     /// Sends a message as soon as the window has room; returns then. Its outcome is counted, and a failure reported.
     public func send(_ message: OutgoingMessage) async {
         let number = state.withLock { state in

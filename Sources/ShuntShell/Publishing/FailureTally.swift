@@ -1,0 +1,52 @@
+import ShuntClient
+import ShuntCore
+import Synchronization
+
+/// Counts failures by reason, and keeps the first ones. Bounded, however many reasons a server invents.
+public final class FailureTally: Sendable {
+    public struct Reason: Equatable, Sendable {
+        public var text: String
+        public var count: Int
+        public var help: String?
+    }
+
+    private struct State {
+        var reasons: [Reason] = []
+        var others = 0
+        var firstError: ShuntError?
+        var isCutOff = false
+    }
+
+    static let maximumReasons = 20
+    private let state = Mutex(State())
+
+    public init() {}
+
+    public func note(_ failure: SendFailure) {
+        let text =
+            switch failure.outcome {
+            case .refused(let refusal): "refused: \(refusal.description) (\(failure.error.code.rawValue))"
+            case .unknown: "outcome unknown: \(failure.error.message) (\(failure.error.code.rawValue))"
+            case .notSent: "not sent: \(failure.error.message) (\(failure.error.code.rawValue))"
+            }
+        state.withLock { state in
+            if state.firstError == nil { state.firstError = failure.error }
+            if failure.outcome == .notSent, failure.error.code.exitCode == ErrorCode.addressUnavailable.exitCode { state.isCutOff = true }
+            if let index = state.reasons.firstIndex(where: { $0.text == text }) {
+                state.reasons[index].count += 1
+            } else if state.reasons.count < Self.maximumReasons {
+                state.reasons.append(Reason(text: text, count: 1, help: failure.error.help))
+            } else {
+                state.others += 1
+            }
+        }
+    }
+
+    /// No server can be reached any more: to go on is in vain.
+    public var isCutOff: Bool { state.withLock { $0.isCutOff } }
+    public var firstError: ShuntError? { state.withLock { $0.firstError } }
+    /// Most frequent first.
+    public var reasons: [Reason] { state.withLock { $0.reasons }.sorted { $0.count > $1.count } }
+    /// Failures for other reasons.
+    public var others: Int { state.withLock { $0.others } }
+}

@@ -1,0 +1,24 @@
+import ShuntCore
+
+/// How a payload's format is found.
+public enum FormatChoice: Sendable, Equatable {
+    case text, json
+    /// JSON where the payload begins and ends like an object or an array.
+    case automatic
+
+    public func format(of payload: [UInt8]) -> PayloadFormat {
+        switch self {
+        case .text: .text
+        case .json: .json
+        case .automatic: Self.looksLikeJSON(payload) ? .json : .text
+        }
+    }
+
+    private static func looksLikeJSON(_ payload: [UInt8]) -> Bool {
+        let isSpace = { (byte: UInt8) in byte == 0x20 || 0x09...0x0D ~= byte }
+        guard let first = payload.first(where: { !isSpace($0) }), let last = payload.last(where: { !isSpace($0) }) else {
+            return false
+        }
+        return (first == UInt8(ascii: "{") && last == UInt8(ascii: "}")) || (first == UInt8(ascii: "[") && last == UInt8(ascii: "]"))
+    }
+}

@@ -1,0 +1,74 @@
+import Glibc
+import NIOPosix
+import ShuntCore
+
+/// Reads and writes a file descriptor without holding up the tasks of the process: the calls that may block run on
+/// threads of their own.
+public struct FileDescriptorStream: Sendable {
+    public let descriptor: Int32
+    private let name: String
+
+    public init(descriptor: Int32, name: String) {
+        self.descriptor = descriptor
+        self.name = name
+    }
+
+    public static let standardInput = FileDescriptorStream(descriptor: STDIN_FILENO, name: "standard input")
+    public static let standardOutput = FileDescriptorStream(descriptor: STDOUT_FILENO, name: "standard output")
+
+    public var isTerminal: Bool { isatty(descriptor) == 1 }
+
+    /// What is there to be read, at most 64 KiB; waits for it.
+    /// - Returns: nil at the end.
+    public func read() async throws(ShuntError) -> [UInt8]? {
+        let (bytes, code) = await blocking { descriptor in
+            var code: Int32 = 0
+            let bytes = [UInt8](unsafeUninitializedCapacity: 65536) { buffer, count in
+                let result = retrying { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
+                count = max(0, result)
+                if result < 0 { code = errno }
+            }
+            return (bytes, code)
+        }
+        guard code == 0 else { throw failure("can not be read", code) }
+        return bytes.isEmpty ? nil : bytes
+    }
+
+    /// Writes all the bytes.
+    /// - Returns: false if the reader is gone (EPIPE): nobody wants more.
+    public func write(_ bytes: [UInt8]) async throws(ShuntError) -> Bool {
+        let code = await blocking { descriptor in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let written = rest.withUnsafeBytes { part in retrying { Glibc.write(descriptor, part.baseAddress, part.count) } }
+                guard written >= 0 else { return errno }
+                rest = rest.dropFirst(written)
+            }
+            return 0
+        }
+        if code == EPIPE { return false }
+        guard code == 0 else { throw failure("can not be written", code) }
+        return true
+    }
+
+    private func blocking<Value: Sendable>(_ body: @escaping @Sendable (Int32) -> Value) async -> Value {
+        let descriptor = descriptor
+        do {
+            return try await NIOThreadPool.singleton.runIfActive { body(descriptor) }
+        } catch {
+            // The pool of the process never ends; if it does, block here.
+            return body(descriptor)
+        }
+    }
+
+    private func failure(_ what: String, _ code: Int32) -> ShuntError {
+        ShuntError(.notFound, "\(name) \(what): \(String(cString: strerror(code)).lowercased())")
+    }
+}
+
+private func retrying(_ call: () -> Int) -> Int {
+    while true {
+        let result = call()
+        if result >= 0 || errno != EINTR { return result }
+    }
+}

@@ -1,0 +1,28 @@
+import Glibc
+
+/// Lines for people, on standard error. A progress line is drawn over and over, and only where a terminal shows it.
+public struct StatusLines: Sendable {
+    public let isTerminal: Bool
+    private let descriptor: Int32
+
+    public init(descriptor: Int32 = STDERR_FILENO) {
+        self.descriptor = descriptor
+        isTerminal = isatty(descriptor) == 1
+    }
+
+    public func line(_ text: String) { write((isTerminal ? "\r\u{1B}[K" : "") + text + "\n") }
+
+    public func progress(_ text: String) {
+        if isTerminal { write("\r\u{1B}[K" + text) }
+    }
+
+    public func clearProgress() {
+        if isTerminal { write("\r\u{1B}[K") }
+    }
+
+    private func write(_ text: String) {
+        let bytes = Array(text.utf8)
+        // Who closed standard error does not want to know.
+        _ = Glibc.write(descriptor, bytes, bytes.count)
+    }
+}

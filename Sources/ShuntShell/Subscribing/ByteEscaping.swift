@@ -1,0 +1,89 @@
+/// Bytes that strangers sent, as text that can do no harm.
+extension [UInt8] {
+    /// Appends UTF-8 text with all that a terminal might obey escaped: C0 and C1 control characters, DEL, and bytes that
+    /// are no UTF-8.
+    /// - Parameter keepingLines: whether tabs and line feeds stay.
+    mutating func appendEscaped(_ bytes: [UInt8], keepingLines: Bool = false) {
+        if bytes.allSatisfy({ 0x20...0x7E ~= $0 }) {
+            append(contentsOf: bytes)
+            return
+        }
+        var rest = bytes[...]
+        while let first = rest.first {
+            let length = Self.characterLength(at: rest)
+            if length == 0 {
+                appendHex(first)
+                rest = rest.dropFirst()
+                continue
+            }
+            let character = rest.prefix(length)
+            switch first {
+            case 0x09 where keepingLines, 0x0A where keepingLines: append(first)
+            case 0x09: append(contentsOf: "\\t".utf8)
+            case 0x0A: append(contentsOf: "\\n".utf8)
+            case 0x0D: append(contentsOf: "\\r".utf8)
+            case 0x00..<0x20, 0x7F: appendHex(first)
+            case 0xC2 where character[character.startIndex + 1] < 0xA0: character.forEach { appendHex($0) }
+            default: append(contentsOf: character)
+            }
+            rest = rest.dropFirst(length)
+        }
+    }
+
+    /// Appends a JSON string, quotes included.
+    mutating func appendJSON(_ text: String) {
+        append(UInt8(ascii: "\""))
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""): append(contentsOf: "\\\"".utf8)
+            case UInt8(ascii: "\\"): append(contentsOf: "\\\\".utf8)
+            case 0x09: append(contentsOf: "\\t".utf8)
+            case 0x0A: append(contentsOf: "\\n".utf8)
+            case 0x0D: append(contentsOf: "\\r".utf8)
+            case 0x00..<0x20, 0x7F:
+                append(contentsOf: "\\u00".utf8)
+                appendDigits(byte)
+            default: append(byte)
+            }
+        }
+        append(UInt8(ascii: "\""))
+    }
+
+    mutating func appendBase64(_ bytes: [UInt8]) {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<Swift.min(start + 3, bytes.count)]
+            let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
+            for position in 0..<4 {
+                append(position <= group.count ? alphabet[bits >> (18 - 6 * position) & 63] : UInt8(ascii: "="))
+            }
+        }
+    }
+
+    private mutating func appendHex(_ byte: UInt8) {
+        append(contentsOf: "\\x".utf8)
+        appendDigits(byte)
+    }
+
+    private mutating func appendDigits(_ byte: UInt8) {
+        let digits = Array("0123456789abcdef".utf8)
+        append(digits[Int(byte >> 4)])
+        append(digits[Int(byte & 15)])
+    }
+
+    /// How many bytes the UTF-8 character at the start has; 0 if there is none.
+    private static func characterLength(at bytes: ArraySlice<UInt8>) -> Int {
+        guard let first = bytes.first else { return 0 }
+        let length =
+            switch first {
+            case 0x00...0x7F: 1
+            case 0xC2...0xDF: 2
+            case 0xE0...0xEF: 3
+            case 0xF0...0xF4: 4
+            default: 0
+            }
+        let character = bytes.prefix(length)
+        guard length > 0, character.count == length else { return 0 }
+        return length == 1 || String(validating: character, as: UTF8.self) != nil ? length : 0
+    }
+}

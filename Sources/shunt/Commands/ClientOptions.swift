@@ -1,0 +1,36 @@
+import ArgumentParser
+import ShuntClient
+import ShuntCore
+
+/// Where a client command finds its workers.
+struct ClientOptions: ParsableArguments {
+    @Option(help: ArgumentHelp(
+        "The masters to ask which workers there are: one, or several with commas between (default: 127.0.0.1:4088).",
+        valueName: "host:port"))
+    var master: String?
+
+    @Option(help: ArgumentHelp("Straight to this worker, or these, without asking a master.", valueName: "host:port"))
+    var worker: String?
+
+    func route() throws(ShuntError) -> ClientRoute {
+        switch (master, worker) {
+        case (nil, let worker?): .workers(try ServerAddress.list(worker))
+        case (let master, nil): .masters(try ServerAddress.list(master ?? "127.0.0.1:4088"))
+        case (_?, _?): throw ShuntError(.usage, "--master and --worker exclude each other", help: "give one of them")
+        }
+    }
+
+    /// A person waits: less patience than a service has.
+    var connection: ConnectionOptions { ConnectionOptions(patience: .seconds(2)) }
+
+    /// What to try when no server was found.
+    func advice(_ error: ShuntError) -> ShuntError {
+        guard error.code == .addressUnavailable || error.code == .connectionLost else { return error }
+        var error = error
+        error.help =
+            worker == nil
+            ? "is a master running there? start one with 'shunt dev --config config/dev.yaml', or name it with --master"
+            : "is a worker's exchange listener there? try without --worker, by way of a master"
+        return error
+    }
+}

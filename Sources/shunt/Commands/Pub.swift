@@ -1,0 +1,96 @@
+import ArgumentParser
+import Glibc
+import ShuntClient
+import ShuntCore
+import ShuntShell
+
+struct Pub: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Send messages to a topic.",
+        discussion: """
+            The payload is one message; with '-', or without a payload when something is piped in, each line of standard input \
+            is one (empty lines are left out). Each message is acknowledged by the worker. At most once: what had no answer \
+            when a connection was lost is not sent again, and counted.
+
+              shunt pub orders/1 '{"id":1}'                     one message; JSON is recognised
+              shunt pub orders/1 hello --key eu                 with a message key
+              tail -f app.log | shunt pub logs/app -            each line, as it comes
+              shunt pub load x --count 1000000 --window 5000    how fast is it?
+              shunt pub tick now --count 60 --rate 1/s          once a second
+              shunt pub orders/1 x --worker 127.0.0.1:4091      straight to a worker
+
+            Exit codes: 0 all acknowledged, 65 some refused, 69 no server was found or the connection was lost.
+            """)
+
+    @Argument(help: "The topic, such as orders/1.")
+    var topic: String
+
+    @Argument(help: "The message, or - for the lines of standard input.")
+    var payload: String?
+
+    @Option(help: "The message key. Subscribers may ask for one key only.")
+    var key: String?
+
+    @Flag(help: "The payload is JSON. Without --json and --text, what looks like an object or an array is JSON.")
+    var json = false
+
+    @Flag(help: "The payload is text.")
+    var text = false
+
+    @Option(help: "Send the payload so many times.")
+    var count = 1
+
+    @Option(help: ArgumentHelp("At most so many messages per second.", valueName: "n/s"))
+    var rate: String?
+
+    @Option(help: "How many messages may wait for their acknowledgement.")
+    var window = 1000
+
+    @Flag(help: "No summary; failures are still told.")
+    var quiet = false
+
+    @OptionGroup var client: ClientOptions
+
+    func validate() throws {
+        if json, text { throw ValidationError("--json and --text exclude each other.") }
+        if !(1...1_000_000).contains(window) { throw ValidationError("--window is 1 to 1000000.") }
+        if count < 1 { throw ValidationError("--count is at least 1.") }
+        if count > 1, payload == nil || payload == "-" { throw ValidationError("--count needs a payload.") }
+    }
+
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let report: PublishReport
+        do throws(ShuntError) {
+            report = try await publish()
+        } catch {
+            throw fail([client.advice(error)])
+        }
+        if !quiet || report.exitCode != 0 { StatusLines().line(report.summary) }
+        for detail in report.details { StatusLines().line(detail) }
+        if report.exitCode != 0 { throw ExitCode(report.exitCode) }
+    }
+
+    private func publish() async throws(ShuntError) -> PublishReport {
+        let publication = try publication()
+        let producer = try await Producer.connect(
+            ProducerConfiguration(route: try client.route(), connection: client.connection, window: window))
+        defer { producer.close() }
+        return try await publication.run(on: producer, status: quiet ? nil : StatusLines())
+    }
+
+    private func publication() throws(ShuntError) -> Publication {
+        let rate: Double? = if let rate { try Pacer.rate(rate) } else { nil }
+        return Publication(
+            topic: topic, key: key, source: try source(), format: json ? .json : text ? .text : .automatic, rate: rate)
+    }
+
+    private func source() throws(ShuntError) -> Publication.Source {
+        if let payload, payload != "-" { return .payload(Array(payload.utf8), count: count) }
+        let input = FileDescriptorStream.standardInput
+        guard payload == "-" || !input.isTerminal else {
+            throw ShuntError(.usage, "no payload", help: "shunt pub TOPIC PAYLOAD; or - to type messages, one a line, until Ctrl-D")
+        }
+        return .lines(input)
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Glibc
+import ShuntClient
+import ShuntCore
+import ShuntShell
+
+extension MessagePrinter.Style: ExpressibleByArgument {}
+
+struct Sub: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print the messages of a topic.",
+        discussion: """
+            Subscribes at every worker that the master lists, and at new ones as they come. Messages go to standard output, one \
+            a line; how the connections fare goes to standard error. Ctrl-C ends it.
+
+              shunt sub orders/1                              the messages of one topic
+              shunt sub 'orders/#'                            all below orders: + is one level, # the rest
+              shunt sub orders/1 --key eu                     only those with this key
+              shunt sub orders/1 --group billing              share them with others of the group
+              shunt sub 'orders/#' --output json | jq .topic  one JSON object a line
+              shunt sub orders/1 --count 1 --output payload   one payload, and end
+
+            As text a line is topic, key and payload with tabs between, and control characters are escaped. As JSON it has \
+            topic, key, format, payload and id; a payload that is not UTF-8 is in base64, with "encoding":"base64".
+
+            Exit codes: 0 ended, 65 or 77 the subscription was refused, 69 no server was found.
+            """)
+
+    @Argument(help: "The topic or topic filter.")
+    var topic: String
+
+    @Option(help: "The consumer group: each message goes to one of its members (default: a group of its own).")
+    var group: String?
+
+    @Option(help: "Only messages with this key.")
+    var key: String?
+
+    @Option(help: "End after so many messages.")
+    var count: Int?
+
+    @Option(help: "text, json or payload.")
+    var output = MessagePrinter.Style.text
+
+    @Flag(help: "Begin each line with the time of arrival (text and json).")
+    var timestamps = false
+
+    @Flag(help: "Nothing on standard error but errors.")
+    var quiet = false
+
+    @OptionGroup var client: ClientOptions
+
+    func validate() throws {
+        if let count, count < 1 { throw ValidationError("--count is at least 1.") }
+    }
+
+    func run() async throws {
+        // Who reads the output may go: that is seen when writing, not by a signal.
+        signal(SIGPIPE, SIG_IGN)
+        let listening = Task { () -> ShuntError? in
+            do throws(ShuntError) {
+                try await listen()
+                return nil
+            } catch {
+                return error
+            }
+        }
+        let ending = Task { for await _ in Signals.stream() { listening.cancel() } }
+        defer { ending.cancel() }
+        if let error = await listening.value { throw fail([client.advice(error)]) }
+    }
+
+    private func listen() async throws(ShuntError) {
+        let configuration = ConsumerConfiguration(
+            route: try client.route(), topic: topic, group: group ?? Listening.freshGroup(), key: key,
+            connection: client.connection)
+        let isQuiet = quiet
+        let consumer = try await Consumer.subscribe(configuration) { [topic] event in
+            if !isQuiet { StatusLines().line(Listening.text(of: event, topic: topic)) }
+        }
+        defer { consumer.close() }
+        let stream = FileDescriptorStream.standardOutput
+        let printer = MessagePrinter(style: output, isTerminal: stream.isTerminal, hasTime: timestamps)
+        _ = try await Listening(printer: printer, output: stream, count: count).run(on: consumer)
+    }
+}
