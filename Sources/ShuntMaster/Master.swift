@@ -72,12 +72,6 @@ public final class Master: Sendable {
         }
     }
 
-    /// Takes on what may change while it runs.
-    public func apply(_ configuration: Configuration) {
-        let liveFor = configuration.master.heartbeat.liveFor.inSeconds
-        loop.post { $0.setLiveFor(liveFor) }
-    }
-
     /// Closes everything; what is not written yet is written.
     public func stop(name: String) async {
         loop.post { $0.stop() }

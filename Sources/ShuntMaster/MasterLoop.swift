@@ -38,8 +38,6 @@ final class MasterLoop: EventLoopHandler {
         carryOut()
     }
 
-    func setLiveFor(_ seconds: Double) { engine.setLiveFor(seconds) }
-
     func stop() { loop.shutDown() }
 
     private func carryOut() {

@@ -1,13 +1,16 @@
+import Dispatch
 import Logging
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
+import ShuntRules
 import Synchronization
 
 /// What a loop counted, for the worker's figures.
 struct LoopReport: Sendable {
     var routing = RoutingFigures()
     var loop = LoopFigures()
+    var rules: [RuleFigures] = []
 }
 
 /// What a loop starts with.
@@ -15,6 +18,7 @@ struct LoopSetup: Sendable {
     var loops: Int
     var limits: RoutingLimits
     var strategies: GroupStrategies
+    var rules: WorkerRules
 }
 
 /// What the loops of a worker share: the ways to one another, how full those are, and what each has counted.
@@ -27,6 +31,8 @@ final class LoopPeers: Sendable {
     /// Open connections of each loop, to give the next client to the least loaded.
     private let connections: Mutex<[Int]>
     let log: ConnectionLog
+    private let starts = DispatchSemaphore(value: 0)
+    private let startFailure = Mutex<ShuntError?>(nil)
 
     init(loops: Int, mailboxLimit: Int, log: ConnectionLog) {
         reports = Mutex(Array(repeating: LoopReport(), count: loops))
@@ -36,6 +42,18 @@ final class LoopPeers: Sendable {
     }
 
     func start(_ threads: [LoopThread<WorkerLoop>]) { self.threads.withLock { $0 = threads } }
+
+    /// A loop is ready, or could not load the rules.
+    func started(_ error: ShuntError?) {
+        if let error { startFailure.withLock { $0 = error } }
+        starts.signal()
+    }
+
+    /// Waits for so many loops to be ready.
+    func waitForStart(of count: Int) throws(ShuntError) {
+        for _ in 0..<count { starts.wait() }
+        if let error = startFailure.withLock({ $0 }) { throw error }
+    }
 
     func setMailboxLimit(_ bytes: Int) { mailboxLimit.store(bytes, ordering: .relaxed) }
 

@@ -5,6 +5,7 @@ import ShuntConfig
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
+import Synchronization
 
 /// A running worker: its listeners, loops and the link to its master.
 public final class Worker: Sendable {
@@ -12,8 +13,9 @@ public final class Worker: Sendable {
     public let listeners: [String: String]
     private let loops: [LoopThread<WorkerLoop>]
     private let control: LoopThread<ControlLoop>
-    private let peers: LoopPeers
+    let peers: LoopPeers
     private let status: WorkerStatus
+    private let rules: Mutex<WorkerRules>
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
@@ -21,14 +23,23 @@ public final class Worker: Sendable {
     /// - Throws: `address.in_use`, `address.unavailable`, `rule.*`; nothing is left running.
     public init(_ configuration: Configuration, version: String, boot: String) throws(ShuntError) {
         let worker = configuration.worker
+        let checked = try WorkerRules(configuration, now: Self.now)
+        rules = Mutex(checked)
         let sockets = try Self.open(worker.listeners)
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
         let count = worker.loops > 0 ? worker.loops : Self.cores
         peers = LoopPeers(
             loops: count, mailboxLimit: configuration.limits.mailbox, log: ConnectionLog(Logger(label: "shunt.listener")))
         status = WorkerStatus()
-        loops = try Self.startLoops(count, configuration, peers)
+        loops = try Self.startLoops(count, configuration, checked, peers)
         peers.start(loops)
+        do throws(ShuntError) {
+            try peers.waitForStart(of: count)
+        } catch {
+            Self.stop(loops, peers)
+            for (_, socket) in sockets { socket.close() }
+            throw error
+        }
 
         let identity = WorkerIdentity(
             host: worker.advertise, port: sockets.first?.socket.address.port ?? 0, machine: WorkerIdentity.machineID(),
@@ -45,8 +56,11 @@ public final class Worker: Sendable {
         }
     }
 
-    /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers.
-    public func apply(_ configuration: Configuration) {
+    /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules.
+    /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
+    public func apply(_ configuration: Configuration) throws(ShuntError) {
+        let next = try rules.withLock { $0 }.next(configuration, now: Self.now)
+        rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration.limits)
         let connections = ConnectionLimits(configuration, loops: loops.count)
         let strategies = configuration.worker.groups
@@ -54,7 +68,16 @@ public final class Worker: Sendable {
         peers.onEach { loop in
             loop.setLimits(limits, connections)
             loop.setStrategies(strategies)
+            if let error = loop.setRules(next) {
+                Logger(label: "shunt.rules").error("loop \(loop.loop.index) keeps the old rules: \(error)")
+            }
         }
+    }
+
+    /// Reads and checks the rules that the configuration enables.
+    /// - Returns: how many there are.
+    public static func checkRules(_ configuration: Configuration) throws(ShuntError) -> Int {
+        try WorkerRules(configuration, now: now).set.rules.count
     }
 
     /// What the worker has counted.
@@ -67,6 +90,10 @@ public final class Worker: Sendable {
     public func stop() {
         control.post { $0.stop() }
         control.join()
+        Self.stop(loops, peers)
+    }
+
+    private static func stop(_ loops: [LoopThread<WorkerLoop>], _ peers: LoopPeers) {
         peers.onEach { $0.stop() }
         for loop in loops { loop.join() }
     }
@@ -93,10 +120,11 @@ public final class Worker: Sendable {
     }
 
     private static func startLoops(
-        _ count: Int, _ configuration: Configuration, _ peers: LoopPeers
+        _ count: Int, _ configuration: Configuration, _ rules: WorkerRules, _ peers: LoopPeers
     ) throws(ShuntError) -> [LoopThread<WorkerLoop>] {
         let setup = LoopSetup(
-            loops: count, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups)
+            loops: count, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups,
+            rules: rules)
         let limits = ConnectionLimits(configuration, loops: count)
         var loops: [LoopThread<WorkerLoop>] = []
         for index in 0..<count {
@@ -106,6 +134,12 @@ public final class Worker: Sendable {
                 })
         }
         return loops
+    }
+
+    private static var now: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     private static var cores: Int { max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }

@@ -2,7 +2,7 @@ import ExchangeCodec
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
-import Synchronization
+import ShuntRules
 
 /// One loop of a worker: carries out what its engine decides, on its event loop's connections.
 final class WorkerLoop: EventLoopHandler {
@@ -13,12 +13,21 @@ final class WorkerLoop: EventLoopHandler {
     private var outgoing: [LoopMail]
     /// Clients that are not read from until the mailboxes they fill have room.
     private var held: [ConnectionID] = []
+    /// nil where no rules are enabled.
+    private var rules: LoopRules?
 
     init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
         self.loop = loop
         self.peers = peers
         engine = LoopEngine(loop: loop.index, limits: setup.limits, strategies: setup.strategies)
         outgoing = Array(repeating: LoopMail(), count: setup.loops)
+        do throws(ShuntError) {
+            rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
+            engine.setHooks(rules)
+            peers.started(nil)
+        } catch {
+            peers.started(error)
+        }
     }
 
     // MARK: Events
@@ -69,7 +78,7 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func tick() {
-        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures), loop.index)
+        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? []), loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
 
@@ -100,8 +109,26 @@ final class WorkerLoop: EventLoopHandler {
 
     func setStrategies(_ strategies: GroupStrategies) { engine.setStrategies(strategies) }
 
+    /// Switches to another version of the rules, between two messages. If that fails the old version goes on.
+    /// - Returns: why it failed.
+    func setRules(_ next: WorkerRules) -> ShuntError? {
+        do throws(ShuntError) {
+            if let rules, !next.set.rules.isEmpty {
+                if let error = rules.replace(with: next.set, now: loop.now) { throw error }
+            } else {
+                rules?.stop(now: loop.now)
+                rules = try next.load(loop: loop.index, peers: engine, now: loop.now)
+            }
+            engine.setHooks(rules)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     func stop() {
         loop.shutDown()
+        rules?.stop(now: loop.now)
     }
 
     // MARK: Actions

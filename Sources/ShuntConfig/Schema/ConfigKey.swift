@@ -26,6 +26,8 @@ struct ConfigKey<Root: Sendable>: Sendable {
     let read: @Sendable (ConfigNode, _ label: String, inout Root, inout ConfigDiagnostics) -> Void
     /// The field's value as YAML in one line.
     let text: @Sendable (Root) -> String
+    /// Gives the field of the second the value of the first's.
+    let copy: @Sendable (Root, inout Root) -> Void
     /// The parts of the value that can change by themselves; one with an empty path where it is a single value.
     let parts: @Sendable (Root) -> [(path: [String], text: String)]
 
@@ -44,6 +46,7 @@ struct ConfigKey<Root: Sendable>: Sendable {
             if let value = type.read(node, label, &diagnostics) { root[keyPath: field] = value }
         }
         self.text = { type.text($0[keyPath: field]) }
+        self.copy = { $1[keyPath: field] = $0[keyPath: field] }
         self.parts = { type.parts($0[keyPath: field]) }
     }
 }

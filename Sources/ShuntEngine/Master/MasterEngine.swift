@@ -58,8 +58,6 @@ public final class MasterEngine {
 
     public func tick(now: Double) { changes += directory.tick(now: now) }
 
-    public func setLiveFor(_ seconds: Double) { directory.liveFor = seconds }
-
     public func clear() {
         actions.removeAll(keepingCapacity: true)
         changes.removeAll(keepingCapacity: true)

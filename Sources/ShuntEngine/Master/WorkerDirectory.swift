@@ -18,7 +18,7 @@ public struct WorkerDirectory: Sendable {
 
     private var entries: [String: Entry] = [:]
     /// Seconds that a worker lives after its last heartbeat.
-    public var liveFor: Double
+    private let liveFor: Double
     /// The most workers that are kept; beyond it the longest lost one is forgotten, and then new ones are refused.
     public static let capacity = 10_000
 

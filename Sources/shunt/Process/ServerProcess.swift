@@ -112,9 +112,8 @@ struct ServerProcess {
             var new = try options.load()
             if kind == .dev { new.worker.masters = configuration.worker.masters }
             let changes = Configuration.changes(from: configuration, to: new)
-            ShuntLog.apply(new.log)
-            master?.apply(new)
             try worker?.apply(new)
+            ShuntLog.apply(new.log)
             for change in changes.live { logger.notice("changed", metadata: ["key": "\(change)"]) }
             for change in changes.restart {
                 logger.warning("stays until the next start", metadata: ["key": "\(change)"])
@@ -138,7 +137,7 @@ struct ServerProcess {
         if let worker {
             all += worker.listeners.sorted { $0.key < $1.key }.map { ("worker.\($0.key)", $0.value) }
         }
-        if let health { all.append(("worker.http", health.address)) }
+        if let health { all.append(("worker.http", "\(health.host):\(health.port)")) }
         return all
     }
 
@@ -146,6 +145,6 @@ struct ServerProcess {
     private func announce() {
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
-        print(Welcome.text(configuration, master: master, worker: worker, health: health?.address ?? ""))
+        print(Welcome.text(configuration, master: master, worker: worker, health: health.map { "\($0.host):\($0.port)" } ?? ""))
     }
 }

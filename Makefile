@@ -1,0 +1,63 @@
+# `make run` and `make test` install what is missing, so that a fresh Debian 12 with Swift 6.3 is enough.
+
+SWIFT ?= swift
+PYTHON ?= python3
+PREFIX ?= /usr/local
+# The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
+RELEASE := -c release --static-swift-stdlib
+BUILD_PACKAGES := liblua5.4-dev libsqlite3-dev libuv1-dev liblz4-dev libsnappy-dev zlib1g-dev
+TEST_PACKAGES := python3-venv
+
+.PHONY: all build run test unit-test end-to-end examples fuzz bench install clean packages test-packages
+
+all: build
+
+## Installs the Debian packages that are missing.
+packages:
+	@scripts/packages $(BUILD_PACKAGES)
+
+test-packages: packages
+	@scripts/packages $(TEST_PACKAGES)
+
+## Leaves the release binary at .build/release/shunt.
+build: packages
+	$(SWIFT) build $(RELEASE) --product shunt
+
+## A master and a worker in one process, on config/dev.yaml.
+run: build
+	@exec .build/release/shunt dev --config config/dev.yaml
+
+## Everything that CI runs.
+test: test-packages unit-test build end-to-end examples fuzz-briefly
+	@echo "All tests passed."
+
+unit-test: packages
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+## The real binary, with clients that were written apart from it.
+end-to-end: build
+	@scripts/pytest Tests/EndToEnd
+
+examples: build
+	examples/first-steps/run
+
+fuzz-briefly: packages
+	$(SWIFT) build $(RELEASE) --product exchange-fuzz
+	.build/release/exchange-fuzz --seconds 10 --seed 1
+
+## Ten minutes over the readers of what comes over the wire.
+fuzz: packages
+	$(SWIFT) build $(RELEASE) --product exchange-fuzz
+	.build/release/exchange-fuzz --seconds 600 --seed $$(date +%s)
+
+## Throughput, memory and start-up, beside a peer in the same run.
+bench: build
+	$(SWIFT) build $(RELEASE) --product shunt-bench
+	Benchmarks/compare
+
+install: build
+	install -D -m 755 .build/release/shunt $(DESTDIR)$(PREFIX)/bin/shunt
+
+clean:
+	rm -rf .build

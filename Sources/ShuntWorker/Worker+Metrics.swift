@@ -1,0 +1,90 @@
+import ShuntCore
+import ShuntRules
+
+extension Worker {
+    /// The worker's figures in Prometheus' text format.
+    public var metrics: String {
+        let reports = peers.figures()
+        let total = WorkerFigures(reports)
+        var text = MetricsText()
+        text.gauge("shunt_connections", "Open client connections.", total.connections)
+        text.counter("shunt_connections_accepted_total", "Client connections accepted.", total.connectionsAccepted)
+        text.counter("shunt_connection_errors_total", "Client connections that failed or were refused.", total.connectionErrors)
+        text.gauge("shunt_subscriptions", "Subscriptions held.", total.subscriptions)
+        text.counter("shunt_requests_total", "Frames received from clients.", total.requests)
+        text.counter("shunt_request_bytes_total", "Bytes of these frames.", total.requestBytes)
+        text.counter("shunt_response_bytes_total", "Bytes sent to clients.", total.responseBytes)
+        text.family("shunt_responses_total", "counter", "Answers to requests, by outcome.")
+        text.sample("shunt_responses_total", ["outcome": "succeeded"], total.responsesSucceeded)
+        text.sample("shunt_responses_total", ["outcome": "failed"], total.responsesFailed)
+        text.counter("shunt_deliveries_total", "Messages handed to subscribers.", total.deliveries)
+        text.family("shunt_messages_dropped_total", "counter", "Messages that nobody got, by reason.")
+        let drops: [(String, Int)] = [
+            ("no_subscriber", reports.reduce(0) { $0 + $1.routing.undelivered }),
+            ("rule_dropped", reports.reduce(0) { $0 + $1.routing.dropped }),
+            ("rule_rejected", reports.reduce(0) { $0 + $1.routing.rejected }),
+            ("slow_consumer", reports.reduce(0) { $0 + $1.loop.droppedSlow }),
+        ]
+        for (reason, count) in drops { text.sample("shunt_messages_dropped_total", ["reason": reason], count) }
+        text.counter("shunt_frames_malformed_total", "Frames that could not be read.", reports.reduce(0) { $0 + $1.routing.malformed })
+        text.counter("shunt_slow_consumers_closed_total", "Clients closed because they were too slow.", reports.reduce(0) { $0 + $1.loop.closedSlow })
+        text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
+        text.rules(reports.map(\.rules))
+        return text.text
+    }
+}
+
+/// Prometheus' text format 0.0.4, written line by line.
+private struct MetricsText {
+    private(set) var text = ""
+
+    mutating func family(_ name: String, _ type: String, _ help: String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+    }
+
+    mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String> = [:], _ value: some CustomStringConvertible) {
+        let inside = labels.map { "\($0)=\"\(Self.escape($1))\"" }.joined(separator: ",")
+        text += name + (inside.isEmpty ? "" : "{\(inside)}") + " \(value)\n"
+    }
+
+    mutating func counter(_ name: String, _ help: String, _ value: Int) {
+        family(name, "counter", help)
+        sample(name, [:], value)
+    }
+
+    mutating func gauge(_ name: String, _ help: String, _ value: Int) {
+        family(name, "gauge", help)
+        sample(name, [:], value)
+    }
+
+    /// What the rules of all loops did, added up by rule and hook.
+    mutating func rules(_ loops: [[RuleFigures]]) {
+        guard let first = loops.first(where: { !$0.isEmpty }) else { return }
+        var calls = MetricsText(), verdicts = MetricsText(), errors = MetricsText(), off = MetricsText()
+        calls.family("shunt_rule_calls_total", "counter", "Calls of a rule's hook.")
+        verdicts.family("shunt_rule_verdicts_total", "counter", "What a rule's hook decided.")
+        errors.family("shunt_rule_errors_total", "counter", "Calls of a rule's hook that failed.")
+        off.family("shunt_rule_off", "gauge", "Loops on which a rule is switched off after too many errors.")
+        for rule in first {
+            let all = loops.flatMap { $0.filter { $0.rule == rule.rule } }
+            off.sample("shunt_rule_off", ["rule": rule.rule], all.reduce(0) { $0 + ($1.isOff ? 1 : 0) })
+            for hook in rule.hooks.keys.sorted() {
+                let figures = all.compactMap { $0.hooks[hook] }
+                calls.sample("shunt_rule_calls_total", ["rule": rule.rule, "hook": hook], figures.reduce(0) { $0 + $1.calls })
+                for verdict in Set(figures.flatMap(\.verdicts.keys)).sorted() {
+                    let count = figures.reduce(0) { $0 + ($1.verdicts[verdict] ?? 0) }
+                    verdicts.sample("shunt_rule_verdicts_total", ["rule": rule.rule, "hook": hook, "verdict": verdict], count)
+                }
+                for code in Set(figures.flatMap(\.errors.keys)).sorted(by: { $0.rawValue < $1.rawValue }) {
+                    let count = figures.reduce(0) { $0 + ($1.errors[code] ?? 0) }
+                    errors.sample("shunt_rule_errors_total", ["rule": rule.rule, "hook": hook, "code": code.rawValue], count)
+                }
+            }
+        }
+        text += calls.text + verdicts.text + errors.text + off.text
+    }
+
+    private static func escape(_ value: String) -> String {
+        value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+    }
+}

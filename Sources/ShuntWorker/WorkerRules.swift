@@ -1,0 +1,105 @@
+import Logging
+import PayloadCompression
+import ShuntConfig
+import ShuntCore
+import ShuntRules
+
+/// The rules of a worker, checked, ready for each of its loops to load.
+struct WorkerRules: Sendable {
+    let set: RuleSet
+    private let worker: String
+    private let limits: RuleLimits
+    private let inflated: Int
+    private let shared: SharedStore
+    private let logger: Logger
+
+    /// Reads and checks the plugins that the configuration enables.
+    /// - Parameter shared: the store of the version before; nil makes a new one.
+    /// - Throws: `rule.*`, with file and line.
+    init(_ configuration: Configuration, shared: SharedStore? = nil, now: Double) throws(ShuntError) {
+        limits = RuleLimits(configuration)
+        inflated = configuration.limits.inflated
+        worker = configuration.worker.name
+        logger = Logger(label: "shunt.rules")
+        if let shared {
+            self.shared = shared
+        } else {
+            self.shared = try SharedStore(limits: limits)
+        }
+        let enabled: RuleSet.Enabled =
+            switch configuration.rules.enabled {
+            case .all: .all
+            case .named(let names): .names(names)
+            }
+        set = try RuleSet.load(
+            directory: configuration.rules.directory, enabled: enabled,
+            settings: configuration.rules.settings.mapValues(SettingValue.init), limits: limits, now: now)
+        for warning in set.warnings { logger.warning("\(warning)") }
+    }
+
+    /// Another version, with what the rules of this one shared.
+    func next(_ configuration: Configuration, now: Double) throws(ShuntError) -> WorkerRules {
+        try WorkerRules(configuration, shared: shared, now: now)
+    }
+
+    /// The rules for one loop, in a Lua state of its own. Called on the loop; nil where none are enabled.
+    func load(loop: UInt8, peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
+        guard !set.rules.isEmpty else { return nil }
+        let rules = try LoopRules(
+            set: set, worker: worker, loop: Int(loop), limits: limits, shared: shared,
+            log: { [logger] entry in
+                logger.log(level: entry.level.swiftLog, "\(entry.text)", metadata: entry.metadata)
+            },
+            inflate: { [inflated] bytes, compression in
+                try? inflate(bytes, compression, limit: inflated)
+            }, now: now)
+        rules.peers = peers
+        return rules
+    }
+}
+
+extension RuleLimits {
+    init(_ configuration: Configuration) {
+        self.init()
+        let rules = configuration.rules
+        callNanoseconds = UInt64(rules.budget.time.seconds * 1e9)
+        callNanosecondsCap = callNanoseconds
+        callMemory = rules.budget.memory
+        callMemoryCap = callMemory
+        stateMemory = rules.stateMemory
+        inflatedBytes = configuration.limits.inflated
+        fanout = configuration.limits.fanout
+    }
+}
+
+extension SettingValue {
+    init(_ value: ConfigValue) {
+        self =
+            switch value {
+            case .null: .null
+            case .bool(let value): .bool(value)
+            case .int(let value): .int(Int64(value))
+            case .double(let value): .double(value)
+            case .string(let value): .string(value)
+            case .array(let values): .array(values.map(SettingValue.init))
+            case .object(let values): .object(values.mapValues(SettingValue.init))
+            }
+    }
+}
+
+extension RuleLogEntry {
+    fileprivate var metadata: Logger.Metadata {
+        fields.isEmpty ? ["rule": "\(rule)"] : ["rule": "\(rule)", "fields": "\(fields)"]
+    }
+}
+
+extension RuleLogEntry.Level {
+    fileprivate var swiftLog: Logger.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .warn: .warning
+        case .error: .error
+        }
+    }
+}
