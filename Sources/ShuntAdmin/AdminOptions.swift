@@ -14,7 +14,8 @@ struct AdminOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The master's admin API. Default: what the environment's SHUNT_ADMIN says, else 127.0.0.1:4080.", valueName: "host:port"),
+            "The master's admin API. Default: what the environment's SHUNT_ADMIN says, else 127.0.0.1:4080.",
+            valueName: "host:port"),
         transform: AdminOptions.parseAddress)
     var master: NetworkAddress?
 
@@ -36,7 +37,8 @@ struct AdminOptions: ParsableArguments {
         guard let text = environment[Self.masterVariable], !text.isEmpty else { return APISource(address: Self.defaultMaster) }
         guard let address = Self.address(text) else {
             throw ShuntError(
-                .usage, "'\(text)' is not an address", at: "the environment's \(Self.masterVariable)", help: "set it to something like 127.0.0.1:4080")
+                .usage, "'\(text)' is not an address", at: "the environment's \(Self.masterVariable)",
+                help: "set it to something like 127.0.0.1:4080")
         }
         return APISource(address: address)
     }

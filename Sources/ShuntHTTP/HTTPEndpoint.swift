@@ -56,7 +56,8 @@ public final class HTTPEndpoint: Sendable {
             server: .http1(configuration: .init(idleTimeout: TimeAmount(configuration.idleTimeout))),
             configuration: .init(
                 address: .hostname(configuration.host, port: configuration.port), backlog: 128,
-                availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections, logger: libraryLogger)),
+                availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections, logger: libraryLogger)
+            ),
             onServerRunning: { channel in outcome.yield(.success(channel.localAddress?.port ?? configuration.port)) },
             eventLoopGroupProvider: .shared(eventLoops),
             logger: libraryLogger)
@@ -96,13 +97,15 @@ public final class HTTPEndpoint: Sendable {
         switch error.errnoCode {
         case EADDRINUSE:
             return ShuntError(
-                .addressInUse, "another process listens there already", at: address, help: "stop it, or give another port; 0 takes any free one")
+                .addressInUse, "another process listens there already", at: address,
+                help: "stop it, or give another port; 0 takes any free one")
         case EACCES:
             return ShuntError(
                 .addressUnavailable, "this user may not listen there", at: address, help: "give a port from 1024 on")
         default:
             return ShuntError(
-                .addressUnavailable, "cannot listen: \(error.localizedReason)", at: address, help: "give an address of this machine")
+                .addressUnavailable, "cannot listen: \(error.localizedReason)", at: address,
+                help: "give an address of this machine")
         }
     }
 }

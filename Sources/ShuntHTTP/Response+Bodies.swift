@@ -21,7 +21,8 @@ extension Response {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // Strings and one number: there is nothing in it that cannot be encoded.
         let bytes = (try? encoder.encode(details)).map(Array.init) ?? Array("{}".utf8)
-        return body(bytes, type: ProblemDetails.mediaType, status: HTTPResponse.Status(code: details.status, reasonPhrase: details.title))
+        return body(
+            bytes, type: ProblemDetails.mediaType, status: HTTPResponse.Status(code: details.status, reasonPhrase: details.title))
     }
 
     private static func body(_ bytes: [UInt8], type: String, status: HTTPResponse.Status) -> Response {

@@ -32,14 +32,17 @@ public struct RouteTable: HTTPResponder {
         let matching = routes.compactMap { route in Self.match(route.path, segments).map { (route: route, segment: $0) } }
         guard !matching.isEmpty else {
             throw ShuntError(
-                .notFound, "there is nothing at this path", at: request.uri.path, help: "there is " + paths.joined(separator: ", "))
+                .notFound, "there is nothing at this path", at: request.uri.path,
+                help: "there is " + paths.joined(separator: ", "))
         }
         // HEAD is GET without the body (RFC 9110 §9.3.2).
         let method = request.method == .head ? .get : request.method
         guard let (route, segment) = matching.first(where: { $0.route.method == method }) else {
             let allowed = matching.map(\.route.method.rawValue).joined(separator: ", ")
             var response = Response.problem(
-                ShuntError(.methodNotAllowed, "\(request.method.rawValue) cannot be done here", at: request.uri.path, help: "use " + allowed))
+                ShuntError(
+                    .methodNotAllowed, "\(request.method.rawValue) cannot be done here", at: request.uri.path,
+                    help: "use " + allowed))
             response.headers[.allow] = allowed
             return response
         }

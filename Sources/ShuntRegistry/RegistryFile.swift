@@ -18,7 +18,8 @@ struct RegistryFile: Sendable {
 
     init(_ path: String) throws(ShuntError) {
         guard !path.isEmpty, !path.utf8.contains(0) else {
-            throw ShuntError(.configInvalid, "the registry's path is empty or holds a NUL", help: "give a path such as var/registry.sqlite")
+            throw ShuntError(
+                .configInvalid, "the registry's path is empty or holds a NUL", help: "give a path such as var/registry.sqlite")
         }
         // A bare name such as `:memory:` or `file:x` means something else to SQLite.
         self.path = path.hasPrefix("/") || path.hasPrefix("./") ? path : "./" + path
@@ -71,12 +72,15 @@ struct RegistryFile: Sendable {
     /// What to hand SQLite for a connection that only reads. Nobody has the file open who could change it while there is
     /// no log, so it is read as it lies there, which needs no -wal and -shm files and leaves none behind.
     var readablePath: String {
+        // SQLite keeps the log beside the file itself, not beside a link to it.
+        let path = Self.resolve(path)
         let logSize = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size]) as? Int ?? 0
         return logSize > 0 ? path : "file:\(Self.percentEncode(path))?immutable=1"
     }
 
     func exists() throws(ShuntError) -> Bool {
-        guard let type = (try? FileManager.default.attributesOfItem(atPath: Self.resolve(path))[.type]) as? FileAttributeType else {
+        guard let type = (try? FileManager.default.attributesOfItem(atPath: Self.resolve(path))[.type]) as? FileAttributeType
+        else {
             return false
         }
         guard type == .typeRegular else {
@@ -100,7 +104,8 @@ struct RegistryFile: Sendable {
         let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         guard version <= RegistrySchema.version else {
             throw ShuntError(
-                .registryInvalid, "the registry has schema \(version), this program knows schemas up to \(RegistrySchema.version)",
+                .registryInvalid,
+                "the registry has schema \(version), this program knows schemas up to \(RegistrySchema.version)",
                 at: path, help: "a newer Shunt wrote it: run that version, or give another registry path")
         }
         return .registry
@@ -125,7 +130,8 @@ struct RegistryFile: Sendable {
         var encoded = ""
         for byte in path.utf8 {
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
                 encoded.unicodeScalars.append(Unicode.Scalar(byte))
             default:

@@ -2,18 +2,21 @@ import FoundationEssentials
 import GRDB
 import ShuntCore
 
-/// A worker's row: the columns, in one order for writing and reading.
-enum WorkerColumns {
-    static let figures: [(name: String, value: WritableKeyPath<WorkerFigures, Int> & Sendable)] = [
+extension WorkerFigures {
+    /// Each figure with its name in the registry and in the admin API's JSON.
+    public static let columns: [(name: String, value: WritableKeyPath<WorkerFigures, Int> & Sendable)] = [
         ("connections", \.connections), ("connections_accepted", \.connectionsAccepted),
         ("connection_errors", \.connectionErrors), ("requests", \.requests), ("request_bytes", \.requestBytes),
         ("responses", \.responses), ("responses_succeeded", \.responsesSucceeded), ("responses_failed", \.responsesFailed),
         ("response_milliseconds", \.responseMilliseconds), ("response_bytes", \.responseBytes),
         ("subscriptions", \.subscriptions), ("deliveries", \.deliveries),
     ]
+}
 
+/// A worker's row: the columns, in one order for writing and reading.
+enum WorkerColumns {
     static let all =
-        ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at"] + figures.map(\.name)
+        ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at"] + WorkerFigures.columns.map(\.name)
 
     static func arguments(_ record: WorkerRecord) throws -> StatementArguments {
         let listeners = String(decoding: try RegistryJSON.encode(record.listeners), as: UTF8.self)
@@ -21,7 +24,7 @@ enum WorkerColumns {
             record.name, record.host, record.port, record.state.rawValue, record.machine, record.version, listeners,
             record.startedAt.orZero, record.heartbeatAt.orZero,
         ]
-        arguments += StatementArguments(figures.map { record.figures[keyPath: $0.value] })
+        arguments += StatementArguments(WorkerFigures.columns.map { record.figures[keyPath: $0.value] })
         return arguments
     }
 
@@ -44,7 +47,7 @@ enum WorkerColumns {
             listeners: (try? RegistryJSON.decode([String: String].self, from: Array(listeners.utf8))) ?? [:],
             startedAt: try row.decode(Double.self, forColumn: "started_at"),
             heartbeatAt: try row.decode(Double.self, forColumn: "heartbeat_at"))
-        for (name, value) in figures {
+        for (name, value) in WorkerFigures.columns {
             record.figures[keyPath: value] = try row.decode(Int.self, forColumn: name)
         }
         return record

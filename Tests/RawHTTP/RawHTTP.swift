@@ -87,7 +87,8 @@ public final class RawHTTP: Sendable {
 
     public static func post(_ target: String, _ body: String, port: Int) async throws -> Answer {
         try await exchange(
-            "POST \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)", port: port)
+            "POST \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)",
+            port: port)
     }
 
     public static func parse(_ bytes: [UInt8]) throws -> Answer {

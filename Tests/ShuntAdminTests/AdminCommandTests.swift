@@ -62,16 +62,21 @@ private final class Master: Sendable {
                 .worker(
                     WorkerRecord(
                         name: "10.0.0.\(number):4091", host: "10.0.0.\(number)", port: 4091, state: state, machine: "m-\(number)",
-                        version: "shunt 0.1.0", listeners: ["mqtt": "10.0.0.\(number):1883"], startedAt: 400, heartbeatAt: 1_000 - Double(number),
+                        version: "shunt 0.1.0", listeners: ["mqtt": "10.0.0.\(number):1883"], startedAt: 400,
+                        heartbeatAt: 1_000 - Double(number),
                         figures: WorkerFigures(connections: number))),
-                .event(EventRecord(at: Double(number), kind: .workerJoined, subject: "10.0.0.\(number):4091", detail: "first, \"heartbeat\"")),
+                .event(
+                    EventRecord(
+                        at: Double(number), kind: .workerJoined, subject: "10.0.0.\(number):4091", detail: "first, \"heartbeat\"")
+                ),
             ])
         }
         try await registry.writer.flush()
         let writer = registry.writer
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
-            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, logger: quiet)
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
+            logger: quiet)
     }
 
     var api: [String] { ["--master", "127.0.0.1:\(endpoint.port)"] }
@@ -96,10 +101,14 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
 }
 
 @Suite struct AdminCommandTests {
-    @Test("The master and the file give the same answer, in every format", arguments: [
-        ["workers"], ["workers", "--state", "lost"], ["workers", "--limit", "1", "--offset", "1"], ["worker", "10.0.0.2"], ["events"],
-        ["events", "--after", "1", "--limit", "1"], ["events", "--kind", "worker.lost"], ["query", "SELECT name, port, 1.5, NULL, x'00' FROM workers"],
-    ])
+    @Test(
+        "The master and the file give the same answer, in every format",
+        arguments: [
+            ["workers"], ["workers", "--state", "lost"], ["workers", "--limit", "1", "--offset", "1"], ["worker", "10.0.0.2"],
+            ["events"],
+            ["events", "--after", "1", "--limit", "1"], ["events", "--kind", "worker.lost"],
+            ["query", "SELECT name, port, 1.5, NULL, x'00' FROM workers"],
+        ])
     func sameAnswers(_ arguments: [String]) async throws {
         try await withMaster { master async throws in
             for format in OutputFormat.allCases {
@@ -116,7 +125,8 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
     func exactJSON() async throws {
         try await withMaster { master async throws in
             for (arguments, target) in [
-                (["workers"], "/api/v1/workers"), (["worker", "10.0.0.1"], "/api/v1/workers/10.0.0.1"), (["events"], "/api/v1/events?limit=20"),
+                (["workers"], "/api/v1/workers"), (["worker", "10.0.0.1"], "/api/v1/workers/10.0.0.1"),
+                (["events"], "/api/v1/events?limit=20"),
                 (["query", "SELECT 1"], "/api/v1/query?sql=SELECT+1"),
             ] {
                 let api = try await RawHTTP.get(target, port: master.endpoint.port)
@@ -153,7 +163,8 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
             let page = try await run(["workers", "--limit", "1"] + master.api, width: 30)
             #expect(page.errors.contains("1 of 3 workers"))
             #expect(page.errors.contains("hidden for want of room: "))
-            let cut = try await run(["query", "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"] + master.api)
+            let cut = try await run(
+                ["query", "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"] + master.api)
             #expect(cut.errors.contains("more than these 10000 rows"))
             #expect(cut.exitCode == 0)
         }
@@ -164,15 +175,21 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         try await withMaster { master async throws in
             let lines = try await run(["workers", "--output", "csv"] + master.api).output.split(separator: "\r\n")
             #expect(lines.count == 4)
-            #expect(lines[1] == "10.0.0.1:4091,10.0.0.1,4091,live,m-1,shunt 0.1.0,mqtt=10.0.0.1:1883,400.0,999.0,1,0,0,0,0,0,0,0,0,0,0,0")
-            #expect(try await run(["events", "--output", "csv", "--limit", "1"] + master.api).output.hasSuffix("3,3.0,worker.joined,10.0.0.3:4091,\"first, \"\"heartbeat\"\"\"\r\n"))
+            #expect(
+                lines[1]
+                    == "10.0.0.1:4091,10.0.0.1,4091,live,m-1,shunt 0.1.0,mqtt=10.0.0.1:1883,400.0,999.0,1,0,0,0,0,0,0,0,0,0,0,0")
+            #expect(
+                try await run(["events", "--output", "csv", "--limit", "1"] + master.api).output.hasSuffix(
+                    "3,3.0,worker.joined,10.0.0.3:4091,\"first, \"\"heartbeat\"\"\"\r\n"))
         }
     }
 
-    @Test("An error is a sentence with help on standard error, and its own exit code", arguments: [
-        (["worker", "nobody"], 65, "worker.unknown"), (["query", "DELETE FROM workers"], 77, "registry.read_only"),
-        (["query", "SELEC"], 65, "query.invalid"), (["query", "SELECT 1; SELECT 2"], 65, "query.invalid"),
-    ] as [([String], Int32, String)])
+    @Test(
+        "An error is a sentence with help on standard error, and its own exit code",
+        arguments: [
+            (["worker", "nobody"], 65, "worker.unknown"), (["query", "DELETE FROM workers"], 77, "registry.read_only"),
+            (["query", "SELEC"], 65, "query.invalid"), (["query", "SELECT 1; SELECT 2"], 65, "query.invalid"),
+        ] as [([String], Int32, String)])
     func errors(_ arguments: [String], _ exitCode: Int32, _ code: String) async throws {
         try await withMaster { master async throws in
             for source in [master.api, master.file] {
@@ -212,7 +229,9 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
     @Test("What answers and is not a master is 69 too")
     func otherServer() async throws {
         let routes = [
-            HTTPRoute(.get, "/api/v1/workers", parameters: ["limit", "offset"]) { _ in .text("<html>hello</html>", type: "text/html") },
+            HTTPRoute(.get, "/api/v1/workers", parameters: ["limit", "offset"]) { _ in
+                .text("<html>hello</html>", type: "text/html")
+            },
             HTTPRoute(.get, "/api/v1/events", parameters: ["limit"]) { _ in .json(Array("{\"other\":1}".utf8)) },
             HTTPRoute(.get, "/api/v1/workers/{name}") { _ in .text("[", type: "application/json; charset=utf-8") },
         ]
@@ -231,7 +250,8 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         let recorder = Recorder()
         let port = first.endpoint.port
         let command = try #require(
-            try AdminCommand.parseAsRoot(["events", "--follow", "--limit", "1", "--interval", "0.01", "--output", "json"] + first.api) as? EventsCommand)
+            try AdminCommand.parseAsRoot(
+                ["events", "--follow", "--limit", "1", "--interval", "0.01", "--output", "json"] + first.api) as? EventsCommand)
         let following = Task { try await command.run(on: recorder.console()) }
         func seen(_ text: String) async { while !recorder.output.contains(text) { await Task.yield() } }
         await seen("\"id\":3")
@@ -259,21 +279,28 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         try FileManager.default.removeItem(at: first.folder)
     }
 
-    @Test("Wrong usage is 64 and says what would be right", arguments: [
-        (["workers", "--limit", "0"], "1 to 1000"), (["workers", "--offset", "-1"], nil), (["workers", "--master", "x"], "127.0.0.1:4080"),
-        (["workers", "--master", "a:1", "--registry", "b"], "exclude"), (["workers", "--state", "asleep"], "'live', 'draining' or 'lost'"),
-        (["events", "--limit", "1001"], "1 to 1000"), (["events", "--interval", "0"], "0.01 to 3600"), (["query"], "sql"), (["nothing"], nil),
-        (["worker", ""], "empty"), (["workers", "--output", "xml"], "table"),
-    ] as [([String], String?)])
+    @Test(
+        "Wrong usage is 64 and says what would be right",
+        arguments: [
+            (["workers", "--limit", "0"], "1 to 1000"), (["workers", "--offset", "-1"], nil),
+            (["workers", "--master", "x"], "127.0.0.1:4080"),
+            (["workers", "--master", "a:1", "--registry", "b"], "exclude"),
+            (["workers", "--state", "asleep"], "'live', 'draining' or 'lost'"),
+            (["events", "--limit", "1001"], "1 to 1000"), (["events", "--interval", "0"], "0.01 to 3600"), (["query"], "sql"),
+            (["nothing"], nil),
+            (["worker", ""], "empty"), (["workers", "--output", "xml"], "table"),
+        ] as [([String], String?)])
     func usage(_ arguments: [String], _ help: String?) throws {
         let error = try #require(throws: (any Error).self) { try AdminCommand.parseAsRoot(arguments) }
         #expect(AdminCommand.exitCode(for: error).rawValue == 64)
         if let help { #expect(AdminCommand.fullMessage(for: error).contains(help)) }
     }
 
-    @Test("Help teaches by example", arguments: [
-        AdminCommand.self, WorkersCommand.self, WorkerCommand.self, EventsCommand.self, QueryCommand.self,
-    ] as [any ParsableCommand.Type])
+    @Test(
+        "Help teaches by example",
+        arguments: [
+            AdminCommand.self, WorkersCommand.self, WorkerCommand.self, EventsCommand.self, QueryCommand.self,
+        ] as [any ParsableCommand.Type])
     func help(_ command: any ParsableCommand.Type) {
         let text = AdminCommand.helpMessage(for: command)
         let name = command == AdminCommand.self ? "workers" : command.configuration.commandName ?? ""

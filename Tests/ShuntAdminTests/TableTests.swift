@@ -7,9 +7,11 @@ import Testing
 @Suite struct TableTests {
     private func worker(_ number: Int, _ state: WorkerRecord.State = .live) -> WorkerRecord {
         WorkerRecord(
-            name: "worker-\(number).example.internal:4091", host: "h", port: 4091, state: state, version: "shunt 0.1.0", startedAt: 1_000,
+            name: "worker-\(number).example.internal:4091", host: "h", port: 4091, state: state, version: "shunt 0.1.0",
+            startedAt: 1_000,
             heartbeatAt: 100_000 - Double(number),
-            figures: WorkerFigures(connections: 15_000, requests: 1_234_567, requestBytes: 5 << 30, subscriptions: 20, deliveries: 7))
+            figures: WorkerFigures(
+                connections: 15_000, requests: 1_234_567, requestBytes: 5 << 30, subscriptions: 20, deliveries: 7))
     }
 
     private var workers: Table { WorkerReport.table([worker(1), worker(22, .lost)], now: 100_000) }
@@ -67,7 +69,8 @@ import Testing
     @Test("A number is shown whole or not at all")
     func wholeNumbers() {
         let table = Table(
-            columns: [.init(title: "NAME"), .init(title: "N", isNumber: true)], rows: [["a-long-name-that-may-be-cut", "1234567890123"]])
+            columns: [.init(title: "NAME"), .init(title: "N", isNumber: true)],
+            rows: [["a-long-name-that-may-be-cut", "1234567890123"]])
         for width in 2...60 {
             let rendered = table.render(width: width, colors: false)
             #expect(rendered.text.contains("1234567890123") || rendered.hidden == ["N"])
@@ -77,7 +80,8 @@ import Testing
     @Test("Without a terminal no line is cut, and nothing is hidden")
     func unlimited() {
         let long = String(repeating: "x", count: 5_000)
-        let rendered = Table(columns: [.init(title: "A"), .init(title: "B")], rows: [[.init(long), .init(long)]]).render(width: nil, colors: false)
+        let rendered = Table(columns: [.init(title: "A"), .init(title: "B")], rows: [[.init(long), .init(long)]]).render(
+            width: nil, colors: false)
         #expect(rendered.text == "A" + String(repeating: " ", count: 5_001) + "B\n" + long + "  " + long + "\n")
     }
 
@@ -123,7 +127,8 @@ import Testing
     @Test("A query's columns of numbers stand right; NULL is said; bytes are written as SQLite writes them")
     func query() {
         let result = QueryResult(
-            columns: ["name", "n", "mixed"], rows: [[.text("a"), .integer(5), .text("x")], [.null, .real(12.5), .blob([0, 255])], [.text("c"), .null]],
+            columns: ["name", "n", "mixed"],
+            rows: [[.text("a"), .integer(5), .text("x")], [.null, .real(12.5), .blob([0, 255])], [.text("c"), .null]],
             truncated: false)
         #expect(
             QueryReport.table(result).render(width: nil, colors: false).text == """
@@ -134,6 +139,7 @@ import Testing
 
                 """)
         #expect(QueryReport.csv(result).text == "name,n,mixed\r\na,5,x\r\n,12.5,x'00FF'\r\nc,\r\n")
-        #expect(QueryReport.table(QueryResult(columns: [], rows: [], truncated: false)).render(width: 10, colors: false).text == "\n")
+        #expect(
+            QueryReport.table(QueryResult(columns: [], rows: [], truncated: false)).render(width: 10, colors: false).text == "\n")
     }
 }

@@ -6,7 +6,8 @@ import Testing
     @Test(
         "Nothing that a terminal would obey is left in a text",
         arguments: [
-            ("plain é 漢", "plain é 漢"), ("a\nb\tc\r\n", "a\\nb\\tc\\r\\n"), ("\u{1B}[2J", "\\u{1B}[2J"), ("\u{7F}\u{9B}31m", "\\u{7F}\\u{9B}31m"),
+            ("plain é 漢", "plain é 漢"), ("a\nb\tc\r\n", "a\\nb\\tc\\r\\n"), ("\u{1B}[2J", "\\u{1B}[2J"),
+            ("\u{7F}\u{9B}31m", "\\u{7F}\\u{9B}31m"),
             ("\u{202E}txt.exe", "\\u{202E}txt.exe"), ("\u{0}", "\\u{0}"),
         ])
     func printable(_ text: String, _ expected: String) {
@@ -22,7 +23,10 @@ import Testing
 
     @Test(
         "What is cut ends in an ellipsis and fits",
-        arguments: [("abcdef", 6, "abcdef"), ("abcdef", 5, "abcd…"), ("abc", 1, "…"), ("abc", 0, ""), ("漢字漢字", 5, "漢字…"), ("漢字漢字", 4, "漢…")])
+        arguments: [
+            ("abcdef", 6, "abcdef"), ("abcdef", 5, "abcd…"), ("abc", 1, "…"), ("abc", 0, ""), ("漢字漢字", 5, "漢字…"),
+            ("漢字漢字", 4, "漢…"),
+        ])
     func cut(_ text: String, _ width: Int, _ expected: String) {
         #expect(Text.cut(text, to: width) == expected)
         #expect(Text.width(Text.cut(text, to: width)) <= width)
@@ -33,7 +37,8 @@ import Testing
     @Test(
         "A duration is told in its largest unit",
         arguments: [
-            (0.0, "0s"), (-5, "0s"), (3.9, "3s"), (59.9, "59s"), (60, "1m"), (3_599, "59m"), (7_200, "2h"), (86_400 * 9, "9d"), (.nan, "0s"),
+            (0.0, "0s"), (-5, "0s"), (3.9, "3s"), (59.9, "59s"), (60, "1m"), (3_599, "59m"), (7_200, "2h"), (86_400 * 9, "9d"),
+            (.nan, "0s"),
             (.infinity, "0s"), (1e300, "11574074d"),
         ])
     func duration(_ seconds: Double, _ expected: String) {
@@ -43,7 +48,8 @@ import Testing
     @Test(
         "A size is told in two or three figures",
         arguments: [
-            (0, "0 B"), (1_023, "1023 B"), (1_024, "1.0 KiB"), (1_536, "1.5 KiB"), (10_240, "10 KiB"), (1_048_575, "1.0 MiB"), (20 << 20, "20 MiB"),
+            (0, "0 B"), (1_023, "1023 B"), (1_024, "1.0 KiB"), (1_536, "1.5 KiB"), (10_240, "10 KiB"), (1_048_575, "1.0 MiB"),
+            (20 << 20, "20 MiB"),
             (.max, "8.0 EiB"), (-1, "-1 B"), (.min, "-9223372036854775808 B"),
         ])
     func bytes(_ count: Int, _ expected: String) {

@@ -70,7 +70,9 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
-    @Test("A path that does not exist is not_found, and lists those that do", arguments: ["/", "/thing", "/things/a/b", "/things/", "//things", "*"])
+    @Test(
+        "A path that does not exist is not_found, and lists those that do",
+        arguments: ["/", "/thing", "/things/a/b", "/things/", "//things", "*"])
     func notFound(_ path: String) async throws {
         try await serving { port async throws in
             let answer = try await RawHTTP.get(path, port: port)
@@ -81,7 +83,9 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
-    @Test("A method that a path does not have is method.not_allowed, with Allow", arguments: ["DELETE", "PUT", "PATCH", "OPTIONS", "BREW"])
+    @Test(
+        "A method that a path does not have is method.not_allowed, with Allow",
+        arguments: ["DELETE", "PUT", "PATCH", "OPTIONS", "BREW"])
     func methodNotAllowed(_ method: String) async throws {
         try await serving { port async throws in
             let answer = try await RawHTTP.get("/things", method: method, port: port)
@@ -96,10 +100,14 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     @Test(
         "A wrong parameter is request.invalid and says what would be right",
         arguments: [
-            ("/things?limits=1", "limits", "limit, q"), ("/things?limit=0", "limit", "1 to 10"), ("/things?limit=11", "limit", "1 to 10"),
-            ("/things?limit=abc", "limit", "1 to 10"), ("/things?limit=", "limit", "1 to 10"), ("/things?limit", "limit", "1 to 10"),
-            ("/things?limit=99999999999999999999999", "limit", "1 to 10"), ("/things?q=1&q=2", "q", "once"), ("/things?q=%zz", "q=%zz", nil),
-            ("/things?q=%ff", "q=%ff", nil), ("/things?q=%c", "q=%c", nil), ("/things/%ff", "/things/%ff", nil), ("/things/x?a=b", "a", "none"),
+            ("/things?limits=1", "limits", "limit, q"), ("/things?limit=0", "limit", "1 to 10"),
+            ("/things?limit=11", "limit", "1 to 10"),
+            ("/things?limit=abc", "limit", "1 to 10"), ("/things?limit=", "limit", "1 to 10"),
+            ("/things?limit", "limit", "1 to 10"),
+            ("/things?limit=99999999999999999999999", "limit", "1 to 10"), ("/things?q=1&q=2", "q", "once"),
+            ("/things?q=%zz", "q=%zz", nil),
+            ("/things?q=%ff", "q=%ff", nil), ("/things?q=%c", "q=%c", nil), ("/things/%ff", "/things/%ff", nil),
+            ("/things/x?a=b", "a", "none"),
         ] as [(String, String, String?)])
     func invalid(_ target: String, _ location: String, _ help: String?) async throws {
         try await serving { port async throws in
@@ -142,16 +150,22 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     @Test(
         "A malformed request is refused or closed, and the next client is served",
         arguments: [
-            "GARBAGE\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n\r\nx", "GET /\u{0} HTTP/1.1\r\nHost: t\r\n\r\n",
-            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n", "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+            "GARBAGE\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n\r\nx",
+            "GET /\u{0} HTTP/1.1\r\nHost: t\r\n\r\n",
+            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
+            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n",
             "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-            "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
-            "GET / HTTP/1.1\r\nHost : t\r\n\r\n", "GET / HTTP/1.1\r\nNo colon\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}",
+            "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+            "GET / HTTP/1.1\r\nHost : t\r\n\r\n", "GET / HTTP/1.1\r\nNo colon\r\n\r\n",
+            "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}",
             "GET /" + String(repeating: "a", count: 200_000) + " HTTP/1.1\r\n\r\n",
             "GET / HTTP/1.1\r\n" + String(repeating: "A: b\r\n", count: 20_000) + "\r\n",
         ])
     func malformed(_ request: String) async throws {
-        try await serving { $0.idleTimeout = .milliseconds(200) } _: { port async throws in
+        try await serving {
+            $0.idleTimeout = .milliseconds(200)
+        } _: { port async throws in
             let client = try RawHTTP(port: port)
             await client.send(Array(request.utf8))
             let bytes = try await client.readToEnd()
@@ -160,9 +174,13 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
-    @Test("A connection that says nothing, or stops in the midst of a request, is closed", arguments: ["", "GET /thi", "POST /things HTTP/1.1\r\nContent-Length: 9\r\n\r\nx"])
+    @Test(
+        "A connection that says nothing, or stops in the midst of a request, is closed",
+        arguments: ["", "GET /thi", "POST /things HTTP/1.1\r\nContent-Length: 9\r\n\r\nx"])
     func silent(_ bytes: String) async throws {
-        try await serving { $0.idleTimeout = .milliseconds(100) } _: { port async throws in
+        try await serving {
+            $0.idleTimeout = .milliseconds(100)
+        } _: { port async throws in
             let client = try RawHTTP(port: port)
             await client.send(Array(bytes.utf8))
             _ = try await client.readToEnd()
@@ -173,7 +191,10 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     func pipelined() async throws {
         try await serving { port async throws in
             let client = try RawHTTP(port: port)
-            await client.send(Array("GET /things/1 HTTP/1.1\r\nHost: t\r\n\r\nGET /things/2 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".utf8))
+            await client.send(
+                Array(
+                    "GET /things/1 HTTP/1.1\r\nHost: t\r\n\r\nGET /things/2 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".utf8
+                ))
             let text = String(decoding: try await client.readToEnd(), as: UTF8.self)
             #expect(text.ranges(of: "HTTP/1.1 200 OK").count == 2)
             #expect(text.hasSuffix("2"))
@@ -183,12 +204,14 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     @Test("A port that is taken is address.in_use, an address that is not this machine's address.unavailable")
     func addresses() async throws {
         try await serving { port async throws in
-            await #expect { try await HTTPEndpoint.start([], .init(host: "127.0.0.1", port: port), logger: quiet) } throws: { error in
+            await #expect { try await HTTPEndpoint.start([], .init(host: "127.0.0.1", port: port), logger: quiet) } throws: {
+                error in
                 (error as? ShuntError)?.code == .addressInUse && (error as? ShuntError)?.location == "127.0.0.1:\(port)"
             }
         }
         for host in ["192.0.2.1", "300.1.1.1", ""] {
-            await #expect("\(host)") { try await HTTPEndpoint.start([], .init(host: host, port: 0), logger: quiet) } throws: { error in
+            await #expect("\(host)") { try await HTTPEndpoint.start([], .init(host: host, port: 0), logger: quiet) } throws: {
+                error in
                 (error as? ShuntError)?.code == .addressUnavailable
             }
         }

@@ -17,7 +17,8 @@ import Testing
             registry.writer.submit([.event(event(number)), .worker(worker("w:\(number % 50)", heartbeatAt: Double(number)))])
             guard number % 10 == 0 else { continue }
             try await registry.writer.flush()
-            try write("\(number)".utf8, to: progress)
+            // Atomically: the kill may hit this writing too.
+            try Data("\(number)".utf8).write(to: URL(filePath: progress), options: .atomic)
             if number >= killAt {
                 // From another thread, so that it hits anywhere in the writing that goes on.
                 killFromAnotherThread()

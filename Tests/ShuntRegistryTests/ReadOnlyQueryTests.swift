@@ -19,19 +19,23 @@ import Testing
 
     @Test("Values come typed, and survive JSON")
     func values() async throws {
-        let result = try await reader.query("SELECT 1 AS a, -2.5, 'x''é', x'00ff', NULL, 9e999, name FROM workers ORDER BY name LIMIT 1 ;; -- end")
+        let result = try await reader.query(
+            "SELECT 1 AS a, -2.5, 'x''é', x'00ff', NULL, 9e999, name FROM workers ORDER BY name LIMIT 1 ;; -- end")
         #expect(result.columns == ["a", "-2.5", "'x''é'", "x'00ff'", "NULL", "9e999", "name"])
         #expect(result.rows == [[.integer(1), .real(-2.5), .text("x'é"), .blob([0, 255]), .null, .text("inf"), .text("a:1")]])
         #expect(!result.truncated)
         let json = try RegistryJSON.encode(result)
         #expect(try RegistryJSON.decode(QueryResult.self, from: json) == result)
-        #expect(String(decoding: json, as: UTF8.self).hasSuffix(#""rows":[[1,-2.5,"x'é",{"base64":"AP8="},null,"inf","a:1"]],"truncated":false}"#))
+        #expect(
+            String(decoding: json, as: UTF8.self).hasSuffix(
+                #""rows":[[1,-2.5,"x'é",{"base64":"AP8="},null,"inf","a:1"]],"truncated":false}"#))
     }
 
     @Test(
         "Statements that only read are allowed",
         arguments: [
-            "SELECT * FROM workers", "  select 1", "WITH x AS (SELECT 1 AS n) SELECT n FROM x", "VALUES (1), (2)", "PRAGMA table_info(workers)",
+            "SELECT * FROM workers", "  select 1", "WITH x AS (SELECT 1 AS n) SELECT n FROM x", "VALUES (1), (2)",
+            "PRAGMA table_info(workers)",
             "SELECT name FROM pragma_table_info('workers')", "PRAGMA user_version", "EXPLAIN QUERY PLAN SELECT * FROM events",
             "SELECT name, sql FROM sqlite_schema", "SELECT key, value FROM workers, json_each(listeners)",
         ])
@@ -42,13 +46,19 @@ import Testing
     @Test(
         "Whatever would do more than read is refused as registry.read_only, and does nothing",
         arguments: [
-            "INSERT INTO events VALUES (99, 1, 'x', 'y', 'z')", "UPDATE workers SET port = 0", "DELETE FROM workers", "REPLACE INTO meta VALUES ('a', 'b')",
+            "INSERT INTO events VALUES (99, 1, 'x', 'y', 'z')", "UPDATE workers SET port = 0", "DELETE FROM workers",
+            "REPLACE INTO meta VALUES ('a', 'b')",
             "WITH w AS (SELECT name FROM workers) DELETE FROM workers WHERE name IN w", "DELETE FROM workers RETURNING name",
-            "ATTACH 'other.sqlite' AS other", "ATTACH ':memory:' AS m", "DETACH main", "PRAGMA journal_mode=DELETE", "PRAGMA journal_mode(off)",
-            "PRAGMA writable_schema=ON", "PRAGMA query_only=OFF", "PRAGMA user_version=9", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_checkpoint",
-            "PRAGMA optimize", "PRAGMA temp_store_directory='/'", "PRAGMA incremental_vacuum", "VACUUM", "VACUUM INTO 'copy.sqlite'", "REINDEX",
-            "ANALYZE", "CREATE TABLE t (x)", "CREATE TEMP TABLE t (x)", "CREATE VIRTUAL TABLE t USING fts5(x)", "CREATE INDEX i ON workers (port)",
-            "DROP TABLE workers", "ALTER TABLE workers ADD COLUMN x", "BEGIN", "BEGIN EXCLUSIVE", "COMMIT", "SAVEPOINT s", "EXPLAIN DELETE FROM workers",
+            "ATTACH 'other.sqlite' AS other", "ATTACH ':memory:' AS m", "DETACH main", "PRAGMA journal_mode=DELETE",
+            "PRAGMA journal_mode(off)",
+            "PRAGMA writable_schema=ON", "PRAGMA query_only=OFF", "PRAGMA user_version=9", "PRAGMA wal_checkpoint(TRUNCATE)",
+            "PRAGMA wal_checkpoint",
+            "PRAGMA optimize", "PRAGMA temp_store_directory='/'", "PRAGMA incremental_vacuum", "VACUUM",
+            "VACUUM INTO 'copy.sqlite'", "REINDEX",
+            "ANALYZE", "CREATE TABLE t (x)", "CREATE TEMP TABLE t (x)", "CREATE VIRTUAL TABLE t USING fts5(x)",
+            "CREATE INDEX i ON workers (port)",
+            "DROP TABLE workers", "ALTER TABLE workers ADD COLUMN x", "BEGIN", "BEGIN EXCLUSIVE", "COMMIT", "SAVEPOINT s",
+            "EXPLAIN DELETE FROM workers",
             "SELECT load_extension('evil')", "SELECT fts3_tokenizer('simple')", "UPDATE sqlite_schema SET sql = ''",
         ])
     func refused(_ sql: String) async throws {
@@ -65,10 +75,13 @@ import Testing
         arguments: [
             ("SELEC 1", "line 1, column 1", "syntax error"), ("SELECT name\nFROM workes", nil, "no such table: workes"),
             ("SELECT 'é',\n  nme FROM workers", "line 2, column 3", "no such column: nme"), ("SELECT (", nil, "incomplete input"),
-            ("", nil, "no statement"), (" ; -- nothing", nil, "no statement"), ("SELECT 1; SELECT 2", "line 1, column 10", "more than one"),
-            ("SELECT 1; DELETE FROM workers", "line 1, column 10", "more than one"), ("SELECT 1;\nnonsense", nil, "more than one"),
+            ("", nil, "no statement"), (" ; -- nothing", nil, "no statement"),
+            ("SELECT 1; SELECT 2", "line 1, column 10", "more than one"),
+            ("SELECT 1; DELETE FROM workers", "line 1, column 10", "more than one"),
+            ("SELECT 1;\nnonsense", nil, "more than one"),
             ("SELECT 1\u{0}; DELETE FROM workers", nil, "NUL"), ("SELECT nofunction(1)", nil, "no such function"),
-            ("SELECT '" + String(repeating: "x", count: 70_000) + "'", nil, "longer than"), ("SELECT hex(zeroblob(1000000))", nil, "too big"),
+            ("SELECT '" + String(repeating: "x", count: 70_000) + "'", nil, "longer than"),
+            ("SELECT hex(zeroblob(1000000))", nil, "too big"),
             ("SELECT " + String(repeating: "(", count: 500) + "1" + String(repeating: ")", count: 500), nil, nil),
         ] as [(String, String?, String?)])
     func invalid(_ sql: String, _ place: String?, _ message: String?) async throws {
@@ -119,7 +132,9 @@ import Testing
         let statements = ReadOnlyQuery(file: try RegistryFile(registry.path), timeLimit: .milliseconds(20))
         let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
         let codes = await withTaskGroup(of: ErrorCode?.self) { group in
-            for _ in 0..<60 { group.addTask { await failure { () throws(ShuntError) in _ = try await statements.run(endless) }?.code } }
+            for _ in 0..<60 {
+                group.addTask { await failure { () throws(ShuntError) in _ = try await statements.run(endless) }?.code }
+            }
             return await group.reduce(into: [:]) { counts, code in counts[code, default: 0] += 1 }
         }
         #expect(codes[.queryLimit, default: 0] >= ReadOnlyQuery.maximumWaiting)

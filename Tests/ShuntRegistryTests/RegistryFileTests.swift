@@ -98,7 +98,9 @@ import Testing
         }
     }
 
-    @Test("A path's odd characters are just characters", arguments: ["a b%20?mode=memory#x.sqlite", "file:x?mode=memory", "ü/registry"])
+    @Test(
+        "A path's odd characters are just characters",
+        arguments: ["a b%20?mode=memory#x.sqlite", "file:x?mode=memory", "ü/registry"])
     func oddPaths(_ name: String) async throws {
         let folder = try TemporaryFolder()
         let registry = try Registry.open(path: folder(name), writing: byHand, logger: quiet)

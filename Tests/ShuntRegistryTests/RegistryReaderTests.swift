@@ -37,7 +37,9 @@ import Testing
         var named = worker("alpha")
         named.host = "10.1.1.1"
         named.port = 4091
-        let workers = [worker("10.0.0.1:4091"), worker("10.0.0.1:40910"), worker("10.0.0.2:4091"), worker("10.0.0.20:4091"), named]
+        let workers = [
+            worker("10.0.0.1:4091"), worker("10.0.0.1:40910"), worker("10.0.0.2:4091"), worker("10.0.0.20:4091"), named,
+        ]
         try await filled(workers.map { .worker($0) }) { reader async throws in
             #expect(try await reader.worker("10.0.0.1:4091").name == "10.0.0.1:4091")
             #expect(try await reader.worker("10.0.0.2").name == "10.0.0.2:4091")
@@ -45,7 +47,9 @@ import Testing
             #expect(try await reader.worker("10.1.1.1:4091").name == "alpha")
             #expect(try await reader.worker("al").name == "alpha")
             for wrong in ["", "nobody", "10.0.0.1", "%", "_lpha", "'"] {
-                #expect(await failure { () throws(ShuntError) in _ = try await reader.worker(wrong) }?.code == .workerUnknown, "\(wrong)")
+                #expect(
+                    await failure { () throws(ShuntError) in _ = try await reader.worker(wrong) }?.code == .workerUnknown,
+                    "\(wrong)")
             }
             let ambiguous = await failure { () throws(ShuntError) in _ = try await reader.worker("10.0") }
             #expect(ambiguous?.help?.contains("10.0.0.1:4091, 10.0.0.1:40910, 10.0.0.20:4091, 10.0.0.2:4091") == true)
@@ -107,6 +111,19 @@ import Testing
         #expect(try await reader.query("SELECT count(*) FROM workers").rows == [[.integer(1)]])
         #expect(try read(path) == before)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["registry.sqlite"])
+    }
+
+    @Test("Through a link, too, a reader sees what the master writes")
+    func link() async throws {
+        let folder = try TemporaryFolder()
+        let registry = try Registry.open(path: folder("registry.sqlite"), writing: byHand, logger: quiet)
+        try FileManager.default.createSymbolicLink(atPath: folder("link"), withDestinationPath: registry.path)
+        let reader = try RegistryReader.open(path: folder("link"))
+        registry.writer.submit([.worker(worker("a:1"))])
+        try await registry.writer.flush()
+        #expect(try await reader.workers().count == 1)
+        #expect(try await reader.query("SELECT count(*) FROM workers").rows == [[.integer(1)]])
+        try await registry.close()
     }
 
     @Test("A reader opened before the master starts again sees what it then writes")

@@ -33,7 +33,8 @@ import Testing
         registry.writer.submit(changes)
         while registry.writer.figures.batches == 0 { await Task.yield() }
         #expect(registry.writer.figures.batches == 1)
-        #expect(try await registry.reader.counts() == RegistryCounts(workers: ["live": 10, "draining": 0, "lost": 0], events: 1_000))
+        #expect(
+            try await registry.reader.counts() == RegistryCounts(workers: ["live": 10, "draining": 0, "lost": 0], events: 1_000))
         try await registry.close()
     }
 
@@ -46,7 +47,9 @@ import Testing
         await withTaskGroup(of: Void.self) { group in
             for thread in 0..<8 {
                 group.addTask {
-                    for number in 0..<250 { registry.writer.submit([.event(event(number)), .worker(worker("t\(thread):\(number)"))]) }
+                    for number in 0..<250 {
+                        registry.writer.submit([.event(event(number)), .worker(worker("t\(thread):\(number)"))])
+                    }
                 }
             }
         }
@@ -111,7 +114,9 @@ import Testing
             let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
             try db.execute(sql: "PRAGMA max_page_count = \(pages)")
         }
-        for number in 0..<2_000 { registry.writer.submit([.event(event(number)), .worker(worker("a:1", heartbeatAt: Double(number)))]) }
+        for number in 0..<2_000 {
+            registry.writer.submit([.event(event(number)), .worker(worker("a:1", heartbeatAt: Double(number)))])
+        }
         for _ in 0..<3 {
             #expect(await failure { () throws(ShuntError) in try await registry.writer.flush() }?.code == .registryUnavailable)
         }

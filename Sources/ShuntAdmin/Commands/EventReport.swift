@@ -6,11 +6,15 @@ enum EventReport {
     static func table(_ events: [StoredEvent]) -> Table {
         Table(
             columns: [
-                .init(title: "TIME", isWhole: true), .init(title: "ID", isNumber: true, rank: 1), .init(title: "KIND", isWhole: true, rank: 4), .init(title: "SUBJECT", rank: 3),
+                .init(title: "TIME", isWhole: true), .init(title: "ID", isNumber: true, rank: 1),
+                .init(title: "KIND", isWhole: true, rank: 4), .init(title: "SUBJECT", rank: 3),
                 .init(title: "DETAIL", rank: 2),
             ],
             rows: events.map { event in
-                [.init(Humane.time(event.at)), .init("\(event.id)"), .init(event.kind, tone(event)), .init(event.subject), .init(event.detail)]
+                [
+                    .init(Humane.time(event.at)), .init("\(event.id)"), .init(event.kind, tone(event)), .init(event.subject),
+                    .init(event.detail),
+                ]
             })
     }
 
@@ -33,7 +37,8 @@ enum EventReport {
     static func lines(_ events: [StoredEvent], width: Int?) -> String {
         events.map { event in
             let fields = [
-                Humane.time(event.at), Text.pad(Text.printable(event.kind), to: 15), Text.pad(Text.printable(event.subject), to: 21),
+                Humane.time(event.at), Text.pad(Text.printable(event.kind), to: 15),
+                Text.pad(Text.printable(event.subject), to: 21),
                 Text.printable(event.detail),
             ]
             let line = fields.joined(separator: "  ")

@@ -5,7 +5,9 @@ enum QueryReport {
     static func table(_ result: QueryResult) -> Table {
         Table(
             columns: result.columns.enumerated().map { index, title in
-                Table.Column(title: Text.printable(title), isNumber: !result.rows.isEmpty && result.rows.allSatisfy { isNumber(value($0, index)) })
+                Table.Column(
+                    title: Text.printable(title),
+                    isNumber: !result.rows.isEmpty && result.rows.allSatisfy { isNumber(value($0, index)) })
             },
             rows: result.rows.map { row in
                 result.columns.indices.map { index in

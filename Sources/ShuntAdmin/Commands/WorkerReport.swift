@@ -1,14 +1,17 @@
 import ShuntCore
+import ShuntRegistry
 
 /// Workers as tables, as CSV, and one in detail.
 enum WorkerReport {
     static func table(_ workers: [WorkerRecord], now: Double) -> Table {
         Table(
             columns: [
-                .init(title: "NAME"), .init(title: "STATE", isWhole: true, rank: 9), .init(title: "CONNECTIONS", isNumber: true, rank: 7),
+                .init(title: "NAME"), .init(title: "STATE", isWhole: true, rank: 9),
+                .init(title: "CONNECTIONS", isNumber: true, rank: 7),
                 .init(title: "SUBSCRIPTIONS", isNumber: true, rank: 4), .init(title: "REQUESTS", isNumber: true, rank: 5),
                 .init(title: "DELIVERIES", isNumber: true, rank: 6), .init(title: "RECEIVED", isNumber: true, rank: 3),
-                .init(title: "HEARTBEAT", isNumber: true, rank: 8), .init(title: "UP", isNumber: true, rank: 2), .init(title: "VERSION", rank: 1),
+                .init(title: "HEARTBEAT", isNumber: true, rank: 8), .init(title: "UP", isNumber: true, rank: 2),
+                .init(title: "VERSION", rank: 1),
             ],
             rows: workers.map { worker in
                 let figures = worker.figures
@@ -24,13 +27,15 @@ enum WorkerReport {
     /// Every field as the registry has it.
     static func csv(_ workers: [WorkerRecord]) -> CSV {
         var csv = CSV(
-            header: ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at"] + figures.map(\.name))
+            header: ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at"]
+                + WorkerFigures.columns.map(\.name))
         for worker in workers {
             csv.append(
                 [
                     worker.name, worker.host, "\(worker.port)", worker.state.rawValue, worker.machine, worker.version,
-                    listeners(worker).map { "\($0.name)=\($0.address)" }.joined(separator: " "), "\(worker.startedAt)", "\(worker.heartbeatAt)",
-                ] + figures.map { "\(worker.figures[keyPath: $0.value])" })
+                    listeners(worker).map { "\($0.name)=\($0.address)" }.joined(separator: " "), "\(worker.startedAt)",
+                    "\(worker.heartbeatAt)",
+                ] + WorkerFigures.columns.map { "\(worker.figures[keyPath: $0.value])" })
         }
         return csv
     }
@@ -40,18 +45,23 @@ enum WorkerReport {
         let figures = worker.figures
         var fields: [(String, String)] = [
             ("name", worker.name), ("state", worker.state.rawValue), ("address", "\(worker.host):\(worker.port)"),
-            ("machine", worker.machine.isEmpty ? "-" : worker.machine), ("version", worker.version.isEmpty ? "-" : worker.version),
+            ("machine", worker.machine.isEmpty ? "-" : worker.machine),
+            ("version", worker.version.isEmpty ? "-" : worker.version),
             ("started", "\(Humane.time(worker.startedAt)), \(Humane.age(of: worker.startedAt, now: now))"),
             ("heartbeat", "\(Humane.time(worker.heartbeatAt)), \(Humane.age(of: worker.heartbeatAt, now: now))"),
         ]
         fields += listeners(worker).map { ("listener \($0.name)", $0.address) }
         fields += [
-            ("connections", "\(figures.connections) open, \(figures.connectionsAccepted) accepted, \(figures.connectionErrors) errors"),
+            (
+                "connections",
+                "\(figures.connections) open, \(figures.connectionsAccepted) accepted, \(figures.connectionErrors) errors"
+            ),
             ("subscriptions", "\(figures.subscriptions)"),
             ("requests", "\(figures.requests), \(Humane.bytes(figures.requestBytes))"),
             (
                 "responses",
-                "\(figures.responses), \(Humane.bytes(figures.responseBytes)); \(figures.responsesSucceeded) succeeded, \(figures.responsesFailed) failed"
+                "\(figures.responses), \(Humane.bytes(figures.responseBytes)); "
+                    + "\(figures.responsesSucceeded) succeeded, \(figures.responsesFailed) failed"
             ),
             ("time per response", meanTime(figures)),
             ("deliveries", "\(figures.deliveries)"),
@@ -63,14 +73,6 @@ enum WorkerReport {
             return (width.map { Text.cut(line, to: $0) } ?? line) + "\n"
         }.joined()
     }
-
-    private static let figures: [(name: String, value: KeyPath<WorkerFigures, Int> & Sendable)] = [
-        ("connections", \.connections), ("connections_accepted", \.connectionsAccepted), ("connection_errors", \.connectionErrors),
-        ("requests", \.requests), ("request_bytes", \.requestBytes), ("responses", \.responses),
-        ("responses_succeeded", \.responsesSucceeded), ("responses_failed", \.responsesFailed),
-        ("response_milliseconds", \.responseMilliseconds), ("response_bytes", \.responseBytes), ("subscriptions", \.subscriptions),
-        ("deliveries", \.deliveries),
-    ]
 
     private static func listeners(_ worker: WorkerRecord) -> [(name: String, address: String)] {
         worker.listeners.sorted { $0.key < $1.key }.map { (name: $0.key, address: $0.value) }

@@ -87,7 +87,8 @@ struct Table {
             let cell = cells[index]
             let text = Text.cut(cell.text, to: widths[index])
             let isLast = position == shown.count - 1
-            let padded = isLast && !columns[index].isNumber ? text : Text.pad(text, to: widths[index], right: columns[index].isNumber)
+            let padded =
+                isLast && !columns[index].isNumber ? text : Text.pad(text, to: widths[index], right: columns[index].isNumber)
             line += colors ? Self.color(padded, cell.tone) : padded
             if !isLast { line += String(repeating: " ", count: Self.gap) }
         }

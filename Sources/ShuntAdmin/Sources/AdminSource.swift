@@ -57,7 +57,9 @@ struct APISource: AdminSource {
         let (method, target, body) = Self.encode(request)
         let answer = try await HTTPClient.send(method, target, body: body, to: address)
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
-        if answer.contentType == ProblemDetails.mediaType, let problem = try? RegistryJSON.decode(ProblemDetails.self, from: answer.body) {
+        if answer.contentType == ProblemDetails.mediaType,
+            let problem = try? RegistryJSON.decode(ProblemDetails.self, from: answer.body)
+        {
             throw problem.error
         }
         throw ShuntError(

@@ -20,7 +20,9 @@ enum HTTPClient {
 
     private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    static func send(_ method: String, _ target: String, body: [UInt8], to address: NetworkAddress) async throws(ShuntError) -> Answer {
+    static func send(
+        _ method: String, _ target: String, body: [UInt8], to address: NetworkAddress
+    ) async throws(ShuntError) -> Answer {
         do {
             let answer = eventLoops.next().makePromise(of: Answer.self)
             let connecting = ClientBootstrap(group: eventLoops)
@@ -72,7 +74,8 @@ enum HTTPClient {
             }
         return ShuntError(
             .masterUnavailable, what, at: address.description,
-            help: "start one with `shunt master` or `shunt dev`, say where it is with --master host:port, or read its file with --registry path")
+            help: "start one with `shunt master` or `shunt dev`, say where it is with --master host:port, "
+                + "or read its file with --registry path")
     }
 }
 

@@ -17,7 +17,8 @@ struct AdminRoutes {
             let status = status()
             let counts = try await registry.counts()
             let document = StatusDocument(
-                version: status.version, startedAt: status.startedAt, uptimeSeconds: status.uptimeSeconds, workers: counts.workers,
+                version: status.version, startedAt: status.startedAt, uptimeSeconds: status.uptimeSeconds,
+                workers: counts.workers,
                 events: counts.events, registry: .init(path: registry.path, writer: status.writer))
             return .json(try RegistryJSON.encode(document))
         }
@@ -53,7 +54,9 @@ struct AdminRoutes {
     private var postQuery: HTTPRoute {
         HTTPRoute(.post, "/api/v1/query") { [registry] call in
             let body = try await call.body()
-            guard let fields = try? RegistryJSON.decode([String: String].self, from: body), fields.count == 1, let sql = fields["sql"] else {
+            guard let fields = try? RegistryJSON.decode([String: String].self, from: body), fields.count == 1,
+                let sql = fields["sql"]
+            else {
                 throw ShuntError(.requestInvalid, "the body is not what a query takes", help: #"send {"sql": "SELECT …"}"#)
             }
             return .json(try RegistryJSON.encode(try await registry.query(sql)))
@@ -63,7 +66,8 @@ struct AdminRoutes {
     private var getQuery: HTTPRoute {
         HTTPRoute(.get, "/api/v1/query", parameters: ["sql"]) { [registry] call in
             guard let sql = call.parameters["sql"] else {
-                throw ShuntError(.requestInvalid, "there is no SQL", at: "sql", help: "give ?sql=SELECT…, or POST {\"sql\": \"SELECT …\"}")
+                throw ShuntError(
+                    .requestInvalid, "there is no SQL", at: "sql", help: "give ?sql=SELECT…, or POST {\"sql\": \"SELECT …\"}")
             }
             return .json(try RegistryJSON.encode(try await registry.query(sql)))
         }

@@ -32,7 +32,8 @@ final class ReadOnlyQuery: Sendable {
             return true
         }
         guard isFree else {
-            throw ShuntError(.registryUnavailable, "\(Self.maximumWaiting) queries are waiting already", help: "ask again in a moment")
+            throw ShuntError(
+                .registryUnavailable, "\(Self.maximumWaiting) queries are waiting already", help: "ask again in a moment")
         }
         defer { waiting.withLock { $0 -= 1 } }
         let result: Result<QueryResult, ShuntError> = await withCheckedContinuation { continuation in

@@ -136,7 +136,8 @@ struct SingleStatement: ~Copyable {
         let said = String(cString: sqlite3_errmsg(connection))
         switch code {
         case SQLITE_READONLY: return readOnly("the statement")
-        case SQLITE_BUSY, SQLITE_LOCKED: return ShuntError(.registryUnavailable, "the registry is locked", help: "ask again in a moment")
+        case SQLITE_BUSY, SQLITE_LOCKED:
+            return ShuntError(.registryUnavailable, "the registry is locked", help: "ask again in a moment")
         case SQLITE_CORRUPT, SQLITE_NOTADB: return ShuntError(.registryInvalid, "the registry is damaged: \(said)")
         case _ where said.hasSuffix("may not be modified"): return readOnly("the statement")
         default:

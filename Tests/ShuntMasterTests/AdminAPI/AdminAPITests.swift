@@ -31,13 +31,15 @@ private final class Fixture: Sendable {
         let writer = registry.writer
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
-            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures) }, logger: quiet)
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures) },
+            logger: quiet)
     }
 
     static func worker(_ name: String, _ state: WorkerRecord.State) -> WorkerRecord {
         WorkerRecord(
             name: name, host: String(name.prefix { $0 != ":" }), port: 4091, state: state, machine: "m", version: "shunt 0.1.0",
-            listeners: ["web_Socket": "10.0.0.1:8083"], startedAt: 1, heartbeatAt: 2.5, figures: WorkerFigures(connectionsAccepted: 4))
+            listeners: ["web_Socket": "10.0.0.1:8083"], startedAt: 1, heartbeatAt: 2.5,
+            figures: WorkerFigures(connectionsAccepted: 4))
     }
 
     func get(_ target: String) async throws -> RawHTTP.Answer {
@@ -139,17 +141,24 @@ private final class Fixture: Sendable {
         "Each wrong request has its own status and code, and help",
         arguments: [
             ("GET", "/api/v1/nothing", "", 404, "not_found"), ("GET", "/api/v2/workers", "", 404, "not_found"),
-            ("GET", "/api/v1/workers/nobody", "", 404, "worker.unknown"), ("GET", "/api/v1/workers/10.0.0", "", 404, "worker.unknown"),
-            ("DELETE", "/api/v1/workers", "", 405, "method.not_allowed"), ("POST", "/api/v1/events", "", 405, "method.not_allowed"),
-            ("GET", "/api/v1/workers?state=asleep", "", 400, "request.invalid"), ("GET", "/api/v1/workers?limit=0", "", 400, "request.invalid"),
-            ("GET", "/api/v1/workers?limit=1001", "", 400, "request.invalid"), ("GET", "/api/v1/workers?offset=-1", "", 400, "request.invalid"),
-            ("GET", "/api/v1/workers?page=2", "", 400, "request.invalid"), ("GET", "/api/v1/events?kind=x", "", 400, "request.invalid"),
+            ("GET", "/api/v1/workers/nobody", "", 404, "worker.unknown"),
+            ("GET", "/api/v1/workers/10.0.0", "", 404, "worker.unknown"),
+            ("DELETE", "/api/v1/workers", "", 405, "method.not_allowed"),
+            ("POST", "/api/v1/events", "", 405, "method.not_allowed"),
+            ("GET", "/api/v1/workers?state=asleep", "", 400, "request.invalid"),
+            ("GET", "/api/v1/workers?limit=0", "", 400, "request.invalid"),
+            ("GET", "/api/v1/workers?limit=1001", "", 400, "request.invalid"),
+            ("GET", "/api/v1/workers?offset=-1", "", 400, "request.invalid"),
+            ("GET", "/api/v1/workers?page=2", "", 400, "request.invalid"),
+            ("GET", "/api/v1/events?kind=x", "", 400, "request.invalid"),
             ("GET", "/api/v1/events?after=-1", "", 400, "request.invalid"), ("GET", "/api/v1/query", "", 400, "request.invalid"),
             ("POST", "/api/v1/query", "", 400, "request.invalid"), ("POST", "/api/v1/query", "SELECT 1", 400, "request.invalid"),
-            ("POST", "/api/v1/query", #"{"sql": 1}"#, 400, "request.invalid"), ("POST", "/api/v1/query", #"{"SQL": "SELECT 1"}"#, 400, "request.invalid"),
+            ("POST", "/api/v1/query", #"{"sql": 1}"#, 400, "request.invalid"),
+            ("POST", "/api/v1/query", #"{"SQL": "SELECT 1"}"#, 400, "request.invalid"),
             ("POST", "/api/v1/query", #"{"sql": "SELECT 1", "limit": "2"}"#, 400, "request.invalid"),
             ("POST", "/api/v1/query", String(repeating: "[", count: 100_000), 400, "request.invalid"),
-            ("POST", "/api/v1/query", #"{"sql": "SELEC 1"}"#, 400, "query.invalid"), ("POST", "/api/v1/query", #"{"sql": "DELETE FROM workers"}"#, 403, "registry.read_only"),
+            ("POST", "/api/v1/query", #"{"sql": "SELEC 1"}"#, 400, "query.invalid"),
+            ("POST", "/api/v1/query", #"{"sql": "DELETE FROM workers"}"#, 403, "registry.read_only"),
             ("POST", "/api/v1/query", #"{"sql": "SELECT 1; SELECT 2"}"#, 400, "query.invalid"),
             ("POST", "/api/v1/query", String(repeating: " ", count: 2 << 20), 413, "frame.too_large"),
         ])
