@@ -1,0 +1,101 @@
+import CLuaHost
+import ShuntCore
+
+/// How one test of a plugin ended.
+public struct RuleTestResult: Equatable, Sendable {
+    public var name: String
+    /// nil: it passed. Its location is `file:line` of the test.
+    public var failure: ShuntError?
+}
+
+/// Runs a plugin's rule_test.lua against its rule, in virtual time, without a server.
+public struct RuleTestRunner: Sendable {
+    public let plugin: RulePlugin
+    private let limits: RuleLimits
+
+    public init(plugin: RulePlugin, limits: RuleLimits = RuleLimits()) {
+        self.plugin = plugin
+        self.limits = limits
+    }
+
+    /// - Returns: the tests in the order of their names, each run in states of its own; empty where there is no rule_test.lua.
+    /// - Throws: `rule.invalid` where rule_test.lua does not load.
+    public func run() throws(ShuntError) -> [RuleTestResult] {
+        var results: [RuleTestResult] = []
+        for name in try names() { results.append(RuleTestResult(name: name, failure: try run(name))) }
+        return results
+    }
+
+    private func names() throws(ShuntError) -> [String] {
+        guard plugin.test != nil else { return [] }
+        return try RuleTestSession(plugin: plugin, limits: limits).names
+    }
+
+    private func run(_ name: String) throws(ShuntError) -> ShuntError? {
+        try RuleTestSession(plugin: plugin, limits: limits).run(name)
+    }
+}
+
+/// One test: a state for the test file, and the rule's loop, made when the test first asks something of it.
+private final class RuleTestSession: LuaHostOwner {
+    let plugin: RulePlugin
+    let limits: RuleLimits
+    private let host: LuaHost
+    private var tests: OpaquePointer?
+    private(set) var names: [String] = []
+
+    private let bench: RuleTestBench
+
+    init(plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) {
+        self.plugin = plugin
+        self.limits = limits
+        var testLimits = limits
+        // Tests may try a lot; they are still ended.
+        testLimits.loadNanoseconds = 10_000_000_000
+        testLimits.loadMemory = 64 << 20
+        host = try LuaHost(worker: "test", loop: 0, limits: testLimits, shared: try SharedStore(limits: limits), forTests: true)
+        bench = RuleTestBench(plugin: plugin, limits: limits)
+        host.owner = self
+        try load()
+    }
+
+    deinit { shunt_rule_free(host.pointer, tests) }
+
+    private func load() throws(ShuntError) {
+        guard let test = plugin.test else { return }
+        var buffer = shunt_buffer()
+        buffer.limit = 1 << 20
+        defer { shunt_buffer_free(&buffer) }
+        // The test file first; it may require the plugin's modules.
+        tests = plugin.withSources([test] + plugin.sources.dropFirst()) { sources in
+            ruleTestPrelude.withCString { prelude in
+                shunt_test_load(host.pointer, plugin.name, prelude, sources.baseAddress, sources.count, &buffer)
+            }
+        }
+        guard tests != nil else { throw plugin.error(of: host) }
+        let value = LuaValue(encoded: Bytes(start: buffer.bytes, count: buffer.count))
+        names = (value?.list ?? []).compactMap(\.string).sorted()
+    }
+
+    func run(_ name: String) -> ShuntError? {
+        guard !shunt_test_run(host.pointer, tests, name, bench.now) else { return nil }
+        return plugin.error(of: host)
+    }
+
+    func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> {
+        guard let call = arguments.list, let name = call.first?.string, call.count == 2 else {
+            return .failure(ShuntError(.ruleInvalid, "t's functions take one table"))
+        }
+        do throws(ShuntError) {
+            return .success(try bench.perform(name, call[1]))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String) {}
+    func log(_ entry: RuleLogEntry) {}
+    func peer(_ id: ConnectionID) -> Peer? { nil }
+    func close(_ id: ConnectionID, why: String) {}
+    func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]? { nil }
+}

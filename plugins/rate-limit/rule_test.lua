@@ -1,0 +1,78 @@
+local function send(t, uid, topic, device)
+  return t:message { topic = topic or "chat/1", payload = "hi", sender = { uid = uid, device = device } }.verdict
+end
+
+local function sent(t, times, ...)
+  local passed = 0
+  for _ = 1, times do if send(t, ...) == "pass" then passed = passed + 1 end end
+  return passed
+end
+
+return {
+  ["lets a burst pass, then refuses"] = function(t)
+    t:settings { limits = { { rate = 2, burst = 5 } } }
+    t:eq(sent(t, 20, "ann"), 5)
+    t:eq(send(t, "ann"), "reject")
+    t:eq(t:message { topic = "x", payload = "y", sender = { uid = "ann" } }.why, "over 2 messages a second")
+  end,
+
+  ["refills at its rate, up to the burst"] = function(t)
+    t:settings { limits = { { rate = 2, burst = 4 } } }
+    t:eq(sent(t, 9, "ann"), 4)
+    t:advance(1)
+    t:eq(sent(t, 9, "ann"), 2)
+    t:advance(0.25)
+    t:eq(sent(t, 9, "ann"), 0)
+    t:advance(0.25)
+    t:eq(sent(t, 9, "ann"), 1, "halves add up")
+    t:advance(3600)
+    t:eq(sent(t, 9, "ann"), 4)
+  end,
+
+  ["counts each sender by itself: by uid, else by connection"] = function(t)
+    t:settings { limits = { { rate = 1, burst = 2 } } }
+    t:eq(sent(t, 5, "ann", nil, "phone"), 2)
+    t:eq(sent(t, 5, "ann", nil, "laptop"), 0, "one uid on two devices")
+    t:eq(sent(t, 5, "bob"), 2)
+    t:eq(sent(t, 5, "", nil, "d1"), 2)
+    t:eq(sent(t, 5, "", nil, "d2"), 2)
+  end,
+
+  ["limits the topics that it is told to"] = function(t)
+    t:settings { limits = { { topic = "chat/#", rate = 1, burst = 1 }, { topic = "+/hot", rate = 1, burst = 3 } } }
+    t:eq(sent(t, 5, "ann", "chat/1"), 1)
+    t:eq(sent(t, 5, "ann", "orders/hot"), 3)
+    t:eq(send(t, "ann", "orders/1"), "unmatched")
+  end,
+
+  ["drops instead of rejecting where told to"] = function(t)
+    t:settings { limits = { { rate = 1, action = "drop" } } }
+    t:eq(send(t, "ann"), "pass")
+    t:eq(send(t, "ann"), "drop")
+  end,
+
+  ["keeps a bounded number of senders, and none is forgiven by it at once"] = function(t)
+    t:settings { limits = { { rate = 0.001, burst = 1 } } }
+    t:eq(send(t, "ann"), "pass")
+    for i = 1, 10500 do send(t, "sender" .. i) end
+    t:eq(send(t, "ann"), "reject")
+  end,
+
+  ["says what is wrong with its settings"] = function(t)
+    local wrong = {
+      { {}, "settings.limits: must be a list" },
+      { { limits = { {} } }, "settings.limits[1].rate: must be a number over 0" },
+      { { limits = { { rate = -1 } } }, "rate: must be a number over 0" },
+      { { limits = { { rate = "5" } } }, "rate: must be a number over 0" },
+      { { limits = { { rate = 5, burst = 0.5 } } }, "burst: must be at least 1" },
+      { { limits = { { rate = 5, topic = "a/#/b" } } }, "topic: must be a topic filter" },
+      { { limits = { { rate = 5, action = "kick" } } }, "action: must be drop or reject" },
+      { { limits = { { rate = 5, per = "uid" } } }, "unknown key 'per'" },
+    }
+    for _, case in ipairs(wrong) do
+      local ok, why = t:settings(case[1])
+      t:ok(not ok, "expected: " .. case[2])
+      t:ok(why:find(case[2], 1, true), why)
+    end
+  end,
+}

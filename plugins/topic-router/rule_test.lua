@@ -1,0 +1,77 @@
+local function router(t, routes, apply) t:ok(t:settings { routes = routes, apply = apply }) end
+
+return {
+  ["sends a topic to another one"] = function(t)
+    router(t, { { topic = "orders/+", to = "eu/orders" } })
+    local out = t:message { topic = "orders/1", payload = "{}" }
+    t:eq(out.verdict, "route")
+    t:eq(out.topic, "eu/orders")
+    t:eq(out.payload, "{}")
+  end,
+
+  ["is not asked for other topics"] = function(t)
+    router(t, { { topic = "orders/+", to = "x" } })
+    t:eq(t:message { topic = "payments/1" }.verdict, "unmatched")
+  end,
+
+  ["fills templates from the topic's levels"] = function(t)
+    router(t, { { topic = "+/orders/#", to = "all/{1}/{3}" } })
+    t:eq(t:message { topic = "eu/orders/17" }.topic, "all/eu/17")
+    t:eq(t:message { topic = "us/orders/18" }.topic, "all/us/18")
+    t:eq(t:message { topic = "eu/orders/17" }.topic, "all/eu/17", "from the cache")
+    t:eq(t:message { topic = "eu/orders" }.verdict, "pass", "the level is missing")
+  end,
+
+  ["fills templates from the payload, nested too"] = function(t)
+    router(t, { { topic = "orders", to = "{customer.region}/orders/{id}" } })
+    t:eq(t:message { topic = "orders", payload = { id = 7, customer = { region = "eu" } } }.topic, "eu/orders/7")
+  end,
+
+  ["passes a message on where a field is missing, no level, or no JSON"] = function(t)
+    router(t, { { topic = "orders", to = "{region}/orders" } })
+    for _, payload in ipairs { '{"id":1}', '{"region":"a/b"}', '{"region":"#"}', '{"region":""}', '{"region":{}}', "text", "[1]" } do
+      t:eq(t:message { topic = "orders", payload = payload }.verdict, "pass", payload)
+    end
+  end,
+
+  ["takes only what its conditions hold for"] = function(t)
+    router(t, { { topic = "orders", when = { region = { "eu", "uk" }, ["customer.gold"] = true }, to = "gold" } })
+    t:eq(t:message { topic = "orders", payload = { region = "uk", customer = { gold = true } } }.topic, "gold")
+    t:eq(t:message { topic = "orders", payload = { region = "us", customer = { gold = true } } }.verdict, "pass")
+    t:eq(t:message { topic = "orders", payload = { region = "eu" } }.verdict, "pass")
+  end,
+
+  ["takes the first route that applies"] = function(t)
+    router(t, { { topic = "a/#", when = { x = 1 }, to = "one" }, { topic = "a/b", to = "two" }, { topic = "#", to = "three" } })
+    t:eq(t:message { topic = "a/b", payload = { x = 1 } }.topic, "one")
+    t:eq(t:message { topic = "a/b", payload = { x = 2 } }.topic, "two")
+    t:eq(t:message { topic = "a/c", payload = { x = 2 } }.topic, "three")
+  end,
+
+  ["takes all routes that apply, if told to"] = function(t)
+    router(t, { { topic = "a/#", to = { "one", "two" } }, { topic = "a/b", to = "three/{2}" } }, "all")
+    local out = t:message { topic = "a/b", payload = "x" }
+    t:eq(out.verdict, "fanout")
+    local topics = {}
+    for i, message in ipairs(out.messages) do topics[i] = message.topic end
+    t:eq(topics, { "one", "two", "three/b" })
+  end,
+
+  ["says what is wrong with its settings"] = function(t)
+    local wrong = {
+      { {}, "settings.routes: must be a list of at least one route" },
+      { { routes = { {} } }, "settings.routes[1].topic: must be a topic filter" },
+      { { routes = { { topic = "a/#/b", to = "x" } } }, "settings.routes[1].topic: must be a topic filter" },
+      { { routes = { { topic = "a" } } }, "settings.routes[1].to: must be a topic" },
+      { { routes = { { topic = "a", to = "x/{y" } } }, "has a { without a }" },
+      { { routes = { { topic = "a", to = "x/{0}" } } }, "names no field and no topic level" },
+      { { routes = { { topic = "a", to = "x", If = {} } } }, "unknown key 'If'" },
+      { { routes = { { topic = "a", to = "x" } }, apply = "some" }, "must be first or all" },
+    }
+    for _, case in ipairs(wrong) do
+      local ok, why = t:settings(case[1])
+      t:ok(not ok, "expected: " .. case[2])
+      t:ok(why:find(case[2], 1, true), why)
+    end
+  end,
+}
