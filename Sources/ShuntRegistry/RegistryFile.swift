@@ -79,8 +79,14 @@ struct RegistryFile: Sendable {
     }
 
     func exists() throws(ShuntError) -> Bool {
-        guard let type = (try? FileManager.default.attributesOfItem(atPath: Self.resolve(path))[.type]) as? FileAttributeType
-        else {
+        let type: FileAttributeType?
+        do {
+            type = try FileManager.default.attributesOfItem(atPath: Self.resolve(path))[.type] as? FileAttributeType
+        } catch let error as CocoaError where error.code == .fileReadNoPermission {
+            throw ShuntError(
+                .registryUnavailable, "this user may not look into the registry's folder", at: path,
+                help: "let this user into the folder, or run as the master's user")
+        } catch {
             return false
         }
         guard type == .typeRegular else {

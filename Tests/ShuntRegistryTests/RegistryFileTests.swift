@@ -74,14 +74,20 @@ import Testing
         #expect(error?.code == .registryUnavailable)
     }
 
-    @Test("A file without permission is registry.unavailable", .enabled(if: geteuid() != 0, "root may read everything"))
+    @Test(
+        "A file or a folder without permission is registry.unavailable", .enabled(if: geteuid() != 0, "root may read everything"))
     func noPermission() async throws {
         let folder = try TemporaryFolder()
         let path = folder("registry.sqlite")
         try await Registry.open(path: path, logger: quiet).close()
-        #expect(chmod(path, 0) == 0)
-        #expect(throws: ShuntError.self) { try Registry.open(path: path, logger: quiet) }
-        #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+        for place in [path, folder.path] {
+            #expect(chmod(place, 0) == 0)
+            let masterError = #expect(throws: ShuntError.self) { try Registry.open(path: path, logger: quiet) }
+            let readerError = #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+            #expect(masterError?.code == .registryUnavailable)
+            #expect(readerError?.code == .registryUnavailable)
+            #expect(chmod(place, 0o700) == 0)
+        }
     }
 
     @Test("An empty file, or one left from before the first migration, becomes a registry")

@@ -174,4 +174,21 @@ private final class Fixture: Sendable {
             #expect(details.help != nil)
         }
     }
+
+    @Test("docs/admin-api.md tells of every route, parameter, figure and kind of event")
+    func documentation() async throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let document = String(decoding: try Data(contentsOf: root.appending(path: "docs/admin-api.md")), as: UTF8.self)
+        try await serving { fixture async throws in
+            let status = MasterStatus(version: "", startedAt: 0, uptimeSeconds: 0, writer: fixture.registry.writer.figures)
+            for route in AdminRoutes(registry: fixture.registry.reader, status: { status }).all {
+                let row = document.split(separator: "\n").first { $0.hasPrefix("| `\(route.method.rawValue) \(route.path)` |") }
+                #expect(row != nil, "\(route.path)")
+                for parameter in route.parameters { #expect(row?.contains("`\(parameter)`") == true, "\(parameter)") }
+            }
+        }
+        for figure in WorkerFigures.columns { #expect(document.contains("\"\(figure.name)\"")) }
+        for kind in EventRecord.Kind.allCases { #expect(document.contains("`\(kind.rawValue)`")) }
+    }
 }
