@@ -172,43 +172,88 @@ static bool expect_more(decoder *d, char closing, bool *done) {
     return true;
 }
 
+/// Members wait on the stack until there are so many, or all: the table is then made in its size at once.
+enum { PENDING_MEMBERS = 32 };
+
+static void add_elements(decoder *d, int table, lua_Integer last) {
+    for (; lua_gettop(d->L) > table; last--) { lua_rawseti(d->L, table, last); }
+}
+
+static void add_members(decoder *d, int table) {
+    int top = lua_gettop(d->L);
+    // In their order: of two members with one key the last stays.
+    for (int key = table + 1; key < top; key += 2) {
+        lua_pushvalue(d->L, key);
+        lua_pushvalue(d->L, key + 1);
+        lua_rawset(d->L, table);
+    }
+    lua_settop(d->L, table);
+}
+
 static bool push_array(decoder *d) {
-    lua_createtable(d->L, 4, 0);
-    lua_rawgetp(d->L, LUA_REGISTRYINDEX, &key_json_array);
-    lua_setmetatable(d->L, -2);
+    int table = lua_gettop(d->L) + 1;
+    lua_Integer count = 0;
+    bool done = false, made = false;
     skip_space(d);
     if (d->at < d->end && *d->at == ']') {
         d->at++;
-        return true;
+        done = true;
     }
-    bool done = false;
-    for (lua_Integer index = 1; !done; index++) {
+    while (!done) {
         if (!push_value(d)) { return false; }
-        lua_rawseti(d->L, -2, index);
         if (!expect_more(d, ']', &done)) { return false; }
+        if (++count % PENDING_MEMBERS != 0) { continue; }
+        if (!made) {
+            lua_createtable(d->L, PENDING_MEMBERS, 0);
+            lua_insert(d->L, table);
+            made = true;
+        }
+        add_elements(d, table, count);
     }
+    if (!made) {
+        lua_createtable(d->L, (int)count, 0);
+        lua_insert(d->L, table);
+    }
+    add_elements(d, table, count);
+    lua_rawgetp(d->L, LUA_REGISTRYINDEX, &key_json_array);
+    lua_setmetatable(d->L, table);
     return true;
 }
 
+static bool push_member(decoder *d) {
+    skip_space(d);
+    if (d->at >= d->end || *d->at != '"') { return fail(d, "expected a key in quotes"); }
+    d->at++;
+    if (!push_text(d)) { return false; }
+    skip_space(d);
+    if (d->at >= d->end || *d->at != ':') { return fail(d, "expected : after a key"); }
+    d->at++;
+    return push_value(d);
+}
+
 static bool push_object(decoder *d) {
-    lua_createtable(d->L, 0, 4);
+    int table = lua_gettop(d->L) + 1, count = 0;
+    bool done = false, made = false;
     skip_space(d);
     if (d->at < d->end && *d->at == '}') {
         d->at++;
-        return true;
+        done = true;
     }
-    for (bool done = false; !done;) {
-        skip_space(d);
-        if (d->at >= d->end || *d->at != '"') { return fail(d, "expected a key in quotes"); }
-        d->at++;
-        if (!push_text(d)) { return false; }
-        skip_space(d);
-        if (d->at >= d->end || *d->at != ':') { return fail(d, "expected : after a key"); }
-        d->at++;
-        if (!push_value(d)) { return false; }
-        lua_rawset(d->L, -3);
-        if (!expect_more(d, '}', &done)) { return false; }
+    while (!done) {
+        if (!push_member(d) || !expect_more(d, '}', &done)) { return false; }
+        if (++count % PENDING_MEMBERS != 0) { continue; }
+        if (!made) {
+            lua_createtable(d->L, 0, PENDING_MEMBERS);
+            lua_insert(d->L, table);
+            made = true;
+        }
+        add_members(d, table);
     }
+    if (!made) {
+        lua_createtable(d->L, 0, count);
+        lua_insert(d->L, table);
+    }
+    add_members(d, table);
     return true;
 }
 
@@ -234,7 +279,7 @@ static bool push_nested(decoder *d, bool (*push)(decoder *)) {
 
 static bool push_value(decoder *d) {
     budget_check(d->L, d->host);
-    luaL_checkstack(d->L, 6, "json");
+    luaL_checkstack(d->L, 8, "json");
     skip_space(d);
     if (d->at >= d->end) { return fail(d, "expected a value"); }
     switch (*d->at) {

@@ -4,6 +4,7 @@
 #include "pattern.h"
 
 #include <ctype.h>
+#include <pthread.h>
 
 enum { RUN, ONE, ANY, SET, OPEN, CLOSE, POSITION, BACK, BALANCE, FRONTIER, AT_END, DONE };
 
@@ -26,21 +27,28 @@ static pattern_item *add(compiler *c, int operation) {
 static void bit_set(uint64_t *bits, int c) { bits[c >> 6] |= (uint64_t)1 << (c & 63); }
 static bool bit_get(const uint64_t *bits, int c) { return bits[c >> 6] >> (c & 63) & 1; }
 
-/// Adds the characters of a class like `%a`; false where the letter names none.
-static bool add_class(uint64_t *bits, int letter) {
-    static const struct { char letter; int (*test)(int); } classes[] = {
+/// The characters of each class, by its small letter; made once.
+static uint64_t classes[26][4];
+static pthread_once_t classes_made = PTHREAD_ONCE_INIT;
+
+static void make_classes(void) {
+    static const struct { char letter; int (*test)(int); } tests[] = {
         {'a', isalpha}, {'c', iscntrl}, {'d', isdigit}, {'g', isgraph}, {'l', islower},
         {'p', ispunct}, {'s', isspace}, {'u', isupper}, {'w', isalnum}, {'x', isxdigit},
     };
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
-        if (classes[i].letter != tolower(letter)) { continue; }
-        bool negated = isupper(letter);
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
         for (int c = 0; c < 256; c++) {
-            if ((classes[i].test(c) != 0) != negated) { bit_set(bits, c); }
+            if (tests[i].test(c)) { bit_set(classes[tests[i].letter - 'a'], c); }
         }
-        return true;
     }
-    return false;
+}
+
+/// Adds the characters of a class like `%a`, or those outside of `%A`; false where the letter names none.
+static bool add_class(uint64_t *bits, int letter) {
+    if (!isalpha(letter) || strchr("acdglpsuwx", tolower(letter)) == NULL) { return false; }
+    const uint64_t *members = classes[tolower(letter) - 'a'];
+    for (int i = 0; i < 4; i++) { bits[i] |= isupper(letter) ? ~members[i] : members[i]; }
+    return true;
 }
 
 static int new_set(compiler *c) {
@@ -182,6 +190,7 @@ static void compile_item(compiler *c) {
 }
 
 void pattern_compile(lua_State *L, pattern *result, const char *text, size_t count, bool anchors) {
+    pthread_once(&classes_made, make_classes);
     compiler c = {.L = L, .result = result, .text = (const unsigned char *)text};
     c.at = c.text;
     c.end = c.text + count;

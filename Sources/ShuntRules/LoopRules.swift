@@ -11,6 +11,7 @@ public final class LoopRules: RuleHooks {
     let host: LuaHost
     private(set) var set: RuleSet
     private var rules: [LoadedRule] = []
+    private var matchers: [NativeMatch] = []
     private var breakers: [Breaker] = []
     /// The rules that a breaker has switched off, and when the first of them is tried again.
     private var off = RuleSelection.none
@@ -113,6 +114,7 @@ public final class LoopRules: RuleHooks {
         rules = loaded
         set = next
         breakers = next.rules.map { Breaker($0.definition.breaker) }
+        matchers = loaded.indices.filter { loaded[$0].has(SHUNT_ON_MESSAGE) }.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
         off = .none
         retryAt = .infinity
     }
@@ -121,10 +123,7 @@ public final class LoopRules: RuleHooks {
 
     public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         var selection = RuleSelection.none
-        for (index, rule) in set.rules.enumerated() where rules[index].has(SHUNT_ON_MESSAGE) {
-            let match = rule.definition.match
-            if match.kinds.contains(kind), match.takes(topic) { selection.insert(index) }
-        }
+        for matcher in matchers where matcher.takes(kind, topic) { selection.insert(matcher.rule) }
         return selection
     }
 
@@ -293,19 +292,6 @@ extension LoopRules: LuaHostOwner {
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
     func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]? { inflater(packed, compression) }
-}
-
-extension RuleDefinition.Match {
-    func takes(_ topic: Bytes) -> Bool {
-        guard let filters else { return true }
-        return filters.contains { filter in
-            withBytes(of: filter) { filter in
-                shunt_topic_matches(
-                    filter.start?.assumingMemoryBound(to: CChar.self), filter.count,
-                    topic.baseAddress?.assumingMemoryBound(to: CChar.self), topic.count)
-            }
-        }
-    }
 }
 
 extension RoutedMessage {

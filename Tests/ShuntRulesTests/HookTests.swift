@@ -1,0 +1,208 @@
+import ShuntCore
+import Testing
+
+@testable import ShuntRules
+
+@Suite("The other hooks, and what rules see")
+struct HookTests {
+    @Test("on_connect lets in, changes, rejects or redirects; a failing rule rejects")
+    func connect() throws {
+        let rig = try RuleRig(#"""
+        function R.on_connect(conn, ctx)
+          if conn.uid == "plain" then return end
+          if conn.uid == "change" then return conn:with { uid = "new", tags = { "a", "b" } } end
+          if conn.uid == "no" then return route.reject("not you") end
+          if conn.uid == "go" then return route.redirect("10.0.0.2:4091") end
+          error("broken")
+        end
+        """#)
+        func connect(_ uid: String) -> ConnectOutcome { rig.rules.onConnect(Clients.peer(uid: uid, alias: ["x"]), now: 1) }
+        #expect(connect("plain") == .accept)
+        #expect(connect("change") == .acceptAs(uid: "new", tags: ["a", "b"], alias: nil))
+        #expect(connect("no") == .reject(why: "not you"))
+        #expect(connect("go") == .redirect(to: "10.0.0.2:4091"))
+        #expect(connect("other") == .reject(why: "rule rule failed"))
+        #expect(rig.figures("on_connect").verdicts == ["pass": 1, "replace": 1, "reject": 1, "redirect": 1])
+    }
+
+    @Test("what one rule changes of a client, the next one sees")
+    func connectChain() throws {
+        let rig = try RuleRig(files: [
+            "a/rule.lua": #"return { priority = 2, on_connect = function(c) return c:with { tags = { "t1" }, alias = {} } end }"#,
+            "b/rule.lua": #"return { priority = 1, on_connect = function(c) return c:with { uid = c.uid .. "-" .. c.tags[1] .. #c.alias .. c.groups[1] .. c.device } end }"#,
+        ])
+        #expect(rig.rules.onConnect(Clients.peer(uid: "u", alias: ["x"]), now: 1) == .acceptAs(uid: "u-t10gd1", tags: ["t1"], alias: []))
+    }
+
+    @Test("on_subscribe accepts, changes or rejects; the subscriber is sub.sender")
+    func subscribe() throws {
+        let rig = try RuleRig(#"""
+        function R.on_subscribe(sub, ctx)
+          if sub.topic == "plain" then return end
+          if sub.topic == "change" then return sub:with { topic = sub.sender.uid .. "/" .. sub.key, group = "g2" } end
+          if sub.topic == "bad" then return sub:with { topic = "a/#/b" } end
+          return route.reject("not " .. sub.group)
+        end
+        """#)
+        func subscribe(_ topic: String) -> SubscribeOutcome {
+            rig.rules.onSubscribe(SubscriptionRequest(topic: topic, group: "g1", key: "k"), from: Clients.peer().id, now: 1)
+        }
+        #expect(subscribe("plain") == .accept)
+        #expect(subscribe("change") == .acceptAs(SubscriptionRequest(topic: "u1/k", group: "g2", key: "k")))
+        #expect(subscribe("bad") == .reject(why: "rule rule failed"))
+        #expect(subscribe("x") == .reject(why: "not g1"))
+    }
+
+    @Test("on_disconnect gets the client and the reason")
+    func disconnect() throws {
+        let rig = try RuleRig("function R.on_disconnect(conn, why) log.info(conn.uid .. ' ' .. why) end")
+        rig.rules.onDisconnect(Clients.peer(), why: "timeout", now: 1)
+        #expect(rig.log.texts == ["u1 timeout"])
+    }
+
+    @Test("msg has its fields, its sender and its JSON, decoded once a call")
+    func fields() throws {
+        let rig = try RuleRig(#"""
+        function R.on_message(msg, ctx)
+          local o = msg:json()
+          o.seen = true
+          log.info(json.encode { msg.kind, msg.topic, msg.key, msg.payload, msg.format, msg.qos, msg.retain, msg.hops, msg.id, msg:json().seen })
+          local s = msg.sender
+          log.info(json.encode { s.uid, s.device, s.protocol, s.address, s.groups, s.connected_at, s == msg.sender })
+          log.info(json.encode { ctx.rule, ctx.worker, ctx.loop, ctx.now, ctx.settings.x })
+          local nothing, why = msg:with { payload = "{" }:json()
+          log.info(tostring(nothing) .. " " .. why)
+          s:close("enough")
+        end
+        """#, settings: ["x": 5])
+        rig.send("a/b", #"{"id":1}"#, key: "k", now: 1234.5)
+        #expect(rig.log.texts == [
+            #"["topic","a/b","k","{\"id\":1}","json",0,false,1,7,true]"#,
+            #"["u1","d1","exchange","127.0.0.1:5000",["g"],1000.0,true]"#,
+            #"["rule","w1",2,1234.5,5]"#,
+            "nil expected a key in quotes at byte 2",
+        ])
+        #expect(rig.clients.closed == [Clients.peer().id: "enough"])
+        rig.clients.known = [:]
+        #expect(try RuleRig("function R.on_message(m) if m.sender == nil then return route.drop('gone') end end").send().verdict == .pass)
+    }
+
+    @Test("a compressed payload is inflated when it is read, and relayed packed when it is not replaced")
+    func inflate() throws {
+        let rig = try RuleRig(files: ["rule/rule.lua": #"""
+        return { on_message = function(msg)
+          if msg.topic == "relay" then return msg:with { topic = "x" } end
+          if msg.topic == "read" then return route.drop(msg.payload .. msg:json().a .. msg:with { topic = "y" }.payload) end
+          return msg:with { payload = msg.payload .. " " }
+        end }
+        """#], inflate: { packed, compression in
+            compression == .gzip && packed.first == UInt8(ascii: "Z") ? Array(#"{"a":"b"}"#.utf8) : nil
+        })
+        let relayed = rig.send("relay", "Z", compression: .gzip).messages
+        #expect(relayed.map(\.payload) == ["Z"])
+        #expect(relayed.map(\.compression) == [.gzip])
+        #expect(rig.send("read", "Z", compression: .gzip).verdict == .drop(why: #"{"a":"b"}b{"a":"b"}"#))
+        let changed = rig.send("change", "Z", compression: .gzip).messages
+        #expect(changed.map(\.payload) == [#"{"a":"b"} "#])
+        #expect(changed.map(\.compression) == [.none])
+        #expect(rig.send("read", "broken", compression: .lz4).verdict == .pass)
+        #expect(rig.log.texts.contains { $0.contains("the lz4 payload can't be inflated") })
+    }
+
+    @Test("an inflated payload over its limit is an error that says so")
+    func inflateLimit() throws {
+        var limits = RuleLimits()
+        limits.inflatedBytes = 1000
+        let rig = try RuleRig(
+            files: ["r/rule.lua": "return { on_message = function(m) return route.drop(#m.payload) end }"], limits: limits,
+            inflate: { _, _ in [UInt8](repeating: 65, count: 1001) })
+        #expect(rig.send("t", "Z", compression: .snappy).verdict == .pass)
+        #expect(rig.log.texts.contains { $0.contains("more than 1000 bytes inflated") })
+    }
+
+    @Test("rules can't see or change one another's globals, libraries, or decoded JSON")
+    func isolation() throws {
+        let rig = try RuleRig(files: [
+            "a/rule.lua": #"""
+            return { priority = 2, on_message = function(msg)
+              leaked, _G.other = 1, 2
+              string.upper = function() return "hacked" end
+              rawset(string, "lower", nil); rawset(table, "concat", nil); json.encode = nil; _G.route = nil; math.floor = nil
+              msg:json().id = "hacked"
+              kv.set("k", "a's")
+              shared.set("s", "all's")
+            end }
+            """#,
+            "b/rule.lua": #"""
+            return { priority = 1, on_message = function(msg)
+              return route.drop(json.encode { leaked == nil, _G.other == nil, ("x"):upper(), string.upper("x"), ("X"):lower(),
+                table.concat { "a", "b" }, math.floor(1.5), msg:json().id, kv.get("k") == nil, shared.get("s") })
+            end }
+            """#,
+        ])
+        #expect(rig.send("t", #"{"id":1}"#).verdict == .drop(why: #"[true,true,"X","X","x","ab",1,1,true,"all's"]"#))
+    }
+
+    @Test("match is tested natively, by kind and filters")
+    func matching() throws {
+        let rig = try RuleRig(files: [
+            "a/rule.lua": #"return { match = { topic = { "orders/+", "eu/#" } }, on_message = function() end }"#,
+            "b/rule.lua": #"return { match = { kind = { "chat", "topic" }, topic = "$sys/+" }, on_message = function() end }"#,
+            "c/rule.lua": #"return { match = function(settings) return { topic = settings.topic } end, on_message = function() end }"#,
+            "d/rule.lua": #"return { on_connect = function() end }"#,
+        ], settings: ["c": ["topic": "from/settings"]])
+        func selected(_ topic: String, _ kind: MessageKind = .topic) -> UInt64 {
+            withBytes(topic) { rig.rules.selection(for: kind, topic: $0).mask }
+        }
+        #expect(selected("orders/1") == 0b001)
+        #expect(selected("orders/1", .chat) == 0)
+        #expect(selected("$sys/x", .chat) == 0b010)
+        #expect(selected("from/settings") == 0b100)
+        #expect(selected("eu") == 0b001)
+        #expect(selected("orders/1/2") == 0)
+    }
+
+    @Test("topic filters follow MQTT 5 §4.7", arguments: [
+        ("a/b", "a/b", true), ("a/b", "a/+", true), ("a/b", "+/b", true), ("a/b", "#", true), ("a/b", "a/#", true), ("a", "a/#", true),
+        ("a/b/c", "a/+", false), ("a", "a/+", false), ("a/", "a/+", true), ("/a", "+/+", true), ("/a", "/+", true), ("/a", "+", false),
+        ("$s/a", "#", false), ("$s/a", "+/a", false), ("$s/a", "$s/+", true), ("ab", "a", false), ("a", "ab", false), ("a/b", "a/b/#", true),
+        ("a/bc", "a/b/#", false), ("a/b", "a/b/+", false), ("é/ü", "+/ü", true), ("a//b", "a/+/b", true),
+    ] as [(String, String, Bool)])
+    func filters(topic: String, filter: String, takes: Bool) throws {
+        #expect(withBytes(topic) { NativeMatch(rule: 0, RuleDefinition.Match(filters: [filter])).takes(.topic, $0) } == takes)
+        #expect(try RuleRig.ask("log.info(tostring(match('\(topic)', '\(filter)')))") == ["\(takes)"])
+    }
+
+    @Test("calls, verdicts, errors and counters are counted by rule and hook")
+    func figures() throws {
+        let rig = try RuleRig(#"""
+        local seen = counter("seen_total", { kind = "x" })
+        function R.on_message(msg)
+          seen:inc(); counter("seen_total", { kind = "x" }):inc(2)
+          if msg.topic == "e" then error("x") end
+          if msg.topic == "d" then return route.drop() end
+        end
+        """#)
+        for topic in ["a", "a", "e", "d", "d", "d"] { rig.send(topic) }
+        let figures = try #require(rig.rules.figures().first)
+        let hook = try #require(figures.hooks["on_message"])
+        #expect(hook.calls == 6)
+        #expect(hook.verdicts == ["pass": 2, "drop": 3])
+        #expect(hook.errors == [.ruleFailed: 1])
+        #expect(hook.sampledCalls == 1)
+        #expect(figures.counters == [RuleFigures.Counter(name: "seen_total", labels: #"{"kind":"x"}"#, value: 18)])
+        #expect(figures.hooks.keys.sorted() == ["on_message"])
+    }
+
+    @Test("log lines are bounded in length and number")
+    func logging() throws {
+        let rig = try RuleRig(#"""
+        function R.on_message(msg) for i = 1, 150 do log.warn(("é"):rep(1000), { n = i }) end end
+        """#)
+        rig.send(now: 1000)
+        #expect(rig.log.all.count == 100)
+        #expect(rig.log.all.first == RuleLogEntry(level: .warn, rule: "rule", text: String(repeating: "é", count: 512), fields: #"{"n":1}"#))
+        rig.send(now: 1001)
+        #expect(rig.log.texts.contains("50 lines of rules were not logged: too many a second"))
+    }
+}

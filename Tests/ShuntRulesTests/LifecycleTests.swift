@@ -1,0 +1,223 @@
+import ShuntCore
+import Testing
+
+@testable import ShuntRules
+
+@Suite("Loading, replacing, switching off")
+struct LifecycleTests {
+    private func failure(_ files: [String: String], enabled: RuleSet.Enabled = .all, settings: [String: SettingValue] = [:]) throws -> ShuntError? {
+        let folder = try PluginFolder(files)
+        do throws(ShuntError) {
+            _ = try RuleSet.load(directory: folder.path, enabled: enabled, settings: settings)
+            return nil
+        } catch {
+            var error = error
+            error.location = error.location.map { $0.replacing(folder.path + "/", with: "") }
+            return error
+        }
+    }
+
+    @Test("what is wrong with a rule file is said with its line and what would be right", arguments: [
+        ("return {\n  on_message = function( end }", "r/rule.lua:2", "expected near 'end'", nil),
+        ("return 5", "r/rule.lua:1", "a rule file returns its table, not a number", nil),
+        ("local R = {}\nR.on_mesage = function() end\nreturn R", "r/rule.lua:2", "unknown hook on_mesage", "did you mean on_message?"),
+        ("local R = {}\n\nfunction R.helper() end\nreturn R", "r/rule.lua", "unknown key helper in the rule's table", nil),
+        ("return {\n  prioritty = 5,\n}", "r/rule.lua:2", "unknown key prioritty in the rule's table", "did you mean priority?"),
+        ("return {\n  priority = \"high\" }", "r/rule.lua:2", "priority is a text", "a whole number; higher runs first"),
+        ("return {\n\n  match = { kind = \"topics\" } }", "r/rule.lua:3", "unknown kind \"topics\" in match", "one of topic, broadcast, chat"),
+        ("return { match = { topic = \"a/#/b\" } }", "r/rule.lua:1", "match.topic is no topic filter: \"a/#/b\"", nil),
+        ("return { match = { topics = \"a\" } }", "r/rule.lua:1", "unknown key topics in match", "allowed: kind, topic"),
+        ("return { budget = { time = 2 } }", "r/rule.lua:1", "budget.time is 2", "a time like \"2ms\" or \"10s\""),
+        ("return { budget = { memory = \"lots\" } }", "r/rule.lua:1", "budget.memory is \"lots\"", nil),
+        ("return { on_error = \"ignore\" }", "r/rule.lua:1", "on_error is \"ignore\"", "pass, drop or reject"),
+        ("return { breaker = { errors = -1 } }", "r/rule.lua:1", "breaker.errors is -1", nil),
+        ("return { on_message = 5 }", "r/rule.lua:1", "on_message is a number", "a function"),
+        ("return { name = \"a b\" }", "r/rule.lua:1", "name is \"a b\"", nil),
+        ("\nerror(\"at load\")", "r/rule.lua:2", "at load", nil),
+        ("return { on_load = function()\n  error(\"no such thing\") end }", "r/rule.lua:2", "no such thing", nil),
+        ("\u{1B}Lua\u{54}", "r/rule.lua", "attempt to load a binary chunk", nil),
+    ] as [(String, String, String, String?)])
+    func invalid(text: String, location: String, message: String, help: String?) throws {
+        let error = try #require(try failure(["r/rule.lua": text]))
+        #expect(error.code == .ruleInvalid)
+        #expect(error.location?.hasPrefix(location) == true, "\(error)")
+        #expect(error.message.contains(message), "\(error)")
+        if let help { #expect(error.help?.contains(help) == true, "\(error)") }
+    }
+
+    @Test("a rule that hangs or eats memory while loading is ended")
+    func loadBudget() throws {
+        var limits = RuleLimits()
+        limits.loadNanoseconds = 20_000_000
+        let folder = try PluginFolder(["r/rule.lua": "while true do end"])
+        #expect { try RuleSet.load(directory: folder.path, limits: limits) } throws: { ($0 as? ShuntError)?.code == .ruleTime }
+        let eats = try PluginFolder(["r/rule.lua": "return { on_load = function() local t = {} while true do t[#t + 1] = {} end end }"])
+        #expect { try RuleSet.load(directory: eats.path) } throws: { ($0 as? ShuntError)?.code == .ruleMemory }
+    }
+
+    @Test("a plugin that is not there is named with those that are")
+    func missing() throws {
+        let files = ["orders/rule.lua": "return {}", "billing/rule.lua": "return {}", "notes/README.md": ""]
+        let error = try #require(try failure(files, enabled: .names(["order"])))
+        #expect(error.code == .ruleMissing)
+        #expect(error.message == "there is no plugin order")
+        #expect(error.help == "did you mean orders? it has billing, orders")
+        #expect(try failure(["x/rule.lua": "return { name = \"a\" }", "y/rule.lua": "return { name = \"a\" }"])?.message == "two rules are named a")
+        let big = ["r/rule.lua": "--" + String(repeating: "x", count: 300_000)]
+        #expect(try failure(big)?.message == "the file is more than 262144 bytes")
+    }
+
+    @Test("hooks of later versions load with a warning")
+    func laterHooks() throws {
+        let folder = try PluginFolder(["r/rule.lua": "return {\n  on_tick = function() end, on_message = function() end }"])
+        let set = try RuleSet.load(directory: folder.path)
+        #expect(set.warnings.map(\.message) == ["this version does not call on_tick"])
+        #expect(set.warnings.first?.location?.hasSuffix("r/rule.lua:2") == true)
+    }
+
+    @Test("a rule requires its own files, once each")
+    func require() throws {
+        let rig = try RuleRig(files: [
+            "r/rule.lua": "local a, b = require 'lib.a', require 'lib/a' return { on_message = function() return route.drop(a.name .. tostring(a == b)) end }",
+            "r/lib/a.lua": "return { name = 'a' .. require('other') }",
+            "r/other.lua": "return 'o'",
+        ])
+        #expect(rig.send().verdict == .drop(why: "aotrue"))
+        let loop = try failure(["r/rule.lua": "require 'a' return {}", "r/a.lua": "require 'a'"])
+        #expect(loop?.message == "module 'a' requires itself")
+        #expect(loop?.location == "r/a.lua:1")
+    }
+
+    // MARK: replacing
+
+    private func version(_ number: Int, _ load: String = "") -> String {
+        #"""
+        local state
+        return {
+          on_load = function(settings, saved) \#(load) state = saved or { count = 0 } end,
+          on_unload = function() return state end,
+          on_message = function() state.count = state.count + 1 return route.drop("v\#(number) " .. state.count) end,
+        }
+        """#
+    }
+
+    @Test("a new version takes over what the old one saved, between two messages")
+    func replace() throws {
+        let rig = try RuleRig(files: ["r/rule.lua": version(1)])
+        rig.send()
+        #expect(rig.send().verdict == .drop(why: "v1 2"))
+        let next = try PluginFolder(["r/rule.lua": version(2)])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) == nil)
+        #expect(rig.send().verdict == .drop(why: "v2 3"))
+        #expect(rig.rules.replace(with: .empty, now: 1) == nil)
+        #expect(rig.send().verdict == .pass)
+    }
+
+    @Test("a new version that does not start leaves the old one running, with its state")
+    func replaceFails() throws {
+        let rig = try RuleRig(files: ["r/rule.lua": version(1)])
+        rig.send()
+        // It starts where the set is checked, and fails in the loop, which has saved something.
+        let next = try PluginFolder(["r/rule.lua": version(2, #"if saved then error("can't take it") end"#)])
+        let error = rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1)
+        #expect(error?.message == "can't take it")
+        #expect(rig.send().verdict == .drop(why: "v1 2"))
+    }
+
+    @Test("a thousand replacements leave memory where it was")
+    func replaceMemory() throws {
+        let rig = try RuleRig(files: ["r/rule.lua": version(1)])
+        let set = try RuleSet.load(directory: rig.folder.path)
+        for _ in 0..<100 { _ = rig.rules.replace(with: set, now: 1) }
+        let before = rig.rules.memory
+        for _ in 0..<1000 { _ = rig.rules.replace(with: set, now: 1) }
+        #expect(rig.rules.memory < before + 1_000_000)
+    }
+
+    // MARK: breaker
+
+    @Test("a rule that fails too often is switched off, told once, and tried again later")
+    func breaker() throws {
+        let rig = try RuleRig(#"""
+        R.breaker = { errors = 5, window = "10s", retry = "30s" }
+        function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+        """#)
+        for _ in 0..<5 { rig.send("bad", now: 100) }
+        #expect(rig.send("good", now: 101).verdict == .drop(why: "ran"))
+        rig.send("bad", now: 102)
+        #expect(rig.rules.figures().map(\.isOff) == [true])
+        #expect(rig.send("good", now: 103).verdict == .pass)
+        #expect(rig.send("good", now: 131.9).verdict == .pass)
+        #expect(rig.send("good", now: 132).verdict == .drop(why: "ran"))
+        // Tried: one error is enough now.
+        rig.send("bad", now: 133)
+        #expect(rig.send("good", now: 134).verdict == .pass)
+        #expect(rig.send("good", now: 163).verdict == .drop(why: "ran"))
+        for second in [174, 175, 176, 177, 178] { rig.send("bad", now: Double(second)) }
+        #expect(rig.send("good", now: 179).verdict == .drop(why: "ran"))
+        #expect(rig.log.texts.count { $0.hasPrefix("switched off") } == 2)
+        #expect(rig.log.texts.count { $0.hasPrefix("switched on") } == 2)
+    }
+
+    @Test("errors that are spread out don't add up")
+    func breakerWindow() throws {
+        let rig = try RuleRig("R.breaker = { errors = 2, window = \"10s\" } function R.on_message() error(\"x\") end")
+        for index in 0..<20 { rig.send(now: Double(index) * 6) }
+        #expect(rig.rules.figures().map(\.isOff) == [false])
+        for _ in 0..<3 { rig.send(now: 500) }
+        #expect(rig.rules.figures().map(\.isOff) == [true])
+    }
+
+    @Test("a guard that is switched off lets nobody through")
+    func breakerGuard() throws {
+        let rig = try RuleRig(#"""
+        R.breaker = { errors = 0 }
+        R.on_error = "reject"
+        function R.on_message() error("x") end
+        function R.on_connect() end
+        """#)
+        rig.send()
+        #expect(rig.send().verdict == .reject(why: "rule rule is switched off"))
+        #expect(rig.rules.onConnect(Clients.peer(), now: 1000) == .reject(why: "rule rule is switched off"))
+        #expect(rig.figures().calls == 1)
+    }
+
+    // MARK: the runner of rule tests
+
+    @Test("the runner tells what failed, where")
+    func runner() throws {
+        let folder = try PluginFolder([
+            "r/rule.lua": "return { on_message = function(m) return m:with { topic = 'x' } end }",
+            "r/rule_test.lua": """
+            return {
+              ["a passes"] = function(t) t:eq(t:message { topic = "a", payload = "p" }.topic, "x") end,
+              ["b fails"] = function(t)
+                t:eq(t:message { topic = "a", payload = "p" }.verdict, "drop")
+              end,
+              ["c errs"] = function(t) local x = nil; return x.y end,
+              ["d asks wrongly"] = function(t)
+                t:message { tpic = "a" }
+              end,
+              ["e hangs"] = function(t) t:ok(false, "no") end,
+            }
+            """,
+        ])
+        let results = try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/r")).run()
+        #expect(results.map(\.name) == ["a passes", "b fails", "c errs", "d asks wrongly", "e hangs"])
+        #expect(results[0].failure == nil)
+        #expect(results[1].failure?.message == #"expected "drop", got "replace""#)
+        #expect(results[1].failure?.location == folder.path + "/r/rule_test.lua:4")
+        #expect(results[2].failure?.location == folder.path + "/r/rule_test.lua:6")
+        #expect(results[3].failure?.message.contains("t:message does not take tpic") == true)
+        #expect(results[3].failure?.location == folder.path + "/r/rule_test.lua:8")
+        #expect(results[4].failure?.message == "no")
+    }
+
+    @Test("a broken test file is said so")
+    func runnerInvalid() throws {
+        let folder = try PluginFolder(["r/rule.lua": "return {}", "r/rule_test.lua": "return 5"])
+        #expect { try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/r")).run() } throws: {
+            ($0 as? ShuntError)?.message == "a test file returns a table of tests"
+        }
+    }
+}
