@@ -9,7 +9,11 @@ extension ReceivedMessage {
         guard compression != .none else { return payload }
         let packed = payload
         let result: Result<[UInt8], ShuntError> = packed.withUnsafeBytes { bytes in
-            do throws(ShuntError) { return .success(try inflate(bytes, compression, limit: limit)) } catch { return .failure(error) }
+            do throws(ShuntError) {
+                return .success(try inflate(bytes, compression, limit: limit))
+            } catch {
+                return .failure(error)
+            }
         }
         return try result.get()
     }

@@ -36,8 +36,10 @@ public struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
     public static func list(_ text: String) throws(ShuntError) -> [ServerAddress] {
         var addresses: [ServerAddress] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let address = ServerAddress(part.filter { $0 != " " }) else {
-                throw ShuntError(.usage, "'\(part)' is no address", help: "host:port, as in 127.0.0.1:4088; commas between several")
+            let trimmed = String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+            guard let address = ServerAddress(trimmed) else {
+                throw ShuntError(
+                    .usage, "'\(trimmed)' is no address", help: "host:port, as in 127.0.0.1:4088; commas between several")
             }
             addresses.append(address)
         }

@@ -65,7 +65,9 @@ public final class Consumer: AsyncSequence, Sendable {
 
         init(inbox: MessageInbox) { self.inbox = inbox }
 
-        public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws(ShuntError) -> ReceivedMessage? {
+        public mutating func next(
+            isolation actor: isolated (any Actor)? = #isolation
+        ) async throws(ShuntError) -> ReceivedMessage? {
             if position == batch.count {
                 guard let next = try await inbox.next() else { return nil }
                 batch = next

@@ -39,7 +39,9 @@ public struct ConsumerConfiguration: Equatable, Sendable {
     func check() throws(ShuntError) {
         try route.check()
         if topic.isEmpty { throw ShuntError(.topicInvalid, "the topic is empty", help: "a name such as orders/1") }
-        if group.isEmpty { throw ShuntError(.usage, "the group is empty", help: "any name; of its consumers each message goes to one") }
+        if group.isEmpty {
+            throw ShuntError(.usage, "the group is empty", help: "any name; of its consumers each message goes to one")
+        }
     }
 }
 
@@ -49,7 +51,8 @@ public enum ConsumerEvent: Equatable, Sendable {
     case subscribed(ServerAddress, isBack: Bool)
     /// Was subscribed, and is not any more. The consumer goes on trying.
     case lost(ServerAddress, ShuntError)
-    /// Could not be connected to, or did not take the subscription; the consumer goes on trying.
+    /// Could not be connected to, or did not take the subscription; the consumer goes on trying. Told once, until the
+    /// worker is back.
     case unavailable(ServerAddress, ShuntError)
     /// No master answered; the consumer keeps the workers that it has, and goes on asking.
     case masterUnavailable(ShuntError)

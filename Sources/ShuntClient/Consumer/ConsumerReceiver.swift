@@ -26,7 +26,7 @@ final class ConsumerReceiver: FrameReceiver {
         switch view.type {
         case .message where !view.isError: arrived.append(ReceivedMessage(view, in: frame))
         case .acknowledgement where view.id == subscribeID: subscribed.succeed(Frame(view, in: frame))
-        // PING's answers, and what a consumer did not ask for (§13.4).
+        // PING's answers, and what a consumer did not ask for (§13.4); a device's NOTIFY and CHAT would branch off here.
         default: break
         }
     }

@@ -45,7 +45,6 @@ struct Subscriber: Sendable {
 
     private struct Progress {
         var workers: WorkerSet
-        var known: Set<ServerAddress> = []
         var isMasterAway = false
         var isOver = false
         var failure = ShuntError(.addressUnavailable, "no server was found")
@@ -62,7 +61,7 @@ struct Subscriber: Sendable {
             if !progress.isMasterAway { onEvent(.masterUnavailable(error)) }
             progress.isMasterAway = true
         case .subscribed(let worker):
-            onEvent(.subscribed(worker, isBack: !progress.known.insert(worker).inserted))
+            onEvent(.subscribed(worker, isBack: progress.workers.subscribed(worker)))
             start.resolve(.success(()))
         case .refused(let worker, let refusal):
             progress.failure = refusal.error(at: worker.description)
@@ -72,7 +71,9 @@ struct Subscriber: Sendable {
             progress.isOver = true
         case .ended(let worker, let lifetime, let error):
             progress.failure = error
-            onEvent(lifetime == nil ? .unavailable(worker, error) : .lost(worker, error))
+            if progress.workers.away(worker) {
+                onEvent(lifetime == nil ? .unavailable(worker, error) : .lost(worker, error))
+            }
             return progress.workers.lost(worker, after: lifetime ?? .zero, random: .random(in: 0..<1))
         case .patienceOver:
             start.resolve(.failure(progress.failure))

@@ -21,7 +21,8 @@ extension OutgoingMessage {
         }
         guard frameSize <= frameLimit else {
             return ShuntError(
-                .frameTooLarge, "the message's frame has \(frameSize) bytes", help: "at most \(frameLimit); the worker's limits.frame")
+                .frameTooLarge, "the message's frame has \(frameSize) bytes",
+                help: "at most \(frameLimit); the worker's limits.frame")
         }
         return nil
     }

@@ -12,6 +12,9 @@ struct WorkerSet: Equatable, Sendable {
     private struct Worker: Equatable {
         var backoff: Backoff
         var isListed = true
+        var wasSubscribed = false
+        /// Whether the application has been told that this worker is away.
+        var isKnownAway = false
     }
 
     private let backoff: Backoff
@@ -37,6 +40,23 @@ struct WorkerSet: Equatable, Sendable {
             }
         }
         return actions
+    }
+
+    /// The worker has taken the subscription.
+    /// - Returns: whether it had before.
+    mutating func subscribed(_ address: ServerAddress) -> Bool {
+        defer {
+            workers[address]?.wasSubscribed = true
+            workers[address]?.isKnownAway = false
+        }
+        return workers[address]?.wasSubscribed ?? false
+    }
+
+    /// The worker can not be had.
+    /// - Returns: whether that is news.
+    mutating func away(_ address: ServerAddress) -> Bool {
+        defer { workers[address]?.isKnownAway = true }
+        return workers[address]?.isKnownAway == false
     }
 
     /// A connection is gone, or did not come about.

@@ -31,7 +31,9 @@ public final class FailureTally: Sendable {
             }
         state.withLock { state in
             if state.firstError == nil { state.firstError = failure.error }
-            if failure.outcome == .notSent, failure.error.code.exitCode == ErrorCode.addressUnavailable.exitCode { state.isCutOff = true }
+            if failure.outcome == .notSent, failure.error.code.exitCode == ErrorCode.addressUnavailable.exitCode {
+                state.isCutOff = true
+            }
             if let index = state.reasons.firstIndex(where: { $0.text == text }) {
                 state.reasons[index].count += 1
             } else if state.reasons.count < Self.maximumReasons {

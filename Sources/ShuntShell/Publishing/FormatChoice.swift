@@ -19,6 +19,9 @@ public enum FormatChoice: Sendable, Equatable {
         guard let first = payload.first(where: { !isSpace($0) }), let last = payload.last(where: { !isSpace($0) }) else {
             return false
         }
-        return (first == UInt8(ascii: "{") && last == UInt8(ascii: "}")) || (first == UInt8(ascii: "[") && last == UInt8(ascii: "]"))
+        switch (first, last) {
+        case (UInt8(ascii: "{"), UInt8(ascii: "}")), (UInt8(ascii: "["), UInt8(ascii: "]")): return true
+        default: return false
+        }
     }
 }

@@ -24,7 +24,8 @@ public struct Pacer: Equatable, Sendable {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         let seconds: Double? = parts.count == 1 ? 1 : ["s": 1, "m": 60, "h": 3600][parts[1]]
         guard let seconds, let number = parts.first.flatMap({ Double($0) }), number.isFinite, number > 0, number <= 1e9 else {
-            throw ShuntError(.usage, "'\(text)' is no rate", at: "--rate", help: "messages per second, as in 100 or 100/s; also 30/m")
+            throw ShuntError(
+                .usage, "'\(text)' is no rate", at: "--rate", help: "messages per second, as in 100 or 100/s; also 30/m")
         }
         return number / seconds
     }

@@ -33,6 +33,11 @@ extension [UInt8] {
     /// Appends a JSON string, quotes included.
     mutating func appendJSON(_ text: String) {
         append(UInt8(ascii: "\""))
+        defer { append(UInt8(ascii: "\"")) }
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != 0x7F }) {
+            append(contentsOf: text.utf8)
+            return
+        }
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""): append(contentsOf: "\\\"".utf8)
@@ -46,7 +51,6 @@ extension [UInt8] {
             default: append(byte)
             }
         }
-        append(UInt8(ascii: "\""))
     }
 
     mutating func appendBase64(_ bytes: [UInt8]) {

@@ -89,7 +89,8 @@ struct Pub: AsyncParsableCommand {
         if let payload, payload != "-" { return .payload(Array(payload.utf8), count: count) }
         let input = FileDescriptorStream.standardInput
         guard payload == "-" || !input.isTerminal else {
-            throw ShuntError(.usage, "no payload", help: "shunt pub TOPIC PAYLOAD; or - to type messages, one a line, until Ctrl-D")
+            throw ShuntError(
+                .usage, "no payload", help: "shunt pub TOPIC PAYLOAD; or - to type messages, one a line, until Ctrl-D")
         }
         return .lines(input)
     }

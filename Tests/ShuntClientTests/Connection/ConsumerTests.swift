@@ -18,7 +18,8 @@ struct ConsumerTests {
             Frame(.message, id: 6, compression: .gzip, value: [1, 2], name: "orders/2"),
         ])
         var iterator = consumer.makeAsyncIterator()
-        #expect(try await iterator.next() == ReceivedMessage(topic: "orders/1", key: "k", payload: Array("{}".utf8), format: .json, id: 5))
+        let json = ReceivedMessage(topic: "orders/1", key: "k", payload: Array("{}".utf8), format: .json, id: 5)
+        #expect(try await iterator.next() == json)
         #expect(try await iterator.next() == ReceivedMessage(topic: "orders/2", payload: [1, 2], compression: .gzip, id: 6))
         consumer.close()
         #expect(try await iterator.next() == nil)
@@ -79,7 +80,7 @@ struct ConsumerTests {
         first.send([Frame(.message, id: 1, text: "a", name: "t")])
         #expect(try await consumer.nextBatch()?.count == 1)
         let back = try await FakeServer.start(port: master.address.port) { frame in
-            [Frame(acknowledging: frame.id, text: AllocationReply.encode([first.address.description, second.address.description]))]
+            [Frame(acknowledging: frame.id, text: "\(first.address),\(second.address)")]
         }
         await second.waitUntil { $0.contains { $0.type == .subscribe } }
         #expect(first.connectionCount == 1)
@@ -147,15 +148,18 @@ struct ConsumerTests {
 
     @Test("asks an idle worker with PING, and leaves one that does not answer")
     func idle() async throws {
-        let worker = try await FakeServer.start { $0.type == .ping ? [] : [Frame(acknowledging: $0.id)] }
+        let hasSubscriber = Box(false)
+        let worker = try await FakeServer.start { frame in
+            if frame.type == .subscribe { hasSubscriber.value = true }
+            return frame.type == .ping && hasSubscriber.value ? [] : [Frame(acknowledging: frame.id)]
+        }
         var settings = configuration(.workers([worker.address]))
         settings.connection.pingAfter = .milliseconds(20)
         settings.connection.pingTimeout = .milliseconds(50)
         let events = Box<[ConsumerEvent]>([])
         let consumer = try await Consumer.subscribe(settings) { event in events.change { $0.append(event) } }
         await worker.waitUntil { $0.filter { $0.type == .subscribe }.count == 2 }
-        let types = worker.received.map(\.type)
-        #expect(Array(types.prefix(3)) == [.subscribe, .ping, .subscribe])
+        #expect(worker.received.map(\.type).drop { $0 != .subscribe }.prefix(2) == [.subscribe, .ping])
         #expect(events.value.contains { if case .lost(_, let error) = $0 { error.message.contains("PING") } else { false } })
         consumer.close()
     }

@@ -1,0 +1,185 @@
+import ExchangeCodec
+import Glibc
+import ShuntClient
+import ShuntCore
+import Testing
+
+@testable import ShuntShell
+
+@Suite("Lines of standard input")
+struct LineSplitterTests {
+    @Test("are the same however the input is cut", arguments: 1...12)
+    func chunks(size: Int) throws {
+        let input = Array("one\n\ntwo\r\n  three \n\r\nlast".utf8)
+        var splitter = LineSplitter(limit: 100)
+        var lines: [[UInt8]] = []
+        for start in stride(from: 0, to: input.count, by: size) {
+            lines += try splitter.lines(in: Array(input[start..<min(start + size, input.count)]))
+        }
+        if let last = try splitter.last() { lines.append(last) }
+        #expect(lines.map { String(decoding: $0, as: UTF8.self) } == ["one", "two", "  three ", "last"])
+    }
+
+    @Test("are bounded, and the error names the line", arguments: [1, 4, 64])
+    func limit(size: Int) {
+        let input = Array("12345678\n123456789\n".utf8)
+        let error = #expect(throws: ShuntError.self) {
+            var splitter = LineSplitter(limit: 8)
+            for start in stride(from: 0, to: input.count, by: size) {
+                _ = try splitter.lines(in: Array(input[start..<min(start + size, input.count)]))
+            }
+        }
+        #expect(error?.code == .frameTooLarge)
+        #expect(error?.location == "standard input:2")
+    }
+}
+
+@Suite("The format of a payload")
+struct FormatChoiceTests {
+    @Test("is found by its first and last characters, unless it is said", arguments: [
+        ("{}", PayloadFormat.json), (" [1] \t", .json), ("{\"a\":1", .text), ("hello", .text), ("[x}", .text), (" ", .text),
+        ("", .text), ("1", .text),
+    ])
+    func automatic(payload: String, format: PayloadFormat) {
+        #expect(FormatChoice.automatic.format(of: Array(payload.utf8)) == format)
+        #expect(FormatChoice.text.format(of: Array(payload.utf8)) == .text)
+        #expect(FormatChoice.json.format(of: Array(payload.utf8)) == .json)
+    }
+}
+
+@Suite("The pace of messages")
+struct PacerTests {
+    @Test("is even, and does not make up for a stall by a burst")
+    func even() {
+        var pacer = Pacer(rate: 10)
+        #expect(pacer.wait(at: .seconds(5)) == .zero)
+        #expect(pacer.wait(at: .seconds(5)) == .milliseconds(100))
+        #expect(pacer.wait(at: .milliseconds(5100)) == .milliseconds(100))
+        #expect(pacer.wait(at: .seconds(60)) == .zero)
+        #expect(pacer.wait(at: .seconds(60)) >= .milliseconds(99))
+    }
+
+    @Test("holds a high rate over many small waits", arguments: [100.0, 5000, 250_000])
+    func rate(perSecond: Double) {
+        var pacer = Pacer(rate: perSecond)
+        var now = Duration.zero
+        let count = Int(perSecond * 2)
+        for _ in 0..<count { now += pacer.wait(at: now) }
+        #expect(abs(now / .seconds(1) - 2) < 0.02)
+    }
+
+    @Test("is read as a number per second, minute or hour", arguments: [
+        ("100", 100.0), ("0.5/s", 0.5), ("30/m", 0.5), ("3600/h", 1),
+    ])
+    func read(text: String, rate: Double) throws { #expect(try Pacer.rate(text) == rate) }
+
+    @Test("is refused otherwise", arguments: ["", "0", "-1", "fast", "1/", "1/d", "nan", "inf", "1e10"])
+    func refused(text: String) {
+        let error = #expect(throws: ShuntError.self) { try Pacer.rate(text) }
+        #expect(error?.code == .usage)
+    }
+}
+
+@Suite("The report of shunt pub")
+struct PublishReportTests {
+    @Test("sums up in one line", arguments: [
+        (10000, 10000, 0, 0, 420, "10000 sent, 10000 acknowledged, 0 refused in 0.42 s (23,800/s)", Int32(0)),
+        (1, 1, 0, 0, 3, "1 sent, 1 acknowledged, 0 refused in 0.00 s", 0),
+        (3, 1, 2, 0, 1500, "3 sent, 1 acknowledged, 2 refused in 1.50 s", 65),
+        (3, 2, 0, 1, 2000, "3 sent, 2 acknowledged, 0 refused, 1 of unknown outcome in 2.00 s (1/s)", 69),
+    ])
+    func summary(sent: Int, acknowledged: Int, refused: Int, unknown: Int, milliseconds: Int, text: String, exitCode: Int32) {
+        var totals = SendPipeline.Totals()
+        totals.submitted = sent
+        totals.acknowledged = acknowledged
+        totals.refused = refused
+        totals.unknown = unknown
+        let report = PublishReport(totals: totals, elapsed: .milliseconds(milliseconds))
+        #expect(report.summary == text)
+        #expect(report.exitCode == exitCode)
+    }
+
+    @Test("writes rates with three digits and commas", arguments: [
+        (0.5, "0.50"), (7, "7"), (999, "999"), (23_809, "23,800"), (1_234_567, "1,230,000"), (999_999, "1,000,000"),
+    ])
+    func rates(number: Double, text: String) { #expect(PublishReport.grouped(number) == text) }
+
+    @Test("counts reasons, and keeps a bounded number of them")
+    func reasons() {
+        let tally = FailureTally()
+        for number in 0..<100 {
+            let refusal = Refusal(status: 403, text: number < 10 ? "same" : "\(number)")
+            tally.note(SendFailure(.refused(refusal), ShuntError(.ruleRejected, "")))
+        }
+        #expect(tally.reasons.count == FailureTally.maximumReasons)
+        #expect(tally.reasons.first == .init(text: "refused: 403 same (rule.rejected)", count: 10))
+        #expect(tally.reasons.reduce(tally.others) { $0 + $1.count } == 100)
+        let report = PublishReport(totals: .init(), elapsed: .zero, reasons: tally.reasons, others: tally.others)
+        #expect(report.details.count == 6)
+        #expect(report.details.last == "  86 for other reasons")
+    }
+}
+
+@Suite("shunt pub", .timeLimit(.minutes(2)))
+struct PublicationTests {
+    @Test("sends a payload so many times, and reports what was refused")
+    func count() async throws {
+        let number = Box(0)
+        let worker = try await FakeServer.start { frame in
+            number.change { $0 += 1 }
+            return [Frame(acknowledging: frame.id, status: number.value % 4 == 0 ? 403 : 200, text: "no")]
+        }
+        let producer = try await Producer.connect(configuration(worker))
+        let publication = Publication(topic: "t", key: "k", source: .payload(Array("{}".utf8), count: 20))
+        let report = try await publication.run(on: producer)
+        #expect(report.totals.acknowledged == 15 && report.totals.refused == 5)
+        #expect(report.reasons == [.init(text: "refused: 403 no (rule.rejected)", count: 5)])
+        #expect(report.exitCode == 65)
+        #expect(worker.received.allSatisfy { $0.format == .json && $0.key == "k" && $0.name == "t" })
+        producer.close()
+    }
+
+    @Test("sends each line of its input, whatever the pipe makes of it")
+    func lines() async throws {
+        let worker = try await FakeServer.worker()
+        let producer = try await Producer.connect(configuration(worker, window: 50))
+        let (input, output) = try pipePair()
+        let texts = (0..<20_000).map { "line \($0)" }
+        let writer = Task { try await output.write(Array((texts.joined(separator: "\n") + "\n").utf8)) }
+        let publication = Publication(topic: "t", source: .lines(input))
+        let running = Task { try await publication.run(on: producer) }
+        #expect(try await writer.value)
+        close(output.descriptor)
+        let report = try await running.value
+        #expect(report.totals.acknowledged == texts.count)
+        #expect(worker.received.map(\.text) == texts)
+        close(input.descriptor)
+        producer.close()
+    }
+
+    @Test("stops when no server can be reached any more")
+    func cutOff() async throws {
+        let worker = try await FakeServer.worker()
+        let producer = try await Producer.connect(configuration(worker, patience: .milliseconds(20), window: 10))
+        await worker.stop()
+        let report = try await Publication(topic: "t", source: .payload([1], count: 1_000_000)).run(on: producer)
+        #expect(report.totals.submitted < 1000)
+        #expect(report.exitCode == 69)
+        producer.close()
+    }
+
+    private func configuration(
+        _ worker: FakeServer, patience: Duration = .seconds(20), window: Int = 1000
+    ) -> ProducerConfiguration {
+        ProducerConfiguration(route: .workers([worker.address]), connection: options(patience: patience), window: window)
+    }
+}
+
+func pipePair() throws -> (input: FileDescriptorStream, output: FileDescriptorStream) {
+    var descriptors: [Int32] = [0, 0]
+    #expect(pipe(&descriptors) == 0)
+    return (
+        FileDescriptorStream(descriptor: descriptors[0], name: "pipe"),
+        FileDescriptorStream(descriptor: descriptors[1], name: "pipe")
+    )
+}
