@@ -55,6 +55,11 @@ public final class RawHTTP: Sendable {
         }
     }
 
+    /// Says that nothing more will be sent; answers can still come.
+    public func finish() {
+        shutdown(socket, Int32(SHUT_WR))
+    }
+
     /// All that comes until the server closes.
     public func readToEnd() async throws -> [UInt8] {
         try await onQueue { [socket] () -> Result<[UInt8], Failure> in
