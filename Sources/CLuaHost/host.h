@@ -180,7 +180,7 @@ void open_context(lua_State *L);
 void open_counter_type(lua_State *L);
 void open_verdicts(lua_State *L);
 
-/// Upvalues: sources by name, loaded modules by name, the rule's globals, its name.
+/// Upvalues: sources by name, loaded modules by name, the rule's globals, its folder.
 int base_require(lua_State *L);
 /// Raises again what ended the call; nothing that rules write may catch it.
 void rethrow_kill(lua_State *L, shunt_host *host, int status);

@@ -50,13 +50,14 @@ static void push_environment(lua_State *L) {
 
 typedef struct {
     shunt_rule *rule;
+    const char *folder;
     const shunt_source *sources;
     size_t count;
 } load_request;
 
 /// Pushes the rule file's chunk with the globals at `environment`.
-static void load_chunk(lua_State *L, const char *name, const shunt_source *source, int environment) {
-    lua_pushfstring(L, "@%s/%s", name, source->path);
+static void load_chunk(lua_State *L, const char *folder, const shunt_source *source, int environment) {
+    lua_pushfstring(L, "@%s/%s", folder, source->path);
     if (luaL_loadbufferx(L, source->text.start, source->text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
     lua_pushvalue(L, environment);
     lua_setupvalue(L, -2, 1);
@@ -72,7 +73,7 @@ static void set_require(lua_State *L, const load_request *request, int environme
     }
     lua_newtable(L);
     lua_pushvalue(L, environment);
-    lua_pushstring(L, request->rule->name);
+    lua_pushstring(L, request->folder);
     lua_pushcclosure(L, base_require, 4);
     lua_setfield(L, environment, "require");
 }
@@ -82,10 +83,10 @@ static int load_body(lua_State *L) {
     shunt_rule *rule = request->rule;
     push_environment(L);
     set_require(L, request, 2);
-    load_chunk(L, rule->name, &request->sources[0], 2);
+    load_chunk(L, request->folder, &request->sources[0], 2);
     lua_call(L, 0, 1);
     if (!lua_istable(L, -1)) {
-        return luaL_error(L, "%s/%s:1: a rule file returns its table, not a %s", rule->name, request->sources[0].path, luaL_typename(L, -1));
+        return luaL_error(L, "%s/%s:1: a rule file returns its table, not a %s", request->folder, request->sources[0].path, luaL_typename(L, -1));
     }
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) {
         lua_pushstring(L, hook_names[hook]);
@@ -117,9 +118,9 @@ static bool run_loading(shunt_host *host, shunt_rule *rule, lua_CFunction body, 
     return run_protected(host, rule, body, context, host->options.load_nanoseconds, host->options.load_memory);
 }
 
-shunt_rule *shunt_rule_load(shunt_host *host, const char *name, const shunt_source *sources, size_t count) {
+shunt_rule *shunt_rule_load(shunt_host *host, const char *name, const char *folder, const shunt_source *sources, size_t count) {
     shunt_rule *rule = create(host, name);
-    load_request request = {rule, sources, count};
+    load_request request = {rule, folder, sources, count};
     if (rule == NULL || run_loading(host, rule, load_body, &request)) { return rule; }
     shunt_rule_free(host, rule);
     return NULL;
@@ -171,10 +172,9 @@ static int configure_body(lua_State *L) {
     return 0;
 }
 
-bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, const char *name, shunt_bytes settings, shunt_rule_policy policy) {
+bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, shunt_bytes settings, shunt_rule_policy policy) {
     value_request request = {.rule = rule, .settings = settings};
     rule->policy = policy;
-    snprintf(rule->name, sizeof rule->name, "%s", name);
     return run_loading(host, rule, configure_body, &request);
 }
 
@@ -306,7 +306,7 @@ static int test_call(lua_State *L) {
 
 static int test_load_body(lua_State *L) {
     test_request *request = lua_touserdata(L, 1);
-    load_request sources = {request->tests, request->sources, request->count};
+    load_request sources = {request->tests, request->name, request->sources, request->count};
     push_environment(L);
     set_require(L, &sources, 2);
     load_chunk(L, request->name, &(shunt_source){"prelude", {request->prelude, strlen(request->prelude)}}, 2);
@@ -331,10 +331,10 @@ static int test_load_body(lua_State *L) {
     return 0;
 }
 
-shunt_rule *shunt_test_load(shunt_host *host, const char *name, const char *prelude, const shunt_source *sources, size_t count,
+shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *prelude, const shunt_source *sources, size_t count,
                             shunt_buffer *names) {
-    shunt_rule *tests = create(host, name);
-    test_request request = {tests, prelude, name, sources, count, names};
+    shunt_rule *tests = create(host, folder);
+    test_request request = {tests, prelude, folder, sources, count, names};
     if (tests == NULL || run_loading(host, tests, test_load_body, &request)) { return tests; }
     shunt_rule_free(host, tests);
     return NULL;

@@ -8,9 +8,10 @@ final class LoadedRule {
     private let host: LuaHost
 
     /// Runs the plugin's file. Nothing of it is called before `configure`.
-    init(_ plugin: RulePlugin, in host: LuaHost) throws(ShuntError) {
+    /// - Parameter name: the rule's, where it is known already; else the folder's.
+    init(_ plugin: RulePlugin, name: String? = nil, in host: LuaHost) throws(ShuntError) {
         let loaded = plugin.withSources { sources in
-            shunt_rule_load(host.pointer, plugin.name, sources.baseAddress, sources.count)
+            shunt_rule_load(host.pointer, name ?? plugin.name, plugin.name, sources.baseAddress, sources.count)
         }
         guard let loaded else { throw plugin.error(of: host) }
         pointer = loaded
@@ -32,7 +33,7 @@ final class LoadedRule {
 
     func configure(_ definition: RuleDefinition, settings: SettingValue) throws(ShuntError) {
         let configured = LuaValue(settings).encoded.withUnsafeBytes { bytes in
-            shunt_rule_configure(host.pointer, pointer, definition.name, shunt_bytes(bytes), definition.policy())
+            shunt_rule_configure(host.pointer, pointer, shunt_bytes(bytes), definition.policy())
         }
         if !configured { throw plugin.error(of: host) }
     }

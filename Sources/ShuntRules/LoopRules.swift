@@ -59,7 +59,7 @@ public final class LoopRules: RuleHooks {
         do throws(ShuntError) {
             var loaded: [LoadedRule] = []
             for rule in next.rules {
-                let one = try LoadedRule(rule.plugin, in: host)
+                let one = try LoadedRule(rule.plugin, name: rule.definition.name, in: host)
                 try one.configure(rule.definition, settings: rule.settings)
                 loaded.append(one)
             }

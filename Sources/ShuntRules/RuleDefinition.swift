@@ -63,6 +63,8 @@ struct RuleDefinitionReader {
     var warnings: [ShuntError] = []
 
     private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker"]
+    /// Of later versions.
+    private static let laterKeys = ["mode", "tick"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin
@@ -94,6 +96,8 @@ struct RuleDefinitionReader {
                 }
                 definition.onError = action
             case "breaker": definition.breaker = try breaker(value)
+            case _ where Self.laterKeys.contains(key):
+                warnings.append(ShuntError(.ruleInvalid, "this version does not use \(key)", at: plugin.location(of: key)))
             default: try hook(key, value, &definition)
             }
         }

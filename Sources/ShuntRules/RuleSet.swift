@@ -65,6 +65,9 @@ public struct RuleSet: Sendable {
             rules.append(rule)
             warnings += found
         }
+        for name in settings.keys.sorted() where !plugins.contains(where: { $0.name == name }) {
+            warnings.append(ShuntError(.ruleInvalid, "there are settings for \(name), which is not enabled", at: "rules.settings.\(name)"))
+        }
         self.rules = rules.sorted {
             ($1.definition.priority, $0.definition.name) < ($0.definition.priority, $1.definition.name)
         }

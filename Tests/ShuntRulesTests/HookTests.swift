@@ -176,6 +176,7 @@ struct HookTests {
     @Test("calls, verdicts, errors and counters are counted by rule and hook")
     func figures() throws {
         let rig = try RuleRig(#"""
+        R.name = "other-name"
         local seen = counter("seen_total", { kind = "x" })
         function R.on_message(msg)
           seen:inc(); counter("seen_total", { kind = "x" }):inc(2)

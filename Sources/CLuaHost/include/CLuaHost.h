@@ -109,13 +109,13 @@ typedef struct {
 } shunt_rule_policy;
 
 /// Runs `rule.lua` (the first source) in globals of its own; the others are what it may require.
-/// NULL if it fails: see `shunt_host_error`.
-shunt_rule *shunt_rule_load(shunt_host *host, const char *name, const shunt_source *sources, size_t count);
+/// NULL if it fails: see `shunt_host_error`. Places in its messages begin with the folder.
+shunt_rule *shunt_rule_load(shunt_host *host, const char *name, const char *folder, const shunt_source *sources, size_t count);
 void shunt_rule_free(shunt_host *host, shunt_rule *rule);
 /// The rule's table as a value; functions are written as the line they start on.
 bool shunt_rule_describe(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
 /// Sets `ctx.settings` and what the config may override.
-bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, const char *name, shunt_bytes settings, shunt_rule_policy policy);
+bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, shunt_bytes settings, shunt_rule_policy policy);
 /// Calls the rule's `match` function with its settings.
 bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook);
@@ -200,7 +200,7 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
 // MARK: rule tests
 
 /// Runs a rule_test.lua whose `t` is made by `prelude`, and writes its tests' names, sorted, as a list.
-shunt_rule *shunt_test_load(shunt_host *host, const char *name, const char *prelude, const shunt_source *sources, size_t count,
+shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *prelude, const shunt_source *sources, size_t count,
                             shunt_buffer *names);
 bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now);
 
