@@ -273,6 +273,41 @@ struct EscapeTests {
         #expect(rig.figures().errors == [:], "\(rig.log.texts)")
     }
 
+    @Test("a call can be ended at any point of what Lua and the host do")
+    func endedAnywhere() throws {
+        let rig = try RuleRig(#"""
+        R.breaker = { errors = 1000000 }
+        local function work(msg, depth)
+          local t = {}
+          for i = 1, 20 do t[i] = { id = i * 7 % 13, name = ("n"):rep(i) } end
+          table.sort(t, function(a, b) return a.id < b.id end)
+          local text = json.encode(json.decode(json.encode(t)))
+          text = text:gsub("%d+", function(n) return #n > 1 and n or nil end):match("^(.-)name")
+          local co = coroutine.wrap(function(x)
+            local guard <close> = setmetatable({}, { __close = function() t = nil end })
+            for i = 1, 5 do pcall(coroutine.yield, x .. i) end
+            error { code = depth }
+          end)
+          pcall(function() while true do co(text) end end)
+          xpcall(function() return nil + 1 end, function(e) return msg:with { payload = e } end)
+          for word in ("the quick brown fox"):gmatch("%a+") do kv.set(word, hash.sha256(word), 1) end
+          if depth > 0 then return work(msg, depth - 1), msg.sender.tags end
+          return setmetatable({}, { __index = function(_, k) return k .. text end }).x
+        end
+        function R.on_message(msg)
+          if msg.topic == "well" then return route.to("alive") end
+          while true do work(msg, 3) end
+        end
+        """#)
+        for _ in 0..<150 {
+            rig.send("loop", #"{"a":[1,2,3]}"#)
+            #expect(rig.send("well").messages.map(\.topic) == ["alive"])
+        }
+        let errors = rig.figures().errors
+        #expect(errors.values.reduce(0, +) == 150)
+        #expect(errors[.ruleFailed] == nil)
+    }
+
     @Test("calls on several threads at once are each ended")
     func threads() async throws {
         let ended = await withTaskGroup(of: Int.self) { group in
