@@ -1,0 +1,52 @@
+"""Fixtures: processes that end with the test, and what they logged where it failed."""
+
+import pytest
+
+from exchange import Client
+from processes import BINARY, Processes
+
+
+def pytest_configure(config):
+    if not BINARY.exists():
+        pytest.exit(f"{BINARY} is not there: build it with 'make build', or name it with SHUNT_BINARY", returncode=2)
+
+
+@pytest.fixture
+def shunt(tmp_path):
+    """Starts `shunt` processes; at the end each must end by SIGTERM with exit code 0."""
+    processes = Processes(tmp_path)
+    try:
+        yield processes
+    finally:
+        processes.end()
+
+
+@pytest.fixture(scope="module")
+def shared_shunt(tmp_path_factory):
+    """As `shunt`, for the tests of a file that share a process."""
+    processes = Processes(tmp_path_factory.mktemp("shared"))
+    try:
+        yield processes
+    finally:
+        processes.end()
+
+
+@pytest.fixture
+def connect(shunt):
+    """Opens connections that are closed at the end."""
+
+    def open(address: str, **more) -> Client:
+        return shunt.closing(Client(address, **more))
+
+    return open
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        fixtures = getattr(item, "funcargs", {})
+        for processes in filter(None, map(fixtures.get, ("shunt", "shared_shunt"))):
+            for process in processes.all:
+                report.sections.append((f"shunt {process.kind}, process {process.pid}", process.stderr[-8000:]))
+    return report

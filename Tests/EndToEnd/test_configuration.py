@@ -1,0 +1,256 @@
+"""What a process does with its configuration: refuses what is wrong with a place, takes overrides, changes what may change."""
+
+import json
+import re
+import signal
+import socket
+import sqlite3
+
+import pytest
+
+from exchange import JSON, PING, SUBSCRIBE, encode, eventually, subscription
+from processes import ROOT, run, write_rule
+
+FREE = [
+    "--set", "master.exchange.listen=127.0.0.1:0", "--set", "master.admin.listen=127.0.0.1:0",
+    "--set", "worker.http.listen=127.0.0.1:0",
+]
+FREE_WORKER = [*FREE, "--set", "worker.listeners.exchange.listen=127.0.0.1:0"]
+
+# Name: the file, where the error is, what the message holds.
+WRONG = {
+    "an unknown key": ("worker:\n  lops: 2\n", 2, ["lops", "loops", "config.unknown_key"]),
+    "an unknown section": ("wroker:\n  loops: 2\n", 1, ["wroker", "worker", "config.unknown_key"]),
+    "a wrong type": ("worker:\n\n  loops: many\n", 3, ["worker.loops", "many", "config.type"]),
+    "a text for a list": ("worker:\n  masters: { a: 1 }\n", 2, ["worker.masters", "config.type"]),
+    "a number out of range": ("worker:\n  loops: 4096\n", 2, ["worker.loops", "1024", "config.range"]),
+    "a size without sense": ("limits:\n  frame: 10 parsecs\n", 2, ["limits.frame"]),
+    "a duration without unit": ("log: {}\nworker:\n  heartbeat: { every: 3 }\n", 3, ["worker.heartbeat.every"]),
+    "an address without port": ("master:\n  exchange: { listen: localhost }\n", 2, ["master.exchange.listen"]),
+    "an unknown strategy": ("worker:\n  groups: { strategy: best }\n", 2, ["round_robin"]),
+    "an unknown protocol": ("worker:\n  listeners:\n    x: { protocol: smtp, listen: '127.0.0.1:0' }\n", 3, ["exchange"]),
+    "what is no YAML": ("worker:\n  loops: [1\nlog: {}\n", None, []),
+    "a key that stands twice": ("worker:\n  loops: 1\n  loops: 2\n", 3, ["loops"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("check", [True, False])
+def test_a_wrong_configuration_is_refused_with_its_place(tmp_path, name, check):
+    text, line, words = WRONG[name]
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    result = run("dev", "--config", path, *FREE, *["--check"] * check, cwd=tmp_path)
+    assert result.returncode == 78, result.stderr
+    assert (f"{path}:{line}:" if line else f"{path}:") in result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["wrong.yaml"], "nothing is created"
+
+
+def test_all_errors_are_told_at_once(tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("worker:\n  lops: 2\nlimits:\n  frame: x\n")
+    result = run("worker", "--config", path, "--check", cwd=tmp_path)
+    assert f"{path}:2:" in result.stderr and f"{path}:4:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, words", [
+        (["--set", "worker.lops=2"], ["--set", "worker.lops", "loops"]), (["--set", "worker.loops=many"], ["--set", "worker.loops"]),
+        (["--set", "worker.loops"], ["worker.loops"]), (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    ])
+def test_wrong_arguments_are_refused(tmp_path, arguments, words):
+    result = run("dev", *FREE, *arguments, cwd=tmp_path)
+    assert result.returncode in (64, 78), result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_wrong_variable_of_the_environment_is_refused(tmp_path):
+    result = run("dev", *FREE, cwd=tmp_path, env={"SHUNT_WORKER_LOOPS": "many"})
+    assert result.returncode == 78 and "SHUNT_WORKER_LOOPS" in result.stderr
+
+
+@pytest.mark.parametrize("key", ["master.exchange.listen", "master.admin.listen", "worker.listeners.exchange.listen", "worker.http.listen"])
+def test_a_port_in_use_is_named(tmp_path, key):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        result = run("dev", *FREE_WORKER, "--set", f"{key}={address}", cwd=tmp_path)
+    assert result.returncode == 69, result.stderr
+    assert address in result.stderr and "address.in_use" in result.stderr and key in result.stderr
+
+
+def test_a_missing_rule_is_named_with_those_there_are(tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "redact", "return { name = 'redact', on_message = function() end }")
+    for check in ([], ["--check"]):
+        result = run("worker", *FREE_WORKER, "--set", f"rules.directory={plugins}", "--set", "rules.enabled=[redakt]", *check, cwd=tmp_path)
+        assert result.returncode == 78, result.stderr
+        assert "redakt" in result.stderr and "redact" in result.stderr and "rule.missing" in result.stderr
+
+
+def test_a_rule_that_is_no_lua_is_refused_with_its_place(tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "broken", "local R = {\n\nthis is no Lua\n")
+    result = run("worker", *FREE_WORKER, "--check", "--set", f"rules.directory={plugins}", "--set", "rules.enabled=all", cwd=tmp_path)
+    assert result.returncode == 78
+    assert re.search(r"broken/rule\.lua:3", result.stderr), result.stderr
+
+
+def test_settings_that_a_plugin_does_not_take_are_refused(tmp_path):
+    settings = "{redact: {redactions: [{topic: 'orders/+', remoove: [a]}]}}"
+    result = run(
+        "worker", *FREE_WORKER, "--check", "--set", f"rules.directory={ROOT / 'plugins'}", "--set", "rules.enabled=[redact]",
+        "--set", f"rules.settings={settings}", cwd=tmp_path)
+    assert result.returncode == 78
+    assert "remoove" in result.stderr and "mask" in result.stderr
+
+
+def make_text(path):
+    path.write_text("Dear diary,\n" * 500)
+
+
+def make_other_database(path):
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE diary (entry TEXT)")
+    database.close()
+
+
+def make_damaged_registry(path):
+    make_other_database(path)
+    content = bytearray(path.read_bytes())
+    content[100:] = b"\xff" * (len(content) - 100)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("make", [make_text, make_other_database, make_damaged_registry])
+def test_a_registry_that_is_none_is_refused_and_left_as_it_is(tmp_path, make):
+    path = tmp_path / "registry.sqlite"
+    make(path)
+    before = path.read_bytes()
+    result = run("master", *FREE, "--set", f"master.registry.path={path}", cwd=tmp_path)
+    assert result.returncode == 78, result.stderr
+    assert str(path) in result.stderr and "registry.invalid" in result.stderr
+    assert path.read_bytes() == before
+
+
+def test_a_registry_in_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("master", *FREE, "--set", "master.registry.path=file/registry.sqlite", cwd=tmp_path)
+    assert result.returncode in (69, 78), result.stderr
+    assert "file/registry.sqlite" in result.stderr
+
+
+def test_check_finds_no_fault_with_what_comes_with_shunt_and_touches_nothing(tmp_path):
+    for kind, file in (("dev", "dev"), ("master", "master"), ("worker", "worker"), ("dev", "reference")):
+        result = run(kind, "--config", ROOT / f"config/{file}.yaml", "--check", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_set_says_goes_before_the_environment_before_the_file_before_the_default(shunt, connect):
+    limit = "limits: { topic: 20 }\nworker: { listeners: { exchange: { protocol: exchange, listen: '127.0.0.1:0' } } }\n"
+    longest = {}
+    for name, sets, env in (("set", {"limits.topic": 40}, {"SHUNT_LIMITS_TOPIC": "30"}), ("env", {}, {"SHUNT_LIMITS_TOPIC": "30"}), ("file", {}, {})):
+        worker = shunt.worker(sets, config=limit, env=env)
+        client = connect(worker.exchange).subscribe("#")
+        longest[name] = max(length for length in (20, 21, 30, 31, 40, 41) if client.message("t" * length, "x").status == 200)
+    assert longest == {"set": 40, "env": 30, "file": 20}
+
+
+def test_the_environment_names_nested_keys(shunt):
+    worker = shunt.worker(config="{}", env={"SHUNT_WORKER_LISTENERS_EXCHANGE_LISTEN": "127.0.0.1:0"})
+    assert not worker.exchange.endswith(":4091")
+
+
+def test_the_ready_file_tells_process_pid_and_real_addresses(shunt, connect):
+    dev = shunt.dev()
+    text = dev.ready_path.read_text()
+    assert json.loads(text) == dev.ready
+    assert list(dev.ready) == ["process", "pid", "listeners"]
+    assert (dev.ready["process"], dev.ready["pid"]) == ("dev", dev.pid)
+    assert list(dev.listeners) == ["master.exchange", "master.admin", "worker.exchange", "worker.http"]
+    assert all(re.fullmatch(r"127\.0\.0\.1:[1-9]\d*", address) for address in dev.listeners.values())
+    for name in ("master.exchange", "worker.exchange"):
+        assert connect(dev.listeners[name]).request(PING).status in (200, 400)
+
+
+def test_listeners_are_named_in_the_ready_file(shunt, connect):
+    listeners = "{inside: {protocol: exchange, listen: '127.0.0.1:0'}, outside: {protocol: exchange, listen: '127.0.0.1:0'}}"
+    worker = shunt.worker(config=f"worker: {{ listeners: {listeners} }}")
+    assert set(worker.listeners) == {"worker.inside", "worker.outside", "worker.http"}
+    consumer = connect(worker.listeners["worker.inside"]).subscribe("t")
+    assert connect(worker.listeners["worker.outside"]).message("t", "x").status == 200
+    assert consumer.receive(1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_process_cleanly_with_clients_connected(shunt, connect, number):
+    dev = shunt.dev()
+    client = connect(dev.exchange).subscribe("t")
+    dev.signal(number)
+    assert dev.process.wait(20) == 0
+    client.wait_closed()
+
+
+LIVE = "worker: {{ groups: {{ strategy: {strategy} }}, listeners: {{ exchange: {{ protocol: exchange, listen: '{listen}' }} }} }}\n" \
+    "limits: {{ frame: {frame} }}\nlog: {{ level: {level} }}\n"
+
+
+def test_a_signal_changes_limits_strategies_and_log_level_at_once(shunt, connect, tmp_path):
+    path = tmp_path / "live.yaml"
+    path.write_text(LIVE.format(strategy="round_robin", listen="127.0.0.1:0", frame="1MiB", level="info"))
+    worker = shunt.worker(config=path)
+    members = [connect(worker.exchange).subscribe("t", "g") for _ in range(2)]
+    producer = connect(worker.exchange)
+    for _ in range(10):
+        assert producer.message("t", "x" * 2000).status == 200
+    eventually(lambda: [len(member.inbox) for member in members] == [5, 5])
+    path.write_text(LIVE.format(strategy="sticky", listen="127.0.0.1:0", frame="1KiB", level="error"))
+    log = worker.reload()
+    assert "limits.frame" in log and "worker.groups.strategy" in log and "log.level" in log
+    for _ in range(10):
+        assert producer.message("t", "x").status == 200
+    eventually(lambda: sorted(len(member.inbox) for member in members) == [5, 15])
+    producer.send(encode(3, 1, b"x" * 2000, "t"))
+    producer.wait_closed()
+    # Below the new level nothing is logged any more.
+    before = len(worker.stderr)
+    path.write_text(LIVE.format(strategy="sticky", listen="127.0.0.1:0", frame="2KiB", level="error"))
+    worker.signal(signal.SIGHUP)
+    client = connect(worker.exchange)
+
+    def takes_more() -> bool:
+        nonlocal client
+        if client.closed:
+            client = connect(worker.exchange)
+        try:
+            return client.message("t", "x" * 1500, timeout=2).status == 200
+        except (ConnectionError, OSError):
+            return False
+
+    eventually(takes_more, what="the new limit")
+    assert "changed" not in worker.stderr[before:]
+
+
+def test_a_changed_port_is_named_and_stays(shunt, connect, tmp_path):
+    path = tmp_path / "live.yaml"
+    path.write_text(LIVE.format(strategy="sticky", listen="127.0.0.1:0", frame="1MiB", level="info"))
+    worker = shunt.worker(config=path)
+    path.write_text(LIVE.format(strategy="sticky", listen="127.0.0.1:1", frame="1MiB", level="info"))
+    log = worker.reload()
+    assert "stays until the next start" in log and "worker.listeners" in log
+    assert connect(worker.exchange).request(PING).status == 200
+
+
+def test_a_wrong_configuration_changes_nothing_in_a_running_process(shunt, connect, tmp_path):
+    path = tmp_path / "live.yaml"
+    good = LIVE.format(strategy="sticky", listen="127.0.0.1:0", frame="1MiB", level="info")
+    path.write_text(good)
+    worker = shunt.worker(config=path)
+    client = connect(worker.exchange).subscribe("t")
+    path.write_text(good.replace("1MiB", "1KiB") + "wroker: {}\n")
+    log = worker.reload()
+    assert "the configuration stays as it was" in log and f"{path}:4" in log
+    assert client.message("t", "x" * 2000).status == 200
+    refused = client.request(SUBSCRIBE, subscription("t", "group"), format=JSON)
+    assert refused.text == "subscribe failed", "its subscriptions are still there"

@@ -1,0 +1,211 @@
+"""No payload byte reaches a disk: not the registry, a log, a temporary file, a core dump."""
+
+import base64
+import os
+import resource
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import bodies
+from exchange import GZIP, JSON, LZ4, NONE, SNAPPY, TEXT, eventually
+from processes import run, write_rule
+
+RULE = """
+local R = { name = "leaky", match = { topic = "#" } }
+function R.on_message(msg, ctx)
+  if msg.topic == "fail" then error("cannot read " .. msg.payload) end
+  if msg.topic == "reject" then return route.reject(msg.payload) end
+  if msg.topic == "json" then local order = msg:json() log.debug("order", { id = order.id, topic = msg.topic }) return order.missing.field end
+  if msg.topic == "key" then return msg:with { payload = msg.payload .. msg.payload } end
+  log.debug("seen", { topic = msg.topic, bytes = #msg.payload })
+end
+return R
+"""
+
+
+def plain(data):
+    return data
+
+
+FORMATS = {
+    "text": (TEXT, NONE, plain), "JSON": (JSON, NONE, lambda mark: b'{"id":1,"card":"' + mark + b'"}'),
+    "gzip": (TEXT, GZIP, bodies.gzip), "LZ4": (TEXT, LZ4, bodies.lz4), "Snappy": (TEXT, SNAPPY, bodies.snappy),
+    "not the gzip that it says": (TEXT, GZIP, plain), "JSON that is none": (JSON, NONE, lambda mark: b'{"id":' + mark),
+}
+
+
+class Marks:
+    """Random texts that stand in payloads, and every form in which they might be written."""
+
+    def __init__(self):
+        self.all: list[bytes] = []
+
+    def new(self) -> bytes:
+        mark = b"mark" + os.urandom(15).hex().encode()
+        self.all.append(mark)
+        return mark
+
+    def forms(self) -> set[bytes]:
+        forms = set()
+        for mark in self.all:
+            forms |= {mark, mark.hex().encode(), mark.hex().upper().encode(), mark.decode().encode("utf-16-le"), bodies.gzip(mark)[10:-8]}
+            # Base64 of a text that begins at any place of three.
+            for shift in range(3):
+                encoded = base64.b64encode(b"\0" * shift + mark)
+                forms.add(encoded[4 if shift else 0 : -4])
+        return forms
+
+
+def descriptors(pid: int) -> set[Path]:
+    """Files, not sockets and pipes, that a process has open."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = os.readlink(link)
+        except OSError:
+            continue
+        if target.startswith("/") and not target.startswith(("/dev/", "/proc/")):
+            found.add(Path(target.removesuffix(" (deleted)")))
+    return found
+
+
+def recent_files(since: float) -> set[Path]:
+    """Files of this user that were written since, where programs put such."""
+    found = set()
+    for place in {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm", "/var/crash", "/var/lib/systemd/coredump"}:
+        for folder, _, names in os.walk(place):
+            for name in names:
+                path = Path(folder, name)
+                try:
+                    status = path.lstat()
+                except OSError:
+                    continue
+                if status.st_mtime >= since and status.st_uid == os.getuid() and path.is_file() and not path.is_symlink():
+                    found.add(path)
+    return found
+
+
+def holding(paths, forms) -> list[Path]:
+    """Those of the files that hold one of the marks. Each form is found by its first bytes, then compared."""
+    heads = {form[:12] for form in forms}
+    guilty = []
+    for path in paths:
+        try:
+            content = path.read_bytes() if path.stat().st_size < 256 << 20 else b""
+        except OSError:
+            continue
+        if any(head in content for head in heads) and any(form in content for form in forms):
+            guilty.append(path)
+    return guilty
+
+
+def publish_marked(client, marks: Marks):
+    for topic in ("plain", "fail", "reject", "json", "key", "nobody"):
+        for format, compress, pack in FORMATS.values():
+            client.message(topic, pack(marks.new()), key="k", format=format, compress=compress, timeout=20)
+
+
+def test_marked_payloads_are_in_no_file_that_the_processes_could_have_written(shunt, connect, tmp_path):
+    began = time.time() - 1
+    marks = Marks()
+    plugins = write_rule(tmp_path / "plugins", "leaky", RULE)
+    master = shunt.master({"log.level": "trace", "master.registry.batch": "5ms"}, env={"TMPDIR": str(tmp_path)})
+    worker = shunt.worker(
+        {"worker.masters": master.master, "rules.directory": plugins, "rules.enabled": "all", "log.level": "trace",
+         "worker.loops": 2, "limits.out_buffer": "64KiB"}, env={"TMPDIR": str(tmp_path)})
+    connect(worker.exchange).subscribe("plain").subscribe("fail").subscribe("json").subscribe("key").subscribe("reject")
+    slow = connect(worker.exchange, receive_buffer=4096, reading=False)
+    slow.start_reading()
+    slow.subscribe("plain", "other")
+    client = connect(worker.exchange)
+    publish_marked(client, marks)
+    # Frames that are not well, and those that the master does not serve.
+    from exchange import MESSAGE, encode
+
+    connect(master.master).message("plain", marks.new())
+    broken = connect(worker.exchange)
+    broken.send(encode(MESSAGE, 1, marks.new(), "plain") + b"\x00" + marks.new() * 3)
+    broken.wait_closed()
+    worker.wait_log("leaky")
+    eventually(lambda: any(each["figures"]["requests"] for each in master.workers().values()), what="a heartbeat after the traffic")
+
+    def traffic():
+        try:
+            while True:
+                publish_marked(client, marks)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    before = len(marks.all)
+    eventually(lambda: len(marks.all) > before + 20)
+    opened = descriptors(worker.pid) | descriptors(master.pid)
+    worker.kill()
+    master.kill()
+    thread.join()
+
+    assert master.registry in opened and worker.stderr_path in opened, "the scan sees what the processes had open"
+    everything = {path for path in tmp_path.rglob("*") if path.is_file()} | opened | recent_files(began)
+    assert {master.registry, worker.stderr_path, plugins / "leaky/rule.lua"} <= everything
+    control = tmp_path / "control"
+    control.write_bytes(b"..." + base64.b64encode(b"xx" + marks.all[3] + b"yy") + b"...")
+    forms = marks.forms()
+    assert holding([control], forms) == [control], "the scan finds what it looks for"
+    control.unlink()
+    assert not holding(everything - {control}, forms)
+
+
+@pytest.mark.parametrize("kind", ["dev", "master", "worker"])
+def test_core_dumps_are_off(shunt, kind):
+    process = shunt.start(kind)
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert line.split()[4:6] == ["0", "0"]
+
+
+def test_a_crash_leaves_no_core_file_even_where_the_caller_allows_one(shunt, connect, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        worker = shunt.worker()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    connect(worker.exchange).subscribe("t").message("t", "x")
+    before = {path for path in tmp_path.rglob("*")}
+    worker.was_killed = True
+    worker.signal(signal.SIGSEGV)
+    assert os.waitstatus_to_exitcode(0) == 0 and worker.process.wait(20) == -signal.SIGSEGV
+    assert {path for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read any process's memory")
+def test_nobody_else_may_read_the_memory_of_a_worker(shunt):
+    worker = shunt.worker()
+    with pytest.raises(PermissionError):
+        open(f"/proc/{worker.pid}/mem", "rb")
+
+
+def test_the_process_is_marked_as_not_to_be_dumped(shunt):
+    """Its files in /proc belong to root then; where the tests run as root, that cannot be seen."""
+    worker = shunt.worker()
+    owner = os.stat(f"/proc/{worker.pid}/environ").st_uid
+    assert owner == 0
+
+
+def test_the_shell_commands_leave_no_payload_behind(shunt, tmp_path):
+    began = time.time() - 1
+    marks = Marks()
+    dev = shunt.dev()
+    folder = tmp_path / "shell"
+    folder.mkdir()
+    lines = "\n".join(marks.new().decode() for _ in range(50))
+    result = run("pub", "t", "-", "--master", dev.master, input=lines, cwd=folder, env={"TMPDIR": str(folder), "HOME": str(folder)})
+    assert result.returncode == 65, "nobody subscribes"
+    everything = {path for path in tmp_path.rglob("*") if path.is_file()} | recent_files(began)
+    assert not holding(everything, marks.forms())

@@ -1,0 +1,287 @@
+"""Rules over real messages: what they decide happens, and none can hurt the worker."""
+
+import json
+import statistics
+import time
+
+import pytest
+
+import bodies
+from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, TEXT, eventually, subscription
+from processes import copy_plugins, write_rule
+
+
+def rule(on_message: str, head: str = "") -> str:
+    return f'local R = {{ name = "bad", match = {{ topic = "bad/#" }}, {head} }}\nfunction R.on_message(msg, ctx)\n{on_message}\nend\nreturn R\n'
+
+
+KILLED = {"rule.time", "rule.memory"}
+
+BAD = {
+    "an endless loop": ("while true do end", {"rule.time"}),
+    "an endless loop that swallows errors": ("while true do pcall(function() while true do end end) end", {"rule.time"}),
+    "swallowing errors without end": ("while true do pcall(error, 'x') end", KILLED),
+    "allocating without end": ("local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", KILLED),
+    "a text of a gigabyte": ('return route.drop(("x"):rep(1e9))', {"rule.memory"}),
+    "a text of a gigabyte, caught": ('while true do pcall(string.rep, "x", 1e9) end', KILLED),
+    "a pathological pattern": ('(("a"):rep(5000) .. "b"):find(".-.-.-.-.-.-.-x")', {"rule.time"}),
+    "a pathological substitution": ('(("a"):rep(30)):gsub(("a?"):rep(30) .. ("a"):rep(30) .. "b", "")', {"rule.time"}),
+    "recursion without end": ("local function f() return 1 + f() end f()", KILLED | {"rule.failed"}),
+    "an error": ('error("no")', {"rule.failed"}),
+    "an error that is no text": ("error({})", {"rule.failed"}),
+    "nil that is indexed": ("return msg.nothing.more", {"rule.failed"}),
+    "a verdict that is none": ("return 42", {"rule.failed"}),
+    "an endless coroutine": ("coroutine.wrap(function() while true do end end)()", {"rule.time"}),
+    "comparing that never ends": (
+        "local m = setmetatable({}, { __index = function(t, k) while true do end end }) return m.x", {"rule.time"}),
+}
+
+
+def rule_errors(worker, name="bad") -> dict[str, float]:
+    """Errors of on_message by code."""
+    start = f'shunt_rule_errors_total{{rule="{name}",hook="on_message",code="'
+    return {key[len(start) : -2]: value for key, value in worker.metrics().items() if key.startswith(start)}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_rule_that_misbehaves_is_ended_and_counted_and_others_go_on(shunt, connect, tmp_path, name):
+    source, codes = BAD[name]
+    plugins = write_rule(tmp_path / "plugins", "bad", rule(source))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "[bad]", "worker.loops": 1})
+    consumer = connect(worker.exchange).subscribe("#")
+    bad, good = connect(worker.exchange), connect(worker.exchange)
+    latencies = []
+    for number in range(20):
+        bad.publish("bad/1", str(number))
+        start = time.monotonic()
+        assert good.message("good", str(number)).status == 200
+        latencies.append(time.monotonic() - start)
+    # What a rule fails on passes, by default.
+    assert [answer.status for answer in bad.take_answers(20)] == [200] * 20
+    assert len(consumer.receive(40)) == 40
+    assert statistics.median(latencies) < 0.2
+    errors = rule_errors(worker)
+    assert sum(errors.values()) == 20 and set(errors) <= codes, errors
+    assert worker.resident() < 200 << 20
+    eventually(lambda: "on_message" in worker.stderr, what="a line about it in the log")
+
+
+@pytest.mark.parametrize("on_error, status, delivered", [("pass", 200, True), ("drop", 200, False), ("reject", 500, False)])
+def test_on_error_says_what_becomes_of_the_message(shunt, connect, tmp_path, on_error, status, delivered):
+    plugins = write_rule(tmp_path / "plugins", "bad", rule('error("no")', f'on_error = "{on_error}"'))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    answer = producer.message("bad/1", "x")
+    assert (answer.status == 200) == (status == 200), answer
+    assert producer.message("end", "end").status == 200
+    assert [frame.topic for frame in consumer.receive(2 if delivered else 1)] == ["bad/1"] * delivered + ["end"]
+
+
+def test_a_rule_that_keeps_failing_is_switched_off_and_costs_nothing_more(shunt, connect, tmp_path):
+    head = 'breaker = { errors = 5, window = "60s", retry = "60s" }'
+    plugins = write_rule(tmp_path / "plugins", "bad", rule("while true do end", head))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    client = connect(worker.exchange).subscribe("#")
+    for number in range(50):
+        assert client.message("bad/1", str(number)).status == 200
+    assert rule_errors(worker) == {"rule.time": 6}
+    assert worker.metric('shunt_rule_off{rule="bad"}') == 1
+
+
+def test_a_rejection_reaches_the_sender_and_nobody_else(shunt, connect, tmp_path):
+    source = 'if not msg:json().id then return route.reject("no order id") end'
+    plugins = write_rule(tmp_path / "plugins", "bad", rule(source))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    answer = producer.message("bad/1", "{}", format=JSON)
+    assert (answer.status, answer.text) == (403, "no order id")
+    assert producer.message("bad/1", '{"id":1}', format=JSON).status == 200
+    assert consumer.receive(1)[0].text == '{"id":1}'
+    assert worker.metric('shunt_messages_dropped_total{reason="rule_rejected"}') == 1
+
+
+def test_a_rule_sends_copies_to_other_topics_and_drops_others(shunt, connect, tmp_path):
+    source = """
+      if msg.topic == "bad/drop" then return route.drop("unwanted") end
+      return route.fanout { msg:with { payload = "changed", key = "k" }, msg:with { topic = "audit" } }"""
+    plugins = write_rule(tmp_path / "plugins", "bad", rule(source))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    assert producer.message("bad/drop", "x").status == 200
+    assert producer.message("bad/1", "x").status == 200
+    got = [(frame.topic, frame.text, frame.key) for frame in consumer.receive(2)]
+    assert got == [("bad/1", "changed", b"k"), ("audit", "x", None)]
+    assert worker.metric('shunt_messages_dropped_total{reason="rule_dropped"}') == 1
+
+
+@pytest.mark.parametrize("compress", [GZIP, LZ4, SNAPPY])
+def test_a_rule_reads_compressed_payloads_and_leaves_what_it_does_not_change(shunt, connect, tmp_path, compress):
+    source = 'if msg.payload ~= "secret" then return route.reject("read: " .. msg.payload) end'
+    plugins = write_rule(tmp_path / "plugins", "bad", rule(source))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    packed = bodies.COMPRESSIONS[compress](b"secret")
+    assert producer.message("bad/1", packed, compress=compress).status == 200
+    frame = consumer.receive(1)[0]
+    assert (frame.compress, frame.value) == (compress, packed)
+    assert producer.message("bad/1", bodies.COMPRESSIONS[compress](b"other"), compress=compress).text == "read: other"
+
+
+def test_a_payload_that_inflates_beyond_the_limit_hurts_nobody(shunt, connect, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "bad", rule("return #msg.payload > 0 and route.done() or nil"))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    client = connect(worker.exchange).subscribe("#")
+    bomb = bodies.gzip(bytes(512 << 20))
+    before = worker.resident()
+    assert client.message("bad/1", bomb, compress=GZIP).status in (200, 500)
+    assert worker.resident() - before < 64 << 20
+    assert client.request(PING).status == 200
+
+
+HOOKS = """
+local R = { name = "hooks" }
+function R.on_connect(conn, ctx) return conn:with { uid = "u-" .. conn.protocol } end
+function R.on_subscribe(sub, ctx)
+  if sub.topic == "secret" then return route.reject("not for you") end
+  if sub.topic == "old" then return sub:with { topic = "new", group = "moved" } end
+end
+function R.on_message(msg, ctx)
+  if msg.topic == "who" then return msg:with { payload = msg.sender.uid .. " on " .. ctx.worker } end
+end
+function R.on_disconnect(conn, why) log.info("goodbye", { uid = conn.uid }) end
+return R
+"""
+
+
+def test_rules_admit_clients_change_subscriptions_and_hear_of_the_end(shunt, connect, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "hooks", HOOKS)
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.name": "w1"})
+    client = connect(worker.exchange).subscribe("who").subscribe("old")
+    refused = client.request(SUBSCRIBE, subscription("secret", "g"), format=JSON)
+    assert (refused.status, refused.text) == (403, "not for you")
+    assert client.message("who", "?").status == 200
+    assert client.receive(1)[0].text == "u-exchange on w1"
+    assert client.message("old", "x").status == 500
+    assert client.message("new", "x").status == 200
+    client.close()
+    worker.wait_log("goodbye")
+
+
+def test_a_client_that_a_rule_turns_away_is_told_why_and_closed(shunt, connect, tmp_path):
+    source = 'return { name = "door", on_connect = function(conn) return route.reject("not today") end }'
+    plugins = write_rule(tmp_path / "plugins", "door", source)
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    client = connect(worker.exchange)
+    answer = client.request(PING)
+    assert (answer.status, answer.text) == (403, "not today")
+    client.wait_closed()
+
+
+@pytest.mark.parametrize("what", ["io", "os", "package", "debug", "dofile", "loadfile"])
+def test_rules_have_no_way_out_of_the_sandbox(shunt, connect, tmp_path, what):
+    plugins = write_rule(tmp_path / "plugins", "bad", rule(f'return route.reject(type({what}))'))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    assert connect(worker.exchange).subscribe("#").message("bad/1", "x").text == "nil"
+
+
+# The plugins that come with shunt
+
+CONFIGURATION = """
+worker:
+  loops: 1
+  masters: []
+  listeners: {{ exchange: {{ protocol: exchange, listen: "127.0.0.1:0" }} }}
+rules:
+  directory: {plugins}
+  enabled: [topic-router, rate-limit, redact]
+  settings:
+    topic-router:
+      apply: all
+      routes:
+        - {{ topic: orders/+, when: {{ region: [eu, uk] }}, to: ["orders/{{1}}", "{{region}}/orders"] }}
+        - {{ topic: alarms/#, to: "audit/{{2}}" }}
+    rate-limit:
+      limits: [{{ topic: chatter/#, rate: 0.001, burst: {burst} }}]
+    redact:
+      redactions:
+        - {{ topic: orders/+, remove: [card.cvc], mask: [card.number], hash: [customer], salt: eight or more }}
+"""
+
+
+@pytest.fixture
+def configured(shunt, tmp_path):
+    """A worker with all three, on a configuration that a test may write anew."""
+    plugins = copy_plugins(tmp_path / "plugins", "topic-router", "rate-limit", "redact")
+    path = tmp_path / "shunt.yaml"
+
+    def write(burst=3):
+        path.write_text(CONFIGURATION.format(plugins=plugins, burst=burst))
+        return path
+
+    worker = shunt.worker(config=write())
+    return worker, write, plugins
+
+
+def test_topic_router_routes_by_topic_and_by_payload(configured, connect):
+    worker, _, _ = configured
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    assert producer.message("orders/1", '{"region":"eu"}', format=JSON).status == 200
+    assert producer.message("orders/2", '{"region":"us"}', format=JSON).status == 200
+    assert producer.message("alarms/fire/1", "hot").status == 200
+    topics = [frame.topic for frame in consumer.receive(4)]
+    assert sorted(topics) == ["audit/fire", "eu/orders", "orders/2", "orders/orders"]
+
+
+def test_redact_removes_masks_and_hashes(configured, connect):
+    worker, _, _ = configured
+    consumer, producer = connect(worker.exchange).subscribe("orders/1"), connect(worker.exchange)
+    order = {"id": 1, "card": {"number": "4111111111111111", "cvc": "123"}, "customer": "ada"}
+    assert producer.message("orders/1", json.dumps(order), format=JSON).status == 200
+    clean = json.loads(consumer.receive(1)[0].text)
+    assert clean["id"] == 1 and clean["card"] == {"number": "************1111"}
+    assert len(clean["customer"]) == 64 and clean["customer"] != "ada"
+    unchanged = b'{ "id" : 2 }'
+    assert producer.message("orders/1", unchanged, format=JSON).status == 200
+    assert consumer.receive(1)[0].value == unchanged
+
+
+def test_rate_limit_refuses_beyond_the_burst_each_sender_by_itself(configured, connect):
+    worker, _, _ = configured
+    connect(worker.exchange).subscribe("chatter/#")
+    for sender in (connect(worker.exchange), connect(worker.exchange)):
+        statuses = [sender.message("chatter/1", "x").status for _ in range(5)]
+        assert statuses == [200, 200, 200, 403, 403]
+
+
+def test_changed_settings_take_effect_by_a_signal_without_losing_a_message(configured, connect):
+    worker, write, _ = configured
+    consumer = connect(worker.exchange).subscribe("steady").subscribe("chatter/#")
+    producer = connect(worker.exchange)
+    ids = [producer.publish("steady", str(number)) for number in range(500)]
+    write(burst=10)
+    assert "read the configuration again" in worker.reload()
+    ids += [producer.publish("steady", str(number)) for number in range(500, 1000)]
+    assert [answer.id for answer in producer.take_answers(1000) if answer.status == 200] == ids
+    assert [frame.text for frame in consumer.receive(1000)] == [str(number) for number in range(1000)]
+    sender = connect(worker.exchange)
+    assert [sender.message("chatter/1", "x").status for _ in range(11)] == [200] * 10 + [403]
+
+
+@pytest.mark.parametrize(
+    "what, source", [
+        ("a syntax error", "local R = {\nthis is no Lua"), ("an unknown hook", "return { name = 'redact', on_mesage = function() end }"),
+        ("a failing on_load", "return { name = 'redact', on_load = function() error('no settings') end, on_message = function() end }"),
+    ])
+def test_a_broken_rule_keeps_the_old_one_running_and_the_reason_is_logged(configured, connect, what, source):
+    worker, write, plugins = configured
+    consumer, producer = connect(worker.exchange).subscribe("orders/1"), connect(worker.exchange)
+    (plugins / "redact/rule.lua").write_text(source)
+    write(burst=10)
+    log = worker.reload()
+    assert "stays as it was" in log and "rule.lua:" in log
+    assert producer.message("orders/1", '{"card":{"number":"4111111111111111"}}', format=JSON).status == 200
+    assert json.loads(consumer.receive(1)[0].text)["card"]["number"] == "************1111"
+    (plugins / "redact/rule.lua").write_text("return { name = 'redact', on_message = function(m) return route.drop('all') end }")
+    assert "read the configuration again" in worker.reload()
+    assert producer.message("orders/1", '{"card":{"number":"4111111111111111"}}', format=JSON).status == 200
+    assert not consumer.inbox

@@ -1,0 +1,81 @@
+"""A consumer that does not read costs a bounded amount of memory, and nobody else anything."""
+
+import pytest
+
+from exchange import JSON, PING, SUBSCRIBE, encode, eventually, subscription
+
+MIB = 1 << 20
+PAYLOAD = 16_384
+COUNT = 3_000  # 48 MiB, far over what the kernel and the out-buffer take together
+BATCH = 50  # what is on its way to the consumer that reads stays under its bound
+
+
+def text(number: int) -> str:
+    return f"{number:010}".ljust(PAYLOAD, ".")
+
+
+def number(frame) -> int:
+    return int(frame.text[:10])
+
+
+@pytest.fixture
+def flood(shunt, connect):
+    """Sends more than a consumer that does not read can be kept waiting for, beside one that reads."""
+
+    def run(policy):
+        worker = shunt.worker({"worker.slow_consumer": policy, "limits.out_buffer": "1MiB", "worker.loops": 2})
+        slow = connect(worker.exchange, receive_buffer=4096, reading=False)
+        slow.send(encode(SUBSCRIBE, 1, subscription("t", "slow"), format=JSON))
+        fast, producer = connect(worker.exchange).subscribe("t", "fast"), connect(worker.exchange)
+        eventually(lambda: worker.metric("shunt_subscriptions") == 2)
+        before = worker.resident()
+        for start in range(0, COUNT, BATCH):
+            for each in range(start, start + BATCH):
+                producer.publish("t", text(each))
+            assert [number(frame) for frame in fast.receive(BATCH)] == list(range(start, start + BATCH))
+        assert all(answer.status == 200 for answer in producer.take_answers(COUNT))
+        assert worker.resident() - before < 16 * MIB
+        return worker, slow
+
+    return run
+
+
+def test_drop_newest_keeps_what_waits(flood):
+    worker, slow = flood("drop_newest")
+    dropped = worker.metric('shunt_messages_dropped_total{reason="slow_consumer"}')
+    assert dropped > 0
+    slow.start_reading()
+    got = [number(frame) for frame in slow.receive(COUNT - int(dropped))]
+    assert got[:100] == list(range(100))
+    assert got == sorted(set(got))
+    assert "slow" in worker.stderr
+
+
+def test_drop_oldest_keeps_the_newest(flood):
+    worker, slow = flood("drop_oldest")
+    dropped = worker.metric('shunt_messages_dropped_total{reason="slow_consumer"}')
+    assert dropped > 0
+    slow.start_reading()
+    got = [number(frame) for frame in slow.receive(COUNT - int(dropped))]
+    assert got == sorted(set(got))
+    assert got[-1] == COUNT - 1
+
+
+def test_disconnect_closes_the_connection(flood):
+    worker, slow = flood("disconnect")
+    assert worker.metric("shunt_slow_consumers_closed_total") == 1
+    slow.start_reading()
+    slow.wait_closed()
+    assert [number(frame) for frame in slow.inbox] == list(range(len(slow.inbox)))
+    assert worker.metric("shunt_subscriptions") == 1
+
+
+def test_a_client_that_reads_no_answers_is_closed_in_time(shunt, connect):
+    worker = shunt.worker({"limits.out_buffer": "64KiB"})
+    deaf = connect(worker.exchange, receive_buffer=4096, reading=False)
+    before = worker.resident()
+    with pytest.raises(OSError):
+        for _ in range(20_000):
+            deaf.send(encode(PING, 1) * 100)
+    assert worker.metric("shunt_slow_consumers_closed_total") == 1
+    assert worker.resident() - before < 16 * MIB
