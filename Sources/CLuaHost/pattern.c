@@ -124,6 +124,7 @@ static void compile_escape(compiler *c) {
         bool open = index < 0 || index >= c->result->captures;
         for (int i = 0; i < c->depth && !open; i++) { open = c->open[i] == index; }
         if (open) { luaL_error(c->L, "invalid capture index %%%d in pattern", index + 1); }
+        if (c->result->positions >> index & 1) { luaL_error(c->L, "malformed pattern (%%%d is a position, not a text)", index + 1); }
         add(c, BACK)->first = (uint8_t)index;
     } else {
         uint64_t bits[4] = {0};

@@ -29,7 +29,7 @@ struct LibraryTests {
         (#"(function() local t = {} for k, v in ("a=1, b=2"):gmatch("(%w+)=(%w+)") do t[#t + 1] = k .. v end return table.concat(t, ";") end)()"#, #"["a1;b2"]"#),
         (#"(function() local n = 0 for _ in ("abc"):gmatch("") do n = n + 1 end return n end)()"#, "[4]"),
         (#"("x"):match("[a")"#, "error"), (#"("x"):match("(x")"#, "error"), (#"("x"):match("x)")"#, "error"), (#"("x"):match("%")"#, "error"),
-        (#"("x"):match("%1")"#, "error"), (#"("x"):gsub("x", "%2")"#, "error"), (#"("x"):gsub("x", "%")"#, "error"),
+        (#"("x"):match("%1")"#, "error"), (#"("x"):match("()%1")"#, "error"), (#"("x"):gsub("x", "%2")"#, "error"), (#"("x"):gsub("x", "%")"#, "error"),
         (#"("x"):match(("(x)"):rep(33))"#, "error"),
     ] as [(String, String)])
     func patterns(expression: String, expected: String) throws {
