@@ -1,0 +1,28 @@
+/// When chats have to be looked at again, to the second. Each chat is entered at most once.
+///
+/// A chat whose deadline moves on, as it does with every message, is left where it is; it is looked at when its old second
+/// comes, and entered again for its new one.
+struct ChatDeadlines: Sendable {
+    private var chats: [Int: Set<String>] = [:]
+    private var second = Int.min
+
+    mutating func schedule(_ chat: String, at second: Int) { chats[second, default: []].insert(chat) }
+
+    mutating func cancel(_ chat: String, at second: Int) {
+        chats[second]?.remove(chat)
+        if chats[second]?.isEmpty == true { chats[second] = nil }
+    }
+
+    /// The chats whose second has come, by second and id. Costs something only once a second.
+    mutating func due(now: Double) -> [String] {
+        let present = Self.clamped(now.rounded(.down))
+        guard present != second else { return [] }
+        second = present
+        return chats.keys.filter { $0 <= present }.sorted().flatMap { chats.removeValue(forKey: $0)?.sorted() ?? [] }
+    }
+
+    /// The first second at which a moment has passed.
+    static func second(atOrAfter moment: Double) -> Int { clamped(moment.rounded(.up)) }
+
+    private static func clamped(_ seconds: Double) -> Int { Int(min(max(seconds, -1e15), 1e15)) }
+}

@@ -1,0 +1,276 @@
+import ExchangeCodec
+import ShuntCore
+
+/// The chats that one loop is home to (exchange protocol §11.5), and those that it asks the master for.
+///
+/// A value: events in, actions out, in the order in which they are to be carried out. The members' connections may be on
+/// other loops; a chat's home is chosen by its id, so that all frames of one id come here.
+public struct ChatHouse: Sendable {
+    private var chats: [String: Chat] = [:]
+    private var asked: [String: ChatInquiry] = [:]
+    /// The chats that a connection is in, or waits for, in the order in which it came to them.
+    private var memberships: [ConnectionID: [String]] = [:]
+    private var deadlines = ChatDeadlines()
+    private var settings: ChatSettings
+    private var turn: ChatTurn
+    private var lastRequest: UInt64 = 0
+
+    public init(_ settings: ChatSettings = .init()) {
+        self.settings = settings
+        turn = ChatTurn(budget: settings.limits.memory)
+    }
+
+    // MARK: Events
+
+    public mutating func handle(_ event: ChatEvent, now: Double) -> [ChatAction] {
+        switch event {
+        case .request(let request): handle(request, now: now)
+        case .left(let connection): left(connection, now: now)
+        case .answer(let chat, let request, let assignment): answered(chat, request, assignment, now: now)
+        case .moved(let chat, let address): end(chat, .moved(to: address))
+        case .close(let chat): end(chat, .closedByOperator)
+        case .tick: tick(now: now)
+        }
+        defer { turn.actions = [] }
+        return turn.actions
+    }
+
+    /// Other settings apply from the next event on; a chat that has too many members keeps them.
+    public mutating func setSettings(_ new: ChatSettings, now: Double) {
+        turn.budget += new.limits.memory - settings.limits.memory
+        settings = new
+        for chat in Array(chats.keys) { schedule(chat) }
+    }
+
+    // MARK: Questions
+
+    /// The loop that a chat is at home on: the same for ids that are equal, on one run of a worker.
+    public static func home(of chat: String, loops: Int) -> Int {
+        Int(UInt(bitPattern: chat.hashValue) % UInt(max(1, loops)))
+    }
+
+    /// Open chats.
+    public var count: Int { chats.count }
+
+    /// All open chats, by id: what a new master is told.
+    public func summaries() -> [ChatSummary] { chats.values.map(\.summary).sorted { $0.chat < $1.chat } }
+
+    /// Bytes of messages that wait for somebody.
+    public var heldBytes: Int { settings.limits.memory - turn.budget }
+
+    /// A chat's members and whether each is here; nil if the chat is not open here.
+    public func members(of chat: String) -> [(member: ChatMember, isPresent: Bool)]? {
+        chats[chat]?.places.map { ($0.member, $0.isPresent) }
+    }
+
+    /// Seconds since 1970; nil if the chat is not open here.
+    public func createdAt(_ chat: String) -> Double? { chats[chat]?.createdAt }
+
+    // MARK: Requests
+
+    private mutating func handle(_ request: ChatRequest, now: Double) {
+        if asked[request.chat] != nil { return wait(request) }
+        guard let chat = chats[request.chat] else {
+            return request.key == .create ? open(request, now: now) : refuseUnknown(request)
+        }
+        switch request.key {
+        case .create: join(request, now: now)
+        case .session, .destroy:
+            guard chat.isHere(request.member.connection) else {
+                return turn.refuse(
+                    request, ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first"))
+            }
+            if request.key == .session {
+                chats[request.chat]?.message(request, settings.limits, now: now, &turn)
+            } else {
+                turn.actions.append(.acknowledge(request.member.connection, id: request.id))
+                end(request.chat, .destroyed(by: request.member), request.payload)
+            }
+        }
+    }
+
+    private mutating func refuseUnknown(_ request: ChatRequest) {
+        turn.refuse(request, ShuntError(.chatUnknown, "this worker has no such chat", help: "create or join it with CREATE first"))
+    }
+
+    private mutating func open(_ request: ChatRequest, now: Double) {
+        guard chats.count + asked.count < settings.limits.chats else {
+            return turn.refuse(
+                request, ShuntError(.memoryLimit, "this worker has \(chats.count) chats", help: "no more are allowed (chat.chats)"))
+        }
+        guard settings.hasMasters else {
+            chats[request.chat] = Chat(request.chat, now: now)
+            join(request, now: now)
+            if chats[request.chat]?.places.isEmpty == true { chats[request.chat] = nil }
+            return
+        }
+        lastRequest += 1
+        asked[request.chat] = ChatInquiry(request: lastRequest, since: now)
+        wait(request)
+        // Its connection may be in too many chats to wait for one more.
+        if asked[request.chat]?.waiting.isEmpty == true {
+            asked[request.chat] = nil
+        } else {
+            turn.actions.append(.askMaster(request: lastRequest, chat: request.chat))
+        }
+    }
+
+    private mutating func join(_ request: ChatRequest, now: Double) {
+        let member = request.member
+        do throws(ShuntError) {
+            guard let joining = try chats[request.chat]?.joining(member, settings) else { return refuseUnknown(request) }
+            if joining == .again {
+                chats[request.chat]?.refresh(member)
+                return turn.actions.append(.acknowledge(member.connection, id: request.id))
+            }
+            try enter(member.connection, request.chat)
+            if case .rejoined(let old?) = joining { forget(old, request.chat) }
+        } catch {
+            return turn.refuse(request, error)
+        }
+        chats[request.chat]?.join(member, id: request.id, settings, now: now, &turn)
+        schedule(request.chat)
+    }
+
+    // MARK: Asking the master
+
+    /// A frame for a chat that the master is being asked for.
+    private mutating func wait(_ request: ChatRequest) {
+        var request = request
+        // What a CREATE carries is not passed on.
+        if request.key == .create { request.payload.bytes = [] }
+        let cost = ChatHolding.cost(request.payload)
+        guard (asked[request.chat]?.waiting.count ?? 0) < settings.limits.waiting, cost <= turn.budget else {
+            return turn.refuse(
+                request, ShuntError(.memoryLimit, "too much waits for the master's answer", help: "send it again later"))
+        }
+        do throws(ShuntError) {
+            try enter(request.member.connection, request.chat)
+        } catch {
+            return turn.refuse(request, error)
+        }
+        turn.budget -= cost
+        asked[request.chat]?.waiting.append(request)
+    }
+
+    private mutating func answered(_ chat: String, _ request: UInt64, _ assignment: ChatAssignment, now: Double) {
+        guard let inquiry = asked[chat] else {
+            // Too late, and nobody is here any more: others may have it.
+            if assignment == .granted, chats[chat] == nil { tellClosed(chat, createdAt: now) }
+            return
+        }
+        // An earlier question's answer is as good if it gives us the chat; if not, things may have changed since.
+        guard inquiry.request == request || assignment == .granted else { return }
+        switch assignment {
+        case .granted:
+            let waiting = settle(chat)
+            chats[chat] = Chat(chat, now: now)
+            for request in waiting { handle(request, now: now) }
+            guard chats[chat]?.places.isEmpty == true else { return }
+            chats[chat] = nil
+            tellClosed(chat, createdAt: now)
+        case .elsewhere(let address):
+            for request in settle(chat) {
+                turn.actions.append(.redirect(request.member.connection, id: request.id, to: address))
+            }
+        case .unavailable:
+            refuseAll(chat)
+        }
+    }
+
+    private mutating func refuseAll(_ chat: String) {
+        for request in settle(chat) {
+            turn.refuse(request, ShuntError(.masterUnavailable, "no master has answered", help: "send it again later"))
+        }
+    }
+
+    /// The question is settled.
+    /// - Returns: what has waited for it, in order.
+    private mutating func settle(_ chat: String) -> [ChatRequest] {
+        guard let inquiry = asked.removeValue(forKey: chat) else { return [] }
+        for request in inquiry.waiting {
+            turn.budget += ChatHolding.cost(request.payload)
+            forget(request.member.connection, chat)
+        }
+        return inquiry.waiting
+    }
+
+    // MARK: Leaving
+
+    private mutating func left(_ connection: ConnectionID, now: Double) {
+        for chat in memberships.removeValue(forKey: connection) ?? [] {
+            if let waiting = asked[chat]?.waiting {
+                for request in waiting where request.member.connection == connection {
+                    turn.budget += ChatHolding.cost(request.payload)
+                }
+                asked[chat]?.waiting.removeAll { $0.member.connection == connection }
+            } else {
+                chats[chat]?.leave(connection, settings, now: now, &turn)
+                schedule(chat)
+            }
+        }
+    }
+
+    private mutating func tick(now: Double) {
+        for chat in asked.filter({ now - $0.value.since >= settings.masterTimeout }).keys.sorted() { refuseAll(chat) }
+        for chat in deadlines.due(now: now) {
+            chats[chat]?.scheduledFor = Int.max
+            chats[chat]?.expire(settings, now: now, &turn)
+            if chats[chat]?.places.isEmpty == true {
+                end(chat, .deserted)
+            } else if chats[chat]?.isIdle(settings, now: now) == true {
+                end(chat, .idle)
+            } else {
+                schedule(chat)
+            }
+        }
+    }
+
+    private mutating func end(_ id: String, _ why: ChatEnd, _ payload: ChatPayload? = nil) {
+        guard let chat = chats.removeValue(forKey: id) else { return }
+        deadlines.cancel(id, at: chat.scheduledFor)
+        for place in chat.places where place.isPresent { forget(place.member.connection, id) }
+        chat.end(why, payload, settings, &turn)
+        // A chat that has moved is the other worker's at the master already.
+        if case .moved = why { return }
+        tellClosed(id, createdAt: chat.createdAt)
+    }
+
+    private mutating func tellClosed(_ chat: String, createdAt: Double) {
+        turn.actions.append(.tellMaster(.closed(chat: chat, createdAt: createdAt)))
+    }
+
+    // MARK: Bookkeeping
+
+    private mutating func enter(_ connection: ConnectionID, _ chat: String) throws(ShuntError) {
+        let present = memberships[connection] ?? []
+        guard !present.contains(chat) else { return }
+        guard present.count < settings.limits.perConnection else {
+            throw ShuntError(.memoryLimit, "this connection is in too many chats", help: "leave some by closing the connection")
+        }
+        memberships[connection, default: []].append(chat)
+    }
+
+    private mutating func forget(_ connection: ConnectionID, _ chat: String) {
+        memberships[connection]?.removeAll { $0 == chat }
+        if memberships[connection]?.isEmpty == true { memberships[connection] = nil }
+    }
+
+    /// Enters a chat for its deadline, unless it will be looked at earlier anyway.
+    private mutating func schedule(_ id: String) {
+        guard let chat = chats[id], let deadline = chat.deadline(settings) else { return }
+        let second = ChatDeadlines.second(atOrAfter: deadline)
+        guard second < chat.scheduledFor else { return }
+        deadlines.cancel(id, at: chat.scheduledFor)
+        deadlines.schedule(id, at: second)
+        chats[id]?.scheduledFor = second
+    }
+}
+
+/// A chat that the master is being asked for, and the frames that wait for the answer, in order.
+struct ChatInquiry: Sendable {
+    var request: UInt64
+    /// Seconds since 1970.
+    var since: Double
+    var waiting: [ChatRequest] = []
+}
