@@ -49,11 +49,17 @@ let package = Package(
         .target(name: "ShuntReactor", dependencies: ["CLinux", "CUV", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
         .target(name: "ShuntLog", dependencies: ["ShuntConfig", logging]),
-        .target(name: "ShuntRegistry", dependencies: ["ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+        .target(
+            name: "ShuntRegistry",
+            dependencies: [
+                "ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         .target(
             name: "ShuntHTTP",
             dependencies: [
-                "ShuntCore", logging, .product(name: "Hummingbird", package: "hummingbird"),
+                "ShuntCore", logging, nioHTTP, .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio),
 
@@ -72,17 +78,21 @@ let package = Package(
             ], swiftSettings: hotPath),
 
         // The clients.
-        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore", logging] + nio),
-        .target(name: "ShuntAdmin", dependencies: ["ShuntCore", "ShuntRegistry", argumentParser, logging, nioHTTP] + nio),
+        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"] + nio),
+        .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
+        .target(
+            name: "ShuntAdmin",
+            dependencies: ["ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", argumentParser, nioHTTP] + nio),
 
         // The commands.
         .executableTarget(
             name: "shunt",
             dependencies: [
                 "CLinux", "ShuntAdmin", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
-                "ShuntRules", "ShuntWorker", argumentParser, logging,
+                "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(name: "exchange-fuzz", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"]),
+        .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(
             name: "shunt-bench", dependencies: ["ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
 
@@ -95,11 +105,14 @@ let package = Package(
         .testTarget(name: "ShuntReactorTests", dependencies: ["ShuntCore", "ShuntReactor"]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
-        .testTarget(name: "ShuntRegistryTests", dependencies: ["ShuntCore", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
-        .testTarget(name: "ShuntHTTPTests", dependencies: ["ShuntCore", "ShuntHTTP", logging] + nio),
-        .testTarget(name: "ShuntMasterTests", dependencies: ["ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging] + nio),
-        .testTarget(name: "ShuntAdminTests", dependencies: ["ShuntAdmin", "ShuntCore", "ShuntRegistry", logging]),
-        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "ShuntClient", "ShuntCore"] + nio),
+        .testTarget(
+            name: "ShuntRegistryTests",
+            dependencies: ["ShuntCore", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+        .target(name: "RawHTTP", path: "Tests/RawHTTP"),
+        .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
+        .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+        .testTarget(name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -30,6 +30,11 @@ extension Configuration {
         return (live, restart)
     }
 
+    /// Takes over what need not wait for the next start.
+    public mutating func takeLive(from new: Configuration) {
+        for key in Self.keys where key.takesEffect == .live { key.copy(new, &self) }
+    }
+
     private static func changes(
         of key: ConfigKey<Configuration>, from old: Configuration, to new: Configuration
     ) -> [ConfigChange] {

@@ -15,6 +15,7 @@ final class ControlLoop: EventLoopHandler {
     private var connection: Connection?
     private var random = SystemRandomNumberGenerator()
     private var failureToldAt = -Double.infinity
+    private var isStopping = false
 
     init(
         loop: EventLoop, sockets: [ListeningSocket], masters: [String], interval: Double, identity: WorkerIdentity,
@@ -75,6 +76,7 @@ final class ControlLoop: EventLoopHandler {
     }
 
     func stop() {
+        isStopping = true
         link.stop()
         loop.shutDown()
     }
@@ -84,7 +86,7 @@ final class ControlLoop: EventLoopHandler {
     private func linkClosed(why: String) {
         let master = link.master
         carryOut(link.closed(why: why, now: loop.now, random: Double.random(in: 0..<1, using: &random)))
-        guard loop.now - failureToldAt >= 30 else { return }
+        guard !isStopping, loop.now - failureToldAt >= 30 else { return }
         failureToldAt = loop.now
         logger.warning("no master; routing goes on, and the list is tried again", metadata: ["master": "\(master)", "why": "\(why)"])
     }

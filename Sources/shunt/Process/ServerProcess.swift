@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Logging
 import ShuntConfig
 import ShuntCore
@@ -146,5 +147,6 @@ struct ServerProcess {
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
         print(Welcome.text(configuration, master: master, worker: worker, health: health.map { "\($0.host):\($0.port)" } ?? ""))
+        fflush(nil)
     }
 }

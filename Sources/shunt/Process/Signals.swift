@@ -1,4 +1,5 @@
-import Dispatch
+// Dispatch sources may be cancelled from any thread, which their types do not say yet.
+@preconcurrency import Dispatch
 import Glibc
 
 /// The signals that a server process is steered by, one after the other.
