@@ -16,6 +16,8 @@ struct ThroughputLoad: Sendable {
     /// Messages that a producer may have unacknowledged.
     var window = 16_384
     var topic = "bench/orders"
+    /// What consumers subscribe: another topic where a rule sends messages on.
+    var consume = "bench/orders"
 
     struct Result: Sendable {
         var seconds: Double
@@ -28,7 +30,7 @@ struct ThroughputLoad: Sendable {
         var consumers: [(LoadThread, Counter)] = []
         let each = messages / pairs
         for pair in 0..<pairs {
-            let topic = topicName(pair)
+            let topic = name(consume, pair)
             for member in 0..<fanout {
                 let socket = try Socket(host: host, port: port)
                 try join(socket, topic: topic, group: "g\(pair)-\(member)")
@@ -38,8 +40,8 @@ struct ThroughputLoad: Sendable {
         }
         let producers = try (0..<pairs).map { pair in
             let socket = try Socket(host: host, port: port)
-            try socket.write(wire.greeting())
-            return (socket, topicName(pair))
+            try greet(socket)
+            return (socket, name(topic, pair))
         }
         let start = monotonicSeconds()
         let threads = producers.map { socket, topic in LoadThread { produce(socket, topic: topic, count: each) } }
@@ -52,24 +54,27 @@ struct ThroughputLoad: Sendable {
         }
         let end = consumers.map { $0.1.lastAt.load(ordering: .relaxed) }.max() ?? 0
         let received = zip(consumers, consumers.indices).map { consumer, index in
-            consumer.1.received.load(ordering: .relaxed) / wire.deliverySize(topic: topicName(index / fanout), payload: payload)
+            consumer.1.received.load(ordering: .relaxed) / wire.deliverySize(topic: name(consume, index / fanout), payload: payload)
         }.reduce(0, +)
         return Result(
             seconds: Double(end) * 1e-9 - start, deliveries: received, lost: each * pairs * fanout - received)
     }
 
-    private func topicName(_ pair: Int) -> String { pairs == 1 ? topic : "\(topic)-\(pair)" }
+    private func name(_ topic: String, _ pair: Int) -> String { pairs == 1 ? topic : "\(topic)-\(pair)" }
+
+    /// A server that is greeted speaks first: a line.
+    private func greet(_ socket: Socket) throws {
+        guard !wire.greeting().isEmpty else { return }
+        try socket.write(wire.greeting())
+        try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
+            repeat {
+                guard socket.read(byte) == 1 else { throw ShuntError(.internalError, "no greeting") }
+            } while byte[0] != 10
+        }
+    }
 
     private func join(_ socket: Socket, topic: String, group: String) throws {
-        try socket.write(wire.greeting())
-        if !wire.greeting().isEmpty {
-            // The server speaks first: a line.
-            try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
-                repeat {
-                    guard socket.read(byte) == 1 else { throw ShuntError(.internalError, "no greeting") }
-                } while byte[0] != 10
-            }
-        }
+        try greet(socket)
         let (request, answer) = wire.subscribe(topic: topic, group: group)
         try socket.write(request)
         try socket.skip(answer)
