@@ -55,10 +55,10 @@ public struct Publication: Sendable {
             var splitter = LineSplitter(limit: pipeline.payloadLimit(topic: topic, key: key))
             while let chunk = try await input.read() {
                 for line in try splitter.lines(in: chunk) {
+                    if tally.isCutOff { return }
                     await pace(&pacer)
                     await pipeline.send(message(line))
                 }
-                if tally.isCutOff { return }
             }
             if let line = try splitter.last() { await pipeline.send(message(line)) }
         }

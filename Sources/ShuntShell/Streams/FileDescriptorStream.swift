@@ -1,16 +1,18 @@
+import Dispatch
 import Glibc
-import NIOPosix
 import ShuntCore
 
 /// Reads and writes a file descriptor without holding up the tasks of the process: the calls that may block run on
-/// threads of their own.
+/// a queue of their own, one after the other.
 public struct FileDescriptorStream: Sendable {
     public let descriptor: Int32
     private let name: String
+    private let queue: DispatchQueue
 
     public init(descriptor: Int32, name: String) {
         self.descriptor = descriptor
         self.name = name
+        queue = DispatchQueue(label: name)
     }
 
     public static let standardInput = FileDescriptorStream(descriptor: STDIN_FILENO, name: "standard input")
@@ -52,12 +54,8 @@ public struct FileDescriptorStream: Sendable {
     }
 
     private func blocking<Value: Sendable>(_ body: @escaping @Sendable (Int32) -> Value) async -> Value {
-        let descriptor = descriptor
-        do {
-            return try await NIOThreadPool.singleton.runIfActive { body(descriptor) }
-        } catch {
-            // The pool of the process never ends; if it does, block here.
-            return body(descriptor)
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: body(descriptor)) }
         }
     }
 

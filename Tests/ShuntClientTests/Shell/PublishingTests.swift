@@ -162,9 +162,15 @@ struct PublicationTests {
         let worker = try await FakeServer.worker()
         let producer = try await Producer.connect(configuration(worker, patience: .milliseconds(20), window: 10))
         await worker.stop()
-        let report = try await Publication(topic: "t", source: .payload([1], count: 1_000_000)).run(on: producer)
-        #expect(report.totals.submitted < 1000)
-        #expect(report.exitCode == 69)
+        let (input, output) = try pipePair()
+        #expect(try await output.write(Array(String(repeating: "line\n", count: 800).utf8)))
+        close(output.descriptor)
+        for source in [Publication.Source.payload([1], count: 1_000_000), .lines(input)] {
+            let report = try await Publication(topic: "t", source: source).run(on: producer)
+            #expect(report.totals.submitted < 400)
+            #expect(report.exitCode == 69)
+        }
+        close(input.descriptor)
         producer.close()
     }
 
