@@ -117,6 +117,52 @@ static size_t skip_digits(decoder *d) {
     return (size_t)(d->at - start);
 }
 
+/// A number of at most 15 digits with a small exponent is exact in two steps: most are.
+static bool push_short_float(decoder *d, const char *start) {
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    bool negative = *start == '-';
+    int64_t digits = 0;
+    int count = 0, decimals = 0;
+    for (const char *at = start + negative; at < d->at; at++) {
+        if (*at == 'e' || *at == 'E' || count > 15) { return false; }
+        if (*at == '.') {
+            decimals = (int)(d->at - at) - 1;
+        } else {
+            digits = digits * 10 + (*at - '0');
+            count++;
+        }
+    }
+    if (count > 15) { return false; }
+    double value = (double)digits / powers[decimals];
+    lua_pushnumber(d->L, negative ? -value : value);
+    return true;
+}
+
+/// Integers of at most 18 digits fit for sure.
+static bool push_short_integer(decoder *d, const char *digits, size_t count, bool negative) {
+    int64_t value = 0;
+    if (count > 18) { return false; }
+    for (size_t i = 0; i < count; i++) { value = value * 10 + (digits[i] - '0'); }
+    if (negative && value == 0) {
+        lua_pushnumber(d->L, -0.0);
+    } else {
+        lua_pushinteger(d->L, negative ? -value : value);
+    }
+    return true;
+}
+
+/// Lua reads integers that fit as integers, and does not need the C locale.
+static bool push_long_number(decoder *d, const char *start) {
+    char text[MAX_NUMBER + 1];
+    size_t length = (size_t)(d->at - start);
+    if (length > MAX_NUMBER) { return fail(d, "a number of more than 512 characters"); }
+    memcpy(text, start, length);
+    text[length] = 0;
+    if (lua_stringtonumber(d->L, text) == 0) { return fail(d, "not a number"); }
+    double value = lua_tonumber(d->L, -1);
+    return value - value == 0 ? true : fail(d, "a number that is too large");
+}
+
 /// Integers that fit are integers; the rest are floats.
 static bool push_number(decoder *d) {
     const char *start = d->at;
@@ -137,26 +183,8 @@ static bool push_number(decoder *d) {
         if (d->at < d->end && (*d->at == '+' || *d->at == '-')) { d->at++; }
         if (skip_digits(d) == 0) { return fail(d, "a number without digits in its exponent"); }
     }
-    if (whole && count <= 18) {
-        int64_t value = 0;
-        for (size_t i = 0; i < count; i++) { value = value * 10 + (digits[i] - '0'); }
-        if (negative && value == 0) {
-            lua_pushnumber(d->L, -0.0);
-        } else {
-            lua_pushinteger(d->L, negative ? -value : value);
-        }
-        return true;
-    }
-    char text[MAX_NUMBER + 1];
-    size_t length = (size_t)(d->at - start);
-    if (length > MAX_NUMBER) { return fail(d, "a number of more than 512 characters"); }
-    memcpy(text, start, length);
-    text[length] = 0;
-    // Lua reads integers that fit as integers, and does not need the C locale.
-    if (lua_stringtonumber(d->L, text) == 0) { return fail(d, "not a number"); }
-    double value = lua_tonumber(d->L, -1);
-    if (value - value != 0) { return fail(d, "a number that is too large"); }
-    return true;
+    if (whole ? push_short_integer(d, digits, count, negative) : push_short_float(d, start)) { return true; }
+    return push_long_number(d, start);
 }
 
 // MARK: values
