@@ -6,6 +6,8 @@ struct ChatDeadlines: Sendable {
     private var chats: [Int: Set<String>] = [:]
     private var second = Int.min
 
+    var isEmpty: Bool { chats.isEmpty }
+
     mutating func schedule(_ chat: String, at second: Int) { chats[second, default: []].insert(chat) }
 
     mutating func cancel(_ chat: String, at second: Int) {

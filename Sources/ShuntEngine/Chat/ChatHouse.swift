@@ -66,6 +66,9 @@ public struct ChatHouse: Sendable {
     /// Seconds since 1970; nil if the chat is not open here.
     public func createdAt(_ chat: String) -> Double? { chats[chat]?.createdAt }
 
+    /// Nothing is kept of anybody.
+    var isEmpty: Bool { chats.isEmpty && asked.isEmpty && memberships.isEmpty && deadlines.isEmpty }
+
     // MARK: Requests
 
     private mutating func handle(_ request: ChatRequest, now: Double) {

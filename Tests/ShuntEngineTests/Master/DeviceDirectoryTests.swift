@@ -1,0 +1,168 @@
+import ExchangeCodec
+import ShuntCore
+import Testing
+
+@testable import ShuntEngine
+
+@Suite("The master's devices")
+struct DeviceDirectoryTests {
+    final class Script {
+        var directory: DeviceDirectory
+        var changes: [DeviceChange] = []
+
+        init(keep: Double = 100, capacity: Int = 1000) { directory = DeviceDirectory(keep: keep, capacity: capacity) }
+
+        @discardableResult
+        func tell(
+            _ worker: String, _ registered: [(String, Int64)] = [], left: [(String, Int64)] = [], first: Bool = false,
+            last: Bool = false, at now: Double = 10
+        ) -> Int {
+            changes = []
+            let body = DeviceBatchBody(
+                worker: WorkerSource(port: 1), isFirst: first, isLast: last,
+                registered: registered.map {
+                    .init(uid: $0.0, device: "d", tags: ["t"], address: "1.2.3.4:5", connectedAt: 9000, registeredAt: $0.1)
+                }, left: left.map { .init(uid: $0.0, device: "d", registeredAt: $0.1) })
+            return directory.report(body, from: worker, now: now, &changes)
+        }
+
+        func tick(_ now: Double) -> [DeviceChange] {
+            changes = []
+            directory.tick(now: now, &changes)
+            return changes
+        }
+
+        /// `w1:1` where it is online, `-w1:1` where it was last.
+        func place(_ uid: String) -> String? {
+            directory.record(uid: uid, device: "d").map { ($0.isOnline ? "" : "-") + $0.worker }
+        }
+    }
+
+    @Test("A device that registers is online, one that leaves is offline, and is removed when it was kept long enough")
+    func life() {
+        let script = Script()
+        script.tell("w1:1", [("ann", 1)])
+        let record = DeviceRecord(
+            uid: "ann", device: "d", tags: ["t"], worker: "w1:1", address: "1.2.3.4:5", connectedAt: 9, lastSeenAt: 10)
+        #expect(script.changes == [.device(record)])
+        script.tell("w1:1", left: [("ann", 1)], at: 20)
+        #expect(script.changes == [.left(uid: "ann", device: "d", at: 20)])
+        #expect(script.place("ann") == "-w1:1")
+        #expect(script.tick(119) == [])
+        #expect(script.tick(120) == [.removed(uid: "ann", device: "d")])
+        #expect(script.directory.count == 0)
+    }
+
+    @Test("A device that came back is kept, however often it left before")
+    func returns() {
+        let script = Script()
+        for round in 0..<5000 {
+            script.tell("w1:1", [("ann", Int64(round))], at: Double(round) / 1000)
+            if round < 4999 { script.tell("w1:1", left: [("ann", Int64(round))], at: Double(round) / 1000) }
+        }
+        #expect(script.tick(1000) == [])
+        #expect(script.place("ann") == "w1:1")
+        #expect(script.directory.waitingDepartures < 4096)
+    }
+
+    @Test("An end that is told after the next registration ends nothing, nor does one of another worker", arguments: [
+        ("w1:1", 4, "w1:1"), ("w1:1", 5, "-w1:1"), ("w1:1", 6, "-w1:1"), ("w2:1", 9, "w1:1"),
+    ] as [(String, Int64, String)])
+    func overtaken(_ teller: String, _ registeredAt: Int64, _ place: String) {
+        let script = Script()
+        script.tell("w1:1", [("ann", 5)], left: [("ann", 4)])
+        script.tell(teller, left: [("ann", registeredAt)])
+        #expect(script.place("ann") == place)
+    }
+
+    @Test("A device that appears at another worker has moved, even if that worker's clock is behind")
+    func moves() {
+        let script = Script()
+        script.tell("w2:1", [("ann", 5000)])
+        script.tell("w1:1", [("ann", 4000)])
+        #expect(script.place("ann") == "w1:1")
+        script.tell("w2:1", left: [("ann", 5000)])
+        #expect(script.place("ann") == "w1:1")
+        var changes: [DeviceChange] = []
+        script.directory.workerLost("w2:1", now: 11, &changes)
+        #expect(changes == [])
+    }
+
+    @Test("When workers list all they have, the later registration counts, whoever lists first", arguments: [
+        (1, 2, "w2:1"), (2, 1, "w1:1"), (1, 1, "w2:1"),
+    ] as [(Int64, Int64, String)])
+    func merges(_ one: Int64, _ two: Int64, _ place: String) {
+        let lists = [("w1:1", one), ("w2:1", two)]
+        for order in [lists, lists.reversed()] {
+            let script = Script()
+            for (worker, at) in order { script.tell(worker, [("ann", at)], first: true, last: true) }
+            #expect(script.place("ann") == place)
+        }
+    }
+
+    @Test("A full list in several bodies: what the worker had and has not told is offline, others' is not")
+    func fullList() {
+        let script = Script()
+        script.tell("w1:1", [("a", 1), ("b", 1), ("x", 1)])
+        script.tell("w2:1", [("y", 1)])
+        script.tell("w1:1", [("a", 1)], first: true)
+        script.tell("w1:1", [("b", 1)], last: true, at: 30)
+        #expect(script.changes.last == .left(uid: "x", device: "d", at: 30))
+        #expect(["a", "b", "x", "y"].map(script.place) == ["w1:1", "w1:1", "-w1:1", "w2:1"])
+    }
+
+    @Test("A lost worker's devices are offline with one change; they are online again when it is back")
+    func workerLost() {
+        let script = Script()
+        script.tell("w1:1", [("a", 1), ("b", 1)])
+        script.tell("w2:1", [("c", 1)])
+        var changes: [DeviceChange] = []
+        script.directory.workerLost("w1:1", now: 50, &changes)
+        #expect(changes == [.workerLost(worker: "w1:1", at: 50)])
+        #expect(["a", "b", "c"].map(script.place) == ["-w1:1", "-w1:1", "w2:1"])
+        script.tell("w1:1", [("a", 1)], first: true, last: true, at: 60)
+        #expect(script.place("a") == "w1:1")
+        #expect(script.tick(150) == [.removed(uid: "b", device: "d")])
+    }
+
+    @Test("A Java worker's REGISTER is a session too")
+    func javaWorkers() {
+        let script = Script()
+        let body = RegisterBody(uid: "ann", device: "d", tags: ["t"], address: "1.2.3.4:5", workerPort: 4091)
+        #expect(script.directory.register(body, from: "w9:4091", now: 10, &script.changes))
+        #expect(script.place("ann") == "w9:4091")
+    }
+
+    @Test("What the registry held is offline until a worker tells of it, and goes in the end")
+    func restores() {
+        let script = Script()
+        let records = ["a", "b"].map { DeviceRecord(uid: $0, device: "d", worker: "w1:1", address: "", connectedAt: 1, lastSeenAt: 1) }
+        script.directory.restore(records, now: 10)
+        #expect(script.place("a") == "-w1:1")
+        script.tell("w1:1", [("a", 1)], first: true, last: true)
+        #expect(script.tick(110) == [.removed(uid: "b", device: "d")])
+        #expect(script.place("a") == "w1:1")
+    }
+
+    @Test("At the capacity the one that is offline longest makes way; if all are online the new one is refused")
+    func bounded() {
+        let script = Script(capacity: 2)
+        script.tell("w1:1", [("a", 1), ("b", 1)])
+        #expect(script.tell("w1:1", [("c", 1)]) == 1)
+        script.tell("w1:1", left: [("b", 1)])
+        #expect(script.tell("w1:1", [("c", 1)]) == 0)
+        #expect(["a", "b", "c"].map(script.place) == ["w1:1", nil, "w1:1"])
+        #expect(script.directory.count == 2)
+    }
+
+    @Test("One tick removes a bounded number")
+    func boundedTick() {
+        let count = DeviceDirectory.removalsPerTick + 10
+        let script = Script(capacity: 10_000)
+        script.tell("w1:1", (0..<count).map { ("u\($0)", 1) })
+        var changes: [DeviceChange] = []
+        script.directory.workerLost("w1:1", now: 10, &changes)
+        #expect(script.tick(1000).count == DeviceDirectory.removalsPerTick)
+        #expect(script.tick(1000).count == 10)
+    }
+}
