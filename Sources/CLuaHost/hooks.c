@@ -32,7 +32,8 @@ static bool unexpected(shunt_host *host, const char *hook, const char *expected)
     char text[256];
     lua_State *L = host->L;
     const verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
-    snprintf(text, sizeof text, "%s returned a %s: it may return %s", hook, verdict ? "verdict that it can't" : luaL_typename(L, -1), expected);
+    const char *returned = verdict != NULL ? "verdict that it can't" : luaL_typename(L, -1);
+    snprintf(text, sizeof text, "%s returned a %s: it may return %s", hook, returned, expected);
     set_error(host, SHUNT_FAILED, text);
     return false;
 }

@@ -6,6 +6,7 @@
 
 char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
+/// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, and msg.
 static int set_up(lua_State *L) {
     // The string library's own table stays behind the metatable of strings; rules get copies.
     luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
@@ -49,7 +50,6 @@ static int set_up(lua_State *L) {
     return 2;
 }
 
-/// The slots of the base stack: emitted verdicts, the message, and the copy that replaced it.
 shunt_host *shunt_host_create(const shunt_options *options) {
     shunt_host *host = calloc(1, sizeof *host);
     if (host == NULL) { return NULL; }

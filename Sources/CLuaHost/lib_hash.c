@@ -26,7 +26,8 @@ static uint32_t rotate(uint32_t x, int bits) { return x >> bits | x << (32 - bit
 static void compress(sha256 *s) {
     uint32_t w[64], v[8];
     for (int i = 0; i < 16; i++) {
-        w[i] = (uint32_t)s->block[i * 4] << 24 | (uint32_t)s->block[i * 4 + 1] << 16 | (uint32_t)s->block[i * 4 + 2] << 8 | s->block[i * 4 + 3];
+        const unsigned char *word = s->block + (size_t)i * 4;
+        w[i] = (uint32_t)word[0] << 24 | (uint32_t)word[1] << 16 | (uint32_t)word[2] << 8 | word[3];
     }
     for (int i = 16; i < 64; i++) {
         uint32_t low = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;

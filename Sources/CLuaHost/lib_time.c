@@ -121,7 +121,8 @@ static bool parse(const char *at, double *seconds) {
     if (*at != 0 || !days_fit(year, month, day) || hour > 23 || minute > 59 || second > 60 || zone_hour > 23 || zone_minute > 59) {
         return false;
     }
-    int64_t whole = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - sign * (zone_hour * 3600 + zone_minute * 60);
+    int64_t local = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t whole = local - sign * (zone_hour * 3600 + zone_minute * 60);
     *seconds = (double)whole + fraction;
     return true;
 }

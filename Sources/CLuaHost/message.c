@@ -168,12 +168,16 @@ static uint8_t check_fields(lua_State *L) {
             changes |= SHUNT_KEY_CHANGED;
         } else if (strcmp(name, "payload") == 0) {
             check_text(L, -1, "msg:with{}: payload (json.encode makes one of a table)", INT32_MAX);
-            if (lua_rawlen(L, -1) == 0) { luaL_error(L, "msg:with{}: payload is empty: a message without one can't be sent; route.drop() drops it"); }
+            if (lua_rawlen(L, -1) == 0) {
+                luaL_error(L, "msg:with{}: payload is empty: a message without one can't be sent; route.drop() drops it");
+            }
             changes |= SHUNT_PAYLOAD_CHANGED;
         } else if (strcmp(name, "format") == 0) {
             check_text(L, -1, "msg:with{}: format", 16);
             const char *format = lua_tostring(L, -1);
-            if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) { luaL_error(L, "msg:with{}: format is text or json, not '%s'", format); }
+            if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+                luaL_error(L, "msg:with{}: format is text or json, not '%s'", format);
+            }
             changes |= SHUNT_FORMAT_CHANGED;
         } else {
             luaL_error(L, "msg:with{} takes topic, key, payload, format, not %s", name);

@@ -136,8 +136,8 @@ static int connection_index(lua_State *L) {
     } else if (IS(name, count, "with")) {
         lua_pushvalue(L, lua_upvalueindex(2));
     } else {
-        return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, address, groups, connected_at, close(), with{}",
-                          name);
+        return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, address, groups, connected_at, "
+                          "close(), with{}", name);
     }
     return 1;
 }

@@ -86,7 +86,8 @@ static int load_body(lua_State *L) {
     load_chunk(L, request->folder, &request->sources[0], 2);
     lua_call(L, 0, 1);
     if (!lua_istable(L, -1)) {
-        return luaL_error(L, "%s/%s:1: a rule file returns its table, not a %s", request->folder, request->sources[0].path, luaL_typename(L, -1));
+        return luaL_error(L, "%s/%s:1: a rule file returns its table, not a %s", request->folder, request->sources[0].path,
+                          luaL_typename(L, -1));
     }
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) {
         lua_pushstring(L, hook_names[hook]);

@@ -122,7 +122,8 @@ struct RuleDefinitionReader {
             let known = Self.keys + RuleHook.allCases.map(\.rawValue)
             let nearest = suggestion(for: key, among: known).map { "did you mean \($0)?" }
             if key.hasPrefix("on_") {
-                throw invalid("unknown hook \(key)", key: key, help: nearest ?? "hooks: " + RuleHook.called.map(\.rawValue).joined(separator: ", "))
+                let hooks = RuleHook.called.map(\.rawValue).joined(separator: ", ")
+                throw invalid("unknown hook \(key)", key: key, help: nearest ?? "hooks: " + hooks)
             }
             throw invalid("unknown key \(key.isEmpty ? "that is not a text" : key) in the rule's table", key: key,
                           help: nearest ?? "allowed: \(Self.keys.joined(separator: ", ")) and hooks; keep others in a local")

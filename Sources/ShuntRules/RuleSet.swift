@@ -83,7 +83,8 @@ public struct RuleSet: Sendable {
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
         let description = try loaded.describe()
         guard let table = description.table ?? description.list.map({ _ in [:] }) else {
-            throw ShuntError(.ruleInvalid, "the rule's table is a list", at: plugin.directory + "/rule.lua", help: "return R, with hooks in it")
+            throw ShuntError(
+                .ruleInvalid, "the rule's table is a list", at: plugin.directory + "/rule.lua", help: "return R, with hooks in it")
         }
         var definition = try reader.read(table)
         try loaded.configure(definition, settings: settings)

@@ -69,7 +69,8 @@ final class RuleTestBench {
     private func message(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         guard let fields = asked.table else { throw ShuntError(.ruleInvalid, "t:message takes a table") }
         if let unknown = fields.keys.sorted().first(where: { !Self.messageFields.contains($0) }) {
-            throw ShuntError(.ruleInvalid, "t:message does not take \(unknown)", help: "it takes " + Self.messageFields.sorted().joined(separator: ", "))
+            let known = Self.messageFields.sorted().joined(separator: ", ")
+            throw ShuntError(.ruleInvalid, "t:message does not take \(unknown)", help: "it takes " + known)
         }
         let rules = try loaded()
         let sender = clients.client(asked["sender"])
