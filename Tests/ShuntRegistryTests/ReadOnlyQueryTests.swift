@@ -143,6 +143,23 @@ import Testing
         #expect(codes.count == 2)
     }
 
+    @Test("No query leaves its connection open, whether it succeeds or fails")
+    func closes() async throws {
+        for sql in ["SELECT * FROM workers", "DELETE FROM workers", "SELEC", "SELECT 1; SELECT 2", "SELECT json('{')", ""] {
+            for _ in 0..<20 {
+                _ = await failure { () throws(ShuntError) in _ = try await reader.query(sql) }
+            }
+        }
+        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").filter { descriptor in
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + descriptor)
+            return target == registry.path
+        }
+        // The writer's, and at most two of its pool of readers.
+        #expect((1...3).contains(open.count))
+        try await registry.close()
+        #expect(!exists(registry.path + "-wal"))
+    }
+
     @Test("Queries read a registry that is being written")
     func besideTheWriter() async throws {
         async let writing: Void = {

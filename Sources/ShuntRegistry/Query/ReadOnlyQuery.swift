@@ -54,9 +54,16 @@ final class ReadOnlyQuery: Sendable {
             let connection = try open()
             defer { sqlite3_close(connection) }
             queryGuard.watch(connection)
-            let statement = try SingleStatement(sql, on: connection, watchedBy: queryGuard)
-            return try statement.fetch()
+            return try fetch(sql, on: connection, watchedBy: queryGuard)
         }
+    }
+
+    /// A function of its own, so that the statement has gone when the connection is closed: SQLite refuses otherwise.
+    private func fetch(
+        _ sql: String, on connection: OpaquePointer, watchedBy queryGuard: QueryGuard
+    ) throws(ShuntError) -> QueryResult {
+        let statement = try SingleStatement(sql, on: connection, watchedBy: queryGuard)
+        return try statement.fetch()
     }
 
     private func open() throws(ShuntError) -> OpaquePointer {
