@@ -108,4 +108,6 @@ public enum RegistryChange: Equatable, Sendable {
     case worker(WorkerRecord)
     case workerState(name: String, WorkerRecord.State, at: Double)
     case event(EventRecord)
+    case device(DeviceChange)
+    case chat(ChatChange)
 }

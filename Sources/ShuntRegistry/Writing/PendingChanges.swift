@@ -42,6 +42,7 @@ struct PendingChanges: Equatable {
                 event.detail = String(event.detail.unicodeScalars.prefix(Self.maximumDetailLength - 1)) + "…"
             }
             events.append(event)
+        case .device, .chat: break  // schema 1 has no tables for them
         }
     }
 
