@@ -113,7 +113,8 @@ public struct ChatReportBody: Equatable, Sendable {
         }
         guard stretches.count > 1 else { return [self] }
         return stretches.enumerated().map { number, stretch in
-            var part = ChatReportBody(worker: worker, isFirst: isFirst && number == 0, isLast: isLast && number == stretches.count - 1)
+            let isEnd = number == stretches.count - 1
+            var part = ChatReportBody(worker: worker, isFirst: isFirst && number == 0, isLast: isLast && isEnd)
             for item in stretch {
                 switch item {
                 case .held(let one): part.chats.append(one)

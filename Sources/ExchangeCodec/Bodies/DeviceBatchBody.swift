@@ -137,7 +137,8 @@ public struct DeviceBatchBody: Equatable, Sendable {
         }
         guard stretches.count > 1 else { return [self] }
         return stretches.enumerated().map { number, stretch in
-            var part = DeviceBatchBody(worker: worker, isFirst: isFirst && number == 0, isLast: isLast && number == stretches.count - 1)
+            let isEnd = number == stretches.count - 1
+            var part = DeviceBatchBody(worker: worker, isFirst: isFirst && number == 0, isLast: isLast && isEnd)
             for item in stretch {
                 switch item {
                 case .registered(let one): part.registered.append(one)

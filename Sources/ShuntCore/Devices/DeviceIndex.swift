@@ -1,7 +1,7 @@
 /// The devices of one loop, found by uid, device name, tag or alias without asking each.
 ///
 /// A connection has one device, and a (uid, device) one connection: the latest registration counts (§10.3, Q5).
-/// Costs about 250 bytes for a device with two tags; tags that many devices have are kept once.
+/// Costs about 280 bytes for a device with two tags; tags that many devices have are kept once.
 public struct DeviceIndex: Sendable {
     /// What a registration put an end to.
     public struct Displaced: Equatable, Sendable {

@@ -110,7 +110,9 @@ struct Chat: Sendable {
         if reached > 0 {
             turn.actions.append(.acknowledge(request.member.connection, id: request.id))
         } else {
-            turn.refuse(request, ShuntError(.memoryLimit, "nobody is there, and the message can not be held", help: "send it again later"))
+            turn.refuse(
+                request,
+                ShuntError(.memoryLimit, "nobody is there, and the message can not be held", help: "send it again later"))
         }
     }
 

@@ -5,8 +5,10 @@
 struct ChatDeadlines: Sendable {
     private var chats: [Int: Set<String>] = [:]
     private var second = Int.min
+    /// Those whose second has come, the next one last.
+    private var ready: [String] = []
 
-    var isEmpty: Bool { chats.isEmpty }
+    var isEmpty: Bool { chats.isEmpty && ready.isEmpty }
 
     mutating func schedule(_ chat: String, at second: Int) { chats[second, default: []].insert(chat) }
 
@@ -15,12 +17,17 @@ struct ChatDeadlines: Sendable {
         if chats[second]?.isEmpty == true { chats[second] = nil }
     }
 
-    /// The chats whose second has come, by second and id. Costs something only once a second.
-    mutating func due(now: Double) -> [String] {
+    /// The next chats whose second has come, by second and id. Chats that ended meanwhile may be among them.
+    mutating func due(now: Double, limit: Int) -> [String] {
         let present = Self.clamped(now.rounded(.down))
-        guard present != second else { return [] }
-        second = present
-        return chats.keys.filter { $0 <= present }.sorted().flatMap { chats.removeValue(forKey: $0)?.sorted() ?? [] }
+        if present != second {
+            second = present
+            let due = chats.keys.filter { $0 <= present }.sorted().flatMap { chats.removeValue(forKey: $0)?.sorted() ?? [] }
+            if !due.isEmpty { ready = due.reversed() + ready }
+        }
+        let next = ready.suffix(limit)
+        ready.removeLast(next.count)
+        return next.reversed()
     }
 
     /// The first second at which a moment has passed.

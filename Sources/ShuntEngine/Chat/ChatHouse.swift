@@ -15,6 +15,9 @@ public struct ChatHouse: Sendable {
     private var turn: ChatTurn
     private var lastRequest: UInt64 = 0
 
+    /// The most chats that one `tick` looks at, so that many that are due together do not stall the loop.
+    public static let checksPerTick = 1000
+
     public init(_ settings: ChatSettings = .init()) {
         self.settings = settings
         turn = ChatTurn(budget: settings.limits.memory)
@@ -73,15 +76,15 @@ public struct ChatHouse: Sendable {
 
     private mutating func handle(_ request: ChatRequest, now: Double) {
         if asked[request.chat] != nil { return wait(request) }
-        guard let chat = chats[request.chat] else {
+        guard let isMember = chats[request.chat]?.isHere(request.member.connection) else {
             return request.key == .create ? open(request, now: now) : refuseUnknown(request)
         }
         switch request.key {
         case .create: join(request, now: now)
         case .session, .destroy:
-            guard chat.isHere(request.member.connection) else {
-                return turn.refuse(
-                    request, ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first"))
+            guard isMember else {
+                let error = ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first")
+                return turn.refuse(request, error)
             }
             if request.key == .session {
                 chats[request.chat]?.message(request, settings.limits, now: now, &turn)
@@ -93,7 +96,8 @@ public struct ChatHouse: Sendable {
     }
 
     private mutating func refuseUnknown(_ request: ChatRequest) {
-        turn.refuse(request, ShuntError(.chatUnknown, "this worker has no such chat", help: "create or join it with CREATE first"))
+        let error = ShuntError(.chatUnknown, "this worker has no such chat", help: "create or join it with CREATE first")
+        turn.refuse(request, error)
     }
 
     private mutating func open(_ request: ChatRequest, now: Double) {
@@ -216,7 +220,9 @@ public struct ChatHouse: Sendable {
 
     private mutating func tick(now: Double) {
         for chat in asked.filter({ now - $0.value.since >= settings.masterTimeout }).keys.sorted() { refuseAll(chat) }
-        for chat in deadlines.due(now: now) {
+        for chat in deadlines.due(now: now, limit: Self.checksPerTick) {
+            // Another chat may have got the id meanwhile, which is not due yet.
+            guard let scheduled = chats[chat]?.scheduledFor, Double(scheduled) <= now else { continue }
             chats[chat]?.scheduledFor = Int.max
             chats[chat]?.expire(settings, now: now, &turn)
             if chats[chat]?.places.isEmpty == true {

@@ -68,7 +68,8 @@ public struct ChatRequest: Equatable, Sendable {
     /// - Throws: `chat.invalid` if it is missing, empty, too long, or no text.
     public static func chat(_ name: Bytes?) throws(ShuntError) -> String {
         guard let name, !name.isEmpty else {
-            throw ShuntError(.chatInvalid, "the chat frame has no chat id", help: "its name is the id, and its value is not empty")
+            throw ShuntError(
+                .chatInvalid, "the chat frame has no chat id", help: "its name is the id, and its value is not empty")
         }
         guard name.count <= longestChat else {
             throw ShuntError(.chatInvalid, "the chat id has \(name.count) bytes", help: "1 to \(longestChat)")

@@ -45,7 +45,7 @@ public struct ChatDirectory: Sendable {
     public func worker(of chat: String) -> String? { entries[chat]?.worker }
 
     /// What the registry held when the master started.
-    /// - Parameter until: seconds since 1970. A chat that its worker has not told by then is free; two heartbeats are enough.
+    /// - Parameter until: seconds since 1970; two heartbeats are enough. A chat that its worker has not told by then is free.
     public mutating func restore(_ records: [ChatRecord], until: Double) {
         for record in records where entries.count < capacity {
             set(

@@ -10,7 +10,8 @@ struct WorkerReportTests {
         for number in 0..<count {
             body.registered.append(
                 .init(
-                    uid: "u" + random.text(upTo: 40), device: "d\(number)", tags: (0..<number % 4).map { _ in random.text(upTo: 30) },
+                    uid: "u" + random.text(upTo: 40), device: "d\(number)",
+                    tags: (0..<number % 4).map { _ in random.text(upTo: 30) },
                     alias: (0..<number % 3).map { _ in random.text(upTo: 30) }, address: "10.0.0.1:\(number)", connectedAt: 1,
                     registeredAt: Int64(number)))
             body.left.append(.init(uid: "u" + random.text(upTo: 40), device: "d\(number)", registeredAt: 2))
@@ -62,7 +63,9 @@ struct WorkerReportTests {
     func defaults() throws {
         let many = DeviceBatchBody(
             worker: WorkerSource(port: 1),
-            registered: (0..<30_000).map { .init(uid: "u\($0)", device: "d", address: "10.0.0.1:1", connectedAt: 1, registeredAt: 1) })
+            registered: (0..<30_000).map {
+                .init(uid: "u\($0)", device: "d", address: "10.0.0.1:1", connectedAt: 1, registeredAt: 1)
+            })
         let parts = many.split()
         #expect(parts.count > 1)
         for part in parts {
@@ -81,7 +84,8 @@ struct WorkerReportTests {
 
     @Test("What is no report is refused with a sentence", arguments: [
         ("{}", "'port' is missing"), (#"{"port":1,"registered":[1]}"#, "'registered' is a number that can not be taken"),
-        (#"{"port":1,"registered":[{"uid":"u"}]}"#, "'device' is missing"), (#"{"port":1,"left":[{"device":"d"}]}"#, "'uid' is missing"),
+        (#"{"port":1,"registered":[{"uid":"u"}]}"#, "'device' is missing"),
+        (#"{"port":1,"left":[{"device":"d"}]}"#, "'uid' is missing"),
         (#"{"port":1,"first":3}"#, "'first' is a number that can not be taken"),
     ])
     func refusesDevices(_ text: String, _ message: String) {

@@ -142,14 +142,16 @@ struct DeviceIndexTests {
     static func randomDevice(_ random: inout SplitMix, at: Double) -> Device {
         let number = Int.random(in: 0..<20, using: &random)
         return device(
-            number, "u\(random.next() % 5)", "d\(random.next() % 5)", tags: labels("t", &random), alias: labels("t", &random), at: at)
+            number, "u\(random.next() % 5)", "d\(random.next() % 5)", tags: labels("t", &random), alias: labels("t", &random),
+            at: at)
     }
 
     static func randomFilter(_ random: inout SplitMix) -> DeviceFilter {
         func maybe<Value>(_ value: Value) -> Value? { random.next() % 3 == 0 ? value : nil }
         return DeviceFilter(
-            uid: maybe("u\(random.next() % 6)"), device: maybe("d\(random.next() % 6)"), matchTags: maybe(labels("t", &random)),
-            matchAlias: maybe(labels("t", &random)), filterTags: maybe(labels("t", &random)), filterAlias: maybe(labels("t", &random)))
+            uid: maybe("u\(random.next() % 6)"), device: maybe("d\(random.next() % 6)"),
+            matchTags: maybe(labels("t", &random)), matchAlias: maybe(labels("t", &random)),
+            filterTags: maybe(labels("t", &random)), filterAlias: maybe(labels("t", &random)))
     }
 
     /// Up to three different labels.

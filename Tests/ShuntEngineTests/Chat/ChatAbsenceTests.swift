@@ -117,6 +117,23 @@ struct ChatAbsenceTests {
         if sends { #expect(house.sent(.tick, at: 1150) == ["1!c", "2!c"]) }
     }
 
+    @Test("One tick looks at a bounded number of chats; the others' turn comes with the next")
+    func boundedTick() {
+        let house = HouseScript(idle: 100)
+        let count = ChatHouse.checksPerTick + 10
+        for number in 0..<count { house(create(member(number), chat: "c\(number)")) }
+        house(.tick, at: 1101)
+        #expect(house.house.count == 10)
+        // A chat that takes the id of one whose turn has not come is not taken for it.
+        let last = house.house.summaries()[0].chat
+        house(.close(chat: last))
+        house(create(member(1), chat: last))
+        house(.tick)
+        #expect(house.house.summaries().map(\.chat) == [last])
+        house(.tick, at: 1202)
+        #expect(house.house.isEmpty)
+    }
+
     @Test("What is held is bounded by number and by bytes: the oldest makes way and is counted", arguments: [
         (ChatSettings.Limits(heldMessages: 3), ["c", "d", "e"], 2),
         (ChatSettings.Limits(heldBytes: 2 * 65), ["d", "e"], 3),

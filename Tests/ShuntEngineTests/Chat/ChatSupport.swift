@@ -33,8 +33,8 @@ final class HouseScript {
     init(_ settings: ChatSettings) { house = ChatHouse(settings) }
 
     /// A worker without masters.
-    convenience init(members: Int = 2, rejoin: Double = 60, idle: Double = 3600, notices: Bool = true, limits: ChatSettings.Limits = .init()) {
-        self.init(ChatSettings(members: members, rejoin: rejoin, idle: idle, notices: notices, hasMasters: false, limits: limits))
+    convenience init(members: Int = 2, idle: Double = 3600, notices: Bool = true, limits: ChatSettings.Limits = .init()) {
+        self.init(ChatSettings(members: members, idle: idle, notices: notices, hasMasters: false, limits: limits))
     }
 
     @discardableResult
@@ -63,7 +63,8 @@ final class HouseScript {
         self(event, at: now).compactMap { action in
             switch action {
             case .acknowledge(let connection, let id): "\(connection.slot)/\(id):200"
-            case .refuse(let connection, let id, let error): "\(connection.slot)/\(id):\(error.code.exchangeStatus) \(error.code.rawValue)"
+            case .refuse(let connection, let id, let error):
+                "\(connection.slot)/\(id):\(error.code.exchangeStatus) \(error.code.rawValue)"
             case .redirect(let connection, let id, let address): "\(connection.slot)/\(id):307 \(address)"
             default: nil
             }

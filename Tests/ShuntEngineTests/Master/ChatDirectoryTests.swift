@@ -20,7 +20,8 @@ struct ChatDirectoryTests {
 
         @discardableResult
         func tell(
-            _ worker: String, _ chats: [(String, Int64)] = [], closed: [(String, Int64)] = [], full: Bool = false, at now: Double = 10
+            _ worker: String, _ chats: [(String, Int64)] = [], closed: [(String, Int64)] = [], full: Bool = false,
+            at now: Double = 10
         ) -> [ChatDirectory.Loser] {
             changes = []
             let body = ChatReportBody(
@@ -36,7 +37,7 @@ struct ChatDirectoryTests {
         }
     }
 
-    @Test("The first to ask has the chat; others are sent there, whatever the key; the same one is told so again", arguments: ChatKey.allCases)
+    @Test("The first to ask has the chat; others are sent there, whatever the key", arguments: ChatKey.allCases)
     func firstAsker(key: ChatKey) throws {
         let script = Script()
         #expect(try script.ask("c", from: "w1:1") == "w1:1")
@@ -118,7 +119,9 @@ struct ChatDirectoryTests {
         #expect(["a", "b", "new", "x", "y"].map(script.directory.worker(of:)) == ["w1:1", "w1:1", "w1:1", nil, "w2:1"])
     }
 
-    @Test("What the registry held is believed until the workers have had time to tell", arguments: [(12.9, "w1:1"), (13.0, "w2:1")])
+    @Test("What the registry held is believed until the workers have had time to tell", arguments: [
+        (12.9, "w1:1"), (13.0, "w2:1"),
+    ])
     func restores(_ now: Double, _ owner: String) throws {
         let script = Script()
         script.directory.restore([ChatRecord(chat: "c", worker: "w1:1", createdAt: 1, members: 2, updatedAt: 1)], until: 13)

@@ -136,7 +136,9 @@ struct DeviceDirectoryTests {
     @Test("What the registry held is offline until a worker tells of it, and goes in the end")
     func restores() {
         let script = Script()
-        let records = ["a", "b"].map { DeviceRecord(uid: $0, device: "d", worker: "w1:1", address: "", connectedAt: 1, lastSeenAt: 1) }
+        let records = ["a", "b"].map {
+            DeviceRecord(uid: $0, device: "d", worker: "w1:1", address: "", connectedAt: 1, lastSeenAt: 1)
+        }
         script.directory.restore(records, now: 10)
         #expect(script.place("a") == "-w1:1")
         script.tell("w1:1", [("a", 1)], first: true, last: true)
