@@ -19,6 +19,89 @@ public protocol RuleHooks: AnyObject {
 
     /// Runs `on_disconnect`.
     func onDisconnect(_ peer: Peer, why: String, now: Double)
+
+    /// Which of the hooks below any rule has; the others are not called.
+    var wanted: RuleHookSet { get }
+
+    /// Runs `on_broadcast`.
+    /// - Parameters:
+    ///   - push: kind `broadcast`; its payload is the text for the devices.
+    ///   - filter: the device filter, a JSON object with the members of NOTIFY's (uid, device, match_tags, …).
+    func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome
+
+    /// Runs `on_chat_open`: a client creates a chat that is not open. Refused or redirected, it does not open.
+    func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome
+
+    /// Runs `on_chat_join`: a client joins, or comes back to, a chat that is open.
+    func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome
+
+    /// Runs `on_chat` for a member's message: kind `chat`, its topic is the chat's id.
+    func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome
+
+    /// Runs `on_chat_close`.
+    func onChatClose(_ chat: ChatView, why: String, now: Double)
+
+    /// Runs `on_deliver`, once a recipient.
+    func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome
+
+    /// Runs `on_undelivered`.
+    func onUndelivered(_ message: MessageView, why: String, now: Double)
+}
+
+extension RuleHooks {
+    public var wanted: RuleHookSet { [] }
+    public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome { .pass }
+    public func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }
+    public func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }
+    public func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome { .pass }
+    public func onChatClose(_ chat: ChatView, why: String, now: Double) {}
+    public func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome { .deliver }
+    public func onUndelivered(_ message: MessageView, why: String, now: Double) {}
+}
+
+/// Hooks that are only called where a rule has them.
+public struct RuleHookSet: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public static let broadcast = RuleHookSet(rawValue: 1)
+    public static let chatOpen = RuleHookSet(rawValue: 2)
+    public static let chatJoin = RuleHookSet(rawValue: 4)
+    public static let chat = RuleHookSet(rawValue: 8)
+    public static let chatClose = RuleHookSet(rawValue: 16)
+    public static let deliver = RuleHookSet(rawValue: 32)
+    public static let undelivered = RuleHookSet(rawValue: 64)
+}
+
+/// A chat as rules see it.
+public struct ChatView: Equatable, Sendable {
+    public struct Member: Equatable, Sendable {
+        public var uid: String
+        public var isOnline: Bool
+
+        public init(uid: String, isOnline: Bool) {
+            self.uid = uid
+            self.isOnline = isOnline
+        }
+    }
+
+    public var id: String
+    public var members: [Member]
+    /// Seconds since 1970; 0 where it is not open yet.
+    public var createdAt: Double
+
+    public init(id: String, members: [Member], createdAt: Double) {
+        self.id = id
+        self.members = members
+        self.createdAt = createdAt
+    }
+}
+
+/// What the rules decided about one recipient of a message.
+public enum DeliverOutcome {
+    case deliver
+    /// With another payload. Lives until the next call of any hook.
+    case replace(RoutedMessage)
+    case drop(why: String)
 }
 
 /// Where rules look up the client behind a message, when they ask.
@@ -57,6 +140,8 @@ public struct RoutedMessage {
         public static let key = Changes(rawValue: 4)
         public static let payload = Changes(rawValue: 8)
         public static let format = Changes(rawValue: 16)
+        /// The device filter of a broadcast.
+        public static let filter = Changes(rawValue: 32)
     }
 
     public var kind: MessageKind
