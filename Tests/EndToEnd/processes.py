@@ -111,6 +111,20 @@ class Process:
     def metric(self, name: str) -> float:
         return self.metrics().get(name, 0.0)
 
+    def wait_metric(self, name: str, value: float):
+        """The figures are put together several times a second, not at each question."""
+        found = None
+
+        def reached():
+            nonlocal found
+            found = self.metric(name)
+            return found == value
+
+        try:
+            eventually(reached, PATIENCE)
+        except AssertionError:
+            raise AssertionError(f"{name} is {found}, not {value}") from None
+
     def workers(self) -> dict[str, dict]:
         """What the admin API says of each worker, by name."""
         return {worker["name"]: worker for worker in json.loads(get(f"http://{self.admin}/api/v1/workers"))["workers"]}

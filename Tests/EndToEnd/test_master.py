@@ -60,13 +60,13 @@ def test_a_worker_routes_without_a_master_and_joins_it_when_it_comes(shunt, conn
     worker = shunt.worker({"worker.masters": door.address})
     client = connect(worker.exchange).subscribe("t")
     assert client.message("t", "alone").status == 200
-    assert worker.metric("shunt_master_connected") == 0
+    worker.wait_metric("shunt_master_connected", 0)
     master = shunt.master()
     door.target = master.master
     eventually(lambda: state(master, worker) == "live", 20)
-    eventually(lambda: worker.metric("shunt_master_connected") == 1)
+    worker.wait_metric("shunt_master_connected", 1)
     master.kill()
-    eventually(lambda: worker.metric("shunt_master_connected") == 0)
+    worker.wait_metric("shunt_master_connected", 0)
     assert client.message("t", "alone again").status == 200
     assert [frame.text for frame in client.receive(2)] == ["alone", "alone again"]
 
@@ -135,7 +135,9 @@ def test_the_registry_holds_what_the_master_knows_and_its_events(shunt, connect)
     eventually(lambda: state(master, worker) == "live")
     master.stop()
     with registry(master.registry) as database:
-        kinds = [kind for (kind,) in database.execute("SELECT kind FROM events ORDER BY id")]
+        # A process that stood still may send a heartbeat with an old time first.
+        query = "SELECT kind FROM events WHERE kind != 'worker.skewed' ORDER BY id"
+        kinds = [kind for (kind,) in database.execute(query)]
         assert kinds == ["master.started", "worker.joined", "worker.lost", "worker.returned", "master.stopped"]
         name, deliveries = database.execute("SELECT name, deliveries FROM workers").fetchone()
         assert (name, deliveries) == (worker.exchange, 10)

@@ -60,8 +60,8 @@ def test_a_rule_that_misbehaves_is_ended_and_counted_and_others_go_on(shunt, con
     assert [answer.status for answer in bad.take_answers(20)] == [200] * 20
     assert len(consumer.receive(40)) == 40
     assert statistics.median(latencies) < 0.2
-    errors = rule_errors(worker)
-    assert sum(errors.values()) == 20 and set(errors) <= codes, errors
+    eventually(lambda: sum(rule_errors(worker).values()) == 20, what="20 errors in the figures")
+    assert set(rule_errors(worker)) <= codes
     assert worker.resident() < 200 << 20
     eventually(lambda: "on_message" in worker.stderr, what="a line about it in the log")
 
@@ -84,8 +84,8 @@ def test_a_rule_that_keeps_failing_is_switched_off_and_costs_nothing_more(shunt,
     client = connect(worker.exchange).subscribe("#")
     for number in range(50):
         assert client.message("bad/1", str(number)).status == 200
+    worker.wait_metric('shunt_rule_off{rule="bad"}', 1)
     assert rule_errors(worker) == {"rule.time": 6}
-    assert worker.metric('shunt_rule_off{rule="bad"}') == 1
 
 
 def test_a_rejection_reaches_the_sender_and_nobody_else(shunt, connect, tmp_path):
@@ -97,7 +97,7 @@ def test_a_rejection_reaches_the_sender_and_nobody_else(shunt, connect, tmp_path
     assert (answer.status, answer.text) == (403, "no order id")
     assert producer.message("bad/1", '{"id":1}', format=JSON).status == 200
     assert consumer.receive(1)[0].text == '{"id":1}'
-    assert worker.metric('shunt_messages_dropped_total{reason="rule_rejected"}') == 1
+    worker.wait_metric('shunt_messages_dropped_total{reason="rule_rejected"}', 1)
 
 
 def test_a_rule_sends_copies_to_other_topics_and_drops_others(shunt, connect, tmp_path):
@@ -111,7 +111,7 @@ def test_a_rule_sends_copies_to_other_topics_and_drops_others(shunt, connect, tm
     assert producer.message("bad/1", "x").status == 200
     got = [(frame.topic, frame.text, frame.key) for frame in consumer.receive(2)]
     assert got == [("bad/1", "changed", b"k"), ("audit", "x", None)]
-    assert worker.metric('shunt_messages_dropped_total{reason="rule_dropped"}') == 1
+    worker.wait_metric('shunt_messages_dropped_total{reason="rule_dropped"}', 1)
 
 
 @pytest.mark.parametrize("compress", [GZIP, LZ4, SNAPPY])
@@ -131,10 +131,10 @@ def test_a_payload_that_inflates_beyond_the_limit_hurts_nobody(shunt, connect, t
     plugins = write_rule(tmp_path / "plugins", "bad", rule("return #msg.payload > 0 and route.done() or nil"))
     worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
     client = connect(worker.exchange).subscribe("#")
-    bomb = bodies.gzip(bytes(512 << 20))
+    bomb = bodies.gzip(bytes(128 << 20))
     before = worker.resident()
     assert client.message("bad/1", bomb, compress=GZIP).status in (200, 500)
-    assert worker.resident() - before < 64 << 20
+    assert worker.resident() - before < 48 << 20
     assert client.request(PING).status == 200
 
 
