@@ -46,6 +46,9 @@ public final class Registry: Sendable {
         let written = await writer.close()
         do {
             try pool.close()
+            // The pool closes its writing connection before its reading ones, and those cannot put the log away. One that
+            // can, closes last: the file alone then holds everything.
+            try DatabaseQueue(path: path, configuration: Self.configuration).close()
         } catch {
             throw RegistryFailure.describe(error, path: path)
         }
