@@ -52,6 +52,15 @@ struct ChatAbsenceTests {
         #expect(house.sent(send(ann, "hi")) == ["9<hi"])
     }
 
+    @Test("Nothing is kept of a connection whose place another one has taken")
+    func forgetsTheOld() {
+        let house = HouseScript()
+        house(create(bob))
+        house(create(member(9, "bob")))
+        house(destroy(member(9, "bob")))
+        #expect(house.house.isEmpty)
+    }
+
     @Test("A member that says later who it is is known by that when it comes back")
     func refreshes() {
         let house = HouseScript()
