@@ -1,5 +1,7 @@
 """Fixtures: processes that end with the test, and what they logged where it failed."""
 
+import resource
+
 import pytest
 
 from exchange import Client
@@ -9,6 +11,10 @@ from processes import BINARY, Processes
 def pytest_configure(config):
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is not there: build it with 'make build', or name it with SHUNT_BINARY", returncode=2)
+    # A thousand clients in one test.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 16_384:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(16_384, hard) if hard != resource.RLIM_INFINITY else 16_384, hard))
 
 
 @pytest.fixture

@@ -91,7 +91,8 @@ def subscription(topic, group, key=None) -> bytes:
 
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<number>-?\d+(?:\.\d+)?)|(?P<word>[A-Za-z_]\w*)|(?P<mark>[{}\[\]:,]))"""
+    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<number>-?\d+(?:\.\d+)?)"""
+    r"""|(?P<word>[A-Za-z_]\w*)|(?P<mark>[{}\[\]:,]))"""
 )
 
 

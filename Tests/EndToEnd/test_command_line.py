@@ -164,7 +164,8 @@ def test_a_query_reads(dev, admin):
 
 
 REFUSED = [
-    "DELETE FROM workers", "UPDATE workers SET state = 'lost'", "DROP TABLE workers", "INSERT INTO events VALUES (1, 1, 'x', 'x', 'x')",
+    "DELETE FROM workers", "UPDATE workers SET state = 'lost'", "DROP TABLE workers",
+    "INSERT INTO events VALUES (1, 1, 'x', 'x', 'x')",
     "ATTACH 'other.sqlite' AS other", "PRAGMA journal_mode = DELETE", "VACUUM INTO 'copy.sqlite'", "SELECT 1; DELETE FROM workers",
     "SELECT load_extension('x')", "SELEC 1", "", "BEGIN",
 ]
@@ -211,7 +212,8 @@ def other_database(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     "arguments, code", [
-        (["pub"], 64), (["certainly-not"], 64), (["pub", "t", "x", "--count", "0"], 64), (["pub", "t", "x", "--json", "--text"], 64),
+        (["pub"], 64), (["certainly-not"], 64), (["pub", "t", "x", "--count", "0"], 64),
+        (["pub", "t", "x", "--json", "--text"], 64),
         (["pub", "t", "x", "--master", "a", "--worker", "b"], 64), (["sub", "t", "--output", "xml"], 64),
         (["pub", "t", "x", "--rate", "fast"], 64), (["admin", "workers", "--master", "nowhere"], 64),
         (["pub", "t", "x", "--master", "127.0.0.1:1"], 69), (["sub", "t", "--master", "127.0.0.1:1"], 69),
@@ -225,7 +227,10 @@ def test_exit_codes_say_what_kind_of_failure_it_was(tmp_path, arguments, code):
     assert result.stderr.strip() and not result.stdout
 
 
-COMMANDS = ["", "dev", "master", "worker", "pub", "sub", "admin", "admin workers", "admin worker", "admin events", "admin query", "rule", "rule test"]
+COMMANDS = [
+    "", "dev", "master", "worker", "pub", "sub", "admin", "admin workers", "admin worker", "admin events", "admin query", "rule",
+    "rule test",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -57,7 +57,8 @@ def test_all_errors_are_told_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments, words", [
-        (["--set", "worker.lops=2"], ["--set", "worker.lops", "loops"]), (["--set", "worker.loops=many"], ["--set", "worker.loops"]),
+        (["--set", "worker.lops=2"], ["--set", "worker.lops", "loops"]),
+        (["--set", "worker.loops=many"], ["--set", "worker.loops"]),
         (["--set", "worker.loops"], ["worker.loops"]), (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
     ])
 def test_wrong_arguments_are_refused(tmp_path, arguments, words):
@@ -72,7 +73,8 @@ def test_a_wrong_variable_of_the_environment_is_refused(tmp_path):
     assert result.returncode == 78 and "SHUNT_WORKER_LOOPS" in result.stderr
 
 
-@pytest.mark.parametrize("key", ["master.exchange.listen", "master.admin.listen", "worker.listeners.exchange.listen", "worker.http.listen"])
+@pytest.mark.parametrize(
+    "key", ["master.exchange.listen", "master.admin.listen", "worker.listeners.exchange.listen", "worker.http.listen"])
 def test_a_port_in_use_is_named(tmp_path, key):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = "127.0.0.1:%d" % taken.getsockname()[1]
@@ -83,15 +85,17 @@ def test_a_port_in_use_is_named(tmp_path, key):
 
 def test_a_missing_rule_is_named_with_those_there_are(tmp_path):
     plugins = write_rule(tmp_path / "plugins", "redact", "return { name = 'redact', on_message = function() end }")
+    rules = ["--set", f"rules.directory={plugins}", "--set", "rules.enabled=[redakt]"]
     for check in ([], ["--check"]):
-        result = run("worker", *FREE_WORKER, "--set", f"rules.directory={plugins}", "--set", "rules.enabled=[redakt]", *check, cwd=tmp_path)
+        result = run("worker", *FREE_WORKER, *rules, *check, cwd=tmp_path)
         assert result.returncode == 78, result.stderr
         assert "redakt" in result.stderr and "redact" in result.stderr and "rule.missing" in result.stderr
 
 
 def test_a_rule_that_is_no_lua_is_refused_with_its_place(tmp_path):
     plugins = write_rule(tmp_path / "plugins", "broken", "local R = {\n\nthis is no Lua\n")
-    result = run("worker", *FREE_WORKER, "--check", "--set", f"rules.directory={plugins}", "--set", "rules.enabled=all", cwd=tmp_path)
+    rules = ["--set", f"rules.directory={plugins}", "--set", "rules.enabled=all"]
+    result = run("worker", *FREE_WORKER, "--check", *rules, cwd=tmp_path)
     assert result.returncode == 78
     assert re.search(r"broken/rule\.lua:3", result.stderr), result.stderr
 
@@ -150,7 +154,8 @@ def test_check_finds_no_fault_with_what_comes_with_shunt_and_touches_nothing(tmp
 def test_what_set_says_goes_before_the_environment_before_the_file_before_the_default(shunt, connect):
     limit = "limits: { topic: 20 }\nworker: { listeners: { exchange: { protocol: exchange, listen: '127.0.0.1:0' } } }\n"
     longest = {}
-    for name, sets, env in (("set", {"limits.topic": 40}, {"SHUNT_LIMITS_TOPIC": "30"}), ("env", {}, {"SHUNT_LIMITS_TOPIC": "30"}), ("file", {}, {})):
+    variables = {"SHUNT_LIMITS_TOPIC": "30"}
+    for name, sets, env in (("set", {"limits.topic": 40}, variables), ("env", {}, variables), ("file", {}, {})):
         worker = shunt.worker(sets, config=limit, env=env)
         client = connect(worker.exchange).subscribe("#")
         longest[name] = max(length for length in (20, 21, 30, 31, 40, 41) if client.message("t" * length, "x").status == 200)
@@ -190,6 +195,14 @@ def test_a_signal_ends_a_process_cleanly_with_clients_connected(shunt, connect, 
     dev.signal(number)
     assert dev.process.wait(20) == 0
     client.wait_closed()
+
+
+def test_signals_are_heard_from_the_ready_file_on(shunt):
+    for _ in range(10):
+        worker = shunt.worker()
+        worker.signal(signal.SIGHUP)
+        worker.signal(signal.SIGTERM)
+        assert worker.process.wait(20) == 0
 
 
 LIVE = (

@@ -82,6 +82,17 @@ def test_good_frames_before_a_malformed_one_are_served(worker, name):
     assert is_error_or_nothing(answer[end:])
 
 
+def test_the_log_says_who_was_closed_and_why(shunt):
+    worker = shunt.worker({"log.level": "debug"})
+    with socket.create_connection(parse_address(worker.exchange), timeout=10) as raw:
+        raw.sendall(bytes.fromhex(CLOSING["unassigned type"]))
+        while raw.recv(1000):
+            pass
+        address = "127.0.0.1:%d" % raw.getsockname()[1]
+    worker.wait_log(address)
+    assert "frame.malformed" in worker.stderr
+
+
 @pytest.mark.parametrize("name", WAITING)
 def test_a_frame_that_is_not_complete_is_waited_for_while_others_are_served(worker, connect, name):
     with socket.create_connection(parse_address(worker.exchange), timeout=10) as raw:
@@ -107,7 +118,8 @@ def test_malformed_frames_are_counted(shunt):
 
 NO_SUBSCRIPTIONS = {
     "not JSON": encode(SUBSCRIBE, 1, b"certainly not", format=JSON), "a list": encode(SUBSCRIBE, 1, b"[1]", format=JSON),
-    "cut off": encode(SUBSCRIBE, 1, b'{"topic":"t","gro', format=JSON), "no topic": encode(SUBSCRIBE, 1, b'{"group":"g"}', format=JSON),
+    "cut off": encode(SUBSCRIBE, 1, b'{"topic":"t","gro', format=JSON),
+    "no topic": encode(SUBSCRIBE, 1, b'{"group":"g"}', format=JSON),
     "no group": encode(SUBSCRIBE, 1, b'{"topic":"t"}', format=JSON), "no body": encode(SUBSCRIBE, 1),
     "compressed": encode(SUBSCRIBE, 1, b'{"group":"g","topic":"t"}', format=JSON, compress=1),
     "nested deeply": encode(SUBSCRIBE, 1, b'{"a":' * 100_000, format=JSON),

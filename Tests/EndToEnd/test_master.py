@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import threading
 
-from exchange import ALLOCATION, Client, eventually
+from exchange import ALLOCATION, eventually
 from java_peers import JavaWorker
 from processes import Door
 
@@ -128,7 +128,11 @@ def test_the_registry_holds_what_the_master_knows_and_its_events(shunt, connect)
     client = connect(worker.exchange).subscribe("t")
     for number in range(10):
         client.message("t", str(number))
-    eventually(lambda: master.workers().get(worker.exchange, {}).get("figures", {}).get("deliveries") == 10, what="the worker's figures")
+
+    def delivered() -> int:
+        return master.workers().get(worker.exchange, {}).get("figures", {}).get("deliveries", 0)
+
+    eventually(lambda: delivered() == 10, what="the worker's figures")
     worker.signal(signal.SIGSTOP)
     eventually(lambda: state(master, worker) == "lost")
     worker.signal(signal.SIGCONT)
@@ -165,7 +169,8 @@ def test_a_client_that_talks_nonsense_to_the_master_is_closed_alone(shunt, conne
     worker = shunt.worker({"worker.masters": master.master})
     asking = connect(master.master)
     eventually(lambda: allocation(asking) == [worker.exchange])
-    for nonsense in ("700000000000000001030000c800000000", "7100000000000000010b0000c800000000", "710000000000000001030000c8ffffffff"):
+    magic, type = "700000000000000001030000c800000000", "7100000000000000010b0000c800000000"
+    for nonsense in (magic, type, "710000000000000001030000c8ffffffff"):
         client = connect(master.master)
         client.send(bytes.fromhex(nonsense))
         client.wait_closed()

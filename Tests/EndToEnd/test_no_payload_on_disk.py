@@ -22,7 +22,11 @@ local R = { name = "leaky", match = { topic = "#" } }
 function R.on_message(msg, ctx)
   if msg.topic == "fail" then error("cannot read " .. msg.payload) end
   if msg.topic == "reject" then return route.reject(msg.payload) end
-  if msg.topic == "json" then local order = msg:json() log.debug("order", { id = order.id, topic = msg.topic }) return order.missing.field end
+  if msg.topic == "json" then
+    local order = msg:json()
+    log.debug("order", { id = order.id, topic = msg.topic })
+    return order.missing.field
+  end
   if msg.topic == "log" then
     log.info("saw " .. msg.payload, { payload = msg.payload, order = msg:json() })
     return require(msg.payload)
@@ -59,7 +63,8 @@ class Marks:
     def forms(self) -> set[bytes]:
         forms = set()
         for mark in self.all:
-            forms |= {mark, mark.hex().encode(), mark.hex().upper().encode(), mark.decode().encode("utf-16-le"), bodies.gzip(mark)[10:-8]}
+            hexadecimal = mark.hex().encode()
+            forms |= {mark, hexadecimal, hexadecimal.upper(), mark.decode().encode("utf-16-le"), bodies.gzip(mark)[10:-8]}
             # Base64 of a text that begins at any place of three.
             for shift in range(3):
                 encoded = base64.b64encode(b"\0" * shift + mark)
@@ -200,7 +205,8 @@ def test_nobody_else_may_read_the_memory_of_a_worker(tmp_path):
         for key in ("worker.http.listen", "worker.listeners.exchange.listen"):
             arguments += ["--set", f"{key}=127.0.0.1:0"]
         try:
-            process = subprocess.Popen(arguments, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **nobody)
+            process = subprocess.Popen(
+                arguments, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **nobody)
         except PermissionError:
             pytest.skip("root's checkout, which other users may not read")
         try:

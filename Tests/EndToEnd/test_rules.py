@@ -7,12 +7,13 @@ import time
 import pytest
 
 import bodies
-from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, TEXT, eventually, subscription
+from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, eventually, subscription
 from processes import copy_plugins, write_rule
 
 
 def rule(on_message: str, head: str = "") -> str:
-    return f'local R = {{ name = "bad", match = {{ topic = "bad/#" }}, {head} }}\nfunction R.on_message(msg, ctx)\n{on_message}\nend\nreturn R\n'
+    table = f'local R = {{ name = "bad", match = {{ topic = "bad/#" }}, {head} }}'
+    return f"{table}\nfunction R.on_message(msg, ctx)\n{on_message}\nend\nreturn R\n"
 
 
 KILLED = {"rule.time", "rule.memory"}
@@ -267,21 +268,23 @@ def test_changed_settings_take_effect_by_a_signal_without_losing_a_message(confi
     assert [sender.message("chatter/1", "x").status for _ in range(11)] == [200] * 10 + [403]
 
 
-@pytest.mark.parametrize(
-    "what, source", [
-        ("a syntax error", "local R = {\nthis is no Lua"), ("an unknown hook", "return { name = 'redact', on_mesage = function() end }"),
-        ("a failing on_load", "return { name = 'redact', on_load = function() error('no settings') end, on_message = function() end }"),
-    ])
-def test_a_broken_rule_keeps_the_old_one_running_and_the_reason_is_logged(configured, connect, what, source):
+BROKEN = {
+    "a syntax error": "local R = {\nthis is no Lua", "an unknown hook": "return { on_mesage = function() end }",
+    "a failing on_load": "return { on_load = function() error('no settings') end, on_message = function() end }",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_keeps_the_old_one_running_and_the_reason_is_logged(configured, connect, name):
     worker, write, plugins = configured
     consumer, producer = connect(worker.exchange).subscribe("orders/1"), connect(worker.exchange)
-    (plugins / "redact/rule.lua").write_text(source)
+    (plugins / "redact/rule.lua").write_text(BROKEN[name])
     write(burst=10)
     log = worker.reload()
     assert "stays as it was" in log and "rule.lua:" in log
     assert producer.message("orders/1", '{"card":{"number":"4111111111111111"}}', format=JSON).status == 200
     assert json.loads(consumer.receive(1)[0].text)["card"]["number"] == "************1111"
-    (plugins / "redact/rule.lua").write_text("return { name = 'redact', on_message = function(m) return route.drop('all') end }")
+    (plugins / "redact/rule.lua").write_text("return { on_message = function(m) return route.drop('all') end }")
     assert "read the configuration again" in worker.reload()
     assert producer.message("orders/1", '{"card":{"number":"4111111111111111"}}', format=JSON).status == 200
     assert not consumer.inbox

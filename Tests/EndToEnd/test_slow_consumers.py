@@ -85,6 +85,8 @@ def test_a_group_prefers_members_that_read(shunt, connect):
         for each in range(start, start + BATCH):
             producer.publish("t", text(each))
         producer.take_answers(BATCH)
+        # Its answer comes behind all messages for this member: it keeps up.
+        assert reading.request(PING).status == 200
     worker.wait_metric("shunt_deliveries_total", COUNT)
     assert worker.metric('shunt_messages_dropped_total{reason="slow_consumer"}') == 0
     stopped.start_reading()
