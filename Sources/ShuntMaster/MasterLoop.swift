@@ -27,7 +27,7 @@ final class MasterLoop: EventLoopHandler {
 
     func congestion(of connection: Connection, isCongested: Bool) {}
 
-    func closed(_ connection: Connection, reason: CloseReason) { engine.closed(connection.id) }
+    func closed(_ connection: Connection, reason: CloseReason) { engine.closed(connection.id, now: loop.now) }
 
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
 

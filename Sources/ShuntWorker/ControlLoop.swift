@@ -14,6 +14,7 @@ final class ControlLoop: EventLoopHandler {
     private var link: MasterLink
     private var connection: Connection?
     private var random = SystemRandomNumberGenerator()
+    private var reports: MasterReports
     private var failureToldAt = -Double.infinity
     private var isStopping = false
 
@@ -26,6 +27,7 @@ final class ControlLoop: EventLoopHandler {
         self.identity = identity
         self.status = status
         self.logger = logger
+        reports = MasterReports(worker: WorkerSource(host: identity.host, port: identity.port))
         link = MasterLink(masters: masters, interval: interval, now: loop.now)
         for (number, socket) in sockets.enumerated() {
             loop.accept(on: socket) { peers.adopt($0, listener: UInt16(number)) }
@@ -72,6 +74,7 @@ final class ControlLoop: EventLoopHandler {
 
     func tick() {
         carryOut(link.tick(now: loop.now))
+        sendReports()
         peers.log.tick(now: loop.now)
     }
 
@@ -79,6 +82,34 @@ final class ControlLoop: EventLoopHandler {
         isStopping = true
         link.stop()
         loop.shutDown()
+    }
+
+    // MARK: What loops tell
+
+    /// A loop has something for the master.
+    func tell(_ messages: [MasterMessage], from index: UInt8) {
+        for message in messages {
+            if case .askChat(let request, let chat) = message {
+                // What was told before is known to the master when it is asked.
+                sendReports()
+                let question = MasterLink.ChatQuestion(loop: index, request: request, chat: chat)
+                carryOut(link.ask(question, host: ChatHostBody(host: identity.host, port: identity.port), now: loop.now))
+            } else {
+                reports.add(message)
+            }
+        }
+    }
+
+    /// All that a loop holds, asked for when a master was joined.
+    func received(_ holdings: LoopHoldings, round: Int) {
+        reports.add(devices: holdings.devices, chats: holdings.chats, round: round)
+        sendReports()
+    }
+
+    private func sendReports() {
+        for report in reports.take() {
+            carryOut(link.tell(report.type, report.body, name: report.name, key: report.key, now: loop.now))
+        }
     }
 
     // MARK: The link
@@ -111,12 +142,19 @@ final class ControlLoop: EventLoopHandler {
                 carryOut(link.heartbeat(identity.heartbeat(peers.figures(), now: loop.now), now: loop.now))
             case .close(let why):
                 if let connection { loop.close(connection, .byUs(why: why)) }
-            case .joined(let master):
+            case .joined(let master, let isShunt):
                 status.setMaster(master)
                 failureToldAt = -Double.infinity
                 logger.info("joined a master", metadata: ["master": "\(master)"])
+                reports.begin(isShunt: isShunt, loops: peers.count)
+                peers.askHoldings(round: reports.round)
+            case .answered(let question, let assignment):
+                peers.on(question.loop) { $0.answered(chat: question.chat, request: question.request, assignment) }
+            case .chat(let id, let event):
+                peers.on(UInt8(ChatHouse.home(of: id, loops: peers.count))) { $0.received(event) }
             case .lost(let master, let why):
                 status.setMaster(nil)
+                reports.end()
                 failureToldAt = loop.now
                 logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])
             }

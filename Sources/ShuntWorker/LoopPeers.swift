@@ -18,12 +18,20 @@ struct LoopSetup: Sendable {
     var loops: Int
     var limits: RoutingLimits
     var strategies: GroupStrategies
+    var chat: ChatSettings
     var rules: WorkerRules
+}
+
+/// All that a loop holds and a master should know.
+struct LoopHoldings: Sendable {
+    var devices: [Device]
+    var chats: [ChatSummary]
 }
 
 /// What the loops of a worker share: the ways to one another, how full those are, and what each has counted.
 final class LoopPeers: Sendable {
     private let threads = Mutex<[LoopThread<WorkerLoop>]>([])
+    private let control = Mutex<LoopThread<ControlLoop>?>(nil)
     private let reports: Mutex<[LoopReport]>
     /// Bytes under way to loops.
     private let underWay = Atomic<Int>(0)
@@ -61,6 +69,30 @@ final class LoopPeers: Sendable {
     func onEach(_ job: @escaping @Sendable (WorkerLoop) -> Void) {
         for thread in threads.withLock({ $0 }) { thread.post(job) }
     }
+
+    // MARK: The master
+
+    func start(_ control: LoopThread<ControlLoop>) { self.control.withLock { $0 = control } }
+
+    func tellMaster(_ messages: [MasterMessage], from loop: UInt8) {
+        control.withLock { $0 }?.post { $0.tell(messages, from: loop) }
+    }
+
+    /// Runs `job` on one loop.
+    func on(_ loop: UInt8, _ job: @escaping @Sendable (WorkerLoop) -> Void) {
+        threads.withLock { $0.indices.contains(Int(loop)) ? $0[Int(loop)] : nil }?.post(job)
+    }
+
+    /// Asks every loop for all that it holds; the control loop is told by each.
+    func askHoldings(round: Int) {
+        let control = control.withLock { $0 }
+        onEach { loop in
+            let holdings = loop.holdings()
+            control?.post { $0.received(holdings, round: round) }
+        }
+    }
+
+    var count: Int { threads.withLock { $0.count } }
 
     // MARK: Mail
 

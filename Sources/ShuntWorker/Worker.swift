@@ -54,6 +54,7 @@ public final class Worker: Sendable {
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity, peers: peers,
                 status: status, logger: Logger(label: "shunt.link"))
         }
+        peers.start(control)
     }
 
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules.
@@ -64,10 +65,12 @@ public final class Worker: Sendable {
         let limits = RoutingLimits(configuration.limits)
         let connections = ConnectionLimits(configuration, loops: loops.count)
         let strategies = configuration.worker.groups
+        let chat = ChatSettings(configuration)
         peers.setMailboxLimit(configuration.limits.mailbox)
         peers.onEach { loop in
             loop.setLimits(limits, connections)
             loop.setStrategies(strategies)
+            loop.setChat(chat)
             if let error = loop.setRules(next) {
                 Logger(label: "shunt.rules").error("loop \(loop.loop.index) keeps the old rules: \(error)")
             }
@@ -124,7 +127,7 @@ public final class Worker: Sendable {
     ) throws(ShuntError) -> [LoopThread<WorkerLoop>] {
         let setup = LoopSetup(
             loops: count, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups,
-            rules: rules)
+            chat: ChatSettings(configuration), rules: rules)
         let limits = ConnectionLimits(configuration, loops: count)
         var loops: [LoopThread<WorkerLoop>] = []
         for index in 0..<count {
@@ -157,6 +160,15 @@ extension RoutingLimits {
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
             hops: limits.hops)
+    }
+}
+
+extension ChatSettings {
+    init(_ configuration: Configuration) {
+        let chat = configuration.chat
+        self.init(
+            members: chat.members, rejoin: chat.rejoin.seconds, idle: chat.idle.seconds,
+            hasMasters: !configuration.worker.masters.isEmpty)
     }
 }
 

@@ -19,7 +19,8 @@ final class WorkerLoop: EventLoopHandler {
     init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
         self.loop = loop
         self.peers = peers
-        engine = LoopEngine(loop: loop.index, limits: setup.limits, strategies: setup.strategies)
+        engine = LoopEngine(
+            loop: loop.index, of: setup.loops, limits: setup.limits, strategies: setup.strategies, chat: setup.chat)
         outgoing = Array(repeating: LoopMail(), count: setup.loops)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
@@ -64,7 +65,7 @@ final class WorkerLoop: EventLoopHandler {
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
 
     func turnEnded() {
-        if !engine.actions.isEmpty || !engine.letters.isEmpty { carryOut(Bytes(start: nil, count: 0)) }
+        carryOut()
         for index in outgoing.indices where !outgoing[index].isEmpty { post(index) }
     }
 
@@ -78,13 +79,18 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func tick() {
+        engine.tick(now: loop.now)
         peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? []), loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
 
     /// Another loop has something for this one.
     func received(_ mail: LoopMail) {
-        for letter in mail.letters { engine.received(letter) }
+        for letter in mail.letters {
+            engine.received(letter, now: loop.now)
+            if engine.actions.count >= LoopEngine.batchSize { carryOut() }
+        }
+        carryOut()
         mail.bytes.withUnsafeBytes { bytes in
             for item in mail.items {
                 guard let connection = loop.connection(item.recipient) else {
@@ -100,6 +106,21 @@ final class WorkerLoop: EventLoopHandler {
 
     private var lostRecipients = 0
 
+    // MARK: The master
+
+    func answered(chat: String, request: UInt64, _ assignment: ChatAssignment) {
+        engine.answered(chat: chat, request: request, assignment, now: loop.now)
+    }
+
+    func received(_ event: ChatEvent) { engine.received(event, now: loop.now) }
+
+    /// All that this loop holds, for a new master.
+    func holdings() -> LoopHoldings {
+        var devices: [Device] = []
+        engine.forEachDevice { devices.append($0) }
+        return LoopHoldings(devices: devices, chats: engine.chats)
+    }
+
     // MARK: Settings
 
     func setLimits(_ limits: RoutingLimits, _ connections: ConnectionLimits) {
@@ -108,6 +129,8 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func setStrategies(_ strategies: GroupStrategies) { engine.setStrategies(strategies) }
+
+    func setChat(_ settings: ChatSettings) { engine.setChat(settings) }
 
     /// Switches to another version of the rules, between two messages. If that fails the old version goes on.
     /// - Returns: why it failed.
@@ -133,16 +156,28 @@ final class WorkerLoop: EventLoopHandler {
 
     // MARK: Actions
 
+    /// What becomes of messages while a broadcast is delivered.
+    private var tally: BroadcastTally?
+
     /// Carries out the engine's actions. Connections that close meanwhile may add more.
-    private func carryOut(_ input: Bytes) {
+    private func carryOut(_ input: Bytes = Bytes(start: nil, count: 0)) {
         var next = 0
         while next < engine.actions.count {
             let action = engine.actions[next]
             next += 1
             switch action {
             case .deliver(let recipient, let stretch):
-                guard let connection = loop.connection(recipient) else { continue }
-                withBytes(of: stretch, input) { _ = loop.send($0, to: connection) }
+                guard let connection = loop.connection(recipient) else {
+                    tally?.matched += 1
+                    continue
+                }
+                var outcome = SendOutcome.queued
+                withBytes(of: stretch, input) { outcome = loop.send($0, to: connection) }
+                if tally != nil { count(outcome) }
+            case .beginTally: tally = BroadcastTally()
+            case .endTally(let broadcast):
+                engine.tallied(broadcast, tally ?? BroadcastTally())
+                tally = nil
             case .forward(let recipient, let stretch):
                 withBytes(of: stretch, input) { outgoing[Int(recipient.loop)].append($0, stretch, to: recipient) }
             case .acknowledge(let client, let id):
@@ -160,14 +195,27 @@ final class WorkerLoop: EventLoopHandler {
                 loop.closeAfterWriting(connection, .byUs(why: code.rawValue))
             }
         }
-        for letter in engine.letters {
-            for index in outgoing.indices where index != Int(loop.index) { outgoing[index].letters.append(letter) }
+        for addressed in engine.letters {
+            if let to = addressed.loop {
+                outgoing[Int(to)].letters.append(addressed.letter)
+            } else {
+                for index in outgoing.indices where index != Int(loop.index) { outgoing[index].letters.append(addressed.letter) }
+            }
         }
+        if !engine.messages.isEmpty { peers.tellMaster(engine.messages, from: loop.index) }
         for index in outgoing.indices {
             outgoing[index].endBatch()
             if outgoing[index].bytes.count > Self.largestMail { post(index) }
         }
         engine.clear()
+    }
+
+    private func count(_ outcome: SendOutcome) {
+        tally?.matched += 1
+        switch outcome {
+        case .queued: tally?.sent += 1
+        case .dropped, .disconnected: tally?.slow += 1
+        }
     }
 
     @inline(__always)

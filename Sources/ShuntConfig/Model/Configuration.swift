@@ -5,6 +5,8 @@
 public struct Configuration: Equatable, Sendable {
     public var master = Master()
     public var worker = Worker()
+    public var chat = Chat()
+    public var devices = Devices()
     public var rules = Rules()
     public var limits = Limits()
     public var log = Log()

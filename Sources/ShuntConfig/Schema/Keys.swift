@@ -2,7 +2,7 @@ import ShuntCore
 
 extension Configuration {
     /// The table of keys, in the order of the reference.
-    static let keys: [ConfigKey<Configuration>] = masterKeys + workerKeys + rulesKeys + limitKeys + logKeys
+    static let keys: [ConfigKey<Configuration>] = masterKeys + workerKeys + chatKeys + rulesKeys + limitKeys + logKeys
 
     private static let masterKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
@@ -74,6 +74,19 @@ extension Configuration {
         ConfigKey(
             "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
             "Where they connect. Port 0: any free one, told in the ready file."),
+    ]
+
+    private static let chatKeys: [ConfigKey<Configuration>] = [
+        ConfigKey("chat.members", \.chat.members, .int(2...64), .live, "Members of one chat, those included who may still come back."),
+        ConfigKey(
+            "chat.rejoin", \.chat.rejoin, .duration(.zero...(.seconds(86_400))), .live,
+            "How long a member who lost the connection keeps its place, and messages are held for it."),
+        ConfigKey(
+            "chat.idle", \.chat.idle, .duration(.zero...(.seconds(30 * 86_400))), .live,
+            "A chat in which nothing happens for so long is closed; 0s: never."),
+        ConfigKey(
+            "devices.keep", \.devices.keep, .duration(.zero...(.seconds(365 * 86_400))), .restart,
+            "How long a master remembers a device that has left."),
     ]
 
     private static let rulesKeys: [ConfigKey<Configuration>] = [

@@ -1,6 +1,14 @@
 import ExchangeCodec
 import ShuntCore
 
+/// The keys of CHAT frames that one of our own masters sends a worker by itself.
+public enum MasterChatKey: String, Sendable {
+    /// The chat belongs to the worker that the value names.
+    case moved = "MOVED"
+    /// An operator ends the chat.
+    case close = "CLOSE"
+}
+
 /// A worker's connection to its masters: tries the addresses of its list for ever, and sends heartbeats to the one that answers.
 ///
 /// A value: events in, actions out. The driver calls `tick` about ten times a second.
@@ -12,8 +20,26 @@ public struct MasterLink: Sendable {
         case report
         case close(why: String)
         /// The link is up: tell this master all that the worker holds.
-        case joined(master: String)
+        /// - isShunt: whether it takes reports; message-channel's takes single devices, and is asked for chats.
+        case joined(master: String, isShunt: Bool)
         case lost(master: String, why: String)
+        /// The master has answered a loop's question.
+        case answered(ChatQuestion, ChatAssignment)
+        /// The master tells something of a chat by itself.
+        case chat(id: String, ChatEvent)
+    }
+
+    /// A loop's question which worker has a chat.
+    public struct ChatQuestion: Equatable, Sendable {
+        public var loop: UInt8
+        public var request: UInt64
+        public var chat: String
+
+        public init(loop: UInt8, request: UInt64, chat: String) {
+            self.loop = loop
+            self.request = request
+            self.chat = chat
+        }
     }
 
     enum State: Equatable, Sendable {
@@ -30,7 +56,13 @@ public struct MasterLink: Sendable {
         var unanswered = 0
         var heardAt: Double
         var hasJoined = false
+        var isShunt = false
+        /// Questions under way, by the id of their frame.
+        var questions: [Int64: ChatQuestion] = [:]
     }
+
+    /// Questions that may be under way.
+    static let questionCapacity = 10_000
 
     private(set) var state: State
     private let masters: [String]
@@ -100,26 +132,74 @@ public struct MasterLink: Sendable {
 
     /// A frame from the master.
     public mutating func received(_ frame: Frame, now: Double) -> [Action] {
-        guard case .connected(var connected) = state, frame.type == .acknowledgement else { return [] }
+        guard case .connected(var connected) = state else { return [] }
+        defer { state = .connected(connected) }
+        if frame.type == .chat { return chatNews(frame) }
+        guard frame.type == .acknowledgement else { return [] }
         connected.heardAt = now
         connected.unanswered = 0
-        defer { state = .connected(connected) }
+        if let question = connected.questions.removeValue(forKey: frame.id) {
+            return [.answered(question, Self.assignment(frame))]
+        }
         guard !frame.isError, !connected.hasJoined else { return [] }
         connected.hasJoined = true
+        connected.isShunt = frame.text == Self.shuntMark
         failures = 0
-        return [.joined(master: master)]
+        return [.joined(master: master, isShunt: connected.isShunt)]
+    }
+
+    /// What one of our own masters answers to a heartbeat of one of our own workers.
+    public static let shuntMark = "shunt"
+
+    /// §11.3: 200 with the asker's own address, or 307 with another's. A native master may answer twice; the first counts.
+    private static func assignment(_ frame: Frame) -> ChatAssignment {
+        switch frame.status {
+        case FrameStatus.ok: .granted
+        case FrameStatus.temporaryRedirect: .elsewhere(frame.text)
+        default: .unavailable
+        }
+    }
+
+    private func chatNews(_ frame: Frame) -> [Action] {
+        guard let chat = frame.name, let key = frame.key else { return [] }
+        switch MasterChatKey(rawValue: key) {
+        case .moved: return [.chat(id: chat, .moved(chat: chat, to: frame.text))]
+        case .close: return [.chat(id: chat, .close(chat: chat))]
+        case nil: return []
+        }
+    }
+
+    /// Asks which worker has a chat (§11.3).
+    public mutating func ask(_ question: ChatQuestion, host: ChatHostBody, now: Double) -> [Action] {
+        guard case .connected(var connected) = state, connected.hasJoined, connected.questions.count < Self.questionCapacity
+        else { return [.answered(question, .unavailable)] }
+        let id = makeID(now: now)
+        connected.questions[id] = question
+        state = .connected(connected)
+        let frame = Frame(
+            .chat, id: id, format: .json, value: host.encoded(), name: question.chat, key: ChatKey.create.rawValue)
+        return [.send(frame.encoded())]
+    }
+
+    /// Tells something that needs no answer: a device, or a report.
+    public mutating func tell(_ type: FrameType, _ body: [UInt8], name: String? = nil, key: String? = nil, now: Double) -> [Action] {
+        guard isUp else { return [] }
+        return [.send(Frame(type, id: makeID(now: now), format: .json, value: body, name: name, key: key).encoded())]
     }
 
     /// The attempt failed, or the connection closed.
     /// - Parameter random: 0..<1; workers that lose one master together should not come back together.
     public mutating func closed(why: String, now: Double, random: Double) -> [Action] {
         guard state != .stopped else { return [] }
-        let lost: [Action] = isUp ? [.lost(master: master, why: why)] : []
+        var lost: [Action] = isUp ? [.lost(master: master, why: why)] : []
         // A master that was there may be back at once; one that can't be reached is passed over for the next.
-        if lost.isEmpty { place = (place + 1) % masters.count }
+        if !isUp { place = (place + 1) % masters.count }
         let rounds = failures / masters.count
         failures += 1
         let wait = min(Self.longestWait, 0.2 * Double(1 << min(rounds, 10)))
+        if case .connected(let connected) = state {
+            lost += connected.questions.values.map { .answered($0, .unavailable) }
+        }
         state = .waiting(until: now + wait * (0.5 + random / 2))
         return lost
     }

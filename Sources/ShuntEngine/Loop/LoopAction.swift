@@ -27,6 +27,10 @@ public enum LoopAction: Equatable, Sendable {
     case deliver(ConnectionID, Stretch)
     /// A message for a client of another loop.
     case forward(ConnectionID, Stretch)
+    /// From here on, what becomes of messages that are delivered is counted, until `endTally`.
+    case beginTally
+    /// Tell the engine what became of them: `tallied`.
+    case endTally(BroadcastID)
     /// The acknowledgement 200 without a body.
     case acknowledge(ConnectionID, id: Int64)
     /// A frame that answers a request.
@@ -35,12 +39,71 @@ public enum LoopAction: Equatable, Sendable {
     case close(ConnectionID, ErrorCode)
 }
 
-/// What a loop tells all other loops of its worker.
+/// What a loop tells others of its worker.
 public enum LoopLetter: Equatable, Sendable {
     case subscribed(Subscription)
     case unsubscribed(ConnectionID, filter: String, group: String, key: String?)
     case left(ConnectionID)
     case congestion(ConnectionID, Bool)
+    /// A device has registered: whoever has one of the same name gives it up.
+    case registered(uid: String, device: String, ConnectionID, at: Double)
+    /// Deliver a broadcast to the devices here that match, and say how many there were.
+    case broadcast(BroadcastID, DeviceFilter, frame: [UInt8])
+    case tallied(BroadcastID, BroadcastTally)
+    /// For the loop that a chat is at home on. With the client as rules see it, who may be unknown there.
+    case chat(ChatEvent, Peer?)
+    /// For the loop that a chat's member is connected to.
+    case chatAction(ChatAction)
+}
+
+/// A letter and whom it is for.
+public struct AddressedLetter: Equatable, Sendable {
+    /// nil: all other loops.
+    public var loop: UInt8?
+    public var letter: LoopLetter
+}
+
+/// What a loop asks of the worker's master, or tells it.
+public enum MasterMessage: Equatable, Sendable {
+    case registered(Device)
+    case unregistered(uid: String, device: String, registeredAt: Double)
+    /// Answered by `answered(chat:request:_:)` on this loop.
+    case askChat(request: UInt64, chat: String)
+    case chat(ChatNews)
+}
+
+/// A broadcast under way in a worker: the loop that it came in on, and its number there.
+public struct BroadcastID: Hashable, Sendable {
+    public var loop: UInt8
+    public var number: UInt32
+}
+
+/// What became of a broadcast.
+public struct BroadcastTally: Equatable, Sendable {
+    /// Devices that the filter takes.
+    public var matched = 0
+    /// Of these, whose connection took the message.
+    public var sent = 0
+    /// Of these, whose connection was too slow for it.
+    public var slow = 0
+
+    public init(matched: Int = 0, sent: Int = 0, slow: Int = 0) {
+        self.matched = matched
+        self.sent = sent
+        self.slow = slow
+    }
+
+    static func += (left: inout Self, right: Self) {
+        left.matched += right.matched
+        left.sent += right.sent
+        left.slow += right.slow
+    }
+
+    /// For the sender: `3 matched, 2 sent, 1 not sent (too slow)`.
+    public var text: String {
+        let missed = matched - sent
+        return "\(matched) matched, \(sent) sent, \(missed) not sent" + (missed == 0 ? "" : slow == missed ? " (too slow)" : " (\(slow) too slow, \(missed - slow) gone)")
+    }
 }
 
 /// What a loop counted. Totals since it started, but for `subscriptions`.
@@ -58,6 +121,12 @@ public struct RoutingFigures: Equatable, Sendable {
     public var malformed = 0
     /// Subscriptions of this loop's connections.
     public var subscriptions = 0
+    /// Registered devices of this loop.
+    public var devices = 0
+    public var broadcasts = 0
+    /// Chats that are at home on this loop.
+    public var chats = 0
+    public var chatMessages = 0
 
     public init() {}
 }

@@ -28,7 +28,7 @@ extension LoopEngine {
             guard index.insert(subscription) else { throw ShuntError(.subscriptionExists, "subscribe failed") }
             sessions[slot].subscriptions += 1
             figures.subscriptions += 1
-            letters.append(.subscribed(subscription))
+            tell(.subscribed(subscription))
             acknowledge(frame.id, connection)
         } catch {
             refuse(frame.id, connection, error)
@@ -44,7 +44,7 @@ extension LoopEngine {
             guard removed != nil else { throw ShuntError(.subscriptionUnknown, "unsubscribe failed") }
             sessions[connection.slot].subscriptions -= 1
             figures.subscriptions -= 1
-            letters.append(.unsubscribed(connection, filter: request.topic, group: request.group, key: request.key))
+            tell(.unsubscribed(connection, filter: request.topic, group: request.group, key: request.key))
             acknowledge(frame.id, connection)
         } catch {
             refuse(frame.id, connection, error)

@@ -10,12 +10,23 @@ public final class LoopEngine {
     public internal(set) var figures = RoutingFigures()
     /// To be carried out in order, then cleared, after each event.
     public internal(set) var actions: ContiguousArray<LoopAction> = []
-    /// To be told to all other loops of the worker, then cleared.
-    public internal(set) var letters: [LoopLetter] = []
+    /// To be told to other loops of the worker, then cleared.
+    public internal(set) var letters: [AddressedLetter] = []
+    /// To be told to the master, then cleared.
+    public internal(set) var messages: [MasterMessage] = []
     /// The bytes that actions with `.made` stretches mean.
     public internal(set) var made = MadeBytes()
 
+    /// The loops of the worker.
+    let loops: Int
     var limits: RoutingLimits
+    var devices = DeviceIndex()
+    var broadcasts: [UInt32: Broadcast] = [:]
+    var lastBroadcast: UInt32 = 0
+    var house: ChatHouse
+    /// A chat's sender that is connected to another loop, while rules look at what it sends.
+    var guest: Peer?
+    private var lastID: UInt64 = 0
     var index: SubscriptionIndex
     var sessions: ContiguousArray<Session> = []
     /// nil where no rules run.
@@ -28,10 +39,15 @@ public final class LoopEngine {
     /// An event stops taking frames when it has caused so many actions; the driver carries them out and goes on.
     public static let batchSize = 2048
 
-    public init(loop: UInt8, limits: RoutingLimits = .init(), strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil) {
+    public init(
+        loop: UInt8, of loops: Int = 1, limits: RoutingLimits = .init(), strategies: GroupStrategies = .init(),
+        chat: ChatSettings = .init(hasMasters: false), hooks: (any RuleHooks)? = nil
+    ) {
         self.loop = loop
+        self.loops = loops
         self.limits = limits
         self.hooks = hooks
+        house = ChatHouse(chat)
         index = SubscriptionIndex(strategies: strategies)
     }
 
@@ -79,8 +95,10 @@ public final class LoopEngine {
         if sessions[slot].subscriptions > 0 {
             figures.subscriptions -= Int(sessions[slot].subscriptions)
             index.removeAll(of: connection)
-            letters.append(.left(connection))
+            tell(.left(connection))
         }
+        deviceLeft(connection)
+        if sessions[slot].isInChat { leaveChats(connection) }
         sessions[slot] = Session(state: .free, generation: connection.generation)
     }
 
@@ -88,24 +106,37 @@ public final class LoopEngine {
     public func congestion(of connection: ConnectionID, isCongested: Bool) {
         guard isCurrent(connection), sessions[connection.slot].subscriptions > 0 else { return }
         index.setCongested(connection, isCongested)
-        letters.append(.congestion(connection, isCongested))
+        tell(.congestion(connection, isCongested))
     }
 
     /// Another loop of the worker has something to tell.
-    public func received(_ letter: LoopLetter) {
+    public func received(_ letter: LoopLetter, now: Double) {
+        self.now = now
         switch letter {
         case .subscribed(let subscription): _ = index.insert(subscription)
         case .unsubscribed(let connection, let filter, let group, let key):
             _ = index.remove(connection: connection, filter: filter, group: group, key: key)
         case .left(let connection): index.removeAll(of: connection)
         case .congestion(let connection, let isCongested): index.setCongested(connection, isCongested)
+        case .registered(let uid, let device, let connection, let at): takenOver(uid, device, by: connection, at: at)
+        case .broadcast(let id, let filter, let frame): broadcast(id, filter, frame: frame)
+        case .tallied(let id, let tally): tallied(id, tally)
+        case .chat(let event, let peer): chat(event, peer: peer)
+        case .chatAction(let action): carryOut(action)
         }
     }
 
-    /// The driver has carried out the actions and letters.
+    /// About ten times a second.
+    public func tick(now: Double) {
+        self.now = now
+        chat(.tick, peer: nil)
+    }
+
+    /// The driver has carried out the actions, letters and messages.
     public func clear() {
         actions.removeAll(keepingCapacity: actions.capacity <= Self.batchSize * 16)
         letters.removeAll(keepingCapacity: true)
+        messages.removeAll(keepingCapacity: true)
         made.removeAll()
         index.trimRoutes()
     }
@@ -115,6 +146,8 @@ public final class LoopEngine {
     public func setLimits(_ new: RoutingLimits) { limits = new }
 
     public func setStrategies(_ new: GroupStrategies) { index.setStrategies(new) }
+
+    public func setChat(_ new: ChatSettings) { house.setSettings(new, now: now) }
 
     /// Other rules apply from the next message on.
     public func setHooks(_ new: (any RuleHooks)?) {
@@ -146,8 +179,9 @@ public final class LoopEngine {
         case .subscribe: subscribe(frame, start, connection)
         case .unsubscribe: unsubscribe(frame, start, connection)
         case .allocation: refuse(frame.id, connection, ShuntError(.workerNone, "not found server"))
-        case .notify, .chat, .register:
-            refuse(frame.id, connection, ShuntError(.requestUnsupported, "this worker does not serve \(frame.type) yet"))
+        case .register: register(frame, start, connection)
+        case .notify: notify(frame, start, connection)
+        case .chat: chat(frame, start, connection)
         case .balance, .binding, .registered, .acknowledgement, .message: break
         }
     }
@@ -193,6 +227,14 @@ public final class LoopEngine {
         actions.append(.acknowledge(connection, id: id))
     }
 
+    /// Answers 200 with a text.
+    func answer(_ id: Int64, _ connection: ConnectionID, _ text: String) {
+        figures.succeeded += 1
+        var text = text
+        let stretch = text.withUTF8 { made.append(FrameFields(acknowledging: id, text: Bytes($0))) }
+        actions.append(.answer(connection, stretch))
+    }
+
     /// Answers with an error, in the words that message-channel's clients know where there are such.
     @inline(never)
     func refuse(_ id: Int64, _ connection: ConnectionID, _ error: ShuntError) {
@@ -220,6 +262,17 @@ public final class LoopEngine {
         actions.append(.close(connection, code))
     }
 
+    /// Tells all other loops.
+    func tell(_ letter: LoopLetter) {
+        if loops > 1 { letters.append(AddressedLetter(loop: nil, letter: letter)) }
+    }
+
+    /// Ids of frames that this side starts: seconds, a flag that no client's generator makes (§7), and a counter.
+    func makeID() -> Int64 {
+        lastID &+= 1
+        return Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | lastID & 0xFFFF)
+    }
+
     func isCurrent(_ connection: ConnectionID) -> Bool {
         connection.loop == loop && connection.slot < sessions.count
             && sessions[connection.slot].generation == connection.generation
@@ -235,7 +288,7 @@ public final class LoopEngine {
 
 extension LoopEngine: PeerDirectory {
     public func peer(_ id: ConnectionID) -> Peer? {
-        guard isCurrent(id) else { return nil }
+        guard isCurrent(id) else { return guest?.id == id ? guest : nil }
         let session = sessions[id.slot]
         let identity = session.identity
         return Peer(

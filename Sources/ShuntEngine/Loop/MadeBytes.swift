@@ -22,5 +22,11 @@ public struct MadeBytes {
         return Stretch(.made, offset: offset, count: size)
     }
 
+    /// Appends a frame that is encoded already.
+    mutating func append(_ frame: [UInt8]) -> Stretch {
+        bytes.append(contentsOf: frame)
+        return Stretch(.made, offset: bytes.count - frame.count, count: frame.count)
+    }
+
     public func withBytes<Result>(_ body: (Bytes) -> Result) -> Result { bytes.withUnsafeBytes(body) }
 }

@@ -14,6 +14,10 @@ struct Session {
     /// Its first frame has come, and passed `on_connect`.
     var isAdmitted = false
     var generation: UInt32 = 0
+    /// It is a registered device.
+    var isDevice = false
+    /// It has sent a chat frame.
+    var isInChat = false
     var subscriptions: UInt16 = 0
     /// Where its last message went.
     var route = RouteReference.none

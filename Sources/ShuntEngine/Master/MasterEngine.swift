@@ -1,7 +1,7 @@
 import ExchangeCodec
 import ShuntCore
 
-/// Everything that a master decides on its exchange port: registration by heartbeat, allocation.
+/// Everything that a master decides on its exchange port: registration by heartbeat, allocation, chats, devices.
 ///
 /// Events in, actions out; the driver clears `actions` and `changes` when it has carried them out.
 public final class MasterEngine {
@@ -18,23 +18,44 @@ public final class MasterEngine {
     /// The source address of each connection.
     private var sources: [ConnectionID: String] = [:]
     private var closing: Set<ConnectionID> = []
+    private var devices: DeviceDirectory
+    private var chats = ChatDirectory()
+    /// Where a worker's last heartbeat came from.
+    private var connections: [String: ConnectionID] = [:]
+    /// Workers whose connection has closed, and when their chats are free for others. They may still be live.
+    private var silent: [String: Double] = [:]
+    private var lastID: UInt64 = 0
     private let frameLimit: Int
 
-    public init(liveFor: Double, frameLimit: Int) {
+    /// - Parameter keepDevices: seconds that a device which has left is remembered.
+    public init(liveFor: Double, keepDevices: Double = 86_400, frameLimit: Int) {
         directory = WorkerDirectory(liveFor: liveFor)
+        devices = DeviceDirectory(keep: keepDevices)
         self.frameLimit = frameLimit
     }
 
     // MARK: Events
 
-    public func restore(_ workers: [WorkerRecord], now: Double) { directory.restore(workers, now: now) }
+    /// What the registry held when the master started. Workers have two heartbeats' time to tell their chats again.
+    public func restore(_ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], now: Double) {
+        directory.restore(workers, now: now)
+        self.devices.restore(devices, now: now)
+        self.chats.restore(chats, until: now + Self.chatPatience)
+    }
+
+    /// Seconds in which every worker sends two heartbeats.
+    static let chatPatience = 6.0
 
     /// - Parameter source: the client's IP address, without the port.
     public func opened(_ connection: ConnectionID, source: String) { sources[connection] = source }
 
-    public func closed(_ connection: ConnectionID) {
+    public func closed(_ connection: ConnectionID, now: Double) {
         sources[connection] = nil
         closing.remove(connection)
+        for (worker, own) in connections where own == connection {
+            connections[worker] = nil
+            silent[worker] = now + Self.chatPatience
+        }
     }
 
     /// - Returns: how many bytes of whole frames were taken.
@@ -56,7 +77,27 @@ public final class MasterEngine {
         return closing.contains(connection) ? bytes.count : offset
     }
 
-    public func tick(now: Double) { changes += directory.tick(now: now) }
+    public func tick(now: Double) {
+        apply(directory.tick(now: now), now: now)
+        var deviceChanges: [DeviceChange] = []
+        devices.tick(now: now, &deviceChanges)
+        record(deviceChanges)
+        var chatChanges: [ChatChange] = []
+        for (worker, until) in silent where until <= now {
+            silent[worker] = nil
+            chats.workerLost(worker, now: now, &chatChanges)
+        }
+        chats.tick(now: now, &chatChanges)
+        record(chatChanges)
+    }
+
+    /// An operator ends a chat.
+    /// - Returns: false if no worker has it.
+    public func closeChat(_ chat: String, now: Double) -> Bool {
+        guard let worker = chats.worker(of: chat), let connection = connections[worker] else { return false }
+        tell(connection, chat, .close, "by an operator", now: now)
+        return true
+    }
 
     public func clear() {
         actions.removeAll(keepingCapacity: true)
@@ -71,13 +112,11 @@ public final class MasterEngine {
             switch frame.type {
             case .ping:
                 try heartbeat(frame, start, connection, now: now)
-                acknowledge(frame, connection)
             case .allocation: try allocate(frame, start, connection, now: now)
             case .register:
-                // Devices are kept from the next version on; a worker only needs to be told that it was heard.
-                guard frame.hasBody else { throw ShuntError(.requestInvalid, "Bad Request") }
+                try register(frame, start, connection, now: now)
                 acknowledge(frame, connection)
-            case .chat: throw ShuntError(.requestUnsupported, "this master does not serve chats yet")
+            case .chat: try chat(frame, start, connection, now: now)
             case .message, .subscribe, .unsubscribe, .notify:
                 throw ShuntError(
                     .requestUnsupported, "a master does not serve \(frame.type)", help: "connect to a worker: ALLOCATION lists them")
@@ -93,8 +132,91 @@ public final class MasterEngine {
         guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "Bad Request") }
         guard frame.compression == .none else { throw ShuntError(.requestInvalid, "a heartbeat can't be compressed") }
         let body = try HeartbeatBody(decoding: value)
-        changes += try directory.heartbeat(body, source: sources[connection] ?? "", now: now)
+        let source = sources[connection] ?? ""
+        apply(try directory.heartbeat(body, source: source, now: now), now: now)
+        let worker = name(WorkerSource(host: body.serverName, port: body.serverPort), source)
+        connections[worker] = connection
+        silent[worker] = nil
+        // Our own workers are told that they may send reports; Java's know no text here.
+        if body.shunt == nil { acknowledge(frame, connection) } else { answer(frame, connection, MasterLink.shuntMark) }
     }
+
+    /// What a worker tells of devices: a batch of ours, or one of a Java worker's (§9.4).
+    private func register(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
+        let value = try value(of: frame, start)
+        let source = sources[connection] ?? ""
+        var found: [DeviceChange] = []
+        defer { record(found) }
+        if frame.name(in: start)?.elementsEqual(DeviceBatchBody.frameName.utf8) == true {
+            let body = try DeviceBatchBody(decoding: value)
+            devices.report(body, from: name(body.worker, source), now: now, &found)
+        } else {
+            let body = try RegisterBody(decoding: value)
+            let worker = name(WorkerSource(host: body.workerHost, port: body.workerPort), source)
+            guard devices.register(body, from: worker, now: now, &found) else {
+                throw ShuntError(.memoryLimit, "this master knows \(devices.count) devices", help: "no more are kept")
+            }
+        }
+    }
+
+    /// A worker asks for a chat (§11.3), or one of ours tells of its chats.
+    private func chat(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
+        let value = try value(of: frame, start)
+        let source = sources[connection] ?? ""
+        var found: [ChatChange] = []
+        defer { record(found) }
+        if frame.key(in: start)?.elementsEqual(ChatReportBody.frameKey.utf8) == true {
+            let body = try ChatReportBody(decoding: value)
+            for loser in chats.report(body, from: name(body.worker, source), now: now, &found) {
+                if let worker = connections[loser.worker] { tell(worker, loser.chat, .moved, loser.owner, now: now) }
+            }
+            return acknowledge(frame, connection)
+        }
+        let chat = try ChatRequest.chat(frame.name(in: start))
+        let key = try ChatKey(decoding: frame.key(in: start))
+        let body = try ChatHostBody(decoding: value)
+        let worker = name(WorkerSource(host: body.host, port: body.port), source)
+        let owner = try chats.request(chat, key, from: worker, now: now, &found)
+        if owner == worker { answer(frame, connection, owner) } else { redirect(frame, connection, owner) }
+    }
+
+    private func value(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> Bytes {
+        guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "Bad Request") }
+        guard frame.compression == .none else { throw ShuntError(.requestInvalid, "a control frame can't be compressed") }
+        return value
+    }
+
+    /// A worker's name in the directory.
+    private func name(_ worker: WorkerSource, _ source: String) -> String { "\(worker.host ?? source):\(worker.port)" }
+
+    // MARK: Changes
+
+    /// Workers that are lost lose their devices and chats.
+    private func apply(_ found: [RegistryChange], now: Double) {
+        changes += found
+        for change in found {
+            switch change {
+            case .workerState(let name, .lost, _): lost(name, now: now)
+            case .worker(let record) where record.state == .lost: lost(record.name, now: now)
+            default: break
+            }
+        }
+    }
+
+    private func lost(_ worker: String, now: Double) {
+        connections[worker] = nil
+        silent[worker] = nil
+        var deviceChanges: [DeviceChange] = []
+        devices.workerLost(worker, now: now, &deviceChanges)
+        record(deviceChanges)
+        var chatChanges: [ChatChange] = []
+        chats.workerLost(worker, now: now, &chatChanges)
+        record(chatChanges)
+    }
+
+    private func record(_ found: [DeviceChange]) { changes += found.map { .device($0) } }
+
+    private func record(_ found: [ChatChange]) { changes += found.map { .chat($0) } }
 
     private func allocate(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         let workers = directory.allocation(now: now)
@@ -113,6 +235,17 @@ public final class MasterEngine {
 
     private func answer(_ frame: FrameView, _ connection: ConnectionID, _ text: String) {
         actions.append(.send(connection, Frame(acknowledging: frame.id, text: text).encoded()))
+    }
+
+    private func redirect(_ frame: FrameView, _ connection: ConnectionID, _ worker: String) {
+        let status = FrameStatus.temporaryRedirect
+        actions.append(.send(connection, Frame(acknowledging: frame.id, status: status, text: worker).encoded()))
+    }
+
+    private func tell(_ connection: ConnectionID, _ chat: String, _ key: MasterChatKey, _ text: String, now: Double) {
+        lastID &+= 1
+        let id = Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | lastID & 0xFFFF)
+        actions.append(.send(connection, Frame(.chat, id: id, text: text, name: chat, key: key.rawValue).encoded()))
     }
 
     private func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) {

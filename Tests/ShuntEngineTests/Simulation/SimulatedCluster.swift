@@ -26,7 +26,9 @@ final class SimulatedCluster {
             now += 0.1
             for worker in workers where !silent.contains(worker.name) {
                 worker.now = now
+                worker.tick()
                 carryOut(worker.link.tick(now: now), of: worker)
+                settle(worker)
             }
             for master in masters.values {
                 master.tick(now: now)
@@ -56,7 +58,7 @@ final class SimulatedCluster {
         engine.opened(connection, source: "127.0.0.1")
         let request = all ? Frame(.allocation, id: 5, text: "TRUE") : Frame(.allocation, id: 5)
         let answers = deliver(request.encoded(), to: engine, from: connection)
-        engine.closed(connection)
+        engine.closed(connection, now: now)
         return answers.first
     }
 
@@ -75,9 +77,26 @@ final class SimulatedCluster {
             case .close(let why):
                 links[worker.name] = nil
                 carryOut(worker.link.closed(why: why, now: now, random: 0.5), of: worker)
-            case .joined(let master): joined.append("\(worker.name) \(master)")
-            case .lost: break
+            case .joined(let master, let isShunt):
+                joined.append("\(worker.name) \(master)")
+                worker.joined(isShunt: isShunt)
+            case .lost: worker.reports.end()
+            case .answered(let question, let assignment): worker.answered(question, assignment)
+            case .chat(let id, let event): worker.received(event, of: id)
             }
+        }
+    }
+
+    /// Carries what the workers' loops ask and tell to their masters, and the answers back.
+    func settle() { for worker in workers { settle(worker) } }
+
+    private func settle(_ worker: SimulatedWorker) {
+        while !worker.questions.isEmpty {
+            let question = worker.questions.removeFirst()
+            carryOut(worker.link.ask(question, host: worker.host, now: now), of: worker)
+        }
+        for report in worker.reports.take() {
+            carryOut(worker.link.tell(report.type, report.body, name: report.name, key: report.key, now: now), of: worker)
         }
     }
 
@@ -95,13 +114,19 @@ final class SimulatedCluster {
     private func deliver(_ bytes: [UInt8], to master: MasterEngine, from connection: ConnectionID) -> [Frame] {
         _ = bytes.withUnsafeBytes { master.received($0, on: connection, now: now) }
         var frames: [Frame] = []
-        for case .send(connection, let bytes) in master.actions {
+        var others: [(SimulatedWorker, Frame)] = []
+        for case .send(let to, let bytes) in master.actions {
             bytes.withUnsafeBytes { bytes in
                 guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
-                frames.append(Frame(view, in: start))
+                if to == connection {
+                    frames.append(Frame(view, in: start))
+                } else if let name = links.first(where: { $0.value.connection == to })?.key, let worker = worker(name) {
+                    others.append((worker, Frame(view, in: start)))
+                }
             }
         }
         collect(master)
+        for (worker, frame) in others { carryOut(worker.link.received(frame, now: now), of: worker) }
         return frames
     }
 

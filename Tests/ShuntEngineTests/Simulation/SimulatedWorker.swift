@@ -7,6 +7,11 @@ final class SimulatedWorker {
     let name: String
     let engines: [LoopEngine]
     var link: MasterLink
+    var reports: MasterReports
+    /// Questions for the master, for the cluster to carry.
+    var questions: [MasterLink.ChatQuestion] = []
+    /// Clients that take nothing.
+    var slow: Set<ConnectionID> = []
     /// Frames that each client has got.
     private(set) var inboxes: [ConnectionID: [Frame]] = [:]
     private(set) var closed: [ConnectionID: ErrorCode] = [:]
@@ -17,8 +22,13 @@ final class SimulatedWorker {
     init(_ name: String = "w:1", loops: Int = 1, masters: [String] = [], limits: RoutingLimits = .init(),
         strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil) {
         self.name = name
-        engines = (0..<loops).map { LoopEngine(loop: UInt8($0), limits: limits, strategies: strategies, hooks: hooks) }
+        let chat = ChatSettings(hasMasters: !masters.isEmpty)
+        engines = (0..<loops).map {
+            LoopEngine(loop: UInt8($0), of: loops, limits: limits, strategies: strategies, chat: chat, hooks: hooks)
+        }
         link = MasterLink(masters: masters, interval: 3, now: now)
+        let parts = name.split(separator: ":")
+        reports = MasterReports(worker: WorkerSource(host: String(parts[0]), port: Int(parts[1]) ?? 1))
     }
 
     // MARK: Clients
@@ -54,19 +64,49 @@ final class SimulatedWorker {
 
     func take(_ id: ConnectionID) -> [Frame] { inboxes.removeValue(forKey: id) ?? [] }
 
-    private func carryOut(_ engine: LoopEngine, input: [UInt8]) {
-        for action in engine.actions {
+    /// Lets every loop notice that time has passed.
+    func tick() {
+        for engine in engines {
+            engine.tick(now: now)
+            carryOut(engine, input: [])
+        }
+    }
+
+    func carryOut(_ engine: LoopEngine, input: [UInt8]) {
+        var tally = BroadcastTally()
+        var next = 0
+        while next < engine.actions.count {
+            let action = engine.actions[next]
+            next += 1
             switch action {
-            case .deliver(let to, let stretch), .forward(let to, let stretch), .answer(let to, let stretch):
-                hand(bytes(stretch, engine, input), to: to)
+            case .deliver(let to, let stretch):
+                tally.matched += 1
+                if slow.contains(to) { tally.slow += 1 } else { tally.sent += 1 }
+                if !slow.contains(to) { hand(bytes(stretch, engine, input), to: to) }
+            case .beginTally: tally = BroadcastTally()
+            case .endTally(let id): engine.tallied(id, tally)
+            case .forward(let to, let stretch), .answer(let to, let stretch): hand(bytes(stretch, engine, input), to: to)
             case .acknowledge(let to, let id): hand(Frame(acknowledging: id).encoded(), to: to)
             case .close(let id, let code):
                 closed[id] = code
                 engine.closed(id, why: code.rawValue, now: now)
             }
         }
-        for letter in engine.letters { for other in engines where other !== engine { other.received(letter) } }
+        let letters = engine.letters
+        for message in engine.messages {
+            if case .askChat(let request, let chat) = message {
+                questions.append(.init(loop: engine.loop, request: request, chat: chat))
+            } else {
+                reports.add(message)
+            }
+        }
         engine.clear()
+        for addressed in letters {
+            for other in engines where other !== engine && (addressed.loop == nil || addressed.loop == other.loop) {
+                other.received(addressed.letter, now: now)
+                carryOut(other, input: [])
+            }
+        }
     }
 
     private func bytes(_ stretch: Stretch, _ engine: LoopEngine, _ input: [UInt8]) -> [UInt8] {
@@ -82,6 +122,33 @@ final class SimulatedWorker {
     }
 
     // MARK: The link
+
+    func answered(_ question: MasterLink.ChatQuestion, _ assignment: ChatAssignment) {
+        let engine = engines[Int(question.loop)]
+        engine.answered(chat: question.chat, request: question.request, assignment, now: now)
+        carryOut(engine, input: [])
+    }
+
+    func received(_ event: ChatEvent, of chat: String) {
+        let engine = engines[ChatHouse.home(of: chat, loops: engines.count)]
+        engine.received(event, now: now)
+        carryOut(engine, input: [])
+    }
+
+    /// A master has been joined: it is told all that the loops hold.
+    func joined(isShunt: Bool) {
+        reports.begin(isShunt: isShunt, loops: engines.count)
+        for engine in engines {
+            var devices: [Device] = []
+            engine.forEachDevice { devices.append($0) }
+            reports.add(devices: devices, chats: engine.chats, round: reports.round)
+        }
+    }
+
+    var host: ChatHostBody {
+        let parts = name.split(separator: ":")
+        return ChatHostBody(host: String(parts[0]), port: Int(parts[1]) ?? 1)
+    }
 
     func heartbeat() -> HeartbeatBody {
         let clients = engines.reduce(0) { $0 + $1.figures.subscriptions }
@@ -114,6 +181,26 @@ struct SimulatedClient {
 
     func publish(_ topic: String, _ text: String, id: Int64 = 2, key: String? = nil) {
         send(Frame(.message, id: id, text: text, name: topic, key: key))
+    }
+
+    func register(_ uid: String, device: String = "phone", tags: [String] = [], alias: [String] = []) -> Int16? {
+        let body = RegisterBody(uid: uid, device: device, tags: tags, alias: alias)
+        return ask(Frame(.register, id: 6, format: .json, value: body.encoded()))?.status
+    }
+
+    func chat(_ id: String, _ key: ChatKey, _ text: String? = nil, frame: Int64 = 8) {
+        send(Frame(.chat, id: frame, text: text ?? id, name: id, key: key.rawValue))
+    }
+
+    /// Answers and chat messages that have come: `200`, `307 b:1`, `SESSION hello`.
+    func chatter() -> [String] {
+        received().compactMap { frame in
+            switch frame.type {
+            case .acknowledgement: frame.isError ? "\(frame.status) \(frame.text)" : "\(frame.status)"
+            case .chat: "\(frame.key ?? "-") \(frame.text)"
+            default: nil
+            }
+        }
     }
 
     /// The texts of the messages that have come.

@@ -1,0 +1,88 @@
+import ExchangeCodec
+import ShuntCore
+
+extension LoopEngine {
+    /// CHAT (exchange protocol §11.1): handed to the loop that the chat is at home on.
+    func chat(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        do throws(ShuntError) {
+            var member = ChatMember(connection, uid: sessions[connection.slot].identity?.uid ?? "")
+            if frame.format == .json, let body = frame.value(in: start), frame.key(in: start)?.elementsEqual("CREATE".utf8) == true {
+                // Our own clients say here what they are called, and that they take notices.
+                let join = try ChatJoinBody(decoding: body)
+                member.name = join.name ?? ""
+                member.takesNotices = join.takesNotices
+            }
+            let request = try ChatRequest(frame, in: start, from: member)
+            sessions[connection.slot].isInChat = true
+            let home = ChatHouse.home(of: request.chat, loops: loops)
+            if home == Int(loop) {
+                chat(.request(request), peer: nil)
+            } else {
+                let letter = LoopLetter.chat(.request(request), hooks == nil ? nil : peer(connection))
+                letters.append(AddressedLetter(loop: UInt8(home), letter: letter))
+            }
+        } catch {
+            refuse(frame.id, connection, error)
+        }
+    }
+
+    /// The client has gone: so it has for the chats of every loop.
+    func leaveChats(_ connection: ConnectionID) {
+        tell(.chat(.left(connection), nil))
+        chat(.left(connection), peer: nil)
+    }
+
+    /// The master's answer to `askChat`.
+    public func answered(chat: String, request: UInt64, _ assignment: ChatAssignment, now: Double) {
+        self.now = now
+        self.chat(.answer(chat: chat, request: request, assignment), peer: nil)
+    }
+
+    /// The master says that another worker has the chat, or an operator ends it.
+    public func received(_ event: ChatEvent, now: Double) {
+        self.now = now
+        chat(event, peer: nil)
+    }
+
+    /// All chats that are at home here, for a new master.
+    public var chats: [ChatSummary] { house.summaries() }
+
+    /// Something happens to the chats that are at home here.
+    func chat(_ event: ChatEvent, peer: Peer?) {
+        for action in house.handle(event, now: now) { dispatch(action) }
+        figures.chats = house.count
+    }
+
+    /// Carries an action out here, or sends it to the loop of the client that it is for.
+    private func dispatch(_ action: ChatAction) {
+        switch action {
+        case .acknowledge(let connection, _), .refuse(let connection, _, _), .redirect(let connection, _, _),
+            .deliver(let connection, _, _, _):
+            if connection.loop == loop { return carryOut(action) }
+            letters.append(AddressedLetter(loop: connection.loop, letter: .chatAction(action)))
+        case .askMaster(let request, let chat): messages.append(.askChat(request: request, chat: chat))
+        case .tellMaster(let news): messages.append(.chat(news))
+        case .report: break
+        }
+    }
+
+    /// What is to be done for a client of this loop.
+    func carryOut(_ action: ChatAction) {
+        switch action {
+        case .acknowledge(let connection, let id):
+            if isCurrent(connection) { acknowledge(id, connection) }
+        case .refuse(let connection, let id, let error):
+            if isCurrent(connection) { refuse(id, connection, error) }
+        case .redirect(let connection, let id, let address):
+            if isCurrent(connection) { refuse(id, connection, ShuntError(.chatElsewhere, address)) }
+        case .deliver(let connection, let chat, let key, let payload):
+            guard isCurrent(connection) else { return }
+            figures.chatMessages += 1
+            let frame = Frame(
+                .chat, id: makeID(), compression: payload.compression, format: payload.format, value: payload.bytes,
+                name: chat, key: key.rawValue)
+            actions.append(.deliver(connection, made.append(frame.encoded())))
+        case .askMaster, .tellMaster, .report: break
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import ExchangeCodec
+import ShuntCore
+
+extension LoopEngine {
+    /// REGISTER (exchange protocol §9.4, §10.3): makes the connection a device, in place of what it was before.
+    func register(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        do throws(ShuntError) {
+            let value = try controlValue(of: frame, start)
+            let body = try RegisterBody(decoding: value)
+            let session = sessions[connection.slot]
+            let device = Device(
+                uid: body.uid, device: body.device, tags: body.tags ?? [], alias: body.alias ?? [], connection: connection,
+                address: session.address, connectedAt: session.connectedAt, registeredAt: now)
+            try device.validate()
+            let identity = session.identity ?? Session.Identity()
+            (identity.uid, identity.device, identity.tags, identity.alias) = (device.uid, device.device, device.tags, device.alias)
+            sessions[connection.slot].identity = identity
+            sessions[connection.slot].isDevice = true
+            let displaced = devices.register(device)
+            for old in [displaced.renamed, displaced.takenOver] { if let old { gone(old) } }
+            figures.devices = devices.count
+            messages.append(.registered(device))
+            tell(.registered(uid: device.uid, device: device.device, connection, at: now))
+            acknowledge(frame.id, connection)
+        } catch {
+            refuse(frame.id, connection, error)
+        }
+    }
+
+    /// The value of a frame that must have one, and not compressed.
+    func controlValue(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> Bytes {
+        guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "the request has no body", help: "a JSON object") }
+        guard frame.compression == .none else {
+            throw ShuntError(.requestInvalid, "a control frame can't be compressed", help: "send the JSON as it is")
+        }
+        return value
+    }
+
+    /// The same device has registered on another loop.
+    func takenOver(_ uid: String, _ device: String, by connection: ConnectionID, at registeredAt: Double) {
+        guard let old = devices.remove(uid: uid, device: device, takenBy: connection, at: registeredAt) else { return }
+        figures.devices = devices.count
+        if isCurrent(old.connection) { sessions[old.connection.slot].isDevice = false }
+    }
+
+    func deviceLeft(_ connection: ConnectionID) {
+        guard sessions[connection.slot].isDevice, let device = devices.remove(connection) else { return }
+        figures.devices = devices.count
+        gone(device)
+    }
+
+    private func gone(_ device: Device) {
+        messages.append(.unregistered(uid: device.uid, device: device.device, registeredAt: device.registeredAt))
+    }
+
+    /// All devices of this loop, for a new master.
+    public func forEachDevice(_ body: (Device) -> Void) { devices.forEach(body) }
+}
