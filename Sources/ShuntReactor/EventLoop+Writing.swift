@@ -34,11 +34,14 @@ extension EventLoop {
     private func append(_ count: Int, to connection: Connection, _ write: (UnsafeMutableRawPointer) -> Void) {
         write(connection.out.extend(by: count, pool: &pool))
         if !connection.isDirty { markDirty(connection) }
-        if connection.out.count >= Self.flushSize, !connection.isWaitingToWrite { flush(connection) }
+        guard connection.out.count >= Self.flushSize else { return }
+        // One that waits to write is not flushed, and may never be.
+        if !connection.isWaitingToWrite { flush(connection) } else if !connection.isCongested { noteCongestion(connection) }
     }
 
     @inline(never)
     private func sendBeyondBound(_ bytes: Bytes, to connection: Connection) -> SendOutcome {
+        noteCongestion(connection)
         // The kernel may have taken something since the turn began.
         if !connection.isWaitingToWrite { flush(connection) }
         if connection.state == .open, connection.out.count + bytes.count <= limits.outBuffer, pool.used <= limits.buffers {

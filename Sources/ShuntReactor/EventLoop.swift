@@ -309,8 +309,9 @@ public final class EventLoop {
         uv_close(handle) { handle in
             Unmanaged<Box>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).release()
         }
-        Glibc.close(connection.descriptor)
+        // The handler may still ask for its address.
         handler.closed(connection, reason: reason)
+        Glibc.close(connection.descriptor)
     }
 
     // MARK: Reading

@@ -22,6 +22,8 @@ public final class LoopRules: RuleHooks {
     /// What the rules returned for the last message: for rule tests.
     private(set) var decision = SHUNT_VERDICT_PASS
 
+    /// The payload that the rules are handling, which the log must not repeat.
+    private var handled = (payload: Bytes(start: nil, count: 0), compression: PayloadCompression.none)
     private var failureLog = FailureLog()
     private let logger: @Sendable (RuleLogEntry) -> Void
     private let inflater: (Bytes, PayloadCompression) -> [UInt8]?
@@ -130,6 +132,8 @@ public final class LoopRules: RuleHooks {
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         self.now = now
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection) { return outcome }
+        handled = (message.payload, message.compression)
+        defer { handled = (Bytes(start: nil, count: 0), .none) }
         var view = shunt_message()
         view.kind = message.kind.rawValue
         view.format = message.format.rawValue
@@ -280,7 +284,7 @@ extension LoopRules: LuaHostOwner {
         guard breakers.indices.contains(index) else { return }
         let name = set.rules[index].definition.name
         let hookName = RuleHook.called.first { $0.index == hook }?.rawValue ?? ""
-        failureLog.note(rule: name, hook: hookName, code: code, message: message, now: now, to: logger)
+        failureLog.note(rule: name, hook: hookName, code: code, message: message, now: now, to: say)
         guard breakers[index].failed(now: now), case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
@@ -288,7 +292,24 @@ extension LoopRules: LuaHostOwner {
         logger(RuleLogEntry(level: .error, rule: name, text: "switched off: too many errors; tried again in \(seconds) s"))
     }
 
-    func log(_ entry: RuleLogEntry) { logger(entry) }
+    func log(_ entry: RuleLogEntry) { say(entry) }
+
+    /// Logs a rule's words, or Lua's about a rule; without them where they repeat the payload.
+    private func say(_ entry: RuleLogEntry) {
+        guard !handled.payload.isEmpty else { return logger(entry) }
+        let text = entry.text + entry.fields
+        let isHidden: Bool
+        if handled.compression == .none {
+            isHidden = PayloadGuard.hides(text, handled.payload)
+        } else if let plain = inflater(handled.payload, handled.compression) {
+            isHidden = plain.withUnsafeBytes { PayloadGuard.hides(text, $0) }
+        } else {
+            isHidden = false
+        }
+        guard isHidden else { return logger(entry) }
+        logger(RuleLogEntry(level: entry.level, rule: entry.rule, text: PayloadGuard.notice))
+    }
+
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
     func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]? { inflater(packed, compression) }

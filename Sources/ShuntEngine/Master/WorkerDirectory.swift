@@ -105,10 +105,10 @@ public struct WorkerDirectory: Sendable {
         return isNewRun ? [event(.workerJoined, name, "started again", now: now)] : []
     }
 
-    /// Tells once that a worker's clock is off by more than a quarter of what it lives for.
+    /// Tells once that a worker's clock is off by more than a quarter of what it lives for, and by more than a busy machine's delay.
     private func skew(_ entry: inout Entry, now: Double) -> [RegistryChange] {
         let difference = entry.createdAt - now
-        guard abs(difference) > liveFor / 4 else {
+        guard abs(difference) > max(2, liveFor / 4) else {
             entry.isSkewed = false
             return []
         }

@@ -30,11 +30,13 @@ struct ServerProcess {
             let configuration = try options.load()
             if options.check { return try check(kind, configuration) }
             ProcessLimits.prepare()
+            // From here on a signal waits for its turn, also while the process still starts.
+            let signals = Signals.stream()
             ShuntLog.bootstrap(configuration: configuration.log)
             var process = ServerProcess(kind, options, configuration)
             do {
                 try await process.start()
-                try await process.serve()
+                try await process.serve(signals)
             } catch {
                 await process.stop()
                 ShuntLog.flush()
@@ -87,8 +89,8 @@ struct ServerProcess {
         announce()
     }
 
-    private mutating func serve() async throws {
-        for await event in Signals.stream() {
+    private mutating func serve(_ signals: AsyncStream<Signals.Event>) async throws {
+        for await event in signals {
             switch event {
             case .reload: reload()
             case .stop:
