@@ -97,10 +97,11 @@ final class WorkerLoop: EventLoopHandler {
                     lostRecipients += 1
                     continue
                 }
-                let stretch = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
-                _ = loop.send(stretch, to: connection)
+                let frame = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
+                if !engine.deliver(frame, to: item.recipient) { _ = loop.send(frame, to: connection) }
             }
         }
+        carryOut()
         peers.took(mail)
     }
 
@@ -220,10 +221,9 @@ final class WorkerLoop: EventLoopHandler {
 
     @inline(__always)
     private func withBytes(of stretch: Stretch, _ input: Bytes, _ body: (Bytes) -> Void) {
-        let range = Int(stretch.offset)..<Int(stretch.offset) + Int(stretch.count)
         switch stretch.source {
-        case .input: body(Bytes(rebasing: input[range]))
-        case .made: engine.made.withBytes { body(Bytes(rebasing: $0[range])) }
+        case .input: body(Bytes(rebasing: input[stretch.range]))
+        case .made: engine.made.withBytes { body(Bytes(rebasing: $0[stretch.range])) }
         }
     }
 

@@ -116,6 +116,19 @@ struct Chat: Sendable {
         }
     }
 
+    /// A message that no member has sent: to everybody, and held for those who are away.
+    mutating func announce(_ payload: ChatPayload, _ limits: ChatSettings.Limits, now: Double, _ turn: inout ChatTurn) {
+        touchedAt = now
+        for index in places.indices {
+            let member = places[index].member
+            if places[index].isPresent {
+                turn.deliver(member, id, .session, payload)
+            } else {
+                _ = turn.hold(payload, &places[index].held, for: member, id, limits)
+            }
+        }
+    }
+
     // MARK: Leaving
 
     /// A member's connection has gone.

@@ -4,6 +4,8 @@ import ShuntCore
 /// What happens to the chats of a loop.
 public enum ChatEvent: Equatable, Sendable {
     case request(ChatRequest)
+    /// A rule says something in a chat; if it is not open here, nobody hears it.
+    case announce(chat: String, ChatPayload)
     /// A client's connection has gone.
     case left(ConnectionID)
     /// The master has answered `askMaster`, or could not be asked.

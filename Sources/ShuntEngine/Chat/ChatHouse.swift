@@ -28,6 +28,7 @@ public struct ChatHouse: Sendable {
     public mutating func handle(_ event: ChatEvent, now: Double) -> [ChatAction] {
         switch event {
         case .request(let request): handle(request, now: now)
+        case .announce(let chat, let payload): chats[chat]?.announce(payload, settings.limits, now: now, &turn)
         case .left(let connection): left(connection, now: now)
         case .answer(let chat, let request, let assignment): answered(chat, request, assignment, now: now)
         case .moved(let chat, let address): end(chat, .moved(to: address))

@@ -19,6 +19,9 @@ public struct Stretch: Equatable, Sendable {
         self.offset = UInt32(truncatingIfNeeded: offset)
         self.count = UInt32(truncatingIfNeeded: count)
     }
+
+    /// The places of its bytes.
+    public var range: Range<Int> { Int(offset)..<Int(offset) + Int(count) }
 }
 
 /// What a loop's driver is to do. Plain values: a batch of them is an array that is filled and emptied again.

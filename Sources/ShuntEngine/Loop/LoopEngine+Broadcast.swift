@@ -1,11 +1,15 @@
 import ExchangeCodec
 import ShuntCore
 
+/// A client's frame that is to be answered.
+struct Request: Equatable {
+    var id: Int64
+    var client: ConnectionID
+}
+
 /// A broadcast that loops are still delivering.
 struct Broadcast {
-    var sender: ConnectionID
-    /// The sender's frame, to be answered.
-    var frame: Int64
+    var request: Request
     var tally = BroadcastTally()
     var waitingFor: Int
 }
@@ -21,7 +25,12 @@ extension LoopEngine {
             guard broadcasts.count < Self.broadcastCapacity else {
                 throw ShuntError(.memoryLimit, "\(broadcasts.count) broadcasts are under way", help: "send it again later")
             }
-            broadcast(Array(frame.bytes(in: start)), to: filter, answering: frame.id, of: connection)
+            let bytes = Array(frame.bytes(in: start))
+            if let hooks, hooks.wanted.contains(.broadcast) {
+                try ruledBroadcast(frame, start, bytes, filter, connection, hooks)
+            } else {
+                broadcast(bytes, to: filter, answering: Request(id: frame.id, client: connection))
+            }
         } catch {
             refuse(frame.id, connection, error)
         }
@@ -30,10 +39,7 @@ extension LoopEngine {
     private func filter(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> DeviceFilter {
         guard frame.hasBody else { return .all }
         do throws(ShuntError) {
-            let body = try NotifyBody(decoding: try controlValue(of: frame, start))
-            let filter = DeviceFilter(
-                uid: body.uid, device: body.device, matchTags: body.matchTags, matchAlias: body.matchAlias,
-                filterTags: body.filterTags, filterAlias: body.filterAlias)
+            let filter = DeviceFilter(try NotifyBody(decoding: try controlValue(of: frame, start)))
             try filter.validate()
             return filter
         } catch {
@@ -41,11 +47,81 @@ extension LoopEngine {
         }
     }
 
-    private func broadcast(_ frame: [UInt8], to filter: DeviceFilter, answering id: Int64, of sender: ConnectionID) {
+    /// A broadcast that rules want to see.
+    private func ruledBroadcast(
+        _ frame: FrameView, _ start: UnsafeRawPointer, _ bytes: [UInt8], _ filter: DeviceFilter, _ connection: ConnectionID,
+        _ hooks: any RuleHooks
+    ) throws(ShuntError) {
+        let body = frame.hasBody ? try NotifyBody(decoding: try controlValue(of: frame, start)) : NotifyBody()
+        let request = Request(id: frame.id, client: connection)
+        let (outcome, made) = Self.withBytes(body.message ?? "") { text in
+            let push = MessageView(
+                kind: .broadcast, topic: Bytes(start: nil, count: 0), key: nil, payload: text, format: .text, id: frame.id,
+                sender: connection)
+            let filter = frame.value(in: start) ?? Bytes(start: nil, count: 0)
+            let outcome = hooks.onBroadcast(push, filter: filter, now: now)
+            return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
+        }
+        switch outcome {
+        case .pass: broadcast(bytes, to: filter, answering: request)
+        case .send: break
+        case .drop:
+            figures.dropped += 1
+            answer(frame.id, connection, BroadcastTally().text)
+        case .reject(let why):
+            figures.rejected += 1
+            refuse(frame.id, connection, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
+        }
+        // The first broadcast that replaces it is answered in its place.
+        var isAnswered = outcome != .send
+        for message in made {
+            if message.kind == .broadcast, !isAnswered {
+                isAnswered = true
+                push(message, answering: request)
+            } else {
+                send(message)
+            }
+        }
+        if !isAnswered { acknowledge(frame.id, connection) }
+    }
+
+    /// Sends the broadcast that a rule has made.
+    func push(_ message: OwnedMessage, answering request: Request?) {
+        do throws(ShuntError) {
+            var body: NotifyBody
+            do throws(ShuntError) {
+                body = try message.filter.isEmpty ? NotifyBody() : Self.notify(message.filter)
+            } catch {
+                throw ShuntError(.filterInvalid, error.message, help: error.help)
+            }
+            body.message = String(decoding: message.payload, as: UTF8.self)
+            let filter = DeviceFilter(body)
+            try filter.validate()
+            let frame = Frame(.notify, id: request?.id ?? makeID(), format: .json, value: body.encoded())
+            broadcast(frame.encoded(), to: filter, answering: request)
+        } catch {
+            figures.undelivered += 1
+            if let request { refuse(request.id, request.client, error) }
+        }
+    }
+
+    private static func notify(_ json: [UInt8]) throws(ShuntError) -> NotifyBody {
+        let decoded: Result<NotifyBody, ShuntError> = json.withUnsafeBytes { bytes in
+            do throws(ShuntError) {
+                return .success(try NotifyBody(decoding: bytes))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try decoded.get()
+    }
+
+    /// - Parameter request: to be answered when all loops are done; nil where a rule has made it.
+    private func broadcast(_ frame: [UInt8], to filter: DeviceFilter, answering request: Request?) {
         figures.broadcasts += 1
         lastBroadcast &+= 1
         let broadcast = BroadcastID(loop: loop, number: lastBroadcast)
-        broadcasts[broadcast.number] = Broadcast(sender: sender, frame: id, waitingFor: loops)
+        if let request { broadcasts[broadcast.number] = Broadcast(request: request, waitingFor: loops) }
         tell(.broadcast(broadcast, filter, frame: frame))
         self.broadcast(broadcast, filter, frame: frame)
     }
@@ -77,10 +153,19 @@ extension LoopEngine {
             return
         }
         broadcasts[id.number] = nil
-        guard isCurrent(broadcast.sender) else { return }
+        let request = broadcast.request
+        guard isCurrent(request.client) else { return }
         guard broadcast.tally.matched > 0 else {
-            return refuse(broadcast.frame, broadcast.sender, ShuntError(.deviceNone, "no device matches"))
+            return refuse(request.id, request.client, ShuntError(.deviceNone, "no device matches"))
         }
-        answer(broadcast.frame, broadcast.sender, broadcast.tally.text)
+        answer(request.id, request.client, broadcast.tally.text)
+    }
+}
+
+extension DeviceFilter {
+    init(_ body: NotifyBody) {
+        self.init(
+            uid: body.uid, device: body.device, matchTags: body.matchTags, matchAlias: body.matchAlias,
+            filterTags: body.filterTags, filterAlias: body.filterAlias)
     }
 }

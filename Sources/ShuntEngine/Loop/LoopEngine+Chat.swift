@@ -15,12 +15,7 @@ extension LoopEngine {
             let request = try ChatRequest(frame, in: start, from: member)
             sessions[connection.slot].isInChat = true
             let home = ChatHouse.home(of: request.chat, loops: loops)
-            if home == Int(loop) {
-                chat(.request(request), peer: nil)
-            } else {
-                let letter = LoopLetter.chat(.request(request), hooks == nil ? nil : peer(connection))
-                letters.append(AddressedLetter(loop: UInt8(home), letter: letter))
-            }
+            send(.request(request), toHome: home, peer: hooks == nil ? nil : peer(connection))
         } catch {
             refuse(frame.id, connection, error)
         }
@@ -47,14 +42,31 @@ extension LoopEngine {
     /// All chats that are at home here, for a new master.
     public var chats: [ChatSummary] { house.summaries() }
 
+    /// Hands an event to the loop that its chat is at home on.
+    func send(_ event: ChatEvent, toHome home: Int, peer: Peer?) {
+        if home == Int(loop) {
+            chat(event, peer: peer)
+        } else {
+            letters.append(AddressedLetter(loop: UInt8(home), letter: .chat(event, peer)))
+        }
+    }
+
     /// Something happens to the chats that are at home here.
+    /// - Parameter peer: whose request it is, where rules may want to know.
     func chat(_ event: ChatEvent, peer: Peer?) {
+        var event = event
+        if case .request(let request) = event, let hooks, let peer {
+            guest = peer
+            defer { guest = nil }
+            guard let passed = pass(request, of: peer, through: hooks) else { return }
+            event = .request(passed)
+        }
         for action in house.handle(event, now: now) { dispatch(action) }
         figures.chats = house.count
     }
 
     /// Carries an action out here, or sends it to the loop of the client that it is for.
-    private func dispatch(_ action: ChatAction) {
+    func dispatch(_ action: ChatAction) {
         switch action {
         case .acknowledge(let connection, _), .refuse(let connection, _, _), .redirect(let connection, _, _),
             .deliver(let connection, _, _, _):
@@ -62,7 +74,7 @@ extension LoopEngine {
             letters.append(AddressedLetter(loop: connection.loop, letter: .chatAction(action)))
         case .askMaster(let request, let chat): messages.append(.askChat(request: request, chat: chat))
         case .tellMaster(let news): messages.append(.chat(news))
-        case .report: break
+        case .report(let report): told(report)
         }
     }
 

@@ -14,7 +14,7 @@ extension LoopEngine {
         let rules = index.rules(of: route)
         if rules.isEmpty {
             let count = deliver(stretch, route, key: frame.key(in: start))
-            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame.id, connection) }
+            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
         } else {
             ruledMessage(frame, start, stretch, route, rules, from: connection)
         }
@@ -25,6 +25,7 @@ extension LoopEngine {
     @inline(__always)
     func deliver(_ stretch: Stretch, _ route: RouteReference, key: Bytes?) -> Int {
         index.select(route, key: key, into: &recipients)
+        if looksAtDeliveries { return deliverByRules(stretch) }
         for recipient in recipients {
             actions.append(recipient.loop == loop ? .deliver(recipient, stretch) : .forward(recipient, stretch))
         }
@@ -32,16 +33,34 @@ extension LoopEngine {
         return recipients.count
     }
 
+    /// Where rules look at each delivery: those of this loop's clients now, the others' on their own loops.
     @inline(never)
-    private func nobody(_ id: Int64, _ connection: ConnectionID) {
+    private func deliverByRules(_ stretch: Stretch) -> Int {
+        guard let hooks else { return 0 }
+        let chosen = recipients
+        let frame = stretch.source == .made ? made.withBytes { Array($0[stretch.range]) } : input.map { Array($0[stretch.range]) } ?? []
+        for recipient in chosen {
+            if recipient.loop == loop {
+                frame.withUnsafeBytes { ruledDelivery($0, stretch, to: recipient, hooks) }
+            } else {
+                actions.append(.forward(recipient, stretch))
+            }
+        }
+        figures.deliveries += chosen.count
+        return chosen.count
+    }
+
+    @inline(never)
+    private func nobody(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
         figures.undelivered += 1
-        refuse(id, connection, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
+        tellUndelivered(MessageView(frame, start, hops: 0, sender: connection), why: "nobody has subscribed the topic")
+        refuse(frame.id, connection, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
     }
 
     /// No body, no topic, or a topic that is too long.
     @inline(never)
     private func refuseMessage(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
-        if index.count == 0 { return nobody(frame.id, connection) }
+        if index.count == 0 { return nobody(frame, start, connection) }
         guard frame.hasBody else { return refuse(frame.id, connection, ShuntError(.requestInvalid, "Bad Request")) }
         let length = frame.name(in: start)?.count ?? 0
         refuse(
@@ -61,7 +80,7 @@ extension LoopEngine {
         var passage = Passage(stretch: stretch, route: route, excluded: .none)
         switch run(message, rules, &passage) {
         case .delivered(let count):
-            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame.id, connection) }
+            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
         case .dropped:
             figures.dropped += 1
             acknowledge(frame.id, connection)
@@ -82,6 +101,7 @@ extension LoopEngine {
     }
 
     private enum Result {
+        /// To so many; what went out as broadcasts or into chats counts too.
         case delivered(Int)
         case dropped
         case rejected(ShuntError)
@@ -95,23 +115,25 @@ extension LoopEngine {
         guard let hooks else { return .delivered(deliver(passage.stretch, passage.route, key: message.key)) }
         let outcome = hooks.onMessage(message, selection: rules, now: now)
         var count = 0
+        var others: [OwnedMessage] = []
+        defer { for other in others { send(other) } }
         switch outcome.verdict {
         case .pass:
             // The outcome's messages live in the rules until their next call: encoded before anything else runs.
-            let made = encode(outcome, message, passage)
+            let made = encode(outcome, message, passage, &others)
             count = deliver(passage.stretch, passage.route, key: message.key)
             for next in made { count += pass(next, message) }
         case .send:
             if outcome.messages.count == 1, let only = single(outcome.messages[0], message, passage) { return .delivered(only) }
-            for next in encode(outcome, message, passage) { count += pass(next, message) }
+            for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
         case .drop:
-            for next in encode(outcome, message, passage) { count += pass(next, message) }
+            for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
             return .dropped
         case .reject(let why):
-            for next in encode(outcome, message, passage) { count += pass(next, message) }
+            for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
             return .rejected(ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why))
         }
-        return .delivered(count)
+        return .delivered(count + others.count)
     }
 
     /// The common case, one message that no other rule wants: delivered without a list of what was made.
@@ -129,10 +151,12 @@ extension LoopEngine {
     }
 
     /// Frames of all that a rule made, while its bytes are there.
-    private func encode(_ outcome: MessageOutcome, _ message: MessageView, _ passage: Passage) -> [Passage] {
+    private func encode(
+        _ outcome: MessageOutcome, _ message: MessageView, _ passage: Passage, _ others: inout [OwnedMessage]
+    ) -> [Passage] {
         outcome.messages.compactMap { routed in
             guard routed.kind == .topic else {
-                figures.undelivered += 1
+                others.append(OwnedMessage(routed))
                 return nil
             }
             var next = passage

@@ -24,6 +24,10 @@ public final class LoopEngine {
     var broadcasts: [UInt32: Broadcast] = [:]
     var lastBroadcast: UInt32 = 0
     var house: ChatHouse
+    /// Whether any rule has `on_deliver`.
+    var looksAtDeliveries = false
+    /// The bytes of the event that is being handled.
+    var input: Bytes?
     /// A chat's sender that is connected to another loop, while rules look at what it sends.
     var guest: Peer?
     private var lastID: UInt64 = 0
@@ -48,6 +52,7 @@ public final class LoopEngine {
         self.limits = limits
         self.hooks = hooks
         house = ChatHouse(chat)
+        looksAtDeliveries = hooks?.wanted.contains(.deliver) ?? false
         index = SubscriptionIndex(strategies: strategies)
     }
 
@@ -68,6 +73,8 @@ public final class LoopEngine {
         self.now = now
         let slot = connection.slot
         guard slot < sessions.count, sessions[slot].generation == connection.generation else { return bytes.count }
+        input = bytes
+        defer { input = nil }
         var offset = 0
         while offset < bytes.count, actions.count < Self.batchSize {
             guard sessions[slot].state != .closing else { return bytes.count }
@@ -152,6 +159,7 @@ public final class LoopEngine {
     /// Other rules apply from the next message on.
     public func setHooks(_ new: (any RuleHooks)?) {
         hooks = new
+        looksAtDeliveries = new?.wanted.contains(.deliver) ?? false
         index.forgetRoutes()
     }
 

@@ -1,0 +1,198 @@
+import ExchangeCodec
+import ShuntCore
+
+/// A message that a rule made, with bytes of its own: what the rules gave lives only until their next call.
+struct OwnedMessage {
+    var kind: MessageKind
+    var changes: RoutedMessage.Changes
+    var topic: [UInt8]
+    var key: [UInt8]?
+    var payload: [UInt8]
+    var format: PayloadFormat
+    var compression: PayloadCompression
+    var filter: [UInt8]
+
+    init(_ routed: RoutedMessage) {
+        kind = routed.kind
+        changes = routed.changes
+        topic = Array(routed.topic)
+        key = routed.key.map { Array($0) }
+        payload = Array(routed.payload)
+        format = routed.format
+        compression = routed.compression
+        filter = Array(routed.filter)
+    }
+}
+
+extension LoopEngine {
+    /// Sends what a rule has made besides, or of a message of another kind. No rule sees it again.
+    func send(_ message: OwnedMessage) {
+        switch message.kind {
+        case .topic: publish(message)
+        case .broadcast: push(message, answering: nil)
+        case .chat: announce(message)
+        }
+    }
+
+    private func publish(_ message: OwnedMessage) {
+        guard !message.topic.isEmpty, message.topic.count <= limits.topic, !message.payload.isEmpty else {
+            figures.undelivered += 1
+            return
+        }
+        let count = message.topic.withUnsafeBytes { topic in
+            message.payload.withUnsafeBytes { payload in
+                Self.withBytes(of: message.key) { key in
+                    let route = index.route(of: topic, last: .none) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+                    let frame = FrameFields(
+                        .message, id: makeID(), compression: message.compression, format: message.format, value: payload,
+                        name: topic, key: key)
+                    return deliver(made.append(frame), route, key: key)
+                }
+            }
+        }
+        if count == 0 { figures.undelivered += 1 }
+    }
+
+    private func announce(_ message: OwnedMessage) {
+        guard let chat = String(validating: message.topic, as: UTF8.self), !chat.isEmpty, !message.payload.isEmpty else {
+            figures.undelivered += 1
+            return
+        }
+        let payload = ChatPayload(message.payload, format: message.format, compression: message.compression)
+        send(.announce(chat: chat, payload), toHome: ChatHouse.home(of: chat, loops: loops), peer: nil)
+    }
+
+    // MARK: Chats
+
+    /// What the rules make of a chat frame.
+    /// - Returns: the request to go on with; nil if it has been answered.
+    func pass(_ request: ChatRequest, of peer: Peer, through hooks: any RuleHooks) -> ChatRequest? {
+        let view = view(of: request.chat)
+        let isOpen = view != nil
+        let chat = view ?? ChatView(id: request.chat, members: [], createdAt: 0)
+        switch request.key {
+        case .create where isOpen && hooks.wanted.contains(.chatJoin):
+            return admit(request, hooks.onChatJoin(chat, by: peer, now: now))
+        case .create where !isOpen && hooks.wanted.contains(.chatOpen):
+            return admit(request, hooks.onChatOpen(chat, by: peer, now: now))
+        case .session where hooks.wanted.contains(.chat): return pass(request, chat, hooks)
+        default: return request
+        }
+    }
+
+    private func admit(_ request: ChatRequest, _ outcome: ConnectOutcome) -> ChatRequest? {
+        let connection = request.member.connection
+        switch outcome {
+        case .accept: return request
+        case .acceptAs(let uid, _, _):
+            var request = request
+            if let uid { request.member.uid = uid }
+            return request
+        case .reject(let why):
+            answer(.refuse(connection, id: request.id, ShuntError(.ruleRejected, why.isEmpty ? "a rule refused" : why)))
+        case .redirect(let worker): answer(.redirect(connection, id: request.id, to: worker))
+        }
+        return nil
+    }
+
+    private func pass(_ request: ChatRequest, _ chat: ChatView, _ hooks: any RuleHooks) -> ChatRequest? {
+        let (verdict, made) = request.payload.bytes.withUnsafeBytes { payload in
+            Self.withBytes(request.chat) { topic in
+                let message = MessageView(
+                    kind: .chat, topic: topic, key: nil, payload: payload, format: request.payload.format,
+                    compression: request.payload.compression, id: request.id, sender: request.member.connection)
+                let outcome = hooks.onChat(message, in: chat, now: now)
+                return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
+            }
+        }
+        var passed: ChatRequest? = verdict == .pass ? request : nil
+        for message in made {
+            // The first one for the same chat replaces the member's.
+            if verdict == .send, passed == nil, message.kind == .chat, message.topic.elementsEqual(request.chat.utf8) {
+                passed = request
+                passed?.payload = ChatPayload(message.payload, format: message.format, compression: message.compression)
+            } else {
+                send(message)
+            }
+        }
+        switch verdict {
+        case .pass: break
+        case .send: if passed == nil { answer(.acknowledge(request.member.connection, id: request.id)) }
+        case .drop:
+            figures.dropped += 1
+            answer(.acknowledge(request.member.connection, id: request.id))
+        case .reject(let why):
+            figures.rejected += 1
+            let error = ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
+            answer(.refuse(request.member.connection, id: request.id, error))
+        }
+        return passed
+    }
+
+    /// A chat that is open here, as rules see it.
+    private func view(of chat: String) -> ChatView? {
+        guard let members = house.members(of: chat) else { return nil }
+        return ChatView(
+            id: chat, members: members.map { .init(uid: $0.member.uid, isOnline: $0.isPresent) },
+            createdAt: house.createdAt(chat) ?? 0)
+    }
+
+    /// Something has happened in a chat.
+    func told(_ report: ChatReport) {
+        guard let hooks, hooks.wanted.contains(.chatClose), case .closed(let chat, let why) = report else { return }
+        hooks.onChatClose(ChatView(id: chat, members: [], createdAt: 0), why: why.text, now: now)
+    }
+
+    // MARK: Deliveries
+
+    /// A message for a client of this loop that came in on another.
+    /// - Returns: whether rules look at deliveries, so that the engine's actions say what becomes of it.
+    public func deliver(_ frame: Bytes, to recipient: ConnectionID) -> Bool {
+        guard let hooks, hooks.wanted.contains(.deliver), isCurrent(recipient) else { return false }
+        ruledDelivery(frame, nil, to: recipient, hooks)
+        return true
+    }
+
+    /// Asks the rules about one recipient.
+    /// - Parameter stretch: where the frame is; nil if it is in none of the engine's bytes.
+    func ruledDelivery(_ frame: Bytes, _ stretch: Stretch?, to recipient: ConnectionID, _ hooks: any RuleHooks) {
+        guard let start = frame.baseAddress, case .frame(let view) = FrameDecoder.decode(frame, limit: frame.count) else { return }
+        let message = MessageView(view, start, hops: 0, sender: ConnectionID(raw: .max))
+        switch hooks.onDeliver(message, to: recipient, now: now) {
+        case .deliver: actions.append(.deliver(recipient, stretch ?? made.append(Array(frame))))
+        case .replace(let routed): actions.append(.deliver(recipient, made.append(routed, id: view.id)))
+        case .drop: figures.dropped += 1
+        }
+    }
+
+    /// Tells the rules of a message that nobody got.
+    func tellUndelivered(_ message: MessageView, why: String) {
+        guard let hooks, hooks.wanted.contains(.undelivered) else { return }
+        hooks.onUndelivered(message, why: why, now: now)
+    }
+
+    private func answer(_ action: ChatAction) { dispatch(action) }
+
+    static func withBytes<Result>(_ text: String, _ body: (Bytes) -> Result) -> Result {
+        var text = text
+        return text.withUTF8 { body(Bytes($0)) }
+    }
+
+    static func withBytes<Result>(of bytes: [UInt8]?, _ body: (Bytes?) -> Result) -> Result {
+        guard let bytes else { return body(nil) }
+        return bytes.withUnsafeBytes { body($0) }
+    }
+}
+
+extension ChatEnd {
+    /// For rules.
+    var text: String {
+        switch self {
+        case .destroyed: "destroyed"
+        case .idle: "idle"
+        case .deserted: "deserted"
+        case .closedByOperator: "closed by an operator"
+        case .moved: "moved"
+        }
+    }
+}
