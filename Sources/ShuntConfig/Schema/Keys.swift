@@ -95,7 +95,7 @@ extension Configuration {
             "rules.enabled", \.rules.enabled, .enabledRules, .live, "The plugins that run; all: every one in the directory."),
         ConfigKey(
             "rules.settings", \.rules.settings, .settings, .live, secret: true,
-            "What plugins are given when they start, as in {redact: {topics: [\"orders/+\"]}}."),
+            "What plugins are given when they start, as in {redact: {redactions: [{topic: \"orders/+\", remove: [card]}]}}."),
         ConfigKey(
             "rules.budget.time", \.rules.budget.time, .duration(.microseconds(10)...(.seconds(10))), .live,
             "The longest that one call of a rule may take; a rule's own budget cannot ask for more."),
