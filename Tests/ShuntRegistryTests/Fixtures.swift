@@ -71,3 +71,16 @@ func failure(_ body: () async throws(ShuntError) -> Void) async -> ShuntError? {
         return error
     }
 }
+
+func device(
+    _ uid: String, _ device: String = "phone", tags: [String] = ["vip", "eu"], worker: String = "w:1", isOnline: Bool = true,
+    at connectedAt: Double = 900.5, seen: Double? = nil
+) -> DeviceRecord {
+    DeviceRecord(
+        uid: uid, device: device, tags: tags, alias: ["\(uid)-alias"], worker: worker, address: "10.1.0.1:50000",
+        isOnline: isOnline, connectedAt: connectedAt, lastSeenAt: seen ?? connectedAt)
+}
+
+func chat(_ id: String, worker: String = "w:1", members: Int = 2) -> ChatRecord {
+    ChatRecord(chat: id, worker: worker, createdAt: 900.25, members: members, updatedAt: 901)
+}

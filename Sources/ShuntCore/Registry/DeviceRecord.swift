@@ -16,6 +16,11 @@ public struct DeviceRecord: Codable, Equatable, Sendable {
     /// An online device has been seen as lately as its worker.
     public var lastSeenAt: Double
 
+    private enum CodingKeys: String, CodingKey {
+        case uid, device, tags, alias, worker, address, connectedAt, lastSeenAt
+        case isOnline = "online"
+    }
+
     public init(
         uid: String, device: String, tags: [String] = [], alias: [String] = [], worker: String, address: String,
         isOnline: Bool = true, connectedAt: Double, lastSeenAt: Double

@@ -136,7 +136,7 @@ public struct RegistryReader: Sendable {
         try await statements.run(sql)
     }
 
-    private func read<T: Sendable>(_ body: @Sendable @escaping (Database) throws -> T) async throws(ShuntError) -> T {
+    func read<T: Sendable>(_ body: @Sendable @escaping (Database) throws -> T) async throws(ShuntError) -> T {
         do {
             switch access {
             case .pool(let pool):

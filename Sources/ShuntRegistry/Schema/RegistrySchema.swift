@@ -5,12 +5,15 @@ enum RegistrySchema {
     /// `SHNT`: tells a registry from any other SQLite file.
     static let applicationID: Int32 = 0x53_48_4E_54
 
-    /// In order. The schema's version is how many have run. Devices, chats and history come here.
+    /// In order. The schema's version is how many have run. History comes here.
     private static let migrations: [(name: String, migrate: @Sendable (Database) throws -> Void)] = [
-        ("workers and events", createWorkersAndEvents)
+        ("workers and events", createWorkersAndEvents),
+        ("devices and chats", createDevicesAndChats),
     ]
 
     static var version: Int { migrations.count }
+    /// The first that has devices and chats.
+    static let withSessions = 2
 
     static func migrate(_ writer: some DatabaseWriter) throws {
         var migrator = DatabaseMigrator()

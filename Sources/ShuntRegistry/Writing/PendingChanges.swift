@@ -1,7 +1,7 @@
 import ShuntCore
 
-/// Changes that wait to be written: of each worker the newest record alone, and a bounded number of events.
-struct PendingChanges: Equatable {
+/// Changes that wait to be written: of each worker, device and chat the newest alone, and a bounded number of events.
+struct PendingChanges: Sendable {
     struct StateChange: Equatable {
         var state: WorkerRecord.State
         var at: Double
@@ -10,22 +10,31 @@ struct PendingChanges: Equatable {
     /// An event's detail is a sentence: longer ones are cut.
     static let maximumDetailLength = 1_000
 
-    let maximumWorkers: Int
-    let maximumEvents: Int
+    struct Limits: Equatable {
+        var workers: Int
+        var events: Int
+        var devices: Int
+        var chats: Int
+    }
+
+    let limits: Limits
     private(set) var workers: [String: WorkerRecord] = [:]
     /// Newer than the record of the same name in `workers`.
     private(set) var states: [String: StateChange] = [:]
     private(set) var events: [EventRecord] = []
+    var devices: PendingRows<DeviceUpdate>
+    var chats: PendingRows<ChatUpdate>
     /// What did not fit since the last `take`.
     private(set) var droppedEvents = 0
     private(set) var droppedWorkers = 0
 
-    init(maximumWorkers: Int, maximumEvents: Int) {
-        self.maximumWorkers = maximumWorkers
-        self.maximumEvents = maximumEvents
+    init(limits: Limits) {
+        self.limits = limits
+        devices = PendingRows(capacity: limits.devices)
+        chats = PendingRows(capacity: limits.chats)
     }
 
-    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty }
+    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty && devices.count + chats.count == 0 }
 
     mutating func add(_ change: RegistryChange) {
         switch change {
@@ -37,30 +46,33 @@ struct PendingChanges: Equatable {
             guard hasRoom(for: name) else { return droppedWorkers += 1 }
             states[name] = StateChange(state: state, at: at)
         case .event(var event):
-            guard events.count < maximumEvents else { return droppedEvents += 1 }
+            guard events.count < limits.events else { return droppedEvents += 1 }
             if event.detail.utf8.count > Self.maximumDetailLength {
                 event.detail = String(event.detail.unicodeScalars.prefix(Self.maximumDetailLength - 1)) + "…"
             }
             events.append(event)
-        case .device, .chat: break  // schema 1 has no tables for them
+        case .device(let change): devices.add(change)
+        case .chat(let change): chats.add(change)
         }
     }
 
-    /// All that waits; leaves nothing.
+    /// All that waits but devices and chats, which are taken by themselves.
     mutating func take() -> PendingChanges {
-        let taken = self
-        self = PendingChanges(maximumWorkers: maximumWorkers, maximumEvents: maximumEvents)
+        var taken = PendingChanges(limits: limits)
+        swap(&self, &taken)
+        swap(&devices, &taken.devices)
+        swap(&chats, &taken.chats)
         return taken
     }
 
-    /// Takes back what could not be written. What has been added since is newer and wins; the events that
+    /// Takes back what `take` gave and could not be written. What has been added since is newer and wins; the events that
     /// were first stay, since they tell how the trouble began.
     mutating func giveBack(_ failed: PendingChanges) {
         for (name, state) in failed.states where workers[name] == nil && states[name] == nil {
             states[name] = state
         }
         for (name, record) in failed.workers where workers[name] == nil {
-            guard workers.count < maximumWorkers || states[name] != nil else {
+            guard workers.count < limits.workers || states[name] != nil else {
                 droppedWorkers += 1
                 continue
             }
@@ -68,13 +80,13 @@ struct PendingChanges: Equatable {
         }
         let newer = events
         events = failed.events
-        let room = maximumEvents - events.count
+        let room = limits.events - events.count
         events.append(contentsOf: newer.prefix(room))
         droppedEvents += failed.droppedEvents + max(0, newer.count - room)
         droppedWorkers += failed.droppedWorkers
     }
 
     private func hasRoom(for name: String) -> Bool {
-        workers[name] != nil || states[name] != nil || workers.count + states.count < maximumWorkers
+        workers[name] != nil || states[name] != nil || workers.count + states.count < limits.workers
     }
 }

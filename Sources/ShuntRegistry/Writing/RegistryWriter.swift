@@ -5,10 +5,11 @@ import ShuntCore
 import Synchronization
 
 /// Takes changes from any thread without blocking it, and writes them in one transaction per batch interval on a
-/// thread of its own.
+/// thread of its own. Where many devices or chats come at once, transactions of a bounded size follow one another, so
+/// that what happens meanwhile is written between them.
 ///
-/// What cannot be written (disk full, locked) waits and is tried again; meanwhile memory stays bounded: of each worker the
-/// newest record alone is kept, and events beyond the bound are dropped and counted.
+/// What cannot be written (disk full, locked) waits and is tried again; meanwhile memory stays bounded: of each worker,
+/// device and chat the newest alone is kept, and what is beyond the bounds is dropped and counted.
 public final class RegistryWriter: Sendable {
     public struct Configuration: Sendable {
         /// How long changes are gathered before they are written; what a kill of the process can lose.
@@ -19,6 +20,12 @@ public final class RegistryWriter: Sendable {
         public var eventsKept = 10_000
         public var maximumPendingWorkers = 20_000
         public var maximumPendingEvents = 10_000
+        /// As many again may be in writing.
+        public var maximumPendingDevices = 400_000
+        /// As many again may be in writing.
+        public var maximumPendingChats = 400_000
+        /// How many devices, and how many chats, one transaction writes.
+        public var rowsPerTransaction = 5_000
 
         public init() {}
     }
@@ -29,18 +36,42 @@ public final class RegistryWriter: Sendable {
         public var failures = 0
         public var droppedEvents = 0
         public var droppedWorkers = 0
+        public var droppedDevices = 0
+        public var droppedChats = 0
         /// Waiting at this moment.
         public var pendingWorkers = 0
         public var pendingEvents = 0
+        public var pendingDevices = 0
+        public var pendingChats = 0
     }
 
     private struct State {
         var pending: PendingChanges
+        /// Taken from `pending` and older than what is there; the queue alone takes from it.
+        var devices: RowBatch<DeviceUpdate>
+        var chats: RowBatch<ChatUpdate>
         var figures = Figures()
         var isScheduled = false
         var isClosed = false
         /// Failures in a row.
         var failuresInARow = 0
+
+        init(_ limits: PendingChanges.Limits) {
+            pending = PendingChanges(limits: limits)
+            devices = pending.devices.take()
+            chats = pending.chats.take()
+        }
+
+        var isWritingRows: Bool { !devices.isEmpty || !chats.isEmpty }
+    }
+
+    /// What one transaction writes.
+    private struct Batch {
+        var changes: PendingChanges
+        var devices: RowChunk<DeviceUpdate>
+        var chats: RowChunk<ChatUpdate>
+
+        var isEmpty: Bool { changes.isEmpty && devices.count + chats.count == 0 }
     }
 
     private let database: any DatabaseWriter
@@ -57,8 +88,9 @@ public final class RegistryWriter: Sendable {
         self.logger = logger
         state = Mutex(
             State(
-                pending: PendingChanges(
-                    maximumWorkers: configuration.maximumPendingWorkers, maximumEvents: configuration.maximumPendingEvents)))
+                .init(
+                    workers: configuration.maximumPendingWorkers, events: configuration.maximumPendingEvents,
+                    devices: configuration.maximumPendingDevices, chats: configuration.maximumPendingChats)))
     }
 
     public var figures: Figures {
@@ -68,6 +100,10 @@ public final class RegistryWriter: Sendable {
             figures.pendingEvents = state.pending.events.count
             figures.droppedEvents += state.pending.droppedEvents
             figures.droppedWorkers += state.pending.droppedWorkers
+            figures.pendingDevices = state.pending.devices.count + state.devices.count
+            figures.pendingChats = state.pending.chats.count + state.chats.count
+            figures.droppedDevices += state.pending.devices.dropped
+            figures.droppedChats += state.pending.chats.dropped
             return figures
         }
     }
@@ -96,7 +132,7 @@ public final class RegistryWriter: Sendable {
 
     private func writeOnQueue() async -> Result<Void, ShuntError> {
         await withCheckedContinuation { continuation in
-            queue.async { continuation.resume(returning: self.writePending()) }
+            queue.async { continuation.resume(returning: self.writeAll()) }
         }
     }
 
@@ -106,24 +142,42 @@ public final class RegistryWriter: Sendable {
         queue.asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) { [weak self] in
             guard let self else { return }
             state.withLock { $0.isScheduled = false }
-            _ = writePending()
+            _ = writeNext()
         }
     }
 
     /// When to write next; nil where that is settled already.
     private func schedule(_ state: inout State) -> Duration? {
-        guard !state.isScheduled, !state.isClosed, !state.pending.isEmpty else { return nil }
+        guard !state.isScheduled, !state.isClosed, state.isWritingRows || !state.pending.isEmpty else { return nil }
         state.isScheduled = true
+        if state.failuresInARow == 0, state.isWritingRows { return .zero }
         let factor = 1 << min(state.failuresInARow, 16)
         return min(configuration.batchInterval * factor, max(configuration.maximumRetryDelay, configuration.batchInterval))
     }
 
-    /// One transaction. Runs on the queue alone.
-    private func writePending() -> Result<Void, ShuntError> {
-        let batch = state.withLock { $0.pending.take() }
+    // MARK: On the queue
+
+    /// All that waits now. What comes meanwhile may wait.
+    private func writeAll() -> Result<Void, ShuntError> {
+        // First the rows that were being written, then those that waited behind them.
+        for _ in 0..<2 {
+            repeat {
+                if case .failure(let error) = writeNext() { return .failure(error) }
+            } while state.withLock { $0.isWritingRows }
+        }
+        return .success(())
+    }
+
+    /// One transaction.
+    private func writeNext() -> Result<Void, ShuntError> {
+        let batch = takeBatch()
         guard !batch.isEmpty else { return .success(()) }
         do {
-            try database.write { db in try batch.write(to: db, eventsKept: configuration.eventsKept) }
+            try database.write { db in
+                try batch.changes.write(to: db, eventsKept: configuration.eventsKept)
+                try batch.devices.write(to: db)
+                try batch.chats.write(to: db)
+            }
             succeeded(batch)
             return .success(())
         } catch {
@@ -132,32 +186,66 @@ public final class RegistryWriter: Sendable {
         }
     }
 
-    private func succeeded(_ batch: PendingChanges) {
-        let failures = state.withLock { state in
-            defer { state.failuresInARow = 0 }
-            state.figures.batches += 1
-            state.figures.droppedEvents += batch.droppedEvents
-            state.figures.droppedWorkers += batch.droppedWorkers
-            return state.failuresInARow
+    private func takeBatch() -> Batch {
+        let (changes, devices, chats, dropped) = state.withLock { state in
+            var dropped = 0
+            if state.devices.isEmpty, state.pending.devices.count > 0 {
+                state.devices = state.pending.devices.take()
+                state.figures.droppedDevices += state.devices.dropped
+                dropped += state.devices.dropped
+            }
+            if state.chats.isEmpty, state.pending.chats.count > 0 {
+                state.chats = state.pending.chats.take()
+                state.figures.droppedChats += state.chats.dropped
+                dropped += state.chats.dropped
+            }
+            return (state.pending.take(), state.devices, state.chats, dropped)
         }
-        if failures > 0 { logger.notice("The registry is written again", metadata: ["failures": "\(failures)"]) }
-        if batch.droppedEvents + batch.droppedWorkers > 0 {
-            logger.warning(
-                "The registry could not keep all that happened",
-                metadata: ["events": "\(batch.droppedEvents)", "workers": "\(batch.droppedWorkers)"])
+        if dropped > 0 {
+            logger.warning("The registry could not keep all that happened", metadata: ["devices_and_chats": "\(dropped)"])
         }
+        // Made here rather than under the lock, which submitting threads wait for.
+        return Batch(
+            changes: changes, devices: devices.chunk(limit: configuration.rowsPerTransaction),
+            chats: chats.chunk(limit: configuration.rowsPerTransaction))
     }
 
-    private func failed(_ batch: PendingChanges, _ error: any Error) {
+    private func succeeded(_ batch: Batch) {
+        let changes = batch.changes
+        let (failures, delay): (Int, Duration?) = state.withLock { state in
+            let failures = state.failuresInARow
+            state.failuresInARow = 0
+            state.figures.batches += 1
+            state.figures.droppedEvents += changes.droppedEvents
+            state.figures.droppedWorkers += changes.droppedWorkers
+            state.devices.remove(batch.devices)
+            state.chats.remove(batch.chats)
+            return (failures, schedule(&state))
+        }
+        if failures > 0 { logger.notice("The registry is written again", metadata: ["failures": "\(failures)"]) }
+        if changes.droppedEvents + changes.droppedWorkers > 0 {
+            logger.warning(
+                "The registry could not keep all that happened",
+                metadata: ["events": "\(changes.droppedEvents)", "workers": "\(changes.droppedWorkers)"])
+        }
+        if let delay { writeLater(delay) }
+    }
+
+    private func failed(_ batch: Batch, _ error: any Error) {
         let mayPass = RegistryFailure.mayPass(error)
+        let changes = batch.changes
         let (failures, delay): (Int, Duration?) = state.withLock { state in
             state.figures.failures += 1
             state.failuresInARow += 1
             if mayPass {
-                state.pending.giveBack(batch)
+                state.pending.giveBack(changes)
             } else {
-                state.figures.droppedEvents += batch.events.count + batch.droppedEvents
-                state.figures.droppedWorkers += batch.workers.count + batch.droppedWorkers
+                state.figures.droppedEvents += changes.events.count + changes.droppedEvents
+                state.figures.droppedWorkers += changes.workers.count + changes.droppedWorkers
+                state.figures.droppedDevices += batch.devices.count
+                state.figures.droppedChats += batch.chats.count
+                state.devices.remove(batch.devices)
+                state.chats.remove(batch.chats)
             }
             return (state.failuresInARow, schedule(&state))
         }
