@@ -9,6 +9,8 @@ final class ScriptedRules: RuleHooks {
         var topic: String?
         var text: String?
         var rule: UInt8 = 0
+        var kind = MessageKind.topic
+        var filter = ""
     }
 
     enum Decision {
@@ -21,6 +23,15 @@ final class ScriptedRules: RuleHooks {
     var rulesOfTopic: [String: [Int]] = [:]
     var connect = ConnectOutcome.accept
     var subscribe = SubscribeOutcome.accept
+    var wanted: RuleHookSet = []
+    var broadcast = Decision.pass()
+    var chat = Decision.pass()
+    var chatOpen = ConnectOutcome.accept
+    var chatJoin = ConnectOutcome.accept
+    /// What a recipient's delivery becomes, by its connection: another text, or nothing.
+    var deliveries: [ConnectionID: String] = [:]
+    private(set) var undelivered: [String] = []
+    private(set) var closedChats: [String] = []
     private(set) var seen: [String] = []
     private(set) var disconnected: [String] = []
     private var bytes: [UnsafeMutableRawBufferPointer] = []
@@ -39,9 +50,37 @@ final class ScriptedRules: RuleHooks {
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         let topic = String(decoding: message.topic, as: UTF8.self)
         seen.append("\(topic) hops=\(message.hops)")
+        return outcome(script[topic] ?? .pass(), message)
+    }
+
+    func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome {
+        seen.append("\(String(decoding: push.payload, as: UTF8.self)) \(String(decoding: filter, as: UTF8.self))")
+        return outcome(broadcast, push)
+    }
+
+    func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome {
+        seen.append("\(chat.id) \(chat.members.map { "\($0.uid):\($0.isOnline)" }.sorted())")
+        return outcome(self.chat, message)
+    }
+
+    func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { chatOpen }
+    func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { chatJoin }
+    func onChatClose(_ chat: ChatView, why: String, now: Double) { closedChats.append("\(chat.id) \(why)") }
+
+    func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome {
+        guard let text = deliveries[peer] else { return .deliver }
+        guard !text.isEmpty else { return .drop(why: "told so") }
+        return .replace(list([Made(text: text)], message)[0])
+    }
+
+    func onUndelivered(_ message: MessageView, why: String, now: Double) {
+        undelivered.append(String(decoding: message.topic, as: UTF8.self))
+    }
+
+    private func outcome(_ decision: Decision, _ message: MessageView) -> MessageOutcome {
         // What the last call gave out is not valid any more, as with Lua.
         for bytes in bytes { bytes.initializeMemory(as: UInt8.self, repeating: 0xFF) }
-        switch script[topic] ?? .pass() {
+        switch decision {
         case .pass(let extra): return MessageOutcome(.pass, messages: list(extra, message))
         case .send(let messages): return MessageOutcome(.send, messages: list(messages, message), rule: 0)
         case .drop: return MessageOutcome(.drop(why: "told so"), rule: 0)
@@ -54,10 +93,11 @@ final class ScriptedRules: RuleHooks {
             var changes: RoutedMessage.Changes = []
             if message.topic != nil { changes.insert(.topic) }
             if message.text != nil { changes.insert(.payload) }
+            if message.kind != original.kind { changes.insert(.kind) }
             return RoutedMessage(
-                kind: .topic, changes: changes, topic: message.topic.map(hold) ?? original.topic, key: original.key,
+                kind: message.kind, changes: changes, topic: message.topic.map(hold) ?? original.topic, key: original.key,
                 payload: message.text.map(hold) ?? original.payload, format: original.format,
-                compression: message.text == nil ? original.compression : .none, rule: message.rule)
+                compression: message.text == nil ? original.compression : .none, filter: hold(message.filter), rule: message.rule)
         }
         return made.withUnsafeBufferPointer { $0 }
     }
@@ -197,5 +237,127 @@ struct RulePassageTests {
         #expect(client.ask(Frame(.message, id: 2, text: "x", name: "secret"))?.status == 500)
         client.publish("public", "x")
         #expect(client.texts() == ["x"])
+    }
+}
+
+@Suite("Rules over broadcasts, chats and deliveries", .serialized)
+struct RuleTrafficTests {
+    private let rules = ScriptedRules()
+
+    private func notify(_ client: SimulatedClient, _ body: NotifyBody) -> Frame? {
+        client.ask(Frame(.notify, id: 3, format: .json, value: body.encoded()))
+    }
+
+    private func pushes(_ client: SimulatedClient) -> [String] {
+        client.received().filter { $0.type == .notify }.compactMap { frame in
+            frame.value.withUnsafeBytes { try? NotifyBody(decoding: $0).message }
+        }
+    }
+
+    @Test("A broadcast's filter and text can be changed, its sender is told what became of it")
+    func changedBroadcast() {
+        rules.wanted = [.broadcast]
+        rules.broadcast = .send([.init(text: "quietly", kind: .broadcast, filter: #"{"filter_tags":["asleep"]}"#)])
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let (one, two, sender) = (worker.connect(), worker.connect(loop: 1), worker.connect())
+        _ = one.register("one")
+        _ = two.register("two", tags: ["asleep"])
+        #expect(notify(sender, NotifyBody(message: "loudly"))?.text == "1 matched, 1 sent, 0 not sent")
+        #expect(pushes(one) == ["quietly"])
+        #expect(pushes(two) == [])
+    }
+
+    @Test("A broadcast can be dropped, with its sender told that nobody got it, or rejected")
+    func stoppedBroadcast() {
+        rules.wanted = [.broadcast]
+        rules.broadcast = .drop
+        let worker = SimulatedWorker(hooks: rules)
+        let (device, sender) = (worker.connect(), worker.connect())
+        _ = device.register("u")
+        #expect(notify(sender, NotifyBody(message: "x"))?.text == "0 matched, 0 sent, 0 not sent")
+        rules.broadcast = .reject("not now")
+        #expect(notify(sender, NotifyBody(message: "x")) == Frame(acknowledging: 3, status: 403, text: "not now"))
+        #expect(pushes(device) == [])
+    }
+
+    @Test("route.push makes a broadcast of a topic message, on every loop")
+    func push() {
+        rules.script["alarm"] = .send([.init(text: "fire", kind: .broadcast, filter: #"{"uid":"u1"}"#)])
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let devices = (0..<2).map { worker.connect(loop: $0) }
+        for (number, device) in devices.enumerated() { _ = device.register("u\(number)") }
+        let producer = worker.connect()
+        #expect(producer.ask(Frame(.message, id: 9, text: "x", name: "alarm"))?.status == 200)
+        #expect(devices.map { pushes($0) } == [[], ["fire"]])
+    }
+
+    @Test("route.chat says something in a chat, wherever it is at home")
+    func say() {
+        let worker = SimulatedWorker(loops: 3, hooks: rules)
+        let ada = worker.connect(loop: 1)
+        for room in 0..<5 {
+            rules.script["alarm"] = .send([.init(topic: "room-\(room)", text: "fire", kind: .chat)])
+            ada.chat("room-\(room)", .create)
+            _ = ada.received()
+            worker.connect().publish("alarm", "x")
+            #expect(ada.chatter() == ["SESSION fire"])
+        }
+    }
+
+    @Test("A chat message can be changed or rejected; the rules see who is in the chat")
+    func chat() {
+        rules.wanted = [.chat]
+        rules.chat = .send([.init(text: "****", kind: .chat)])
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let (ada, bob) = (worker.connect(), worker.connect(loop: 1))
+        _ = (ada.register("ada"), bob.register("bob"))
+        ada.chat("room", .create)
+        bob.chat("room", .create)
+        ada.chat("room", .session, "damn")
+        #expect(bob.chatter() == ["200", "SESSION ****"])
+        #expect(rules.seen.last == "room [\"ada:true\", \"bob:true\"]")
+        rules.chat = .reject("mind your words")
+        _ = ada.received()
+        ada.chat("room", .session, "damn")
+        #expect(ada.chatter() == ["403 mind your words"])
+        #expect(bob.chatter() == [])
+    }
+
+    @Test("Opening and joining can be refused or redirected, and a chat's end is told")
+    func admission() {
+        rules.wanted = [.chatOpen, .chatJoin, .chatClose]
+        rules.chatOpen = .reject(why: "not today")
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let (ada, bob) = (worker.connect(), worker.connect(loop: 1))
+        ada.chat("room", .create)
+        #expect(ada.chatter() == ["403 not today"])
+        rules.chatOpen = .accept
+        rules.chatJoin = .redirect(to: "b:1")
+        ada.chat("room", .create)
+        bob.chat("room", .create)
+        #expect(ada.chatter() == ["200"])
+        #expect(bob.chatter() == ["307 b:1"])
+        ada.chat("room", .destroy)
+        #expect(rules.closedChats == ["room destroyed"])
+    }
+
+    @Test("on_deliver changes or drops one recipient's message, on whichever loop that is")
+    func deliver() {
+        rules.wanted = [.deliver]
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let consumers = (0..<3).map { worker.connect(loop: $0 % 2) }
+        for (number, consumer) in consumers.enumerated() { _ = consumer.subscribe("t", group: "g\(number)") }
+        rules.deliveries = [consumers[0].id: "for you", consumers[1].id: ""]
+        let producer = worker.connect()
+        producer.publish("t", "for all")
+        #expect(consumers.map { $0.texts() } == [["for you"], [], ["for all"]])
+    }
+
+    @Test("on_undelivered hears of a message that nobody had subscribed")
+    func undelivered() {
+        rules.wanted = [.undelivered]
+        let worker = SimulatedWorker(hooks: rules)
+        worker.connect().publish("t", "x")
+        #expect(rules.undelivered == ["t"])
     }
 }

@@ -85,7 +85,16 @@ final class SimulatedWorker {
                 if !slow.contains(to) { hand(bytes(stretch, engine, input), to: to) }
             case .beginTally: tally = BroadcastTally()
             case .endTally(let id): engine.tallied(id, tally)
-            case .forward(let to, let stretch), .answer(let to, let stretch): hand(bytes(stretch, engine, input), to: to)
+            case .forward(let to, let stretch):
+                let frame = bytes(stretch, engine, input)
+                let other = engines[Int(to.loop)]
+                // Its rules may look at it there.
+                if frame.withUnsafeBytes({ other.deliver($0, to: to) }) {
+                    carryOut(other, input: [])
+                } else {
+                    hand(frame, to: to)
+                }
+            case .answer(let to, let stretch): hand(bytes(stretch, engine, input), to: to)
             case .acknowledge(let to, let id): hand(Frame(acknowledging: id).encoded(), to: to)
             case .close(let id, let code):
                 closed[id] = code
