@@ -43,7 +43,7 @@ static void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->serial++;
     host->call_emits = 0;
     host->fanout_exceeded = false;
-    host->json_read = false;
+    host->json_read = host->filter_read = false;
 }
 
 static void end(shunt_host *host) {

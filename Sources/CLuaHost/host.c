@@ -6,7 +6,7 @@
 
 char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
-/// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, and msg.
+/// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, msg, chat, and a place for what is delivered.
 static int set_up(lua_State *L) {
     // The string library's own table stays behind the metatable of strings; rules get copies.
     luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
@@ -40,6 +40,7 @@ static int set_up(lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key_json_array);
     lua_settop(L, 0);
     open_message(L);
+    open_chat(L);
     open_peers(L);
     open_verdicts(L);
     open_context(L);
@@ -47,7 +48,9 @@ static int set_up(lua_State *L) {
     lua_settop(L, 0);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     push_message(L);
-    return 2;
+    push_chat(L);
+    lua_pushnil(L);
+    return 4;
 }
 
 shunt_host *shunt_host_create(const shunt_options *options) {
@@ -67,7 +70,7 @@ shunt_host *shunt_host_create(const shunt_options *options) {
     *(shunt_host **)lua_getextraspace(host->L) = host;
     host->running = host->L;
     lua_pushcfunction(host->L, set_up);
-    if (lua_pcall(host->L, 0, 2, 0) != LUA_OK) {
+    if (lua_pcall(host->L, 0, 4, 0) != LUA_OK) {
         shunt_host_free(host);
         return NULL;
     }

@@ -70,13 +70,16 @@ struct shunt_host {
     /// Counts messages: a copy with borrowed bytes is good for one.
     uint64_t message_serial;
     bool in_message;
+    /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
-    uint8_t changes;
-    /// Whom `push_sender` looks up, whom it found, and in which call.
-    uint64_t sender, sender_read, sender_serial;
+    uint8_t kind, changes;
+    /// The chat's record while a hook of chats runs.
+    shunt_bytes chat;
+    /// Whom `push_peer` found, and in which call.
+    uint64_t peer_read, peer_serial;
     size_t call_emits;
     bool fanout_exceeded;
-    bool json_read, payload_inflated;
+    bool json_read, filter_read, payload_inflated;
     shunt_buffer inflated;
 
     // results
@@ -128,7 +131,7 @@ static inline void budget_check(lua_State *L, shunt_host *host) {
 extern char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
-       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH };
+       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT };
 
 /// The userdata at an index if it is one of ours with this tag, else NULL. All userdata in a state are ours.
 static inline void *tagged(lua_State *L, int index, uint32_t tag) {
@@ -175,6 +178,7 @@ void open_counter(lua_State *L);
 void open_stores(lua_State *L);
 void open_route(lua_State *L);
 void open_message(lua_State *L);
+void open_chat(lua_State *L);
 void open_peers(lua_State *L);
 void open_context(lua_State *L);
 void open_counter_type(lua_State *L);
@@ -225,7 +229,9 @@ void push_message(lua_State *L);
 const char *copy_problem(const shunt_host *host, const copy_object *copy);
 /// In what a copy differs from the message that the rules were given.
 uint8_t copy_changes(const shunt_host *host, const copy_object *copy);
-void push_sender(lua_State *L, shunt_host *host);
+/// Pushes a client's conn, made once a hook call; nil once the client has gone.
+void push_peer(lua_State *L, shunt_host *host, uint64_t id);
+void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
 bool connection_change(lua_State *L, int index, shunt_connect_outcome *outcome);
 void open_subscriptions(lua_State *L);
@@ -233,6 +239,8 @@ void push_subscription(lua_State *L, const shunt_subscription *subscription);
 bool subscription_change(lua_State *L, int index, shunt_bytes *topic, shunt_bytes *group);
 void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
+/// Checks a device filter; `what` begins the errors.
+void check_filter(lua_State *L, int index, const char *what);
 
 /// Adds what a verdict or message sends to the host's results; what was wrong, or NULL. Does not raise.
 const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule);
@@ -241,6 +249,7 @@ int context_emit(lua_State *L);
 
 // MARK: rules
 
+extern const char *const hook_names[SHUNT_HOOKS];
 /// Calls the function under its `arguments` for a rule's hook, within the rule's budget.
 /// - Returns: whether it ran to its end, with its result on the stack; if not, why is in `host->error`.
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments);

@@ -5,7 +5,9 @@
 #include "host.h"
 
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535 };
-enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD };
+enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_COPY_VALUES = USER_FILTER };
+/// Of `msg`: what `msg:json()` gave, and the filter, decoded.
+enum { USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_MESSAGE_VALUES = USER_FILTER_TABLE };
 
 static char key_message_type, key_copy_type;
 static const char *const kinds[] = {"topic", "broadcast", "chat"};
@@ -45,7 +47,7 @@ static const shunt_message *view_at(lua_State *L, int index, copy_object **copy,
     }
     if (tagged(L, index, TAG_MESSAGE) == NULL) { luaL_error(L, "expected msg, not a %s", luaL_typename(L, index)); }
     if (!host->in_message) {
-        luaL_error(L, "msg is only there while on_message runs: keep its fields, or what msg:with{} gives");
+        luaL_error(L, "msg is only there while its hook runs: keep its fields, or what msg:with{} gives");
     }
     *changes = host->changes;
     return &host->message;
@@ -57,8 +59,11 @@ const char *copy_problem(const shunt_host *host, const copy_object *copy) {
 }
 
 uint8_t copy_changes(const shunt_host *host, const copy_object *copy) {
+    if (copy->message_serial == host->message_serial) { return copy->changes; }
     uint8_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED;
-    return copy->message_serial == host->message_serial ? copy->changes : copy->changes | all;
+    if (copy->message.kind != host->kind) { all |= SHUNT_KIND_CHANGED; }
+    if (copy->message.kind == SHUNT_BROADCAST) { all |= SHUNT_FILTER_CHANGED; }
+    return all;
 }
 
 /// The payload as the application sent it. Raises where it can't be inflated.
@@ -87,20 +92,56 @@ static int message_json(lua_State *L) {
     shunt_host *host = host_of(L);
     const shunt_message *message = view_at(L, 1, &copy, &changes);
     if (copy == NULL && host->json_read) {
-        lua_getiuservalue(L, 1, 1);
-        lua_getiuservalue(L, 1, 2);
+        lua_getiuservalue(L, 1, USER_JSON);
+        lua_getiuservalue(L, 1, USER_JSON_ERROR);
         return 2;
     }
     shunt_bytes payload = plain_payload(L, message, copy == NULL);
     if (json_decode(L, payload.start, payload.count) == 1) { lua_pushnil(L); }
     if (copy == NULL) {
         lua_pushvalue(L, -2);
-        lua_setiuservalue(L, 1, 1);
+        lua_setiuservalue(L, 1, USER_JSON);
         lua_pushvalue(L, -1);
-        lua_setiuservalue(L, 1, 2);
+        lua_setiuservalue(L, 1, USER_JSON_ERROR);
         host->json_read = true;
     }
     return 2;
+}
+
+/// Pushes the device filter as a table of what filters have; nil where the message is no broadcast.
+static void push_filter(lua_State *L, const shunt_message *message) {
+    static const char *const fields[] = {"uid", "device", "match_tags", "match_alias", "filter_tags", "filter_alias"};
+    if (message->kind != SHUNT_BROADCAST) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_newtable(L);
+    if (message->filter.count == 0) { return; }
+    if (json_decode(L, message->filter.start, message->filter.count) != 1 || !lua_istable(L, -1)) {
+        luaL_error(L, "the broadcast's filter is not a JSON object");
+    }
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        lua_pushstring(L, fields[i]);
+        int type = lua_rawget(L, -2);
+        if (type == LUA_TSTRING || type == LUA_TTABLE) {
+            lua_setfield(L, -3, fields[i]);
+        } else {
+            lua_pop(L, 1);
+        }
+    }
+    lua_pop(L, 1);
+}
+
+/// The current message's filter is decoded once a call.
+static void push_current_filter(lua_State *L, shunt_host *host) {
+    if (host->filter_read) {
+        lua_getiuservalue(L, 1, USER_FILTER_TABLE);
+        return;
+    }
+    push_filter(L, &host->message);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, USER_FILTER_TABLE);
+    host->filter_read = true;
 }
 
 static void push_field(lua_State *L, const shunt_message *message, bool current, const char *name, size_t count) {
@@ -118,6 +159,8 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
         lua_pushinteger(L, message->id);
     } else if (IS(name, count, "hops")) {
         lua_pushinteger(L, message->hops);
+    } else if (IS(name, count, "filter")) {
+        if (current) { push_current_filter(L, host_of(L)); } else { push_filter(L, message); }
     } else if (IS(name, count, "qos")) {
         lua_pushinteger(L, 0);
     } else if (IS(name, count, "retain")) {
@@ -125,8 +168,8 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
     } else if (IS(name, count, "props")) {
         lua_newtable(L);
     } else {
-        luaL_error(L, "msg has no '%s': it has kind, topic, key, payload, format, qos, retain, props, sender, hops, id, json(), with{}",
-                   name);
+        luaL_error(L, "msg has no '%s': it has kind, topic, key, payload, format, filter, qos, retain, props, sender, hops, id, "
+                   "json(), with{}", name);
     }
 }
 
@@ -142,9 +185,7 @@ static int message_index(lua_State *L) {
     } else if (IS(name, count, "with")) {
         lua_pushvalue(L, lua_upvalueindex(2));
     } else if (IS(name, count, "sender")) {
-        shunt_host *host = host_of(L);
-        host->sender = message->sender;
-        push_sender(L, host);
+        push_peer(L, host_of(L), message->sender);
     } else {
         push_field(L, message, copy == NULL, name, count);
     }
@@ -154,7 +195,7 @@ static int message_index(lua_State *L) {
 // MARK: with
 
 /// Checks the fields in the table at 2, and which of them are there.
-static uint8_t check_fields(lua_State *L) {
+static uint8_t check_fields(lua_State *L, const shunt_message *source) {
     uint8_t changes = 0;
     size_t count;
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -179,8 +220,14 @@ static uint8_t check_fields(lua_State *L) {
                 luaL_error(L, "msg:with{}: format is text or json, not '%s'", format);
             }
             changes |= SHUNT_FORMAT_CHANGED;
+        } else if (strcmp(name, "filter") == 0) {
+            if (source->kind != SHUNT_BROADCAST) {
+                luaL_error(L, "msg:with{}: only a broadcast has a filter: route.push(filter, msg) makes one of a message");
+            }
+            check_filter(L, lua_gettop(L), "push:with{}: filter");
+            changes |= SHUNT_FILTER_CHANGED;
         } else {
-            luaL_error(L, "msg:with{} takes topic, key, payload, format, not %s", name);
+            luaL_error(L, "msg:with{} takes topic, key, payload, format, and filter of a broadcast, not %s", name);
         }
     }
     return changes;
@@ -196,6 +243,17 @@ static shunt_bytes take_field(lua_State *L, int place, const char *name, bool *i
     return bytes;
 }
 
+static shunt_bytes take_filter(lua_State *L) {
+    shunt_bytes json;
+    lua_pushliteral(L, "filter");
+    lua_rawget(L, 2);
+    json_encode(L, lua_gettop(L));
+    json.start = lua_tolstring(L, -1, &json.count);
+    lua_setiuservalue(L, 3, USER_FILTER);
+    lua_settop(L, 3);
+    return json;
+}
+
 static shunt_bytes keep(copy_object *copy, size_t *used, shunt_bytes bytes) {
     char *place = copy->bytes + *used;
     if (bytes.count > 0) { memcpy(place, bytes.start, bytes.count); }
@@ -208,13 +266,14 @@ static int message_with(lua_State *L) {
     uint8_t before;
     shunt_host *host = host_of(L);
     const shunt_message *source = view_at(L, 1, &from, &before);
-    uint8_t changes = check_fields(L);
+    uint8_t changes = check_fields(L, source);
     bool keeps_payload = source->payload.count <= COPY_PAYLOAD_LIMIT, text;
     lua_settop(L, 2);
     size_t inherited = changes & SHUNT_TOPIC_CHANGED ? 0 : source->topic.count, used = 0;
     inherited += changes & SHUNT_KEY_CHANGED ? 0 : source->key.count;
     inherited += changes & SHUNT_PAYLOAD_CHANGED || !keeps_payload ? 0 : source->payload.count;
-    copy = lua_newuserdatauv(L, sizeof *copy + inherited, 3);
+    inherited += changes & SHUNT_FILTER_CHANGED ? 0 : source->filter.count;
+    copy = lua_newuserdatauv(L, sizeof *copy + inherited, USER_COPY_VALUES);
     *copy = (copy_object){.tag = TAG_COPY, .changes = changes | before, .message_serial = host->message_serial, .message = *source};
     set_type(L, &key_copy_type);
     shunt_message *message = &copy->message;
@@ -237,6 +296,7 @@ static int message_with(lua_State *L) {
             lua_setiuservalue(L, 3, USER_PAYLOAD);
         }
     }
+    message->filter = changes & SHUNT_FILTER_CHANGED ? take_filter(L) : keep(copy, &used, source->filter);
     if (changes & SHUNT_FORMAT_CHANGED) {
         lua_getfield(L, 2, "format");
         message->format = lua_tostring(L, -1)[0] == 't' ? 1 : 2;
@@ -248,7 +308,7 @@ static int message_with(lua_State *L) {
 // MARK: setting up
 
 void push_message(lua_State *L) {
-    uint32_t *object = lua_newuserdatauv(L, sizeof *object, 2);
+    uint32_t *object = lua_newuserdatauv(L, sizeof *object, USER_MESSAGE_VALUES);
     *object = TAG_MESSAGE;
     set_type(L, &key_message_type);
 }

@@ -1,5 +1,6 @@
 // `conn`: a client as rules see it. Its record is kept as bytes; a field becomes a Lua value when it is read.
 #include "host.h"
+#include "record.h"
 
 typedef struct {
     uint32_t tag;
@@ -7,10 +8,6 @@ typedef struct {
     size_t count;
     char record[];
 } connection_object;
-
-typedef struct {
-    const char *at, *end;
-} reader;
 
 static char key_connection_type, key_change_type;
 static const char *const text_names[SHUNT_PEER_TEXTS] = {"uid", "device", "protocol", "address"};
@@ -27,27 +24,7 @@ void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at) {
 }
 
 void shunt_peer_list(shunt_buffer *record, uint32_t count) { shunt_buffer_append(record, &count, sizeof count); }
-
-void shunt_peer_text(shunt_buffer *record, const char *text, size_t count) {
-    shunt_peer_list(record, (uint32_t)count);
-    shunt_buffer_append(record, text, count);
-}
-
-static uint32_t read_count(reader *r) {
-    uint32_t count = 0;
-    if ((size_t)(r->end - r->at) < sizeof count) { return 0; }
-    memcpy(&count, r->at, sizeof count);
-    r->at += sizeof count;
-    return count;
-}
-
-static shunt_bytes read_text(reader *r) {
-    size_t count = read_count(r);
-    if (count > (size_t)(r->end - r->at)) { count = (size_t)(r->end - r->at); }
-    shunt_bytes text = {r->at, count};
-    r->at += count;
-    return text;
-}
+void shunt_peer_text(shunt_buffer *record, const char *text, size_t count) { record_text(record, (shunt_bytes){text, count}); }
 
 static void skip_texts(reader *r, uint32_t count) {
     for (; count > 0 && r->at < r->end; count--) { read_text(r); }
@@ -76,15 +53,15 @@ void push_connection(lua_State *L, shunt_bytes record) {
     set_type(L, &key_connection_type);
 }
 
-/// Pushes the sender's conn, made once a hook call; nil once the client has gone.
-void push_sender(lua_State *L, shunt_host *host) {
+void push_peer(lua_State *L, shunt_host *host, uint64_t id) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
-    if (host->sender_serial == host->serial && host->sender_read == host->sender) {
+    if (host->peer_serial == host->serial && host->peer_read == id) {
         lua_rawgetp(L, LUA_REGISTRYINDEX, &key_connection_type);
         lua_rawgeti(L, -1, 1);
+        lua_remove(L, -2);
         return;
     }
-    if (!callbacks->peer(callbacks->context, host->sender, &host->record) || host->record.full) {
+    if (!callbacks->peer(callbacks->context, id, &host->record) || host->record.full) {
         lua_pushnil(L);
         return;
     }
@@ -93,8 +70,8 @@ void push_sender(lua_State *L, shunt_host *host) {
     lua_pushvalue(L, -2);
     lua_rawseti(L, -2, 1);
     lua_pop(L, 1);
-    host->sender_serial = host->serial;
-    host->sender_read = host->sender;
+    host->peer_serial = host->serial;
+    host->peer_read = id;
 }
 
 static connection_object *check_connection(lua_State *L) {

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const hook_names[SHUNT_HOOKS] = {"on_load", "on_unload", "on_connect", "on_subscribe", "on_message",
-                                                    "on_disconnect"};
+const char *const hook_names[SHUNT_HOOKS] = {
+    "on_load", "on_unload", "on_connect", "on_subscribe", "on_message", "on_disconnect", "on_broadcast", "on_chat_open",
+    "on_chat_join", "on_chat", "on_chat_close", "on_deliver", "on_undelivered",
+};
 static char key_context_type;
 
 // MARK: globals

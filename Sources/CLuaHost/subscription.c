@@ -37,8 +37,7 @@ static int subscription_index(lua_State *L) {
     } else if (strcmp(name, "key") == 0) {
         lua_getiuservalue(L, 1, USER_KEY);
     } else if (strcmp(name, "sender") == 0) {
-        host->sender = object->sender;
-        push_sender(L, host);
+        push_peer(L, host, object->sender);
     } else if (strcmp(name, "with") == 0) {
         lua_pushvalue(L, lua_upvalueindex(1));
     } else {

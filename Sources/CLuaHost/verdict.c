@@ -43,33 +43,48 @@ static int route_chat(lua_State *L) {
     return push_verdict(L, SHUNT_VERDICT_CHAT, 2);
 }
 
-static void check_filter(lua_State *L) {
+static bool is_marked_array(lua_State *L, int index) {
+    if (!lua_getmetatable(L, index)) { return false; }
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_json_array);
+    bool marked = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return marked;
+}
+
+/// A list that rule code left empty is a mistake; one that came empty, or was made one by json.array, is not.
+static void check_labels(lua_State *L, const char *what, const char *name) {
+    int list = lua_gettop(L);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+    if (count == 0 && !is_marked_array(L, list)) { luaL_error(L, "%s: %s is empty", what, name); }
+    for (lua_Integer i = 1; i <= count; i++) {
+        budget_check(L, host_of(L));
+        if (lua_rawgeti(L, list, i) != LUA_TSTRING) { luaL_error(L, "%s: %s must be a list of texts", what, name); }
+        lua_pop(L, 1);
+    }
+}
+
+void check_filter(lua_State *L, int index, const char *what) {
     static const char *const texts[] = {"uid", "device", NULL};
     static const char *const lists[] = {"match_tags", "match_alias", "filter_tags", "filter_alias", NULL};
-    luaL_checktype(L, 1, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
+    if (!lua_istable(L, index)) { luaL_error(L, "%s: a filter is a table, not a %s", what, luaL_typename(L, index)); }
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
         int expected = LUA_TNONE;
         for (int i = 0; texts[i] != NULL; i++) { expected = strcmp(name, texts[i]) == 0 ? LUA_TSTRING : expected; }
         for (int i = 0; lists[i] != NULL; i++) { expected = strcmp(name, lists[i]) == 0 ? LUA_TTABLE : expected; }
         if (expected == LUA_TNONE) {
-            luaL_error(L, "route.push: a filter has uid, device, match_tags, match_alias, filter_tags, filter_alias, not %s", name);
+            luaL_error(L, "%s: a filter has uid, device, match_tags, match_alias, filter_tags, filter_alias, not %s", what, name);
         }
         if (lua_type(L, -1) != expected) {
-            luaL_error(L, "route.push: %s must be a %s", name, expected == LUA_TSTRING ? "text" : "list of texts");
+            luaL_error(L, "%s: %s must be a %s", what, name, expected == LUA_TSTRING ? "text" : "list of texts");
         }
-        if (expected == LUA_TTABLE && lua_rawlen(L, -1) == 0) { luaL_error(L, "route.push: %s is empty", name); }
-        for (lua_Integer i = 1; expected == LUA_TTABLE && i <= (lua_Integer)lua_rawlen(L, -1); i++) {
-            budget_check(L, host_of(L));
-            if (lua_rawgeti(L, -1, i) != LUA_TSTRING) { luaL_error(L, "route.push: %s must be a list of texts", name); }
-            lua_pop(L, 1);
-        }
+        if (expected == LUA_TTABLE) { check_labels(L, what, name); }
     }
 }
 
 static int route_push(lua_State *L) {
     lua_settop(L, 2);
-    check_filter(L);
+    check_filter(L, 1, "route.push");
     json_encode(L, 1);
     return push_verdict(L, SHUNT_VERDICT_PUSH, 2);
 }
@@ -126,7 +141,7 @@ static int verdict_index(lua_State *L) { return luaL_error(L, "a verdict has no 
 
 // MARK: what is sent. Outside protected calls: none of this raises.
 
-static const char *add(shunt_host *host, const shunt_message *message, uint8_t changes, shunt_bytes filter, uint8_t rule) {
+static const char *add(shunt_host *host, const shunt_message *message, uint8_t changes, uint8_t rule) {
     if (host->routed_count == host->routed_capacity) {
         size_t capacity = host->routed_capacity == 0 ? 16 : host->routed_capacity * 2;
         shunt_routed *routed = realloc(host->routed, capacity * sizeof *routed);
@@ -134,7 +149,7 @@ static const char *add(shunt_host *host, const shunt_message *message, uint8_t c
         host->routed = routed;
         host->routed_capacity = capacity;
     }
-    host->routed[host->routed_count++] = (shunt_routed){*message, filter, changes, rule};
+    host->routed[host->routed_count++] = (shunt_routed){*message, changes, rule};
     return NULL;
 }
 
@@ -148,15 +163,19 @@ static const char *resolve(lua_State *L, shunt_host *host, int index, shunt_mess
     return NULL;
 }
 
+static uint8_t kind_sent(shunt_verdict verdict) {
+    return verdict == SHUNT_VERDICT_PUSH ? SHUNT_BROADCAST : verdict == SHUNT_VERDICT_CHAT ? SHUNT_CHAT : SHUNT_TOPIC;
+}
+
 static const char *collect_one(lua_State *L, shunt_host *host, int index, uint8_t rule) {
     verdict_object *verdict = tagged(L, index, TAG_VERDICT);
     shunt_message message;
-    shunt_bytes target, filter = {0};
+    shunt_bytes target;
     uint8_t changes;
     const char *wrong;
     if (verdict == NULL) {
         wrong = resolve(L, host, index, &message, &changes);
-        return wrong != NULL ? wrong : add(host, &message, changes, filter, rule);
+        return wrong != NULL ? wrong : add(host, &message, changes, rule);
     }
     int top = lua_gettop(L);
     index = lua_absindex(L, index);
@@ -166,19 +185,18 @@ static const char *collect_one(lua_State *L, shunt_host *host, int index, uint8_
     wrong = resolve(L, host, -1, &message, &changes);
     lua_settop(L, top);
     if (wrong != NULL) { return wrong; }
-    if (verdict->verdict == SHUNT_VERDICT_PUSH) {
-        filter = target;
-        message.kind = 1;
-        changes |= SHUNT_KIND_CHANGED;
+    uint8_t kind = kind_sent(verdict->verdict);
+    changes = kind == host->kind ? changes & ~SHUNT_KIND_CHANGED : changes | SHUNT_KIND_CHANGED;
+    message.kind = kind;
+    if (kind == SHUNT_BROADCAST) {
+        message.filter = target;
+        changes |= SHUNT_FILTER_CHANGED;
     } else {
+        message.filter = (shunt_bytes){0};
         message.topic = target;
-        changes |= SHUNT_TOPIC_CHANGED;
-        if (verdict->verdict == SHUNT_VERDICT_CHAT) {
-            message.kind = 2;
-            changes |= SHUNT_KIND_CHANGED;
-        }
+        changes = (changes & ~SHUNT_FILTER_CHANGED) | SHUNT_TOPIC_CHANGED;
     }
-    return add(host, &message, changes, filter, rule);
+    return add(host, &message, changes, rule);
 }
 
 const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule) {
@@ -216,7 +234,9 @@ int context_emit(lua_State *L) {
     shunt_host *host = host_of(L);
     verdict_object *verdict = tagged(L, 2, TAG_VERDICT);
     luaL_argexpected(L, tagged(L, 1, TAG_CONTEXT) != NULL, 1, "ctx");
-    if (!host->in_message) { return luaL_error(L, "ctx:emit sends from on_message only, in this version"); }
+    if (host->hook != SHUNT_ON_MESSAGE && host->hook != SHUNT_ON_BROADCAST && host->hook != SHUNT_ON_CHAT) {
+        return luaL_error(L, "ctx:emit sends from on_message, on_broadcast and on_chat only, in this version");
+    }
     if (!is_message(L, 2) && (verdict == NULL || !(sends(verdict->verdict) || verdict->verdict == SHUNT_VERDICT_FANOUT))) {
         return luaL_error(L, "ctx:emit takes msg, msg:with{}, route.to, route.fanout, route.push or route.chat");
     }

@@ -11,16 +11,20 @@ public final class LoopRules: RuleHooks {
     let host: LuaHost
     private(set) var set: RuleSet
     private var rules: [LoadedRule] = []
-    private var matchers: [NativeMatch] = []
+    /// By hook: which rules want what.
+    private var matchers = [[NativeMatch]](repeating: [], count: Int(SHUNT_HOOKS.rawValue))
+    public private(set) var wanted: RuleHookSet = []
     private var breakers: [Breaker] = []
     /// The rules that a breaker has switched off, and when the first of them is tried again.
-    private var off = RuleSelection.none
+    private(set) var off = RuleSelection.none
     private var retryAt = Double.infinity
     private var now = 0.0
+    /// The chat of the hook that runs, as Lua reads it: kept for its memory.
+    var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
     private var routedCapacity = 16
     /// What the rules returned for the last message: for rule tests.
-    private(set) var decision = SHUNT_VERDICT_PASS
+    var decision = SHUNT_VERDICT_PASS
 
     /// The payload that the rules are handling, which the log must not repeat.
     private var handled = (payload: Bytes(start: nil, count: 0), compression: PayloadCompression.none)
@@ -42,11 +46,15 @@ public final class LoopRules: RuleHooks {
         self.set = .empty
         logger = log
         inflater = inflate
+        chatRecord.limit = 16 << 20
         host.owner = self
         if let error = replace(with: set, now: now) { throw error }
     }
 
-    deinit { routed.deallocate() }
+    deinit {
+        routed.deallocate()
+        shunt_buffer_free(&chatRecord)
+    }
 
     /// Bytes that the state uses.
     public var memory: Int { host.memory }
@@ -116,7 +124,13 @@ public final class LoopRules: RuleHooks {
         rules = loaded
         set = next
         breakers = next.rules.map { Breaker($0.definition.breaker) }
-        matchers = loaded.indices.filter { loaded[$0].has(SHUNT_ON_MESSAGE) }.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
+        wanted = []
+        for hook in RuleHook.called {
+            guard let place = hook.index, let kinds = hook.kinds else { continue }
+            let having = loaded.indices.filter { loaded[$0].has(place) && !kinds.isDisjoint(with: next.rules[$0].definition.match.kinds) }
+            matchers[Int(place.rawValue)] = having.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
+            if !having.isEmpty { wanted.formUnion(hook.wanted) }
+        }
         off = .none
         retryAt = .infinity
     }
@@ -124,31 +138,42 @@ public final class LoopRules: RuleHooks {
     // MARK: messages
 
     public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
+        switch kind {
+        case .topic: selection(SHUNT_ON_MESSAGE, for: kind, topic)
+        case .broadcast: selection(SHUNT_ON_BROADCAST, for: kind, topic)
+        case .chat: selection(SHUNT_ON_CHAT, for: kind, topic)
+        }
+    }
+
+    /// The rules whose `match` takes this for a hook.
+    func selection(_ hook: shunt_hook, for kind: MessageKind, _ topic: Bytes) -> RuleSelection {
         var selection = RuleSelection.none
-        for matcher in matchers where matcher.takes(kind, topic) { selection.insert(matcher.rule) }
+        for matcher in matchers[Int(hook.rawValue)] where matcher.takes(kind, topic) { selection.insert(matcher.rule) }
         return selection
     }
 
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
-        self.now = now
-        if !off.isEmpty, let outcome = outcomeOfOff(in: selection) { return outcome }
+        begin(now)
+        if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_MESSAGE) { return outcome }
+        return handling(message) { view in
+            var outcome = shunt_outcome()
+            shunt_on_message(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
+            return finished(outcome)
+        }
+    }
+
+    func begin(_ now: Double) { self.now = now }
+
+    /// Runs with a message as Lua sees it, of which no line that is logged meanwhile may repeat the payload.
+    @inline(__always)
+    func handling<R>(_ message: MessageView, filter: Bytes = Bytes(start: nil, count: 0), _ body: (inout shunt_message) -> R) -> R {
         handled = (message.payload, message.compression)
         defer { handled = (Bytes(start: nil, count: 0), .none) }
-        var view = shunt_message()
-        view.kind = message.kind.rawValue
-        view.format = message.format.rawValue
-        view.compression = message.compression.rawValue
-        view.hops = message.hops
-        view.id = message.id
-        view.sender = message.sender.raw
-        view.topic = shunt_bytes(message.topic)
-        view.payload = shunt_bytes(message.payload)
-        if let key = message.key {
-            view.key = shunt_bytes(key)
-            view.has_key = true
-        }
-        var outcome = shunt_outcome()
-        shunt_on_message(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
+        var view = shunt_message(message, filter: filter)
+        return body(&view)
+    }
+
+    func finished(_ outcome: shunt_outcome) -> MessageOutcome {
         decision = outcome.decision
         return MessageOutcome(verdict(of: outcome), messages: messages(of: outcome), rule: UInt8(exactly: outcome.rule))
     }
@@ -173,10 +198,10 @@ public final class LoopRules: RuleHooks {
         return UnsafeBufferPointer(start: routed, count: outcome.count)
     }
 
-    // MARK: the other hooks
+    // MARK: connections and subscriptions
 
     public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
-        self.now = now
+        begin(now)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
@@ -195,7 +220,7 @@ public final class LoopRules: RuleHooks {
     }
 
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
-        self.now = now
+        begin(now)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return withBytes(of: request.topic) { topic in
             withBytes(of: request.group) { group in
@@ -227,7 +252,7 @@ public final class LoopRules: RuleHooks {
 
     // MARK: rules that are switched off
 
-    private func retry() {
+    func retry() {
         guard now >= retryAt else { return }
         retryAt = .infinity
         for index in breakers.indices where off.contains(index) {
@@ -250,13 +275,13 @@ public final class LoopRules: RuleHooks {
         return nil
     }
 
-    private func outcomeOfOff(in selection: RuleSelection) -> MessageOutcome? {
-        guard let (action, why, rule) = actionOfOff(selection, for: SHUNT_ON_MESSAGE) else { return nil }
+    func outcomeOfOff(in selection: RuleSelection, for hook: shunt_hook) -> MessageOutcome? {
+        guard let (action, why, rule) = actionOfOff(selection, for: hook) else { return nil }
         return MessageOutcome(action == .drop ? .drop(why: why) : .reject(why: why), rule: UInt8(rule))
     }
 
-    private func refusalOfOff(for hook: shunt_hook) -> String? {
-        actionOfOff(RuleSelection(mask: .max), for: hook)?.why
+    func refusalOfOff(in selection: RuleSelection = RuleSelection(mask: .max), for hook: shunt_hook) -> String? {
+        actionOfOff(selection, for: hook)?.why
     }
 
     // MARK: figures
@@ -313,15 +338,4 @@ extension LoopRules: LuaHostOwner {
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
     func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]? { inflater(packed, compression) }
-}
-
-extension RoutedMessage {
-    init(_ routed: shunt_routed) {
-        let message = routed.message
-        self.init(
-            kind: MessageKind(rawValue: message.kind) ?? .topic, changes: Changes(rawValue: routed.changes),
-            topic: Bytes(message.topic), key: message.has_key ? Bytes(message.key) : nil, payload: Bytes(message.payload),
-            format: PayloadFormat(rawValue: message.format) ?? .none,
-            compression: PayloadCompression(rawValue: message.compression) ?? .none, filter: Bytes(routed.filter), rule: routed.rule)
-    }
 }

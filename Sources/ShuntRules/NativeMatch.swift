@@ -6,7 +6,7 @@ struct NativeMatch {
     /// The rule's place in the order of priority.
     let rule: Int
     private let kinds: UInt8
-    /// Topic filters as bytes; nil takes all topics.
+    /// Topic filters as bytes, for topics and chat ids; nil takes all.
     private let filters: [[CChar]]?
 
     init(rule: Int, _ match: RuleDefinition.Match) {
@@ -17,7 +17,8 @@ struct NativeMatch {
 
     func takes(_ kind: MessageKind, _ topic: Bytes) -> Bool {
         guard kinds & 1 << kind.rawValue != 0 else { return false }
-        guard let filters else { return true }
+        // A broadcast has no topic.
+        guard let filters, kind != .broadcast else { return true }
         let text = topic.assumingMemoryBound(to: CChar.self)
         for filter in filters {
             let takes = filter.withUnsafeBufferPointer { shunt_topic_matches($0.baseAddress, $0.count, text.baseAddress, text.count) }

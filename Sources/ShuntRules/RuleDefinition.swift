@@ -5,8 +5,9 @@ import ShuntCore
 public struct RuleDefinition: Equatable, Sendable {
     /// Which messages a rule wants: tested natively.
     public struct Match: Equatable, Sendable {
-        public var kinds: Set<MessageKind> = [.topic]
-        /// MQTT topic filters; nil takes all topics.
+        /// Which of a rule's hooks are called: each is about messages of one kind, on_deliver and on_undelivered about all.
+        public var kinds = Set(MessageKind.allCases)
+        /// MQTT topic filters, for the topic or the chat's id; nil takes all. A broadcast has neither.
         public var filters: [String]?
     }
 
@@ -139,6 +140,16 @@ struct RuleDefinitionReader {
     }
 
     // MARK: match
+
+    /// Hooks that the rule's `match` keeps from ever being called.
+    func unreachable(_ definition: RuleDefinition) -> [ShuntError] {
+        RuleHook.called.filter { definition.hooks.contains($0.rawValue) }.compactMap { hook in
+            guard let kinds = hook.kinds, kinds.isDisjoint(with: definition.match.kinds) else { return nil }
+            return ShuntError(
+                .ruleInvalid, "match.kind keeps \(hook.rawValue) from being called", at: plugin.location(of: hook.rawValue),
+                help: "it is about kind " + kinds.map { "\($0)" }.joined(separator: ", "))
+        }
+    }
 
     func match(_ value: LuaValue) throws(ShuntError) -> RuleDefinition.Match {
         guard let table = value.table ?? value.list.map({ _ in [:] }) else {

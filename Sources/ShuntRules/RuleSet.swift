@@ -90,7 +90,8 @@ public struct RuleSet: Sendable {
         try loaded.configure(definition, settings: settings)
         try loaded.start(after: nil, now: now)
         if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
-        return (Rule(plugin: plugin, definition: definition, settings: settings), reader.warnings)
+        let warnings = reader.warnings + reader.unreachable(definition)
+        return (Rule(plugin: plugin, definition: definition, settings: settings), warnings)
     }
 
     private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {

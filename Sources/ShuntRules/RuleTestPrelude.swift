@@ -27,17 +27,31 @@ let ruleTestPrelude = #"""
       if not value then error(what or "expected something true, got " .. tostring(value), 2) end
     end
 
-    function t:message(message)
-      if type(message.payload) == "table" then
-        local copy = {}
-        for key, value in pairs(message) do copy[key] = value end
-        copy.payload = json.encode(message.payload)
+    -- Tables in place of JSON, both ways: of payloads into it, of filters both.
+    local function message(name, asked)
+      local copy = {}
+      for key, value in pairs(asked or {}) do copy[key] = value end
+      if type(copy.payload) == "table" then
+        copy.payload = json.encode(copy.payload)
         copy.format = copy.format or "json"
-        message = copy
       end
-      return call("message", message)
+      if type(copy.filter) == "table" then copy.filter = json.encode(copy.filter) end
+      local out = call(name, copy)
+      if out.filter then out.filter = json.decode(out.filter) end
+      for _, sent in ipairs(out.messages or {}) do
+        if sent.filter then sent.filter = json.decode(sent.filter) end
+      end
+      return out
     end
 
+    function t:message(asked) return message("message", asked) end
+    function t:broadcast(asked) return message("broadcast", asked) end
+    function t:chat(asked) return message("chat", asked) end
+    function t:deliver(asked) return message("deliver", asked) end
+    function t:undelivered(asked) return message("undelivered", asked) end
+    function t:chat_open(chat) return call("chat_open", chat or {}) end
+    function t:chat_join(chat) return call("chat_join", chat or {}) end
+    function t:chat_close(chat) return call("chat_close", chat or {}) end
     function t:connect(client) return call("connect", client or {}) end
     function t:subscribe(subscription) return call("subscribe", subscription) end
     function t:disconnect(client) return call("disconnect", client or {}) end

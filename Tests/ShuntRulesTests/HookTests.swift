@@ -149,14 +149,20 @@ struct HookTests {
             "a/rule.lua": #"return { match = { topic = { "orders/+", "eu/#" } }, on_message = function() end }"#,
             "b/rule.lua": #"return { match = { kind = { "chat", "topic" }, topic = "$sys/+" }, on_message = function() end }"#,
             "c/rule.lua": #"return { match = function(settings) return { topic = settings.topic } end, on_message = function() end }"#,
-            "d/rule.lua": #"return { on_connect = function() end }"#,
+            "d/rule.lua": #"return { on_connect = function() end, on_chat = function() end, on_broadcast = function() end, match = { topic = "c/+" } }"#,
+            "e/rule.lua": #"return { match = { kind = "chat", topic = "c/1" }, on_chat = function() end, on_message = function() end }"#,
         ], settings: ["c": ["topic": "from/settings"]])
         func selected(_ topic: String, _ kind: MessageKind = .topic) -> UInt64 {
             withBytes(topic) { rig.rules.selection(for: kind, topic: $0).mask }
         }
         #expect(selected("orders/1") == 0b001)
         #expect(selected("orders/1", .chat) == 0)
-        #expect(selected("$sys/x", .chat) == 0b010)
+        #expect(selected("$sys/x") == 0b010)
+        #expect(selected("$sys/x", .chat) == 0, "on_message is for topics")
+        #expect(selected("c/1", .chat) == 0b11000)
+        #expect(selected("c/2", .chat) == 0b01000)
+        #expect(selected("c/1") == 0)
+        #expect(selected("", .broadcast) == 0b01000, "a broadcast has no topic")
         #expect(selected("from/settings") == 0b100)
         #expect(selected("eu") == 0b001)
         #expect(selected("orders/1/2") == 0)

@@ -121,6 +121,47 @@ struct RuleRig {
         }
     }
 
+    /// What a hook of the three that route messages decides.
+    func route(
+        _ kind: MessageKind, _ topic: String = "", _ payload: String, filter: String = "{}", members: [ChatView.Member] = [],
+        now: Double = 1000
+    ) -> Outcome {
+        withMessage(kind, topic, payload) { message in
+            let outcome =
+                switch kind {
+                case .topic: rules.onMessage(message, selection: rules.selection(for: .topic, topic: message.topic), now: now)
+                case .broadcast: withBytes(filter) { rules.onBroadcast(message, filter: $0, now: now) }
+                case .chat: rules.onChat(message, in: ChatView(id: topic, members: members, createdAt: 500), now: now)
+                }
+            return Outcome(verdict: outcome.verdict, messages: outcome.messages.map(Sent.init), rule: outcome.rule.map(Int.init))
+        }
+    }
+
+    enum Delivered: Equatable {
+        case deliver
+        case replace(Sent)
+        case drop(String)
+    }
+
+    func deliver(_ topic: String = "a/b", _ payload: String = "{}", to peer: Peer = Clients.peer(), now: Double = 1000) -> Delivered {
+        clients.known[peer.id] = peer
+        return withMessage(.topic, topic, payload) { message in
+            switch rules.onDeliver(message, to: peer.id, now: now) {
+            case .deliver: .deliver
+            case .replace(let changed): .replace(Sent(changed))
+            case .drop(let why): .drop(why)
+            }
+        }
+    }
+
+    func withMessage<R>(_ kind: MessageKind, _ topic: String, _ payload: String, _ body: (MessageView) -> R) -> R {
+        withBytes(topic) { topic in
+            withBytes(payload) { payload in
+                body(MessageView(kind: kind, topic: topic, key: nil, payload: payload, format: .text, id: 7, sender: Clients.peer().id))
+            }
+        }
+    }
+
     /// What `on_message` logs while it runs `body`: a way to ask Lua something.
     static func ask(_ body: String, limits: RuleLimits = RuleLimits()) throws -> [String] {
         let rig = try RuleRig("function R.on_message(msg, ctx)\n" + body + "\nend", limits: limits)

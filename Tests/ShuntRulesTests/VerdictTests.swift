@@ -90,7 +90,7 @@ struct VerdictTests {
         #expect(rig.figures(rule: 2).calls == 1)
     }
 
-    @Test("a copy of a message may be kept; msg itself is only there while on_message runs")
+    @Test("a copy of a message may be kept; msg itself is only there while its hook runs")
     func keeping() throws {
         let rig = try RuleRig(#"""
         local kept, raw
@@ -105,7 +105,7 @@ struct VerdictTests {
         #expect((sent.topic, sent.payload, sent.key) == ("keep", "first payload", "k1"))
         #expect(sent.changes == [.topic, .key, .payload, .format])
         rig.rules.onDisconnect(Clients.peer(), why: "gone", now: 1)
-        #expect(rig.log.texts.contains { $0.contains("msg is only there while on_message runs") })
+        #expect(rig.log.texts.contains { $0.contains("msg is only there while its hook runs") })
     }
 
     @Test("a large payload is not copied by msg:with{}, and its copy can't outlive it")
@@ -127,7 +127,7 @@ struct VerdictTests {
     @Test("what can't be sent is an error with a sentence", arguments: [
         (#"return msg:with { payload = "" }"#, "payload is empty"),
         (#"return msg:with { topic = "a/#" }"#, "has + , # or a zero byte"),
-        (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, not topics"),
+        (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, and filter of a broadcast, not topics"),
         (#"return msg:with { format = "image" }"#, "format is text or json"),
         (#"return { topic = "x" }"#, "on_message returned a table"),
         (#"return route.redirect("w:1")"#, "returned a verdict that it can't"),

@@ -31,6 +31,8 @@ void shunt_buffer_free(shunt_buffer *buffer);
 /// The hooks that this version calls, by their place in a rule's table of figures.
 typedef enum {
     SHUNT_ON_LOAD, SHUNT_ON_UNLOAD, SHUNT_ON_CONNECT, SHUNT_ON_SUBSCRIBE, SHUNT_ON_MESSAGE, SHUNT_ON_DISCONNECT,
+    SHUNT_ON_BROADCAST, SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN, SHUNT_ON_CHAT, SHUNT_ON_CHAT_CLOSE, SHUNT_ON_DELIVER,
+    SHUNT_ON_UNDELIVERED,
     SHUNT_HOOKS
 } shunt_hook;
 
@@ -129,20 +131,27 @@ void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t coun
 
 // MARK: hooks
 
+/// The values of `shunt_message.kind`, the same as `MessageKind`.
+enum { SHUNT_TOPIC, SHUNT_BROADCAST, SHUNT_CHAT };
+
 typedef struct {
     uint8_t kind, format, compression, hops;
     bool has_key;
     int64_t id;
     uint64_t sender;
     shunt_bytes topic, key, payload;
+    /// The device filter of a broadcast: a JSON object.
+    shunt_bytes filter;
 } shunt_message;
 
 /// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.
-enum { SHUNT_KIND_CHANGED = 1, SHUNT_TOPIC_CHANGED = 2, SHUNT_KEY_CHANGED = 4, SHUNT_PAYLOAD_CHANGED = 8, SHUNT_FORMAT_CHANGED = 16 };
+enum {
+    SHUNT_KIND_CHANGED = 1, SHUNT_TOPIC_CHANGED = 2, SHUNT_KEY_CHANGED = 4, SHUNT_PAYLOAD_CHANGED = 8, SHUNT_FORMAT_CHANGED = 16,
+    SHUNT_FILTER_CHANGED = 32
+};
 
 typedef struct {
     shunt_message message;
-    shunt_bytes filter;
     uint8_t changes, rule;
 } shunt_routed;
 
@@ -158,6 +167,24 @@ typedef struct {
 } shunt_outcome;
 
 void shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
+void shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
+/// `chat` is a chat's record.
+void shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
+                   shunt_outcome *outcome);
+
+typedef struct {
+    /// PASS, REPLACE or DROP.
+    shunt_verdict verdict;
+    shunt_bytes why;
+    /// REPLACE: what this recipient gets.
+    shunt_routed routed;
+} shunt_deliver_outcome;
+
+/// What the last of the hooks above sent stays as it is, as does what it points to.
+void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now,
+                      shunt_deliver_outcome *outcome);
+/// The same holds here.
+void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_bytes why, uint64_t rules, double now);
 
 /// A client's record: its id, connected_at, and the texts in this order.
 enum { SHUNT_PEER_UID, SHUNT_PEER_DEVICE, SHUNT_PEER_PROTOCOL, SHUNT_PEER_ADDRESS, SHUNT_PEER_TEXTS };
@@ -180,6 +207,15 @@ typedef struct {
 
 void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome);
 void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now);
+
+/// A chat's record: when it was opened, its id, and its members, each of whom follows by `shunt_chat_member`.
+void shunt_chat_begin(shunt_buffer *record, double created_at, shunt_bytes id, uint32_t members);
+void shunt_chat_member(shunt_buffer *record, shunt_bytes uid, bool online);
+
+/// `hook` is on_chat_open or on_chat_join; the verdict is PASS, REJECT or REDIRECT.
+void shunt_on_chat_entry(shunt_host *host, shunt_hook hook, shunt_bytes chat, shunt_bytes record, uint64_t rules, double now,
+                         shunt_connect_outcome *outcome);
+void shunt_on_chat_close(shunt_host *host, shunt_bytes chat, shunt_bytes why, uint64_t rules, double now);
 
 typedef struct {
     shunt_bytes topic, group, key;

@@ -1,0 +1,45 @@
+// What the chains of hooks share. For hooks_*.c.
+#ifndef SHUNT_CHAIN_H
+#define SHUNT_CHAIN_H
+
+#include "host.h"
+
+/// The base stack: emitted verdicts, msg, chat, what was made for the last recipient; then what lives until the next chain: the
+/// copy that stands for the message now, with the result on top.
+enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_DELIVERED, SLOT_BASE = SLOT_DELIVERED, SLOT_CURRENT, SLOT_RESULT };
+
+static inline void count(shunt_rule *rule, shunt_hook hook, shunt_verdict verdict) { rule->figures[hook].verdicts[verdict]++; }
+
+static inline void push_hook(shunt_host *host, const shunt_rule *rule, shunt_hook hook) {
+    lua_rawgeti(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]);
+}
+
+/// Takes the next rule that has the hook off the mask; NULL at the end.
+static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hook hook) {
+    while (*rules != 0) {
+        size_t index = (size_t)__builtin_ctzll(*rules);
+        *rules &= *rules - 1;
+        if (index < host->rule_count && shunt_rule_has(host->rules[index], hook)) { return host->rules[index]; }
+    }
+    return NULL;
+}
+
+/// Makes `msg` stand for a message, until `in_message` is taken back.
+static inline void begin_message(shunt_host *host, const shunt_message *message, double now) {
+    host->now = now;
+    host->message = *message;
+    host->kind = message->kind;
+    host->changes = 0;
+    host->message_serial++;
+    host->payload_inflated = false;
+    host->in_message = true;
+}
+
+/// Lets go of what the last chain sent.
+void release_results(shunt_host *host);
+/// The failed rule's reason for a drop or reject by `on_error`; a client learns no more.
+shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule);
+/// Sets the error for a result, on the top of the stack, that the hook can't return.
+bool unexpected(shunt_host *host, shunt_hook hook, const char *expected);
+
+#endif

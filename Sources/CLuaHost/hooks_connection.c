@@ -1,0 +1,156 @@
+// on_connect, on_disconnect, on_subscribe: each rule in turn, and what comes of what they return.
+#include "chain.h"
+
+// MARK: on_connect and on_disconnect
+
+/// Arguments: what to make conn of, the hook, ctx. Objects are made within the protected call.
+static int connect_body(lua_State *L) {
+    const shunt_bytes *record = lua_touserdata(L, 1);
+    lua_pushvalue(L, 2);
+    push_connection(L, *record);
+    lua_pushvalue(L, 3);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_connect_outcome *outcome) {
+    lua_State *L = host->L;
+    verdict_object *object = tagged(L, -1, TAG_VERDICT);
+    shunt_verdict verdict = object == NULL ? SHUNT_VERDICT_PASS : object->verdict;
+    if (lua_isnil(L, -1)) {
+    } else if (verdict == SHUNT_VERDICT_REJECT || verdict == SHUNT_VERDICT_REDIRECT) {
+        outcome->verdict = verdict;
+        outcome->why = verdict_why(L, host, -1);
+    } else if (connection_change(L, -1, outcome)) {
+        verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
+        lua_copy(L, -1, SLOT_CURRENT);
+    } else {
+        return unexpected(host, SHUNT_ON_CONNECT, "nothing, conn:with{}, route.reject() or route.redirect()");
+    }
+    if (verdict != SHUNT_VERDICT_PASS) { outcome->rule = rule->index; }
+    count(rule, SHUNT_ON_CONNECT, verdict);
+    return true;
+}
+
+static bool call_with_connection(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_bytes *record) {
+    lua_State *L = host->L;
+    lua_pushcfunction(L, connect_body);
+    lua_pushlightuserdata(L, record);
+    push_hook(host, rule, hook);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+    return call_hook(host, rule, hook, 3);
+}
+
+void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
+    *outcome = (shunt_connect_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = record};
+    if (host->rule != NULL) { return; }
+    release_results(host);
+    lua_pushnil(host->L);
+    host->now = now;
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_CONNECT)) != NULL) {
+        bool ran = call_with_connection(host, rule, SHUNT_ON_CONNECT, &outcome->record);
+        if (!ran || !apply_connect_result(host, rule, outcome)) {
+            hook_failed(host, rule, SHUNT_ON_CONNECT);
+            if (rule->policy.on_error[SHUNT_ON_CONNECT] != SHUNT_PASS_ON_ERROR) {
+                outcome->verdict = SHUNT_VERDICT_REJECT;
+                outcome->rule = rule->index;
+                outcome->why = failure_why(host, rule);
+            }
+        }
+        lua_settop(host->L, SLOT_CURRENT);
+        if (outcome->verdict == SHUNT_VERDICT_REJECT || outcome->verdict == SHUNT_VERDICT_REDIRECT) { return; }
+    }
+}
+
+typedef struct {
+    shunt_bytes record, why;
+} disconnect_arguments;
+
+static int disconnect_body(lua_State *L) {
+    disconnect_arguments *arguments = lua_touserdata(L, 1);
+    push_connection(L, arguments->record);
+    push_bytes(L, arguments->why);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now) {
+    if (host->rule != NULL) { return; }
+    lua_State *L = host->L;
+    release_results(host);
+    host->now = now;
+    disconnect_arguments arguments = {record, why};
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_DISCONNECT)) != NULL) {
+        lua_pushcfunction(L, disconnect_body);
+        lua_pushlightuserdata(L, &arguments);
+        push_hook(host, rule, SHUNT_ON_DISCONNECT);
+        if (call_hook(host, rule, SHUNT_ON_DISCONNECT, 2)) {
+            count(rule, SHUNT_ON_DISCONNECT, SHUNT_VERDICT_PASS);
+        } else {
+            hook_failed(host, rule, SHUNT_ON_DISCONNECT);
+        }
+        lua_settop(L, SLOT_BASE);
+    }
+}
+
+// MARK: on_subscribe
+
+static int subscribe_body(lua_State *L) {
+    const shunt_subscription *subscription = lua_touserdata(L, 1);
+    lua_pushvalue(L, 2);
+    push_subscription(L, subscription);
+    lua_pushvalue(L, 3);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+static bool apply_subscribe_result(shunt_host *host, shunt_rule *rule, shunt_subscription *now, shunt_subscribe_outcome *outcome) {
+    lua_State *L = host->L;
+    verdict_object *object = tagged(L, -1, TAG_VERDICT);
+    shunt_verdict verdict = SHUNT_VERDICT_PASS;
+    if (lua_isnil(L, -1)) {
+    } else if (object != NULL && object->verdict == SHUNT_VERDICT_REJECT) {
+        verdict = outcome->verdict = SHUNT_VERDICT_REJECT;
+        outcome->why = verdict_why(L, host, -1);
+    } else if (subscription_change(L, -1, &now->topic, &now->group)) {
+        verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
+        lua_copy(L, -1, SLOT_CURRENT);
+    } else {
+        return unexpected(host, SHUNT_ON_SUBSCRIBE, "nothing, sub:with{} or route.reject()");
+    }
+    if (verdict != SHUNT_VERDICT_PASS) { outcome->rule = rule->index; }
+    count(rule, SHUNT_ON_SUBSCRIBE, verdict);
+    return true;
+}
+
+void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
+                        shunt_subscribe_outcome *outcome) {
+    *outcome = (shunt_subscribe_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
+    if (host->rule != NULL) { return; }
+    lua_State *L = host->L;
+    shunt_subscription current = *subscription;
+    release_results(host);
+    lua_pushnil(L);
+    host->now = now;
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
+        lua_pushcfunction(L, subscribe_body);
+        lua_pushlightuserdata(L, &current);
+        push_hook(host, rule, SHUNT_ON_SUBSCRIBE);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        if (!call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) || !apply_subscribe_result(host, rule, &current, outcome)) {
+            hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
+            if (rule->policy.on_error[SHUNT_ON_SUBSCRIBE] != SHUNT_PASS_ON_ERROR) {
+                outcome->verdict = SHUNT_VERDICT_REJECT;
+                outcome->rule = rule->index;
+                outcome->why = failure_why(host, rule);
+            }
+        }
+        lua_settop(L, SLOT_CURRENT);
+        if (outcome->verdict == SHUNT_VERDICT_REJECT) { return; }
+    }
+    outcome->topic = current.topic;
+    outcome->group = current.group;
+}

@@ -1,0 +1,121 @@
+// on_deliver and on_undelivered: called while what the last chain sent is being delivered, so they leave that alone. Their own
+// results come above it on the stack, and the copy for a recipient is kept in a place of its own.
+#include "chain.h"
+
+typedef struct {
+    shunt_deliver_outcome *outcome;
+    int result;
+    bool stopped;
+} delivery;
+
+typedef struct {
+    uint64_t recipient;
+} deliver_arguments;
+
+/// Arguments: the recipient, the hook, msg, ctx. conn is made within the protected call; who has gone is not asked about.
+static int deliver_body(lua_State *L) {
+    deliver_arguments *arguments = lua_touserdata(L, 1);
+    push_peer(L, host_of(L), arguments->recipient);
+    if (lua_isnil(L, -1)) { return 1; }
+    lua_insert(L, 4);
+    lua_call(L, 3, 1);
+    return 1;
+}
+
+static void stop(delivery *chain, shunt_verdict verdict, shunt_bytes why) {
+    chain->outcome->verdict = verdict;
+    chain->outcome->why = why;
+    chain->stopped = true;
+}
+
+static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const copy_object *copy) {
+    const char *wrong = copy_problem(host, copy);
+    uint8_t changes = copy_changes(host, copy);
+    if (changes & ~(SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED)) {
+        wrong = "on_deliver may change a message's payload and format, of the message that it was given";
+    }
+    if (wrong != NULL) {
+        set_error(host, SHUNT_FAILED, wrong);
+        return false;
+    }
+    host->message = copy->message;
+    host->changes = changes;
+    host->payload_inflated = false;
+    lua_copy(host->L, chain->result, SLOT_DELIVERED);
+    chain->outcome->verdict = SHUNT_VERDICT_REPLACE;
+    chain->outcome->routed = (shunt_routed){copy->message, changes, rule->index};
+    count(rule, SHUNT_ON_DELIVER, SHUNT_VERDICT_REPLACE);
+    return true;
+}
+
+static bool apply_result(shunt_host *host, shunt_rule *rule, delivery *chain) {
+    lua_State *L = host->L;
+    const copy_object *copy = tagged(L, chain->result, TAG_COPY);
+    if (copy != NULL) { return replace(host, rule, chain, copy); }
+    const verdict_object *object = tagged(L, chain->result, TAG_VERDICT);
+    if (object != NULL && object->verdict == SHUNT_VERDICT_DROP) {
+        stop(chain, SHUNT_VERDICT_DROP, verdict_why(L, host, chain->result));
+    } else if (!lua_isnil(L, chain->result) && tagged(L, chain->result, TAG_MESSAGE) == NULL) {
+        return unexpected(host, SHUNT_ON_DELIVER, "nothing, msg:with{payload}, or route.drop()");
+    }
+    count(rule, SHUNT_ON_DELIVER, chain->stopped ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_PASS);
+    return true;
+}
+
+void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now,
+                      shunt_deliver_outcome *outcome) {
+    *outcome = (shunt_deliver_outcome){.verdict = SHUNT_VERDICT_PASS};
+    if (host->rule != NULL) { return; }
+    lua_State *L = host->L;
+    int top = lua_gettop(L);
+    deliver_arguments arguments = {recipient};
+    delivery chain = {.outcome = outcome, .result = top + 1};
+    begin_message(host, message, now);
+    shunt_rule *rule;
+    while (!chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL) {
+        lua_pushcfunction(L, deliver_body);
+        lua_pushlightuserdata(L, &arguments);
+        push_hook(host, rule, SHUNT_ON_DELIVER);
+        lua_pushvalue(L, SLOT_MESSAGE);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        if (!call_hook(host, rule, SHUNT_ON_DELIVER, 4) || !apply_result(host, rule, &chain)) {
+            hook_failed(host, rule, SHUNT_ON_DELIVER);
+            if (rule->policy.on_error[SHUNT_ON_DELIVER] != SHUNT_PASS_ON_ERROR) {
+                stop(&chain, SHUNT_VERDICT_DROP, failure_why(host, rule));
+            }
+        }
+        lua_settop(L, top);
+    }
+    host->in_message = false;
+}
+
+/// Arguments: the reason, the hook, msg, ctx.
+static int undelivered_body(lua_State *L) {
+    const shunt_bytes *why = lua_touserdata(L, 1);
+    push_bytes(L, *why);
+    lua_insert(L, 4);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_bytes why, uint64_t rules, double now) {
+    if (host->rule != NULL) { return; }
+    lua_State *L = host->L;
+    int top = lua_gettop(L);
+    begin_message(host, message, now);
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_UNDELIVERED)) != NULL) {
+        lua_pushcfunction(L, undelivered_body);
+        lua_pushlightuserdata(L, &why);
+        push_hook(host, rule, SHUNT_ON_UNDELIVERED);
+        lua_pushvalue(L, SLOT_MESSAGE);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        if (call_hook(host, rule, SHUNT_ON_UNDELIVERED, 4)) {
+            count(rule, SHUNT_ON_UNDELIVERED, SHUNT_VERDICT_PASS);
+        } else {
+            hook_failed(host, rule, SHUNT_ON_UNDELIVERED);
+        }
+        lua_settop(L, top);
+    }
+    host->in_message = false;
+}

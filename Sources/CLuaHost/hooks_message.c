@@ -1,0 +1,144 @@
+// on_message, on_broadcast, on_chat: each rule in turn, and what comes of what they return.
+#include "chain.h"
+
+typedef struct {
+    shunt_hook hook;
+    shunt_outcome *outcome;
+    int replaced_by;
+    bool stopped;
+} message_chain;
+
+static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *rule, shunt_bytes why) {
+    chain->outcome->verdict = verdict;
+    chain->outcome->rule = rule->index;
+    chain->outcome->why = why;
+    chain->stopped = true;
+}
+
+/// Applies the verdict on the top of the stack. False, with the error set, where it is none.
+static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *chain) {
+    static const shunt_bytes none = {0};
+    static const char expected[] = "nothing, msg:with{}, or a verdict of route";
+    lua_State *L = host->L;
+    verdict_object *object = tagged(L, SLOT_RESULT, TAG_VERDICT);
+    if (object == NULL) { return unexpected(host, chain->hook, expected); }
+    switch (object->verdict) {
+    case SHUNT_VERDICT_DROP:
+    case SHUNT_VERDICT_REJECT:
+        stop(chain, object->verdict, rule, verdict_why(L, host, SLOT_RESULT));
+        break;
+    case SHUNT_VERDICT_DONE:
+        stop(chain, SHUNT_VERDICT_PASS, rule, none);
+        break;
+    case SHUNT_VERDICT_REDIRECT:
+        return unexpected(host, chain->hook, expected);
+    default: {
+        const char *wrong = verdict_collect(L, host, SLOT_RESULT, rule->index);
+        if (wrong != NULL) {
+            set_error(host, SHUNT_FAILED, wrong);
+            return false;
+        }
+        stop(chain, SHUNT_VERDICT_ROUTE, rule, none);
+    }
+    }
+    chain->outcome->decision = object->verdict;
+    count(rule, chain->hook, object->verdict);
+    return true;
+}
+
+/// Why a copy can't stand for the message, or NULL.
+static const char *replacement_problem(const shunt_host *host, const copy_object *copy) {
+    if (copy->message.kind != host->kind) {
+        return "a msg:with{} of another kind can't replace this: send it by ctx:emit, route.to, route.push or route.chat";
+    }
+    return copy_problem(host, copy);
+}
+
+static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chain) {
+    lua_State *L = host->L;
+    if (lua_isnil(L, SLOT_RESULT) || tagged(L, SLOT_RESULT, TAG_MESSAGE) != NULL) {
+        count(rule, chain->hook, SHUNT_VERDICT_PASS);
+        return true;
+    }
+    const copy_object *copy = tagged(L, SLOT_RESULT, TAG_COPY);
+    if (copy == NULL) { return apply_verdict(host, rule, chain); }
+    const char *wrong = replacement_problem(host, copy);
+    if (wrong != NULL) {
+        set_error(host, SHUNT_FAILED, wrong);
+        return false;
+    }
+    host->message = copy->message;
+    host->changes = copy_changes(host, copy);
+    host->payload_inflated = false;
+    chain->replaced_by = rule->index;
+    lua_copy(L, SLOT_RESULT, SLOT_CURRENT);
+    chain->outcome->decision = SHUNT_VERDICT_REPLACE;
+    count(rule, chain->hook, SHUNT_VERDICT_REPLACE);
+    return true;
+}
+
+static void failed(shunt_host *host, shunt_rule *rule, message_chain *chain) {
+    hook_failed(host, rule, chain->hook);
+    shunt_on_error action = rule->policy.on_error[chain->hook];
+    if (action == SHUNT_PASS_ON_ERROR) { return; }
+    stop(chain, action == SHUNT_DROP_ON_ERROR ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_REJECT, rule, failure_why(host, rule));
+}
+
+static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
+    lua_State *L = host->L;
+    size_t before = host->routed_count;
+    int arguments = 2;
+    push_hook(host, rule, chain->hook);
+    lua_pushvalue(L, SLOT_MESSAGE);
+    if (chain->hook == SHUNT_ON_CHAT) {
+        lua_pushvalue(L, SLOT_CHAT);
+        arguments = 3;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+    if (!call_hook(host, rule, chain->hook, arguments) || !apply_result(host, rule, chain)) {
+        host->routed_count = before;
+        failed(host, rule, chain);
+    }
+    // The result that stops the chain stays: what is sent points into it.
+    if (!chain->stopped) { lua_settop(L, SLOT_CURRENT); }
+}
+
+static void finish(shunt_host *host, message_chain *chain) {
+    shunt_outcome *outcome = chain->outcome;
+    if (outcome->verdict == SHUNT_VERDICT_PASS && chain->replaced_by >= 0) {
+        outcome->verdict = SHUNT_VERDICT_ROUTE;
+        if (outcome->rule < 0) { outcome->rule = chain->replaced_by; }
+        if (verdict_collect(host->L, host, SLOT_CURRENT, (uint8_t)chain->replaced_by) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
+    }
+    outcome->messages = host->routed;
+    outcome->count = host->routed_count;
+}
+
+static void run(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
+    *outcome = (shunt_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
+    if (host->rule != NULL) { return; }
+    message_chain chain = {.hook = hook, .outcome = outcome, .replaced_by = -1};
+    release_results(host);
+    lua_pushnil(host->L);
+    begin_message(host, message, now);
+    shunt_rule *rule;
+    while (!chain.stopped && (rule = next_rule(host, &rules, hook)) != NULL) { run_rule(host, rule, &chain); }
+    finish(host, &chain);
+    host->in_message = false;
+}
+
+void shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
+    run(host, SHUNT_ON_MESSAGE, message, rules, now, outcome);
+}
+
+void shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome) {
+    run(host, SHUNT_ON_BROADCAST, push, rules, now, outcome);
+}
+
+void shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
+                   shunt_outcome *outcome) {
+    shunt_bytes before = host->chat;
+    host->chat = chat;
+    run(host, SHUNT_ON_CHAT, message, rules, now, outcome);
+    host->chat = before;
+}

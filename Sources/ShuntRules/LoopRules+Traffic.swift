@@ -1,0 +1,107 @@
+import CLuaHost
+import ShuntCore
+
+/// Broadcasts, chats, and what becomes of messages.
+extension LoopRules {
+    // MARK: broadcasts
+
+    public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome {
+        begin(now)
+        let selection = selection(SHUNT_ON_BROADCAST, for: .broadcast, push.topic)
+        guard !selection.isEmpty else { return .pass }
+        if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_BROADCAST) { return outcome }
+        return handling(push, filter: filter) { view in
+            var outcome = shunt_outcome()
+            shunt_on_broadcast(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
+            return finished(outcome)
+        }
+    }
+
+    // MARK: chats
+
+    public func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome {
+        entry(SHUNT_ON_CHAT_OPEN, chat, peer, now)
+    }
+
+    public func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome {
+        entry(SHUNT_ON_CHAT_JOIN, chat, peer, now)
+    }
+
+    private func entry(_ hook: shunt_hook, _ chat: ChatView, _ peer: Peer, _ now: Double) -> ConnectOutcome {
+        begin(now)
+        let selection = selection(hook, of: chat)
+        guard !selection.isEmpty else { return .accept }
+        if !off.isEmpty, let why = refusalOfOff(in: selection, for: hook) { return .reject(why: why) }
+        return peer.withRecord { record in
+            var outcome = shunt_connect_outcome()
+            shunt_on_chat_entry(host.pointer, hook, bytes(of: chat), record, selection.subtracting(off).mask, now, &outcome)
+            return switch outcome.verdict {
+            case SHUNT_VERDICT_REJECT: .reject(why: String(outcome.why))
+            case SHUNT_VERDICT_REDIRECT: .redirect(to: String(outcome.why))
+            default: .accept
+            }
+        }
+    }
+
+    public func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome {
+        begin(now)
+        let selection = selection(SHUNT_ON_CHAT, for: .chat, message.topic)
+        guard !selection.isEmpty else { return .pass }
+        if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_CHAT) { return outcome }
+        return handling(message) { view in
+            var outcome = shunt_outcome()
+            shunt_on_chat(host.pointer, &view, bytes(of: chat), selection.subtracting(off).mask, now, &outcome)
+            return finished(outcome)
+        }
+    }
+
+    public func onChatClose(_ chat: ChatView, why: String, now: Double) {
+        begin(now)
+        let selection = selection(SHUNT_ON_CHAT_CLOSE, of: chat)
+        guard !selection.isEmpty else { return }
+        if !off.isEmpty { retry() }
+        withBytes(of: why) { why in
+            shunt_on_chat_close(host.pointer, bytes(of: chat), why, selection.subtracting(off).mask, now)
+        }
+    }
+
+    private func selection(_ hook: shunt_hook, of chat: ChatView) -> RuleSelection {
+        withBytes(of: chat.id) { selection(hook, for: .chat, Bytes($0)) }
+    }
+
+    /// The chat's record, until the next hook.
+    private func bytes(of chat: ChatView) -> shunt_bytes {
+        chat.write(to: &chatRecord)
+        return shunt_bytes(start: chatRecord.bytes, count: chatRecord.count)
+    }
+
+    // MARK: deliveries
+
+    public func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome {
+        begin(now)
+        let selection = selection(SHUNT_ON_DELIVER, for: message.kind, message.topic)
+        guard !selection.isEmpty else { return .deliver }
+        if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
+        return handling(message) { view in
+            var outcome = shunt_deliver_outcome()
+            shunt_on_deliver(host.pointer, &view, peer.raw, selection.subtracting(off).mask, now, &outcome)
+            return switch outcome.verdict {
+            case SHUNT_VERDICT_DROP: .drop(why: String(outcome.why))
+            case SHUNT_VERDICT_REPLACE: .replace(RoutedMessage(outcome.routed))
+            default: .deliver
+            }
+        }
+    }
+
+    public func onUndelivered(_ message: MessageView, why: String, now: Double) {
+        begin(now)
+        let selection = selection(SHUNT_ON_UNDELIVERED, for: message.kind, message.topic)
+        guard !selection.isEmpty else { return }
+        if !off.isEmpty { retry() }
+        handling(message) { view in
+            withBytes(of: why) { why in
+                shunt_on_undelivered(host.pointer, &view, why, selection.subtracting(off).mask, now)
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import CLuaHost
+import ShuntCore
+
+/// Clients that come and go, subscribe, and take part in chats.
+extension RuleTestBench {
+    func connect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let client = clients.client(asked)
+        let outcome = try loaded().onConnect(client, now: now)
+        var out = observed()
+        out["uid"] = .string(client.uid)
+        out["tags"] = .array(client.tags.map(LuaValue.string))
+        out["alias"] = .array(client.alias.map(LuaValue.string))
+        switch outcome {
+        case .accept: out["verdict"] = "accept"
+        case .acceptAs(let uid, let tags, let alias):
+            out["verdict"] = "replace"
+            if let uid { out["uid"] = .string(uid) }
+            if let tags { out["tags"] = .array(tags.map(LuaValue.string)) }
+            if let alias { out["alias"] = .array(alias.map(LuaValue.string)) }
+        case .reject(let why):
+            out["verdict"] = "reject"
+            out["why"] = .string(why)
+        case .redirect(let worker):
+            out["verdict"] = "redirect"
+            out["worker"] = .string(worker)
+        }
+        return .object(out)
+    }
+
+    func subscribe(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        var request = SubscriptionRequest(
+            topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
+        let client = clients.client(asked["sender"])
+        let outcome = try loaded().onSubscribe(request, from: client.id, now: now)
+        var out = observed()
+        switch outcome {
+        case .accept: out["verdict"] = "accept"
+        case .acceptAs(let changed):
+            out["verdict"] = "replace"
+            request = changed
+        case .reject(let why):
+            out["verdict"] = "reject"
+            out["why"] = .string(why)
+        }
+        out["topic"] = .string(request.topic)
+        out["group"] = .string(request.group)
+        return .object(out)
+    }
+
+    func disconnect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        try loaded().onDisconnect(clients.client(asked), why: asked["why"].string ?? "closed", now: now)
+        return .object(observed())
+    }
+
+    // MARK: chats
+
+    /// A chat as a test tells it: its members are there unless it says `online = false`.
+    func chat(of asked: LuaValue) throws(ShuntError) -> ChatView {
+        let members = asked["members"].list ?? []
+        var view = ChatView(id: asked["id"].string ?? "chat", members: [], createdAt: asked["created_at"].number ?? 1_700_000_000)
+        for member in members {
+            guard let uid = member["uid"].string else {
+                throw ShuntError(.ruleInvalid, "a member without uid", help: "members = { { uid = \"ann\", online = true } }")
+            }
+            let isOnline = if case .bool(false) = member["online"] { false } else { true }
+            view.members.append(ChatView.Member(uid: uid, isOnline: isOnline))
+        }
+        return view
+    }
+
+    func chatEntry(_ hook: shunt_hook, _ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let name = hook == SHUNT_ON_CHAT_OPEN ? "chat_open" : "chat_join"
+        _ = try fields(asked, of: name, ["id", "members", "created_at", "sender"])
+        let rules = try loaded()
+        let chat = try chat(of: asked)
+        let client = clients.client(asked["sender"])
+        guard isWanted(hook, .chat, chat.id) else { return .object(["verdict": "unmatched"]) }
+        let outcome = hook == SHUNT_ON_CHAT_OPEN ? rules.onChatOpen(chat, by: client, now: now) : rules.onChatJoin(chat, by: client, now: now)
+        var out = observed()
+        switch outcome {
+        case .accept, .acceptAs: out["verdict"] = "accept"
+        case .reject(let why):
+            out["verdict"] = "reject"
+            out["why"] = .string(why)
+        case .redirect(let worker):
+            out["verdict"] = "redirect"
+            out["worker"] = .string(worker)
+        }
+        return .object(out)
+    }
+
+    func chatClose(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        _ = try fields(asked, of: "chat_close", ["id", "members", "created_at", "why"])
+        try loaded().onChatClose(try chat(of: asked), why: asked["why"].string ?? "closed", now: now)
+        return .object(observed())
+    }
+}

@@ -1,0 +1,113 @@
+import CLuaHost
+import ShuntCore
+
+/// Messages of the three kinds, and what becomes of them.
+extension RuleTestBench {
+    func message(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let message = try TestMessage(
+            fields(asked, of: "message", TestMessage.fields + ["topic"]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
+        let rules = try loaded()
+        return message.withView { view, _ in
+            let selection = rules.selection(for: .topic, topic: view.topic)
+            guard !selection.isEmpty else { return unmatched(message) }
+            return decided(rules.onMessage(view, selection: selection, now: now), message)
+        }
+    }
+
+    func broadcast(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let message = try TestMessage(
+            fields(asked, of: "broadcast", TestMessage.fields + ["filter"]), .broadcast, topic: "", sender(asked))
+        let rules = try loaded()
+        return message.withView { view, filter in
+            guard !rules.selection(for: .broadcast, topic: view.topic).isEmpty else { return unmatched(message) }
+            return decided(rules.onBroadcast(view, filter: filter, now: now), message)
+        }
+    }
+
+    func chat(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let known = TestMessage.fields.filter { $0 != "id" } + ["id", "members", "created_at"]
+        var fields = try fields(asked, of: "chat", known)
+        let chat = try chat(of: asked)
+        // The chat's, not the message's.
+        fields["id"] = nil
+        let message = TestMessage(fields, .chat, topic: chat.id, sender(asked))
+        let rules = try loaded()
+        return message.withView { view, _ in
+            guard !rules.selection(for: .chat, topic: view.topic).isEmpty else { return unmatched(message) }
+            return decided(rules.onChat(view, in: chat, now: now), message)
+        }
+    }
+
+    func deliver(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let message = try anyMessage(asked, of: "deliver", ["to"])
+        let recipient = clients.client(asked["to"])
+        let rules = try loaded()
+        return message.withView { view, _ in
+            guard isWanted(SHUNT_ON_DELIVER, message.kind, message.topic) else { return unmatched(message) }
+            let outcome = rules.onDeliver(view, to: recipient.id, now: now)
+            var out = observed()
+            switch outcome {
+            case .deliver:
+                out["verdict"] = "deliver"
+                out.merge(message.described) { own, _ in own }
+            case .replace(let changed):
+                out["verdict"] = "replace"
+                out.merge(TestMessage.described(changed)) { own, _ in own }
+            case .drop(let why):
+                out["verdict"] = "drop"
+                out["why"] = .string(why)
+            }
+            return .object(out)
+        }
+    }
+
+    func undelivered(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let message = try anyMessage(asked, of: "undelivered", ["why"])
+        let rules = try loaded()
+        message.withView { view, _ in rules.onUndelivered(view, why: asked["why"].string ?? "no subscriber", now: now) }
+        return .object(observed())
+    }
+
+    private func anyMessage(_ asked: LuaValue, of name: String, _ more: [String]) throws(ShuntError) -> TestMessage {
+        let fields = try fields(asked, of: name, TestMessage.fields + ["kind", "topic"] + more)
+        let kind = MessageKind.allCases.first { "\($0)" == asked["kind"].string } ?? .topic
+        return TestMessage(fields, kind, topic: asked["topic"].string ?? (kind == .broadcast ? "" : "test"), sender(asked))
+    }
+
+    private func sender(_ asked: LuaValue) -> ConnectionID { clients.client(asked["sender"]).id }
+
+    /// Whether the rule's `match` takes this for a hook that it has.
+    func isWanted(_ hook: shunt_hook, _ kind: MessageKind, _ topic: String) -> Bool {
+        let topic = Array(topic.utf8)
+        return topic.withUnsafeBytes { current?.selection(hook, for: kind, $0).isEmpty == false }
+    }
+
+    // MARK: what came of it
+
+    private func unmatched(_ message: TestMessage) -> LuaValue { described(.pass, message, decision: "unmatched") }
+
+    private func decided(_ outcome: MessageOutcome, _ message: TestMessage) -> LuaValue {
+        described(outcome, message, decision: Self.decisions[Int(current?.decision.rawValue ?? 0)])
+    }
+
+    static let decisions = ["pass", "replace", "route", "fanout", "push", "chat", "drop", "reject", "done", "redirect"]
+
+    private func described(_ outcome: MessageOutcome, _ message: TestMessage, decision: String) -> LuaValue {
+        var out = observed()
+        var sent = outcome.messages.map(TestMessage.described)
+        switch outcome.verdict {
+        case .drop(let why):
+            out["verdict"] = "drop"
+            out["why"] = .string(why)
+        case .reject(let why):
+            out["verdict"] = "reject"
+            out["why"] = .string(why)
+        case .pass, .send:
+            out["verdict"] = .string(decision)
+            if outcome.verdict == .pass { sent.insert(message.described, at: 0) }
+        }
+        out.merge(sent.first ?? [:]) { own, _ in own }
+        out["messages"] = .array(sent.map(LuaValue.object))
+        return .object(out)
+    }
+}
