@@ -42,11 +42,19 @@ public final class Master: Sendable {
         let master = configuration.master
         self.registry = registry
         self.clock = clock
-        let known = try await registry.reader.workers()
+        let known = KnownBefore(
+            workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
+            chats: try await registry.reader.chats())
         let listen = master.exchange.listen
         let socket = try ListeningSocket(SocketAddress(host: listen.host, port: listen.port), name: "master.exchange.listen")
         exchangeAddress = socket.address.description
         let startedAt = clock()
+        let engine = EngineSettings(configuration)
+        let writer = registry.writer
+        let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(), measure: Self.measure) { loop in
+            MasterLoop(loop: loop, socket: socket, engine: engine.make(), known: known, writer: writer)
+        }
+        self.loop = loop
         do throws(ShuntError) {
             let address = master.admin.listen
             admin = try await AdminServer.start(
@@ -57,26 +65,20 @@ public final class Master: Sendable {
                         writer: registry.writer.figures)
                 }, logger: Logger(label: "shunt.admin"))
         } catch {
-            socket.close()
+            loop.post { $0.stop() }
+            loop.join()
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = SocketAddress(host: admin.host, port: admin.port).description
-        let liveFor = master.heartbeat.liveFor.inSeconds
-        let frameLimit = configuration.limits.frame
-        let writer = registry.writer
         writer.submit([.event(EventRecord(at: startedAt, kind: .masterStarted, subject: master.name, detail: "shunt \(version)"))])
-        loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(), measure: Self.measure) { loop in
-            MasterLoop(
-                loop: loop, socket: socket, engine: MasterEngine(liveFor: liveFor, frameLimit: frameLimit), known: known,
-                writer: writer)
-        }
     }
 
     /// Closes everything; what is not written yet is written.
     public func stop(name: String) async {
+        // The admin API asks the loop.
+        await admin.stop()
         loop.post { $0.stop() }
         loop.join()
-        await admin.stop()
         registry.writer.submit([.event(EventRecord(at: clock(), kind: .masterStopped, subject: name, detail: "as told"))])
         try? await registry.close()
     }
@@ -86,6 +88,21 @@ public final class Master: Sendable {
         let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 13, as: UInt32.self))
         return FrameExtent(length: FrameLayout.headerSize + Int(length), mayDrop: false)
     }
+}
+
+/// What the master's engine is made with, on its loop.
+private struct EngineSettings: Sendable {
+    private let liveFor: Double
+    private let keepDevices: Double
+    private let frameLimit: Int
+
+    init(_ configuration: Configuration) {
+        liveFor = configuration.master.heartbeat.liveFor.inSeconds
+        keepDevices = configuration.devices.keep.inSeconds
+        frameLimit = configuration.limits.frame
+    }
+
+    func make() -> MasterEngine { MasterEngine(liveFor: liveFor, keepDevices: keepDevices, frameLimit: frameLimit) }
 }
 
 extension Duration {

@@ -3,17 +3,24 @@ import ShuntEngine
 import ShuntReactor
 import ShuntRegistry
 
+/// What the registry held when the master started.
+struct KnownBefore: Sendable {
+    var workers: [WorkerRecord]
+    var devices: [DeviceRecord]
+    var chats: [ChatRecord]
+}
+
 /// The master's exchange port: carries out what its engine decides.
 final class MasterLoop: EventLoopHandler {
     let loop: EventLoop
     private let engine: MasterEngine
     private let writer: RegistryWriter
 
-    init(loop: EventLoop, socket: ListeningSocket, engine: MasterEngine, known: [WorkerRecord], writer: RegistryWriter) {
+    init(loop: EventLoop, socket: ListeningSocket, engine: MasterEngine, known: KnownBefore, writer: RegistryWriter) {
         self.loop = loop
         self.engine = engine
         self.writer = writer
-        engine.restore(known, now: loop.now)
+        engine.restore(known.workers, devices: known.devices, chats: known.chats, now: loop.now)
         loop.accept(on: socket) { loop.adopt(descriptor: $0, role: .accepted(listener: 0)) }
     }
 
@@ -36,6 +43,13 @@ final class MasterLoop: EventLoopHandler {
     func tick() {
         engine.tick(now: loop.now)
         carryOut()
+    }
+
+    /// An operator ends a chat.
+    /// - Returns: false if no worker that can be reached has it.
+    func closeChat(_ chat: String) -> Bool {
+        defer { carryOut() }
+        return engine.closeChat(chat, now: loop.now)
     }
 
     func stop() { loop.shutDown() }
