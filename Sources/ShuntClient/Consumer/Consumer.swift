@@ -13,12 +13,12 @@ public final class Consumer: AsyncSequence, Sendable {
     public typealias Failure = ShuntError
 
     public let configuration: ConsumerConfiguration
-    private let inbox: MessageInbox
+    private let inbox: Inbox<ReceivedMessage>
     private let task = Mutex<Task<Void, Never>?>(nil)
 
     private init(_ configuration: ConsumerConfiguration) {
         self.configuration = configuration
-        inbox = MessageInbox(
+        inbox = Inbox<ReceivedMessage>(
             limit: .init(messages: configuration.bufferedMessages, bytes: configuration.bufferedBytes))
     }
 
@@ -56,25 +56,5 @@ public final class Consumer: AsyncSequence, Sendable {
         task.withLock { $0?.cancel() }
     }
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(inbox: inbox) }
-
-    public struct AsyncIterator: AsyncIteratorProtocol {
-        private let inbox: MessageInbox
-        private var batch: [ReceivedMessage] = []
-        private var position = 0
-
-        init(inbox: MessageInbox) { self.inbox = inbox }
-
-        public mutating func next(
-            isolation actor: isolated (any Actor)? = #isolation
-        ) async throws(ShuntError) -> ReceivedMessage? {
-            if position == batch.count {
-                guard let next = try await inbox.next() else { return nil }
-                batch = next
-                position = 0
-            }
-            defer { position += 1 }
-            return batch[position]
-        }
-    }
+    public func makeAsyncIterator() -> InboxIterator<ReceivedMessage> { InboxIterator(inbox) }
 }

@@ -5,14 +5,14 @@ import ShuntCore
 /// One worker's connection of a consumer: passes messages on to the inbox, one read's at a time.
 final class ConsumerReceiver: FrameReceiver {
     private let connection: FrameConnection
-    private let inbox: MessageInbox
+    private let inbox: Inbox<ReceivedMessage>
     private let subscribeID: Int64
     private let subscribed: EventLoopPromise<Frame>
     private let onClose: EventLoopPromise<ShuntError>
     private var arrived: [ReceivedMessage] = []
 
     init(
-        connection: FrameConnection, inbox: MessageInbox, subscribeID: Int64, subscribed: EventLoopPromise<Frame>,
+        connection: FrameConnection, inbox: Inbox<ReceivedMessage>, subscribeID: Int64, subscribed: EventLoopPromise<Frame>,
         onClose: EventLoopPromise<ShuntError>
     ) {
         self.connection = connection

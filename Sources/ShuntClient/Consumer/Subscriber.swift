@@ -5,7 +5,7 @@ import ShuntCore
 /// Keeps a consumer subscribed at every worker: one task that decides, one for each worker, one that asks the masters.
 struct Subscriber: Sendable {
     let configuration: ConsumerConfiguration
-    let inbox: MessageInbox
+    let inbox: Inbox<ReceivedMessage>
     /// Succeeds with the first subscription.
     let start: FirstResult
     let onEvent: @Sendable (ConsumerEvent) -> Void

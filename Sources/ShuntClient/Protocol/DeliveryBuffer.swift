@@ -1,8 +1,14 @@
 import ShuntCore
 
-/// The messages that have come and not been taken, and whether there is room for more. Pure; connections are told apart by
-/// a token that is handed in.
-struct DeliveryBuffer<Connection> {
+/// What an application is handed one by one.
+protocol Delivered: Sendable {
+    /// Bytes that it holds, roughly.
+    var size: Int { get }
+}
+
+/// What has come for an application and not been taken, and whether there is room for more. Pure; connections are told
+/// apart by a token that is handed in.
+struct DeliveryBuffer<Message: Delivered, Connection> {
     struct Limit: Equatable, Sendable {
         var messages: Int
         /// Of payloads, topics and keys.
@@ -10,7 +16,7 @@ struct DeliveryBuffer<Connection> {
     }
 
     private let limit: Limit
-    private var messages: [ReceivedMessage] = []
+    private var messages: [Message] = []
     private var bytes = 0
     /// Connections that stopped reading.
     private var paused: [Connection] = []
@@ -23,7 +29,7 @@ struct DeliveryBuffer<Connection> {
 
     /// Takes what one read brought.
     /// - Returns: whether the connection should read on. If not, it is among those that `take` returns.
-    mutating func add(_ arrived: [ReceivedMessage], from connection: Connection) -> Bool {
+    mutating func add(_ arrived: [Message], from connection: Connection) -> Bool {
         guard end == nil else { return false }
         if messages.isEmpty { messages = arrived } else { messages += arrived }
         for message in arrived { bytes += message.size }
@@ -32,8 +38,15 @@ struct DeliveryBuffer<Connection> {
         return false
     }
 
+    /// Takes news that no connection brought; without room they are lost.
+    mutating func note(_ message: Message) {
+        guard end == nil, !isFull else { return }
+        messages.append(message)
+        bytes += message.size
+    }
+
     /// Takes all messages, and the connections that may read again.
-    mutating func take() -> (messages: [ReceivedMessage], resumed: [Connection]) {
+    mutating func take() -> (messages: [Message], resumed: [Connection]) {
         defer {
             messages = []
             bytes = 0
@@ -48,7 +61,6 @@ struct DeliveryBuffer<Connection> {
     }
 }
 
-extension ReceivedMessage {
-    /// Bytes that the message holds, roughly.
+extension ReceivedMessage: Delivered {
     var size: Int { payload.count + topic.utf8.count + (key?.utf8.count ?? 0) + 64 }
 }

@@ -68,3 +68,5 @@ struct OutstandingRequests<Entry> {
         slots = larger
     }
 }
+
+extension OutstandingRequests: Sendable where Entry: Sendable {}

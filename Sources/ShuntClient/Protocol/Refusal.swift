@@ -24,6 +24,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         case 307: return .chatElsewhere
         case 403: return .ruleRejected
         case 404: return .notFound
+        case 409: return .chatFull
         case 408: return .frameTimeout
         case 413: return .frameTooLarge
         case 429: return .subscriptionLimit

@@ -12,6 +12,15 @@ enum Timestamp {
         return "\(date)T\(time).\(padded(Int32(milliseconds % 1000), to: 3))Z"
     }
 
+    /// The time of day where the reader is: for a terminal.
+    /// - Parameter milliseconds: since 1970.
+    static func timeOfDay(_ milliseconds: Int64) -> String {
+        var seconds = time_t(milliseconds / 1000)
+        var parts = tm()
+        localtime_r(&seconds, &parts)
+        return "\(padded(parts.tm_hour)):\(padded(parts.tm_min)):\(padded(parts.tm_sec))"
+    }
+
     static func now() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

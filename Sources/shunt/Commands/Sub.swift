@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import ShuntClient
 import ShuntCore
 import ShuntShell
@@ -54,19 +53,7 @@ struct Sub: AsyncParsableCommand {
     }
 
     func run() async throws {
-        // Who reads the output may go: that is seen when writing, not by a signal.
-        signal(SIGPIPE, SIG_IGN)
-        let listening = Task { () -> ShuntError? in
-            do throws(ShuntError) {
-                try await listen()
-                return nil
-            } catch {
-                return error
-            }
-        }
-        let ending = Task { for await _ in Signals.stream() { listening.cancel() } }
-        defer { ending.cancel() }
-        if let error = await listening.value { throw fail([client.advice(error)]) }
+        if let error = await client.untilStopped({ () async throws(ShuntError) in try await listen() }) { throw fail([error]) }
     }
 
     private func listen() async throws(ShuntError) {

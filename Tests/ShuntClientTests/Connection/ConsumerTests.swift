@@ -102,7 +102,7 @@ struct ConsumerTests {
 
     @Test("without any server says so after its patience")
     func unreachable() async throws {
-        let address = try await FakeServer.deadAddress()
+        let address = try FakeServer.deadAddress()
         for route in [ClientRoute.workers([address]), .masters([address])] {
             var settings = configuration(route)
             settings.connection.patience = .milliseconds(50)

@@ -21,7 +21,7 @@ struct ProducerTests {
     func throughMasters() async throws {
         let (first, second) = (try await FakeServer.worker(), try await FakeServer.worker())
         let master = try await FakeServer.master(Box([second.address, first.address]))
-        let producer = try await Producer.connect(configuration(.masters([try await FakeServer.deadAddress(), master.address])))
+        let producer = try await Producer.connect(configuration(.masters([try FakeServer.deadAddress(), master.address])))
         #expect(producer.worker == second.address)
         try await producer.send(topic: "t", payload: [1])
         #expect(first.received.isEmpty)
@@ -156,7 +156,7 @@ struct ProducerTests {
 
     @Test("without any server says so, and which one was tried last")
     func unreachable() async throws {
-        let address = try await FakeServer.deadAddress()
+        let address = try FakeServer.deadAddress()
         for route in [ClientRoute.workers([address]), .masters([address])] {
             let settings = ProducerConfiguration(route: route, connection: options(patience: .milliseconds(20)))
             let error = await #expect(throws: ShuntError.self) { _ = try await Producer.connect(settings) }

@@ -216,7 +216,7 @@ struct DeliveryBufferTests {
 
     @Test("stops its connections at the limit, and lets them go on when it is taken")
     func pauses() {
-        var buffer = DeliveryBuffer<String>(limit: .init(messages: 3, bytes: 1000))
+        var buffer = DeliveryBuffer<ReceivedMessage, String>(limit: .init(messages: 3, bytes: 1000))
         #expect(buffer.add([one, one], from: "x") == true)
         #expect(buffer.add([one], from: "x") == false)
         #expect(buffer.add([one], from: "y") == false)
@@ -228,13 +228,21 @@ struct DeliveryBufferTests {
 
     @Test("counts bytes as well")
     func bytes() {
-        var buffer = DeliveryBuffer<String>(limit: .init(messages: 100, bytes: 1000))
+        var buffer = DeliveryBuffer<ReceivedMessage, String>(limit: .init(messages: 100, bytes: 1000))
         #expect(buffer.add([ReceivedMessage(topic: "t", payload: Array(repeating: 1, count: 1000))], from: "x") == false)
+    }
+
+    @Test("loses news only when it is full")
+    func news() {
+        var buffer = DeliveryBuffer<ReceivedMessage, String>(limit: .init(messages: 2, bytes: 1000))
+        for _ in 0..<3 { buffer.note(one) }
+        let taken = buffer.take()
+        #expect(taken.messages.count == 2 && taken.resumed.isEmpty)
     }
 
     @Test("takes nothing after its end, but gives what was there")
     func ends() {
-        var buffer = DeliveryBuffer<String>(limit: .init(messages: 3, bytes: 1000))
+        var buffer = DeliveryBuffer<ReceivedMessage, String>(limit: .init(messages: 3, bytes: 1000))
         _ = buffer.add([one], from: "x")
         buffer.finish(.success(()))
         buffer.finish(.failure(ShuntError(.internalError, "late")))

@@ -1,4 +1,5 @@
 import ExchangeCodec
+import Glibc
 import NIOCore
 import NIOPosix
 import ShuntCore
@@ -21,10 +22,12 @@ final class FakeServer: Sendable {
         address = ServerAddress("127.0.0.1", port)
     }
 
+    /// - Parameter port: of a server that has been stopped; 0: a free one.
     static func start(port: Int = 0, _ script: @escaping Script) async throws -> FakeServer {
         let connections = Connections()
+        let port = port == 0 ? try PortReservation.take() : port
         let listener = try await ServerBootstrap(group: NIOSingletons.posixEventLoopGroup)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.socketOption(.init(rawValue: SO_REUSEPORT)), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 connections.add(channel)
@@ -147,12 +150,41 @@ private final class FakeServerHandler: ChannelInboundHandler {
     }
 }
 
+/// Ports that nobody else on the machine can get before this process ends, whether or not somebody listens on them here:
+/// a socket is bound to each, and connections to it are refused until a server listens beside it.
+enum PortReservation {
+    static func take() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                bind(descriptor, generic, size) == 0 && getsockname(descriptor, generic, &size) == 0
+            }
+        }
+        guard isBound else { throw ShuntError(.addressUnavailable, "no free port: error \(errno)") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
+
 // MARK: Scripts
 
 extension FakeServer {
     /// A worker that says yes to everything.
     static func worker(port: Int = 0) async throws -> FakeServer {
         try await start(port: port) { [Frame(acknowledging: $0.id)] }
+    }
+
+    /// A worker that refuses frames of one type (and chat key), and says yes to the rest.
+    static func worker(refusing type: FrameType, key: String? = nil, _ status: Int16, _ text: String) async throws -> FakeServer {
+        try await start { frame in
+            let isRefused = frame.type == type && (key == nil || frame.key == key)
+            return [isRefused ? Frame(acknowledging: frame.id, status: status, text: text) : Frame(acknowledging: frame.id)]
+        }
     }
 
     /// A worker that takes frames and answers nothing.
@@ -175,10 +207,8 @@ extension FakeServer {
     }
 
     /// An address that nobody listens on.
-    static func deadAddress() async throws -> ServerAddress {
-        let server = try await worker()
-        await server.stop()
-        return server.address
+    static func deadAddress() throws -> ServerAddress {
+        ServerAddress("127.0.0.1", try PortReservation.take())
     }
 }
 

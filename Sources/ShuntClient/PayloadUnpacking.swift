@@ -18,3 +18,10 @@ extension ReceivedMessage {
         return try result.get()
     }
 }
+
+extension ChatMessage {
+    /// The payload, unpacked if it came compressed; see `ReceivedMessage.unpackedPayload`.
+    public func unpackedPayload(limit: Int = 64 << 20) throws(ShuntError) -> [UInt8] {
+        try ReceivedMessage(topic: "", payload: payload, compression: compression).unpackedPayload(limit: limit)
+    }
+}

@@ -1,10 +1,12 @@
 import ShuntCore
 import Synchronization
 
-/// Hands messages from the event loop to the application.
-final class MessageInbox: Sendable {
+/// Hands what arrives on connections to the application.
+final class Inbox<Message: Delivered>: Sendable {
+    typealias Limit = DeliveryBuffer<Message, FrameConnection>.Limit
+
     private struct State {
-        var buffer: DeliveryBuffer<FrameConnection>
+        var buffer: DeliveryBuffer<Message, FrameConnection>
         var waiters: [(id: Int, continuation: CheckedContinuation<Void, Never>)] = []
         var nextWaiter = 0
 
@@ -17,17 +19,26 @@ final class MessageInbox: Sendable {
 
     private let state: Mutex<State>
 
-    init(limit: DeliveryBuffer<FrameConnection>.Limit) {
+    init(limit: Limit) {
         state = Mutex(State(buffer: DeliveryBuffer(limit: limit)))
     }
 
     /// - Returns: whether the connection should read on.
-    func add(_ messages: [ReceivedMessage], from connection: FrameConnection) -> Bool {
+    func add(_ messages: [Message], from connection: FrameConnection) -> Bool {
         let (readsOn, waiters) = state.withLock { state in
             (state.buffer.add(messages, from: connection), state.takeWaiters())
         }
         for waiter in waiters { waiter.resume() }
         return readsOn
+    }
+
+    /// News of the connections themselves; without room they are lost.
+    func note(_ message: Message) {
+        let waiters = state.withLock { state in
+            state.buffer.note(message)
+            return state.takeWaiters()
+        }
+        for waiter in waiters { waiter.resume() }
     }
 
     func finish(_ result: Result<Void, ShuntError>) {
@@ -40,7 +51,7 @@ final class MessageInbox: Sendable {
 
     /// All messages that are there; waits for one if there is none.
     /// - Returns: nil at the end, or when the task is cancelled.
-    func next() async throws(ShuntError) -> [ReceivedMessage]? {
+    func next() async throws(ShuntError) -> [Message]? {
         while true {
             let (batch, end) = state.withLock { ($0.buffer.take(), $0.buffer.end) }
             for connection in batch.resumed { connection.resumeReading() }
@@ -74,5 +85,26 @@ final class MessageInbox: Sendable {
             }
             waiter?.resume()
         }
+    }
+}
+
+/// Takes the messages of an inbox one by one.
+public struct InboxIterator<Message: Sendable>: AsyncIteratorProtocol {
+    private let nextBatch: @Sendable () async throws(ShuntError) -> [Message]?
+    private var batch: [Message] = []
+    private var position = 0
+
+    init(_ inbox: Inbox<Message>) where Message: Delivered {
+        nextBatch = { () async throws(ShuntError) in try await inbox.next() }
+    }
+
+    public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws(ShuntError) -> Message? {
+        if position == batch.count {
+            guard let next = try await nextBatch() else { return nil }
+            batch = next
+            position = 0
+        }
+        defer { position += 1 }
+        return batch[position]
     }
 }

@@ -1,0 +1,78 @@
+import ExchangeCodec
+import ShuntCore
+
+/// What a chat session is set to.
+public struct ChatConfiguration: Equatable, Sendable {
+    public var route: ClientRoute
+    /// The chat's id: 1 to 256 bytes.
+    public var chat: String
+    /// Who joins; nil: somebody without a name. A member without a name may not get its own place back after a loss.
+    public var identity: ChatIdentity?
+    public var connection: ConnectionOptions
+    /// How long to look for the chat after its worker was lost, before the session ends. Workers keep a member's place
+    /// for a minute, unless they are told otherwise (`chat.rejoin`).
+    public var returnPatience: Duration
+    /// What happens to messages without acknowledgement when the connection is lost. true, at least once: they go out
+    /// again, in order, when the session is back, and may arrive twice. false, at most once: their outcome is unknown.
+    public var resends: Bool
+    /// Events that may wait for the application; more are not read from the worker, acknowledgements neither.
+    public var bufferedEvents: Int
+    /// The same in bytes. One event may cross it.
+    public var bufferedBytes: Int
+
+    public init(
+        route: ClientRoute, chat: String, identity: ChatIdentity? = nil, connection: ConnectionOptions = ConnectionOptions(),
+        returnPatience: Duration = .seconds(300), resends: Bool = true, bufferedEvents: Int = 4096, bufferedBytes: Int = 4 << 20
+    ) {
+        self.route = route
+        self.chat = chat
+        self.identity = identity
+        self.connection = connection
+        self.returnPatience = returnPatience
+        self.resends = resends
+        self.bufferedEvents = bufferedEvents
+        self.bufferedBytes = bufferedBytes
+    }
+
+    func check() throws(ShuntError) {
+        try route.check()
+        guard (1...256).contains(chat.utf8.count) else {
+            throw ShuntError(.chatInvalid, "the chat id has \(chat.utf8.count) bytes", help: "1 to 256")
+        }
+        guard let identity else { return }
+        if identity.uid.isEmpty { throw ShuntError(.chatInvalid, "the member's uid is empty", help: "a name, or none at all") }
+        if (identity.name?.utf8.count ?? 0) > ChatJoinBody.longestName {
+            throw ShuntError(.chatInvalid, "the member's name is too long", help: "at most \(ChatJoinBody.longestName) bytes")
+        }
+    }
+
+    var sessionSettings: WorkerSession<SendTicket>.Settings {
+        var greeting: [WorkerSession<SendTicket>.Greeting] = []
+        if let identity {
+            // The worker knows a member again by the uid that its connection has registered.
+            let registration = RegisterBody(uid: identity.uid, device: identity.device)
+            greeting.append(.init(frame: .register(id: 0, registration), isOptional: true))
+        }
+        greeting.append(.init(frame: Frame(
+            .chat, id: 0, format: .json, value: ChatJoinBody(name: identity?.name ?? identity?.uid).encoded(), name: chat,
+            key: ChatKey.create.rawValue)))
+        return WorkerSession.Settings(
+            greeting: greeting, patience: connection.patience, returnPatience: returnPatience, backoff: connection.backoff,
+            returns: true, resends: resends)
+    }
+}
+
+/// Who a member is. A uid is one member of a chat: who joins with it again takes that member's place.
+public struct ChatIdentity: Equatable, Sendable {
+    public var uid: String
+    /// The device that the connection registers as: broadcasts to the uid find it.
+    public var device: String
+    /// What the others are shown; nil: the uid.
+    public var name: String?
+
+    public init(uid: String, device: String = "chat", name: String? = nil) {
+        self.uid = uid
+        self.device = device
+        self.name = name
+    }
+}

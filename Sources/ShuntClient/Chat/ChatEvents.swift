@@ -1,0 +1,59 @@
+import ShuntCore
+
+/// What happens in a chat, as one member sees it.
+public enum ChatEvent: Equatable, Sendable {
+    case message(ChatMessage)
+    case joined(ChatPeer)
+    /// A member has lost its connection, and may come back.
+    case left(ChatPeer)
+    case rejoined(ChatPeer)
+    /// A member has not come back in time, and is no member any more.
+    case expired(ChatPeer)
+    /// The chat is at another worker; the session goes there by itself.
+    case moved(to: ServerAddress)
+    /// The worker is lost; the session looks for the chat by itself.
+    case lost(ServerAddress, ShuntError)
+    /// In the chat again, after `lost` or `moved`.
+    case reconnected(ServerAddress)
+    /// Somebody has ended the chat, or the worker has. The last event.
+    case closed
+}
+
+/// A message of another member.
+public struct ChatMessage: Equatable, Sendable {
+    /// Who sent it. The protocol does not say, so this is there only while notices have told of exactly one other member.
+    public var sender: ChatPeer?
+    /// As it came: still packed if `compression` says so.
+    public var payload: [UInt8]
+    public var format: PayloadFormat
+    public var compression: PayloadCompression
+
+    public init(
+        sender: ChatPeer? = nil, payload: [UInt8], format: PayloadFormat = .text, compression: PayloadCompression = .none
+    ) {
+        self.sender = sender
+        self.payload = payload
+        self.format = format
+        self.compression = compression
+    }
+}
+
+/// Another member, as the worker names it.
+public struct ChatPeer: Hashable, Sendable, CustomStringConvertible {
+    /// nil if it has registered none.
+    public var uid: String?
+    public var name: String?
+
+    public init(uid: String? = nil, name: String? = nil) {
+        self.uid = uid
+        self.name = name
+    }
+
+    public var description: String { name ?? uid ?? "someone" }
+}
+
+extension ChatEvent: Delivered {
+    var size: Int {
+        if case .message(let message) = self { message.payload.count + 128 } else { 128 }
+    }
+}

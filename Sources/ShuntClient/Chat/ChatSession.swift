@@ -1,0 +1,71 @@
+import ExchangeCodec
+import ShuntCore
+
+/// A member of a chat.
+///
+/// The chat is at one worker; the session finds it by following redirects. When the worker is lost, it goes back there, or to
+/// where the masters send it, joins again, and sends what was not acknowledged. Events are taken by iterating, by one task;
+/// when it is slow, nothing more is read from the worker, and `send` comes to wait as well. The sequence ends when the chat
+/// does or the session is closed; it fails if the chat does not take the member back or is not found within
+/// `ChatConfiguration.returnPatience`. A session that is no longer needed must be closed.
+public final class ChatSession: AsyncSequence, Sendable {
+    public typealias Element = ChatEvent
+    public typealias Failure = ShuntError
+
+    public let configuration: ChatConfiguration
+    private let runner: SessionRunner<ChatReader>
+
+    private init(_ configuration: ChatConfiguration) {
+        self.configuration = configuration
+        runner = SessionRunner(
+            options: configuration.connection,
+            inbox: Inbox(limit: .init(messages: configuration.bufferedEvents, bytes: configuration.bufferedBytes)))
+    }
+
+    /// Joins the chat, or opens it if nobody has.
+    /// - Throws: `usage` or `chat.invalid` for what can not work; `chat.full`, or what else a worker said that refuses the
+    ///   member; `address.unavailable`, `connection.lost` or `worker.none` if the chat was not reached within
+    ///   `ConnectionOptions.patience`.
+    public static func join(_ configuration: ChatConfiguration) async throws(ShuntError) -> ChatSession {
+        try configuration.check()
+        let session = ChatSession(configuration)
+        try await session.runner.begin(
+            configuration.route, configuration.sessionSettings, ChatReader(chat: configuration.chat))
+        return session
+    }
+
+    /// Sends a message to all other members, and waits for the worker's acknowledgement: it has been handed to the members
+    /// that are here, and is held for those that are away.
+    ///
+    /// Messages go out in the order of the calls. While the worker is lost, they wait.
+    public func send(
+        _ payload: [UInt8], format: PayloadFormat = .text, compression: PayloadCompression = .none
+    ) async throws(SendFailure) {
+        let limits = OutgoingMessage(
+            topic: configuration.chat, payload: payload, format: format, key: ChatKey.session.rawValue, compression: compression)
+        if let fault = limits.fault(frameLimit: configuration.connection.frameLimit) { throw SendFailure(.notSent, fault) }
+        let frame = Frame(
+            .chat, id: 0, compression: compression, format: format, value: payload, name: configuration.chat,
+            key: ChatKey.session.rawValue)
+        if let failure = await runner.submit(frame) { throw failure }
+    }
+
+    public func send(_ text: String) async throws(SendFailure) { try await send(Array(text.utf8)) }
+
+    /// Ends the chat for all members, and closes the session.
+    public func destroy() async throws(SendFailure) {
+        if let failure = await runner.submit(.chat(id: 0, .destroy, chat: configuration.chat)) { throw failure }
+        runner.close()
+    }
+
+    /// All events that are there, at least one; waits for them.
+    /// - Returns: nil at the end.
+    /// - Throws: what ended the session.
+    public func nextBatch() async throws(ShuntError) -> [ChatEvent]? { try await runner.inbox.next() }
+
+    /// Leaves the chat: the protocol knows no better way than to close the connection, so the place stays this member's
+    /// for as long as the worker keeps it for those who may come back.
+    public func close() { runner.close() }
+
+    public func makeAsyncIterator() -> InboxIterator<ChatEvent> { InboxIterator(runner.inbox) }
+}

@@ -1,0 +1,62 @@
+import ExchangeCodec
+import ShuntCore
+
+/// What a device session is set to.
+public struct DeviceConfiguration: Equatable, Sendable {
+    public var route: ClientRoute
+    /// Whose device it is.
+    public var uid: String
+    /// Its name. Of one uid and device name there is one at a time: the latest to register.
+    public var device: String
+    /// What broadcasts may select it by.
+    public var tags: [String]
+    public var alias: [String]
+    public var connection: ConnectionOptions
+    /// How long to look for a worker after one was lost, before the session ends.
+    public var returnPatience: Duration
+    /// Notifications that may wait for the application; more are not read from the worker.
+    public var bufferedMessages: Int
+    /// The same in bytes. One notification may cross it.
+    public var bufferedBytes: Int
+
+    public init(
+        route: ClientRoute, uid: String, device: String, tags: [String] = [], alias: [String] = [],
+        connection: ConnectionOptions = ConnectionOptions(), returnPatience: Duration = .seconds(300),
+        bufferedMessages: Int = 4096, bufferedBytes: Int = 4 << 20
+    ) {
+        self.route = route
+        self.uid = uid
+        self.device = device
+        self.tags = tags
+        self.alias = alias
+        self.connection = connection
+        self.returnPatience = returnPatience
+        self.bufferedMessages = bufferedMessages
+        self.bufferedBytes = bufferedBytes
+    }
+
+    func check() throws(ShuntError) {
+        try route.check()
+        if uid.isEmpty { throw ShuntError(.deviceInvalid, "the uid is empty", help: "whose device is it?") }
+        if device.isEmpty { throw ShuntError(.deviceInvalid, "the device's name is empty", help: "such as phone") }
+    }
+
+    /// - Parameter milliseconds: since 1970.
+    func sessionSettings(at milliseconds: Int64) -> WorkerSession<SendTicket>.Settings {
+        let registration = Frame.register(
+            id: 0, RegisterBody(uid: uid, device: device, tags: tags, alias: alias, createdTime: milliseconds))
+        return WorkerSession.Settings(
+            greeting: [.init(frame: registration)], patience: connection.patience, returnPatience: returnPatience,
+            backoff: connection.backoff, returns: false, resends: false)
+    }
+}
+
+/// How a device's connection fares.
+public enum DeviceEvent: Equatable, Sendable {
+    /// Connected and registered; `isBack` if it had been before.
+    case registered(ServerAddress, isBack: Bool)
+    /// The session goes on trying.
+    case lost(ServerAddress, ShuntError)
+    /// The worker has sent the device to another one.
+    case redirected(from: ServerAddress, to: ServerAddress)
+}

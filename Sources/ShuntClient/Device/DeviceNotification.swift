@@ -1,0 +1,54 @@
+import ExchangeCodec
+import ShuntCore
+
+/// A broadcast that came to a device.
+public struct DeviceNotification: Equatable, Sendable {
+    /// nil if the sender gave none: a broadcast without a body.
+    public var message: String?
+    /// Whom the sender meant.
+    public var filter: DeviceFilter
+    /// The sender's frame id. Opaque, and not unique (exchange protocol §7).
+    public var id: Int64
+
+    public init(message: String?, filter: DeviceFilter = .all, id: Int64 = 0) {
+        self.message = message
+        self.filter = filter
+        self.id = id
+    }
+
+    /// A NOTIFY frame; what is not the object of §9.5 is taken for the message itself, so that nothing gets lost.
+    init(_ frame: Frame) {
+        guard !frame.value.isEmpty else {
+            self.init(message: nil, id: frame.id)
+            return
+        }
+        do throws(ShuntError) {
+            let body = try frame.decoding { bytes throws(ShuntError) in try NotifyBody(decoding: bytes) }
+            self.init(message: body.message, filter: DeviceFilter(body), id: frame.id)
+        } catch {
+            self.init(message: frame.text, id: frame.id)
+        }
+    }
+}
+
+extension DeviceNotification: Delivered {
+    var size: Int { (message?.utf8.count ?? 0) + 256 }
+}
+
+extension DeviceFilter {
+    init(_ body: NotifyBody) {
+        self.init(
+            uid: body.uid, device: body.device, matchTags: body.matchTags, matchAlias: body.matchAlias,
+            filterTags: body.filterTags, filterAlias: body.filterAlias)
+    }
+}
+
+extension Frame {
+    /// Reads the value as what `body` makes of it.
+    func decoding<Body: Sendable>(_ body: (Bytes) throws(ShuntError) -> Body) throws(ShuntError) -> Body {
+        let result: Result<Body, ShuntError> = value.withUnsafeBytes { bytes in
+            do throws(ShuntError) { return .success(try body(bytes)) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+}

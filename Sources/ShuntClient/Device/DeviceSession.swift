@@ -1,0 +1,65 @@
+import ExchangeCodec
+import ShuntCore
+
+/// A device that is registered at a worker, and takes the broadcasts that its uid, tags and alias select.
+///
+/// It stays registered: when the worker is lost, it registers at the next one that a master names, after a pause with jitter.
+/// What is broadcast meanwhile does not come to it. Notifications are taken by iterating, by one task; when it is slow,
+/// nothing more is read from the worker. The sequence ends when the session is closed, and fails if a worker refuses the
+/// registration for good or none was found within `returnPatience`. A session that is no longer needed must be closed.
+public final class DeviceSession: AsyncSequence, Sendable {
+    public typealias Element = DeviceNotification
+    public typealias Failure = ShuntError
+
+    public let configuration: DeviceConfiguration
+    private let runner: SessionRunner<DeviceReader>
+
+    private init(_ configuration: DeviceConfiguration) {
+        self.configuration = configuration
+        runner = SessionRunner(
+            options: configuration.connection,
+            inbox: Inbox(limit: .init(messages: configuration.bufferedMessages, bytes: configuration.bufferedBytes)))
+    }
+
+    /// Finds the least loaded worker by way of the masters, or connects straight, and registers.
+    /// - Parameter onEvent: is told how the connection fares. Must be quick.
+    /// - Throws: `usage` or `device.invalid` for what can not work; what a worker said that refuses the device;
+    ///   `address.unavailable`, `connection.lost` or `worker.none` if none was reached within `ConnectionOptions.patience`.
+    public static func register(
+        _ configuration: DeviceConfiguration, onEvent: @escaping @Sendable (DeviceEvent) -> Void = { _ in }
+    ) async throws(ShuntError) -> DeviceSession {
+        try configuration.check()
+        let session = DeviceSession(configuration)
+        try await session.runner.begin(
+            configuration.route, configuration.sessionSettings(at: ClientClock.system.milliseconds),
+            DeviceReader(onEvent: onEvent))
+        return session
+    }
+
+    /// All notifications that are there, at least one; waits for them.
+    /// - Returns: nil at the end.
+    /// - Throws: what ended the session.
+    public func nextBatch() async throws(ShuntError) -> [DeviceNotification]? { try await runner.inbox.next() }
+
+    /// Ends the sequence and closes the connection: the device is gone.
+    public func close() { runner.close() }
+
+    public func makeAsyncIterator() -> InboxIterator<DeviceNotification> { InboxIterator(runner.inbox) }
+}
+
+struct DeviceReader: SessionReader {
+    let onEvent: @Sendable (DeviceEvent) -> Void
+
+    func read(_ frame: Frame) -> SessionReading<DeviceNotification> {
+        SessionReading(message: frame.type == .notify && !frame.isError ? DeviceNotification(frame) : nil)
+    }
+
+    func read(_ news: SessionNews) -> DeviceNotification? {
+        switch news {
+        case .attached(let worker, let isBack): onEvent(.registered(worker, isBack: isBack))
+        case .lost(let worker, let error): onEvent(.lost(worker, error))
+        case .redirected(let from, let to): onEvent(.redirected(from: from, to: to))
+        }
+        return nil
+    }
+}

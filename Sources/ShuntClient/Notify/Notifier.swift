@@ -1,0 +1,98 @@
+import ExchangeCodec
+import NIOCore
+import ShuntCore
+
+/// Broadcasts to devices, wherever they are connected.
+///
+/// A worker knows its own devices only, and the exchange protocol has no way to ask where one is: so a broadcast goes to
+/// every worker that a master lists, also when it is for one uid. A worker without a match says so at once, and its devices
+/// are not disturbed. One short connection to each worker for each broadcast.
+public struct Notifier: Sendable {
+    public var route: ClientRoute
+    public var connection: ConnectionOptions
+    /// Workers that are asked at a time.
+    public var concurrency: Int
+
+    public init(route: ClientRoute, connection: ConnectionOptions = ConnectionOptions(), concurrency: Int = 64) {
+        self.route = route
+        self.connection = connection
+        self.concurrency = concurrency
+    }
+
+    /// Sends a message to the devices that the filter takes, and waits for every worker's answer.
+    ///
+    /// Each worker is tried once: a broadcast is delivered at most once.
+    /// - Throws: `usage` without an address, `filter.invalid`; `address.unavailable`, `connection.lost` or `worker.none` if
+    ///   no master could name a worker within `ConnectionOptions.patience`.
+    public func send(_ message: String, to filter: DeviceFilter = .all) async throws(ShuntError) -> NotifyReport {
+        try route.check()
+        try filter.validate()
+        let workers = try await workers()
+        let body = NotifyBody(message: message, filter)
+        var results = [NotifyReport.Worker?](repeating: nil, count: workers.count)
+        await withTaskGroup(of: (Int, NotifyReport.Worker).self) { group in
+            for (number, worker) in workers.enumerated() {
+                if number >= max(1, concurrency), let (done, result) = await group.next() { results[done] = result }
+                group.addTask { (number, await self.notify(worker, body)) }
+            }
+            for await (done, result) in group { results[done] = result }
+        }
+        return NotifyReport(workers: results.compactMap { $0 })
+    }
+
+    /// All workers that there are, by the first master that answers.
+    private func workers() async throws(ShuntError) -> [ServerAddress] {
+        guard case .masters = route else { return route.addresses }
+        var search = WorkerSearch(route: route, backoff: connection.backoff)
+        let deadline = ClientClock.system.now + connection.patience
+        var failure = ShuntError(.addressUnavailable, "no server was found")
+        while true {
+            switch search.next(random: .random(in: 0..<1)) {
+            case .ask(let master):
+                do throws(ShuntError) {
+                    return try await Allocation.ask(master, options: connection)
+                } catch {
+                    failure = error
+                    search.askFailed()
+                }
+            case .pause(let pause):
+                guard !Task.isCancelled, ClientClock.system.now + pause < deadline else { throw failure }
+                try? await Task.sleep(for: pause)
+            case .connect: break
+            }
+        }
+    }
+
+    private func notify(_ worker: ServerAddress, _ body: NotifyBody) async -> NotifyReport.Worker {
+        do throws(ShuntError) {
+            return NotifyReport.Worker(worker, NotifyReport.Outcome(try await exchange(with: worker, body)))
+        } catch {
+            return NotifyReport.Worker(worker, .unreachable(error))
+        }
+    }
+
+    private func exchange(with worker: ServerAddress, _ body: NotifyBody) async throws(ShuntError) -> Frame {
+        var ids = RequestIDs.fresh()
+        let id = ids.take()
+        let reply = FrameConnection.loops.next().makePromise(of: Frame.self)
+        let connection: FrameConnection
+        do throws(ShuntError) {
+            connection = try await FrameConnection.open(to: worker, options: self.connection) { _ in
+                SingleReply(to: id, at: worker, reply: reply)
+            }
+        } catch {
+            reply.fail(error)
+            throw error
+        }
+        defer { connection.close() }
+        return try await connection.request(.notify(id: id, body), reply: reply, timeout: self.connection.replyTimeout)
+    }
+}
+
+extension NotifyBody {
+    init(message: String, _ filter: DeviceFilter) {
+        self.init(
+            message: message, uid: filter.uid, device: filter.device, matchTags: filter.matchTags,
+            matchAlias: filter.matchAlias, filterTags: filter.filterTags, filterAlias: filter.filterAlias)
+    }
+}

@@ -1,0 +1,67 @@
+import ExchangeCodec
+import ShuntCore
+
+/// Makes events of a chat's frames, and remembers who else is there. A value: frame in, event out.
+struct ChatReader: SessionReader, Equatable {
+    let chat: String
+    /// Other members of whom a notice has told; those that are away may still send nothing, but come back.
+    private(set) var others: Set<ChatPeer> = []
+    private var isJoined = false
+    /// A chat has up to 64 members; a server that names ever more is not believed.
+    private static let mostOthers = 64
+
+    init(chat: String) { self.chat = chat }
+
+    mutating func read(_ news: SessionNews) -> ChatEvent? {
+        switch news {
+        case .attached(let worker, _):
+            // A redirect before the first join is no way back.
+            defer { isJoined = true }
+            return isJoined ? .reconnected(worker) : nil
+        case .lost(let worker, let error): return .lost(worker, error)
+        case .redirected(_, let address): return .moved(to: address)
+        }
+    }
+
+    mutating func read(_ frame: Frame) -> SessionReading<ChatEvent> {
+        guard frame.type == .chat, !frame.isError, frame.name == chat else { return SessionReading() }
+        switch frame.key {
+        case "SESSION":
+            let sender = others.count == 1 ? others.first : nil
+            return SessionReading(message: .message(ChatMessage(
+                sender: sender, payload: frame.value, format: frame.format, compression: frame.compression)))
+        case "DESTROY": return SessionReading(message: .closed, turn: .over(.chatOver))
+        case "NOTICE": return read(notice: frame)
+        default: return SessionReading()
+        }
+    }
+
+    private mutating func read(notice frame: Frame) -> SessionReading<ChatEvent> {
+        let notice: ChatNoticeBody
+        do throws(ShuntError) {
+            notice = try frame.decoding { bytes throws(ShuntError) in try ChatNoticeBody(decoding: bytes) }
+        } catch {
+            return SessionReading()
+        }
+        if notice.event == "moved" { return SessionReading(turn: notice.to.flatMap { ServerAddress($0) }.map { .moved(to: $0) }) }
+        let peer = ChatPeer(uid: notice.uid, name: notice.name)
+        remember(peer, isMember: notice.event != "expired")
+        switch notice.event {
+        case "joined": return SessionReading(message: .joined(peer))
+        case "left": return SessionReading(message: .left(peer))
+        case "rejoined": return SessionReading(message: .rejoined(peer))
+        case "expired": return SessionReading(message: .expired(peer))
+        // Of a kind that is not known here; it has told that there is such a member.
+        default: return SessionReading()
+        }
+    }
+
+    private mutating func remember(_ peer: ChatPeer, isMember: Bool) {
+        others = others.filter { $0.uid == nil || $0.uid != peer.uid }
+        if !isMember { others.remove(peer) } else if others.count < Self.mostOthers { others.insert(peer) }
+    }
+}
+
+extension ShuntError {
+    static let chatOver = ShuntError(.chatUnknown, "the chat has been closed", help: "join it again to open a new one")
+}

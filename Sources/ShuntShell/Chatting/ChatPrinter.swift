@@ -1,0 +1,52 @@
+import ShuntClient
+import ShuntCore
+
+/// Writes what happens in a chat as lines: `TIME ann: hello` for a message, `TIME * ann has left` for the rest. What others
+/// sent is escaped: a line is a line, and steers no terminal.
+public struct ChatPrinter: Sendable {
+    private let isTerminal: Bool
+
+    /// - Parameter isTerminal: whether people read along: the time of day is enough. Else it is UTC with the date.
+    public init(isTerminal: Bool) { self.isTerminal = isTerminal }
+
+    /// - Parameter milliseconds: the time of arrival, since 1970.
+    public func append(_ event: ChatEvent, at milliseconds: Int64, to lines: inout [UInt8]) {
+        guard case .message(let message) = event else {
+            return append(status: Self.text(of: event), at: milliseconds, to: &lines)
+        }
+        lines += (time(milliseconds) + " ").utf8
+        lines.appendEscaped(Array((message.sender?.description ?? "someone").utf8))
+        lines += ": ".utf8
+        lines.appendEscaped(unpack(message))
+        lines.append(UInt8(ascii: "\n"))
+    }
+
+    func append(status: String, at milliseconds: Int64, to lines: inout [UInt8]) {
+        lines += (time(milliseconds) + " * ").utf8
+        lines.appendEscaped(Array(status.utf8))
+        lines.append(UInt8(ascii: "\n"))
+    }
+
+    private func time(_ milliseconds: Int64) -> String {
+        isTerminal ? Timestamp.timeOfDay(milliseconds) : Timestamp.text(milliseconds)
+    }
+
+    /// A packed payload that is broken stays as it came.
+    private func unpack(_ message: ChatMessage) -> [UInt8] {
+        do throws(ShuntError) { return try message.unpackedPayload() } catch { return message.payload }
+    }
+
+    private static func text(of event: ChatEvent) -> String {
+        switch event {
+        case .message: ""
+        case .joined(let peer): "\(peer) has joined"
+        case .left(let peer): "\(peer) has left"
+        case .rejoined(let peer): "\(peer) is back"
+        case .expired(let peer): "\(peer) did not come back"
+        case .moved(let address): "redirected to \(address)"
+        case .lost(let address, let error): "reconnecting: lost \(address), \(error.message)"
+        case .reconnected(let address): "back at \(address)"
+        case .closed: "the chat has been closed"
+        }
+    }
+}

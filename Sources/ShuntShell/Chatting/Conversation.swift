@@ -1,0 +1,94 @@
+import ShuntClient
+import ShuntCore
+import Synchronization
+
+/// What `shunt chat` does: sends the lines that are typed, and prints what happens.
+public struct Conversation: Sendable {
+    public var printer: ChatPrinter
+    public var input: FileDescriptorStream
+    public var output: FileDescriptorStream
+    /// For what could not be sent.
+    public var status: StatusLines
+
+    public init(
+        printer: ChatPrinter, input: FileDescriptorStream = .standardInput, output: FileDescriptorStream = .standardOutput,
+        status: StatusLines = StatusLines()
+    ) {
+        self.printer = printer
+        self.input = input
+        self.output = output
+        self.status = status
+    }
+
+    /// Goes on until the input ends, somebody leaves or ends the chat, or nobody reads the output any more. Lines are sent
+    /// one after the other, each when the one before is acknowledged.
+    /// - Returns: why the first line that was not acknowledged was not; nil if all were.
+    /// - Throws: what ended the session.
+    public func run(on session: ChatSession) async throws(ShuntError) -> ShuntError? {
+        let typing = Typing()
+        // Not waited for: nobody can be kept from thinking about what to type.
+        let task = Task { await send(to: session, typing) }
+        defer { task.cancel() }
+        var lines: [UInt8] = []
+        printer.append(status: "in \(session.configuration.chat)\(Self.name(session))", at: Timestamp.now(), to: &lines)
+        repeat {
+            guard try await output.write(lines) else { break }
+            lines.removeAll()
+            guard let events = try await session.nextBatch() else { break }
+            let now = Timestamp.now()
+            for event in events { printer.append(event, at: now, to: &lines) }
+        } while true
+        session.close()
+        return typing.failure
+    }
+
+    private static func name(_ session: ChatSession) -> String {
+        session.configuration.identity.map { " as \($0.name ?? $0.uid)" } ?? ""
+    }
+
+    private func send(to session: ChatSession, _ typing: Typing) async {
+        let room = session.configuration.connection.frameLimit - 1024
+        var splitter = LineSplitter(limit: max(1, room))
+        do throws(ShuntError) {
+            while let chunk = try await input.read() {
+                for line in try splitter.lines(in: chunk) {
+                    guard await handle(ChatInput(line), session, typing) else { return session.close() }
+                }
+            }
+            if let line = try splitter.last() { _ = await handle(ChatInput(line), session, typing) }
+        } catch {
+            note(error, typing)
+        }
+        session.close()
+    }
+
+    /// - Returns: whether to read on.
+    private func handle(_ input: ChatInput, _ session: ChatSession, _ typing: Typing) async -> Bool {
+        do throws(SendFailure) {
+            switch input {
+            case .send(let line): try await session.send(line)
+            case .quit: return false
+            case .destroy:
+                try await session.destroy()
+                return false
+            case .unknown(let word):
+                status.line("\(word) is no command: /quit leaves, /destroy ends the chat, // begins a line with a slash")
+            }
+        } catch {
+            note(error.error, typing)
+        }
+        return true
+    }
+
+    private func note(_ error: ShuntError, _ typing: Typing) {
+        typing.note(error)
+        status.line("not sent: \(error.description)")
+    }
+
+    /// How the sending has fared.
+    private final class Typing: Sendable {
+        private let first = Mutex<ShuntError?>(nil)
+        var failure: ShuntError? { first.withLock { $0 } }
+        func note(_ error: ShuntError) { first.withLock { $0 = $0 ?? error } }
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Glibc
+import ShuntClient
+import ShuntCore
+import ShuntShell
+
+struct ChatCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "chat",
+        abstract: "A chat at the terminal.",
+        discussion: """
+            Opens the chat, or joins it where it is open already; a chat is at one worker, and the masters say at which. Each line \
+            that you type is sent to all other members. What happens is printed, one line each:
+
+              15:04:05 bob: hello              a message
+              15:04:09 * bob has left          and also: has joined, is back, did not come back, the chat has been closed
+              15:04:12 * reconnecting: …       the worker is lost; what you type waits until it is back
+
+              /quit (or Ctrl-D)                leave; your place is kept for a minute, in case you come back
+              /destroy                         end the chat for all
+              //word                           send a line that begins with a slash
+
+              shunt chat support-7 --as ann    in one terminal
+              shunt chat support-7 --as bob    in another
+              uptime | shunt chat ops --as web1
+
+            A name is one member: who joins with it again takes that member's place. The protocol does not tell who sent a \
+            message, so with several others a line may begin with 'someone'. Into a pipe or a file, times are UTC and have the date.
+
+            Exit codes: 0 left or ended, 65 a line was not sent, or the chat is full; 69 no server was found, 77 a rule refused it.
+            """)
+
+    @Argument(help: "The chat's id: 1 to 256 bytes.")
+    var id: String
+
+    @Option(name: .customLong("as"), help: "Your name: a uid. Without one you may not get your place back after a lost connection.")
+    var name: String?
+
+    @OptionGroup var client: ClientOptions
+
+    func run() async throws {
+        if let error = await client.untilStopped({ () async throws(ShuntError) in try await talk() }) { throw fail([error]) }
+    }
+
+    private func talk() async throws(ShuntError) {
+        var connection = client.connection
+        // Somebody waits for an answer: a worker that hangs is left sooner.
+        connection.pingAfter = .seconds(15)
+        connection.pingTimeout = .seconds(5)
+        let configuration = ChatConfiguration(
+            route: try client.route(), chat: id, identity: name.map { ChatIdentity(uid: $0) }, connection: connection)
+        let session = try await ChatSession.join(configuration)
+        defer { session.close() }
+        let printer = ChatPrinter(isTerminal: FileDescriptorStream.standardOutput.isTerminal)
+        if let failure = try await Conversation(printer: printer).run(on: session) { throw failure }
+    }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Glibc
+import ShuntClient
+import ShuntCore
+import ShuntShell
+
+extension NotificationPrinter.Style: ExpressibleByArgument {}
+
+struct DeviceCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "device",
+        abstract: "Be a device: print the broadcasts that it gets.",
+        discussion: """
+            Registers at the least loaded worker, and at another one when that is lost. Notifications go to standard output, one \
+            a line; how the connection fares goes to standard error. Ctrl-C ends it.
+
+              shunt device --uid ann --device phone --tag driver    in one terminal
+              shunt notify --tag driver 'Storm ahead'               in another
+              shunt device --uid ann --device phone --output json | jq -r .message
+
+            Of one uid and device name there is one at a time: the latest to register gets the broadcasts.
+
+            Exit codes: 0 ended, 65 or 77 the registration was refused, 69 no server was found.
+            """)
+
+    @Option(help: "Whose device it is.")
+    var uid: String
+
+    @Option(help: "The device's name.")
+    var device: String
+
+    @Option(name: .customLong("tag"), parsing: .singleValue, help: "A tag; may be given again.")
+    var tags: [String] = []
+
+    @Option(parsing: .singleValue, help: "An alias; may be given again.")
+    var alias: [String] = []
+
+    @Option(help: "End after so many notifications.")
+    var count: Int?
+
+    @Option(help: "text or json.")
+    var output = NotificationPrinter.Style.text
+
+    @Flag(help: "Begin each line with the time of arrival.")
+    var timestamps = false
+
+    @Flag(help: "Nothing on standard error but errors.")
+    var quiet = false
+
+    @OptionGroup var client: ClientOptions
+
+    func validate() throws {
+        if let count, count < 1 { throw ValidationError("--count is at least 1.") }
+    }
+
+    func run() async throws {
+        if let error = await client.untilStopped({ () async throws(ShuntError) in try await listen() }) { throw fail([error]) }
+    }
+
+    private func listen() async throws(ShuntError) {
+        let configuration = DeviceConfiguration(
+            route: try client.route(), uid: uid, device: device, tags: tags, alias: alias, connection: client.connection)
+        let isQuiet = quiet
+        let session = try await DeviceSession.register(configuration) { [device] event in
+            if !isQuiet { StatusLines().line(DeviceListening.text(of: event, device: device)) }
+        }
+        defer { session.close() }
+        let printer = NotificationPrinter(style: output, hasTime: timestamps)
+        _ = try await DeviceListening(printer: printer, count: count).run(on: session)
+    }
+}
