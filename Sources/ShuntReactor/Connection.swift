@@ -24,6 +24,7 @@ public final class Connection {
     public let role: Role
     let descriptor: Int32
     let poll: UnsafeMutablePointer<uv_poll_t>
+    unowned(unsafe) let loop: EventLoop
 
     var out = OutBuffer()
     /// A frame that has begun to arrive: a block of the loop's pool, only while there is one.
@@ -55,7 +56,8 @@ public final class Connection {
         case outbound(UInt16)
     }
 
-    init(id: ConnectionID, role: Role, descriptor: Int32) {
+    init(id: ConnectionID, role: Role, descriptor: Int32, loop: EventLoop) {
+        self.loop = loop
         self.id = id
         self.role = role
         self.descriptor = descriptor

@@ -216,7 +216,7 @@ public final class EventLoop {
             generations.append(0)
         }
         let id = ConnectionID(loop: index, slot: UInt32(slot), generation: generations[slot])
-        let connection = Connection(id: id, role: role, descriptor: descriptor)
+        let connection = Connection(id: id, role: role, descriptor: descriptor, loop: self)
         guard uv_poll_init(uv, connection.poll, descriptor) == 0 else {
             freeSlots.append(UInt32(slot))
             figures.errors += 1
@@ -224,22 +224,12 @@ public final class EventLoop {
             return nil
         }
         slots[slot] = connection
-        connection.poll.pointee.data = Unmanaged.passRetained(Box(loop: self, connection: connection)).toOpaque()
+        connection.poll.pointee.data = Unmanaged.passRetained(connection).toOpaque()
         figures.connections += 1
         figures.accepted += 1
         watch(connection)
         handler.opened(connection)
         return connection
-    }
-
-    /// What libuv's callbacks get.
-    final class Box {
-        unowned let loop: EventLoop
-        let connection: Connection
-        init(loop: EventLoop, connection: Connection) {
-            self.loop = loop
-            self.connection = connection
-        }
     }
 
     /// Tells libuv what to wait for.
@@ -255,9 +245,9 @@ public final class EventLoop {
             return
         }
         uv_poll_start(connection.poll, events) { handle, status, events in
-            let box = Unmanaged<Box>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped)
+            let connection = Unmanaged<Connection>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped)
                 .takeUnretainedValue()
-            box.loop.ready(box.connection, status: status, events: events)
+            connection.loop.ready(connection, status: status, events: events)
         }
     }
 
@@ -307,7 +297,7 @@ public final class EventLoop {
         uv_poll_stop(connection.poll)
         let handle = UnsafeMutableRawPointer(connection.poll).assumingMemoryBound(to: uv_handle_t.self)
         uv_close(handle) { handle in
-            Unmanaged<Box>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).release()
+            Unmanaged<Connection>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).release()
         }
         // The handler may still ask for its address.
         handler.closed(connection, reason: reason)

@@ -5,8 +5,9 @@ import ShuntCore
 ///
 /// The thread needs a stack of at least 2 MiB: rules may nest as deeply as Lua allows.
 public final class LoopRules: RuleHooks {
-    /// Where `msg.sender` and `conn:close()` go.
-    public weak var peers: (any PeerDirectory)?
+    /// Where `msg.sender` and `conn:close()` go. It has to live as long as these rules: a weak reference to the loop's engine
+    /// would slow down every use of it.
+    public unowned(unsafe) var peers: (any PeerDirectory)?
 
     let host: LuaHost
     private(set) var set: RuleSet

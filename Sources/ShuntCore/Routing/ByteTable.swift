@@ -83,31 +83,34 @@ struct ByteTable {
     }
 }
 
-/// Byte strings under small numbers, each kept once and counted.
+/// Byte strings under small numbers, each kept once and counted. All lie in one block: a worker has millions of them.
 struct BytePool {
     private struct Entry {
-        var bytes: ContiguousArray<UInt8>
+        var offset: UInt32
+        var length: UInt32
         var uses: UInt32
     }
 
+    private var block: ContiguousArray<UInt8> = []
+    /// Bytes of the block that belong to strings which have gone.
+    private var wasted = 0
     private var entries: ContiguousArray<Entry> = []
-    private var free: [UInt32] = []
+    private var free: ContiguousArray<UInt32> = []
     private var table = ByteTable()
 
     var count: Int { table.count }
 
-    func find(_ bytes: Bytes) -> UInt32? {
-        table.find(ByteTable.hash(bytes)) { equal(entries[$0].bytes, bytes) }.map(UInt32.init)
-    }
+    func find(_ bytes: Bytes) -> UInt32? { find(bytes, ByteTable.hash(bytes)).map(UInt32.init) }
 
     /// Its number, entered if it is new, and used once more.
     mutating func enter(_ bytes: Bytes) -> (index: UInt32, isNew: Bool) {
         let hash = ByteTable.hash(bytes)
-        if let index = table.find(hash, matches: { equal(entries[$0].bytes, bytes) }) {
+        if let index = find(bytes, hash) {
             entries[index].uses += 1
             return (UInt32(index), false)
         }
-        let entry = Entry(bytes: ContiguousArray(bytes), uses: 1)
+        let entry = Entry(offset: UInt32(block.count), length: UInt32(bytes.count), uses: 1)
+        block.append(contentsOf: bytes)
         let index: UInt32
         if let reused = free.popLast() {
             index = reused
@@ -124,21 +127,44 @@ struct BytePool {
     mutating func leave(_ index: UInt32) -> Bool {
         entries[Int(index)].uses -= 1
         guard entries[Int(index)].uses == 0 else { return false }
-        let hash = entries[Int(index)].bytes.withUnsafeBytes { ByteTable.hash($0) }
-        table.remove(hash, Int(index))
-        entries[Int(index)].bytes = []
+        table.remove(withBytes(index, ByteTable.hash), Int(index))
+        wasted += Int(entries[Int(index)].length)
+        entries[Int(index)].length = 0
         free.append(index)
+        if wasted > 4096, wasted > block.count / 2 { compact() }
         return true
     }
 
     func uses(of index: UInt32) -> Int { Int(entries[Int(index)].uses) }
 
-    func text(_ index: UInt32) -> String { String(decoding: entries[Int(index)].bytes, as: UTF8.self) }
+    func text(_ index: UInt32) -> String { withBytes(index) { String(decoding: $0, as: UTF8.self) } }
 
     func withBytes<Result>(_ index: UInt32, _ body: (Bytes) -> Result) -> Result {
-        entries[Int(index)].bytes.withUnsafeBytes(body)
+        let entry = entries[Int(index)]
+        return block.withUnsafeBytes { body(Bytes(rebasing: $0[Int(entry.offset)..<Int(entry.offset + entry.length)])) }
     }
 
+    private func find(_ bytes: Bytes, _ hash: UInt32) -> Int? {
+        table.find(hash) { index in withBytes(UInt32(index)) { equal($0, bytes) } }
+    }
+
+    private mutating func compact() {
+        var packed: ContiguousArray<UInt8> = []
+        packed.reserveCapacity(block.count - wasted)
+        for index in entries.indices where entries[index].uses > 0 {
+            let offset = UInt32(packed.count)
+            packed.append(contentsOf: block[Int(entries[index].offset)..<Int(entries[index].offset + entries[index].length)])
+            entries[index].offset = offset
+        }
+        block = packed
+        wasted = 0
+    }
+}
+
+func equal(_ one: Bytes, _ other: Bytes) -> Bool {
+    guard one.count == other.count else { return false }
+    guard one.count > 0, let a = one.baseAddress, let b = other.baseAddress else { return true }
+    return memcmp(a, b, one.count) == 0
 }
 
 /// Whether the held bytes are these.

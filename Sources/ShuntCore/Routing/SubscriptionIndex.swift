@@ -26,12 +26,12 @@ public struct SubscriptionIndex {
 
     var entries: ContiguousArray<Entry> = []
     private var freeEntries: ContiguousArray<UInt32> = []
-    /// The first entry of each connection.
-    private var firstOfConnection: [ConnectionID: UInt32] = [:]
+    /// The first entry of each connection, by its loop and slot.
+    private var firstOfConnection = ConnectionTable()
 
     private var filters = BytePool()
     /// The entries of each filter, longest-standing first.
-    private var membersOfFilter: ContiguousArray<ContiguousArray<UInt32>> = []
+    private var membersOfFilter: ContiguousArray<FilterMembers> = []
     private var wildcards = WildcardTree()
     var groups = BytePool()
     private(set) var strategyOfGroup: ContiguousArray<GroupStrategy> = []
@@ -59,7 +59,7 @@ public struct SubscriptionIndex {
         let (group, isNewGroup) = groups.enter(subscription.group)
         let key = subscription.key.map { keys.enter($0).index } ?? Self.anyKey
         if isNewFilter {
-            if Int(filter) == membersOfFilter.count { membersOfFilter.append([]) }
+            if Int(filter) == membersOfFilter.count { membersOfFilter.append(FilterMembers()) }
             if TopicFilter.isPattern(subscription.filter) {
                 filters.withBytes(filter) { wildcards.insert($0, filter: filter) }
             }
@@ -75,10 +75,10 @@ public struct SubscriptionIndex {
         let entry = Entry(
             id: subscription.id, connection: subscription.connection,
             delivered: isNewGroup ? 0 : leastDelivered(filter: filter, group: group), filter: filter, group: group,
-            key: key, next: firstOfConnection[subscription.connection] ?? Self.noEntry, isCongested: false)
+            key: key, next: firstOfConnection[subscription.connection], isCongested: false)
         let index = place(entry)
         firstOfConnection[subscription.connection] = index
-        membersOfFilter[Int(filter)].insertSorted(index) { entries[Int($0)].id < entries[Int($1)].id }
+        membersOfFilter[Int(filter)].insert(index) { entries[Int($0)].id < entries[Int($1)].id }
         count += 1
         routesGained(index, isNewGroup: isNewGroup)
         return true
@@ -100,7 +100,8 @@ public struct SubscriptionIndex {
 
     /// Takes out all subscriptions of a connection that has gone.
     public mutating func removeAll(of connection: ConnectionID) {
-        guard var index = firstOfConnection.removeValue(forKey: connection) else { return }
+        var index = firstOfConnection[connection]
+        firstOfConnection[connection] = Self.noEntry
         while index != Self.noEntry {
             let next = entries[Int(index)].next
             take(index)
@@ -198,9 +199,9 @@ public struct SubscriptionIndex {
         var route = Route(topic: ContiguousArray(topic), version: patternVersion, rules: rules)
         var found: ContiguousArray<UInt32> = []
         if let literal = filters.find(topic), !TopicFilter.isPattern(topic) {
-            found.append(contentsOf: membersOfFilter[Int(literal)])
+            membersOfFilter[Int(literal)].forEach { found.append($0) }
         }
-        wildcards.match(topic) { found.append(contentsOf: membersOfFilter[Int($0)]) }
+        wildcards.match(topic) { filter in membersOfFilter[Int(filter)].forEach { found.append($0) } }
         found.sort { left, right in
             let (a, b) = (entries[Int(left)], entries[Int(right)])
             return (a.group, a.id) < (b.group, b.id)
@@ -241,7 +242,7 @@ public struct SubscriptionIndex {
     // MARK: Entries
 
     private func forEachEntry(of connection: ConnectionID, _ body: (UInt32) -> Void) {
-        var index = firstOfConnection[connection] ?? Self.noEntry
+        var index = firstOfConnection[connection]
         while index != Self.noEntry {
             let next = entries[Int(index)].next
             body(index)
@@ -256,7 +257,7 @@ public struct SubscriptionIndex {
             guard let known = keys.find(text) else { return nil }
             key = known
         }
-        var index = firstOfConnection[wanted.connection] ?? Self.noEntry
+        var index = firstOfConnection[wanted.connection]
         while index != Self.noEntry {
             let entry = entries[Int(index)]
             if entry.filter == filter, entry.group == group, entry.key == key { return index }
@@ -277,10 +278,10 @@ public struct SubscriptionIndex {
     private mutating func unlink(_ index: UInt32, from connection: ConnectionID) {
         let next = entries[Int(index)].next
         if firstOfConnection[connection] == index {
-            firstOfConnection[connection] = next == Self.noEntry ? nil : next
+            firstOfConnection[connection] = next
             return
         }
-        var before = firstOfConnection[connection] ?? Self.noEntry
+        var before = firstOfConnection[connection]
         while before != Self.noEntry {
             if entries[Int(before)].next == index {
                 entries[Int(before)].next = next
@@ -294,11 +295,9 @@ public struct SubscriptionIndex {
     private mutating func take(_ index: UInt32) {
         let entry = entries[Int(index)]
         routesLost(index)
-        let at = membersOfFilter[Int(entry.filter)].partitioningIndex { entries[Int($0)].id >= entry.id }
-        membersOfFilter[Int(entry.filter)].remove(at: at)
+        membersOfFilter[Int(entry.filter)].remove { entries[Int($0)].id >= entry.id }
         if filters.uses(of: entry.filter) == 1 {
             filters.withBytes(entry.filter) { if TopicFilter.isPattern($0) { wildcards.remove($0) } }
-            membersOfFilter[Int(entry.filter)] = []
         }
         _ = filters.leave(entry.filter)
         _ = groups.leave(entry.group)
@@ -310,8 +309,8 @@ public struct SubscriptionIndex {
     /// A new member starts where the least served one is, so that it is not flooded until it has caught up.
     private func leastDelivered(filter: UInt32, group: UInt32) -> UInt64 {
         var least: UInt64?
-        for index in membersOfFilter[Int(filter)] where entries[Int(index)].group == group {
-            least = min(least ?? .max, entries[Int(index)].delivered)
+        membersOfFilter[Int(filter)].forEach { index in
+            if entries[Int(index)].group == group { least = min(least ?? .max, entries[Int(index)].delivered) }
         }
         return least ?? 0
     }
@@ -359,24 +358,5 @@ extension BytePool {
     mutating func enter(_ text: String) -> (index: UInt32, isNew: Bool) {
         var text = text
         return text.withUTF8 { enter(Bytes($0)) }
-    }
-}
-
-extension ContiguousArray {
-    /// Puts the element behind those that come before it; the newest mostly belongs at the end.
-    fileprivate mutating func insertSorted(_ element: Element, by precedes: (Element, Element) -> Bool) {
-        var at = count
-        while at > 0, precedes(element, self[at - 1]) { at -= 1 }
-        insert(element, at: at)
-    }
-
-    /// The first place from which on `belongsAfter` holds, in an array that is sorted by it.
-    fileprivate func partitioningIndex(where belongsAfter: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if belongsAfter(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

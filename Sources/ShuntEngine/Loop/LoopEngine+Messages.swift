@@ -222,7 +222,7 @@ extension MessageView {
 
 extension MadeBytes {
     /// Appends the MESSAGE frame of what a rule made.
-    mutating func append(_ routed: RoutedMessage, id: Int64) -> Stretch {
+    func append(_ routed: RoutedMessage, id: Int64) -> Stretch {
         append(
             FrameFields(
                 .message, id: id, compression: routed.compression, format: routed.format, value: routed.payload,

@@ -15,7 +15,7 @@ public final class LoopEngine {
     /// To be told to the master, then cleared.
     public internal(set) var messages: [MasterMessage] = []
     /// The bytes that actions with `.made` stretches mean.
-    public internal(set) var made = MadeBytes()
+    public let made = MadeBytes()
 
     /// The loops of the worker.
     let loops: Int

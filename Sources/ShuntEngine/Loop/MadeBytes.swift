@@ -2,31 +2,54 @@ import ExchangeCodec
 import ShuntCore
 
 /// The frames that the engine makes during one event. Grows to the largest batch and is used again.
-public struct MadeBytes {
-    private var bytes: ContiguousArray<UInt8> = []
+public final class MadeBytes {
+    private var block: UnsafeMutableRawPointer
+    private var capacity: Int
+    private var count = 0
+    private static let smallest = 4 << 10
     /// What is kept between events; more is given back.
     private static let kept = 1 << 20
 
-    public mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: bytes.capacity <= Self.kept)
+    init() {
+        capacity = Self.smallest
+        block = .allocate(byteCount: capacity, alignment: 16)
+    }
+
+    deinit { block.deallocate() }
+
+    func removeAll() {
+        count = 0
+        if capacity > Self.kept { reallocate(Self.smallest) }
     }
 
     /// Appends a frame.
-    mutating func append(_ fields: FrameFields) -> Stretch {
-        let offset = bytes.count
+    func append(_ fields: FrameFields) -> Stretch {
         let size = FrameEncoder.size(of: fields)
-        bytes.append(contentsOf: repeatElement(0, count: size))
-        bytes.withUnsafeMutableBytes { buffer in
-            if let start = buffer.baseAddress { FrameEncoder.write(fields, to: start + offset) }
-        }
-        return Stretch(.made, offset: offset, count: size)
+        let stretch = reserve(size)
+        FrameEncoder.write(fields, to: block + Int(stretch.offset))
+        return stretch
     }
 
     /// Appends a frame that is encoded already.
-    mutating func append(_ frame: [UInt8]) -> Stretch {
-        bytes.append(contentsOf: frame)
-        return Stretch(.made, offset: bytes.count - frame.count, count: frame.count)
+    func append(_ frame: [UInt8]) -> Stretch {
+        let stretch = reserve(frame.count)
+        frame.withUnsafeBytes { if let start = $0.baseAddress { (block + Int(stretch.offset)).copyMemory(from: start, byteCount: $0.count) } }
+        return stretch
     }
 
-    public func withBytes<Result>(_ body: (Bytes) -> Result) -> Result { bytes.withUnsafeBytes(body) }
+    public func withBytes<Result>(_ body: (Bytes) -> Result) -> Result { body(Bytes(start: block, count: count)) }
+
+    private func reserve(_ size: Int) -> Stretch {
+        if count + size > capacity { reallocate(max(capacity * 2, count + size)) }
+        defer { count += size }
+        return Stretch(.made, offset: count, count: size)
+    }
+
+    private func reallocate(_ size: Int) {
+        let other = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        other.copyMemory(from: block, byteCount: min(count, size))
+        block.deallocate()
+        block = other
+        capacity = size
+    }
 }
