@@ -124,3 +124,9 @@ void set_type(lua_State *L, void *key) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, key);
     lua_setmetatable(L, -2);
 }
+
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout) {
+    host->options.state_memory = state_memory;
+    host->options.fanout = fanout;
+    host->inflated.limit = inflated_bytes;
+}

@@ -60,6 +60,11 @@ public final class LoopRules: RuleHooks {
     /// Bytes that the state uses.
     public var memory: Int { host.memory }
 
+    /// Takes on what a reload may change for all rules of the loop; a rule's own budget comes with its next version.
+    public func setLimits(_ limits: RuleLimits) {
+        shunt_host_set_limits(host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout))
+    }
+
     // MARK: versions
 
     /// Switches to another version of the rules: `on_unload` of the old, then `on_load` of the new with what it saved.

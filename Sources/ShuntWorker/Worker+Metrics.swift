@@ -1,3 +1,4 @@
+import ExchangeCodec
 import ShuntCore
 import ShuntRules
 
@@ -11,6 +12,10 @@ extension Worker {
         text.counter("shunt_connections_accepted_total", "Client connections accepted.", total.connectionsAccepted)
         text.counter("shunt_connection_errors_total", "Client connections that failed or were refused.", total.connectionErrors)
         text.gauge("shunt_subscriptions", "Subscriptions held.", total.subscriptions)
+        text.gauge("shunt_devices", "Registered devices.", reports.reduce(0) { $0 + $1.routing.devices })
+        text.gauge("shunt_chats", "Open chats.", reports.reduce(0) { $0 + $1.routing.chats })
+        text.counter("shunt_broadcasts_total", "Broadcasts received or made by rules.", reports.reduce(0) { $0 + $1.routing.broadcasts })
+        text.counter("shunt_chat_messages_total", "Chat frames sent to members.", reports.reduce(0) { $0 + $1.routing.chatMessages })
         text.counter("shunt_requests_total", "Frames received from clients.", total.requests)
         text.counter("shunt_request_bytes_total", "Bytes of these frames.", total.requestBytes)
         text.counter("shunt_response_bytes_total", "Bytes sent to clients.", total.responseBytes)
@@ -82,6 +87,37 @@ private struct MetricsText {
             }
         }
         text += calls.text + verdicts.text + errors.text + off.text
+        counters(loops.flatMap { $0.flatMap { rule in rule.counters.map { (rule.rule, $0) } } })
+    }
+
+    /// What rules count by themselves, under the names that they gave.
+    private mutating func counters(_ all: [(rule: String, counter: RuleFigures.Counter)]) {
+        for (name, named) in Dictionary(grouping: all, by: \.counter.name).sorted(by: { $0.key < $1.key }) {
+            family("shunt_rule_\(name)", "counter", "Counted by a rule.")
+            let samples = Dictionary(grouping: named) { [$0.rule, $0.counter.labels] }
+            for (key, same) in samples.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+                let total = same.reduce(0) { $0 + $1.counter.value }
+                let labels = [("rule", key[0])] + Self.labels(key[1])
+                let inside = labels.map { "\($0.0)=\"\(Self.escape($0.1))\"" }.joined(separator: ",")
+                text += "shunt_rule_\(name){\(inside)} \(total)\n"
+            }
+        }
+    }
+
+    /// The labels that a rule gave, a JSON object.
+    private static func labels(_ json: String) -> [(String, String)] {
+        let object = Array(json.utf8).withUnsafeBytes { try? LenientJSON.object(in: $0, subject: "labels") }
+        return (object?.members ?? []).compactMap { member in
+            let name = String(member.key.unicodeScalars.map { CharacterClass.isNamePart($0) ? Character($0) : "_" })
+            guard name != "rule", let value = try? object?.string(member.key) else { return nil }
+            return (name, value)
+        }
+    }
+
+    private enum CharacterClass {
+        static func isNamePart(_ scalar: Unicode.Scalar) -> Bool {
+            scalar == "_" || (scalar.isASCII && scalar.properties.isAlphabetic) || ("0"..."9").contains(scalar)
+        }
     }
 
     private static func escape(_ value: String) -> String {

@@ -138,6 +138,7 @@ final class WorkerLoop: EventLoopHandler {
     func setRules(_ next: WorkerRules) -> ShuntError? {
         do throws(ShuntError) {
             if let rules, !next.set.rules.isEmpty {
+                rules.setLimits(next.limits)
                 if let error = rules.replace(with: next.set, now: loop.now) { throw error }
             } else {
                 rules?.stop(now: loop.now)

@@ -23,6 +23,6 @@ struct Shunt: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(name: "Processes:", subcommands: [Dev.self, MasterProcess.self, WorkerProcess.self]),
             CommandGroup(name: "Operating:", subcommands: [AdminCommand.self, Rule.self]),
-            CommandGroup(name: "Clients:", subcommands: [Pub.self, Sub.self]),
+            CommandGroup(name: "Clients:", subcommands: [Pub.self, Sub.self, Notify.self, DeviceCommand.self, ChatCommand.self]),
         ])
 }

@@ -91,6 +91,8 @@ typedef struct {
 
 /// NULL where there is no memory.
 shunt_host *shunt_host_create(const shunt_options *options);
+/// Other limits from the next call on.
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout);
 void shunt_host_free(shunt_host *host);
 size_t shunt_host_memory(const shunt_host *host);
 /// Why the last call of a `shunt_rule_*` function failed.

@@ -39,7 +39,7 @@ extension Configuration {
             "worker.masters", \.worker.masters, .list(of: .address(ports: 1...65535), maximum: 16), .restart,
             "The masters' master.exchange.listen, tried in turn. []: the worker routes by itself."),
         ConfigKey(
-            "worker.loops", \.worker.loops, .int(0...1024), .restart,
+            "worker.loops", \.worker.loops, .int(0...254), .restart,
             "Threads, each with connections and a Lua state of its own. 0: one per core."),
         ConfigKey(
             "worker.listeners", \.worker.listeners,

@@ -18,7 +18,7 @@ struct Session {
     var isDevice = false
     /// It has sent a chat frame.
     var isInChat = false
-    var subscriptions: UInt16 = 0
+    var subscriptions: UInt32 = 0
     /// Where its last message went.
     var route = RouteReference.none
     var address = PeerAddress()
