@@ -17,7 +17,8 @@ extension LuaHostOwner {
 }
 
 private final class BackReference {
-    weak var host: LuaHost?
+    /// Frees the state, and with it whatever calls, before it goes.
+    unowned(unsafe) var host: LuaHost?
 }
 
 private func hostOwner(_ context: UnsafeMutableRawPointer?) -> (any LuaHostOwner)? {
@@ -27,7 +28,8 @@ private func hostOwner(_ context: UnsafeMutableRawPointer?) -> (any LuaHostOwner
 /// A Lua state and its callbacks. Used by one thread at a time; the owner outlives every call into it.
 final class LuaHost {
     let pointer: OpaquePointer
-    weak var owner: (any LuaHostOwner)?
+    /// Not weak: objects that are referred to weakly are counted more slowly, and these are used for every message.
+    unowned(unsafe) var owner: (any LuaHostOwner)?
     /// The callbacks' way back. Freed with the state, after which nothing calls.
     private let back: Unmanaged<BackReference>
     private let shared: SharedStore

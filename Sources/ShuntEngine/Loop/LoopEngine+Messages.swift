@@ -205,8 +205,10 @@ extension LoopEngine {
         }
     }
 
+    /// The route of a topic that a rule has sent a message to: mostly the same as last time.
     private func route(of topic: Bytes) -> RouteReference {
-        index.route(of: topic, last: .none) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+        lastMadeRoute = index.route(of: topic, last: lastMadeRoute) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+        return lastMadeRoute
     }
 }
 

@@ -24,6 +24,7 @@ public final class LoopEngine {
     var broadcasts: [UInt32: Broadcast] = [:]
     var lastBroadcast: UInt32 = 0
     var house: ChatHouse
+    var lastMadeRoute = RouteReference.none
     /// Whether any rule has `on_deliver`.
     var looksAtDeliveries = false
     /// The bytes of the event that is being handled.
