@@ -2,6 +2,8 @@ import ShuntCore
 
 /// What happens in a chat, as one member sees it.
 public enum ChatEvent: Equatable, Sendable {
+    /// In the chat, at this worker, for the first time.
+    case entered(ServerAddress)
     case message(ChatMessage)
     case joined(ChatPeer)
     /// A member has lost its connection, and may come back.

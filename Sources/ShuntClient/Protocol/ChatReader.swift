@@ -6,18 +6,14 @@ struct ChatReader: SessionReader, Equatable {
     let chat: String
     /// Other members of whom a notice has told; those that are away may still send nothing, but come back.
     private(set) var others: Set<ChatPeer> = []
-    private var isJoined = false
     /// A chat has up to 64 members; a server that names ever more is not believed.
     private static let mostOthers = 64
 
     init(chat: String) { self.chat = chat }
 
-    mutating func read(_ news: SessionNews) -> ChatEvent? {
+    func read(_ news: SessionNews) -> ChatEvent? {
         switch news {
-        case .attached(let worker, _):
-            // A redirect before the first join is no way back.
-            defer { isJoined = true }
-            return isJoined ? .reconnected(worker) : nil
+        case .attached(let worker, let isBack): return isBack ? .reconnected(worker) : .entered(worker)
         case .lost(let worker, let error): return .lost(worker, error)
         case .redirected(_, let address): return .moved(to: address)
         }

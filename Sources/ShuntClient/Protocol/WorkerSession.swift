@@ -91,6 +91,8 @@ struct WorkerSession<Ticket> {
     private var deadline = Duration.zero
     private var failure = ShuntError(.addressUnavailable, "no server was found")
     private var redirects = 0
+    /// Where the application has been told of being sent: a server that repeats itself is no news.
+    private var toldRedirect: ServerAddress?
     private var wasAttached = false
     private var outstanding: OutstandingRequests<Request>
     /// Submissions that wait for a worker or for room, oldest first.
@@ -187,7 +189,8 @@ struct WorkerSession<Ticket> {
         actions.append(.hangUp)
         detach(refused: refused)
         redirects += 1
-        actions.append(.report(.redirected(from: worker, to: address)))
+        if toldRedirect != address { actions.append(.report(.redirected(from: worker, to: address))) }
+        toldRedirect = address
         guard redirects <= settings.redirects else {
             return failed(
                 ShuntError(.chatElsewhere, "redirected \(redirects) times, the last time to \(address)", at: worker.description),
@@ -211,6 +214,7 @@ struct WorkerSession<Ticket> {
     private mutating func attached(to worker: ServerAddress, _ moment: Moment) {
         phase = .attached(worker, since: moment.now)
         redirects = 0
+        toldRedirect = nil
         backoff.reset()
         actions.append(.report(.attached(worker, isBack: wasAttached)))
         wasAttached = true

@@ -12,18 +12,14 @@ public struct ChatPrinter: Sendable {
     /// - Parameter milliseconds: the time of arrival, since 1970.
     public func append(_ event: ChatEvent, at milliseconds: Int64, to lines: inout [UInt8]) {
         guard case .message(let message) = event else {
-            return append(status: Self.text(of: event), at: milliseconds, to: &lines)
+            lines += (time(milliseconds) + " * ").utf8
+            lines.appendEscaped(Array(Self.text(of: event).utf8))
+            return lines.append(UInt8(ascii: "\n"))
         }
         lines += (time(milliseconds) + " ").utf8
         lines.appendEscaped(Array((message.sender?.description ?? "someone").utf8))
         lines += ": ".utf8
         lines.appendEscaped(unpack(message))
-        lines.append(UInt8(ascii: "\n"))
-    }
-
-    func append(status: String, at milliseconds: Int64, to lines: inout [UInt8]) {
-        lines += (time(milliseconds) + " * ").utf8
-        lines.appendEscaped(Array(status.utf8))
         lines.append(UInt8(ascii: "\n"))
     }
 
@@ -39,6 +35,7 @@ public struct ChatPrinter: Sendable {
     private static func text(of event: ChatEvent) -> String {
         switch event {
         case .message: ""
+        case .entered(let address): "in the chat, at \(address)"
         case .joined(let peer): "\(peer) has joined"
         case .left(let peer): "\(peer) has left"
         case .rejoined(let peer): "\(peer) is back"

@@ -29,21 +29,14 @@ public struct Conversation: Sendable {
         // Not waited for: nobody can be kept from thinking about what to type.
         let task = Task { await send(to: session, typing) }
         defer { task.cancel() }
-        var lines: [UInt8] = []
-        printer.append(status: "in \(session.configuration.chat)\(Self.name(session))", at: Timestamp.now(), to: &lines)
-        repeat {
-            guard try await output.write(lines) else { break }
-            lines.removeAll()
-            guard let events = try await session.nextBatch() else { break }
+        while let events = try await session.nextBatch() {
+            var lines: [UInt8] = []
             let now = Timestamp.now()
             for event in events { printer.append(event, at: now, to: &lines) }
-        } while true
+            guard try await output.write(lines) else { break }
+        }
         session.close()
         return typing.failure
-    }
-
-    private static func name(_ session: ChatSession) -> String {
-        session.configuration.identity.map { " as \($0.name ?? $0.uid)" } ?? ""
     }
 
     private func send(to session: ChatSession, _ typing: Typing) async {

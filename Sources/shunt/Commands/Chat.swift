@@ -12,6 +12,7 @@ struct ChatCommand: AsyncParsableCommand {
             Opens the chat, or joins it where it is open already; a chat is at one worker, and the masters say at which. Each line \
             that you type is sent to all other members. What happens is printed, one line each:
 
+              15:04:01 * in the chat, at …     from now on you can send
               15:04:05 bob: hello              a message
               15:04:09 * bob has left          and also: has joined, is back, did not come back, the chat has been closed
               15:04:12 * reconnecting: …       the worker is lost; what you type waits until it is back

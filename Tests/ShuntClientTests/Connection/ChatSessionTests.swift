@@ -31,7 +31,7 @@ struct ChatSessionTests {
         var events: [ChatEvent] = []
         for try await event in session { events.append(event) }
         let message = ChatMessage(sender: bob, payload: Array("hi".utf8))
-        #expect(events == [.joined(bob), .message(message), .left(bob), .rejoined(bob), .expired(bob), .closed])
+        #expect(events == [.entered(worker.address), .joined(bob), .message(message), .left(bob), .rejoined(bob), .expired(bob), .closed])
         let failure = await failureOf { () throws(SendFailure) in try await session.send("x") }
         #expect(failure?.outcome == .notSent)
         await worker.waitForConnections(0)
@@ -47,7 +47,7 @@ struct ChatSessionTests {
         #expect(home.received.last?.text == "hello")
         await first.waitForConnections(0)
         await second.waitForConnections(0)
-        #expect(try await session.nextBatch() == [.moved(to: second.address), .moved(to: home.address)])
+        #expect(try await session.nextBatch() == [.moved(to: second.address), .moved(to: home.address), .entered(home.address)])
         session.close()
     }
 
@@ -99,6 +99,7 @@ struct ChatSessionTests {
             }
         }
         var iterator = session.makeAsyncIterator()
+        #expect(try await iterator.next() == .entered(worker.address))
         guard case .lost(worker.address, _)? = try await iterator.next() else {
             Issue.record("the loss was not told")
             return
@@ -132,6 +133,7 @@ struct ChatSessionTests {
         let body = ChatNoticeBody(event: "moved", to: second.address.description)
         first.send([Frame(.chat, id: 1, format: .json, value: body.encoded(), name: "c", key: "NOTICE")])
         var iterator = session.makeAsyncIterator()
+        #expect(try await iterator.next() == .entered(first.address))
         #expect(try await iterator.next() == .moved(to: second.address))
         #expect(try await iterator.next() == .reconnected(second.address))
         await first.waitForConnections(0)
@@ -157,6 +159,7 @@ struct ChatSessionTests {
         let session = try await ChatSession.join(configuration(.workers([worker.address])))
         try await session.destroy()
         #expect(worker.received.last?.key == "DESTROY")
+        #expect(try await session.nextBatch() == [.entered(worker.address)])
         #expect(try await session.nextBatch() == nil)
         await worker.waitForConnections(0)
     }
@@ -171,7 +174,7 @@ struct ChatSessionTests {
         worker.send((0..<1000).map { .chat(id: $0, .session, chat: "c", text: text) })
         var (received, largest) = (0, 0)
         while received < 1000, let batch = try await session.nextBatch() {
-            received += batch.count
+            received += batch.filter { if case .message = $0 { true } else { false } }.count
             largest = max(largest, batch.count)
         }
         #expect(received == 1000)
@@ -185,6 +188,7 @@ struct ChatSessionTests {
         let session = try await ChatSession.join(configuration(.workers([worker.address])))
         await worker.stop()
         var iterator = session.makeAsyncIterator()
+        #expect(try await iterator.next() == .entered(worker.address))
         guard case .lost? = try await iterator.next() else { return #expect(Bool(false), "the loss was not told") }
         let waiting = Task { await failureOf { () throws(SendFailure) in try await session.send("x") } }
         session.close()

@@ -57,13 +57,13 @@ struct ChatReaderTests {
         #expect(reader.others.count == 64)
     }
 
-    @Test("of the connection's news, the first join is none")
+    @Test("the connection's news tell the first join from a return")
     func news() {
-        var reader = ChatReader(chat: "c")
+        let reader = ChatReader(chat: "c")
         let (a, b) = (ServerAddress("a", 1), ServerAddress("b", 1))
         let gone = ShuntError(.connectionLost, "gone")
         #expect(reader.read(.redirected(from: a, to: b)) == .moved(to: b))
-        #expect(reader.read(.attached(b, isBack: false)) == nil)
+        #expect(reader.read(.attached(b, isBack: false)) == .entered(b))
         #expect(reader.read(.lost(b, gone)) == .lost(b, gone))
         #expect(reader.read(.attached(a, isBack: true)) == .reconnected(a))
     }

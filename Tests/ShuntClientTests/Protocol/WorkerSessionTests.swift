@@ -94,6 +94,18 @@ struct WorkerSessionTests {
         #expect(run.on(.pauseOver) == [.connect(a)], "the given worker again")
     }
 
+    @Test("tells once that it is sent to the same worker again and again")
+    func repeatedRedirect() {
+        var run = Run(.workers([a]))
+        _ = run.on(.start)
+        _ = run.on(.connected)
+        #expect(run.redirect(id: 1, to: "b:1").contains(.report(.redirected(from: a, to: b))))
+        _ = run.on(.unreachable(gone))
+        _ = run.on(.pauseOver)
+        _ = run.on(.connected)
+        #expect(run.redirect(id: 2, to: "b:1") == [.hangUp, .connect(b)])
+    }
+
     @Test("pauses before it calls a worker that redirects to itself")
     func selfRedirect() {
         var run = Run(.workers([a]))

@@ -13,7 +13,7 @@ private let bob = ChatPeer(uid: "2", name: "bob")
 struct ChatPrinterTests {
     @Test("says who did what, and when", arguments: [
         (ChatEvent.message(ChatMessage(sender: bob, payload: Array("hello".utf8))), "bob: hello"),
-        (.message(ChatMessage(payload: Array("hello".utf8))), "someone: hello"), (.joined(bob), "* bob has joined"),
+        (.message(ChatMessage(payload: Array("hello".utf8))), "someone: hello"), (.entered(ServerAddress("a", 1)), "* in the chat, at a:1"), (.joined(bob), "* bob has joined"),
         (.joined(ChatPeer(uid: "7")), "* 7 has joined"), (.left(bob), "* bob has left"), (.rejoined(bob), "* bob is back"),
         (.expired(bob), "* bob did not come back"), (.moved(to: ServerAddress("a", 1)), "* redirected to a:1"),
         (.lost(ServerAddress("a", 1), ShuntError(.connectionLost, "gone")), "* reconnecting: lost a:1, gone"),
@@ -62,7 +62,7 @@ struct ConversationTests {
         try await chat.type("one\ntwo\n")
         await worker.waitUntil { $0.last?.text == "two" }
         worker.send([.chat(id: 1, .session, chat: "c", text: "hi")])
-        try await chat.expect("* in c as ann\n")
+        try await chat.expect("* in the chat, at \(worker.address)\n")
         try await chat.expect("someone: hi\n")
         close(chat.keyboard.descriptor)
         #expect(try await chat.running.value == nil)
