@@ -1,6 +1,7 @@
 """message-channel's exchange protocol, written from its description alone: nothing here is shared with the product."""
 
 import itertools
+import json
 import re
 import socket
 import struct
@@ -88,6 +89,23 @@ def subscription(topic, group, key=None) -> bytes:
     """The body of SUBSCRIBE as Java clients write it: keys in alphabetical order, nulls left out, no spaces."""
     key_part = f'"key":"{key}",' if key is not None else ""
     return f'{{"group":"{group}",{key_part}"topic":"{topic}"}}'.encode()
+
+
+def registration(uid, device, tags=None, alias=None) -> bytes:
+    """The body of REGISTER as Java clients write it."""
+    return _java_json(
+        alias=alias, created_time=int(time.time() * 1000), device=device, tags=tags, uid=uid, workerAddress="null:0", worker_port=0)
+
+
+def broadcast(message=None, **filter) -> bytes:
+    """The body of NOTIFY as Java clients write it: `uid`, `device`, `match_tags`, `match_alias`, `filter_tags`, `filter_alias`."""
+    return _java_json(allEmpty=not any(filter.values()), message=message, **filter)
+
+
+def _java_json(**members) -> bytes:
+    """Keys in alphabetical order, nulls left out, no spaces."""
+    present = {key: value for key, value in members.items() if value is not None}
+    return json.dumps(present, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 _TOKEN = re.compile(
@@ -198,6 +216,29 @@ class Client:
         answer = self.request(SUBSCRIBE, subscription(topic, group, key), format=JSON)
         assert answer.status == 200, answer
         return self
+
+    def register(self, uid, device="phone", tags=None, alias=None) -> "Client":
+        answer = self.request(REGISTER, registration(uid, device, tags, alias), format=JSON)
+        assert (answer.status, answer.value) == (200, None), answer
+        return self
+
+    def notify(self, message=None, **filter) -> Frame:
+        return self.request(NOTIFY, broadcast(message, **filter), format=JSON)
+
+    def create(self, chat: str, timeout=10.0) -> Frame:
+        """Creates a chat, or joins it."""
+        return self.request(CHAT, chat.encode(), chat, "CREATE", timeout)
+
+    def join(self, chat: str) -> "Client":
+        answer = self.create(chat)
+        assert answer.status == 200, answer
+        return self
+
+    def say(self, chat: str, text: str) -> Frame:
+        return self.request(CHAT, text.encode(), chat, "SESSION")
+
+    def destroy(self, chat: str) -> Frame:
+        return self.request(CHAT, chat.encode(), chat, "DESTROY")
 
     # Receiving
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from exchange import (
-    ACK, ALLOCATION, BALANCE, CHAT, JSON, PING, REGISTER, SUBSCRIBE, TEXT, Client, decode, encode, eventually, lenient_json,
+    ACK, ALLOCATION, BALANCE, CHAT, JSON, PING, REGISTER, SUBSCRIBE, TEXT, Client, Frame, decode, encode, eventually, lenient_json,
     subscription,
 )
 
@@ -72,15 +72,27 @@ class JavaWorker:
     def chat(self, chat: str, key: str):
         return self.client.request(CHAT, f"{{host:null, port:{self.port}}}".encode(), chat, key, format=JSON)
 
+    def chat_twice(self, chat: str, key: str) -> list:
+        """Asks as a Java worker does with each chat frame: twice, with one id (Q3)."""
+        id = self.client.next_id()
+        frame = encode(CHAT, id, f"{{host:null, port:{self.port}}}".encode(), chat, key, format=JSON)
+        self.client.send(frame + frame)
+        return [self.client.answer(id) for _ in range(2)]
+
     def close(self):
         self.client.close()
 
 
 class JavaMaster:
-    """Acknowledges, keeps what it was told, answers ALLOCATION, and sends a BALANCE after each heartbeat."""
+    """Acknowledges, keeps what it was told, answers ALLOCATION and, twice each, CHAT; sends a BALANCE after each heartbeat."""
 
-    def __init__(self, balance: int | None = None):
+    def __init__(self, balance: int | None = None, answers_chats: bool = True):
         self.balance = balance
+        self.answers_chats = answers_chats
+        self.registrations: list[Frame] = []
+        self.chats: list[Frame] = []
+        # The workers of the two parties of each chat (section 11.4).
+        self.sessions: dict[str, list[str | None]] = {}
         self.heartbeats: list[dict] = []
         self.heartbeat_texts: list[str] = []
         self.connections: list[socket.socket] = []
@@ -135,8 +147,24 @@ class JavaMaster:
                 return encode(ACK, frame.id, ",".join(workers).encode())
             return encode(ACK, frame.id, b"not found server", status=500)
         if frame.type == REGISTER:
+            self.registrations.append(frame)
             return encode(ACK, frame.id)
+        if frame.type == CHAT:
+            self.chats.append(frame)
+            # The second one, without a body, is what the missing end of a branch makes of it.
+            return self._chat(frame) + encode(ACK, frame.id) if self.answers_chats else b""
         return encode(ACK, frame.id, b"Bad Request", status=400)
+
+    def _chat(self, frame) -> bytes:
+        asking = lenient_json(frame.text)
+        worker = f"{asking['host'] or '127.0.0.1'}:{asking['port']}"
+        session = self.sessions.get(frame.topic)
+        if session is None:
+            session = self.sessions[frame.topic] = [worker, None]
+        elif session[0] != session[1]:
+            session[1] = worker
+        elsewhere = session[1] not in (None, session[0])
+        return encode(ACK, frame.id, session[0].encode(), status=307 if elsewhere else 200)
 
     def drop_connections(self):
         for connection in self.connections:
