@@ -26,7 +26,7 @@ public struct ChatHostBody: Equatable, Sendable {
     public var port: Int
 
     public init(host: String? = nil, port: Int) {
-        self.host = host
+        self.host = host?.isEmpty == true ? nil : host
         self.port = port
     }
 

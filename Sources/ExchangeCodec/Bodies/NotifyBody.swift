@@ -38,11 +38,21 @@ public struct NotifyBody: Equatable, Sendable {
     /// - Throws: `request.invalid` if this is not the object.
     public init(decoding bytes: Bytes) throws(ShuntError) {
         let object = try LenientJSON.object(in: bytes, subject: "NOTIFY body")
+        // Elsewhere unknown members are ignored (§8). Here a misspelt one would send to everybody what is meant for few.
+        if let unknown = object.members.first(where: { member in !Self.members.contains { $0.equalsIgnoringCase(member.key) } }) {
+            throw ShuntError(
+                .filterInvalid, "'\(unknown.key.prefix(64))' is no member of a broadcast", at: "NOTIFY body",
+                help: Self.members.dropFirst().joined(separator: ", "))
+        }
         self.init(
             message: try object.string("message"), uid: try object.string("uid"), device: try object.string("device"),
             matchTags: try object.strings("match_tags"), matchAlias: try object.strings("match_alias"),
             filterTags: try object.strings("filter_tags"), filterAlias: try object.strings("filter_alias"))
     }
+
+    private static let members = [
+        "allEmpty", "uid", "device", "match_tags", "match_alias", "filter_tags", "filter_alias", "message",
+    ]
 
     public func encoded() -> [UInt8] {
         JSONWriter.object { json in

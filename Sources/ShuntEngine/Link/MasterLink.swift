@@ -58,9 +58,16 @@ public struct MasterLink: Sendable {
         var hasJoined = false
         var isShunt = false
         /// Questions under way, by the id of their frame.
-        var questions: [Int64: ChatQuestion] = [:]
+        var questions: [Int64: Asked] = [:]
     }
 
+    struct Asked: Equatable, Sendable {
+        var question: ChatQuestion
+        var at: Double
+    }
+
+    /// Seconds after which nobody waits for an answer any more.
+    static let questionPatience = 10.0
     /// Questions that may be under way.
     static let questionCapacity = 10_000
 
@@ -107,6 +114,9 @@ public struct MasterLink: Sendable {
             }
             guard now >= connected.nextReport else { return [] }
             connected.nextReport = now + interval
+            if !connected.questions.isEmpty {
+                connected.questions = connected.questions.filter { now - $0.value.at < Self.questionPatience }
+            }
             state = .connected(connected)
             return [.report]
         case .waiting, .connecting, .stopped:
@@ -138,8 +148,8 @@ public struct MasterLink: Sendable {
         guard frame.type == .acknowledgement else { return [] }
         connected.heardAt = now
         connected.unanswered = 0
-        if let question = connected.questions.removeValue(forKey: frame.id) {
-            return [.answered(question, Self.assignment(frame))]
+        if let asked = connected.questions.removeValue(forKey: frame.id) {
+            return [.answered(asked.question, Self.assignment(frame))]
         }
         guard !frame.isError, !connected.hasJoined else { return [] }
         connected.hasJoined = true
@@ -174,7 +184,7 @@ public struct MasterLink: Sendable {
         guard case .connected(var connected) = state, connected.hasJoined, connected.questions.count < Self.questionCapacity
         else { return [.answered(question, .unavailable)] }
         let id = makeID(now: now)
-        connected.questions[id] = question
+        connected.questions[id] = Asked(question: question, at: now)
         state = .connected(connected)
         let frame = Frame(
             .chat, id: id, format: .json, value: host.encoded(), name: question.chat, key: ChatKey.create.rawValue)
@@ -198,7 +208,7 @@ public struct MasterLink: Sendable {
         failures += 1
         let wait = min(Self.longestWait, 0.2 * Double(1 << min(rounds, 10)))
         if case .connected(let connected) = state {
-            lost += connected.questions.values.map { .answered($0, .unavailable) }
+            lost += connected.questions.values.map { .answered($0.question, .unavailable) }
         }
         state = .waiting(until: now + wait * (0.5 + random / 2))
         return lost
