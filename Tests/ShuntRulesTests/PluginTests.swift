@@ -9,14 +9,16 @@ struct PluginTests {
     static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("plugins").path
 
-    @Test("their own tests pass", arguments: ["topic-router", "rate-limit", "redact"])
+    static let names = ["topic-router", "rate-limit", "redact", "quiet-hours", "chat-guard", "chat-away"]
+
+    @Test("their own tests pass", arguments: names)
     func ownTests(name: String) throws {
         let results = try RuleTestRunner(plugin: RulePlugin(directory: Self.directory + "/" + name)).run()
         #expect(results.count >= 6)
         for result in results { #expect(result.failure == nil, "\(result.name): \(result.failure?.description ?? "")") }
     }
 
-    @Test("each is under 150 lines and has a README", arguments: ["topic-router", "rate-limit", "redact"])
+    @Test("each is under 150 lines and has a README", arguments: names)
     func size(name: String) throws {
         let rule = try String(contentsOfFile: "\(Self.directory)/\(name)/rule.lua", encoding: .utf8)
         #expect(rule.split(separator: "\n", omittingEmptySubsequences: false).count < 150)
@@ -35,6 +37,37 @@ struct PluginTests {
         #expect(set.rules.map(\.definition.name) == ["rate-limit", "redact", "topic-router"])
         #expect(set.rules.map(\.definition.match.filters) == [["#"], ["orders/#"], ["orders/+"]])
         #expect(set.warnings.isEmpty)
+    }
+
+    @Test("those for chats and broadcasts run together: what the guard refuses tells nobody who is away")
+    func chatsTogether() throws {
+        let set = try RuleSet.load(
+            directory: Self.directory, enabled: .names(["chat-away", "quiet-hours", "chat-guard"]),
+            settings: [
+                "chat-guard": ["words": ["list": ["heck"]]],
+                "quiet-hours": ["windows": [["tags": ["a"], "from": "00:00", "to": "24:00"]]],
+            ])
+        #expect(set.rules.map(\.definition.name) == ["chat-guard", "quiet-hours", "chat-away"])
+        #expect(set.warnings.isEmpty)
+        let rules = try LoopRules(
+            set: set, worker: "w", loop: 0, shared: SharedStore(), log: { Issue.record("\($0)") }, inflate: { _, _ in nil }, now: 1)
+        #expect(rules.wanted == [.broadcast, .chat])
+        func say(_ text: String) -> (MessageOutcome.Verdict, [Sent]) {
+            withBytes("c1") { id in
+                withBytes(text) { payload in
+                    let message = MessageView(kind: .chat, topic: id, key: nil, payload: payload, format: .text, id: 1, sender: Clients.peer().id)
+                    let chat = ChatView(id: "c1", members: [.init(uid: "bob", isOnline: false)], createdAt: 0)
+                    let outcome = rules.onChat(message, in: chat, now: 1)
+                    return (outcome.verdict, outcome.messages.map(Sent.init))
+                }
+            }
+        }
+        #expect(say("oh heck").0 == .reject(why: "a word in it is not allowed here"))
+        #expect(say("oh heck").1 == [])
+        let (verdict, messages) = say("hello")
+        #expect(verdict == .pass)
+        #expect(messages.map(\.filter) == [#"{"uid":"bob"}"#])
+        #expect(messages.map(\.changes) == [[.kind, .payload, .format, .filter]])
     }
 
     @Test("settings that are missing keep a worker from starting, with the place")

@@ -1,0 +1,68 @@
+-- Tells a member who is not there, by a broadcast to his devices, that somebody wrote in a chat. See README.md.
+local R = { name = "chat-away", priority = 10 }
+
+local parts, interval
+-- Of one message: what ctx:emit allows. Who is left over is told with a later message.
+local MAX_NOTICES = 50
+local sent = counter("chat_away_total")
+
+local function fail(where, text, ...)
+  error(("settings.%s: " .. text):format(where, ...), 0)
+end
+
+-- The template's texts and names in turn: "", "sender", " wrote in ", "chat", "".
+local function read_template(text)
+  if type(text) ~= "string" or text == "" or #text > 1000 then fail("text", "must be a text of 1 to 1000 bytes") end
+  local list, at = {}, 1
+  while true do
+    local first, last, name = text:find("{([^{}]*)}", at)
+    list[#list + 1] = text:sub(at, (first or 0) - 1)
+    if list[#list]:find("[{}]") then fail("text", "has a brace without its other half") end
+    if not first then return list end
+    if name ~= "sender" and name ~= "chat" then fail("text", "has no {%s}: there are {sender} and {chat}", name) end
+    list[#list + 1], at = name, last + 1
+  end
+end
+
+R.match = function(settings) return { kind = "chat", topic = settings.chats or "#" } end
+
+function R.on_load(settings)
+  for key in pairs(settings) do
+    if key ~= "text" and key ~= "interval" and key ~= "chats" then
+      fail("chat-away", "unknown key '%s': there are text, interval, chats", key)
+    end
+  end
+  local chats = settings.chats
+  if chats ~= nil and (type(chats) ~= "string" or not pcall(match, "x", chats)) then fail("chats", "must be a filter of chat ids, like \"support/+\"") end
+  parts = read_template(settings.text or "{sender} wrote in {chat}")
+  interval = settings.interval or 600
+  if math.type(interval) == nil or not (interval >= 1 and interval <= 604800) then fail("interval", "must be 1 to 604800 seconds") end
+end
+
+local function text(values)
+  local list = {}
+  for i, part in ipairs(parts) do list[i] = i % 2 == 0 and values[part] or part end
+  return table.concat(list)
+end
+
+-- Whether nobody, on any loop, has told this member within the interval. A full store tells him rather too often.
+local function is_due(chat, uid)
+  local times = shared.incr("chat-away/" .. hash.sha256(#chat .. ":" .. chat .. uid), 1, interval)
+  return times == nil or times == 1
+end
+
+function R.on_chat(msg, chat, ctx)
+  local sender, id, notice = msg.sender, chat.id, nil
+  local from, told = sender and sender.uid or "", 0
+  for _, uid in ipairs(chat.members) do
+    if told == MAX_NOTICES then return end
+    if uid ~= "" and uid ~= from and not chat:online(uid) and is_due(id, uid) then
+      notice = notice or msg:with { payload = text { sender = from ~= "" and from or "somebody", chat = id }, format = "text" }
+      ctx:emit(route.push({ uid = uid }, notice))
+      sent:inc()
+      told = told + 1
+    end
+  end
+end
+
+return R

@@ -1,0 +1,145 @@
+-- Tests begin on Tuesday, 2023-11-14, 22:13:20 UTC.
+local HOUR = 3600
+
+local function quiet(t, settings) t:ok(t:settings(settings)) end
+
+local function night(t, more)
+  local settings = { windows = { { tags = { "customer" }, from = "22:00", to = "07:00" } } }
+  for key, value in pairs(more or {}) do settings[key] = value end
+  quiet(t, settings)
+end
+
+local function push(t, filter, payload) return t:broadcast { filter = filter, payload = payload or "hello" } end
+
+return {
+  ["leaves out devices with quiet tags, and no others"] = function(t)
+    night(t)
+    local out = push(t, {})
+    t:eq(out.verdict, "replace")
+    t:eq(out.filter, { filter_tags = { "customer" } })
+    t:eq(out.payload, "hello")
+  end,
+
+  ["keeps the rest of the filter"] = function(t)
+    night(t)
+    t:eq(push(t, { uid = "u", match_tags = { "customer", "staff" }, filter_tags = { "x", "a" } }).filter,
+      { uid = "u", match_tags = { "customer", "staff" }, filter_tags = { "a", "customer", "x" } })
+    t:eq(push(t, { filter_tags = { "customer" } }).verdict, "pass", "it is left out already")
+  end,
+
+  ["drops what is for quiet tags only"] = function(t)
+    night(t)
+    local out = push(t, { match_tags = { "customer" } })
+    t:eq(out.verdict, "drop")
+    t:eq(out.why, "quiet hours until 07:00")
+  end,
+
+  ["is over in time, and begins in time"] = function(t)
+    night(t)
+    t:advance(8 * HOUR + 46 * 60 + 39) -- 06:59:59
+    t:eq(push(t, {}).verdict, "replace")
+    t:advance(1)
+    t:eq(push(t, {}).verdict, "pass")
+    t:advance(15 * HOUR - 1) -- 21:59:59
+    t:eq(push(t, {}).verdict, "pass")
+    t:advance(1)
+    t:eq(push(t, {}).verdict, "replace")
+  end,
+
+  ["takes windows within a day, to midnight too"] = function(t)
+    quiet(t, { windows = { { tags = { "a" }, from = "12:00", to = "13:30" }, { tags = { "b" }, from = "22:00", to = "24:00" } } })
+    t:eq(push(t, {}).filter.filter_tags, { "b" })
+    t:advance(2 * HOUR) -- 00:13
+    t:eq(push(t, {}).verdict, "pass")
+    t:advance(12 * HOUR) -- 12:13
+    t:eq(push(t, {}).filter.filter_tags, { "a" })
+  end,
+
+  ["goes by its own clock"] = function(t)
+    night(t, { utc_offset = "-01:00" }) -- 21:13
+    t:eq(push(t, {}).verdict, "pass")
+    night(t, { utc_offset = "+08:30" }) -- 06:43
+    t:eq(push(t, {}).verdict, "replace")
+    night(t, { utc_offset = "+09:00" }) -- 07:13
+    t:eq(push(t, {}).verdict, "pass")
+  end,
+
+  ["goes by the day on which a window begins"] = function(t)
+    local function on(...) quiet(t, { windows = { { tags = { "a" }, from = "22:00", to = "07:00", days = { ... } } } }) end
+    on("tue")
+    t:eq(push(t, {}).verdict, "replace")
+    on("mon", "wed")
+    t:eq(push(t, {}).verdict, "pass")
+    t:advance(4 * HOUR) -- Wednesday, 02:13
+    on("tue")
+    t:eq(push(t, {}).verdict, "replace", "Tuesday's window goes on")
+    on("wed")
+    t:eq(push(t, {}).verdict, "pass")
+    t:advance(5 * 24 * HOUR) -- Monday, 02:13
+    on("sun")
+    t:eq(push(t, {}).verdict, "replace", "Sunday's, into Monday")
+  end,
+
+  ["lets urgent ones through: by a field of the payload"] = function(t)
+    night(t, { urgent = { field = "meta.priority", values = { "urgent", 9 } } })
+    t:eq(push(t, { match_tags = { "customer" } }, { meta = { priority = "urgent" } }).verdict, "pass")
+    t:eq(push(t, {}, { meta = { priority = 9 } }).verdict, "pass")
+    for _, payload in ipairs { '{"meta":{"priority":"low"}}', '{"meta":5}', '{"meta":null}', "{}", "urgent", "[1]", '"urgent"' } do
+      t:eq(push(t, {}, payload).verdict, "replace", payload)
+    end
+    night(t, { urgent = { field = "urgent" } })
+    t:eq(push(t, {}, { urgent = true }).verdict, "pass")
+    t:eq(push(t, {}, { urgent = false }).verdict, "replace")
+    t:eq(push(t, {}, '{"urgent":null}').verdict, "replace")
+  end,
+
+  ["lets urgent ones through: by a tag of the filter"] = function(t)
+    night(t, { urgent = { tag = "emergency" } })
+    t:eq(push(t, { match_tags = { "customer", "emergency" } }).verdict, "pass")
+    t:eq(push(t, { filter_tags = { "emergency" } }).verdict, "replace")
+  end,
+
+  ["refuses a filter that has no room"] = function(t)
+    night(t)
+    local tags = {}
+    for i = 1, 256 do tags[i] = "t" .. i end
+    t:eq(push(t, { filter_tags = tags }).verdict, "reject")
+  end,
+
+  ["is not asked for other messages"] = function(t)
+    night(t)
+    t:eq(t:message { topic = "a", payload = "x" }.verdict, "unmatched")
+    t:eq(t:chat { payload = "x" }.verdict, "unmatched")
+  end,
+
+  ["says what is wrong with its settings"] = function(t)
+    local function window(fields)
+      local w = { tags = { "a" }, from = "22:00", to = "07:00" }
+      for key, value in pairs(fields) do w[key] = value end
+      return { windows = { w } }
+    end
+    local wrong = {
+      { {}, "settings.windows: must be a list" },
+      { { windows = { "night" } }, "settings.windows[1]: must be a table" },
+      { window { tags = "a" }, "windows[1].tags: must be a list of at least one tag" },
+      { window { tags = { 5 } }, "windows[1].tags: must be a list of texts" },
+      { window { from = 1320 }, "windows[1].from: must be a time" },
+      { window { to = "25:00" }, "windows[1].to: must be a time" },
+      { window { to = "07:60" }, "windows[1].to: must be a time" },
+      { window { to = "22:00" }, "from and to are the same" },
+      { window { days = { "monday" } }, "'monday' is none of mon" },
+      { window { days = {} }, "windows[1].days: must be a list" },
+      { window { zone = "CET" }, "unknown key 'zone'" },
+      { { utc_offset = "CET", windows = window({}).windows }, "utc_offset: must be like" },
+      { { urgent = {}, windows = window({}).windows }, "urgent: needs field or tag" },
+      { { urgent = { field = 5 }, windows = window({}).windows }, "urgent.field: must be a text" },
+      { { urgent = { field = "a", values = "b" }, windows = window({}).windows }, "urgent.values: must be a list" },
+      { { hours = {} }, "unknown key 'hours'" },
+    }
+    for _, case in ipairs(wrong) do
+      local ok, why = t:settings(case[1])
+      t:ok(not ok, "expected: " .. case[2])
+      t:ok(why:find(case[2], 1, true), why)
+    end
+  end,
+}
