@@ -41,10 +41,10 @@ public protocol RuleHooks: AnyObject {
     /// Runs `on_chat_close`.
     func onChatClose(_ chat: ChatView, why: String, now: Double)
 
-    /// Runs `on_deliver`, once a recipient.
+    /// Runs `on_deliver`, once a recipient. What the hooks of messages returned last lives on: it may be what is delivered.
     func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome
 
-    /// Runs `on_undelivered`.
+    /// Runs `on_undelivered`. What the hooks of messages returned last lives on.
     func onUndelivered(_ message: MessageView, why: String, now: Double)
 }
 
