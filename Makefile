@@ -8,7 +8,7 @@ RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := liblua5.4-dev libsqlite3-dev libuv1-dev liblz4-dev libsnappy-dev zlib1g-dev
 TEST_PACKAGES := python3-venv
 
-.PHONY: all build run test unit-test end-to-end examples fuzz bench install clean packages test-packages
+.PHONY: all build run test unit-test end-to-end examples fuzz fuzz-briefly bench install clean packages test-packages
 
 all: build
 
@@ -53,6 +53,7 @@ fuzz: packages
 
 ## Throughput, memory and start-up, beside a peer in the same run.
 bench: build
+	@scripts/packages nats-server
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare
 

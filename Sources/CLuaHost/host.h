@@ -4,9 +4,9 @@
 
 #include "CLuaHost.h"
 
-#include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
+#include <lua5.4/lauxlib.h>
+#include <lua5.4/lua.h>
+#include <lua5.4/lualib.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
