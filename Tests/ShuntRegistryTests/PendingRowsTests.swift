@@ -14,6 +14,7 @@ import Testing
     private func written<Update: RowUpdate>(_ rows: PendingRows<Update>) -> (lost: [String], rows: [Update.Key: Update]) {
         var rows = rows
         var batch = rows.take()
+        batch.sort()
         var result: (lost: [String], rows: [Update.Key: Update]) = ([], [:])
         while !batch.isEmpty {
             let chunk = batch.chunk(limit: 1)
@@ -93,6 +94,7 @@ import Testing
         #expect(rows.count == 100)
         var batch = rows.take()
         #expect(rows.count == 0 && batch.count == 100 && batch.dropped == 900)
+        batch.sort()
         var seen: Set<String> = []
         var sizes: [Int] = []
         while !batch.isEmpty {

@@ -86,9 +86,14 @@ public struct RegistryCounts: Codable, Equatable, Sendable {
     /// Workers by state; every state is there.
     public var workers: [String: Int]
     public var events: Int
+    /// Device sessions, offline ones too.
+    public var devices: Int
+    public var chats: Int
 
-    public init(workers: [String: Int], events: Int) {
+    public init(workers: [String: Int], events: Int, devices: Int = 0, chats: Int = 0) {
         self.workers = workers
         self.events = events
+        self.devices = devices
+        self.chats = chats
     }
 }

@@ -63,18 +63,21 @@ extension RegistryReader {
     public func chat(_ id: String) async throws(ShuntError) -> ChatRecord {
         try await readSessions { db in
             let row = try Row.fetchOne(db, sql: "SELECT \(Self.chatColumns) FROM chats WHERE chat = ?", arguments: [id])
-            guard let row else {
-                throw ShuntError(.chatUnknown, "there is no chat '\(id)'", help: "list them with `shunt admin chats`")
-            }
+            guard let row else { throw Self.unknownChat(id) }
             return try ChatColumns.record(row)
         }
+    }
+
+    /// What is thrown for a chat that there is none of.
+    public static func unknownChat(_ id: String) -> ShuntError {
+        ShuntError(.chatUnknown, "there is no chat '\(id)'", help: "list them with `shunt admin chats`")
     }
 
     private static let deviceColumns = DeviceColumns.all.joined(separator: ", ")
     private static let chatColumns = ChatColumns.all.joined(separator: ", ")
 
     /// A file that no master of this version has opened yet has no tables of sessions.
-    private func readSessions<T: Sendable>(_ body: @Sendable @escaping (Database) throws -> T) async throws(ShuntError) -> T {
+    func readSessions<T: Sendable>(_ body: @Sendable @escaping (Database) throws -> T) async throws(ShuntError) -> T {
         let path = path
         return try await read { db in
             let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0

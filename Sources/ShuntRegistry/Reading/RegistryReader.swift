@@ -119,12 +119,14 @@ public struct RegistryReader: Sendable {
     }
 
     public func counts() async throws(ShuntError) -> RegistryCounts {
-        try await read { db in
+        try await readSessions { db in
             var workers = Dictionary(uniqueKeysWithValues: WorkerRecord.State.allCases.map { ($0.rawValue, 0) })
             for row in try Row.fetchAll(db, sql: "SELECT state, count(*) AS n FROM workers GROUP BY state") {
                 workers[try row.decode(String.self, forColumn: "state")] = try row.decode(Int.self, forColumn: "n")
             }
-            return RegistryCounts(workers: workers, events: try Int.fetchOne(db, sql: "SELECT count(*) FROM events") ?? 0)
+            func count(_ table: String) throws -> Int { try Int.fetchOne(db, sql: "SELECT count(*) FROM \(table)") ?? 0 }
+            return RegistryCounts(
+                workers: workers, events: try count("events"), devices: try count("devices"), chats: try count("chats"))
         }
     }
 

@@ -56,6 +56,16 @@ public struct ChatQuery: Equatable, Sendable {
     }
 }
 
+/// A chat that its worker was told to close.
+public struct ClosedChat: Codable, Equatable, Sendable {
+    /// The chat's id.
+    public var closed: String
+
+    public init(closed: String) {
+        self.closed = closed
+    }
+}
+
 /// Some of the chats, by id; `total` is how many match.
 public struct ChatPage: Codable, Equatable, Sendable {
     public var chats: [ChatRecord]

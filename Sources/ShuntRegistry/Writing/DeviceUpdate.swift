@@ -2,9 +2,11 @@ import ShuntCore
 
 /// What a device session's row becomes.
 enum DeviceUpdate: RowUpdate {
-    struct Key: Hashable {
+    struct Key: Hashable, Comparable {
         var uid: String
         var device: String
+
+        static func < (one: Key, other: Key) -> Bool { (one.uid, one.device) < (other.uid, other.device) }
     }
 
     case put(DeviceRecord)

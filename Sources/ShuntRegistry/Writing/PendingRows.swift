@@ -1,6 +1,6 @@
 /// What the row of one device session, or of one chat, is to become.
 protocol RowUpdate: Equatable, Sendable {
-    associatedtype Key: Hashable & Sendable
+    associatedtype Key: Hashable & Comparable & Sendable
 
     /// The worker whose loss changes this; nil where none does.
     var worker: String? { get }
@@ -13,12 +13,12 @@ protocol RowUpdate: Equatable, Sendable {
 /// Rows that wait to be written: of each the newest alone, and which workers were lost meanwhile. Bounded: beyond the
 /// capacity rows that do not wait already are dropped and counted; the workers tell of them again when they next list all.
 struct PendingRows<Update: RowUpdate>: Sendable {
-    fileprivate struct Entry {
+    private struct Entry {
         var update: Update
         var number: Int
     }
 
-    fileprivate struct Loss {
+    private struct Loss {
         var at: Double
         var number: Int
     }
@@ -66,50 +66,48 @@ struct PendingRows<Update: RowUpdate>: Sendable {
         return entry.update.followedByLoss(at: loss.at)
     }
 
-    fileprivate typealias Position = (row: Dictionary<Update.Key, Entry>.Index, loss: Dictionary<String, Loss>.Index)
+    fileprivate var keys: some Collection<Update.Key> { entries.keys }
 
-    fileprivate var start: Position { (entries.startIndex, losses.startIndex) }
+    fileprivate var lostWorkers: [(worker: String, at: Double)] { losses.map { ($0.key, $0.value.at) } }
 
-    /// Losses come before rows: each is a statement over many rows, so it comes alone.
-    fileprivate func chunk(from position: Position, limit: Int) -> RowChunk<Update> {
-        guard position.loss == losses.endIndex else {
-            let (worker, loss) = losses[position.loss]
-            return RowChunk(lost: (worker, loss.at))
-        }
-        return RowChunk(rows: entries[position.row...].prefix(limit).map { ($0.key, settled($0.value)) })
-    }
-
-    fileprivate func position(after chunk: RowChunk<Update>, from position: Position) -> Position {
-        chunk.lost == nil
-            ? (entries.index(position.row, offsetBy: chunk.rows.count), position.loss)
-            : (position.row, losses.index(after: position.loss))
-    }
+    fileprivate func update(of key: Update.Key) -> Update? { entries[key].map(settled) }
 }
 
 /// Rows that are being written, a chunk at a time.
 struct RowBatch<Update: RowUpdate>: Sendable {
     private let rows: PendingRows<Update>
-    private var position: PendingRows<Update>.Position
-    /// Not written yet.
-    private(set) var count: Int
+    private let losses: [(worker: String, at: Double)]
+    /// In the order of the table, so that a chunk touches few of its pages; empty until `sort`.
+    private var keys: [Update.Key] = []
+    private var written = 0
 
     init(_ rows: PendingRows<Update>) {
         self.rows = rows
-        position = rows.start
-        count = rows.count
+        losses = rows.lostWorkers
     }
 
+    /// Not written yet.
+    var count: Int { rows.count - written }
     var isEmpty: Bool { count == 0 }
     /// What did not fit while this waited.
     var dropped: Int { rows.dropped }
 
-    /// The next to write; the same again until it is removed.
-    func chunk(limit: Int) -> RowChunk<Update> { rows.chunk(from: position, limit: limit) }
-
-    mutating func remove(_ chunk: RowChunk<Update>) {
-        position = rows.position(after: chunk, from: position)
-        count -= chunk.count
+    /// To be called before the first chunk. Takes its time: never under a lock.
+    mutating func sort() {
+        keys = rows.keys.sorted()
     }
+
+    /// The next to write; the same again until it is removed. Losses come before rows: each is a statement over many rows,
+    /// so it comes alone.
+    func chunk(limit: Int) -> RowChunk<Update> {
+        guard written >= losses.count else { return RowChunk(lost: losses[written]) }
+        return RowChunk(
+            rows: keys.dropFirst(written - losses.count).prefix(limit).compactMap { key in
+                rows.update(of: key).map { (key: key, update: $0) }
+            })
+    }
+
+    mutating func remove(_ chunk: RowChunk<Update>) { written += chunk.count }
 }
 
 /// What one transaction writes: the loss of one worker, or some rows.

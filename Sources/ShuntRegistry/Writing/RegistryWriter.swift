@@ -187,27 +187,44 @@ public final class RegistryWriter: Sendable {
     }
 
     private func takeBatch() -> Batch {
-        let (changes, devices, chats, dropped) = state.withLock { state in
+        takeRows()
+        let (changes, devices, chats) = state.withLock { ($0.pending.take(), $0.devices, $0.chats) }
+        // Made here rather than under the lock, which submitting threads wait for.
+        return Batch(
+            changes: changes, devices: devices.chunk(limit: configuration.rowsPerTransaction),
+            chats: chats.chunk(limit: configuration.rowsPerTransaction))
+    }
+
+    /// When those that were taken before are written, takes the next.
+    private func takeRows() {
+        let (devices, chats, dropped) = state.withLock { state in
+            var (devices, chats): (RowBatch<DeviceUpdate>?, RowBatch<ChatUpdate>?)
             var dropped = 0
             if state.devices.isEmpty, state.pending.devices.count > 0 {
                 state.devices = state.pending.devices.take()
                 state.figures.droppedDevices += state.devices.dropped
                 dropped += state.devices.dropped
+                devices = state.devices
             }
             if state.chats.isEmpty, state.pending.chats.count > 0 {
                 state.chats = state.pending.chats.take()
                 state.figures.droppedChats += state.chats.dropped
                 dropped += state.chats.dropped
+                chats = state.chats
             }
-            return (state.pending.take(), state.devices, state.chats, dropped)
+            return (devices, chats, dropped)
+        }
+        if var devices {
+            devices.sort()
+            state.withLock { $0.devices = devices }
+        }
+        if var chats {
+            chats.sort()
+            state.withLock { $0.chats = chats }
         }
         if dropped > 0 {
             logger.warning("The registry could not keep all that happened", metadata: ["devices_and_chats": "\(dropped)"])
         }
-        // Made here rather than under the lock, which submitting threads wait for.
-        return Batch(
-            changes: changes, devices: devices.chunk(limit: configuration.rowsPerTransaction),
-            chats: chats.chunk(limit: configuration.rowsPerTransaction))
     }
 
     private func succeeded(_ batch: Batch) {
