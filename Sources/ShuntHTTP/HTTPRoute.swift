@@ -72,6 +72,16 @@ public struct HTTPCall: Sendable {
         return value
     }
 
+    /// A parameter that must be `true` or `false`, where it is given.
+    public func boolean(_ name: String) throws(ShuntError) -> Bool? {
+        guard let text = parameters[name] else { return nil }
+        guard let value = Bool(text) else {
+            throw ShuntError(
+                .requestInvalid, "'\(text)' is not something that '\(name)' can be", at: name, help: "give true or false")
+        }
+        return value
+    }
+
     /// A parameter that must be one of an enumeration's names, where it is given.
     public func choice<T: RawRepresentable<String> & CaseIterable>(_ name: String) throws(ShuntError) -> T? {
         guard let text = parameters[name] else { return nil }

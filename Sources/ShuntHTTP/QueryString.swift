@@ -2,13 +2,16 @@ import ShuntCore
 
 /// `application/x-www-form-urlencoded` names and values, as browsers and curl write them.
 public enum QueryString {
+    static let encodingHelp = "write each byte of a character that is not a letter or digit as %XX, in UTF-8"
+
     /// Throws `request.invalid` for a parameter that is unknown, given twice, or not percent-encoded UTF-8.
     static func parse(_ query: String, known: [String]) throws(ShuntError) -> [String: String] {
         var parameters: [String: String] = [:]
         for pair in query.split(separator: "&") {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = decode(parts[0]), let value = decode(parts.count > 1 ? parts[1] : "") else {
-                throw ShuntError(.requestInvalid, "the query is not percent-encoded UTF-8", at: String(pair))
+                throw ShuntError(
+                    .requestInvalid, "the query is not percent-encoded UTF-8", at: String(pair), help: encodingHelp)
             }
             guard known.contains(name) else {
                 let help = known.isEmpty ? "this path takes none" : "this path takes " + known.joined(separator: ", ")

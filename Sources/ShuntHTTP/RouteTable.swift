@@ -61,7 +61,7 @@ public struct RouteTable: HTTPResponder {
         var segments: [String] = []
         for segment in path.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
             guard let decoded = QueryString.decode(segment, plusIsSpace: false) else {
-                throw ShuntError(.requestInvalid, "the path is not percent-encoded UTF-8", at: path)
+                throw ShuntError(.requestInvalid, "the path is not percent-encoded UTF-8", at: path, help: QueryString.encodingHelp)
             }
             segments.append(decoded)
         }

@@ -9,12 +9,18 @@ public import ShuntRegistry
 /// An event stream, commands and the dashboard get files of routes beside ``AdminRoutes``; who may ask belongs into
 /// `HTTPEndpoint`, before any route.
 public enum AdminServer {
+    /// Has the worker of the chat of that id close it; false where the master knows no such chat. Called on none of the
+    /// caller's threads.
+    public typealias CloseChat = @Sendable (String) async -> Bool
+
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: RegistryReader, status: @escaping @Sendable () -> MasterStatus,
-        readiness: @escaping HealthServer.Readiness = { nil }, logger: Logger
+        readiness: @escaping HealthServer.Readiness = { nil }, closeChat: @escaping CloseChat = { _ in false }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
-        let routes = AdminRoutes(registry: registry, status: status).all + HealthServer.routes(readiness: readiness)
+        let routes =
+            AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat).all
+            + HealthServer.routes(readiness: readiness)
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }
 }

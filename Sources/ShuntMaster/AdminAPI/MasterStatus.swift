@@ -30,5 +30,8 @@ struct StatusDocument: Codable, Equatable {
     /// By state.
     var workers: [String: Int]
     var events: Int
+    /// Sessions, offline ones too.
+    var devices: Int
+    var chats: Int
     var registry: Registry
 }

@@ -4,17 +4,24 @@ import RawHTTP
 import ShuntCore
 import ShuntHTTP
 import ShuntRegistry
+import Synchronization
 import Testing
 
 @testable import ShuntMaster
 
 private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-/// An admin API over a registry with three workers and two events.
+/// Ids of the chats that were to be closed.
+private final class ClosingChats: Sendable {
+    let asked = Mutex<[String]>([])
+}
+
+/// An admin API over a registry with three workers, two events, three devices and two chats.
 private final class Fixture: Sendable {
     let folder: URL
     let registry: Registry
     let endpoint: HTTPEndpoint
+    let closing = ClosingChats()
 
     init() async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-api-\(UUID().uuidString)")
@@ -26,13 +33,26 @@ private final class Fixture: Sendable {
             .worker(Self.worker("10.0.0.3:4091", .lost)),
             .event(EventRecord(at: 5, kind: .workerJoined, subject: "10.0.0.1:4091", detail: "first heartbeat")),
             .event(EventRecord(at: 9.5, kind: .workerLost, subject: "10.0.0.3:4091", detail: "no heartbeat for 10 s")),
+            .device(.device(Self.device("a/b c%", "phone", ["vip", "x&y"]))), .device(.device(Self.device("bob", "laptop", []))),
+            .device(.device(Self.device("bob", "phone", ["vip"]))), .device(.left(uid: "bob", device: "laptop", at: 9.5)),
+            .chat(.chat(ChatRecord(chat: "room/1 ü", worker: "10.0.0.1:4091", createdAt: 5.5, members: 2, updatedAt: 6))),
+            .chat(.chat(ChatRecord(chat: "room2", worker: "10.0.0.2:4091", createdAt: 5, members: 3, updatedAt: 6))),
         ])
         try await registry.writer.flush()
         let writer = registry.writer
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures) },
-            logger: quiet)
+            closeChat: { [closing] chat in
+                closing.asked.withLock { $0.append(chat) }
+                return chat.hasPrefix("room")
+            }, logger: quiet)
+    }
+
+    static func device(_ uid: String, _ device: String, _ tags: [String]) -> DeviceRecord {
+        DeviceRecord(
+            uid: uid, device: device, tags: tags, alias: ["al"], worker: "10.0.0.1:4091", address: "10.9.0.1:50000",
+            connectedAt: 5.25, lastSeenAt: 5.5)
     }
 
     static func worker(_ name: String, _ state: WorkerRecord.State) -> WorkerRecord {
@@ -44,6 +64,11 @@ private final class Fixture: Sendable {
 
     func get(_ target: String) async throws -> RawHTTP.Answer {
         try await RawHTTP.get(target, port: endpoint.port)
+    }
+
+    func send(_ method: String, _ target: String) async throws -> RawHTTP.Answer {
+        try await RawHTTP.exchange(
+            "\(method) \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", port: endpoint.port)
     }
 
     func close() async throws {
@@ -122,6 +147,64 @@ private final class Fixture: Sendable {
         }
     }
 
+    @Test(
+        "Devices are filtered and paged",
+        arguments: [
+            ("", 3, 3), ("?uid=bob", 2, 2), ("?uid=a%2Fb+c%25", 1, 1), ("?tag=vip", 2, 2), ("?tag=x%26y", 1, 1), ("?tag=", 0, 0),
+            ("?worker=10.0.0.1%3A4091", 3, 3), ("?worker=10.0.0.1", 0, 0), ("?online=true", 2, 2), ("?online=false&uid=bob", 1, 1),
+            ("?limit=1&offset=1", 1, 3), ("?offset=9223372036854775807", 0, 3),
+        ])
+    func devices(_ query: String, _ count: Int, _ total: Int) async throws {
+        try await serving { fixture async throws in
+            let answer = try await fixture.get("/api/v1/devices" + query)
+            let page = try RegistryJSON.decode(DevicePage.self, from: Array(answer.body.utf8))
+            #expect(page.devices.count == count)
+            #expect(page.total == total)
+        }
+    }
+
+    @Test("All sessions of a uid are one answer, whatever characters it has")
+    func device() async throws {
+        try await serving { fixture async throws in
+            #expect(
+                try await fixture.get("/api/v1/devices/a%2Fb%20c%25").body == """
+                    {"devices":[{"address":"10.9.0.1:50000","alias":["al"],"connected_at":5.25,"device":"phone","last_seen_at":5.5,\
+                    "online":true,"tags":["vip","x&y"],"uid":"a/b c%","worker":"10.0.0.1:4091"}],"limit":1000,"offset":0,"total":1}
+                    """)
+            let answer = try await fixture.get("/api/v1/devices/bob")
+            let page = try RegistryJSON.decode(DevicePage.self, from: Array(answer.body.utf8))
+            #expect(page.devices.map(\.device) == ["laptop", "phone"])
+            #expect(page.devices.map(\.isOnline) == [false, true])
+            #expect(page.devices.map(\.lastSeenAt) == [9.5, 5.5])
+        }
+    }
+
+    @Test("Chats come by id, one by its whole id, whatever characters it has")
+    func chats() async throws {
+        try await serving { fixture async throws in
+            let room = #"{"chat":"room/1 ü","created_at":5.5,"members":2,"updated_at":6,"worker":"10.0.0.1:4091"}"#
+            #expect(
+                try await fixture.get("/api/v1/chats?limit=1").body == #"{"chats":[\#(room)],"limit":1,"offset":0,"total":2}"#)
+            #expect(try await fixture.get("/api/v1/chats?worker=10.0.0.2:4091").body.contains(#""total":1"#))
+            #expect(try await fixture.get("/api/v1/chats/room%2F1%20%C3%BC").body == room)
+        }
+    }
+
+    @Test("A chat is closed by DELETE, and by nothing else")
+    func closeChat() async throws {
+        try await serving { fixture async throws in
+            for method in ["GET", "HEAD", "POST", "PUT"] {
+                _ = try await fixture.send(method, "/api/v1/chats/room2")
+            }
+            #expect(fixture.closing.asked.withLock { $0 }.isEmpty)
+            let answer = try await fixture.send("DELETE", "/api/v1/chats/room%2F1%20%C3%BC")
+            #expect(answer.status == 200)
+            #expect(answer.body == #"{"closed":"room/1 ü"}"#)
+            #expect(try await fixture.send("DELETE", "/api/v1/chats/nothing").status == 404)
+            #expect(fixture.closing.asked.withLock { $0 } == ["room/1 ü", "nothing"])
+        }
+    }
+
     @Test("The status tells version, uptime, counts and how the registry's writer does")
     func status() async throws {
         try await serving { fixture async throws in
@@ -131,6 +214,8 @@ private final class Fixture: Sendable {
             #expect(status.uptimeSeconds == 7.5)
             #expect(status.workers == ["live": 2, "draining": 0, "lost": 1])
             #expect(status.events == 2)
+            #expect(status.devices == 3)
+            #expect(status.chats == 2)
             #expect(status.registry.writer.batches == 1)
             #expect(try await fixture.get("/healthz").status == 200)
             #expect(try await fixture.get("/readyz").status == 200)
@@ -150,6 +235,16 @@ private final class Fixture: Sendable {
             ("GET", "/api/v1/workers?limit=1001", "", 400, "request.invalid"),
             ("GET", "/api/v1/workers?offset=-1", "", 400, "request.invalid"),
             ("GET", "/api/v1/workers?page=2", "", 400, "request.invalid"),
+            ("GET", "/api/v1/devices/nobody", "", 404, "device.unknown"), ("GET", "/api/v1/devices/bo", "", 404, "device.unknown"),
+            ("GET", "/api/v1/devices/", "", 404, "not_found"), ("GET", "/api/v1/devices/%FF", "", 400, "request.invalid"),
+            ("DELETE", "/api/v1/devices/bob", "", 405, "method.not_allowed"),
+            ("GET", "/api/v1/devices?online=yes", "", 400, "request.invalid"),
+            ("GET", "/api/v1/devices?alias=al", "", 400, "request.invalid"),
+            ("GET", "/api/v1/devices?limit=1001", "", 400, "request.invalid"),
+            ("GET", "/api/v1/chats?limit=0", "", 400, "request.invalid"), ("GET", "/api/v1/chats?uid=x", "", 400, "request.invalid"),
+            ("GET", "/api/v1/chats/nothing", "", 404, "chat.unknown"), ("DELETE", "/api/v1/chats/nothing", "", 404, "chat.unknown"),
+            ("DELETE", "/api/v1/chats", "", 405, "method.not_allowed"),
+            ("DELETE", "/api/v1/chats/room2?force=1", "", 400, "request.invalid"),
             ("GET", "/api/v1/events?kind=x", "", 400, "request.invalid"),
             ("GET", "/api/v1/events?after=-1", "", 400, "request.invalid"), ("GET", "/api/v1/query", "", 400, "request.invalid"),
             ("POST", "/api/v1/query", "", 400, "request.invalid"), ("POST", "/api/v1/query", "SELECT 1", 400, "request.invalid"),
@@ -182,7 +277,11 @@ private final class Fixture: Sendable {
         let document = String(decoding: try Data(contentsOf: root.appending(path: "docs/admin-api.md")), as: UTF8.self)
         try await serving { fixture async throws in
             let status = MasterStatus(version: "", startedAt: 0, uptimeSeconds: 0, writer: fixture.registry.writer.figures)
-            for route in AdminRoutes(registry: fixture.registry.reader, status: { status }).all {
+            let registry = fixture.registry.reader
+            let routes =
+                AdminRoutes(registry: registry, status: { status }).all
+                + SessionRoutes(registry: registry, closeChat: { _ in false }).all
+            for route in routes {
                 let row = document.split(separator: "\n").first { $0.hasPrefix("| `\(route.method.rawValue) \(route.path)` |") }
                 #expect(row != nil, "\(route.path)")
                 for parameter in route.parameters { #expect(row?.contains("`\(parameter)`") == true, "\(parameter)") }
