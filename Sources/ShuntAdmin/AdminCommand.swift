@@ -4,14 +4,18 @@ public import ArgumentParser
 public struct AdminCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "admin",
-        abstract: "Ask what the master knows: workers, events, or anything by SQL.",
+        abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Nothing is ever changed.
+            Only close-chat changes anything.
 
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
               shunt admin worker 10.0.0.1:4091       all that is known of one
+              shunt admin devices --tag vip --online
+              shunt admin device alice               every session of a uid
+              shunt admin chats                      which worker has which chat
+              shunt admin close-chat room-1
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin workers --output csv > workers.csv
@@ -19,7 +23,10 @@ public struct AdminCommand: AsyncParsableCommand {
             Exit codes: 0 well, 64 usage, 65 what was asked for is wrong or not there, 69 the master or the file cannot be \
             reached, 77 not allowed, 78 the file is not a registry.
             """,
-        subcommands: [WorkersCommand.self, WorkerCommand.self, EventsCommand.self, QueryCommand.self])
+        subcommands: [
+            WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
+            CloseChatCommand.self, EventsCommand.self, QueryCommand.self,
+        ])
 
     public init() {}
 }

@@ -71,12 +71,25 @@ private final class Master: Sendable {
                 ),
             ])
         }
+        registry.writer.submit([
+            .device(.device(Self.device("alice & co", "phone", tags: ["vip", "eu"]))),
+            .device(.device(Self.device("bob", "laptop", tags: []))), .device(.left(uid: "bob", device: "laptop", at: 940)),
+            .device(.device(Self.device("bob", "phone", tags: ["vip"]))),
+            .chat(.chat(ChatRecord(chat: "room 1/x", worker: "10.0.0.1:4091", createdAt: 880, members: 2, updatedAt: 990))),
+            .chat(.chat(ChatRecord(chat: "room2", worker: "10.0.0.2:4091", createdAt: 700, members: 3, updatedAt: 995))),
+        ])
         try await registry.writer.flush()
         let writer = registry.writer
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
-            logger: quiet)
+            closeChat: { $0.hasPrefix("room") }, logger: quiet)
+    }
+
+    private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {
+        DeviceRecord(
+            uid: uid, device: device, tags: tags, alias: [], worker: "10.0.0.1:4091", address: "10.9.0.1:50000", connectedAt: 400,
+            lastSeenAt: 400)
     }
 
     var api: [String] { ["--master", "127.0.0.1:\(endpoint.port)"] }
@@ -107,6 +120,9 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
             ["workers"], ["workers", "--state", "lost"], ["workers", "--limit", "1", "--offset", "1"], ["worker", "10.0.0.2"],
             ["events"],
             ["events", "--after", "1", "--limit", "1"], ["events", "--kind", "worker.lost"],
+            ["devices"], ["devices", "--uid", "alice & co"], ["devices", "--tag", "vip", "--online"], ["devices", "--offline"],
+            ["devices", "--worker", "10.0.0.1:4091", "--limit", "1", "--offset", "2"], ["device", "alice & co"], ["device", "bob"],
+            ["chats"], ["chats", "--worker", "10.0.0.2:4091"], ["chat", "room 1/x"],
             ["query", "SELECT name, port, 1.5, NULL, x'00' FROM workers"],
         ])
     func sameAnswers(_ arguments: [String]) async throws {
@@ -127,7 +143,9 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
             for (arguments, target) in [
                 (["workers"], "/api/v1/workers"), (["worker", "10.0.0.1"], "/api/v1/workers/10.0.0.1"),
                 (["events"], "/api/v1/events?limit=20"),
-                (["query", "SELECT 1"], "/api/v1/query?sql=SELECT+1"),
+                (["query", "SELECT 1"], "/api/v1/query?sql=SELECT+1"), (["devices", "--offline"], "/api/v1/devices?online=false"),
+                (["device", "bob"], "/api/v1/devices/bob"), (["chats"], "/api/v1/chats"),
+                (["chat", "room2"], "/api/v1/chats/room2"),
             ] {
                 let api = try await RawHTTP.get(target, port: master.endpoint.port)
                 #expect(try await run(arguments + ["--output", "json"] + master.api).output == api.body + "\n")
@@ -157,6 +175,71 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         }
     }
 
+    @Test("Devices and chats are tables for people")
+    func sessionTables() async throws {
+        try await withMaster { master async throws in
+            #expect(
+                try await run(["devices"] + master.api).output == """
+                    UID         DEVICE  STATE      SEEN  WORKER         TAGS    ALIAS  ADDRESS         CONNECTED
+                    alice & co  phone   online      now  10.0.0.1:4091  vip eu         10.9.0.1:50000    10m ago
+                    bob         laptop  offline  1m ago  10.0.0.1:4091                 10.9.0.1:50000    10m ago
+                    bob         phone   online      now  10.0.0.1:4091  vip            10.9.0.1:50000    10m ago
+
+                    """)
+            #expect(try await run(["devices"] + master.api, width: 40).output.split(separator: "\n").allSatisfy { $0.count <= 40 })
+            #expect(
+                try await run(["device", "bob"] + master.api).output == """
+                    uid        bob
+                    device     laptop
+                    state      offline
+                    worker     10.0.0.1:4091
+                    address    10.9.0.1:50000
+                    tags       -
+                    alias      -
+                    connected  1970-01-01T00:06:40Z, 10m ago
+                    left       1970-01-01T00:15:40Z, 1m ago
+
+                    uid         bob
+                    device      phone
+                    state       online
+                    worker      10.0.0.1:4091
+                    address     10.9.0.1:50000
+                    tags        vip
+                    alias       -
+                    connected   1970-01-01T00:06:40Z, 10m ago
+                    registered  1970-01-01T00:06:40Z, 10m ago
+
+                    """)
+            #expect(
+                try await run(["chats"] + master.api).output == """
+                    CHAT      WORKER         MEMBERS  CREATED  HEARD OF
+                    room 1/x  10.0.0.1:4091        2   2m ago   10s ago
+                    room2     10.0.0.2:4091        3   5m ago    5s ago
+
+                    """)
+            #expect(
+                try await run(["chat", "room2"] + master.api).output.hasPrefix("chat      room2\nworker    10.0.0.2:4091\n"))
+            let page = try await run(["devices", "--limit", "1"] + master.api)
+            #expect(page.errors == "1 of 3 devices; the others with --limit and --offset\n")
+            #expect(try await run(["chats", "--limit", "1"] + master.api).errors.hasPrefix("1 of 2 chats"))
+        }
+    }
+
+    @Test("A chat is closed by a master, in every format; with the file alone it is refused")
+    func closeChat() async throws {
+        try await withMaster { master async throws in
+            for (format, output) in [
+                ("table", "closed room 1/x\n"), ("json", "{\"closed\":\"room 1/x\"}\n"), ("csv", "closed\r\nroom 1/x\r\n"),
+            ] {
+                let outcome = try await run(["close-chat", "room 1/x", "--output", format] + master.api)
+                #expect(outcome == Outcome(output: output, errors: "", exitCode: 0))
+            }
+            let refused = try await run(["close-chat", "room2"] + master.file)
+            #expect(refused.exitCode == 77)
+            #expect(refused.errors.contains("(registry.read_only)\n       leave --registry away"))
+        }
+    }
+
     @Test("What is not shown is said beside the table")
     func notes() async throws {
         try await withMaster { master async throws in
@@ -181,13 +264,20 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
             #expect(
                 try await run(["events", "--output", "csv", "--limit", "1"] + master.api).output.hasSuffix(
                     "3,3.0,worker.joined,10.0.0.3:4091,\"first, \"\"heartbeat\"\"\"\r\n"))
+            #expect(
+                try await run(["device", "alice & co", "--output", "csv"] + master.api).output.hasSuffix(
+                    "\r\nalice & co,phone,vip eu,,10.0.0.1:4091,10.9.0.1:50000,true,400.0,400.0\r\n"))
+            #expect(
+                try await run(["chat", "room2", "--output", "csv"] + master.api).output.hasSuffix(
+                    "\r\nroom2,10.0.0.2:4091,700.0,3,995.0\r\n"))
         }
     }
 
     @Test(
         "An error is a sentence with help on standard error, and its own exit code",
         arguments: [
-            (["worker", "nobody"], 65, "worker.unknown"), (["query", "DELETE FROM workers"], 77, "registry.read_only"),
+            (["worker", "nobody"], 65, "worker.unknown"), (["device", "bo"], 65, "device.unknown"),
+            (["chat", "nothing"], 65, "chat.unknown"), (["query", "DELETE FROM workers"], 77, "registry.read_only"),
             (["query", "SELEC"], 65, "query.invalid"), (["query", "SELECT 1; SELECT 2"], 65, "query.invalid"),
         ] as [([String], Int32, String)])
     func errors(_ arguments: [String], _ exitCode: Int32, _ code: String) async throws {
@@ -288,7 +378,9 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
             (["workers", "--state", "asleep"], "'live', 'draining' or 'lost'"),
             (["events", "--limit", "1001"], "1 to 1000"), (["events", "--interval", "0"], "0.01 to 3600"), (["query"], "sql"),
             (["nothing"], nil),
-            (["worker", ""], "empty"), (["workers", "--output", "xml"], "table"),
+            (["worker", ""], "empty"), (["device", ""], "empty"), (["chat", ""], "empty"), (["close-chat", ""], "empty"),
+            (["close-chat"], "id"), (["devices", "--online", "--offline"], "exclude"), (["devices", "--limit", "0"], "1 to 1000"),
+            (["chats", "--offset=-1"], "0 or more"), (["workers", "--output", "xml"], "table"),
         ] as [([String], String?)])
     func usage(_ arguments: [String], _ help: String?) throws {
         let error = try #require(throws: (any Error).self) { try AdminCommand.parseAsRoot(arguments) }
@@ -299,7 +391,8 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
     @Test(
         "Help teaches by example",
         arguments: [
-            AdminCommand.self, WorkersCommand.self, WorkerCommand.self, EventsCommand.self, QueryCommand.self,
+            AdminCommand.self, WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
+            ChatCommand.self, CloseChatCommand.self, EventsCommand.self, QueryCommand.self,
         ] as [any ParsableCommand.Type])
     func help(_ command: any ParsableCommand.Type) {
         let text = AdminCommand.helpMessage(for: command)

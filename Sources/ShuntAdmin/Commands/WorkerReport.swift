@@ -43,7 +43,7 @@ enum WorkerReport {
     /// A line for each field, whole where the terminal is wide enough.
     static func detail(_ worker: WorkerRecord, now: Double, width: Int?) -> String {
         let figures = worker.figures
-        var fields: [(String, String)] = [
+        var fields: [(name: String, value: String)] = [
             ("name", worker.name), ("state", worker.state.rawValue), ("address", "\(worker.host):\(worker.port)"),
             ("machine", worker.machine.isEmpty ? "-" : worker.machine),
             ("version", worker.version.isEmpty ? "-" : worker.version),
@@ -66,12 +66,7 @@ enum WorkerReport {
             ("time per response", meanTime(figures)),
             ("deliveries", "\(figures.deliveries)"),
         ]
-        let labels = fields.map { Text.printable($0.0) }
-        let widest = labels.reduce(0) { max($0, Text.width($1)) }
-        return zip(labels, fields).map { label, field in
-            let line = Text.pad(label, to: widest) + "  " + Text.printable(field.1)
-            return (width.map { Text.cut(line, to: $0) } ?? line) + "\n"
-        }.joined()
+        return FieldList.text(fields, width: width)
     }
 
     private static func listeners(_ worker: WorkerRecord) -> [(name: String, address: String)] {

@@ -17,33 +17,21 @@ struct WorkersCommand: AdminSubcommand {
             """)
 
     @OptionGroup var options: AdminOptions
+    @OptionGroup var page: PageOptions
 
     @Option(help: "Only workers in this state.")
     var state: WorkerRecord.State?
 
-    @Option(help: "How many, at most \(WorkerQuery.maximumLimit).")
-    var limit = 100
-
-    @Option(help: "How many to skip, in the order of their names.")
-    var offset = 0
-
-    func validate() throws {
-        guard (1...WorkerQuery.maximumLimit).contains(limit) else {
-            throw ValidationError("--limit is \(limit): give a number from 1 to \(WorkerQuery.maximumLimit).")
-        }
-        guard offset >= 0 else { throw ValidationError("--offset is \(offset): give 0 or more.") }
-    }
-
     func report(_ session: AdminSession) async throws(ShuntError) {
-        let query = WorkerQuery(state: state, limit: limit, offset: offset)
-        let (page, json) = try await session.ask(.workers(query), as: WorkerPage.self)
+        let query = WorkerQuery(state: state, limit: page.limit, offset: page.offset)
+        let (found, json) = try await session.ask(.workers(query), as: WorkerPage.self)
         switch session.output {
         case .json: session.console.write(json + "\n")
-        case .csv: session.write(WorkerReport.csv(page.workers))
+        case .csv: session.write(WorkerReport.csv(found.workers))
         case .table:
-            session.write(WorkerReport.table(page.workers, now: session.console.now()))
-            if page.workers.count < page.total {
-                session.note("\(page.workers.count) of \(page.total) workers; the others with --limit and --offset")
+            session.write(WorkerReport.table(found.workers, now: session.console.now()))
+            if found.workers.count < found.total {
+                session.note("\(found.workers.count) of \(found.total) workers; the others with --limit and --offset")
             }
         }
     }

@@ -9,6 +9,11 @@ enum AdminRequest: Equatable, Sendable {
     case worker(String)
     case events(EventQuery)
     case query(String)
+    case devices(DeviceSessionQuery)
+    case device(uid: String)
+    case chats(ChatQuery)
+    case chat(String)
+    case closeChat(String)
 }
 
 /// Who answers, in the admin API's JSON.
@@ -35,6 +40,14 @@ struct RegistrySource: AdminSource {
         case .worker(let name): try encode(await reader.worker(name))
         case .events(let query): try encode(await reader.events(query))
         case .query(let sql): try encode(await reader.query(sql))
+        case .devices(let query): try encode(await reader.devices(query))
+        case .device(let uid): try encode(await reader.device(uid))
+        case .chats(let query): try encode(await reader.chats(query))
+        case .chat(let id): try encode(await reader.chat(id))
+        case .closeChat:
+            throw ShuntError(
+                .registryReadOnly, "only a running master closes chats, the registry's file is read and no more", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
         }
     }
 
@@ -68,19 +81,33 @@ struct APISource: AdminSource {
     }
 
     private static func encode(_ request: AdminRequest) -> (method: String, target: String, body: [UInt8]) {
+        func parameter(_ name: String, _ value: String?) -> String { value.map { "&\(name)=" + QueryString.encode($0) } ?? "" }
         switch request {
         case .workers(let query):
-            let state = query.state.map { "&state=\($0.rawValue)" } ?? ""
+            let state = parameter("state", query.state?.rawValue)
             return ("GET", "/api/v1/workers?limit=\(query.limit)&offset=\(query.offset)" + state, [])
         case .worker(let name):
             return ("GET", "/api/v1/workers/" + QueryString.encode(name), [])
         case .events(let query):
-            let after = query.after.map { "&after=\($0)" } ?? ""
-            let kind = query.kind.map { "&kind=\($0.rawValue)" } ?? ""
+            let after = parameter("after", query.after.map { "\($0)" })
+            let kind = parameter("kind", query.kind?.rawValue)
             return ("GET", "/api/v1/events?limit=\(query.limit)" + after + kind, [])
         case .query(let sql):
             // A dictionary of two strings: there is nothing in it that cannot be encoded.
             return ("POST", "/api/v1/query", (try? RegistryJSON.encode(["sql": sql])) ?? [])
+        case .devices(let query):
+            let filter =
+                parameter("uid", query.uid) + parameter("tag", query.tag) + parameter("worker", query.worker)
+                + parameter("online", query.isOnline.map { "\($0)" })
+            return ("GET", "/api/v1/devices?limit=\(query.limit)&offset=\(query.offset)" + filter, [])
+        case .device(let uid):
+            return ("GET", "/api/v1/devices/" + QueryString.encode(uid), [])
+        case .chats(let query):
+            return ("GET", "/api/v1/chats?limit=\(query.limit)&offset=\(query.offset)" + parameter("worker", query.worker), [])
+        case .chat(let id):
+            return ("GET", "/api/v1/chats/" + QueryString.encode(id), [])
+        case .closeChat(let id):
+            return ("DELETE", "/api/v1/chats/" + QueryString.encode(id), [])
         }
     }
 }

@@ -1,0 +1,29 @@
+import ArgumentParser
+import ShuntCore
+
+struct ChatCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "chat",
+        abstract: "Show all that is known of one chat.",
+        discussion: """
+              shunt admin chat room-1
+            """)
+
+    @OptionGroup var options: AdminOptions
+
+    @Argument(help: "The chat's id, the whole of it.")
+    var id: String
+
+    func validate() throws {
+        guard !id.isEmpty else { throw ValidationError("The id is empty: give one that `shunt admin chats` lists.") }
+    }
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        let (chat, json) = try await session.ask(.chat(id), as: ChatRecord.self)
+        switch session.output {
+        case .json: session.console.write(json + "\n")
+        case .csv: session.write(ChatReport.csv([chat]))
+        case .table: session.console.write(ChatReport.detail(chat, now: session.console.now(), width: session.console.width))
+        }
+    }
+}

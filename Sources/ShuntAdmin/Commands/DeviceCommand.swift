@@ -1,0 +1,34 @@
+import ArgumentParser
+import ShuntCore
+import ShuntRegistry
+
+struct DeviceCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "device",
+        abstract: "Show all that is known of the devices of one uid.",
+        discussion: """
+              shunt admin device alice
+              shunt admin device alice --output json
+            """)
+
+    @OptionGroup var options: AdminOptions
+
+    @Argument(help: "The uid that the devices registered with, the whole of it.")
+    var uid: String
+
+    func validate() throws {
+        guard !uid.isEmpty else { throw ValidationError("The uid is empty: give one that `shunt admin devices` lists.") }
+    }
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        let (found, json) = try await session.ask(.device(uid: uid), as: DevicePage.self)
+        switch session.output {
+        case .json: session.console.write(json + "\n")
+        case .csv: session.write(DeviceReport.csv(found.devices))
+        case .table:
+            session.console.write(
+                DeviceReport.details(found.devices, now: session.console.now(), width: session.console.width))
+            if found.devices.count < found.total { session.note("\(found.devices.count) of \(found.total) devices") }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import ShuntCore
+import ShuntRegistry
+
+struct DevicesCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "devices",
+        abstract: "List the devices, offline ones too.",
+        discussion: """
+            By uid and device. Options that are given must all be met.
+
+              shunt admin devices
+              shunt admin devices --tag vip --online
+              shunt admin devices --worker 10.0.0.1:4091 --output csv
+            """)
+
+    @OptionGroup var options: AdminOptions
+    @OptionGroup var page: PageOptions
+
+    @Option(help: "Only devices of this uid.")
+    var uid: String?
+
+    @Option(help: "Only devices that have this tag.")
+    var tag: String?
+
+    @Option(help: "Only devices of the worker of this name, as `shunt admin workers` lists it.")
+    var worker: String?
+
+    @Flag(help: "Only devices that are connected.")
+    var online = false
+
+    @Flag(help: "Only devices that are not connected, and were not long ago.")
+    var offline = false
+
+    func validate() throws {
+        guard !(online && offline) else {
+            throw ValidationError("--online and --offline exclude each other: without either, all are listed.")
+        }
+    }
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        let query = DeviceSessionQuery(
+            uid: uid, tag: tag, worker: worker, isOnline: online ? true : offline ? false : nil, limit: page.limit,
+            offset: page.offset)
+        let (found, json) = try await session.ask(.devices(query), as: DevicePage.self)
+        switch session.output {
+        case .json: session.console.write(json + "\n")
+        case .csv: session.write(DeviceReport.csv(found.devices))
+        case .table:
+            session.write(DeviceReport.table(found.devices, now: session.console.now()))
+            if found.devices.count < found.total {
+                session.note("\(found.devices.count) of \(found.total) devices; the others with --limit and --offset")
+            }
+        }
+    }
+}
