@@ -63,6 +63,9 @@ public final class Master: Sendable {
                     MasterStatus(
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
                         writer: registry.writer.figures)
+                },
+                closeChat: { chat in
+                    await withCheckedContinuation { done in loop.post { done.resume(returning: $0.closeChat(chat)) } }
                 }, logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }
