@@ -6,7 +6,7 @@ import ShuntCore
 struct ShuntBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shunt-bench", abstract: "Load for a worker, and the same load for its peers.",
-        subcommands: [Throughput.self, Idle.self])
+        subcommands: [Throughput.self, BroadcastCommand.self, RoundTrip.self, Idle.self])
 }
 
 enum Peer: String, ExpressibleByArgument, CaseIterable {
@@ -42,6 +42,54 @@ struct Throughput: ParsableCommand {
 
     private func name(_ topic: String) -> String {
         peer == .nats ? String(topic.map { $0 == "/" ? "." : $0 }) : topic
+    }
+}
+
+struct BroadcastCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "broadcast", abstract: "How long until the last of many devices has read a broadcast.")
+    @Option(help: "What listens there: shunt or nats.") var peer = Peer.shunt
+    @Option var host = "127.0.0.1"
+    @Option var port: Int
+    @Option(help: "Connections that register.") var devices = 15_000
+    @Option(help: "Broadcasts, one after the other.") var rounds = 20
+    @Option(help: "Bytes of text.") var payload = 100
+    @Flag(help: "The result as a JSON object.") var json = false
+
+    func run() throws {
+        let load = BroadcastLoad(wire: peer.wire, host: host, port: port, devices: devices, rounds: rounds, payload: payload)
+        let result = try load.run()
+        let (read, answered) = (Latencies(result.read), Latencies(result.answered))
+        if json {
+            print("{\"devices\":\(devices),\"read\":\(read.json),\"answered\":\(answered.json)}")
+        } else {
+            print("\(peer.rawValue): the last of \(devices) devices had read it after \(read.text)")
+            if peer.wire.answersBroadcasts { print("the sender was answered after \(answered.text)") }
+        }
+    }
+}
+
+struct RoundTrip: ParsableCommand {
+    enum Kind: String, ExpressibleByArgument, CaseIterable { case topic, chat }
+
+    static let configuration = CommandConfiguration(
+        commandName: "roundtrip", abstract: "How long one message to a consumer, or to the other member of a chat, and one back take.")
+    @Option(help: "What listens there: shunt or nats.") var peer = Peer.shunt
+    @Option var host = "127.0.0.1"
+    @Option var port: Int
+    @Option(help: "topic or chat.") var kind = Kind.topic
+    @Option(help: "Messages there and back.") var rounds = 10_000
+    @Option(help: "Bytes of text.") var payload = 100
+    @Flag(help: "The result as a JSON object.") var json = false
+
+    func validate() throws {
+        if kind == .chat, peer != .shunt { throw ValidationError("\(peer.rawValue) has no chats") }
+    }
+
+    func run() throws {
+        let load = RoundTripLoad(host: host, port: port, rounds: rounds, payload: payload)
+        let times = Latencies(try kind == .chat ? load.chat() : load.topic(peer.wire))
+        print(json ? times.json : "\(peer.rawValue) \(kind.rawValue): \(times.text)")
     }
 }
 

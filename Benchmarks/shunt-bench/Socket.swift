@@ -25,6 +25,12 @@ final class Socket: @unchecked Sendable {
 
     deinit { Glibc.close(descriptor) }
 
+    /// What is not there by then will not come.
+    func setReadTimeout(seconds: Int) {
+        var timeout = timeval(tv_sec: seconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+    }
+
     func write(_ bytes: UnsafeRawBufferPointer) throws {
         var offset = 0
         while offset < bytes.count {
@@ -47,7 +53,9 @@ final class Socket: @unchecked Sendable {
         try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
             while left > 0 {
                 let got = read(UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(left, 4096)]))
-                guard got > 0 else { throw ShuntError(.internalError, "the server closed a connection") }
+                guard got > 0 else {
+                    throw ShuntError(.internalError, got == 0 ? "the server closed a connection" : "something did not come, or not whole")
+                }
                 left -= got
             }
         }

@@ -40,7 +40,7 @@ struct ThroughputLoad: Sendable {
         }
         let producers = try (0..<pairs).map { pair in
             let socket = try Socket(host: host, port: port)
-            try greet(socket)
+            try socket.greet(wire)
             return (socket, name(topic, pair))
         }
         let start = monotonicSeconds()
@@ -62,19 +62,8 @@ struct ThroughputLoad: Sendable {
 
     private func name(_ topic: String, _ pair: Int) -> String { pairs == 1 ? topic : "\(topic)-\(pair)" }
 
-    /// A server that is greeted speaks first: a line.
-    private func greet(_ socket: Socket) throws {
-        guard !wire.greeting().isEmpty else { return }
-        try socket.write(wire.greeting())
-        try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
-            repeat {
-                guard socket.read(byte) == 1 else { throw ShuntError(.internalError, "no greeting") }
-            } while byte[0] != 10
-        }
-    }
-
     private func join(_ socket: Socket, topic: String, group: String) throws {
-        try greet(socket)
+        try socket.greet(wire)
         let (request, answer) = wire.subscribe(topic: topic, group: group)
         try socket.write(request)
         try socket.skip(answer)

@@ -14,6 +14,26 @@ protocol Wire: Sendable {
     func deliverySize(topic: String, payload: Int) -> Int
     /// Bytes that a producer gets back for one message; 0: it is not told.
     var acknowledgementSize: Int { get }
+    /// Becomes one of the devices that a broadcast is for; how many bytes the answer has.
+    func register(device: Int) -> (request: [UInt8], answer: Int)
+    /// A message to all devices, and how many bytes each of them gets.
+    func broadcast(payload: Int) -> (request: [UInt8], delivery: Int)
+    /// Whether the sender of a broadcast is answered, when it has been handed to all connections.
+    var answersBroadcasts: Bool { get }
+}
+
+extension Socket {
+    /// What a client does first. A server that is greeted speaks first: a line.
+    func greet(_ wire: any Wire) throws {
+        let greeting = wire.greeting()
+        guard !greeting.isEmpty else { return }
+        try write(greeting)
+        try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
+            repeat {
+                guard read(byte) == 1 else { throw ShuntError(.internalError, "no greeting") }
+            } while byte[0] != 10
+        }
+    }
 }
 
 /// message-channel's protocol; every message is acknowledged.
@@ -32,6 +52,29 @@ struct ExchangeWire: Wire {
     func deliverySize(topic: String, payload: Int) -> Int { publish(topic: topic, payload: payload, id: 0).count }
 
     var acknowledgementSize: Int { FrameLayout.headerSize }
+
+    func register(device: Int) -> (request: [UInt8], answer: Int) {
+        let body = RegisterBody(uid: "user-\(device)", device: "phone", tags: ["bench"], alias: nil, createdTime: 0)
+        return (Frame(.register, id: 1, format: .json, value: body.encoded()).encoded(), FrameLayout.headerSize)
+    }
+
+    func broadcast(payload: Int) -> (request: [UInt8], delivery: Int) {
+        let body = NotifyBody(message: String(repeating: "x", count: payload))
+        let frame = Frame(.notify, id: 2, format: .json, value: body.encoded()).encoded()
+        return (frame, frame.count)
+    }
+
+    var answersBroadcasts: Bool { true }
+
+    /// Creates or joins a chat; answered like a message.
+    func join(chat: String) -> [UInt8] {
+        Frame(.chat, id: 1, text: chat, name: chat, key: ChatKey.create.rawValue).encoded()
+    }
+
+    /// Says something in a chat. The other member gets as many bytes.
+    func say(chat: String, payload: Int) -> [UInt8] {
+        Frame(.chat, id: 2, text: String(repeating: "x", count: payload), name: chat, key: ChatKey.session.rawValue).encoded()
+    }
 }
 
 /// The protocol of nats-server, without acknowledgements.
@@ -54,4 +97,15 @@ struct NATSWire: Wire {
     }
 
     var acknowledgementSize: Int { 0 }
+
+    func register(device: Int) -> (request: [UInt8], answer: Int) {
+        (Array("SUB bench.devices 1\r\nPING\r\n".utf8), "PONG\r\n".utf8.count)
+    }
+
+    func broadcast(payload: Int) -> (request: [UInt8], delivery: Int) {
+        let topic = "bench.devices"
+        return (publish(topic: topic, payload: payload, id: 0), deliverySize(topic: topic, payload: payload))
+    }
+
+    var answersBroadcasts: Bool { false }
 }
