@@ -36,11 +36,17 @@ import Testing
             ([.left(uid: "u", device: "phone", at: 5)], .left(at: 5)),
             ([.left(uid: "u", device: "phone", at: 5), .left(uid: "u", device: "phone", at: 6)], .left(at: 6)),
             ([.left(uid: "u", device: "phone", at: 5), .device(device("u", at: 6))], .put(device("u", at: 6))),
-            ([.device(device("u", at: 1)), .left(uid: "u", device: "phone", at: 5)], .put(device("u", isOnline: false, at: 1, seen: 5))),
+            (
+                [.device(device("u", at: 1)), .left(uid: "u", device: "phone", at: 5)],
+                .put(device("u", isOnline: false, at: 1, seen: 5))
+            ),
             ([.device(device("u", at: 1)), .removed(uid: "u", device: "phone")], .removed),
             ([.removed(uid: "u", device: "phone"), .left(uid: "u", device: "phone", at: 5)], .removed),
             ([.removed(uid: "u", device: "phone"), .device(device("u", at: 2))], .put(device("u", at: 2))),
-            ([.device(device("u", at: 1)), .workerLost(worker: "w:1", at: 5)], .put(device("u", isOnline: false, at: 1, seen: 5))),
+            (
+                [.device(device("u", at: 1)), .workerLost(worker: "w:1", at: 5)],
+                .put(device("u", isOnline: false, at: 1, seen: 5))
+            ),
             ([.device(device("u", at: 1)), .workerLost(worker: "w:2", at: 5)], .put(device("u", at: 1))),
             ([.workerLost(worker: "w:1", at: 5), .device(device("u", at: 6))], .put(device("u", at: 6))),
             (
@@ -66,9 +72,13 @@ import Testing
         "Of what happens to a chat only what it comes to is written",
         arguments: [
             ([.chat(chat("c", members: 1)), .chat(chat("c", members: 2))], .put(chat("c", members: 2))),
-            ([.chat(chat("c")), .closed(chat: "c", at: 5)], .closed), ([.closed(chat: "c", at: 5), .chat(chat("c"))], .put(chat("c"))),
+            ([.chat(chat("c")), .closed(chat: "c", at: 5)], .closed),
+            ([.closed(chat: "c", at: 5), .chat(chat("c"))], .put(chat("c"))),
             ([.chat(chat("c")), .workerLost(worker: "w:1", at: 5)], .closed),
-            ([.chat(chat("c")), .workerLost(worker: "w:1", at: 5), .chat(chat("c", worker: "w:2"))], .put(chat("c", worker: "w:2"))),
+            (
+                [.chat(chat("c")), .workerLost(worker: "w:1", at: 5), .chat(chat("c", worker: "w:2"))],
+                .put(chat("c", worker: "w:2"))
+            ),
             ([.chat(chat("c", worker: "w:2")), .workerLost(worker: "w:1", at: 5)], .put(chat("c", worker: "w:2"))),
         ] as [([ChatChange], ChatUpdate)])
     func chats(_ changes: [ChatChange], _ update: ChatUpdate) {

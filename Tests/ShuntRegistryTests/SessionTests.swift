@@ -19,7 +19,8 @@ import Testing
 
     @Test("All of a device's and of a chat's record comes back as it was written")
     func roundTrip() async throws {
-        var odd = device("'; DROP TABLE devices; --", "é\nx", tags: ["a\"b", "c\\", "\u{0}\n\u{7f}", "", "日本", "[]"], isOnline: false)
+        var odd = device(
+            "'; DROP TABLE devices; --", "é\nx", tags: ["a\"b", "c\\", "\u{0}\n\u{7f}", "", "日本", "[]"], isOnline: false)
         odd.alias = []
         let devices = [odd, device("u", "laptop", tags: []), device("u", "phone")]
         let chats = [chat("", members: 0), chat("room/1?%"), chat("日本")]
@@ -197,7 +198,8 @@ import Testing
         try change(path, "UPDATE devices SET tags = '{', alias = '[1]', online = 7")
         let reader = try RegistryReader.open(path: path)
         #expect(try await reader.devices().map(\.tags) == [[]])
-        #expect(await failure { () throws(ShuntError) in _ = try await reader.devices(.init(tag: "vip")) }?.code == .registryInvalid)
+        #expect(
+            await failure { () throws(ShuntError) in _ = try await reader.devices(.init(tag: "vip")) }?.code == .registryInvalid)
         try change(path, "ALTER TABLE devices DROP COLUMN alias; DROP TABLE chats")
         #expect(await failure { () throws(ShuntError) in _ = try await reader.devices() }?.code == .registryInvalid)
         #expect(await failure { () throws(ShuntError) in _ = try await reader.chat("c") }?.code == .registryInvalid)

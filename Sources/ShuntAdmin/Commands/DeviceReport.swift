@@ -7,7 +7,8 @@ enum DeviceReport {
             columns: [
                 .init(title: "UID"), .init(title: "DEVICE", rank: 8), .init(title: "STATE", isWhole: true, rank: 7),
                 .init(title: "SEEN", isNumber: true, rank: 6), .init(title: "WORKER", rank: 5), .init(title: "TAGS", rank: 4),
-                .init(title: "ALIAS", rank: 3), .init(title: "ADDRESS", rank: 2), .init(title: "CONNECTED", isNumber: true, rank: 1),
+                .init(title: "ALIAS", rank: 3), .init(title: "ADDRESS", rank: 2),
+                .init(title: "CONNECTED", isNumber: true, rank: 1),
             ],
             rows: devices.map { device in
                 [
@@ -40,7 +41,10 @@ enum DeviceReport {
                     ("address", orDash(device.address)), ("tags", orDash(device.tags.joined(separator: " "))),
                     ("alias", orDash(device.alias.joined(separator: " "))),
                     ("connected", "\(Humane.time(device.connectedAt)), \(Humane.age(of: device.connectedAt, now: now))"),
-                    (device.isOnline ? "registered" : "left", "\(Humane.time(device.lastSeenAt)), \(Humane.age(of: device.lastSeenAt, now: now))"),
+                    (
+                        device.isOnline ? "registered" : "left",
+                        "\(Humane.time(device.lastSeenAt)), \(Humane.age(of: device.lastSeenAt, now: now))"
+                    ),
                 ], width: width)
         }.joined(separator: "\n")
     }

@@ -26,7 +26,8 @@ extension RegistryReader {
         let offset = max(query.offset, 0)
         return try await readSessions { db in
             let conditions = Conditions(query)
-            let total = try Int.fetchOne(db, sql: "SELECT count(*) FROM devices" + conditions.sql, arguments: conditions.arguments)
+            let total = try Int.fetchOne(
+                db, sql: "SELECT count(*) FROM devices" + conditions.sql, arguments: conditions.arguments)
             let rows = try Row.fetchCursor(
                 db, sql: "SELECT \(Self.deviceColumns) FROM devices\(conditions.sql) ORDER BY uid, device LIMIT ? OFFSET ?",
                 arguments: conditions.arguments + [limit, offset])
