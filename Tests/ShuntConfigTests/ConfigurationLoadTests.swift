@@ -90,7 +90,7 @@ struct ConfigurationLoadTests {
         ("worker: [1]", .configType, "test.yaml:1:9", "worker is not a mapping", "name, advertise"),
         ("- 1", .configType, "test.yaml:1:1", "not a mapping", "master, worker"),
         ("text", .configType, "test.yaml:1:1", "not a mapping", "master, worker"),
-        ("worker: { loops: many }", .configType, "test.yaml:1:18", "worker.loops cannot be 'many'", "integer, 0 to 1024"),
+        ("worker: { loops: many }", .configType, "test.yaml:1:18", "worker.loops cannot be 'many'", "integer, 0 to 254"),
         ("worker: { loops: -1 }", .configRange, "test.yaml:1:18", "'-1'", "0 to 1024"),
         ("worker: { loops: 99999999999999999999 }", .configRange, "test.yaml:1:18", "out of range", "0 to 1024"),
         ("worker: { loops: }", .configType, "test.yaml:1:18", "worker.loops is nothing", "default"),
