@@ -17,6 +17,8 @@ public enum ChatEvent: Equatable, Sendable {
     case lost(ServerAddress, ShuntError)
     /// In the chat again, after `lost` or `moved`.
     case reconnected(ServerAddress)
+    /// A broadcast to the device that the member's connection is registered as.
+    case notification(DeviceNotification)
     /// Somebody has ended the chat, or the worker has. The last event.
     case closed
 }
@@ -56,6 +58,10 @@ public struct ChatPeer: Hashable, Sendable, CustomStringConvertible {
 
 extension ChatEvent: Delivered {
     var size: Int {
-        if case .message(let message) = self { message.payload.count + 128 } else { 128 }
+        switch self {
+        case .message(let message): message.payload.count + 128
+        case .notification(let notification): notification.size
+        default: 128
+        }
     }
 }

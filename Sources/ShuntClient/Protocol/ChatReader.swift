@@ -20,6 +20,9 @@ struct ChatReader: SessionReader, Equatable {
     }
 
     mutating func read(_ frame: Frame) -> SessionReading<ChatEvent> {
+        if frame.type == .notify, !frame.isError {
+            return SessionReading(message: .notification(DeviceNotification(frame)))
+        }
         guard frame.type == .chat, !frame.isError, frame.name == chat else { return SessionReading() }
         switch frame.key {
         case "SESSION":

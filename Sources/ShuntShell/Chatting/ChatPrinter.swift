@@ -43,6 +43,7 @@ public struct ChatPrinter: Sendable {
         case .moved(let address): "redirected to \(address)"
         case .lost(let address, let error): "reconnecting: lost \(address), \(error.message)"
         case .reconnected(let address): "back at \(address)"
+        case .notification(let notification): "broadcast: \(notification.message ?? "")"
         case .closed: "the chat has been closed"
         }
     }

@@ -57,7 +57,7 @@ struct ConsumerTests {
             events.change { $0.append(event) }
         }
         await worker.hangUp()
-        await worker.waitUntil { $0.filter { $0.type == .subscribe }.count == 2 }
+        await worker.waitUntil { $0.filter { $0.type == .subscribe }.count >= 2 }
         worker.send([Frame(.message, id: 1, text: "a", name: "t")])
         #expect(try await consumer.nextBatch()?.count == 1)
         let known = events.value
@@ -158,7 +158,7 @@ struct ConsumerTests {
         settings.connection.pingTimeout = .milliseconds(50)
         let events = Box<[ConsumerEvent]>([])
         let consumer = try await Consumer.subscribe(settings) { event in events.change { $0.append(event) } }
-        await worker.waitUntil { $0.filter { $0.type == .subscribe }.count == 2 }
+        await worker.waitUntil { $0.filter { $0.type == .subscribe }.count >= 2 }
         #expect(worker.received.map(\.type).drop { $0 != .subscribe }.prefix(2) == [.subscribe, .ping])
         #expect(events.value.contains { if case .lost(_, let error) = $0 { error.message.contains("PING") } else { false } })
         consumer.close()
@@ -172,7 +172,7 @@ struct ConsumerTests {
             events.change { $0.append(event) }
         }
         worker.sendBytes(Array(repeating: 0x20, count: 17))
-        await worker.waitUntil { $0.filter { $0.type == .subscribe }.count == 2 }
+        await worker.waitUntil { $0.filter { $0.type == .subscribe }.count >= 2 }
         #expect(events.value.contains { if case .lost(_, let error) = $0 { error.code == .frameTooLarge } else { false } })
         consumer.close()
     }

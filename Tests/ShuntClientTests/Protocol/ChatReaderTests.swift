@@ -25,12 +25,19 @@ struct ChatReaderTests {
         #expect(reader.read(destroyed) == SessionReading(message: .closed, turn: .over(.chatOver)))
     }
 
+    @Test("a broadcast to the member's device is told")
+    func broadcast() {
+        var reader = ChatReader(chat: "c")
+        let notification = DeviceNotification(message: "x", id: 1)
+        #expect(reader.read(.notify(id: 1, NotifyBody(message: "x"))) == SessionReading(message: .notification(notification)))
+    }
+
     @Test("what is not for this chat, or can not be read, is passed over", arguments: [
         Frame.chat(id: 1, .session, chat: "other", text: "x"), Frame(.chat, id: 1, text: "x", name: "c", key: "LATER"),
         Frame(.chat, id: 1, text: "x", name: "c"), Frame(.chat, id: 1, text: "{", name: "c", key: "NOTICE"),
         Frame(.chat, id: 1, json: #"{"event":"moved","to":"nowhere"}"#, name: "c", key: "NOTICE"),
         Frame(.message, id: 1, text: "x", name: "c", key: "SESSION"), Frame(.ping, id: 1),
-        Frame(.notify, id: 1, json: #"{"message":"x"}"#),
+        Frame(acknowledging: 1, status: 500, text: "x"),
     ])
     func ignored(frame: Frame) {
         var reader = ChatReader(chat: "c")

@@ -18,6 +18,7 @@ struct ChatPrinterTests {
         (.expired(bob), "* bob did not come back"), (.moved(to: ServerAddress("a", 1)), "* redirected to a:1"),
         (.lost(ServerAddress("a", 1), ShuntError(.connectionLost, "gone")), "* reconnecting: lost a:1, gone"),
         (.reconnected(ServerAddress("a", 1)), "* back at a:1"), (.closed, "* the chat has been closed"),
+        (.notification(DeviceNotification(message: "storm")), "* broadcast: storm"),
     ])
     func events(event: ChatEvent, text: String) {
         #expect(line(event) == "2019-01-20T16:00:00.007Z \(text)\n")

@@ -75,7 +75,8 @@ final class Connections: Sendable {
     struct State {
         var open: [any Channel] = []
         var received: [Frame] = []
-        var waiters: [(condition: @Sendable (State) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+        var waiters: [(id: Int, condition: @Sendable (State) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+        var lastWaiter = 0
     }
 
     let state = Mutex(State())
@@ -89,11 +90,28 @@ final class Connections: Sendable {
 
     func note(_ frame: Frame) { change { $0.received.append(frame) } }
 
+    /// Gives up when the task is cancelled, as it is when a test takes longer than it may.
     func waitUntil(_ condition: @escaping @Sendable (State) -> Bool) async {
-        await withCheckedContinuation { continuation in
-            state.withLock { $0.waiters.append((condition, continuation)) }
-            change { _ in }
+        let id = state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
         }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                state.withLock { $0.waiters.append((id, condition, continuation)) }
+                change { _ in }
+                if Task.isCancelled { giveUp(id) }
+            }
+        } onCancel: {
+            giveUp(id)
+        }
+    }
+
+    private func giveUp(_ id: Int) {
+        let waiter = state.withLock { state in
+            state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0).continuation }
+        }
+        waiter?.resume()
     }
 
     private func change(_ body: (inout State) -> Void) {
