@@ -8,7 +8,7 @@ RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := liblua5.4-dev libsqlite3-dev libuv1-dev liblz4-dev libsnappy-dev zlib1g-dev
 TEST_PACKAGES := python3-venv
 
-.PHONY: all build run test unit-test end-to-end examples fuzz fuzz-briefly bench install clean packages test-packages
+.PHONY: all build run test unit-test end-to-end examples fuzz fuzz-briefly bench bench-briefly install clean packages test-packages
 
 all: build
 
@@ -28,7 +28,7 @@ run: build
 	@exec .build/release/shunt dev --config config/dev.yaml
 
 ## Everything that CI runs.
-test: test-packages unit-test build end-to-end examples fuzz-briefly
+test: test-packages unit-test build end-to-end examples fuzz-briefly bench-briefly
 	@echo "All tests passed."
 
 unit-test: packages
@@ -40,7 +40,7 @@ end-to-end: build
 	@scripts/pytest Tests/EndToEnd
 
 examples: build
-	examples/first-steps/run
+	@set -e; for example in examples/*/run; do echo "== $$example"; $$example; done
 
 fuzz-briefly: packages
 	$(SWIFT) build $(RELEASE) --product exchange-fuzz
@@ -50,6 +50,10 @@ fuzz-briefly: packages
 fuzz: packages
 	$(SWIFT) build $(RELEASE) --product exchange-fuzz
 	.build/release/exchange-fuzz --seconds 600 --seed $$(date +%s)
+
+bench-briefly: build
+	$(SWIFT) build $(RELEASE) --product shunt-bench
+	Benchmarks/compare start rules --rounds 1 --messages 200000
 
 ## Throughput, memory and start-up, beside a peer in the same run.
 bench: build
