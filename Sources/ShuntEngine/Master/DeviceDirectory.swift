@@ -41,6 +41,9 @@ public struct DeviceDirectory: Sendable {
     /// In the order in which they left. One that has come back since is passed over.
     private var departures: ContiguousArray<Departure> = []
     private var firstDeparture = 0
+    /// From the registry, where they are online, and not heard of since.
+    private var unconfirmed: [UInt32] = []
+    private var patientUntil = Double.infinity
     private let capacity: Int
     /// Seconds that a session is kept after it went offline.
     public var keep: Double
@@ -67,12 +70,15 @@ public struct DeviceDirectory: Sendable {
     }
 
     /// What the registry held when the master started. Sessions that were online are taken to have just left until their
-    /// worker tells of them; the registry is not told so.
-    public mutating func restore(_ records: [DeviceRecord], now: Double) {
+    /// worker tells of them; the registry is told so only if none has by `until`.
+    public mutating func restore(_ records: [DeviceRecord], now: Double, until: Double = .infinity) {
+        patientUntil = until
         for var record in records.sorted(by: { $0.lastSeenAt < $1.lastSeenAt }) where places.count < capacity {
-            if record.isOnline { record.lastSeenAt = now }
+            let wasOnline = record.isOnline
+            if wasOnline { record.lastSeenAt = now }
             record.isOnline = false
             let place = makePlace(Name(uid: record.uid, device: record.device))
+            if wasOnline { unconfirmed.append(place) }
             entries[Int(place)] = Entry(record: record, registeredAt: 0, round: 0)
             departures.append(Departure(place: place, at: record.lastSeenAt))
         }
@@ -122,11 +128,23 @@ public struct DeviceDirectory: Sendable {
 
     /// Time has passed: sessions that were kept long enough go, a bounded number at a time.
     public mutating func tick(now: Double, _ changes: inout [DeviceChange]) {
+        if now >= patientUntil { giveUpUnconfirmed(&changes) }
         var looked = 0
         while looked < Self.removalsPerTick, firstDeparture < departures.count, departures[firstDeparture].at + keep <= now {
             removeOldest(&changes)
             looked += 1
         }
+    }
+
+    /// The registry still takes them for online.
+    private mutating func giveUpUnconfirmed(_ changes: inout [DeviceChange]) {
+        for place in unconfirmed {
+            // One that was told of meanwhile has a time of registration, and so has another that has its place now.
+            guard let entry = entries[Int(place)], !entry.record.isOnline, entry.registeredAt == 0 else { continue }
+            changes.append(.left(uid: entry.record.uid, device: entry.record.device, at: entry.record.lastSeenAt))
+        }
+        unconfirmed = []
+        patientUntil = .infinity
     }
 
     // MARK: Sessions

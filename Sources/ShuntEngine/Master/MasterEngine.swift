@@ -36,15 +36,15 @@ public final class MasterEngine {
 
     // MARK: Events
 
-    /// What the registry held when the master started. Workers have two heartbeats' time to tell their chats again.
+    /// What the registry held when the master started. Workers have two heartbeats' time to tell their chats and devices again.
     public func restore(_ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], now: Double) {
         directory.restore(workers, now: now)
-        self.devices.restore(devices, now: now)
-        self.chats.restore(chats, until: now + Self.chatPatience)
+        self.devices.restore(devices, now: now, until: now + Self.patience)
+        self.chats.restore(chats, until: now + Self.patience)
     }
 
     /// Seconds in which every worker sends two heartbeats.
-    static let chatPatience = 6.0
+    static let patience = 6.0
 
     /// - Parameter source: the client's IP address, without the port.
     public func opened(_ connection: ConnectionID, source: String) { sources[connection] = source }
@@ -54,7 +54,7 @@ public final class MasterEngine {
         closing.remove(connection)
         for (worker, own) in connections where own == connection {
             connections[worker] = nil
-            silent[worker] = now + Self.chatPatience
+            silent[worker] = now + Self.patience
         }
     }
 

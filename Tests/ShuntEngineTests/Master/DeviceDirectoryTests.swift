@@ -146,6 +146,19 @@ struct DeviceDirectoryTests {
         #expect(script.place("a") == "w1:1")
     }
 
+    @Test("What the registry held online and no worker tells of is told offline when patience ends, once")
+    func restoredAndSilent() {
+        let script = Script()
+        let records = ["a", "b"].map {
+            DeviceRecord(uid: $0, device: "d", worker: "w1:1", address: "", connectedAt: 1, lastSeenAt: 1)
+        }
+        script.directory.restore(records, now: 10, until: 16)
+        script.tell("w1:1", [("a", 1)], first: true, last: true)
+        #expect(script.tick(15) == [])
+        #expect(script.tick(16) == [.left(uid: "b", device: "d", at: 10)])
+        #expect(script.tick(17) == [])
+    }
+
     @Test("At the capacity the one that is offline longest makes way; if all are online the new one is refused")
     func bounded() {
         let script = Script(capacity: 2)
