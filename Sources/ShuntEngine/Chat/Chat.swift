@@ -88,7 +88,16 @@ struct Chat: Sendable {
             notify(.joined, about: member, settings, &turn)
             turn.actions.append(.tellMaster(.held(summary)))
         }
+        introduceOthers(to: member, settings, &turn)
         for payload in missed { turn.deliver(member, id, .session, payload) }
+    }
+
+    /// Who was there before, for one who takes notices: messages do not say whose they are.
+    private func introduceOthers(to member: ChatMember, _ settings: ChatSettings, _ turn: inout ChatTurn) {
+        guard settings.notices, member.takesNotices else { return }
+        for place in places where place.isPresent && place.member.connection != member.connection {
+            turn.deliver(member, id, .notice, ChatNotice.present.payload(about: place.member))
+        }
     }
 
     // MARK: Messages

@@ -2,7 +2,7 @@ import ExchangeCodec
 
 /// What members that asked for notices are told of the others. The value of a CHAT frame with the key `NOTICE`.
 enum ChatNotice {
-    case joined, left, rejoined, expired
+    case present, joined, left, rejoined, expired
     case moved(to: String)
 
     func payload(about member: ChatMember? = nil) -> ChatPayload {
@@ -12,6 +12,7 @@ enum ChatNotice {
 
     private var name: String {
         switch self {
+        case .present: "present"
         case .joined: "joined"
         case .left: "left"
         case .rejoined: "rejoined"

@@ -80,6 +80,19 @@ struct LoopChatTests {
         #expect(worker.closed.isEmpty)
     }
 
+    @Test("Who takes notices is told who is there already, and who comes and goes; others are told nothing")
+    func notices() {
+        let worker = SimulatedWorker(loops: 2)
+        let (ada, bob) = (worker.connect(), worker.connect(loop: 1))
+        _ = ada.register("ada")
+        ada.chat("room", .create)
+        bob.send(Frame(.chat, id: 8, format: .json, value: ChatJoinBody(name: "Bob").encoded(), name: "room", key: "CREATE"))
+        #expect(bob.chatter() == ["200", #"NOTICE {"event":"present","uid":"ada"}"#])
+        #expect(ada.chatter() == ["200"])
+        worker.disconnect(ada.id)
+        #expect(bob.chatter() == [#"NOTICE {"event":"left","uid":"ada"}"#])
+    }
+
     @Test("A compressed text keeps its compression (Q11)")
     func compression() {
         let worker = SimulatedWorker()
