@@ -6,7 +6,7 @@ import ShuntCore
 struct ShuntBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shunt-bench", abstract: "Load for a worker, and the same load for its peers.",
-        subcommands: [Throughput.self, BroadcastCommand.self, RoundTrip.self, Idle.self])
+        subcommands: [Throughput.self, BroadcastCommand.self, RoundTrip.self, Idle.self, Storm.self])
 }
 
 enum Peer: String, ExpressibleByArgument, CaseIterable {
@@ -73,7 +73,8 @@ struct RoundTrip: ParsableCommand {
     enum Kind: String, ExpressibleByArgument, CaseIterable { case topic, chat }
 
     static let configuration = CommandConfiguration(
-        commandName: "roundtrip", abstract: "How long one message to a consumer, or to the other member of a chat, and one back take.")
+        commandName: "roundtrip",
+        abstract: "How long one message to a consumer, or to the other member of a chat, and one back take.")
     @Option(help: "What listens there: shunt or nats.") var peer = Peer.shunt
     @Option var host = "127.0.0.1"
     @Option var port: Int

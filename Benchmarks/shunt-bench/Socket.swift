@@ -54,7 +54,8 @@ final class Socket: @unchecked Sendable {
             while left > 0 {
                 let got = read(UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(left, 4096)]))
                 guard got > 0 else {
-                    throw ShuntError(.internalError, got == 0 ? "the server closed a connection" : "something did not come, or not whole")
+                    let why = got == 0 ? "the server closed a connection" : "something did not come, or not whole"
+                    throw ShuntError(.internalError, why)
                 }
                 left -= got
             }

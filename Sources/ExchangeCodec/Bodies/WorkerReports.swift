@@ -22,14 +22,14 @@ public struct WorkerSource: Equatable, Sendable {
     }
 }
 
-/// How much goes into one report: a frame that a master takes, and that its parser takes.
+/// How much goes into one report: so little that a master which takes it keeps nobody waiting, a few hundred devices.
 public struct ReportLimits: Equatable, Sendable {
     /// Bytes of the body.
     public var bytes: Int
     /// JSON values.
     public var values: Int
 
-    public init(bytes: Int = 512 << 10, values: Int = LenientJSON.maximumValues - 64) {
+    public init(bytes: Int = 64 << 10, values: Int = LenientJSON.maximumValues - 64) {
         self.bytes = bytes
         self.values = values
     }
