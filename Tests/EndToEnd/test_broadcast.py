@@ -10,8 +10,8 @@ NOBODY = "The register device live list is empty"
 
 # uid, device, tags, alias. Each is registered on both loops, under two device names.
 PROFILES = {
-    "ann": (["driver", "eu"], ["a"]), "bob": (["driver"], ["b", "boss"]), "cleo": (["courier", "eu"], None), "dan": (None, ["boss"]),
-    "eve": (None, None),
+    "ann": (["driver", "eu"], ["a"]), "bob": (["driver"], ["b", "boss"]), "cleo": (["courier", "eu"], None),
+    "dan": (None, ["boss"]), "eve": (None, None),
 }
 
 # The truth table of section 10.4: a filter, and the users that it takes.
@@ -137,7 +137,8 @@ def test_nobody_there_is_an_error_that_java_clients_know(shunt, connect):
 
 BAD = {
     "no JSON": (b"certainly not", NONE), "cut off": (b'{"message":"x', NONE), "an array": (b'["ann"]', NONE),
-    "a string": (b'"ann"', NONE), "an unquoted value": (b"{uid:ann}", NONE), "an unknown field": (b'{"uuid":"ann","message":"x"}', NONE),
+    "a string": (b'"ann"', NONE), "an unquoted value": (b"{uid:ann}", NONE),
+    "an unknown field": (b'{"uuid":"ann","message":"x"}', NONE),
     "a misspelt field": (b'{"matchTags":["driver"],"message":"x"}', NONE), "an empty uid": (broadcast("x", uid=""), NONE),
     "a long uid": (broadcast("x", uid="u" * 257), NONE), "tags that are an object": (b'{"match_tags":{}}', NONE),
     "tags that are objects": (b'{"match_tags":[{}]}', NONE), "an empty tag": (broadcast("x", match_tags=[""]), NONE),

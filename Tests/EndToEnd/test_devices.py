@@ -95,7 +95,8 @@ def test_a_device_that_has_left_gets_nothing_and_may_come_back_at_once(shunt, co
         "no body": None, "no JSON": b"certainly not", "an array": b"[1]", "no uid": b'{"device":"d"}', "no device": b'{"uid":"u"}',
         "an empty uid": b'{"uid":"","device":"d"}', "a null uid": b'{"uid":null,"device":"d"}',
         "a long uid": registration("u" * 257, "d"), "an empty tag": registration("u", "d", tags=[""]),
-        "tags that are no list": b'{"uid":"u","device":"d","tags":{}}', "too many tags": registration("u", "d", [str(n) for n in range(33)]),
+        "tags that are no list": b'{"uid":"u","device":"d","tags":{}}',
+        "too many tags": registration("u", "d", [str(n) for n in range(33)]),
     }.items(),
 )
 def test_a_bad_registration_is_refused_with_a_sentence_and_changes_nothing(shared_worker, connect, what, body):
