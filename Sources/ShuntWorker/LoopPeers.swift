@@ -11,6 +11,7 @@ struct LoopReport: Sendable {
     var routing = RoutingFigures()
     var loop = LoopFigures()
     var rules: [RuleFigures] = []
+    var lostRecipients = 0
 }
 
 /// What a loop starts with.

@@ -80,7 +80,7 @@ final class WorkerLoop: EventLoopHandler {
 
     func tick() {
         engine.tick(now: loop.now)
-        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? []), loop.index)
+        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: lostRecipients), loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
 
@@ -105,6 +105,7 @@ final class WorkerLoop: EventLoopHandler {
         peers.took(mail)
     }
 
+    /// Messages from other loops whose client had gone meanwhile.
     private var lostRecipients = 0
 
     // MARK: The master
