@@ -23,7 +23,7 @@ WRONG = {
     "an unknown section": ("wroker:\n  loops: 2\n", 1, ["wroker", "worker", "config.unknown_key"]),
     "a wrong type": ("worker:\n\n  loops: many\n", 3, ["worker.loops", "many", "config.type"]),
     "a text for a list": ("worker:\n  masters: { a: 1 }\n", 2, ["worker.masters", "config.type"]),
-    "a number out of range": ("worker:\n  loops: 4096\n", 2, ["worker.loops", "1024", "config.range"]),
+    "a number out of range": ("worker:\n  loops: 4096\n", 2, ["worker.loops", "254", "config.range"]),
     "a size without sense": ("limits:\n  frame: 10 parsecs\n", 2, ["limits.frame"]),
     "a duration without unit": ("log: {}\nworker:\n  heartbeat: { every: 3 }\n", 3, ["worker.heartbeat.every"]),
     "an address without port": ("worker:\n  masters: [localhost]\n", 2, ["worker.masters", "localhost"]),
