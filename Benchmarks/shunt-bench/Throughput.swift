@@ -71,7 +71,7 @@ struct ThroughputLoad: Sendable {
 
     private func produce(_ socket: Socket, topic: String, count: Int) {
         let message = wire.publish(topic: topic, payload: payload, id: 7)
-        let perWrite = max(1, (64 << 10) / message.count)
+        let perWrite = max(1, min((64 << 10) / message.count, window / 2))
         let block = [UInt8](Array(repeatElement(message, count: perWrite)).joined())
         let acknowledgement = wire.acknowledgementSize
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
