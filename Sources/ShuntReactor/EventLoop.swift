@@ -89,7 +89,7 @@ public final class EventLoop {
     /// Above this a connection is written in the middle of a turn.
     static let flushSize = 128 << 10
     /// Connections with something to write that a turn collects before it writes them.
-    static let dirtyCapacity = 256
+    static let dirtyCapacity = 4096
 
     init(index: UInt8, limits: ConnectionLimits, measure: @escaping FrameMeasure, waker: LoopWaker) {
         self.index = index
