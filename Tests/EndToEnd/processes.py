@@ -267,6 +267,13 @@ def get(url: str) -> str:
         return answer.read().decode()
 
 
+def write_whole(path: Path, text: str):
+    """Replaces a file at once, as a signal that is still under way may have it read at any moment."""
+    draft = path.with_name(path.name + ".new")
+    draft.write_text(text)
+    draft.replace(path)
+
+
 def copy_plugins(folder: Path, *names: str) -> Path:
     """The plugins that come with shunt, in a folder that a test may change."""
     for name in names:

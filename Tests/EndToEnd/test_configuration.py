@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 from exchange import JSON, PING, SUBSCRIBE, eventually, subscription
-from processes import ROOT, run, write_rule
+from processes import ROOT, run, write_rule, write_whole
 
 FREE = [
     "--set", "master.exchange.listen=127.0.0.1:0", "--set", "master.admin.listen=127.0.0.1:0",
@@ -217,14 +217,14 @@ def live(strategy="sticky", listen="127.0.0.1:0", frame="1MiB", level="info") ->
 
 def test_a_signal_changes_limits_and_strategies_at_once(shunt, connect, tmp_path):
     path = tmp_path / "live.yaml"
-    path.write_text(live(strategy="round_robin"))
+    write_whole(path, live(strategy="round_robin"))
     worker = shunt.worker(config=path)
     members = [connect(worker.exchange).subscribe("t", "g") for _ in range(2)]
     producer = connect(worker.exchange)
     for _ in range(10):
         assert producer.message("t", "x" * 2000).status == 200
     eventually(lambda: [len(member.inbox) for member in members] == [5, 5])
-    path.write_text(live(strategy="sticky", frame="1KiB"))
+    write_whole(path, live(strategy="sticky", frame="1KiB"))
     log = worker.reload()
     assert "limits.frame" in log and "worker.groups.strategy" in log
     for _ in range(10):
@@ -237,14 +237,14 @@ def test_a_signal_changes_limits_and_strategies_at_once(shunt, connect, tmp_path
 def test_a_signal_changes_the_log_level_at_once(shunt, connect, tmp_path):
     """What a reload changed is told at notice: heard at the level debug, not at error, and heard again at info."""
     path = tmp_path / "live.yaml"
-    path.write_text(live(level="debug"))
+    write_whole(path, live(level="debug"))
     worker = shunt.worker(config=path)
 
-    path.write_text(live(level="debug", frame="2MiB"))
+    write_whole(path, live(level="debug", frame="2MiB"))
     assert "limits.frame" in worker.reload()
-    path.write_text(live(level="error", frame="2MiB"))
+    write_whole(path, live(level="error", frame="2MiB"))
     worker.signal(signal.SIGHUP)
-    path.write_text(live(level="error", frame="1KiB"))
+    write_whole(path, live(level="error", frame="1KiB"))
     before = len(worker.stderr)
 
     def refused() -> bool:
@@ -257,15 +257,15 @@ def test_a_signal_changes_the_log_level_at_once(shunt, connect, tmp_path):
 
     eventually(refused, what="the limit that came with the last signal")
     assert "limits.frame" not in worker.stderr[before:]
-    path.write_text(live(level="info", frame="3MiB"))
+    write_whole(path, live(level="info", frame="3MiB"))
     assert "limits.frame" in worker.reload()
 
 
 def test_a_changed_port_is_named_and_stays(shunt, connect, tmp_path):
     path = tmp_path / "live.yaml"
-    path.write_text(live())
+    write_whole(path, live())
     worker = shunt.worker(config=path)
-    path.write_text(live(listen="127.0.0.1:1"))
+    write_whole(path, live(listen="127.0.0.1:1"))
     log = worker.reload()
     assert "stays until the next start" in log and "worker.listeners" in log
     assert connect(worker.exchange).request(PING).status == 200
@@ -274,10 +274,10 @@ def test_a_changed_port_is_named_and_stays(shunt, connect, tmp_path):
 def test_a_wrong_configuration_changes_nothing_in_a_running_process(shunt, connect, tmp_path):
     path = tmp_path / "live.yaml"
     good = live()
-    path.write_text(good)
+    write_whole(path, good)
     worker = shunt.worker(config=path)
     client = connect(worker.exchange).subscribe("t")
-    path.write_text(good.replace("1MiB", "1KiB") + "wroker: {}\n")
+    write_whole(path, good.replace("1MiB", "1KiB") + "wroker: {}\n")
     log = worker.reload()
     assert "the configuration stays as it was" in log and f"{path}:4" in log
     assert client.message("t", "x" * 2000).status == 200

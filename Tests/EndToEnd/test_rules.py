@@ -8,7 +8,7 @@ import pytest
 
 import bodies
 from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, eventually, subscription
-from processes import copy_plugins, write_rule
+from processes import copy_plugins, write_rule, write_whole
 
 
 def rule(on_message: str, head: str = "") -> str:
@@ -216,7 +216,7 @@ def configured(shunt, tmp_path):
     path = tmp_path / "shunt.yaml"
 
     def write(burst=3):
-        path.write_text(CONFIGURATION.format(plugins=plugins, burst=burst))
+        write_whole(path, CONFIGURATION.format(plugins=plugins, burst=burst))
         return path
 
     worker = shunt.worker(config=write())
