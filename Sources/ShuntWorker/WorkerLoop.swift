@@ -71,6 +71,8 @@ final class WorkerLoop: EventLoopHandler {
 
     /// Mail that has grown to this many bytes is sent in the middle of a turn.
     private static let largestMail = 1 << 20
+    /// Actions that take longer to carry out than waking another loop does.
+    private static let manyActions = 128
 
     private func post(_ index: Int) {
         var mail = LoopMail(capacityOf: outgoing[index])
@@ -164,6 +166,9 @@ final class WorkerLoop: EventLoopHandler {
 
     /// Carries out the engine's actions. Connections that close meanwhile may add more.
     private func carryOut(_ input: Bytes = Bytes(start: nil, count: 0)) {
+        takeLetters()
+        // A wide broadcast is told to the others before it is delivered here, so that all loops deliver at once.
+        if engine.actions.count >= Self.manyActions { postLetters() }
         var next = 0
         while next < engine.actions.count {
             let action = engine.actions[next]
@@ -198,19 +203,34 @@ final class WorkerLoop: EventLoopHandler {
                 loop.closeAfterWriting(connection, .byUs(why: code.rawValue))
             }
         }
-        for addressed in engine.letters {
-            if let to = addressed.loop {
-                outgoing[Int(to)].letters.append(addressed.letter)
-            } else {
-                for index in outgoing.indices where index != Int(loop.index) { outgoing[index].letters.append(addressed.letter) }
-            }
-        }
+        // What was carried out may have had more to tell.
+        takeLetters()
         if !engine.messages.isEmpty { peers.tellMaster(engine.messages, from: loop.index) }
         for index in outgoing.indices {
             outgoing[index].endBatch()
             if outgoing[index].bytes.count > Self.largestMail { post(index) }
         }
         engine.clear()
+    }
+
+    /// Addresses what the engine has to tell other loops.
+    @inline(__always)
+    private func takeLetters() {
+        if !engine.letters.isEmpty { address(engine.takeLetters()) }
+    }
+
+    private func address(_ letters: [AddressedLetter]) {
+        for addressed in letters {
+            if let to = addressed.loop {
+                outgoing[Int(to)].letters.append(addressed.letter)
+            } else {
+                for index in outgoing.indices where index != Int(loop.index) { outgoing[index].letters.append(addressed.letter) }
+            }
+        }
+    }
+
+    private func postLetters() {
+        for index in outgoing.indices where !outgoing[index].letters.isEmpty { post(index) }
     }
 
     private func count(_ outcome: SendOutcome) {

@@ -140,6 +140,12 @@ public final class LoopEngine {
         chat(.tick, peer: nil)
     }
 
+    /// The letters so far, for a driver that sends them before it carries out the actions.
+    public func takeLetters() -> [AddressedLetter] {
+        defer { letters = [] }
+        return letters
+    }
+
     /// The driver has carried out the actions, letters and messages.
     public func clear() {
         actions.removeAll(keepingCapacity: actions.capacity <= Self.batchSize * 16)
