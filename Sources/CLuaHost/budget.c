@@ -2,7 +2,9 @@
 //
 // A call stores an odd number before it runs and an even one after: that is all it pays. One thread of the process
 // samples these numbers each millisecond. Where it sees the same call for longer than its budget (in processor time
-// of the loop's thread, so that a busy machine ends nobody's call), it sends that thread a signal. The handler sets a
+// of the loop's thread, so that a busy machine ends nobody's call), it sends that thread a signal. That clock also runs while
+// the kernel handles somebody's packets on the thread, or a hypervisor holds it: so a call is overdue only once it has been seen
+// to take half of its budget twice, which such a burst does not do to a call that is short. The handler sets a
 // count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook), and that hook raises at
 // every instruction until the outermost protected call is left: nothing that the rule catches lets it go on.
 #define _GNU_SOURCE
@@ -147,11 +149,16 @@ static bool look_at(shunt_budget *budget) {
     if (call != budget->seen) {
         budget->seen = call;
         budget->seen_at = call & 1 ? thread_time(thread) : 0;
+        budget->halves = 0;
         return true;
     }
     if ((call & 1) == 0) { return false; }
     uint64_t time = thread_time(thread);
-    if (time - budget->seen_at >= atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed)) {
+    if (time - budget->seen_at >= atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed) / 2) {
+        budget->seen_at = time;
+        budget->halves++;
+    }
+    if (budget->halves >= 2) {
         atomic_store_explicit(&budget->overdue, call, memory_order_release);
         // Again at every look until the call has ended: a signal may come while another host runs on the thread.
         syscall(SYS_tgkill, getpid(), thread, KILL_SIGNAL);

@@ -15,6 +15,26 @@ static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *
     chain->stopped = true;
 }
 
+/// Notes that a verdict holds for all messages of the topic. False, with the error set, where it can't.
+static bool stand(shunt_host *host, const shunt_rule *rule, message_chain *chain, shunt_verdict verdict) {
+    if (chain->hook != SHUNT_ON_MESSAGE) {
+        set_error(host, SHUNT_FAILED, "route.always is for on_message: what it decides is kept with a topic");
+        return false;
+    }
+    if (host->call_emits > 0) {
+        set_error(host, SHUNT_FAILED, "route.always after ctx:emit: what was emitted would not be sent again; use route.fanout");
+        return false;
+    }
+    // A rule before has changed what this one saw: that may be another topic.
+    bool is_own_topic = (host->changes & (SHUNT_TOPIC_CHANGED | SHUNT_KIND_CHANGED)) == 0;
+    if (verdict == SHUNT_VERDICT_PASS) {
+        if (is_own_topic) { chain->outcome->passing |= (uint64_t)1 << rule->index; }
+    } else {
+        chain->outcome->always = is_own_topic;
+    }
+    return true;
+}
+
 /// Applies the verdict on the top of the stack. False, with the error set, where it is none.
 static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     static const shunt_bytes none = {0};
@@ -22,7 +42,11 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
     lua_State *L = host->L;
     verdict_object *object = tagged(L, SLOT_RESULT, TAG_VERDICT);
     if (object == NULL) { return unexpected(host, chain->hook, expected); }
+    if (object->always && !stand(host, rule, chain, object->verdict)) { return false; }
     switch (object->verdict) {
+    case SHUNT_VERDICT_PASS:
+        count(rule, chain->hook, SHUNT_VERDICT_PASS);
+        return true;
     case SHUNT_VERDICT_DROP:
     case SHUNT_VERDICT_REJECT:
         stop(chain, object->verdict, rule, verdict_why(L, host, SLOT_RESULT));
@@ -56,12 +80,13 @@ static const char *replacement_problem(const shunt_host *host, const copy_object
 
 static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     lua_State *L = host->L;
-    if (lua_isnil(L, SLOT_RESULT) || tagged(L, SLOT_RESULT, TAG_MESSAGE) != NULL) {
+    const uint32_t *object = object_at(L, SLOT_RESULT);
+    if (object == NULL ? lua_isnil(L, SLOT_RESULT) : *object == TAG_MESSAGE) {
         count(rule, chain->hook, SHUNT_VERDICT_PASS);
         return true;
     }
-    const copy_object *copy = tagged(L, SLOT_RESULT, TAG_COPY);
-    if (copy == NULL) { return apply_verdict(host, rule, chain); }
+    if (object == NULL || *object != TAG_COPY) { return apply_verdict(host, rule, chain); }
+    const copy_object *copy = (const copy_object *)object;
     const char *wrong = replacement_problem(host, copy);
     if (wrong != NULL) {
         set_error(host, SHUNT_FAILED, wrong);
@@ -97,6 +122,7 @@ static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
     if (!call_hook(host, rule, chain->hook, arguments) || !apply_result(host, rule, chain)) {
         host->routed_count = before;
+        chain->outcome->always = false;
         failed(host, rule, chain);
     }
     // The result that stops the chain stays: what is sent points into it.

@@ -28,8 +28,9 @@ typedef struct shunt_budget {
     volatile sig_atomic_t killed;
     /// What used to run on this thread: a rule test's host while the rule's own host runs.
     struct shunt_host *outer;
-    // The watchdog's own: the call that it saw, and the thread's processor time then.
+    // The watchdog's own: the call that it saw, the thread's processor time then, and how often half a budget has gone by since.
     uint64_t seen, seen_at;
+    int halves;
     struct shunt_host *next;
 } shunt_budget;
 
@@ -133,11 +134,15 @@ extern char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
        TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT };
 
-/// The userdata at an index if it is one of ours with this tag, else NULL. All userdata in a state are ours.
+/// The object at an index, which begins with its tag; NULL for any other value. All full userdata in a state are ours.
+static inline uint32_t *object_at(lua_State *L, int index) {
+    return lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
+}
+
+/// The object at an index if it has this tag, else NULL.
 static inline void *tagged(lua_State *L, int index, uint32_t tag) {
-    if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) < sizeof(uint32_t)) { return NULL; }
-    uint32_t *object = lua_touserdata(L, index);
-    return *object == tag ? object : NULL;
+    uint32_t *object = object_at(L, index);
+    return object != NULL && *object == tag ? object : NULL;
 }
 
 /// Sets the metatable registered under `key`, whose __metatable is false.
@@ -210,7 +215,12 @@ bool value_push(lua_State *L, const char **cursor, const char *end, int depth);
 typedef struct {
     uint32_t tag;
     shunt_verdict verdict;
-    /// What the verdict's first uservalue is: topic, chat id, filter, reason, or list. The second is its message or nil.
+    /// It holds for all messages of the topic.
+    bool always;
+    bool has_message;
+    /// The bytes of its target, where that is a text.
+    shunt_bytes text;
+    /// The verdict's first uservalue is its target: topic, chat id, filter, reason, or list. The second is its message or nil.
 } verdict_object;
 
 typedef struct {

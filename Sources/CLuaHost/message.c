@@ -6,8 +6,8 @@
 
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_COPY_VALUES = USER_FILTER };
-/// Of `msg`: what `msg:json()` gave, and the filter, decoded.
-enum { USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_MESSAGE_VALUES = USER_FILTER_TABLE };
+/// Of `msg`: what `msg:json()` gave, the filter, decoded, and the topic that was asked for last.
+enum { USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_TOPIC_TEXT, USER_MESSAGE_VALUES = USER_TOPIC_TEXT };
 
 static char key_message_type, key_copy_type;
 static const char *const kinds[] = {"topic", "broadcast", "chat"};
@@ -38,14 +38,16 @@ void check_topic(lua_State *L, int index, const char *what) {
 /// The message at an index: the current one or a copy. `copy` is NULL for the current one.
 static const shunt_message *view_at(lua_State *L, int index, copy_object **copy, uint8_t *changes) {
     shunt_host *host = host_of(L);
-    *copy = tagged(L, index, TAG_COPY);
-    const char *wrong = copy_problem(host, *copy);
-    if (wrong != NULL) { luaL_error(L, "%s", wrong); }
-    if (*copy != NULL) {
+    uint32_t *object = object_at(L, index);
+    *copy = NULL;
+    if (object != NULL && *object == TAG_COPY) {
+        *copy = (copy_object *)object;
+        const char *wrong = copy_problem(host, *copy);
+        if (wrong != NULL) { luaL_error(L, "%s", wrong); }
         *changes = copy_changes(host, *copy);
         return &(*copy)->message;
     }
-    if (tagged(L, index, TAG_MESSAGE) == NULL) { luaL_error(L, "expected msg, not a %s", luaL_typename(L, index)); }
+    if (object == NULL || *object != TAG_MESSAGE) { luaL_error(L, "expected msg, not a %s", luaL_typename(L, index)); }
     if (!host->in_message) {
         luaL_error(L, "msg is only there while its hook runs: keep its fields, or what msg:with{} gives");
     }
@@ -144,9 +146,21 @@ static void push_current_filter(lua_State *L, shunt_host *host) {
     host->filter_read = true;
 }
 
+/// A producer mostly repeats its topic: the text made last is used again.
+static void push_current_topic(lua_State *L, shunt_bytes topic) {
+    size_t count;
+    lua_getiuservalue(L, 1, USER_TOPIC_TEXT);
+    const char *last = lua_tolstring(L, -1, &count);
+    if (last != NULL && count == topic.count && memcmp(last, topic.start, count) == 0) { return; }
+    lua_pop(L, 1);
+    push_bytes(L, topic);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, USER_TOPIC_TEXT);
+}
+
 static void push_field(lua_State *L, const shunt_message *message, bool current, const char *name, size_t count) {
     if (IS(name, count, "topic")) {
-        push_bytes(L, message->topic);
+        if (current) { push_current_topic(L, message->topic); } else { push_bytes(L, message->topic); }
     } else if (IS(name, count, "payload")) {
         push_bytes(L, plain_payload(L, message, current));
     } else if (IS(name, count, "key")) {

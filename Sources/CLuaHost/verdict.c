@@ -18,11 +18,13 @@ static int push_verdict(lua_State *L, shunt_verdict verdict, int message) {
         return luaL_error(L, "route: expected msg or msg:with{}, not a %s", luaL_typename(L, message));
     }
     verdict_object *object = lua_newuserdatauv(L, sizeof *object, 2);
-    *object = (verdict_object){TAG_VERDICT, verdict};
+    *object = (verdict_object){.tag = TAG_VERDICT, .verdict = verdict, .has_message = message != 0 && !lua_isnoneornil(L, message)};
     set_type(L, &key_verdict_type);
+    // A string stays where it is while the verdict holds it.
+    if (lua_type(L, target) == LUA_TSTRING) { object->text.start = lua_tolstring(L, target, &object->text.count); }
     lua_pushvalue(L, target);
     lua_setiuservalue(L, -2, USER_TARGET);
-    if (message != 0 && !lua_isnoneornil(L, message)) {
+    if (object->has_message) {
         lua_pushvalue(L, message);
         lua_setiuservalue(L, -2, USER_MESSAGE);
     }
@@ -137,6 +139,55 @@ static int route_done(lua_State *L) {
     return push_verdict(L, SHUNT_VERDICT_DONE, 0);
 }
 
+/// What is wrong with a verdict, or item of a fanout, that is to hold for all messages of a topic; NULL if it can.
+static const char *standing_problem(const uint32_t *object) {
+    if (object == NULL || *object == TAG_COPY) { return "a message that it makes would be the same for all"; }
+    if (*object == TAG_MESSAGE) { return NULL; }
+    const verdict_object *verdict = (const verdict_object *)object;
+    if (verdict->has_message) { return "route.to(topic, msg) sends one message: leave the message out"; }
+    switch (verdict->verdict) {
+    case SHUNT_VERDICT_PASS:
+    case SHUNT_VERDICT_ROUTE:
+    case SHUNT_VERDICT_FANOUT:
+    case SHUNT_VERDICT_DROP:
+    case SHUNT_VERDICT_REJECT:
+    case SHUNT_VERDICT_DONE: return NULL;
+    default: return "a push, chat or redirect can't stand for a topic";
+    }
+}
+
+static void check_standing(lua_State *L, const uint32_t *object) {
+    const char *wrong = standing_problem(object);
+    if (wrong != NULL) { luaL_error(L, "route.always: %s", wrong); }
+}
+
+static int route_always(lua_State *L) {
+    lua_settop(L, 1);
+    verdict_object *given = tagged(L, 1, TAG_VERDICT);
+    if (given == NULL && !lua_isnil(L, 1) && tagged(L, 1, TAG_MESSAGE) == NULL) {
+        return luaL_error(L, "route.always takes nothing or a verdict of route, not a %s", luaL_typename(L, 1));
+    }
+    if (given == NULL) {
+        lua_pushnil(L);
+        push_verdict(L, SHUNT_VERDICT_PASS, 0);
+    } else {
+        check_standing(L, &given->tag);
+        lua_getiuservalue(L, 1, USER_TARGET);
+        if (given->verdict == SHUNT_VERDICT_FANOUT) {
+            lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+            for (lua_Integer i = 1; i <= count; i++) {
+                lua_rawgeti(L, 2, i);
+                check_standing(L, object_at(L, -1));
+                lua_pop(L, 1);
+            }
+        }
+        push_verdict(L, given->verdict, 0);
+    }
+    verdict_object *object = lua_touserdata(L, -1);
+    object->always = true;
+    return 1;
+}
+
 static int verdict_index(lua_State *L) { return luaL_error(L, "a verdict has no fields: return it"); }
 
 // MARK: what is sent. Outside protected calls: none of this raises.
@@ -168,23 +219,21 @@ static uint8_t kind_sent(shunt_verdict verdict) {
 }
 
 static const char *collect_one(lua_State *L, shunt_host *host, int index, uint8_t rule) {
-    verdict_object *verdict = tagged(L, index, TAG_VERDICT);
-    shunt_message message;
+    const verdict_object *verdict = tagged(L, index, TAG_VERDICT);
+    shunt_message message = host->message;
     shunt_bytes target;
-    uint8_t changes;
-    const char *wrong;
+    uint8_t changes = host->changes;
     if (verdict == NULL) {
-        wrong = resolve(L, host, index, &message, &changes);
+        const char *wrong = resolve(L, host, index, &message, &changes);
         return wrong != NULL ? wrong : add(host, &message, changes, rule);
     }
-    int top = lua_gettop(L);
-    index = lua_absindex(L, index);
-    lua_getiuservalue(L, index, USER_TARGET);
-    target.start = lua_tolstring(L, -1, &target.count);
-    lua_getiuservalue(L, index, USER_MESSAGE);
-    wrong = resolve(L, host, -1, &message, &changes);
-    lua_settop(L, top);
-    if (wrong != NULL) { return wrong; }
+    target = verdict->text;
+    if (verdict->has_message) {
+        lua_getiuservalue(L, index, USER_MESSAGE);
+        const char *wrong = resolve(L, host, -1, &message, &changes);
+        lua_pop(L, 1);
+        if (wrong != NULL) { return wrong; }
+    }
     uint8_t kind = kind_sent(verdict->verdict);
     changes = kind == host->kind ? changes & ~SHUNT_KIND_CHANGED : changes | SHUNT_KIND_CHANGED;
     message.kind = kind;
@@ -260,7 +309,7 @@ void open_verdicts(lua_State *L) { new_type(L, &key_verdict_type, "verdict", ver
 void open_route(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"to", route_to}, {"fanout", route_fanout}, {"push", route_push}, {"chat", route_chat}, {"drop", route_drop},
-        {"reject", route_reject}, {"redirect", route_redirect}, {"done", route_done}, {NULL, NULL},
+        {"reject", route_reject}, {"redirect", route_redirect}, {"done", route_done}, {"always", route_always}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
 }

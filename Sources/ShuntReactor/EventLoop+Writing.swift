@@ -51,18 +51,21 @@ extension EventLoop {
         switch limits.slowConsumer {
         case .dropNewest:
             figures.droppedSlow += 1
+            handler.dropped(bytes, for: connection)
             return .dropped(1)
         case .dropOldest:
             let needed = connection.out.count + bytes.count - limits.outBuffer
-            let dropped = connection.out.dropOldest(max(needed, bytes.count), measure: measure)
+            let dropped = connection.out.dropOldest(max(needed, bytes.count), measure: measure) { handler.dropped($0, for: connection) }
             figures.droppedSlow += dropped.messages
             guard dropped.bytes >= needed else {
                 figures.droppedSlow += 1
+                handler.dropped(bytes, for: connection)
                 return .dropped(dropped.messages + 1)
             }
             append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
             return .dropped(dropped.messages)
         case .disconnect:
+            handler.dropped(bytes, for: connection)
             closeSlow(connection)
             return .disconnected
         }

@@ -12,12 +12,18 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     /// The connection's out-buffer went above half of its bound (true) or below a quarter of it (false).
     func congestion(of connection: Connection, isCongested: Bool)
     func closed(_ connection: Connection, reason: CloseReason)
+    /// A message that was queued, or was to be, is dropped, since the connection is too slow. Nothing may be sent meanwhile.
+    func dropped(_ frame: Bytes, for connection: Connection)
     /// `connect` came to nothing.
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String)
     /// All that was ready in this turn has been handled; what was sent is written when this returns.
     func turnEnded()
     /// About ten times a second.
     func tick()
+}
+
+extension EventLoopHandler {
+    public func dropped(_ frame: Bytes, for connection: Connection) {}
 }
 
 /// Bounds of a loop's connections.

@@ -74,8 +74,9 @@ struct OutBuffer {
     }
 
     /// Drops the oldest messages that no byte of has been written, until `needed` bytes are free or none is left.
+    /// - Parameter onDrop: is given each of them before it goes.
     /// - Returns: how many messages were dropped, and their bytes.
-    mutating func dropOldest(_ needed: Int, measure: FrameMeasure) -> (messages: Int, bytes: Int) {
+    mutating func dropOldest(_ needed: Int, measure: FrameMeasure, onDrop: (Bytes) -> Void) -> (messages: Int, bytes: Int) {
         guard let block else { return (0, 0) }
         var read = Int(head) + Int(partial)
         var freed = 0
@@ -86,6 +87,7 @@ struct OutBuffer {
             if frame.mayDrop {
                 freed += frame.length
                 messages += 1
+                onDrop(Bytes(start: block + read, count: frame.length))
             } else {
                 kept.append((read, frame.length))
             }

@@ -77,12 +77,12 @@ extension LoopRules {
 
     // MARK: deliveries
 
-    public func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome {
+    public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
         begin(now)
         let selection = selection(SHUNT_ON_DELIVER, for: message.kind, message.topic)
         guard !selection.isEmpty else { return .deliver }
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
-        return handling(message) { view in
+        return handling(message, filter: filter) { view in
             var outcome = shunt_deliver_outcome()
             shunt_on_deliver(host.pointer, &view, peer.raw, selection.subtracting(off).mask, now, &outcome)
             return switch outcome.verdict {

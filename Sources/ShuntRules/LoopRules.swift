@@ -181,7 +181,20 @@ public final class LoopRules: RuleHooks {
 
     func finished(_ outcome: shunt_outcome) -> MessageOutcome {
         decision = outcome.decision
-        return MessageOutcome(verdict(of: outcome), messages: messages(of: outcome), rule: UInt8(exactly: outcome.rule))
+        var result = MessageOutcome(verdict(of: outcome), messages: messages(of: outcome), rule: UInt8(exactly: outcome.rule))
+        result.isStanding = outcome.always
+        result.passing = RuleSelection(mask: outcome.passing)
+        return result
+    }
+
+    public func decided(by standing: StandingVerdict) {
+        guard rules.indices.contains(Int(standing.rule)) else { return }
+        let verdict = switch standing.decision {
+        case .send: standing.targets.count == 1 ? SHUNT_VERDICT_ROUTE : SHUNT_VERDICT_FANOUT
+        case .drop: SHUNT_VERDICT_DROP
+        case .reject: SHUNT_VERDICT_REJECT
+        }
+        shunt_rule_decided(rules[Int(standing.rule)].pointer, verdict)
     }
 
     private func verdict(of outcome: shunt_outcome) -> MessageOutcome.Verdict {

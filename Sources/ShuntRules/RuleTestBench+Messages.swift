@@ -42,9 +42,9 @@ extension RuleTestBench {
         let message = try anyMessage(asked, of: "deliver", ["to"])
         let recipient = clients.client(asked["to"])
         let rules = try loaded()
-        return message.withView { view, _ in
+        return message.withView { view, filter in
             guard isWanted(SHUNT_ON_DELIVER, message.kind, message.topic) else { return unmatched(message) }
-            let outcome = rules.onDeliver(view, to: recipient.id, now: now)
+            let outcome = rules.onDeliver(view, filter: filter, to: recipient.id, now: now)
             var out = observed()
             switch outcome {
             case .deliver:
@@ -106,6 +106,7 @@ extension RuleTestBench {
             out["verdict"] = .string(decision)
             if outcome.verdict == .pass { sent.insert(message.described, at: 0) }
         }
+        if outcome.isStanding || !outcome.passing.isEmpty { out["always"] = .bool(true) }
         out.merge(sent.first ?? [:]) { own, _ in own }
         out["messages"] = .array(sent.map(LuaValue.object))
         return .object(out)

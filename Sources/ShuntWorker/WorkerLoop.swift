@@ -62,6 +62,10 @@ final class WorkerLoop: EventLoopHandler {
         engine.closed(connection.id, why: reason.text, now: loop.now)
     }
 
+    func dropped(_ frame: Bytes, for connection: Connection) {
+        if engine.wantsUndelivered { engine.undelivered(frame, why: .queueFull, now: loop.now) }
+    }
+
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
 
     func turnEnded() {
@@ -95,11 +99,12 @@ final class WorkerLoop: EventLoopHandler {
         carryOut()
         mail.bytes.withUnsafeBytes { bytes in
             for item in mail.items {
+                let frame = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
                 guard let connection = loop.connection(item.recipient) else {
                     lostRecipients += 1
+                    engine.undelivered(frame, why: .gone, now: loop.now)
                     continue
                 }
-                let frame = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
                 if !engine.deliver(frame, to: item.recipient) { _ = loop.send(frame, to: connection) }
             }
         }
@@ -183,8 +188,8 @@ final class WorkerLoop: EventLoopHandler {
                 withBytes(of: stretch, input) { outcome = loop.send($0, to: connection) }
                 if tally != nil { count(outcome) }
             case .beginTally: tally = BroadcastTally()
-            case .endTally(let broadcast):
-                engine.tallied(broadcast, tally ?? BroadcastTally())
+            case .endTally(let broadcast, let dropped):
+                engine.tallied(broadcast, (tally ?? BroadcastTally()).with(dropped: dropped))
                 tally = nil
             case .forward(let recipient, let stretch):
                 withBytes(of: stretch, input) { outgoing[Int(recipient.loop)].append($0, stretch, to: recipient) }

@@ -42,7 +42,7 @@ struct OutBufferTests {
     @Test("Drops the oldest messages first, as many as are needed")
     mutating func dropsOldest() {
         for mark in [1, 3, 5, 7] as [UInt8] { add(10, mark: mark) }
-        let dropped = buffer.dropOldest(15, measure: Self.measure)
+        let dropped = buffer.dropOldest(15, measure: Self.measure, onDrop: { _ in })
         #expect(dropped.messages == 2)
         #expect(dropped.bytes == 20)
         #expect(marks() == [5, 7])
@@ -53,7 +53,7 @@ struct OutBufferTests {
     @Test("Keeps answers, in their order")
     mutating func keepsAnswers() {
         for mark in [2, 1, 4, 3, 5] as [UInt8] { add(10, mark: mark) }
-        let dropped = buffer.dropOldest(20, measure: Self.measure)
+        let dropped = buffer.dropOldest(20, measure: Self.measure, onDrop: { _ in })
         #expect(dropped.messages == 2)
         #expect(marks() == [2, 4, 5])
         buffer.release(to: &pool)
@@ -64,7 +64,7 @@ struct OutBufferTests {
     mutating func keepsPartial() {
         for mark in [1, 3, 5] as [UInt8] { add(10, mark: mark) }
         buffer.wrote(4, measure: Self.measure, pool: &pool)
-        let dropped = buffer.dropOldest(5, measure: Self.measure)
+        let dropped = buffer.dropOldest(5, measure: Self.measure, onDrop: { _ in })
         #expect(dropped.messages == 1)
         #expect(buffer.count == 16)
         #expect(buffer.bytes[0] == 1, "six bytes of the first frame are left")
@@ -79,7 +79,7 @@ struct OutBufferTests {
     mutating func notEnough() {
         add(10, mark: 2)
         add(10, mark: 1)
-        let dropped = buffer.dropOldest(50, measure: Self.measure)
+        let dropped = buffer.dropOldest(50, measure: Self.measure, onDrop: { _ in })
         #expect(dropped.bytes == 10)
         #expect(marks() == [2])
         buffer.release(to: &pool)
@@ -114,7 +114,7 @@ struct OutBufferTests {
                 }
                 buffer.wrote(count, measure: Self.measure, pool: &pool)
             case 3:
-                var dropped = buffer.dropOldest(Int(random.next() % 100), measure: Self.measure).messages
+                var dropped = buffer.dropOldest(Int(random.next() % 100), measure: Self.measure, onDrop: { _ in }).messages
                 expected.removeAll { mark in
                     guard dropped > 0, mark % 2 == 1 else { return false }
                     dropped -= 1

@@ -72,6 +72,16 @@ struct Outcome {
     var verdict: MessageOutcome.Verdict
     var messages: [Sent]
     var rule: Int?
+    var isStanding: Bool
+    var passing: RuleSelection
+
+    init(_ outcome: MessageOutcome) {
+        verdict = outcome.verdict
+        messages = outcome.messages.map(Sent.init)
+        rule = outcome.rule.map(Int.init)
+        isStanding = outcome.isStanding
+        passing = outcome.passing
+    }
 }
 
 /// A loop's rules, from Lua text.
@@ -115,7 +125,7 @@ struct RuleRig {
                         kind: .topic, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format,
                         compression: compression, id: 7, hops: 1, sender: Clients.peer().id)
                     let outcome = rules.onMessage(message, selection: rules.selection(for: .topic, topic: topic), now: now)
-                    return Outcome(verdict: outcome.verdict, messages: outcome.messages.map(Sent.init), rule: outcome.rule.map(Int.init))
+                    return Outcome(outcome)
                 }
             }
         }
@@ -133,7 +143,7 @@ struct RuleRig {
                 case .broadcast: withBytes(filter) { rules.onBroadcast(message, filter: $0, now: now) }
                 case .chat: rules.onChat(message, in: ChatView(id: topic, members: members, createdAt: 500), now: now)
                 }
-            return Outcome(verdict: outcome.verdict, messages: outcome.messages.map(Sent.init), rule: outcome.rule.map(Int.init))
+            return Outcome(outcome)
         }
     }
 
@@ -146,7 +156,7 @@ struct RuleRig {
     func deliver(_ topic: String = "a/b", _ payload: String = "{}", to peer: Peer = Clients.peer(), now: Double = 1000) -> Delivered {
         clients.known[peer.id] = peer
         return withMessage(.topic, topic, payload) { message in
-            switch rules.onDeliver(message, to: peer.id, now: now) {
+            switch rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: peer.id, now: now) {
             case .deliver: .deliver
             case .replace(let changed): .replace(Sent(changed))
             case .drop(let why): .drop(why)

@@ -274,7 +274,7 @@ struct TrafficHookTests {
         #expect(rig.deliver("e", "p") == .drop("rule b failed"))
         rig.clients.known = [:]
         let gone = rig.withMessage(.topic, "t", "p") { message in
-            if case .deliver = rig.rules.onDeliver(message, to: Clients.peer().id, now: 1) { true } else { false }
+            if case .deliver = rig.rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: Clients.peer().id, now: 1) { true } else { false }
         }
         #expect(gone, "who has gone is not asked about")
     }
@@ -297,7 +297,7 @@ struct TrafficHookTests {
                     let view = MessageView(
                         kind: sent.kind, topic: sent.topic, key: sent.key, payload: sent.payload, format: sent.format, id: 1,
                         sender: message.sender)
-                    _ = rig.rules.onDeliver(view, to: Clients.peer().id, now: 1)
+                    _ = rig.rules.onDeliver(view, filter: Bytes(start: nil, count: 0), to: Clients.peer().id, now: 1)
                     rig.rules.onUndelivered(view, why: "queue full", now: 1)
                 }
             }

@@ -110,7 +110,7 @@ local function decide(candidates, levels, order)
   return targets[1]
 end
 
--- What a topic comes to: a verdict or false where its routes look at the topic only, else the routes to try.
+-- What a topic comes to: a verdict where its routes look at the topic only, else the routes to try.
 local function prepare(topic)
   local entry = { candidates = {}, levels = {} }
   local by_topic = true
@@ -121,7 +121,8 @@ local function prepare(topic)
       by_topic = by_topic and candidate.by_topic
     end
   end
-  if by_topic then entry = { verdict = decide(entry.candidates, entry.levels) or false } end
+  -- The same for every message of the topic: the rule is not asked again.
+  if by_topic then entry = { verdict = route.always(decide(entry.candidates, entry.levels)) } end
   if cached >= CACHE_LIMIT then cache, cached = {}, 0 end
   cache[topic], cached = entry, cached + 1
   return entry
@@ -130,8 +131,7 @@ end
 function R.on_message(msg)
   local topic = msg.topic
   local entry = cache[topic] or prepare(topic)
-  local verdict = entry.verdict
-  if verdict ~= nil then return verdict or nil end
+  if entry.verdict then return entry.verdict end
   local order = msg:json()
   return decide(entry.candidates, entry.levels, type(order) == "table" and order or {})
 end

@@ -9,6 +9,12 @@ return {
     t:eq(out.payload, "{}")
   end,
 
+  ["tells the worker where a decision holds for the topic"] = function(t)
+    router(t, { { topic = "orders/+", to = "eu/orders" }, { topic = "orders/7/#", when = { x = 1 }, to = "seven" } })
+    t:eq(t:message { topic = "orders/1" }.always, true)
+    t:eq(t:message { topic = "orders/7/1", payload = { x = 1 } }.always, nil)
+  end,
+
   ["is not asked for other topics"] = function(t)
     router(t, { { topic = "orders/+", to = "x" } })
     t:eq(t:message { topic = "payments/1" }.verdict, "unmatched")

@@ -128,6 +128,8 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// Counts a message that a rule's standing verdict decided, without a call.
+void shunt_rule_decided(shunt_rule *rule, shunt_verdict verdict);
 /// The rules that run, by priority, highest first; at most 64.
 void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t count);
 
@@ -166,6 +168,10 @@ typedef struct {
     shunt_bytes why;
     const shunt_routed *messages;
     size_t count;
+    /// What `rule` decided holds for all messages of the topic.
+    bool always;
+    /// The rules that pass all messages of the topic.
+    uint64_t passing;
 } shunt_outcome;
 
 void shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);

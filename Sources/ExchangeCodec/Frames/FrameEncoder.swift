@@ -51,6 +51,28 @@ public enum FrameEncoder {
         return offset
     }
 
+    /// The bytes of a frame with a value, under another name. Not for error frames.
+    @inlinable @inline(__always)
+    public static func size(of frame: FrameView, renamed name: Bytes) -> Int {
+        let key = frame.key.length == 0 ? 0 : 4 + Int(frame.key.length)
+        return FrameLayout.valueOffset + Int(frame.value.length) + 4 + name.count + key
+    }
+
+    /// Writes a frame with a value under another name: all else is copied as it is.
+    /// - Parameters:
+    ///   - start: the frame's first byte.
+    ///   - name: not empty.
+    ///   - copy: room for `size(of:renamed:)` bytes.
+    @inlinable
+    public static func write(_ frame: FrameView, _ start: UnsafeRawPointer, renamed name: Bytes, to copy: UnsafeMutableRawPointer) {
+        let value = FrameLayout.valueOffset + Int(frame.value.length)
+        copy.copyMemory(from: start, byteCount: value)
+        copy.storeBigEndian(UInt32(truncatingIfNeeded: size(of: frame, renamed: name) - FrameLayout.headerSize), at: 13)
+        var offset = value
+        append(name, to: copy, at: &offset)
+        if frame.key.length > 0, let key = frame.key(in: start) { append(key, to: copy, at: &offset) }
+    }
+
     @inlinable @inline(__always)
     static func writeHeader(_ fields: FrameFields, size: Int, to frame: UnsafeMutableRawPointer) {
         let codes =

@@ -8,6 +8,8 @@ public struct Route {
     var groups: ContiguousArray<RouteGroup> = []
     /// The rules that want messages of this topic.
     public var rules: RuleSelection
+    /// What the first of them has decided for all messages of this topic.
+    var standing: StandingVerdict?
 }
 
 /// One consumer group of a route. Most groups have one member, which is kept in place.

@@ -180,13 +180,29 @@ public struct SubscriptionIndex {
 
     public func rules(of route: RouteReference) -> RuleSelection { routes[Int(route.index)].rules }
 
+    public func standing(of route: RouteReference) -> StandingVerdict? { routes[Int(route.index)].standing }
+
+    /// Keeps what rules have decided for all messages of a route's topic, until the routes are forgotten: those that pass them all
+    /// are not asked again, and what the first of the others decided stands for all after it.
+    public mutating func keep(_ outcome: MessageOutcome, for route: RouteReference) {
+        let at = Int(route.index)
+        routes[at].rules = routes[at].rules.subtracting(outcome.passing)
+        guard outcome.isStanding, let rule = outcome.rule, routes[at].rules.first == Int(rule) else { return }
+        if case .pass = outcome.verdict {
+            routes[at].rules = .none
+        } else {
+            routes[at].standing = StandingVerdict(outcome)
+        }
+    }
+
     @inline(never)
     private mutating func findRoute(of topic: Bytes, rules: (Bytes) -> RuleSelection) -> RouteReference {
         let hash = ByteTable.hash(topic)
         if let known = routeTable.find(hash, matches: { equal(routes[$0].topic, topic) }) {
             if routes[known].version != patternVersion {
-                let selection = routes[known].rules
+                let (selection, standing) = (routes[known].rules, routes[known].standing)
                 routes[known] = makeRoute(topic, rules: selection)
+                routes[known].standing = standing
             }
             return RouteReference(index: UInt32(known))
         }

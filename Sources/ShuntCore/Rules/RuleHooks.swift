@@ -11,6 +11,9 @@ public protocol RuleHooks: AnyObject {
     /// - Returns: what to send. Its buffers live until the next call of any hook.
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome
 
+    /// Counts a message that was decided by what a rule had returned as `route.always`.
+    func decided(by standing: StandingVerdict)
+
     /// Runs `on_connect` for a client that has greeted and is not yet let in.
     func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome
 
@@ -42,20 +45,22 @@ public protocol RuleHooks: AnyObject {
     func onChatClose(_ chat: ChatView, why: String, now: Double)
 
     /// Runs `on_deliver`, once a recipient. What the hooks of messages returned last lives on: it may be what is delivered.
-    func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome
+    /// - Parameter filter: of a broadcast, the JSON object that it came with; empty otherwise.
+    func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome
 
     /// Runs `on_undelivered`. What the hooks of messages returned last lives on.
     func onUndelivered(_ message: MessageView, why: String, now: Double)
 }
 
 extension RuleHooks {
+    public func decided(by standing: StandingVerdict) {}
     public var wanted: RuleHookSet { [] }
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome { .pass }
     public func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }
     public func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }
     public func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome { .pass }
     public func onChatClose(_ chat: ChatView, why: String, now: Double) {}
-    public func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome { .deliver }
+    public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome { .deliver }
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {}
 }
 
@@ -124,6 +129,8 @@ public struct RuleSelection: Equatable, Sendable {
 
     @inlinable public var isEmpty: Bool { mask == 0 }
     @inlinable public func contains(_ rule: Int) -> Bool { mask & (1 << UInt64(rule)) != 0 }
+    /// The one that runs first.
+    @inlinable public var first: Int? { mask == 0 ? nil : mask.trailingZeroBitCount }
     @inlinable public func removing(_ rule: Int) -> RuleSelection { RuleSelection(mask: mask & ~(1 << UInt64(rule))) }
     @inlinable public func subtracting(_ other: RuleSelection) -> RuleSelection { RuleSelection(mask: mask & ~other.mask) }
     @inlinable public mutating func insert(_ rule: Int) { mask |= 1 << UInt64(rule) }
@@ -193,6 +200,10 @@ public struct MessageOutcome {
     public var messages: UnsafeBufferPointer<RoutedMessage>
     /// The rule that decided, by its place in the order of priority; nil when all of them passed.
     public var rule: UInt8?
+    /// What `rule` decided holds for all messages of the topic until the rules change (`route.always`).
+    public var isStanding = false
+    /// The rules that pass all messages of the topic until the rules change.
+    public var passing = RuleSelection.none
 
     @inlinable
     public init(

@@ -35,6 +35,11 @@ struct Chat: Sendable {
 
     var summary: ChatSummary { ChatSummary(chat: id, createdAt: createdAt, members: places.count) }
 
+    /// As rules see it.
+    var view: ChatView {
+        ChatView(id: id, members: places.map { .init(uid: $0.member.uid, isOnline: $0.isPresent) }, createdAt: createdAt)
+    }
+
     func isHere(_ connection: ConnectionID) -> Bool { presentPlace(of: connection) != nil }
 
     // MARK: Joining
@@ -187,7 +192,7 @@ struct Chat: Sendable {
         }
         for place in places { turn.drop(place.held, for: place.member, id) }
         turn.drop(early, for: nil, id)
-        turn.report(.closed(chat: id, why))
+        turn.report(.closed(view, why))
     }
 
     // MARK: Places
@@ -230,15 +235,15 @@ struct ChatTurn: Sendable {
         _ payload: ChatPayload, _ held: inout ChatHolding, for member: ChatMember?, _ chat: String, _ limits: ChatSettings.Limits
     ) -> Bool {
         let (isHeld, dropped) = held.hold(payload, limits, budget: &budget)
-        let lost = dropped + (isHeld ? 0 : 1)
-        if lost > 0 { report(.undelivered(chat: chat, to: member, messages: lost)) }
+        let lost = isHeld ? dropped : dropped + [payload]
+        if !lost.isEmpty { report(.undelivered(chat: chat, to: member, messages: lost)) }
         return isHeld
     }
 
     /// What was held is given up.
     mutating func drop(_ held: ChatHolding, for member: ChatMember?, _ chat: String) {
         budget += held.bytes
-        if !held.isEmpty { report(.undelivered(chat: chat, to: member, messages: held.count)) }
+        if !held.isEmpty { report(.undelivered(chat: chat, to: member, messages: Array(held.all))) }
     }
 
     mutating func report(_ report: ChatReport) { actions.append(.report(report)) }

@@ -86,8 +86,9 @@ public enum ChatReport: Equatable, Sendable {
     /// A member has not come back in time; its place is free.
     case expired(chat: String, ChatMember)
     /// Messages were not held any longer: for this member, or for whoever had come. Never told silently otherwise.
-    case undelivered(chat: String, to: ChatMember?, messages: Int)
-    case closed(chat: String, ChatEnd)
+    case undelivered(chat: String, to: ChatMember?, messages: [ChatPayload])
+    /// With its members, as they were.
+    case closed(ChatView, ChatEnd)
 }
 
 /// Why a chat is over.

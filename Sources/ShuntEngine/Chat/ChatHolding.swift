@@ -15,16 +15,15 @@ struct ChatHolding: Equatable, Sendable {
 
     /// Holds a message; the oldest make way.
     /// - Parameter budget: bytes that the loop has left; changed by what this takes and gives back.
-    /// - Returns: whether it is held, and how many others were dropped for it.
+    /// - Returns: whether it is held, and the others that were dropped for it.
     mutating func hold(
         _ payload: ChatPayload, _ limits: ChatSettings.Limits, budget: inout Int
-    ) -> (isHeld: Bool, dropped: Int) {
+    ) -> (isHeld: Bool, dropped: [ChatPayload]) {
         let cost = Self.cost(payload)
-        guard cost <= limits.heldBytes, limits.heldMessages > 0, cost <= budget + bytes else { return (false, 0) }
-        var dropped = 0
+        guard cost <= limits.heldBytes, limits.heldMessages > 0, cost <= budget + bytes else { return (false, []) }
+        var dropped: [ChatPayload] = []
         while !isEmpty, count >= limits.heldMessages || bytes + cost > limits.heldBytes || cost > budget {
-            dropOldest(&budget)
-            dropped += 1
+            dropped.append(dropOldest(&budget))
         }
         messages.append(payload)
         bytes += cost
@@ -40,14 +39,17 @@ struct ChatHolding: Equatable, Sendable {
         return taken
     }
 
-    private mutating func dropOldest(_ budget: inout Int) {
-        let cost = Self.cost(messages[first])
+    private mutating func dropOldest(_ budget: inout Int) -> ChatPayload {
+        let dropped = messages[first]
+        let cost = Self.cost(dropped)
         messages[first].bytes = []
         first += 1
         bytes -= cost
         budget += cost
-        guard first > 64, first * 2 > messages.count else { return }
-        messages.removeFirst(first)
-        first = 0
+        if first > 64, first * 2 > messages.count {
+            messages.removeFirst(first)
+            first = 0
+        }
+        return dropped
     }
 }

@@ -62,13 +62,8 @@ public struct ChatHouse: Sendable {
     /// Bytes of messages that wait for somebody.
     public var heldBytes: Int { settings.limits.memory - turn.budget }
 
-    /// A chat's members and whether each is here; nil if the chat is not open here.
-    public func members(of chat: String) -> [(member: ChatMember, isPresent: Bool)]? {
-        chats[chat]?.places.map { ($0.member, $0.isPresent) }
-    }
-
-    /// Seconds since 1970; nil if the chat is not open here.
-    public func createdAt(_ chat: String) -> Double? { chats[chat]?.createdAt }
+    /// A chat as rules see it; nil if it is not open here.
+    public func view(of chat: String) -> ChatView? { chats[chat]?.view }
 
     /// Nothing is kept of anybody.
     var isEmpty: Bool { chats.isEmpty && asked.isEmpty && memberships.isEmpty && deadlines.isEmpty }

@@ -32,8 +32,8 @@ public enum LoopAction: Equatable, Sendable {
     case forward(ConnectionID, Stretch)
     /// From here on, what becomes of messages that are delivered is counted, until `endTally`.
     case beginTally
-    /// Tell the engine what became of them: `tallied`.
-    case endTally(BroadcastID)
+    /// Tell the engine what became of them: `tallied`. Rules have kept it from so many more devices.
+    case endTally(BroadcastID, dropped: Int)
     /// The acknowledgement 200 without a body.
     case acknowledge(ConnectionID, id: Int64)
     /// A frame that answers a request.
@@ -89,23 +89,37 @@ public struct BroadcastTally: Equatable, Sendable {
     public var sent = 0
     /// Of these, whose connection was too slow for it.
     public var slow = 0
+    /// Of these, which a rule has kept it from.
+    public var dropped = 0
 
-    public init(matched: Int = 0, sent: Int = 0, slow: Int = 0) {
+    public init(matched: Int = 0, sent: Int = 0, slow: Int = 0, dropped: Int = 0) {
         self.matched = matched
         self.sent = sent
         self.slow = slow
+        self.dropped = dropped
+    }
+
+    /// With devices that rules have kept it from.
+    public func with(dropped: Int) -> BroadcastTally {
+        var sum = self
+        sum += BroadcastTally(matched: dropped, dropped: dropped)
+        return sum
     }
 
     static func += (left: inout Self, right: Self) {
         left.matched += right.matched
         left.sent += right.sent
         left.slow += right.slow
+        left.dropped += right.dropped
     }
 
-    /// For the sender: `3 matched, 2 sent, 1 not sent (too slow)`.
+    /// For the sender: `3 matched, 2 sent, 1 not sent (too slow)`, or `… 2 not sent (1 too slow, 1 dropped by a rule)`.
     public var text: String {
-        let missed = matched - sent
-        return "\(matched) matched, \(sent) sent, \(missed) not sent" + (missed == 0 ? "" : slow == missed ? " (too slow)" : " (\(slow) too slow, \(missed - slow) gone)")
+        let reasons = [(slow, "too slow"), (dropped, "dropped by a rule"), (matched - sent - slow - dropped, "gone")]
+            .filter { $0.0 > 0 }
+        let words = reasons.count == 1 ? reasons.map(\.1) : reasons.map { "\($0.0) \($0.1)" }
+        let why = words.isEmpty ? "" : " (" + words.joined(separator: ", ") + ")"
+        return "\(matched) matched, \(sent) sent, \(matched - sent) not sent" + why
     }
 }
 

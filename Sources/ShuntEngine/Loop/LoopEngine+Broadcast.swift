@@ -12,6 +12,8 @@ struct Broadcast {
     var request: Request
     var tally = BroadcastTally()
     var waitingFor: Int
+    /// For rules that want to know what reached nobody.
+    var frame: [UInt8]?
 }
 
 extension LoopEngine {
@@ -121,7 +123,7 @@ extension LoopEngine {
         figures.broadcasts += 1
         lastBroadcast &+= 1
         let broadcast = BroadcastID(loop: loop, number: lastBroadcast)
-        if let request { broadcasts[broadcast.number] = Broadcast(request: request, waitingFor: loops) }
+        if let request { broadcasts[broadcast.number] = Broadcast(request: request, waitingFor: loops, frame: wantsUndelivered ? frame : nil) }
         tell(.broadcast(broadcast, filter, frame: frame))
         self.broadcast(broadcast, filter, frame: frame)
     }
@@ -131,12 +133,18 @@ extension LoopEngine {
         recipients.removeAll(keepingCapacity: true)
         devices.matching(filter, into: &recipients)
         actions.append(.beginTally)
+        var dropped = 0
         if !recipients.isEmpty {
             let stretch = made.append(frame)
-            for recipient in recipients { actions.append(.deliver(recipient, stretch)) }
+            if looksAtDeliveries {
+                dropped = frame.withUnsafeBytes { deliver($0, to: recipients, stretch: stretch) }
+                figures.dropped += dropped
+            } else {
+                for recipient in recipients { actions.append(.deliver(recipient, stretch)) }
+            }
             figures.deliveries += recipients.count
         }
-        actions.append(.endTally(id))
+        actions.append(.endTally(id, dropped: dropped))
     }
 
     /// What became of the part of a broadcast that was delivered here, or on another loop.
@@ -156,6 +164,7 @@ extension LoopEngine {
         let request = broadcast.request
         guard isCurrent(request.client) else { return }
         guard broadcast.tally.matched > 0 else {
+            broadcast.frame?.withUnsafeBytes { undelivered($0, why: .noDevice, now: now) }
             return refuse(request.id, request.client, ShuntError(.deviceNone, "no device matches"))
         }
         answer(request.id, request.client, broadcast.tally.text)

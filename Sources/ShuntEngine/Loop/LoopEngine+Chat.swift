@@ -93,7 +93,9 @@ extension LoopEngine {
             let frame = Frame(
                 .chat, id: makeID(), compression: payload.compression, format: payload.format, value: payload.bytes,
                 name: chat, key: key.rawValue)
-            actions.append(.deliver(connection, made.append(frame.encoded())))
+            let bytes = frame.encoded()
+            guard looksAtDeliveries else { return actions.append(.deliver(connection, made.append(bytes))) }
+            figures.dropped += bytes.withUnsafeBytes { deliver($0, to: CollectionOfOne(connection), stretch: nil) }
         case .askMaster, .tellMaster, .report: break
         }
     }

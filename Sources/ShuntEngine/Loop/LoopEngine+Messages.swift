@@ -36,16 +36,11 @@ extension LoopEngine {
     /// Where rules look at each delivery: those of this loop's clients now, the others' on their own loops.
     @inline(never)
     private func deliverByRules(_ stretch: Stretch) -> Int {
-        guard let hooks else { return 0 }
         let chosen = recipients
+        // Copied, since what rules make may move the engine's own bytes.
         let frame = stretch.source == .made ? made.withBytes { Array($0[stretch.range]) } : input.map { Array($0[stretch.range]) } ?? []
-        for recipient in chosen {
-            if recipient.loop == loop {
-                frame.withUnsafeBytes { ruledDelivery($0, stretch, to: recipient, hooks) }
-            } else {
-                actions.append(.forward(recipient, stretch))
-            }
-        }
+        for recipient in chosen where recipient.loop != loop { actions.append(.forward(recipient, stretch)) }
+        figures.dropped += frame.withUnsafeBytes { deliver($0, to: chosen.lazy.filter { [loop] in $0.loop == loop }, stretch: stretch) }
         figures.deliveries += chosen.count
         return chosen.count
     }
@@ -53,7 +48,7 @@ extension LoopEngine {
     @inline(never)
     private func nobody(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
         figures.undelivered += 1
-        tellUndelivered(MessageView(frame, start, hops: 0, sender: connection), why: "nobody has subscribed the topic")
+        tellUndelivered(MessageView(frame, start, hops: 0, sender: connection), why: .nobodySubscribed)
         refuse(frame.id, connection, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
     }
 
@@ -76,9 +71,17 @@ extension LoopEngine {
         _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ rules: RuleSelection,
         from connection: ConnectionID
     ) {
+        if let standing = index.standing(of: route) {
+            return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
+        }
         let message = MessageView(frame, start, hops: 0, sender: connection)
         var passage = Passage(stretch: stretch, route: route, excluded: .none)
-        switch run(message, rules, &passage) {
+        conclude(run(message, rules, &passage), frame, start, connection)
+    }
+
+    @inline(__always)
+    private func conclude(_ result: Result, _ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        switch result {
         case .delivered(let count):
             if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
         case .dropped:
@@ -88,6 +91,45 @@ extension LoopEngine {
             figures.rejected += 1
             refuse(frame.id, connection, error)
         }
+    }
+
+    /// Does what a rule has decided for all messages of the topic.
+    private func apply(
+        _ standing: StandingVerdict, _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference,
+        from connection: ConnectionID
+    ) -> Result {
+        hooks?.decided(by: standing)
+        switch standing.decision {
+        case .drop: return .dropped
+        case .reject(let why): return .rejected(Self.rejection(why))
+        case .send: break
+        }
+        var count = 0
+        for at in standing.targets.indices {
+            guard let topic = standing.targets[at].topic else {
+                count += deliver(stretch, route, key: frame.key(in: start))
+                continue
+            }
+            guard topic.count <= limits.topic else {
+                figures.undelivered += 1
+                continue
+            }
+            count += topic.withUnsafeBytes { topic in
+                let target = self.route(of: topic, last: standing.targets[at].route)
+                standing.targets[at].route = target
+                let made = made.append(frame, start, renamed: topic)
+                let own = RuleSelection(mask: 1 << UInt64(standing.rule))
+                guard !index.rules(of: target).subtracting(own).isEmpty else { return deliver(made, target, key: frame.key(in: start)) }
+                return pass(
+                    Passage(stretch: made, route: target, excluded: own, isForwarded: true),
+                    MessageView(frame, start, hops: 0, sender: connection))
+            }
+        }
+        return .delivered(count)
+    }
+
+    private static func rejection(_ why: String) -> ShuntError {
+        ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
     }
 
     /// A message on its way through the rules.
@@ -114,6 +156,7 @@ extension LoopEngine {
     private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage) -> Result {
         guard let hooks else { return .delivered(deliver(passage.stretch, passage.route, key: message.key)) }
         let outcome = hooks.onMessage(message, selection: rules, now: now)
+        if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: passage.route) }
         var count = 0
         var others: [OwnedMessage] = []
         defer { for other in others { send(other) } }
@@ -131,7 +174,7 @@ extension LoopEngine {
             return .dropped
         case .reject(let why):
             for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
-            return .rejected(ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why))
+            return .rejected(Self.rejection(why))
         }
         return .delivered(count + others.count)
     }
@@ -207,8 +250,12 @@ extension LoopEngine {
 
     /// The route of a topic that a rule has sent a message to: mostly the same as last time.
     private func route(of topic: Bytes) -> RouteReference {
-        lastMadeRoute = index.route(of: topic, last: lastMadeRoute) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+        lastMadeRoute = route(of: topic, last: lastMadeRoute)
         return lastMadeRoute
+    }
+
+    private func route(of topic: Bytes, last: RouteReference) -> RouteReference {
+        index.route(of: topic, last: last) { hooks?.selection(for: .topic, topic: $0) ?? .none }
     }
 }
 

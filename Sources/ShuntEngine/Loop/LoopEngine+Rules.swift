@@ -46,7 +46,14 @@ extension LoopEngine {
                     let frame = FrameFields(
                         .message, id: makeID(), compression: message.compression, format: message.format, value: payload,
                         name: topic, key: key)
-                    return deliver(made.append(frame), route, key: key)
+                    let count = deliver(made.append(frame), route, key: key)
+                    if count == 0 {
+                        tellUndelivered(
+                            MessageView(
+                                kind: .topic, topic: topic, key: key, payload: payload, format: message.format,
+                                compression: message.compression, id: frame.id, sender: .nobody), why: .nobodySubscribed)
+                    }
+                    return count
                 }
             }
         }
@@ -67,7 +74,7 @@ extension LoopEngine {
     /// What the rules make of a chat frame.
     /// - Returns: the request to go on with; nil if it has been answered.
     func pass(_ request: ChatRequest, of peer: Peer, through hooks: any RuleHooks) -> ChatRequest? {
-        let view = view(of: request.chat)
+        let view = house.view(of: request.chat)
         let isOpen = view != nil
         let chat = view ?? ChatView(id: request.chat, members: [], createdAt: 0)
         switch request.key {
@@ -129,46 +136,17 @@ extension LoopEngine {
         return passed
     }
 
-    /// A chat that is open here, as rules see it.
-    private func view(of chat: String) -> ChatView? {
-        guard let members = house.members(of: chat) else { return nil }
-        return ChatView(
-            id: chat, members: members.map { .init(uid: $0.member.uid, isOnline: $0.isPresent) },
-            createdAt: house.createdAt(chat) ?? 0)
-    }
-
     /// Something has happened in a chat.
     func told(_ report: ChatReport) {
-        guard let hooks, hooks.wanted.contains(.chatClose), case .closed(let chat, let why) = report else { return }
-        hooks.onChatClose(ChatView(id: chat, members: [], createdAt: 0), why: why.text, now: now)
-    }
-
-    // MARK: Deliveries
-
-    /// A message for a client of this loop that came in on another.
-    /// - Returns: whether rules look at deliveries, so that the engine's actions say what becomes of it.
-    public func deliver(_ frame: Bytes, to recipient: ConnectionID) -> Bool {
-        guard let hooks, hooks.wanted.contains(.deliver), isCurrent(recipient) else { return false }
-        ruledDelivery(frame, nil, to: recipient, hooks)
-        return true
-    }
-
-    /// Asks the rules about one recipient.
-    /// - Parameter stretch: where the frame is; nil if it is in none of the engine's bytes.
-    func ruledDelivery(_ frame: Bytes, _ stretch: Stretch?, to recipient: ConnectionID, _ hooks: any RuleHooks) {
-        guard let start = frame.baseAddress, case .frame(let view) = FrameDecoder.decode(frame, limit: frame.count) else { return }
-        let message = MessageView(view, start, hops: 0, sender: ConnectionID(raw: .max))
-        switch hooks.onDeliver(message, to: recipient, now: now) {
-        case .deliver: actions.append(.deliver(recipient, stretch ?? made.append(Array(frame))))
-        case .replace(let routed): actions.append(.deliver(recipient, made.append(routed, id: view.id)))
-        case .drop: figures.dropped += 1
+        guard let hooks else { return }
+        switch report {
+        case .closed(let chat, let why):
+            if hooks.wanted.contains(.chatClose) { hooks.onChatClose(chat, why: why.text, now: now) }
+        case .undelivered(let chat, _, let messages):
+            guard hooks.wanted.contains(.undelivered) else { return }
+            for payload in messages { tellUndelivered(payload, of: chat) }
+        case .opened, .joined, .rejoined, .left, .expired: break
         }
-    }
-
-    /// Tells the rules of a message that nobody got.
-    func tellUndelivered(_ message: MessageView, why: String) {
-        guard let hooks, hooks.wanted.contains(.undelivered) else { return }
-        hooks.onUndelivered(message, why: why, now: now)
     }
 
     private func answer(_ action: ChatAction) { dispatch(action) }

@@ -30,6 +30,13 @@ public final class MadeBytes {
         return stretch
     }
 
+    /// Appends a frame under another name: the same message for another topic.
+    func append(_ frame: FrameView, _ start: UnsafeRawPointer, renamed name: Bytes) -> Stretch {
+        let stretch = reserve(FrameEncoder.size(of: frame, renamed: name))
+        FrameEncoder.write(frame, start, renamed: name, to: block + Int(stretch.offset))
+        return stretch
+    }
+
     /// Appends a frame that is encoded already.
     func append(_ frame: [UInt8]) -> Stretch {
         let stretch = reserve(frame.count)

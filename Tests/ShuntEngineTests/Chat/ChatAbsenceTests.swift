@@ -81,7 +81,7 @@ struct ChatAbsenceTests {
         house(send(ann, "missed"))
         #expect(house(.tick, at: 1059.9) == [])
         #expect(house(.tick, at: 1060) == [
-            .report(.expired(chat: "c", bob)), .report(.undelivered(chat: "c", to: bob, messages: 1)),
+            .report(.expired(chat: "c", bob)), .report(.undelivered(chat: "c", to: bob, messages: [ChatPayload(text: "missed")])),
             .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
         ])
         #expect(house.house.heldBytes == 0)
@@ -95,7 +95,7 @@ struct ChatAbsenceTests {
         house(create(ann))
         house(.left(connection(1)))
         #expect(house(.tick, at: 1061).suffix(2) == [
-            .report(.closed(chat: "c", .deserted)), .tellMaster(.closed(chat: "c", createdAt: 1000)),
+            .report(.closed(ChatView(id: "c", members: [], createdAt: 1000), .deserted)), .tellMaster(.closed(chat: "c", createdAt: 1000)),
         ])
         #expect(house.house.count == 0)
     }
@@ -120,8 +120,9 @@ struct ChatAbsenceTests {
         house(create(ann))
         house(create(bob))
         if sends { house(send(ann, "hi"), at: 1050) }
+        let view = ChatView(id: "c", members: [.init(uid: "ann", isOnline: true), .init(uid: "bob", isOnline: true)], createdAt: 1000)
         let actions = house(.tick, at: 1101)
-        #expect(actions.contains(.report(.closed(chat: "c", .idle))) == closes)
+        #expect(actions.contains(.report(.closed(view, .idle))) == closes)
         #expect(house.house.count == (closes ? 0 : 1))
         if sends { #expect(house.sent(.tick, at: 1150) == ["1!c", "2!c"]) }
     }
@@ -155,9 +156,9 @@ struct ChatAbsenceTests {
         house(.left(connection(2)))
         var undelivered = 0
         for text in ["a", "b", "c", "d", "e"] {
-            for case .report(.undelivered(_, let member, let count)) in house(send(ann, text)) {
+            for case .report(.undelivered(_, let member, let messages)) in house(send(ann, text)) {
                 #expect(member == bob)
-                undelivered += count
+                undelivered += messages.count
             }
         }
         #expect(undelivered == lost)

@@ -65,9 +65,10 @@ struct ChatMembersTests {
         let house = HouseScript()
         house(create(ann))
         house(create(bob))
+        let view = ChatView(id: "c", members: [.init(uid: "ann", isOnline: true), .init(uid: "bob", isOnline: true)], createdAt: 1000)
         #expect(house(destroy(ann)) == [
             .acknowledge(connection(1), id: 3), .deliver(connection(2), chat: "c", .destroy, ChatPayload(text: "c")),
-            .report(.closed(chat: "c", .destroyed(by: ann))), .tellMaster(.closed(chat: "c", createdAt: 1000)),
+            .report(.closed(view, .destroyed(by: ann))), .tellMaster(.closed(chat: "c", createdAt: 1000)),
         ])
         #expect(house.answers(send(bob, "x")) == ["2/2:404 chat.unknown"])
         #expect(house.answers(create(bob)) == ["2/1:200"])
@@ -90,7 +91,7 @@ struct ChatMembersTests {
         // The owner is another worker, so the master is not told that the chat is over.
         #expect(house(.moved(chat: "c", to: "w2:4091")) == [
             .deliver(connection(1), chat: "c", .destroy, ChatPayload(text: "c")),
-            .report(.closed(chat: "c", .moved(to: "w2:4091"))),
+            .report(.closed(ChatView(id: "c", members: [.init(uid: "ann", isOnline: true)], createdAt: 1000), .moved(to: "w2:4091"))),
         ])
     }
 

@@ -15,6 +15,8 @@ final class ScriptedRules: RuleHooks {
 
     enum Decision {
         case pass([Made] = []), send([Made]), drop, reject(String)
+        /// For all messages of the topic: the same from rule `rule`, or passed by these.
+        indirect case always(Decision, rule: UInt8), passing([Int])
     }
 
     /// What to do with a message, by topic; a topic that is not here meets no rule.
@@ -65,16 +67,16 @@ final class ScriptedRules: RuleHooks {
 
     func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { chatOpen }
     func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { chatJoin }
-    func onChatClose(_ chat: ChatView, why: String, now: Double) { closedChats.append("\(chat.id) \(why)") }
+    func onChatClose(_ chat: ChatView, why: String, now: Double) { closedChats.append("\(chat.id) \(why) \(chat.members.map(\.uid))") }
 
-    func onDeliver(_ message: MessageView, to peer: ConnectionID, now: Double) -> DeliverOutcome {
+    func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
         guard let text = deliveries[peer] else { return .deliver }
         guard !text.isEmpty else { return .drop(why: "told so") }
         return .replace(list([Made(text: text)], message)[0])
     }
 
     func onUndelivered(_ message: MessageView, why: String, now: Double) {
-        undelivered.append(String(decoding: message.topic, as: UTF8.self))
+        undelivered.append("\(message.kind) \(String(decoding: message.topic, as: UTF8.self)) \(String(decoding: message.payload, as: UTF8.self)): \(why)")
     }
 
     private func outcome(_ decision: Decision, _ message: MessageView) -> MessageOutcome {
@@ -83,6 +85,14 @@ final class ScriptedRules: RuleHooks {
         switch decision {
         case .pass(let extra): return MessageOutcome(.pass, messages: list(extra, message))
         case .send(let messages): return MessageOutcome(.send, messages: list(messages, message), rule: 0)
+        case .always(let decision, let rule):
+            var outcome = outcome(decision, message)
+            (outcome.isStanding, outcome.rule) = (true, rule)
+            return outcome
+        case .passing(let rules):
+            var outcome = MessageOutcome.pass
+            for rule in rules { outcome.passing.insert(rule) }
+            return outcome
         case .drop: return MessageOutcome(.drop(why: "told so"), rule: 0)
         case .reject(let why): return MessageOutcome(.reject(why: why), rule: 0)
         }
@@ -192,6 +202,87 @@ struct RulePassageTests {
         }
         #expect(publish("t0", limits: RoutingLimits(hops: 3)).got == [])
         #expect(rules.seen.count == 4)
+    }
+
+    /// What a consumer of everything got for four messages to `t`, and the last one's answer.
+    private func publishFour(_ worker: SimulatedWorker) -> (answer: Frame?, got: [String]) {
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("#", group: "g")
+        var answer: Frame?
+        for id in 1...4 { answer = producer.ask(Frame(.message, id: Int64(id), text: "text \(id)", name: "t", key: id == 4 ? nil : "k")) }
+        return (answer, consumer.received().map { "\($0.name ?? "-") \($0.text) \($0.key ?? "-") \($0.id)" })
+    }
+
+    @Test("What a rule always sends on goes there without the rule, with its own payload, key and id")
+    func standingSend() {
+        rules.script["t"] = .always(.send([.init(topic: "a/longer/topic")]), rule: 0)
+        let result = publishFour(SimulatedWorker(hooks: rules))
+        #expect(result.got == (1...4).map { "a/longer/topic text \($0) \($0 == 4 ? "-" : "k") \($0)" })
+        #expect(result.answer?.status == 200)
+        #expect(rules.seen == ["t hops=0"])
+    }
+
+    @Test("A fanout that stands delivers the message itself and to other topics, whose rules see it")
+    func standingFanout() {
+        rules.script["t"] = .always(.send([.init(), .init(topic: "u")]), rule: 0)
+        rules.script["u"] = .send([.init(text: "seen by u", rule: 1)])
+        rules.rulesOfTopic = ["t": [0], "u": [0, 1]]
+        #expect(publishFour(SimulatedWorker(hooks: rules)).got.suffix(2) == ["t text 4 - 4", "u seen by u - 4"])
+        #expect(rules.seen == ["t hops=0"] + Array(repeating: "u hops=1", count: 4))
+    }
+
+    @Test("Drop and reject stand too", arguments: [(true, 200), (false, 403)] as [(Bool, Int16)])
+    func standingEnd(isDrop: Bool, status: Int16) {
+        rules.script["t"] = .always(isDrop ? .drop : .reject("never"), rule: 0)
+        let worker = SimulatedWorker(hooks: rules)
+        let result = publishFour(worker)
+        #expect(result.answer?.status == status)
+        #expect(result.got == [])
+        #expect(rules.seen.count == 1)
+        #expect(worker.engines[0].figures.dropped == (isDrop ? 4 : 0))
+    }
+
+    @Test("A rule that passes all is not asked again, and what then comes first may stand")
+    func passing() {
+        rules.rulesOfTopic["t"] = [0, 1]
+        rules.script["t"] = .passing([0])
+        let worker = SimulatedWorker(hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("#", group: "g")
+        func send() { _ = producer.ask(Frame(.message, id: 1, text: "x", name: "t")) }
+        send()
+        rules.script["t"] = .always(.send([.init(topic: "u", rule: 1)]), rule: 1)
+        send()
+        send()
+        #expect(consumer.received().map(\.name) == ["t", "u", "u"])
+        #expect(rules.seen.count == 2)
+    }
+
+    @Test("What comes after a rule that is asked each time does not stand")
+    func notFirst() {
+        rules.rulesOfTopic["t"] = [0, 1]
+        rules.script["t"] = .always(.send([.init(topic: "u", rule: 1)]), rule: 1)
+        #expect(publishFour(SimulatedWorker(hooks: rules)).got.count == 4)
+        #expect(rules.seen.count == 4)
+    }
+
+    @Test("A subscription with wildcards changes no verdict; other rules do")
+    func standingLasts() {
+        rules.script["t"] = .always(.send([.init(topic: "u")]), rule: 0)
+        let worker = SimulatedWorker(hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        func send() { _ = producer.ask(Frame(.message, id: 1, text: "x", name: "t")) }
+        _ = consumer.subscribe("#", group: "g")
+        send()
+        #expect(consumer.received().map(\.name) == ["u"])
+        _ = consumer.subscribe("+", group: "h")
+        send()
+        #expect(consumer.received().map(\.name) == ["u", "u"])
+        #expect(rules.seen.count == 1)
+        rules.script["t"] = .pass()
+        worker.engines[0].setHooks(rules)
+        send()
+        #expect(consumer.received().map(\.name) == ["t", "t"])
     }
 
     @Test("A message that a rule sends where nobody listens is not lost silently")
@@ -338,7 +429,7 @@ struct RuleTrafficTests {
         #expect(ada.chatter() == ["200"])
         #expect(bob.chatter() == ["307 b:1"])
         ada.chat("room", .destroy)
-        #expect(rules.closedChats == ["room destroyed"])
+        #expect(rules.closedChats == [#"room destroyed [""]"#])
     }
 
     @Test("on_deliver changes or drops one recipient's message, on whichever loop that is")
@@ -353,11 +444,77 @@ struct RuleTrafficTests {
         #expect(consumers.map { $0.texts() } == [["for you"], [], ["for all"]])
     }
 
-    @Test("on_undelivered hears of a message that nobody had subscribed")
+    @Test("on_deliver changes or drops one device's broadcast, and the sender is told", arguments: [1, 2])
+    func deliverBroadcast(loops: Int) {
+        rules.wanted = [.deliver]
+        let worker = SimulatedWorker(loops: loops, hooks: rules)
+        let devices = (0..<4).map { worker.connect(loop: $0 % loops) }
+        for (number, device) in devices.enumerated() { _ = device.register("u\(number)", tags: ["t"]) }
+        rules.deliveries = [devices[0].id: "for you", devices[1].id: ""]
+        worker.slow = [devices[2].id]
+        let sender = worker.connect()
+        let answer = notify(sender, NotifyBody(message: "for all", matchTags: ["t"]))
+        #expect(answer?.text == "4 matched, 2 sent, 2 not sent (1 too slow, 1 dropped by a rule)")
+        #expect(devices.map { pushes($0) } == [["for you"], [], [], ["for all"]])
+        #expect(worker.engines.map(\.figures.dropped).reduce(0, +) == 1)
+    }
+
+    @Test("on_deliver changes or drops one member's chat message, but not what the chat itself says", arguments: [1, 2])
+    func deliverChat(loops: Int) {
+        rules.wanted = [.deliver]
+        let worker = SimulatedWorker(loops: loops, hooks: rules)
+        for engine in worker.engines { engine.setChat(ChatSettings(members: 3, hasMasters: false)) }
+        let members = (0..<3).map { worker.connect(loop: $0 % loops) }
+        for member in members { member.chat("room", .create) }
+        for member in members { _ = member.received() }
+        rules.deliveries = [members[1].id: "for you", members[2].id: ""]
+        members[0].chat("room", .session, "for all")
+        #expect(members.map { $0.chatter() } == [["200"], ["SESSION for you"], []])
+        members[0].chat("room", .destroy)
+        #expect(members.map { $0.chatter() } == [["200"], ["DESTROY room"], ["DESTROY room"]])
+    }
+
+    @Test("on_undelivered hears of a message that nobody had subscribed, of one that a rule made too")
     func undelivered() {
         rules.wanted = [.undelivered]
         let worker = SimulatedWorker(hooks: rules)
         worker.connect().publish("t", "x")
-        #expect(rules.undelivered == ["t"])
+        #expect(rules.undelivered == ["topic t x: no subscriber"])
+    }
+
+    @Test("on_undelivered hears of a broadcast that no device matched", arguments: [1, 2])
+    func undeliveredBroadcast(loops: Int) {
+        rules.wanted = [.undelivered]
+        let worker = SimulatedWorker(loops: loops, hooks: rules)
+        #expect(notify(worker.connect(), NotifyBody(message: "x", uid: "u"))?.status == 500)
+        #expect(rules.undelivered == ["broadcast  x: no device"])
+    }
+
+    @Test("on_undelivered hears of a chat message that was held for a member who did not come back")
+    func undeliveredChat() {
+        rules.wanted = [.undelivered, .chatClose]
+        let worker = SimulatedWorker(hooks: rules)
+        let (ada, bob) = (worker.connect(), worker.connect())
+        _ = bob.register("bob")
+        ada.chat("room", .create)
+        bob.chat("room", .create)
+        worker.disconnect(bob.id)
+        ada.chat("room", .session, "missed")
+        worker.now += 61
+        worker.tick()
+        #expect(rules.undelivered == ["chat room missed: expired"])
+        ada.chat("room", .destroy)
+        #expect(rules.closedChats == [#"room destroyed [""]"#])
+    }
+
+    @Test("on_undelivered hears of what a slow client, or one that has gone, did not get")
+    func undeliveredByDriver() {
+        rules.wanted = [.undelivered]
+        let worker = SimulatedWorker(hooks: rules)
+        let frame = Frame(.message, id: 9, text: "x", name: "t").encoded()
+        for why in [UndeliveredReason.queueFull, .gone] { frame.withUnsafeBytes { worker.engines[0].undelivered($0, why: why, now: 1) } }
+        #expect(rules.undelivered == ["topic t x: queue full", "topic t x: gone"])
+        rules.wanted = []
+        #expect(!worker.engines[0].wantsUndelivered)
     }
 }

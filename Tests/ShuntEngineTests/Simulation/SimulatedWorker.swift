@@ -84,7 +84,7 @@ final class SimulatedWorker {
                 if slow.contains(to) { tally.slow += 1 } else { tally.sent += 1 }
                 if !slow.contains(to) { hand(bytes(stretch, engine, input), to: to) }
             case .beginTally: tally = BroadcastTally()
-            case .endTally(let id): engine.tallied(id, tally)
+            case .endTally(let id, let dropped): engine.tallied(id, tally.with(dropped: dropped))
             case .forward(let to, let stretch):
                 let frame = bytes(stretch, engine, input)
                 let other = engines[Int(to.loop)]

@@ -1,0 +1,45 @@
+/// What a rule decided, by `route.always`, for every message of a topic: kept with the topic's route and applied without the
+/// rule until the rules change.
+public final class StandingVerdict {
+    public enum Decision: Equatable, Sendable {
+        /// Sent to these instead.
+        case send
+        case drop
+        case reject(why: String)
+    }
+
+    /// Where a message goes.
+    public struct Target {
+        /// nil: the message's own topic.
+        public let topic: ContiguousArray<UInt8>?
+        /// The target's route, as it was found last.
+        public var route = RouteReference.none
+
+        public init(topic: Bytes?) { self.topic = topic.map { ContiguousArray($0) } }
+    }
+
+    /// The rule's place in the order of priority.
+    public let rule: UInt8
+    public let decision: Decision
+    public var targets: ContiguousArray<Target>
+
+    public init(rule: UInt8, _ decision: Decision, targets: ContiguousArray<Target> = []) {
+        self.rule = rule
+        self.decision = decision
+        self.targets = targets
+    }
+
+    /// Of what a rule has just returned; nil where that can't stand for a topic.
+    public convenience init?(_ outcome: MessageOutcome) {
+        guard outcome.isStanding, let rule = outcome.rule else { return nil }
+        switch outcome.verdict {
+        case .pass: return nil
+        case .drop: self.init(rule: rule, .drop)
+        case .reject(let why): self.init(rule: rule, .reject(why: why))
+        case .send:
+            guard outcome.messages.allSatisfy({ $0.changes.isSubset(of: .topic) }) else { return nil }
+            self.init(
+                rule: rule, .send, targets: ContiguousArray(outcome.messages.map { Target(topic: $0.changes.isEmpty ? nil : $0.topic) }))
+        }
+    }
+}
