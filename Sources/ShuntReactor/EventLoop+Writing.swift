@@ -4,8 +4,8 @@ import ShuntCore
 /// What became of a message that was to be sent.
 public enum SendOutcome: Equatable, Sendable {
     case queued
-    /// The connection is too slow, and the message, or as many older ones, were dropped.
-    case dropped(Int)
+    /// The connection is too slow, or gone.
+    case dropped
     /// The connection is too slow and is closed.
     case disconnected
 }
@@ -22,12 +22,19 @@ extension EventLoop {
     /// Queues a message, or does what `limits.slowConsumer` says when the connection's bound is reached.
     @inline(__always)
     public func send(_ bytes: Bytes, to connection: Connection) -> SendOutcome {
-        guard connection.state == .open else { return .dropped(1) }
-        if connection.out.count + bytes.count > limits.outBuffer || pool.used > limits.buffers {
-            return sendBeyondBound(bytes, to: connection)
-        }
+        guard connection.state == .open else { return .dropped }
+        guard takes(bytes.count, connection) else { return sendBeyondBound(bytes, to: connection) }
         append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
         return .queued
+    }
+
+    /// Whether so many more bytes may wait for a connection. An empty buffer takes a frame of any size. Those who do not read can't use up
+    /// what all others need: an eighth of all buffers is for what comes in, and a little may always wait.
+    @inline(__always)
+    private func takes(_ count: Int, _ connection: Connection) -> Bool {
+        let waiting = connection.out.count
+        guard waiting == 0 || waiting + count <= limits.outBuffer else { return false }
+        return pool.used <= limits.buffers - limits.buffers / 8 || waiting + count <= Self.ownShare
     }
 
     @inline(__always)
@@ -44,7 +51,8 @@ extension EventLoop {
         noteCongestion(connection)
         // The kernel may have taken something since the turn began.
         if !connection.isWaitingToWrite { flush(connection) }
-        if connection.state == .open, connection.out.count + bytes.count <= limits.outBuffer, pool.used <= limits.buffers {
+        guard connection.state == .open else { return .dropped }
+        if takes(bytes.count, connection) {
             append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
             return .queued
         }
@@ -52,18 +60,21 @@ extension EventLoop {
         case .dropNewest:
             figures.droppedSlow += 1
             handler.dropped(bytes, for: connection)
-            return .dropped(1)
+            return .dropped
         case .dropOldest:
-            let needed = connection.out.count + bytes.count - limits.outBuffer
-            let dropped = connection.out.dropOldest(max(needed, bytes.count), measure: measure) { handler.dropped($0, for: connection) }
+            // Some more than is needed now: what is left has to be moved for it.
+            let needed = max(connection.out.count + bytes.count - limits.outBuffer, bytes.count)
+            let dropped = connection.out.dropOldest(max(needed, limits.outBuffer / 16), measure: measure) {
+                handler.dropped($0, for: connection)
+            }
             figures.droppedSlow += dropped.messages
-            guard dropped.bytes >= needed else {
+            guard dropped.bytes >= needed || connection.out.isEmpty else {
                 figures.droppedSlow += 1
                 handler.dropped(bytes, for: connection)
-                return .dropped(dropped.messages + 1)
+                return .dropped
             }
             append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
-            return .dropped(dropped.messages)
+            return .queued
         case .disconnect:
             handler.dropped(bytes, for: connection)
             closeSlow(connection)
@@ -104,8 +115,7 @@ extension EventLoop {
             let count = Glibc.send(connection.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count > 0 {
                 figures.bytesOut += count
-                let needsFrames = limits.slowConsumer == .dropOldest
-                connection.out.wrote(count, measure: needsFrames ? measure : nil, pool: &pool)
+                connection.out.wrote(count, measure: measure, pool: &pool)
                 if count < bytes.count { break }
                 continue
             }

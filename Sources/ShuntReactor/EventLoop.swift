@@ -96,6 +96,8 @@ public final class EventLoop {
     static let flushSize = 128 << 10
     /// Connections with something to write that a turn collects before it writes them.
     static let dirtyCapacity = 4096
+    /// Bytes that may wait for a connection, and of a frame that it has begun to send, however full the loop's buffers are.
+    static let ownShare = 16 << 10
 
     init(index: UInt8, limits: ConnectionLimits, measure: @escaping FrameMeasure, waker: LoopWaker) {
         self.index = index
@@ -185,7 +187,7 @@ public final class EventLoop {
         for _ in 0..<min(count, count / 16 + 64) {
             sweepPosition = sweepPosition + 1 < count ? sweepPosition + 1 : 0
             guard let connection = slots[sweepPosition] else { continue }
-            if connection.partialSince != 0, seconds - connection.partialSince > UInt32(limits.frameSeconds) {
+            if connection.partialSince != 0, !connection.isReadingPaused, seconds - connection.partialSince > UInt32(limits.frameSeconds) {
                 figures.errors += 1
                 close(connection, .byUs(why: "a frame was not complete within \(limits.frameSeconds) s (frame.timeout)"))
             } else if connection.state == .draining, seconds > connection.closeAt {
@@ -270,11 +272,16 @@ public final class EventLoop {
         }
     }
 
-    /// Stops or resumes reading: a producer that is faster than what comes after it waits in its own kernel.
+    /// Stops or resumes reading: a producer that is faster than what comes after it waits in its own kernel. What has been read and not
+    /// taken comes again when it is resumed.
     public func setReadingPaused(_ isPaused: Bool, _ connection: Connection) {
         guard connection.isReadingPaused != isPaused else { return }
         connection.isReadingPaused = isPaused
         watch(connection)
+        guard !isPaused, connection.partial != nil else { return }
+        // The time that it was kept waiting does not count.
+        connection.partialSince = seconds
+        takePartial(connection)
     }
 
     /// Closes once what waits has been written, or after five seconds.
@@ -340,7 +347,7 @@ public final class EventLoop {
         guard connection.state == .open, taken < bytes.count else { return }
         let rest = bytes.count - taken
         let size = BufferPool.blockSize(for: rest)
-        guard pool.used + size <= limits.buffers else { return closeForMemory(connection) }
+        guard size <= Self.ownShare || pool.used + size <= limits.buffers else { return closeForMemory(connection) }
         let block = pool.take(size)
         memcpy(block, bytes.baseAddress! + taken, rest)
         connection.partial = block
@@ -352,14 +359,18 @@ public final class EventLoop {
     private func takePartial(_ connection: Connection) {
         guard let block = connection.partial else { return }
         let bytes = Bytes(start: block, count: Int(connection.partialCount))
+        let (capacity, since) = (connection.partialCapacity, connection.partialSince)
+        // Not the connection's meanwhile: the handler uses these bytes even after it has closed the connection.
+        (connection.partial, connection.partialCount, connection.partialCapacity, connection.partialSince) = (nil, 0, 0, 0)
         let taken = handler.received(bytes, on: connection)
-        guard connection.state == .open, taken > 0 else { return }
         let rest = bytes.count - taken
-        if rest == 0 { return releasePartial(connection) }
-        memmove(block, block + taken, rest)
+        guard connection.state == .open, rest > 0 else { return pool.give(block, Int(capacity)) }
+        if taken > 0 { memmove(block, block + taken, rest) }
+        connection.partial = block
         connection.partialCount = UInt32(rest)
-        connection.partialSince = seconds
-        shrinkPartial(connection)
+        connection.partialCapacity = capacity
+        connection.partialSince = taken > 0 ? seconds : since
+        if taken > 0 { shrinkPartial(connection) }
     }
 
     /// Where the rest of a frame is read to. Grows with what has arrived, never by what a frame announces.
@@ -370,7 +381,7 @@ public final class EventLoop {
         guard Int(connection.partialCapacity) - count < 8 << 10 else {
             return UnsafeMutableRawBufferPointer(start: block + count, count: Int(connection.partialCapacity) - count)
         }
-        guard pool.used + wanted <= limits.buffers else {
+        guard wanted <= Self.ownShare || pool.used + wanted <= limits.buffers else {
             closeForMemory(connection)
             return nil
         }

@@ -60,16 +60,13 @@ struct OutBuffer {
     }
 
     /// `count` bytes have been written.
-    /// - Parameter measure: nil where nobody needs to know where frames begin.
-    mutating func wrote(_ count: Int, measure: FrameMeasure?, pool: inout BufferPool) {
+    mutating func wrote(_ count: Int, measure: FrameMeasure, pool: inout BufferPool) {
         if count == self.count { return release(to: &pool) }
-        if let measure {
-            var boundary = Int(partial)
-            while boundary < count {
-                boundary += measure(Bytes(rebasing: bytes[boundary...])).length
-            }
-            partial = UInt32(boundary - count)
+        var boundary = Int(partial)
+        while boundary < count {
+            boundary += measure(Bytes(rebasing: bytes[boundary...])).length
         }
+        partial = UInt32(boundary - count)
         head += UInt32(count)
     }
 

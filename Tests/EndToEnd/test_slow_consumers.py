@@ -3,6 +3,7 @@
 import pytest
 
 from exchange import JSON, PING, SUBSCRIBE, encode, eventually, subscription
+from processes import write_rule, write_whole
 
 MIB = 1 << 20
 PAYLOAD = 16_384
@@ -103,3 +104,75 @@ def test_a_client_that_reads_no_answers_is_closed_in_time(shunt, connect):
             deaf.send(encode(PING, 1) * 100)
     worker.wait_metric("shunt_slow_consumers_closed_total", 1)
     assert worker.resident() - before < 16 * MIB
+
+
+def test_a_message_larger_than_the_buffer_reaches_a_consumer_that_keeps_up(shunt, connect):
+    worker = shunt.worker()  # limits.frame is 10 MiB, limits.out_buffer 8
+    consumer, producer = connect(worker.exchange).subscribe("t"), connect(worker.exchange)
+    payload = "x" * (9 * MIB)
+    for _ in range(3):
+        assert producer.message("t", payload).status == 200
+        assert consumer.receive(1)[0].text == payload
+
+
+def test_those_who_do_not_read_leave_room_for_the_others(shunt, connect):
+    worker = shunt.worker({"limits.buffers": "8MiB", "limits.out_buffer": "4MiB", "worker.loops": 1})
+    for number in range(6):
+        deaf = connect(worker.exchange, receive_buffer=4096, reading=False)
+        deaf.send(encode(SUBSCRIBE, 1, subscription("flood", f"g{number}"), format=JSON))
+    consumer, producer = connect(worker.exchange).subscribe("t"), connect(worker.exchange)
+    worker.wait_metric("shunt_subscriptions", 7)
+    for each in range(1000):
+        producer.publish("flood", text(each))
+    producer.take_answers(1000)
+    assert worker.metric('shunt_messages_dropped_total{reason="slow_consumer"}') > 0
+    ids = [producer.publish("t", text(each)) for each in range(500)]
+    assert [answer.id for answer in producer.take_answers(500)] == ids
+    assert [number(frame) for frame in consumer.receive(500)] == list(range(500))
+
+
+def test_a_new_policy_meets_what_waits_already(shunt, connect, tmp_path):
+    path = tmp_path / "live.yaml"
+
+    def write(policy):
+        write_whole(path, f"worker: {{ slow_consumer: {policy}, loops: 1, listeners: {{ exchange: {{ listen: '127.0.0.1:0' }} }} }}\n"
+                          "limits: { out_buffer: 1MiB }\n")
+
+    write("drop_newest")
+    worker = shunt.worker(config=path)
+    slow = connect(worker.exchange, receive_buffer=4096, reading=False)
+    slow.send(encode(SUBSCRIBE, 1, subscription("t", "slow"), format=JSON))
+    producer = connect(worker.exchange)
+    worker.wait_metric("shunt_subscriptions", 1)
+
+    def publish():
+        for each in range(COUNT // 10):
+            producer.publish("t", text(each))
+        producer.take_answers(COUNT // 10)
+
+    publish()
+    write("drop_oldest")
+    worker.reload()
+    publish()
+    slow.start_reading()
+    assert connect(worker.exchange).request(PING).status == 200
+    eventually(lambda: slow.inbox and number(slow.inbox[-1]) == COUNT // 10 - 1, what="the newest message")
+
+
+@pytest.mark.parametrize("rule", [None, "msg.sender:close('enough')"])
+def test_a_client_that_is_closed_while_its_own_large_frame_is_handled_harms_nobody(shunt, connect, tmp_path, rule):
+    """It has subscribed what it sends and does not read, or a rule closes it."""
+    sets = {"worker.slow_consumer": "disconnect", "limits.out_buffer": "1MiB", "worker.loops": 1}
+    if rule:
+        write_rule(tmp_path, "closer", f"return {{ match = {{ topic = 'own' }}, on_message = function(msg) {rule} end }}")
+        sets |= {"rules.directory": tmp_path, "rules.enabled": "[closer]"}
+    worker = shunt.worker(sets)
+    consumer = connect(worker.exchange).subscribe("own", "other")
+    client = connect(worker.exchange, receive_buffer=4096, reading=False)
+    client.send(encode(SUBSCRIBE, 1, subscription("own", "self"), format=JSON))
+    worker.wait_metric("shunt_subscriptions", 2)
+    with pytest.raises(OSError):
+        for _ in range(50):
+            client.publish("own", "x" * 5 * MIB)
+    consumer.receive(1)
+    assert connect(worker.exchange).request(PING).status == 200

@@ -33,7 +33,7 @@ struct OutBufferTests {
         for _ in 0..<100 { add(200, mark: 1) }
         #expect(buffer.count == 20_000)
         #expect(pool.used == 32_768)
-        buffer.wrote(20_000, measure: nil, pool: &pool)
+        buffer.wrote(20_000, measure: Self.measure, pool: &pool)
         #expect(buffer.isEmpty)
         #expect(pool.used == 0)
         pool.releaseAll()
