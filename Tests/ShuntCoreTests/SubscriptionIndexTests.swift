@@ -56,6 +56,40 @@ struct SubscriptionIndexTests {
         #expect(index.count == 4)
     }
 
+    @Test("Filters that only look the same are two, each with its own subscribers")
+    func exactLevels() {
+        let index = Index()
+        index.add(1, "caf\u{e9}/+", "a")
+        index.add(2, "cafe\u{301}/+", "b")
+        #expect(index.send("caf\u{e9}/1") == [1])
+        #expect(index.send("cafe\u{301}/1") == [2])
+        index.removeAll(of: client(2))
+        #expect(index.send("caf\u{e9}/1") == [1])
+    }
+
+    @Test("Every loop names the same member of a sticky group, in whatever order it has heard of them")
+    func sameOwner() {
+        let loops = [[1, 2], [2, 1]].map { order in
+            let index = Index(strategies: GroupStrategies(standard: .sticky))
+            _ = index.send("t")
+            for number in order { index.add(number, "t", "g", order: number) }
+            return index
+        }
+        #expect(loops.map { $0.send("t") } == [[1], [1]])
+        for loop in loops { loop.removeAll(of: client(1)) }
+        #expect(loops.map { $0.send("t") } == [[2], [2]])
+    }
+
+    @Test("A large group that its members join and leave one by one serves those who are there")
+    func largeGroup() {
+        let index = Index()
+        for number in 1...5000 { index.add(number, "t", "g", order: number) }
+        _ = index.send("t")
+        for number in 1...5000 where number % 5 != 0 { index.removeAll(of: client(number)) }
+        #expect(Set(index.tally("t", 1000).keys) == Set((1...5000).filter { $0 % 5 == 0 }))
+        #expect(index.count == 1000)
+    }
+
     @Test("What was taken out gets nothing any more, also on routes that were found before")
     func removal() {
         let index = Index()
@@ -226,7 +260,7 @@ final class Index {
     func add(_ number: Int, _ filter: String, _ group: String, key: String? = nil, order: Int? = nil) -> Bool {
         index.insert(
             Subscription(
-                id: SubscriptionID(microseconds: UInt64(order ?? count), loop: UInt8(number)), connection: client(number),
+                id: SubscriptionID(microseconds: UInt64(order ?? count), loop: UInt8(truncatingIfNeeded: number)), connection: client(number),
                 filter: filter, group: group, key: key))
     }
 

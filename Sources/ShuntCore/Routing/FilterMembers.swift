@@ -37,6 +37,12 @@ struct FilterMembers {
         }
     }
 
+    /// The entries, but for no more than `limit` of them, until `body` says that it is enough.
+    func forEachUntil(limit: Int, _ body: (UInt32) -> Bool) {
+        if single != SubscriptionIndex.noEntry { _ = body(single) }
+        for entry in several.prefix(limit) where body(entry) { return }
+    }
+
     func forEach(_ body: (UInt32) -> Void) {
         if single != SubscriptionIndex.noEntry { body(single) }
         for entry in several { body(entry) }

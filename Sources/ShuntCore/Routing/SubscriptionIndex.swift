@@ -230,7 +230,9 @@ public struct SubscriptionIndex {
     private mutating func routesGained(_ index: UInt32, isNewGroup: Bool) {
         let entry = entries[Int(index)]
         guard let known = literalRoute(of: entry.filter) else { return }
-        guard isNewGroup || routes[known].isLast(entry.group) else {
+        // Every loop lists a group's members in the same order, whatever order it has heard of them in.
+        let isInOrder = routes[known].lastMember(of: entry.group).map { entries[Int($0)].id < entry.id }
+        guard isNewGroup || isInOrder == true else {
             routes[known].version = patternVersion &- 1
             return
         }
@@ -240,7 +242,7 @@ public struct SubscriptionIndex {
     private mutating func routesLost(_ index: UInt32) {
         let entry = entries[Int(index)]
         guard let known = literalRoute(of: entry.filter) else { return }
-        routes[known].remove(index, group: entry.group)
+        routes[known].remove(index, group: entry.group) { entries[Int($0)].id < entry.id }
     }
 
     /// The current route of a literal filter's topic; a pattern's change makes all routes stale instead.
@@ -322,13 +324,19 @@ public struct SubscriptionIndex {
         count -= 1
     }
 
-    /// A new member starts where the least served one is, so that it is not flooded until it has caught up.
+    /// A new member starts where the least served one is, so that it is not flooded until it has caught up. Some of the members tell that:
+    /// in a storm of new ones, looking at all for each would take ever longer.
     private func leastDelivered(filter: UInt32, group: UInt32) -> UInt64 {
-        var least: UInt64?
-        membersOfFilter[Int(filter)].forEach { index in
-            if entries[Int(index)].group == group { least = min(least ?? .max, entries[Int(index)].delivered) }
+        var least = UInt64.max
+        var seen = 0
+        membersOfFilter[Int(filter)].forEachUntil(limit: 4096) { index in
+            if entries[Int(index)].group == group {
+                least = min(least, entries[Int(index)].delivered)
+                seen += 1
+            }
+            return seen == 64
         }
-        return least ?? 0
+        return seen == 0 ? 0 : least
     }
 }
 
@@ -349,14 +357,26 @@ extension Route {
 
     func isLast(_ group: UInt32) -> Bool { groups.last?.group == group }
 
-    mutating func remove(_ index: UInt32, group: UInt32) {
+    /// The newest member of a group, if that is the last one.
+    func lastMember(of group: UInt32) -> UInt32? {
+        guard let last = groups.last, last.group == group else { return nil }
+        return last.members.last ?? last.singleOrTurn
+    }
+
+    /// - Parameter precedes: whether a member stands before the one that is removed.
+    mutating func remove(_ index: UInt32, group: UInt32, precedes: (UInt32) -> Bool) {
         guard let at = groups.firstIndex(where: { $0.group == group }) else { return }
         if groups[at].members.isEmpty {
             guard groups[at].singleOrTurn == index else { return }
             groups.remove(at: at)
             return
         }
-        groups[at].members.removeAll { $0 == index }
+        var (low, high) = (0, groups[at].members.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if precedes(groups[at].members[middle]) { low = middle + 1 } else { high = middle }
+        }
+        if low < groups[at].members.count, groups[at].members[low] == index { groups[at].members.remove(at: low) }
         groups[at].singleOrTurn = 0
         if groups[at].members.count == 1 {
             groups[at].singleOrTurn = groups[at].members[0]

@@ -2,6 +2,11 @@
 ///
 /// A `+` or `#` inside a level means itself, since message-channel's clients may use any text as a topic.
 public enum TopicFilter {
+    /// The most levels that a filter with wildcards may have.
+    public static let maximumLevels = 128
+
+    public static func levels(of filter: String) -> Int { filter.utf8.reduce(1) { $0 + ($1 == slash ? 1 : 0) } }
+
     /// Whether the text has a wildcard level; without one it matches literally.
     public static func isPattern(_ filter: Bytes) -> Bool {
         var rest: Slice<Bytes>? = filter[...]

@@ -2,12 +2,13 @@
 struct WildcardTree {
     private struct Edge: Hashable {
         var parent: UInt32
-        var level: String
+        var level: [UInt8]
     }
 
     private struct Node {
         var parent: UInt32
-        var level: String
+        /// Bytes, since texts are equal in ways that topics are not.
+        var level: [UInt8]
         /// The node of the level `+` below this one; 0 is none.
         var plus: UInt32 = 0
         /// The filter that ends here, and the one that ends in `#` below here.
@@ -16,7 +17,7 @@ struct WildcardTree {
         var children: UInt32 = 0
     }
 
-    private var nodes: [Node] = [Node(parent: 0, level: "")]
+    private var nodes: [Node] = [Node(parent: 0, level: [])]
     private var free: [UInt32] = []
     private var edges: [Edge: UInt32] = [:]
 
@@ -76,12 +77,12 @@ struct WildcardTree {
             let plus = nodes[Int(node)].plus
             return plus == 0 ? nil : plus
         }
-        return edges[Edge(parent: node, level: String(decoding: level, as: UTF8.self))]
+        return edges[Edge(parent: node, level: Array(level))]
     }
 
     private mutating func child(of node: UInt32, level: Slice<Bytes>) -> UInt32 {
         if let known = find(level, below: node) { return known }
-        let text = String(decoding: level, as: UTF8.self)
+        let text = Array(level)
         let index: UInt32
         if let reused = free.popLast() {
             index = reused
@@ -91,7 +92,7 @@ struct WildcardTree {
             nodes.append(Node(parent: node, level: text))
         }
         nodes[Int(node)].children += 1
-        if text == "+" {
+        if text == [TopicFilter.plus] {
             nodes[Int(node)].plus = index
         } else {
             edges[Edge(parent: node, level: text)] = index
@@ -105,7 +106,7 @@ struct WildcardTree {
         while node != 0 {
             let gone = nodes[Int(node)]
             guard gone.filter == nil, gone.hashFilter == nil, gone.children == 0 else { return }
-            if gone.level == "+" {
+            if gone.level == [TopicFilter.plus] {
                 nodes[Int(gone.parent)].plus = 0
             } else {
                 edges[Edge(parent: gone.parent, level: gone.level)] = nil

@@ -71,6 +71,11 @@ extension LoopEngine {
             throw ShuntError(
                 .topicInvalid, "the topic has \(request.topic.utf8.count) bytes", help: "1 to \(limits.topic) (limits.topic)")
         }
+        guard TopicFilter.levels(of: request.topic) <= TopicFilter.maximumLevels || !TopicFilter.isPattern(request.topic) else {
+            throw ShuntError(
+                .topicInvalid, "the topic filter has \(TopicFilter.levels(of: request.topic)) levels",
+                help: "at most \(TopicFilter.maximumLevels) where there are wildcards")
+        }
         guard !request.group.isEmpty, request.group.utf8.count <= limits.group else {
             throw ShuntError(
                 .requestInvalid, "the group's name has \(request.group.utf8.count) bytes",
