@@ -107,6 +107,7 @@ let package = Package(
         .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["ShuntCore", "ShuntReactor"]),
+        .testTarget(name: "ShuntWorkerTests", dependencies: ["ShuntCore", "ShuntEngine", "ShuntWorker"]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(

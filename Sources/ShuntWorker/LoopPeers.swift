@@ -98,12 +98,12 @@ final class LoopPeers: Sendable {
     // MARK: Mail
 
     func send(_ mail: LoopMail, to index: Int) {
-        underWay.add(mail.bytes.count, ordering: .relaxed)
+        underWay.add(mail.cost, ordering: .relaxed)
         let thread = threads.withLock { $0.indices.contains(index) ? $0[index] : nil }
         thread?.post { $0.received(mail) }
     }
 
-    func took(_ mail: LoopMail) { underWay.subtract(mail.bytes.count, ordering: .relaxed) }
+    func took(_ mail: LoopMail) { underWay.subtract(mail.cost, ordering: .relaxed) }
 
     /// More is under way between loops than `limits.mailbox`.
     var isFull: Bool { underWay.load(ordering: .relaxed) > mailboxLimit.load(ordering: .relaxed) }

@@ -45,7 +45,7 @@ final class WorkerLoop: EventLoopHandler {
             taken += count
             let isBatch = engine.actions.count >= LoopEngine.batchSize
             carryOut(rest)
-            if !isBatch { break }
+            if !isBatch || peers.isFull { break }
         }
         if peers.isFull { hold(connection) }
         return taken
@@ -213,7 +213,7 @@ final class WorkerLoop: EventLoopHandler {
         if !engine.messages.isEmpty { peers.tellMaster(engine.messages, from: loop.index) }
         for index in outgoing.indices {
             outgoing[index].endBatch()
-            if outgoing[index].bytes.count > Self.largestMail { post(index) }
+            if outgoing[index].cost > Self.largestMail { post(index) }
         }
         engine.clear()
     }
@@ -227,9 +227,9 @@ final class WorkerLoop: EventLoopHandler {
     private func address(_ letters: [AddressedLetter]) {
         for addressed in letters {
             if let to = addressed.loop {
-                outgoing[Int(to)].letters.append(addressed.letter)
+                outgoing[Int(to)].append(addressed.letter)
             } else {
-                for index in outgoing.indices where index != Int(loop.index) { outgoing[index].letters.append(addressed.letter) }
+                for index in outgoing.indices where index != Int(loop.index) { outgoing[index].append(addressed.letter) }
             }
         }
     }
@@ -262,46 +262,9 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     private func release() {
-        for id in held { if let connection = loop.connection(id) { loop.setReadingPaused(false, connection) } }
-        held.removeAll()
+        let released = held
+        held = []
+        // What they had sent is taken now, which may fill the mailboxes again.
+        for id in released { if let connection = loop.connection(id) { loop.setReadingPaused(false, connection) } }
     }
-}
-
-/// What one loop sends another at the end of a turn: letters, then messages for its clients.
-struct LoopMail: Sendable {
-    struct Item: Sendable {
-        var recipient: ConnectionID
-        var offset: UInt32
-        var count: UInt32
-    }
-
-    var letters: [LoopLetter] = []
-    private(set) var items: ContiguousArray<Item> = []
-    private(set) var bytes: ContiguousArray<UInt8> = []
-    /// What was appended last: a frame for several clients is copied once.
-    private var last: (stretch: Stretch, offset: UInt32)?
-
-    init() {}
-
-    /// An empty one with room for as much as another holds.
-    init(capacityOf other: LoopMail) {
-        items.reserveCapacity(other.items.count)
-        bytes.reserveCapacity(min(other.bytes.count, 1 << 20))
-    }
-
-    var isEmpty: Bool { items.isEmpty && letters.isEmpty }
-
-    mutating func append(_ frame: Bytes, _ stretch: Stretch, to recipient: ConnectionID) {
-        if let last, last.stretch == stretch {
-            items.append(Item(recipient: recipient, offset: last.offset, count: stretch.count))
-            return
-        }
-        let offset = UInt32(truncatingIfNeeded: bytes.count)
-        bytes.append(contentsOf: frame)
-        items.append(Item(recipient: recipient, offset: offset, count: stretch.count))
-        last = (stretch, offset)
-    }
-
-    /// The next stretches mean other bytes.
-    mutating func endBatch() { last = nil }
 }
