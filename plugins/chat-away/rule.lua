@@ -1,5 +1,6 @@
 -- Tells a member who is not there, by a broadcast to his devices, that somebody wrote in a chat. See README.md.
-local R = { name = "chat-away", priority = 10 }
+-- After all other rules: what they keep back is not told of.
+local R = { name = "chat-away", priority = -100 }
 
 local parts, interval
 -- Of one message: what ctx:emit allows. Who is left over is told with a later message.

@@ -1,5 +1,6 @@
 local function say(t, members, uid, id)
   local out = t:chat { id = id or "c1", payload = "a secret", sender = { uid = uid or "ann" }, members = members }
+  t:eq(out.error, nil)
   t:eq(out.verdict, "pass")
   t:eq(out.payload, "a secret", "the message itself goes on")
   local told = {}
@@ -19,6 +20,7 @@ return {
     t:eq(notice.filter, { uid = "bob" })
     t:eq(notice.payload, "ann wrote in c1")
     t:eq(notice.format, "text")
+    t:eq(#out.messages, 3, "the message, and one notice for each")
   end,
 
   ["tells nobody where all are there"] = function(t)

@@ -1,10 +1,13 @@
 -- A word list, a flood limit per member, and a limit of length, for chats. See README.md.
-local R = { name = "chat-guard", priority = 90, on_error = "reject" }
+local listed = require "words"
+local R = {
+  name = "chat-guard", priority = 90, on_error = "reject",
+  breaker = { errors = 1000000 }, -- it fails by what one sends: that must not close the chats to all
+}
 
 local words, mask_words, flood, max_length
 local buckets, older, count = {}, {}, 0
-local MAX_MEMBERS, MAX_DEPTH = 10000, 16
-local WORD = "[%w_\128-\255]+"
+local MAX_MEMBERS = 10000
 
 local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
@@ -24,33 +27,15 @@ local function positive(value, where)
   return value
 end
 
--- Lower case of Latin, Greek and Cyrillic letters; string.lower knows ASCII only.
-local function lower_code(c)
-  if c >= 0xC0 and c <= 0xDE and c ~= 0xD7 or c >= 0x391 and c <= 0x3A9 or c >= 0x410 and c <= 0x42F then return c + 32 end
-  if c >= 0x400 and c <= 0x40F then return c + 80 end
-  if c >= 0x139 and c <= 0x148 or c >= 0x179 and c <= 0x17E then return c + c % 2 end
-  if c >= 0x100 and c <= 0x177 and c ~= 0x130 and c ~= 0x131 and c ~= 0x138 then return c | 1 end
-  return c
-end
-
-local function lower(word)
-  word = word:lower()
-  if not word:find("[\128-\255]") or not utf8.len(word) then return word end
-  return (word:gsub(utf8.charpattern, function(c) return #c > 1 and utf8.char(lower_code(utf8.codepoint(c))) or nil end))
-end
-
-local function length(text) return utf8.len(text) or #text end
-
 local function read_words(value)
   if value == nil then return end
   check_keys(value, "words", { "list", "action" })
   if type(value.list) ~= "table" or #value.list == 0 then fail("words.list", "must be a list of at least one word") end
   if value.action ~= nil and value.action ~= "mask" and value.action ~= "reject" then fail("words.action", "must be reject or mask") end
-  words, mask_words = {}, value.action == "mask"
   for i, word in ipairs(value.list) do
-    if type(word) ~= "string" or not word:find("^" .. WORD .. "$") then fail(("words.list[%d]"):format(i), "must be one word, of letters and digits") end
-    words[lower(word)] = true
+    if not listed.is_word(word) then fail(("words.list[%d]"):format(i), "must be one word, of letters and digits") end
   end
+  words, mask_words = listed.new(value.list), value.action == "mask"
 end
 
 local function read_flood(value)
@@ -70,13 +55,15 @@ function R.on_load(settings, saved)
   if chats ~= nil and (type(chats) ~= "string" or not pcall(match, "x", chats)) then fail("chats", "must be a filter of chat ids, like \"support/+\"") end
   read_words(settings.words)
   read_flood(settings.flood)
-  if settings.length ~= nil then max_length = positive(settings.length, "length") end
+  if settings.length ~= nil then
+    max_length = math.tointeger(positive(settings.length, "length")) or fail("length", "must be a whole number over 0")
+  end
   if not (words or flood or max_length) then fail("chat-guard", "sets nothing: there are words, flood, length") end
   -- A reload forgives nobody.
-  older = saved or {}
+  if flood and saved then buckets, older, count = saved.buckets or {}, saved.older or {}, saved.count or 0 end
 end
 
-function R.on_unload() return buckets end
+function R.on_unload() return { buckets = buckets, older = older, count = count } end
 
 -- Two generations of buckets: when one is full the older is let go, and who is in it has long been silent.
 local function take(member, now)
@@ -94,11 +81,10 @@ local function take(member, now)
 end
 
 -- The value with each text in it changed.
-local function each_text(value, change, depth)
+local function each_text(value, change)
   if type(value) == "string" then return change(value) end
   if type(value) ~= "table" then return value end
-  if depth > MAX_DEPTH then error("nested too deeply to be looked at") end
-  for key, member in pairs(value) do value[key] = each_text(member, change, depth + 1) end
+  for key, member in pairs(value) do value[key] = each_text(member, change) end
   return value
 end
 
@@ -107,6 +93,8 @@ local function refuse(what, why)
   return route.reject(why)
 end
 
+local function too_long() return refuse("length", ("longer than %d characters"):format(max_length)) end
+
 function R.on_chat(msg, chat, ctx)
   local sender = msg.sender
   if flood and sender then
@@ -114,23 +102,22 @@ function R.on_chat(msg, chat, ctx)
     if not take(member, ctx.now) then return refuse("flood", ("over %g messages a second"):format(flood.rate)) end
   end
   if not (words or max_length) then return end
-  local document, characters, found = msg.format == "json" and msg:json() or nil, 0, false
-  local function mask(word)
-    if not words[lower(word)] then return nil end
-    found = true
-    return ("*"):rep(length(word))
-  end
-  local function look(text)
-    characters = characters + length(text)
-    return words and (text:gsub(WORD, mask)) or text
-  end
-  -- What is no JSON is looked at as it is.
-  local clean = each_text(document or msg.payload, look, 1)
-  if max_length and characters > max_length then return refuse("length", ("longer than %d characters"):format(max_length)) end
-  if not found then return end
+  local payload = msg.payload
+  -- JSON may write a character in 12 bytes; 4 KiB are for its names, numbers and spaces.
+  if max_length and #payload > 12 * max_length + 4096 then return too_long() end
+  local document, texts = msg:json(), {}
+  if document == nil and msg.format == "json" and payload:find("\\", 1, true) then return refuse("unreadable", "its JSON can't be read") end
+  -- A text that could be a number is a text.
+  local is_json = document ~= nil and (msg.format == "json" or type(document) == "table")
+  local value = is_json and document or payload
+  each_text(value, function(text) texts[#texts + 1] = text return text end)
+  local all = table.concat(texts, "\n")
+  if max_length and (utf8.len(all) or #all) - math.max(#texts - 1, 0) > max_length then return too_long() end
+  if not words or not words:are_in(all) then return end
   if not mask_words then return refuse("word", "a word in it is not allowed here") end
   counter("chat_guard_total", { how = "masked" }):inc()
-  return msg:with { payload = document and json.encode(clean) or clean }
+  local clean = each_text(value, function(text) return words:mask(text) end)
+  return msg:with { payload = is_json and json.encode(clean) or clean }
 end
 
 return R

@@ -10,12 +10,36 @@ end
 return {
   ["refuses listed words, whole and in any case"] = function(t)
     guard(t, { words = { list = { "heck", "Übel", "ХРЕН" } } })
-    for _, text in ipairs { "heck", "Oh HECK!", "(heck)", "a-heck-b", "übel", "ÜBEL?", "хрен", "Хрен." } do
+    for _, text in ipairs { "heck", "Oh HECK!", "(heck)", "a-heck-b", "übel", "ÜBEL?", "хрен", "Хрен.", "хРеН", "heck_no" } do
       local out = say(t, text)
       t:eq(out.verdict, "reject", text)
       t:eq(out.why, "a word in it is not allowed here")
     end
-    for _, text in ipairs { "check", "heckler", "übelste", "heck_no", "h e c k", "fine" } do t:eq(say(t, text).verdict, "pass", text) end
+    for _, text in ipairs { "check", "heckler", "übelste", "héck", "heckü", "éheck", "h e c k", "fine" } do t:eq(say(t, text).verdict, "pass", text) end
+  end,
+
+  ["finds them next to any punctuation, symbol or emoji"] = function(t)
+    guard(t, { words = { list = { "darn", "übel" } } })
+    for _, word in ipairs { "darn", "ÜBEL" } do
+      for _, text in ipairs { "%s😀", "❤️%s❤️", "“%s”", "«%s»", "¡%s!", "%s…", "%s—really", "you\u{A0}%s", "_%s_", "%s→", "「%s」", "！%s？", "你%s坏", "\u{FEFF}%s", "a\1%s\1", "😀\n%s" } do
+        t:eq(say(t, text:format(word)).verdict, "reject", text)
+      end
+    end
+    guard(t, { words = { list = { "darn", "übel" }, action = "mask" } })
+    t:eq(say(t, "“Darn”—übel, darné… _DARN_ 😀darn").payload, "“****”—****, darné… _****_ 😀****")
+  end,
+
+  ["finds words of scripts without spaces anywhere"] = function(t)
+    guard(t, { words = { list = { "坏", "坏蛋", "蛋糕", "ばか", "바보" }, action = "mask" } })
+    t:eq(say(t, "你坏，好").payload, "你*，好")
+    t:eq(say(t, "大坏蛋糕了").payload, "大***了")
+    t:eq(say(t, "おばかさん 바보야").payload, "お**さん **야")
+    t:eq(say(t, "你好").verdict, "pass")
+  end,
+
+  ["knows the capitals of Latin, Greek and Cyrillic"] = function(t)
+    guard(t, { words = { list = { "žluť", "λόγος", "ґанок", "ЁЛКИ", "đời", "ÿes" } } })
+    for _, text in ipairs { "ŽLUŤ", "ΛΌΓΟΣ", "Λόγοσ", "ҐАНОК", "ёлки", "ĐỜI", "ŸES" } do t:eq(say(t, text).verdict, "reject", text) end
   end,
 
   ["masks them character by character, if told to"] = function(t)
@@ -34,11 +58,34 @@ return {
     t:eq(t:chat { payload = '"heck"', format = "json" }.payload, '"****"')
   end,
 
+  ["looks at JSON that says it is text, and at numbers as text"] = function(t)
+    guard(t, { words = { list = { "heck", "5" } } })
+    t:eq(t:chat { payload = '{"text":"\\u0068eck"}', format = "text" }.verdict, "reject")
+    t:eq(t:chat { payload = "5", format = "text" }.verdict, "reject")
+    t:eq(t:chat { payload = '{"text":5}', format = "text" }.verdict, "pass")
+  end,
+
   ["refuses what it can't look at"] = function(t)
     guard(t, { words = { list = { "heck" } } })
-    local out = t:chat { payload = ("["):rep(30) .. '"heck"' .. ("]"):rep(30), format = "json" }
-    t:eq(out.verdict, "reject")
-    t:eq(out.why, "rule chat-guard failed")
+    t:eq(t:chat { payload = '{"text":"\\u0068eck","a":"\\ud83d"}', format = "json" }.why, "its JSON can't be read")
+    t:eq(t:chat { payload = ("["):rep(60) .. '"heck"' .. ("]"):rep(60), format = "json" }.why, "a word in it is not allowed here")
+    for _ = 1, 120 do t:eq(say(t, ("heck, "):rep(80000) .. "1").verdict, "reject") end
+    t:eq(say(t, "fine").verdict, "pass", "the others go on")
+  end,
+
+  ["looks at 64 KiB within its budget"] = function(t)
+    guard(t, { words = { list = { "heck", "darn", "坏蛋" } } })
+    for _, text in ipairs { "hello world ", "привет МИР ", "你好，世界", "über Öl 😀 ", "a" } do
+      local out = say(t, text:rep(65536 // #text))
+      t:eq(out.verdict, "pass", text .. (out.error or ""))
+    end
+  end,
+
+  ["finds the same with a long list"] = function(t)
+    local list = { "heck", "übel", "坏蛋" }
+    for i = 1, 1000 do list[#list + 1] = "word" .. i end
+    guard(t, { words = { list = list, action = "mask" } })
+    t:eq(say(t, "a Heck\1, “ÜBEL”坏蛋WORD1000_word7 word1001 heckword9 éword9").payload, "a ****\1, “****”**********_***** word1001 heckword9 éword9")
   end,
 
   ["limits each member of each chat"] = function(t)
@@ -70,6 +117,17 @@ return {
     t:eq(t:chat { payload = { a = "abc", b = "def" } }.verdict, "reject")
   end,
 
+  ["looks at the length first"] = function(t)
+    guard(t, { length = 2000, words = { list = { "heck" } } })
+    for _, text in ipairs { "heck " .. ("x"):rep(2000), ("heck "):rep(400) .. "x", ("hello world "):rep(20000), "[" .. ("1,"):rep(100000) .. "1]" } do
+      t:eq(say(t, text).why, "longer than 2000 characters")
+    end
+    t:eq(say(t, ("x"):rep(2000)).verdict, "pass")
+    t:eq(t:chat { payload = { text = ("😀"):rep(2000) } }.verdict, "pass")
+    t:eq(t:chat { payload = '{"text":"' .. ("\\ud83d\\ude00"):rep(2000) .. '"}', format = "json" }.verdict, "pass")
+    t:eq(t:chat { payload = { [("k"):rep(30000)] = 1 } }.why, "longer than 2000 characters", "names are bounded too")
+  end,
+
   ["is asked for the chats that it is told to, and nothing else"] = function(t)
     guard(t, { length = 1, chats = "support/+" })
     t:eq(say(t, "hi", "ann", "support/1").verdict, "reject")
@@ -88,6 +146,9 @@ return {
       { { flood = 5 }, "settings.flood: must be a table" },
       { { flood = { rate = 0 } }, "settings.flood.rate: must be a number over 0" },
       { { flood = { rate = 1, burst = 0.5 } }, "settings.flood.burst: must be at least 1" },
+      { { words = { list = { "“darn”" } } }, "settings.words.list[1]: must be one word" },
+      { { words = { list = { "_" } } }, "settings.words.list[1]: must be one word" },
+      { { length = 2.5 }, "settings.length: must be a whole number" },
       { { length = "long" }, "settings.length: must be a number over 0" },
       { { length = 5, chats = "a/#/b" }, "settings.chats: must be a filter" },
       { { lenght = 5 }, "unknown key 'lenght'" },

@@ -82,21 +82,24 @@ function R.on_load(settings)
   if count > MAX_TAGS then fail("windows", "have %d tags together: at most %d", count, MAX_TAGS) end
 end
 
-local function is_open(window, day, minute)
+-- Minutes from midnight to when the window ends that is open at this minute; nil: none is.
+local function ends_at(window, day, minute)
   local function begins(on) return not window.days or window.days[on % 7] end
-  if window.from < window.to then return minute >= window.from and minute < window.to and begins(day) end
+  if window.from < window.to then return minute >= window.from and minute < window.to and begins(day) and window.to or nil end
   -- Over midnight: the morning belongs to the day before.
-  return minute >= window.from and begins(day) or minute < window.to and begins(day - 1)
+  if minute >= window.from and begins(day) then return window.to + 24 * 60 end
+  return minute < window.to and begins(day - 1) and window.to or nil
 end
 
--- Which tags are to be left alone now, with when that ends.
+-- Which tags are to be left alone now, with the window that ends last and when.
 local function quiet_tags(now)
   local seconds, tags = math.floor(now + offset), {}
   -- 1970 began on a Thursday.
   local day, minute = seconds // DAY + 3, seconds % DAY // 60
   for _, window in ipairs(windows) do
-    if is_open(window, day, minute) then
-      for _, tag in ipairs(window.tags) do tags[tag] = window.ends end
+    local at = ends_at(window, day, minute)
+    for _, tag in ipairs(at and window.tags or {}) do
+      if not tags[tag] or at > tags[tag].at then tags[tag] = { at = at, ends = window.ends } end
     end
   end
   return tags
@@ -121,11 +124,15 @@ function R.on_broadcast(push, ctx)
   if not next(quiet) then return end
   local filter = push.filter
   if is_urgent(push, filter) then return end
-  local only = filter.match_tags and quiet[filter.match_tags[1]]
-  for _, tag in ipairs(filter.match_tags or {}) do only = only and quiet[tag] end
-  if only then
+  -- Where all its tags are quiet: until the first of them is not.
+  local first, all = nil, true
+  for _, tag in ipairs(filter.match_tags or {}) do
+    all = all and quiet[tag] ~= nil
+    if all and not (first and first.at <= quiet[tag].at) then first = quiet[tag] end
+  end
+  if first and all then
     dropped:inc()
-    return route.drop("quiet hours until " .. only)
+    return route.drop("quiet hours until " .. first.ends)
   end
   local left_out = filter.filter_tags or {}
   local before = #left_out

@@ -34,6 +34,23 @@ return {
     t:eq(out.why, "quiet hours until 07:00")
   end,
 
+  ["names the end of the window that ends last, of several tags the first to be over"] = function(t)
+    local function until_(windows, ...)
+      quiet(t, { windows = windows })
+      return push(t, { match_tags = { ... } }).why
+    end
+    local day, late, night = { tags = { "a" }, from = "00:00", to = "24:00" }, { tags = { "a" }, from = "22:00", to = "23:00" },
+      { tags = { "a", "b" }, from = "22:00", to = "07:00" }
+    t:eq(until_({ day, late }, "a"), "quiet hours until 24:00")
+    t:eq(until_({ late, day }, "a"), "quiet hours until 24:00")
+    t:eq(until_({ night, day, late }, "a"), "quiet hours until 07:00")
+    t:eq(until_({ night }, "a", "b"), "quiet hours until 07:00")
+    t:eq(until_({ night, { tags = { "c" }, from = "21:00", to = "23:30" } }, "a", "c", "b"), "quiet hours until 23:30")
+    t:eq(until_({ night }, "a", "z", "b"), nil)
+    t:advance(4 * HOUR) -- Wednesday, 02:13
+    t:eq(until_({ night, { tags = { "a" }, from = "01:00", to = "03:00" } }, "a"), "quiet hours until 07:00")
+  end,
+
   ["is over in time, and begins in time"] = function(t)
     night(t)
     t:advance(8 * HOUR + 46 * 60 + 39) -- 06:59:59

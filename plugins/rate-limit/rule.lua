@@ -2,10 +2,20 @@
 local R = { name = "rate-limit", priority = 90 }
 
 local limits = {}
+-- Of all limits of a loop together, in each of two generations of buckets.
 local MAX_SENDERS = 10000
 
 local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
+end
+
+local function check_keys(value, where, known)
+  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
+  for key in pairs(value) do
+    local found = false
+    for _, name in ipairs(known) do found = found or name == key end
+    if not found then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end
+  end
 end
 
 local function positive(value, where)
@@ -14,12 +24,7 @@ local function positive(value, where)
 end
 
 local function read_limit(limit, where)
-  if type(limit) ~= "table" then fail(where, "must be a table with rate") end
-  for key in pairs(limit) do
-    if key ~= "topic" and key ~= "rate" and key ~= "burst" and key ~= "action" then
-      fail(where, "unknown key '%s': there are topic, rate, burst, action", key)
-    end
-  end
+  check_keys(limit, where, { "topic", "rate", "burst", "action" })
   local topic = limit.topic or "#"
   if type(topic) ~= "string" or not pcall(match, "x", topic) then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
   if limit.action ~= nil and limit.action ~= "drop" and limit.action ~= "reject" then fail(where .. ".action", "must be drop or reject") end
@@ -31,7 +36,6 @@ local function read_limit(limit, where)
     topic = topic, rate = rate, burst = burst,
     refusal = limit.action == "drop" and route.drop(why) or route.reject(why),
     refused = counter("rate_limited_total", { topic = topic }),
-    buckets = {}, older = {}, count = 0,
   }
 end
 
@@ -42,18 +46,24 @@ R.match = function(settings)
 end
 
 function R.on_load(settings, saved)
-  local list = settings.limits
-  if type(list) ~= "table" or #list == 0 then fail("limits", "must be a list of at least one limit") end
-  for i, limit in ipairs(list) do
-    limits[i] = read_limit(limit, ("limits[%d]"):format(i))
-    -- A reload forgives nobody.
-    limits[i].older = saved and saved[limits[i].topic] or {}
+  check_keys(settings, "rate-limit", { "limits" })
+  local list, kept = settings.limits, {}
+  if type(list) ~= "table" or #list == 0 or #list > 100 then fail("limits", "must be a list of 1 to 100 limits") end
+  for i, value in ipairs(list) do
+    local limit = read_limit(value, ("limits[%d]"):format(i))
+    -- A reload forgives nobody: a limit that stays as it is keeps its buckets, of equal ones each its own.
+    local key = ("%s %.17g %.17g "):format(limit.topic, limit.rate, limit.burst)
+    while kept[key] do key = key .. "+" end
+    local before = saved and saved[key] or {}
+    limit.buckets, limit.older, limit.count = before.buckets or {}, before.older or {}, before.count or 0
+    limit.key, limit.most = key, MAX_SENDERS // #list
+    limits[i], kept[key] = limit, true
   end
 end
 
 function R.on_unload()
   local saved = {}
-  for _, limit in ipairs(limits) do saved[limit.topic] = limit.buckets end
+  for _, limit in ipairs(limits) do saved[limit.key] = { buckets = limit.buckets, older = limit.older, count = limit.count } end
   return saved
 end
 
@@ -62,7 +72,7 @@ end
 local function bucket_of(limit, sender, now)
   local bucket = limit.buckets[sender]
   if bucket then return bucket end
-  if limit.count >= MAX_SENDERS then limit.older, limit.buckets, limit.count = limit.buckets, {}, 0 end
+  if limit.count >= limit.most then limit.older, limit.buckets, limit.count = limit.buckets, {}, 0 end
   bucket = limit.older[sender] or { tokens = limit.burst, at = now }
   limit.buckets[sender], limit.count = bucket, limit.count + 1
   return bucket

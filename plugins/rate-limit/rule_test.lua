@@ -58,6 +58,22 @@ return {
     t:eq(send(t, "ann"), "reject")
   end,
 
+  ["keeps the buckets of two limits on one topic apart"] = function(t)
+    t:ok(t:settings { limits = { { topic = "a", rate = 10, burst = 10 }, { topic = "a", rate = 1, burst = 12 } } })
+    t:eq(sent(t, 20, "ann", "a"), 10)
+    t:advance(1)
+    t:eq(sent(t, 20, "ann", "a"), 3, "two were left and one has come")
+  end,
+
+  ["shares its memory between its limits"] = function(t)
+    t:ok(t:settings { limits = { { topic = "a", rate = 0.001, burst = 1 }, { topic = "b", rate = 1 } } })
+    t:eq(send(t, "ann", "a"), "pass")
+    for i = 1, 9000 do send(t, "sender" .. i, "a") end
+    t:eq(send(t, "ann", "a"), "reject")
+    for i = 9001, 20000 do send(t, "sender" .. i, "a") end
+    t:eq(send(t, "ann", "a"), "pass")
+  end,
+
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
       { {}, "settings.limits: must be a list" },
@@ -68,6 +84,8 @@ return {
       { { limits = { { rate = 5, topic = "a/#/b" } } }, "topic: must be a topic filter" },
       { { limits = { { rate = 5, action = "kick" } } }, "action: must be drop or reject" },
       { { limits = { { rate = 5, per = "uid" } } }, "unknown key 'per'" },
+      { { limits = { 5 } }, "settings.limits[1]: must be a table" },
+      { { limits = { { rate = 5 } }, action = "drop" }, "unknown key 'action'" },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

@@ -1,58 +1,66 @@
 -- Takes fields out of JSON payloads, or masks or hashes them, before anybody gets them. See README.md.
-local R = { name = "redact", priority = 80, on_error = "drop" }
+local R = {
+  name = "redact", priority = 80, on_error = "reject",
+  breaker = { errors = 1000000 }, -- it fails by what one sends: that must not close the topic to all
+}
 
-local redactions = {}
+local redactions, unreadable = {}, "reject"
 
 local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
 end
 
+local function check_keys(value, where, known)
+  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
+  for key in pairs(value) do
+    local found = false
+    for _, name in ipairs(known) do found = found or name == key end
+    if not found then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end
+  end
+end
+
+local function is_member(part) return part == "*" or part:find("^%d+$") ~= nil end
+
+-- A path's parts, and as `sign` a name that the text of any document with it has: nil where JSON may write it otherwise.
 local function path_of(text, where)
-  local path = {}
   if type(text) ~= "string" then fail(where, "must be a dotted path, like \"customer.cards.*.number\"") end
+  local path = {}
   for key in (text .. "."):gmatch("([^.]*)%.") do
     if key == "" then fail(where, "'%s' has an empty part", text) end
+    if key:find("^0+$") then fail(where, "'%s' has a member 0: a list's first is 1", text) end
     path[#path + 1] = key
+    if not is_member(key) then path.sign = not key:find('[%c"\\/]') and '"' .. key .. '"' or nil end
   end
   return path
 end
 
-local function paths_of(list, where)
-  local paths = {}
-  if list ~= nil and type(list) ~= "table" then fail(where, "must be a list of dotted paths") end
-  for i, text in ipairs(list or {}) do paths[i] = path_of(text, ("%s[%d]"):format(where, i)) end
-  return paths
-end
-
--- All but the last four characters of a text; everything of what is no text.
+-- All but the last four characters of a text; everything of what is no text. What is masked stays so if it comes again.
 local function mask(value)
-  if type(value) ~= "string" then return "****" end
-  local length = utf8.len(value)
-  if not length or length < 8 then return "****" end
+  if value == json.null then return value end
+  local length = type(value) == "string" and utf8.len(value) or 0
+  if length < 8 then return "****" end
   return ("*"):rep(length - 4) .. value:sub(utf8.offset(value, -4))
 end
 
+-- A message that is sent on to another topic comes again: digests can be told by their look.
 local function hasher(salt)
   return function(value)
-    if type(value) == "table" then return hash.hmac(salt, json.encode(value)) end
-    return hash.hmac(salt, tostring(value))
+    if value == json.null then return value end
+    if type(value) == "string" and #value == 71 and value:find("^sha256:[0-9a-f]+$") then return value end
+    return "sha256:" .. hash.hmac(salt, type(value) == "table" and json.encode(value) or tostring(value))
   end
 end
 
 local function read_redaction(r, where)
-  if type(r) ~= "table" then fail(where, "must be a table") end
-  for key in pairs(r) do
-    if not (key == "topic" or key == "remove" or key == "mask" or key == "hash" or key == "salt") then
-      fail(where, "unknown key '%s': there are topic, remove, mask, hash, salt", key)
-    end
-  end
+  check_keys(r, where, { "topic", "remove", "mask", "hash", "salt" })
   local topic = r.topic or "#"
   if type(topic) ~= "string" or not pcall(match, "x", topic) then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
   if r.hash and (type(r.salt) ~= "string" or #r.salt < 8) then fail(where .. ".salt", "must be a text of at least 8 characters where hash is used") end
-  local steps = {}
+  local changes, steps = { remove = function() return nil end, mask = mask, hash = hasher(r.salt) }, {}
   for _, kind in ipairs { "remove", "mask", "hash" } do
-    local change = ({ remove = function() return nil end, mask = mask, hash = r.hash and hasher(r.salt) })[kind]
-    for _, path in ipairs(paths_of(r[kind], where .. "." .. kind)) do steps[#steps + 1] = { path = path, change = change } end
+    local list, place = r[kind] or {}, where .. "." .. kind
+    if type(list) ~= "table" then fail(place, "must be a list of dotted paths") end
+    for i, text in ipairs(list) do steps[#steps + 1] = { path = path_of(text, ("%s[%d]"):format(place, i)), change = changes[kind] } end
   end
   if #steps == 0 then fail(where, "names no field: there are remove, mask, hash") end
   return { topic = topic, steps = steps }
@@ -65,47 +73,76 @@ R.match = function(settings)
 end
 
 function R.on_load(settings)
+  check_keys(settings, "redact", { "redactions", "unreadable" })
   local list = settings.redactions
   if type(list) ~= "table" or #list == 0 then fail("redactions", "must be a list of at least one redaction") end
   for i, r in ipairs(list) do redactions[i] = read_redaction(r, ("redactions[%d]"):format(i)) end
+  unreadable = settings.unreadable or "reject"
+  if unreadable ~= "reject" and unreadable ~= "drop" and unreadable ~= "pass" then fail("unreadable", "must be reject, drop or pass") end
+end
+
+local apply
+
+local function change(value, key, step, depth)
+  local before = value[key]
+  if before == nil then return false end
+  if depth < #step.path then return apply(before, step, depth + 1) end
+  local after = step.change(before)
+  if after == nil and math.type(key) == "integer" then table.remove(value, key) else value[key] = after end
+  return true
 end
 
 -- Changes what the path from `depth` on leads to; whether there was any.
-local function apply(value, step, depth)
+function apply(value, step, depth)
   if type(value) ~= "table" then return false end
-  local key, last, found = step.path[depth], depth == #step.path, false
-  local keys = { key }
-  if key == "*" then
-    keys = {}
-    for each in pairs(value) do keys[#keys + 1] = each end
-    -- From the end, so that removing from a list skips nothing.
-    if #value == #keys then table.sort(keys, function(a, b) return a > b end) end
-  elseif value[key] == nil and math.tointeger(tonumber(key)) then
-    keys = { math.tointeger(tonumber(key)) }
-  end
-  for _, each in ipairs(keys) do
-    if value[each] ~= nil then
-      if last then
-        local changed = step.change(value[each])
-        if changed == nil and math.type(each) == "integer" then table.remove(value, each) else value[each] = changed end
-        found = true
-      else
-        found = apply(value[each], step, depth + 1) or found
-      end
-    end
+  local part, found = step.path[depth], false
+  if #value == 0 then
+    if part ~= "*" then return change(value, part, step, depth) end
+    for key in pairs(value) do found = change(value, key, step, depth) or found end
+  elseif part == "*" then
+    -- From the end, so that removing skips nothing.
+    for i = #value, 1, -1 do found = change(value, i, step, depth) or found end
+  elseif is_member(part) then
+    return change(value, math.tointeger(tonumber(part)), step, depth)
+  else
+    -- A name means it in every member of a list.
+    for _, member in ipairs(value) do found = apply(member, step, depth) or found end
   end
   return found
 end
 
-function R.on_message(msg)
-  local topic, document, found = msg.topic, nil, false
+local function steps_for(topic)
+  local steps = {}
   for _, redaction in ipairs(redactions) do
-    if match(topic, redaction.topic) then
-      document = document or msg:json()
-      for _, step in ipairs(redaction.steps) do found = apply(document, step, 1) or found end
-    end
+    if match(topic, redaction.topic) then table.move(redaction.steps, 1, #redaction.steps, #steps + 1, steps) end
   end
-  if found then return msg:with { payload = json.encode(document) } end
+  return steps
+end
+
+-- Of two members with one name the decoder keeps the last: a path may lead into the one before it, whose name is then
+-- in the text, as it is or with \u in it.
+local function may_hide(payload, steps)
+  for _, step in ipairs(steps) do
+    local sign = step.path.sign
+    if not sign or payload:find(sign, 1, true) then return true end
+  end
+  return payload:find('\\u%x%x%x%x[^"\\]*"%s*:') ~= nil
+end
+
+function R.on_message(msg)
+  local document, why = msg:json()
+  if document == nil then
+    local is_json = msg.format == "json" or msg.payload:find("^[%s%c\xEF\xBB\xBF\xFE\xFF]*[{%[]")
+    return is_json and unreadable ~= "pass" and route[unreadable]("its JSON can't be redacted: " .. why) or nil
+  end
+  if type(document) ~= "table" then return end
+  local steps, found = steps_for(msg.topic), false
+  for _, step in ipairs(steps) do
+    -- Of a list of documents, what begins with * or a number means each of them, and then the list.
+    for _, member in ipairs(is_member(step.path[1]) and document or {}) do found = apply(member, step, 1) or found end
+    found = apply(document, step, 1) or found
+  end
+  if found or may_hide(msg.payload, steps) then return msg:with { payload = json.encode(document) } end
 end
 
 return R

@@ -27,7 +27,7 @@ return {
     local first = redacted(t, { { hash = { "uid" }, salt = "pepper and salt" } }, { uid = "u1" })
     local again = redacted(t, { { hash = { "uid" }, salt = "pepper and salt" } }, { uid = "u1" })
     local other = redacted(t, { { hash = { "uid" }, salt = "another salt" } }, { uid = "u1" })
-    t:eq(first.uid, hash.hmac("pepper and salt", "u1"))
+    t:eq(first.uid, "sha256:" .. hash.hmac("pepper and salt", "u1"))
     t:eq(first, again)
     t:ok(first.uid ~= other.uid)
   end,
@@ -54,10 +54,86 @@ return {
     t:eq(none.verdict, "unmatched")
   end,
 
-  ["passes on what is no JSON"] = function(t)
-    t:settings { redactions = { { remove = { "a" } } } }
-    t:eq(t:message { topic = "x", payload = "plain text" }.verdict, "pass")
-    t:eq(t:message { topic = "x", payload = "[1,2]" }.verdict, "pass")
+  ["takes a name on the way for every member of a list, a list of documents too"] = function(t)
+    local settings = { { remove = { "card.cvc" }, mask = { "*.pin" } } }
+    local list = redacted(t, settings, '[{"card":{"cvc":1}},{"card":[{"cvc":2},[{"cvc":3,"n":4}]]},{"a":{"pin":5}},{"pin":6}]')
+    t:eq(list, { { card = {} }, { card = { {}, { { n = 4 } } } }, { a = { pin = "****" } }, { pin = "****" } })
+    local _, out = redacted(t, { { remove = { "*" } } }, '[{"a":1}]')
+    t:eq(out.payload, "[]")
+  end,
+
+  ["changes nothing more when a message comes again, sent on to another topic"] = function(t)
+    local settings = { { mask = { "card", "pin", "n" }, hash = { "uid", "ids" }, salt = "pepper and salt" } }
+    local _, first = redacted(t, settings, { card = "4111111111111111", pin = "12", n = 5, uid = "u1", ids = { 1, 2 } })
+    local _, again = redacted(t, settings, first.payload, "eu/orders")
+    t:eq(again.payload, first.payload)
+    local lookalike = redacted(t, settings, { uid = "sha256:" .. ("g"):rep(64) })
+    t:ok(lookalike.uid ~= "sha256:" .. ("g"):rep(64), "no digest")
+  end,
+
+  ["leaves null alone, which hides nothing"] = function(t)
+    local _, out = redacted(t, { { mask = { "a" }, hash = { "b" }, salt = "pepper and salt" } }, '{"a":null,"b":null}')
+    t:eq(out.payload, '{"a":null,"b":null}')
+  end,
+
+  ["sees what a member of the same name hides"] = function(t)
+    local hidden = {
+      '{"card":{"cvc":4111},"card":5}', '{"card":{"cvc":4111},"card":{}}', '{"card":{"cvc":4111,"cvc":4111}}',
+      '{"card":{"c\\u0076c":4111},"card":5}', '{"card":{"\\u0063v\\u0063" : 4111},"card":5}', '{"card":{"cvc":4111},"c\\u0061rd":[]}',
+      '[{"card":[{"cvc":4111}],"card":null}]',
+    }
+    for _, payload in ipairs(hidden) do
+      local _, out = redacted(t, { { remove = { "card.cvc" } } }, payload)
+      t:ok(not out.payload:find("4111", 1, true), payload)
+    end
+    for _, path in ipairs { "*", "a.*", 'a."', "a/b", "items.1" } do
+      local _, out = redacted(t, { { remove = { path } } }, '{"a":[4111],"a":{"\\"":4111},"a":5,"a\\/b":4111,"a/b":5,"items":[4111],"items":5}')
+      t:ok(out.verdict == "replace", path)
+    end
+  end,
+
+  ["leaves texts with \\u in them alone"] = function(t)
+    local _, out = redacted(t, { { remove = { "card" } } }, '{"text":"gr\\u00fc\\u00dfe: \\"x\\"", "a":1}')
+    t:eq(out.verdict, "pass")
+  end,
+
+  ["refuses JSON that can't be read"] = function(t)
+    t:ok(t:settings { redactions = { { remove = { "card" } } } })
+    local broken = {
+      '{"card":1,"a":"\\ud83d"}', '{"card":1,"a":1e999}', '{"card":1,"a":' .. ("1"):rep(600) .. "}", '\xEF\xBB\xBF{"card":1}', '{"card":1,}',
+      '{"card":1/**/}', "{'card':1}", '{"card":1,"a":"\t"}', '{"card":1}\n{"card":1}', '{"card":1}\0', "{card:1}",
+      '{"card":1,"a":' .. ("["):rep(64) .. ("]"):rep(64) .. "}", ' \n\t{"card":1', '[{"card":1}',
+    }
+    for _, payload in ipairs(broken) do
+      local out = t:message { topic = "x", payload = payload }
+      t:eq(out.verdict, "reject", payload)
+      t:ok(out.why:find("^its JSON can't be redacted: .* at byte %d+$"), out.why)
+    end
+    t:eq(t:message { topic = "x", payload = '// note\n{"card":1}', format = "json" }.verdict, "reject", "it says that it is JSON")
+  end,
+
+  ["drops it or lets it pass, if told to"] = function(t)
+    for _, verdict in ipairs { "drop", "pass" } do
+      t:ok(t:settings { redactions = { { remove = { "card" } } }, unreadable = verdict })
+      t:eq(t:message { topic = "x", payload = '{"card":1,}' }.verdict, verdict)
+    end
+  end,
+
+  ["refuses what it fails on, and goes on with the rest"] = function(t)
+    t:ok(t:settings { redactions = { { remove = { "card" } } } })
+    for _ = 1, 120 do
+      local out = t:message { topic = "x", payload = "[" .. ('{"a":[]},'):rep(20000) .. "1]" }
+      t:eq(out.verdict, "reject")
+      t:eq(out.why, "rule redact failed")
+    end
+    t:eq(t:message { topic = "x", payload = '{"card":1}' }.payload, "{}")
+  end,
+
+  ["passes on what is no JSON object"] = function(t)
+    t:ok(t:settings { redactions = { { remove = { "a" } } } })
+    for _, payload in ipairs { "plain text", "[1,2]", "5", "null", "你好[a]", '"a"' } do
+      t:eq(t:message { topic = "x", payload = payload }.verdict, "pass", payload)
+    end
   end,
 
   ["says what is wrong with its settings"] = function(t)
@@ -66,10 +142,14 @@ return {
       { { redactions = { {} } }, "settings.redactions[1]: names no field" },
       { { redactions = { { remove = "a" } } }, "remove: must be a list of dotted paths" },
       { { redactions = { { remove = { "a..b" } } } }, "remove[1]: 'a..b' has an empty part" },
+      { { redactions = { { remove = { "a.0" } } } }, "'a.0' has a member 0" },
       { { redactions = { { mask = { 1 } } } }, "mask[1]: must be a dotted path" },
       { { redactions = { { hash = { "a" } } } }, "salt: must be a text of at least 8 characters" },
       { { redactions = { { remove = { "a" }, topic = "#/a" } } }, "topic: must be a topic filter" },
       { { redactions = { { delete = { "a" } } } }, "unknown key 'delete'" },
+      { { redactions = { "card" } }, "settings.redactions[1]: must be a table" },
+      { { redactions = { { remove = { "a" } } }, unreadable = "mask" }, "settings.unreadable: must be reject, drop or pass" },
+      { { redactions = { { remove = { "a" } } }, redaction = {} }, "unknown key 'redaction'" },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

@@ -2,10 +2,24 @@
 local R = { name = "topic-router", priority = 50 }
 
 local routes, first_only = {}, true
-local cache, cached, CACHE_LIMIT = {}, 0, 10000
 
 local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
+end
+
+local function check_keys(value, where, known)
+  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
+  for key in pairs(value) do
+    local found = false
+    for _, name in ipairs(known) do found = found or name == key end
+    if not found then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end
+  end
+end
+
+local function path_of(name)
+  local path = {}
+  for key in name:gmatch("[^.]+") do path[#path + 1] = key end
+  return path
 end
 
 -- "eu/{region}/{2}" as its parts: texts, field paths, and numbers of topic levels.
@@ -14,14 +28,14 @@ local function template(text, where)
   if type(text) ~= "string" or text == "" then fail(where, "must be a topic, like \"eu/{region}/orders\"") end
   while at <= #text do
     local open = text:find("{", at, true)
-    parts[#parts + 1] = { text = text:sub(at, (open or 0) - 1) }
+    local plain = text:sub(at, (open or 0) - 1)
+    if plain:find("[+#\0]") then fail(where, "'%s' is no topic: it has + , # or a zero byte in it", text) end
+    parts[#parts + 1] = { text = plain }
     if not open then break end
     local close = text:find("}", open, true) or fail(where, "'%s' has a { without a }", text)
     local name = text:sub(open + 1, close - 1)
-    local level = math.tointeger(tonumber(name))
-    if name == "" or level and level < 1 then fail(where, "'{%s}' names no field and no topic level (the first is {1})", name) end
-    local path = {}
-    for key in name:gmatch("[^.]+") do path[#path + 1] = key end
+    local path, level = path_of(name), math.tointeger(tonumber(name))
+    if #path == 0 or level and level < 1 then fail(where, "'{%s}' names no field and no topic level (the first is {1})", name) end
     parts[#parts + 1] = level and { level = level } or { path = path }
     by_topic = by_topic and level ~= nil
     at = close + 1
@@ -37,103 +51,96 @@ local function field(value, path)
   return value
 end
 
+local function level_of(topic, wanted)
+  for level in (topic .. "/"):gmatch("([^/]*)/") do
+    wanted = wanted - 1
+    if wanted == 0 then return level end
+  end
+end
+
 -- nil where a part is missing, or is no single level of a topic: then the route does not apply.
-local function fill(target, levels, order)
+local function fill(target, topic, document)
   local out = {}
   for i, part in ipairs(target.parts) do
-    local value = part.text or part.level and levels[part.level] or part.path and field(order, part.path)
-    if math.type(value) == "integer" then value = tostring(value) end
-    if type(value) ~= "string" or not part.text and (value == "" or value:find("[/+#%z]")) then return nil end
+    local value = part.text
+    if not value then
+      value = part.level and level_of(topic, part.level) or part.path and field(document, part.path)
+      if math.type(value) == "integer" then value = tostring(value) end
+      if type(value) ~= "string" or value == "" or value:find("[/+#\0]") then return nil end
+    end
     out[i] = value
   end
   return table.concat(out)
 end
 
-local function read_route(route, where)
-  if type(route) ~= "table" then fail(where, "must be a table with topic and to") end
-  for key in pairs(route) do
-    if key ~= "topic" and key ~= "to" and key ~= "when" then fail(where, "unknown key '%s': there are topic, when, to", key) end
+local function read_when(when, where)
+  local conditions = {}
+  if when == nil then return conditions end
+  if type(when) ~= "table" or #when > 0 or next(when) == nil then fail(where, "must be a table of fields and values") end
+  for name, wanted in pairs(when) do
+    local accepted = {}
+    for _, value in ipairs(type(wanted) == "table" and wanted or { wanted }) do
+      if type(value) ~= "table" then accepted[value] = true end
+    end
+    if next(accepted) == nil then fail(where .. "." .. name, "must be a value or a list of values") end
+    conditions[#conditions + 1] = { path = path_of(name), accepted = accepted }
   end
-  local valid = type(route.topic) == "string" and pcall(match, "x", route.topic)
+  return conditions
+end
+
+local function read_route(each, where)
+  check_keys(each, where, { "topic", "when", "to" })
+  local valid = type(each.topic) == "string" and pcall(match, "x", each.topic)
   if not valid then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
-  local result = { filter = route.topic, when = {}, to = {}, by_topic = true }
-  for i, to in ipairs(type(route.to) == "table" and route.to or { route.to }) do
+  local result = { filter = each.topic, when = read_when(each.when, where .. ".when"), to = {} }
+  result.by_topic = #result.when == 0
+  for i, to in ipairs(type(each.to) == "table" and each.to or { each.to }) do
     result.to[i] = template(to, where .. ".to")
     result.by_topic = result.by_topic and result.to[i].by_topic
   end
   if #result.to == 0 then fail(where .. ".to", "must be a topic or a list of topics") end
-  if route.when ~= nil and type(route.when) ~= "table" then fail(where .. ".when", "must be a table of fields and values") end
-  for name, wanted in pairs(route.when or {}) do
-    local path, accepted = {}, {}
-    for key in tostring(name):gmatch("[^.]+") do path[#path + 1] = key end
-    for _, value in ipairs(type(wanted) == "table" and wanted or { wanted }) do accepted[value] = true end
-    result.when[#result.when + 1] = { path = path, accepted = accepted }
-    result.by_topic = false
-  end
   return result
 end
 
 R.match = function(settings)
   local filters = {}
-  for i, route in ipairs(settings.routes) do filters[i] = route.topic end
+  for i, each in ipairs(settings.routes) do filters[i] = each.topic end
   return { topic = filters }
 end
 
 function R.on_load(settings)
+  check_keys(settings, "topic-router", { "routes", "apply" })
   if type(settings.routes) ~= "table" or #settings.routes == 0 then fail("routes", "must be a list of at least one route") end
   if settings.apply ~= nil and settings.apply ~= "first" and settings.apply ~= "all" then fail("apply", "must be first or all") end
   first_only = settings.apply ~= "all"
-  for i, route in ipairs(settings.routes) do routes[i] = read_route(route, ("routes[%d]"):format(i)) end
+  for i, each in ipairs(settings.routes) do routes[i] = read_route(each, ("routes[%d]"):format(i)) end
 end
 
-local function holds(route, order)
-  for _, condition in ipairs(route.when) do
-    local value = field(order, condition.path)
+local function holds(each, document)
+  for _, condition in ipairs(each.when) do
+    local value = field(document, condition.path)
     if value == nil or not condition.accepted[value] then return false end
   end
   return true
 end
 
-local function decide(candidates, levels, order)
-  local targets = {}
-  for _, candidate in ipairs(candidates) do
-    local before = #targets
-    if holds(candidate, order) then
-      for _, to in ipairs(candidate.to) do
-        local topic = fill(to, levels, order)
-        if topic then targets[#targets + 1] = route.to(topic) end
-      end
-    end
-    if first_only and #targets > before then break end
-  end
-  if #targets > 1 then return route.fanout(targets) end
-  return targets[1]
-end
-
--- What a topic comes to: a verdict where its routes look at the topic only, else the routes to try.
-local function prepare(topic)
-  local entry = { candidates = {}, levels = {} }
-  local by_topic = true
-  for level in (topic .. "/"):gmatch("([^/]*)/") do entry.levels[#entry.levels + 1] = level end
-  for _, candidate in ipairs(routes) do
-    if match(topic, candidate.filter) then
-      entry.candidates[#entry.candidates + 1] = candidate
-      by_topic = by_topic and candidate.by_topic
-    end
-  end
-  -- The same for every message of the topic: the rule is not asked again.
-  if by_topic then entry = { verdict = route.always(decide(entry.candidates, entry.levels)) } end
-  if cached >= CACHE_LIMIT then cache, cached = {}, 0 end
-  cache[topic], cached = entry, cached + 1
-  return entry
-end
-
 function R.on_message(msg)
-  local topic = msg.topic
-  local entry = cache[topic] or prepare(topic)
-  if entry.verdict then return entry.verdict end
-  local order = msg:json()
-  return decide(entry.candidates, entry.levels, type(order) == "table" and order or {})
+  local topic, targets, by_topic, document = msg.topic, {}, true, nil
+  for _, each in ipairs(routes) do
+    if match(topic, each.filter) then
+      if by_topic and not each.by_topic then by_topic, document = false, msg:json() end
+      if holds(each, document) then
+        for _, to in ipairs(each.to) do
+          local target = fill(to, topic, document)
+          if target then targets[#targets + 1] = route.to(target) end
+        end
+      end
+      if first_only and #targets > 0 then break end
+    end
+  end
+  local verdict = #targets > 1 and route.fanout(targets) or targets[1]
+  -- Where nothing but the topic was looked at, the same holds for every message of it: the rule is not asked again.
+  return by_topic and route.always(verdict) or verdict
 end
 
 return R

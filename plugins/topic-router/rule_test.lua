@@ -13,6 +13,16 @@ return {
     router(t, { { topic = "orders/+", to = "eu/orders" }, { topic = "orders/7/#", when = { x = 1 }, to = "seven" } })
     t:eq(t:message { topic = "orders/1" }.always, true)
     t:eq(t:message { topic = "orders/7/1", payload = { x = 1 } }.always, nil)
+    t:eq(t:message { topic = "orders/7/1", payload = { x = 2 } }.always, nil)
+  end,
+
+  ["looks no further than the route that decides"] = function(t)
+    local routes = { { topic = "a/+", to = "one" }, { topic = "#", when = { x = 1 }, to = "two" } }
+    router(t, routes)
+    t:eq(t:message { topic = "a/b", payload = { x = 1 } }.always, true)
+    router(t, routes, "all")
+    t:eq(#t:message { topic = "a/b", payload = { x = 1 } }.messages, 2)
+    t:eq(t:message { topic = "a/b", payload = { x = 1 } }.always, nil)
   end,
 
   ["is not asked for other topics"] = function(t)
@@ -24,7 +34,7 @@ return {
     router(t, { { topic = "+/orders/#", to = "all/{1}/{3}" } })
     t:eq(t:message { topic = "eu/orders/17" }.topic, "all/eu/17")
     t:eq(t:message { topic = "us/orders/18" }.topic, "all/us/18")
-    t:eq(t:message { topic = "eu/orders/17" }.topic, "all/eu/17", "from the cache")
+    t:eq(t:message { topic = "eu/orders/17" }.topic, "all/eu/17", "again")
     t:eq(t:message { topic = "eu/orders" }.verdict, "pass", "the level is missing")
   end,
 
@@ -38,6 +48,24 @@ return {
     for _, payload in ipairs { '{"id":1}', '{"region":"a/b"}', '{"region":"#"}', '{"region":""}', '{"region":{}}', "text", "[1]" } do
       t:eq(t:message { topic = "orders", payload = payload }.verdict, "pass", payload)
     end
+  end,
+
+  ["takes any letter of a level, and no wildcard, slash or zero byte"] = function(t)
+    router(t, { { topic = "orders", to = "{region}/orders" }, { topic = "+/alarms", to = "audit/{1}" } })
+    t:eq(t:message { topic = "orders", payload = { region = "nz%" } }.topic, "nz%/orders")
+    t:eq(t:message { topic = "zone/alarms", payload = "x" }.topic, "audit/zone")
+    for _, region in ipairs { "a/b", "a+", "#", "a\0b" } do
+      t:eq(t:message { topic = "orders", payload = { region = region } }.verdict, "pass", region)
+    end
+  end,
+
+  ["tells numbers, texts and truth values apart in conditions"] = function(t)
+    router(t, { { topic = "a", when = { n = { 5, false } }, to = "b" } })
+    t:eq(t:message { topic = "a", payload = '{"n":5}' }.topic, "b")
+    t:eq(t:message { topic = "a", payload = '{"n":5.0}' }.topic, "b")
+    t:eq(t:message { topic = "a", payload = '{"n":false}' }.topic, "b")
+    t:eq(t:message { topic = "a", payload = '{"n":"5"}' }.verdict, "pass")
+    t:eq(t:message { topic = "a", payload = '{"n":null}' }.verdict, "pass")
   end,
 
   ["takes only what its conditions hold for"] = function(t)
@@ -71,7 +99,13 @@ return {
       { { routes = { { topic = "a" } } }, "settings.routes[1].to: must be a topic" },
       { { routes = { { topic = "a", to = "x/{y" } } }, "has a { without a }" },
       { { routes = { { topic = "a", to = "x/{0}" } } }, "names no field and no topic level" },
+      { { routes = { { topic = "a", to = "x/#" } } }, "settings.routes[1].to: 'x/#' is no topic" },
+      { { routes = { { topic = "a", to = { "x", "+/{1}" } } } }, "'+/{1}' is no topic" },
       { { routes = { { topic = "a", to = "x", If = {} } } }, "unknown key 'If'" },
+      { { routes = { { topic = "a", to = "x", when = {} } } }, "settings.routes[1].when: must be a table of fields and values" },
+      { { routes = { { topic = "a", to = "x", when = { "eu" } } } }, "settings.routes[1].when: must be a table of fields and values" },
+      { { routes = { { topic = "a", to = "x", when = { region = {} } } } }, "when.region: must be a value or a list of values" },
+      { { routes = { { topic = "a", to = "x" } }, aply = "all" }, "unknown key 'aply'" },
       { { routes = { { topic = "a", to = "x" } }, apply = "some" }, "must be first or all" },
     }
     for _, case in ipairs(wrong) do
