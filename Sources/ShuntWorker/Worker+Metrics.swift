@@ -29,6 +29,7 @@ extension Worker {
             ("rule_dropped", reports.reduce(0) { $0 + $1.routing.dropped }),
             ("rule_rejected", reports.reduce(0) { $0 + $1.routing.rejected }),
             ("slow_consumer", reports.reduce(0) { $0 + $1.loop.droppedSlow }),
+            ("chat_expired", reports.reduce(0) { $0 + $1.routing.expired }),
             ("client_gone", reports.reduce(0) { $0 + $1.lostRecipients }),
         ]
         for (reason, count) in drops { text.sample("shunt_messages_dropped_total", ["reason": reason], count) }

@@ -159,7 +159,7 @@ extension RoutingLimits {
     init(_ limits: Configuration.Limits) {
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
-            hops: limits.hops)
+            hops: limits.hops, fanout: limits.fanout)
     }
 }
 

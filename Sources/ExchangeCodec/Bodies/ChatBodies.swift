@@ -7,13 +7,15 @@ public enum ChatKey: String, Sendable, CaseIterable {
     /// A text to the other members.
     case session = "SESSION"
     case destroy = "DESTROY"
+    /// Gives up the member's place. Shunt's own; Java clients close their connection.
+    case leave = "LEAVE"
 
     /// - Throws: `chat.invalid` if there is no key, or another one.
     public init(decoding key: Bytes?) throws(ShuntError) {
         guard let key, let known = Self.allCases.first(where: { key.elementsEqual($0.rawValue.utf8) }) else {
             throw ShuntError(
                 .chatInvalid, key == nil ? "the chat frame has no key" : "the chat frame's key is unknown",
-                help: "CREATE, SESSION and DESTROY are known")
+                help: "CREATE, SESSION, LEAVE and DESTROY are known")
         }
         self = known
     }

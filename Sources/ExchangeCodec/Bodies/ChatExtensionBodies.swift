@@ -41,16 +41,20 @@ public struct ChatJoinBody: Equatable, Sendable {
 
 /// The value of a CHAT frame with the key `NOTICE`: what has happened to another member, or to the chat.
 public struct ChatNoticeBody: Equatable, Sendable {
-    /// `joined`, `left`, `rejoined`, `expired` (did not come back in time), or `moved` to another worker.
+    /// `present` (was there before), `joined`, `left`, `rejoined`, `expired` (did not come back in time); `moved` to another worker;
+    /// `replaced`: another connection of the same uid has taken the receiver's place.
     public var event: String
     /// Of the member that it is about; nil if that has none.
     public var uid: String?
     public var name: String?
     /// Where the chat has moved: `host:port`.
     public var to: String?
+    /// Of one who is `present`: false where it is away and may come back. nil is true.
+    public var isOnline: Bool?
 
     /// Empty texts are none.
-    public init(event: String, uid: String? = nil, name: String? = nil, to: String? = nil) {
+    public init(event: String, uid: String? = nil, name: String? = nil, to: String? = nil, isOnline: Bool? = nil) {
+        self.isOnline = isOnline
         self.event = event
         self.uid = uid?.isEmpty == true ? nil : uid
         self.name = name?.isEmpty == true ? nil : name
@@ -62,7 +66,8 @@ public struct ChatNoticeBody: Equatable, Sendable {
         let object = try LenientJSON.object(in: bytes, subject: "chat notice")
         guard let event = try object.string("event") else { throw object.missing("event") }
         self.init(
-            event: event, uid: try object.string("uid"), name: try object.string("name"), to: try object.string("to"))
+            event: event, uid: try object.string("uid"), name: try object.string("name"), to: try object.string("to"),
+            isOnline: try object.bool("online"))
     }
 
     public func encoded() -> [UInt8] {
@@ -71,6 +76,7 @@ public struct ChatNoticeBody: Equatable, Sendable {
             json.member("uid", uid)
             json.member("name", name)
             json.member("to", to)
+            if let isOnline { json.member("online", isOnline) }
         }
     }
 }

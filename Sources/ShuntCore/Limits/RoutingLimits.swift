@@ -10,14 +10,17 @@ public struct RoutingLimits: Equatable, Sendable {
     public var group: Int
     /// How many rules may send a message on to another topic, one after the other.
     public var hops: Int
+    /// Messages that rules may make of one, all hops together.
+    public var fanout: Int
 
     public init(
-        frame: Int = 10 << 20, subscriptions: Int = 1000, topic: Int = 1024, group: Int = 256, hops: Int = 8
+        frame: Int = 10 << 20, subscriptions: Int = 1000, topic: Int = 1024, group: Int = 256, hops: Int = 8, fanout: Int = 1000
     ) {
         self.frame = frame
         self.subscriptions = subscriptions
         self.topic = topic
         self.group = group
         self.hops = hops
+        self.fanout = fanout
     }
 }

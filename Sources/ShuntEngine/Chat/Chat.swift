@@ -69,8 +69,16 @@ struct Chat: Sendable {
     /// A member joins again on the same connection: it may have said meanwhile who it is.
     mutating func refresh(_ member: ChatMember) {
         guard let place = presentPlace(of: member.connection) else { return }
-        let isTaken = places.indices.contains { $0 != place && places[$0].member.uid == member.uid }
+        let isTaken = places.indices.contains { $0 != place && places[$0].member.isSame(as: member) }
         if !member.uid.isEmpty, !isTaken { places[place].member = member }
+    }
+
+    /// A member has registered under a uid, by which it is known from now on unless another member is.
+    mutating func rename(_ connection: ConnectionID, _ uid: String) {
+        guard let place = presentPlace(of: connection) else { return }
+        var member = places[place].member
+        member.uid = uid
+        refresh(member)
     }
 
     /// Carries out what `joining` has allowed.
@@ -79,6 +87,10 @@ struct Chat: Sendable {
         turn.actions.append(.acknowledge(member.connection, id: frame))
         let missed: ArraySlice<ChatPayload>
         if let place = returningPlace(of: member) {
+            let old = places[place].member
+            if places[place].isPresent, old.takesNotices, settings.notices {
+                turn.deliver(old, id, .notice, ChatNotice.replaced.payload())
+            }
             let wasAbsent = !places[place].isPresent
             missed = places[place].held.takeAll(budget: &turn.budget)
             places[place].member = member
@@ -100,8 +112,8 @@ struct Chat: Sendable {
     /// Who was there before, for one who takes notices: messages do not say whose they are.
     private func introduceOthers(to member: ChatMember, _ settings: ChatSettings, _ turn: inout ChatTurn) {
         guard settings.notices, member.takesNotices else { return }
-        for place in places where place.isPresent && place.member.connection != member.connection {
-            turn.deliver(member, id, .notice, ChatNotice.present.payload(about: place.member))
+        for place in places where place.member.connection != member.connection {
+            turn.deliver(member, id, .notice, ChatNotice.present(isOnline: place.isPresent).payload(about: place.member))
         }
     }
 
@@ -109,25 +121,33 @@ struct Chat: Sendable {
 
     /// A message of a member: to those who are here, and held for those who are not.
     mutating func message(_ request: ChatRequest, _ limits: ChatSettings.Limits, now: Double, _ turn: inout ChatTurn) {
+        if say(request.payload, by: request.member.connection, limits, now: now, &turn) {
+            return turn.actions.append(.acknowledge(request.member.connection, id: request.id))
+        }
+        let size = request.payload.bytes.count
+        let help = size > limits.heldBytes / 2 ? "at most \(limits.heldBytes) bytes are held for a member" : "send it again later"
+        turn.refuse(request, ShuntError(.memoryLimit, "nobody is there, and the message of \(size) bytes can not be held", help: help))
+    }
+
+    /// What a member says, without an answer.
+    /// - Returns: whether it has reached anybody, or waits for somebody.
+    @discardableResult
+    mutating func say(
+        _ payload: ChatPayload, by sender: ConnectionID, _ limits: ChatSettings.Limits, now: Double, _ turn: inout ChatTurn
+    ) -> Bool {
         touchedAt = now
         var reached = 0
-        for index in places.indices where places[index].member.connection != request.member.connection {
+        for index in places.indices where places[index].member.connection != sender {
             let member = places[index].member
             if places[index].isPresent {
-                turn.deliver(member, id, .session, request.payload)
+                turn.deliver(member, id, .session, payload)
                 reached += 1
-            } else if turn.hold(request.payload, &places[index].held, for: member, id, limits) {
+            } else if turn.hold(payload, &places[index].held, for: member, id, limits) {
                 reached += 1
             }
         }
-        if places.count == 1, turn.hold(request.payload, &early, for: nil, id, limits) { reached += 1 }
-        if reached > 0 {
-            turn.actions.append(.acknowledge(request.member.connection, id: request.id))
-        } else {
-            turn.refuse(
-                request,
-                ShuntError(.memoryLimit, "nobody is there, and the message can not be held", help: "send it again later"))
-        }
+        if places.count == 1, turn.hold(payload, &early, for: nil, id, limits) { reached += 1 }
+        return reached > 0
     }
 
     /// A message that no member has sent: to everybody, and held for those who are away.
@@ -152,6 +172,15 @@ struct Chat: Sendable {
         let member = places[place].member
         turn.report(.left(chat: id, member))
         notify(.left, about: member, settings, &turn)
+    }
+
+    /// A member goes for good.
+    mutating func quit(_ connection: ConnectionID, _ settings: ChatSettings, _ turn: inout ChatTurn) {
+        guard let place = presentPlace(of: connection) else { return }
+        let gone = places.remove(at: place)
+        turn.report(.left(chat: id, gone.member))
+        notify(.left, about: gone.member, settings, &turn)
+        turn.actions.append(.tellMaster(.held(summary)))
     }
 
     /// Frees the places of those who have not come back in time.
@@ -201,10 +230,11 @@ struct Chat: Sendable {
         places.firstIndex { $0.isPresent && $0.member.connection == connection }
     }
 
+    /// One without a uid takes the place that has been empty for the longest time, as the first to go is mostly the first to come back.
     private func returningPlace(of member: ChatMember) -> Int? {
-        member.uid.isEmpty
-            ? places.firstIndex { $0.member.uid.isEmpty && !$0.isPresent }
-            : places.firstIndex { $0.member.uid == member.uid }
+        guard member.uid.isEmpty else { return places.firstIndex { $0.member.isSame(as: member) } }
+        return places.indices.filter { places[$0].member.uid.isEmpty && !places[$0].isPresent }
+            .min { (places[$0].absentSince ?? 0) < (places[$1].absentSince ?? 0) }
     }
 
     private func notify(_ notice: ChatNotice, about member: ChatMember, _ settings: ChatSettings, _ turn: inout ChatTurn) {

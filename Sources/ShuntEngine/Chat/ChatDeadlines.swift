@@ -1,24 +1,26 @@
+import ShuntCore
+
 /// When chats have to be looked at again, to the second. Each chat is entered at most once.
 ///
 /// A chat whose deadline moves on, as it does with every message, is left where it is; it is looked at when its old second
 /// comes, and entered again for its new one.
 struct ChatDeadlines: Sendable {
-    private var chats: [Int: Set<String>] = [:]
+    private var chats: [Int: Set<ExactText>] = [:]
     private var second = Int.min
     /// Those whose second has come, the next one last.
-    private var ready: [String] = []
+    private var ready: [ExactText] = []
 
     var isEmpty: Bool { chats.isEmpty && ready.isEmpty }
 
-    mutating func schedule(_ chat: String, at second: Int) { chats[second, default: []].insert(chat) }
+    mutating func schedule(_ chat: ExactText, at second: Int) { chats[second, default: []].insert(chat) }
 
-    mutating func cancel(_ chat: String, at second: Int) {
+    mutating func cancel(_ chat: ExactText, at second: Int) {
         chats[second]?.remove(chat)
         if chats[second]?.isEmpty == true { chats[second] = nil }
     }
 
     /// The next chats whose second has come, by second and id. Chats that ended meanwhile may be among them.
-    mutating func due(now: Double, limit: Int) -> [String] {
+    mutating func due(now: Double, limit: Int) -> [ExactText] {
         let present = Self.clamped(now.rounded(.down))
         if present != second {
             second = present

@@ -6,6 +6,10 @@ public enum ChatEvent: Equatable, Sendable {
     case request(ChatRequest)
     /// A rule says something in a chat; if it is not open here, nobody hears it.
     case announce(chat: String, ChatPayload)
+    /// A member says more than one message with what it sent, by a rule; if the chat is not open here, nobody hears it.
+    case said(chat: String, by: ConnectionID, ChatPayload)
+    /// A client has registered under a uid.
+    case named(ConnectionID, uid: String)
     /// A client's connection has gone.
     case left(ConnectionID)
     /// The master has answered `askMaster`, or could not be asked.

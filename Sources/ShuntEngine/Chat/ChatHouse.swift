@@ -6,10 +6,10 @@ import ShuntCore
 /// A value: events in, actions out, in the order in which they are to be carried out. The members' connections may be on
 /// other loops; a chat's home is chosen by its id, so that all frames of one id come here.
 public struct ChatHouse: Sendable {
-    private var chats: [String: Chat] = [:]
-    private var asked: [String: ChatInquiry] = [:]
+    private var chats: [ExactText: Chat] = [:]
+    private var asked: [ExactText: ChatInquiry] = [:]
     /// The chats that a connection is in, or waits for, in the order in which it came to them.
-    private var memberships: [ConnectionID: [String]] = [:]
+    private var memberships: [ConnectionID: [ExactText]] = [:]
     private var deadlines = ChatDeadlines()
     private var settings: ChatSettings
     private var turn: ChatTurn
@@ -28,11 +28,13 @@ public struct ChatHouse: Sendable {
     public mutating func handle(_ event: ChatEvent, now: Double) -> [ChatAction] {
         switch event {
         case .request(let request): handle(request, now: now)
-        case .announce(let chat, let payload): chats[chat]?.announce(payload, settings.limits, now: now, &turn)
+        case .announce(let chat, let payload): chats[ExactText(chat)]?.announce(payload, settings.limits, now: now, &turn)
+        case .said(let chat, let by, let payload): chats[ExactText(chat)]?.say(payload, by: by, settings.limits, now: now, &turn)
+        case .named(let connection, let uid): named(connection, uid)
         case .left(let connection): left(connection, now: now)
-        case .answer(let chat, let request, let assignment): answered(chat, request, assignment, now: now)
-        case .moved(let chat, let address): end(chat, .moved(to: address))
-        case .close(let chat): end(chat, .closedByOperator)
+        case .answer(let chat, let request, let assignment): answered(ExactText(chat), request, assignment, now: now)
+        case .moved(let chat, let address): end(ExactText(chat), .moved(to: address))
+        case .close(let chat): end(ExactText(chat), .closedByOperator)
         case .tick: tick(now: now)
         }
         defer { turn.actions = [] }
@@ -50,7 +52,7 @@ public struct ChatHouse: Sendable {
 
     /// The loop that a chat is at home on: the same for ids that are equal, on one run of a worker.
     public static func home(of chat: String, loops: Int) -> Int {
-        Int(UInt(bitPattern: chat.hashValue) % UInt(max(1, loops)))
+        Int(UInt(bitPattern: ExactText(chat).hashValue) % UInt(max(1, loops)))
     }
 
     /// Open chats.
@@ -63,7 +65,12 @@ public struct ChatHouse: Sendable {
     public var heldBytes: Int { settings.limits.memory - turn.budget }
 
     /// A chat as rules see it; nil if it is not open here.
-    public func view(of chat: String) -> ChatView? { chats[chat]?.view }
+    public func view(of chat: String) -> ChatView? { chats[ExactText(chat)]?.view }
+
+    /// Whether a connection is in a chat here, or waits to be.
+    public func isMember(_ connection: ConnectionID, of chat: String) -> Bool {
+        memberships[connection]?.contains(ExactText(chat)) ?? false
+    }
 
     /// Nothing is kept of anybody.
     var isEmpty: Bool { chats.isEmpty && asked.isEmpty && memberships.isEmpty && deadlines.isEmpty }
@@ -71,23 +78,21 @@ public struct ChatHouse: Sendable {
     // MARK: Requests
 
     private mutating func handle(_ request: ChatRequest, now: Double) {
-        if asked[request.chat] != nil { return wait(request) }
-        guard let isMember = chats[request.chat]?.isHere(request.member.connection) else {
+        if asked[request.name] != nil { return wait(request) }
+        guard let isMember = chats[request.name]?.isHere(request.member.connection) else {
             return request.key == .create ? open(request, now: now) : refuseUnknown(request)
         }
         switch request.key {
         case .create: join(request, now: now)
-        case .session, .destroy:
+        case .session, .leave, .destroy:
             guard isMember else {
                 let error = ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first")
                 return turn.refuse(request, error)
             }
-            if request.key == .session {
-                chats[request.chat]?.message(request, settings.limits, now: now, &turn)
-            } else {
-                turn.actions.append(.acknowledge(request.member.connection, id: request.id))
-                end(request.chat, .destroyed(by: request.member), request.payload)
-            }
+            if request.key == .session { return chats[request.name]?.message(request, settings.limits, now: now, &turn) ?? () }
+            turn.actions.append(.acknowledge(request.member.connection, id: request.id))
+            if request.key == .leave { return leave(request) }
+            end(request.name, .destroyed(by: request.member), request.payload)
         }
     }
 
@@ -102,17 +107,17 @@ public struct ChatHouse: Sendable {
                 request, ShuntError(.memoryLimit, "this worker has \(chats.count) chats", help: "no more are allowed (chat.chats)"))
         }
         guard settings.hasMasters else {
-            chats[request.chat] = Chat(request.chat, now: now)
+            chats[request.name] = Chat(request.chat, now: now)
             join(request, now: now)
-            if chats[request.chat]?.places.isEmpty == true { chats[request.chat] = nil }
+            if chats[request.name]?.places.isEmpty == true { chats[request.name] = nil }
             return
         }
         lastRequest += 1
-        asked[request.chat] = ChatInquiry(request: lastRequest, since: now)
+        asked[request.name] = ChatInquiry(request: lastRequest, since: now)
         wait(request)
         // Its connection may be in too many chats to wait for one more.
-        if asked[request.chat]?.waiting.isEmpty == true {
-            asked[request.chat] = nil
+        if asked[request.name]?.waiting.isEmpty == true {
+            asked[request.name] = nil
         } else {
             turn.actions.append(.askMaster(request: lastRequest, chat: request.chat))
         }
@@ -121,18 +126,30 @@ public struct ChatHouse: Sendable {
     private mutating func join(_ request: ChatRequest, now: Double) {
         let member = request.member
         do throws(ShuntError) {
-            guard let joining = try chats[request.chat]?.joining(member, settings) else { return refuseUnknown(request) }
+            guard let joining = try chats[request.name]?.joining(member, settings) else { return refuseUnknown(request) }
             if joining == .again {
-                chats[request.chat]?.refresh(member)
+                chats[request.name]?.refresh(member)
                 return turn.actions.append(.acknowledge(member.connection, id: request.id))
             }
-            try enter(member.connection, request.chat)
-            if case .rejoined(let old?) = joining { forget(old, request.chat) }
+            try enter(member.connection, request.name)
+            if case .rejoined(let old?) = joining { forget(old, request.name) }
         } catch {
             return turn.refuse(request, error)
         }
-        chats[request.chat]?.join(member, id: request.id, settings, now: now, &turn)
-        schedule(request.chat)
+        chats[request.name]?.join(member, id: request.id, settings, now: now, &turn)
+        schedule(request.name)
+    }
+
+    /// A member goes for good: its place is free.
+    private mutating func leave(_ request: ChatRequest) {
+        forget(request.member.connection, request.name)
+        chats[request.name]?.quit(request.member.connection, settings, &turn)
+        if chats[request.name]?.places.isEmpty == true { end(request.name, .deserted) }
+    }
+
+    /// A client has said, or changed, who it is: the chats that it is in know it by that.
+    private mutating func named(_ connection: ConnectionID, _ uid: String) {
+        for chat in memberships[connection] ?? [] { chats[chat]?.rename(connection, uid) }
     }
 
     // MARK: Asking the master
@@ -143,20 +160,20 @@ public struct ChatHouse: Sendable {
         // What a CREATE carries is not passed on.
         if request.key == .create { request.payload.bytes = [] }
         let cost = ChatHolding.cost(request.payload)
-        guard (asked[request.chat]?.waiting.count ?? 0) < settings.limits.waiting, cost <= turn.budget else {
+        guard (asked[request.name]?.waiting.count ?? 0) < settings.limits.waiting, cost <= turn.budget else {
             return turn.refuse(
                 request, ShuntError(.memoryLimit, "too much waits for the master's answer", help: "send it again later"))
         }
         do throws(ShuntError) {
-            try enter(request.member.connection, request.chat)
+            try enter(request.member.connection, request.name)
         } catch {
             return turn.refuse(request, error)
         }
         turn.budget -= cost
-        asked[request.chat]?.waiting.append(request)
+        asked[request.name]?.waiting.append(request)
     }
 
-    private mutating func answered(_ chat: String, _ request: UInt64, _ assignment: ChatAssignment, now: Double) {
+    private mutating func answered(_ chat: ExactText, _ request: UInt64, _ assignment: ChatAssignment, now: Double) {
         guard let inquiry = asked[chat] else {
             // Too late, and nobody is here any more: others may have it.
             if assignment == .granted, chats[chat] == nil { tellClosed(chat, createdAt: now) }
@@ -167,7 +184,7 @@ public struct ChatHouse: Sendable {
         switch assignment {
         case .granted:
             let waiting = settle(chat)
-            chats[chat] = Chat(chat, now: now)
+            chats[chat] = Chat(chat.text, now: now)
             for request in waiting { handle(request, now: now) }
             guard chats[chat]?.places.isEmpty == true else { return }
             chats[chat] = nil
@@ -181,7 +198,7 @@ public struct ChatHouse: Sendable {
         }
     }
 
-    private mutating func refuseAll(_ chat: String) {
+    private mutating func refuseAll(_ chat: ExactText) {
         for request in settle(chat) {
             turn.refuse(request, ShuntError(.masterUnavailable, "no master has answered", help: "send it again later"))
         }
@@ -189,7 +206,7 @@ public struct ChatHouse: Sendable {
 
     /// The question is settled.
     /// - Returns: what has waited for it, in order.
-    private mutating func settle(_ chat: String) -> [ChatRequest] {
+    private mutating func settle(_ chat: ExactText) -> [ChatRequest] {
         guard let inquiry = asked.removeValue(forKey: chat) else { return [] }
         for request in inquiry.waiting {
             turn.budget += ChatHolding.cost(request.payload)
@@ -231,7 +248,7 @@ public struct ChatHouse: Sendable {
         }
     }
 
-    private mutating func end(_ id: String, _ why: ChatEnd, _ payload: ChatPayload? = nil) {
+    private mutating func end(_ id: ExactText, _ why: ChatEnd, _ payload: ChatPayload? = nil) {
         guard let chat = chats.removeValue(forKey: id) else { return }
         deadlines.cancel(id, at: chat.scheduledFor)
         for place in chat.places where place.isPresent { forget(place.member.connection, id) }
@@ -241,28 +258,28 @@ public struct ChatHouse: Sendable {
         tellClosed(id, createdAt: chat.createdAt)
     }
 
-    private mutating func tellClosed(_ chat: String, createdAt: Double) {
-        turn.actions.append(.tellMaster(.closed(chat: chat, createdAt: createdAt)))
+    private mutating func tellClosed(_ chat: ExactText, createdAt: Double) {
+        turn.actions.append(.tellMaster(.closed(chat: chat.text, createdAt: createdAt)))
     }
 
     // MARK: Bookkeeping
 
-    private mutating func enter(_ connection: ConnectionID, _ chat: String) throws(ShuntError) {
+    private mutating func enter(_ connection: ConnectionID, _ chat: ExactText) throws(ShuntError) {
         let present = memberships[connection] ?? []
         guard !present.contains(chat) else { return }
         guard present.count < settings.limits.perConnection else {
-            throw ShuntError(.memoryLimit, "this connection is in too many chats", help: "leave some by closing the connection")
+            throw ShuntError(.memoryLimit, "this connection is in too many chats", help: "leave some first, with LEAVE")
         }
         memberships[connection, default: []].append(chat)
     }
 
-    private mutating func forget(_ connection: ConnectionID, _ chat: String) {
+    private mutating func forget(_ connection: ConnectionID, _ chat: ExactText) {
         memberships[connection]?.removeAll { $0 == chat }
         if memberships[connection]?.isEmpty == true { memberships[connection] = nil }
     }
 
     /// Enters a chat for its deadline, unless it will be looked at earlier anyway.
-    private mutating func schedule(_ id: String) {
+    private mutating func schedule(_ id: ExactText) {
         guard let chat = chats[id], let deadline = chat.deadline(settings) else { return }
         let second = ChatDeadlines.second(atOrAfter: deadline)
         guard second < chat.scheduledFor else { return }

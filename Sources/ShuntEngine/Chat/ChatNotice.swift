@@ -2,11 +2,13 @@ import ExchangeCodec
 
 /// What members that asked for notices are told of the others. The value of a CHAT frame with the key `NOTICE`.
 enum ChatNotice {
-    case present, joined, left, rejoined, expired
+    case joined, left, rejoined, expired, replaced
+    /// Was there before the receiver; away where it is not online.
+    case present(isOnline: Bool)
     case moved(to: String)
 
     func payload(about member: ChatMember? = nil) -> ChatPayload {
-        let body = ChatNoticeBody(event: name, uid: member?.uid, name: member?.name, to: address)
+        let body = ChatNoticeBody(event: name, uid: member?.uid, name: member?.name, to: address, isOnline: isOnline)
         return ChatPayload(body.encoded(), format: .json)
     }
 
@@ -17,8 +19,14 @@ enum ChatNotice {
         case .left: "left"
         case .rejoined: "rejoined"
         case .expired: "expired"
+        case .replaced: "replaced"
         case .moved: "moved"
         }
+    }
+
+    /// Said only where it is false.
+    private var isOnline: Bool? {
+        if case .present(isOnline: false) = self { false } else { nil }
     }
 
     private var address: String? {

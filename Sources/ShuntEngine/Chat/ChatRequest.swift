@@ -11,6 +11,9 @@ public struct ChatMember: Equatable, Sendable {
     /// Whether it takes frames with the key `NOTICE`: it has asked for them when it joined (`ChatJoinBody`).
     public var takesNotices: Bool
 
+    /// Whether both have said who they are, and are the same.
+    func isSame(as other: ChatMember) -> Bool { !uid.isEmpty && ExactText(uid) == ExactText(other.uid) }
+
     public init(_ connection: ConnectionID, uid: String = "", name: String = "", takesNotices: Bool = false) {
         self.connection = connection
         self.uid = uid
@@ -42,6 +45,9 @@ public struct ChatRequest: Equatable, Sendable {
     public var chat: String
     public var key: ChatKey
     public var payload: ChatPayload
+
+    /// The chat's id, as chats are told apart.
+    var name: ExactText { ExactText(chat) }
 
     /// The longest chat id, in bytes.
     public static let longestChat = 256

@@ -59,6 +59,18 @@ public enum LoopLetter: Equatable, Sendable {
     case chatAction(ChatAction)
 }
 
+extension LoopLetter {
+    /// Bytes of messages that it carries.
+    public var payloadSize: Int {
+        switch self {
+        case .broadcast(_, _, let frame): frame.count
+        case .chat(.request(let request), _): request.payload.bytes.count
+        case .chat(.announce(_, let payload), _), .chatAction(.deliver(_, _, _, let payload)): payload.bytes.count
+        default: 0
+        }
+    }
+}
+
 /// A letter and whom it is for.
 public struct AddressedLetter: Equatable, Sendable {
     /// nil: all other loops.
@@ -144,6 +156,8 @@ public struct RoutingFigures: Equatable, Sendable {
     /// Chats that are at home on this loop.
     public var chats = 0
     public var chatMessages = 0
+    /// Messages that were held for members of chats, and given up.
+    public var expired = 0
 
     public init() {}
 }

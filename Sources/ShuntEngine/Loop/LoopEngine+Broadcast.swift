@@ -67,9 +67,9 @@ extension LoopEngine {
         switch outcome {
         case .pass: broadcast(bytes, to: filter, answering: request)
         case .send: break
-        case .drop:
+        case .drop(let why):
             figures.dropped += 1
-            answer(frame.id, connection, BroadcastTally().text)
+            answer(frame.id, connection, BroadcastTally().text + " (\(why.isEmpty ? "dropped by a rule" : why))")
         case .reject(let why):
             figures.rejected += 1
             refuse(frame.id, connection, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
@@ -96,10 +96,12 @@ extension LoopEngine {
             } catch {
                 throw ShuntError(.filterInvalid, error.message, help: error.help)
             }
-            body.message = String(decoding: message.payload, as: UTF8.self)
+            // One that came without a text goes out without one.
+            if !message.payload.isEmpty { body.message = String(decoding: message.payload, as: UTF8.self) }
             let filter = DeviceFilter(body)
             try filter.validate()
-            let frame = Frame(.notify, id: request?.id ?? makeID(), format: .json, value: body.encoded())
+            let isBare = body == NotifyBody()
+            let frame = Frame(.notify, id: request?.id ?? makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
             broadcast(frame.encoded(), to: filter, answering: request)
         } catch {
             figures.undelivered += 1

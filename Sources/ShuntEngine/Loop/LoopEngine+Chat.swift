@@ -61,6 +61,10 @@ extension LoopEngine {
             guard let passed = pass(request, of: peer, through: hooks) else { return }
             event = .request(passed)
         }
+        handle(event)
+    }
+
+    func handle(_ event: ChatEvent) {
         for action in house.handle(event, now: now) { dispatch(action) }
         figures.chats = house.count
     }

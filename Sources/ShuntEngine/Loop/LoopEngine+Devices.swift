@@ -9,7 +9,7 @@ extension LoopEngine {
             let body = try RegisterBody(decoding: value)
             let session = sessions[connection.slot]
             let device = Device(
-                uid: body.uid, device: body.device, tags: body.tags ?? [], alias: body.alias ?? [], connection: connection,
+                uid: body.uid, device: body.device, tags: Self.each(body.tags), alias: Self.each(body.alias), connection: connection,
                 address: session.address, connectedAt: session.connectedAt, registeredAt: now)
             try device.validate()
             let identity = session.identity ?? Session.Identity()
@@ -19,12 +19,22 @@ extension LoopEngine {
             let displaced = devices.register(device)
             for old in [displaced.renamed, displaced.takenOver] { if let old { gone(old) } }
             figures.devices = devices.count
+            if sessions[connection.slot].isInChat {
+                tell(.chat(.named(connection, uid: device.uid), nil))
+                handle(.named(connection, uid: device.uid))
+            }
             messages.append(.registered(device))
             tell(.registered(uid: device.uid, device: device.device, connection, at: now))
             acknowledge(frame.id, connection)
         } catch {
             refuse(frame.id, connection, error)
         }
+    }
+
+    /// Each label once, in the order in which they came first.
+    private static func each(_ labels: [String]?) -> [String] {
+        var seen: Set<ExactText> = []
+        return (labels ?? []).filter { seen.insert(ExactText($0)).inserted }
     }
 
     /// The value of a frame that must have one, and not compressed.

@@ -71,6 +71,7 @@ extension LoopEngine {
         _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ rules: RuleSelection,
         from connection: ConnectionID
     ) {
+        madeOfMessage = 0
         if let standing = index.standing(of: route) {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }
@@ -110,7 +111,7 @@ extension LoopEngine {
                 count += deliver(stretch, route, key: frame.key(in: start))
                 continue
             }
-            guard topic.count <= limits.topic else {
+            guard topic.count <= limits.topic, mayMakeAnother() else {
                 figures.undelivered += 1
                 continue
             }
@@ -119,7 +120,7 @@ extension LoopEngine {
                 standing.targets[at].route = target
                 let made = made.append(frame, start, renamed: topic)
                 let own = RuleSelection(mask: 1 << UInt64(standing.rule))
-                guard !index.rules(of: target).subtracting(own).isEmpty else { return deliver(made, target, key: frame.key(in: start)) }
+                guard !index.rules(of: target).subtracting(own).isEmpty else { return deliverMade(made, target, key: frame.key(in: start)) }
                 return pass(
                     Passage(stretch: made, route: target, excluded: own, isForwarded: true),
                     MessageView(frame, start, hops: 0, sender: connection))
@@ -190,7 +191,15 @@ extension LoopEngine {
             route = self.route(of: routed.topic)
             guard index.rules(of: route).subtracting(passage.excluded).removing(Int(routed.rule)).isEmpty else { return nil }
         }
-        return deliver(made.append(routed, id: message.id), route, key: routed.key)
+        return deliverMade(made.append(routed, id: message.id), route, key: routed.key)
+    }
+
+    /// Delivers what was just made, and takes it back if nobody has subscribed it.
+    @inline(__always)
+    private func deliverMade(_ stretch: Stretch, _ route: RouteReference, key: Bytes?) -> Int {
+        let count = deliver(stretch, route, key: key)
+        if count == 0 { made.discard(stretch) }
+        return count
     }
 
     /// Frames of all that a rule made, while its bytes are there.
@@ -198,6 +207,10 @@ extension LoopEngine {
         _ outcome: MessageOutcome, _ message: MessageView, _ passage: Passage, _ others: inout [OwnedMessage]
     ) -> [Passage] {
         outcome.messages.compactMap { routed in
+            guard mayMakeAnother() else {
+                figures.dropped += 1
+                return nil
+            }
             guard routed.kind == .topic else {
                 others.append(OwnedMessage(routed))
                 return nil
@@ -218,6 +231,13 @@ extension LoopEngine {
             }
             return next
         }
+    }
+
+    /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes.
+    private func mayMakeAnother() -> Bool {
+        guard madeOfMessage < limits.fanout, made.size <= MadeBytes.limit else { return false }
+        madeOfMessage += 1
+        return true
     }
 
     /// Delivers what a rule made; a message for another topic meets that topic's rules first.

@@ -78,11 +78,14 @@ extension LoopEngine {
         let isOpen = view != nil
         let chat = view ?? ChatView(id: request.chat, members: [], createdAt: 0)
         switch request.key {
+        // Whoever is in the chat already only asks again; whoever is not has nothing to say in it, and is refused without the rules.
+        case .create where house.isMember(request.member.connection, of: request.chat): return request
         case .create where isOpen && hooks.wanted.contains(.chatJoin):
             return admit(request, hooks.onChatJoin(chat, by: peer, now: now))
         case .create where !isOpen && hooks.wanted.contains(.chatOpen):
             return admit(request, hooks.onChatOpen(chat, by: peer, now: now))
-        case .session where hooks.wanted.contains(.chat): return pass(request, chat, hooks)
+        case .session where hooks.wanted.contains(.chat) && house.isMember(request.member.connection, of: request.chat):
+            return pass(request, chat, hooks)
         default: return request
         }
     }
@@ -102,6 +105,7 @@ extension LoopEngine {
         return nil
     }
 
+    /// - Returns: the request to go on with; nil where all that the rules made of it has been sent, or it has been answered.
     private func pass(_ request: ChatRequest, _ chat: ChatView, _ hooks: any RuleHooks) -> ChatRequest? {
         let (verdict, made) = request.payload.bytes.withUnsafeBytes { payload in
             Self.withBytes(request.chat) { topic in
@@ -112,19 +116,27 @@ extension LoopEngine {
                 return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
             }
         }
-        var passed: ChatRequest? = verdict == .pass ? request : nil
+        if verdict == .pass { handle(.request(request)) }
+        var isSaid = false
         for message in made {
-            // The first one for the same chat replaces the member's.
-            if verdict == .send, passed == nil, message.kind == .chat, message.topic.elementsEqual(request.chat.utf8) {
-                passed = request
-                passed?.payload = ChatPayload(message.payload, format: message.format, compression: message.compression)
-            } else {
+            guard verdict == .send, message.kind == .chat, message.topic.elementsEqual(request.chat.utf8) else {
                 send(message)
+                continue
             }
+            // What goes to the same chat is the member's: the first one is answered for all.
+            let payload = ChatPayload(message.payload, format: message.format, compression: message.compression)
+            if isSaid {
+                handle(.said(chat: request.chat, by: request.member.connection, payload))
+            } else {
+                var replaced = request
+                replaced.payload = payload
+                handle(.request(replaced))
+            }
+            isSaid = true
         }
         switch verdict {
         case .pass: break
-        case .send: if passed == nil { answer(.acknowledge(request.member.connection, id: request.id)) }
+        case .send: if !isSaid { answer(.acknowledge(request.member.connection, id: request.id)) }
         case .drop:
             figures.dropped += 1
             answer(.acknowledge(request.member.connection, id: request.id))
@@ -133,11 +145,12 @@ extension LoopEngine {
             let error = ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
             answer(.refuse(request.member.connection, id: request.id, error))
         }
-        return passed
+        return nil
     }
 
     /// Something has happened in a chat.
     func told(_ report: ChatReport) {
+        if case .undelivered(_, _, let messages) = report { figures.expired += messages.count }
         guard let hooks else { return }
         switch report {
         case .closed(let chat, let why):

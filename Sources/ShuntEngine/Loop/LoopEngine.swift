@@ -25,6 +25,8 @@ public final class LoopEngine {
     var lastBroadcast: UInt32 = 0
     var house: ChatHouse
     var lastMadeRoute = RouteReference.none
+    /// Messages that rules have made of the one that is being handled.
+    var madeOfMessage = 0
     /// Whether any rule has `on_deliver`.
     var looksAtDeliveries = false
     /// The bytes of the event that is being handled.

@@ -6,6 +6,10 @@ public final class MadeBytes {
     private var block: UnsafeMutableRawPointer
     private var capacity: Int
     private var count = 0
+    /// Beyond it rules make nothing more during the event.
+    static let limit = 64 << 20
+    /// Bytes made so far.
+    var size: Int { count }
     private static let smallest = 4 << 10
     /// What is kept between events; more is given back.
     private static let kept = 1 << 20
@@ -35,6 +39,11 @@ public final class MadeBytes {
         let stretch = reserve(FrameEncoder.size(of: frame, renamed: name))
         FrameEncoder.write(frame, start, renamed: name, to: block + Int(stretch.offset))
         return stretch
+    }
+
+    /// Takes back what was appended last: nobody gets it.
+    func discard(_ stretch: Stretch) {
+        if stretch.source == .made, Int(stretch.offset) + Int(stretch.count) == count { count = Int(stretch.offset) }
     }
 
     /// Appends a frame that is encoded already.

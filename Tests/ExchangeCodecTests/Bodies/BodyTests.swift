@@ -191,13 +191,13 @@ struct BodyTests {
         #expect(throws: ShuntError.self) { try read("{host:'w1'}") }
     }
 
-    @Test("Exactly CREATE, SESSION and DESTROY are chat keys")
+    @Test("Exactly CREATE, SESSION, DESTROY and LEAVE are chat keys")
     func chatKeys() throws {
         func read(_ text: String?) throws -> ChatKey {
             guard let text else { return try ChatKey(decoding: nil) }
             return try Array(text.utf8).withUnsafeBytes { try ChatKey(decoding: $0) }
         }
-        #expect(try ["CREATE", "SESSION", "DESTROY"].map { try read($0) } == ChatKey.allCases)
+        #expect(try ["CREATE", "SESSION", "DESTROY", "LEAVE"].map { try read($0) } == ChatKey.allCases)
         for text in [nil, "", "create", "CREATES", "CREAT"] {
             #expect(#expect(throws: ShuntError.self) { try read(text) }?.code == .chatInvalid)
         }

@@ -89,6 +89,42 @@ struct ChatAbsenceTests {
         #expect(house.sent(send(ann, "hi")) == ["9<hi"])
     }
 
+    @Test("Of those who have no uid, the first to go is taken for the first to come back")
+    func unnamed() {
+        let house = HouseScript()
+        house(create(member(1)))
+        house(create(member(2)))
+        house(.left(connection(2)), at: 1001)
+        house(send(member(1), "for two"))
+        house(.left(connection(1)), at: 1002)
+        #expect(house.sent(create(member(4)), at: 1003) == ["4<for two"])
+        #expect(house.sent(create(member(5))) == [])
+    }
+
+    @Test("Who loses its place to another connection of its uid is told, and a newcomer is told of those who are away")
+    func replaced() {
+        let house = HouseScript(members: 3)
+        house(create(ann))
+        house(create(member(2, "bob", notices: true)))
+        #expect(house.sent(create(member(9, "bob"))) == [#"2?{"event":"replaced"}"#])
+        house(.left(connection(9)))
+        #expect(house.sent(create(member(4, "cat", notices: true))) == [
+            #"4?{"event":"present","uid":"ann"}"#, #"4?{"event":"present","uid":"bob","online":false}"#,
+        ])
+    }
+
+    @Test("A message that can never be held says how large it may be")
+    func tooLarge() {
+        let house = HouseScript(limits: ChatSettings.Limits(heldBytes: 1000))
+        house(create(ann))
+        let actions = house(send(ann, String(repeating: "x", count: 2000)))
+        guard case .refuse(_, _, let error)? = actions.last else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(error.help == "at most 1000 bytes are held for a member")
+    }
+
     @Test("A chat that all have left is over when nobody has come back")
     func deserted() {
         let house = HouseScript()

@@ -45,7 +45,7 @@ struct ChatMembersTests {
     }
 
     @Test("Frames that can't be: an error of their own, and nothing else changes", arguments: [
-        (send(member(3), "x"), "3/2:403 chat.not_member"), (destroy(member(3)), "3/3:403 chat.not_member"),
+        (send(member(3), "x"), "3/2:403 chat.not_member"), (leave(member(3)), "3/4:403 chat.not_member"), (destroy(member(3)), "3/3:403 chat.not_member"),
         (create(member(3, "cat")), "3/1:409 chat.full"), (create(member(3)), "3/1:409 chat.full"),
         (send(member(1, "ann"), "x", chat: "d"), "1/2:404 chat.unknown"),
         (destroy(member(1, "ann"), chat: "d"), "1/3:404 chat.unknown"),
@@ -58,6 +58,48 @@ struct ChatMembersTests {
         #expect(house.answers(event) == [answer])
         #expect(house.house.summaries() == before)
         #expect(house.sent(send(ann, "hi")) == ["2<hi"])
+    }
+
+    @Test("LEAVE frees the place at once; the last to leave ends the chat")
+    func leaves() {
+        let house = HouseScript()
+        house(create(member(1, "ann", notices: true)))
+        house(create(bob))
+        #expect(house(leave(bob)) == [
+            .acknowledge(connection(2), id: 4), .report(.left(chat: "c", bob)),
+            .deliver(connection(1), chat: "c", .notice, ChatPayload(Array(#"{"event":"left","uid":"bob"}"#.utf8), format: .json)),
+            .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
+        ])
+        #expect(house.answers(send(bob, "x")) == ["2/2:403 chat.not_member"])
+        #expect(house.answers(create(cat)) == ["3/1:200"])
+        house(leave(cat))
+        #expect(house(leave(ann)).suffix(2) == [
+            .report(.closed(ChatView(id: "c", members: [], createdAt: 1000), .deserted)), .tellMaster(.closed(chat: "c", createdAt: 1000)),
+        ])
+        #expect(house.house.isEmpty)
+    }
+
+    @Test("Ids and uids that only look the same are different ones")
+    func exactNames() {
+        let house = HouseScript(members: 3)
+        house(create(ann, chat: "caf\u{e9}"))
+        #expect(house.answers(create(bob, chat: "cafe\u{301}")) == ["2/1:200"])
+        #expect(house.house.count == 2)
+        house(create(member(4, "\u{e9}")))
+        house(create(member(5, "e\u{301}")))
+        #expect(house.sent(send(member(5, "e\u{301}"), "hi")) == ["4<hi"])
+    }
+
+    @Test("Who registers while in a chat is known by that uid when it comes back; a uid that another member has is not taken")
+    func named() {
+        let house = HouseScript()
+        house(create(member(1)))
+        house(create(bob))
+        house(.named(connection(1), uid: "bob"))
+        house(.named(connection(1), uid: "ann"))
+        house(.left(connection(1)))
+        #expect(house.answers(create(member(9, "ann"))) == ["9/1:200"])
+        #expect(house.sent(send(bob, "hi")) == ["9<hi"])
     }
 
     @Test("DESTROY goes to the others with its value, is acknowledged, and the id is free again")

@@ -21,6 +21,10 @@ func destroy(_ member: ChatMember, id: Int64 = 3, chat: String = "c") -> ChatEve
     .request(ChatRequest(member, id: id, chat: chat, .destroy, ChatPayload(text: chat)))
 }
 
+func leave(_ member: ChatMember, id: Int64 = 4, chat: String = "c") -> ChatEvent {
+    .request(ChatRequest(member, id: id, chat: chat, .leave, ChatPayload(text: chat)))
+}
+
 func answer(_ request: UInt64, _ assignment: ChatAssignment, chat: String = "c") -> ChatEvent {
     .answer(chat: chat, request: request, assignment)
 }

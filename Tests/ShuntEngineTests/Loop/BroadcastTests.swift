@@ -88,6 +88,17 @@ struct BroadcastTests {
         #expect(worker.engines[0].figures.devices == 0)
     }
 
+    @Test("A label that is given twice counts once")
+    func labels() {
+        let worker = SimulatedWorker()
+        let device = worker.connect()
+        #expect(device.register("u", tags: Array(repeating: "t", count: 40) + ["u", "t"], alias: ["a", "a"]) == 200)
+        var devices: [Device] = []
+        worker.engines[0].forEachDevice { devices.append($0) }
+        #expect(devices.map(\.tags) == [["t", "u"]])
+        #expect(devices.map(\.alias) == [["a"]])
+    }
+
     @Test("A device without uid is refused, and nothing else changes")
     func withoutUID() {
         let client = SimulatedWorker().connect()

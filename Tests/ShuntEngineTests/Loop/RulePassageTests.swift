@@ -285,6 +285,22 @@ struct RulePassageTests {
         #expect(consumer.received().map(\.name) == ["t", "t"])
     }
 
+    @Test("Rules that multiply what others have multiplied end at limits.fanout, all hops together")
+    func multiplied() {
+        for hop in 0..<3 {
+            rules.script["t\(hop)"] = .send((0..<10).map { _ in .init(topic: "t\(hop + 1)", rule: UInt8(hop)) })
+            rules.rulesOfTopic["t\(hop)"] = [hop]
+        }
+        let worker = SimulatedWorker(limits: RoutingLimits(fanout: 100), hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("t3", group: "g")
+        for _ in 0..<2 {
+            #expect(producer.ask(Frame(.message, id: 9, text: "x", name: "t0"))?.status == 200)
+            // Ten for t1; of the ninety that are left each ten at t1 come to as many at t2, which leaves less for t3.
+            #expect((50...90).contains(consumer.received().count))
+        }
+    }
+
     @Test("A message that a rule sends where nobody listens is not lost silently")
     func nowhere() {
         rules.script["t"] = .send([.init(topic: "u")])
@@ -365,7 +381,7 @@ struct RuleTrafficTests {
         let worker = SimulatedWorker(hooks: rules)
         let (device, sender) = (worker.connect(), worker.connect())
         _ = device.register("u")
-        #expect(notify(sender, NotifyBody(message: "x"))?.text == "0 matched, 0 sent, 0 not sent")
+        #expect(notify(sender, NotifyBody(message: "x"))?.text == "0 matched, 0 sent, 0 not sent (told so)")
         rules.broadcast = .reject("not now")
         #expect(notify(sender, NotifyBody(message: "x")) == Frame(acknowledging: 3, status: 403, text: "not now"))
         #expect(pushes(device) == [])
@@ -412,6 +428,37 @@ struct RuleTrafficTests {
         ada.chat("room", .session, "damn")
         #expect(ada.chatter() == ["403 mind your words"])
         #expect(bob.chatter() == [])
+    }
+
+    @Test("What a rule makes of a member's message reaches the others in order, and never the member")
+    func chatFanout() {
+        rules.wanted = [.chat]
+        rules.chat = .send(["-1", "-2", "-3"].map { .init(text: $0, kind: .chat) })
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let (ada, bob) = (worker.connect(), worker.connect(loop: 1))
+        ada.chat("room", .create)
+        bob.chat("room", .create)
+        _ = (ada.received(), bob.received())
+        ada.chat("room", .session, "x")
+        #expect(bob.chatter() == ["SESSION -1", "SESSION -2", "SESSION -3"])
+        #expect(ada.chatter() == ["200"])
+    }
+
+    @Test("Rules do not see what is sent to a chat by one who is not in it")
+    func stranger() {
+        rules.wanted = [.chat, .chatJoin]
+        rules.chat = .drop
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let (ada, eve) = (worker.connect(), worker.connect(loop: 1))
+        ada.chat("room", .create)
+        eve.chat("room", .session, "x")
+        eve.chat("none", .session, "x")
+        #expect(eve.chatter().map { $0.prefix(3) } == ["403", "404"])
+        #expect(rules.seen == [])
+        // A member that asks again does not join again.
+        rules.chatJoin = .reject(why: "full")
+        ada.chat("room", .create)
+        #expect(ada.chatter() == ["200", "200"])
     }
 
     @Test("Opening and joining can be refused or redirected, and a chat's end is told")
