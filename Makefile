@@ -57,7 +57,7 @@ bench-briefly: build
 
 ## Throughput, memory and start-up, beside a peer in the same run.
 bench: build
-	@scripts/packages nats-server
+	@scripts/packages nats-server valgrind
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare
 
