@@ -125,7 +125,7 @@ def test_those_who_do_not_read_leave_room_for_the_others(shunt, connect):
     for each in range(1000):
         producer.publish("flood", text(each))
     producer.take_answers(1000)
-    assert worker.metric('shunt_messages_dropped_total{reason="slow_consumer"}') > 0
+    eventually(lambda: worker.metric('shunt_messages_dropped_total{reason="slow_consumer"}') > 0)
     ids = [producer.publish("t", text(each)) for each in range(500)]
     assert [answer.id for answer in producer.take_answers(500)] == ids
     assert [number(frame) for frame in consumer.receive(500)] == list(range(500))
