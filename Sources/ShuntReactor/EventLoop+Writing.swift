@@ -34,7 +34,7 @@ extension EventLoop {
     private func takes(_ count: Int, _ connection: Connection) -> Bool {
         let waiting = connection.out.count
         guard waiting == 0 || waiting + count <= limits.outBuffer else { return false }
-        return pool.used <= limits.buffers - limits.buffers / 8 || waiting + count <= Self.ownShare
+        return pool.used + connection.out.growth(for: count) <= limits.buffers - limits.buffers / 8 || waiting + count <= Self.ownShare
     }
 
     @inline(__always)

@@ -31,6 +31,15 @@ struct OutBuffer {
     var isEmpty: Bool { tail == head }
     var bytes: Bytes { Bytes(start: block.map { UnsafeRawPointer($0 + Int(head)) }, count: count) }
 
+    /// Bytes that the pool must give for `count` more bytes to wait.
+    @inline(__always)
+    func growth(for count: Int) -> Int {
+        if Int(capacity) - Int(tail) >= count || self.count + count <= Int(capacity) { return 0 }
+        return blockSize(for: count) - Int(capacity)
+    }
+
+    private func blockSize(for count: Int) -> Int { BufferPool.blockSize(for: max(self.count + count, Int(capacity) * 2)) }
+
     /// Room for `count` more bytes at the end, to be filled by the caller. The caller has kept to the limit.
     @inline(__always)
     mutating func extend(by count: Int, pool: inout BufferPool) -> UnsafeMutableRawPointer {
@@ -46,7 +55,7 @@ struct OutBuffer {
         if let block, waiting + count <= Int(capacity) {
             memmove(block, block + Int(head), waiting)
         } else {
-            let size = BufferPool.blockSize(for: max(waiting + count, Int(capacity) * 2))
+            let size = blockSize(for: count)
             let larger = pool.take(size)
             if let block {
                 memcpy(larger, block + Int(head), waiting)

@@ -117,9 +117,9 @@ def test_a_message_larger_than_the_buffer_reaches_a_consumer_that_keeps_up(shunt
 
 def test_those_who_do_not_read_leave_room_for_the_others(shunt, connect):
     worker = shunt.worker({"limits.buffers": "8MiB", "limits.out_buffer": "4MiB", "worker.loops": 1})
-    for number in range(6):
+    for each in range(6):
         deaf = connect(worker.exchange, receive_buffer=4096, reading=False)
-        deaf.send(encode(SUBSCRIBE, 1, subscription("flood", f"g{number}"), format=JSON))
+        deaf.send(encode(SUBSCRIBE, 1, subscription("flood", f"g{each}"), format=JSON))
     consumer, producer = connect(worker.exchange).subscribe("t"), connect(worker.exchange)
     worker.wait_metric("shunt_subscriptions", 7)
     for each in range(1000):
