@@ -11,6 +11,7 @@ void release_results(shunt_host *host) {
         lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)host->emitted);
     }
     host->routed_count = 0;
+    host->deliveries = 0;
 }
 
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {

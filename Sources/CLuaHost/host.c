@@ -6,7 +6,7 @@
 
 char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
-/// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, msg, chat, and a place for what is delivered.
+/// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, msg, chat.
 static int set_up(lua_State *L) {
     // The string library's own table stays behind the metatable of strings; rules get copies.
     luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
@@ -49,8 +49,7 @@ static int set_up(lua_State *L) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     push_message(L);
     push_chat(L);
-    lua_pushnil(L);
-    return 4;
+    return 3;
 }
 
 shunt_host *shunt_host_create(const shunt_options *options) {
@@ -70,7 +69,8 @@ shunt_host *shunt_host_create(const shunt_options *options) {
     *(shunt_host **)lua_getextraspace(host->L) = host;
     host->running = host->L;
     lua_pushcfunction(host->L, set_up);
-    if (lua_pcall(host->L, 0, 4, 0) != LUA_OK) {
+    // Each rule may leave a copy that stood for the message, and one for the last recipient.
+    if (lua_pcall(host->L, 0, 3, 0) != LUA_OK || !lua_checkstack(host->L, 2 * MAX_RULES + 2 * LUA_MINSTACK)) {
         shunt_host_free(host);
         return NULL;
     }

@@ -86,6 +86,8 @@ struct shunt_host {
     // results
     shunt_routed *routed;
     size_t routed_count, routed_capacity, emitted;
+    /// Where on the stack the copies for the last recipient begin; 0 where none have been made since the last chain.
+    int deliveries;
     char why[MAX_WHY];
     char error[1024];
     size_t error_count;
