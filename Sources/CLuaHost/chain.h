@@ -41,6 +41,6 @@ void release_results(shunt_host *host);
 /// The failed rule's reason for a drop or reject by `on_error`; a client learns no more.
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule);
 /// Sets the error for a result, on the top of the stack, that the hook can't return.
-bool unexpected(shunt_host *host, shunt_hook hook, const char *expected);
+bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *expected);
 
 #endif

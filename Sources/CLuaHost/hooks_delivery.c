@@ -36,7 +36,7 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
         wrong = "on_deliver may change a message's payload and format, of the message that it was given";
     }
     if (wrong != NULL) {
-        set_error(host, SHUNT_FAILED, wrong);
+        hook_error(host, rule, SHUNT_ON_DELIVER, wrong);
         return false;
     }
     host->message = copy->message;
@@ -57,7 +57,7 @@ static bool apply_result(shunt_host *host, shunt_rule *rule, delivery *chain) {
     if (object != NULL && object->verdict == SHUNT_VERDICT_DROP) {
         stop(chain, SHUNT_VERDICT_DROP, verdict_why(L, host, -1));
     } else if (!lua_isnil(L, -1) && tagged(L, -1, TAG_MESSAGE) == NULL) {
-        return unexpected(host, SHUNT_ON_DELIVER, "nothing, msg:with{payload}, or route.drop()");
+        return unexpected(host, rule, SHUNT_ON_DELIVER, "nothing, msg:with{payload}, or route.drop()");
     }
     count(rule, SHUNT_ON_DELIVER, chain->stopped ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_PASS);
     return true;

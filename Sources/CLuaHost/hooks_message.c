@@ -20,11 +20,11 @@ static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *
 /// Notes that a verdict holds for all messages of the topic. False, with the error set, where it can't.
 static bool stand(shunt_host *host, const shunt_rule *rule, message_chain *chain, shunt_verdict verdict) {
     if (chain->hook != SHUNT_ON_MESSAGE) {
-        set_error(host, SHUNT_FAILED, "route.always is for on_message: what it decides is kept with a topic");
+        hook_error(host, rule, chain->hook, "route.always is for on_message: what it decides is kept with a topic");
         return false;
     }
     if (host->call_emits > 0) {
-        set_error(host, SHUNT_FAILED, "route.always after ctx:emit: what was emitted would not be sent again; use route.fanout");
+        hook_error(host, rule, chain->hook, "route.always after ctx:emit: what was emitted would not be sent again; use route.fanout");
         return false;
     }
     // A rule before has changed what this one saw: that may be another topic.
@@ -43,7 +43,7 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
     static const char expected[] = "nothing, msg:with{}, or a verdict of route";
     lua_State *L = host->L;
     verdict_object *object = tagged(L, -1, TAG_VERDICT);
-    if (object == NULL) { return unexpected(host, chain->hook, expected); }
+    if (object == NULL) { return unexpected(host, rule, chain->hook, expected); }
     if (object->always && !stand(host, rule, chain, object->verdict)) { return false; }
     switch (object->verdict) {
     case SHUNT_VERDICT_PASS:
@@ -57,11 +57,11 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
         stop(chain, SHUNT_VERDICT_PASS, rule, none);
         break;
     case SHUNT_VERDICT_REDIRECT:
-        return unexpected(host, chain->hook, expected);
+        return unexpected(host, rule, chain->hook, expected);
     default: {
         const char *wrong = verdict_collect(L, host, lua_gettop(L), rule->index);
         if (wrong != NULL) {
-            set_error(host, SHUNT_FAILED, wrong);
+            hook_error(host, rule, chain->hook, wrong);
             return false;
         }
         stop(chain, SHUNT_VERDICT_ROUTE, rule, none);
@@ -91,7 +91,7 @@ static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chai
     const copy_object *copy = (const copy_object *)object;
     const char *wrong = replacement_problem(host, copy);
     if (wrong != NULL) {
-        set_error(host, SHUNT_FAILED, wrong);
+        hook_error(host, rule, chain->hook, wrong);
         return false;
     }
     host->message = copy->message;

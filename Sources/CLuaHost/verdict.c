@@ -311,7 +311,7 @@ int context_emit(lua_State *L) {
     return 0;
 }
 
-void open_verdicts(lua_State *L) { new_type(L, &key_verdict_type, "verdict", verdict_index, NULL); }
+void open_verdicts(lua_State *L) { new_type(L, &key_verdict_type, "verdict", NULL, verdict_index, NULL); }
 
 void open_route(lua_State *L) {
     static const luaL_Reg functions[] = {
