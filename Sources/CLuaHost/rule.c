@@ -111,6 +111,7 @@ static shunt_rule *create(shunt_host *host, const char *name) {
         return NULL;
     }
     rule->host = host;
+    rule->serial = ++host->rules_made;
     snprintf(rule->name, sizeof rule->name, "%s", name);
     rule->environment = rule->table = rule->settings = rule->context = rule->saved = LUA_NOREF;
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) { rule->hooks[hook] = LUA_NOREF; }
@@ -135,6 +136,7 @@ void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
     const int references[] = {rule->environment, rule->table, rule->settings, rule->context, rule->saved};
     for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) { luaL_unref(host->L, LUA_REGISTRYINDEX, references[i]); }
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) { luaL_unref(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]); }
+    free_counters(rule);
     free(rule);
 }
 
@@ -266,7 +268,7 @@ static int context_index(lua_State *L) {
 
 void open_context(lua_State *L) {
     static const luaL_Reg methods[] = {{"emit", context_emit}, {NULL, NULL}};
-    new_type(L, &key_context_type, "ctx", context_index, methods);
+    new_type(L, &key_context_type, "ctx", NULL, context_index, methods);
 }
 
 // MARK: rule tests
