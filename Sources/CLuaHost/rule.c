@@ -281,7 +281,20 @@ typedef struct {
     shunt_buffer *names;
 } test_request;
 
-/// What `t:message{}` and the like go through: a name and a table to the owner, a table back.
+/// Pushes where the test stands: the first function that is not of the prelude.
+static void push_test_place(lua_State *L) {
+    static const char prelude[] = "/prelude";
+    lua_Debug frame;
+    for (int level = 1; lua_getstack(L, level, &frame) && lua_getinfo(L, "Sl", &frame); level++) {
+        bool own = frame.srclen >= sizeof prelude && strcmp(frame.source + frame.srclen - sizeof prelude + 1, prelude) == 0;
+        if (frame.currentline <= 0 || own) { continue; }
+        lua_pushfstring(L, "%s:%d: ", frame.source + 1, frame.currentline);
+        return;
+    }
+    lua_pushliteral(L, "");
+}
+
+/// What `t:message{}` and the like go through: a name and a table to the owner; a table back, and where the test stands.
 static int test_call(lua_State *L) {
     shunt_host *host = host_of(L);
     lua_settop(L, 2);
@@ -301,13 +314,11 @@ static int test_call(lua_State *L) {
     *record = result;
     const char *cursor = result.bytes;
     if (!value_push(L, &cursor, cursor + result.count, 0)) { return luaL_error(L, "the test's values are too large or nested too deeply"); }
-    if (!ran) {
-        luaL_where(L, 2);
-        lua_insert(L, -2);
-        lua_concat(L, 2);
-        return lua_error(L);
-    }
-    return 1;
+    push_test_place(L);
+    if (ran) { return 2; }
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    return lua_error(L);
 }
 
 static int test_load_body(lua_State *L) {
@@ -348,10 +359,12 @@ shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *pr
 
 static int test_run_body(lua_State *L) {
     test_request *request = lua_touserdata(L, 1);
+    // What the prelude gave runs a test.
+    lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->context);
     lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->table);
     lua_pushstring(L, request->name);
-    lua_rawget(L, 2);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->context);
+    lua_rawget(L, 3);
+    lua_remove(L, 3);
     lua_call(L, 1, 0);
     return 0;
 }
