@@ -201,7 +201,7 @@ struct RuleDefinitionReader {
 
     // MARK: budget and breaker
 
-    private func budget(_ value: LuaValue, _ definition: inout RuleDefinition) throws(ShuntError) {
+    private mutating func budget(_ value: LuaValue, _ definition: inout RuleDefinition) throws(ShuntError) {
         for (key, value) in try table(value, "budget", allowed: ["time", "memory"]) {
             if key == "time" {
                 let nanoseconds = UInt64(try duration(value, "budget.time") * 1e9)

@@ -4,7 +4,7 @@ import ShuntCore
 /// Clients that come and go, subscribe, and take part in chats.
 extension RuleTestBench {
     func connect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let client = clients.client(.object(try fields(asked, of: "connect", TestField.client)))
+        let client = clients.client(.object(try fields(asked, of: "connect", TestField.clientFields)))
         let outcome = try loaded().onConnect(client, now: now)
         var out = observed()
         out["uid"] = .string(client.uid)
@@ -28,7 +28,7 @@ extension RuleTestBench {
     }
 
     func subscribe(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        _ = try fields(asked, of: "subscribe", TestField.subscription)
+        _ = try fields(asked, of: "subscribe", TestField.subscriptionFields)
         var request = SubscriptionRequest(
             topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
         let client = clients.client(asked["sender"])
@@ -49,7 +49,7 @@ extension RuleTestBench {
     }
 
     func disconnect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        _ = try fields(asked, of: "disconnect", TestField.client, ["why": .text])
+        _ = try fields(asked, of: "disconnect", TestField.clientFields, ["why": .text])
         try loaded().onDisconnect(clients.client(asked), why: asked["why"].string ?? "closed", now: now)
         return .object(observed())
     }
@@ -67,7 +67,7 @@ extension RuleTestBench {
 
     func chatEntry(_ hook: shunt_hook, _ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let name = hook == SHUNT_ON_CHAT_OPEN ? "chat_open" : "chat_join"
-        _ = try fields(asked, of: name, TestField.chat, ["sender": .client])
+        _ = try fields(asked, of: name, TestField.chatFields, ["sender": .client])
         let rules = try loaded()
         let chat = chat(of: asked)
         let client = clients.client(asked["sender"])
@@ -87,7 +87,7 @@ extension RuleTestBench {
     }
 
     func chatClose(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        _ = try fields(asked, of: "chat_close", TestField.chat, ["why": .text])
+        _ = try fields(asked, of: "chat_close", TestField.chatFields, ["why": .text])
         try loaded().onChatClose(chat(of: asked), why: asked["why"].string ?? "closed", now: now)
         return .object(observed())
     }

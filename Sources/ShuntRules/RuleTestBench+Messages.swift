@@ -5,7 +5,7 @@ import ShuntCore
 extension RuleTestBench {
     func message(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "message", TestField.message, ["topic": .text]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
+            fields(asked, of: "message", TestField.messageFields, ["topic": .text]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
         let rules = try loaded()
         return message.withView { view, _ in
             let selection = rules.selection(for: .topic, topic: view.topic)
@@ -16,7 +16,7 @@ extension RuleTestBench {
 
     func broadcast(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "broadcast", TestField.message, ["filter": .text]), .broadcast, topic: "", sender(asked))
+            fields(asked, of: "broadcast", TestField.messageFields, ["filter": .text]), .broadcast, topic: "", sender(asked))
         let rules = try loaded()
         return message.withView { view, filter in
             guard !rules.selection(for: .broadcast, topic: view.topic).isEmpty else { return unmatched(message) }
@@ -25,7 +25,7 @@ extension RuleTestBench {
     }
 
     func chat(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        var fields = try fields(asked, of: "chat", TestField.message, TestField.chat)
+        var fields = try fields(asked, of: "chat", TestField.messageFields, TestField.chatFields)
         let chat = chat(of: asked)
         // The chat's, not the message's.
         fields["id"] = nil
@@ -69,7 +69,7 @@ extension RuleTestBench {
 
     private func anyMessage(_ asked: LuaValue, of name: String, _ more: [String: TestField]) throws(ShuntError) -> TestMessage {
         let kinds = TestField.oneOf(MessageKind.allCases.map { "\($0)" })
-        let fields = try fields(asked, of: name, TestField.message, ["kind": kinds, "topic": .text, "filter": .text], more)
+        let fields = try fields(asked, of: name, TestField.messageFields, ["kind": kinds, "topic": .text, "filter": .text], more)
         let kind = MessageKind.allCases.first { "\($0)" == asked["kind"].string } ?? .topic
         return TestMessage(fields, kind, topic: asked["topic"].string ?? (kind == .broadcast ? "" : "test"), sender(asked))
     }

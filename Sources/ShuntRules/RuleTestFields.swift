@@ -6,16 +6,16 @@ enum TestField {
     case whole(ClosedRange<Int64>)
     case oneOf([String])
 
-    static let client: [String: TestField] = [
+    static let clientFields: [String: TestField] = [
         "uid": .text, "device": .text, "tags": .texts, "alias": .texts, "address": .text, "groups": .texts, "protocol": .text,
     ]
-    static let message: [String: TestField] = [
+    static let messageFields: [String: TestField] = [
         "payload": .text, "key": .text, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
         "hops": .whole(0...255), "id": .whole(.min ... .max),
     ]
-    static let chat: [String: TestField] = ["id": .text, "members": .members, "created_at": .number]
-    static let subscription: [String: TestField] = ["topic": .text, "group": .text, "key": .text, "sender": .client]
-    private static let member: [String: TestField] = ["uid": .text, "online": .flag]
+    static let chatFields: [String: TestField] = ["id": .text, "members": .members, "created_at": .number]
+    static let subscriptionFields: [String: TestField] = ["topic": .text, "group": .text, "key": .text, "sender": .client]
+    private static let memberFields: [String: TestField] = ["uid": .text, "online": .flag]
 
     /// The table that was given to a function, with no keys but these.
     static func check(_ asked: LuaValue, of name: String, _ known: [String: TestField]) throws(ShuntError) -> [String: LuaValue] {
@@ -40,12 +40,12 @@ enum TestField {
         case .flag: if case .bool = value { return nil } else { return "true or false is wanted" }
         case .texts: return value.list?.allSatisfy { $0.bytes != nil } == true ? nil : "a list of texts is wanted"
         case .client:
-            _ = try Self.check(value, of: name, Self.client)
+            _ = try Self.check(value, of: name, Self.clientFields)
             return nil
         case .members:
             guard let members = value.list else { return "a list of members is wanted" }
             for member in members {
-                guard try Self.check(member, of: name, Self.member)["uid"] != nil else {
+                guard try Self.check(member, of: name, Self.memberFields)["uid"] != nil else {
                     throw ShuntError(.ruleInvalid, "a member without uid", help: "members = { { uid = \"ann\", online = true } }")
                 }
             }

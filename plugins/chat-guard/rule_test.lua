@@ -39,6 +39,7 @@ return {
     local out = t:chat { payload = ("["):rep(30) .. '"heck"' .. ("]"):rep(30), format = "json" }
     t:eq(out.verdict, "reject")
     t:eq(out.why, "rule chat-guard failed")
+    t:ok(out.error:find("nested too deeply"))
   end,
 
   ["limits each member of each chat"] = function(t)
