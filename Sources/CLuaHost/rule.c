@@ -313,7 +313,11 @@ static int test_call(lua_State *L) {
     shunt_buffer_free(record);
     *record = result;
     const char *cursor = result.bytes;
-    if (!value_push(L, &cursor, cursor + result.count, 0)) { return luaL_error(L, "the test's values are too large or nested too deeply"); }
+    if (!value_push(L, &cursor, cursor + result.count, 0)) {
+        ran = false;
+        lua_settop(L, 1);
+        lua_pushliteral(L, "the test's values are too large or nested too deeply");
+    }
     push_test_place(L);
     if (ran) { return 2; }
     lua_insert(L, -2);

@@ -130,7 +130,7 @@ final class LuaHost {
             let bytes =
                 switch answer {
                 case .success(let value): value.encoded
-                case .failure(let error): LuaValue.string(error.description).encoded
+                case .failure(let error): LuaValue.string(error.withoutCode).encoded
                 }
             let fits = bytes.withUnsafeBytes { shunt_buffer_append(result, $0.baseAddress, $0.count) }
             if case .success = answer { return fits }
@@ -138,6 +138,11 @@ final class LuaHost {
         }
         return callbacks
     }
+}
+
+extension ShuntError {
+    /// As Lua raises it in a rule test, which gives it a code of its own.
+    fileprivate var withoutCode: String { (location.map { "\($0): " } ?? "") + message + (help.map { "; \($0)" } ?? "") }
 }
 
 // MARK: bytes
