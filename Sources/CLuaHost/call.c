@@ -1,6 +1,6 @@
 // Entering Lua: each call is protected, within a budget, counted; what went wrong is kept as text.
 #define _GNU_SOURCE
-#include "host.h"
+#include "guard.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -20,19 +20,40 @@ void set_error(shunt_host *host, shunt_failure failure, const char *text) {
     host->error[host->error_count] = 0;
 }
 
+/// Where a rule's hook stands, for errors that have no place of their own.
+static void hook_place(shunt_host *host, const shunt_rule *rule, shunt_hook hook, char *place, size_t size) {
+    lua_Debug function;
+    *place = 0;
+    if (lua_rawgeti(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]) != LUA_TFUNCTION) {
+        lua_pop(host->L, 1);
+    } else if (lua_getinfo(host->L, ">S", &function) && function.linedefined > 0) {
+        snprintf(place, size, "%s:%d: ", function.source + 1, function.linedefined);
+    }
+}
+
+void hook_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *text) {
+    char place[sizeof host->where], whole[sizeof host->error];
+    hook_place(host, rule, hook, place, sizeof place);
+    snprintf(whole, sizeof whole, "%s%s", place, text);
+    set_error(host, SHUNT_FAILED, whole);
+}
+
 /// The error object is not asked for its `__tostring`: no rule code runs any more.
-static void keep_error(lua_State *L, shunt_host *host, int status, int killed, uint64_t budget_time, size_t budget_memory) {
+static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, int status, int killed, uint64_t time, size_t memory) {
+    lua_State *L = host->L;
     char text[sizeof host->error];
+    if (host->where[0] == 0) { hook_place(host, rule, hook, host->where, sizeof host->where); }
     if (killed == KILL_TIME) {
-        snprintf(text, sizeof text, "%stook more than its budget of %g ms", host->where, (double)budget_time / 1e6);
-        set_error(host, SHUNT_TIME, text);
+        snprintf(text, sizeof text, "%stook more than its budget of %g ms", host->where, (double)time / 1e6);
+        set_error(host, host->payload == PAYLOAD_INFLATING ? SHUNT_PAYLOAD : SHUNT_TIME, text);
     } else if (killed == KILL_MEMORY || status == LUA_ERRMEM) {
-        snprintf(text, sizeof text, "%sneeded more than its budget of %zu KiB of memory", host->where, budget_memory / 1024);
+        snprintf(text, sizeof text, "%sneeded more than its budget of %zu KiB of memory", host->where, memory / 1024);
         set_error(host, SHUNT_MEMORY, text);
     } else if (lua_type(L, -1) == LUA_TSTRING) {
-        set_error(host, host->fanout_exceeded ? SHUNT_FANOUT : SHUNT_FAILED, lua_tostring(L, -1));
+        shunt_failure failure = host->payload == PAYLOAD_REFUSED ? SHUNT_PAYLOAD : SHUNT_FAILED;
+        set_error(host, host->fanout_exceeded ? SHUNT_FANOUT : failure, lua_tostring(L, -1));
     } else {
-        snprintf(text, sizeof text, "raised a %s instead of a text", luaL_typename(L, -1));
+        snprintf(text, sizeof text, "%sraised a %s instead of a text", host->where, luaL_typename(L, -1));
         set_error(host, SHUNT_FAILED, text);
     }
 }
@@ -44,15 +65,18 @@ static void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->call_emits = 0;
     host->fanout_exceeded = false;
     host->json_read = host->filter_read = false;
+    host->payload = PAYLOAD_FINE;
 }
 
 static void end(shunt_host *host) {
+    const shunt_rule *rule = host->rule;
     budget_disarm(host);
     host->rule = NULL;
     host->close_depth = 0;
     host->resume_scratch = 0;
     host->scratch.count = 0;
     if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }
+    log_flush(host, rule);
 }
 
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
@@ -76,15 +100,39 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
         figures->sampled_nanoseconds += nanoseconds() - started;
     }
     if (__builtin_expect(status == LUA_OK, 1)) { return true; }
-    keep_error(L, host, status, killed, time, memory);
+    keep_error(host, rule, hook, status, killed, time, memory);
     lua_pop(L, 1);
     return false;
 }
 
+/// How many bytes of an error are its place: `plugin/rule.lua:12: `.
+static size_t place_length(const shunt_host *host) {
+    const char *colon = memchr(host->error, ':', host->error_count), *at = colon;
+    if (colon == NULL) { return 0; }
+    do { at++; } while (*at >= '0' && *at <= '9');
+    return at > colon + 1 && at[0] == ':' && at[1] == ' ' ? (size_t)(at + 2 - host->error) : 0;
+}
+
+/// Takes what repeats the payload out of an error's text; that of a budget is not the rule's.
+static void hide_payload(shunt_host *host) {
+    if (host->failure == SHUNT_TIME || host->failure == SHUNT_MEMORY) { return; }
+    payload_guard guard;
+    guard_open(&guard, host, shunt_host_error(host));
+    if (guard_hides(&guard, shunt_host_error(host))) {
+        size_t place = place_length(host);
+        if (guard_hides(&guard, (shunt_bytes){host->error, place})) { place = 0; }
+        snprintf(host->error + place, sizeof host->error - place, GUARD_NOTICE);
+        host->error_count = strlen(host->error);
+    }
+    guard_close(&guard);
+}
+
 void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
+    bool told = callbacks->tells(callbacks->context, rule->index);
     rule->figures[hook].failures[host->failure]++;
-    callbacks->failed(callbacks->context, rule->index, hook, host->failure, shunt_host_error(host));
+    if (told) { hide_payload(host); }
+    callbacks->failed(callbacks->context, rule->index, hook, host->failure, told ? shunt_host_error(host) : (shunt_bytes){0});
 }
 
 bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void *context, uint64_t time, size_t memory) {
@@ -100,7 +148,7 @@ bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void 
     int killed = host->budget.killed;
     end(host);
     if (status == LUA_OK) { return true; }
-    keep_error(L, host, status, killed, time, memory);
+    keep_error(host, rule, SHUNT_ON_LOAD, status, killed, time, memory);
     lua_pop(L, 1);
     return false;
 }

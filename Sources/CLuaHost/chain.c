@@ -11,6 +11,7 @@ void release_results(shunt_host *host) {
         lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)host->emitted);
     }
     host->routed_count = 0;
+    host->deliveries = 0;
 }
 
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
@@ -18,12 +19,12 @@ shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
     return (shunt_bytes){host->why, (size_t)length};
 }
 
-bool unexpected(shunt_host *host, shunt_hook hook, const char *expected) {
+bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *expected) {
     char text[256];
     lua_State *L = host->L;
     const verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
     const char *returned = verdict != NULL ? "verdict that it can't" : luaL_typename(L, -1);
     snprintf(text, sizeof text, "%s returned a %s: it may return %s", hook_names[hook], returned, expected);
-    set_error(host, SHUNT_FAILED, text);
+    hook_error(host, rule, hook, text);
     return false;
 }

@@ -4,9 +4,10 @@
 
 #include "host.h"
 
-/// The base stack: emitted verdicts, msg, chat, what was made for the last recipient; then what lives until the next chain: the
-/// copy that stands for the message now, with the result on top.
-enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_DELIVERED, SLOT_BASE = SLOT_DELIVERED, SLOT_CURRENT, SLOT_RESULT };
+/// The base stack: emitted verdicts, msg, chat. Then what lives until the next chain: of a message, each copy that stood for it,
+/// since later ones and what is sent may point into it, and the result that stopped the chain; of a client or a subscription, the
+/// change that stands for it now. Then the copies that were made for the last recipient.
+enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_BASE = SLOT_CHAT, SLOT_CURRENT };
 
 static inline void count(shunt_rule *rule, shunt_hook hook, shunt_verdict verdict) { rule->figures[hook].verdicts[verdict]++; }
 
@@ -40,6 +41,6 @@ void release_results(shunt_host *host);
 /// The failed rule's reason for a drop or reject by `on_error`; a client learns no more.
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule);
 /// Sets the error for a result, on the top of the stack, that the hook can't return.
-bool unexpected(shunt_host *host, shunt_hook hook, const char *expected);
+bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *expected);
 
 #endif

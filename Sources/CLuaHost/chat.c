@@ -93,5 +93,5 @@ void push_chat(lua_State *L) {
 
 void open_chat(lua_State *L) {
     static const luaL_Reg methods[] = {{"online", chat_online}, {NULL, NULL}};
-    new_type(L, &key_chat_type, "chat", chat_index, methods);
+    new_type(L, &key_chat_type, "chat", NULL, chat_index, methods);
 }

@@ -25,7 +25,7 @@ static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_conne
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
         lua_copy(L, -1, SLOT_CURRENT);
     } else {
-        return unexpected(host, SHUNT_ON_CONNECT, "nothing, conn:with{}, route.reject() or route.redirect()");
+        return unexpected(host, rule, SHUNT_ON_CONNECT, "nothing, conn:with{}, route.reject() or route.redirect()");
     }
     if (verdict != SHUNT_VERDICT_PASS) { outcome->rule = rule->index; }
     count(rule, SHUNT_ON_CONNECT, verdict);
@@ -118,7 +118,7 @@ static bool apply_subscribe_result(shunt_host *host, shunt_rule *rule, shunt_sub
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
         lua_copy(L, -1, SLOT_CURRENT);
     } else {
-        return unexpected(host, SHUNT_ON_SUBSCRIBE, "nothing, sub:with{} or route.reject()");
+        return unexpected(host, rule, SHUNT_ON_SUBSCRIBE, "nothing, sub:with{} or route.reject()");
     }
     if (verdict != SHUNT_VERDICT_PASS) { outcome->rule = rule->index; }
     count(rule, SHUNT_ON_SUBSCRIBE, verdict);

@@ -1,10 +1,11 @@
 // on_deliver and on_undelivered: called while what the last chain sent is being delivered, so they leave that alone. Their own
-// results come above it on the stack, and the copy for a recipient is kept in a place of its own.
+// results come above it on the stack, where the copies for a recipient stay until the next one is asked about.
 #include "chain.h"
 
 typedef struct {
     shunt_deliver_outcome *outcome;
-    int result;
+    /// The last copy for this recipient, on the stack.
+    int current;
     bool stopped;
 } delivery;
 
@@ -35,13 +36,13 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
         wrong = "on_deliver may change a message's payload and format, of the message that it was given";
     }
     if (wrong != NULL) {
-        set_error(host, SHUNT_FAILED, wrong);
+        hook_error(host, rule, SHUNT_ON_DELIVER, wrong);
         return false;
     }
     host->message = copy->message;
     host->changes = changes;
     host->payload_inflated = false;
-    lua_copy(host->L, chain->result, SLOT_DELIVERED);
+    chain->current = lua_gettop(host->L);
     chain->outcome->verdict = SHUNT_VERDICT_REPLACE;
     chain->outcome->routed = (shunt_routed){copy->message, changes, rule->index};
     count(rule, SHUNT_ON_DELIVER, SHUNT_VERDICT_REPLACE);
@@ -50,13 +51,13 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
 
 static bool apply_result(shunt_host *host, shunt_rule *rule, delivery *chain) {
     lua_State *L = host->L;
-    const copy_object *copy = tagged(L, chain->result, TAG_COPY);
+    const copy_object *copy = tagged(L, -1, TAG_COPY);
     if (copy != NULL) { return replace(host, rule, chain, copy); }
-    const verdict_object *object = tagged(L, chain->result, TAG_VERDICT);
+    const verdict_object *object = tagged(L, -1, TAG_VERDICT);
     if (object != NULL && object->verdict == SHUNT_VERDICT_DROP) {
-        stop(chain, SHUNT_VERDICT_DROP, verdict_why(L, host, chain->result));
-    } else if (!lua_isnil(L, chain->result) && tagged(L, chain->result, TAG_MESSAGE) == NULL) {
-        return unexpected(host, SHUNT_ON_DELIVER, "nothing, msg:with{payload}, or route.drop()");
+        stop(chain, SHUNT_VERDICT_DROP, verdict_why(L, host, -1));
+    } else if (!lua_isnil(L, -1) && tagged(L, -1, TAG_MESSAGE) == NULL) {
+        return unexpected(host, rule, SHUNT_ON_DELIVER, "nothing, msg:with{payload}, or route.drop()");
     }
     count(rule, SHUNT_ON_DELIVER, chain->stopped ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_PASS);
     return true;
@@ -67,12 +68,14 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
     *outcome = (shunt_deliver_outcome){.verdict = SHUNT_VERDICT_PASS};
     if (host->rule != NULL) { return; }
     lua_State *L = host->L;
-    int top = lua_gettop(L);
+    if (host->deliveries == 0) { host->deliveries = lua_gettop(L) + 1; }
+    lua_settop(L, host->deliveries - 1);
     deliver_arguments arguments = {recipient};
-    delivery chain = {.outcome = outcome, .result = top + 1};
+    delivery chain = {.outcome = outcome};
     begin_message(host, message, now);
     shunt_rule *rule;
     while (!chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL) {
+        int top = lua_gettop(L);
         lua_pushcfunction(L, deliver_body);
         lua_pushlightuserdata(L, &arguments);
         push_hook(host, rule, SHUNT_ON_DELIVER);
@@ -84,7 +87,7 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
                 stop(&chain, SHUNT_VERDICT_DROP, failure_why(host, rule));
             }
         }
-        lua_settop(L, top);
+        if (chain.current <= top) { lua_settop(L, top); }
     }
     host->in_message = false;
 }

@@ -5,6 +5,8 @@ typedef struct {
     shunt_hook hook;
     shunt_outcome *outcome;
     int replaced_by;
+    /// The copy that stands for the message now, on the stack; 0 while it is as it came.
+    int current;
     bool stopped;
 } message_chain;
 
@@ -18,11 +20,11 @@ static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *
 /// Notes that a verdict holds for all messages of the topic. False, with the error set, where it can't.
 static bool stand(shunt_host *host, const shunt_rule *rule, message_chain *chain, shunt_verdict verdict) {
     if (chain->hook != SHUNT_ON_MESSAGE) {
-        set_error(host, SHUNT_FAILED, "route.always is for on_message: what it decides is kept with a topic");
+        hook_error(host, rule, chain->hook, "route.always is for on_message: what it decides is kept with a topic");
         return false;
     }
     if (host->call_emits > 0) {
-        set_error(host, SHUNT_FAILED, "route.always after ctx:emit: what was emitted would not be sent again; use route.fanout");
+        hook_error(host, rule, chain->hook, "route.always after ctx:emit: what was emitted would not be sent again; use route.fanout");
         return false;
     }
     // A rule before has changed what this one saw: that may be another topic.
@@ -40,8 +42,8 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
     static const shunt_bytes none = {0};
     static const char expected[] = "nothing, msg:with{}, or a verdict of route";
     lua_State *L = host->L;
-    verdict_object *object = tagged(L, SLOT_RESULT, TAG_VERDICT);
-    if (object == NULL) { return unexpected(host, chain->hook, expected); }
+    verdict_object *object = tagged(L, -1, TAG_VERDICT);
+    if (object == NULL) { return unexpected(host, rule, chain->hook, expected); }
     if (object->always && !stand(host, rule, chain, object->verdict)) { return false; }
     switch (object->verdict) {
     case SHUNT_VERDICT_PASS:
@@ -49,17 +51,17 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
         return true;
     case SHUNT_VERDICT_DROP:
     case SHUNT_VERDICT_REJECT:
-        stop(chain, object->verdict, rule, verdict_why(L, host, SLOT_RESULT));
+        stop(chain, object->verdict, rule, verdict_why(L, host, -1));
         break;
     case SHUNT_VERDICT_DONE:
         stop(chain, SHUNT_VERDICT_PASS, rule, none);
         break;
     case SHUNT_VERDICT_REDIRECT:
-        return unexpected(host, chain->hook, expected);
+        return unexpected(host, rule, chain->hook, expected);
     default: {
-        const char *wrong = verdict_collect(L, host, SLOT_RESULT, rule->index);
+        const char *wrong = verdict_collect(L, host, lua_gettop(L), rule->index);
         if (wrong != NULL) {
-            set_error(host, SHUNT_FAILED, wrong);
+            hook_error(host, rule, chain->hook, wrong);
             return false;
         }
         stop(chain, SHUNT_VERDICT_ROUTE, rule, none);
@@ -80,8 +82,8 @@ static const char *replacement_problem(const shunt_host *host, const copy_object
 
 static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     lua_State *L = host->L;
-    const uint32_t *object = object_at(L, SLOT_RESULT);
-    if (object == NULL ? lua_isnil(L, SLOT_RESULT) : *object == TAG_MESSAGE) {
+    const uint32_t *object = object_at(L, -1);
+    if (object == NULL ? lua_isnil(L, -1) : *object == TAG_MESSAGE) {
         count(rule, chain->hook, SHUNT_VERDICT_PASS);
         return true;
     }
@@ -89,14 +91,14 @@ static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chai
     const copy_object *copy = (const copy_object *)object;
     const char *wrong = replacement_problem(host, copy);
     if (wrong != NULL) {
-        set_error(host, SHUNT_FAILED, wrong);
+        hook_error(host, rule, chain->hook, wrong);
         return false;
     }
     host->message = copy->message;
     host->changes = copy_changes(host, copy);
     host->payload_inflated = false;
     chain->replaced_by = rule->index;
-    lua_copy(L, SLOT_RESULT, SLOT_CURRENT);
+    chain->current = lua_gettop(L);
     chain->outcome->decision = SHUNT_VERDICT_REPLACE;
     count(rule, chain->hook, SHUNT_VERDICT_REPLACE);
     return true;
@@ -112,7 +114,7 @@ static void failed(shunt_host *host, shunt_rule *rule, message_chain *chain) {
 static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     lua_State *L = host->L;
     size_t before = host->routed_count;
-    int arguments = 2;
+    int arguments = 2, top = lua_gettop(L);
     push_hook(host, rule, chain->hook);
     lua_pushvalue(L, SLOT_MESSAGE);
     if (chain->hook == SHUNT_ON_CHAT) {
@@ -125,8 +127,8 @@ static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
         chain->outcome->always = false;
         failed(host, rule, chain);
     }
-    // The result that stops the chain stays: what is sent points into it.
-    if (!chain->stopped) { lua_settop(L, SLOT_CURRENT); }
+    // What is sent points into the result that stops the chain, and into copies, whatever replaces them.
+    if (!chain->stopped && chain->current <= top) { lua_settop(L, top); }
 }
 
 static void finish(shunt_host *host, message_chain *chain) {
@@ -134,7 +136,7 @@ static void finish(shunt_host *host, message_chain *chain) {
     if (outcome->verdict == SHUNT_VERDICT_PASS && chain->replaced_by >= 0) {
         outcome->verdict = SHUNT_VERDICT_ROUTE;
         if (outcome->rule < 0) { outcome->rule = chain->replaced_by; }
-        if (verdict_collect(host->L, host, SLOT_CURRENT, (uint8_t)chain->replaced_by) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
+        if (verdict_collect(host->L, host, chain->current, (uint8_t)chain->replaced_by) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
     }
     outcome->messages = host->routed;
     outcome->count = host->routed_count;
@@ -145,7 +147,6 @@ static void run(shunt_host *host, shunt_hook hook, const shunt_message *message,
     if (host->rule != NULL) { return; }
     message_chain chain = {.hook = hook, .outcome = outcome, .replaced_by = -1};
     release_results(host);
-    lua_pushnil(host->L);
     begin_message(host, message, now);
     shunt_rule *rule;
     while (!chain.stopped && (rule = next_rule(host, &rules, hook)) != NULL) { run_rule(host, rule, &chain); }

@@ -6,7 +6,7 @@
 
 char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
-/// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, msg, chat, and a place for what is delivered.
+/// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, msg, chat.
 static int set_up(lua_State *L) {
     // The string library's own table stays behind the metatable of strings; rules get copies.
     luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
@@ -45,12 +45,12 @@ static int set_up(lua_State *L) {
     open_verdicts(L);
     open_context(L);
     open_counter_type(L);
+    open_big_integers(L);
     lua_settop(L, 0);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     push_message(L);
     push_chat(L);
-    lua_pushnil(L);
-    return 4;
+    return 3;
 }
 
 shunt_host *shunt_host_create(const shunt_options *options) {
@@ -58,8 +58,8 @@ shunt_host *shunt_host_create(const shunt_options *options) {
     if (host == NULL) { return NULL; }
     host->options = *options;
     host->ceiling = SIZE_MAX;
-    host->inflated.limit = options->inflated_bytes;
     host->record.limit = 1 << 20;
+    host->lines.limit = 1 << 20;
     host->worker = strdup(options->worker);
     host->local = shunt_store_create(options->local_entries, options->local_bytes);
     host->L = lua_newstate(state_allocate, host);
@@ -70,7 +70,8 @@ shunt_host *shunt_host_create(const shunt_options *options) {
     *(shunt_host **)lua_getextraspace(host->L) = host;
     host->running = host->L;
     lua_pushcfunction(host->L, set_up);
-    if (lua_pcall(host->L, 0, 4, 0) != LUA_OK) {
+    // Each rule may leave a copy that stood for the message, and one for the last recipient.
+    if (lua_pcall(host->L, 0, 3, 0) != LUA_OK || !lua_checkstack(host->L, 2 * MAX_RULES + 2 * LUA_MINSTACK)) {
         shunt_host_free(host);
         return NULL;
     }
@@ -82,17 +83,17 @@ void shunt_host_free(shunt_host *host) {
     if (host == NULL) { return; }
     budget_detach(host);
     if (host->L != NULL) { lua_close(host->L); }
-    for (size_t i = 0; i < host->counter_count; i++) { free((void *)host->counters[i].name); }
-    free(host->counters);
     free(host->routed);
     free(host->worker);
     shunt_store_free(host->local);
     shunt_buffer_free(&host->inflated);
     shunt_buffer_free(&host->record);
     shunt_buffer_free(&host->scratch);
+    shunt_buffer_free(&host->lines);
     free(host);
 }
 
+bool shunt_host_is_overdue(const shunt_host *host) { return host->budget.killed != KILL_NONE; }
 size_t shunt_host_memory(const shunt_host *host) { return host->used; }
 shunt_bytes shunt_host_error(const shunt_host *host) { return (shunt_bytes){host->error, host->error_count}; }
 shunt_failure shunt_host_failure(const shunt_host *host) { return host->failure; }
@@ -107,7 +108,15 @@ void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t coun
 
 // MARK: types
 
-void new_type(lua_State *L, void *key, const char *name, lua_CFunction index, const luaL_Reg *methods) {
+/// Upvalues: the type's name, and what gives a changed one or nil.
+static int type_newindex(lua_State *L) {
+    const char *name = lua_tostring(L, lua_upvalueindex(1)), *with = lua_tostring(L, lua_upvalueindex(2));
+    const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "topic";
+    if (with == NULL) { return luaL_error(L, "%s can't be changed", name); }
+    return luaL_error(L, "%s can't be changed in place: return %s{ %s = … }", name, with, field);
+}
+
+void new_type(lua_State *L, void *key, const char *name, const char *with, lua_CFunction index, const luaL_Reg *methods) {
     lua_createtable(L, 0, 4);
     lua_pushstring(L, name);
     lua_setfield(L, -2, "__name");
@@ -117,6 +126,10 @@ void new_type(lua_State *L, void *key, const char *name, lua_CFunction index, co
     for (; methods != NULL && methods[count].name != NULL; count++) { lua_pushcfunction(L, methods[count].func); }
     lua_pushcclosure(L, index, count);
     lua_setfield(L, -2, "__index");
+    lua_pushstring(L, name);
+    lua_pushstring(L, with);
+    lua_pushcclosure(L, type_newindex, 2);
+    lua_setfield(L, -2, "__newindex");
     lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
@@ -128,5 +141,5 @@ void set_type(lua_State *L, void *key) {
 void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout) {
     host->options.state_memory = state_memory;
     host->options.fanout = fanout;
-    host->inflated.limit = inflated_bytes;
+    host->options.inflated_bytes = inflated_bytes;
 }

@@ -35,7 +35,7 @@ typedef struct shunt_budget {
 } shunt_budget;
 
 typedef struct {
-    const char *name, *labels, *rule;
+    const char *name, *labels;
     double value;
 } counter;
 
@@ -46,6 +46,11 @@ struct shunt_rule {
     int environment, table, settings, context, saved;
     int hooks[SHUNT_HOOKS];
     shunt_rule_policy policy;
+    /// No other rule of the host has it, before or after.
+    uint64_t serial;
+    counter *counters;
+    size_t counter_count;
+    bool counters_full;
     shunt_figures figures[SHUNT_HOOKS];
 };
 
@@ -80,12 +85,18 @@ struct shunt_host {
     uint64_t peer_read, peer_serial;
     size_t call_emits;
     bool fanout_exceeded;
-    bool json_read, filter_read, payload_inflated;
+    bool json_read, filter_read;
+    /// Whether `inflated` has the plain payload of the message.
+    bool payload_inflated;
     shunt_buffer inflated;
+    /// Whether the call's payload is being inflated, or could not be: its failure is then the client's.
+    enum { PAYLOAD_FINE, PAYLOAD_INFLATING, PAYLOAD_REFUSED } payload;
 
     // results
     shunt_routed *routed;
     size_t routed_count, routed_capacity, emitted;
+    /// Where on the stack the copies for the last recipient begin; 0 where none have been made since the last chain.
+    int deliveries;
     char why[MAX_WHY];
     char error[1024];
     size_t error_count;
@@ -102,11 +113,12 @@ struct shunt_host {
     shunt_rule *rules[MAX_RULES];
     size_t rule_count;
 
-    counter *counters;
-    size_t counter_count;
+    uint64_t rules_made;
     shunt_store *local;
     uint64_t log_second;
     uint32_t log_lines, log_dropped;
+    /// What rules said in the call that runs.
+    shunt_buffer lines;
 };
 
 static inline shunt_host *host_of(lua_State *L) { return *(shunt_host **)lua_getextraspace(L); }
@@ -132,7 +144,7 @@ static inline void budget_check(lua_State *L, shunt_host *host) {
 extern char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
-       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT };
+       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER };
 
 /// The object at an index, which begins with its tag; NULL for any other value. All full userdata in a state are ours.
 static inline uint32_t *object_at(lua_State *L, int index) {
@@ -147,7 +159,8 @@ static inline void *tagged(lua_State *L, int index, uint32_t tag) {
 
 /// Sets the metatable registered under `key`, whose __metatable is false.
 void set_type(lua_State *L, void *key);
-void new_type(lua_State *L, void *key, const char *name, lua_CFunction index, const luaL_Reg *methods);
+/// - Parameter with: what gives a changed one, such as `msg:with`; NULL where nothing does.
+void new_type(lua_State *L, void *key, const char *name, const char *with, lua_CFunction index, const luaL_Reg *methods);
 
 static inline void push_bytes(lua_State *L, shunt_bytes bytes) {
     lua_pushlstring(L, bytes.count ? bytes.start : "", bytes.count);
@@ -187,12 +200,18 @@ void open_chat(lua_State *L);
 void open_peers(lua_State *L);
 void open_context(lua_State *L);
 void open_counter_type(lua_State *L);
+void open_big_integers(lua_State *L);
+void free_counters(shunt_rule *rule);
 void open_verdicts(lua_State *L);
 
 /// Upvalues: sources by name, loaded modules by name, the rule's globals, its folder.
 int base_require(lua_State *L);
 /// Raises again what ended the call; nothing that rules write may catch it.
 void rethrow_kill(lua_State *L, shunt_host *host, int status);
+/// Says something about all rules, after the call.
+void log_notice(shunt_host *host, const char *text);
+/// Writes what the rule said in the call that has ended, without what repeats the payload.
+void log_flush(shunt_host *host, const shunt_rule *rule);
 void log_write(lua_State *L, shunt_log_level level, const char *text, size_t count, int fields);
 int string_format(lua_State *L);
 int string_rep(lua_State *L);
@@ -206,6 +225,10 @@ int string_gsub(lua_State *L);
 /// Pushes the decoded value, or nil and what was wrong with its byte.
 int json_decode(lua_State *L, const char *text, size_t count);
 void json_encode(lua_State *L, int index);
+/// Digits may begin with a minus.
+void push_big_integer(lua_State *L, const char *digits, size_t count);
+/// Empty for any other value.
+shunt_bytes big_integer_digits(lua_State *L, int index);
 void value_write(lua_State *L, int index, shunt_buffer *out, int depth);
 /// Pushes a value; false (nothing pushed) where the bytes are not one.
 bool value_push(lua_State *L, const char **cursor, const char *end, int depth);
@@ -266,6 +289,8 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
 /// Counts a failure and tells the owner.
 void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook);
 void set_error(shunt_host *host, shunt_failure failure, const char *text);
+/// Sets the error of a hook that ran to its end, with the place of its function.
+void hook_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *text);
 /// The same for what is not a hook, with a budget of its own; no results.
 bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void *context, uint64_t nanoseconds, size_t memory);
 

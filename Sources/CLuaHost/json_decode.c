@@ -26,12 +26,6 @@ static void skip_space(decoder *d) {
 
 // MARK: texts
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') { return c - '0'; }
-    if (c >= 'a' && c <= 'f') { return c - 'a' + 10; }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /// After `\u`.
 static bool read_unit(decoder *d, uint32_t *unit) {
     *unit = 0;
@@ -152,7 +146,7 @@ static bool push_short_integer(decoder *d, const char *digits, size_t count, boo
 }
 
 /// Lua reads integers that fit as integers, and does not need the C locale.
-static bool push_long_number(decoder *d, const char *start) {
+static bool push_long_number(decoder *d, const char *start, bool whole) {
     char text[MAX_NUMBER + 1];
     size_t length = (size_t)(d->at - start);
     if (length > MAX_NUMBER) { return fail(d, "a number of more than 512 characters"); }
@@ -160,10 +154,15 @@ static bool push_long_number(decoder *d, const char *start) {
     text[length] = 0;
     if (lua_stringtonumber(d->L, text) == 0) { return fail(d, "not a number"); }
     double value = lua_tonumber(d->L, -1);
-    return value - value == 0 ? true : fail(d, "a number that is too large");
+    if (value - value != 0) { return fail(d, "a number that is too large"); }
+    if (whole && !lua_isinteger(d->L, -1)) {
+        lua_pop(d->L, 1);
+        push_big_integer(d->L, text, length);
+    }
+    return true;
 }
 
-/// Integers that fit are integers; the rest are floats.
+/// Integers are integers, those that do not fit with their digits; the rest are floats.
 static bool push_number(decoder *d) {
     const char *start = d->at;
     bool negative = *d->at == '-', whole = true;
@@ -184,7 +183,7 @@ static bool push_number(decoder *d) {
         if (skip_digits(d) == 0) { return fail(d, "a number without digits in its exponent"); }
     }
     if (whole ? push_short_integer(d, digits, count, negative) : push_short_float(d, start)) { return true; }
-    return push_long_number(d, start);
+    return push_long_number(d, start, whole);
 }
 
 // MARK: values

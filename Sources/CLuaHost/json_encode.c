@@ -192,7 +192,13 @@ static void add_value(lua_State *L, shunt_host *host, int index, size_t depth) {
             return;
         }
         // fall through
-    default: luaL_error(L, "json.encode: JSON has no %s", luaL_typename(L, index));
+    default:
+        if (big_integer_digits(L, index).count > 0) {
+            shunt_bytes digits = big_integer_digits(L, index);
+            scratch_add(L, host, digits.start, digits.count);
+            return;
+        }
+        luaL_error(L, "json.encode: JSON has no %s", luaL_typename(L, index));
     }
 }
 

@@ -60,7 +60,8 @@ static int base_xpcall(lua_State *L) {
 
 // MARK: the rest
 
-/// Finalizers would run with hooks off, out of the budget's reach.
+/// Finalizers would run with hooks off, out of the budget's reach; a chain of weak keys costs the collector the square of its
+/// length, in one step that nothing can end.
 static int base_setmetatable(lua_State *L) {
     int type = lua_type(L, 2);
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -69,7 +70,10 @@ static int base_setmetatable(lua_State *L) {
     if (type == LUA_TTABLE) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) != LUA_TNIL) { return luaL_error(L, "a rule's metatable can't have __gc"); }
-        lua_pop(L, 1);
+        lua_pushliteral(L, "__mode");
+        if (lua_rawget(L, 2) == LUA_TSTRING && strchr(lua_tostring(L, -1), 'k') != NULL) {
+            return luaL_error(L, "a rule's table can't have weak keys (__mode \"k\"); \"v\" is for weak values");
+        }
     }
     lua_settop(L, 2);
     lua_setmetatable(L, 1);

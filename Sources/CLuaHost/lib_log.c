@@ -1,15 +1,38 @@
-// log.debug/info/warn/error(text, fields): bounded in length and in lines a second.
-#include "host.h"
+// log.debug/info/warn/error(text, fields): bounded in length and in lines a second. Lines wait for the end of their call, so that
+// they are compared with the payload, and written, outside of its budget.
+#include "guard.h"
 
 #include <stdio.h>
 
-enum { MAX_LOG_TEXT = 1024, MAX_LOG_FIELDS = 4096 };
+enum { MAX_LOG_TEXT = 1024, MAX_LOG_FIELDS = 4096, LINES_KEPT = 16 * 1024 };
+
+/// What a line waits as in `host->lines`, with its text and fields after it.
+typedef struct {
+    shunt_log_level level;
+    bool is_rules;
+    size_t text, fields;
+} waiting_line;
 
 /// How many of a text's bytes fit, not in the middle of a character.
 static size_t fitting(const char *text, size_t count, size_t limit) {
     if (count <= limit) { return count; }
     for (count = limit; count > 0 && ((unsigned char)text[count] & 0xC0) == 0x80; count--) {}
     return count;
+}
+
+static void add_line(shunt_host *host, shunt_log_level level, bool is_rules, shunt_bytes text, shunt_bytes fields) {
+    shunt_buffer *lines = &host->lines;
+    size_t before = lines->count;
+    waiting_line line = {level, is_rules, text.count, fields.count};
+    if (!shunt_buffer_append(lines, &line, sizeof line) || !shunt_buffer_append(lines, text.start, text.count)
+        || !shunt_buffer_append(lines, fields.start, fields.count)) {
+        lines->count = before;
+        host->log_dropped++;
+    }
+}
+
+void log_notice(shunt_host *host, const char *text) {
+    add_line(host, SHUNT_WARN, false, (shunt_bytes){text, strlen(text)}, (shunt_bytes){0});
 }
 
 static bool may_log(shunt_host *host) {
@@ -19,10 +42,9 @@ static bool may_log(shunt_host *host) {
         host->log_lines = 0;
         if (host->log_dropped > 0) {
             char text[64];
-            int count = snprintf(text, sizeof text, "%u lines of rules were not logged: too many a second", host->log_dropped);
+            snprintf(text, sizeof text, "%u lines of rules were not logged: too many a second", host->log_dropped);
             host->log_dropped = 0;
-            host->options.callbacks.log(host->options.callbacks.context, SHUNT_WARN, (shunt_bytes){0},
-                                        (shunt_bytes){text, (size_t)count}, (shunt_bytes){0});
+            log_notice(host, text);
         }
     }
     if (host->log_lines >= host->options.log_lines_per_second) {
@@ -43,10 +65,41 @@ void log_write(lua_State *L, shunt_log_level level, const char *text, size_t cou
         json.start = lua_tolstring(L, -1, &json.count);
         if (json.count > MAX_LOG_FIELDS) { luaL_error(L, "log: the fields are more than %d bytes", MAX_LOG_FIELDS); }
     }
-    shunt_bytes rule = {host->rule->name, strlen(host->rule->name)};
-    host->options.callbacks.log(host->options.callbacks.context, level, rule,
-                                (shunt_bytes){text, fitting(text, count, MAX_LOG_TEXT)}, json);
+    add_line(host, level, true, (shunt_bytes){text, fitting(text, count, MAX_LOG_TEXT)}, json);
 }
+
+// MARK: after the call
+
+static void write_line(const shunt_host *host, const shunt_rule *rule, const payload_guard *guard, const waiting_line *line,
+                       const char *bytes) {
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    shunt_bytes name = {rule->name, line->is_rules ? strlen(rule->name) : 0};
+    shunt_bytes text = {bytes, line->text}, fields = {bytes + line->text, line->fields};
+    if (line->is_rules && (guard_hides(guard, text) || guard_hides(guard, fields))) {
+        text = (shunt_bytes){GUARD_NOTICE, sizeof GUARD_NOTICE - 1};
+        fields = (shunt_bytes){0};
+    }
+    callbacks->log(callbacks->context, line->level, name, text, fields);
+}
+
+void log_flush(shunt_host *host, const shunt_rule *rule) {
+    shunt_buffer *lines = &host->lines;
+    if (lines->count == 0) { return; }
+    payload_guard guard;
+    guard_open(&guard, host, (shunt_bytes){lines->bytes, lines->count});
+    for (size_t at = 0; at < lines->count;) {
+        waiting_line line;
+        memcpy(&line, lines->bytes + at, sizeof line);
+        write_line(host, rule, &guard, &line, lines->bytes + at + sizeof line);
+        at += sizeof line + line.text + line.fields;
+    }
+    guard_close(&guard);
+    lines->count = 0;
+    lines->full = false;
+    if (lines->capacity > LINES_KEPT) { shunt_buffer_free(lines); }
+}
+
+// MARK: the library
 
 static int write_at(lua_State *L, shunt_log_level level) {
     size_t count;

@@ -41,22 +41,26 @@ static int push_full(lua_State *L) {
     return 2;
 }
 
+static void push_value(lua_State *L, const store_value *value) {
+    switch (value->type) {
+    case STORE_TEXT: lua_pushlstring(L, value->count == 0 ? "" : value->text, value->count); break;
+    case STORE_INTEGER: lua_pushinteger(L, value->integer); break;
+    case STORE_NUMBER: lua_pushnumber(L, value->number); break;
+    default: lua_pushboolean(L, value->integer != 0);
+    }
+}
+
+static store_value number_at(lua_State *L, int index) {
+    if (lua_isinteger(L, index)) { return (store_value){.type = STORE_INTEGER, .integer = lua_tointeger(L, index)}; }
+    return (store_value){.type = STORE_NUMBER, .number = luaL_checknumber(L, index)};
+}
+
 static int get(lua_State *L) {
     shunt_host *host = host_of(L);
     size_t count;
     store_value value;
     const char *key = push_key(L, &count);
-    if (!store_get(store_of(L), key, count, host->now, &value, &host->record)) {
-        lua_pushnil(L);
-    } else if (value.type == STORE_TEXT) {
-        lua_pushlstring(L, value.count == 0 ? "" : value.text, value.count);
-    } else if (value.type == STORE_BOOLEAN) {
-        lua_pushboolean(L, value.number != 0);
-    } else {
-        lua_pushnumber(L, value.number);
-        lua_Integer whole;
-        if (lua_numbertointeger(value.number, &whole) && (double)whole == value.number) { lua_pushinteger(L, whole); }
-    }
+    if (store_get(store_of(L), key, count, host->now, &value, &host->record)) { push_value(L, &value); } else { lua_pushnil(L); }
     return 1;
 }
 
@@ -76,12 +80,11 @@ static int set(lua_State *L) {
         value.text = lua_tolstring(L, 2, &value.count);
         break;
     case LUA_TNUMBER:
-        value.type = STORE_NUMBER;
-        value.number = lua_tonumber(L, 2);
+        value = number_at(L, 2);
         break;
     case LUA_TBOOLEAN:
         value.type = STORE_BOOLEAN;
-        value.number = lua_toboolean(L, 2);
+        value.integer = lua_toboolean(L, 2);
         break;
     default: return luaL_argerror(L, 2, "a value is a text, a number, a boolean or nil (json.encode makes a text of a table)");
     }
@@ -99,15 +102,12 @@ static int delete(lua_State *L) {
 
 static int increase(lua_State *L) {
     size_t count;
-    double by = luaL_optnumber(L, 2, 1), result, expires = expiry(L, 3);
-    lua_Integer whole;
+    double expires = expiry(L, 3);
+    store_value by = {.type = STORE_INTEGER, .integer = 1}, result;
+    if (!lua_isnoneornil(L, 2)) { by = number_at(L, 2); }
     const char *key = push_key(L, &count);
-    if (!store_add(store_of(L), key, count, by, expires, host_of(L)->now, &result)) { return push_full(L); }
-    if (lua_numbertointeger(result, &whole) && (double)whole == result) {
-        lua_pushinteger(L, whole);
-    } else {
-        lua_pushnumber(L, result);
-    }
+    if (!store_add(store_of(L), key, count, &by, expires, host_of(L)->now, &result)) { return push_full(L); }
+    push_value(L, &result);
     return 1;
 }
 

@@ -68,21 +68,38 @@ uint8_t copy_changes(const shunt_host *host, const copy_object *copy) {
     return all;
 }
 
+/// What a payload may be inflated to: no more than the call has memory for, in which it is to become a text.
+static void inflate(lua_State *L, shunt_host *host, const shunt_message *message) {
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    size_t room = host->ceiling > host->used ? host->ceiling - host->used : 0, most = host->options.inflated_bytes;
+    host->inflated.count = 0;
+    host->inflated.full = false;
+    host->inflated.limit = room < most ? room : most;
+    host->payload_inflated = false;
+    host->payload = PAYLOAD_INFLATING;
+    bool done = callbacks->inflate(callbacks->context, message->payload, message->compression, &host->inflated);
+    budget_check(L, host);
+    host->payload = done ? PAYLOAD_FINE : PAYLOAD_REFUSED;
+    if (done) { return; }
+    const char *compression = compressions[message->compression & 3];
+    if (!host->inflated.full) { luaL_error(L, "the %s payload can't be inflated", compression); }
+    luaL_error(L, "the %s payload is more than %I bytes inflated%s", compression, (LUAI_UACINT)host->inflated.limit,
+               room < most ? ", which is what is left of the call's memory" : "");
+}
+
+static bool has_current_payload(const shunt_host *host, const shunt_message *message) {
+    const shunt_message *current = &host->message;
+    return host->in_message && message->compression == current->compression && message->payload.count == current->payload.count
+        && memcmp(message->payload.start, current->payload.start, current->payload.count) == 0;
+}
+
 /// The payload as the application sent it. Raises where it can't be inflated.
-static shunt_bytes plain_payload(lua_State *L, const shunt_message *message, bool current) {
+static shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
     shunt_host *host = host_of(L);
     if (message->compression == 0 || message->payload.count == 0) { return message->payload; }
-    if (!current || !host->payload_inflated) {
-        host->inflated.count = 0;
-        host->inflated.full = false;
-        host->payload_inflated = false;
-        const shunt_callbacks *callbacks = &host->options.callbacks;
-        if (!callbacks->inflate(callbacks->context, message->payload, message->compression, &host->inflated)) {
-            luaL_error(L, host->inflated.full ? "the %s payload is more than %I bytes inflated" : "the %s payload can't be inflated",
-                       compressions[message->compression & 3], (LUAI_UACINT)host->inflated.limit);
-        }
-        host->payload_inflated = current;
-    }
+    bool current = message == &host->message || has_current_payload(host, message);
+    if (!current || !host->payload_inflated) { inflate(L, host, message); }
+    host->payload_inflated = current;
     return (shunt_bytes){host->inflated.bytes, host->inflated.count};
 }
 
@@ -98,7 +115,7 @@ static int message_json(lua_State *L) {
         lua_getiuservalue(L, 1, USER_JSON_ERROR);
         return 2;
     }
-    shunt_bytes payload = plain_payload(L, message, copy == NULL);
+    shunt_bytes payload = plain_payload(L, message);
     if (json_decode(L, payload.start, payload.count) == 1) { lua_pushnil(L); }
     if (copy == NULL) {
         lua_pushvalue(L, -2);
@@ -162,7 +179,7 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
     if (IS(name, count, "topic")) {
         if (current) { push_current_topic(L, message->topic); } else { push_bytes(L, message->topic); }
     } else if (IS(name, count, "payload")) {
-        push_bytes(L, plain_payload(L, message, current));
+        push_bytes(L, plain_payload(L, message));
     } else if (IS(name, count, "key")) {
         if (message->has_key) { push_bytes(L, message->key); } else { lua_pushnil(L); }
     } else if (IS(name, count, "kind")) {
@@ -329,6 +346,6 @@ void push_message(lua_State *L) {
 
 void open_message(lua_State *L) {
     static const luaL_Reg methods[] = {{"json", message_json}, {"with", message_with}, {NULL, NULL}};
-    new_type(L, &key_message_type, "msg", message_index, methods);
-    new_type(L, &key_copy_type, "msg", message_index, methods);
+    new_type(L, &key_message_type, "msg", "msg:with", message_index, methods);
+    new_type(L, &key_copy_type, "msg", "msg:with", message_index, methods);
 }

@@ -18,7 +18,7 @@ typedef struct {
 // MARK: compiling
 
 static pattern_item *add(compiler *c, int operation) {
-    if (c->items >= MAX_ITEMS - 1) { luaL_error(c->L, "malformed pattern (more than %d items)", MAX_ITEMS - 2); }
+    if (c->items >= MAX_ITEMS) { luaL_error(c->L, "malformed pattern (more than %d items)", MAX_ITEMS); }
     pattern_item *item = &c->result->items[c->items++];
     *item = (pattern_item){.operation = (uint8_t)operation};
     return item;
@@ -41,20 +41,26 @@ static void make_classes(void) {
             if (tests[i].test(c)) { bit_set(classes[tests[i].letter - 'a'], c); }
         }
     }
+    bit_set(classes['z' - 'a'], 0);
 }
 
 /// Adds the characters of a class like `%a`, or those outside of `%A`; false where the letter names none.
 static bool add_class(uint64_t *bits, int letter) {
-    if (!isalpha(letter) || strchr("acdglpsuwx", tolower(letter)) == NULL) { return false; }
+    if (!isalpha(letter) || strchr("acdglpsuwxz", tolower(letter)) == NULL) { return false; }
     const uint64_t *members = classes[tolower(letter) - 'a'];
     for (int i = 0; i < 4; i++) { bits[i] |= isupper(letter) ? ~members[i] : members[i]; }
     return true;
 }
 
-static int new_set(compiler *c) {
-    if (c->result->sets >= MAX_SETS) { luaL_error(c->L, "malformed pattern (more than %d sets)", MAX_SETS); }
-    memset(c->result->bits[c->result->sets], 0, sizeof c->result->bits[0]);
-    return c->result->sets++;
+/// The place of a set, which equal ones share.
+static int set_of(compiler *c, const uint64_t bits[4]) {
+    pattern *result = c->result;
+    for (int i = 0; i < result->sets; i++) {
+        if (memcmp(result->bits[i], bits, sizeof result->bits[i]) == 0) { return i; }
+    }
+    if (result->sets >= MAX_SETS) { luaL_error(c->L, "malformed pattern (more than %d different sets)", MAX_SETS); }
+    memcpy(result->bits[result->sets], bits, sizeof result->bits[0]);
+    return result->sets++;
 }
 
 static int next_in_set(compiler *c) {
@@ -64,8 +70,7 @@ static int next_in_set(compiler *c) {
 
 /// After the `[`.
 static int compile_set(compiler *c) {
-    int set = new_set(c);
-    uint64_t *bits = c->result->bits[set];
+    uint64_t bits[4] = {0};
     bool negated = c->at < c->end && *c->at == '^';
     if (negated) { c->at++; }
     for (bool first = true;; first = false) {
@@ -83,7 +88,7 @@ static int compile_set(compiler *c) {
         }
     }
     for (int i = 0; negated && i < 4; i++) { bits[i] = ~bits[i]; }
-    return set;
+    return set_of(c, bits);
 }
 
 static void compile_quantifier(compiler *c, pattern_item *item) {
@@ -132,8 +137,7 @@ static void compile_escape(compiler *c) {
             compile_literal(c, c->at - 1);
             return;
         }
-        int set = new_set(c);
-        memcpy(c->result->bits[set], bits, sizeof bits);
+        int set = set_of(c, bits);
         pattern_item *item = add(c, SET);
         item->first = (uint8_t)set;
         compile_quantifier(c, item);

@@ -4,7 +4,8 @@
 
 #include "host.h"
 
-enum { MAX_ITEMS = 128, MAX_SETS = 24, MAX_CAPTURES = 32 };
+/// Sets are counted once, however often a pattern has them.
+enum { MAX_ITEMS = 128, MAX_SETS = 32, MAX_CAPTURES = 32 };
 
 typedef struct {
     uint8_t operation, quantifier, first, second;
@@ -15,7 +16,7 @@ typedef struct {
     bool anchored;
     uint8_t captures, sets;
     uint32_t positions;
-    pattern_item items[MAX_ITEMS];
+    pattern_item items[MAX_ITEMS + 1];
     uint64_t bits[MAX_SETS][4];
 } pattern;
 

@@ -220,7 +220,7 @@ static int change_index(lua_State *L) { return luaL_error(L, "conn:with{} has no
 
 void open_peers(lua_State *L) {
     static const luaL_Reg methods[] = {{"close", connection_close}, {"with", connection_with}, {NULL, NULL}};
-    new_type(L, &key_connection_type, "conn", connection_index, methods);
-    new_type(L, &key_change_type, "conn:with", change_index, NULL);
+    new_type(L, &key_connection_type, "conn", "conn:with", connection_index, methods);
+    new_type(L, &key_change_type, "conn:with", NULL, change_index, NULL);
     open_subscriptions(L);
 }

@@ -111,6 +111,7 @@ static shunt_rule *create(shunt_host *host, const char *name) {
         return NULL;
     }
     rule->host = host;
+    rule->serial = ++host->rules_made;
     snprintf(rule->name, sizeof rule->name, "%s", name);
     rule->environment = rule->table = rule->settings = rule->context = rule->saved = LUA_NOREF;
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) { rule->hooks[hook] = LUA_NOREF; }
@@ -135,6 +136,7 @@ void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
     const int references[] = {rule->environment, rule->table, rule->settings, rule->context, rule->saved};
     for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) { luaL_unref(host->L, LUA_REGISTRYINDEX, references[i]); }
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) { luaL_unref(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]); }
+    free_counters(rule);
     free(rule);
 }
 
@@ -266,7 +268,7 @@ static int context_index(lua_State *L) {
 
 void open_context(lua_State *L) {
     static const luaL_Reg methods[] = {{"emit", context_emit}, {NULL, NULL}};
-    new_type(L, &key_context_type, "ctx", context_index, methods);
+    new_type(L, &key_context_type, "ctx", NULL, context_index, methods);
 }
 
 // MARK: rule tests
@@ -279,7 +281,20 @@ typedef struct {
     shunt_buffer *names;
 } test_request;
 
-/// What `t:message{}` and the like go through: a name and a table to the owner, a table back.
+/// Pushes where the test stands: the first function that is not of the prelude.
+static void push_test_place(lua_State *L) {
+    static const char prelude[] = "/prelude";
+    lua_Debug frame;
+    for (int level = 1; lua_getstack(L, level, &frame) && lua_getinfo(L, "Sl", &frame); level++) {
+        bool own = frame.srclen >= sizeof prelude && strcmp(frame.source + frame.srclen - sizeof prelude + 1, prelude) == 0;
+        if (frame.currentline <= 0 || own) { continue; }
+        lua_pushfstring(L, "%s:%d: ", frame.source + 1, frame.currentline);
+        return;
+    }
+    lua_pushliteral(L, "");
+}
+
+/// What `t:message{}` and the like go through: a name and a table to the owner; a table back, and where the test stands.
 static int test_call(lua_State *L) {
     shunt_host *host = host_of(L);
     lua_settop(L, 2);
@@ -298,14 +313,16 @@ static int test_call(lua_State *L) {
     shunt_buffer_free(record);
     *record = result;
     const char *cursor = result.bytes;
-    if (!value_push(L, &cursor, cursor + result.count, 0)) { return luaL_error(L, "the test's values are too large or nested too deeply"); }
-    if (!ran) {
-        luaL_where(L, 2);
-        lua_insert(L, -2);
-        lua_concat(L, 2);
-        return lua_error(L);
+    if (!value_push(L, &cursor, cursor + result.count, 0)) {
+        ran = false;
+        lua_settop(L, 1);
+        lua_pushliteral(L, "the test's values are too large or nested too deeply");
     }
-    return 1;
+    push_test_place(L);
+    if (ran) { return 2; }
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    return lua_error(L);
 }
 
 static int test_load_body(lua_State *L) {
@@ -346,10 +363,12 @@ shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *pr
 
 static int test_run_body(lua_State *L) {
     test_request *request = lua_touserdata(L, 1);
+    // What the prelude gave runs a test.
+    lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->context);
     lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->table);
     lua_pushstring(L, request->name);
-    lua_rawget(L, 2);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->context);
+    lua_rawget(L, 3);
+    lua_remove(L, 3);
     lua_call(L, 1, 0);
     return 0;
 }

@@ -190,17 +190,28 @@ void store_delete(shunt_store *store, const char *key, size_t count, double now)
     pthread_mutex_unlock(&store->lock);
 }
 
+/// Integers stay integers, unless the sum is more than one.
+static store_value sum(const store_value *a, const store_value *b) {
+    store_value result = {.type = STORE_INTEGER};
+    bool integers = a->type == STORE_INTEGER && b->type == STORE_INTEGER;
+    if (integers && !__builtin_add_overflow(a->integer, b->integer, &result.integer)) { return result; }
+    double left = a->type == STORE_INTEGER ? (double)a->integer : a->number;
+    double right = b->type == STORE_INTEGER ? (double)b->integer : b->number;
+    return (store_value){.type = STORE_NUMBER, .number = left + right};
+}
+
 /// Keeps the time to live that a number has.
-bool store_add(shunt_store *store, const char *key, size_t count, double by, double expires, double now, double *result) {
+bool store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
+               store_value *result) {
     pthread_mutex_lock(&store->lock);
     bool done = prepare(store);
     if (done) {
         entry *e = *find(store, key, count, now);
-        if (e != NULL && e->value.type == STORE_NUMBER) {
-            *result = e->value.number += by;
+        if (e != NULL && (e->value.type == STORE_INTEGER || e->value.type == STORE_NUMBER)) {
+            *result = e->value = sum(&e->value, by);
         } else {
-            *result = by;
-            done = put(store, key, count, &(store_value){.type = STORE_NUMBER, .number = by}, expires, now);
+            *result = *by;
+            done = put(store, key, count, by, expires, now);
         }
     }
     pthread_mutex_unlock(&store->lock);

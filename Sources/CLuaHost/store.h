@@ -3,10 +3,12 @@
 
 #include "CLuaHost.h"
 
-enum { STORE_TEXT, STORE_NUMBER, STORE_BOOLEAN };
+enum { STORE_TEXT, STORE_INTEGER, STORE_NUMBER, STORE_BOOLEAN };
 
 typedef struct {
     int type;
+    /// Of an integer or a boolean; any other number.
+    int64_t integer;
     double number;
     const char *text;
     size_t count;
@@ -18,6 +20,7 @@ bool store_get(shunt_store *store, const char *key, size_t count, double now, st
 bool store_set(shunt_store *store, const char *key, size_t count, const store_value *value, double expires, double now);
 void store_delete(shunt_store *store, const char *key, size_t count, double now);
 /// Adds to a number, from 0 where there is none, in one step.
-bool store_add(shunt_store *store, const char *key, size_t count, double by, double expires, double now, double *result);
+bool store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
+               store_value *result);
 
 #endif

@@ -91,6 +91,6 @@ static int change_index(lua_State *L) { return luaL_error(L, "sub:with{} has no 
 
 void open_subscriptions(lua_State *L) {
     static const luaL_Reg methods[] = {{"with", subscription_with}, {NULL, NULL}};
-    new_type(L, &key_subscription_type, "sub", subscription_index, methods);
-    new_type(L, &key_change_type, "sub:with", change_index, NULL);
+    new_type(L, &key_subscription_type, "sub", "sub:with", subscription_index, methods);
+    new_type(L, &key_change_type, "sub:with", NULL, change_index, NULL);
 }

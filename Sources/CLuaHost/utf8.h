@@ -19,6 +19,13 @@ static inline size_t utf8_sequence(const char *at, const char *end) {
     return count;
 }
 
+/// -1 for what is no hexadecimal digit.
+static inline int hex_digit(char c) {
+    if (c >= '0' && c <= '9') { return c - '0'; }
+    if (c >= 'a' && c <= 'f') { return c - 'a' + 10; }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 static inline size_t utf8_encode(uint32_t code, char *out) {
     if (code < 0x80) {
         out[0] = (char)code;

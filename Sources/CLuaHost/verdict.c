@@ -279,6 +279,12 @@ shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index) {
 
 // MARK: ctx:emit
 
+/// Once it is too many, every further one in the call is.
+static int too_many_emits(lua_State *L, shunt_host *host) {
+    host->fanout_exceeded = true;
+    return luaL_error(L, "ctx:emit of more than %d messages in a call", (int)host->options.emits);
+}
+
 int context_emit(lua_State *L) {
     shunt_host *host = host_of(L);
     verdict_object *verdict = tagged(L, 2, TAG_VERDICT);
@@ -289,22 +295,23 @@ int context_emit(lua_State *L) {
     if (!is_message(L, 2) && (verdict == NULL || !(sends(verdict->verdict) || verdict->verdict == SHUNT_VERDICT_FANOUT))) {
         return luaL_error(L, "ctx:emit takes msg, msg:with{}, route.to, route.fanout, route.push or route.chat");
     }
+    if (host->call_emits > host->options.emits) { return too_many_emits(L, host); }
     // Anchored first: what is collected points into it until the next message.
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, (lua_Integer)++host->emitted);
     size_t before = host->routed_count;
     const char *wrong = verdict_collect(L, host, 2, host->rule->index);
+    if (wrong == NULL) { host->call_emits += host->routed_count - before; }
+    bool exceeded = host->call_emits > host->options.emits;
+    // A rule may catch the error: nothing of what was refused stays.
+    if (wrong != NULL || exceeded) { host->routed_count = before; }
     if (wrong != NULL) { return luaL_error(L, "ctx:emit: %s", wrong); }
-    host->call_emits += host->routed_count - before;
-    if (host->call_emits > host->options.emits) {
-        host->fanout_exceeded = true;
-        return luaL_error(L, "ctx:emit of more than %d messages in a call", (int)host->options.emits);
-    }
+    if (exceeded) { return too_many_emits(L, host); }
     return 0;
 }
 
-void open_verdicts(lua_State *L) { new_type(L, &key_verdict_type, "verdict", verdict_index, NULL); }
+void open_verdicts(lua_State *L) { new_type(L, &key_verdict_type, "verdict", NULL, verdict_index, NULL); }
 
 void open_route(lua_State *L) {
     static const luaL_Reg functions[] = {

@@ -4,9 +4,12 @@ import ShuntCore
 /// - Parameters:
 ///   - bytes: the whole packed value.
 ///   - limit: the most bytes to unpack it to. Memory grows with what has been unpacked, not with what a header says.
+///   - check: called between pieces of at most 64 KiB (LZ4: a block); what it throws ends the work.
 /// - Throws: `limit.memory` beyond the limit, `frame.malformed` if the value is cut off or broken.
-public func inflate(_ bytes: Bytes, _ compression: PayloadCompression, limit: Int) throws(ShuntError) -> [UInt8] {
-    var output = InflatedBuffer(limit: limit, packedSize: bytes.count)
+public func inflate(
+    _ bytes: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void = {}
+) throws(ShuntError) -> [UInt8] {
+    var output = InflatedBuffer(limit: limit, packedSize: bytes.count, check: check)
     switch compression {
     case .none: try output.append(bytes)
     case .gzip: try Gzip.inflate(bytes, into: &output)

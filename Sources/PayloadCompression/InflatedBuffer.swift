@@ -6,11 +6,16 @@ struct InflatedBuffer {
     private var storage: [UInt8]
     private(set) var count = 0
     private let limit: Int
+    let check: () throws(ShuntError) -> Void
+    /// The most room that is given at once.
+    private static let piece = 65_536
 
     /// - Parameters:
     ///   - limit: 2 GiB at the most.
     ///   - packedSize: what has arrived; the first guess goes by it.
-    init(limit: Int, packedSize: Int) {
+    ///   - check: called before each piece.
+    init(limit: Int, packedSize: Int, check: @escaping () throws(ShuntError) -> Void) {
+        self.check = check
         self.limit = min(max(limit, 0), Int(Int32.max))
         storage = [UInt8](repeating: 0, count: min(self.limit + 1, max(256, packedSize * 2)))
     }
@@ -18,9 +23,10 @@ struct InflatedBuffer {
     /// Lets a decompressor write into the free room.
     /// - Parameter write: gets at least one byte of room, returns how many bytes it has written.
     mutating func withRoom(atLeast wanted: Int = 1, _ write: (UnsafeMutableRawBufferPointer) -> Int) throws(ShuntError) {
+        try check()
         if storage.count - count < wanted { grow(by: wanted) }
-        let used = count
-        count += storage.withUnsafeMutableBytes { write(UnsafeMutableRawBufferPointer(rebasing: $0[used...])) }
+        let room = count..<min(storage.count, count + max(wanted, Self.piece))
+        count += storage.withUnsafeMutableBytes { write(UnsafeMutableRawBufferPointer(rebasing: $0[room])) }
         try checkLimit()
     }
 

@@ -12,6 +12,7 @@ enum SnappyFraming {
         guard bytes.starts(with: identifier) else { throw ShuntError.broken("Snappy", "the stream identifier is missing") }
         var rest = Bytes(rebasing: bytes[identifier.count...])
         while rest.count > 0 {
+            try output.check()
             guard rest.count >= 4 else { throw ShuntError.broken("Snappy", "the stream is cut off") }
             let length = Int(rest[1]) | Int(rest[2]) << 8 | Int(rest[3]) << 16
             guard rest.count - 4 >= length else { throw ShuntError.broken("Snappy", "the stream is cut off") }

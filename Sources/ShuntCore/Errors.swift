@@ -7,6 +7,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case frameTooLarge = "frame.too_large"
     case frameMalformed = "frame.malformed"
     case frameTimeout = "frame.timeout"
+    case payloadInvalid = "payload.invalid"
     case requestInvalid = "request.invalid"
     case requestUnsupported = "request.unsupported"
     case topicInvalid = "topic.invalid"
@@ -61,7 +62,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
+        case .frameMalformed, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400
@@ -88,8 +89,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         switch self {
         case .usage: 64
         case .addressInUse, .addressUnavailable, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
-        case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleInvalid, .ruleMissing,
-            .registryInvalid:
+        case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleFailed, .ruleTime,
+            .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78
         case .registryReadOnly, .ruleRejected: 77
         case .internalError: 70

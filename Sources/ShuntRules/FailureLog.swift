@@ -1,21 +1,24 @@
-import ShuntCore
-
-/// Says why rules fail, at most so many times a second: a rule that fails on every message must not fill the log.
+/// Which failures are told: so many a second of each rule. One that fails on every message must not fill the log, or keep another's
+/// errors out of it.
 struct FailureLog {
-    private static let linesPerSecond = 10
+    let linesPerSecond: Int
     private var second = 0.0
-    private var lines = 0
+    /// By rule.
+    private var lines = [Int](repeating: 0, count: 64)
 
-    mutating func note(
-        rule: String, hook: String, code: ErrorCode, message: String, now: Double, to log: (RuleLogEntry) -> Void
-    ) {
+    init(linesPerSecond: Int) { self.linesPerSecond = linesPerSecond }
+
+    /// Whether a rule's failure is told; counts it as told.
+    mutating func tells(_ rule: Int, now: Double) -> Bool {
         if now.rounded(.down) != second {
             second = now.rounded(.down)
-            lines = 0
+            for index in lines.indices { lines[index] = 0 }
         }
-        lines += 1
-        guard lines <= Self.linesPerSecond else { return }
-        let last = lines == Self.linesPerSecond ? " (further errors of this second are counted only)" : ""
-        log(RuleLogEntry(level: .error, rule: rule, text: "\(hook): \(message) (\(code.rawValue))\(last)"))
+        guard lines[rule] < linesPerSecond else { return false }
+        lines[rule] += 1
+        return true
     }
+
+    /// Whether the failure that was told last is the last of this second.
+    func isLast(_ rule: Int) -> Bool { lines[rule] == linesPerSecond }
 }

@@ -23,8 +23,14 @@ final class LoadedRule {
 
     func has(_ hook: shunt_hook) -> Bool { shunt_rule_has(pointer, hook) }
 
-    func describe() throws(ShuntError) -> LuaValue {
-        try value { shunt_rule_describe(host.pointer, pointer, $0) }
+    /// What rule.lua returned.
+    func table() throws(ShuntError) -> [String: LuaValue] {
+        let description = try value { shunt_rule_describe(host.pointer, pointer, $0) }
+        guard let table = description.table ?? description.list.map({ _ in [:] }) else {
+            throw ShuntError(
+                .ruleInvalid, "the rule's table is a list", at: plugin.directory + "/rule.lua", help: "return R, with hooks in it")
+        }
+        return table
     }
 
     func match() throws(ShuntError) -> LuaValue {

@@ -10,11 +10,10 @@ extension LoopRules {
         let selection = selection(SHUNT_ON_BROADCAST, for: .broadcast, push.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_BROADCAST) { return outcome }
-        return handling(push, filter: filter) { view in
-            var outcome = shunt_outcome()
-            shunt_on_broadcast(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
-            return finished(outcome)
-        }
+        var view = shunt_message(push, filter: filter)
+        var outcome = shunt_outcome()
+        shunt_on_broadcast(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
+        return finished(outcome)
     }
 
     // MARK: chats
@@ -48,11 +47,10 @@ extension LoopRules {
         let selection = selection(SHUNT_ON_CHAT, for: .chat, message.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_CHAT) { return outcome }
-        return handling(message) { view in
-            var outcome = shunt_outcome()
-            shunt_on_chat(host.pointer, &view, bytes(of: chat), selection.subtracting(off).mask, now, &outcome)
-            return finished(outcome)
-        }
+        var view = shunt_message(message)
+        var outcome = shunt_outcome()
+        shunt_on_chat(host.pointer, &view, bytes(of: chat), selection.subtracting(off).mask, now, &outcome)
+        return finished(outcome)
     }
 
     public func onChatClose(_ chat: ChatView, why: String, now: Double) {
@@ -82,14 +80,13 @@ extension LoopRules {
         let selection = selection(SHUNT_ON_DELIVER, for: message.kind, message.topic)
         guard !selection.isEmpty else { return .deliver }
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
-        return handling(message, filter: filter) { view in
-            var outcome = shunt_deliver_outcome()
-            shunt_on_deliver(host.pointer, &view, peer.raw, selection.subtracting(off).mask, now, &outcome)
-            return switch outcome.verdict {
-            case SHUNT_VERDICT_DROP: .drop(why: String(outcome.why))
-            case SHUNT_VERDICT_REPLACE: .replace(RoutedMessage(outcome.routed))
-            default: .deliver
-            }
+        var view = shunt_message(message, filter: filter)
+        var outcome = shunt_deliver_outcome()
+        shunt_on_deliver(host.pointer, &view, peer.raw, selection.subtracting(off).mask, now, &outcome)
+        return switch outcome.verdict {
+        case SHUNT_VERDICT_DROP: .drop(why: String(outcome.why))
+        case SHUNT_VERDICT_REPLACE: .replace(RoutedMessage(outcome.routed))
+        default: .deliver
         }
     }
 
@@ -98,10 +95,9 @@ extension LoopRules {
         let selection = selection(SHUNT_ON_UNDELIVERED, for: message.kind, message.topic)
         guard !selection.isEmpty else { return }
         if !off.isEmpty { retry() }
-        handling(message) { view in
-            withBytes(of: why) { why in
-                shunt_on_undelivered(host.pointer, &view, why, selection.subtracting(off).mask, now)
-            }
+        var view = shunt_message(message)
+        withBytes(of: why) { why in
+            shunt_on_undelivered(host.pointer, &view, why, selection.subtracting(off).mask, now)
         }
     }
 }

@@ -1,6 +1,12 @@
 import CLuaHost
 import ShuntCore
 
+/// Unpacks a payload to at most so many bytes, calling the last argument between pieces.
+/// - Throws: `limit.memory` where there are more bytes, what the check throws, any other error where it is not what it says.
+public typealias PayloadInflater = (
+    _ packed: Bytes, _ compression: PayloadCompression, _ limit: Int, _ check: @escaping () throws(ShuntError) -> Void
+) throws(ShuntError) -> [UInt8]
+
 /// The rules of one loop: a Lua state of its own, called on that loop's thread only.
 ///
 /// The thread needs a stack of at least 2 MiB: rules may nest as deeply as Lua allows.
@@ -27,26 +33,28 @@ public final class LoopRules: RuleHooks {
     /// What the rules returned for the last message: for rule tests.
     var decision = SHUNT_VERDICT_PASS
 
-    /// The payload that the rules are handling, which the log must not repeat.
-    private var handled = (payload: Bytes(start: nil, count: 0), compression: PayloadCompression.none)
-    private var failureLog = FailureLog()
+    /// The last failure that was told: for rule tests.
+    var failure: String?
+
+    private var failureLog: FailureLog
     private let logger: @Sendable (RuleLogEntry) -> Void
-    private let inflater: (Bytes, PayloadCompression) -> [UInt8]?
+    private let inflater: PayloadInflater
 
     /// Loads the rules into a state of their own and calls their `on_load`.
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
-    ///   - inflate: the plain bytes of a packed payload, nil where they are not what they say; to be bounded.
+    ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
         set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping (Bytes, PayloadCompression) -> [UInt8]?, now: Double
+        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
         host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
         self.set = .empty
         logger = log
         inflater = inflate
+        failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         chatRecord.limit = 16 << 20
         host.owner = self
         if let error = replace(with: set, now: now) { throw error }
@@ -161,23 +169,13 @@ public final class LoopRules: RuleHooks {
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         begin(now)
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_MESSAGE) { return outcome }
-        return handling(message) { view in
-            var outcome = shunt_outcome()
-            shunt_on_message(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
-            return finished(outcome)
-        }
+        var view = shunt_message(message)
+        var outcome = shunt_outcome()
+        shunt_on_message(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
+        return finished(outcome)
     }
 
     func begin(_ now: Double) { self.now = now }
-
-    /// Runs with a message as Lua sees it, of which no line that is logged meanwhile may repeat the payload.
-    @inline(__always)
-    func handling<R>(_ message: MessageView, filter: Bytes = Bytes(start: nil, count: 0), _ body: (inout shunt_message) -> R) -> R {
-        handled = (message.payload, message.compression)
-        defer { handled = (Bytes(start: nil, count: 0), .none) }
-        var view = shunt_message(message, filter: filter)
-        return body(&view)
-    }
 
     func finished(_ outcome: shunt_outcome) -> MessageOutcome {
         decision = outcome.decision
@@ -307,28 +305,35 @@ public final class LoopRules: RuleHooks {
 
     /// What the rules did since they were loaded, in their order.
     public func figures() -> [RuleFigures] {
-        let counters = (0..<shunt_counter_count(host.pointer)).map { shunt_counter_at(host.pointer, $0) }
         return set.rules.enumerated().map { index, rule in
             var hooks: [String: RuleFigures.Hook] = [:]
             for hook in RuleHook.called {
                 guard let place = hook.index, rules[index].has(place) else { continue }
                 hooks[hook.rawValue] = RuleFigures.Hook(shunt_rule_figures(rules[index].pointer, place).pointee)
             }
-            let name = rule.definition.name
-            let own = counters.filter { String(cString: $0.rule) == name }.map {
-                RuleFigures.Counter(name: String(cString: $0.name), labels: String(cString: $0.labels), value: $0.value)
+            let counters = (0..<shunt_counter_count(rules[index].pointer)).map {
+                RuleFigures.Counter(shunt_counter_at(rules[index].pointer, $0))
             }
-            return RuleFigures(rule: name, hooks: hooks, counters: own, isOff: off.contains(index))
+            return RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
         }
     }
 }
 
 extension LoopRules: LuaHostOwner {
-    func failed(rule index: Int, hook: shunt_hook, code: ErrorCode, message: String) {
+    func tells(rule index: Int) -> Bool { failureLog.tells(index, now: now) }
+
+    func failed(rule index: Int, hook: shunt_hook, code: ErrorCode, message: String?) {
         guard breakers.indices.contains(index) else { return }
         let name = set.rules[index].definition.name
-        let hookName = RuleHook.called.first { $0.index == hook }?.rawValue ?? ""
-        failureLog.note(rule: name, hook: hookName, code: code, message: message, now: now, to: say)
+        if let message {
+            let hookName = RuleHook.called.first { $0.index == hook }?.rawValue ?? ""
+            let text = "\(hookName): \(message) (\(code.rawValue))"
+            failure = text
+            let last = failureLog.isLast(index) ? " (further errors of this rule and second are counted only)" : ""
+            logger(RuleLogEntry(level: .error, rule: name, text: text + last))
+        }
+        // A client that sends what it should not must not switch the rule off for all others.
+        guard code != .payloadInvalid else { return }
         guard breakers[index].failed(now: now), case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
@@ -336,25 +341,13 @@ extension LoopRules: LuaHostOwner {
         logger(RuleLogEntry(level: .error, rule: name, text: "switched off: too many errors; tried again in \(seconds) s"))
     }
 
-    func log(_ entry: RuleLogEntry) { say(entry) }
-
-    /// Logs a rule's words, or Lua's about a rule; without them where they repeat the payload.
-    private func say(_ entry: RuleLogEntry) {
-        guard !handled.payload.isEmpty else { return logger(entry) }
-        let text = entry.text + entry.fields
-        let isHidden: Bool
-        if handled.compression == .none {
-            isHidden = PayloadGuard.hides(text, handled.payload)
-        } else if let plain = inflater(handled.payload, handled.compression) {
-            isHidden = plain.withUnsafeBytes { PayloadGuard.hides(text, $0) }
-        } else {
-            isHidden = false
-        }
-        guard isHidden else { return logger(entry) }
-        logger(RuleLogEntry(level: entry.level, rule: entry.rule, text: PayloadGuard.notice))
-    }
-
+    func log(_ entry: RuleLogEntry) { logger(entry) }
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
-    func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]? { inflater(packed, compression) }
+
+    func inflate(
+        _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
+    ) throws(ShuntError) -> [UInt8] {
+        try inflater(packed, compression, limit, check)
+    }
 }

@@ -3,11 +3,17 @@ import ShuntCore
 
 /// What a Lua state asks of whoever runs it.
 protocol LuaHostOwner: AnyObject {
-    func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String)
+    /// Whether a failure of a rule is to be told now.
+    func tells(rule: Int) -> Bool
+    /// - Parameter message: nil where it is not to be told.
+    func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String?)
     func log(_ entry: RuleLogEntry)
     func peer(_ id: ConnectionID) -> Peer?
     func close(_ id: ConnectionID, why: String)
-    func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]?
+    /// - Parameter check: throws once the call that asks is overdue.
+    func inflate(
+        _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
+    ) throws(ShuntError) -> [UInt8]
     /// A rule test's call: what it gives back, or why it can't.
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError>
 }
@@ -21,9 +27,11 @@ private final class BackReference {
     unowned(unsafe) var host: LuaHost?
 }
 
-private func hostOwner(_ context: UnsafeMutableRawPointer?) -> (any LuaHostOwner)? {
-    context.flatMap { Unmanaged<BackReference>.fromOpaque($0).takeUnretainedValue().host?.owner }
+private func host(_ context: UnsafeMutableRawPointer?) -> LuaHost? {
+    context.flatMap { Unmanaged<BackReference>.fromOpaque($0).takeUnretainedValue().host }
 }
+
+private func hostOwner(_ context: UnsafeMutableRawPointer?) -> (any LuaHostOwner)? { host(context)?.owner }
 
 /// A Lua state and its callbacks. Used by one thread at a time; the owner outlives every call into it.
 final class LuaHost {
@@ -83,8 +91,10 @@ final class LuaHost {
     private static func callbacks(_ context: UnsafeMutableRawPointer, forTests: Bool) -> shunt_callbacks {
         var callbacks = shunt_callbacks()
         callbacks.context = context
+        callbacks.tells = { context, rule in hostOwner(context)?.tells(rule: Int(rule)) ?? false }
         callbacks.failed = { context, rule, hook, failure, message in
-            hostOwner(context)?.failed(rule: Int(rule), hook: hook, code: ErrorCode(failure), message: String(message))
+            let message = message.count == 0 ? nil : String(message)
+            hostOwner(context)?.failed(rule: Int(rule), hook: hook, code: ErrorCode(failure), message: message)
         }
         callbacks.log = { context, level, rule, text, fields in
             let level = RuleLogEntry.Level(rawValue: level.rawValue) ?? .error
@@ -99,10 +109,19 @@ final class LuaHost {
             hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
         }
         callbacks.inflate = { context, packed, compression, plain in
-            guard let plain, let compression = PayloadCompression(rawValue: compression),
-                let bytes = hostOwner(context)?.inflate(Bytes(packed), compression)
+            guard let plain, let compression = PayloadCompression(rawValue: compression), let host = host(context),
+                let owner = host.owner
             else { return false }
-            return bytes.withUnsafeBytes { shunt_buffer_append(plain, $0.baseAddress, $0.count) }
+            let pointer = host.pointer
+            do throws(ShuntError) {
+                let bytes = try owner.inflate(Bytes(packed), compression, limit: plain.pointee.limit) { () throws(ShuntError) in
+                    if shunt_host_is_overdue(pointer) { throw ShuntError(.ruleTime, "the call is overdue") }
+                }
+                return bytes.withUnsafeBytes { shunt_buffer_append(plain, $0.baseAddress, $0.count) }
+            } catch {
+                plain.pointee.full = error.code == .memoryLimit
+                return false
+            }
         }
         guard forTests else { return callbacks }
         callbacks.test = { context, arguments, result in
@@ -111,7 +130,7 @@ final class LuaHost {
             let bytes =
                 switch answer {
                 case .success(let value): value.encoded
-                case .failure(let error): LuaValue.string(error.description).encoded
+                case .failure(let error): LuaValue.string(error.withoutCode).encoded
                 }
             let fits = bytes.withUnsafeBytes { shunt_buffer_append(result, $0.baseAddress, $0.count) }
             if case .success = answer { return fits }
@@ -119,6 +138,11 @@ final class LuaHost {
         }
         return callbacks
     }
+}
+
+extension ShuntError {
+    /// As Lua raises it in a rule test, which gives it a code of its own.
+    fileprivate var withoutCode: String { (location.map { "\($0): " } ?? "") + message + (help.map { "; \($0)" } ?? "") }
 }
 
 // MARK: bytes

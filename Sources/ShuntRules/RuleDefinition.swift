@@ -65,7 +65,7 @@ struct RuleDefinitionReader {
 
     private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker"]
     /// Of later versions.
-    private static let laterKeys = ["mode", "tick"]
+    private static let laterKeys = ["tick"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin
@@ -97,6 +97,9 @@ struct RuleDefinitionReader {
                 }
                 definition.onError = action
             case "breaker": definition.breaker = try breaker(value)
+            case "mode":
+                // Such a rule must not decide as any other does.
+                throw invalid("mode is \(shown(value))", key: key, help: "shadow and canary are not in this version yet: leave mode out")
             case _ where Self.laterKeys.contains(key):
                 warnings.append(ShuntError(.ruleInvalid, "this version does not use \(key)", at: plugin.location(of: key)))
             default: try hook(key, value, &definition)
@@ -198,15 +201,24 @@ struct RuleDefinitionReader {
 
     // MARK: budget and breaker
 
-    private func budget(_ value: LuaValue, _ definition: inout RuleDefinition) throws(ShuntError) {
+    private mutating func budget(_ value: LuaValue, _ definition: inout RuleDefinition) throws(ShuntError) {
         for (key, value) in try table(value, "budget", allowed: ["time", "memory"]) {
             if key == "time" {
-                let nanoseconds = try duration(value, "budget.time") * 1e9
-                definition.nanoseconds = min(UInt64(nanoseconds), limits.callNanosecondsCap)
+                let nanoseconds = UInt64(try duration(value, "budget.time") * 1e9)
+                definition.nanoseconds = min(nanoseconds, limits.callNanosecondsCap)
+                if nanoseconds > limits.callNanosecondsCap { capped(key, "\(Double(limits.callNanosecondsCap) / 1e6) ms") }
             } else {
-                definition.memory = min(try bytes(value, "budget.memory"), limits.callMemoryCap)
+                let memory = try bytes(value, "budget.memory")
+                definition.memory = min(memory, limits.callMemoryCap)
+                if memory > limits.callMemoryCap { capped(key, "\(limits.callMemoryCap / 1024) KiB") }
             }
         }
+    }
+
+    private mutating func capped(_ key: String, _ cap: String) {
+        warnings.append(ShuntError(
+            .ruleInvalid, "budget.\(key) is over rules.budget.\(key): \(cap) is what the rule gets", at: plugin.location(of: key),
+            help: "raise that, or ask for less"))
     }
 
     private func breaker(_ value: LuaValue) throws(ShuntError) -> RuleDefinition.Breaker {

@@ -8,7 +8,7 @@ public struct RuleFigures: Equatable, Sendable {
         public var calls: UInt64 = 0
         /// By verdict: pass, replace, route, fanout, push, chat, drop, reject, done, redirect. Those that came up.
         public var verdicts: [String: UInt64] = [:]
-        /// By code: rule.time, rule.memory, rule.failed, limit.fanout. Those that came up.
+        /// By code: rule.time, rule.memory, rule.failed, limit.fanout, payload.invalid. Those that came up.
         public var errors: [ErrorCode: UInt64] = [:]
         /// One call in 64 is timed: their number and what they took together.
         public var sampledCalls: UInt64 = 0
@@ -17,7 +17,7 @@ public struct RuleFigures: Equatable, Sendable {
 
     public struct Counter: Equatable, Sendable {
         public var name: String
-        /// The labels as JSON.
+        /// The labels as a JSON object of texts.
         public var labels: String
         public var value: Double
     }
@@ -28,6 +28,14 @@ public struct RuleFigures: Equatable, Sendable {
     public var counters: [Counter]
     /// Whether the breaker has switched the rule off.
     public var isOff: Bool
+}
+
+extension RuleFigures.Counter {
+    init(_ counter: shunt_counter_value) {
+        name = String(cString: counter.name)
+        labels = String(cString: counter.labels)
+        value = counter.value
+    }
 }
 
 extension RuleFigures.Hook {
@@ -59,6 +67,7 @@ extension ErrorCode {
             case SHUNT_TIME: .ruleTime
             case SHUNT_MEMORY: .ruleMemory
             case SHUNT_FANOUT: .fanoutLimit
+            case SHUNT_PAYLOAD: .payloadInvalid
             default: .ruleFailed
             }
     }

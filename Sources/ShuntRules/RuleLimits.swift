@@ -23,9 +23,11 @@ public struct RuleLimits: Equatable, Sendable {
     public var kvBytes = 8 << 20
     public var sharedEntries = 100_000
     public var sharedBytes = 64 << 20
-    /// Counters of a loop.
+    /// Counters of a rule in a loop.
     public var counters = 1000
+    /// What all rules of a loop log, and the failures of each that are told.
     public var logLinesPerSecond = 100
+    public var failuresPerSecond = 10
     /// A plugin's file and all of its files, in bytes.
     public var fileBytes = 256 << 10
     public var pluginBytes = 1 << 20

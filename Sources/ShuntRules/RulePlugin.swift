@@ -92,12 +92,21 @@ public struct RulePlugin: Equatable, Sendable {
     }
 
     private static func read(_ path: String, limit: Int) throws(ShuntError) -> [UInt8] {
-        guard let file = fopen(path, "rbe") else {
+        // A pipe without a writer must not hold up who opens it.
+        let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        var status = stat()
+        guard file >= 0, fstat(file, &status) == 0 else {
             throw ShuntError(.ruleInvalid, "can't read the file: \(String(cString: strerror(errno)))", at: path)
         }
-        defer { fclose(file) }
+        defer { close(file) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw ShuntError(.ruleInvalid, "not a regular file", at: path) }
         var text = [UInt8](repeating: 0, count: limit + 1)
-        let count = fread(&text, 1, limit + 1, file)
+        var count = 0
+        while count < text.count {
+            let got = text[count...].withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
+            guard got > 0 else { break }
+            count += got
+        }
         guard count <= limit else {
             throw ShuntError(.ruleInvalid, "the file is more than \(limit) bytes", at: path)
         }

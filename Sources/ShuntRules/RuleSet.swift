@@ -80,18 +80,22 @@ public struct RuleSet: Sendable {
     ) throws(ShuntError) -> (Rule, [ShuntError]) {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
         let loaded = try LoadedRule(plugin, in: host)
+        let table = try loaded.table()
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
-        let description = try loaded.describe()
-        guard let table = description.table ?? description.list.map({ _ in [:] }) else {
-            throw ShuntError(
-                .ruleInvalid, "the rule's table is a list", at: plugin.directory + "/rule.lua", help: "return R, with hooks in it")
-        }
         var definition = try reader.read(table)
         try loaded.configure(definition, settings: settings)
         try loaded.start(after: nil, now: now)
         if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
         let warnings = reader.warnings + reader.unreachable(definition)
         return (Rule(plugin: plugin, definition: definition, settings: settings), warnings)
+    }
+
+    /// What can be said of a plugin without its settings: syntax, its table, its hooks. `on_load` is not called.
+    static func warnings(of plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) -> [ShuntError] {
+        let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
+        var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
+        let definition = try reader.read(LoadedRule(plugin, in: host).table())
+        return reader.warnings + reader.unreachable(definition)
     }
 
     private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {

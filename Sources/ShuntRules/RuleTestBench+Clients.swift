@@ -4,7 +4,7 @@ import ShuntCore
 /// Clients that come and go, subscribe, and take part in chats.
 extension RuleTestBench {
     func connect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let client = clients.client(asked)
+        let client = clients.client(.object(try fields(asked, of: "connect", TestField.clientFields)))
         let outcome = try loaded().onConnect(client, now: now)
         var out = observed()
         out["uid"] = .string(client.uid)
@@ -28,6 +28,7 @@ extension RuleTestBench {
     }
 
     func subscribe(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        _ = try fields(asked, of: "subscribe", TestField.subscriptionFields)
         var request = SubscriptionRequest(
             topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
         let client = clients.client(asked["sender"])
@@ -48,6 +49,7 @@ extension RuleTestBench {
     }
 
     func disconnect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        _ = try fields(asked, of: "disconnect", TestField.clientFields, ["why": .text])
         try loaded().onDisconnect(clients.client(asked), why: asked["why"].string ?? "closed", now: now)
         return .object(observed())
     }
@@ -55,24 +57,19 @@ extension RuleTestBench {
     // MARK: chats
 
     /// A chat as a test tells it: its members are there unless it says `online = false`.
-    func chat(of asked: LuaValue) throws(ShuntError) -> ChatView {
-        let members = asked["members"].list ?? []
-        var view = ChatView(id: asked["id"].string ?? "chat", members: [], createdAt: asked["created_at"].number ?? 1_700_000_000)
-        for member in members {
-            guard let uid = member["uid"].string else {
-                throw ShuntError(.ruleInvalid, "a member without uid", help: "members = { { uid = \"ann\", online = true } }")
-            }
-            let isOnline = if case .bool(false) = member["online"] { false } else { true }
-            view.members.append(ChatView.Member(uid: uid, isOnline: isOnline))
+    func chat(of asked: LuaValue) -> ChatView {
+        let members = (asked["members"].list ?? []).map { member in
+            ChatView.Member(uid: member["uid"].string ?? "", isOnline: member["online"] != .bool(false))
         }
-        return view
+        return ChatView(
+            id: asked["id"].string ?? "chat", members: members, createdAt: asked["created_at"].number ?? 1_700_000_000)
     }
 
     func chatEntry(_ hook: shunt_hook, _ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let name = hook == SHUNT_ON_CHAT_OPEN ? "chat_open" : "chat_join"
-        _ = try fields(asked, of: name, ["id", "members", "created_at", "sender"])
+        _ = try fields(asked, of: name, TestField.chatFields, ["sender": .client])
         let rules = try loaded()
-        let chat = try chat(of: asked)
+        let chat = chat(of: asked)
         let client = clients.client(asked["sender"])
         guard isWanted(hook, .chat, chat.id) else { return .object(["verdict": "unmatched"]) }
         let outcome = hook == SHUNT_ON_CHAT_OPEN ? rules.onChatOpen(chat, by: client, now: now) : rules.onChatJoin(chat, by: client, now: now)
@@ -90,8 +87,8 @@ extension RuleTestBench {
     }
 
     func chatClose(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        _ = try fields(asked, of: "chat_close", ["id", "members", "created_at", "why"])
-        try loaded().onChatClose(try chat(of: asked), why: asked["why"].string ?? "closed", now: now)
+        _ = try fields(asked, of: "chat_close", TestField.chatFields, ["why": .text])
+        try loaded().onChatClose(chat(of: asked), why: asked["why"].string ?? "closed", now: now)
         return .object(observed())
     }
 }

@@ -5,7 +5,7 @@ import ShuntCore
 extension RuleTestBench {
     func message(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "message", TestMessage.fields + ["topic"]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
+            fields(asked, of: "message", TestField.messageFields, ["topic": .text]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
         let rules = try loaded()
         return message.withView { view, _ in
             let selection = rules.selection(for: .topic, topic: view.topic)
@@ -16,7 +16,7 @@ extension RuleTestBench {
 
     func broadcast(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "broadcast", TestMessage.fields + ["filter"]), .broadcast, topic: "", sender(asked))
+            fields(asked, of: "broadcast", TestField.messageFields, ["filter": .text]), .broadcast, topic: "", sender(asked))
         let rules = try loaded()
         return message.withView { view, filter in
             guard !rules.selection(for: .broadcast, topic: view.topic).isEmpty else { return unmatched(message) }
@@ -25,9 +25,8 @@ extension RuleTestBench {
     }
 
     func chat(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let known = TestMessage.fields.filter { $0 != "id" } + ["id", "members", "created_at"]
-        var fields = try fields(asked, of: "chat", known)
-        let chat = try chat(of: asked)
+        var fields = try fields(asked, of: "chat", TestField.messageFields, TestField.chatFields)
+        let chat = chat(of: asked)
         // The chat's, not the message's.
         fields["id"] = nil
         let message = TestMessage(fields, .chat, topic: chat.id, sender(asked))
@@ -39,7 +38,7 @@ extension RuleTestBench {
     }
 
     func deliver(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let message = try anyMessage(asked, of: "deliver", ["to"])
+        let message = try anyMessage(asked, of: "deliver", ["to": .client])
         let recipient = clients.client(asked["to"])
         let rules = try loaded()
         return message.withView { view, filter in
@@ -62,14 +61,15 @@ extension RuleTestBench {
     }
 
     func undelivered(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let message = try anyMessage(asked, of: "undelivered", ["why"])
+        let message = try anyMessage(asked, of: "undelivered", ["why": .text])
         let rules = try loaded()
         message.withView { view, _ in rules.onUndelivered(view, why: asked["why"].string ?? "no subscriber", now: now) }
         return .object(observed())
     }
 
-    private func anyMessage(_ asked: LuaValue, of name: String, _ more: [String]) throws(ShuntError) -> TestMessage {
-        let fields = try fields(asked, of: name, TestMessage.fields + ["kind", "topic"] + more)
+    private func anyMessage(_ asked: LuaValue, of name: String, _ more: [String: TestField]) throws(ShuntError) -> TestMessage {
+        let kinds = TestField.oneOf(MessageKind.allCases.map { "\($0)" })
+        let fields = try fields(asked, of: name, TestField.messageFields, ["kind": kinds, "topic": .text, "filter": .text], more)
         let kind = MessageKind.allCases.first { "\($0)" == asked["kind"].string } ?? .topic
         return TestMessage(fields, kind, topic: asked["topic"].string ?? (kind == .broadcast ? "" : "test"), sender(asked))
     }

@@ -5,7 +5,7 @@ import Synchronization
 /// The rule under test, in a loop of its own: what a test asks of it, as values.
 final class RuleTestBench {
     private let plugin: RulePlugin
-    private let limits: RuleLimits
+    private var limits: RuleLimits
     private var rules: LoopRules?
     private var settings = SettingValue.object([:])
     let clients = TestClients()
@@ -16,6 +16,9 @@ final class RuleTestBench {
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin
         self.limits = limits
+        self.limits.failuresPerSecond = .max
+        // What a test promises must not depend on who else uses the machine.
+        self.limits.callNanoseconds *= 10
     }
 
     func perform(_ name: String, _ arguments: LuaValue) throws(ShuntError) -> LuaValue {
@@ -37,7 +40,11 @@ final class RuleTestBench {
             }
             now += seconds
             return .object([:])
-        case "settings": return change(arguments["settings"])
+        case "settings":
+            guard arguments["settings"].table != nil || arguments["settings"].list != nil || arguments["settings"] == .null else {
+                throw ShuntError(.ruleInvalid, "t:settings takes a table")
+            }
+            return change(arguments["settings"])
         default: throw ShuntError(.ruleInvalid, "t has no \(name)")
         }
     }
@@ -48,12 +55,13 @@ final class RuleTestBench {
     func loaded() throws(ShuntError) -> LoopRules {
         lines.clear()
         clients.closed = nil
+        rules?.failure = nil
         if let rules { return rules }
         let set = try RuleSet(plugins: [plugin], settings: [plugin.name: settings], limits: limits, now: now)
         let lines = lines
         let rules = try LoopRules(
             set: set, worker: "test", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { lines.add($0) },
-            inflate: { _, _ in nil }, now: now)
+            inflate: { _, _, _, _ in [] }, now: now)
         rules.peers = clients
         self.rules = rules
         return rules
@@ -70,21 +78,18 @@ final class RuleTestBench {
         }
     }
 
-    /// The table that was given to `t`, with no keys but these.
-    func fields(_ asked: LuaValue, of name: String, _ known: [String]) throws(ShuntError) -> [String: LuaValue] {
-        guard let fields = asked.table else { throw ShuntError(.ruleInvalid, "t:\(name) takes a table") }
-        if let unknown = fields.keys.sorted().first(where: { !known.contains($0) }) {
-            throw ShuntError(
-                .ruleInvalid, "t:\(name) does not take \(unknown)", help: "it takes " + known.sorted().joined(separator: ", "))
-        }
-        return fields
+    /// The table that was given to a function of `t`, with no keys but these.
+    func fields(_ asked: LuaValue, of name: String, _ known: [String: TestField]...) throws(ShuntError) -> [String: LuaValue] {
+        var all: [String: TestField] = [:]
+        for some in known { all.merge(some) { _, last in last } }
+        return try TestField.check(asked, of: "t:" + name, all)
     }
 
     /// What happened besides: what was logged, what failed, who was closed.
     func observed() -> [String: LuaValue] {
         let entries = lines.all
         var out: [String: LuaValue] = ["logs": .array(entries.map { .string($0.text) })]
-        if let error = entries.first(where: { $0.level == .error }) { out["error"] = .string(error.text) }
+        if let failure = rules?.failure { out["error"] = .string(failure) }
         if let closed = clients.closed { out["closed"] = .string(closed) }
         return out
     }
@@ -103,6 +108,7 @@ extension SettingValue {
             case .int(let value): .int(value)
             case .double(let value): .double(value)
             case .string(let value): .string(value)
+            case .bytes(let value): .string(String(decoding: value, as: UTF8.self))
             case .array(let values): .array(values.map(SettingValue.init))
             case .object(let values): .object(values.mapValues(SettingValue.init))
             }

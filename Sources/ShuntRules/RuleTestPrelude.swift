@@ -1,7 +1,9 @@
-/// `t` of a rule_test.lua, in Lua: gets the call to the runner, returns `t`.
+/// `t` of a rule_test.lua, in Lua: gets the call to the runner, returns what runs a test.
 let ruleTestPrelude = #"""
     local call = ...
     local t = {}
+    -- What failed in the rule, and whether the test has looked at it.
+    local failures = {}
 
     local function shown(value)
       if type(value) == "string" then return '"' .. value .. '"' end
@@ -27,16 +29,37 @@ let ruleTestPrelude = #"""
       if not value then error(what or "expected something true, got " .. tostring(value), 2) end
     end
 
+    -- A failure of the rule is the test's own, unless the test reads it.
+    local function ask(name, asked)
+      local out, where = call(name, asked)
+      if not out.error then return out end
+      local failure = { text = out.error, where = where }
+      failures[#failures + 1] = failure
+      out.error = nil
+      return setmetatable(out, {
+        __index = function(_, key)
+          if key == "error" then failure.seen = true return failure.text end
+        end,
+        __pairs = function()
+          failure.seen = true
+          local all = { error = failure.text }
+          for key, value in next, out do all[key] = value end
+          return next, all
+        end,
+      })
+    end
+
     -- Tables in place of JSON, both ways: of payloads into it, of filters both.
     local function message(name, asked)
+      if type(asked) ~= "table" then return ask(name, asked) end
       local copy = {}
-      for key, value in pairs(asked or {}) do copy[key] = value end
+      for key, value in pairs(asked) do copy[key] = value end
       if type(copy.payload) == "table" then
         copy.payload = json.encode(copy.payload)
         copy.format = copy.format or "json"
       end
       if type(copy.filter) == "table" then copy.filter = json.encode(copy.filter) end
-      local out = call(name, copy)
+      local out = ask(name, copy)
       if out.filter then out.filter = json.decode(out.filter) end
       for _, sent in ipairs(out.messages or {}) do
         if sent.filter then sent.filter = json.decode(sent.filter) end
@@ -44,18 +67,13 @@ let ruleTestPrelude = #"""
       return out
     end
 
-    function t:message(asked) return message("message", asked) end
-    function t:broadcast(asked) return message("broadcast", asked) end
-    function t:chat(asked) return message("chat", asked) end
-    function t:deliver(asked) return message("deliver", asked) end
-    function t:undelivered(asked) return message("undelivered", asked) end
-    function t:chat_open(chat) return call("chat_open", chat or {}) end
-    function t:chat_join(chat) return call("chat_join", chat or {}) end
-    function t:chat_close(chat) return call("chat_close", chat or {}) end
-    function t:connect(client) return call("connect", client or {}) end
-    function t:subscribe(subscription) return call("subscribe", subscription) end
-    function t:disconnect(client) return call("disconnect", client or {}) end
-    function t:advance(seconds) return call("advance", { seconds = seconds }) end
+    for _, name in ipairs { "message", "broadcast", "chat", "deliver", "undelivered" } do
+      t[name] = function(_, asked) return message(name, asked or {}) end
+    end
+    for _, name in ipairs { "chat_open", "chat_join", "chat_close", "connect", "subscribe", "disconnect" } do
+      t[name] = function(_, asked) return ask(name, asked or {}) end
+    end
+    function t:advance(seconds) return ask("advance", { seconds = seconds }) end
 
     -- true, or nil and why the rule does not take these settings
     function t:settings(settings)
@@ -64,5 +82,14 @@ let ruleTestPrelude = #"""
       return true
     end
 
-    return t
+    return function(test)
+      local passed, why = pcall(test, t)
+      for _, failure in ipairs(failures) do
+        if not failure.seen then
+          if not passed then error(tostring(why) .. "; the rule failed: " .. failure.text, 0) end
+          error(failure.where .. "the rule failed: " .. failure.text .. "; a test that expects it reads .error", 0)
+        end
+      end
+      if not passed then error(why, 0) end
+    end
     """#

@@ -12,27 +12,45 @@ public struct RuleTestResult: Equatable, Sendable {
 public struct RuleTestRunner: Sendable {
     public let plugin: RulePlugin
     private let limits: RuleLimits
+    private let print: @Sendable (String) -> Void
 
-    public init(plugin: RulePlugin, limits: RuleLimits = RuleLimits()) {
+    /// - Parameter print: gets what tests print.
+    public init(plugin: RulePlugin, limits: RuleLimits = RuleLimits(), print: @escaping @Sendable (String) -> Void = { _ in }) {
         self.plugin = plugin
         self.limits = limits
+        self.print = print
     }
 
-    /// - Returns: the tests in the order of their names, each run in states of its own; empty where there is no rule_test.lua.
-    /// - Throws: `rule.invalid` where rule_test.lua does not load.
-    public func run() throws(ShuntError) -> [RuleTestResult] {
-        var results: [RuleTestResult] = []
-        for name in try names() { results.append(RuleTestResult(name: name, failure: try run(name))) }
-        return results
+    /// What is to be said of the rule as a worker with the default configuration would run it.
+    /// - Throws: `rule.*` where it does not load.
+    public func warnings() throws(ShuntError) -> [ShuntError] {
+        var limits = limits
+        limits.callNanosecondsCap = limits.callNanoseconds
+        limits.callMemoryCap = limits.callMemory
+        return try RuleSet.warnings(of: plugin, limits: limits)
     }
 
-    private func names() throws(ShuntError) -> [String] {
-        guard plugin.test != nil else { return [] }
-        return try RuleTestSession(plugin: plugin, limits: limits).names
+    /// - Returns: the tests in the order of their names, each run in states of its own; empty where there is no rule_test.lua. A
+    ///   rule_test.lua that does not load is a test that failed.
+    public func run() -> [RuleTestResult] {
+        do throws(ShuntError) {
+            guard plugin.test != nil else { return [] }
+            return try session().names.map { RuleTestResult(name: $0, failure: run($0)) }
+        } catch {
+            return [RuleTestResult(name: "rule_test.lua", failure: error)]
+        }
     }
 
-    private func run(_ name: String) throws(ShuntError) -> ShuntError? {
-        try RuleTestSession(plugin: plugin, limits: limits).run(name)
+    private func run(_ name: String) -> ShuntError? {
+        do throws(ShuntError) {
+            return try session().run(name)
+        } catch {
+            return error
+        }
+    }
+
+    private func session() throws(ShuntError) -> RuleTestSession {
+        try RuleTestSession(plugin: plugin, limits: limits, print: print)
     }
 }
 
@@ -45,14 +63,17 @@ private final class RuleTestSession: LuaHostOwner {
     private(set) var names: [String] = []
 
     private let bench: RuleTestBench
+    private let print: (String) -> Void
 
-    init(plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) {
+    init(plugin: RulePlugin, limits: RuleLimits, print: @escaping (String) -> Void) throws(ShuntError) {
         self.plugin = plugin
         self.limits = limits
+        self.print = print
         var testLimits = limits
         // Tests may try a lot; they are still ended.
         testLimits.loadNanoseconds = 10_000_000_000
         testLimits.loadMemory = 64 << 20
+        testLimits.logLinesPerSecond = 10_000
         host = try LuaHost(worker: "test", loop: 0, limits: testLimits, shared: try SharedStore(limits: limits), forTests: true)
         bench = RuleTestBench(plugin: plugin, limits: limits)
         host.owner = self
@@ -93,9 +114,12 @@ private final class RuleTestSession: LuaHostOwner {
         }
     }
 
-    func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String) {}
-    func log(_ entry: RuleLogEntry) {}
+    func tells(rule: Int) -> Bool { false }
+    func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String?) {}
+    func log(_ entry: RuleLogEntry) { print(entry.text) }
     func peer(_ id: ConnectionID) -> Peer? { nil }
     func close(_ id: ConnectionID, why: String) {}
-    func inflate(_ packed: Bytes, _ compression: PayloadCompression) -> [UInt8]? { nil }
+    func inflate(
+        _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
+    ) throws(ShuntError) -> [UInt8] { [] }
 }

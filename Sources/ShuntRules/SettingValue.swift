@@ -1,3 +1,5 @@
+import ShuntCore
+
 /// A rule's settings, as the config gives them.
 public indirect enum SettingValue: Equatable, Sendable {
     case null
@@ -29,6 +31,8 @@ indirect enum LuaValue: Equatable {
     case int(Int64)
     case double(Double)
     case string(String)
+    /// A text that is not UTF-8.
+    case bytes([UInt8])
     case array([LuaValue])
     case object([String: LuaValue])
     /// With the line it starts on.
@@ -53,7 +57,7 @@ indirect enum LuaValue: Equatable {
         case .null: "nil"
         case .bool: "boolean"
         case .int, .double: "number"
-        case .string: "text"
+        case .string, .bytes: "text"
         case .array: "list"
         case .object: "table"
         case .function: "function"
@@ -63,6 +67,23 @@ indirect enum LuaValue: Equatable {
 
     var string: String? {
         if case .string(let value) = self { value } else { nil }
+    }
+
+    init(text: Bytes) {
+        if let valid = String(validating: text, as: UTF8.self) {
+            self = .string(valid)
+        } else {
+            self = .bytes(Array(text))
+        }
+    }
+
+    /// A text's.
+    var bytes: [UInt8]? {
+        switch self {
+        case .string(let value): Array(value.utf8)
+        case .bytes(let value): value
+        default: nil
+        }
     }
 
     var number: Double? {
@@ -113,6 +134,9 @@ extension LuaValue {
         case .int(let value): append("i", value)
         case .double(let value): append("d", value.bitPattern)
         case .string(let value): append(value)
+        case .bytes(let value):
+            append("s", UInt32(value.count))
+            bytes.append(contentsOf: value)
         case .array(let values):
             append("a", UInt32(values.count))
             for value in values { value.encode(into: &bytes) }
@@ -145,10 +169,10 @@ extension LuaValue {
             return bytes.loadUnaligned(fromByteOffset: at, as: type)
         }
 
-        mutating func text() -> String? {
+        mutating func text() -> UnsafeRawBufferPointer? {
             guard let count = load(UInt32.self), bytes.count - at >= Int(count) else { return nil }
             defer { at += Int(count) }
-            return String(decoding: bytes[at..<at + Int(count)], as: UTF8.self)
+            return UnsafeRawBufferPointer(rebasing: bytes[at..<at + Int(count)])
         }
 
         mutating func value() -> LuaValue? {
@@ -159,7 +183,7 @@ extension LuaValue {
             case "f": return .bool(false)
             case "i": return load(Int64.self).map(LuaValue.int)
             case "d": return load(UInt64.self).map { .double(Double(bitPattern: $0)) }
-            case "s": return text().map(LuaValue.string)
+            case "s": return text().map(LuaValue.init(text:))
             case "F": return load(UInt32.self).map { .function(line: Int($0)) }
             case "x": return .other
             case "a": return list().map(LuaValue.array)
@@ -183,7 +207,7 @@ extension LuaValue {
             var values: [String: LuaValue] = [:]
             for _ in 0..<count {
                 guard load(UInt8.self) == UInt8(ascii: "s"), let key = text(), let value = value() else { return nil }
-                values[key] = value
+                values[String(decoding: key, as: UTF8.self)] = value
             }
             return values
         }

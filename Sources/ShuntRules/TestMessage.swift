@@ -2,8 +2,6 @@ import ShuntCore
 
 /// A message as a test tells it.
 struct TestMessage {
-    static let fields = ["payload", "key", "format", "sender", "hops", "id"]
-
     let kind: MessageKind
     let topic: String
     private let payload: [UInt8]
@@ -18,12 +16,12 @@ struct TestMessage {
         self.kind = kind
         self.topic = topic
         self.sender = sender
-        payload = Array((fields["payload"]?.string ?? "").utf8)
-        key = fields["key"]?.string.map { Array($0.utf8) }
+        payload = fields["payload"]?.bytes ?? []
+        key = fields["key"]?.bytes
         format = PayloadFormat.allCases.first { "\($0)" == fields["format"]?.string } ?? .text
-        filter = Array((fields["filter"]?.string ?? "{}").utf8)
-        id = Int64(exactly: fields["id"]?.number ?? 1) ?? 1
-        hops = UInt8(exactly: fields["hops"]?.number ?? 0) ?? 0
+        filter = fields["filter"]?.bytes ?? Array("{}".utf8)
+        id = if case .int(let id) = fields["id"] { id } else { 1 }
+        hops = if case .int(let hops) = fields["hops"] { UInt8(clamping: hops) } else { 0 }
     }
 
     /// Runs with the message as the router would show it, and its filter.
@@ -56,11 +54,11 @@ struct TestMessage {
         _ kind: MessageKind, _ topic: Bytes, _ key: Bytes?, _ payload: Bytes, _ format: PayloadFormat, _ filter: Bytes
     ) -> [String: LuaValue] {
         var fields: [String: LuaValue] = [
-            "kind": .string("\(kind)"), "topic": .string(String(decoding: topic, as: UTF8.self)),
-            "payload": .string(String(decoding: payload, as: UTF8.self)), "format": .string("\(format)"),
+            "kind": .string("\(kind)"), "topic": LuaValue(text: topic),
+            "payload": LuaValue(text: payload), "format": .string("\(format)"),
         ]
-        if let key { fields["key"] = .string(String(decoding: key, as: UTF8.self)) }
-        if kind == .broadcast { fields["filter"] = .string(String(decoding: filter, as: UTF8.self)) }
+        if let key { fields["key"] = LuaValue(text: key) }
+        if kind == .broadcast { fields["filter"] = LuaValue(text: filter) }
         return fields
     }
 }

@@ -106,19 +106,11 @@ private struct MetricsText {
         }
     }
 
-    /// The labels that a rule gave, a JSON object.
+    /// The labels that a rule gave, a JSON object of texts; `counter()` has checked their names.
     private static func labels(_ json: String) -> [(String, String)] {
         let object = Array(json.utf8).withUnsafeBytes { try? LenientJSON.object(in: $0, subject: "labels") }
         return (object?.members ?? []).compactMap { member in
-            let name = String(member.key.unicodeScalars.map { CharacterClass.isNamePart($0) ? Character($0) : "_" })
-            guard name != "rule", let value = try? object?.string(member.key) else { return nil }
-            return (name, value)
-        }
-    }
-
-    private enum CharacterClass {
-        static func isNamePart(_ scalar: Unicode.Scalar) -> Bool {
-            scalar == "_" || (scalar.isASCII && scalar.properties.isAlphabetic) || ("0"..."9").contains(scalar)
+            (try? object?.string(member.key)).map { (member.key, $0) }
         }
     }
 

@@ -3,27 +3,20 @@ import PayloadCompression
 import ShuntConfig
 import ShuntCore
 import ShuntRules
-import Synchronization
 
 /// The rules of a worker, checked, ready for each of its loops to load.
 struct WorkerRules: Sendable {
     let set: RuleSet
     private let worker: String
     let limits: RuleLimits
-    private let inflated: InflatedLimit
     private let shared: SharedStore
     private let logger: Logger
 
     /// Reads and checks the plugins that the configuration enables.
-    /// - Parameters:
-    ///   - shared: the store of the version before; nil makes a new one.
-    ///   - inflated: what that version's loops ask; nil makes a new one.
+    /// - Parameter shared: the store of the version before; nil makes a new one.
     /// - Throws: `rule.*`, with file and line.
-    init(
-        _ configuration: Configuration, shared: SharedStore? = nil, inflated: InflatedLimit = InflatedLimit(), now: Double
-    ) throws(ShuntError) {
+    init(_ configuration: Configuration, shared: SharedStore? = nil, now: Double) throws(ShuntError) {
         limits = RuleLimits(configuration)
-        self.inflated = inflated
         worker = configuration.worker.name
         logger = Logger(label: "shunt.rules")
         if let shared {
@@ -39,13 +32,12 @@ struct WorkerRules: Sendable {
         set = try RuleSet.load(
             directory: configuration.rules.directory, enabled: enabled,
             settings: configuration.rules.settings.mapValues(SettingValue.init), limits: limits, now: now)
-        inflated.bytes.store(configuration.limits.inflated, ordering: .relaxed)
         for warning in set.warnings { logger.warning("\(warning)") }
     }
 
     /// Another version, with what the rules of this one shared.
     func next(_ configuration: Configuration, now: Double) throws(ShuntError) -> WorkerRules {
-        try WorkerRules(configuration, shared: shared, inflated: inflated, now: now)
+        try WorkerRules(configuration, shared: shared, now: now)
     }
 
     /// The rules for one loop, in a Lua state of its own. Called on the loop; nil where none are enabled.
@@ -56,17 +48,12 @@ struct WorkerRules: Sendable {
             log: { [logger] entry in
                 logger.log(level: entry.level.swiftLog, "\(entry.text)", metadata: entry.metadata)
             },
-            inflate: { [inflated] bytes, compression in
-                try? inflate(bytes, compression, limit: inflated.bytes.load(ordering: .relaxed))
+            inflate: { (packed, compression, limit, check) throws(ShuntError) in
+                try inflate(packed, compression, limit: limit, check: check)
             }, now: now)
         rules.peers = peers
         return rules
     }
-}
-
-/// The most bytes that a payload may have when it is unpacked; a reload may change it.
-final class InflatedLimit: Sendable {
-    let bytes = Atomic<Int>(0)
 }
 
 extension RuleLimits {

@@ -37,7 +37,7 @@ struct RuleBenchmark {
     func measure(_ name: String, set: RuleSet) throws {
         let clients = OneClient()
         let rules = try LoopRules(
-            set: set, worker: "bench", loop: 0, shared: try SharedStore(), log: { print($0.text) }, inflate: { _, _ in nil }, now: 0)
+            set: set, worker: "bench", loop: 0, shared: try SharedStore(), log: { print($0.text) }, inflate: { _, _, _, _ in [] }, now: 0)
         rules.peers = clients
         withMessage { message in
             let selection = rules.selection(for: .topic, topic: message.topic)
@@ -55,7 +55,7 @@ struct RuleBenchmark {
             .write(toFile: folder + "/bench/rule.lua", atomically: true, encoding: .utf8)
         let rules = try LoopRules(
             set: RuleSet.load(directory: folder), worker: "bench", loop: 0, shared: try SharedStore(), log: { _ in },
-            inflate: { _, _ in nil }, now: 0)
+            inflate: { _, _, _, _ in [] }, now: 0)
         withMessage { message in
             report("a match that fails, asked anew", best { rounds in
                 for _ in 0..<rounds { _ = rules.selection(for: .topic, topic: message.topic) }

@@ -23,6 +23,25 @@ struct HostileInputTests {
         #expect(try unpack(#require(native[compression]), compression, limit: .max) == hello)
     }
 
+    @Test("Unpacking ends where the check says so, before much more is unpacked", arguments: packings)
+    func check(_ compression: PayloadCompression) throws {
+        let bomb = try pack([UInt8](repeating: 0, count: 8 << 20), compression)
+        var pieces = 0
+        let error = #expect(throws: ShuntError.self) {
+            try bomb.withUnsafeBytes {
+                try inflate($0, compression, limit: .max) { () throws(ShuntError) in
+                    pieces += 1
+                    if pieces == 3 { throw ShuntError(.ruleTime, "enough") }
+                }
+            }
+        }
+        #expect(error?.code == .ruleTime)
+        #expect(pieces == 3)
+        pieces = 0
+        _ = try bomb.withUnsafeBytes { try inflate($0, compression, limit: .max) { pieces += 1 } }
+        #expect(pieces >= (8 << 20) / 65_536)
+    }
+
     @Test("A bomb is refused at the limit", arguments: packings)
     func bombs(_ compression: PayloadCompression) throws {
         let bomb = try pack([UInt8](repeating: 0, count: 32 << 20), compression)

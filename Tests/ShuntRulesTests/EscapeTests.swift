@@ -120,7 +120,7 @@ struct Escape: CustomTestStringConvertible, Sendable {
         Escape("kv in a loop", .killed, "for i = 1, math.huge do kv.set('k' .. i, 'v') end"),
         Escape("log in a loop", .time, "while true do log.info('x') end"),
         Escape("keys that collide", .killed, "local t, n = {}, (1 << 14) - 1 for i = 1, math.huge do t[i * n * ((1 << 13) - 1)] = i end"),
-        Escape("ephemerons", .killed, "local k, first = {}, {} local last = first for i = 1, math.huge do local w = setmetatable({}, { __mode = 'k' }) local n = {} w[last] = n k[i] = w last = n end"),
+        Escape("ephemerons", .error("weak keys"), "local k, first = {}, {} local last = first for i = 1, math.huge do local w = setmetatable({}, { __mode = 'k' }) local n = {} w[last] = n k[i] = w last = n end"),
         Escape("hash of much", .time, "local s = ('x'):rep(500000) while true do hash.sha256(s) end"),
         Escape("base64 of much", .killed, "local s = ('x'):rep(100000) while true do base64.decode(base64.encode(s)) end"),
     ]

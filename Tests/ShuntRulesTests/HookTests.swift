@@ -75,9 +75,9 @@ struct HookTests {
           s:close("enough")
         end
         """#, settings: ["x": 5])
-        rig.send("a/b", #"{"id":1}"#, key: "k", now: 1234.5)
+        rig.send("a/b", "{}", key: "k", now: 1234.5)
         #expect(rig.log.texts == [
-            #"["topic","a/b","k","{\"id\":1}","json",0,false,1,7,true]"#,
+            #"["topic","a/b","k","{}","json",0,false,1,7,true]"#,
             #"["u1","d1","exchange","127.0.0.1:5000",["g"],1000.0,true]"#,
             #"["rule","w1",2,1234.5,5]"#,
             "nil expected a key in quotes at byte 2",
@@ -95,8 +95,9 @@ struct HookTests {
           if msg.topic == "read" then return route.drop(msg.payload .. msg:json().a .. msg:with { topic = "y" }.payload) end
           return msg:with { payload = msg.payload .. " " }
         end }
-        """#], inflate: { packed, compression in
-            compression == .gzip && packed.first == UInt8(ascii: "Z") ? Array(#"{"a":"b"}"#.utf8) : nil
+        """#], inflate: { (packed, compression, _, _) throws(ShuntError) in
+            guard compression == .gzip, packed.first == UInt8(ascii: "Z") else { throw ShuntError(.frameMalformed, "broken") }
+            return Array(#"{"a":"b"}"#.utf8)
         })
         let relayed = rig.send("relay", "Z", compression: .gzip).messages
         #expect(relayed.map(\.payload) == ["Z"])
@@ -115,7 +116,10 @@ struct HookTests {
         limits.inflatedBytes = 1000
         let rig = try RuleRig(
             files: ["r/rule.lua": "return { on_message = function(m) return route.drop(#m.payload) end }"], limits: limits,
-            inflate: { _, _ in [UInt8](repeating: 65, count: 1001) })
+            inflate: { (_, _, limit, _) throws(ShuntError) in
+                guard limit > 1000 else { throw ShuntError(.memoryLimit, "too large") }
+                return [UInt8](repeating: 65, count: 1001)
+            })
         #expect(rig.send("t", "Z", compression: .snappy).verdict == .pass)
         #expect(rig.log.texts.contains { $0.contains("more than 1000 bytes inflated") })
     }
@@ -199,6 +203,59 @@ struct HookTests {
         #expect(hook.sampledCalls == 1)
         #expect(figures.counters == [RuleFigures.Counter(name: "seen_total", labels: #"{"kind":"x"}"#, value: 18)])
         #expect(figures.hooks.keys.sorted() == ["on_message"])
+    }
+
+    @Test("a rule that makes too many counters is told so once, and takes nothing from others")
+    func manyCounters() throws {
+        let rig = try RuleRig(files: [
+            "a/rule.lua": "return { priority = 2, on_message = function(m) for i = 1, 20 do counter('seen', { id = i }):inc() end return end }",
+            "b/rule.lua": "return { priority = 1, on_message = function(m) counter('passed'):inc() return route.drop('counted') end }",
+        ], limits: { var l = RuleLimits(); l.counters = 10; return l }())
+        for _ in 0..<2 { #expect(rig.send().verdict == .drop(why: "counted")) }
+        #expect(rig.log.texts == ["rule a: counter seen and others count nothing: it has more than 10; do labels hold ids of clients?"])
+        #expect(rig.rules.figures().map(\.counters.count) == [10, 1])
+        #expect(rig.rules.figures()[1].counters.map(\.value) == [2])
+        #expect(rig.figures().errors == [:])
+    }
+
+    @Test("counters go with the version of the rule that made them")
+    func countersOfVersions() throws {
+        let rule = """
+            local kept
+            return {
+              on_load = function(_, saved) kept = saved end,
+              on_unload = function() return { kept = counter("made") } end,
+              on_message = function(m) if kept then kept.kept:inc(100) end counter(m.topic):inc() end,
+            }
+            """
+        let rig = try RuleRig(files: ["r/rule.lua": rule])
+        rig.send("first")
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: rig.folder.path), now: 1) == nil)
+        #expect(rig.rules.figures()[0].counters == [])
+        rig.send("second")
+        #expect(rig.rules.figures()[0].counters == [RuleFigures.Counter(name: "second", labels: "{}", value: 1)])
+    }
+
+    @Test("what would make the metrics unreadable is an error at counter()", arguments: [
+        (#"counter("off")"#, "shunt_rule_off is one of Shunt's own"), (#"counter("calls_total")"#, "one of Shunt's own"),
+        (#"counter("verdicts_total")"#, "one of Shunt's own"), (#"counter("errors_total")"#, "one of Shunt's own"),
+        (#"counter("a b")"#, "letters, digits and _"), (#"counter("a\0b")"#, "letters, digits and _"), (#"counter("1a")"#, "letters, digits and _"),
+        (#"counter("c", { ["1a"] = 1 })"#, "a label's name has letters"), (#"counter("c", { ["é"] = 1 })"#, "a label's name has letters"),
+        (#"counter("c", { __name__ = 1 })"#, "a label can't be named __name__"), (#"counter("c", { rule = 1 })"#, "a label can't be named rule"),
+        (#"counter("c", { a = {} })"#, "label a is a table"), (#"counter("c", { 1 })"#, "a label's name has letters"),
+    ])
+    func counterNames(body: String, expected: String) throws {
+        let rig = try RuleRig("function R.on_message() \(body):inc() end")
+        rig.send()
+        #expect(rig.log.texts.first?.contains(expected) == true, "\(rig.log.texts)")
+        #expect(rig.rules.figures()[0].counters == [])
+    }
+
+    @Test("a label's value is a text")
+    func labels() throws {
+        let rig = try RuleRig(#"function R.on_message() counter("c", { a = 1, b = true, c = "x" }):inc() end"#)
+        rig.send()
+        #expect(rig.rules.figures()[0].counters.map(\.labels) == [#"{"a":"1","b":"true","c":"x"}"#])
     }
 
     @Test("log lines are bounded in length and number")

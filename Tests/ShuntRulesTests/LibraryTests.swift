@@ -25,7 +25,7 @@ struct LibraryTests {
         (#"("abc"):gsub("%w", "%0%0", 2)"#, #"["aabbc",2]"#), (#"("hello world"):gsub("(%w+) (%w+)", "%2 %1")"#, #"["world hello",1]"#),
         (#"("abc"):gsub(".", { a = 1, b = false })"#, #"["1bc",3]"#), (#"("abc"):gsub("%w", function(c) if c == "b" then return "[b]" end end)"#, #"["a[b]c",3]"#),
         (#"("abc"):gsub("^a", "x")"#, #"["xbc",1]"#), (#"("a$"):match("a$") == nil"#, "[true]"), (#"("a$b"):match("a$b")"#, #"["a$b"]"#),
-        (#"("a\0b"):match("%z") == nil"#, "[true]"), (#"#("a\0b"):match(".+")"#, "[3]"), (#"("äö"):match("[\xc3][\xa4]")"#, #"["ä"]"#),
+        (#"("a\0b"):find("%z")"#, "[2,2]"), (#"("\0\0ab"):match("[%Z]+")"#, #"["ab"]"#), (#"("a"):find("%z") == nil"#, "[true]"), (#"#("a\0b"):match(".+")"#, "[3]"), (#"("äö"):match("[\xc3][\xa4]")"#, #"["ä"]"#),
         (#"(function() local t = {} for k, v in ("a=1, b=2"):gmatch("(%w+)=(%w+)") do t[#t + 1] = k .. v end return table.concat(t, ";") end)()"#, #"["a1;b2"]"#),
         (#"(function() local n = 0 for _ in ("abc"):gmatch("") do n = n + 1 end return n end)()"#, "[4]"),
         (#"("x"):match("[a")"#, "error"), (#"("x"):match("(x")"#, "error"), (#"("x"):match("x)")"#, "error"), (#"("x"):match("%")"#, "error"),
@@ -35,6 +35,17 @@ struct LibraryTests {
     func patterns(expression: String, expected: String) throws {
         let found = try value(expression)
         if expected == "error" { #expect(found.hasPrefix("on_message: "), "\(found)") } else { #expect(found == expected) }
+    }
+
+    @Test("a pattern has up to 128 items; equal sets in it count once")
+    func patternSize() throws {
+        let limits = { var l = RuleLimits(); l.callNanoseconds = 50_000_000; return l }()
+        func ask(_ expression: String) throws -> String { try RuleRig.ask("log.info(tostring(\(expression)))", limits: limits).first ?? "" }
+        #expect(try ask(#"("3f2504e04f8911d39a0c0305e82c3301"):match("^" .. ("%x"):rep(32) .. "$")"#) == "3f2504e04f8911d39a0c0305e82c3301")
+        #expect(try ask(#"#("a"):rep(128):match((".") :rep(128))"#) == "128")
+        #expect(try ask(#"("a"):rep(128):match((".") :rep(129))"#).contains("more than 128 items"))
+        #expect(try ask(#"#("a1"):rep(64):match(("[a-f]%d"):rep(64))"#) == "128")
+        #expect(try ask(#"(function() local t = {} for i = 1, 33 do t[i] = "[" .. string.char(i + 64) .. "-z]" end return ("x"):match(table.concat(t)) end)()"#).contains("more than 32 different sets"))
     }
 
     @Test("strings and tables", arguments: [
@@ -76,7 +87,7 @@ struct LibraryTests {
 
     @Test("JSON is decoded strictly (RFC 8259)", arguments: [
         ("1", "1"), ("-0", "-0.0"), ("1.0", "1.0"), ("1e3", "1000.0"), ("9007199254740993", "9007199254740993"), ("9223372036854775807", "9223372036854775807"),
-        ("9223372036854775808", "9.223372036854776e+18"), ("0.1", "0.1"), ("-19.99", "-19.99"), ("123456789.012345", "123456789.012345"), ("0.000000000000001", "1e-15"), ("1234567890.1234567", "1234567890.1234567"), ("2.5e-3", "0.0025"), ("-0.0", "-0.0"), (#""a\u00e9\ud83d\ude00\n\/""#, #""aé😀\n/""#), ("[]", "[]"), ("{}", "{}"),
+        ("9223372036854775808", "9223372036854775808"), ("-12345678901234567890", "-12345678901234567890"), (#"{"id":[123456789012345678901234567890]}"#, #"{"id":[123456789012345678901234567890]}"#), ("12345678901234567890.0", "1.2345678901234567e+19"), ("0.1", "0.1"), ("-19.99", "-19.99"), ("123456789.012345", "123456789.012345"), ("0.000000000000001", "1e-15"), ("1234567890.1234567", "1234567890.1234567"), ("2.5e-3", "0.0025"), ("-0.0", "-0.0"), (#""a\u00e9\ud83d\ude00\n\/""#, #""aé😀\n/""#), ("[]", "[]"), ("{}", "{}"),
         ("[[],{}]", "[[],{}]"), (#"{"b":1,"a":[true,false,null]}"#, #"{"a":[true,false,null],"b":1}"#), (" [ 1 , 2 ] ", "[1,2]"), (#"{"a":1,"a":2}"#, #"{"a":2}"#),
         ("\"\u{7F}\"", "\"\u{7F}\""),
         ("", "expected a value at byte 1"), ("01", "a number with a leading zero at byte 3"), ("1.", "a number without digits after its point at byte 3"),
@@ -107,6 +118,18 @@ struct LibraryTests {
     func encode(expression: String, expected: String) throws {
         let found = try value(expression)
         if expected == "error" { #expect(found.contains("json.encode"), "\(found)") } else { #expect(found == expected) }
+    }
+
+    @Test("an integer of more than 64 bits keeps its digits; to who calculates it is a float", arguments: [
+        ("tostring(n)", #"["12345678901234567890"]"#), ("'id ' .. n", #"["id 12345678901234567890"]"#), ("n .. '!'", #"["12345678901234567890!"]"#),
+        ("n == json.decode('12345678901234567890')", "[true]"), ("n == json.decode('12345678901234567891')", "[false]"),
+        ("n > 5, 5 < n, n <= 5", "[true,true,false]"), ("n + 0 == 12345678901234567890.0", "[true]"), ("-n < 0", "[true]"), ("n * 2 / n", "[2.0]"),
+        ("('%s'):format(n)", #"["12345678901234567890"]"#), ("{ n, { id = n } }", #"[[12345678901234567890,{"id":12345678901234567890}]]"#),
+        ("type(n)", #"["userdata"]"#), ("n.x", "error"), ("n & 1", "error"), ("n + {}", "error"),
+    ])
+    func bigIntegers(expression: String, expected: String) throws {
+        let found = try RuleRig.ask("local n = json.decode('12345678901234567890') log.info(json.encode(json.array { \(expression) }))").first ?? ""
+        if expected == "error" { #expect(found.hasPrefix("on_message: "), "\(found)") } else { #expect(found == expected) }
     }
 
     @Test("a large object keeps its keys sorted")
@@ -158,6 +181,16 @@ struct LibraryTests {
         #expect(rig.send("set", now: 100).verdict == .drop(why: "[3,1.5,false,true,true,6]"))
         #expect(rig.send("get", now: 109).verdict == .drop(why: "[3,1.5,false,true,true,6]"))
         #expect(rig.send("get", now: 110).verdict == .drop(why: "[0,1.5,false,true,true,0]"))
+    }
+
+    @Test("integers and floats stay what they are", arguments: ["kv", "shared"])
+    func storedNumbers(store: String) throws {
+        #expect(try RuleRig.ask(#"""
+        local s = \#(store)
+        s.set("id", 1234567890123456789) s.set("float", 5.0) s.set("largest", math.maxinteger)
+        log.info(json.encode { s.get("id"), s.incr("id"), s.incr("id", -9), s.get("float"), s.incr("float"), s.incr("new"), s.incr("half", 0.5), s.incr("half", 0.5) })
+        log.info(json.encode { s.get("largest"), s.incr("largest") })
+        """#) == ["[1234567890123456789,1234567890123456790,1234567890123456781,5.0,6.0,1,0.5,1.0]", "[9223372036854775807,9.223372036854776e+18]"])
     }
 
     @Test("a full kv says so, and has room again when entries expire")

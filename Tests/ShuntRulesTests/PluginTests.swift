@@ -50,7 +50,7 @@ struct PluginTests {
         #expect(set.rules.map(\.definition.name) == ["chat-guard", "quiet-hours", "chat-away"])
         #expect(set.warnings.isEmpty)
         let rules = try LoopRules(
-            set: set, worker: "w", loop: 0, shared: SharedStore(), log: { Issue.record("\($0)") }, inflate: { _, _ in nil }, now: 1)
+            set: set, worker: "w", loop: 0, shared: SharedStore(), log: { Issue.record("\($0)") }, inflate: { _, _, _, _ in [] }, now: 1)
         #expect(rules.wanted == [.broadcast, .chat])
         func say(_ text: String) -> (MessageOutcome.Verdict, [Sent]) {
             withBytes("c1") { id in

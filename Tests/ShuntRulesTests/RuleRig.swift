@@ -22,6 +22,9 @@ final class PluginFolder {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
+/// What stands in the log instead of a text that repeats the payload.
+let hiddenNotice = "(hidden: it repeats the payload)"
+
 /// Lines that rules log.
 final class LogLines: Sendable {
     private let entries = Mutex<[RuleLogEntry]>([])
@@ -99,7 +102,7 @@ struct RuleRig {
 
     init(
         files: [String: String], limits: RuleLimits = RuleLimits(), settings: [String: SettingValue] = [:],
-        shared: SharedStore? = nil, inflate: @escaping (Bytes, PayloadCompression) -> [UInt8]? = { _, _ in nil }
+        shared: SharedStore? = nil, inflate: @escaping PayloadInflater = { _, _, _, _ in [] }
     ) throws {
         folder = try PluginFolder(files)
         let log = LogLines()

@@ -149,6 +149,32 @@ struct VerdictTests {
         #expect(rig.figures().errors.values.reduce(0, +) == 1)
     }
 
+    @Test("an error without a place of its own has that of the hook", arguments: [
+        (#"return "drop""#, "on_message returned a string"), ("return true", "on_message returned a boolean"),
+        ("return {}", "on_message returned a table"), ("return route.drop", "on_message returned a function"),
+        ("error({})", "raised a table instead of a text"), (#"return ("x"):rep(1e9)"#, "needed more than its budget of 1024 KiB of memory"),
+        (#"return route.always(route.to("x")), ctx:emit(msg)"#, "route.always after ctx:emit"),
+    ])
+    func places(body: String, expected: String) throws {
+        let rig = try RuleRig("\nfunction R.on_message(msg, ctx)\n\(body) end")
+        rig.send()
+        let text = try #require(rig.log.texts.first)
+        #expect(text.contains("on_message: rule/rule.lua:3: \(expected)") || text.contains("on_message: rule/rule.lua:4: \(expected)"), "\(text)")
+    }
+
+    @Test("what can't be changed in place says what is right", arguments: [
+        (#"msg.topic = "x""#, "msg can't be changed in place: return msg:with{ topic = … }"),
+        (#"local copy = msg:with {} copy.payload = "x""#, "msg can't be changed in place: return msg:with{ payload = … }"),
+        (#"msg.sender.tags = {}"#, "conn can't be changed in place: return conn:with{ tags = … }"),
+        ("ctx.now = 1", "ctx can't be changed"), ("route.drop().why = 1", "verdict can't be changed"),
+        (#"counter("c").value = 1"#, "counter can't be changed"),
+    ])
+    func inPlace(body: String, expected: String) throws {
+        let rig = try RuleRig("function R.on_message(msg, ctx) \(body) end")
+        rig.send()
+        #expect(rig.log.texts.first?.contains("rule/rule.lua:2: \(expected)") == true, "\(rig.log.texts)")
+    }
+
     @Test("on_error decides what a failing rule does to the message", arguments: [
         ("pass", MessageOutcome.Verdict.pass), ("drop", .drop(why: "rule rule failed")), ("reject", .reject(why: "rule rule failed")),
     ])

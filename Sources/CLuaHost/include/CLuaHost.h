@@ -42,7 +42,8 @@ typedef enum {
     SHUNT_VERDICTS
 } shunt_verdict;
 
-typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_FAILURES } shunt_failure;
+/// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold.
+typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_PAYLOAD, SHUNT_FAILURES } shunt_failure;
 
 typedef enum { SHUNT_PASS_ON_ERROR, SHUNT_DROP_ON_ERROR, SHUNT_REJECT_ON_ERROR } shunt_on_error;
 
@@ -59,13 +60,17 @@ typedef struct {
 /// What a host asks of its owner. None of these may call the host again, or raise.
 typedef struct {
     void *context;
-    /// A hook failed. Not called inside Lua.
+    /// Whether a failure of the rule is to be told now.
+    bool (*tells)(void *context, uint8_t rule);
+    /// A hook failed. Not called inside Lua. No message where it is not to be told.
     void (*failed)(void *context, uint8_t rule, shunt_hook hook, shunt_failure failure, shunt_bytes message);
-    /// `rule` is the rule's name; `fields` is JSON or empty.
+    /// `rule` is the rule's name, empty for what is about all; `fields` is JSON or empty. Not called inside Lua.
     void (*log)(void *context, shunt_log_level level, shunt_bytes rule, shunt_bytes text, shunt_bytes fields);
     /// Writes the client's `shunt_peer_*` record; false once the client has gone.
     bool (*peer)(void *context, uint64_t id, shunt_buffer *record);
     void (*close)(void *context, uint64_t id, shunt_bytes why);
+    /// Unpacks to at most `plain->limit` bytes, of which `plain->full` tells if there are more; gives up once
+    /// `shunt_host_is_overdue`, the one function that a callback may call.
     bool (*inflate)(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain);
     /// A test's call of its rule: a value in, a value out (`value.c`); NULL outside rule tests.
     bool (*test)(void *context, shunt_bytes arguments, shunt_buffer *result);
@@ -80,6 +85,7 @@ typedef struct {
     uint32_t fanout, emits;
     uint32_t local_entries;
     size_t local_bytes;
+    /// Of a rule.
     uint32_t counters;
     uint32_t log_lines_per_second;
     uint64_t load_nanoseconds;
@@ -95,6 +101,8 @@ shunt_host *shunt_host_create(const shunt_options *options);
 void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout);
 void shunt_host_free(shunt_host *host);
 size_t shunt_host_memory(const shunt_host *host);
+/// Whether the call that runs is to be ended: what works for it outside of Lua should stop.
+bool shunt_host_is_overdue(const shunt_host *host);
 /// Why the last call of a `shunt_rule_*` function failed.
 shunt_bytes shunt_host_error(const shunt_host *host);
 shunt_failure shunt_host_failure(const shunt_host *host);
@@ -243,7 +251,7 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
 
 // MARK: rule tests
 
-/// Runs a rule_test.lua whose `t` is made by `prelude`, and writes its tests' names, sorted, as a list.
+/// Runs a rule_test.lua, each of whose tests goes through the function that `prelude` returns, and writes its tests' names, sorted, as a list.
 shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *prelude, const shunt_source *sources, size_t count,
                             shunt_buffer *names);
 bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now);
@@ -256,11 +264,11 @@ void shunt_store_free(shunt_store *store);
 size_t shunt_store_count(shunt_store *store);
 
 typedef struct {
-    const char *rule, *name, *labels;
+    const char *name, *labels;
     double value;
 } shunt_counter_value;
-size_t shunt_counter_count(const shunt_host *host);
-shunt_counter_value shunt_counter_at(const shunt_host *host, size_t index);
+size_t shunt_counter_count(const shunt_rule *rule);
+shunt_counter_value shunt_counter_at(const shunt_rule *rule, size_t index);
 
 /// Whether an MQTT topic filter (MQTT 5 §4.7) takes a topic.
 bool shunt_topic_matches(const char *filter, size_t filter_count, const char *topic, size_t topic_count);

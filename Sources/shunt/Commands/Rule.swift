@@ -24,36 +24,52 @@ struct RuleTest: ParsableCommand {
     var paths: [String] = ["plugins"]
 
     func run() throws {
-        var passed = 0
-        var failures: [ShuntError] = []
+        let directories: [String]
         do throws(ShuntError) {
-            for plugin in try plugins() {
-                for result in try RuleTestRunner(plugin: plugin).run() {
-                    if let failure = result.failure {
-                        failures.append(failure)
-                        print("FAILED  \(plugin.name): \(result.name)\n        \(failure)")
-                    } else {
-                        passed += 1
-                        print("passed  \(plugin.name): \(result.name)")
-                    }
-                }
-            }
+            directories = try plugins()
         } catch {
             throw fail([error])
         }
-        print("\(passed) passed, \(failures.count) failed")
-        if !failures.isEmpty { throw ExitCode(65) }
+        var tally = Tally()
+        // One plugin that does not load keeps no other from being tested.
+        for directory in directories {
+            do throws(ShuntError) {
+                try test(RulePlugin(directory: directory), &tally)
+            } catch {
+                tally.failed += 1
+                print("FAILED  \(directory)\n        \(error)")
+            }
+        }
+        print("\(tally.passed) passed, \(tally.failed) failed")
+        if tally.failed > 0 { throw ExitCode(65) }
     }
 
-    private func plugins() throws(ShuntError) -> [RulePlugin] {
-        var found: [RulePlugin] = []
+    private struct Tally {
+        var passed = 0
+        var failed = 0
+    }
+
+    private func test(_ plugin: RulePlugin, _ tally: inout Tally) throws(ShuntError) {
+        let runner = RuleTestRunner(plugin: plugin) { print($0) }
+        for warning in try runner.warnings() { print("warning \(plugin.name): \(warning)") }
+        let results = runner.run()
+        if results.isEmpty { print("checked \(plugin.name): it has no tests") }
+        for result in results {
+            if let failure = result.failure {
+                tally.failed += 1
+                print("FAILED  \(plugin.name): \(result.name)\n        \(failure)")
+            } else {
+                tally.passed += 1
+                print("passed  \(plugin.name): \(result.name)")
+            }
+        }
+    }
+
+    private func plugins() throws(ShuntError) -> [String] {
+        var found: [String] = []
         for path in paths {
             let names = try RulePlugin.names(in: path)
-            if names.isEmpty {
-                found.append(try RulePlugin(directory: path))
-            } else {
-                for name in names { found.append(try RulePlugin(directory: "\(path)/\(name)")) }
-            }
+            found += names.isEmpty ? [path] : names.map { "\(path)/\($0)" }
         }
         return found
     }

@@ -1,0 +1,162 @@
+// A run of eight bytes that stands in both is a repetition; of a payload of four to seven bytes, all of it. What was said and the
+// payload are each taken as they are and with JSON's escapes undone, so that neither json.encode nor msg:json() changes a text
+// beyond recognition. A rule that takes a payload apart and logs the pieces is not found out.
+#define _GNU_SOURCE
+#include "guard.h"
+#include "utf8.h"
+
+#include <stdlib.h>
+
+enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16 };
+
+struct guard_run {
+    uint64_t bytes;
+    bool used, found;
+};
+
+static uint64_t hash(uint64_t run) { return run * 0x9E3779B97F4A7C15u; }
+
+// MARK: escapes
+
+static bool read_unit(const char *at, const char *end, uint32_t *unit) {
+    *unit = 0;
+    if (end - at < 6 || at[0] != '\\' || at[1] != 'u') { return false; }
+    for (int i = 2; i < 6; i++) {
+        int digit = hex_digit(at[i]);
+        if (digit < 0) { return false; }
+        *unit = *unit << 4 | (uint32_t)digit;
+    }
+    return true;
+}
+
+/// Undoes the escape at a place. - Returns: its length; 0 where there is none.
+static size_t undo_one(const char *at, const char *end, char *out, size_t *written) {
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    uint32_t code, low;
+    if (read_unit(at, end, &code)) {
+        bool pair = code >= 0xD800 && code < 0xDC00 && read_unit(at + 6, end, &low) && low >= 0xDC00 && low < 0xE000;
+        if (pair) { code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00); }
+        *written = utf8_encode(code, out);
+        return pair ? 12 : 6;
+    }
+    const char *name = end - at < 2 || at[1] == 0 ? NULL : strchr(names, at[1]);
+    if (name == NULL) { return 0; }
+    *out = values[name - names];
+    *written = 1;
+    return 2;
+}
+
+/// A text with its escapes undone, which is never longer; empty where it has none. The owner frees it.
+static shunt_bytes undo(payload_guard *guard, shunt_bytes text) {
+    const char *at = text.start, *end = at + text.count;
+    if (text.count == 0 || memchr(at, '\\', text.count) == NULL) { return (shunt_bytes){0}; }
+    char *result = malloc(text.count), *out = result;
+    guard->failed |= result == NULL;
+    if (result == NULL) { return (shunt_bytes){0}; }
+    while (at < end) {
+        const char *next = memchr(at, '\\', (size_t)(end - at));
+        size_t plain = (size_t)((next == NULL ? end : next) - at), written;
+        memcpy(out, at, plain);
+        out += plain;
+        at += plain;
+        if (at == end) { break; }
+        size_t length = undo_one(at, end, out, &written);
+        if (length == 0) {
+            *out = *at;
+            length = written = 1;
+        }
+        out += written;
+        at += length;
+    }
+    return (shunt_bytes){result, (size_t)(out - result)};
+}
+
+// MARK: runs
+
+static guard_run *find(const payload_guard *guard, uint64_t run) {
+    size_t place = hash(run) >> 32 & guard->mask;
+    while (guard->runs[place].used && guard->runs[place].bytes != run) { place = (place + 1) & guard->mask; }
+    return &guard->runs[place];
+}
+
+static uint64_t run_at(const char *text, size_t offset) {
+    uint64_t run;
+    memcpy(&run, text + offset, sizeof run);
+    return run;
+}
+
+static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
+    for (size_t i = 0; i + RUN <= text.count; i++) {
+        uint64_t run = run_at(text.start, i), bit = hash(run) >> (64 - FILTER_BITS);
+        guard_run *place = find(guard, run);
+        *place = (guard_run){.bytes = run, .used = true};
+        filter[bit >> 6] |= (uint64_t)1 << (bit & 63);
+    }
+}
+
+static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
+    for (size_t i = 0; i + RUN <= payload.count; i++) {
+        uint64_t run = run_at(payload.start, i), bit = hash(run) >> (64 - FILTER_BITS);
+        if ((filter[bit >> 6] >> (bit & 63) & 1) == 0) { continue; }
+        guard_run *place = find(guard, run);
+        place->found |= place->used;
+    }
+}
+
+static bool has_found_run(const payload_guard *guard, shunt_bytes text) {
+    for (size_t i = 0; i + RUN <= text.count; i++) {
+        if (find(guard, run_at(text.start, i))->found) { return true; }
+    }
+    return false;
+}
+
+static bool has_short(shunt_bytes text, shunt_bytes payload) {
+    return payload.count >= SHORTEST && payload.count < RUN && text.count >= payload.count
+        && memmem(text.start, text.count, payload.start, payload.count) != NULL;
+}
+
+// MARK: the guard
+
+void guard_open(payload_guard *guard, const shunt_host *host, shunt_bytes said) {
+    *guard = (payload_guard){.plain = host->message.payload};
+    if (host->message.compression != 0) {
+        // What no rule has read is in nothing that it says.
+        guard->plain = host->payload_inflated ? (shunt_bytes){host->inflated.bytes, host->inflated.count} : (shunt_bytes){0};
+    }
+    if (!host->in_message) { guard->plain.count = 0; }
+    if (guard->plain.count < SHORTEST) { return; }
+    guard->undone = undo(guard, guard->plain);
+    shunt_bytes said_undone = undo(guard, said);
+    uint64_t filter[(1 << FILTER_BITS) / 64] = {0};
+    size_t size = 16;
+    while (size < 2 * (said.count + said_undone.count)) { size *= 2; }
+    guard->mask = size - 1;
+    guard->runs = calloc(size, sizeof *guard->runs);
+    guard->failed |= guard->runs == NULL;
+    if (!guard->failed) {
+        add_runs(guard, filter, said);
+        add_runs(guard, filter, said_undone);
+        mark_runs(guard, filter, guard->plain);
+        mark_runs(guard, filter, guard->undone);
+    }
+    free((void *)said_undone.start);
+}
+
+bool guard_hides(const payload_guard *guard, shunt_bytes part) {
+    if (guard->failed) { return true; }
+    if (guard->runs == NULL || part.count == 0) { return false; }
+    payload_guard scratch = {0};
+    shunt_bytes undone = undo(&scratch, part);
+    const shunt_bytes texts[] = {part, undone};
+    bool hides = scratch.failed;
+    for (int i = 0; i < 2 && !hides; i++) {
+        hides = has_found_run(guard, texts[i]) || has_short(texts[i], guard->plain) || has_short(texts[i], guard->undone);
+    }
+    free((void *)undone.start);
+    return hides;
+}
+
+void guard_close(payload_guard *guard) {
+    free(guard->runs);
+    free((void *)guard->undone.start);
+}

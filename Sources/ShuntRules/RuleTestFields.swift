@@ -1,0 +1,59 @@
+import ShuntCore
+
+/// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
+enum TestField {
+    case text, number, flag, texts, client, members
+    case whole(ClosedRange<Int64>)
+    case oneOf([String])
+
+    static let clientFields: [String: TestField] = [
+        "uid": .text, "device": .text, "tags": .texts, "alias": .texts, "address": .text, "groups": .texts, "protocol": .text,
+    ]
+    static let messageFields: [String: TestField] = [
+        "payload": .text, "key": .text, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
+        "hops": .whole(0...255), "id": .whole(.min ... .max),
+    ]
+    static let chatFields: [String: TestField] = ["id": .text, "members": .members, "created_at": .number]
+    static let subscriptionFields: [String: TestField] = ["topic": .text, "group": .text, "key": .text, "sender": .client]
+    private static let memberFields: [String: TestField] = ["uid": .text, "online": .flag]
+
+    /// The table that was given to a function, with no keys but these.
+    static func check(_ asked: LuaValue, of name: String, _ known: [String: TestField]) throws(ShuntError) -> [String: LuaValue] {
+        guard let fields = asked.table else { throw ShuntError(.ruleInvalid, "\(name) takes a table, not a \(asked.typeName)") }
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+            guard let field = known[key] else {
+                throw ShuntError(
+                    .ruleInvalid, "\(name) does not take \(key)", help: "it takes " + known.keys.sorted().joined(separator: ", "))
+            }
+            if let wanted = try field.problem(with: value, "\(name): \(key)") {
+                throw ShuntError(.ruleInvalid, "\(name): \(key) is a \(value.typeName)", help: wanted)
+            }
+        }
+        return fields
+    }
+
+    /// What is wanted instead of a value; nil where it will do.
+    private func problem(with value: LuaValue, _ name: String) throws(ShuntError) -> String? {
+        switch self {
+        case .text: return value.bytes == nil ? "a text is wanted" : nil
+        case .number: return value.number == nil ? "a number is wanted" : nil
+        case .flag: if case .bool = value { return nil } else { return "true or false is wanted" }
+        case .texts: return value.list?.allSatisfy { $0.bytes != nil } == true ? nil : "a list of texts is wanted"
+        case .client:
+            _ = try Self.check(value, of: name, Self.clientFields)
+            return nil
+        case .members:
+            guard let members = value.list else { return "a list of members is wanted" }
+            for member in members {
+                guard try Self.check(member, of: name, Self.memberFields)["uid"] != nil else {
+                    throw ShuntError(.ruleInvalid, "a member without uid", help: "members = { { uid = \"ann\", online = true } }")
+                }
+            }
+            return nil
+        case .whole(let range):
+            if case .int(let number) = value, range.contains(number) { return nil }
+            return range.upperBound == .max ? "a whole number is wanted" : "a whole number from \(range.lowerBound) to \(range.upperBound) is wanted"
+        case .oneOf(let words): return value.string.map(words.contains) == true ? nil : "one of \(words.joined(separator: ", ")) is wanted"
+        }
+    }
+}

@@ -1,0 +1,101 @@
+import Foundation
+import ShuntCore
+import Testing
+
+@testable import ShuntRules
+
+@Suite("Payloads stay out of the log")
+struct PayloadGuardTests {
+    private static let secret = #"{"card":"4111-1111-1111","note":"say \"hi\" to all","name":"J\u00fcrgen M\u00fcller"}"#
+
+    private func logged(_ body: String, _ payload: String = Self.secret) throws -> [RuleLogEntry] {
+        let rig = try RuleRig("function R.on_message(msg)\n\(body)\nend")
+        rig.send("t", payload)
+        return rig.log.all
+    }
+
+    @Test("a line that repeats it is hidden, as text, in fields, and with escapes done or undone", arguments: [
+        "log.info(msg.payload)", "log.info('got ' .. msg:json().card)", "print(msg.payload:sub(10, 17))",
+        "log.info('got', { payload = msg.payload })", "log.info('got', msg:json())", "log.info('got', { [msg:json().note] = 1 })",
+        "log.info(msg:json().note)", "log.info(msg:json().name)", "log.info('got', { who = msg:json().name })",
+        "log.info(json.encode(msg:json().note))", "log.info(json.encode { p = msg.payload })", "log.info(json.encode { p = json.encode { msg:json().name } })",
+    ])
+    func hidden(body: String) throws {
+        #expect(try logged(body) == [RuleLogEntry(level: .info, rule: "rule", text: hiddenNotice)])
+    }
+
+    @Test("a text of escapes does not hide what it stands for")
+    func escapes() throws {
+        let escaped = "{\"a\":\"" + "secret of the house".utf16.map { String(format: "\\u%04x", $0) }.joined() + "\"}"
+        #expect(try logged("log.info('it is: ' .. msg:json().a)", escaped).map(\.text) == [hiddenNotice])
+        #expect(try logged("log.info('it is: 😀 ' .. msg:json().a)", #"{"a":"\ud83d\ude00 and more"}"#).map(\.text) == [hiddenNotice])
+    }
+
+    @Test("a short payload is found as a whole; what does not repeat it stands")
+    func short() throws {
+        #expect(try logged("log.info('pin ' .. msg.payload)", "4711").map(\.text) == [hiddenNotice])
+        #expect(try logged("log.info('pin ' .. msg.payload)", "471").map(\.text) == ["pin 471"])
+        #expect(try logged("log.info('len', { n = #msg.payload })").map(\.text) == ["len"])
+    }
+
+    @Test("of several lines in a call only those that repeat it are hidden")
+    func several() throws {
+        let lines = try logged("log.info('order received') log.warn(msg.payload) log.info('order passed on')")
+        #expect(lines.map(\.text) == ["order received", hiddenNotice, "order passed on"])
+        #expect(lines.map(\.level) == [.info, .warn, .info])
+    }
+
+    @Test("a large payload costs the rule nothing, and is still compared")
+    func large() throws {
+        let payload = String(repeating: "0123456789abcdef", count: 300_000) + "the end of it"
+        let rig = try RuleRig("function R.on_message(msg)\nfor i = 1, 50 do log.info('line ' .. i) end log.info('xx the end of it')\nend")
+        rig.send("t", payload)
+        #expect(rig.figures().errors == [:], "\(rig.log.texts)")
+        #expect(rig.log.texts == (1...50).map { "line \($0)" } + [hiddenNotice])
+    }
+
+    @Test("an error keeps its hook, place and code where its text is hidden")
+    func errors() throws {
+        #expect(try logged("error(msg.payload)").map(\.text) == ["on_message: rule/rule.lua:3: \(hiddenNotice) (rule.failed)"])
+        #expect(try logged("error(msg.payload, 0)").map(\.text) == ["on_message: \(hiddenNotice) (rule.failed)"])
+        #expect(try logged("error('4111-1111-1111:1: x', 0)").map(\.text) == ["on_message: \(hiddenNotice) (rule.failed)"])
+        let budget = try logged("while true do end", "took more than its budget of 2 ms")
+        #expect(budget.map(\.text) == ["on_message: rule/rule.lua:3: took more than its budget of 2 ms (rule.time)"])
+        let large = try logged("while true do end", String(repeating: "x", count: 2 << 20))
+        #expect(large.first?.text.contains("took more than its budget") == true)
+    }
+
+    @Test("a payload that another rule made is the one that is compared")
+    func replaced() throws {
+        let rig = try RuleRig(files: [
+            "a/rule.lua": "return { priority = 2, on_message = function(m) return m:with { payload = 'made by the first rule' } end }",
+            "b/rule.lua": "return { priority = 1, on_message = function(m) log.info(m.payload) log.info('hello from here') end }",
+        ])
+        rig.send("t", "hello from here")
+        #expect(rig.log.texts == [hiddenNotice, "hello from here"])
+    }
+
+    @Test("what a rule has read of a compressed payload is compared")
+    func compressed() throws {
+        let rig = try RuleRig(
+            files: ["r/rule.lua": "return { on_message = function(m) if m.topic == 'read' then log.info(m.payload) end log.info('the plain text?') end }"],
+            inflate: { _, _, _, _ in Array("the plain text".utf8) })
+        rig.send("read", "Z", compression: .gzip)
+        #expect(rig.log.texts == [hiddenNotice, hiddenNotice])
+    }
+
+    @Test("the failures of one rule do not keep another's out of the log")
+    func shares() throws {
+        let rig = try RuleRig(files: [
+            "a/rule.lua": "return { priority = 2, breaker = { errors = 1000 }, on_message = function(m) error('first') end }",
+            "b/rule.lua": "return { priority = 1, on_message = function(m) if m.topic == 'b' then error('second') end end }",
+        ])
+        for _ in 0..<50 { rig.send("a") }
+        rig.send("b")
+        #expect(rig.log.texts.count { $0.contains("first") } == 10)
+        #expect(rig.log.texts.count { $0.contains("further errors of this rule and second are counted only") } == 1)
+        #expect(rig.log.texts.last?.contains("second") == true)
+        rig.send("a", now: 1001)
+        #expect(rig.log.texts.count { $0.contains("first") } == 11)
+    }
+}
