@@ -2,9 +2,9 @@ import ShuntCore
 
 /// The value of an ALLOCATION in JSON: which workers hold the devices of a user. Only Shunt's own masters know it.
 ///
-/// They answer with the list that `true` gets, of those workers alone, and with 404 where no live worker has such a device;
-/// either frame has the name `device`. Message-channel's masters take the question for one after any worker: what they
-/// answer has no name, and means nothing.
+/// They answer with the list that `true` gets, of those workers alone, in a frame with the name `device`, or with 404 where
+/// no live worker has such a device. Message-channel's masters take the question for one after any worker: what they answer
+/// has no name, and says nothing of the user.
 public struct DeviceAllocationBody: Equatable, Sendable {
     /// The name of the question's frame, and of its answer.
     public static let frameName = "device"
