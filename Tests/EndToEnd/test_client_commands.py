@@ -107,7 +107,8 @@ def test_pub_accounts_for_every_line_when_no_worker_comes_back(shunt, connect, c
     assert pub.end() == 69
     said = counts(pub.shown)
     assert said["acknowledged"] == 3
-    assert said["sent"] + said["not sent"] == 7 and said["sent"] == 3 + said.get("of unknown outcome", 0)
+    # The loss may have been noticed before the last lines went out, or after.
+    assert said["sent"] + said.get("not sent", 0) == 7 and said["sent"] == 3 + said.get("of unknown outcome", 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
