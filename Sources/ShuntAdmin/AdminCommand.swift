@@ -21,7 +21,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin workers --output csv > workers.csv
 
             Exit codes: 0 well, 64 usage, 65 what was asked for is wrong or not there, 69 the master or the file cannot be \
-            reached, 77 not allowed, 78 the file is not a registry.
+            reached, 74 the output cannot be written, 77 not allowed, 78 the file is not a registry.
             """,
         subcommands: [
             WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,

@@ -31,8 +31,11 @@ struct AdminOptions: ParsableArguments {
         }
     }
 
-    func source(environment: [String: String]) throws(ShuntError) -> any AdminSource {
-        if let registry { return try RegistrySource(path: registry) }
+    /// - Parameter now: seconds since 1970.
+    func source(
+        environment: [String: String], now: @escaping @Sendable () -> Double
+    ) throws(ShuntError) -> any AdminSource {
+        if let registry { return try RegistrySource(path: registry, now: now) }
         if let master { return APISource(address: master) }
         guard let text = environment[Self.masterVariable], !text.isEmpty else { return APISource(address: Self.defaultMaster) }
         guard let address = Self.address(text) else {

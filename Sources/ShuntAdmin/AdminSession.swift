@@ -21,21 +21,27 @@ struct AdminSession {
     }
 
     /// Writes a table as the terminal bears it; what does not fit is said.
-    func write(_ table: Table) {
+    func write(_ table: Table) throws(ShuntError) {
         let rendered = table.render(width: console.width, colors: console.colors)
-        console.write(rendered.text)
+        try console.write(rendered.text)
         if !rendered.hidden.isEmpty {
             note("hidden for want of room: \(rendered.hidden.joined(separator: ", ")); --output csv has all")
         }
     }
 
-    func write(_ csv: CSV) {
-        console.write(csv.text)
+    func write(_ csv: CSV) throws(ShuntError) {
+        try console.write(csv.text)
     }
 
-    /// For people, beside the answer.
+    /// For people, beside the answer; in lines that fit.
     func note(_ text: String) {
-        console.writeError(text + "\n")
+        for line in Text.wrap(text, to: console.width) { console.writeError(line + "\n") }
+    }
+
+    /// The whole name of the worker that lists are to be of: the beginning is enough where it is one worker's alone.
+    /// - Throws: `worker.unknown` where there is none.
+    func worker(_ name: String) async throws(ShuntError) -> String {
+        try await ask(.worker(name), as: WorkerRecord.self).answer.name
     }
 }
 
@@ -54,7 +60,7 @@ extension AdminSubcommand {
     /// Errors go to the console as sentences; what is thrown is the exit code alone.
     func run(on console: Console) async throws(ExitCode) {
         do throws(ShuntError) {
-            let source = try options.source(environment: console.environment)
+            let source = try options.source(environment: console.environment, now: console.now)
             try await report(AdminSession(source: source, console: console, output: options.output))
         } catch {
             let place = error.location.map { "\(Text.printable($0)): " } ?? ""

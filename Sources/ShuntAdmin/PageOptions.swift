@@ -4,10 +4,10 @@ import ArgumentParser
 struct PageOptions: ParsableArguments {
     static let maximumLimit = 1_000
 
-    @Option(help: "How many, at most \(PageOptions.maximumLimit).")
+    @Option(parsing: .unconditional, help: "How many, at most \(PageOptions.maximumLimit).")
     var limit = 100
 
-    @Option(help: "How many to skip.")
+    @Option(parsing: .unconditional, help: "How many to skip.")
     var offset = 0
 
     func validate() throws {

@@ -13,7 +13,10 @@ public enum ConfigReference {
         #
         # What --set says goes before the environment, which goes before the file, which goes before the defaults. A file
         # needs only what differs; unknown keys are errors. What --set calls worker.http.listen is SHUNT_WORKER_HTTP_LISTEN
-        # in the environment. The value of either is YAML; a list also takes words with commas between them.
+        # in the environment. The value of either is YAML; a list also takes words with commas between them. Names that are
+        # yours are lower case there, or those that the file has, - and _ being the same: SHUNT_WORKER_GROUPS_OVERRIDES_AUDIT
+        # is worker.groups.overrides.audit, SHUNT_RULES_SETTINGS_TOPIC_ROUTER_ROUTES finds the topic-router that is enabled by
+        # name. Otherwise give the whole: SHUNT_RULES_SETTINGS='{topic-router: {routes: []}}'.
         #
         # Durations have a unit: us, ms, s, m or h. Sizes are bytes, or have one: KiB, MiB or GiB. IPv6 addresses need quotes in
         # YAML: "[::1]:4088". Relative paths are relative to the working directory.

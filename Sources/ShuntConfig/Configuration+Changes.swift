@@ -33,6 +33,7 @@ extension Configuration {
     /// Takes over what need not wait for the next start.
     public mutating func takeLive(from new: Configuration) {
         for key in Self.keys where key.takesEffect == .live { key.copy(new, &self) }
+        places = new.places
     }
 
     private static func changes(

@@ -13,13 +13,15 @@ extension Configuration {
         file: String?, environment: [String: String], sets: [String], hostName: String
     ) throws(ConfigurationErrors) -> Configuration {
         var diagnostics = ConfigDiagnostics()
-        var tree = ConfigNode.nothing(at: file ?? "defaults")
+        var tree = ConfigNode.nothing(at: file ?? ConfigNode.defaults)
         do {
             if let file, let root = try ConfigFile.read(file) { tree = root }
         } catch {
             diagnostics.add(error)
         }
-        let configuration = read(&tree, environment: environment, sets: sets, &diagnostics)
+        let isFileEmpty = tree.isNull
+        var configuration = read(&tree, environment: environment, sets: sets, &diagnostics)
+        configuration.places.isFileEmpty = isFileEmpty
         try diagnostics.throwAny()
         return named(configuration, hostName)
     }
@@ -51,6 +53,7 @@ extension Configuration {
             for set in sets { overrides.apply(set: set, to: &tree, &diagnostics) }
         }
         var configuration = unnamed
+        configuration.places = Places(tree)
         ConfigReader(keys: keys).read(tree, label: "", into: &configuration, &diagnostics)
         return configuration
     }
@@ -60,7 +63,7 @@ extension Configuration {
         for key in keys {
             guard case .entries = key.shape, tree[path: key.path].map(\.isNull) ?? true else { continue }
             for part in key.parts(unnamed) {
-                tree.set(key.path + part.path, to: ConfigNode(.scalar(part.text, plain: true), at: "defaults"))
+                tree.set(key.path + part.path, to: ConfigNode(.scalar(part.text, plain: true), at: ConfigNode.defaults))
             }
         }
     }

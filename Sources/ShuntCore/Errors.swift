@@ -29,6 +29,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case chatFull = "chat.full"
     case chatNotMember = "chat.not_member"
     case chatElsewhere = "chat.elsewhere"
+    /// Another connection has registered or joined by the same name.
+    case sessionReplaced = "session.replaced"
     case memoryLimit = "limit.memory"
     case hopLimit = "limit.hops"
     case fanoutLimit = "limit.fanout"
@@ -53,9 +55,13 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case queryInvalid = "query.invalid"
     case queryLimit = "query.limit"
     case masterUnavailable = "master.unavailable"
+    /// A server said no, and its status and text tell why.
+    case refused = "refused"
     case notFound = "not_found"
     case methodNotAllowed = "method.not_allowed"
     case usage = "usage"
+    /// Standard input or output failed.
+    case ioFailed = "io.failed"
     case internalError = "internal"
 
     /// The HTTP number for the exchange protocol's acknowledgements and the admin API.
@@ -63,7 +69,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         switch self {
         case .frameTooLarge: 413
         case .frameMalformed, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
-            .chatInvalid, .queryInvalid, .usage, .configInvalid, .configUnknownKey, .configType, .configRange,
+            .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400
         case .frameTimeout: 408
@@ -72,7 +78,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .ruleRejected, .chatNotMember, .registryReadOnly: 403
         case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
-        case .chatFull: 409
+        case .chatFull, .sessionReplaced: 409
         case .queryLimit: 422
         case .chatElsewhere: 307
         case .subscriptionLimit, .fanoutLimit: 429
@@ -80,11 +86,12 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .masterUnavailable, .registryUnavailable, .addressInUse,
             .addressUnavailable:
             503
-        case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .internalError: 500
+        case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError: 500
         }
     }
 
-    /// What a command ends with: 64 usage, 65 data, 69 unavailable, 70 software, 77 permission, 78 configuration.
+    /// What a command ends with: 64 usage, 65 data, 69 unavailable, 70 software, 74 input or output, 75 try again later,
+    /// 77 permission, 78 configuration.
     public var exitCode: Int32 {
         switch self {
         case .usage: 64
@@ -94,6 +101,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
             78
         case .registryReadOnly, .ruleRejected: 77
         case .internalError: 70
+        case .ioFailed: 74
+        case .sessionReplaced: 75
         default: 65
         }
     }

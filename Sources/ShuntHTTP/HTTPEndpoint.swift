@@ -15,8 +15,11 @@ public final class HTTPEndpoint: Sendable {
         public var host: String
         /// 0: any free one.
         public var port: Int
-        /// Connections beyond these wait to be accepted.
+        /// A connection beyond these has the one closed that waits longest for a request, or for the rest of one. Where all
+        /// have requests that are being answered, as many again are let in, and more wait to be accepted.
         public var maximumConnections = 128
+        /// How long the head of a connection's first request may take.
+        public var headTimeout: Duration = .seconds(5)
         /// How long a connection may stay silent, in the midst of a request too.
         public var idleTimeout: Duration = .seconds(30)
         /// How long requests that are under way may take when the server stops.
@@ -51,12 +54,18 @@ public final class HTTPEndpoint: Sendable {
         // The libraries below tell of every start and stop; their warnings are enough.
         var libraryLogger = logger
         libraryLogger.logLevel = max(logger.logLevel, .warning)
+        let connections = OpenConnections(limit: configuration.maximumConnections)
         let application = Application(
             responder: RouteTable(routes),
-            server: .http1(configuration: .init(idleTimeout: TimeAmount(configuration.idleTimeout))),
+            server: HTTPServerBuilder { responder in
+                GuardedHTTPChannel(
+                    base: HTTP1Channel(responder: responder, configuration: .init(idleTimeout: TimeAmount(configuration.idleTimeout))),
+                    connections: connections, headTimeout: TimeAmount(configuration.headTimeout))
+            },
             configuration: .init(
                 address: .hostname(configuration.host, port: configuration.port), backlog: 128,
-                availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections, logger: libraryLogger)
+                availableConnectionsDelegate: MaximumAvailableConnections(
+                    2 * configuration.maximumConnections, logger: libraryLogger)
             ),
             onServerRunning: { channel in outcome.yield(.success(channel.localAddress?.port ?? configuration.port)) },
             eventLoopGroupProvider: .shared(eventLoops),

@@ -6,23 +6,26 @@ import Hummingbird
 public enum HealthServer {
     /// nil when the process can serve, else why it cannot.
     public typealias Readiness = @Sendable () async -> ShuntError?
+    /// What is not as it should be of a process that can serve; nil where all is well.
+    public typealias Note = @Sendable () -> String?
 
     /// `/healthz`, `/readyz` and `/metrics` on an endpoint of their own.
     ///
     /// `metrics` gives Prometheus text; it is called for each request, on none of the caller's threads.
     public static func start(
-        _ configuration: HTTPEndpoint.Configuration, readiness: @escaping Readiness, metrics: @escaping @Sendable () -> String,
-        logger: Logger
+        _ configuration: HTTPEndpoint.Configuration, readiness: @escaping Readiness, note: @escaping Note = { nil },
+        metrics: @escaping @Sendable () -> String, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
-        try await HTTPEndpoint.start(routes(readiness: readiness) + [metricsRoute(metrics)], configuration, logger: logger)
+        try await HTTPEndpoint.start(
+            routes(readiness: readiness, note: note) + [metricsRoute(metrics)], configuration, logger: logger)
     }
 
     /// `/healthz` and `/readyz`.
-    public static func routes(readiness: @escaping Readiness) -> [HTTPRoute] {
+    public static func routes(readiness: @escaping Readiness, note: @escaping Note = { nil }) -> [HTTPRoute] {
         [
             HTTPRoute(.get, "/healthz") { _ in .text("ok\n") },
             HTTPRoute(.get, "/readyz") { _ in
-                guard let reason = await readiness() else { return .text("ready\n") }
+                guard let reason = await readiness() else { return .text(note().map { "ready; \($0)\n" } ?? "ready\n") }
                 return .problem(reason, status: 503)
             },
         ]

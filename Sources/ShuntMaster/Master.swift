@@ -6,6 +6,7 @@ import ShuntEngine
 import ShuntHTTP
 import ShuntReactor
 import ShuntRegistry
+import Synchronization
 
 /// A running master: the exchange port, the registry and the admin API.
 public final class Master: Sendable {
@@ -16,6 +17,10 @@ public final class Master: Sendable {
     private let registry: Registry
     private let admin: HTTPEndpoint
     private let clock: @Sendable () -> Double
+    private let version: String
+    private let startedAt: Double
+    private let isAnnounced = Atomic(false)
+    private let logger = Logger(label: "shunt.master")
 
     /// Opens the registry and the listeners.
     /// - Parameter clock: seconds since 1970.
@@ -42,28 +47,30 @@ public final class Master: Sendable {
         let master = configuration.master
         self.registry = registry
         self.clock = clock
+        self.version = version
         let known = KnownBefore(
             workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
             chats: try await registry.reader.chats())
         let listen = master.exchange.listen
         let socket = try ListeningSocket(SocketAddress(host: listen.host, port: listen.port), name: "master.exchange.listen")
         exchangeAddress = socket.address.description
-        let startedAt = clock()
+        startedAt = clock()
         let engine = EngineSettings(configuration)
         let writer = registry.writer
-        let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(), measure: Self.measure) { loop in
-            MasterLoop(loop: loop, socket: socket, engine: engine.make(), known: known, writer: writer)
+        let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(configuration), measure: Self.measure) { [logger] loop in
+            MasterLoop(loop: loop, socket: socket, engine: engine.make(), known: known, writer: writer, logger: logger)
         }
         self.loop = loop
         do throws(ShuntError) {
             let address = master.admin.listen
             admin = try await AdminServer.start(
                 HTTPEndpoint.Configuration(host: address.host, port: address.port), registry: registry.reader,
-                status: {
+                status: { [startedAt] in
                     MasterStatus(
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
                         writer: registry.writer.figures)
                 },
+                readiness: { registry.problem },
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { done.resume(returning: $0.closeChat(chat)) } }
                 }, logger: Logger(label: "shunt.admin"))
@@ -73,7 +80,19 @@ public final class Master: Sendable {
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = SocketAddress(host: admin.host, port: admin.port).description
-        writer.submit([.event(EventRecord(at: startedAt, kind: .masterStarted, subject: master.name, detail: "shunt \(version)"))])
+    }
+
+    /// The whole process has started: the registry may tell.
+    public func announce(name: String) {
+        isAnnounced.store(true, ordering: .relaxed)
+        tell(.masterStarted, name, "shunt \(version)", at: startedAt)
+    }
+
+    /// Takes on limits that may change while it runs.
+    public func apply(_ configuration: Configuration) {
+        let limits = ConnectionLimits(configuration)
+        let frame = configuration.limits.frame
+        loop.post { $0.setLimits(limits, frame: frame) }
     }
 
     /// Closes everything; what is not written yet is written.
@@ -82,8 +101,22 @@ public final class Master: Sendable {
         await admin.stop()
         loop.post { $0.stop() }
         loop.join()
-        registry.writer.submit([.event(EventRecord(at: clock(), kind: .masterStopped, subject: name, detail: "as told"))])
-        try? await registry.close()
+        if isAnnounced.load(ordering: .relaxed) { tell(.masterStopped, name, "as told", at: clock()) }
+        do {
+            try await registry.close()
+        } catch {
+            let lost = registry.writer.figures
+            logger.error(
+                "the registry lacks what could not be written",
+                metadata: [
+                    "error": "\(error)", "workers": "\(lost.pendingWorkers)", "devices": "\(lost.pendingDevices)",
+                    "chats": "\(lost.pendingChats)", "events": "\(lost.pendingEvents)",
+                ])
+        }
+    }
+
+    private func tell(_ kind: EventRecord.Kind, _ name: String, _ detail: String, at time: Double) {
+        registry.writer.submit([.event(EventRecord(at: time, kind: kind, subject: name, detail: detail))])
     }
 
     /// A master sends answers only, and drops none.
@@ -106,6 +139,16 @@ private struct EngineSettings: Sendable {
     }
 
     func make() -> MasterEngine { MasterEngine(liveFor: liveFor, keepDevices: keepDevices, frameLimit: frameLimit) }
+}
+
+extension ConnectionLimits {
+    /// Of the master's port: it has one loop, and sends answers alone.
+    fileprivate init(_ configuration: Configuration) {
+        let limits = configuration.limits
+        self.init(
+            outBuffer: limits.outBuffer, buffers: limits.buffers, frameSeconds: max(1, Int(limits.frameTime.inSeconds)),
+            connections: limits.connections)
+    }
 }
 
 extension Duration {

@@ -1,3 +1,4 @@
+import Logging
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
@@ -15,11 +16,15 @@ final class MasterLoop: EventLoopHandler {
     let loop: EventLoop
     private let engine: MasterEngine
     private let writer: RegistryWriter
+    private let logger: Logger
 
-    init(loop: EventLoop, socket: ListeningSocket, engine: MasterEngine, known: KnownBefore, writer: RegistryWriter) {
+    init(
+        loop: EventLoop, socket: ListeningSocket, engine: MasterEngine, known: KnownBefore, writer: RegistryWriter, logger: Logger
+    ) {
         self.loop = loop
         self.engine = engine
         self.writer = writer
+        self.logger = logger
         engine.restore(known.workers, devices: known.devices, chats: known.chats, now: loop.now)
         loop.accept(on: socket) { loop.adopt(descriptor: $0, role: .accepted(listener: 0)) }
     }
@@ -46,10 +51,19 @@ final class MasterLoop: EventLoopHandler {
     }
 
     /// An operator ends a chat.
-    /// - Returns: false if no worker that can be reached has it.
-    func closeChat(_ chat: String) -> Bool {
+    /// - Returns: why it can't be; nil when its worker has been told.
+    func closeChat(_ chat: String) -> ShuntError? {
         defer { carryOut() }
-        return engine.closeChat(chat, now: loop.now)
+        do throws(ShuntError) {
+            try engine.closeChat(chat, now: loop.now)
+            return nil
+        } catch { return error }
+    }
+
+    /// Takes on limits that have changed.
+    func setLimits(_ limits: ConnectionLimits, frame: Int) {
+        loop.setLimits(limits)
+        engine.frameLimit = frame
     }
 
     func stop() { loop.shutDown() }
@@ -69,7 +83,22 @@ final class MasterLoop: EventLoopHandler {
                 loop.closeAfterWriting(connection, .byUs(why: code.rawValue))
             }
         }
+        for case .event(let event) in engine.changes { log(event) }
         writer.submit(engine.changes)
         engine.clear()
+    }
+
+    private func log(_ event: EventRecord) {
+        let (level, text): (Logger.Level, Logger.Message) =
+            switch event.kind {
+            case .workerJoined: (.info, "a worker joined")
+            case .workerReturned: (.info, "a worker returned")
+            case .workerLeft: (.info, "a worker left")
+            case .workerLost: (.warning, "a worker is lost")
+            case .workerSkewed: (.warning, "a worker's clock is wrong")
+            case .masterStarted, .masterStopped: (.info, "\(event.kind.rawValue)")
+            }
+        let address = engine.source(of: event.subject) ?? "-"
+        logger.log(level: level, text, metadata: ["worker": "\(event.subject)", "from": "\(address)", "why": "\(event.detail)"])
     }
 }

@@ -12,10 +12,14 @@ public final class Registry: Sendable {
     public let reader: RegistryReader
     public let writer: RegistryWriter
     let pool: DatabasePool
+    private let lock: RegistryLock
 
-    private init(path: String, pool: DatabasePool, writing: RegistryWriter.Configuration, logger: Logger) {
+    private init(
+        path: String, pool: DatabasePool, lock: RegistryLock, writing: RegistryWriter.Configuration, logger: Logger
+    ) {
         self.path = path
         self.pool = pool
+        self.lock = lock
         reader = RegistryReader(pool: pool, path: path)
         writer = RegistryWriter(database: pool, path: path, configuration: writing, logger: logger)
     }
@@ -24,7 +28,7 @@ public final class Registry: Sendable {
     ///
     /// Blocks while it opens: call it at the start, off any loop.
     /// Throws `registry.invalid` for a file that is not a registry, which is left untouched, and `registry.unavailable`
-    /// where it cannot be opened.
+    /// where it cannot be opened, or another master has it.
     public static func open(
         path: String, writing: RegistryWriter.Configuration = .init(), logger: Logger
     ) throws(ShuntError) -> Registry {
@@ -32,23 +36,29 @@ public final class Registry: Sendable {
         if try file.inspect() == .absent {
             try createFolder(of: file.path)
         }
+        let lock = try RegistryLock(besides: file.resolvedPath)
         do {
             let pool = try DatabasePool(path: file.path, configuration: configuration)
             try RegistrySchema.migrate(pool)
-            return Registry(path: file.path, pool: pool, writing: writing, logger: logger)
+            return Registry(path: file.path, pool: pool, lock: lock, writing: writing, logger: logger)
         } catch {
             throw RegistryFailure.describe(error, path: file.path)
         }
     }
 
+    /// nil while changes are written, else why they are not.
+    public var problem: ShuntError? { writer.problem }
+
     /// Writes what waits, then closes the file. The registry cannot be used afterwards.
+    /// - Throws: what keeps it from being written; `writer.figures` tell how much is lost.
     public func close() async throws(ShuntError) {
         let written = await writer.close()
+        defer { lock.giveUp() }
         do {
             try pool.close()
             // The pool closes its writing connection before its reading ones, and those cannot put the log away. One that
             // can, closes last: the file alone then holds everything.
-            try DatabaseQueue(path: path, configuration: Self.configuration).close()
+            if writer.isInPlace { try DatabaseQueue(path: path, configuration: Self.configuration).close() }
         } catch {
             throw RegistryFailure.describe(error, path: path)
         }

@@ -45,9 +45,15 @@ enum RegistryFailure {
         }
     }
 
-    /// Whether the same write may succeed later: the disk may get room, a lock may go.
+    static func gone(_ path: String) -> ShuntError {
+        ShuntError(
+            .registryUnavailable, "the registry's file was deleted or replaced while the master has it open", at: path,
+            help: "put it back, or restart the master: workers fill a new registry within two heartbeats")
+    }
+
+    /// Whether the same write may succeed later: the disk may get room, a lock may go, the file may be put back.
     static func mayPass(_ error: any Error) -> Bool {
-        guard let error = error as? DatabaseError else { return false }
+        guard let error = error as? DatabaseError else { return error is ShuntError }
         switch error.resultCode.primaryResultCode {
         case .SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH: return false
         default: return true

@@ -73,10 +73,12 @@ struct RegistryFile: Sendable {
     /// no log, so it is read as it lies there, which needs no -wal and -shm files and leaves none behind.
     var readablePath: String {
         // SQLite keeps the log beside the file itself, not beside a link to it.
-        let path = Self.resolve(path)
+        let path = resolvedPath
         let logSize = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size]) as? Int ?? 0
         return logSize > 0 ? path : "file:\(Self.percentEncode(path))?immutable=1"
     }
+
+    var resolvedPath: String { Self.resolve(path) }
 
     func exists() throws(ShuntError) -> Bool {
         let type: FileAttributeType?
@@ -113,6 +115,11 @@ struct RegistryFile: Sendable {
                 .registryInvalid,
                 "the registry has schema \(version), this program knows schemas up to \(RegistrySchema.version)",
                 at: path, help: "a newer Shunt wrote it: run that version, or give another registry path")
+        }
+        if let fault = try RegistrySchema.fault(db, version: version) {
+            throw ShuntError(
+                .registryInvalid, "not a registry of this program: \(fault)", at: path,
+                help: "restore a backup, or give another registry path; this file was left as it is")
         }
         return .registry
     }

@@ -70,7 +70,8 @@ final class ControlLoop: EventLoopHandler {
 
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) { linkClosed(why: why) }
 
-    func turnEnded() {}
+    /// The connection may have taken what waited.
+    func turnEnded() { sendWaitingReports() }
 
     func tick() {
         carryOut(link.tick(now: loop.now))
@@ -80,8 +81,9 @@ final class ControlLoop: EventLoopHandler {
 
     func stop() {
         isStopping = true
-        link.stop()
-        loop.shutDown()
+        // Whoever was here for a moment should be known.
+        sendReports()
+        carryOut(link.stop(identity.heartbeat(peers.figures(), now: loop.now), now: loop.now))
     }
 
     // MARK: What loops tell
@@ -107,10 +109,19 @@ final class ControlLoop: EventLoopHandler {
     }
 
     private func sendReports() {
-        for report in reports.take() {
+        reports.gather()
+        sendWaitingReports()
+    }
+
+    /// Little waits on the connection at any time, however much there is to tell.
+    private func sendWaitingReports() {
+        while let connection, connection.waiting < Self.reportsAhead, let report = reports.next() {
             carryOut(link.tell(report.type, report.body, name: report.name, key: report.key, now: loop.now))
         }
     }
+
+    /// Bytes of reports that may wait on the connection before more are made.
+    private static let reportsAhead = 256 << 10
 
     // MARK: The link
 
@@ -120,6 +131,11 @@ final class ControlLoop: EventLoopHandler {
         guard !isStopping, loop.now - failureToldAt >= 30 else { return }
         failureToldAt = loop.now
         logger.warning("no master; routing goes on, and the list is tried again", metadata: ["master": "\(master)", "why": "\(why)"])
+    }
+
+    private func reportAll(isShunt: Bool) {
+        reports.begin(isShunt: isShunt, loops: peers.count)
+        peers.askHoldings(round: reports.round)
     }
 
     private func carryOut(_ actions: [MasterLink.Action]) {
@@ -146,8 +162,9 @@ final class ControlLoop: EventLoopHandler {
                 status.setMaster(master)
                 failureToldAt = -Double.infinity
                 logger.info("joined a master", metadata: ["master": "\(master)"])
-                reports.begin(isShunt: isShunt, loops: peers.count)
-                peers.askHoldings(round: reports.round)
+                reportAll(isShunt: isShunt)
+            case .reportAgain: reportAll(isShunt: true)
+            case .ended: loop.shutDown()
             case .answered(let question, let assignment):
                 peers.on(question.loop) { $0.answered(chat: question.chat, request: question.request, assignment) }
             case .chat(let id, let event):

@@ -39,14 +39,17 @@ final class LoopPeers: Sendable {
     private let mailboxLimit: Atomic<Int>
     /// Open connections of each loop, to give the next client to the least loaded.
     private let connections: Mutex<[Int]>
+    private let connectionLimit: Atomic<Int>
     let log: ConnectionLog
     private let starts = DispatchSemaphore(value: 0)
     private let startFailure = Mutex<ShuntError?>(nil)
 
-    init(loops: Int, mailboxLimit: Int, log: ConnectionLog) {
+    /// - Parameter connectionLimit: of the whole worker, shared out to its loops.
+    init(loops: Int, mailboxLimit: Int, connectionLimit: Int, log: ConnectionLog) {
         reports = Mutex(Array(repeating: LoopReport(), count: loops))
         connections = Mutex(Array(repeating: 0, count: loops))
         self.mailboxLimit = Atomic(mailboxLimit)
+        self.connectionLimit = Atomic(connectionLimit)
         self.log = log
     }
 
@@ -63,6 +66,8 @@ final class LoopPeers: Sendable {
         for _ in 0..<count { starts.wait() }
         if let error = startFailure.withLock({ $0 }) { throw error }
     }
+
+    func setConnectionLimit(_ count: Int) { connectionLimit.store(count, ordering: .relaxed) }
 
     func setMailboxLimit(_ bytes: Int) { mailboxLimit.store(bytes, ordering: .relaxed) }
 
@@ -111,10 +116,13 @@ final class LoopPeers: Sendable {
 
     // MARK: Connections
 
-    /// Hands a client to the loop with the fewest.
+    /// Hands a client to the loop with the fewest, of those that have room; where none has, the loop turns it away.
     func adopt(_ descriptor: Int32, listener: UInt16) {
+        let limit = connectionLimit.load(ordering: .relaxed)
         let index = connections.withLock { connections in
-            let index = connections.indices.min { connections[$0] < connections[$1] } ?? 0
+            let count = connections.count
+            let open = connections.indices.filter { connections[$0] < ConnectionLimits.share(of: limit, loops: count, loop: $0) }
+            let index = open.min { connections[$0] < connections[$1] } ?? 0
             connections[index] += 1
             return index
         }

@@ -29,8 +29,9 @@ public final class Worker: Sendable {
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
         let count = worker.loops > 0 ? worker.loops : Self.cores
         peers = LoopPeers(
-            loops: count, mailboxLimit: configuration.limits.mailbox, log: ConnectionLog(Logger(label: "shunt.listener")))
-        status = WorkerStatus()
+            loops: count, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
+            log: ConnectionLog(Logger(label: "shunt.listener")))
+        status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, checked, peers)
         peers.start(loops)
         do throws(ShuntError) {
@@ -58,23 +59,27 @@ public final class Worker: Sendable {
     }
 
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules.
+    /// - Returns: the rules that are new, are gone, or have other files or settings than before.
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
-    public func apply(_ configuration: Configuration) throws(ShuntError) {
-        let next = try rules.withLock { $0 }.next(configuration, now: Self.now)
+    public func apply(_ configuration: Configuration) throws(ShuntError) -> [String] {
+        let before = rules.withLock { $0 }
+        let next = try before.next(configuration, now: Self.now)
         rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration.limits)
-        let connections = ConnectionLimits(configuration, loops: loops.count)
+        let count = loops.count
         let strategies = configuration.worker.groups
         let chat = ChatSettings(configuration)
         peers.setMailboxLimit(configuration.limits.mailbox)
+        peers.setConnectionLimit(configuration.limits.connections)
         peers.onEach { loop in
-            loop.setLimits(limits, connections)
+            loop.setLimits(limits, ConnectionLimits(configuration, loops: count, loop: Int(loop.loop.index)))
             loop.setStrategies(strategies)
             loop.setChat(chat)
             if let error = loop.setRules(next) {
                 Logger(label: "shunt.rules").error("loop \(loop.loop.index) keeps the old rules: \(error)")
             }
         }
+        return next.changes(since: before)
     }
 
     /// Reads and checks the rules that the configuration enables.
@@ -89,8 +94,15 @@ public final class Worker: Sendable {
     /// The master that has answered; nil while there is none.
     public var master: String? { status.master }
 
+    /// nil when the worker can serve, else why it cannot.
+    public var readiness: ShuntError? { status.readiness }
+
+    /// What an operator should know of a worker that serves; nil where all is well.
+    public var note: String? { status.note }
+
     /// Closes everything and waits for the loops to end.
     public func stop() {
+        status.setStopping()
         control.post { $0.stop() }
         control.join()
         Self.stop(loops, peers)
@@ -128,9 +140,9 @@ public final class Worker: Sendable {
         let setup = LoopSetup(
             loops: count, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups,
             chat: ChatSettings(configuration), rules: rules)
-        let limits = ConnectionLimits(configuration, loops: count)
         var loops: [LoopThread<WorkerLoop>] = []
         for index in 0..<count {
+            let limits = ConnectionLimits(configuration, loops: count, loop: index)
             loops.append(
                 try LoopThread(index: UInt8(index), name: "loop-\(index)", limits: limits, measure: measure) { loop in
                     WorkerLoop(loop: loop, setup: setup, peers: peers)
@@ -174,13 +186,16 @@ extension ChatSettings {
 
 extension ConnectionLimits {
     /// Each loop gets its share of what is for the whole worker.
-    init(_ configuration: Configuration, loops: Int) {
+    init(_ configuration: Configuration, loops: Int, loop: Int) {
         let limits = configuration.limits
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers / loops, frameSeconds: max(1, Int(limits.frameTime.seconds)),
-            connections: (limits.connections + loops - 1) / loops,
+            connections: Self.share(of: limits.connections, loops: loops, loop: loop),
             slowConsumer: configuration.worker.slowConsumer)
     }
+
+    /// The shares add up to the total.
+    static func share(of total: Int, loops: Int, loop: Int) -> Int { total / loops + (loop < total % loops ? 1 : 0) }
 }
 
 extension Duration {

@@ -62,12 +62,40 @@ extension WorkerFigures {
     }
 }
 
-/// What other threads may ask about a worker.
+/// What other threads may ask about a worker. It is made when the worker starts.
 final class WorkerStatus: Sendable {
-    private let state = Mutex<String?>(nil)
+    private struct State {
+        var master: String?
+        var isStopping = false
+    }
+
+    private let state = Mutex(State())
+    private let hasMasters: Bool
+    private let since = ContinuousClock.now
+
+    /// A worker that starts is soon found by clients that ask a master, if one answers; it goes on without one.
+    private static let joinPatience = Duration.seconds(5)
+
+    init(hasMasters: Bool) { self.hasMasters = hasMasters }
 
     /// The master that has answered; nil while there is none.
-    var master: String? { state.withLock { $0 } }
+    var master: String? { state.withLock { $0.master } }
 
-    func setMaster(_ master: String?) { state.withLock { $0 = master } }
+    func setMaster(_ master: String?) { state.withLock { $0.master = master } }
+    func setStopping() { state.withLock { $0.isStopping = true } }
+
+    /// A worker exists once it listens and its rules are loaded.
+    var readiness: ShuntError? {
+        let state = state.withLock { $0 }
+        if state.isStopping { return ShuntError(.connectionLost, "the worker is stopping") }
+        guard isAlone(state), ContinuousClock.now - since < Self.joinPatience else { return nil }
+        return ShuntError(
+            .masterUnavailable, "no master has answered yet", help: "the worker serves without one in a few seconds")
+    }
+
+    var note: String? {
+        isAlone(state.withLock { $0 }) ? "no master answers: the worker goes on without one, new clients do not find it" : nil
+    }
+
+    private func isAlone(_ state: State) -> Bool { hasMasters && state.master == nil }
 }

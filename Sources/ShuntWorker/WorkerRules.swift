@@ -29,15 +29,52 @@ struct WorkerRules: Sendable {
             case .all: .all
             case .named(let names): .names(names)
             }
-        set = try RuleSet.load(
-            directory: configuration.rules.directory, enabled: enabled,
-            settings: configuration.rules.settings.mapValues(SettingValue.init), limits: limits, now: now)
+        do throws(ShuntError) {
+            set = try RuleSet.load(
+                directory: configuration.rules.directory, enabled: enabled,
+                settings: configuration.rules.settings.mapValues(SettingValue.init), limits: limits, now: now)
+        } catch {
+            throw Self.placed(error, configuration)
+        }
         for warning in set.warnings { logger.warning("\(warning)") }
     }
 
     /// Another version, with what the rules of this one shared.
     func next(_ configuration: Configuration, now: Double) throws(ShuntError) -> WorkerRules {
         try WorkerRules(configuration, shared: shared, now: now)
+    }
+
+    /// The rules that are new, are gone, or have other files or settings than in the version before.
+    func changes(since before: WorkerRules) -> [String] {
+        func versions(_ set: RuleSet) -> [String: RuleSet.Rule] {
+            Dictionary(set.rules.map { ($0.definition.name, $0) }) { first, _ in first }
+        }
+        let (old, new) = (versions(before.set), versions(set))
+        return Set(old.keys).union(new.keys).sorted().filter { name in
+            old[name]?.plugin != new[name]?.plugin || old[name]?.settings != new[name]?.settings
+        }
+    }
+
+    /// An error of a rule, told with the line of the configuration that led to it.
+    private static func placed(_ error: ShuntError, _ configuration: Configuration) -> ShuntError {
+        let rules = configuration.rules
+        guard let location = error.location else { return error }
+        if location == rules.directory {
+            guard let present = try? RulePlugin.names(in: rules.directory) else {
+                return configuration.placed(error, at: "rules.directory")
+            }
+            guard case .named(let names) = rules.enabled, let missing = names.first(where: { !present.contains($0) }) else {
+                return error
+            }
+            return configuration.placed(error, at: "rules.enabled.\(missing)")
+        }
+        // What a plugin says of its settings is said in its own code.
+        guard let plugin = rules.settings.keys.first(where: { location.hasPrefix("\(rules.directory)/\($0)/") }),
+            let place = configuration.place(of: "rules.settings.\(plugin)")
+        else { return error }
+        var error = error
+        error.help = [error.help, "its settings are at \(place)"].compactMap { $0 }.joined(separator: "; ")
+        return error
     }
 
     /// The rules for one loop, in a Lua state of its own. Called on the loop; nil where none are enabled.

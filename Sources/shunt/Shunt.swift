@@ -17,7 +17,7 @@ struct Shunt: AsyncParsableCommand {
               shunt admin workers                     what the master knows
 
             Exit codes: 0 well, 64 usage, 65 bad data, 69 something is not to be reached or a port is in use, 70 internal, \
-            77 not allowed, 78 configuration.
+            74 input or output failed, 75 another connection took the place, 77 not allowed, 78 configuration.
             """,
         version: "shunt \(version)",
         groupedSubcommands: [

@@ -5,11 +5,12 @@ import re
 import signal
 import socket
 import sqlite3
+import urllib.error
 
 import pytest
 
 from exchange import JSON, PING, SUBSCRIBE, eventually, subscription
-from processes import ROOT, run, write_rule, write_whole
+from processes import ROOT, get, run, write_rule, write_whole
 
 FREE = [
     "--set", "master.exchange.listen=127.0.0.1:0", "--set", "master.admin.listen=127.0.0.1:0",
@@ -283,3 +284,159 @@ def test_a_wrong_configuration_changes_nothing_in_a_running_process(shunt, conne
     assert client.message("t", "x" * 2000).status == 200
     refused = client.request(SUBSCRIBE, subscription("t", "group"), format=JSON)
     assert refused.text == "subscribe failed", "its subscriptions are still there"
+
+
+# Where what is wrong was said
+
+
+def located(result, path, line: int, *words):
+    assert f"{path}:{line}:" in result.stderr, result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_missing_rule_is_told_with_the_line_that_enables_it(tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "redact", "return { name = 'redact', on_message = function() end }")
+    path = tmp_path / "worker.yaml"
+    path.write_text(f"rules:\n  directory: {plugins}\n  enabled:\n    - redact\n    - redakt\n")
+    for check in ([], ["--check"]):
+        result = run("worker", "--config", path, *FREE_WORKER, *check, cwd=tmp_path)
+        assert result.returncode == 78
+        located(result, path, 5, "redakt", "rule.missing")
+    path.write_text("rules:\n  enabled: [redact]\n  directory: nowhere\n")
+    located(run("worker", "--config", path, "--check", cwd=tmp_path), path, 3, "nowhere", "rule.missing")
+    result = run("worker", "--check", "--set", "rules.enabled=[x]", "--set", f"rules.directory={plugins}", cwd=tmp_path)
+    assert "--set rules.enabled" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text, line, key", [
+        ("master:\n  exchange:\n    listen: {0}\n", 3, "master.exchange.listen"),
+        ("master:\n  admin:\n    listen: {0}\n", 3, "master.admin.listen"),
+        ("worker:\n  listeners:\n    exchange:\n      listen: {0}\n", 4, "worker.listeners.exchange.listen"),
+        ("worker:\n  http: {{ listen: {0} }}\n", 2, "worker.http.listen"),
+    ])
+def test_an_address_that_cannot_be_had_is_told_with_its_line(tmp_path, text, line, key):
+    free = {name: "127.0.0.1:0" for name in (
+        "master.exchange.listen", "master.admin.listen", "worker.http.listen", "worker.listeners.exchange.listen") if name != key}
+    sets = [word for name, address in free.items() for word in ("--set", f"{name}={address}")]
+    path = tmp_path / "dev.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for address, code in (("127.0.0.1:%d" % taken.getsockname()[1], "address.in_use"), ("192.0.2.1:1", "address.unavailable")):
+            path.write_text(text.format(address))
+            result = run("dev", "--config", path, *sets, cwd=tmp_path)
+            assert result.returncode == 69
+            located(result, path, line, key, address, code)
+
+
+def test_a_registry_that_is_none_is_told_with_its_line(tmp_path):
+    make_text(tmp_path / "diary.txt")
+    path = tmp_path / "master.yaml"
+    path.write_text("master:\n  registry:\n    path: diary.txt\n")
+    result = run("master", "--config", path, *FREE, cwd=tmp_path)
+    assert result.returncode == 78
+    located(result, path, 3, "diary.txt", "registry.invalid")
+
+
+def test_wrong_settings_are_told_with_the_rules_text_and_their_line(tmp_path):
+    path = tmp_path / "worker.yaml"
+    path.write_text(
+        f"rules:\n  directory: {ROOT / 'plugins'}\n  enabled: [redact]\n  settings:\n    redact:\n"
+        "      redactions: [{topic: 'orders/+', remoove: [a]}]\n")
+    result = run("worker", "--config", path, "--check", cwd=tmp_path)
+    assert result.returncode == 78
+    located(result, path, 6, "remoove", "redact/rule.lua")
+
+
+# Overrides
+
+
+def test_the_environment_reaches_into_maps(shunt, connect, tmp_path):
+    plugins = write_rule(
+        tmp_path / "plugins", "vip", "return { name = 'vip', on_message = function(msg, ctx)\n"
+        "  return route.to('from/' .. ctx.settings.from) end }")
+    env = {
+        "SHUNT_RULES_SETTINGS_VIP_FROM": "3", "SHUNT_RULES_ENABLED": "vip", "SHUNT_RULES_DIRECTORY": str(plugins),
+        "SHUNT_WORKER_GROUPS_OVERRIDES_BILLING": "sticky", "SHUNT_ADMIN": "127.0.0.1:4080",
+    }
+    worker = shunt.worker(env=env)
+    members = [connect(worker.exchange).subscribe("from/3", "billing") for _ in range(2)]
+    producer = connect(worker.exchange)
+    for _ in range(6):
+        assert producer.message("t", "x").status == 200
+    eventually(lambda: sorted(len(member.inbox) for member in members) == [0, 6])
+
+
+# The ready file, reloads, readiness, limits
+
+
+def test_no_ready_file_outlives_its_process_or_a_failed_start(shunt, tmp_path):
+    worker = shunt.worker()
+    worker.stop()
+    assert not worker.ready_path.exists()
+    stale = tmp_path / "ready.json"
+    for arguments in (["--set", "worker.lops=1"], ["--set", "worker.listeners.exchange.listen=192.0.2.1:1"]):
+        stale.write_text("{}")
+        assert run("worker", "--ready-file", stale, *FREE, *arguments, cwd=tmp_path).returncode in (69, 78)
+        assert not stale.exists()
+
+
+def test_a_configuration_that_has_become_empty_changes_nothing(shunt, connect, tmp_path):
+    path = tmp_path / "live.yaml"
+    write_whole(path, live(frame="1KiB"))
+    worker = shunt.worker(config=path)
+    write_whole(path, "")
+    log = worker.reload()
+    assert "the configuration stays as it was" in log and "empty" in log and str(path) in log
+    producer = connect(worker.exchange)
+    producer.publish("t", "x" * 2000)
+    producer.wait_closed()
+
+
+def test_a_reload_says_which_rules_were_loaded_anew(shunt, tmp_path):
+    plugins = tmp_path / "plugins"
+    rule = "return {{ name = '{0}', on_message = function() return {1} end }}"
+    for name in ("one", "two"):
+        write_rule(plugins, name, rule.format(name, "route.pass()"))
+    path = tmp_path / "live.yaml"
+    write_whole(path, live() + f"rules: {{ directory: {plugins}, enabled: all }}\n")
+    worker = shunt.worker(config=path)
+    write_rule(plugins, "two", rule.format("two", "route.drop()"))
+    assert '"two"' in worker.reload().split("rules loaded anew", 1)[1].split("}")[0]
+    assert '"none"' in worker.reload().split("rules loaded anew", 1)[1].split("}")[0]
+
+
+def readiness(worker) -> tuple[int, str]:
+    try:
+        return 200, get(f"http://{worker.listeners['worker.http']}/readyz")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_worker_is_ready_with_its_master_or_when_it_goes_on_without(shunt):
+    alone = shunt.worker({"worker.masters": "[127.0.0.1:1]"})
+    status, text = readiness(alone)
+    assert status == 503 and "no master" in text
+    eventually(lambda: readiness(alone)[0] == 200, 30)
+    assert "goes on without" in readiness(alone)[1]
+    assert readiness(shunt.worker({"worker.masters": "[]"})) == (200, "ready\n")
+    joined = shunt.dev()
+    eventually(lambda: readiness(joined) == (200, "ready\n"), 20)
+
+
+@pytest.mark.parametrize("limit, loops", [(3, 2), (1, 2), (5, 3)])
+def test_no_more_clients_are_let_in_than_the_limit_and_no_fewer(shunt, connect, limit, loops):
+    worker = shunt.worker({"limits.connections": limit, "worker.loops": loops})
+    clients = [connect(worker.exchange) for _ in range(limit)]
+    assert all(client.request(PING).status == 200 for client in clients)
+    connect(worker.exchange).wait_closed()
+    clients[0].close()
+    worker.wait_metric("shunt_connections", limit - 1)
+
+    def let_in() -> bool:
+        try:
+            return connect(worker.exchange).request(PING).status == 200
+        except ConnectionError:
+            return False
+
+    eventually(let_in, 20)

@@ -20,9 +20,9 @@ private final class Recorder: Sendable {
     var output: String { written.withLock { $0.output } }
     var errors: String { written.withLock { $0.errors } }
 
-    func console(width: Int? = nil, environment: [String: String] = [:]) -> Console {
+    func console(width: Int? = nil, environment: [String: String] = [:], now: Double = 1_000) -> Console {
         Console(
-            width: width, colors: false, environment: environment, now: { 1_000 },
+            width: width, colors: false, environment: environment, now: { now },
             write: { text in self.written.withLock { $0.output += text } },
             writeError: { text in self.written.withLock { $0.errors += text } })
     }
@@ -34,12 +34,14 @@ private struct Outcome: Equatable {
     var exitCode: Int32
 }
 
-private func run(_ arguments: [String], width: Int? = nil, environment: [String: String] = [:]) async throws -> Outcome {
+private func run(
+    _ arguments: [String], width: Int? = nil, environment: [String: String] = [:], now: Double = 1_000
+) async throws -> Outcome {
     let recorder = Recorder()
     let command = try #require(try AdminCommand.parseAsRoot(arguments) as? any AdminSubcommand)
     var exitCode: Int32 = 0
     do {
-        try await command.run(on: recorder.console(width: width, environment: environment))
+        try await command.run(on: recorder.console(width: width, environment: environment, now: now))
     } catch {
         exitCode = error.rawValue
     }
@@ -83,7 +85,7 @@ private final class Master: Sendable {
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
-            closeChat: { $0.hasPrefix("room") }, logger: quiet)
+            closeChat: { $0.hasPrefix("room") ? nil : RegistryReader.unknownChat($0) }, logger: quiet)
     }
 
     private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {
@@ -245,12 +247,66 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         try await withMaster { master async throws in
             let page = try await run(["workers", "--limit", "1"] + master.api, width: 30)
             #expect(page.errors.contains("1 of 3 workers"))
-            #expect(page.errors.contains("hidden for want of room: "))
+            #expect(page.errors.contains("hidden for want of room:"))
+            #expect(page.errors.split(separator: "\n").allSatisfy { $0.count <= 30 })
             let cut = try await run(
                 ["query", "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"] + master.api)
             #expect(cut.errors.contains("more than these 10000 rows"))
             #expect(cut.exitCode == 0)
         }
+    }
+
+    @Test("Lists of a worker that is not there are worker.unknown; the beginning of a name is enough")
+    func unknownWorker() async throws {
+        try await withMaster { master async throws in
+            for source in [master.api, master.file] {
+                for kind in ["devices", "chats"] {
+                    let unknown = try await run([kind, "--worker", "nope"] + source)
+                    #expect(unknown.exitCode == 65 && unknown.output.isEmpty && unknown.errors.contains("(worker.unknown)"))
+                    let known = try await run([kind, "--worker", "10.0.0.1", "--output", "csv"] + source)
+                    #expect(known.exitCode == 0 && known.output.contains("10.0.0.1:4091"))
+                    // It has none, and is there.
+                    #expect(try await run([kind, "--worker", "10.0.0.3:4091"] + source).exitCode == 0)
+                }
+            }
+        }
+    }
+
+    @Test("The file's workers are lost once they have not been heard of for long, whatever the file says")
+    func aged() async throws {
+        try await withMaster { master async throws in
+            func states(_ arguments: [String], now: Double) async throws -> [String] {
+                let answer = try await run(arguments + ["--output", "csv"] + master.file, now: now).output
+                return answer.split(separator: "\r\n").dropFirst().map { String($0.split(separator: ",")[3]) }
+            }
+            #expect(try await states(["workers"], now: 1_018) == ["live", "draining", "lost"])
+            #expect(try await states(["workers"], now: 1_018.5) == ["live", "lost", "lost"])
+            #expect(try await states(["workers"], now: 5_000) == ["lost", "lost", "lost"])
+            #expect(try await states(["workers", "--state", "live"], now: 5_000).isEmpty)
+            #expect(try await states(["workers", "--state", "lost", "--offset", "1", "--limit", "1"], now: 5_000) == ["lost"])
+            #expect(try await states(["worker", "10.0.0.1"], now: 5_000) == ["lost"])
+        }
+    }
+
+    @Test("An answer that cannot be written is told, and ends with 74")
+    func fullDisk() async throws {
+        try await withMaster { master async throws in
+            let recorder = Recorder()
+            var console = recorder.console()
+            console.write = { _ throws(ShuntError) in throw ShuntError(.ioFailed, "standard output cannot be written: full") }
+            for arguments in [["workers"], ["events", "--output", "csv"], ["query", "SELECT 1", "--output", "json"]] {
+                let command = try #require(try AdminCommand.parseAsRoot(arguments + master.api) as? any AdminSubcommand)
+                let code = await #expect(throws: ExitCode.self) { try await command.run(on: console) }
+                #expect(code?.rawValue == 74)
+            }
+            #expect(recorder.errors.contains("standard output cannot be written: full (io.failed)"))
+        }
+    }
+
+    @Test("A file that is not there is named by the option that named it")
+    func missingFile() async throws {
+        let outcome = try await run(["workers", "--registry", "/nowhere/registry.sqlite"])
+        #expect(outcome.exitCode == 69 && outcome.errors.contains("with --registry"))
     }
 
     @Test("CSV holds every field")

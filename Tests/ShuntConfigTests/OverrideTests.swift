@@ -97,6 +97,43 @@ struct OverrideTests {
                 == ["redact": .object(["topics": .array([.string("a")]), "mask": .object(["with": .string("x")])])])
     }
 
+    @Test("the environment names what is in maps, too: in lower case, or as the file and the enabled plugins have it")
+    func mapsByEnvironment() throws {
+        let yaml = """
+            worker: { groups: { overrides: { Billing-EU: sticky } } }
+            rules: { enabled: [topic-router, rate], settings: { rate: { per_second: 1, limits: { by-key: 2 } } } }
+            """
+        let configuration = try load(
+            yaml,
+            environment: [
+                "SHUNT_WORKER_GROUPS_OVERRIDES_AUDIT": "round_robin", "SHUNT_WORKER_GROUPS_OVERRIDES_BILLING_EU": "key_hash",
+                "SHUNT_RULES_SETTINGS_TOPIC_ROUTER_ROUTES": "[]", "SHUNT_RULES_SETTINGS_RATE_PER_SECOND": "5",
+                "SHUNT_RULES_SETTINGS_RATE_LIMITS_BY_KEY": "6", "SHUNT_RULES_SETTINGS_VIP_FROM_TOTAL": "3",
+                "SHUNT_RULES_SETTINGS_REDACT": "{mask: x}",
+            ])
+        #expect(configuration.worker.groups.overrides == ["Billing-EU": .keyHash, "audit": .roundRobin])
+        #expect(
+            configuration.rules.settings == [
+                "topic-router": .object(["routes": .array([])]),
+                "rate": .object(["per_second": .int(5), "limits": .object(["by-key": .int(6)])]),
+                "vip": .object(["from_total": .int(3)]), "redact": .object(["mask": .string("x")]),
+            ])
+    }
+
+    @Test("the environment takes whole maps")
+    func wholeMapsByEnvironment() throws {
+        let configuration = try load(
+            "rules: { settings: { a: 1 } }",
+            environment: ["SHUNT_RULES_SETTINGS": "{vip: {from: 3}}", "SHUNT_WORKER_GROUPS_OVERRIDES": "{a-b: sticky}"])
+        #expect(configuration.rules.settings == ["vip": .object(["from": .int(3)])])
+        #expect(configuration.worker.groups.overrides == ["a-b": .sticky])
+    }
+
+    @Test("where shunt admin finds its master is no key")
+    func reserved() throws {
+        #expect(try load(environment: ["SHUNT_ADMIN": "127.0.0.1:4080"]) == Configuration(hostName: "host-1"))
+    }
+
     @Test("a section's mapping is merged into what the file says")
     func sections() throws {
         let configuration = try load(
@@ -160,6 +197,8 @@ struct OverrideTests {
             ("SHUNT_WORKER_LISTENERS_A_TLS", "x", .configUnknownKey, ""),
             ("SHUNT_WORKER_LOOPS", "x", .configType, "integer"),
             ("SHUNT_LOG_LEVELS_NONE", "info", .configUnknownKey, ""),
+            ("SHUNT_WORKER_GROUPS_OVERRIDES_a", "sticky", .configUnknownKey, ""),
+            ("SHUNT_WORKER_GROUPS_OVERRIDES_A", "best", .configRange, "sticky"),
         ])
     func wrongVariable(name: String, value: String, code: ErrorCode, help: String) throws {
         let errors = errors(environment: [name: value])

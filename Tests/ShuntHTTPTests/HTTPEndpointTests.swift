@@ -186,6 +186,50 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
+    @Test("A connection whose first request does not come in time is closed, however long it may be silent later")
+    func slowHead() async throws {
+        try await serving {
+            $0.headTimeout = .milliseconds(100)
+        } _: { port async throws in
+            let client = try RawHTTP(port: port)
+            await client.send(Array("GET /thi".utf8))
+            #expect(try await client.readToEnd().isEmpty)
+        }
+    }
+
+    @Test("Half requests do not keep others out: the connection that waits longest makes room")
+    func crowded() async throws {
+        try await serving {
+            $0.maximumConnections = 4
+            $0.headTimeout = .seconds(3600)
+            $0.idleTimeout = .seconds(3600)
+        } _: { port async throws in
+            var half: [RawHTTP] = []
+            for number in 0..<20 {
+                half.append(try RawHTTP(port: port))
+                await half[number].send(Array("POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx".utf8))
+            }
+            #expect(try await RawHTTP.get("/things", port: port).status == 200)
+            for client in half.prefix(16) { #expect(try await client.readToEnd().isEmpty) }
+            // The last is still served.
+            await half[19].send(Array("12345678".utf8))
+            half[19].finish()
+            #expect(try RawHTTP.parse(await half[19].readToEnd()).body == "9")
+        }
+    }
+
+    @Test("A client that speaks HTTP/1.0, or says Connection: close in any case, sees the end after its answer", arguments: [
+        "GET /things HTTP/1.0\r\n\r\n", "GET /things HTTP/1.1\r\nHost: t\r\nConnection: Close\r\n\r\n",
+        "GET /things HTTP/1.1\r\nHost: t\r\nConnection: te, close\r\n\r\n",
+    ])
+    func closesAfterAnswer(request: String) async throws {
+        try await serving {
+            $0.idleTimeout = .seconds(3600)
+        } _: { port async throws in
+            #expect(try await RawHTTP.exchange(request, port: port).body == "5 -")
+        }
+    }
+
     @Test("Two requests in one packet are answered in order")
     func pipelined() async throws {
         try await serving { port async throws in
@@ -273,6 +317,14 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         await endpoint.stop()
     }
 
+    @Test("A process that can serve says so with what is not as it should be")
+    func note() async throws {
+        let endpoint = try await HealthServer.start(
+            .init(host: "127.0.0.1", port: 0), readiness: { nil }, note: { "no master answers" }, metrics: { "" }, logger: quiet)
+        #expect(try await RawHTTP.get("/readyz", port: endpoint.port).body == "ready; no master answers\n")
+        await endpoint.stop()
+    }
+
     /// Not ready when first asked, then ready.
     private final class Reasons: Sendable {
         private let asked = Mutex(0)
@@ -284,5 +336,22 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             }
             return count == 1 ? ShuntError(.workerNone, "no listener is open yet") : nil
         }
+    }
+}
+
+@Suite struct ConnectionTableTests {
+    @Test("Of connections that wait for a request the one that does so longest makes room; one with a request never")
+    func victims() {
+        var table = ConnectionTable<String>(limit: 3)
+        func open(_ ids: [String]) -> [String?] { ids.map { table.opened($0) } }
+        #expect(open(["a", "b", "c"]) == [nil, nil, nil])
+        table.began("a")
+        #expect(open(["d"]) == ["b"])
+        table.answered("a")
+        #expect(open(["e", "f", "g"]) == ["c", "d", "a"])
+        table.closed("e")
+        #expect(open(["h"]) == [nil])
+        for id in ["f", "g", "h"] { table.began(id) }
+        #expect(open(["i", "j"]) == [nil, "i"])
     }
 }

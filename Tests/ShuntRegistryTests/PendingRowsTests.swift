@@ -64,7 +64,7 @@ import Testing
         ] as [([DeviceChange], DeviceUpdate)])
     func devices(_ changes: [DeviceChange], _ update: DeviceUpdate) {
         let result = written(pending(changes))
-        #expect(result.rows == [.init(uid: "u", device: "phone"): update])
+        #expect(result.rows == [.init("u", "phone"): update])
         #expect(result.lost.count == (changes.contains { if case .workerLost = $0 { true } else { false } } ? 1 : 0))
     }
 
@@ -87,6 +87,12 @@ import Testing
         #expect(written(rows).rows == ["c": update])
     }
 
+    @Test("Names that only look the same are two rows")
+    func exactNames() {
+        let result = written(pending(["\u{E9}", "e\u{301}"].map { .device(device($0, at: 1)) }))
+        #expect(result.rows.count == 2)
+    }
+
     @Test("Rows and losses beyond the capacity are dropped and counted; what waits already still changes")
     func bounded() {
         var rows = pending((1...5).map { .device(device("u\($0)", at: 1)) } + [.workerLost(worker: "w:9", at: 2)], capacity: 3)
@@ -94,8 +100,8 @@ import Testing
         #expect(rows.count == 3)
         #expect(rows.dropped == 3)
         let result = written(rows)
-        #expect(Set(result.rows.keys.map(\.uid)) == ["u1", "u2", "u3"])
-        #expect(result.rows[.init(uid: "u1", device: "phone")] == .put(device("u1", isOnline: false, at: 1, seen: 7)))
+        #expect(Set(result.rows.keys.map(\.uid.text)) == ["u1", "u2", "u3"])
+        #expect(result.rows[.init("u1", "phone")] == .put(device("u1", isOnline: false, at: 1, seen: 7)))
     }
 
     @Test("A chunk is the same until it is removed, and together the chunks are everything once")
@@ -110,7 +116,7 @@ import Testing
         while !batch.isEmpty {
             let chunk = batch.chunk(limit: 30)
             #expect(batch.chunk(limit: 30).rows.map(\.key) == chunk.rows.map(\.key))
-            for row in chunk.rows { #expect(seen.insert(row.key.uid).inserted) }
+            for row in chunk.rows { #expect(seen.insert(row.key.uid.text).inserted) }
             sizes.append(chunk.count)
             batch.remove(chunk)
         }

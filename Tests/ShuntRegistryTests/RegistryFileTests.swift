@@ -25,7 +25,7 @@ import Testing
     }
 
     enum NotARegistry: String, CaseIterable, CustomTestStringConvertible {
-        case text, otherDatabase, newer, folder, damaged, fifo
+        case text, otherDatabase, newer, folder, damaged, fifo, unknownMigration, missingTable, strangeTables
         var testDescription: String { rawValue }
 
         func make(at path: String) throws {
@@ -38,6 +38,10 @@ import Testing
             case .folder: try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
             case .damaged: try write(Array("SQLite format 3\0".utf8) + Array(repeating: 0xAA, count: 5_000), to: path)
             case .fifo: #expect(mkfifo(path, 0o600) == 0)
+            case .unknownMigration: try changedRegistry(path, "INSERT INTO grdb_migrations VALUES ('something of a fork')")
+            case .missingTable: try changedRegistry(path, "DROP TABLE devices")
+            case .strangeTables:
+                try change(path, "CREATE TABLE x (id); PRAGMA application_id = \(RegistrySchema.applicationID); PRAGMA user_version = 1")
             }
         }
     }
@@ -57,6 +61,44 @@ import Testing
         }
         if let before { #expect(try read(path) == before) }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["registry.sqlite"])
+    }
+
+    @Test("The refusal of a registry that was changed says what is wrong", arguments: [
+        (NotARegistry.unknownMigration, "'something of a fork'"), (.missingTable, "'devices'"), (.strangeTables, "'meta'"),
+    ])
+    func saysWhy(_ kind: NotARegistry, _ what: String) throws {
+        let folder = try TemporaryFolder()
+        try kind.make(at: folder("registry.sqlite"))
+        let error = #expect(throws: ShuntError.self) { try Registry.open(path: folder("registry.sqlite"), logger: quiet) }
+        #expect(error?.message.contains(what) == true)
+        #expect(error?.code.exitCode == 78)
+    }
+
+    @Test("A second master is refused with the first one's number, also by another path; readers are not")
+    func locked() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let first = try Registry.open(path: path, writing: byHand, logger: quiet)
+        try FileManager.default.createSymbolicLink(atPath: folder("link"), withDestinationPath: path)
+        for other in [path, folder("link")] {
+            let error = #expect(throws: ShuntError.self) { try Registry.open(path: other, logger: quiet) }
+            #expect(error?.code == .registryUnavailable)
+            #expect(error?.code.exitCode == 69)
+            #expect(error?.message.hasSuffix("in use by another master (pid \(getpid()))") == true)
+        }
+        first.writer.submit([.worker(worker("a:1"))])
+        try await first.writer.flush()
+        #expect(try await RegistryReader.open(path: path).workers().count == 1)
+        try await first.close()
+        try await Registry.open(path: path, logger: quiet).close()
+    }
+
+    @Test("A file that a killed master left locks nobody out")
+    func staleLock() async throws {
+        let folder = try TemporaryFolder()
+        try write("4711\n".utf8, to: folder("registry.sqlite.lock"))
+        try await Registry.open(path: folder("registry.sqlite"), logger: quiet).close()
+        #expect(!exists(folder("registry.sqlite.lock")))
     }
 
     @Test("A missing registry cannot be read, and reading does not create it")
@@ -133,4 +175,10 @@ import Testing
         try change(path, "DROP TABLE workers")
         #expect(await failure { () throws(ShuntError) in _ = try await reader.workers() }?.code == .registryInvalid)
     }
+}
+
+/// A registry that a master has made, and something else has changed since.
+private func changedRegistry(_ path: String, _ sql: String) throws {
+    try RegistrySchema.migrate(try DatabaseQueue(path: path))
+    try change(path, sql)
 }

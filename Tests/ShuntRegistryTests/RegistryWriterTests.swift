@@ -119,6 +119,7 @@ import Testing
         }
         for _ in 0..<3 {
             #expect(await failure { () throws(ShuntError) in try await registry.writer.flush() }?.code == .registryUnavailable)
+            #expect(registry.problem?.code == .registryUnavailable)
         }
         let figures = registry.writer.figures
         #expect(figures.failures == 3)
@@ -153,6 +154,36 @@ import Testing
         #expect(try await registry.reader.counts().events == 1)
         try other.close()
         try await registry.close()
+    }
+
+    @Test("A registry whose file is gone is not written, and says so, until the file is back", arguments: [false, true])
+    func fileGone(isReplaced: Bool) async throws {
+        let folder = try TemporaryFolder()
+        let registry = try open(folder)
+        #expect(registry.problem == nil)
+        try FileManager.default.moveItem(atPath: registry.path, toPath: folder("away"))
+        if isReplaced { try write([], to: registry.path) }
+        #expect(registry.problem?.code == .registryUnavailable, "before anything is to be written")
+        registry.writer.submit([.event(event(1))])
+        #expect(await failure { () throws(ShuntError) in try await registry.writer.flush() } == registry.problem)
+        if isReplaced { try FileManager.default.removeItem(atPath: registry.path) }
+        try FileManager.default.moveItem(atPath: folder("away"), toPath: registry.path)
+        try await registry.writer.flush()
+        #expect(registry.problem == nil)
+        #expect(try await registry.reader.counts().events == 1)
+        try await registry.close()
+    }
+
+    @Test("Closing a registry whose file is gone tells what was not written, and makes no new one")
+    func closeGone() async throws {
+        let folder = try TemporaryFolder()
+        let registry = try open(folder)
+        registry.writer.submit([.event(event(1)), .worker(worker("a:1"))])
+        try FileManager.default.removeItem(atPath: registry.path)
+        #expect(await failure { () throws(ShuntError) in try await registry.close() }?.code == .registryUnavailable)
+        #expect(registry.writer.figures.pendingEvents == 1)
+        #expect(registry.writer.figures.pendingWorkers == 1)
+        #expect(!exists(registry.path))
     }
 
     @Test("Closing writes what waits; what is submitted afterwards is ignored")

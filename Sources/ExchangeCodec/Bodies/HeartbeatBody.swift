@@ -149,3 +149,11 @@ extension LenientObject {
     /// A number of things: 0 where it is missing or negative.
     func count(_ key: String) throws(ShuntError) -> Int { Int(max(0, try integer(key) ?? 0)) }
 }
+
+/// What one of Shunt's own masters answers to a heartbeat of one of its own workers; a Java worker gets no text.
+public enum HeartbeatReply: String, Sendable {
+    /// Reports are taken.
+    case shunt
+    /// And the master has forgotten what this worker holds: it should tell all of it again.
+    case report = "shunt report"
+}

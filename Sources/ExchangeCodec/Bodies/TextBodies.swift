@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Whom an ALLOCATION asks for (§9.6).
+/// Whom an ALLOCATION without `DeviceAllocationBody` asks for (§9.6).
 public enum AllocationRequest: Sendable {
     case one, all
 

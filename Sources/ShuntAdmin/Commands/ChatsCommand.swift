@@ -14,17 +14,21 @@ struct ChatsCommand: AdminSubcommand {
     @OptionGroup var options: AdminOptions
     @OptionGroup var page: PageOptions
 
-    @Option(help: "Only chats of the worker of this name, as `shunt admin workers` lists it.")
+    @Option(help: "Only chats of this worker; the beginning of its name is enough.")
     var worker: String?
 
     func report(_ session: AdminSession) async throws(ShuntError) {
-        let query = ChatQuery(worker: worker, limit: page.limit, offset: page.offset)
-        let (found, json) = try await session.ask(.chats(query), as: ChatPage.self)
+        var query = ChatQuery(worker: worker, limit: page.limit, offset: page.offset)
+        var (found, json) = try await session.ask(.chats(query), as: ChatPage.self)
+        if found.total == 0, let worker {
+            query.worker = try await session.worker(worker)
+            if query.worker != worker { (found, json) = try await session.ask(.chats(query), as: ChatPage.self) }
+        }
         switch session.output {
-        case .json: session.console.write(json + "\n")
-        case .csv: session.write(ChatReport.csv(found.chats))
+        case .json: try session.console.write(json + "\n")
+        case .csv: try session.write(ChatReport.csv(found.chats))
         case .table:
-            session.write(ChatReport.table(found.chats, now: session.console.now()))
+            try session.write(ChatReport.table(found.chats, now: session.console.now()))
             if found.chats.count < found.total {
                 session.note("\(found.chats.count) of \(found.total) chats; the others with --limit and --offset")
             }

@@ -24,12 +24,12 @@ struct CloseChatCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (chat, json) = try await session.ask(.closeChat(id), as: ClosedChat.self)
         switch session.output {
-        case .json: session.console.write(json + "\n")
+        case .json: try session.console.write(json + "\n")
         case .csv:
             var csv = CSV(header: ["closed"])
             csv.append([chat.closed])
-            session.write(csv)
-        case .table: session.console.write("closed \(Text.printable(chat.closed))\n")
+            try session.write(csv)
+        case .table: try session.console.write("closed \(Text.printable(chat.closed))\n")
         }
     }
 }

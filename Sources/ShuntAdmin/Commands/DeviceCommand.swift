@@ -23,10 +23,10 @@ struct DeviceCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (found, json) = try await session.ask(.device(uid: uid), as: DevicePage.self)
         switch session.output {
-        case .json: session.console.write(json + "\n")
-        case .csv: session.write(DeviceReport.csv(found.devices))
+        case .json: try session.console.write(json + "\n")
+        case .csv: try session.write(DeviceReport.csv(found.devices))
         case .table:
-            session.console.write(
+            try session.console.write(
                 DeviceReport.details(found.devices, now: session.console.now(), width: session.console.width))
             if found.devices.count < found.total { session.note("\(found.devices.count) of \(found.total) devices") }
         }

@@ -23,7 +23,7 @@ struct DevicesCommand: AdminSubcommand {
     @Option(help: "Only devices that have this tag.")
     var tag: String?
 
-    @Option(help: "Only devices of the worker of this name, as `shunt admin workers` lists it.")
+    @Option(help: "Only devices of this worker; the beginning of its name is enough.")
     var worker: String?
 
     @Flag(help: "Only devices that are connected.")
@@ -39,15 +39,19 @@ struct DevicesCommand: AdminSubcommand {
     }
 
     func report(_ session: AdminSession) async throws(ShuntError) {
-        let query = DeviceSessionQuery(
+        var query = DeviceSessionQuery(
             uid: uid, tag: tag, worker: worker, isOnline: online ? true : offline ? false : nil, limit: page.limit,
             offset: page.offset)
-        let (found, json) = try await session.ask(.devices(query), as: DevicePage.self)
+        var (found, json) = try await session.ask(.devices(query), as: DevicePage.self)
+        if found.total == 0, let worker {
+            query.worker = try await session.worker(worker)
+            if query.worker != worker { (found, json) = try await session.ask(.devices(query), as: DevicePage.self) }
+        }
         switch session.output {
-        case .json: session.console.write(json + "\n")
-        case .csv: session.write(DeviceReport.csv(found.devices))
+        case .json: try session.console.write(json + "\n")
+        case .csv: try session.write(DeviceReport.csv(found.devices))
         case .table:
-            session.write(DeviceReport.table(found.devices, now: session.console.now()))
+            try session.write(DeviceReport.table(found.devices, now: session.console.now()))
             if found.devices.count < found.total {
                 session.note("\(found.devices.count) of \(found.total) devices; the others with --limit and --offset")
             }

@@ -19,19 +19,19 @@ struct EventsCommand: AdminSubcommand {
 
     @OptionGroup var options: AdminOptions
 
-    @Option(help: "How many, at most \(EventQuery.maximumLimit).")
+    @Option(parsing: .unconditional, help: "How many, at most \(EventQuery.maximumLimit).")
     var limit = 20
 
     @Option(help: "Only events of this kind.")
     var kind: EventRecord.Kind?
 
-    @Option(help: ArgumentHelp("Only events after the one of this id.", valueName: "id"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Only events after the one of this id.", valueName: "id"))
     var after: Int64?
 
     @Flag(help: "Go on with what happens from now.")
     var follow = false
 
-    @Option(help: ArgumentHelp("How often to look for more, in seconds.", valueName: "seconds"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How often to look for more, in seconds.", valueName: "seconds"))
     var interval = 1.0
 
     func validate() throws {
@@ -46,9 +46,9 @@ struct EventsCommand: AdminSubcommand {
         let (page, json) = try await session.ask(.events(EventQuery(after: after, kind: kind, limit: limit)), as: EventPage.self)
         guard follow else {
             switch session.output {
-            case .json: session.console.write(json + "\n")
-            case .csv: session.write(EventReport.csv(page.events, header: true))
-            case .table: session.write(EventReport.table(page.events))
+            case .json: try session.console.write(json + "\n")
+            case .csv: try session.write(EventReport.csv(page.events, header: true))
+            case .table: try session.write(EventReport.table(page.events))
             }
             return
         }
@@ -80,9 +80,9 @@ struct EventsCommand: AdminSubcommand {
 
     private func write(_ events: [StoredEvent], isFirst: Bool, _ session: AdminSession) throws(ShuntError) {
         switch session.output {
-        case .json: session.console.write(try EventReport.jsonLines(events))
-        case .csv: session.console.write(EventReport.csv(events, header: isFirst).text)
-        case .table: session.console.write(EventReport.lines(events, width: session.console.width))
+        case .json: try session.console.write(EventReport.jsonLines(events))
+        case .csv: try session.console.write(EventReport.csv(events, header: isFirst).text)
+        case .table: try session.console.write(EventReport.lines(events, width: session.console.width))
         }
     }
 }

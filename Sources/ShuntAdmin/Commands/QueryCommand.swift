@@ -24,10 +24,10 @@ struct QueryCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (result, json) = try await session.ask(.query(sql), as: QueryResult.self)
         switch session.output {
-        case .json: session.console.write(json + "\n")
-        case .csv: session.write(QueryReport.csv(result))
+        case .json: try session.console.write(json + "\n")
+        case .csv: try session.write(QueryReport.csv(result))
         case .table:
-            session.write(QueryReport.table(result))
+            try session.write(QueryReport.table(result))
             if result.truncated { session.note("there is more than these \(result.rows.count) rows: add WHERE or LIMIT") }
         }
     }

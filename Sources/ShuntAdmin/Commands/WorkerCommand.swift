@@ -25,9 +25,9 @@ struct WorkerCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (worker, json) = try await session.ask(.worker(name), as: WorkerRecord.self)
         switch session.output {
-        case .json: session.console.write(json + "\n")
-        case .csv: session.write(WorkerReport.csv([worker]))
-        case .table: session.console.write(WorkerReport.detail(worker, now: session.console.now(), width: session.console.width))
+        case .json: try session.console.write(json + "\n")
+        case .csv: try session.write(WorkerReport.csv([worker]))
+        case .table: try session.console.write(WorkerReport.detail(worker, now: session.console.now(), width: session.console.width))
         }
     }
 }

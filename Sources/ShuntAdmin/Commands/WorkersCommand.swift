@@ -9,7 +9,8 @@ struct WorkersCommand: AdminSubcommand {
         commandName: "workers",
         abstract: "List the workers.",
         discussion: """
-            live: heard of lately. draining: takes no new clients. lost: not heard of for longer than live_for.
+            live: heard of lately. draining: takes no new clients. lost: not heard of for longer than live_for; in a registry's \
+            file, for longer than 20 s.
 
               shunt admin workers
               shunt admin workers --state lost --output json
@@ -26,10 +27,10 @@ struct WorkersCommand: AdminSubcommand {
         let query = WorkerQuery(state: state, limit: page.limit, offset: page.offset)
         let (found, json) = try await session.ask(.workers(query), as: WorkerPage.self)
         switch session.output {
-        case .json: session.console.write(json + "\n")
-        case .csv: session.write(WorkerReport.csv(found.workers))
+        case .json: try session.console.write(json + "\n")
+        case .csv: try session.write(WorkerReport.csv(found.workers))
         case .table:
-            session.write(WorkerReport.table(found.workers, now: session.console.now()))
+            try session.write(WorkerReport.table(found.workers, now: session.console.now()))
             if found.workers.count < found.total {
                 session.note("\(found.workers.count) of \(found.total) workers; the others with --limit and --offset")
             }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import ShuntCore
 
 /// Where a command writes, and what it knows of whoever reads it.
 struct Console: Sendable {
@@ -9,7 +10,8 @@ struct Console: Sendable {
     var environment: [String: String]
     /// Seconds since 1970.
     var now: @Sendable () -> Double
-    var write: @Sendable (String) -> Void
+    /// Throws `io.failed`.
+    var write: @Sendable (String) throws(ShuntError) -> Void
     var writeError: @Sendable (String) -> Void
 
     /// The process's own: fitted and coloured only where standard output is a terminal.
@@ -21,8 +23,13 @@ struct Console: Sendable {
             colors: isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb",
             environment: environment,
             now: { Date().timeIntervalSince1970 },
-            write: { writeAll($0, to: STDOUT_FILENO) },
-            writeError: { writeAll($0, to: STDERR_FILENO) })
+            write: { text throws(ShuntError) in
+                guard let code = writeAll(text, to: STDOUT_FILENO) else { return }
+                throw ShuntError(
+                    .ioFailed, "standard output cannot be written: \(String(cString: strerror(code)).lowercased())")
+            },
+            // Who closed standard error does not want to know.
+            writeError: { _ = writeAll($0, to: STDERR_FILENO) })
     }
 
     private static func terminalWidth(_ environment: [String: String]) -> Int {
@@ -32,13 +39,15 @@ struct Console: Sendable {
     }
 
     /// At once, so that `--follow` shows in a pipe what it has.
-    private static func writeAll(_ text: String, to descriptor: Int32) {
+    /// - Returns: the error, if one kept it from being written whole.
+    private static func writeAll(_ text: String, to descriptor: Int32) -> Int32? {
         var rest = ArraySlice(Array(text.utf8))
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else { return errno }
             rest = rest.dropFirst(count)
         }
+        return nil
     }
 }

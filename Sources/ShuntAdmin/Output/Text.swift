@@ -36,6 +36,20 @@ enum Text {
         return result + "…"
     }
 
+    /// Lines of at most `width` columns, cut between words where that can be.
+    static func wrap(_ text: String, to width: Int?) -> [String] {
+        guard let width, width > 0 else { return [text] }
+        var lines: [String] = []
+        for word in text.split(separator: " ") {
+            if let line = lines.last, self.width(line) + 1 + self.width(String(word)) <= width {
+                lines[lines.count - 1] = "\(line) \(word)"
+            } else {
+                lines.append(cut(String(word), to: width))
+            }
+        }
+        return lines
+    }
+
     static func pad(_ text: String, to width: Int, right: Bool = false) -> String {
         let blanks = String(repeating: " ", count: max(0, width - self.width(text)))
         return right ? blanks + text : text + blanks

@@ -24,20 +24,33 @@ protocol AdminSource: Sendable {
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8]
 }
 
-/// The registry's file.
+/// The registry's file. Whether a master still keeps it is for the ages of what is in it to say.
 struct RegistrySource: AdminSource {
     private let reader: RegistryReader
+    private let now: @Sendable () -> Double
 
-    init(path: String) throws(ShuntError) {
-        reader = try RegistryReader.open(path: path)
+    /// Seconds without a heartbeat after which a worker is shown as lost, whatever the file says: the default of
+    /// `master.heartbeat.live_for`. A master that runs writes sooner.
+    static let liveFor = 20.0
+
+    init(path: String, now: @escaping @Sendable () -> Double) throws(ShuntError) {
+        self.now = now
+        do throws(ShuntError) {
+            reader = try RegistryReader.open(path: path)
+        } catch {
+            guard error.code == .registryUnavailable, error.help?.contains("registry.path") == true else { throw error }
+            throw ShuntError(
+                error.code, error.message, at: error.location,
+                help: "give the file of a master with --registry: its configuration says where, as master.registry.path")
+        }
     }
 
     var name: String { reader.path }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8] {
         switch request {
-        case .workers(let query): try encode(await reader.workers(query))
-        case .worker(let name): try encode(await reader.worker(name))
+        case .workers(let query): try encode(await workers(query))
+        case .worker(let name): try encode(aged(await reader.worker(name)))
         case .events(let query): try encode(await reader.events(query))
         case .query(let sql): try encode(await reader.query(sql))
         case .devices(let query): try encode(await reader.devices(query))
@@ -49,6 +62,20 @@ struct RegistrySource: AdminSource {
                 .registryReadOnly, "only a running master closes chats, the registry's file is read and no more", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         }
+    }
+
+    private func workers(_ query: WorkerQuery) async throws(ShuntError) -> WorkerPage {
+        let all = try await reader.workers().map(aged).filter { query.state == nil || $0.state == query.state }
+        let limit = min(max(query.limit, 0), WorkerQuery.maximumLimit)
+        let offset = max(query.offset, 0)
+        return WorkerPage(workers: Array(all.dropFirst(offset).prefix(limit)), total: all.count, offset: offset, limit: limit)
+    }
+
+    private func aged(_ worker: WorkerRecord) -> WorkerRecord {
+        guard now() - worker.heartbeatAt > Self.liveFor else { return worker }
+        var worker = worker
+        worker.state = .lost
+        return worker
     }
 
     private func encode(_ value: some Encodable) throws(ShuntError) -> [UInt8] {

@@ -50,7 +50,7 @@ public struct ChatConfiguration: Equatable, Sendable {
         var greeting: [WorkerSession<SendTicket>.Greeting] = []
         if let identity {
             // The worker knows a member again by the uid that its connection has registered.
-            let registration = RegisterBody(uid: identity.uid, device: identity.device)
+            let registration = RegisterBody(uid: identity.uid, device: identity.device ?? ChatIdentity.device(for: chat))
             greeting.append(.init(frame: .register(id: 0, registration), isOptional: true))
         }
         greeting.append(.init(frame: Frame(
@@ -65,14 +65,28 @@ public struct ChatConfiguration: Equatable, Sendable {
 /// Who a member is. A uid is one member of a chat: who joins with it again takes that member's place.
 public struct ChatIdentity: Equatable, Sendable {
     public var uid: String
-    /// The device that the connection registers as: broadcasts to the uid find it.
-    public var device: String
+    /// The device that the connection registers as: broadcasts to the uid find it. nil: one of its own for each chat, so
+    /// that a user in two chats has two devices, and leaves only one with either chat.
+    public var device: String?
     /// What the others are shown; nil: the uid.
     public var name: String?
 
-    public init(uid: String, device: String = "chat", name: String? = nil) {
+    public init(uid: String, device: String? = nil, name: String? = nil) {
         self.uid = uid
         self.device = device
         self.name = name
+    }
+
+    /// `chat-` and the chat's id. Of an id that is too long for a device's name, its beginning and a hash of it all.
+    static func device(for chat: String) -> String {
+        let name = "chat-" + chat
+        let longest = DeviceLimits().text
+        guard name.utf8.count > longest else { return name }
+        // FNV-1a.
+        let hash = chat.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        let suffix = "-" + String(hash, radix: 16)
+        var start = name
+        while start.utf8.count + suffix.utf8.count > longest { start.removeLast() }
+        return start + suffix
     }
 }

@@ -19,6 +19,8 @@ public enum ChatEvent: Equatable, Sendable {
     case reconnected(ServerAddress)
     /// A broadcast to the device that the member's connection is registered as.
     case notification(DeviceNotification)
+    /// Another connection has joined by the same name and has this one's place. The last event; the session fails then.
+    case replaced
     /// Somebody has ended the chat, or the worker has. The last event.
     case closed
 }

@@ -58,13 +58,28 @@ public final class ChatSession: AsyncSequence, Sendable {
         runner.close()
     }
 
+    /// Leaves the chat for good, and closes the session: the place is free at once, and nothing is held for this member any
+    /// more. Waits for the worker's answer for as long as for any other; a worker that does not know the request keeps the
+    /// place for those who may come back.
+    public func leave() async {
+        let patience = Task {
+            try? await Task.sleep(for: configuration.connection.replyTimeout)
+            runner.close()
+        }
+        _ = await runner.submit(Frame(.chat, id: 0, text: configuration.chat, name: configuration.chat, key: Self.leaveKey))
+        patience.cancel()
+        runner.close()
+    }
+
+    private static let leaveKey = "LEAVE"
+
     /// All events that are there, at least one; waits for them.
     /// - Returns: nil at the end.
     /// - Throws: what ended the session.
     public func nextBatch() async throws(ShuntError) -> [ChatEvent]? { try await runner.inbox.next() }
 
-    /// Leaves the chat: the protocol knows no better way than to close the connection, so the place stays this member's
-    /// for as long as the worker keeps it for those who may come back.
+    /// Closes the connection. The place stays this member's for as long as the worker keeps it for those who may come back;
+    /// to give it up, `leave`.
     public func close() { runner.close() }
 
     public func makeAsyncIterator() -> InboxIterator<ChatEvent> { InboxIterator(runner.inbox) }

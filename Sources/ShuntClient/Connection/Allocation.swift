@@ -7,6 +7,24 @@ enum Allocation {
     /// - Returns: the live workers, least loaded first; never none.
     /// - Throws: `worker.none` if the master knows none, `address.unavailable` or `connection.lost` if it is not there.
     static func ask(_ master: ServerAddress, options: ConnectionOptions) async throws(ShuntError) -> [ServerAddress] {
+        try workers(in: await answer(of: master, to: .allocation(id: 0, .all), options), from: master)
+    }
+
+    /// - Returns: the workers that hold a device of this uid that is online; none where the master knows none, or does not know
+    ///   the question.
+    /// - Throws: `address.unavailable` or `connection.lost` if it is not there.
+    static func ask(
+        _ master: ServerAddress, holding uid: String, options: ConnectionOptions
+    ) async throws(ShuntError) -> [ServerAddress] {
+        let answer = try await answer(of: master, to: .allocation(id: 0, DeviceAllocationBody(uid: uid)), options)
+        // Message-channel's masters answer something, which has no name and means nothing.
+        guard !answer.isError, answer.name == DeviceAllocationBody.frameName else { return [] }
+        return addresses(in: answer)
+    }
+
+    private static func answer(
+        of master: ServerAddress, to question: Frame, _ options: ConnectionOptions
+    ) async throws(ShuntError) -> Frame {
         var ids = RequestIDs.fresh()
         let id = ids.take()
         let reply = FrameConnection.loops.next().makePromise(of: Frame.self)
@@ -20,8 +38,9 @@ enum Allocation {
             throw error
         }
         defer { connection.close() }
-        let answer = try await connection.request(.allocation(id: id, .all), reply: reply, timeout: options.replyTimeout)
-        return try workers(in: answer, from: master)
+        var question = question
+        question.id = id
+        return try await connection.request(question, reply: reply, timeout: options.replyTimeout)
     }
 
     static func workers(in answer: Frame, from master: ServerAddress) throws(ShuntError) -> [ServerAddress] {
@@ -32,14 +51,19 @@ enum Allocation {
                 .workerNone, "the master knows no live worker", at: master.description,
                 help: "start one with: shunt worker --config FILE, and see that its 'masters' names this master")
         }
-        let listed = AllocationReply.decode(answer.text)
-        var workers: [ServerAddress] = []
-        for text in listed.prefix(maximumWorkers) {
-            guard let worker = ServerAddress(text) else { continue }
-            if !workers.contains(worker) { workers.append(worker) }
-        }
+        let workers = addresses(in: answer)
         guard !workers.isEmpty else {
             throw ShuntError(.workerNone, "the master's list has no usable worker address", at: master.description)
+        }
+        return workers
+    }
+
+    /// Those that can be read, each once.
+    private static func addresses(in answer: Frame) -> [ServerAddress] {
+        var workers: [ServerAddress] = []
+        for text in AllocationReply.decode(answer.text).prefix(maximumWorkers) {
+            guard let worker = ServerAddress(text) else { continue }
+            if !workers.contains(worker) { workers.append(worker) }
         }
         return workers
     }

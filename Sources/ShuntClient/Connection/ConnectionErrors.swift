@@ -12,11 +12,11 @@ func connectionError(_ error: any Error, to address: ServerAddress) -> ShuntErro
     case let error as NIOConnectionError:
         ShuntError(
             .addressUnavailable, "no connection: \(reason(error))", at: address.description,
-            help: "is a server listening there, and can it be reached from here?")
+            help: ShuntError.unreachableHelp)
     case ChannelError.connectTimeout:
         ShuntError(
             .addressUnavailable, "no connection: nobody answered in time", at: address.description,
-            help: "is a server listening there, and can it be reached from here?")
+            help: ShuntError.unreachableHelp)
     default:
         ShuntError(.connectionLost, "the connection was lost: \(reason(error))", at: address.description)
     }
@@ -36,6 +36,16 @@ private func reason(_ error: any Error) -> String {
 }
 
 extension ShuntError {
+    /// What a client can say of a server that it does not reach; who knows more replaces it.
+    public static let unreachableHelp = "is a server listening there, and can it be reached from here?"
+
+    /// What answers is no frame at all, but HTTP or something else.
+    static func noExchangePort(_ address: ServerAddress) -> ShuntError {
+        ShuntError(
+            .addressUnavailable, "what answers there does not speak the exchange protocol", at: address.description,
+            help: "give an exchange port: by default 4088 of a master, 4091 of a worker; 4080 and 9091 are for HTTP")
+    }
+
     static func hungUp(_ address: ServerAddress) -> ShuntError {
         ShuntError(.connectionLost, "the server closed the connection", at: address.description)
     }

@@ -24,6 +24,7 @@ final class FrameHandler: ChannelInboundHandler {
     /// The beginning of a frame that is not whole yet. Grows with what arrives, up to the frame limit.
     private var partial = ByteBuffer()
     private var failure: ShuntError?
+    private var hasFrames = false
 
     init(receiver: any FrameReceiver, frameLimit: Int, peer: ServerAddress) {
         self.receiver = receiver
@@ -42,6 +43,7 @@ final class FrameHandler: ChannelInboundHandler {
             partial.writeBuffer(&arrived)
             swap(&partial, &arrived)
         }
+        let isFrame = hasFrames || arrived.readableBytesView.first == FrameLayout.magic
         let fault = passFrames(of: &arrived)
         if arrived.readableBytes > 0 {
             // A copy, so that a few bytes do not keep a whole read's memory.
@@ -51,7 +53,7 @@ final class FrameHandler: ChannelInboundHandler {
             partial = ByteBuffer()
         }
         if let fault {
-            failure = fault.error(at: peer.description)
+            failure = isFrame ? fault.error(at: peer.description) : .noExchangePort(peer)
             context.close(promise: nil)
         }
     }
@@ -78,6 +80,7 @@ final class FrameHandler: ChannelInboundHandler {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
                 switch FrameDecoder.decode(rest, limit: frameLimit) {
                 case .frame(let view):
+                    hasFrames = true
                     if let frame = rest.baseAddress { receiver.received(view, in: frame) }
                     offset += Int(view.size)
                 case .needMore: break loop

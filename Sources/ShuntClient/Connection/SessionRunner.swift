@@ -22,6 +22,8 @@ enum SessionTurn: Equatable, Sendable {
     case moved(to: ServerAddress)
     /// There is nothing to stay for.
     case over(ShuntError)
+    /// The same, and who reads is to know why.
+    case failed(ShuntError)
 }
 
 /// Carries out what a `WorkerSession` decides: one task that owns it, one connection at a time.
@@ -153,6 +155,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
             // For who reads this is no failure; for who sends it is.
             inbox.finish(.success(()))
             decide(.close(error), &progress, &group)
+        case .failed(let error): decide(.close(error), &progress, &group)
         }
     }
 

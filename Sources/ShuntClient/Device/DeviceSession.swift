@@ -6,7 +6,8 @@ import ShuntCore
 /// It stays registered: when the worker is lost, it registers at the next one that a master names, after a pause with jitter.
 /// What is broadcast meanwhile does not come to it. Notifications are taken by iterating, by one task; when it is slow,
 /// nothing more is read from the worker. The sequence ends when the session is closed, and fails if a worker refuses the
-/// registration for good or none was found within `returnPatience`. A session that is no longer needed must be closed.
+/// registration for good, another connection registers by the same names (`session.replaced`), or no worker was found within
+/// `returnPatience`. A session that is no longer needed must be closed.
 public final class DeviceSession: AsyncSequence, Sendable {
     public typealias Element = DeviceNotification
     public typealias Failure = ShuntError
@@ -47,11 +48,21 @@ public final class DeviceSession: AsyncSequence, Sendable {
     public func makeAsyncIterator() -> InboxIterator<DeviceNotification> { InboxIterator(runner.inbox) }
 }
 
+extension Frame {
+    /// Whether this tells that another connection has the place of this one's device.
+    fileprivate var isReplacement: Bool {
+        guard type == .chat, !isError, key == "NOTICE" else { return false }
+        let notice = try? decoding { bytes throws(ShuntError) in try ChatNoticeBody(decoding: bytes) }
+        return notice?.event == "replaced"
+    }
+}
+
 struct DeviceReader: SessionReader {
     let onEvent: @Sendable (DeviceEvent) -> Void
 
     func read(_ frame: Frame) -> SessionReading<DeviceNotification> {
-        SessionReading(message: frame.type == .notify && !frame.isError ? DeviceNotification(frame) : nil)
+        if frame.isReplacement { return SessionReading(turn: .failed(.replaced)) }
+        return SessionReading(message: frame.type == .notify && !frame.isError ? DeviceNotification(frame) : nil)
     }
 
     func read(_ news: SessionNews) -> DeviceNotification? {

@@ -4,9 +4,10 @@ import ShuntCore
 
 /// Broadcasts to devices, wherever they are connected.
 ///
-/// A worker knows its own devices only, and the exchange protocol has no way to ask where one is: so a broadcast goes to
-/// every worker that a master lists, also when it is for one uid. A worker without a match says so at once, and its devices
-/// are not disturbed. One short connection to each worker for each broadcast.
+/// A worker knows its own devices only, so a broadcast goes to every worker that a master lists. One for a uid goes only to
+/// those that hold a device of it, which our own masters know a moment after it has registered; where the master names none,
+/// or those that it names have none any more, the others are asked as well. A worker without a match says so at once, and its
+/// devices are not disturbed. One short connection to each worker for each broadcast.
 public struct Notifier: Sendable {
     public var route: ClientRoute
     public var connection: ConnectionOptions
@@ -27,8 +28,17 @@ public struct Notifier: Sendable {
     public func send(_ message: String, to filter: DeviceFilter = .all) async throws(ShuntError) -> NotifyReport {
         try route.check()
         try filter.validate()
-        let workers = try await workers()
         let body = NotifyBody(message: message, filter)
+        let holders = await holders(of: filter.uid)
+        var report = NotifyReport(workers: await notify(holders, body))
+        if report.isWithoutMatch {
+            let others = try await workers().filter { !holders.contains($0) }
+            report.workers += await notify(others, body)
+        }
+        return report
+    }
+
+    private func notify(_ workers: [ServerAddress], _ body: NotifyBody) async -> [NotifyReport.Worker] {
         var results = [NotifyReport.Worker?](repeating: nil, count: workers.count)
         await withTaskGroup(of: (Int, NotifyReport.Worker).self) { group in
             for (number, worker) in workers.enumerated() {
@@ -37,7 +47,18 @@ public struct Notifier: Sendable {
             }
             for await (done, result) in group { results[done] = result }
         }
-        return NotifyReport(workers: results.compactMap { $0 })
+        return results.compactMap { $0 }
+    }
+
+    /// The workers with a device of this uid that is online, by the first master that answers. None where that knows of none,
+    /// or does not know the question, as Java masters, or where there is no master.
+    private func holders(of uid: String?) async -> [ServerAddress] {
+        guard let uid, case .masters(let masters) = route else { return [] }
+        for master in masters {
+            // The question for all workers finds out, and says, what is wrong with the masters.
+            if let holders = try? await Allocation.ask(master, holding: uid, options: connection) { return holders }
+        }
+        return []
     }
 
     /// All workers that there are, by the first master that answers.

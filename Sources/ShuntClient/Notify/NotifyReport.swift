@@ -45,6 +45,16 @@ public struct NotifyReport: Equatable, Sendable {
         }
     }
 
+    /// Whether no device was found, and nobody refused: others may have one.
+    var isWithoutMatch: Bool {
+        workers.allSatisfy { worker in
+            switch worker.outcome {
+            case .noMatch, .unreachable: true
+            case .delivered, .refused: false
+            }
+        }
+    }
+
     /// Why no device got it; nil if one did.
     public var failure: ShuntError? {
         guard !isDelivered else { return nil }

@@ -35,7 +35,7 @@ public final class Producer: Sendable {
         try configuration.route.check()
         let producer = Producer(configuration)
         var search = WorkerSearch(route: configuration.route, backoff: configuration.connection.backoff)
-        let first = try await producer.findWorker(&search)
+        let first = try await producer.findWorker(&search, within: configuration.connection.patience)
         producer.driver.withLock { driver in
             driver = Task { [search] in await producer.keepConnected(first, search) }
         }
@@ -157,7 +157,8 @@ public final class Producer: Sendable {
                 search.lost(after: ClientClock.system.now - since)
             }
             do throws(ShuntError) {
-                connection = try await findWorker(&search)
+                connection = try await findWorker(
+                    &search, within: configuration.returnPatience ?? configuration.connection.patience)
             } catch {
                 connection = nil
                 let unsent = state.withLock { $0.queue.failWaiting() }
@@ -168,9 +169,12 @@ public final class Producer: Sendable {
         connection?.close()
     }
 
-    private func findWorker(_ search: inout WorkerSearch) async throws(ShuntError) -> FrameConnection {
-        let options = configuration.connection
-        return try await options.find(&search) { address throws(ShuntError) in
+    private func findWorker(
+        _ search: inout WorkerSearch, within patience: Duration
+    ) async throws(ShuntError) -> FrameConnection {
+        var options = configuration.connection
+        options.patience = patience
+        return try await options.find(&search) { [options] address throws(ShuntError) in
             try await FrameConnection.open(to: address, options: options) { connection in
                 // Here, on the loop, so that the connection can not be lost before.
                 self.adopt(connection)

@@ -2,6 +2,8 @@
 public struct ProducerConfiguration: Equatable, Sendable {
     public var route: ClientRoute
     public var connection: ConnectionOptions
+    /// How long to look for a worker after one was lost, before what waits is given up. nil: `ConnectionOptions.patience`.
+    public var returnPatience: Duration?
     /// Messages that may be without answer at a time; who sends more waits. At least 1.
     public var window: Int
     /// The same in bytes of their frames. One message may cross it.
@@ -13,11 +15,13 @@ public struct ProducerConfiguration: Equatable, Sendable {
     public var acknowledgementTimeout: Duration
 
     public init(
-        route: ClientRoute, connection: ConnectionOptions = ConnectionOptions(), window: Int = 1000,
-        windowBytes: Int = 8 << 20, resends: Bool = false, acknowledgementTimeout: Duration = .seconds(30)
+        route: ClientRoute, connection: ConnectionOptions = ConnectionOptions(), returnPatience: Duration? = nil,
+        window: Int = 1000, windowBytes: Int = 8 << 20, resends: Bool = false,
+        acknowledgementTimeout: Duration = .seconds(30)
     ) {
         self.route = route
         self.connection = connection
+        self.returnPatience = returnPatience
         self.window = window
         self.windowBytes = windowBytes
         self.resends = resends

@@ -6,7 +6,7 @@ import Synchronization
 /// One task sends; failures are reported as they come, by the message's number, counted from 0.
 public final class SendPipeline: Sendable {
     public struct Totals: Equatable, Sendable {
-        /// Messages given to `send`.
+        /// Messages given to `send`, or skipped.
         public var submitted = 0
         public var acknowledged = 0
         public var refused = 0
@@ -56,6 +56,14 @@ public final class SendPipeline: Sendable {
         if producer.submitIfRoom(message, .pipelined(self, number: number, room: nil)) { return }
         await withCheckedContinuation { room in
             producer.submit(message, .pipelined(self, number: number, room: room))
+        }
+    }
+
+    /// Counts messages that are not sent after all.
+    public func skip(_ count: Int) {
+        state.withLock { state in
+            state.totals.submitted += count
+            state.totals.notSent += count
         }
     }
 

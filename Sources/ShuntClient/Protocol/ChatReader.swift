@@ -42,15 +42,22 @@ struct ChatReader: SessionReader, Equatable {
         } catch {
             return SessionReading()
         }
-        if notice.event == "moved" { return SessionReading(turn: notice.to.flatMap { ServerAddress($0) }.map { .moved(to: $0) }) }
-        let peer = ChatPeer(uid: notice.uid, name: notice.name)
-        remember(peer, isMember: notice.event != "expired")
         switch notice.event {
+        case "moved": return SessionReading(turn: notice.to.flatMap { ServerAddress($0) }.map { .moved(to: $0) })
+        case "replaced": return SessionReading(message: .replaced, turn: .failed(.replaced))
+        default: return read(notice.event, of: ChatPeer(uid: notice.uid, name: notice.name))
+        }
+    }
+
+    private mutating func read(_ event: String, of peer: ChatPeer) -> SessionReading<ChatEvent> {
+        remember(peer, isMember: event != "expired")
+        switch event {
         case "joined": return SessionReading(message: .joined(peer))
         case "left": return SessionReading(message: .left(peer))
         case "rejoined": return SessionReading(message: .rejoined(peer))
         case "expired": return SessionReading(message: .expired(peer))
-        // Of a kind that is not known here; it has told that there is such a member.
+        // `present`, of a member that has been there before, whether it is online or not, and kinds that are not known here:
+        // they have told that there is such a member.
         default: return SessionReading()
         }
     }
@@ -62,5 +69,8 @@ struct ChatReader: SessionReader, Equatable {
 }
 
 extension ShuntError {
+    static let replaced = ShuntError(
+        .sessionReplaced, "your place was taken by another connection of the same name",
+        help: "a name is one member at a time: end the other one, or take another name")
     static let chatOver = ShuntError(.chatUnknown, "the chat has been closed", help: "join it again to open a new one")
 }

@@ -17,21 +17,17 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(status) \(text)" }
 
     /// The code of the one list that this answer stands for: by its text where message-channel's text says it
-    /// (§4.4), else by its status.
+    /// (§4.4), else by its status where that leaves no doubt. A status that many codes share is `refused`.
     public var code: ErrorCode {
         if let known = ErrorCode.allCases.first(where: { $0.exchangeText == text && $0.status == status }) { return known }
         switch status {
         case 307: return .chatElsewhere
         case 403: return .ruleRejected
-        case 404: return .notFound
         case 409: return .chatFull
         case 408: return .frameTimeout
         case 413: return .frameTooLarge
-        case 429: return .subscriptionLimit
         case 508: return .hopLimit
-        case 503: return .memoryLimit
-        case 400..<500: return .requestInvalid
-        default: return .internalError
+        default: return .refused
         }
     }
 

@@ -22,6 +22,9 @@ struct ConfigNode: Sendable {
         self.location = location
     }
 
+    /// The location of what nobody gave.
+    static let defaults = "defaults"
+
     static func nothing(at location: String) -> ConfigNode {
         ConfigNode(.scalar("", plain: true), at: location)
     }

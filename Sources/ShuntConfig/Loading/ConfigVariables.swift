@@ -1,8 +1,8 @@
 /// The environment's names for keys: `worker.http.listen` is `SHUNT_WORKER_HTTP_LISTEN`.
 struct ConfigVariables {
     static let prefix = "SHUNT_"
-    /// Variables that are no keys, for others to read. None so far.
-    static let reserved: Set<String> = []
+    /// Variables that are no keys: `shunt admin` reads where its master is.
+    static let reserved: Set<String> = ["SHUNT_ADMIN"]
 
     let keys: [ConfigKey<Configuration>]
 
@@ -19,29 +19,54 @@ struct ConfigVariables {
             if variable == name { return ConfigTarget(path: key.path, shape: key.shape) }
             guard variable.hasPrefix(name + "_") else { continue }
             let rest = String(variable.dropFirst(name.count + 1))
-            let known = tree[path: key.path]?.entries?.map(\.key) ?? []
-            if let target = Self.target(rest, in: key.shape, known: known) {
+            if let target = Self.target(rest, in: key.shape, known: known(at: key.path, in: tree)) {
                 return ConfigTarget(path: key.path + target.path, shape: target.shape)
             }
         }
         return nil
     }
 
-    private static func target(_ rest: String, in shape: ConfigShape, known: [String]) -> ConfigTarget? {
+    /// The node itself and the names below a key that it may be about: those that are there, and plugins that are enabled.
+    private func known(at path: [String], in tree: ConfigNode) -> ConfigNode {
+        var node = tree[path: path] ?? .nothing(at: ConfigNode.defaults)
+        guard path == ["rules", "settings"], case .list(let plugins)? = tree[path: ["rules", "enabled"]]?.content else { return node }
+        for case .scalar(let plugin, _) in plugins.map(\.content) where node[plugin] == nil {
+            node.set([plugin], to: .nothing(at: ConfigNode.defaults))
+        }
+        return node
+    }
+
+    private static func target(_ rest: String, in shape: ConfigShape, known node: ConfigNode) -> ConfigTarget? {
+        let known = node.entries?.map(\.key) ?? []
+        guard rest == rest.uppercased() else { return nil }
         switch shape {
-        case .scalar, .list, .tree: return nil
-        case .names(let names): return names.first { word($0) == rest }.map { ConfigTarget(path: [$0], shape: .scalar) }
+        case .scalar, .list: return nil
+        case .tree:
+            // Without the plugin's name to compare with, it ends at the first `_`.
+            return ConfigTarget(path: path(rest, in: node) ?? rest.split(separator: "_", maxSplits: 1).map { $0.lowercased() }, shape: .tree)
+        case .names(let names):
+            let name = (names.isEmpty ? known : names).first { word($0) == rest }
+            guard let name = name ?? (names.isEmpty ? rest.lowercased() : nil) else { return nil }
+            return ConfigTarget(path: [name], shape: .scalar)
         case .entries(let fields):
             for field in fields {
                 let suffix = "_" + field.path.map(word).joined(separator: "_")
                 guard rest.hasSuffix(suffix), rest.utf8.count > suffix.utf8.count else { continue }
                 let entry = String(rest.dropLast(suffix.count))
-                guard entry == entry.uppercased() else { return nil }
                 return ConfigTarget(
                     path: [known.first { word($0) == entry } ?? entry.lowercased()] + field.path, shape: field.shape)
             }
             return nil
         }
+    }
+
+    /// The longest known names that the variable's rest is made of, and what is left as one more; nil if it begins with none.
+    private static func path(_ rest: String, in node: ConfigNode) -> [String]? {
+        let known = node.entries?.map(\.key).filter { word($0) == rest || rest.hasPrefix(word($0) + "_") } ?? []
+        guard let name = known.max(by: { $0.utf8.count < $1.utf8.count }), !name.isEmpty else { return nil }
+        let left = String(rest.dropFirst(word(name).count + 1))
+        guard !left.isEmpty else { return [name] }
+        return [name] + (node[name].flatMap { path(left, in: $0) } ?? [left.lowercased()])
     }
 
     func suggestion(for variable: String) -> String {

@@ -10,6 +10,7 @@ public struct Configuration: Equatable, Sendable {
     public var rules = Rules()
     public var limits = Limits()
     public var log = Log()
+    var places = Places()
 
     /// The defaults.
     /// - Parameter hostName: the name of a master or worker that is given none.

@@ -22,6 +22,10 @@ public struct MasterLink: Sendable {
         /// The link is up: tell this master all that the worker holds.
         /// - isShunt: whether it takes reports; message-channel's takes single devices, and is asked for chats.
         case joined(master: String, isShunt: Bool)
+        /// The master has forgotten what the worker holds: tell it all again.
+        case reportAgain
+        /// Nothing more is to come: the worker may end.
+        case ended
         case lost(master: String, why: String)
         /// The master has answered a loop's question.
         case answered(ChatQuestion, ChatAssignment)
@@ -46,7 +50,8 @@ public struct MasterLink: Sendable {
         case waiting(until: Double)
         case connecting
         case connected(Connected)
-        /// Closing, or told to stop.
+        /// The worker ends, and has told the master; waits for the answer to this frame, but not for ever.
+        case leaving(id: Int64, until: Double)
         case stopped
     }
 
@@ -66,6 +71,8 @@ public struct MasterLink: Sendable {
         var at: Double
     }
 
+    /// Seconds that a worker which ends waits for its master to take note.
+    static let leavingPatience = 1.0
     /// Seconds after which nobody waits for an answer any more.
     static let questionPatience = 10.0
     /// Questions that may be under way.
@@ -104,23 +111,25 @@ public struct MasterLink: Sendable {
 
     public mutating func tick(now: Double) -> [Action] {
         switch state {
-        case .waiting(let until) where now >= until:
+        // Longer than it ever waits: the clock was set back.
+        case .waiting(let until) where now >= until || until - now > Self.longestWait:
             state = .connecting
             return [.connect(to: master)]
         case .connected(var connected):
+            connected.heardAt = min(connected.heardAt, now)
             // Three heartbeats without an answer, and the time for them: the master is gone, whatever TCP thinks.
             if connected.unanswered >= 3, now - connected.heardAt > 3 * interval {
                 return [.close(why: "no answer to \(connected.unanswered) heartbeats")]
             }
-            guard now >= connected.nextReport else { return [] }
+            guard now >= connected.nextReport || connected.nextReport - now > interval else { return [] }
             connected.nextReport = now + interval
             if !connected.questions.isEmpty {
                 connected.questions = connected.questions.filter { now - $0.value.at < Self.questionPatience }
             }
             state = .connected(connected)
             return [.report]
-        case .waiting, .connecting, .stopped:
-            return []
+        case .leaving(_, let until) where now >= until || until - now > Self.leavingPatience: return end()
+        case .waiting, .connecting, .leaving, .stopped: return []
         }
     }
 
@@ -135,13 +144,12 @@ public struct MasterLink: Sendable {
         guard case .connected(var connected) = state else { return [] }
         connected.unanswered += 1
         state = .connected(connected)
-        let frame = Frame(
-            .ping, id: makeID(now: now), format: .json, value: body.encoded(), name: HeartbeatBody.frameName)
-        return [.send(frame.encoded())]
+        return [.send(Frame.heartbeat(id: makeID(now: now), body).encoded())]
     }
 
     /// A frame from the master.
     public mutating func received(_ frame: Frame, now: Double) -> [Action] {
+        if case .leaving(frame.id, _) = state, frame.type == .acknowledgement { return end() }
         guard case .connected(var connected) = state else { return [] }
         defer { state = .connected(connected) }
         if frame.type == .chat { return chatNews(frame) }
@@ -151,15 +159,14 @@ public struct MasterLink: Sendable {
         if let asked = connected.questions.removeValue(forKey: frame.id) {
             return [.answered(asked.question, Self.assignment(frame))]
         }
-        guard !frame.isError, !connected.hasJoined else { return [] }
+        guard !frame.isError else { return [] }
+        let reply = HeartbeatReply(rawValue: frame.text)
+        guard !connected.hasJoined else { return reply == .report ? [.reportAgain] : [] }
         connected.hasJoined = true
-        connected.isShunt = frame.text == Self.shuntMark
+        connected.isShunt = reply != nil
         failures = 0
         return [.joined(master: master, isShunt: connected.isShunt)]
     }
-
-    /// What one of our own masters answers to a heartbeat of one of our own workers.
-    public static let shuntMark = "shunt"
 
     /// §11.3: 200 with the asker's own address, or 307 with another's. A native master may answer twice; the first counts.
     private static func assignment(_ frame: Frame) -> ChatAssignment {
@@ -200,6 +207,7 @@ public struct MasterLink: Sendable {
     /// The attempt failed, or the connection closed.
     /// - Parameter random: 0..<1; workers that lose one master together should not come back together.
     public mutating func closed(why: String, now: Double, random: Double) -> [Action] {
+        if case .leaving = state { return end() }
         guard state != .stopped else { return [] }
         var lost: [Action] = isUp ? [.lost(master: master, why: why)] : []
         // A master that was there may be back at once; one that can't be reached is passed over for the next.
@@ -214,8 +222,20 @@ public struct MasterLink: Sendable {
         return lost
     }
 
-    /// The worker ends.
-    public mutating func stop() { state = .stopped }
+    /// The worker ends: it signs off, for which §12.2 has nothing but a heartbeat of long ago, and waits a moment for the answer.
+    public mutating func stop(_ body: HeartbeatBody, now: Double) -> [Action] {
+        guard isUp else { return end() }
+        var body = body
+        body.createdTime = 0
+        let id = makeID(now: now)
+        state = .leaving(id: id, until: now + Self.leavingPatience)
+        return [.send(Frame.heartbeat(id: id, body).encoded())]
+    }
+
+    private mutating func end() -> [Action] {
+        state = .stopped
+        return [.ended]
+    }
 
     /// Ids of frames that this side starts: seconds, a flag that no client's generator makes (§7), and a counter.
     private mutating func makeID(now: Double) -> Int64 {

@@ -21,14 +21,20 @@ public struct MasterReports: Sendable {
     }
 
     /// Changes by name: only the newest of a device or chat counts.
-    private struct DeviceName: Hashable {
-        var uid: String
-        var device: String
-    }
+    private typealias DeviceName = DeviceNames.Name
 
     private enum DeviceChange {
         case registered(DeviceBatchBody.Registered)
         case left(DeviceBatchBody.Left)
+        /// Between two reports: the master should know that it was there.
+        case passed(DeviceBatchBody.Registered, DeviceBatchBody.Left)
+    }
+
+    /// A report that is still to be encoded.
+    private enum Part {
+        case devices(DeviceBatchBody)
+        case chats(ChatReportBody)
+        case device(RegisterBody)
     }
 
     private enum ChatChange {
@@ -40,18 +46,19 @@ public struct MasterReports: Sendable {
     private var mode = Mode.idle
     private var isShunt = false
     private var devices: [DeviceName: DeviceChange] = [:]
-    private var chats: [String: ChatChange] = [:]
+    private var chats: [ExactText: ChatChange] = [:]
+    /// To be sent, the first last. While there are any, changes are kept by name, so that a master which takes its time costs little.
+    private var parts: [Part] = []
     /// Counts the masters that were joined: an answer to an earlier question is not one to this.
     public private(set) var round = 0
 
     public init(worker: WorkerSource) { self.worker = worker }
 
-    /// A master has been joined.
+    /// A master has been joined, or wants to know all again.
     public mutating func begin(isShunt: Bool, loops: Int) {
         self.isShunt = isShunt
+        end()
         round += 1
-        devices = [:]
-        chats = [:]
         mode = .gathering(loops)
     }
 
@@ -60,6 +67,7 @@ public struct MasterReports: Sendable {
         mode = .idle
         devices = [:]
         chats = [:]
+        parts = []
     }
 
     /// Something has changed.
@@ -67,16 +75,16 @@ public struct MasterReports: Sendable {
         guard mode != .idle else { return }
         switch message {
         case .registered(let device):
-            devices[DeviceName(uid: device.uid, device: device.device)] = .registered(.init(device))
+            devices[DeviceName(device.uid, device.device)] = .registered(.init(device))
         case .unregistered(let uid, let device, let registeredAt):
-            let name = DeviceName(uid: uid, device: device)
-            let at = Int64(registeredAt * 1_000_000)
-            if case .registered(let newer)? = devices[name], newer.registeredAt > at { return }
-            devices[name] = .left(.init(uid: uid, device: device, registeredAt: at))
+            let name = DeviceName(uid, device)
+            let left = DeviceBatchBody.Left(uid: uid, device: device, registeredAt: Int64(registeredAt * 1_000_000))
+            guard case .registered(let one)? = devices[name] else { return devices[name] = .left(left) }
+            if one.registeredAt <= left.registeredAt { devices[name] = .passed(one, left) }
         case .chat(.held(let chat)):
-            chats[chat.chat] = .held(.init(chat))
+            chats[ExactText(chat.chat)] = .held(.init(chat))
         case .chat(.closed(let chat, let createdAt)):
-            chats[chat] = .closed(.init(chat: chat, createdAt: Int64(createdAt * 1000)))
+            chats[ExactText(chat)] = .closed(.init(chat: chat, createdAt: Int64(createdAt * 1000)))
         case .askChat: break
         }
     }
@@ -85,39 +93,52 @@ public struct MasterReports: Sendable {
     public mutating func add(devices held: [Device], chats open: [ChatSummary], round: Int) {
         guard round == self.round, case .gathering(let missing) = mode else { return }
         for device in held {
-            let name = DeviceName(uid: device.uid, device: device.device)
+            let name = DeviceName(device.uid, device.device)
             if devices[name] == nil { devices[name] = .registered(.init(device)) }
         }
-        for chat in open where chats[chat.chat] == nil { chats[chat.chat] = .held(.init(chat)) }
+        for chat in open where chats[ExactText(chat.chat)] == nil { chats[ExactText(chat.chat)] = .held(.init(chat)) }
         mode = .gathering(missing - 1)
     }
 
-    /// What is to be sent now. Called about ten times a second, so that a storm of devices makes few frames.
-    public mutating func take() -> [Report] {
+    /// Makes reports of what has gathered. Called about ten times a second, so that a storm of devices makes few frames.
+    public mutating func gather() {
+        guard parts.isEmpty else { return }
         switch mode {
-        case .idle: return []
-        case .gathering(let missing) where missing > 0: return []
+        case .idle: return
+        case .gathering(let missing) where missing > 0: return
         case .gathering:
             mode = .running
-            return reports(isFull: true)
-        case .running: return devices.isEmpty && chats.isEmpty ? [] : reports(isFull: false)
+            makeParts(isFull: true)
+        case .running: makeParts(isFull: false)
         }
     }
 
-    private mutating func reports(isFull: Bool) -> [Report] {
-        defer {
-            devices = [:]
-            chats = [:]
+    /// The next report to send; nil when all that was gathered is sent. A full list is large: as fast as it is taken.
+    public mutating func next() -> Report? {
+        switch parts.popLast() {
+        case .devices(let body): Report(type: .register, body: body.encoded(), name: DeviceBatchBody.frameName)
+        case .chats(let body):
+            Report(type: .chat, body: body.encoded(), name: ChatReportBody.frameName, key: ChatReportBody.frameKey)
+        case .device(let body): Report(type: .register, body: body.encoded())
+        case nil: nil
         }
-        return isShunt ? batches(isFull: isFull) : singles()
     }
 
-    private func batches(isFull: Bool) -> [Report] {
+    private mutating func makeParts(isFull: Bool) {
+        parts = isShunt ? batches(isFull: isFull).reversed() : singles()
+        devices = [:]
+        chats = [:]
+    }
+
+    private func batches(isFull: Bool) -> [Part] {
         var batch = DeviceBatchBody(worker: worker, isFirst: isFull, isLast: isFull)
         for change in devices.values {
             switch change {
             case .registered(let one): batch.registered.append(one)
             case .left(let one): batch.left.append(one)
+            case .passed(let one, let end):
+                batch.registered.append(one)
+                batch.left.append(end)
             }
         }
         var report = ChatReportBody(worker: worker, isFirst: isFull, isLast: isFull)
@@ -127,26 +148,23 @@ public struct MasterReports: Sendable {
             case .closed(let one): report.closed.append(one)
             }
         }
-        var reports: [Report] = []
-        if isFull || !devices.isEmpty {
-            reports += batch.split().map { Report(type: .register, body: $0.encoded(), name: DeviceBatchBody.frameName) }
-        }
-        if isFull || !chats.isEmpty {
-            reports += report.split().map {
-                Report(type: .chat, body: $0.encoded(), name: ChatReportBody.frameName, key: ChatReportBody.frameKey)
-            }
-        }
-        return reports
+        var parts: [Part] = []
+        if isFull || !devices.isEmpty { parts += batch.split().map { .devices($0) } }
+        if isFull || !chats.isEmpty { parts += report.split().map { .chats($0) } }
+        return parts
     }
 
     /// §9.4: the device's own object, with where it is.
-    private func singles() -> [Report] {
+    private func singles() -> [Part] {
         devices.values.compactMap { change in
-            guard case .registered(let one) = change else { return nil }
-            let body = RegisterBody(
-                uid: one.uid, device: one.device, tags: one.tags, alias: one.alias, createdTime: one.connectedAt, address: one.address,
-                workerHost: worker.host, workerPort: worker.port)
-            return Report(type: .register, body: body.encoded())
+            switch change {
+            case .left: nil
+            case .registered(let one), .passed(let one, _):
+                .device(
+                    RegisterBody(
+                        uid: one.uid, device: one.device, tags: one.tags, alias: one.alias, createdTime: one.connectedAt,
+                        address: one.address, workerHost: worker.host, workerPort: worker.port))
+            }
         }
     }
 }

@@ -32,9 +32,13 @@ public struct ChatDirectory: Sendable {
         }
     }
 
-    private var entries: [String: Entry] = [:]
+    /// Whether a worker has been silent so long that others may have its chats. When it is heard of again it tells them, and
+    /// the rule above decides.
+    public typealias GivenUp = (String) -> Bool
+
+    private var entries: [ExactText: Entry] = [:]
     /// The chats of each worker, and how many full reports it has begun.
-    private var workers: [String: (chats: Set<String>, round: UInt32)] = [:]
+    private var workers: [String: (chats: Set<ExactText>, round: UInt32)] = [:]
     private let capacity: Int
 
     /// - Parameter capacity: the most chats that are known; beyond it new ones are refused.
@@ -42,14 +46,14 @@ public struct ChatDirectory: Sendable {
 
     public var count: Int { entries.count }
 
-    public func worker(of chat: String) -> String? { entries[chat]?.worker }
+    public func worker(of chat: String) -> String? { entries[ExactText(chat)]?.worker }
 
     /// What the registry held when the master started.
     /// - Parameter until: seconds since 1970; two heartbeats are enough. A chat that its worker has not told by then is free.
     public mutating func restore(_ records: [ChatRecord], until: Double) {
         for record in records where entries.count < capacity {
             set(
-                record.chat,
+                ExactText(record.chat),
                 Entry(
                     worker: record.worker, createdAt: record.createdAt, members: record.members, isTold: true, round: 0, believedUntil: until))
         }
@@ -61,9 +65,11 @@ public struct ChatDirectory: Sendable {
     /// - Returns: the worker that has it, for the text of the answer: 200 if that is the one that asks, else 307.
     /// - Throws: `limit.memory` when as many chats as possible are known.
     public mutating func request(
-        _ chat: String, _ key: ChatKey, from worker: String, now: Double, _ changes: inout [ChatChange]
+        _ chat: String, _ key: ChatKey, from worker: String, now: Double, _ changes: inout [ChatChange],
+        isGivenUp: GivenUp = { _ in false }
     ) throws(ShuntError) -> String {
-        let owner = entries[chat].flatMap { $0.believedUntil > now ? $0.worker : nil }
+        let chat = ExactText(chat)
+        let owner = owner(of: chat, beside: worker, now: now, isGivenUp)
         if let owner, owner != worker { return owner }
         guard key != .destroy else {
             close(chat, by: worker, now: now, &changes)
@@ -86,15 +92,19 @@ public struct ChatDirectory: Sendable {
     ///   - isLast: it ends: what this worker had before and has not told is gone.
     /// - Returns: chats that a worker must give up.
     public mutating func report(
-        _ body: ChatReportBody, from worker: String, now: Double, _ changes: inout [ChatChange]
+        _ body: ChatReportBody, from worker: String, now: Double, _ changes: inout [ChatChange],
+        isGivenUp: GivenUp = { _ in false }
     ) -> [Loser] {
         if body.isFirst { workers[worker, default: ([], 0)].round += 1 }
         var losers: [Loser] = []
-        for held in body.chats { claim(held, worker, now: now, &losers, &changes) }
+        for held in body.chats where held.chat.utf8.count <= ChatRequest.longestChat {
+            claim(held, worker, now: now, &losers, &changes, isGivenUp)
+        }
         for one in body.closed {
+            let chat = ExactText(one.chat)
             // It may have opened again since, and that may have been told before.
-            if let entry = entries[one.chat], entry.isTold, entry.createdAt > Double(one.createdAt) / 1000 { continue }
-            close(one.chat, by: worker, now: now, &changes)
+            if let entry = entries[chat], entry.isTold, entry.createdAt > Double(one.createdAt) / 1000 { continue }
+            close(chat, by: worker, now: now, &changes)
         }
         if body.isLast { sweep(worker, now: now, &changes) }
         return losers
@@ -112,32 +122,40 @@ public struct ChatDirectory: Sendable {
         guard unconfirmed > 0 else { return }
         for (chat, entry) in entries where entry.believedUntil <= now {
             remove(chat)
-            changes.append(.closed(chat: chat, at: now))
+            changes.append(.closed(chat: chat.text, at: now))
         }
     }
 
+    /// Who has it; nil where anybody may.
+    private func owner(of chat: ExactText, beside worker: String, now: Double, _ isGivenUp: GivenUp) -> String? {
+        guard let entry = entries[chat], entry.believedUntil > now else { return nil }
+        return entry.worker != worker && isGivenUp(entry.worker) ? nil : entry.worker
+    }
+
     private mutating func claim(
-        _ held: ChatReportBody.Chat, _ worker: String, now: Double, _ losers: inout [Loser], _ changes: inout [ChatChange]
+        _ held: ChatReportBody.Chat, _ worker: String, now: Double, _ losers: inout [Loser], _ changes: inout [ChatChange],
+        _ isGivenUp: GivenUp
     ) {
+        let chat = ExactText(held.chat)
         let createdAt = Double(held.createdAt) / 1000
-        if let entry = entries[held.chat], entry.worker != worker, entry.believedUntil > now {
+        if let owner = owner(of: chat, beside: worker, now: now, isGivenUp), owner != worker, let entry = entries[chat] {
             // What the owner has not told yet is as old as its assignment.
             guard (createdAt, worker) < (entry.createdAt, entry.worker) else {
                 return losers.append(Loser(chat: held.chat, worker: worker, owner: entry.worker))
             }
             losers.append(Loser(chat: held.chat, worker: entry.worker, owner: worker))
         }
-        guard entries.count < capacity || entries[held.chat] != nil else { return }
+        guard entries.count < capacity || entries[chat] != nil else { return }
         set(
-            held.chat,
+            chat,
             Entry(worker: worker, createdAt: createdAt, members: held.members, isTold: true, round: round(of: worker)))
-        tell(held.chat, now: now, &changes)
+        tell(chat, now: now, &changes)
     }
 
-    private mutating func close(_ chat: String, by worker: String, now: Double, _ changes: inout [ChatChange]) {
+    private mutating func close(_ chat: ExactText, by worker: String, now: Double, _ changes: inout [ChatChange]) {
         guard entries[chat]?.worker == worker else { return }
         remove(chat)
-        changes.append(.closed(chat: chat, at: now))
+        changes.append(.closed(chat: chat.text, at: now))
     }
 
     private mutating func sweep(_ worker: String, now: Double, _ changes: inout [ChatChange]) {
@@ -154,24 +172,24 @@ public struct ChatDirectory: Sendable {
 
     private func round(of worker: String) -> UInt32 { workers[worker]?.round ?? 0 }
 
-    private mutating func set(_ chat: String, _ entry: Entry) {
+    private mutating func set(_ chat: ExactText, _ entry: Entry) {
         remove(chat)
         entries[chat] = entry
         workers[entry.worker, default: ([], 0)].chats.insert(chat)
         if entry.believedUntil != .infinity { unconfirmed += 1 }
     }
 
-    private mutating func remove(_ chat: String) {
+    private mutating func remove(_ chat: ExactText) {
         guard let entry = entries.removeValue(forKey: chat) else { return }
         workers[entry.worker]?.chats.remove(chat)
         if entry.believedUntil != .infinity { unconfirmed -= 1 }
     }
 
-    private func tell(_ chat: String, now: Double, _ changes: inout [ChatChange]) {
+    private func tell(_ chat: ExactText, now: Double, _ changes: inout [ChatChange]) {
         guard let entry = entries[chat] else { return }
         changes.append(
             .chat(
                 ChatRecord(
-                    chat: chat, worker: entry.worker, createdAt: entry.createdAt, members: entry.members, updatedAt: now)))
+                    chat: chat.text, worker: entry.worker, createdAt: entry.createdAt, members: entry.members, updatedAt: now)))
     }
 }

@@ -4,15 +4,14 @@ import ShuntCore
 /// The device sessions of all workers, present and recent.
 ///
 /// A value: reports of workers and time in, changes for the registry out. A session is named by uid and device. A device that
-/// appears at another worker has moved there. When workers list all they have, after a master was away, and two have the
-/// same device, the later registration counts, at the same moment the one whose worker's name comes last.
+/// appears at another worker has moved there, and is still where it was if it leaves that one first. When workers list all they
+/// have, after a master was away, and two have the same device, the later registration counts, at the same moment the one whose
+/// worker's name comes last.
 public struct DeviceDirectory: Sendable {
-    struct Name: Hashable, Sendable {
-        var uid: String
-        var device: String
-    }
+    typealias Name = DeviceNames.Name
 
-    struct Entry: Sendable {
+    /// A registration at one worker.
+    struct Session: Sendable {
         var record: DeviceRecord
         /// Microseconds since 1970.
         var registeredAt: Int64
@@ -20,11 +19,20 @@ public struct DeviceDirectory: Sendable {
         var round: UInt32
     }
 
+    struct Entry: Sendable {
+        /// The one that counts.
+        var current: Session
+        /// Live at other workers, which tell when they end. Mostly none.
+        var others: [Session] = []
+    }
+
     private struct Worker: Sendable {
         var places: Set<UInt32> = []
         var round: UInt32 = 0
         /// A full report has begun and not ended.
         var isListing = false
+        /// Whether it tells of devices that leave; a Java worker does not.
+        var tellsEnds = false
     }
 
     /// A session that went offline, to be looked at again when it was kept long enough.
@@ -33,11 +41,11 @@ public struct DeviceDirectory: Sendable {
         var at: Double
     }
 
-    private var places: [Name: UInt32] = [:]
+    private var names = DeviceNames()
     private var entries: ContiguousArray<Entry?> = []
     private var free: ContiguousArray<UInt32> = []
     /// The online devices of each worker.
-    private var workers: [String: Worker] = [:]
+    private var workers: [ExactText: Worker] = [:]
     /// In the order in which they left. One that has come back since is passed over.
     private var departures: ContiguousArray<Departure> = []
     private var firstDeparture = 0
@@ -47,6 +55,9 @@ public struct DeviceDirectory: Sendable {
     private let capacity: Int
     /// Seconds that a session is kept after it went offline.
     public var keep: Double
+
+    /// The most workers at which one device is known to be online.
+    static let placesOfDevice = 8
 
     /// The most sessions that one `tick` removes, so that a storm's end does not stall anything.
     public static let removalsPerTick = 2000
@@ -60,26 +71,39 @@ public struct DeviceDirectory: Sendable {
     }
 
     /// All sessions, offline ones included.
-    public var count: Int { places.count }
+    public var count: Int { names.count }
 
     /// Ends of sessions that are remembered, those of devices that have come back since included.
     var waitingDepartures: Int { departures.count - firstDeparture }
 
     public func record(uid: String, device: String) -> DeviceRecord? {
-        places[Name(uid: uid, device: device)].flatMap { entries[Int($0)]?.record }
+        names[Name(uid, device)].flatMap { entries[Int($0)]?.current.record }
     }
+
+    /// The workers that hold a device of this user that is online, by name.
+    public func workers(holding uid: String) -> [String] {
+        var workers: Set<ExactText> = []
+        for place in names.places(of: uid) {
+            guard let entry = entries[Int(place)], entry.current.record.isOnline else { continue }
+            for session in [entry.current] + entry.others { workers.insert(ExactText(session.record.worker)) }
+        }
+        return workers.sorted().map(\.text)
+    }
+
+    /// Whether every worker has had the time to tell what it holds since the master started.
+    public var isSettled: Bool { patientUntil == .infinity }
 
     /// What the registry held when the master started. Sessions that were online are taken to have just left until their
     /// worker tells of them; the registry is told so only if none has by `until`.
     public mutating func restore(_ records: [DeviceRecord], now: Double, until: Double = .infinity) {
         patientUntil = until
-        for var record in records.sorted(by: { $0.lastSeenAt < $1.lastSeenAt }) where places.count < capacity {
+        for var record in records.sorted(by: { $0.lastSeenAt < $1.lastSeenAt }) where names.count < capacity {
             let wasOnline = record.isOnline
             if wasOnline { record.lastSeenAt = now }
             record.isOnline = false
-            let place = makePlace(Name(uid: record.uid, device: record.device))
+            let place = makePlace(Name(record.uid, record.device))
             if wasOnline { unconfirmed.append(place) }
-            entries[Int(place)] = Entry(record: record, registeredAt: 0, round: 0)
+            entries[Int(place)] = Entry(current: Session(record: record, registeredAt: 0, round: 0))
             departures.append(Departure(place: place, at: record.lastSeenAt))
         }
     }
@@ -87,24 +111,26 @@ public struct DeviceDirectory: Sendable {
     // MARK: Reports
 
     /// Our own worker tells of its devices: as they change, and all of them when it has joined.
-    /// - Returns: how many were refused because as many as possible are known and online.
+    /// - Returns: how many were refused: beyond `DeviceLimits`, or because as many as possible are known and online.
     @discardableResult
     public mutating func report(
         _ body: DeviceBatchBody, from worker: String, now: Double, _ changes: inout [DeviceChange]
     ) -> Int {
+        let key = ExactText(worker)
+        workers[key, default: Worker()].tellsEnds = true
         if body.isFirst {
-            workers[worker, default: Worker()].round += 1
-            workers[worker]?.isListing = true
+            workers[key]?.round += 1
+            workers[key]?.isListing = true
         }
         var refused = 0
         for one in body.registered where !register(one, worker, now: now, &changes) { refused += 1 }
-        for one in body.left { left(one, worker, now: now, &changes) }
-        if body.isLast { sweep(worker, now: now, &changes) }
+        for one in body.left { left(one, key, now: now, &changes) }
+        if body.isLast { sweep(key, now: now, &changes) }
         return refused
     }
 
     /// A Java worker tells of one device (§9.4). It never tells that one has left.
-    /// - Returns: whether there was room.
+    /// - Returns: whether it was taken.
     public mutating func register(
         _ body: RegisterBody, from worker: String, now: Double, _ changes: inout [DeviceChange]
     ) -> Bool {
@@ -117,13 +143,19 @@ public struct DeviceDirectory: Sendable {
 
     /// The worker has not been heard of: its devices are offline.
     public mutating func workerLost(_ worker: String, now: Double, _ changes: inout [DeviceChange]) {
-        guard let lost = workers.removeValue(forKey: worker), !lost.places.isEmpty else { return }
+        guard let lost = workers.removeValue(forKey: ExactText(worker)) else { return }
+        var moved: [DeviceChange] = []
+        var isTold = false
         for place in lost.places.sorted() {
-            entries[Int(place)]?.record.isOnline = false
-            entries[Int(place)]?.record.lastSeenAt = now
-            departures.append(Departure(place: place, at: now))
+            guard entries[Int(place)]?.current.record.worker == worker else {
+                entries[Int(place)]?.others.removeAll { $0.record.worker == worker }
+                continue
+            }
+            isTold = true
+            if !promote(place, now: now, &moved) { setOffline(place, now: now) }
         }
-        changes.append(.workerLost(worker: worker, at: now))
+        if isTold { changes.append(.workerLost(worker: worker, at: now)) }
+        changes += moved
     }
 
     /// Time has passed: sessions that were kept long enough go, a bounded number at a time.
@@ -140,8 +172,8 @@ public struct DeviceDirectory: Sendable {
     private mutating func giveUpUnconfirmed(_ changes: inout [DeviceChange]) {
         for place in unconfirmed {
             // One that was told of meanwhile has a time of registration, and so has another that has its place now.
-            guard let entry = entries[Int(place)], !entry.record.isOnline, entry.registeredAt == 0 else { continue }
-            changes.append(.left(uid: entry.record.uid, device: entry.record.device, at: entry.record.lastSeenAt))
+            guard let session = entries[Int(place)]?.current, !session.record.isOnline, session.registeredAt == 0 else { continue }
+            changes.append(.left(uid: session.record.uid, device: session.record.device, at: session.record.lastSeenAt))
         }
         unconfirmed = []
         patientUntil = .infinity
@@ -152,65 +184,125 @@ public struct DeviceDirectory: Sendable {
     private mutating func register(
         _ one: DeviceBatchBody.Registered, _ worker: String, now: Double, _ changes: inout [DeviceChange]
     ) -> Bool {
-        let name = Name(uid: one.uid, device: one.device)
-        if let place = places[name], let known = entries[Int(place)] {
-            if isOutdated(one, worker, beside: known) { return true }
-            setOffline(place)
-        } else {
-            while places.count >= capacity, firstDeparture < departures.count { removeOldest(&changes) }
-            guard places.count < capacity else { return false }
+        guard Self.isWithinLimits(one) else { return false }
+        let key = ExactText(worker)
+        let session = Session(
+            record: DeviceRecord(
+                uid: one.uid, device: one.device, tags: one.tags, alias: one.alias, worker: worker, address: one.address,
+                connectedAt: Double(one.connectedAt) / 1000, lastSeenAt: now),
+            registeredAt: one.registeredAt, round: workers[key]?.round ?? 0)
+        let name = Name(one.uid, one.device)
+        guard let place = names[name], let known = entries[Int(place)] else {
+            while names.count >= capacity, firstDeparture < departures.count { removeOldest(&changes) }
+            guard names.count < capacity else { return false }
+            let place = makePlace(name)
+            entries[Int(place)] = Entry(current: session)
+            workers[key, default: Worker()].places.insert(place)
+            changes.append(.device(session.record))
+            return true
         }
-        let record = DeviceRecord(
-            uid: one.uid, device: one.device, tags: one.tags, alias: one.alias, worker: worker, address: one.address,
-            connectedAt: Double(one.connectedAt) / 1000, lastSeenAt: now)
-        let place = places[name] ?? makePlace(name)
-        entries[Int(place)] = Entry(record: record, registeredAt: one.registeredAt, round: workers[worker]?.round ?? 0)
-        workers[worker, default: Worker()].places.insert(place)
-        changes.append(.device(record))
+        guard !isOutdated(session, beside: known) else { return true }
+        workers[key, default: Worker()].places.insert(place)
+        entries[Int(place)]?.others.removeAll { $0.record.worker == worker }
+        if yields(session, to: known.current) {
+            keep(session, beside: place)
+        } else {
+            entries[Int(place)]?.current = session
+            if known.current.record.isOnline, known.current.record.worker != worker { keep(known.current, beside: place) }
+            changes.append(.device(session.record))
+        }
         return true
     }
 
-    /// Whether what is told has been overtaken: loops of one worker tell in any order, and so do workers that list all.
-    private func isOutdated(_ one: DeviceBatchBody.Registered, _ worker: String, beside known: Entry) -> Bool {
-        guard known.record.isOnline else { return false }
-        if known.record.worker == worker {
-            return known.round == workers[worker]?.round && one.registeredAt < known.registeredAt
+    private static func isWithinLimits(_ one: DeviceBatchBody.Registered) -> Bool {
+        let limits = DeviceLimits()
+        let device = Device(
+            uid: one.uid, device: one.device, tags: one.tags, alias: one.alias,
+            connection: ConnectionID(loop: 0, slot: 0, generation: 0), connectedAt: 0, registeredAt: 0)
+        return (try? device.validate(limits)) != nil && one.address.utf8.count <= limits.text
+    }
+
+    /// Whether the same worker has told of a later registration: its loops tell in any order.
+    private func isOutdated(_ session: Session, beside known: Entry) -> Bool {
+        let worker = session.record.worker
+        let told = known.current.record.isOnline ? [known.current] + known.others : []
+        return told.contains {
+            $0.record.worker == worker && $0.round == session.round && session.registeredAt < $0.registeredAt
         }
-        return workers[worker]?.isListing == true
-            && (one.registeredAt, worker) < (known.registeredAt, known.record.worker)
+    }
+
+    /// Whether what a worker lists is older than what another has.
+    private func yields(_ session: Session, to known: Session) -> Bool {
+        guard known.record.isOnline, known.record.worker != session.record.worker else { return false }
+        return workers[ExactText(session.record.worker)]?.isListing == true
+            && (session.registeredAt, session.record.worker) < (known.registeredAt, known.record.worker)
+    }
+
+    /// The device is online there too, which matters when it leaves the other worker.
+    private mutating func keep(_ session: Session, beside place: UInt32) {
+        let worker = ExactText(session.record.worker)
+        guard workers[worker]?.tellsEnds == true else {
+            workers[worker]?.places.remove(place)
+            return
+        }
+        entries[Int(place)]?.others.append(session)
+        guard let others = entries[Int(place)]?.others, others.count >= Self.placesOfDevice else { return }
+        entries[Int(place)]?.others.removeFirst()
+        workers[ExactText(others[0].record.worker)]?.places.remove(place)
     }
 
     private mutating func left(
-        _ one: DeviceBatchBody.Left, _ worker: String, now: Double, _ changes: inout [DeviceChange]
+        _ one: DeviceBatchBody.Left, _ worker: ExactText, now: Double, _ changes: inout [DeviceChange]
     ) {
-        guard let place = places[Name(uid: one.uid, device: one.device)], let entry = entries[Int(place)],
-            entry.record.worker == worker, entry.record.isOnline, one.registeredAt >= entry.registeredAt
-        else { return }
-        depart(place, now: now, &changes)
+        guard let place = names[Name(one.uid, one.device)] else { return }
+        end(place, at: worker, now: now, &changes) { $0.registeredAt <= one.registeredAt }
     }
 
     /// After a full report: what the worker had before and has not told is offline.
-    private mutating func sweep(_ worker: String, now: Double, _ changes: inout [DeviceChange]) {
+    private mutating func sweep(_ worker: ExactText, now: Double, _ changes: inout [DeviceChange]) {
         workers[worker]?.isListing = false
         guard let present = workers[worker] else { return }
-        for place in present.places.sorted() where entries[Int(place)]?.round != present.round {
-            depart(place, now: now, &changes)
+        for place in present.places.sorted() {
+            end(place, at: worker, now: now, &changes) { $0.round != present.round }
         }
     }
 
-    private mutating func depart(_ place: UInt32, now: Double, _ changes: inout [DeviceChange]) {
-        guard let record = entries[Int(place)]?.record else { return }
-        setOffline(place)
-        entries[Int(place)]?.record.lastSeenAt = now
-        departures.append(Departure(place: place, at: now))
-        if departures.count > 2 * max(1024, places.count) { forgetReturned() }
-        changes.append(.left(uid: record.uid, device: record.device, at: now))
+    /// Ends the session that the worker has of this device, if it is one of those.
+    private mutating func end(
+        _ place: UInt32, at worker: ExactText, now: Double, _ changes: inout [DeviceChange], where isMeant: (Session) -> Bool
+    ) {
+        guard let entry = entries[Int(place)] else { return }
+        if entry.current.record.isOnline, ExactText(entry.current.record.worker) == worker {
+            guard isMeant(entry.current) else { return }
+            workers[worker]?.places.remove(place)
+            guard !promote(place, now: now, &changes) else { return }
+            setOffline(place, now: now)
+            changes.append(.left(uid: entry.current.record.uid, device: entry.current.record.device, at: now))
+        } else if let other = entry.others.firstIndex(where: { ExactText($0.record.worker) == worker && isMeant($0) }) {
+            workers[worker]?.places.remove(place)
+            entries[Int(place)]?.others.remove(at: other)
+        }
     }
 
-    private mutating func setOffline(_ place: UInt32) {
-        guard let record = entries[Int(place)]?.record, record.isOnline else { return }
-        workers[record.worker]?.places.remove(place)
-        entries[Int(place)]?.record.isOnline = false
+    /// The latest of the others counts from now on.
+    /// - Returns: false where there is none.
+    private mutating func promote(_ place: UInt32, now: Double, _ changes: inout [DeviceChange]) -> Bool {
+        guard let others = entries[Int(place)]?.others,
+            let latest = others.indices.max(by: { others[$0].registeredAt < others[$1].registeredAt })
+        else { return false }
+        var session = others[latest]
+        session.record.lastSeenAt = now
+        entries[Int(place)]?.others.remove(at: latest)
+        entries[Int(place)]?.current = session
+        changes.append(.device(session.record))
+        return true
+    }
+
+    private mutating func setOffline(_ place: UInt32, now: Double) {
+        entries[Int(place)]?.current.record.isOnline = false
+        entries[Int(place)]?.current.record.lastSeenAt = now
+        departures.append(Departure(place: place, at: now))
+        if departures.count > 2 * max(1024, names.count) { forgetReturned() }
     }
 
     /// Looks at the oldest departure: the session goes unless it has come back since.
@@ -221,15 +313,15 @@ public struct DeviceDirectory: Sendable {
             departures.removeFirst(firstDeparture)
             firstDeparture = 0
         }
-        guard isCurrent(departure), let record = entries[Int(departure.place)]?.record else { return }
-        places[Name(uid: record.uid, device: record.device)] = nil
+        guard isCurrent(departure), let record = entries[Int(departure.place)]?.current.record else { return }
+        names.remove(Name(record.uid, record.device))
         entries[Int(departure.place)] = nil
         free.append(departure.place)
         changes.append(.removed(uid: record.uid, device: record.device))
     }
 
     private func isCurrent(_ departure: Departure) -> Bool {
-        guard let record = entries[Int(departure.place)]?.record else { return false }
+        guard let record = entries[Int(departure.place)]?.current.record else { return false }
         return !record.isOnline && record.lastSeenAt == departure.at
     }
 
@@ -242,7 +334,7 @@ public struct DeviceDirectory: Sendable {
     private mutating func makePlace(_ name: Name) -> UInt32 {
         let place = free.popLast() ?? UInt32(entries.count)
         if Int(place) == entries.count { entries.append(nil) }
-        places[name] = place
+        names.insert(name, place)
         return place
     }
 }

@@ -15,17 +15,20 @@ public final class MasterEngine {
     /// For the registry.
     public private(set) var changes: [RegistryChange] = []
     public private(set) var directory: WorkerDirectory
-    /// The source address of each connection.
-    private var sources: [ConnectionID: String] = [:]
+    private var peers: [ConnectionID: Peer] = [:]
     private var closing: Set<ConnectionID> = []
     private var devices: DeviceDirectory
     private var chats = ChatDirectory()
-    /// Where a worker's last heartbeat came from.
-    private var connections: [String: ConnectionID] = [:]
-    /// Workers whose connection has closed, and when their chats are free for others. They may still be live.
-    private var silent: [String: Double] = [:]
     private var lastID: UInt64 = 0
-    private let frameLimit: Int
+    /// Bytes of a frame, head and body.
+    public var frameLimit: Int
+
+    private struct Peer {
+        /// The IP address.
+        var source: String
+        /// Whose heartbeats come here.
+        var worker: String?
+    }
 
     /// - Parameter keepDevices: seconds that a device which has left is remembered.
     public init(liveFor: Double, keepDevices: Double = 86_400, frameLimit: Int) {
@@ -43,19 +46,15 @@ public final class MasterEngine {
         self.chats.restore(chats, until: now + Self.patience)
     }
 
-    /// Seconds in which every worker sends two heartbeats.
-    static let patience = 6.0
+    /// Seconds in which every worker has sent two heartbeats.
+    static let patience = 2 * WorkerDirectory.usualInterval
 
     /// - Parameter source: the client's IP address, without the port.
-    public func opened(_ connection: ConnectionID, source: String) { sources[connection] = source }
+    public func opened(_ connection: ConnectionID, source: String) { peers[connection] = Peer(source: source) }
 
     public func closed(_ connection: ConnectionID, now: Double) {
-        sources[connection] = nil
         closing.remove(connection)
-        for (worker, own) in connections where own == connection {
-            connections[worker] = nil
-            silent[worker] = now + Self.patience
-        }
+        if let worker = peers.removeValue(forKey: connection)?.worker { directory.disconnected(worker, from: connection) }
     }
 
     /// - Returns: how many bytes of whole frames were taken.
@@ -83,21 +82,34 @@ public final class MasterEngine {
         devices.tick(now: now, &deviceChanges)
         record(deviceChanges)
         var chatChanges: [ChatChange] = []
-        for (worker, until) in silent where until <= now {
-            silent[worker] = nil
-            chats.workerLost(worker, now: now, &chatChanges)
-        }
+        // It may still be live, and tells its chats again when it is back.
+        for worker in directory.vanished(now: now) { chats.workerLost(worker, now: now, &chatChanges) }
         chats.tick(now: now, &chatChanges)
         record(chatChanges)
     }
 
-    /// An operator ends a chat.
-    /// - Returns: false if no worker has it.
-    public func closeChat(_ chat: String, now: Double) -> Bool {
-        guard let worker = chats.worker(of: chat), let connection = connections[worker] else { return false }
+    /// An operator ends a chat: its worker is told to.
+    /// - Throws: `chat.unknown` if no worker has it, `connection.lost` if that can't be told, `request.unsupported` if it takes no
+    ///   commands.
+    public func closeChat(_ chat: String, now: Double) throws(ShuntError) {
+        guard let worker = chats.worker(of: chat) else {
+            throw ShuntError(.chatUnknown, "there is no chat '\(chat)'", help: "list them with `shunt admin chats`")
+        }
+        guard let connection = directory.connection(of: worker) else {
+            throw ShuntError(
+                .connectionLost, "the chat's worker \(worker) is not connected to the master",
+                help: "try again; if it does not come back, the chat is free within two of its heartbeats")
+        }
+        guard directory.takesCommands(worker) else {
+            throw ShuntError(
+                .requestUnsupported, "the chat's worker \(worker) runs message-channel, which does not end chats",
+                help: "have a member send DESTROY")
+        }
         tell(connection, chat, .close, "by an operator", now: now)
-        return true
     }
+
+    /// The IP address that a worker's heartbeats come from; nil while there is no connection.
+    public func source(of worker: String) -> String? { directory.connection(of: worker).flatMap { peers[$0]?.source } }
 
     public func clear() {
         actions.removeAll(keepingCapacity: true)
@@ -132,51 +144,55 @@ public final class MasterEngine {
         guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "Bad Request") }
         guard frame.compression == .none else { throw ShuntError(.requestInvalid, "a heartbeat can't be compressed") }
         let body = try HeartbeatBody(decoding: value)
-        let source = sources[connection] ?? ""
-        apply(try directory.heartbeat(body, source: source, now: now), now: now)
+        let source = peers[connection]?.source ?? ""
+        apply(try directory.heartbeat(body, source: source, connection: connection, now: now), now: now)
         let worker = name(WorkerSource(host: body.serverName, port: body.serverPort), source)
-        connections[worker] = connection
-        silent[worker] = nil
-        // Our own workers are told that they may send reports; Java's know no text here.
-        if body.shunt == nil { acknowledge(frame, connection) } else { answer(frame, connection, MasterLink.shuntMark) }
+        peers[connection]?.worker = worker
+        // Java's workers know no text here.
+        guard body.shunt != nil else { return acknowledge(frame, connection) }
+        answer(frame, connection, (directory.takeReportRequest(worker) ? HeartbeatReply.report : .shunt).rawValue)
     }
 
     /// What a worker tells of devices: a batch of ours, or one of a Java worker's (§9.4).
     private func register(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         let value = try value(of: frame, start)
-        let source = sources[connection] ?? ""
         var found: [DeviceChange] = []
         defer { record(found) }
+        let refused: Int
         if frame.name(in: start)?.elementsEqual(DeviceBatchBody.frameName.utf8) == true {
             let body = try DeviceBatchBody(decoding: value)
-            devices.report(body, from: name(body.worker, source), now: now, &found)
+            refused = devices.report(body, from: try teller(body.worker, connection, now: now), now: now, &found)
         } else {
             let body = try RegisterBody(decoding: value)
-            let worker = name(WorkerSource(host: body.workerHost, port: body.workerPort), source)
-            guard devices.register(body, from: worker, now: now, &found) else {
-                throw ShuntError(.memoryLimit, "this master knows \(devices.count) devices", help: "no more are kept")
-            }
+            let worker = try teller(WorkerSource(host: body.workerHost, port: body.workerPort), connection, now: now)
+            refused = devices.register(body, from: worker, now: now, &found) ? 0 : 1
+        }
+        guard refused == 0 else {
+            throw ShuntError(
+                .memoryLimit, "\(refused) devices are not kept",
+                help: "this master knows \(devices.count); or their uid, tags and the like are too long or too many")
         }
     }
 
     /// A worker asks for a chat (§11.3), or one of ours tells of its chats.
     private func chat(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         let value = try value(of: frame, start)
-        let source = sources[connection] ?? ""
         var found: [ChatChange] = []
         defer { record(found) }
         if frame.key(in: start)?.elementsEqual(ChatReportBody.frameKey.utf8) == true {
             let body = try ChatReportBody(decoding: value)
-            for loser in chats.report(body, from: name(body.worker, source), now: now, &found) {
-                if let worker = connections[loser.worker] { tell(worker, loser.chat, .moved, loser.owner, now: now) }
+            let worker = try teller(body.worker, connection, now: now)
+            let losers = chats.report(body, from: worker, now: now, &found) { directory.isGivenUp($0, now: now) }
+            for loser in losers where directory.takesCommands(loser.worker) {
+                if let worker = directory.connection(of: loser.worker) { tell(worker, loser.chat, .moved, loser.owner, now: now) }
             }
             return acknowledge(frame, connection)
         }
         let chat = try ChatRequest.chat(frame.name(in: start))
         let key = try ChatKey(decoding: frame.key(in: start))
         let body = try ChatHostBody(decoding: value)
-        let worker = name(WorkerSource(host: body.host, port: body.port), source)
-        let owner = try chats.request(chat, key, from: worker, now: now, &found)
+        let worker = try teller(WorkerSource(host: body.host, port: body.port), connection, now: now)
+        let owner = try chats.request(chat, key, from: worker, now: now, &found) { directory.isGivenUp($0, now: now) }
         if owner == worker { answer(frame, connection, owner) } else { redirect(frame, connection, owner) }
     }
 
@@ -184,6 +200,16 @@ public final class MasterEngine {
         guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "Bad Request") }
         guard frame.compression == .none else { throw ShuntError(.requestInvalid, "a control frame can't be compressed") }
         return value
+    }
+
+    /// The name of a worker that tells or asks something.
+    /// - Throws: `worker.unknown` before its first heartbeat: what it tells would be kept for ever.
+    private func teller(_ worker: WorkerSource, _ connection: ConnectionID, now: Double) throws(ShuntError) -> String {
+        let name = name(worker, peers[connection]?.source ?? "")
+        guard directory.heard(name, now: now) else {
+            throw ShuntError(.workerUnknown, "this master knows no such worker", help: "a worker begins with a heartbeat")
+        }
+        return name
     }
 
     /// A worker's name in the directory.
@@ -204,8 +230,6 @@ public final class MasterEngine {
     }
 
     private func lost(_ worker: String, now: Double) {
-        connections[worker] = nil
-        silent[worker] = nil
         var deviceChanges: [DeviceChange] = []
         devices.workerLost(worker, now: now, &deviceChanges)
         record(deviceChanges)
@@ -219,12 +243,28 @@ public final class MasterEngine {
     private func record(_ found: [ChatChange]) { changes += found.map { .chat($0) } }
 
     private func allocate(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
+        if frame.format == .json, let value = frame.value(in: start) {
+            return try allocate(DeviceAllocationBody(decoding: value), frame, connection, now: now)
+        }
         let workers = directory.allocation(now: now)
         guard let first = workers.first else { throw ShuntError(.workerNone, "not found server") }
         switch AllocationRequest(decoding: frame.value(in: start)) {
         case .all: answer(frame, connection, AllocationReply.encode(workers))
         case .one: answer(frame, connection, first)
         }
+    }
+
+    /// Which workers hold a user's devices. Until all have told what they hold, any of them may.
+    private func allocate(
+        _ body: DeviceAllocationBody, _ frame: FrameView, _ connection: ConnectionID, now: Double
+    ) throws(ShuntError) {
+        let workers =
+            devices.isSettled
+            ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation(now: now)
+        guard !workers.isEmpty else { throw ShuntError(.deviceUnknown, "no live worker has a device of this uid") }
+        var reply = Frame(acknowledging: frame.id, text: AllocationReply.encode(workers))
+        reply.name = DeviceAllocationBody.frameName
+        actions.append(.send(connection, reply.encoded()))
     }
 
     // MARK: Answers

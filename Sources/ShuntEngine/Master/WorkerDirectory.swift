@@ -5,78 +5,154 @@ import ShuntCore
 ///
 /// A value: heartbeats and time in, changes for the registry out.
 public struct WorkerDirectory: Sendable {
-    /// A worker, and the clock that says whether it lives.
+    /// A worker, and when it was heard of by the master's clock, which alone says whether it lives.
     struct Entry: Sendable {
         var record: WorkerRecord
-        /// The worker's own clock at its last heartbeat, in seconds since 1970 (§12.2).
-        var createdAt: Double
+        /// When anything came from it, a heartbeat or not.
+        var heardAt: Double
+        /// Seconds between two of its heartbeats, as seen.
+        var interval = WorkerDirectory.usualInterval
         /// The run of the worker; another one means that it has started again. Empty for a Java worker.
-        var boot: String
+        var boot = ""
+        /// Where its last heartbeat came from; nil once that has closed.
+        var connection: ConnectionID?
+        /// Whether the master has forgotten something that the worker does not know it has to tell again.
+        var mustReport = false
         /// Whether the difference of the clocks has been told.
         var isSkewed = false
     }
 
-    private var entries: [String: Entry] = [:]
+    private var entries: [ExactText: Entry] = [:]
     /// Seconds that a worker lives after its last heartbeat.
     private let liveFor: Double
     /// The most workers that are kept; beyond it the longest lost one is forgotten, and then new ones are refused.
     public static let capacity = 10_000
+    /// Seconds between two heartbeats of a worker that has not sent two yet.
+    static let usualInterval = 3.0
+    /// A worker is not given up as silent before, in seconds: its machine may be busy.
+    static let shortestPatience = 2.0
 
     public init(liveFor: Double = 20) { self.liveFor = liveFor }
 
     public var count: Int { entries.count }
 
+    private subscript(name: String) -> Entry? {
+        get { entries[ExactText(name)] }
+        set { entries[ExactText(name)] = newValue }
+    }
+
     /// What the registry held when the master started. Live workers stay so until they have had their time to report.
     public mutating func restore(_ records: [WorkerRecord], now: Double) {
         for var record in records.prefix(Self.capacity) {
-            if record.state == .live { record.heartbeatAt = now }
-            entries[record.name] = Entry(record: record, createdAt: record.state == .live ? now : 0, boot: "")
+            if record.state != .lost { record.heartbeatAt = now }
+            self[record.name] = Entry(record: record, heardAt: record.heartbeatAt)
         }
     }
 
+    public func record(_ name: String) -> WorkerRecord? { self[name]?.record }
+
+    // MARK: Heartbeats
+
     /// A heartbeat (§12.1).
-    /// - Parameter source: the IP address that it came from, the worker's host where it names none.
-    public mutating func heartbeat(_ body: HeartbeatBody, source: String, now: Double) throws(ShuntError) -> [RegistryChange] {
-        guard body.serverPort > 0 else {
-            throw ShuntError(.requestInvalid, "a worker can't be reached at port \(body.serverPort)", help: "server_port: 1 to 65535")
-        }
+    /// - Parameters:
+    ///   - source: the IP address that it came from, the worker's host where it names none.
+    ///   - connection: where answers and commands go.
+    public mutating func heartbeat(
+        _ body: HeartbeatBody, source: String, connection: ConnectionID? = nil, now: Double
+    ) throws(ShuntError) -> [RegistryChange] {
+        try WorkerLimits.check(body)
         let host = body.serverName.isEmpty ? source : body.serverName
-        guard host.utf8.count <= 255 else {
-            throw ShuntError(.requestInvalid, "the worker's name has \(host.utf8.count) bytes", help: "at most 255")
-        }
         let name = "\(host):\(body.serverPort)"
+        let known = self[name]
+        var changes: [RegistryChange] = []
+        if known == nil { try makeRoom(&changes, now: now) }
         let created = Double(body.createdTime) / 1000
-        let known = entries[name]
-        if known == nil { try makeRoom() }
         let boot = body.shunt?.boot ?? ""
         let isNewRun = known == nil || (known?.boot != boot && !(known?.boot.isEmpty ?? true))
-        let isLive = now - created < liveFor
-        let state: WorkerRecord.State = !isLive ? .lost : body.shunt?.isDraining == true ? .draining : .live
+        // An old clock is the only way to sign off; one that is ahead is not believed, or it would never be missed (Q19).
+        let hasLeft = now - created >= liveFor
+        let state: WorkerRecord.State = hasLeft ? .lost : body.shunt?.isDraining == true ? .draining : .live
         var entry = Entry(
             record: WorkerRecord(
                 name: name, host: host, port: body.serverPort, state: state, machine: body.machineID,
                 version: body.shunt.map { "shunt \($0.version)" } ?? "message-channel",
                 listeners: body.shunt?.listeners ?? ["exchange": name],
                 startedAt: isNewRun ? now : known?.record.startedAt ?? now, heartbeatAt: now, figures: body.figures),
-            createdAt: created, boot: boot, isSkewed: known?.isSkewed ?? false)
-        var changes = events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
-        changes += skew(&entry, now: now)
-        entries[name] = entry
+            heardAt: now, interval: interval(known, now: now), boot: boot, connection: connection,
+            // On a new connection a worker tells everything by itself.
+            mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection), isSkewed: known?.isSkewed ?? false)
+        changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
+        changes += skew(&entry, created: created, now: now)
+        self[name] = entry
         changes.append(.worker(entry.record))
         return changes
     }
 
+    /// Java workers send three heartbeats at once (Q28), so that a short gap says little, and one that was away says nothing.
+    private func interval(_ known: Entry?, now: Double) -> Double {
+        guard let known, known.record.state != .lost else { return Self.usualInterval }
+        let gap = min(max(0, now - known.record.heartbeatAt), liveFor / 2)
+        return max(gap, known.interval * 7 / 8)
+    }
+
+    /// Anything else has come from a worker.
+    /// - Returns: whether the worker is known: all begin with a heartbeat.
+    public mutating func heard(_ name: String, now: Double) -> Bool {
+        self[name]?.heardAt = now
+        return self[name] != nil
+    }
+
+    /// The worker's connection has closed; it may be back on another.
+    public mutating func disconnected(_ name: String, from connection: ConnectionID) {
+        if self[name]?.connection == connection { self[name]?.connection = nil }
+    }
+
+    // MARK: Silence
+
     /// Time has passed: workers that have not been heard of are lost.
     public mutating func tick(now: Double) -> [RegistryChange] {
         var changes: [RegistryChange] = []
-        for (name, entry) in entries where entry.record.state != .lost && !isLive(entry, now: now) {
-            entries[name]?.record.state = .lost
+        for (key, entry) in entries where entry.record.state != .lost {
+            let name = key.text
+            // The master's clock was set back: that keeps nobody alive.
+            if entry.record.heartbeatAt > now { self[name]?.record.heartbeatAt = now }
+            if entry.heardAt > now { self[name]?.heardAt = now }
+            guard !isLive(entry, now: now) else { continue }
+            self[name]?.record.state = .lost
+            self[name]?.mustReport = true
             changes.append(.workerState(name: name, .lost, at: now))
             let silent = Int(now - entry.record.heartbeatAt)
             changes.append(event(.workerLost, name, "not heard of for \(silent) s", now: now))
         }
         return changes
     }
+
+    /// Whether two heartbeats of the worker are missing: others may have its chats. If so it is asked to tell all that it holds
+    /// when it is heard of again.
+    public mutating func isGivenUp(_ name: String, now: Double) -> Bool {
+        guard let entry = self[name] else { return true }
+        guard isSilent(entry, now: now) else { return false }
+        self[name]?.mustReport = true
+        return true
+    }
+
+    /// Workers whose connection has closed, and that have been silent since.
+    public func vanished(now: Double) -> [String] {
+        entries.values.filter { $0.connection == nil && $0.record.state != .lost && isSilent($0, now: now) }.map(\.record.name)
+    }
+
+    private func isSilent(_ entry: Entry, now: Double) -> Bool {
+        now - entry.heardAt > min(max(2 * entry.interval, Self.shortestPatience), liveFor)
+    }
+
+    /// Whether the worker's next answer should ask it for all that it holds. Asks once.
+    public mutating func takeReportRequest(_ name: String) -> Bool {
+        guard let entry = self[name], entry.mustReport, entry.record.state != .lost else { return false }
+        self[name]?.mustReport = false
+        return true
+    }
+
+    // MARK: Questions
 
     /// Live workers, the least loaded first (§12.2): by connections, then requests, then their bytes, then the name.
     public func allocation(now: Double) -> [String] {
@@ -86,45 +162,52 @@ public struct WorkerDirectory: Sendable {
         }.map(\.name)
     }
 
-    public func record(_ name: String) -> WorkerRecord? { entries[name]?.record }
-
-    private func isLive(_ entry: Entry, now: Double) -> Bool {
-        now - entry.createdAt < liveFor
+    /// Whether clients can reach the worker; one that drains counts.
+    public func isPresent(_ name: String, now: Double) -> Bool {
+        self[name].map { $0.record.state != .lost && isLive($0, now: now) } ?? false
     }
+
+    public func connection(of name: String) -> ConnectionID? { self[name]?.connection }
+
+    /// Whether it is one of Shunt's own, which take commands.
+    public func takesCommands(_ name: String) -> Bool { self[name]?.boot.isEmpty == false }
+
+    private func isLive(_ entry: Entry, now: Double) -> Bool { now - entry.record.heartbeatAt < liveFor }
+
+    // MARK: Events
 
     private func events(
         from old: WorkerRecord.State?, to new: WorkerRecord.State, isNewRun: Bool, _ entry: Entry, now: Double
     ) -> [RegistryChange] {
         let name = entry.record.name
-        if new == .lost {
-            // An old clock is the only way to sign off (Q19).
-            return old == .live || old == .draining ? [event(.workerLeft, name, "signed off", now: now)] : []
-        }
+        if new == .lost { return old == .live || old == .draining ? [event(.workerLeft, name, "signed off", now: now)] : [] }
         if old == nil { return [event(.workerJoined, name, entry.record.version, now: now)] }
         if old == .lost { return [event(.workerReturned, name, "heard of again", now: now)] }
         return isNewRun ? [event(.workerJoined, name, "started again", now: now)] : []
     }
 
     /// Tells once that a worker's clock is off by more than a quarter of what it lives for, and by more than a busy machine's delay.
-    private func skew(_ entry: inout Entry, now: Double) -> [RegistryChange] {
-        let difference = entry.createdAt - now
+    private func skew(_ entry: inout Entry, created: Double, now: Double) -> [RegistryChange] {
+        let difference = created - now
         guard abs(difference) > max(2, liveFor / 4) else {
             entry.isSkewed = false
             return []
         }
-        guard !entry.isSkewed, entry.createdAt > 0 else { return [] }
+        guard !entry.isSkewed, created > 0 else { return [] }
         entry.isSkewed = true
         let seconds = Int(difference.rounded())
         return [event(.workerSkewed, entry.record.name, "its clock is \(seconds) s off the master's; set both by NTP", now: now)]
     }
 
-    private mutating func makeRoom() throws(ShuntError) {
+    /// Whoever is forgotten is told as lost once more, so that nothing is kept of it anywhere.
+    private mutating func makeRoom(_ changes: inout [RegistryChange], now: Double) throws(ShuntError) {
         guard entries.count >= Self.capacity else { return }
         let lost = entries.values.filter { $0.record.state == .lost }.min { $0.record.heartbeatAt < $1.record.heartbeatAt }
         guard let lost else {
             throw ShuntError(.memoryLimit, "this master knows \(entries.count) live workers", help: "start another master")
         }
-        entries[lost.record.name] = nil
+        self[lost.record.name] = nil
+        changes.append(.workerState(name: lost.record.name, .lost, at: now))
     }
 
     private func event(_ kind: EventRecord.Kind, _ subject: String, _ detail: String, now: Double) -> RegistryChange {

@@ -9,14 +9,13 @@ public import ShuntRegistry
 /// An event stream, commands and the dashboard get files of routes beside ``AdminRoutes``; who may ask belongs into
 /// `HTTPEndpoint`, before any route.
 public enum AdminServer {
-    /// Has the worker of the chat of that id close it; false where the master knows no such chat. Called on none of the
-    /// caller's threads.
-    public typealias CloseChat = @Sendable (String) async -> Bool
+    /// Has the worker of the chat of that id close it; gives why it can't be closed. Called on none of the caller's threads.
+    public typealias CloseChat = @Sendable (String) async -> ShuntError?
 
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: RegistryReader, status: @escaping @Sendable () -> MasterStatus,
-        readiness: @escaping HealthServer.Readiness = { nil }, closeChat: @escaping CloseChat = { _ in false }, logger: Logger
+        readiness: @escaping HealthServer.Readiness = { nil }, closeChat: @escaping CloseChat = { RegistryReader.unknownChat($0) }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat).all

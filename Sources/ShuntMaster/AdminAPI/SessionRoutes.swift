@@ -48,7 +48,7 @@ struct SessionRoutes {
 
     private var deleteChat: HTTPRoute {
         HTTPRoute(.delete, "/api/v1/chats/{id}") { [closeChat] call in
-            guard await closeChat(call.segment) else { throw RegistryReader.unknownChat(call.segment) }
+            if let error = await closeChat(call.segment) { throw error }
             return .json(try RegistryJSON.encode(ClosedChat(closed: call.segment)))
         }
     }

@@ -5,15 +5,34 @@ enum RegistrySchema {
     /// `SHNT`: tells a registry from any other SQLite file.
     static let applicationID: Int32 = 0x53_48_4E_54
 
+    private struct Migration: Sendable {
+        var name: String
+        /// What it makes.
+        var tables: [String]
+        var migrate: @Sendable (Database) throws -> Void
+    }
+
     /// In order. The schema's version is how many have run. History comes here.
-    private static let migrations: [(name: String, migrate: @Sendable (Database) throws -> Void)] = [
-        ("workers and events", createWorkersAndEvents),
-        ("devices and chats", createDevicesAndChats),
+    private static let migrations = [
+        Migration(name: "workers and events", tables: ["meta", "workers", "events"], migrate: createWorkersAndEvents),
+        Migration(name: "devices and chats", tables: ["devices", "chats"], migrate: createDevicesAndChats),
     ]
 
     static var version: Int { migrations.count }
     /// The first that has devices and chats.
     static let withSessions = 2
+
+    /// What is wrong with a file that says it has this schema; nil where nothing is.
+    static func fault(_ db: Database, version: Int) throws -> String? {
+        let tables = Set(try String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'"))
+        let expected = migrations.prefix(max(0, version)).flatMap(\.tables)
+        if let missing = expected.first(where: { !tables.contains($0) }) { return "it has no table '\(missing)'" }
+        guard tables.contains("grdb_migrations") else { return "it does not tell how it was made" }
+        let known = migrations.map(\.name)
+        let applied = try String.fetchAll(db, sql: "SELECT identifier FROM grdb_migrations ORDER BY rowid")
+        if let unknown = applied.first(where: { !known.contains($0) }) { return "it has been through '\(unknown)', which is unknown" }
+        return applied == Array(known.prefix(max(0, version))) ? nil : "its schema \(version) does not fit how it was made"
+    }
 
     static func migrate(_ writer: some DatabaseWriter) throws {
         var migrator = DatabaseMigrator()

@@ -2,7 +2,7 @@ import ShuntCore
 
 /// What a chat's row becomes.
 enum ChatUpdate: RowUpdate {
-    typealias Key = String
+    typealias Key = ExactText
 
     case put(ChatRecord)
     case closed
@@ -20,8 +20,8 @@ enum ChatUpdate: RowUpdate {
 extension PendingRows<ChatUpdate> {
     mutating func add(_ change: ChatChange) {
         switch change {
-        case .chat(let record): add(.put(record), to: record.chat)
-        case .closed(let chat, _): add(.closed, to: chat)
+        case .chat(let record): add(.put(record), to: ExactText(record.chat))
+        case .closed(let chat, _): add(.closed, to: ExactText(chat))
         case .workerLost(let worker, let time): lose(worker, at: time)
         }
     }

@@ -3,8 +3,10 @@ import ShuntCore
 /// What a device session's row becomes.
 enum DeviceUpdate: RowUpdate {
     struct Key: Hashable, Comparable {
-        var uid: String
-        var device: String
+        var uid: ExactText
+        var device: ExactText
+
+        init(_ uid: String, _ device: String) { (self.uid, self.device) = (ExactText(uid), ExactText(device)) }
 
         static func < (one: Key, other: Key) -> Bool { (one.uid, one.device) < (other.uid, other.device) }
     }
@@ -36,9 +38,9 @@ enum DeviceUpdate: RowUpdate {
 extension PendingRows<DeviceUpdate> {
     mutating func add(_ change: DeviceChange) {
         switch change {
-        case .device(let record): add(.put(record), to: .init(uid: record.uid, device: record.device))
-        case .left(let uid, let device, let time): add(.left(at: time), to: .init(uid: uid, device: device))
-        case .removed(let uid, let device): add(.removed, to: .init(uid: uid, device: device))
+        case .device(let record): add(.put(record), to: .init(record.uid, record.device))
+        case .left(let uid, let device, let time): add(.left(at: time), to: .init(uid, device))
+        case .removed(let uid, let device): add(.removed, to: .init(uid, device))
         case .workerLost(let worker, let time): lose(worker, at: time)
         }
     }

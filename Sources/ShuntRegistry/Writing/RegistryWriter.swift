@@ -55,6 +55,8 @@ public final class RegistryWriter: Sendable {
         var isClosed = false
         /// Failures in a row.
         var failuresInARow = 0
+        /// Why the last try failed.
+        var problem: ShuntError?
 
         init(_ limits: PendingChanges.Limits) {
             pending = PendingChanges(limits: limits)
@@ -76,6 +78,7 @@ public final class RegistryWriter: Sendable {
 
     private let database: any DatabaseWriter
     private let path: String
+    private let file: FileIdentity?
     private let configuration: Configuration
     private let logger: Logger
     private let queue = DispatchQueue(label: "shunt.registry.writer")
@@ -84,6 +87,7 @@ public final class RegistryWriter: Sendable {
     init(database: any DatabaseWriter, path: String, configuration: Configuration, logger: Logger) {
         self.database = database
         self.path = path
+        file = FileIdentity(path)
         self.configuration = configuration
         self.logger = logger
         state = Mutex(
@@ -107,6 +111,12 @@ public final class RegistryWriter: Sendable {
             return figures
         }
     }
+
+    /// Whether the file is where it was opened. SQLite would go on with one that is not, and nobody would ever see it.
+    var isInPlace: Bool { file != nil && FileIdentity(path) == file }
+
+    /// nil while changes are written, else why they are not.
+    var problem: ShuntError? { isInPlace ? state.withLock { $0.problem } : RegistryFailure.gone(path) }
 
     /// Takes the changes; they are written within the batch interval. Never blocks. After `close` they are ignored.
     public func submit(_ changes: [RegistryChange]) {
@@ -173,6 +183,7 @@ public final class RegistryWriter: Sendable {
         let batch = takeBatch()
         guard !batch.isEmpty else { return .success(()) }
         do {
+            guard isInPlace else { throw RegistryFailure.gone(path) }
             try database.write { db in
                 try batch.changes.write(to: db, eventsKept: configuration.eventsKept)
                 try batch.devices.write(to: db)
@@ -232,6 +243,7 @@ public final class RegistryWriter: Sendable {
         let (failures, delay): (Int, Duration?) = state.withLock { state in
             let failures = state.failuresInARow
             state.failuresInARow = 0
+            state.problem = nil
             state.figures.batches += 1
             state.figures.droppedEvents += changes.droppedEvents
             state.figures.droppedWorkers += changes.droppedWorkers
@@ -250,10 +262,12 @@ public final class RegistryWriter: Sendable {
 
     private func failed(_ batch: Batch, _ error: any Error) {
         let mayPass = RegistryFailure.mayPass(error)
+        let described = RegistryFailure.describe(error, path: path)
         let changes = batch.changes
         let (failures, delay): (Int, Duration?) = state.withLock { state in
             state.figures.failures += 1
             state.failuresInARow += 1
+            state.problem = described
             if mayPass {
                 state.pending.giveBack(changes)
             } else {
@@ -266,13 +280,12 @@ public final class RegistryWriter: Sendable {
             }
             return (state.failuresInARow, schedule(&state))
         }
-        // The 1st, 2nd, 4th, 8th … in a row: enough to be seen, not enough to fill a log.
-        if failures & (failures - 1) == 0 {
-            let described = RegistryFailure.describe(error, path: path)
+        // Once in a row; /readyz says so as long as it lasts.
+        if failures == 1 {
             logger.error(
                 "The registry cannot be written",
                 metadata: [
-                    "error": "\(described)", "failures": "\(failures)", "then": mayPass ? "tried again" : "dropped",
+                    "error": "\(described)", "then": mayPass ? "tried again" : "dropped",
                 ])
         }
         if let delay { writeLater(delay) }

@@ -15,8 +15,8 @@ extension RowChunk<DeviceUpdate> {
         for (key, update) in rows {
             switch update {
             case .put(let record): try put.execute(arguments: DeviceColumns.arguments(record))
-            case .left(let time): try leave.execute(arguments: [time.orZero, key.uid, key.device])
-            case .removed: try remove.execute(arguments: [key.uid, key.device])
+            case .left(let time): try leave.execute(arguments: [time.orZero, key.uid.text, key.device.text])
+            case .removed: try remove.execute(arguments: [key.uid.text, key.device.text])
             }
         }
     }
@@ -34,7 +34,7 @@ extension RowChunk<ChatUpdate> {
         for (chat, update) in rows {
             switch update {
             case .put(let record): try put.execute(arguments: ChatColumns.arguments(record))
-            case .closed: try remove.execute(arguments: [chat])
+            case .closed: try remove.execute(arguments: [chat.text])
             }
         }
     }

@@ -44,6 +44,7 @@ public struct ChatPrinter: Sendable {
         case .lost(let address, let error): "reconnecting: lost \(address), \(error.message)"
         case .reconnected(let address): "back at \(address)"
         case .notification(let notification): "broadcast: \(notification.message ?? "")"
+        case .replaced: "your place was taken by another connection of the same name"
         case .closed: "the chat has been closed"
         }
     }

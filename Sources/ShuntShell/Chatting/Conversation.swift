@@ -48,7 +48,8 @@ public struct Conversation: Sendable {
                     guard await handle(ChatInput(line), session, typing) else { return session.close() }
                 }
             }
-            if let line = try splitter.last() { _ = await handle(ChatInput(line), session, typing) }
+            // A line that is cut off by the end of the task was not finished.
+            if !Task.isCancelled, let line = try splitter.last() { _ = await handle(ChatInput(line), session, typing) }
         } catch {
             note(error, typing)
         }
@@ -60,12 +61,14 @@ public struct Conversation: Sendable {
         do throws(SendFailure) {
             switch input {
             case .send(let line): try await session.send(line)
-            case .quit: return false
+            case .quit:
+                await session.leave()
+                return false
             case .destroy:
                 try await session.destroy()
                 return false
             case .unknown(let word):
-                status.line("\(word) is no command: /quit leaves, /destroy ends the chat, // begins a line with a slash")
+                status.line("\(word) is no command: /quit leaves for good, /destroy ends the chat, // begins a line with a slash")
             }
         } catch {
             note(error.error, typing)

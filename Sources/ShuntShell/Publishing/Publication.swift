@@ -14,6 +14,8 @@ public struct Publication: Sendable {
     public var format: FormatChoice
     /// Messages per second; nil as fast as the worker takes them.
     public var rate: Double?
+    /// How long answers are waited for when the task has been cancelled.
+    public var grace = Duration.milliseconds(300)
 
     public init(topic: String, key: String? = nil, source: Source, format: FormatChoice = .automatic, rate: Double? = nil) {
         self.topic = topic
@@ -23,9 +25,21 @@ public struct Publication: Sendable {
         self.rate = rate
     }
 
-    /// Sends all, and waits for the answers.
+    /// Sends all, and waits for the answers. A task that is cancelled sends nothing more, and closes the producer.
     /// - Throws: what is wrong with the input; what has been sent by then has been answered.
     public func run(on producer: Producer, status: StatusLines? = nil) async throws(ShuntError) -> PublishReport {
+        let result = await withTaskCancellationHandler {
+            await publish(on: producer, status)
+        } onCancel: {
+            Task {
+                try? await Task.sleep(for: grace)
+                producer.close()
+            }
+        }
+        return try result.get()
+    }
+
+    private func publish(on producer: Producer, _ status: StatusLines?) async -> Result<PublishReport, ShuntError> {
         let tally = FailureTally()
         let pipeline = producer.pipeline { _, failure in tally.note(failure) }
         let start = ContinuousClock.now
@@ -37,30 +51,37 @@ public struct Publication: Sendable {
         let elapsed = ContinuousClock.now - start
         progress.cancel()
         await progress.value
-        if let fault { throw fault }
-        return PublishReport(totals: totals, elapsed: elapsed, reasons: tally.reasons, others: tally.others)
+        if let fault { return .failure(fault) }
+        return .success(PublishReport(totals: totals, elapsed: elapsed, reasons: tally.reasons, others: tally.others))
     }
 
+    /// Ends early where to go on is in vain, or not wanted any more; what was to be sent, and what was read, is counted.
     private func send(to pipeline: SendPipeline, _ tally: FailureTally) async throws(ShuntError) {
         var pacer = rate.map { Pacer(rate: $0) }
+        func isOver() -> Bool { tally.isCutOff || Task.isCancelled }
         switch source {
         case .payload(let payload, let count):
             let message = message(payload)
-            for _ in 0..<count {
-                if tally.isCutOff { return }
+            for sent in 0..<count {
                 await pace(&pacer)
+                guard !isOver() else { return pipeline.skip(count - sent) }
                 await pipeline.send(message)
             }
         case .lines(let input):
             var splitter = LineSplitter(limit: pipeline.payloadLimit(topic: topic, key: key))
-            while let chunk = try await input.read() {
-                for line in try splitter.lines(in: chunk) {
-                    if tally.isCutOff { return }
+            while !isOver(), let chunk = try await input.read() {
+                let lines = try splitter.lines(in: chunk)
+                for (sent, line) in lines.enumerated() {
                     await pace(&pacer)
+                    guard !isOver() else {
+                        pipeline.skip(lines.count - sent)
+                        break
+                    }
                     await pipeline.send(message(line))
                 }
             }
-            if let line = try splitter.last() { await pipeline.send(message(line)) }
+            guard let line = try splitter.last() else { return }
+            if isOver() { pipeline.skip(1) } else { await pipeline.send(message(line)) }
         }
     }
 

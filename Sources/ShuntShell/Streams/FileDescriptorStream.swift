@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import ShuntCore
+import Synchronization
 
 /// Reads and writes a file descriptor without holding up the tasks of the process: the calls that may block run on
 /// a queue of their own, one after the other.
@@ -21,9 +22,9 @@ public struct FileDescriptorStream: Sendable {
     public var isTerminal: Bool { isatty(descriptor) == 1 }
 
     /// What is there to be read, at most 64 KiB; waits for it.
-    /// - Returns: nil at the end.
+    /// - Returns: nil at the end, and when the task is cancelled: what the call still brings then is lost.
     public func read() async throws(ShuntError) -> [UInt8]? {
-        let (bytes, code) = await blocking { descriptor in
+        let (bytes, code): ([UInt8], Int32) = await blocking(orElse: ([], 0)) { descriptor in
             var code: Int32 = 0
             let bytes = [UInt8](unsafeUninitializedCapacity: 65536) { buffer, count in
                 let result = retrying { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
@@ -39,7 +40,7 @@ public struct FileDescriptorStream: Sendable {
     /// Writes all the bytes.
     /// - Returns: false if the reader is gone (EPIPE): nobody wants more.
     public func write(_ bytes: [UInt8]) async throws(ShuntError) -> Bool {
-        let code = await blocking { descriptor in
+        let code: Int32 = await blocking { descriptor in
             var rest = bytes[...]
             while !rest.isEmpty {
                 let written = rest.withUnsafeBytes { part in retrying { Glibc.write(descriptor, part.baseAddress, part.count) } }
@@ -59,8 +60,61 @@ public struct FileDescriptorStream: Sendable {
         }
     }
 
+    /// The same, but a task that is cancelled waits no longer, and gets `value`.
+    private func blocking<Value: Sendable>(
+        orElse value: Value, _ body: @escaping @Sendable (Int32) -> Value
+    ) async -> Value {
+        let answer = FirstAnswer<Value>()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                answer.wait(continuation)
+                queue.async { answer.give(body(descriptor)) }
+            }
+        } onCancel: {
+            answer.give(value)
+        }
+    }
+
     private func failure(_ what: String, _ code: Int32) -> ShuntError {
-        ShuntError(.notFound, "\(name) \(what): \(String(cString: strerror(code)).lowercased())")
+        ShuntError(.ioFailed, "\(name) \(what): \(String(cString: strerror(code)).lowercased())")
+    }
+
+    /// Resumes who waits with the first answer; later ones are dropped.
+    private final class FirstAnswer<Value: Sendable>: Sendable {
+        private enum State {
+            case open
+            case awaited(CheckedContinuation<Value, Never>)
+            case early(Value)
+            case done
+        }
+
+        private let state = Mutex(State.open)
+
+        func wait(_ continuation: CheckedContinuation<Value, Never>) {
+            let early = state.withLock { state -> Value? in
+                guard case .early(let value) = state else {
+                    state = .awaited(continuation)
+                    return nil
+                }
+                state = .done
+                return value
+            }
+            if let early { continuation.resume(returning: early) }
+        }
+
+        func give(_ value: Value) {
+            let waiter = state.withLock { state -> CheckedContinuation<Value, Never>? in
+                switch state {
+                case .open: state = .early(value)
+                case .awaited(let continuation):
+                    state = .done
+                    return continuation
+                case .early, .done: break
+                }
+                return nil
+            }
+            waiter?.resume(returning: value)
+        }
     }
 }
 

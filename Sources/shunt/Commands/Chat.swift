@@ -17,7 +17,8 @@ struct ChatCommand: AsyncParsableCommand {
               15:04:09 * bob has left          and also: has joined, is back, did not come back, the chat has been closed
               15:04:12 * reconnecting: …       the worker is lost; what you type waits until it is back
 
-              /quit (or Ctrl-D)                leave; your place is kept for a minute, in case you come back
+              /quit                            leave for good: your place is free at once
+              Ctrl-D, or the end of the input  leave; your place is kept for a minute, in case you come back
               /destroy                         end the chat for all
               //word                           send a line that begins with a slash
 
@@ -25,10 +26,12 @@ struct ChatCommand: AsyncParsableCommand {
               shunt chat support-7 --as bob    in another
               uptime | shunt chat ops --as web1
 
-            A name is one member: who joins with it again takes that member's place. The protocol does not tell who sent a \
-            message, so with several others a line may begin with 'someone'. Into a pipe or a file, times are UTC and have the date.
+            A name is one member: who joins with it again takes that member's place, and the one before ends with 75. The \
+            protocol does not tell who sent a message, so with several others a line may begin with 'someone'. Into a pipe or a \
+            file, times are UTC and have the date.
 
-            Exit codes: 0 left or ended, 65 a line was not sent, or the chat is full; 69 no server was found, 77 a rule refused it.
+            Exit codes: 0 left or ended, 65 a line was not sent, or the chat is full; 69 no server was found, 75 another \
+            connection took the place, 77 a rule refused it.
             """)
 
     @Argument(help: "The chat's id: 1 to 256 bytes.")
@@ -40,7 +43,7 @@ struct ChatCommand: AsyncParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func run() async throws {
-        if let error = await client.untilStopped({ () async throws(ShuntError) in try await talk() }) { throw fail([error]) }
+        try await client.run { () async throws(ShuntError) in try await talk() }
     }
 
     private func talk() async throws(ShuntError) {

@@ -1,22 +1,49 @@
 import Glibc
 import ShuntCore
+import Synchronization
+
+/// How a client's work ended.
+struct Ending<Value: Sendable>: Sendable {
+    /// The error has advice.
+    var result: Result<Value, ShuntError>
+    /// The signal that ended it, if one did.
+    var signal: Int32?
+}
 
 extension ClientOptions {
-    /// Runs a client's work in a task that SIGINT and SIGTERM cancel.
-    /// - Returns: why it failed, with advice; nil if it ended well.
-    func untilStopped(_ work: @escaping @Sendable () async throws(ShuntError) -> Void) async -> ShuntError? {
+    /// How long a command may take to end after a signal: what it writes to may be stalled.
+    private static var patience: Duration { .milliseconds(1200) }
+
+    /// Runs a client's work in a task that SIGINT and SIGTERM cancel. Work that does not end then is ended, and so it is at
+    /// once by a second signal, with 128 and the signal's number.
+    func untilStopped<Value: Sendable>(
+        _ work: @escaping @Sendable () async throws(ShuntError) -> Value
+    ) async -> Ending<Value> {
         // Who reads the output may go: that is seen when writing, not by a signal.
         signal(SIGPIPE, SIG_IGN)
-        let working = Task { () -> ShuntError? in
-            do throws(ShuntError) {
-                try await work()
-                return nil
-            } catch {
-                return error
+        let first = Mutex<Int32?>(nil)
+        let working = Task { () -> Result<Value, ShuntError> in
+            do throws(ShuntError) { return .success(try await work()) } catch { return .failure(error) }
+        }
+        let ending = Task {
+            for await event in Signals.stream() {
+                guard case .stop(let number) = event else { continue }
+                if working.isCancelled { _exit(128 + number) }
+                first.withLock { $0 = number }
+                working.cancel()
+                Task {
+                    try? await Task.sleep(for: Self.patience)
+                    _exit(128 + number)
+                }
             }
         }
-        let ending = Task { for await _ in Signals.stream() { working.cancel() } }
         defer { ending.cancel() }
-        return await working.value.map { advice($0) }
+        let result = await working.value.mapError { advice($0) }
+        return Ending(result: result, signal: first.withLock { $0 })
+    }
+
+    /// The same for work that a signal ends well.
+    func run(_ work: @escaping @Sendable () async throws(ShuntError) -> Void) async throws {
+        if case .failure(let error) = await untilStopped(work).result { throw fail([error]) }
     }
 }

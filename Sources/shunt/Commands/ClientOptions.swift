@@ -25,12 +25,24 @@ struct ClientOptions: ParsableArguments {
 
     /// What to try when no server was found.
     func advice(_ error: ShuntError) -> ShuntError {
-        guard error.code == .addressUnavailable || error.code == .connectionLost else { return error }
+        guard error.code == .addressUnavailable || error.code == .connectionLost,
+            error.help ?? ShuntError.unreachableHelp == ShuntError.unreachableHelp, let route = try? route()
+        else { return error }
         var error = error
-        error.help =
-            worker == nil
-            ? "is a master running there? start one with 'shunt dev --config config/dev.yaml', or name it with --master"
-            : "is a worker's exchange listener there? try without --worker, by way of a master"
+        switch route {
+        case .workers: error.help = "is a worker's exchange listener there? try without --worker, by way of a master"
+        case .masters(let masters) where masters.contains(where: { $0.description == error.location }):
+            error.help = "is a master running there? start one with 'shunt dev --config config/dev.yaml', or name it with --master"
+        case .masters:
+            error.help = "this is a worker that the master lists: does it still run, and does it advertise an address that can be "
+                + "reached from here?"
+        }
         return error
+    }
+}
+
+enum CountOption {
+    static func check(_ count: Int?) throws {
+        if let count, count < 1 { throw ValidationError("--count is \(count): give 1 or more.") }
     }
 }

@@ -18,9 +18,11 @@ struct DeviceCommand: AsyncParsableCommand {
               shunt notify --tag driver 'Storm ahead'               in another
               shunt device --uid ann --device phone --output json | jq -r .message
 
-            Of one uid and device name there is one at a time: the latest to register gets the broadcasts.
+            Of one uid and device name there is one at a time: the latest to register gets the broadcasts, and the one before \
+            ends with 75 where its worker tells it so.
 
-            Exit codes: 0 ended, 65 or 77 the registration was refused, 69 no server was found.
+            Exit codes: 0 ended, 65 or 77 the registration was refused, 69 no server was found, 75 another connection took the \
+            place.
             """)
 
     @Option(help: "Whose device it is.")
@@ -35,7 +37,7 @@ struct DeviceCommand: AsyncParsableCommand {
     @Option(parsing: .singleValue, help: "An alias; may be given again.")
     var alias: [String] = []
 
-    @Option(help: "End after so many notifications.")
+    @Option(parsing: .unconditional, help: "End after so many notifications.")
     var count: Int?
 
     @Option(help: "text or json.")
@@ -50,11 +52,11 @@ struct DeviceCommand: AsyncParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func validate() throws {
-        if let count, count < 1 { throw ValidationError("--count is at least 1.") }
+        try CountOption.check(count)
     }
 
     func run() async throws {
-        if let error = await client.untilStopped({ () async throws(ShuntError) in try await listen() }) { throw fail([error]) }
+        try await client.run { () async throws(ShuntError) in try await listen() }
     }
 
     private func listen() async throws(ShuntError) {

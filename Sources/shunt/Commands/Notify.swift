@@ -11,7 +11,8 @@ struct Notify: AsyncParsableCommand {
         abstract: "Send a message to devices.",
         discussion: """
             The broadcast goes to every worker that the master lists: a worker knows its own devices, and one that has none that \
-            match says so at once. A device gets it if all that is asked for is true of it; without any option every device does.
+            match says so at once. With --uid it goes only to the workers that have a device of that user. A device gets it if all \
+            that is asked for is true of it; without any option every device does.
 
               shunt notify 'Back at nine'                        to all devices
               shunt notify --uid ann 'Your taxi is here'         to the devices of one user

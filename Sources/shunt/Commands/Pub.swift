@@ -9,8 +9,9 @@ struct Pub: AsyncParsableCommand {
         abstract: "Send messages to a topic.",
         discussion: """
             The payload is one message; with '-', or without a payload when something is piped in, each line of standard input \
-            is one (empty lines are left out). Each message is acknowledged by the worker. At most once: what had no answer \
-            when a connection was lost is not sent again, and counted.
+            is one (empty lines are left out). Each message is acknowledged by the worker. When the worker is lost, another is \
+            looked for, and what has not been sent waits. At most once: what had no answer when a connection was lost is not sent \
+            again, and counted.
 
               shunt pub orders/1 '{"id":1}'                     one message; JSON is recognised
               shunt pub orders/1 hello --key eu                 with a message key
@@ -19,7 +20,11 @@ struct Pub: AsyncParsableCommand {
               shunt pub tick now --count 60 --rate 1/s          once a second
               shunt pub orders/1 x --worker 127.0.0.1:4091      straight to a worker
 
-            Exit codes: 0 all acknowledged, 65 some refused, 69 no server was found or the connection was lost.
+            Ctrl-C ends it with the summary: what was sent, acknowledged, refused, of unknown outcome and not sent add up to what \
+            was given or read.
+
+            Exit codes: 0 all acknowledged, 64 a topic or payload that cannot be sent, 65 some refused, 69 no server was found, or \
+            the connection was lost and some have no known outcome; 130 ended by Ctrl-C.
             """)
 
     @Argument(help: "The topic, such as orders/1.")
@@ -37,14 +42,21 @@ struct Pub: AsyncParsableCommand {
     @Flag(help: "The payload is text.")
     var text = false
 
-    @Option(help: "Send the payload so many times.")
+    @Option(parsing: .unconditional, help: "Send the payload so many times.")
     var count = 1
 
     @Option(help: ArgumentHelp("At most so many messages per second.", valueName: "n/s"))
     var rate: String?
 
-    @Option(help: "How many messages may wait for their acknowledgement.")
+    @Option(parsing: .unconditional, help: "How many messages may wait for their acknowledgement.")
     var window = 1000
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How long to look for a worker when one was lost (default: for ever with lines of input, else 30).",
+            valueName: "seconds"))
+    var patience: Double?
 
     @Flag(help: "No summary; failures are still told.")
     var quiet = false
@@ -53,30 +65,41 @@ struct Pub: AsyncParsableCommand {
 
     func validate() throws {
         if json, text { throw ValidationError("--json and --text exclude each other.") }
-        if !(1...1_000_000).contains(window) { throw ValidationError("--window is 1 to 1000000.") }
-        if count < 1 { throw ValidationError("--count is at least 1.") }
+        if topic.isEmpty { throw ValidationError("The topic is empty: give a name such as orders/1.") }
+        if payload?.isEmpty == true { throw ValidationError("The payload is empty: the protocol carries at least one byte.") }
+        if !(1...1_000_000).contains(window) { throw ValidationError("--window is \(window): give 1 to 1000000.") }
+        try CountOption.check(count)
+        if let patience, !(0...1e9).contains(patience) { throw ValidationError("--patience is \(patience): give 0 or more seconds.") }
         if count > 1, payload == nil || payload == "-" { throw ValidationError("--count needs a payload.") }
     }
 
     func run() async throws {
-        signal(SIGPIPE, SIG_IGN)
-        let report: PublishReport
-        do throws(ShuntError) {
-            report = try await publish()
-        } catch {
-            throw fail([client.advice(error)])
+        let ending = await client.untilStopped { () async throws(ShuntError) in try await publish() }
+        switch ending.result {
+        case .failure(let error): throw fail([error])
+        case .success(let report):
+            let code = ending.signal.map { 128 + $0 } ?? report.exitCode
+            if !quiet || code != 0 { StatusLines().line(report.summary) }
+            for detail in report.details { StatusLines().line(detail) }
+            if code != 0 { throw ExitCode(code) }
         }
-        if !quiet || report.exitCode != 0 { StatusLines().line(report.summary) }
-        for detail in report.details { StatusLines().line(detail) }
-        if report.exitCode != 0 { throw ExitCode(report.exitCode) }
     }
 
     private func publish() async throws(ShuntError) -> PublishReport {
         let publication = try publication()
         let producer = try await Producer.connect(
-            ProducerConfiguration(route: try client.route(), connection: client.connection, window: window))
+            ProducerConfiguration(
+                route: try client.route(), connection: client.connection, returnPatience: returnPatience(publication.source),
+                window: window))
         defer { producer.close() }
         return try await publication.run(on: producer, status: quiet ? nil : StatusLines())
+    }
+
+    /// Whoever pipes lines in has more to come; a loop around the command wants to know soon.
+    private func returnPatience(_ source: Publication.Source) -> Duration {
+        if let patience { return .seconds(patience) }
+        if case .lines = source { return .seconds(1_000_000_000) }
+        return .seconds(30)
     }
 
     private func publication() throws(ShuntError) -> Publication {

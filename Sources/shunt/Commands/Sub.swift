@@ -22,7 +22,8 @@ struct Sub: AsyncParsableCommand {
             As text a line is topic, key and payload with tabs between, and control characters are escaped. As JSON it has \
             topic, key, format, payload and id; a payload that is not UTF-8 is in base64, with "encoding":"base64".
 
-            Exit codes: 0 ended, 65 or 77 the subscription was refused, 69 no server was found.
+            Exit codes: 0 ended, 65 or 77 the subscription was refused, 69 no server was found, 74 the output cannot be written. \
+            What does not end within a second of Ctrl-C, because nobody reads its output, ends with 130.
             """)
 
     @Argument(help: "The topic or topic filter.")
@@ -34,7 +35,7 @@ struct Sub: AsyncParsableCommand {
     @Option(help: "Only messages with this key.")
     var key: String?
 
-    @Option(help: "End after so many messages.")
+    @Option(parsing: .unconditional, help: "End after so many messages.")
     var count: Int?
 
     @Option(help: "text, json or payload.")
@@ -49,11 +50,11 @@ struct Sub: AsyncParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func validate() throws {
-        if let count, count < 1 { throw ValidationError("--count is at least 1.") }
+        try CountOption.check(count)
     }
 
     func run() async throws {
-        if let error = await client.untilStopped({ () async throws(ShuntError) in try await listen() }) { throw fail([error]) }
+        try await client.run { () async throws(ShuntError) in try await listen() }
     }
 
     private func listen() async throws(ShuntError) {
@@ -61,6 +62,7 @@ struct Sub: AsyncParsableCommand {
             route: try client.route(), topic: topic, group: group ?? Listening.freshGroup(), key: key,
             connection: client.connection)
         let isQuiet = quiet
+        if !isQuiet, let warning = Listening.warning(about: topic) { StatusLines().line(warning) }
         let consumer = try await Consumer.subscribe(configuration) { [topic] event in
             if !isQuiet { StatusLines().line(Listening.text(of: event, topic: topic)) }
         }

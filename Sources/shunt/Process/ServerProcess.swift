@@ -26,6 +26,7 @@ struct ServerProcess {
 
     /// Runs until it is told to end.
     static func run(_ kind: Kind, _ options: ProcessOptions) async throws {
+        if !options.check, let path = options.readyFile { ReadyFile.remove(path) }
         do {
             let configuration = try options.load()
             if options.check { return try check(kind, configuration) }
@@ -40,7 +41,7 @@ struct ServerProcess {
             } catch {
                 await process.stop()
                 ShuntLog.flush()
-                throw error
+                throw (error as? ShuntError).map(configuration.placed) ?? error
             }
         } catch let errors as ConfigurationErrors {
             throw fail(errors.errors)
@@ -66,7 +67,7 @@ struct ServerProcess {
 
     private mutating func start() async throws(ShuntError) {
         if kind.hasMaster {
-            let started = try await Master.start(configuration, version: Shunt.version, clock: wallClock)
+            let started = try await startMaster()
             master = started
             // The worker of the same process has one master, wherever it really listens.
             if kind == .dev, let address = NetworkAddress(started.exchangeAddress) { configuration.worker.masters = [address] }
@@ -78,8 +79,8 @@ struct ServerProcess {
             let http = configuration.worker.http.listen
             do throws(ShuntError) {
                 health = try await HealthServer.start(
-                    HTTPEndpoint.Configuration(host: http.host, port: http.port), readiness: { nil },
-                    metrics: { started.metrics }, logger: Logger(label: "shunt.worker"))
+                    HTTPEndpoint.Configuration(host: http.host, port: http.port), readiness: { started.readiness },
+                    note: { started.note }, metrics: { started.metrics }, logger: Logger(label: "shunt.worker"))
             } catch {
                 throw ShuntError(error.code, error.message, at: "worker.http.listen: \(error.location ?? "")", help: error.help)
             }
@@ -87,6 +88,18 @@ struct ServerProcess {
         if let path = options.readyFile { try ReadyFile.write(to: path, process: kind.rawValue, listeners: listeners) }
         ProcessLimits.settle()
         announce()
+    }
+
+    private func startMaster() async throws(ShuntError) -> Master {
+        do throws(ShuntError) {
+            return try await Master.start(configuration, version: Shunt.version, clock: wallClock)
+        } catch {
+            switch error.code {
+            case .registryInvalid, .registryUnavailable, .registryReadOnly:
+                throw configuration.placed(error, at: "master.registry.path")
+            default: throw error
+            }
+        }
     }
 
     private mutating func serve(_ signals: AsyncStream<Signals.Event>) async throws {
@@ -103,6 +116,7 @@ struct ServerProcess {
     }
 
     private mutating func stop() async {
+        if let path = options.readyFile { ReadyFile.remove(path) }
         worker?.stop()
         await health?.stop()
         await master?.stop(name: configuration.master.name)
@@ -113,9 +127,15 @@ struct ServerProcess {
     private mutating func reload() {
         do {
             var new = try options.load()
+            if new.hasLost(fileOf: configuration), let file = options.config {
+                throw ShuntError(
+                    .configMissing, "the file is empty, and was not before", at: file,
+                    help: "signal again when it is written; {} stands for all defaults")
+            }
             if kind == .dev { new.worker.masters = configuration.worker.masters }
             let changes = Configuration.changes(from: configuration, to: new)
-            try worker?.apply(new)
+            let rules = try worker?.apply(new) ?? []
+            master?.apply(new)
             ShuntLog.apply(new.log)
             for change in changes.live { logger.notice("changed", metadata: ["key": "\(change)"]) }
             for change in changes.restart {
@@ -124,6 +144,7 @@ struct ServerProcess {
             configuration.takeLive(from: new)
             logger.notice("read the configuration again", metadata: [
                 "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
+                "rules loaded anew": "\(rules.isEmpty ? "none" : rules.joined(separator: ", "))",
             ])
         } catch let errors as ConfigurationErrors {
             for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
@@ -146,6 +167,7 @@ struct ServerProcess {
 
     /// One screen for a person at a terminal; a log line for everyone else.
     private func announce() {
+        master?.announce(name: configuration.master.name)
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
         print(Welcome.text(configuration, master: master, worker: worker, health: health.map { "\($0.host):\($0.port)" } ?? ""))

@@ -5,15 +5,15 @@ import Glibc
 /// The signals that a server process is steered by, one after the other.
 enum Signals {
     enum Event: Sendable {
-        /// SIGINT, SIGTERM.
-        case stop
+        /// SIGINT or SIGTERM, by its number.
+        case stop(Int32)
         /// SIGHUP: read the configuration again.
         case reload
     }
 
     static func stream() -> AsyncStream<Event> {
         AsyncStream { continuation in
-            let sources = [(SIGINT, Event.stop), (SIGTERM, .stop), (SIGHUP, .reload)].map { number, event in
+            let sources = [(SIGINT, Event.stop(SIGINT)), (SIGTERM, .stop(SIGTERM)), (SIGHUP, .reload)].map { number, event in
                 signal(number, SIG_IGN)
                 let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
                 source.setEventHandler { continuation.yield(event) }

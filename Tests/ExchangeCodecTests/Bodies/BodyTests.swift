@@ -211,6 +211,19 @@ struct BodyTests {
         #expect(AllocationRequest(decoding: nil) == .one)
     }
 
+    @Test("ALLOCATION in JSON asks for the workers of a user; other masters take it for one after any worker")
+    func deviceAllocations() throws {
+        func read(_ text: String) throws -> DeviceAllocationBody {
+            try Array(text.utf8).withUnsafeBytes { try DeviceAllocationBody(decoding: $0) }
+        }
+        let frame = Frame.allocation(id: 1, DeviceAllocationBody(uid: "ann"))
+        #expect(frame.text == #"{"uid":"ann"}"#)
+        #expect(frame.format == .json && frame.name == "device")
+        #expect(try read(frame.text).uid == "ann")
+        #expect(frame.value.withUnsafeBytes { AllocationRequest(decoding: $0) } == .one)
+        for text in ["{}", #"{"uid":""}"#, "ann", "[1]"] { #expect(throws: ShuntError.self) { try read(text) } }
+    }
+
     @Test("A worker list has commas and no spaces")
     func allocationReplies() {
         #expect(AllocationReply.encode(["127.0.0.1:4091", "127.0.0.1:4092"]) == "127.0.0.1:4091,127.0.0.1:4092")

@@ -164,6 +164,58 @@ struct ChatSessionTests {
         await worker.waitForConnections(0)
     }
 
+    @Test("leaves for good, and is over then, whatever a worker says that does not know the request", arguments: [
+        (Int16(200), ""), (400, "the chat frame's key is unknown"),
+    ])
+    func leaves(status: Int16, text: String) async throws {
+        let worker = try await FakeServer.start { frame in
+            [frame.key == "LEAVE" ? Frame(acknowledging: frame.id, status: status, text: text) : Frame(acknowledging: frame.id)]
+        }
+        let session = try await ChatSession.join(configuration(.workers([worker.address])))
+        await session.leave()
+        #expect(worker.received.last?.key == "LEAVE" && worker.received.last?.name == "c")
+        #expect(try await session.nextBatch() == [.entered(worker.address)])
+        #expect(try await session.nextBatch() == nil)
+        await worker.waitForConnections(0)
+    }
+
+    @Test("that leaves while its worker is lost does not wait for it for long")
+    func leavesWhileLost() async throws {
+        let worker = try await FakeServer.worker()
+        var settings = configuration(.workers([worker.address]))
+        settings.connection.replyTimeout = .milliseconds(50)
+        settings.returnPatience = .seconds(3600)
+        let session = try await ChatSession.join(settings)
+        await worker.stop()
+        await session.leave()
+        while try await session.nextBatch() != nil {}
+    }
+
+    @Test("whose place another connection takes is told so, and does not fight for it")
+    func replaced() async throws {
+        let worker = try await FakeServer.worker()
+        let session = try await ChatSession.join(configuration(.workers([worker.address])))
+        worker.send([Frame(.chat, id: 1, json: #"{"event":"replaced"}"#, name: "c", key: "NOTICE")])
+        var events: [ChatEvent] = []
+        let error = await #expect(throws: ShuntError.self) { for try await event in session { events.append(event) } }
+        #expect(error?.code == .sessionReplaced)
+        #expect(events == [.entered(worker.address), .replaced])
+        await worker.waitForConnections(0)
+        #expect(worker.received.filter { $0.key == "CREATE" }.count == 1)
+    }
+
+    @Test("registers a device of its own for each chat, which every worker takes", arguments: [
+        ("r1", "chat-r1"), (String(repeating: "x", count: 251), "chat-" + String(repeating: "x", count: 251)),
+    ])
+    func device(chat: String, device: String) { #expect(ChatIdentity.device(for: chat) == device) }
+
+    @Test("registers a device whose name has room for any chat's id")
+    func longDevice() {
+        let names = ["a", "b"].map { ChatIdentity.device(for: String(repeating: "ü", count: 127) + $0) }
+        #expect(names.allSatisfy { $0.utf8.count <= 256 && $0.hasPrefix("chat-üü") })
+        #expect(names[0] != names[1])
+    }
+
     @Test("stops reading when the application is slow, and loses nothing")
     func backpressure() async throws {
         let worker = try await FakeServer.worker()

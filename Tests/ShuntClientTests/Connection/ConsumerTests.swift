@@ -89,7 +89,7 @@ struct ConsumerTests {
     }
 
     @Test("a subscription that is refused for good ends it with the server's words", arguments: [
-        (Int16(403), ErrorCode.ruleRejected), (400, .requestInvalid),
+        (Int16(403), ErrorCode.ruleRejected), (400, .refused),
     ])
     func refused(status: Int16, code: ErrorCode) async throws {
         let worker = try await FakeServer.refusing(status, "not for you")

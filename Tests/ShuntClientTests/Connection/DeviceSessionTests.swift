@@ -79,6 +79,21 @@ struct DeviceSessionTests {
     }
 }
 
+@Suite("A device whose place is taken", .timeLimit(.minutes(2)))
+struct ReplacedDeviceTests {
+    @Test("is told so, and does not fight for it")
+    func replaced() async throws {
+        let worker = try await FakeServer.worker()
+        let session = try await DeviceSession.register(
+            DeviceConfiguration(route: .workers([worker.address]), uid: "ann", device: "phone", connection: options()))
+        worker.send([Frame(.chat, id: 1, json: #"{"event":"replaced"}"#, name: "any", key: "NOTICE")])
+        let error = await #expect(throws: ShuntError.self) { for try await _ in session {} }
+        #expect(error?.code == .sessionReplaced)
+        await worker.waitForConnections(0)
+        #expect(worker.received.count == 1)
+    }
+}
+
 @Suite("A notifier", .timeLimit(.minutes(2)))
 struct NotifierTests {
     @Test("sends to every worker that the master lists, and reports each worker's answer in the master's order")
@@ -101,6 +116,65 @@ struct NotifierTests {
             #"{"allEmpty":false,"filter_alias":["x"],"match_tags":["driver"],"message":"hi","uid":"ann"}"#
         ])
         for server in [delivering, native, none, master] { await server.waitForConnections(0) }
+    }
+
+    @Test("for one uid asks the master who holds its devices, and reaches those workers alone")
+    func holders() async throws {
+        let holder = try await FakeServer.start { [Frame(acknowledging: $0.id, text: "1 matched, 1 sent")] }
+        let other = try await FakeServer.worker()
+        let master = try await FakeServer.start { Self.shunt($0, holding: [holder.address], all: [other.address, holder.address]) }
+        let report = try await Notifier(route: .masters([master.address]), connection: options())
+            .send("hi", to: DeviceFilter(uid: "ann"))
+        #expect(report.workers.map(\.address) == [holder.address])
+        #expect(other.received.isEmpty)
+        #expect(master.received.map(\.name) == ["device"])
+        #expect(master.received.map(\.text) == [#"{"uid":"ann"}"#])
+    }
+
+    @Test("for one uid asks all workers where the master names none, as for a device that has just registered")
+    func notYetKnown() async throws {
+        let worker = try await FakeServer.start { [Frame(acknowledging: $0.id, text: "1 matched, 1 sent")] }
+        let master = try await FakeServer.start { Self.shunt($0, holding: [], all: [worker.address]) }
+        let report = try await Notifier(route: .masters([master.address]), connection: options())
+            .send("hi", to: DeviceFilter(uid: "ann"))
+        #expect(report.workers.map(\.address) == [worker.address])
+        #expect(report.isDelivered)
+    }
+
+    @Test("for one uid asks the others too where a device has moved on since the master was told")
+    func movedOn() async throws {
+        let before = try await FakeServer.refusing(500, "The register device live list is empty")
+        let now = try await FakeServer.start { [Frame(acknowledging: $0.id, text: "1 matched, 1 sent")] }
+        let master = try await FakeServer.start { Self.shunt($0, holding: [before.address], all: [before.address, now.address]) }
+        let report = try await Notifier(route: .masters([master.address]), connection: options())
+            .send("hi", to: DeviceFilter(uid: "ann"))
+        #expect(report.workers.map(\.address) == [before.address, now.address])
+        #expect(report.workers[0].outcome == .noMatch && report.isDelivered)
+        #expect(before.received.count == 1)
+    }
+
+    @Test("for one uid asks all workers of a master that does not know the question, whatever it answers")
+    func unknownQuestion() async throws {
+        let (first, second) = (try await FakeServer.worker(), try await FakeServer.worker())
+        // Takes any text but `true` for a question for one worker.
+        let master = try await FakeServer.start { frame in
+            let list = frame.text == "true" ? [first.address, second.address] : [first.address]
+            return [Frame(acknowledging: frame.id, text: AllocationReply.encode(list.map(\.description)))]
+        }
+        let report = try await Notifier(route: .masters([master.address]), connection: options())
+            .send("hi", to: DeviceFilter(uid: "ann"))
+        #expect(report.workers.map(\.address) == [first.address, second.address])
+        #expect(first.received.count == 1 && second.received.count == 1)
+    }
+
+    /// One of our own masters.
+    private static func shunt(_ frame: Frame, holding: [ServerAddress], all: [ServerAddress]) -> [Frame] {
+        let isQuestion = frame.name == DeviceAllocationBody.frameName
+        let list = isQuestion ? holding : all
+        let text = list.isEmpty ? "no worker has a device of this uid" : AllocationReply.encode(list.map(\.description))
+        var answer = Frame(acknowledging: frame.id, status: list.isEmpty ? 404 : 200, text: text)
+        if isQuestion { answer.name = DeviceAllocationBody.frameName }
+        return [answer]
     }
 
     @Test("tells a worker that does not answer from one that has no match")

@@ -32,7 +32,7 @@ struct ProducerTests {
 
     @Test("reports the server's status and text for a refused message, with the code of the one list", arguments: [
         (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber),
-        (400, "Bad Request", .requestInvalid), (403, "no order id", .ruleRejected), (413, "too large", .frameTooLarge),
+        (400, "Bad Request", .refused), (403, "no order id", .ruleRejected), (413, "too large", .frameTooLarge),
     ])
     func refused(status: Int16, text: String, code: ErrorCode) async throws {
         let worker = try await FakeServer.refusing(status, text)
@@ -191,6 +191,39 @@ struct ProducerTests {
         try await producer.send(topic: "t", payload: [4])
         #expect(again.received.last?.value == [4])
         producer.close()
+    }
+
+    @Test("waits longer for a worker that was lost than for the first, if it is told to")
+    func returnPatience() async throws {
+        let worker = try await FakeServer.worker()
+        var settings = ProducerConfiguration(
+            route: .workers([worker.address]), connection: options(patience: .milliseconds(1)), returnPatience: .seconds(20))
+        let producer = try await Producer.connect(settings)
+        await worker.stop()
+        while producer.worker != nil { await Task.yield() }
+        let sending = Task { await failureOf { () throws(SendFailure) in try await producer.send(topic: "t", payload: [1]) } }
+        let again = try await FakeServer.worker(port: worker.address.port)
+        #expect(await sending.value == nil)
+        #expect(again.received.map(\.value) == [[1]])
+        producer.close()
+        await again.stop()
+        settings.returnPatience = nil
+        await #expect(throws: ShuntError.self) { _ = try await Producer.connect(settings) }
+    }
+
+    @Test("of a server that speaks something else says that this is no exchange port", arguments: ["HTTP/1.1 400 Bad Request\r\n\r\n", "220 smtp\r\nand more of it\r\n"])
+    func noExchangePort(text: String) async throws {
+        let box = Box<FakeServer?>(nil)
+        let server = try await FakeServer.start { _ in
+            box.value?.sendBytes(Array(text.utf8))
+            return []
+        }
+        box.value = server
+        let settings = ProducerConfiguration(route: .masters([server.address]), connection: options(patience: .milliseconds(1)))
+        let error = await #expect(throws: ShuntError.self) { _ = try await Producer.connect(settings) }
+        #expect(error?.code == .addressUnavailable)
+        #expect(error?.message == "what answers there does not speak the exchange protocol")
+        await server.stop()
     }
 
     @Test("that is closed fails what waits, and takes nothing more")

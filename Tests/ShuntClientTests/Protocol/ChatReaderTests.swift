@@ -25,6 +25,14 @@ struct ChatReaderTests {
         #expect(reader.read(destroyed) == SessionReading(message: .closed, turn: .over(.chatOver)))
     }
 
+    @Test("a member whose place another connection has is told, and the session fails")
+    func replaced() {
+        var reader = ChatReader(chat: "c")
+        let reading = reader.read(Frame(.chat, id: 1, json: #"{"event":"replaced"}"#, name: "c", key: "NOTICE"))
+        #expect(reading == SessionReading(message: .replaced, turn: .failed(.replaced)))
+        #expect(reader.others.isEmpty)
+    }
+
     @Test("a broadcast to the member's device is told")
     func broadcast() {
         var reader = ChatReader(chat: "c")
@@ -47,7 +55,7 @@ struct ChatReaderTests {
     @Test("a message's sender is the one other member that is known", arguments: [
         ([], nil), ([("joined", bob)], bob), ([("joined", bob), ("left", bob)], bob),
         ([("joined", bob), ("joined", ann)], nil), ([("joined", bob), ("joined", ann), ("expired", ann)], bob),
-        ([("joined", bob), ("expired", bob)], nil), ([("of another kind", bob)], bob),
+        ([("joined", bob), ("expired", bob)], nil), ([("of another kind", bob)], bob), ([("present", bob)], bob),
         ([("joined", ChatPeer(uid: "2", name: "robert")), ("rejoined", bob)], bob),
     ] as [([(String, ChatPeer)], ChatPeer?)])
     func sender(notices: [(String, ChatPeer)], sender: ChatPeer?) {
@@ -55,6 +63,15 @@ struct ChatReaderTests {
         for (event, peer) in notices { _ = reader.read(notice(event, peer)) }
         let reading = reader.read(.chat(id: 9, .session, chat: "c", text: "hi"))
         #expect(reading == SessionReading(message: .message(ChatMessage(sender: sender, payload: Array("hi".utf8)))))
+    }
+
+    @Test("what an absent member has sent is known to be its own, as soon as it has been introduced")
+    func absent() {
+        var reader = ChatReader(chat: "c")
+        let notice = #"{"event":"present","online":false,"uid":"2","name":"bob"}"#
+        #expect(reader.read(Frame(.chat, id: 1, json: notice, name: "c", key: "NOTICE")) == SessionReading())
+        let reading = reader.read(.chat(id: 9, .session, chat: "c", text: "hi"))
+        #expect(reading == SessionReading(message: .message(ChatMessage(sender: bob, payload: Array("hi".utf8)))))
     }
 
     @Test("remembers a bounded number of members")
@@ -122,5 +139,20 @@ struct NotifyReportTests {
             .init(Self.b, .delivered(NotifyCounts(matched: 10, sent: 10), text: "")),
         ])
         #expect(report.counts == NotifyCounts(matched: 13, sent: 12))
+    }
+}
+
+@Suite("A server's no")
+struct RefusalTests {
+    @Test("has the code that its text or status stands for, and none that it might not mean", arguments: [
+        (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber), (500, "not found server", .workerNone),
+        (503, "Service Unavailable", .masterUnavailable), (307, "a:1", .chatElsewhere), (403, "no", .ruleRejected),
+        (409, "full", .chatFull), (413, "too large", .frameTooLarge), (400, "a device's uid is empty; 1 to 256 bytes", .refused),
+        (404, "no such chat", .refused), (429, "1000 subscriptions", .refused), (500, "oh", .refused), (503, "full", .refused),
+    ])
+    func code(status: Int16, text: String, code: ErrorCode) {
+        let error = Refusal(Frame(acknowledging: 1, status: status, text: text)).error(at: "w:1")
+        #expect(error.code == code)
+        #expect(error.description.hasPrefix("w:1: refused with status \(status): \(text) (\(code.rawValue))"))
     }
 }

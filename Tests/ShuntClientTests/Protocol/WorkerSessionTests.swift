@@ -53,7 +53,7 @@ struct WorkerSessionTests {
     }
 
     @Test("ends at once when it is refused for good", arguments: [
-        (400, ErrorCode.requestInvalid), (403, .ruleRejected), (409, .chatFull),
+        (400, ErrorCode.refused), (403, .ruleRejected), (409, .chatFull),
     ])
     func refused(status: Int, code: ErrorCode) {
         var run = Run(.workers([a, b]))

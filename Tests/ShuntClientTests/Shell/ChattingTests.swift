@@ -17,7 +17,8 @@ struct ChatPrinterTests {
         (.joined(ChatPeer(uid: "7")), "* 7 has joined"), (.left(bob), "* bob has left"), (.rejoined(bob), "* bob is back"),
         (.expired(bob), "* bob did not come back"), (.moved(to: ServerAddress("a", 1)), "* redirected to a:1"),
         (.lost(ServerAddress("a", 1), ShuntError(.connectionLost, "gone")), "* reconnecting: lost a:1, gone"),
-        (.reconnected(ServerAddress("a", 1)), "* back at a:1"), (.closed, "* the chat has been closed"),
+        (.reconnected(ServerAddress("a", 1)), "* back at a:1"),
+        (.replaced, "* your place was taken by another connection of the same name"), (.closed, "* the chat has been closed"),
         (.notification(DeviceNotification(message: "storm")), "* broadcast: storm"),
     ])
     func events(event: ChatEvent, text: String) {
@@ -77,7 +78,7 @@ struct ConversationTests {
         let chat = try await Chatting(worker)
         try await chat.type("bye\n\(command)\nnot sent\n")
         #expect(try await chat.running.value == nil)
-        #expect(worker.received.dropFirst(2).map(\.key) == ["SESSION"] + (isDestroyed ? ["DESTROY"] : []))
+        #expect(worker.received.dropFirst(2).map(\.key) == ["SESSION", isDestroyed ? "DESTROY" : "LEAVE"])
         await worker.waitForConnections(0)
     }
 
@@ -91,6 +92,27 @@ struct ConversationTests {
         close(chat.keyboard.descriptor)
     }
 
+    @Test("keeps its place at the end of its input")
+    func endOfInput() async throws {
+        let worker = try await FakeServer.worker()
+        let chat = try await Chatting(worker)
+        try await chat.type("held for whoever comes\n")
+        close(chat.keyboard.descriptor)
+        #expect(try await chat.running.value == nil)
+        #expect(worker.received.dropFirst(2).map(\.key) == ["SESSION"])
+    }
+
+    @Test("ends when another connection takes its place, and says so")
+    func replaced() async throws {
+        let worker = try await FakeServer.worker()
+        let chat = try await Chatting(worker)
+        worker.send([Frame(.chat, id: 1, json: #"{"event":"replaced"}"#, name: "c", key: "NOTICE")])
+        try await chat.expect("* your place was taken by another connection of the same name\n")
+        let error = await #expect(throws: ShuntError.self) { _ = try await chat.running.value }
+        #expect(error?.code.exitCode == 75)
+        close(chat.keyboard.descriptor)
+    }
+
     @Test("goes on after a line that is refused, and tells so at the end")
     func refused() async throws {
         let worker = try await FakeServer.start { frame in
@@ -99,7 +121,7 @@ struct ConversationTests {
         let chat = try await Chatting(worker)
         try await chat.type("damn\nhello\n/quit\n")
         #expect(try await chat.running.value?.code == .ruleRejected)
-        #expect(worker.received.last?.text == "hello")
+        #expect(worker.received.dropFirst(2).map(\.text) == ["damn", "hello", "c"])
     }
 
     @Test("survives its worker's restart: what is typed meanwhile is sent when it is back")

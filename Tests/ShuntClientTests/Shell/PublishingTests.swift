@@ -167,11 +167,54 @@ struct PublicationTests {
         close(output.descriptor)
         for source in [Publication.Source.payload([1], count: 1_000_000), .lines(input)] {
             let report = try await Publication(topic: "t", source: source).run(on: producer)
-            #expect(report.totals.submitted < 400)
             #expect(report.exitCode == 69)
+            // What was given or read is accounted for, though it was not tried.
+            if case .payload(_, let count) = source { #expect(report.totals.submitted == count) }
+            if case .lines = source { #expect(report.totals.submitted == 800) }
+            #expect(report.totals.sent + report.totals.notSent == report.totals.submitted)
+            #expect(report.totals.sent < 400)
         }
         close(input.descriptor)
         producer.close()
+    }
+
+    @Test("outlives its worker's restart: lines wait, and each is sent once, or told to be of unknown outcome")
+    func restart() async throws {
+        // Takes the third line, and dies before it has answered.
+        let worker = try await FakeServer.start { $0.text == "2" ? nil : [Frame(acknowledging: $0.id)] }
+        var settings = configuration(worker, patience: .milliseconds(1), window: 1)
+        settings.returnPatience = .seconds(20)
+        let producer = try await Producer.connect(settings)
+        let (input, output) = try pipePair()
+        let running = Task { try await Publication(topic: "t", source: .lines(input)).run(on: producer) }
+        #expect(try await output.write(Array("0\n1\n2\n".utf8)))
+        await worker.waitUntil { $0.last?.text == "2" }
+        await worker.stop()
+        #expect(try await output.write(Array("3\n4\n".utf8)))
+        let again = try await FakeServer.worker(port: worker.address.port)
+        close(output.descriptor)
+        let report = try await running.value
+        #expect(again.received.map(\.text) == ["3", "4"])
+        #expect(report.totals.acknowledged == 4 && report.totals.unknown == 1 && report.totals.notSent == 0)
+        #expect(report.exitCode == 69)
+        close(input.descriptor)
+        producer.close()
+    }
+
+    @Test("sums up when it is cancelled, with input that never ends and a worker that never answers", arguments: [true, false])
+    func cancelled(isAnswered: Bool) async throws {
+        let worker = try await isAnswered ? FakeServer.worker() : FakeServer.silentWorker()
+        let producer = try await Producer.connect(configuration(worker))
+        let (input, output) = try pipePair()
+        let running = Task { try await Publication(topic: "t", source: .lines(input)).run(on: producer) }
+        #expect(try await output.write(Array("0\n1\nnot finish".utf8)))
+        await worker.waitUntil { $0.count == 2 }
+        running.cancel()
+        let totals = try await running.value.totals
+        #expect(totals.submitted == 3 && totals.notSent == 1)
+        #expect(isAnswered ? totals.acknowledged + totals.unknown == 2 : totals.unknown == 2)
+        close(output.descriptor)
+        close(input.descriptor)
     }
 
     private func configuration(

@@ -125,3 +125,15 @@ struct ListeningTests {
         ConsumerConfiguration(route: .workers([worker.address]), topic: "t", group: "g", connection: options())
     }
 }
+
+@Suite("What looks like a topic filter")
+struct FilterWarningTests {
+    @Test("is told to be none, or not all one", arguments: [
+        ("a/#/b", "'a/#/b' is no filter, it matches literally"), ("a+", "'a+' is no filter, it matches literally"),
+        ("a+/+", "'a+/+' has a + or # that matches literally"), ("#/+", "'#/+' has a + or # that matches literally"),
+    ])
+    func warned(topic: String, text: String) { #expect(Listening.warning(about: topic)?.hasPrefix(text + ":") == true) }
+
+    @Test("is not warned of where it is one, or looks like none", arguments: ["a", "", "a/+/b", "+", "#", "a/#", "+/+/#", "a//b"])
+    func silent(topic: String) { #expect(Listening.warning(about: topic) == nil) }
+}

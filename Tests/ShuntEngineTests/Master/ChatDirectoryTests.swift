@@ -77,6 +77,26 @@ struct ChatDirectoryTests {
         #expect(script.directory.worker(of: "a") == "w2:1")
     }
 
+    @Test("Ids that only look the same are two chats")
+    func exactIDs() throws {
+        let script = Script()
+        _ = try script.ask("\u{E9}", from: "w1:1")
+        #expect(try script.ask("e\u{301}", from: "w2:1") == "w2:1")
+        #expect(script.directory.count == 2)
+    }
+
+    @Test("A chat of a worker that is given up is whose client asks, or who tells of it")
+    func givenUp() throws {
+        let script = Script()
+        for chat in ["a", "b"] { script.tell("w1:1", [(chat, 1000)]) }
+        var changes: [ChatChange] = []
+        let isGivenUp = { (worker: String) in worker == "w1:1" }
+        #expect(try script.directory.request("a", .create, from: "w2:1", now: 10, &changes, isGivenUp: isGivenUp) == "w2:1")
+        let body = ChatReportBody(worker: WorkerSource(port: 1), chats: [.init(chat: "b", createdAt: 2000, members: 1)])
+        #expect(script.directory.report(body, from: "w2:1", now: 10, &changes, isGivenUp: isGivenUp) == [])
+        #expect(["a", "b"].map(script.directory.worker(of:)) == ["w2:1", "w2:1"])
+    }
+
     @Test("An end that is told after the next beginning ends nothing")
     func overtaken() {
         let script = Script()

@@ -88,6 +88,64 @@ struct DeviceDirectoryTests {
         #expect(changes == [])
     }
 
+    @Test("A device that is at two workers is online until it has left both, whichever first")
+    func twoPlaces() {
+        for first in ["w1:1", "w2:1"] {
+            let script = Script()
+            script.tell("w1:1", [("ann", 1)])
+            script.tell("w2:1", [("ann", 2)])
+            let (other, at) = first == "w1:1" ? ("w2:1", 1) : ("w1:1", 2) as (String, Int64)
+            script.tell(first, left: [("ann", at)], at: 20)
+            #expect(script.place("ann") == other)
+            script.tell(other, left: [("ann", 3 - at)], at: 30)
+            #expect(script.place("ann") == "-" + other)
+            #expect(script.changes == [.left(uid: "ann", device: "d", at: 30)])
+        }
+    }
+
+    @Test("Where a device was at two workers and one is lost or lists it no more, it is at the other")
+    func twoPlacesLost() {
+        let script = Script()
+        for uid in ["ann", "bob"] {
+            script.tell("w1:1", [(uid, 1)])
+            script.tell("w2:1", [(uid, 2)])
+        }
+        script.tell("w2:1", [("ann", 2)], first: true, last: true)
+        #expect(["ann", "bob"].map(script.place) == ["w2:1", "w1:1"])
+        #expect(script.directory.workers(holding: "ann") == ["w1:1", "w2:1"])
+        script.changes = []
+        script.directory.workerLost("w2:1", now: 40, &script.changes)
+        #expect(script.changes.first == .workerLost(worker: "w2:1", at: 40))
+        #expect(script.changes.count == 2)
+        #expect(script.place("ann") == "w1:1")
+    }
+
+    @Test("A Java worker never tells that a device has left: one that has moved from there is not there any more")
+    func movedFromJava() {
+        let script = Script()
+        let body = RegisterBody(uid: "ann", device: "d", workerPort: 1)
+        #expect(script.directory.register(body, from: "j:1", now: 1, &script.changes))
+        script.tell("w1:1", [("ann", 9)])
+        script.tell("w1:1", left: [("ann", 9)])
+        #expect(script.place("ann") == "-w1:1")
+    }
+
+    @Test("The workers of one device are bounded")
+    func manyPlaces() {
+        let script = Script()
+        for number in 1...20 { script.tell("w\(number):1", [("ann", Int64(number))]) }
+        #expect(script.directory.workers(holding: "ann").count == DeviceDirectory.placesOfDevice)
+    }
+
+    @Test("Names that only look the same are two devices")
+    func exactNames() {
+        let script = Script()
+        script.tell("w1:1", [("\u{E9}", 1), ("e\u{301}", 1)])
+        script.tell("w1:1", left: [("e\u{301}", 1)])
+        #expect(script.place("\u{E9}") == "w1:1")
+        #expect(script.place("e\u{301}") == "-w1:1")
+    }
+
     @Test("When workers list all they have, the later registration counts, whoever lists first", arguments: [
         (1, 2, "w2:1"), (2, 1, "w1:1"), (1, 1, "w2:1"),
     ] as [(Int64, Int64, String)])

@@ -1,6 +1,7 @@
 import ExchangeCodec
 import ShuntCore
-import ShuntEngine
+
+@testable import ShuntEngine
 
 /// Masters and workers in one process, on a virtual clock, without a socket.
 final class SimulatedCluster {
@@ -12,7 +13,10 @@ final class SimulatedCluster {
     private var nextConnection: UInt32 = 0
     private(set) var changes: [RegistryChange] = []
     private(set) var joined: [String] = []
+    private(set) var ended: [String] = []
     private var silent: Set<String> = []
+    /// Frames that wait in the sockets of workers that are frozen.
+    private var unread: [String: [Frame]] = [:]
 
     init(masters names: [String], workers: [String], loops: Int = 1) {
         for name in names { masters[name] = MasterEngine(liveFor: 20, frameLimit: 1 << 20) }
@@ -25,9 +29,9 @@ final class SimulatedCluster {
         while now < end {
             now += 0.1
             for worker in workers where !silent.contains(worker.name) {
-                worker.now = now
+                worker.now = now + worker.clockOffset
                 worker.tick()
-                carryOut(worker.link.tick(now: now), of: worker)
+                carryOut(worker.link.tick(now: worker.now), of: worker)
                 settle(worker)
             }
             for master in masters.values {
@@ -41,7 +45,7 @@ final class SimulatedCluster {
         masters[name] = nil
         for (worker, link) in links where link.master == name {
             links[worker] = nil
-            if let worker = self.worker(worker) { carryOut(worker.link.closed(why: "reset", now: now, random: 0.5), of: worker) }
+            if let worker = self.worker(worker) { carryOut(worker.link.closed(why: "reset", now: worker.now, random: 0.5), of: worker) }
         }
     }
 
@@ -49,14 +53,30 @@ final class SimulatedCluster {
 
     /// The worker stops doing anything, as if its machine had gone.
     func freeze(worker name: String) { silent.insert(name) }
-    func thaw(worker name: String) { silent.remove(name) }
+
+    func thaw(worker name: String) {
+        silent.remove(name)
+        guard let worker = worker(name) else { return }
+        worker.now = now + worker.clockOffset
+        for frame in unread.removeValue(forKey: name) ?? [] { carryOut(worker.link.received(frame, now: worker.now), of: worker) }
+    }
+
+    /// The worker ends as told.
+    func stop(worker name: String) {
+        guard let worker = worker(name) else { return }
+        carryOut(worker.link.stop(worker.heartbeat(), now: worker.now), of: worker)
+    }
 
     /// What a client gets from a master that it asks for workers; nil if the master is not there.
     func allocation(from master: String, all: Bool = true) -> Frame? {
+        ask(master, all ? Frame(.allocation, id: 5, text: "TRUE") : Frame(.allocation, id: 5))
+    }
+
+    /// What a client of a master gets.
+    func ask(_ master: String, _ request: Frame) -> Frame? {
         guard let engine = masters[master] else { return nil }
         let connection = ConnectionID(loop: 9, slot: 0, generation: 0)
         engine.opened(connection, source: "127.0.0.1")
-        let request = all ? Frame(.allocation, id: 5, text: "TRUE") : Frame(.allocation, id: 5)
         let answers = deliver(request.encoded(), to: engine, from: connection)
         engine.closed(connection, now: now)
         return answers.first
@@ -71,15 +91,19 @@ final class SimulatedCluster {
             case .send(let bytes):
                 guard let link = links[worker.name], let master = masters[link.master] else { continue }
                 for frame in deliver(bytes, to: master, from: link.connection) {
-                    carryOut(worker.link.received(frame, now: now), of: worker)
+                    carryOut(worker.link.received(frame, now: worker.now), of: worker)
                 }
-            case .report: carryOut(worker.link.heartbeat(worker.heartbeat(), now: now), of: worker)
+            case .report: carryOut(worker.link.heartbeat(worker.heartbeat(), now: worker.now), of: worker)
             case .close(let why):
                 links[worker.name] = nil
-                carryOut(worker.link.closed(why: why, now: now, random: 0.5), of: worker)
+                carryOut(worker.link.closed(why: why, now: worker.now, random: 0.5), of: worker)
             case .joined(let master, let isShunt):
                 joined.append("\(worker.name) \(master)")
                 worker.joined(isShunt: isShunt)
+            case .reportAgain: worker.joined(isShunt: true)
+            case .ended:
+                ended.append(worker.name)
+                links[worker.name] = nil
             case .lost: worker.reports.end()
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
@@ -93,22 +117,23 @@ final class SimulatedCluster {
     private func settle(_ worker: SimulatedWorker) {
         while !worker.questions.isEmpty {
             let question = worker.questions.removeFirst()
-            carryOut(worker.link.ask(question, host: worker.host, now: now), of: worker)
+            carryOut(worker.link.ask(question, host: worker.host, now: worker.now), of: worker)
         }
-        for report in worker.reports.take() {
-            carryOut(worker.link.tell(report.type, report.body, name: report.name, key: report.key, now: now), of: worker)
+        worker.reports.gather()
+        while let report = worker.reports.next() {
+            carryOut(worker.link.tell(report.type, report.body, name: report.name, key: report.key, now: worker.now), of: worker)
         }
     }
 
     private func connect(_ worker: SimulatedWorker, to address: String) {
         guard let master = masters[address] else {
-            return carryOut(worker.link.closed(why: "refused", now: now, random: 0.5), of: worker)
+            return carryOut(worker.link.closed(why: "refused", now: worker.now, random: 0.5), of: worker)
         }
         nextConnection += 1
         let connection = ConnectionID(loop: 0, slot: nextConnection, generation: 0)
         links[worker.name] = (address, connection)
         master.opened(connection, source: "127.0.0.1")
-        carryOut(worker.link.connected(now: now), of: worker)
+        carryOut(worker.link.connected(now: worker.now), of: worker)
     }
 
     private func deliver(_ bytes: [UInt8], to master: MasterEngine, from connection: ConnectionID) -> [Frame] {
@@ -126,13 +151,45 @@ final class SimulatedCluster {
             }
         }
         collect(master)
-        for (worker, frame) in others { carryOut(worker.link.received(frame, now: now), of: worker) }
+        for (worker, frame) in others {
+            guard !silent.contains(worker.name) else {
+                unread[worker.name, default: []].append(frame)
+                continue
+            }
+            carryOut(worker.link.received(frame, now: worker.now), of: worker)
+        }
         return frames
     }
 
     private func collect(_ master: MasterEngine) {
         changes += master.changes
         master.clear()
+    }
+
+    /// Where the registry would have each user online: `ann@a:1`.
+    var online: [String] {
+        var places: [DeviceNames.Name: String] = [:]
+        for case .device(let change) in changes {
+            switch change {
+            case .device(let record): places[.init(record.uid, record.device)] = record.isOnline ? record.worker : nil
+            case .left(let uid, let device, _), .removed(let uid, let device): places[.init(uid, device)] = nil
+            case .workerLost(let worker, _): places = places.filter { $0.value != worker }
+            }
+        }
+        return places.map { "\($0.key.uid)@\($0.value)" }.sorted()
+    }
+
+    /// Where the registry would have each chat: `c@a:1`.
+    var chats: [String] {
+        var places: [String: String] = [:]
+        for case .chat(let change) in changes {
+            switch change {
+            case .chat(let record): places[record.chat] = record.worker
+            case .closed(let chat, _): places[chat] = nil
+            case .workerLost(let worker, _): places = places.filter { $0.value != worker }
+            }
+        }
+        return places.map { "\($0.key)@\($0.value)" }.sorted()
     }
 
     /// The events that the registry would hold.

@@ -18,6 +18,8 @@ final class SimulatedWorker {
     private var unread: [ConnectionID: [UInt8]] = [:]
     private var nextSlot: UInt32 = 0
     var now: Double = 1_700_000_000
+    /// Seconds that its clock is ahead.
+    var clockOffset = 0.0
 
     init(_ name: String = "w:1", loops: Int = 1, masters: [String] = [], limits: RoutingLimits = .init(),
         strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil) {

@@ -45,7 +45,7 @@ private final class Fixture: Sendable {
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures) },
             closeChat: { [closing] chat in
                 closing.asked.withLock { $0.append(chat) }
-                return chat.hasPrefix("room")
+                return chat.hasPrefix("room") ? nil : RegistryReader.unknownChat(chat)
             }, logger: quiet)
     }
 
@@ -280,7 +280,7 @@ private final class Fixture: Sendable {
             let registry = fixture.registry.reader
             let routes =
                 AdminRoutes(registry: registry, status: { status }).all
-                + SessionRoutes(registry: registry, closeChat: { _ in false }).all
+                + SessionRoutes(registry: registry, closeChat: { _ in nil }).all
             for route in routes {
                 let row = document.split(separator: "\n").first { $0.hasPrefix("| `\(route.method.rawValue) \(route.path)` |") }
                 #expect(row != nil, "\(route.path)")

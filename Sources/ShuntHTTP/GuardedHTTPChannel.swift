@@ -1,0 +1,105 @@
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// Hummingbird's HTTP/1.1, with a guard on each connection.
+struct GuardedHTTPChannel: HTTPChannelHandler {
+    typealias Value = HTTP1Channel.Value
+
+    let base: HTTP1Channel
+    let connections: OpenConnections
+    let headTimeout: TimeAmount
+
+    var responder: Responder { base.responder }
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        base.setup(channel: channel, logger: logger).flatMapThrowing { value in
+            let pipeline = value.channel.pipeline.syncOperations
+            let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            try pipeline.addHandler(ConnectionGuard(connections, headTimeout), position: .after(decoder))
+            return value
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}
+
+/// Closes the connection that is in the way of a new one.
+final class OpenConnections: Sendable {
+    private struct State {
+        var table: ConnectionTable<ObjectIdentifier>
+        var channels: [ObjectIdentifier: any Channel] = [:]
+    }
+
+    private let state: Mutex<State>
+
+    init(limit: Int) { state = Mutex(State(table: ConnectionTable(limit: limit))) }
+
+    func opened(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        let victim = state.withLock { state -> (any Channel)? in
+            state.channels[id] = channel
+            return state.table.opened(id).flatMap { state.channels[$0] }
+        }
+        victim?.close(promise: nil)
+        channel.closeFuture.whenComplete { _ in
+            self.state.withLock { state in
+                state.table.closed(id)
+                state.channels[id] = nil
+            }
+        }
+    }
+
+    func began(_ channel: any Channel) { state.withLock { $0.table.began(ObjectIdentifier(channel)) } }
+    func answered(_ channel: any Channel) { state.withLock { $0.table.answered(ObjectIdentifier(channel)) } }
+}
+
+/// Sees to it that a connection's first request comes soon, that others find room, and that one is closed after its answer
+/// when its client wants that (RFC 9112 §9.3): HTTP/1.0 says so by its version.
+private final class ConnectionGuard: ChannelDuplexHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let connections: OpenConnections
+    private let headTimeout: TimeAmount
+    private var deadline: Scheduled<Void>?
+
+    init(_ connections: OpenConnections, _ headTimeout: TimeAmount) {
+        self.connections = connections
+        self.headTimeout = headTimeout
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let channel = context.channel
+        connections.opened(channel)
+        deadline = context.eventLoop.scheduleTask(in: headTimeout) { channel.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(var head):
+            deadline?.cancel()
+            if !head.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+            context.fireChannelRead(wrapInboundOut(.head(head)))
+        case .end(let trailers):
+            connections.began(context.channel)
+            context.fireChannelRead(wrapInboundOut(.end(trailers)))
+        case .body: context.fireChannelRead(data)
+        }
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .end = unwrapOutboundIn(data) { connections.answered(context.channel) }
+        context.write(data, promise: promise)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        context.fireChannelInactive()
+    }
+}

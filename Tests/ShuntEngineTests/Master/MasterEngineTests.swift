@@ -1,0 +1,205 @@
+import ExchangeCodec
+import ShuntCore
+import Testing
+
+@testable import ShuntEngine
+
+@Suite("The master's port")
+struct MasterEngineTests {
+    /// A master, and connections to it by number.
+    final class Script {
+        let engine = MasterEngine(liveFor: 20, frameLimit: 1 << 20)
+        var now = 1000.0
+        private var opened: Set<UInt32> = []
+        /// Frames that came without being asked for.
+        private(set) var told: [UInt32: [Frame]] = [:]
+
+        func ask(_ frame: Frame, on number: UInt32 = 1) -> Frame? {
+            let connection = ConnectionID(loop: 0, slot: number, generation: 0)
+            if opened.insert(number).inserted { engine.opened(connection, source: "127.0.0.1") }
+            _ = frame.encoded().withUnsafeBytes { engine.received($0, on: connection, now: now) }
+            var answer: Frame?
+            for case .send(let to, let bytes) in engine.actions {
+                bytes.withUnsafeBytes { bytes in
+                    guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
+                    if view.type == .acknowledgement { answer = Frame(view, in: start) } else {
+                        told[UInt32(to.slot), default: []].append(Frame(view, in: start))
+                    }
+                }
+            }
+            engine.clear()
+            return answer
+        }
+
+        func close(_ number: UInt32) {
+            opened.remove(number)
+            engine.closed(ConnectionID(loop: 0, slot: number, generation: 0), now: now)
+        }
+
+        /// A heartbeat of `host:1`, with its own connection.
+        @discardableResult
+        func beat(_ host: String, on number: UInt32 = 1, isShunt: Bool = true, listeners: [String: String] = [:]) -> Frame? {
+            let body = HeartbeatBody(
+                serverName: host, serverPort: 1, createdTime: Int64(now * 1000),
+                shunt: isShunt ? ShuntExtension(version: "t", boot: "1", listeners: listeners) : nil)
+            return ask(.heartbeat(id: 1, body), on: number)
+        }
+
+        func report(_ host: String, _ devices: [DeviceBatchBody.Registered], on number: UInt32 = 1) -> Frame? {
+            let body = DeviceBatchBody(worker: WorkerSource(host: host, port: 1), isFirst: true, isLast: true, registered: devices)
+            return ask(Frame(.register, id: 2, format: .json, value: body.encoded(), name: DeviceBatchBody.frameName), on: number)
+        }
+
+        func create(_ chat: String, at host: String, on number: UInt32 = 1) -> Frame? {
+            ask(.chat(id: 3, .create, chat: chat, at: ChatHostBody(host: host, port: 1)), on: number)
+        }
+
+        func holders(_ uid: String) -> Frame? { ask(.allocation(id: 4, DeviceAllocationBody(uid: uid)), on: 9) }
+    }
+
+    private func device(_ uid: String, tags: [String] = [], address: String = "1.2.3.4:5") -> DeviceBatchBody.Registered {
+        .init(uid: uid, device: "d", tags: tags, address: address, connectedAt: 1, registeredAt: 1)
+    }
+
+    @Test("A worker's host is handed to every client in a list with commas: it must be a host name or an IPv4 address", arguments: [
+        ("10.0.0.1", 200), ("worker-1.example.org", 200), ("a_b", 200), (String(repeating: "h", count: 255), 200),
+        (String(repeating: "h", count: 256), 400), ("a,b", 400), ("a:1", 400), ("a b", 400), ("a\nb", 400), ("a\u{7F}", 400),
+        ("\u{212A}8s", 400), ("::1", 400),
+    ] as [(String, Int16)])
+    func hosts(_ host: String, _ status: Int16) {
+        let script = Script()
+        #expect(script.beat(host)?.status == status)
+        #expect(script.engine.directory.count == (status == 200 ? 1 : 0))
+    }
+
+    @Test("What a worker says of its listeners is bounded")
+    func listeners() {
+        let long = String(repeating: "x", count: 256)
+        #expect(Script().beat("a", listeners: [long: "y"])?.status == 400)
+        #expect(Script().beat("a", listeners: ["y": long])?.status == 400)
+    }
+
+    @Test("Nothing is kept of a worker that has sent no heartbeat")
+    func strangers() {
+        let script = Script()
+        let long = String(repeating: "h", count: 100_000)
+        for host in ["a", long] {
+            #expect(script.report(host, [device("ann")])?.status == 404)
+            #expect(script.create("c", at: host)?.status == 404)
+            let body = RegisterBody(uid: "ann", device: "d", workerHost: host, workerPort: 1)
+            #expect(script.ask(.register(id: 5, body))?.status == 404)
+        }
+        #expect(script.engine.changes == [])
+        script.beat("a")
+        #expect(script.create("c", at: "a")?.text == "a:1")
+    }
+
+    @Test("A device that says too much of itself is not kept, and the others of its report are")
+    func deviceLimits() {
+        let script = Script()
+        script.beat("a")
+        let long = String(repeating: "x", count: 257)
+        let devices = [device("ann"), device(long), device("b", tags: [long]), device("c", address: long)]
+        #expect(script.report("a", devices)?.status == 503)
+        #expect(["ann", long, "b", "c"].map { script.holders($0)?.status } == [200, 404, 404, 404])
+    }
+
+    @Test("A client learns which live workers hold a user's devices; the answer says that the question was understood")
+    func holders() {
+        let script = Script()
+        for (number, host) in [(UInt32(1), "a"), (2, "b"), (3, "c")] { script.beat(host, on: number) }
+        _ = script.report("b", [device("ann"), .init(uid: "ann", device: "tab", address: "", connectedAt: 1, registeredAt: 1)], on: 2)
+        _ = script.report("c", [.init(uid: "ann", device: "web", address: "", connectedAt: 1, registeredAt: 1)], on: 3)
+        _ = script.report("a", [device("bob")])
+        let answer = script.holders("ann")
+        #expect(answer?.status == 200)
+        #expect(answer?.text == "b:1,c:1")
+        #expect(answer?.name == DeviceAllocationBody.frameName)
+        #expect(script.holders("bob")?.text == "a:1")
+        #expect(script.holders("nobody")?.status == 404)
+        #expect(script.holders("nobody")?.text == "no live worker has a device of this uid")
+        script.now += 15
+        script.beat("c", on: 3)
+        script.now += 10
+        script.engine.tick(now: script.now)
+        #expect(script.holders("ann")?.text == "c:1", "the other is lost")
+        #expect(script.ask(Frame(.allocation, id: 6, text: "true"), on: 9)?.name == nil)
+    }
+
+    @Test("A master that has just started, and is not told everything yet, names all live workers")
+    func holdersAfterStart() {
+        let script = Script()
+        script.engine.restore([], devices: [], now: script.now)
+        script.beat("a")
+        #expect(script.holders("ann")?.text == "a:1")
+        script.now += MasterEngine.patience
+        script.engine.tick(now: script.now)
+        #expect(script.holders("ann")?.status == 404)
+    }
+
+    @Test("Only a worker of ours that returns is asked for everything, and once")
+    func reportRequests() {
+        let script = Script()
+        #expect(script.beat("a")?.text == "shunt")
+        #expect(script.beat("j", on: 2, isShunt: false)?.text == "")
+        script.now += 25
+        script.engine.tick(now: script.now)
+        #expect(script.beat("a")?.text == "shunt report")
+        #expect(script.beat("a")?.text == "shunt")
+        #expect(script.beat("j", on: 2, isShunt: false)?.text == "")
+        script.now += 25
+        script.engine.tick(now: script.now)
+        #expect(script.beat("a", on: 3)?.text == "shunt", "on a new connection it tells everything by itself")
+    }
+
+    @Test("A chat is closed by its worker's command, or the answer says why not")
+    func closesChats() throws {
+        let script = Script()
+        func refusal(_ chat: String) -> ErrorCode? {
+            do throws(ShuntError) { try script.engine.closeChat(chat, now: script.now) } catch { return error.code }
+            return nil
+        }
+        script.beat("a")
+        script.beat("j", on: 2, isShunt: false)
+        _ = script.create("ours", at: "a")
+        _ = script.create("java", at: "j", on: 2)
+        #expect(refusal("none") == .chatUnknown)
+        #expect(refusal("java") == .requestUnsupported)
+        #expect(refusal("ours") == nil)
+        script.close(1)
+        #expect(refusal("ours") == .connectionLost)
+        script.now += 7
+        script.engine.tick(now: script.now)
+        #expect(refusal("ours") == .chatUnknown, "its worker has not come back: the chat is free")
+    }
+
+    @Test("Three heartbeats at once, as Java workers send them, do not make a master impatient")
+    func burstsOfHeartbeats() throws {
+        var directory = WorkerDirectory(liveFor: 20)
+        var now = 1000.0
+        for _ in 0..<50 {
+            for _ in 0..<3 {
+                _ = try directory.heartbeat(
+                    HeartbeatBody(serverName: "j", serverPort: 1, createdTime: Int64(now * 1000)), source: "", now: now)
+            }
+            now += 3
+            let isGivenUp = directory.isGivenUp("j:1", now: now + 1)
+            #expect(!isGivenUp)
+        }
+    }
+
+    @Test("Two heartbeats are a worker's own: of a slow one they take longer, up to what it lives for", arguments: [
+        (0.1, 1.5, 2.5), (3, 5.5, 6.5), (8, 15, 17), (15, 19, 21),
+    ])
+    func ownInterval(_ interval: Double, _ patient: Double, _ silent: Double) throws {
+        var directory = WorkerDirectory(liveFor: 20)
+        var now = 1000.0
+        for _ in 0..<60 {
+            now += interval
+            _ = try directory.heartbeat(
+                HeartbeatBody(serverName: "a", serverPort: 1, createdTime: Int64(now * 1000)), source: "", now: now)
+        }
+        let isGivenUp = [patient, silent].map { directory.isGivenUp("a:1", now: now + $0) }
+        #expect(isGivenUp == [false, true])
+    }
+}
