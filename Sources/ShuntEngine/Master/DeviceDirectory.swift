@@ -117,16 +117,24 @@ public struct DeviceDirectory: Sendable {
         _ body: DeviceBatchBody, from worker: String, now: Double, _ changes: inout [DeviceChange]
     ) -> Int {
         let key = ExactText(worker)
-        workers[key, default: Worker()].tellsEnds = true
-        if body.isFirst {
-            workers[key]?.round += 1
-            workers[key]?.isListing = true
-        }
+        begin(key, isListing: body.isFirst)
         var refused = 0
         for one in body.registered where !register(one, worker, now: now, &changes) { refused += 1 }
         for one in body.left { left(one, key, now: now, &changes) }
         if body.isLast { sweep(key, now: now, &changes) }
         return refused
+    }
+
+    // Of its own, and not inlined: in one function with the rest it crashes the optimiser of Swift 6.3.1.
+    @inline(never)
+    private mutating func begin(_ worker: ExactText, isListing: Bool) {
+        var state = workers[worker] ?? Worker()
+        state.tellsEnds = true
+        if isListing {
+            state.round += 1
+            state.isListing = true
+        }
+        workers[worker] = state
     }
 
     /// A Java worker tells of one device (§9.4). It never tells that one has left.
@@ -251,6 +259,7 @@ public struct DeviceDirectory: Sendable {
         workers[ExactText(others[0].record.worker)]?.places.remove(place)
     }
 
+    @inline(never)
     private mutating func left(
         _ one: DeviceBatchBody.Left, _ worker: ExactText, now: Double, _ changes: inout [DeviceChange]
     ) {
@@ -259,12 +268,11 @@ public struct DeviceDirectory: Sendable {
     }
 
     /// After a full report: what the worker had before and has not told is offline.
+    @inline(never)
     private mutating func sweep(_ worker: ExactText, now: Double, _ changes: inout [DeviceChange]) {
         workers[worker]?.isListing = false
-        guard let present = workers[worker] else { return }
-        for place in present.places.sorted() {
-            end(place, at: worker, now: now, &changes) { $0.round != present.round }
-        }
+        guard let (places, round) = workers[worker].map({ ($0.places.sorted(), $0.round) }) else { return }
+        for place in places { end(place, at: worker, now: now, &changes) { $0.round != round } }
     }
 
     /// Ends the session that the worker has of this device, if it is one of those.
