@@ -14,7 +14,15 @@ struct guard_run {
     bool used, found;
 };
 
-static uint64_t hash(uint64_t run) { return run * 0x9E3779B97F4A7C15u; }
+/// Enough to tell that a run was not said, which is so of nearly all.
+static uint64_t filter_bit(uint64_t seed, uint64_t run) {
+    return ((run ^ seed) * 0x9E3779B97F4A7C15u) >> (64 - FILTER_BITS);
+}
+
+static size_t place_of(const payload_guard *guard, uint64_t run) {
+    run = (run ^ guard->seed) * 0x9E3779B97F4A7C15u;
+    return (run ^ run >> 32) * 0xD6E8FEB86659FD93u >> 32 & guard->mask;
+}
 
 // MARK: escapes
 
@@ -74,7 +82,7 @@ static shunt_bytes undo(payload_guard *guard, shunt_bytes text) {
 // MARK: runs
 
 static guard_run *find(const payload_guard *guard, uint64_t run) {
-    size_t place = hash(run) >> 32 & guard->mask;
+    size_t place = place_of(guard, run);
     while (guard->runs[place].used && guard->runs[place].bytes != run) { place = (place + 1) & guard->mask; }
     return &guard->runs[place];
 }
@@ -86,8 +94,9 @@ static uint64_t run_at(const char *text, size_t offset) {
 }
 
 static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
+    const uint64_t seed = guard->seed;
     for (size_t i = 0; i + RUN <= text.count; i++) {
-        uint64_t run = run_at(text.start, i), bit = hash(run) >> (64 - FILTER_BITS);
+        uint64_t run = run_at(text.start, i), bit = filter_bit(seed, run);
         guard_run *place = find(guard, run);
         *place = (guard_run){.bytes = run, .used = true};
         filter[bit >> 6] |= (uint64_t)1 << (bit & 63);
@@ -95,8 +104,9 @@ static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
 }
 
 static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
+    const uint64_t seed = guard->seed;
     for (size_t i = 0; i + RUN <= payload.count; i++) {
-        uint64_t run = run_at(payload.start, i), bit = hash(run) >> (64 - FILTER_BITS);
+        uint64_t run = run_at(payload.start, i), bit = filter_bit(seed, run);
         if ((filter[bit >> 6] >> (bit & 63) & 1) == 0) { continue; }
         guard_run *place = find(guard, run);
         place->found |= place->used;
@@ -118,7 +128,7 @@ static bool has_short(shunt_bytes text, shunt_bytes payload) {
 // MARK: the guard
 
 void guard_open(payload_guard *guard, const shunt_host *host, shunt_bytes said) {
-    *guard = (payload_guard){.plain = host->message.payload};
+    *guard = (payload_guard){.plain = host->message.payload, .seed = host->guard_seed};
     if (host->message.compression != 0) {
         // What no rule has read is in nothing that it says.
         guard->plain = host->payload_inflated ? (shunt_bytes){host->inflated.bytes, host->inflated.count} : (shunt_bytes){0};

@@ -14,6 +14,7 @@ typedef struct {
     /// The runs of what was said, and which of them the payload has.
     guard_run *runs;
     size_t mask;
+    uint64_t seed;
     bool failed;
 } payload_guard;
 

@@ -3,6 +3,7 @@
 #include "memory.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
@@ -60,6 +61,7 @@ shunt_host *shunt_host_create(const shunt_options *options) {
     host->ceiling = SIZE_MAX;
     host->record.limit = 1 << 20;
     host->lines.limit = 1 << 20;
+    if (getrandom(&host->guard_seed, sizeof host->guard_seed, GRND_NONBLOCK) < 0) { host->guard_seed = (uint64_t)(uintptr_t)host; }
     host->worker = strdup(options->worker);
     host->local = shunt_store_create(options->local_entries, options->local_bytes);
     host->L = lua_newstate(state_allocate, host);

@@ -119,6 +119,8 @@ struct shunt_host {
     uint32_t log_lines, log_dropped;
     /// What rules said in the call that runs.
     shunt_buffer lines;
+    /// Clients must not know which texts have equal hashes.
+    uint64_t guard_seed;
 };
 
 static inline shunt_host *host_of(lua_State *L) { return *(shunt_host **)lua_getextraspace(L); }

@@ -93,7 +93,7 @@ final class LuaHost {
         callbacks.context = context
         callbacks.tells = { context, rule in hostOwner(context)?.tells(rule: Int(rule)) ?? false }
         callbacks.failed = { context, rule, hook, failure, message in
-            let message = message.count == 0 ? nil : String(message)
+            let message = message.start == nil ? nil : String(message)
             hostOwner(context)?.failed(rule: Int(rule), hook: hook, code: ErrorCode(failure), message: message)
         }
         callbacks.log = { context, level, rule, text, fields in

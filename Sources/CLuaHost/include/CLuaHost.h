@@ -251,7 +251,8 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
 
 // MARK: rule tests
 
-/// Runs a rule_test.lua, each of whose tests goes through the function that `prelude` returns, and writes its tests' names, sorted, as a list.
+/// Runs a rule_test.lua, each of whose tests goes through the function that `prelude` returns, and writes its tests' names, as a
+/// list.
 shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *prelude, const shunt_source *sources, size_t count,
                             shunt_buffer *names);
 bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now);
