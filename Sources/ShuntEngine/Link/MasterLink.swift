@@ -222,11 +222,11 @@ public struct MasterLink: Sendable {
         return lost
     }
 
-    /// The worker ends: it signs off, for which §12.2 has nothing but a heartbeat of long ago, and waits a moment for the answer.
+    /// The worker ends: it signs off, and waits a moment for the answer.
     public mutating func stop(_ body: HeartbeatBody, now: Double) -> [Action] {
         guard isUp else { return end() }
         var body = body
-        body.createdTime = 0
+        body.createdTime = HeartbeatBody.signingOff
         let id = makeID(now: now)
         state = .leaving(id: id, until: now + Self.leavingPatience)
         return [.send(Frame.heartbeat(id: id, body).encoded())]
