@@ -241,6 +241,21 @@ def test_notify_finds_a_device_that_has_just_registered(dev, command):
     device.wait_for("hi")
 
 
+def test_notify_reaches_only_the_workers_that_hold_devices_of_the_uid(shunt, command):
+    master = shunt.master()
+    workers = [shunt.worker({"worker.masters": master.master}) for _ in range(3)]
+    eventually(lambda: len(master.workers()) == 3)
+    for worker in workers[:2]:
+        command("device", "--uid", "ann", "--device", worker.exchange, "--worker", worker.exchange).wait_for("registered")
+    eventually(lambda: len(devices(master, "ann")) == 2, 20)
+    report = json.loads(run("notify", "--uid", "ann", "hi", "--output", "json", "--master", master.master).stdout)
+    assert {worker["address"] for worker in report["workers"]} == {worker.exchange for worker in workers[:2]}
+    assert (report["matched"], report["sent"]) == (2, 2)
+    assert workers[2].metric("shunt_broadcasts_total") == 0
+    everyone = json.loads(run("notify", "hi", "--output", "json", "--master", master.master).stdout)
+    assert len(everyone["workers"]) == 3
+
+
 def test_notify_of_one_uid_that_nobody_has_says_so(dev):
     result = run("notify", "--uid", "nobody", "hi", "--master", dev.master)
     assert result.returncode == 65 and "no device matches" in result.stdout + result.stderr
