@@ -25,12 +25,15 @@ public struct WorkerDirectory: Sendable {
     private var entries: [ExactText: Entry] = [:]
     /// Seconds that a worker lives after its last heartbeat.
     private let liveFor: Double
+    private var tickedAt: Double?
     /// The most workers that are kept; beyond it the longest lost one is forgotten, and then new ones are refused.
     public static let capacity = 10_000
     /// Seconds between two heartbeats of a worker that has not sent enough of them to tell.
     static let usualInterval = 3.0
     /// Java workers send three heartbeats at once (Q28): of so many gaps one is as long as they have.
     static let gapsToTell = 4
+    /// Time passes in smaller steps than this many seconds, or it is not time in which anybody could have been heard.
+    static let longestStep = 1.0
     /// A worker is not given up as silent before, in seconds: its machine may be busy.
     static let shortestPatience = 2.0
 
@@ -113,12 +116,10 @@ public struct WorkerDirectory: Sendable {
 
     /// Time has passed: workers that have not been heard of are lost.
     public mutating func tick(now: Double) -> [RegistryChange] {
+        forgetPause(now: now)
         var changes: [RegistryChange] = []
         for (key, entry) in entries where entry.record.state != .lost {
             let name = key.text
-            // The master's clock was set back: that keeps nobody alive.
-            if entry.record.heartbeatAt > now { self[name]?.record.heartbeatAt = now }
-            if entry.heardAt > now { self[name]?.heardAt = now }
             guard !isLive(entry, now: now) else { continue }
             self[name]?.record.state = .lost
             self[name]?.mustReport = true
@@ -127,6 +128,18 @@ public struct WorkerDirectory: Sendable {
             changes.append(event(.workerLost, name, "not heard of for \(silent) s", now: now))
         }
         return changes
+    }
+
+    /// Where the master stood still, or its clock was set, nobody has been silent for it, and nobody lives longer for it.
+    private mutating func forgetPause(now: Double) {
+        defer { tickedAt = now }
+        guard let tickedAt, !(0...Self.longestStep).contains(now - tickedAt) else { return }
+        let pause = max(0, now - tickedAt)
+        for key in entries.keys {
+            guard let entry = entries[key] else { continue }
+            entries[key]?.heardAt = min(entry.heardAt + pause, now)
+            entries[key]?.record.heartbeatAt = min(entry.record.heartbeatAt + pause, now)
+        }
     }
 
     /// Whether two heartbeats of the worker are missing: others may have its chats. If so it is asked to tell all that it holds

@@ -31,6 +31,14 @@ struct MasterEngineTests {
             return answer
         }
 
+        /// Lets time pass.
+        func wait(_ seconds: Int) {
+            for _ in 0..<seconds {
+                now += 1
+                engine.tick(now: now)
+            }
+        }
+
         func close(_ number: UInt32) {
             opened.remove(number)
             engine.closed(ConnectionID(loop: 0, slot: number, generation: 0), now: now)
@@ -118,10 +126,9 @@ struct MasterEngineTests {
         #expect(script.holders("bob")?.text == "a:1")
         #expect(script.holders("nobody")?.status == 404)
         #expect(script.holders("nobody")?.text == "no live worker has a device of this uid")
-        script.now += 15
+        script.wait(15)
         script.beat("c", on: 3)
-        script.now += 10
-        script.engine.tick(now: script.now)
+        script.wait(10)
         #expect(script.holders("ann")?.text == "c:1", "the other is lost")
         #expect(script.ask(Frame(.allocation, id: 6, text: "true"), on: 9)?.name == nil)
     }
@@ -134,8 +141,7 @@ struct MasterEngineTests {
         #expect(script.holders("ann")?.status == 404)
         script.engine.restore([script.engine.directory.record("a:1")].compactMap(\.self), now: script.now)
         #expect(script.holders("ann")?.text == "a:1")
-        script.now += MasterEngine.patience
-        script.engine.tick(now: script.now)
+        script.wait(Int(MasterEngine.patience))
         #expect(script.holders("ann")?.status == 404)
     }
 
@@ -144,13 +150,11 @@ struct MasterEngineTests {
         let script = Script()
         #expect(script.beat("a")?.text == "shunt")
         #expect(script.beat("j", on: 2, isShunt: false)?.text == "")
-        script.now += 25
-        script.engine.tick(now: script.now)
+        script.wait(25)
         #expect(script.beat("a")?.text == "shunt report")
         #expect(script.beat("a")?.text == "shunt")
         #expect(script.beat("j", on: 2, isShunt: false)?.text == "")
-        script.now += 25
-        script.engine.tick(now: script.now)
+        script.wait(25)
         #expect(script.beat("a", on: 3)?.text == "shunt", "on a new connection it tells everything by itself")
     }
 
@@ -170,8 +174,7 @@ struct MasterEngineTests {
         #expect(refusal("ours") == nil)
         script.close(1)
         #expect(refusal("ours") == .connectionLost)
-        script.now += 7
-        script.engine.tick(now: script.now)
+        script.wait(7)
         #expect(refusal("ours") == .chatUnknown, "its worker has not come back: the chat is free")
     }
 
