@@ -16,18 +16,22 @@ final class ControlLoop: EventLoopHandler {
     private var random = SystemRandomNumberGenerator()
     private var reports: MasterReports
     private var failureToldAt = -Double.infinity
+    private var refusalToldAt = -Double.infinity
     private var isStopping = false
 
     init(
         loop: EventLoop, sockets: [ListeningSocket], masters: [String], interval: Double, identity: WorkerIdentity,
-        peers: LoopPeers, status: WorkerStatus, logger: Logger
+        frameLimit: Int, peers: LoopPeers, status: WorkerStatus, logger: Logger
     ) {
         self.loop = loop
         self.peers = peers
         self.identity = identity
         self.status = status
         self.logger = logger
-        reports = MasterReports(worker: WorkerSource(host: identity.host, port: identity.port))
+        // A master has the same limits, more often than not.
+        var limits = ReportLimits()
+        limits.bytes = min(limits.bytes, frameLimit)
+        reports = MasterReports(worker: WorkerSource(host: identity.host, port: identity.port), limits: limits)
         link = MasterLink(masters: masters, interval: interval, now: loop.now)
         for (number, socket) in sockets.enumerated() {
             loop.accept(on: socket) { peers.adopt($0, listener: UInt16(number)) }
@@ -128,7 +132,7 @@ final class ControlLoop: EventLoopHandler {
     private func linkClosed(why: String) {
         let master = link.master
         carryOut(link.closed(why: why, now: loop.now, random: Double.random(in: 0..<1, using: &random)))
-        guard !isStopping, loop.now - failureToldAt >= 30 else { return }
+        guard !isStopping, abs(loop.now - failureToldAt) >= 30 else { return }
         failureToldAt = loop.now
         logger.warning("no master; routing goes on, and the list is tried again", metadata: ["master": "\(master)", "why": "\(why)"])
     }
@@ -169,6 +173,10 @@ final class ControlLoop: EventLoopHandler {
                 peers.on(question.loop) { $0.answered(chat: question.chat, request: question.request, assignment) }
             case .chat(let id, let event):
                 peers.on(UInt8(ChatHouse.home(of: id, loops: peers.count))) { $0.received(event) }
+            case .refused(let master, let why):
+                guard abs(loop.now - refusalToldAt) >= 30 else { continue }
+                refusalToldAt = loop.now
+                logger.warning("the master does not take what it is told", metadata: ["master": "\(master)", "why": "\(why)"])
             case .lost(let master, let why):
                 status.setMaster(nil)
                 reports.end()

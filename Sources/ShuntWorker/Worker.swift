@@ -48,12 +48,13 @@ public final class Worker: Sendable {
         let masters = worker.masters.map(\.description)
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
+        let frameLimit = configuration.limits.frame
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(), measure: Self.measure
         ) { [peers, status] loop in
             ControlLoop(
-                loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity, peers: peers,
-                status: status, logger: Logger(label: "shunt.link"))
+                loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
+                frameLimit: frameLimit, peers: peers, status: status, logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
     }

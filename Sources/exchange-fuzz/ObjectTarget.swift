@@ -33,6 +33,9 @@ enum ObjectTarget {
         try roundTrip(input, "REGISTER", read: { try RegisterBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "NOTIFY", read: { try NotifyBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "heartbeat", read: { try HeartbeatBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "device batch", read: { try DeviceBatchBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "chat report", read: { try ChatReportBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "ALLOCATION", read: { try DeviceAllocationBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "chat host", read: { try ChatHostBody(decoding: $0) }, write: { $0.encoded() })
     }
 

@@ -233,12 +233,70 @@ def test_one_user_in_two_chats_stays_a_device_when_one_ends(dev, command):
     first.wait_for("broadcast: hello dora")
 
 
+def test_who_joins_by_the_name_of_a_member_takes_its_place_and_the_one_before_is_told(dev, command):
+    first = command("chat", "r", "--as", "ann", "--worker", dev.exchange)
+    first.wait_for("in the chat")
+    second = command("chat", "r", "--as", "ann", "--worker", dev.exchange)
+    second.wait_for("in the chat")
+    assert first.process.wait(20) == 75
+    assert "* your place was taken by another connection of the same name" in first.shown
+    other = command("chat", "r", "--as", "bob", "--worker", dev.exchange)
+    other.wait_for("in the chat")
+    other.type("hello\n")
+    second.wait_for("bob: hello")
+
+
+def test_quit_frees_the_place_at_once_and_the_end_of_the_input_keeps_it(dev, command):
+    def join(name):
+        chat = command("chat", "r", "--as", name, "--worker", dev.exchange)
+        eventually(lambda: "in the chat" in chat.shown or chat.process.poll() is not None, 20)
+        return chat
+
+    members = {name: join(name) for name in ("ann", "bob")}
+    members["ann"].end()
+    late = join("carl")
+    assert late.process.wait(20) == 65 and "chat.full" in late.shown
+    members["bob"].type("held for ann\n")
+    members["ann"] = join("ann")
+    members["ann"].wait_for("held for ann")
+    members["ann"].type("/quit\n")
+    assert members["ann"].process.wait(20) == 0
+    join("carl").wait_for("in the chat")
+
+
+def test_what_an_absent_member_has_sent_has_its_name(dev, command):
+    ann, bob = (command("chat", "r", "--as", name, "--worker", dev.exchange) for name in ("ann", "bob"))
+    for chat in (ann, bob):
+        chat.wait_for("in the chat")
+    ann.end()
+    bob.wait_for("ann has left")
+    bob.type("are you there?\n")
+    bob.end()
+    back = command("chat", "r", "--as", "ann", "--worker", dev.exchange)
+    back.wait_for("bob: are you there?")
+
+
 def test_notify_finds_a_device_that_has_just_registered(dev, command):
     device = command("device", "--uid", "ann", "--device", "phone", "--worker", dev.exchange)
     device.wait_for("registered")
     result = run("notify", "--uid", "ann", "hi", "--master", dev.master)
     assert result.returncode == 0 and "1 matched, 1 sent" in result.stdout
     device.wait_for("hi")
+
+
+def test_notify_reaches_only_the_workers_that_hold_devices_of_the_uid(shunt, command):
+    master = shunt.master()
+    workers = [shunt.worker({"worker.masters": master.master}) for _ in range(3)]
+    eventually(lambda: len(master.workers()) == 3)
+    for worker in workers[:2]:
+        command("device", "--uid", "ann", "--device", worker.exchange, "--worker", worker.exchange).wait_for("registered")
+    eventually(lambda: len(devices(master, "ann")) == 2, 20)
+    report = json.loads(run("notify", "--uid", "ann", "hi", "--output", "json", "--master", master.master).stdout)
+    assert {worker["address"] for worker in report["workers"]} == {worker.exchange for worker in workers[:2]}
+    assert (report["matched"], report["sent"]) == (2, 2)
+    assert workers[2].metric("shunt_broadcasts_total") == 0
+    everyone = json.loads(run("notify", "hi", "--output", "json", "--master", master.master).stdout)
+    assert len(everyone["workers"]) == 3
 
 
 def test_notify_of_one_uid_that_nobody_has_says_so(dev):

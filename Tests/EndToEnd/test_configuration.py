@@ -424,6 +424,18 @@ def test_a_worker_is_ready_with_its_master_or_when_it_goes_on_without(shunt):
     eventually(lambda: readiness(joined) == (200, "ready\n"), 20)
 
 
+def test_a_worker_that_is_stopping_is_not_ready(shunt, tmp_path):
+    plugins = write_rule(
+        tmp_path / "plugins", "slow", "return { name = 'slow', on_message = function() end,\n"
+        "  on_unload = function() while true do end end }")
+    worker = shunt.worker(
+        {"rules.directory": plugins, "rules.enabled": "all", "rules.budget.time": "5s", "worker.loops": 1})
+    assert readiness(worker)[0] == 200
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: readiness(worker)[0] == 503, 20)
+    assert "stopping" in readiness(worker)[1] and not worker.ready_path.exists()
+
+
 @pytest.mark.parametrize("limit, loops", [(3, 2), (1, 2), (5, 3)])
 def test_no_more_clients_are_let_in_than_the_limit_and_no_fewer(shunt, connect, limit, loops):
     worker = shunt.worker({"limits.connections": limit, "worker.loops": loops})

@@ -4,6 +4,8 @@ import ShuntCore
 public struct HeartbeatBody: Equatable, Sendable {
     /// What PING's name must be.
     public static let frameName = "heartbeat"
+    /// What a worker of ours that ends gives as `createdTime`: to Java masters it has not been heard of for very long (§12.2).
+    public static let signingOff: Int64 = 0
 
     /// Eight bytes in hexadecimal, with colons; empty if the worker does not say.
     public var machineID: String

@@ -27,6 +27,8 @@ public struct MasterLink: Sendable {
         /// Nothing more is to come: the worker may end.
         case ended
         case lost(master: String, why: String)
+        /// The master does not take a heartbeat or a report.
+        case refused(master: String, why: String)
         /// The master has answered a loop's question.
         case answered(ChatQuestion, ChatAssignment)
         /// The master tells something of a chat by itself.
@@ -159,7 +161,7 @@ public struct MasterLink: Sendable {
         if let asked = connected.questions.removeValue(forKey: frame.id) {
             return [.answered(asked.question, Self.assignment(frame))]
         }
-        guard !frame.isError else { return [] }
+        guard !frame.isError else { return [.refused(master: master, why: frame.text)] }
         let reply = HeartbeatReply(rawValue: frame.text)
         guard !connected.hasJoined else { return reply == .report ? [.reportAgain] : [] }
         connected.hasJoined = true
@@ -222,11 +224,11 @@ public struct MasterLink: Sendable {
         return lost
     }
 
-    /// The worker ends: it signs off, for which §12.2 has nothing but a heartbeat of long ago, and waits a moment for the answer.
+    /// The worker ends: it signs off, and waits a moment for the answer.
     public mutating func stop(_ body: HeartbeatBody, now: Double) -> [Action] {
         guard isUp else { return end() }
         var body = body
-        body.createdTime = 0
+        body.createdTime = HeartbeatBody.signingOff
         let id = makeID(now: now)
         state = .leaving(id: id, until: now + Self.leavingPatience)
         return [.send(Frame.heartbeat(id: id, body).encoded())]

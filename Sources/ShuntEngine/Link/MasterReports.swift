@@ -43,6 +43,7 @@ public struct MasterReports: Sendable {
     }
 
     private let worker: WorkerSource
+    private let limits: ReportLimits
     private var mode = Mode.idle
     private var isShunt = false
     private var devices: [DeviceName: DeviceChange] = [:]
@@ -52,7 +53,10 @@ public struct MasterReports: Sendable {
     /// Counts the masters that were joined: an answer to an earlier question is not one to this.
     public private(set) var round = 0
 
-    public init(worker: WorkerSource) { self.worker = worker }
+    public init(worker: WorkerSource, limits: ReportLimits = .init()) {
+        self.worker = worker
+        self.limits = limits
+    }
 
     /// A master has been joined, or wants to know all again.
     public mutating func begin(isShunt: Bool, loops: Int) {
@@ -149,8 +153,8 @@ public struct MasterReports: Sendable {
             }
         }
         var parts: [Part] = []
-        if isFull || !devices.isEmpty { parts += batch.split().map { .devices($0) } }
-        if isFull || !chats.isEmpty { parts += report.split().map { .chats($0) } }
+        if isFull || !devices.isEmpty { parts += batch.split(limits).map { .devices($0) } }
+        if isFull || !chats.isEmpty { parts += report.split(limits).map { .chats($0) } }
         return parts
     }
 

@@ -90,9 +90,6 @@ public struct DeviceDirectory: Sendable {
         return workers.sorted().map(\.text)
     }
 
-    /// Whether every worker has had the time to tell what it holds since the master started.
-    public var isSettled: Bool { patientUntil == .infinity }
-
     /// What the registry held when the master started. Sessions that were online are taken to have just left until their
     /// worker tells of them; the registry is told so only if none has by `until`.
     public mutating func restore(_ records: [DeviceRecord], now: Double, until: Double = .infinity) {

@@ -19,6 +19,8 @@ public final class MasterEngine {
     private var closing: Set<ConnectionID> = []
     private var devices: DeviceDirectory
     private var chats = ChatDirectory()
+    /// From then on every worker that the registry held live has had the time to tell what it holds.
+    private var settledAt = -Double.infinity
     private var lastID: UInt64 = 0
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
@@ -42,6 +44,7 @@ public final class MasterEngine {
     /// What the registry held when the master started. Workers have two heartbeats' time to tell their chats and devices again.
     public func restore(_ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], now: Double) {
         directory.restore(workers, now: now)
+        if workers.contains(where: { $0.state != .lost }) { settledAt = now + Self.patience }
         self.devices.restore(devices, now: now, until: now + Self.patience)
         self.chats.restore(chats, until: now + Self.patience)
     }
@@ -259,7 +262,7 @@ public final class MasterEngine {
         _ body: DeviceAllocationBody, _ frame: FrameView, _ connection: ConnectionID, now: Double
     ) throws(ShuntError) {
         let workers =
-            devices.isSettled
+            now >= settledAt
             ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation(now: now)
         guard !workers.isEmpty else { throw ShuntError(.deviceUnknown, "no live worker has a device of this uid") }
         var reply = Frame(acknowledging: frame.id, text: AllocationReply.encode(workers))

@@ -10,8 +10,8 @@ public struct WorkerDirectory: Sendable {
         var record: WorkerRecord
         /// When anything came from it, a heartbeat or not.
         var heardAt: Double
-        /// Seconds between two of its heartbeats, as seen.
-        var interval = WorkerDirectory.usualInterval
+        /// Seconds between its last heartbeats.
+        var gaps: [Double] = []
         /// The run of the worker; another one means that it has started again. Empty for a Java worker.
         var boot = ""
         /// Where its last heartbeat came from; nil once that has closed.
@@ -25,10 +25,15 @@ public struct WorkerDirectory: Sendable {
     private var entries: [ExactText: Entry] = [:]
     /// Seconds that a worker lives after its last heartbeat.
     private let liveFor: Double
+    private var tickedAt: Double?
     /// The most workers that are kept; beyond it the longest lost one is forgotten, and then new ones are refused.
     public static let capacity = 10_000
-    /// Seconds between two heartbeats of a worker that has not sent two yet.
+    /// Seconds between two heartbeats of a worker that has not sent enough of them to tell.
     static let usualInterval = 3.0
+    /// Java workers send three heartbeats at once (Q28): of so many gaps one is as long as they have.
+    static let gapsToTell = 4
+    /// Time passes in smaller steps than this many seconds, or it is not time in which anybody could have been heard.
+    static let longestStep = 1.0
     /// A worker is not given up as silent before, in seconds: its machine may be busy.
     static let shortestPatience = 2.0
 
@@ -69,8 +74,9 @@ public struct WorkerDirectory: Sendable {
         let created = Double(body.createdTime) / 1000
         let boot = body.shunt?.boot ?? ""
         let isNewRun = known == nil || (known?.boot != boot && !(known?.boot.isEmpty ?? true))
-        // An old clock is the only way to sign off; one that is ahead is not believed, or it would never be missed (Q19).
-        let hasLeft = now - created >= liveFor
+        // An old clock is the only way to sign off (Q19). Ours say the oldest, so that one whose clock is only wrong still counts;
+        // one that is ahead is not believed, or it would never be missed.
+        let hasLeft = body.shunt == nil ? now - created >= liveFor : body.createdTime == HeartbeatBody.signingOff
         let state: WorkerRecord.State = hasLeft ? .lost : body.shunt?.isDraining == true ? .draining : .live
         var entry = Entry(
             record: WorkerRecord(
@@ -78,7 +84,7 @@ public struct WorkerDirectory: Sendable {
                 version: body.shunt.map { "shunt \($0.version)" } ?? "message-channel",
                 listeners: body.shunt?.listeners ?? ["exchange": name],
                 startedAt: isNewRun ? now : known?.record.startedAt ?? now, heartbeatAt: now, figures: body.figures),
-            heardAt: now, interval: interval(known, now: now), boot: boot, connection: connection,
+            heardAt: now, gaps: gaps(known, now: now), boot: boot, connection: connection,
             // On a new connection a worker tells everything by itself.
             mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection), isSkewed: known?.isSkewed ?? false)
         changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
@@ -88,11 +94,10 @@ public struct WorkerDirectory: Sendable {
         return changes
     }
 
-    /// Java workers send three heartbeats at once (Q28), so that a short gap says little, and one that was away says nothing.
-    private func interval(_ known: Entry?, now: Double) -> Double {
-        guard let known, known.record.state != .lost else { return Self.usualInterval }
-        let gap = min(max(0, now - known.record.heartbeatAt), liveFor / 2)
-        return max(gap, known.interval * 7 / 8)
+    /// One that was away tells nothing.
+    private func gaps(_ known: Entry?, now: Double) -> [Double] {
+        guard let known, known.record.state != .lost else { return [] }
+        return known.gaps.suffix(Self.gapsToTell - 1) + [max(0, now - known.record.heartbeatAt)]
     }
 
     /// Anything else has come from a worker.
@@ -111,12 +116,10 @@ public struct WorkerDirectory: Sendable {
 
     /// Time has passed: workers that have not been heard of are lost.
     public mutating func tick(now: Double) -> [RegistryChange] {
+        forgetPause(now: now)
         var changes: [RegistryChange] = []
         for (key, entry) in entries where entry.record.state != .lost {
             let name = key.text
-            // The master's clock was set back: that keeps nobody alive.
-            if entry.record.heartbeatAt > now { self[name]?.record.heartbeatAt = now }
-            if entry.heardAt > now { self[name]?.heardAt = now }
             guard !isLive(entry, now: now) else { continue }
             self[name]?.record.state = .lost
             self[name]?.mustReport = true
@@ -125,6 +128,18 @@ public struct WorkerDirectory: Sendable {
             changes.append(event(.workerLost, name, "not heard of for \(silent) s", now: now))
         }
         return changes
+    }
+
+    /// Where the master stood still, or its clock was set, nobody has been silent for it, and nobody lives longer for it.
+    private mutating func forgetPause(now: Double) {
+        defer { tickedAt = now }
+        guard let tickedAt, !(0...Self.longestStep).contains(now - tickedAt) else { return }
+        let pause = max(0, now - tickedAt)
+        for key in entries.keys {
+            guard let entry = entries[key] else { continue }
+            entries[key]?.heardAt = min(entry.heardAt + pause, now)
+            entries[key]?.record.heartbeatAt = min(entry.record.heartbeatAt + pause, now)
+        }
     }
 
     /// Whether two heartbeats of the worker are missing: others may have its chats. If so it is asked to tell all that it holds
@@ -142,7 +157,9 @@ public struct WorkerDirectory: Sendable {
     }
 
     private func isSilent(_ entry: Entry, now: Double) -> Bool {
-        now - entry.heardAt > min(max(2 * entry.interval, Self.shortestPatience), liveFor)
+        let seen = entry.gaps.max() ?? 0
+        let interval = entry.gaps.count < Self.gapsToTell ? max(seen, Self.usualInterval) : seen
+        return now - entry.heardAt > min(max(2 * interval, Self.shortestPatience), liveFor)
     }
 
     /// Whether the worker's next answer should ask it for all that it holds. Asks once.

@@ -14,13 +14,26 @@ public final class FailureTally: Sendable {
         var reasons: [Reason] = []
         var others = 0
         var firstError: ShuntError?
-        var isCutOff = false
+        /// The reason why no server can be reached any more.
+        var cutOff: String?
     }
 
     static let maximumReasons = 20
     private let state = Mutex(State())
 
     public init() {}
+
+    /// Messages that were not tried any more: as those before them where no server can be reached, else because it was to end.
+    func noteSkipped(_ count: Int) {
+        state.withLock { state in
+            let text = state.cutOff ?? "not sent: it was to end before"
+            if let index = state.reasons.firstIndex(where: { $0.text == text }) {
+                state.reasons[index].count += count
+            } else {
+                state.reasons.append(Reason(text: text, count: count))
+            }
+        }
+    }
 
     public func note(_ failure: SendFailure) {
         let text =
@@ -32,7 +45,7 @@ public final class FailureTally: Sendable {
         state.withLock { state in
             if state.firstError == nil { state.firstError = failure.error }
             if failure.outcome == .notSent, failure.error.code.exitCode == ErrorCode.addressUnavailable.exitCode {
-                state.isCutOff = true
+                state.cutOff = text
             }
             if let index = state.reasons.firstIndex(where: { $0.text == text }) {
                 state.reasons[index].count += 1
@@ -45,7 +58,7 @@ public final class FailureTally: Sendable {
     }
 
     /// No server can be reached any more: to go on is in vain.
-    public var isCutOff: Bool { state.withLock { $0.isCutOff } }
+    public var isCutOff: Bool { state.withLock { $0.cutOff != nil } }
     public var firstError: ShuntError? { state.withLock { $0.firstError } }
     /// Most frequent first.
     public var reasons: [Reason] { state.withLock { $0.reasons }.sorted { $0.count > $1.count } }

@@ -59,12 +59,16 @@ public struct Publication: Sendable {
     private func send(to pipeline: SendPipeline, _ tally: FailureTally) async throws(ShuntError) {
         var pacer = rate.map { Pacer(rate: $0) }
         func isOver() -> Bool { tally.isCutOff || Task.isCancelled }
+        func skip(_ count: Int) {
+            pipeline.skip(count)
+            tally.noteSkipped(count)
+        }
         switch source {
         case .payload(let payload, let count):
             let message = message(payload)
             for sent in 0..<count {
                 await pace(&pacer)
-                guard !isOver() else { return pipeline.skip(count - sent) }
+                guard !isOver() else { return skip(count - sent) }
                 await pipeline.send(message)
             }
         case .lines(let input):
@@ -74,14 +78,14 @@ public struct Publication: Sendable {
                 for (sent, line) in lines.enumerated() {
                     await pace(&pacer)
                     guard !isOver() else {
-                        pipeline.skip(lines.count - sent)
+                        skip(lines.count - sent)
                         break
                     }
                     await pipeline.send(message(line))
                 }
             }
             guard let line = try splitter.last() else { return }
-            if isOver() { pipeline.skip(1) } else { await pipeline.send(message(line)) }
+            if isOver() { skip(1) } else { await pipeline.send(message(line)) }
         }
     }
 

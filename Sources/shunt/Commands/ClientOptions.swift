@@ -31,7 +31,7 @@ struct ClientOptions: ParsableArguments {
         var error = error
         switch route {
         case .workers: error.help = "is a worker's exchange listener there? try without --worker, by way of a master"
-        case .masters(let masters) where masters.contains(where: { $0.description == error.location }):
+        case .masters(let masters) where error.location.map { place in masters.contains { $0.description == place } } ?? true:
             error.help = "is a master running there? start one with 'shunt dev --config config/dev.yaml', or name it with --master"
         case .masters:
             error.help = "this is a worker that the master lists: does it still run, and does it advertise an address that can be "

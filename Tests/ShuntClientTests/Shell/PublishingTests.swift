@@ -173,6 +173,9 @@ struct PublicationTests {
             if case .lines = source { #expect(report.totals.submitted == 800) }
             #expect(report.totals.sent + report.totals.notSent == report.totals.submitted)
             #expect(report.totals.sent < 400)
+            // Some may have been of unknown outcome.
+            let unsent = report.reasons.filter { $0.text.hasPrefix("not sent: ") }
+            #expect(unsent.map(\.count) == [report.totals.notSent])
         }
         close(input.descriptor)
         producer.close()

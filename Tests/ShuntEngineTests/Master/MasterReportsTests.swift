@@ -62,6 +62,20 @@ struct MasterReportsTests {
         #expect(script.next() == nil)
     }
 
+    @Test("A report fits into a frame of the size that is given")
+    func small() throws {
+        var reports = MasterReports(worker: WorkerSource(port: 1), limits: ReportLimits(bytes: 4096))
+        reports.begin(isShunt: true, loops: 1)
+        reports.add(devices: Array(many.prefix(100)), chats: [], round: reports.round)
+        reports.gather()
+        var count = 0
+        while let report = reports.next() {
+            count += 1
+            #expect(report.body.count < 4096)
+        }
+        #expect(count > 10)
+    }
+
     @Test("A new list takes the place of one that is not sent to the end")
     func again() throws {
         let script = Script(many)

@@ -50,6 +50,13 @@ struct ClusterTests {
         #expect(cluster.joined == ["a:1 m:1", "a:1 m:1"])
     }
 
+    @Test("A worker that the master does not take is told why")
+    func refused() {
+        let cluster = SimulatedCluster(masters: ["m:1"], workers: ["no host:1"])
+        cluster.run(seconds: 1)
+        #expect(cluster.refused == ["no host:1 the worker's name is no host name; a host name or an IPv4 address, or none (worker.advertise)"])
+    }
+
     @Test("Of several masters, the next is tried when one is not there")
     func standby() {
         let cluster = SimulatedCluster(masters: ["m:1", "n:1"], workers: ["a:1", "b:1"])

@@ -14,6 +14,7 @@ final class SimulatedCluster {
     private(set) var changes: [RegistryChange] = []
     private(set) var joined: [String] = []
     private(set) var ended: [String] = []
+    private(set) var refused: [String] = []
     private var silent: Set<String> = []
     /// Frames that wait in the sockets of workers that are frozen.
     private var unread: [String: [Frame]] = [:]
@@ -104,6 +105,7 @@ final class SimulatedCluster {
             case .ended:
                 ended.append(worker.name)
                 links[worker.name] = nil
+            case .refused(_, let why): refused.append("\(worker.name) \(why)")
             case .lost: worker.reports.end()
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
