@@ -4,8 +4,8 @@
 // samples these numbers each millisecond. Where it sees the same call for longer than its budget (in processor time
 // of the loop's thread, so that a busy machine ends nobody's call), it sends that thread a signal. That clock also runs while
 // the kernel handles somebody's packets on the thread, or a hypervisor holds it: so a call is overdue only once it has been seen
-// to take half of its budget twice, which such a burst does not do to a call that is short. The handler sets a
-// count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook), and that hook raises at
+// to take half of its budget twice, and then it may do a little more, in which a short one that was held up ends. The handler
+// sets a count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook), and that hook raises at
 // every instruction until the outermost protected call is left: nothing that the rule catches lets it go on.
 #define _GNU_SOURCE
 #include "host.h"
@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 enum { TICK_NANOSECONDS = 1000000, IDLE_TICKS = 20, KILL_SIGNAL = SIGURG };
+/// So many instructions, or looks of a library function: some microseconds.
+enum { GRACE = 1000 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
@@ -46,9 +48,24 @@ static void remember_where(lua_State *L, shunt_host *host) {
 static void kill_hook(lua_State *L, lua_Debug *frame) {
     (void)frame;
     shunt_host *host = host_of(L);
-    if (host->budget.killed != KILL_NONE) { budget_kill(L, host); }
-    // A coroutine that outlived the call that was ended.
-    lua_sethook(L, NULL, 0, 0);
+    if (host->budget.killed != KILL_NONE || host->budget.grace != 0) {
+        budget_spend(L, host, 1);
+    } else {
+        // A coroutine that outlived the call that was ended.
+        lua_sethook(L, NULL, 0, 0);
+    }
+}
+
+void budget_spend(lua_State *L, shunt_host *host, int count) {
+    shunt_budget *budget = &host->budget;
+    if (budget->killed == KILL_NONE) {
+        if (budget->grace > count) {
+            budget->grace -= count;
+            return;
+        }
+        budget->killed = KILL_TIME;
+    }
+    budget_kill(L, host);
 }
 
 void budget_arm_hook(lua_State *L, shunt_host *host) {
@@ -77,7 +94,9 @@ static void on_overdue(int number) {
     if (host == NULL) { return; }
     uint64_t call = atomic_load_explicit(&host->budget.sequence, memory_order_relaxed);
     if ((call & 1) == 0 || atomic_load_explicit(&host->budget.overdue, memory_order_acquire) != call) { return; }
-    if (host->budget.killed == KILL_NONE) { host->budget.killed = KILL_TIME; }
+    // The next look, a millisecond later, is the end of any grace.
+    if (host->budget.grace != 0 && host->budget.killed == KILL_NONE) { host->budget.killed = KILL_TIME; }
+    if (host->budget.grace == 0) { host->budget.grace = GRACE; }
     budget_arm_hook(host->running, host);
 }
 
@@ -125,8 +144,9 @@ void budget_disarm(shunt_host *host) {
     atomic_signal_fence(memory_order_seq_cst);
     running_host = budget->outer;
     host->ceiling = SIZE_MAX;
-    if (__builtin_expect(budget->killed != KILL_NONE, 0)) {
+    if (__builtin_expect(budget->killed != KILL_NONE || budget->grace != 0, 0)) {
         budget->killed = KILL_NONE;
+        budget->grace = 0;
         lua_sethook(host->L, NULL, 0, 0);
     }
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+enum { ASKED_GRACE = 250 };
+
 char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
 /// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, msg, chat.
@@ -95,7 +97,14 @@ void shunt_host_free(shunt_host *host) {
     free(host);
 }
 
-bool shunt_host_is_overdue(const shunt_host *host) { return host->budget.killed != KILL_NONE; }
+bool shunt_host_is_overdue(shunt_host *host) {
+    shunt_budget *budget = &host->budget;
+    if (budget->killed != KILL_NONE) { return true; }
+    if (budget->grace == 0) { return false; }
+    // What it does between two questions is as much as many instructions.
+    budget->grace = budget->grace > ASKED_GRACE ? budget->grace - ASKED_GRACE : 1;
+    return budget->grace == 1;
+}
 size_t shunt_host_memory(const shunt_host *host) { return host->used; }
 shunt_bytes shunt_host_error(const shunt_host *host) { return (shunt_bytes){host->error, host->error_count}; }
 shunt_failure shunt_host_failure(const shunt_host *host) { return host->failure; }

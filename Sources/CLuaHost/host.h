@@ -26,6 +26,8 @@ typedef struct shunt_budget {
     _Atomic pid_t thread;
     /// Written by this thread and its signal handler only.
     volatile sig_atomic_t killed;
+    /// What an overdue call may still do before it is ended, in instructions and looks at the budget; 0 where it is not overdue.
+    volatile sig_atomic_t grace;
     /// What used to run on this thread: a rule test's host while the rule's own host runs.
     struct shunt_host *outer;
     // The watchdog's own: the call that it saw, the thread's processor time then, and how often half a budget has gone by since.
@@ -130,6 +132,8 @@ void budget_detach(shunt_host *host);
 /// - Returns: whether the call may run: not while this host already runs one.
 bool budget_arm(shunt_host *host, uint64_t nanoseconds, size_t memory);
 void budget_disarm(shunt_host *host);
+/// Of an overdue call: takes so much off its grace, and ends it where none is left.
+void budget_spend(lua_State *L, shunt_host *host, int count);
 /// Ends the call: raises, here and at every instruction after.
 _Noreturn void budget_kill(lua_State *L, shunt_host *host);
 void budget_out_of_memory(shunt_host *host);
@@ -137,7 +141,7 @@ void budget_arm_hook(lua_State *L, shunt_host *host);
 
 /// In every loop of a library function: ends an overdue call.
 static inline void budget_check(lua_State *L, shunt_host *host) {
-    if (__builtin_expect(host->budget.killed != KILL_NONE, 0)) { budget_kill(L, host); }
+    if (__builtin_expect(host->budget.killed != KILL_NONE || host->budget.grace != 0, 0)) { budget_spend(L, host, 1); }
 }
 
 // MARK: values

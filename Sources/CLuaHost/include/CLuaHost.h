@@ -102,7 +102,7 @@ void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflate
 void shunt_host_free(shunt_host *host);
 size_t shunt_host_memory(const shunt_host *host);
 /// Whether the call that runs is to be ended: what works for it outside of Lua should stop.
-bool shunt_host_is_overdue(const shunt_host *host);
+bool shunt_host_is_overdue(shunt_host *host);
 /// Why the last call of a `shunt_rule_*` function failed.
 shunt_bytes shunt_host_error(const shunt_host *host);
 shunt_failure shunt_host_failure(const shunt_host *host);
