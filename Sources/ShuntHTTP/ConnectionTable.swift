@@ -3,7 +3,8 @@ struct ConnectionTable<ID: Hashable & Sendable>: Sendable {
     private let limit: Int
     /// Those without a whole request to be answered, and since which step.
     private var waiting: [ID: Int] = [:]
-    private var busy: Set<ID> = []
+    /// Requests of the others that are being answered: they may be pipelined.
+    private var busy: [ID: Int] = [:]
     private var step = 0
 
     init(limit: Int) { self.limit = max(1, limit) }
@@ -21,17 +22,20 @@ struct ConnectionTable<ID: Hashable & Sendable>: Sendable {
 
     /// A whole request has come.
     mutating func began(_ id: ID) {
-        if waiting.removeValue(forKey: id) != nil { busy.insert(id) }
+        guard waiting.removeValue(forKey: id) != nil || busy[id] != nil else { return }
+        busy[id, default: 0] += 1
     }
 
-    /// It has been answered.
+    /// One has been answered.
     mutating func answered(_ id: ID) {
-        if busy.remove(id) != nil { wait(id) }
+        guard let count = busy[id] else { return }
+        busy[id] = count > 1 ? count - 1 : nil
+        if count == 1 { wait(id) }
     }
 
     mutating func closed(_ id: ID) {
         waiting[id] = nil
-        busy.remove(id)
+        busy[id] = nil
     }
 
     private mutating func wait(_ id: ID) {

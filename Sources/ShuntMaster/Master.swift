@@ -57,7 +57,8 @@ public final class Master: Sendable {
         startedAt = clock()
         let engine = EngineSettings(configuration)
         let writer = registry.writer
-        let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(configuration), measure: Self.measure) { [logger] loop in
+        let limits = ConnectionLimits(configuration)
+        let loop = try LoopThread(index: 0, name: "master", limits: limits, measure: Self.measure) { [logger] loop in
             MasterLoop(loop: loop, socket: socket, engine: engine.make(), known: known, writer: writer, logger: logger)
         }
         self.loop = loop

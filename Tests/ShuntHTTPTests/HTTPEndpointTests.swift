@@ -345,10 +345,16 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         var table = ConnectionTable<String>(limit: 3)
         func open(_ ids: [String]) -> [String?] { ids.map { table.opened($0) } }
         #expect(open(["a", "b", "c"]) == [nil, nil, nil])
+        // Two, pipelined.
+        table.began("a")
         table.began("a")
         #expect(open(["d"]) == ["b"])
         table.answered("a")
-        #expect(open(["e", "f", "g"]) == ["c", "d", "a"])
+        #expect(open(["b"]) == ["c"])
+        table.closed("b")
+        #expect(open(["c"]) == [nil])
+        table.answered("a")
+        #expect(open(["e", "f", "g"]) == ["d", "c", "a"])
         table.closed("e")
         #expect(open(["h"]) == [nil])
         for id in ["f", "g", "h"] { table.began(id) }
