@@ -57,7 +57,9 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
         stop(chain, SHUNT_VERDICT_PASS, rule, none);
         break;
     case SHUNT_VERDICT_REDIRECT:
-        return unexpected(host, rule, chain->hook, expected);
+        if (chain->hook != SHUNT_ON_CHAT) { return unexpected(host, rule, chain->hook, expected); }
+        stop(chain, SHUNT_VERDICT_REDIRECT, rule, verdict_why(L, host, -1));
+        break;
     default: {
         const char *wrong = verdict_collect(L, host, lua_gettop(L), rule->index);
         if (wrong != NULL) {

@@ -200,6 +200,7 @@ public final class LoopRules: RuleHooks {
         case SHUNT_VERDICT_PASS: .pass
         case SHUNT_VERDICT_DROP: .drop(why: String(outcome.why))
         case SHUNT_VERDICT_REJECT: .reject(why: String(outcome.why))
+        case SHUNT_VERDICT_REDIRECT: .redirect(to: String(outcome.why))
         default: .send
         }
     }

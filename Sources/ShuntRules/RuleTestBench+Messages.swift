@@ -102,6 +102,9 @@ extension RuleTestBench {
         case .reject(let why):
             out["verdict"] = "reject"
             out["why"] = .string(why)
+        case .redirect(let worker):
+            out["verdict"] = "redirect"
+            out["worker"] = .string(worker)
         case .pass, .send:
             out["verdict"] = .string(decision)
             if outcome.verdict == .pass { sent.insert(message.described, at: 0) }

@@ -179,6 +179,12 @@ struct TrafficHookTests {
         #expect(rig.route(.chat, "c1", "x", members: members).verdict == .drop(why: "1000member-1000true"))
     }
 
+    @Test("on_chat may send a member to another worker")
+    func chatRedirect() throws {
+        let rig = try RuleRig(#"function R.on_chat() return route.redirect("10.0.0.2:4091") end"#)
+        #expect(rig.route(.chat, "room", "hi").verdict == .redirect(to: "10.0.0.2:4091"))
+    }
+
     @Test("on_chat_open and on_chat_join let in, refuse or redirect", arguments: ["open", "join"])
     func entry(hook: String) throws {
         let rig = try RuleRig(#"""
@@ -327,7 +333,6 @@ struct TrafficHookTests {
         (.broadcast, #"return route.redirect("w:1")"#, "on_broadcast returned a verdict that it can't"),
         (.broadcast, #"return true"#, "on_broadcast returned a boolean"),
         (.chat, #"return push:with { filter = { uid = "u" } }"#, "only a broadcast has a filter"),
-        (.chat, #"return route.redirect("w:1")"#, "on_chat returned a verdict that it can't"),
         (.chat, #"return chat.nme"#, "chat has no 'nme'"),
         (.chat, #"return chat.online("x")"#, "chat expected"),
         (.chat, #"for i = 1, 101 do ctx:emit(route.push({ uid = "u" })) end"#, "more than 100 messages"),

@@ -168,7 +168,7 @@ typedef struct {
 } shunt_routed;
 
 typedef struct {
-    /// PASS, ROUTE (send `messages` instead), DROP or REJECT.
+    /// PASS, ROUTE (send `messages` instead), DROP, REJECT, or of a chat REDIRECT to the worker `why`.
     shunt_verdict verdict;
     /// What the last rule that did not pass returned.
     shunt_verdict decision;

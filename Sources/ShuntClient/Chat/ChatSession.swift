@@ -66,12 +66,10 @@ public final class ChatSession: AsyncSequence, Sendable {
             try? await Task.sleep(for: configuration.connection.replyTimeout)
             runner.close()
         }
-        _ = await runner.submit(Frame(.chat, id: 0, text: configuration.chat, name: configuration.chat, key: Self.leaveKey))
+        _ = await runner.submit(Frame(.chat, id: 0, text: configuration.chat, name: configuration.chat, key: ChatKey.leave.rawValue))
         patience.cancel()
         runner.close()
     }
-
-    private static let leaveKey = "LEAVE"
 
     /// All events that are there, at least one; waits for them.
     /// - Returns: nil at the end.

@@ -55,12 +55,23 @@ public struct NotifyReport: Equatable, Sendable {
         }
     }
 
+    /// Why a rule dropped it, where one did: a worker then says so instead of counting devices.
+    private var reasonOfRule: String? {
+        for worker in workers {
+            if case .delivered(let counts?, let text) = worker.outcome, counts.matched == 0, let start = text.firstIndex(of: "(") {
+                return String(text[text.index(after: start)...].dropLast())
+            }
+        }
+        return nil
+    }
+
     /// Why no device got it; nil if one did.
     public var failure: ShuntError? {
         guard !isDelivered else { return nil }
         for worker in workers {
             if case .refused(let refusal) = worker.outcome { return refusal.error(at: worker.address.description) }
         }
+        if let why = reasonOfRule { return ShuntError(.ruleRejected, why) }
         if counts.matched > 0 {
             return ShuntError(.slowConsumer, "\(counts.matched) devices match, and none could take the message")
         }

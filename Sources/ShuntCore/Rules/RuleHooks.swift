@@ -193,6 +193,8 @@ public struct MessageOutcome {
         case drop(why: String)
         /// Deliver it to nobody; the sender is told why.
         case reject(why: String)
+        /// Of a chat's message: the sender is told to go to the worker `host:port`.
+        case redirect(to: String)
     }
 
     public var verdict: Verdict

@@ -33,7 +33,7 @@ public final class StandingVerdict {
     public convenience init?(_ outcome: MessageOutcome) {
         guard outcome.isStanding, let rule = outcome.rule else { return nil }
         switch outcome.verdict {
-        case .pass: return nil
+        case .pass, .redirect: return nil
         case .drop: self.init(rule: rule, .drop)
         case .reject(let why): self.init(rule: rule, .reject(why: why))
         case .send:

@@ -70,7 +70,7 @@ extension LoopEngine {
         case .drop(let why):
             figures.dropped += 1
             answer(frame.id, connection, BroadcastTally().text + " (\(why.isEmpty ? "dropped by a rule" : why))")
-        case .reject(let why):
+        case .reject(let why), .redirect(let why):
             figures.rejected += 1
             refuse(frame.id, connection, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
         }

@@ -173,7 +173,7 @@ extension LoopEngine {
         case .drop:
             for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
             return .dropped
-        case .reject(let why):
+        case .reject(let why), .redirect(let why):
             for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
             return .rejected(Self.rejection(why))
         }

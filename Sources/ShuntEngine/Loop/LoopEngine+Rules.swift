@@ -144,6 +144,7 @@ extension LoopEngine {
             figures.rejected += 1
             let error = ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
             answer(.refuse(request.member.connection, id: request.id, error))
+        case .redirect(let worker): answer(.redirect(request.member.connection, id: request.id, to: worker))
         }
         return nil
     }

@@ -14,7 +14,7 @@ final class ScriptedRules: RuleHooks {
     }
 
     enum Decision {
-        case pass([Made] = []), send([Made]), drop, reject(String)
+        case pass([Made] = []), send([Made]), drop, reject(String), redirect(String)
         /// For all messages of the topic: the same from rule `rule`, or passed by these.
         indirect case always(Decision, rule: UInt8), passing([Int])
     }
@@ -95,6 +95,7 @@ final class ScriptedRules: RuleHooks {
             return outcome
         case .drop: return MessageOutcome(.drop(why: "told so"), rule: 0)
         case .reject(let why): return MessageOutcome(.reject(why: why), rule: 0)
+        case .redirect(let worker): return MessageOutcome(.redirect(to: worker), rule: 0)
         }
     }
 
@@ -426,7 +427,9 @@ struct RuleTrafficTests {
         rules.chat = .reject("mind your words")
         _ = ada.received()
         ada.chat("room", .session, "damn")
-        #expect(ada.chatter() == ["403 mind your words"])
+        rules.chat = .redirect("b:1")
+        ada.chat("room", .session, "damn")
+        #expect(ada.chatter() == ["403 mind your words", "307 b:1"])
         #expect(bob.chatter() == [])
     }
 
