@@ -34,6 +34,8 @@ extension EventLoop {
     private func takes(_ count: Int, _ connection: Connection) -> Bool {
         let waiting = connection.out.count
         guard waiting == 0 || waiting + count <= limits.outBuffer else { return false }
+        // A block that grows at most doubles what is in use.
+        if pool.used <= limits.buffers / 4 { return true }
         return pool.used + connection.out.growth(for: count) <= limits.buffers - limits.buffers / 8 || waiting + count <= Self.ownShare
     }
 
