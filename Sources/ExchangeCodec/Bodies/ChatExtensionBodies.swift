@@ -51,10 +51,15 @@ public struct ChatNoticeBody: Equatable, Sendable {
     public var to: String?
     /// Of one who is `present`: false where it is away and may come back. nil is true.
     public var isOnline: Bool?
+    /// Of one who has `left`: it has given up its place.
+    public var isForGood: Bool
 
     /// Empty texts are none.
-    public init(event: String, uid: String? = nil, name: String? = nil, to: String? = nil, isOnline: Bool? = nil) {
+    public init(
+        event: String, uid: String? = nil, name: String? = nil, to: String? = nil, isOnline: Bool? = nil, isForGood: Bool = false
+    ) {
         self.isOnline = isOnline
+        self.isForGood = isForGood
         self.event = event
         self.uid = uid?.isEmpty == true ? nil : uid
         self.name = name?.isEmpty == true ? nil : name
@@ -67,7 +72,7 @@ public struct ChatNoticeBody: Equatable, Sendable {
         guard let event = try object.string("event") else { throw object.missing("event") }
         self.init(
             event: event, uid: try object.string("uid"), name: try object.string("name"), to: try object.string("to"),
-            isOnline: try object.bool("online"))
+            isOnline: try object.bool("online"), isForGood: try object.bool("for_good") ?? false)
     }
 
     public func encoded() -> [UInt8] {
@@ -77,6 +82,7 @@ public struct ChatNoticeBody: Equatable, Sendable {
             json.member("name", name)
             json.member("to", to)
             if let isOnline { json.member("online", isOnline) }
+            if isForGood { json.member("for_good", true) }
         }
     }
 }

@@ -51,7 +51,7 @@ public final class DeviceSession: AsyncSequence, Sendable {
 extension Frame {
     /// Whether this tells that another connection has the place of this one's device.
     fileprivate var isReplacement: Bool {
-        guard type == .chat, !isError, key == "NOTICE" else { return false }
+        guard type == .registered, !isError else { return false }
         let notice = try? decoding { bytes throws(ShuntError) in try ChatNoticeBody(decoding: bytes) }
         return notice?.event == "replaced"
     }

@@ -45,12 +45,13 @@ struct ChatReader: SessionReader, Equatable {
         switch notice.event {
         case "moved": return SessionReading(turn: notice.to.flatMap { ServerAddress($0) }.map { .moved(to: $0) })
         case "replaced": return SessionReading(message: .replaced, turn: .failed(.replaced))
-        default: return read(notice.event, of: ChatPeer(uid: notice.uid, name: notice.name))
+        default:
+            remember(ChatPeer(uid: notice.uid, name: notice.name), isMember: notice.event != "expired" && !notice.isForGood)
+            return read(notice.event, of: ChatPeer(uid: notice.uid, name: notice.name))
         }
     }
 
-    private mutating func read(_ event: String, of peer: ChatPeer) -> SessionReading<ChatEvent> {
-        remember(peer, isMember: event != "expired")
+    private func read(_ event: String, of peer: ChatPeer) -> SessionReading<ChatEvent> {
         switch event {
         case "joined": return SessionReading(message: .joined(peer))
         case "left": return SessionReading(message: .left(peer))

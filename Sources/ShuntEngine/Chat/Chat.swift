@@ -171,7 +171,7 @@ struct Chat: Sendable {
         places[place].absentSince = now
         let member = places[place].member
         turn.report(.left(chat: id, member))
-        notify(.left, about: member, settings, &turn)
+        notify(.left(forGood: false), about: member, settings, &turn)
     }
 
     /// A member goes for good.
@@ -179,7 +179,7 @@ struct Chat: Sendable {
         guard let place = presentPlace(of: connection) else { return }
         let gone = places.remove(at: place)
         turn.report(.left(chat: id, gone.member))
-        notify(.left, about: gone.member, settings, &turn)
+        notify(.left(forGood: true), about: gone.member, settings, &turn)
         turn.actions.append(.tellMaster(.held(summary)))
     }
 

@@ -18,6 +18,7 @@ extension LoopEngine {
             sessions[connection.slot].isDevice = true
             let displaced = devices.register(device)
             for old in [displaced.renamed, displaced.takenOver] { if let old { gone(old) } }
+            if let old = displaced.takenOver { replaced(old.connection) }
             figures.devices = devices.count
             if sessions[connection.slot].isInChat {
                 tell(.chat(.named(connection, uid: device.uid), nil))
@@ -50,7 +51,15 @@ extension LoopEngine {
     func takenOver(_ uid: String, _ device: String, by connection: ConnectionID, at registeredAt: Double) {
         guard let old = devices.remove(uid: uid, device: device, takenBy: connection, at: registeredAt) else { return }
         figures.devices = devices.count
-        if isCurrent(old.connection) { sessions[old.connection.slot].isDevice = false }
+        replaced(old.connection)
+    }
+
+    /// Tells a client that it is no device any more. Java clients take no notice of REGISTERED (§4.1, §13.4).
+    private func replaced(_ connection: ConnectionID) {
+        guard isCurrent(connection) else { return }
+        sessions[connection.slot].isDevice = false
+        let frame = Frame(.registered, id: makeID(), format: .json, value: ChatNoticeBody(event: "replaced").encoded(), name: "device")
+        actions.append(.answer(connection, made.append(frame.encoded())))
     }
 
     func deviceLeft(_ connection: ConnectionID) {

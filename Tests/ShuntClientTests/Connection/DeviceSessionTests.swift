@@ -86,7 +86,7 @@ struct ReplacedDeviceTests {
         let worker = try await FakeServer.worker()
         let session = try await DeviceSession.register(
             DeviceConfiguration(route: .workers([worker.address]), uid: "ann", device: "phone", connection: options()))
-        worker.send([Frame(.chat, id: 1, json: #"{"event":"replaced"}"#, name: "any", key: "NOTICE")])
+        worker.send([Frame(.registered, id: 1, json: #"{"event":"replaced"}"#, name: "device")])
         let error = await #expect(throws: ShuntError.self) { for try await _ in session {} }
         #expect(error?.code == .sessionReplaced)
         await worker.waitForConnections(0)

@@ -65,6 +65,15 @@ struct ChatReaderTests {
         #expect(reading == SessionReading(message: .message(ChatMessage(sender: sender, payload: Array("hi".utf8)))))
     }
 
+    @Test("who has left for good sends nothing any more")
+    func leftForGood() {
+        var reader = ChatReader(chat: "c")
+        for (event, peer) in [("joined", bob), ("joined", ann)] { _ = reader.read(notice(event, peer)) }
+        let left = #"{"event":"left","uid":"2","name":"bob","for_good":true}"#
+        #expect(reader.read(Frame(.chat, id: 1, json: left, name: "c", key: "NOTICE")) == SessionReading(message: .left(bob)))
+        #expect(reader.others == [ann])
+    }
+
     @Test("what an absent member has sent is known to be its own, as soon as it has been introduced")
     func absent() {
         var reader = ChatReader(chat: "c")

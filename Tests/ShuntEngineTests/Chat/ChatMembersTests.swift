@@ -67,7 +67,7 @@ struct ChatMembersTests {
         house(create(bob))
         #expect(house(leave(bob)) == [
             .acknowledge(connection(2), id: 4), .report(.left(chat: "c", bob)),
-            .deliver(connection(1), chat: "c", .notice, ChatPayload(Array(#"{"event":"left","uid":"bob"}"#.utf8), format: .json)),
+            .deliver(connection(1), chat: "c", .notice, ChatPayload(Array(#"{"event":"left","uid":"bob","for_good":true}"#.utf8), format: .json)),
             .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
         ])
         #expect(house.answers(send(bob, "x")) == ["2/2:403 chat.not_member"])

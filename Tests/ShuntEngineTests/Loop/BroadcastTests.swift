@@ -69,7 +69,9 @@ struct BroadcastTests {
             worker.now += 1
             #expect(new.register("u") == 200)
             #expect(notify(sender, NotifyBody(message: "x", uid: "u"))?.text == "1 matched, 1 sent, 0 not sent")
-            #expect(messages(old) == [])
+            let told = old.received()
+            #expect(told.map(\.type) == [.registered], "it is told that it is no device any more")
+            #expect(told.map(\.text) == [#"{"event":"replaced"}"#])
             #expect(messages(new) == ["x"])
         }
     }
