@@ -97,7 +97,7 @@ public final class EventLoop {
     /// Connections with something to write that a turn collects before it writes them.
     static let dirtyCapacity = 4096
     /// Bytes that may wait for a connection, and of a frame that it has begun to send, however full the loop's buffers are.
-    static let ownShare = 16 << 10
+    static let ownShare = 32 << 10
 
     init(index: UInt8, limits: ConnectionLimits, measure: @escaping FrameMeasure, waker: LoopWaker) {
         self.index = index
