@@ -234,3 +234,14 @@ def test_a_thousand_connections_are_served(shunt, connect):
     assert connect(worker.exchange).message("t", "x").status == 200
     for consumer in consumers:
         assert consumer.receive(1)[0].text == "x"
+
+
+def test_a_filter_with_wildcards_has_a_bounded_number_of_levels(shunt, connect):
+    worker = shunt.worker({"limits.topic": 65535})
+    client = connect(worker.exchange)
+    answer = client.request(SUBSCRIBE, subscription("a/" * 32_000 + "+", "g"), format=JSON)
+    assert answer.status == 400 and "at most 128" in answer.text
+    client.subscribe("a/" * 127 + "+", "g")
+    assert client.message("a/" * 127 + "b", "x").status == 200
+    assert client.message("a/" * 32_000 + "b", "x").status == 500, "nobody has subscribed it"
+    assert [frame.text for frame in client.receive(1)] == ["x"]
