@@ -37,7 +37,7 @@ final class MasterLoop: EventLoopHandler {
         return taken
     }
 
-    func congestion(of connection: Connection, isCongested: Bool) {}
+    func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
 
     func closed(_ connection: Connection, reason: CloseReason) { engine.closed(connection.id, now: loop.now) }
 

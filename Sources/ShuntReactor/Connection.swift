@@ -17,6 +17,30 @@ public enum CloseReason: Equatable, Sendable {
     }
 }
 
+/// Why a connection is not read from.
+public struct PauseReasons: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The ways to other loops are full.
+    public static let mailbox = PauseReasons(rawValue: 1)
+    /// A consumer of what it sends is slow.
+    public static let slowConsumer = PauseReasons(rawValue: 2)
+    /// It does not read its answers.
+    public static let answers = PauseReasons(rawValue: 4)
+}
+
+/// How a congested connection drains.
+final class Congestion {
+    /// The loop's clock in milliseconds when `written` was last 0.
+    var since: UInt64
+    /// Bytes that the client has taken since then.
+    var written = 0
+    var isStuck = false
+
+    init(since: UInt64) { self.since = since }
+}
+
 /// One TCP connection. Belongs to its loop: touched on that loop's thread alone.
 public final class Connection {
     public let id: ConnectionID
@@ -36,8 +60,10 @@ public final class Connection {
 
     var isDirty = false
     var isWaitingToWrite = false
-    public internal(set) var isReadingPaused = false
-    var isCongested = false
+    /// Why it is not read from at present.
+    var pauses: PauseReasons = []
+    /// Only while its out-buffer is more than half full, and until it has drained below a quarter.
+    var congestion: Congestion?
     var state = State.open
     var closeAt: UInt32 = 0
     var closeReason: CloseReason?
@@ -67,6 +93,8 @@ public final class Connection {
     deinit { poll.deallocate() }
 
     public var isOpen: Bool { state == .open }
+    public var isReadingPaused: Bool { !pauses.isEmpty }
+    public var isStuck: Bool { congestion?.isStuck ?? false }
     /// Bytes that wait to be written.
     public var waiting: Int { out.count }
     public var remoteAddress: PeerAddress { PeerAddress(remoteOf: descriptor) }

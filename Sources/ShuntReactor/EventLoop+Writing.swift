@@ -1,3 +1,4 @@
+import CUV
 import Glibc
 import ShuntCore
 
@@ -11,15 +12,39 @@ public enum SendOutcome: Equatable, Sendable {
 }
 
 extension EventLoop {
-    /// Queues an answer that the client waits for. A client that lets its answers pile up to twice the bound is closed.
+    /// Queues an answer that the client waits for. A client that does not read its answers is not read from, and closed when it is stuck.
     @inline(__always)
     public func answer(_ count: Int, to connection: Connection, _ write: (UnsafeMutableRawPointer) -> Void) {
         guard connection.state == .open else { return }
-        if connection.out.count + count > limits.outBuffer * 2 { return closeSlow(connection) }
         append(count, to: connection, write)
+        if connection.out.count > Self.ownShare, connection.isWaitingToWrite { awaitReading(connection) }
     }
 
-    /// Queues a message, or does what `limits.slowConsumer` says when the connection's bound is reached.
+    /// Stops to read from a client whose answers pile up: at half of its bound, or earlier while the loop's buffers are half full.
+    @inline(never)
+    private func awaitReading(_ connection: Connection) {
+        if connection.out.count > limits.outBuffer * 2 { return closeSlow(connection) }
+        guard connection.state == .open, !connection.pauses.contains(.answers),
+            connection.out.count > limits.outBuffer / 2 || pool.used > limits.buffers / 2
+        else { return }
+        setReadingPaused(true, .answers, connection)
+        if connection.congestion == nil { beginCongestion(connection) }
+    }
+
+    private func beginCongestion(_ connection: Connection) {
+        connection.congestion = Congestion(since: uv_now(uv))
+        congested.append(connection.id)
+        tell(.congested, connection)
+    }
+
+    /// Reads again from the clients that have taken their answers.
+    func resumeReading() {
+        while let id = resumable.popLast() {
+            if let connection = connection(id) { setReadingPaused(false, .answers, connection) }
+        }
+    }
+
+    /// Queues a message, or does what the handler's `slowConsumerPolicy` says when the connection's bound is reached.
     @inline(__always)
     public func send(_ bytes: Bytes, to connection: Connection) -> SendOutcome {
         guard connection.state == .open else { return .dropped }
@@ -45,7 +70,7 @@ extension EventLoop {
         if !connection.isDirty { markDirty(connection) }
         guard connection.out.count >= Self.flushSize else { return }
         // One that waits to write is not flushed, and may never be.
-        if !connection.isWaitingToWrite { flush(connection) } else if !connection.isCongested { noteCongestion(connection) }
+        if !connection.isWaitingToWrite { flush(connection) } else if connection.congestion == nil { noteCongestion(connection) }
     }
 
     @inline(never)
@@ -58,7 +83,12 @@ extension EventLoop {
             append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
             return .queued
         }
-        switch limits.slowConsumer {
+        switch connection.isStuck ? limits.stuckConsumer : handler.slowConsumerPolicy(of: connection, for: bytes) {
+        case .hold:
+            // Those who produce for it are held: what they and the other loops had under way still gets in.
+            guard mayOverflow(bytes.count, connection) else { fallthrough }
+            append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+            return .queued
         case .dropNewest:
             figures.droppedSlow += 1
             handler.dropped(bytes, for: connection)
@@ -82,6 +112,14 @@ extension EventLoop {
             closeSlow(connection)
             return .disconnected
         }
+    }
+
+    /// What an out-buffer may hold beyond its bound while producers are held: their last messages, and what was on its way between loops.
+    private static let overflow = 512 << 20
+
+    private func mayOverflow(_ count: Int, _ connection: Connection) -> Bool {
+        connection.out.count + count <= limits.outBuffer + Self.overflow
+            && pool.used + connection.out.growth(for: count) <= limits.buffers - limits.buffers / 8
     }
 
     private func closeSlow(_ connection: Connection) {
@@ -117,6 +155,7 @@ extension EventLoop {
             let count = Glibc.send(connection.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count > 0 {
                 figures.bytesOut += count
+                connection.congestion?.written += count
                 connection.out.wrote(count, measure: measure, pool: &pool)
                 if count < bytes.count { break }
                 continue
@@ -140,9 +179,39 @@ extension EventLoop {
 
     private func noteCongestion(_ connection: Connection) {
         let waiting = connection.out.count
-        let isCongested = connection.isCongested ? waiting > limits.outBuffer / 4 : waiting > limits.outBuffer / 2
-        guard isCongested != connection.isCongested else { return }
-        connection.isCongested = isCongested
-        handler.congestion(of: connection, isCongested: isCongested)
+        if connection.congestion == nil {
+            guard waiting > limits.outBuffer / 2 else { return }
+            beginCongestion(connection)
+        } else if waiting <= limits.outBuffer / 4 {
+            connection.congestion = nil
+            if connection.pauses.contains(.answers) { resumable.append(connection.id) }
+            tell(.none, connection)
+        }
+    }
+
+    private func tell(_ pressure: ConsumerPressure, _ connection: Connection) {
+        hasNewPressure = true
+        handler.pressure(pressure, on: connection)
+    }
+
+    /// Finds the congested connections whose clients have taken too little for too long.
+    func findStuck() {
+        guard !congested.isEmpty else { return }
+        let (now, enough) = (uv_now(uv), limits.outBuffer / 4)
+        var stuck: [Connection] = []
+        congested.removeAll { id in
+            guard let connection = connection(id), let congestion = connection.congestion else { return true }
+            if congestion.isStuck { return false }
+            if congestion.written >= enough {
+                (congestion.since, congestion.written) = (now, 0)
+            } else if now >= congestion.since + UInt64(limits.slowPatience) {
+                congestion.isStuck = true
+                stuck.append(connection)
+            }
+            return false
+        }
+        for connection in stuck {
+            if connection.pauses.contains(.answers) { closeSlow(connection) } else { tell(.stuck, connection) }
+        }
     }
 }

@@ -9,8 +9,10 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     /// Bytes have arrived, behind those that were not taken last time.
     /// - Returns: how many were taken; the rest comes again with what follows.
     func received(_ bytes: Bytes, on connection: Connection) -> Int
-    /// The connection's out-buffer went above half of its bound (true) or below a quarter of it (false).
-    func congestion(of connection: Connection, isCongested: Bool)
+    /// The connection's out-buffer went above half of its bound, or below a quarter of it, or its client is stuck.
+    func pressure(_ pressure: ConsumerPressure, on connection: Connection)
+    /// What to do with a frame for a connection whose out-buffer is full.
+    func slowConsumerPolicy(of connection: Connection, for frame: Bytes) -> SlowConsumerPolicy
     func closed(_ connection: Connection, reason: CloseReason)
     /// A message that was queued, or was to be, is dropped, since the connection is too slow. Nothing may be sent meanwhile.
     func dropped(_ frame: Bytes, for connection: Connection)
@@ -24,6 +26,7 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
 
 extension EventLoopHandler {
     public func dropped(_ frame: Bytes, for connection: Connection) {}
+    public func slowConsumerPolicy(of connection: Connection, for frame: Bytes) -> SlowConsumerPolicy { .dropNewest }
 }
 
 /// Bounds of a loop's connections.
@@ -35,17 +38,21 @@ public struct ConnectionLimits: Equatable, Sendable {
     /// A frame must be complete within so many seconds of its first byte.
     public var frameSeconds: Int
     public var connections: Int
-    public var slowConsumer: SlowConsumerPolicy
+    /// A congested connection whose client takes less than a quarter of `outBuffer` in so many milliseconds is stuck.
+    public var slowPatience: Int
+    /// What happens to messages for a stuck connection whose out-buffer is full.
+    public var stuckConsumer: SlowConsumerPolicy
 
     public init(
         outBuffer: Int = 8 << 20, buffers: Int = 1 << 30, frameSeconds: Int = 60, connections: Int = 1_000_000,
-        slowConsumer: SlowConsumerPolicy = .dropNewest
+        slowPatience: Int = 5000, stuckConsumer: StuckConsumerPolicy = .dropNewest
     ) {
         self.outBuffer = outBuffer
         self.buffers = buffers
         self.frameSeconds = frameSeconds
         self.connections = connections
-        self.slowConsumer = slowConsumer
+        self.slowPatience = slowPatience
+        self.stuckConsumer = stuckConsumer.asSlow
     }
 }
 
@@ -82,6 +89,12 @@ public final class EventLoop {
     var freeSlots: ContiguousArray<UInt32> = []
     var dirty: ContiguousArray<Unmanaged<Connection>> = []
     var acceptors: [Acceptor] = []
+    /// Connections whose out-buffer has filled up, and those that have drained since they were last looked at.
+    var congested: ContiguousArray<ConnectionID> = []
+    /// Connections that are to be read from again at the turn's end.
+    var resumable: ContiguousArray<ConnectionID> = []
+    /// The handler was told of a connection's pressure since the turn's end.
+    var hasNewPressure = false
     private let readBuffer: UnsafeMutableRawBufferPointer
     private let waker: LoopWaker
     private var tickTimer: UnsafeMutablePointer<uv_timer_t>
@@ -170,9 +183,18 @@ public final class EventLoop {
         handler.tick()
         // One sixteenth of the table a tick: every connection is looked at within two seconds.
         sweep()
+        findStuck()
     }
 
     private func endTurn() {
+        hasNewPressure = false
+        resumeReading()
+        handler.turnEnded()
+        flushDirty()
+        guard hasNewPressure else { return }
+        // Other loops hear of it now, not when something else happens here.
+        hasNewPressure = false
+        resumeReading()
         handler.turnEnded()
         flushDirty()
     }
@@ -274,9 +296,10 @@ public final class EventLoop {
 
     /// Stops or resumes reading: a producer that is faster than what comes after it waits in its own kernel. What has been read and not
     /// taken comes again when it is resumed.
-    public func setReadingPaused(_ isPaused: Bool, _ connection: Connection) {
-        guard connection.isReadingPaused != isPaused else { return }
-        connection.isReadingPaused = isPaused
+    public func setReadingPaused(_ isPaused: Bool, _ reason: PauseReasons, _ connection: Connection) {
+        let before = connection.isReadingPaused
+        if isPaused { connection.pauses.insert(reason) } else { connection.pauses.remove(reason) }
+        guard connection.isReadingPaused != before else { return }
         watch(connection)
         guard !isPaused, connection.partial != nil else { return }
         // The time that it was kept waiting does not count.

@@ -64,7 +64,7 @@ final class ControlLoop: EventLoopHandler {
     /// What a master sends is small.
     private static let frameLimit = 1 << 20
 
-    func congestion(of connection: Connection, isCongested: Bool) {}
+    func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
 
     func closed(_ connection: Connection, reason: CloseReason) {
         guard connection === self.connection else { return }

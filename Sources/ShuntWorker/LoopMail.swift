@@ -10,6 +10,8 @@ struct LoopMail: Sendable {
     }
 
     private(set) var letters: [LoopLetter] = []
+    /// Read after the messages: they confirm that nothing from before is still under way.
+    private(set) var lastLetters: [LoopLetter] = []
     /// Bytes of memory that it takes while it is under way.
     private(set) var cost = 0
     private(set) var items: ContiguousArray<Item> = []
@@ -25,10 +27,12 @@ struct LoopMail: Sendable {
         bytes.reserveCapacity(min(other.bytes.count, 1 << 20))
     }
 
-    var isEmpty: Bool { items.isEmpty && letters.isEmpty }
+    var isEmpty: Bool { items.isEmpty && letters.isEmpty && lastLetters.isEmpty }
+
+    var hasLetters: Bool { !letters.isEmpty || !lastLetters.isEmpty }
 
     mutating func append(_ letter: LoopLetter) {
-        letters.append(letter)
+        if case .synced = letter { lastLetters.append(letter) } else { letters.append(letter) }
         cost += MemoryLayout<LoopLetter>.stride + letter.payloadSize
     }
 

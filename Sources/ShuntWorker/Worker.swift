@@ -69,12 +69,14 @@ public final class Worker: Sendable {
         let limits = RoutingLimits(configuration.limits)
         let count = loops.count
         let strategies = configuration.worker.groups
+        let slowPolicies = configuration.worker.slowPolicies
         let chat = ChatSettings(configuration)
         peers.setMailboxLimit(configuration.limits.mailbox)
         peers.setConnectionLimit(configuration.limits.connections)
         peers.onEach { loop in
             loop.setLimits(limits, ConnectionLimits(configuration, loops: count, loop: Int(loop.loop.index)))
             loop.setStrategies(strategies)
+            loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
             if let error = loop.setRules(next) {
                 Logger(label: "shunt.rules").error("loop \(loop.loop.index) keeps the old rules: \(error)")
@@ -140,7 +142,7 @@ public final class Worker: Sendable {
     ) throws(ShuntError) -> [LoopThread<WorkerLoop>] {
         let setup = LoopSetup(
             loops: count, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups,
-            chat: ChatSettings(configuration), rules: rules)
+            slowPolicies: configuration.worker.slowPolicies, chat: ChatSettings(configuration), rules: rules)
         var loops: [LoopThread<WorkerLoop>] = []
         for index in 0..<count {
             let limits = ConnectionLimits(configuration, loops: count, loop: index)
@@ -192,7 +194,7 @@ extension ConnectionLimits {
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers / loops, frameSeconds: max(1, Int(limits.frameTime.seconds)),
             connections: Self.share(of: limits.connections, loops: loops, loop: loop),
-            slowConsumer: configuration.worker.slowConsumer)
+            slowPatience: Int(configuration.worker.slowPatience.seconds * 1000), stuckConsumer: configuration.worker.stuckConsumer)
     }
 
     /// The shares add up to the total.

@@ -20,7 +20,7 @@ final class WorkerLoop: EventLoopHandler {
         self.loop = loop
         self.peers = peers
         engine = LoopEngine(
-            loop: loop.index, of: setup.loops, limits: setup.limits, strategies: setup.strategies, chat: setup.chat)
+            loop: loop.index, of: setup.loops, limits: setup.limits, strategies: setup.strategies, slowPolicies: setup.slowPolicies, chat: setup.chat)
         outgoing = Array(repeating: LoopMail(), count: setup.loops)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
@@ -45,18 +45,35 @@ final class WorkerLoop: EventLoopHandler {
             taken += count
             let isBatch = engine.actions.count >= LoopEngine.batchSize
             carryOut(rest)
-            if !isBatch || peers.isFull { break }
+            if !isBatch || peers.isFull || connection.isReadingPaused { break }
         }
         if peers.isFull { hold(connection) }
         return taken
     }
 
-    func congestion(of connection: Connection, isCongested: Bool) {
-        engine.congestion(of: connection.id, isCongested: isCongested)
-        if isCongested { peers.log.slowConsumer(connection, loop) }
+    func pressure(_ pressure: ConsumerPressure, on connection: Connection) {
+        engine.pressure(pressure, on: connection.id)
+        if pressure == .none {
+            slow.removeValue(forKey: connection.id)
+        } else {
+            slow[connection.id] = SlowClient(
+                isStuck: pressure == .stuck, waiting: connection.waiting, name: engine.peer(connection.id)?.slowName ?? "")
+        }
     }
 
+    func slowConsumerPolicy(of connection: Connection, for frame: Bytes) -> SlowConsumerPolicy {
+        // Whoever sends a broadcast is told who did not get it; members of a chat are not worth stopping its others for.
+        guard frame.count > 9, FrameType.decoding(frame[9]) == .message else { return loop.limits.stuckConsumer }
+        return engine.slowConsumerPolicy(of: connection.id)
+    }
+
+    /// This loop's clients whose out-buffers have filled up.
+    private var slow: [ConnectionID: SlowClient] = [:]
+    /// Clients that were held and are to be read from again at the end of the turn.
+    private var resumable: [ConnectionID] = []
+
     func closed(_ connection: Connection, reason: CloseReason) {
+        slow.removeValue(forKey: connection.id)
         peers.connectionClosed(loop.index)
         peers.log.closed(connection, reason)
         engine.closed(connection.id, why: reason.text, now: loop.now)
@@ -69,6 +86,11 @@ final class WorkerLoop: EventLoopHandler {
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
 
     func turnEnded() {
+        carryOut()
+        while let id = resumable.popLast() {
+            if let connection = loop.connection(id) { loop.setReadingPaused(false, .slowConsumer, connection) }
+        }
+        engine.turnEnded()
         carryOut()
         for index in outgoing.indices where !outgoing[index].isEmpty { post(index) }
     }
@@ -87,6 +109,7 @@ final class WorkerLoop: EventLoopHandler {
     func tick() {
         engine.tick(now: loop.now)
         peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: lostRecipients), loop.index)
+        peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
 
@@ -108,6 +131,8 @@ final class WorkerLoop: EventLoopHandler {
                 if !engine.deliver(frame, to: item.recipient) { _ = loop.send(frame, to: connection) }
             }
         }
+        carryOut()
+        for letter in mail.lastLetters { engine.received(letter, now: loop.now) }
         carryOut()
         peers.took(mail)
     }
@@ -138,6 +163,8 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func setStrategies(_ strategies: GroupStrategies) { engine.setStrategies(strategies) }
+
+    func setSlowPolicies(_ policies: SlowConsumerPolicies) { engine.setSlowPolicies(policies) }
 
     func setChat(_ settings: ChatSettings) { engine.setChat(settings) }
 
@@ -206,6 +233,9 @@ final class WorkerLoop: EventLoopHandler {
             case .close(let client, let code):
                 guard let connection = loop.connection(client) else { continue }
                 loop.closeAfterWriting(connection, .byUs(why: code.rawValue))
+            case .hold(let producer):
+                if let connection = loop.connection(producer) { loop.setReadingPaused(true, .slowConsumer, connection) }
+            case .resume(let producer): resumable.append(producer)
             }
         }
         // What was carried out may have had more to tell.
@@ -235,7 +265,7 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     private func postLetters() {
-        for index in outgoing.indices where !outgoing[index].letters.isEmpty { post(index) }
+        for index in outgoing.indices where outgoing[index].hasLetters { post(index) }
     }
 
     private func count(_ outcome: SendOutcome) {
@@ -256,15 +286,15 @@ final class WorkerLoop: EventLoopHandler {
 
     /// A producer that fills the way to a busy loop waits; everyone else goes on.
     private func hold(_ connection: Connection) {
-        guard connection.isOpen, !connection.isReadingPaused else { return }
+        guard connection.isOpen else { return }
         held.append(connection.id)
-        loop.setReadingPaused(true, connection)
+        loop.setReadingPaused(true, .mailbox, connection)
     }
 
     private func release() {
         let released = held
         held = []
         // What they had sent is taken now, which may fill the mailboxes again.
-        for id in released { if let connection = loop.connection(id) { loop.setReadingPaused(false, connection) } }
+        for id in released { if let connection = loop.connection(id) { loop.setReadingPaused(false, .mailbox, connection) } }
     }
 }

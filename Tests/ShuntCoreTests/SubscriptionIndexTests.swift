@@ -269,7 +269,7 @@ final class Index {
     }
 
     func removeAll(of connection: ConnectionID) { index.removeAll(of: connection) }
-    func setCongested(_ connection: ConnectionID, _ isCongested: Bool) { index.setCongested(connection, isCongested) }
+    func setCongested(_ connection: ConnectionID, _ isCongested: Bool) { index.setPressure(isCongested ? .congested : .none, of: connection) }
     func setStrategies(_ strategies: GroupStrategies) { index.setStrategies(strategies) }
 
     /// The numbers of the clients that get a message.

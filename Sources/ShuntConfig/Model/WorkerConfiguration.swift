@@ -19,7 +19,15 @@ extension Configuration {
         /// How a consumer group chooses who gets a message.
         public var groups = GroupStrategies()
         /// What happens to a connection whose out-buffer is full.
-        public var slowConsumer = SlowConsumerPolicy.dropNewest
+        public var slowConsumer = SlowConsumerPolicy.hold
+        /// The same by a group's name.
+        public var slowGroups: [String: SlowConsumerPolicy] = [:]
+        /// How long producers wait for a consumer that does not drain.
+        public var slowPatience = Duration.seconds(5)
+        /// What happens to messages for one that nobody waits for any longer.
+        public var stuckConsumer = StuckConsumerPolicy.dropNewest
+
+        public var slowPolicies: SlowConsumerPolicies { SlowConsumerPolicies(standard: slowConsumer, overrides: slowGroups) }
 
         public init() {}
 

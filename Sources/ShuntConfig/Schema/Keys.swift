@@ -65,8 +65,20 @@ extension Configuration {
             "Groups that choose in another way, as in {audit: sticky}."),
         ConfigKey(
             "worker.slow_consumer", \.worker.slowConsumer, .word, .live,
-            "What happens when limits.out_buffer is reached: the new message is dropped, messages that wait are, "
-                + "or the connection is closed."),
+            "What happens to a consumer that reads more slowly than its producers send: its producers are not read from while its "
+                + "out-buffer drains from a half to a quarter; or, when limits.out_buffer is reached, the new message is dropped, messages "
+                + "that wait are, or the connection is closed."),
+        ConfigKey(
+            "worker.groups.slow", \.worker.slowGroups,
+            .names("by a group's name", name: { $0.isEmpty ? nil : $0 }, written: { $0 }, element: .word), .live,
+            "Groups whose slow members are treated in another way, as in {audit: drop_newest}."),
+        ConfigKey(
+            "worker.slow_patience", \.worker.slowPatience, .duration(.milliseconds(100)...(.seconds(3600))), .live,
+            "A consumer whose out-buffer is over half full, and that takes less than a quarter of limits.out_buffer in this time, is "
+                + "stuck: producers wait for it no longer."),
+        ConfigKey(
+            "worker.stuck_consumer", \.worker.stuckConsumer, .word, .live,
+            "What happens to messages for a stuck consumer when limits.out_buffer is reached, until it has drained."),
     ]
 
     private static let listenerKeys: [ConfigKey<Worker.Listener>] = [

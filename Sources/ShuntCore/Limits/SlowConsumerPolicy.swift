@@ -1,9 +1,50 @@
 /// What happens to messages for a connection that does not take them fast enough.
 public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
+    /// The connections that produce for it are not read from until it has drained. Nothing is lost, unless it is stuck.
+    case hold
     /// The message that does not fit is dropped.
     case dropNewest = "drop_newest"
     /// Messages that wait are dropped until it fits.
     case dropOldest = "drop_oldest"
     /// The connection is closed.
     case disconnect
+}
+
+/// What happens to messages for a connection that nobody waits for any longer.
+public enum StuckConsumerPolicy: String, Sendable, CaseIterable {
+    case dropNewest = "drop_newest"
+    case dropOldest = "drop_oldest"
+    case disconnect
+
+    /// The same, as the policy of a slow consumer.
+    public var asSlow: SlowConsumerPolicy {
+        switch self {
+        case .dropNewest: .dropNewest
+        case .dropOldest: .dropOldest
+        case .disconnect: .disconnect
+        }
+    }
+}
+
+/// The policies of a worker: one for all groups, and others for some by name.
+public struct SlowConsumerPolicies: Equatable, Sendable {
+    public var standard: SlowConsumerPolicy
+    public var overrides: [String: SlowConsumerPolicy]
+
+    public init(standard: SlowConsumerPolicy = .hold, overrides: [String: SlowConsumerPolicy] = [:]) {
+        self.standard = standard
+        self.overrides = overrides
+    }
+
+    public func policy(for group: String) -> SlowConsumerPolicy { overrides[group] ?? standard }
+}
+
+/// How far a connection's out-buffer has filled up.
+public enum ConsumerPressure: UInt8, Sendable {
+    /// It keeps up.
+    case none
+    /// More than half is full, and it has not yet drained below a quarter.
+    case congested
+    /// Congested, and it took less than a quarter of the buffer within `worker.slow_patience`.
+    case stuck
 }

@@ -15,6 +15,9 @@ public struct ConnectionID: Hashable, Sendable, CustomStringConvertible {
         raw = UInt64(loop) << 56 | UInt64(slot & 0xFF_FFFF) << 32 | UInt64(generation)
     }
 
+    /// No connection.
+    @inlinable public static var none: ConnectionID { ConnectionID(raw: .max) }
+
     @inlinable public var loop: UInt8 { UInt8(truncatingIfNeeded: raw >> 56) }
     @inlinable public var slot: Int { Int(raw >> 32 & 0xFF_FFFF) }
     @inlinable public var generation: UInt32 { UInt32(truncatingIfNeeded: raw) }

@@ -20,6 +20,7 @@ extension SubscriptionIndex {
                 let entry = Int(routes[at].groups[group].singleOrTurn)
                 entries[entry].delivered &+= 1
                 chosen[group] = entries[entry].connection
+                if entries[entry].mustHold { blocker = entries[entry].connection }
             } else {
                 chosen[group] = choose(route: at, group: group, key: key)
             }
@@ -71,6 +72,7 @@ extension SubscriptionIndex {
         }
         let entry = Int(group.members[place])
         entries[entry].delivered &+= 1
+        if entries[entry].mustHold { blocker = entries[entry].connection }
         return entries[entry].connection
     }
 
@@ -78,9 +80,15 @@ extension SubscriptionIndex {
         let count = group.members.count
         let start = Int(group.singleOrTurn) % count
         var place = start
+        var inNeed = -1
         while entries[Int(group.members[place])].isCongested {
+            if inNeed < 0, entries[Int(group.members[place])].pressure == .congested { inNeed = place }
             place = (place + 1) % count
-            if place == start { break }
+            if place == start {
+                // All are: rather one that still reads.
+                if inNeed >= 0 { place = inNeed }
+                break
+            }
         }
         group.singleOrTurn = UInt32((place + 1) % count)
         return place

@@ -25,6 +25,8 @@ struct RouteGroup {
 
 /// A route's place in the index; stays valid, and is checked, across changes.
 public struct RouteReference: Equatable, Sendable {
-    var index: UInt32
+    @usableFromInline var index: UInt32
     public static let none = RouteReference(index: .max)
+    /// No route: what was looked up is no topic that a message can have.
+    @inlinable public var isNone: Bool { index == .max }
 }

@@ -15,8 +15,15 @@ public struct SubscriptionIndex {
         var key: UInt32
         /// The next entry of the same connection; `noEntry` ends.
         var next: UInt32
-        /// Its connection can take nothing more at present.
-        var isCongested: Bool
+        /// How far its connection's out-buffer has filled up.
+        var pressure = ConsumerPressure.none
+        /// Producers wait for its connection while that is congested.
+        var holds = false
+        /// It has joined, and `delivered` is not yet brought to the level of the members that it shares messages with.
+        var isNew = false
+
+        var isCongested: Bool { pressure != .none }
+        var mustHold: Bool { holds && pressure == .congested }
     }
 
     static let noEntry = UInt32.max
@@ -35,6 +42,9 @@ public struct SubscriptionIndex {
     private var wildcards = WildcardTree()
     var groups = BytePool()
     private(set) var strategyOfGroup: ContiguousArray<GroupStrategy> = []
+    private var slowPolicyOfGroup: ContiguousArray<SlowConsumerPolicy> = []
+    /// Where the next route that is made begins with each group's turns.
+    private var turnOfGroup: ContiguousArray<UInt32> = []
     var keys = BytePool()
 
     var routes: ContiguousArray<Route> = []
@@ -43,8 +53,14 @@ public struct SubscriptionIndex {
     private var patternVersion: UInt32 = 0
 
     private var strategies: GroupStrategies
+    private var slowPolicies: SlowConsumerPolicies
+    /// The congested member that `select` chose last and that the message's producer must wait for; `none` after it was taken.
+    public var blocker = ConnectionID.none
 
-    public init(strategies: GroupStrategies = .init()) { self.strategies = strategies }
+    public init(strategies: GroupStrategies = .init(), slowPolicies: SlowConsumerPolicies = .init()) {
+        self.strategies = strategies
+        self.slowPolicies = slowPolicies
+    }
 
     /// Subscriptions of all loops.
     public private(set) var count = 0
@@ -66,20 +82,27 @@ public struct SubscriptionIndex {
         }
         if isNewGroup {
             let strategy = strategies.strategy(for: subscription.group)
+            let slowPolicy = slowPolicies.policy(for: subscription.group)
             if Int(group) == strategyOfGroup.count {
                 strategyOfGroup.append(strategy)
+                slowPolicyOfGroup.append(slowPolicy)
+                turnOfGroup.append(0)
             } else {
                 strategyOfGroup[Int(group)] = strategy
+                slowPolicyOfGroup[Int(group)] = slowPolicy
             }
         }
+        let next = firstOfConnection[subscription.connection]
+        let level = isNewGroup ? nil : leastDelivered(filter: filter, group: group)
         let entry = Entry(
-            id: subscription.id, connection: subscription.connection,
-            delivered: isNewGroup ? 0 : leastDelivered(filter: filter, group: group), filter: filter, group: group,
-            key: key, next: firstOfConnection[subscription.connection], isCongested: false)
+            id: subscription.id, connection: subscription.connection, delivered: level ?? 0, filter: filter, group: group,
+            key: key, next: next, pressure: next == Self.noEntry ? .none : entries[Int(next)].pressure,
+            isNew: !isNewGroup && level == nil)
         let index = place(entry)
         firstOfConnection[subscription.connection] = index
         membersOfFilter[Int(filter)].insert(index) { entries[Int($0)].id < entries[Int($1)].id }
         count += 1
+        updateHolding(of: subscription.connection)
         routesGained(index, isNewGroup: isNewGroup)
         return true
     }
@@ -95,6 +118,7 @@ public struct SubscriptionIndex {
         let id = entries[Int(index)].id
         unlink(index, from: connection)
         take(index)
+        updateHolding(of: connection)
         return id
     }
 
@@ -109,9 +133,47 @@ public struct SubscriptionIndex {
         }
     }
 
-    /// A connection whose out-buffer is full is passed over by its groups while they have another member.
-    public mutating func setCongested(_ connection: ConnectionID, _ isCongested: Bool) {
-        forEachEntry(of: connection) { entries[Int($0)].isCongested = isCongested }
+    /// A connection that is congested is passed over by its groups while they have another member.
+    public mutating func setPressure(_ pressure: ConsumerPressure, of connection: ConnectionID) {
+        var index = firstOfConnection[connection]
+        while index != Self.noEntry {
+            entries[Int(index)].pressure = pressure
+            index = entries[Int(index)].next
+        }
+    }
+
+    /// What happens to messages for a connection whose out-buffer is full. It has one buffer for all of its groups: if producers wait for it
+    /// in one of them, they do in all.
+    public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy {
+        var found: SlowConsumerPolicy?
+        forEachEntry(of: connection) { index in
+            let policy = slowPolicyOfGroup[Int(entries[Int(index)].group)]
+            if found == nil || policy == .hold { found = policy }
+        }
+        return found ?? slowPolicies.standard
+    }
+
+    private mutating func updateHolding(of connection: ConnectionID) {
+        let holds = slowConsumerPolicy(of: connection) == .hold
+        var index = firstOfConnection[connection]
+        while index != Self.noEntry {
+            entries[Int(index)].holds = holds
+            index = entries[Int(index)].next
+        }
+    }
+
+    /// Changes the policies, for the groups that are there too.
+    public mutating func setSlowPolicies(_ new: SlowConsumerPolicies) {
+        guard new != slowPolicies else { return }
+        slowPolicies = new
+        for index in slowPolicyOfGroup.indices where groups.uses(of: UInt32(index)) > 0 {
+            slowPolicyOfGroup[index] = new.policy(for: groups.text(UInt32(index)))
+        }
+        for filter in membersOfFilter.indices where filters.uses(of: UInt32(filter)) > 0 {
+            var connections: [ConnectionID] = []
+            membersOfFilter[filter].forEach { connections.append(entries[Int($0)].connection) }
+            for connection in connections { updateHolding(of: connection) }
+        }
     }
 
     /// Changes the strategies, for the groups that are there too.
@@ -206,12 +268,13 @@ public struct SubscriptionIndex {
             }
             return RouteReference(index: UInt32(known))
         }
+        guard TopicFilter.isTopic(topic) else { return .none }
         routes.append(makeRoute(topic, rules: rules(topic)))
         routeTable.insert(hash, routes.count - 1)
         return RouteReference(index: UInt32(routes.count - 1))
     }
 
-    private func makeRoute(_ topic: Bytes, rules: RuleSelection) -> Route {
+    private mutating func makeRoute(_ topic: Bytes, rules: RuleSelection) -> Route {
         var route = Route(topic: ContiguousArray(topic), version: patternVersion, rules: rules)
         var found: ContiguousArray<UInt32> = []
         if let literal = filters.find(topic), !TopicFilter.isPattern(topic) {
@@ -222,8 +285,52 @@ public struct SubscriptionIndex {
             let (a, b) = (entries[Int(left)], entries[Int(right)])
             return (a.group, a.id) < (b.group, b.id)
         }
-        for index in found { route.append(index, entries[Int(index)], isNewGroup: false) }
+        var kept = Set<Share>()
+        for index in found where !repeats(index, &kept) { route.append(index, entries[Int(index)], isNewGroup: false) }
+        for place in route.groups.indices where !route.groups[place].members.isEmpty {
+            level(route.groups[place].members)
+            // Each topic begins with another member, so that topics of few messages are shared out too.
+            let group = Int(route.groups[place].group)
+            route.groups[place].singleOrTurn = turnOfGroup[group] % UInt32(route.groups[place].members.count)
+            turnOfGroup[group] &+= 1
+        }
         return route
+    }
+
+    /// Whether a route has the member already, by another filter of the same connection that takes the topic too: a member has one share.
+    private func repeats(_ index: UInt32, _ kept: inout Set<Share>) -> Bool {
+        let entry = entries[Int(index)]
+        // Most connections have one subscription.
+        guard entry.next != Self.noEntry || firstOfConnection[entry.connection] != index else { return false }
+        return !kept.insert(Share(connection: entry.connection, group: entry.group, key: entry.key)).inserted
+    }
+
+    /// What a connection gets of a topic by one group and key, by however many filters.
+    private struct Share: Hashable {
+        var connection: ConnectionID
+        var group: UInt32
+        var key: UInt32
+    }
+
+    /// Brings new members to the level of the least served of the others, so that they are not flooded until they have caught up.
+    private mutating func level(_ members: ContiguousArray<UInt32>) {
+        guard members.contains(where: { entries[Int($0)].isNew }) else { return }
+        let least = members.lazy.filter { [entries] in !entries[Int($0)].isNew }.map { [entries] in entries[Int($0)].delivered }.min()
+        guard let least else { return }
+        for member in members where entries[Int(member)].isNew {
+            entries[Int(member)].delivered = max(entries[Int(member)].delivered, least)
+            entries[Int(member)].isNew = false
+        }
+    }
+
+    /// Whether the connection is in the group by another subscription.
+    private func hasAnother(in group: UInt32, _ connection: ConnectionID, than own: UInt32) -> Bool {
+        var index = firstOfConnection[connection]
+        while index != Self.noEntry {
+            if index != own, entries[Int(index)].group == group { return true }
+            index = entries[Int(index)].next
+        }
+        return false
     }
 
     /// A literal filter's new entry is put into its topic's route, so that a storm of subscribers costs no search each.
@@ -232,7 +339,7 @@ public struct SubscriptionIndex {
         guard let known = literalRoute(of: entry.filter) else { return }
         // Every loop lists a group's members in the same order, whatever order it has heard of them in.
         let isInOrder = routes[known].lastMember(of: entry.group).map { entries[Int($0)].id < entry.id }
-        guard isNewGroup || isInOrder == true else {
+        guard isNewGroup || isInOrder == true, !entry.isNew, !hasAnother(in: entry.group, entry.connection, than: index) else {
             routes[known].version = patternVersion &- 1
             return
         }
@@ -242,6 +349,10 @@ public struct SubscriptionIndex {
     private mutating func routesLost(_ index: UInt32) {
         let entry = entries[Int(index)]
         guard let known = literalRoute(of: entry.filter) else { return }
+        guard !hasAnother(in: entry.group, entry.connection, than: index) else {
+            routes[known].version = patternVersion &- 1
+            return
+        }
         routes[known].remove(index, group: entry.group) { entries[Int($0)].id < entry.id }
     }
 
@@ -324,19 +435,20 @@ public struct SubscriptionIndex {
         count -= 1
     }
 
-    /// A new member starts where the least served one is, so that it is not flooded until it has caught up. Some of the members tell that:
-    /// in a storm of new ones, looking at all for each would take ever longer.
-    private func leastDelivered(filter: UInt32, group: UInt32) -> UInt64 {
+    /// The level of those with the same filter: a new member starts where the least served one is, so that it is not flooded until it has
+    /// caught up. Some of the members tell that: in a storm of new ones, looking at all for each would take ever longer.
+    /// - Returns: nil if there is none with this filter; then `level` finds it with the first route.
+    private func leastDelivered(filter: UInt32, group: UInt32) -> UInt64? {
         var least = UInt64.max
         var seen = 0
         membersOfFilter[Int(filter)].forEachUntil(limit: 4096) { index in
-            if entries[Int(index)].group == group {
+            if entries[Int(index)].group == group, !entries[Int(index)].isNew {
                 least = min(least, entries[Int(index)].delivered)
                 seen += 1
             }
             return seen == 64
         }
-        return seen == 0 ? 0 : least
+        return seen == 0 ? nil : least
     }
 }
 

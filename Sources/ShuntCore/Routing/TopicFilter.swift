@@ -1,11 +1,29 @@
 /// A subscription's topic: literal, or an MQTT topic filter (MQTT 5 §4.7) where a whole level is `+` or the last is `#`.
-///
-/// A `+` or `#` inside a level means itself, since message-channel's clients may use any text as a topic.
 public enum TopicFilter {
     /// The most levels that a filter with wildcards may have.
     public static let maximumLevels = 128
 
     public static func levels(of filter: String) -> Int { filter.utf8.reduce(1) { $0 + ($1 == slash ? 1 : 0) } }
+
+    /// Whether a message can have this topic: no wildcard character and no NUL in it (MQTT 5 §4.7.1, §4.7.3).
+    public static func isTopic(_ topic: Bytes) -> Bool { !topic.contains { $0 == plus || $0 == hash || $0 == 0 } }
+
+    /// Whether a subscription can have this filter: a wildcard fills its level, `#` the last one, and there is no NUL.
+    public static func isFilter(_ filter: Bytes) -> Bool {
+        guard !filter.contains(0) else { return false }
+        var rest: Slice<Bytes>? = filter[...]
+        while rest != nil {
+            let level = nextLevel(&rest)
+            guard level.contains(where: { $0 == plus || $0 == hash }) else { continue }
+            if level.count > 1 || (level.first == hash && rest != nil) { return false }
+        }
+        return true
+    }
+
+    public static func isFilter(_ filter: String) -> Bool {
+        var filter = filter
+        return filter.withUTF8 { isFilter(Bytes($0)) }
+    }
 
     /// Whether the text has a wildcard level; without one it matches literally.
     public static func isPattern(_ filter: Bytes) -> Bool {

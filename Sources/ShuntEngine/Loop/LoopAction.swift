@@ -40,6 +40,10 @@ public enum LoopAction: Equatable, Sendable {
     case answer(ConnectionID, Stretch)
     /// Write what waits, then close.
     case close(ConnectionID, ErrorCode)
+    /// Stop reading from a client: a consumer of its messages is congested.
+    case hold(ConnectionID)
+    /// Read from it again.
+    case resume(ConnectionID)
 }
 
 /// What a loop tells others of its worker.
@@ -47,7 +51,10 @@ public enum LoopLetter: Equatable, Sendable {
     case subscribed(Subscription)
     case unsubscribed(ConnectionID, filter: String, group: String, key: String?)
     case left(ConnectionID)
-    case congestion(ConnectionID, Bool)
+    case pressure(ConsumerPressure, ConnectionID)
+    /// Answer with `synced` once all letters so far have been read: the subscriptions in them are this loop's `number`th.
+    case sync(loop: UInt8, number: UInt64)
+    case synced(loop: UInt8, number: UInt64)
     /// A device has registered: whoever has one of the same name gives it up.
     case registered(uid: String, device: String, ConnectionID, at: Double)
     /// Deliver a broadcast to the devices here that match, and say how many there were.
@@ -150,6 +157,12 @@ public struct RoutingFigures: Equatable, Sendable {
     public var malformed = 0
     /// Subscriptions of this loop's connections.
     public var subscriptions = 0
+    /// Clients of this loop that are not read from, since a consumer of their messages is congested.
+    public var heldProducers = 0
+    /// How often a client was held.
+    public var holds = 0
+    /// Consumers of this loop that are stuck.
+    public var stuckConsumers = 0
     /// Registered devices of this loop.
     public var devices = 0
     public var broadcasts = 0

@@ -10,6 +10,7 @@ extension LoopEngine {
         }
         let slot = connection.slot
         let route = index.route(of: topic, last: sessions[slot].route) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+        if route.isNone { return refuseTopic(frame, start, connection) }
         sessions[slot].route = route
         let rules = index.rules(of: route)
         if rules.isEmpty {
@@ -63,6 +64,17 @@ extension LoopEngine {
             length == 0
                 ? ShuntError(.topicInvalid, "a message needs a topic")
                 : ShuntError(.topicInvalid, "the topic has \(length) bytes", help: "at most \(limits.topic) (limits.topic)"))
+    }
+
+    @inline(never)
+    private func refuseTopic(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        let topic = frame.name(in: start) ?? Bytes(start: nil, count: 0)
+        let what = topic.contains(0) ? "NUL" : topic.contains(UInt8(ascii: "#")) ? "#" : "+"
+        refuse(
+            frame.id, connection,
+            ShuntError(
+                .topicInvalid, "the topic of a message has a \(what)",
+                help: "+ and # are wildcards of subscriptions; NUL is in neither (MQTT 5 §4.7)"))
     }
 
     /// A message that rules want to see.

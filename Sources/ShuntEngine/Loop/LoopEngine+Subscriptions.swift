@@ -29,7 +29,11 @@ extension LoopEngine {
             sessions[slot].subscriptions += 1
             figures.subscriptions += 1
             tell(.subscribed(subscription))
-            acknowledge(frame.id, connection)
+            if sessions[slot].pressure != .none {
+                index.setPressure(sessions[slot].pressure, of: connection)
+                tell(.pressure(sessions[slot].pressure, connection))
+            }
+            acknowledgeOnceConfirmed(frame.id, connection)
         } catch {
             refuse(frame.id, connection, error)
         }
@@ -45,7 +49,8 @@ extension LoopEngine {
             sessions[connection.slot].subscriptions -= 1
             figures.subscriptions -= 1
             tell(.unsubscribed(connection, filter: request.topic, group: request.group, key: request.key))
-            acknowledge(frame.id, connection)
+            releaseProducers(heldBy: connection)
+            acknowledgeOnceConfirmed(frame.id, connection)
         } catch {
             refuse(frame.id, connection, error)
         }
@@ -70,6 +75,18 @@ extension LoopEngine {
         guard !request.topic.isEmpty, request.topic.utf8.count <= limits.topic else {
             throw ShuntError(
                 .topicInvalid, "the topic has \(request.topic.utf8.count) bytes", help: "1 to \(limits.topic) (limits.topic)")
+        }
+        guard TopicFilter.isFilter(request.topic) else {
+            throw ShuntError(
+                .topicInvalid, "the topic filter '\(request.topic)' has a wildcard inside a level, # before the last level, or NUL",
+                help: "+ stands for one whole level, # for all levels at the end, as in orders/+ and orders/# (MQTT 5 §4.7.1)")
+        }
+        if request.topic.hasPrefix("$share/") || request.topic.hasPrefix("$queue/") {
+            let parts = request.topic.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+            let (group, topic) = parts[0] == "$share" && parts.count == 3 ? (parts[1], parts[2]) : ("GROUP", String(request.topic.dropFirst(7)))
+            throw ShuntError(
+                .topicInvalid, "'\(request.topic)' is MQTT's way to name a group",
+                help: "the exchange protocol names the group apart: group \(group), topic \(topic)")
         }
         guard TopicFilter.levels(of: request.topic) <= TopicFilter.maximumLevels || !TopicFilter.isPattern(request.topic) else {
             throw ShuntError(

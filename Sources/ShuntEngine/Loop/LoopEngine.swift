@@ -42,21 +42,25 @@ public final class LoopEngine {
     private var lastSubscription: UInt64 = 0
     /// Scratch for the chosen members of a message.
     var recipients: ContiguousArray<ConnectionID> = []
+    /// The clients of this loop that wait for a congested consumer, on whatever loop that is.
+    var producersHeldBy: [ConnectionID: [ConnectionID]] = [:]
+    var confirmations: SubscriptionConfirmations
 
     /// An event stops taking frames when it has caused so many actions; the driver carries them out and goes on.
     public static let batchSize = 2048
 
     public init(
         loop: UInt8, of loops: Int = 1, limits: RoutingLimits = .init(), strategies: GroupStrategies = .init(),
-        chat: ChatSettings = .init(hasMasters: false), hooks: (any RuleHooks)? = nil
+        slowPolicies: SlowConsumerPolicies = .init(), chat: ChatSettings = .init(hasMasters: false), hooks: (any RuleHooks)? = nil
     ) {
         self.loop = loop
         self.loops = loops
         self.limits = limits
         self.hooks = hooks
         house = ChatHouse(chat)
+        confirmations = SubscriptionConfirmations(loop: loop, loops: loops)
         looksAtDeliveries = hooks?.wanted.contains(.deliver) ?? false
-        index = SubscriptionIndex(strategies: strategies)
+        index = SubscriptionIndex(strategies: strategies, slowPolicies: slowPolicies)
     }
 
     // MARK: Events
@@ -77,6 +81,7 @@ public final class LoopEngine {
         let slot = connection.slot
         guard slot < sessions.count, sessions[slot].generation == connection.generation else { return bytes.count }
         input = bytes
+        index.blocker = .none
         defer { input = nil }
         var offset = 0
         while offset < bytes.count, actions.count < Self.batchSize {
@@ -85,6 +90,10 @@ public final class LoopEngine {
             case .frame(let frame):
                 handle(frame, at: offset, of: bytes, from: connection)
                 offset += Int(frame.size)
+                if index.blocker != .none {
+                    holdProducer(connection)
+                    return offset
+                }
             case .needMore:
                 return offset
             case .malformed(let fault):
@@ -106,17 +115,26 @@ public final class LoopEngine {
             figures.subscriptions -= Int(sessions[slot].subscriptions)
             index.removeAll(of: connection)
             tell(.left(connection))
+            releaseProducers(heldBy: connection)
         }
+        if sessions[slot].isHeld { forgetHeld(connection) }
+        if sessions[slot].pressure == .stuck { figures.stuckConsumers -= 1 }
+        confirmations.forget(connection)
         deviceLeft(connection)
         if sessions[slot].isInChat { leaveChats(connection) }
         sessions[slot] = Session(state: .free, generation: connection.generation)
     }
 
-    /// The client's out-buffer is filling up, or has drained: its groups prefer others meanwhile.
-    public func congestion(of connection: ConnectionID, isCongested: Bool) {
-        guard isCurrent(connection), sessions[connection.slot].subscriptions > 0 else { return }
-        index.setCongested(connection, isCongested)
-        tell(.congestion(connection, isCongested))
+    /// The client's out-buffer is filling up, has drained, or nobody is to wait for it any longer. Its groups prefer others meanwhile.
+    public func pressure(_ pressure: ConsumerPressure, on connection: ConnectionID) {
+        guard isCurrent(connection) else { return }
+        let slot = connection.slot
+        figures.stuckConsumers += (pressure == .stuck ? 1 : 0) - (sessions[slot].pressure == .stuck ? 1 : 0)
+        sessions[slot].pressure = pressure
+        guard sessions[slot].subscriptions > 0 else { return }
+        index.setPressure(pressure, of: connection)
+        tell(.pressure(pressure, connection))
+        if pressure != .congested { releaseProducers(heldBy: connection) }
     }
 
     /// Another loop of the worker has something to tell.
@@ -126,8 +144,16 @@ public final class LoopEngine {
         case .subscribed(let subscription): _ = index.insert(subscription)
         case .unsubscribed(let connection, let filter, let group, let key):
             _ = index.remove(connection: connection, filter: filter, group: group, key: key)
-        case .left(let connection): index.removeAll(of: connection)
-        case .congestion(let connection, let isCongested): index.setCongested(connection, isCongested)
+            releaseProducers(heldBy: connection)
+        case .left(let connection):
+            index.removeAll(of: connection)
+            releaseProducers(heldBy: connection)
+        case .pressure(let pressure, let connection):
+            index.setPressure(pressure, of: connection)
+            if pressure != .congested { releaseProducers(heldBy: connection) }
+        case .sync(let other, let number):
+            letters.append(AddressedLetter(loop: other, letter: .synced(loop: loop, number: number)))
+        case .synced(let other, let number): confirmed(by: other, number)
         case .registered(let uid, let device, let connection, let at): takenOver(uid, device, by: connection, at: at)
         case .broadcast(let id, let filter, let frame): broadcast(id, filter, frame: frame)
         case .tallied(let id, let tally): tallied(id, tally)
@@ -140,6 +166,11 @@ public final class LoopEngine {
     public func tick(now: Double) {
         self.now = now
         chat(.tick, peer: nil)
+    }
+
+    /// All events of a turn have been handled: what has changed in subscriptions meanwhile is to be confirmed by the other loops.
+    public func turnEnded() {
+        if let number = confirmations.takeRequest() { tell(.sync(loop: loop, number: number)) }
     }
 
     /// The letters so far, for a driver that sends them before it carries out the actions.
@@ -162,6 +193,12 @@ public final class LoopEngine {
     public func setLimits(_ new: RoutingLimits) { limits = new }
 
     public func setStrategies(_ new: GroupStrategies) { index.setStrategies(new) }
+
+    /// Applies at once; producers that are held for a group whose policy has changed are held no longer than until its member drains.
+    public func setSlowPolicies(_ new: SlowConsumerPolicies) { index.setSlowPolicies(new) }
+
+    /// What happens to a topic message for a client of this loop whose out-buffer is full.
+    public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy { index.slowConsumerPolicy(of: connection) }
 
     public func setChat(_ new: ChatSettings) { house.setSettings(new, now: now) }
 

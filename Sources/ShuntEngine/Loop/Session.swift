@@ -18,6 +18,10 @@ struct Session {
     var isDevice = false
     /// It has sent a chat frame.
     var isInChat = false
+    /// How far its out-buffer has filled up.
+    var pressure = ConsumerPressure.none
+    /// It is not read from, since a consumer of its messages is congested.
+    var isHeld = false
     var subscriptions: UInt32 = 0
     /// Where its last message went.
     var route = RouteReference.none

@@ -12,6 +12,8 @@ final class SimulatedWorker {
     var questions: [MasterLink.ChatQuestion] = []
     /// Clients that take nothing.
     var slow: Set<ConnectionID> = []
+    /// Clients that are not read from.
+    var held: Set<ConnectionID> = []
     /// Frames that each client has got.
     private(set) var inboxes: [ConnectionID: [Frame]] = [:]
     private(set) var closed: [ConnectionID: ErrorCode] = [:]
@@ -101,9 +103,12 @@ final class SimulatedWorker {
             case .close(let id, let code):
                 closed[id] = code
                 engine.closed(id, why: code.rawValue, now: now)
+            case .hold(let id): held.insert(id)
+            case .resume(let id): held.remove(id)
             }
         }
-        let letters = engine.letters
+        engine.turnEnded()
+        let letters = engine.takeLetters()
         for message in engine.messages {
             if case .askChat(let request, let chat) = message {
                 questions.append(.init(loop: engine.loop, request: request, chat: chat))

@@ -1,0 +1,73 @@
+import ShuntCore
+
+/// Acknowledgements of SUBSCRIBE and UNSUBSCRIBE that wait until every loop of the worker knows the change.
+///
+/// All changes of a turn are confirmed together: one `sync` letter to each other loop, one `synced` letter back.
+struct SubscriptionConfirmations {
+    private struct Waiting {
+        var number: UInt64
+        var connection: ConnectionID
+        var frame: Int64
+    }
+
+    private let loop: UInt8
+    /// The last number that each loop has confirmed.
+    private var confirmed: [UInt64]
+    private var number: UInt64 = 0
+    private var isRequested = true
+    /// In the order of their numbers.
+    private var waiting: [Waiting] = []
+
+    init(loop: UInt8, loops: Int) {
+        self.loop = loop
+        confirmed = Array(repeating: 0, count: loops)
+        if Int(loop) < loops { confirmed[Int(loop)] = .max }
+    }
+
+    /// The only loop of a worker has nobody to wait for.
+    var isNeeded: Bool { confirmed.count > 1 }
+
+    /// An acknowledgement is to wait for the letters that are told with it.
+    mutating func wait(_ frame: Int64, of connection: ConnectionID) {
+        if isRequested {
+            number += 1
+            isRequested = false
+        }
+        waiting.append(Waiting(number: number, connection: connection, frame: frame))
+    }
+
+    /// Called at the end of a turn.
+    /// - Returns: the number that all other loops must confirm; nil if nothing new waits.
+    mutating func takeRequest() -> UInt64? {
+        guard !isRequested else { return nil }
+        isRequested = true
+        return number
+    }
+
+    /// A loop has read the letters up to a number.
+    /// - Returns: the acknowledgements that all loops have confirmed by that.
+    mutating func confirm(_ number: UInt64, by other: UInt8) -> [(frame: Int64, connection: ConnectionID)] {
+        guard Int(other) < confirmed.count else { return [] }
+        confirmed[Int(other)] = max(confirmed[Int(other)], number)
+        let all = confirmed.min() ?? .max
+        let count = waiting.firstIndex { $0.number > all } ?? waiting.count
+        defer { waiting.removeFirst(count) }
+        return waiting[..<count].map { ($0.frame, $0.connection) }
+    }
+
+    mutating func forget(_ connection: ConnectionID) {
+        if !waiting.isEmpty { waiting.removeAll { $0.connection == connection } }
+    }
+}
+
+extension LoopEngine {
+    /// Acknowledges a change of subscriptions when no loop of the worker can act on the state before it.
+    func acknowledgeOnceConfirmed(_ id: Int64, _ connection: ConnectionID) {
+        guard confirmations.isNeeded else { return acknowledge(id, connection) }
+        confirmations.wait(id, of: connection)
+    }
+
+    func confirmed(by other: UInt8, _ number: UInt64) {
+        for (frame, connection) in confirmations.confirm(number, by: other) where isCurrent(connection) { acknowledge(frame, connection) }
+    }
+}
