@@ -36,6 +36,8 @@ final class Congestion {
     var since: UInt64
     /// Bytes that the client has taken since then.
     var written = 0
+    /// Bytes of answers that were queued since it began.
+    var answers = 0
     var isStuck = false
 
     init(since: UInt64) { self.since = since }

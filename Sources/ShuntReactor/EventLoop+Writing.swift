@@ -17,18 +17,18 @@ extension EventLoop {
     public func answer(_ count: Int, to connection: Connection, _ write: (UnsafeMutableRawPointer) -> Void) {
         guard connection.state == .open else { return }
         append(count, to: connection, write)
-        if connection.out.count > Self.ownShare, connection.isWaitingToWrite { awaitReading(connection) }
+        if connection.out.count > Self.ownShare, connection.isWaitingToWrite { awaitReading(connection, count) }
     }
 
     /// Stops to read from a client whose answers pile up: at half of its bound, or earlier while the loop's buffers are half full.
     @inline(never)
-    private func awaitReading(_ connection: Connection) {
-        if connection.out.count > limits.outBuffer * 2 { return closeSlow(connection) }
-        guard connection.state == .open, !connection.pauses.contains(.answers),
-            connection.out.count > limits.outBuffer / 2 || pool.used > limits.buffers / 2
-        else { return }
-        setReadingPaused(true, .answers, connection)
+    private func awaitReading(_ connection: Connection, _ count: Int) {
+        guard connection.state == .open, connection.out.count > limits.outBuffer / 2 || pool.used > limits.buffers / 2 else { return }
         if connection.congestion == nil { beginCongestion(connection) }
+        guard let congestion = connection.congestion else { return }
+        congestion.answers += count
+        guard congestion.answers > Self.ownShare else { return }
+        if congestion.isStuck { closeSlow(connection) } else { setReadingPaused(true, .answers, connection) }
     }
 
     private func beginCongestion(_ connection: Connection) {

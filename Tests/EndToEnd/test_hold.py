@@ -22,9 +22,14 @@ def silent_consumer(connect, worker, topic, group="slow"):
 def in_background(producer, topic, count, size=KIB):
     """Pipelines messages that begin with their number."""
     frames = b"".join(encode(MESSAGE, 100 + n, f"{n:08}".encode().ljust(size, b"."), topic) for n in range(count))
-    thread = threading.Thread(target=lambda: producer.send(frames), daemon=True)
-    thread.start()
-    return thread
+
+    def send():
+        try:
+            producer.send(frames)
+        except OSError:
+            pass  # The test has ended.
+
+    threading.Thread(target=send, daemon=True).start()
 
 
 @LOOPS
@@ -128,7 +133,8 @@ def test_many_producers_that_are_held_lose_nothing(shunt, connect):
     producers = [connect(worker.exchange) for _ in range(30)]
     for producer in producers:
         in_background(producer, "t", 500)
-    worker.wait_metric("shunt_held_producers", 30)
+    # The kernel takes what a few of them send.
+    eventually(lambda: worker.metric("shunt_held_producers") >= 20)
     consumer.start_reading()
     assert len(consumer.receive(15_000, timeout=60)) == 15_000
     for producer in producers:

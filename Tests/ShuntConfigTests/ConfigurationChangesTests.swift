@@ -30,7 +30,7 @@ struct ConfigurationChangesTests {
         #expect(
             changes.live == [
                 "worker.groups.strategy: least_delivered → sticky", "worker.groups.overrides.a: none → sticky",
-                "worker.slow_consumer: drop_newest → disconnect", "rules.enabled: [] → [a]", "limits.frame: 10MiB → 12MiB",
+                "worker.slow_consumer: hold → disconnect", "rules.enabled: [] → [a]", "limits.frame: 10MiB → 12MiB",
                 "limits.frame_time: 1m → 90s", "log.level: info → debug", "log.levels.link: debug → none",
             ])
         #expect(

@@ -252,7 +252,9 @@ struct SplitMix: RandomNumberGenerator {
 final class Index {
     private var index: SubscriptionIndex
 
-    init(strategies: GroupStrategies = .init()) { index = SubscriptionIndex(strategies: strategies) }
+    init(strategies: GroupStrategies = .init(), slowPolicies: SlowConsumerPolicies = .init()) {
+        index = SubscriptionIndex(strategies: strategies, slowPolicies: slowPolicies)
+    }
 
     var count: Int { index.count }
 
@@ -270,6 +272,9 @@ final class Index {
 
     func removeAll(of connection: ConnectionID) { index.removeAll(of: connection) }
     func setCongested(_ connection: ConnectionID, _ isCongested: Bool) { index.setPressure(isCongested ? .congested : .none, of: connection) }
+    func setPressure(_ pressure: ConsumerPressure, of connection: ConnectionID) { index.setPressure(pressure, of: connection) }
+    var blocker: ConnectionID { index.blocker }
+    func clearBlocker() { index.blocker = .none }
     func setStrategies(_ strategies: GroupStrategies) { index.setStrategies(strategies) }
 
     /// The numbers of the clients that get a message.
