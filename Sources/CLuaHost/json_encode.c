@@ -64,8 +64,20 @@ void json_add_number(lua_State *L, shunt_host *host, int index) {
 
 static void add_value(lua_State *L, shunt_host *host, int index, size_t depth);
 
+/// A list that has been given other keys would lose them.
+static void check_array(lua_State *L, shunt_host *host, int index, lua_Integer count) {
+    lua_Integer members = 0;
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        budget_check(L, host);
+        if (!lua_isinteger(L, -2) || ++members > count) {
+            luaL_error(L, "json.encode: a list's keys must be 1 to n; this one has a %s key besides", luaL_typename(L, -2));
+        }
+    }
+}
+
 static void add_array(lua_State *L, shunt_host *host, int index, size_t depth) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, index);
+    check_array(L, host, index, count);
     scratch_char(L, host, '[');
     for (lua_Integer i = 1; i <= count; i++) {
         if (i > 1) { scratch_char(L, host, ','); }

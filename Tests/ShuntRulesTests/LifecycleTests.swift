@@ -187,6 +187,29 @@ struct LifecycleTests {
         #expect(rig.send("good", from: .client(9)).verdict == .pass, "six clients are too many")
     }
 
+    @Test("a reason is a text: no address reaches a client")
+    func reasons() throws {
+        let rig = try RuleRig("R.on_error = 'drop' function R.on_message(msg) if msg.topic == 'n' then return route.reject(5) end return route.reject { code = 1 } end")
+        #expect(rig.send("n").verdict == .reject(why: "5"))
+        #expect(rig.send("t").verdict == .drop(why: "rule rule failed"))
+    }
+
+    @Test("a byte order mark at the start of a file is nothing")
+    func byteOrderMark() throws {
+        let rig = try RuleRig(files: ["r/rule.lua": "\u{FEFF}return { on_message = function() return route.drop('ran') end }"])
+        #expect(rig.send().verdict == .drop(why: "ran"))
+    }
+
+    @Test("a dot in place of a colon in a rule test is an error")
+    func dots() throws {
+        let folder = try PluginFolder([
+            "r/rule.lua": "return { on_message = function() end }",
+            "r/rule_test.lua": "return { m = function(t) t.message { topic = 'x' } end, s = function(t) t.settings { a = 1 } end }",
+        ])
+        let results = try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/r")).run()
+        #expect(results.map { $0.failure?.message.contains("with a colon") } == [true, true])
+    }
+
     @Test("a guard that is switched off lets nobody through")
     func breakerGuard() throws {
         let rig = try RuleRig(#"""
