@@ -149,8 +149,9 @@ void set_type(lua_State *L, void *key) {
     lua_setmetatable(L, -2);
 }
 
-void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout) {
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes) {
     host->options.state_memory = state_memory;
     host->options.fanout = fanout;
     host->options.inflated_bytes = inflated_bytes;
+    host->options.topic_bytes = topic_bytes;
 }

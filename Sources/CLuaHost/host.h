@@ -231,6 +231,14 @@ int string_gsub(lua_State *L);
 /// Pushes the decoded value, or nil and what was wrong with its byte.
 int json_decode(lua_State *L, const char *text, size_t count);
 void json_encode(lua_State *L, int index);
+/// Whether the table at an index is one of JSON's arrays.
+bool json_is_array(lua_State *L, int index);
+void json_add_number(lua_State *L, shunt_host *host, int index);
+void json_add_escaped(lua_State *L, shunt_host *host, unsigned char c);
+/// Pushes any value as a JSON object of at most `limit` bytes: what JSON has not is replaced, what is too much is left out.
+void json_encode_bounded(lua_State *L, int index, size_t limit);
+/// Pushes a text with what is not UTF-8 replaced by U+FFFD, of at most `limit` bytes.
+void push_repaired(lua_State *L, const char *text, size_t count, size_t limit);
 /// Digits may begin with a minus.
 void push_big_integer(lua_State *L, const char *digits, size_t count);
 /// Empty for any other value.

@@ -14,7 +14,7 @@ typedef struct {
 
 enum { KEYS_ON_STACK = 24 };
 
-static void add_escaped(lua_State *L, shunt_host *host, unsigned char c) {
+void json_add_escaped(lua_State *L, shunt_host *host, unsigned char c) {
     static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
     char text[8];
     const char *found = c == 0 ? NULL : strchr(plain, c);
@@ -36,7 +36,7 @@ static void add_text(lua_State *L, shunt_host *host, const char *text, size_t co
             at += length;
         } else {
             scratch_add(L, host, run, (size_t)(at - run));
-            add_escaped(L, host, c);
+            json_add_escaped(L, host, c);
             run = ++at;
         }
     }
@@ -44,7 +44,7 @@ static void add_text(lua_State *L, shunt_host *host, const char *text, size_t co
     scratch_char(L, host, '"');
 }
 
-static void add_number(lua_State *L, shunt_host *host, int index) {
+void json_add_number(lua_State *L, shunt_host *host, int index) {
     char text[64];
     int count;
     if (lua_isinteger(L, index)) {
@@ -64,8 +64,20 @@ static void add_number(lua_State *L, shunt_host *host, int index) {
 
 static void add_value(lua_State *L, shunt_host *host, int index, size_t depth);
 
+/// A list that has been given other keys would lose them.
+static void check_array(lua_State *L, shunt_host *host, int index, lua_Integer count) {
+    lua_Integer members = 0;
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        budget_check(L, host);
+        if (!lua_isinteger(L, -2) || ++members > count) {
+            luaL_error(L, "json.encode: a list's keys must be 1 to n; this one has a %s key besides", luaL_typename(L, -2));
+        }
+    }
+}
+
 static void add_array(lua_State *L, shunt_host *host, int index, size_t depth) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, index);
+    check_array(L, host, index, count);
     scratch_char(L, host, '[');
     for (lua_Integer i = 1; i <= count; i++) {
         if (i > 1) { scratch_char(L, host, ','); }
@@ -139,7 +151,7 @@ static void add_object(lua_State *L, shunt_host *host, int index, size_t depth) 
 }
 
 /// An array is a table with the mark of json.array (decoded arrays have it), or with the keys 1 to n, n > 0.
-static bool is_array(lua_State *L, int index) {
+bool json_is_array(lua_State *L, int index) {
     if (lua_getmetatable(L, index)) {
         lua_rawgetp(L, LUA_REGISTRYINDEX, &key_json_array);
         bool marked = lua_rawequal(L, -1, -2);
@@ -163,7 +175,7 @@ static bool is_array(lua_State *L, int index) {
 static void add_table(lua_State *L, shunt_host *host, int index, size_t depth) {
     if (depth >= host->options.json_depth) { luaL_error(L, "json.encode: nested too deeply, or a table within itself"); }
     luaL_checkstack(L, 8, "json.encode");
-    if (is_array(L, index)) {
+    if (json_is_array(L, index)) {
         add_array(L, host, index, depth + 1);
     } else {
         add_object(L, host, index, depth + 1);
@@ -180,7 +192,7 @@ static void add_value(lua_State *L, shunt_host *host, int index, size_t depth) {
         text = lua_toboolean(L, index) ? "true" : "false";
         scratch_add(L, host, text, strlen(text));
         return;
-    case LUA_TNUMBER: add_number(L, host, index); return;
+    case LUA_TNUMBER: json_add_number(L, host, index); return;
     case LUA_TSTRING:
         text = lua_tolstring(L, index, &count);
         add_text(L, host, text, count);

@@ -1,4 +1,5 @@
-// log.debug/info/warn/error(text, fields): bounded in length and in lines a second. Lines wait for the end of their call, so that
+// log.debug/info/warn/error(text, fields): bounded in length and in lines a second; whatever they are given, it does not fail the
+// call, since that may be a client's. Lines wait for the end of their call, so that
 // they are compared with the payload, and written, outside of its budget.
 #include "guard.h"
 
@@ -60,10 +61,8 @@ void log_write(lua_State *L, shunt_log_level level, const char *text, size_t cou
     shunt_bytes json = {0};
     if (!may_log(host)) { return; }
     if (fields != 0 && !lua_isnoneornil(L, fields)) {
-        luaL_checktype(L, fields, LUA_TTABLE);
-        json_encode(L, fields);
+        json_encode_bounded(L, fields, MAX_LOG_FIELDS);
         json.start = lua_tolstring(L, -1, &json.count);
-        if (json.count > MAX_LOG_FIELDS) { luaL_error(L, "log: the fields are more than %d bytes", MAX_LOG_FIELDS); }
     }
     add_line(host, level, true, (shunt_bytes){text, fitting(text, count, MAX_LOG_TEXT)}, json);
 }

@@ -104,9 +104,16 @@ static int increase(lua_State *L) {
     size_t count;
     double expires = expiry(L, 3);
     store_value by = {.type = STORE_INTEGER, .integer = 1}, result;
-    if (!lua_isnoneornil(L, 2)) { by = number_at(L, 2); }
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TNUMBER);
+        by = number_at(L, 2);
+    }
     const char *key = push_key(L, &count);
-    if (!store_add(store_of(L), key, count, &by, expires, host_of(L)->now, &result)) { return push_full(L); }
+    switch (store_add(store_of(L), key, count, &by, expires, host_of(L)->now, &result)) {
+    case STORE_FULL: return push_full(L);
+    case STORE_NO_NUMBER: return luaL_error(L, "incr: the key has a text or a boolean: only numbers are added to");
+    case STORE_ADDED: break;
+    }
     push_value(L, &result);
     return 1;
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { MAX_TIME_TEXT = 64 };
+
 typedef struct {
     int64_t year;
     int month, day, hour, minute, second, weekday;
@@ -89,6 +91,12 @@ static bool digits(const char **at, int count, int *value) {
 
 static bool literal(const char **at, char c) { return *(*at)++ == c; }
 
+/// RFC 3339 allows a small t.
+static bool time_mark(const char **at) {
+    char c = *(*at)++;
+    return c == 'T' || c == 't';
+}
+
 static bool days_fit(int year, int month, int day) {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (month < 1 || month > 12 || day < 1) { return false; }
@@ -101,7 +109,7 @@ static bool parse(const char *at, double *seconds) {
     int year, month, day, hour, minute, second, zone_hour = 0, zone_minute = 0, sign = 0;
     double fraction = 0;
     if (!(digits(&at, 4, &year) && literal(&at, '-') && digits(&at, 2, &month) && literal(&at, '-') && digits(&at, 2, &day)
-          && literal(&at, 'T') && digits(&at, 2, &hour) && literal(&at, ':') && digits(&at, 2, &minute) && literal(&at, ':')
+          && time_mark(&at) && digits(&at, 2, &hour) && literal(&at, ':') && digits(&at, 2, &minute) && literal(&at, ':')
           && digits(&at, 2, &second))) {
         return false;
     }
@@ -111,7 +119,7 @@ static bool parse(const char *at, double *seconds) {
         if (*at < '0' || *at > '9') { return false; }
         for (; *at >= '0' && *at <= '9'; at++, unit /= 10) { fraction += unit * (*at - '0'); }
     }
-    if (*at == 'Z') {
+    if (*at == 'Z' || *at == 'z') {
         at++;
     } else {
         sign = *at == '+' ? 1 : *at == '-' ? -1 : 0;
@@ -129,7 +137,10 @@ static bool parse(const char *at, double *seconds) {
 
 static int time_parse(lua_State *L) {
     double seconds;
-    if (parse(luaL_checkstring(L, 1), &seconds)) {
+    size_t count;
+    const char *text = luaL_checklstring(L, 1, &count);
+    // Digits after the point are as many as one likes; no more of them than this mean anything.
+    if (count <= MAX_TIME_TEXT && memchr(text, 0, count) == NULL && parse(text, &seconds)) {
         lua_pushnumber(L, seconds);
         return 1;
     }

@@ -24,10 +24,11 @@ void check_text(lua_State *L, int index, const char *what, size_t limit) {
 }
 
 void check_topic(lua_State *L, int index, const char *what) {
-    check_text(L, index, what, MAX_TEXT);
-    size_t count;
+    check_text(L, index, what, INT32_MAX);
+    size_t count, most = host_of(L)->options.topic_bytes;
     const char *topic = lua_tolstring(L, index, &count);
     if (count == 0) { luaL_error(L, "%s is empty", what); }
+    if (count > most) { luaL_error(L, "%s has %I bytes: at most %I (limits.topic)", what, (LUAI_UACINT)count, (LUAI_UACINT)most); }
     for (size_t i = 0; i < count; i++) {
         if (memchr("+#", topic[i], 3) != NULL) { luaL_error(L, "%s '%s' has + , # or a zero byte in it", what, topic); }
     }

@@ -60,7 +60,10 @@ typedef struct {
 /// Pushes the rule file's chunk with the globals at `environment`.
 static void load_chunk(lua_State *L, const char *folder, const shunt_source *source, int environment) {
     lua_pushfstring(L, "@%s/%s", folder, source->path);
-    if (luaL_loadbufferx(L, source->text.start, source->text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
+    shunt_bytes text = source->text;
+    // A byte order mark, which an editor may write.
+    if (text.count >= 3 && memcmp(text.start, "\xEF\xBB\xBF", 3) == 0) { text = (shunt_bytes){(const char *)text.start + 3, text.count - 3}; }
+    if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
     lua_pushvalue(L, environment);
     lua_setupvalue(L, -2, 1);
     lua_remove(L, -2);

@@ -21,6 +21,8 @@ struct shunt_store {
     entry **buckets;
     uint32_t bucket_count, limit, count, hand;
     size_t bytes, byte_limit;
+    /// When all of a full store was last searched for what has expired.
+    double searched;
 };
 
 enum { SWEEP = 64 };
@@ -30,6 +32,7 @@ shunt_store *shunt_store_create(uint32_t entries, size_t bytes) {
     if (store == NULL) { return NULL; }
     pthread_mutex_init(&store->lock, NULL);
     store->limit = entries;
+    store->searched = -1;
     store->byte_limit = bytes;
     store->bucket_count = 16;
     while (store->bucket_count < entries && store->bucket_count < (1u << 20)) { store->bucket_count *= 2; }
@@ -122,13 +125,19 @@ static entry **find(shunt_store *store, const char *key, size_t count, double no
     return link;
 }
 
-static void sweep(shunt_store *store, double now) {
-    for (int i = 0; i < SWEEP; i++) {
+/// Lets go of what has expired until there is room, at most all of it once a second: a full store is not searched at each call.
+static void sweep(shunt_store *store, double now, size_t size) {
+    bool all = now < store->searched || now - store->searched >= 1;
+    uint32_t most = all ? store->bucket_count : SWEEP;
+    for (uint32_t i = 0; i < most; i++) {
+        bool fits = store->count < store->limit && store->bytes + size <= store->byte_limit;
+        if (fits && i >= SWEEP) { return; }
         entry **link = &store->buckets[store->hand++ & (store->bucket_count - 1)];
         while (*link != NULL) {
             if ((*link)->expires <= now) { take_out(store, link); } else { link = &(*link)->next; }
         }
     }
+    if (all) { store->searched = now; }
 }
 
 static bool prepare(shunt_store *store) {
@@ -143,7 +152,7 @@ static bool put(shunt_store *store, const char *key, size_t count, const store_v
         bool fits = store->count - (freed > 0) < store->limit && store->bytes - freed + size <= store->byte_limit;
         if (fits) { break; }
         if (round == 1) { return false; }
-        sweep(store, now);
+        sweep(store, now, size);
         link = find(store, key, count, now);
     }
     entry *e = malloc(size);
@@ -201,19 +210,20 @@ static store_value sum(const store_value *a, const store_value *b) {
 }
 
 /// Keeps the time to live that a number has.
-bool store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
+store_added store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
                store_value *result) {
     pthread_mutex_lock(&store->lock);
-    bool done = prepare(store);
-    if (done) {
-        entry *e = *find(store, key, count, now);
-        if (e != NULL && (e->value.type == STORE_INTEGER || e->value.type == STORE_NUMBER)) {
-            *result = e->value = sum(&e->value, by);
-        } else {
-            *result = *by;
-            done = put(store, key, count, by, expires, now);
-        }
+    store_added added = STORE_FULL;
+    entry *e = prepare(store) ? *find(store, key, count, now) : NULL;
+    if (e != NULL && e->value.type != STORE_INTEGER && e->value.type != STORE_NUMBER) {
+        added = STORE_NO_NUMBER;
+    } else if (e != NULL) {
+        *result = e->value = sum(&e->value, by);
+        added = STORE_ADDED;
+    } else if (store->buckets != NULL && put(store, key, count, by, expires, now)) {
+        *result = *by;
+        added = STORE_ADDED;
     }
     pthread_mutex_unlock(&store->lock);
-    return done;
+    return added;
 }

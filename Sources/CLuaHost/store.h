@@ -19,8 +19,10 @@ bool store_get(shunt_store *store, const char *key, size_t count, double now, st
 /// False where the store is full.
 bool store_set(shunt_store *store, const char *key, size_t count, const store_value *value, double expires, double now);
 void store_delete(shunt_store *store, const char *key, size_t count, double now);
+/// STORE_NO_NUMBER: there is a text or a boolean, which stays.
+typedef enum { STORE_ADDED, STORE_FULL, STORE_NO_NUMBER } store_added;
 /// Adds to a number, from 0 where there is none, in one step.
-bool store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
+store_added store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
                store_value *result);
 
 #endif

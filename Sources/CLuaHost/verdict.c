@@ -120,6 +120,8 @@ static int route_fanout(lua_State *L) {
 static int route_why(lua_State *L, shunt_verdict verdict) {
     lua_settop(L, 1);
     if (lua_isnil(L, 1)) { lua_pushliteral(L, ""); }
+    bool text = lua_isstring(L, 1) || lua_isboolean(L, 1) || big_integer_digits(L, 1).count > 0;
+    if (!text && !lua_isnil(L, 1)) { return luaL_error(L, "route: the reason is a text, not a %s", luaL_typename(L, 1)); }
     luaL_tolstring(L, -1, NULL);
     return push_verdict(L, verdict, 0);
 }

@@ -6,7 +6,7 @@ extension LoopRules {
     // MARK: broadcasts
 
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome {
-        begin(now)
+        begin(now, push.sender)
         let selection = selection(SHUNT_ON_BROADCAST, for: .broadcast, push.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_BROADCAST) { return outcome }
@@ -27,7 +27,7 @@ extension LoopRules {
     }
 
     private func entry(_ hook: shunt_hook, _ chat: ChatView, _ peer: Peer, _ now: Double) -> ConnectOutcome {
-        begin(now)
+        begin(now, peer.id)
         let selection = selection(hook, of: chat)
         guard !selection.isEmpty else { return .accept }
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: hook) { return .reject(why: why) }
@@ -43,7 +43,7 @@ extension LoopRules {
     }
 
     public func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome {
-        begin(now)
+        begin(now, message.sender)
         let selection = selection(SHUNT_ON_CHAT, for: .chat, message.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_CHAT) { return outcome }
@@ -54,7 +54,7 @@ extension LoopRules {
     }
 
     public func onChatClose(_ chat: ChatView, why: String, now: Double) {
-        begin(now)
+        begin(now, nil)
         let selection = selection(SHUNT_ON_CHAT_CLOSE, of: chat)
         guard !selection.isEmpty else { return }
         if !off.isEmpty { retry() }
@@ -76,7 +76,7 @@ extension LoopRules {
     // MARK: deliveries
 
     public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
-        begin(now)
+        begin(now, message.sender)
         let selection = selection(SHUNT_ON_DELIVER, for: message.kind, message.topic)
         guard !selection.isEmpty else { return .deliver }
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
@@ -91,7 +91,7 @@ extension LoopRules {
     }
 
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {
-        begin(now)
+        begin(now, message.sender)
         let selection = selection(SHUNT_ON_UNDELIVERED, for: message.kind, message.topic)
         guard !selection.isEmpty else { return }
         if !off.isEmpty { retry() }

@@ -26,6 +26,8 @@ public final class LoopRules: RuleHooks {
     private(set) var off = RuleSelection.none
     private var retryAt = Double.infinity
     private var now = 0.0
+    /// Who caused the hook that runs; 0 where nobody did.
+    private var client: UInt64 = 0
     /// The chat of the hook that runs, as Lua reads it: kept for its memory.
     var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
@@ -70,7 +72,8 @@ public final class LoopRules: RuleHooks {
 
     /// Takes on what a reload may change for all rules of the loop; a rule's own budget comes with its next version.
     public func setLimits(_ limits: RuleLimits) {
-        shunt_host_set_limits(host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout))
+        shunt_host_set_limits(
+            host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes)
     }
 
     // MARK: versions
@@ -79,7 +82,7 @@ public final class LoopRules: RuleHooks {
     /// Call it between two messages.
     /// - Returns: why it can't; then the old version goes on.
     public func replace(with next: RuleSet, now: Double) -> ShuntError? {
-        self.now = now
+        begin(now, nil)
         do throws(ShuntError) {
             var loaded: [LoadedRule] = []
             for rule in next.rules {
@@ -167,7 +170,7 @@ public final class LoopRules: RuleHooks {
     }
 
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
-        begin(now)
+        begin(now, message.sender)
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_MESSAGE) { return outcome }
         var view = shunt_message(message)
         var outcome = shunt_outcome()
@@ -175,7 +178,10 @@ public final class LoopRules: RuleHooks {
         return finished(outcome)
     }
 
-    func begin(_ now: Double) { self.now = now }
+    func begin(_ now: Double, _ client: ConnectionID?) {
+        self.now = now
+        self.client = client?.raw ?? 0
+    }
 
     func finished(_ outcome: shunt_outcome) -> MessageOutcome {
         decision = outcome.decision
@@ -219,7 +225,7 @@ public final class LoopRules: RuleHooks {
     // MARK: connections and subscriptions
 
     public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
-        begin(now)
+        begin(now, peer.id)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
@@ -238,7 +244,7 @@ public final class LoopRules: RuleHooks {
     }
 
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
-        begin(now)
+        begin(now, peer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return withBytes(of: request.topic) { topic in
             withBytes(of: request.group) { group in
@@ -260,7 +266,7 @@ public final class LoopRules: RuleHooks {
     }
 
     public func onDisconnect(_ peer: Peer, why: String, now: Double) {
-        self.now = now
+        begin(now, peer.id)
         guard rules.contains(where: { $0.has(SHUNT_ON_DISCONNECT) }) else { return }
         if !off.isEmpty { retry() }
         peer.withRecord { record in
@@ -335,7 +341,7 @@ extension LoopRules: LuaHostOwner {
         }
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
-        guard breakers[index].failed(now: now), case .off(let until) = breakers[index].state else { return }
+        guard breakers[index].failed(by: client, now: now), case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
         let seconds = set.rules[index].definition.breaker.retry

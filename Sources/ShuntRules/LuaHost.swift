@@ -77,6 +77,7 @@ final class LuaHost {
         options.inflated_bytes = limits.inflatedBytes
         options.json_depth = limits.jsonDepth
         options.fanout = UInt32(clamping: limits.fanout)
+        options.topic_bytes = limits.topicBytes
         options.emits = UInt32(clamping: limits.emits)
         options.local_entries = UInt32(clamping: limits.kvEntries)
         options.local_bytes = limits.kvBytes

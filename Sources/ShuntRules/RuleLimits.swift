@@ -16,6 +16,8 @@ public struct RuleLimits: Equatable, Sendable {
     public var jsonDepth = 64
     /// Messages in one `route.fanout`.
     public var fanout = 1000
+    /// A topic that a rule gives to a message, in bytes.
+    public var topicBytes = 1024
     /// Messages by `ctx:emit` in one call.
     public var emits = 100
     /// `kv` of a loop, and `shared` of a worker.

@@ -5,6 +5,12 @@ let ruleTestPrelude = #"""
     -- What failed in the rule, and whether the test has looked at it.
     local failures = {}
 
+    -- A dot in place of the colon would test nothing.
+    local function of(self, name, asked)
+      if self ~= t then error(("t:%s, with a colon: t.%s does not give it t"):format(name, name), 3) end
+      return asked
+    end
+
     local function shown(value)
       if type(value) == "string" then return '"' .. value .. '"' end
       if type(value) ~= "table" then return tostring(value) end
@@ -20,12 +26,14 @@ let ruleTestPrelude = #"""
     end
 
     function t:eq(value, expected, what)
+      of(self, "eq")
       if not same(value, expected) then
         error((what and what .. ": " or "") .. "expected " .. shown(expected) .. ", got " .. shown(value), 2)
       end
     end
 
     function t:ok(value, what)
+      of(self, "ok")
       if not value then error(what or "expected something true, got " .. tostring(value), 2) end
     end
 
@@ -68,15 +76,19 @@ let ruleTestPrelude = #"""
     end
 
     for _, name in ipairs { "message", "broadcast", "chat", "deliver", "undelivered" } do
-      t[name] = function(_, asked) return message(name, asked or {}) end
+      t[name] = function(self, asked) return message(name, of(self, name, asked) or {}) end
     end
     for _, name in ipairs { "chat_open", "chat_join", "chat_close", "connect", "subscribe", "disconnect" } do
-      t[name] = function(_, asked) return ask(name, asked or {}) end
+      t[name] = function(self, asked) return ask(name, of(self, name, asked) or {}) end
     end
-    function t:advance(seconds) return ask("advance", { seconds = seconds }) end
+    function t:advance(seconds)
+      seconds = of(self, "advance", seconds)
+      return ask("advance", { seconds = seconds })
+    end
 
     -- true, or nil and why the rule does not take these settings
     function t:settings(settings)
+      settings = of(self, "settings", settings)
       local result = call("settings", { settings = settings })
       if result.error then return nil, result.error end
       return true

@@ -104,6 +104,7 @@ extension RuleLimits {
         stateMemory = rules.stateMemory
         inflatedBytes = configuration.limits.inflated
         fanout = configuration.limits.fanout
+        topicBytes = configuration.limits.topic
     }
 }
 

@@ -83,9 +83,9 @@ def test_a_rule_that_keeps_failing_is_switched_off_and_costs_nothing_more(shunt,
     head = 'breaker = { errors = 5, window = "60s", retry = "60s" }'
     plugins = write_rule(tmp_path / "plugins", "bad", rule("while true do end", head))
     worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
-    client = connect(worker.exchange).subscribe("#")
-    for number in range(50):
-        assert client.message("bad/1", str(number)).status == 200
+    connect(worker.exchange).subscribe("#")
+    for number in range(10):
+        assert connect(worker.exchange).message("bad/1", str(number)).status == 200
     worker.wait_metric('shunt_rule_off{rule="bad"}', 1)
     assert rule_errors(worker) == {"rule.time": 6}
 

@@ -1,3 +1,4 @@
+import Foundation
 import ShuntCore
 import Testing
 
@@ -245,10 +246,60 @@ struct HookTests {
         (#"counter("c", { a = {} })"#, "label a is a table"), (#"counter("c", { 1 })"#, "a label's name has letters"),
     ])
     func counterNames(body: String, expected: String) throws {
-        let rig = try RuleRig("function R.on_message() \(body):inc() end")
+        let error = #expect(throws: ShuntError.self) { try RuleRig("\(body):inc()") }
+        #expect(error?.message.contains(expected) == true, "\(String(describing: error))")
+    }
+
+    @Test("in a call a counter does not fail: what is wrong with it may be a client's", arguments: [
+        (#"counter("off"):inc()"#, "xoff", "{}", 1), (#"counter("a/b\xff"):inc()"#, "a_b_", "{}", 1), (#"counter("1a"):inc()"#, "_1a", "{}", 1),
+        (#"counter(nil):inc()"#, "_", "{}", 1), (#"counter("c", "text"):inc()"#, "c", "{}", 1),
+        (#"counter(("n"):rep(100)):inc()"#, String(repeating: "n", count: 64), "{}", 1),
+        (#"counter("c", { rule = 1 }):inc()"#, "c", #"{"xrule":"1"}"#, 1), (#"counter("c", { a = {}, b = print }):inc()"#, "c", #"{"a":"table","b":"function"}"#, 1),
+        (#"counter("c", { a = "x\xffy" }):inc()"#, "c", #"{"a":"x\#u{FFFD}y"}"#, 1), (#"counter("c", { a = ("é"):rep(1000) }):inc()"#, "c", #"{"a":"\#(String(repeating: "é", count: 64))"}"#, 1),
+        (#"counter("c", { a = json.decode("123456789012345678901") }):inc()"#, "c", #"{"a":"123456789012345678901"}"#, 1),
+        (#"counter("c"):inc(-1)"#, "c", "{}", 0), (#"counter("c"):inc(0 / 0)"#, "c", "{}", 0), (#"counter("c"):inc("x")"#, "c", "{}", 0),
+        (#"counter("c"):inc({})"#, "c", "{}", 0), (#"counter("c"):inc(2.5)"#, "c", "{}", 2.5),
+    ] as [(String, String, String, Double)])
+    func counterRepairs(body: String, name: String, labels: String, value: Double) throws {
+        let rig = try RuleRig("function R.on_message() \(body) return route.drop() end")
+        #expect(rig.send().verdict == .drop(why: ""))
+        #expect(rig.log.texts == [])
+        #expect(rig.rules.figures()[0].counters == [RuleFigures.Counter(name: name, labels: labels, value: value)])
+    }
+
+    @Test("many labels are fewer")
+    func manyLabels() throws {
+        let rig = try RuleRig("local t = {} for i = 1, 10000 do t['l' .. i] = i end function R.on_message() counter('c', t):inc() end")
         rig.send()
-        #expect(rig.log.texts.first?.contains(expected) == true, "\(rig.log.texts)")
-        #expect(rig.rules.figures()[0].counters == [])
+        #expect(rig.figures().errors == [:])
+        #expect(rig.rules.figures()[0].counters.map { $0.labels.split(separator: ",").count } == [16])
+    }
+
+    @Test("a log line does not fail a call: fields are cut and replaced", arguments: [
+        (#"{ topic = "in/\xff" }"#, #"{"topic":"in/\#u{FFFD}"}"#), ("{ n = 0 / 0, m = math.huge, o = -math.huge }", #"{"m":"Infinity","n":"NaN","o":"-Infinity"}"#),
+        ("5", #"{"value":5}"#), (#""text""#, #"{"value":"text"}"#), ("{ 1, 2 }", #"{"value":[1,2]}"#), ("{ f = print, t = { [1] = 1, x = 2 } }", #"{"f":"function","t":{"1":1,"x":2}}"#),
+        ("json.decode('[1,{\"a\":null}]')", #"{"value":[1,{"a":null}]}"#), ("{ n = json.decode('123456789012345678901') }", #"{"n":123456789012345678901}"#),
+        (#"{ [true] = 1, b = { c = "q\"\\\n" } }"#, #"{"b":{"c":"q\"\\\n"},"boolean":1}"#), ("{}", "{}"), ("json.null", #"{"value":null}"#),
+    ] as [(String, String)])
+    func logRepairs(fields: String, expected: String) throws {
+        let rig = try RuleRig("function R.on_message() log.warn('refused', \(fields)) return route.reject('no') end")
+        #expect(rig.send("t", "payload").verdict == .reject(why: "no"))
+        #expect(rig.log.all == [RuleLogEntry(level: .warn, rule: "rule", text: "refused", fields: expected)])
+    }
+
+    @Test("large fields are cut, and are JSON still", arguments: [
+        "{ a = ('é\"'):rep(100000), b = 1 }", "(function() local t = {} for i = 1, 1000 do t['key' .. i] = ('v'):rep(i) end return t end)()",
+        "(function() local t = {} for i = 1, 1000 do t[i] = { i } end return t end)()", "(function() local t = {} t.t = t return t end)()",
+        "(function() local t = {} for i = 1, 100 do t = { x = { t } } end return { deep = t } end)()", "{ [('k'):rep(100000)] = 1 }", "('text'):rep(5000)",
+    ])
+    func logCuts(fields: String) throws {
+        let rig = try RuleRig("R.budget = { time = '20ms', memory = '20MiB' } function R.on_message() log.warn('refused', \(fields)) return route.reject('no') end",
+                              limits: { var l = RuleLimits(); l.callNanosecondsCap = 100_000_000; return l }())
+        #expect(rig.send("t", "payload").verdict == .reject(why: "no"))
+        let entry = try #require(rig.log.all.first)
+        #expect(entry.fields.utf8.count <= 4096)
+        let object = try JSONSerialization.jsonObject(with: Data(entry.fields.utf8)) as? [String: Any]
+        #expect(object?["_cut"] as? Bool == true, "\(entry)")
     }
 
     @Test("a label's value is a text")

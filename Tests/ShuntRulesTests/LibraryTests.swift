@@ -114,6 +114,7 @@ struct LibraryTests {
         ("{ b = 1, a = { 1, 2 }, [\"c\\n\"] = \"q\\\"\" }", #"[{"a":[1,2],"b":1,"c\n":"q\""}]"#), ("json.array {}", "[[]]"), ("{}", "[{}]"), ("json.null", "[null]"),
         ("0.1 + 0.2", "[0.30000000000000004]"), ("1e100", "[1e+100]"), ("math.mininteger", "[-9223372036854775808]"), ("\"\\1\\127\"", "[\"\\u0001\u{7F}\"]"),
         ("{ [1] = 1, x = 2 }", "error"), ("{ [2] = 1 }", "error"), ("0 / 0", "error"), ("math.huge", "error"), ("print", "error"), ("json.decode(\"[1,[]]\")", "[[1,[]]]"),
+        ("(function() local t = json.decode('[]') t.x = 1 return t end)()", "error"), ("(function() local t = json.decode('[1,2]') t.x = 1 return t end)()", "error"),
     ] as [(String, String)])
     func encode(expression: String, expected: String) throws {
         let found = try value(expression)
@@ -158,7 +159,7 @@ struct LibraryTests {
         ("time.format(-1)", #"["1969-12-31T23:59:59Z"]"#), ("time.format(1704067200, '%Y%m%d %H:%M:%S %w%%')", #"["20240101 00:00:00 1%"]"#),
         ("time.parse('2024-02-29T12:34:56Z')", "[1709210096.0]"), ("time.parse('2024-02-29T13:34:56.5+01:00')", "[1709210096.5]"), ("time.parse('1969-12-31T23:59:59Z')", "[-1.0]"),
         ("tostring(time.parse('2023-02-29T00:00:00Z'))", #"["nil"]"#), ("tostring(time.parse('2024-02-29'))", #"["nil"]"#), ("tostring(time.parse('2024-02-29T12:34:56'))", #"["nil"]"#),
-        ("time.format(0, '%x')", "error"),
+        ("time.format(0, '%x')", "error"), ("time.parse('2026-01-31t12:00:00z')", "[1769860800.0]"), ("tostring(time.parse('2026-01-31T12:00:00Z\\0junk'))", #"["nil"]"#),
     ] as [(String, String)])
     func times(expression: String, expected: String) throws {
         let found = try value(expression)
@@ -191,6 +192,30 @@ struct LibraryTests {
         log.info(json.encode { s.get("id"), s.incr("id"), s.incr("id", -9), s.get("float"), s.incr("float"), s.incr("new"), s.incr("half", 0.5), s.incr("half", 0.5) })
         log.info(json.encode { s.get("largest"), s.incr("largest") })
         """#) == ["[1234567890123456789,1234567890123456790,1234567890123456781,5.0,6.0,1,0.5,1.0]", "[9223372036854775807,9.223372036854776e+18]"])
+    }
+
+    @Test("incr adds to numbers only")
+    func increments() throws {
+        #expect(try RuleRig.ask("kv.set('b', '41') local ok, why = pcall(kv.incr, 'b') log.info(tostring(ok) .. kv.get('b') .. why)").first?.hasPrefix("false41incr: the key has a text") == true)
+        #expect(try RuleRig.ask("log.info(select(2, pcall(kv.incr, 'a', '2')))").first?.contains("number expected, got string") == true)
+    }
+
+    @Test("what has expired makes room in a full kv, wherever it is")
+    func kvExpired() throws {
+        var limits = RuleLimits()
+        limits.kvEntries = 1000
+        limits.callNanoseconds = 90_000_000
+        let rig = try RuleRig(#"""
+        function R.on_message(msg)
+          if msg.topic == "fill" then
+            for i = 1, 990 do kv.set("lasting" .. i, i) end
+            for i = 1, 10 do kv.set("short" .. i, i, 5) end
+          end
+          return route.drop(tostring(select(2, kv.set("new", 1)) or "set"))
+        end
+        """#, limits: limits)
+        #expect(rig.send("fill", now: 100).verdict == .drop(why: "full"))
+        #expect(rig.send("again", now: 106).verdict == .drop(why: "set"))
     }
 
     @Test("a full kv says so, and has room again when entries expire")

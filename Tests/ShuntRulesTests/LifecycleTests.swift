@@ -145,9 +145,9 @@ struct LifecycleTests {
         R.breaker = { errors = 5, window = "10s", retry = "30s" }
         function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
         """#)
-        for _ in 0..<5 { rig.send("bad", now: 100) }
+        for client in 0..<5 { rig.send("bad", from: .client(client), now: 100) }
         #expect(rig.send("good", now: 101).verdict == .drop(why: "ran"))
-        rig.send("bad", now: 102)
+        rig.send("bad", from: .client(5), now: 102)
         #expect(rig.rules.figures().map(\.isOff) == [true])
         #expect(rig.send("good", now: 103).verdict == .pass)
         #expect(rig.send("good", now: 131.9).verdict == .pass)
@@ -156,7 +156,7 @@ struct LifecycleTests {
         rig.send("bad", now: 133)
         #expect(rig.send("good", now: 134).verdict == .pass)
         #expect(rig.send("good", now: 163).verdict == .drop(why: "ran"))
-        for second in [174, 175, 176, 177, 178] { rig.send("bad", now: Double(second)) }
+        for second in [174, 175, 176, 177, 178] { rig.send("bad", from: .client(second), now: Double(second)) }
         #expect(rig.send("good", now: 179).verdict == .drop(why: "ran"))
         #expect(rig.log.texts.count { $0.hasPrefix("switched off") } == 2)
         #expect(rig.log.texts.count { $0.hasPrefix("switched on") } == 2)
@@ -165,10 +165,49 @@ struct LifecycleTests {
     @Test("errors that are spread out don't add up")
     func breakerWindow() throws {
         let rig = try RuleRig("R.breaker = { errors = 2, window = \"10s\" } function R.on_message() error(\"x\") end")
-        for index in 0..<20 { rig.send(now: Double(index) * 6) }
+        for index in 0..<20 { rig.send(from: .client(index), now: Double(index) * 6) }
         #expect(rig.rules.figures().map(\.isOff) == [false])
-        for _ in 0..<3 { rig.send(now: 500) }
+        for index in 0..<3 { rig.send(from: .client(index), now: 500) }
         #expect(rig.rules.figures().map(\.isOff) == [true])
+    }
+
+    @Test("one client's failures count once a window, whatever they are", arguments: [
+        "error('x')", "while true do end", "local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end",
+        "return route.fanout(table.pack(('x'):rep(2000):byte(1, -1)))", "return route.to(msg.topic .. ('x'):rep(2000))",
+    ])
+    func breakerOfOneClient(body: String) throws {
+        let rig = try RuleRig(#"""
+        R.breaker = { errors = 5 }
+        function R.on_message(msg) if msg.topic == "bad" then \#(body) end return route.drop("ran") end
+        """#)
+        for _ in 0..<20 { rig.send("bad") }
+        #expect(rig.figures().errors.values.reduce(0, +) == 20)
+        #expect(rig.send("good", from: .client(9)).verdict == .drop(why: "ran"))
+        for client in 1...5 { rig.send("bad", from: .client(client)) }
+        #expect(rig.send("good", from: .client(9)).verdict == .pass, "six clients are too many")
+    }
+
+    @Test("a reason is a text: no address reaches a client")
+    func reasons() throws {
+        let rig = try RuleRig("R.on_error = 'drop' function R.on_message(msg) if msg.topic == 'n' then return route.reject(5) end return route.reject { code = 1 } end")
+        #expect(rig.send("n").verdict == .reject(why: "5"))
+        #expect(rig.send("t").verdict == .drop(why: "rule rule failed"))
+    }
+
+    @Test("a byte order mark at the start of a file is nothing")
+    func byteOrderMark() throws {
+        let rig = try RuleRig(files: ["r/rule.lua": "\u{FEFF}return { on_message = function() return route.drop('ran') end }"])
+        #expect(rig.send().verdict == .drop(why: "ran"))
+    }
+
+    @Test("a dot in place of a colon in a rule test is an error")
+    func dots() throws {
+        let folder = try PluginFolder([
+            "r/rule.lua": "return { on_message = function() end }",
+            "r/rule_test.lua": "return { m = function(t) t.message { topic = 'x' } end, s = function(t) t.settings { a = 1 } end }",
+        ])
+        let results = try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/r")).run()
+        #expect(results.map { $0.failure?.message.contains("with a colon") } == [true, true])
     }
 
     @Test("a guard that is switched off lets nobody through")

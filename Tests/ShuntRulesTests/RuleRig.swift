@@ -46,6 +46,11 @@ final class Clients: PeerDirectory {
     }
 }
 
+extension ConnectionID {
+    /// One of many clients.
+    static func client(_ number: Int) -> ConnectionID { ConnectionID(loop: 1, slot: UInt32(number), generation: 1) }
+}
+
 /// A message that rules made, kept.
 struct Sent: Equatable {
     var kind = MessageKind.topic
@@ -119,14 +124,14 @@ struct RuleRig {
     @discardableResult
     func send(
         _ topic: String = "a/b", _ payload: String = "{}", key: String? = nil, format: PayloadFormat = .json,
-        compression: PayloadCompression = .none, now: Double = 1000
+        compression: PayloadCompression = .none, from sender: ConnectionID = Clients.peer().id, now: Double = 1000
     ) -> Outcome {
         withBytes(topic) { topic in
             withBytes(payload) { payload in
                 withBytes(key ?? "") { keyBytes in
                     let message = MessageView(
                         kind: .topic, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format,
-                        compression: compression, id: 7, hops: 1, sender: Clients.peer().id)
+                        compression: compression, id: 7, hops: 1, sender: sender)
                     let outcome = rules.onMessage(message, selection: rules.selection(for: .topic, topic: topic), now: now)
                     return Outcome(outcome)
                 }

@@ -110,6 +110,21 @@ return {
     t:eq(push(t, {}, '{"urgent":null}').verdict, "replace")
   end,
 
+  ["takes a payload over 32 KiB for not urgent"] = function(t)
+    night(t, { urgent = { field = "priority" } })
+    local padding = ("x"):rep(180000)
+    t:eq(push(t, {}, { priority = "urgent", padding = "x" }).verdict, "pass")
+    t:eq(push(t, {}, { priority = "urgent", padding = padding }).verdict, "replace")
+    t:eq(push(t, { match_tags = { "customer" } }, "[" .. ("[],"):rep(60000) .. "1]").verdict, "drop")
+  end,
+
+  ["lets urgent ones through: by the value false"] = function(t)
+    night(t, { urgent = { field = "silent", values = { false } } })
+    t:eq(push(t, {}, { silent = false }).verdict, "pass")
+    t:eq(push(t, {}, { silent = true }).verdict, "replace")
+    t:eq(push(t, {}, {}).verdict, "replace")
+  end,
+
   ["lets urgent ones through: by a tag of the filter"] = function(t)
     night(t, { urgent = { tag = "emergency" } })
     t:eq(push(t, { match_tags = { "customer", "emergency" } }).verdict, "pass")

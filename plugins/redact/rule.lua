@@ -1,8 +1,6 @@
 -- Takes fields out of JSON payloads, or masks or hashes them, before anybody gets them. See README.md.
-local R = {
-  name = "redact", priority = 80, on_error = "reject",
-  breaker = { errors = 1000000 }, -- it fails by what one sends: that must not close the topic to all
-}
+-- The breaker: it fails by what one sends, and that must not close the topic to all.
+local R = { name = "redact", priority = 80, on_error = "reject", breaker = { errors = 1000000 } }
 
 local redactions, unreadable = {}, "reject"
 
@@ -12,11 +10,9 @@ end
 
 local function check_keys(value, where, known)
   if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
-  for key in pairs(value) do
-    local found = false
-    for _, name in ipairs(known) do found = found or name == key end
-    if not found then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end
-  end
+  local names = {}
+  for _, name in ipairs(known) do names[name] = true end
+  for key in pairs(value) do if not names[key] then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end end
 end
 
 local function is_member(part) return part == "*" or part:find("^%d+$") ~= nil end
@@ -47,7 +43,7 @@ local function hasher(salt)
   return function(value)
     if value == json.null then return value end
     if type(value) == "string" and #value == 71 and value:find("^sha256:[0-9a-f]+$") then return value end
-    return "sha256:" .. hash.hmac(salt, type(value) == "table" and json.encode(value) or tostring(value))
+    return "sha256:" .. hash.hmac(salt, (type(value) == "table" or math.type(value) == "float") and json.encode(value) or tostring(value))
   end
 end
 
@@ -56,11 +52,15 @@ local function read_redaction(r, where)
   local topic = r.topic or "#"
   if type(topic) ~= "string" or not pcall(match, "x", topic) then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
   if r.hash and (type(r.salt) ~= "string" or #r.salt < 8) then fail(where .. ".salt", "must be a text of at least 8 characters where hash is used") end
+  local seen = {}
   local changes, steps = { remove = function() return nil end, mask = mask, hash = hasher(r.salt) }, {}
   for _, kind in ipairs { "remove", "mask", "hash" } do
     local list, place = r[kind] or {}, where .. "." .. kind
     if type(list) ~= "table" then fail(place, "must be a list of dotted paths") end
-    for i, text in ipairs(list) do steps[#steps + 1] = { path = path_of(text, ("%s[%d]"):format(place, i)), change = changes[kind] } end
+    for i, text in ipairs(list) do
+      if seen[text] then fail(place, "'%s' is in %s too: a field is removed, masked or hashed", tostring(text), seen[text]) end
+      seen[text], steps[#steps + 1] = kind, { path = path_of(text, ("%s[%d]"):format(place, i)), change = changes[kind] }
+    end
   end
   if #steps == 0 then fail(where, "names no field: there are remove, mask, hash") end
   return { topic = topic, steps = steps }

@@ -5,6 +5,19 @@ local function redacted(t, settings, payload, topic)
 end
 
 return {
+  ["refuses a field that is to be masked and hashed"] = function(t)
+    local ok, why = t:settings { redactions = { { mask = { "a", "b" }, hash = { "b" }, salt = "a long salt" } } }
+    t:ok(not ok)
+    t:ok(why:find("'b' is in mask too", 1, true), why)
+  end,
+
+  ["hashes all digits of a number"] = function(t)
+    t:ok(t:settings { redactions = { { hash = { "n" }, salt = "a long salt" } } })
+    local function digest(text) return t:message { topic = "t", payload = '{"n":' .. text .. "}" }.payload end
+    t:ok(digest("0.1234567890123456") ~= digest("0.1234567890123457"))
+    t:eq(digest("0.1"), digest("0.10"))
+  end,
+
   ["removes fields"] = function(t)
     local order, out = redacted(t, { { remove = { "card", "customer.mail" } } }, { id = 1, card = "4111", customer = { mail = "a@b", name = "Ann" } })
     t:eq(out.verdict, "replace")

@@ -9,11 +9,9 @@ end
 
 local function check_keys(value, where, known)
   if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
-  for key in pairs(value) do
-    local found = false
-    for _, name in ipairs(known) do found = found or name == key end
-    if not found then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end
-  end
+  local names = {}
+  for _, name in ipairs(known) do names[name] = true end
+  for key in pairs(value) do if not names[key] then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end end
 end
 
 local function path_of(name)
@@ -58,15 +56,17 @@ local function level_of(topic, wanted)
   end
 end
 
--- nil where a part is missing, or is no single level of a topic: then the route does not apply.
+-- nil where a part is missing, is no single level of a topic, or is too long: then the route does not apply.
 local function fill(target, topic, document)
   local out = {}
   for i, part in ipairs(target.parts) do
     local value = part.text
     if not value then
       value = part.level and level_of(topic, part.level) or part.path and field(document, part.path)
-      if math.type(value) == "integer" then value = tostring(value) end
-      if type(value) ~= "string" or value == "" or value:find("[/+#\0]") then return nil end
+      if math.type(value) == "float" then value = math.tointeger(value) end
+      -- Integers of more than 64 bits are userdata, of their digits.
+      if math.type(value) == "integer" or type(value) == "userdata" and value ~= json.null then value = tostring(value) end
+      if type(value) ~= "string" or value == "" or #value > 65535 or value:find("[/+#\0]") then return nil end
     end
     out[i] = value
   end
@@ -132,7 +132,8 @@ function R.on_message(msg)
       if holds(each, document) then
         for _, to in ipairs(each.to) do
           local target = fill(to, topic, document)
-          if target then targets[#targets + 1] = route.to(target) end
+          local fits, sent = pcall(route.to, target) -- it may be longer than limits.topic
+          if target and fits then targets[#targets + 1] = sent end
         end
       end
       if first_only and #targets > 0 then break end

@@ -50,6 +50,22 @@ return {
     end
   end,
 
+  ["does not apply where a field is too long for a topic"] = function(t)
+    router(t, { { topic = "orders", to = "d/{id}" }, { topic = "#", to = "rest" } })
+    for _, length in ipairs { 1022, 1023, 66000 } do
+      t:eq(t:message { topic = "orders", payload = { id = ("x"):rep(length) } }.topic, length == 1022 and "d/" .. ("x"):rep(1022) or "rest")
+    end
+    t:eq(t:message { topic = "orders", payload = { id = { ("x"):rep(60000) } } }.topic, "rest")
+  end,
+
+  ["takes whole numbers, however they are written"] = function(t)
+    router(t, { { topic = "orders", to = "d/{id}" } })
+    for text, level in pairs { ["7.0"] = "7", ["1e3"] = "1000", ["9223372036854775808"] = "9223372036854775808", ["-5"] = "-5" } do
+      t:eq(t:message { topic = "orders", payload = '{"id":' .. text .. "}" }.topic, "d/" .. level)
+    end
+    for _, text in ipairs { "7.5", "null", "true" } do t:eq(t:message { topic = "orders", payload = '{"id":' .. text .. "}" }.verdict, "pass", text) end
+  end,
+
   ["takes any letter of a level, and no wildcard, slash or zero byte"] = function(t)
     router(t, { { topic = "orders", to = "{region}/orders" }, { topic = "+/alarms", to = "audit/{1}" } })
     t:eq(t:message { topic = "orders", payload = { region = "nz%" } }.topic, "nz%/orders")

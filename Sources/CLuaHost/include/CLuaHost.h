@@ -83,6 +83,8 @@ typedef struct {
     size_t inflated_bytes;
     size_t json_depth;
     uint32_t fanout, emits;
+    /// The longest topic that a rule may give to a message.
+    size_t topic_bytes;
     uint32_t local_entries;
     size_t local_bytes;
     /// Of a rule.
@@ -98,7 +100,7 @@ typedef struct {
 /// NULL where there is no memory.
 shunt_host *shunt_host_create(const shunt_options *options);
 /// Other limits from the next call on.
-void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout);
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes);
 void shunt_host_free(shunt_host *host);
 size_t shunt_host_memory(const shunt_host *host);
 /// Whether the call that runs is to be ended: what works for it outside of Lua should stop.

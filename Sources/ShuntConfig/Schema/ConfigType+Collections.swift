@@ -158,7 +158,14 @@ extension ConfigType<[String: ConfigValue]> {
             }
             return value
         case .list(let nodes):
-            let values = nodes.compactMap { value(of: $0, "an element of \(label)", &diagnostics) }
+            let values = nodes.compactMap { node -> ConfigValue? in
+                let value = value(of: node, "an element of \(label)", &diagnostics)
+                // A list ends at it for a rule: what follows would not count.
+                guard value == .null else { return value }
+                diagnostics.add(
+                    .configRange, "an element of \(label) is null", at: node.location, help: "take the dash away, or give it a value")
+                return nil
+            }
             return .array(values)
         case .mapping(let entries):
             var object: [String: ConfigValue] = [:]
