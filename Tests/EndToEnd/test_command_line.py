@@ -324,7 +324,7 @@ def test_bash_completes_names_of_files(tmp_path):
         line = " ".join(["shunt", *words, "fir"])
         ask = (
             f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) + 1}; COMP_LINE='{line}'; COMP_POINT={len(line)}; "
-            "_shunt shunt fir {words[-1]}; printf '%s\\n' \"${COMPREPLY[@]}\"")
+            f"_shunt shunt fir {words[-1]}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
         found = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True).stdout
         assert "first.yaml" in found, (words, found)
 
