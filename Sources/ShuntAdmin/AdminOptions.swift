@@ -10,16 +10,19 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 /// Where to ask and how to answer; every subcommand takes these.
 struct AdminOptions: ParsableArguments {
     static let defaultMaster = NetworkAddress("127.0.0.1", 4080)
-    static let masterVariable = "SHUNT_ADMIN"
+    static let adminVariable = "SHUNT_ADMIN"
+    /// What all commands take: the masters, with the ports for clients where they have any.
+    static let masterVariable = "SHUNT_MASTER"
 
     @Option(
         help: ArgumentHelp(
-            "The master's admin API. Default: what the environment's SHUNT_ADMIN says, else 127.0.0.1:4080.",
-            valueName: "host:port"),
+            "The master to ask; a port of its admin API other than 4080 after a colon. Default: what the environment's SHUNT_ADMIN "
+                + "says, else the host in SHUNT_MASTER, else 127.0.0.1.",
+            valueName: "host"),
         transform: AdminOptions.parseAddress)
     var master: NetworkAddress?
 
-    @Option(help: ArgumentHelp("Read the registry's file instead of asking a master.", valueName: "path"))
+    @Option(help: ArgumentHelp("Read the registry's file instead of asking a master.", valueName: "path"), completion: .file())
     var registry: String?
 
     @Option(name: [.short, .long], help: "How to write the answer. json is just what the admin API gives; csv is RFC 4180.")
@@ -37,27 +40,40 @@ struct AdminOptions: ParsableArguments {
     ) throws(ShuntError) -> any AdminSource {
         if let registry { return try RegistrySource(path: registry, now: now) }
         if let master { return APISource(address: master) }
-        guard let text = environment[Self.masterVariable], !text.isEmpty else { return APISource(address: Self.defaultMaster) }
-        guard let address = Self.address(text) else {
+        func address(in variable: String, _ read: (String) -> NetworkAddress?) throws(ShuntError) -> NetworkAddress? {
+            guard let text = environment[variable], !text.isEmpty else { return nil }
+            if let address = read(text) { return address }
             throw ShuntError(
-                .usage, "'\(text)' is not an address", at: "the environment's \(Self.masterVariable)",
-                help: "set it to something like 127.0.0.1:4080")
+                .usage, "'\(text)' is not an address", at: "the environment's \(variable)", help: "set it to something like 127.0.0.1")
         }
-        return APISource(address: address)
+        if let address = try address(in: Self.adminVariable, Self.address) { return APISource(address: address) }
+        if let address = try address(in: Self.masterVariable, Self.firstHost) { return APISource(address: address) }
+        return APISource(address: Self.defaultMaster)
+    }
+
+    /// The first master of a list: its admin API has a port of its own, the usual one.
+    private static func firstHost(_ text: String) -> NetworkAddress? {
+        guard let first = text.split(separator: ",").first else { return nil }
+        let trimmed = String(first).filter { $0 != " " }
+        return address(trimmed).map { NetworkAddress($0.host, defaultMaster.port) }
     }
 
     @Sendable private static func parseAddress(_ text: String) throws -> NetworkAddress {
         guard let address = address(text) else {
-            throw ValidationError("'\(text)' is not an address: give something like 127.0.0.1:4080.")
+            throw ValidationError("'\(text)' is not an address: give something like 127.0.0.1 or 127.0.0.1:4080.")
         }
         return address
     }
 
-    /// `host:port`, also as the beginning of a URL.
+    /// `host` or `host:port`, also as the beginning of a URL.
     private static func address(_ text: String) -> NetworkAddress? {
         var rest = Substring(text)
         if rest.hasPrefix("http://") { rest = rest.dropFirst("http://".count) }
         if rest.hasSuffix("/") { rest = rest.dropLast() }
-        return NetworkAddress(rest)
+        if let address = NetworkAddress(rest) { return address }
+        let isHost = rest.hasPrefix("[") ? rest.hasSuffix("]") : rest.count { $0 == ":" } != 1
+        guard isHost, !rest.isEmpty else { return nil }
+        let host = rest.contains(":") && !rest.hasPrefix("[") ? "[\(rest)]" : String(rest)
+        return NetworkAddress("\(host):\(defaultMaster.port)")
     }
 }

@@ -31,13 +31,27 @@ public struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    /// The same where the port may be left out: `10.0.0.1`, `[::1]`, `::1`.
+    public init?(_ text: some StringProtocol, defaultPort: Int) {
+        if let address = ServerAddress(text) {
+            self = address
+        } else if text.hasPrefix("[") ? text.hasSuffix("]") : text.count(where: { $0 == ":" }) != 1 {
+            let host = text.hasPrefix("[") ? text.dropFirst().dropLast() : text[...]
+            self.init(host.contains(":") ? "[\(host)]:\(defaultPort)" : "\(host):\(defaultPort)")
+        } else {
+            return nil
+        }
+    }
+
     /// Addresses with commas between.
+    /// - Parameter defaultPort: where an address may come without one.
     /// - Throws: `usage` naming the part that is not an address.
-    public static func list(_ text: String) throws(ShuntError) -> [ServerAddress] {
+    public static func list(_ text: String, defaultPort: Int? = nil) throws(ShuntError) -> [ServerAddress] {
         var addresses: [ServerAddress] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let trimmed = String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
-            guard let address = ServerAddress(trimmed) else {
+            let address = if let defaultPort { ServerAddress(trimmed, defaultPort: defaultPort) } else { ServerAddress(trimmed) }
+            guard let address else {
                 throw ShuntError(
                     .usage, "'\(trimmed)' is no address", help: "host:port, as in 127.0.0.1:4088; commas between several")
             }

@@ -2,14 +2,22 @@
 public struct ConfigChange: Equatable, Sendable, CustomStringConvertible {
     /// `limits.frame`, `worker.listeners.exchange.listen`.
     public let key: String
-    /// YAML in one line; `(hidden)` where the value may hold secrets; nil where there was none.
+    /// YAML in one line; `hidden` where the value may hold secrets; nil where there was none.
     public let old: String?
-    /// YAML in one line; `(hidden)` where the value may hold secrets; nil where there is none any more.
+    /// YAML in one line; `hidden` where the value may hold secrets; nil where there is none any more.
     public let new: String?
 
-    /// `limits.frame: 10MiB → 12MiB`
+    /// What stands for a value that may hold secrets.
+    public static let hidden = "(hidden)"
+
+    /// `limits.frame: 10MiB → 12MiB`; of what is hidden only whether it is new, other or gone.
     public var description: String {
-        "\(key): \(old ?? "none") → \(new ?? "none")"
+        switch (old, new) {
+        case (nil, Self.hidden?): "\(key): new, not shown"
+        case (Self.hidden?, nil): "\(key): gone"
+        case (Self.hidden?, _): "\(key): other values, not shown"
+        default: "\(key): \(old ?? "none") → \(new ?? "none")"
+        }
     }
 }
 
@@ -44,7 +52,7 @@ extension Configuration {
         return Set(before.keys).union(after.keys).sorted().compactMap { name in
             let (old, new) = (before[name], after[name])
             guard old != new else { return nil }
-            let shown = { (text: String) in key.isSecret ? "(hidden)" : text }
+            let shown = { (text: String) in key.isSecret ? ConfigChange.hidden : text }
             return ConfigChange(key: name, old: old.map(shown), new: new.map(shown))
         }
     }

@@ -47,22 +47,24 @@ extension Configuration {
         _ tree: inout ConfigNode, environment: [String: String], sets: [String], _ diagnostics: inout ConfigDiagnostics
     ) -> Configuration {
         let overrides = ConfigOverrides(keys: keys)
+        var warnings: [ShuntError] = []
         if tree.entries != nil || tree.isNull {
-            if !environment.isEmpty || !sets.isEmpty { putDefaultEntries(in: &tree) }
-            overrides.apply(environment: environment, to: &tree, &diagnostics)
+            if !environment.isEmpty || !sets.isEmpty { putDefaultEntries(in: &tree, overrides) }
+            warnings = overrides.apply(environment: environment, to: &tree, &diagnostics)
             for set in sets { overrides.apply(set: set, to: &tree, &diagnostics) }
         }
         var configuration = unnamed
         configuration.places = Places(tree)
+        configuration.places.warnings = warnings
         ConfigReader(keys: keys).read(tree, label: "", into: &configuration, &diagnostics)
         return configuration
     }
 
     /// Overrides may change a single field of a default listener: it has to be there for that.
-    private static func putDefaultEntries(in tree: inout ConfigNode) {
+    private static func putDefaultEntries(in tree: inout ConfigNode, _ overrides: ConfigOverrides) {
         for key in keys {
             guard case .entries = key.shape, tree[path: key.path].map(\.isNull) ?? true else { continue }
-            for part in key.parts(unnamed) {
+            for part in key.parts(unnamed) where !overrides.isBlocked(key.path + part.path, in: tree) {
                 tree.set(key.path + part.path, to: ConfigNode(.scalar(part.text, plain: true), at: ConfigNode.defaults))
             }
         }

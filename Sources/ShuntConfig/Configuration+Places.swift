@@ -8,6 +8,9 @@ extension Configuration {
         /// Whether there is a file with something in it.
         var isFileEmpty = true
 
+        /// What was given and means nothing.
+        var warnings: [ShuntError] = []
+
         init() {}
 
         init(_ tree: ConfigNode) { add(tree, "") }
@@ -28,6 +31,9 @@ extension Configuration {
 
         static func == (a: Places, b: Places) -> Bool { true }
     }
+
+    /// What was given and means nothing, though nothing is wrong with the rest: a variable that is no key's.
+    public var warnings: [ShuntError] { places.warnings }
 
     /// Where a key was given: `file:line:column`, `--set key` or a variable's name; nil where its default holds.
     public func place(of key: String) -> String? { places.byKey[key] }

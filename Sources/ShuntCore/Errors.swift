@@ -7,6 +7,10 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case frameTooLarge = "frame.too_large"
     case frameMalformed = "frame.malformed"
     case frameTimeout = "frame.timeout"
+    /// A client speaks another protocol than the port.
+    case protocolHTTP = "protocol.http"
+    case protocolMQTT = "protocol.mqtt"
+    case protocolTLS = "protocol.tls"
     case payloadInvalid = "payload.invalid"
     case requestInvalid = "request.invalid"
     case requestUnsupported = "request.unsupported"
@@ -68,7 +72,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
+        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400

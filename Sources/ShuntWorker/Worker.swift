@@ -91,6 +91,9 @@ public final class Worker: Sendable {
         try WorkerRules(configuration, now: now).set.rules.count
     }
 
+    /// The plugins that run, in the order in which their rules are called.
+    public var ruleNames: [String] { rules.withLock { $0.set.rules.map(\.plugin.name) } }
+
     /// What the worker has counted.
     public var figures: WorkerFigures { WorkerFigures(peers.figures()) }
 

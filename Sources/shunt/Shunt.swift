@@ -2,6 +2,13 @@ import ArgumentParser
 import ShuntAdmin
 
 @main
+enum Main {
+    static func main() async {
+        CommandLineProcess.prepare()
+        await Shunt.main()
+    }
+}
+
 struct Shunt: AsyncParsableCommand {
     static let version = "0.1.0"
 
@@ -15,6 +22,9 @@ struct Shunt: AsyncParsableCommand {
               shunt sub 'orders/#'                    in a second terminal
               shunt pub orders/1 '{"id":1}'           in a third
               shunt admin workers                     what the master knows
+
+            All commands find the master by --master, and without it by SHUNT_MASTER in the environment: a host, such as \
+            10.0.0.1; a port is only needed where it is not the usual one.
 
             Exit codes: 0 well, 64 usage, 65 bad data, 69 something is not to be reached or a port is in use, 70 internal, \
             74 input or output failed, 75 another connection took the place, 77 not allowed, 78 configuration.

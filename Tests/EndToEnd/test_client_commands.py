@@ -121,6 +121,69 @@ def test_pub_sums_up_when_it_is_interrupted(dev, connect, command, number):
     assert "3 sent, 3 acknowledged, 0 refused" in pub.shown
 
 
+@pytest.mark.parametrize("payload", [b"\xff\xfe", b"a\xffb", b"caf\xe9 {"])
+def test_a_payload_is_sent_with_the_bytes_that_were_given(dev, connect, payload):
+    consumer = connect(dev.exchange).subscribe("t")
+    result = subprocess.run(
+        [BINARY, "pub", "t", payload, "--master", dev.master], env=environment(), capture_output=True, timeout=30)
+    assert result.returncode == 0, result.stderr
+    eventually(lambda: consumer.inbox)
+    assert consumer.inbox[0].value == payload
+
+
+@pytest.mark.parametrize(
+    "arguments", [["pub", b"t\xff", "x"], ["pub", "t", "x", "--key", b"\xff"], ["sub", b"\xff"], ["worker", "--check", "--config", b"\xff"]])
+def test_other_arguments_are_utf_8(arguments):
+    result = subprocess.run([BINARY, *arguments], env=environment(), capture_output=True, timeout=30)
+    assert result.returncode == 64 and b"not UTF-8" in result.stderr, result
+
+
+def test_lines_and_files_and_whole_inputs_are_sent_as_they_are(dev, connect, tmp_path):
+    consumer = connect(dev.exchange).subscribe("t")
+
+    def pub(*arguments, input=b""):
+        result = subprocess.run(
+            [BINARY, "pub", "t", *arguments, "--master", dev.master], input=input, env=environment(), capture_output=True, timeout=30)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    (tmp_path / "two.txt").write_bytes(b"one\r\n\ntwo\n\xff")
+    pub("-", input=b"\xef\xbb\xbfcrlf\r\nlast")
+    pub("--file", tmp_path / "two.txt")
+    pub("--whole", input=b"a\nb\n")
+    expected = [b"\xef\xbb\xbfcrlf\r", b"last", b"one\r\n\ntwo\n\xff", b"a\nb\n"]
+    eventually(lambda: len(consumer.inbox) == 4)
+    assert [message.value for message in consumer.inbox] == expected
+
+
+def test_input_that_cannot_be_sent_is_told_with_the_summary(dev, connect, tmp_path):
+    connect(dev.exchange).subscribe("t")
+    result = run("pub", "t", "-", "--master", dev.master, input="x\n" + "y" * (11 << 20) + "\nz\n")
+    assert result.returncode == 65 and "1 sent, 1 acknowledged" in result.stderr and "standard input:2" in result.stderr
+    result = run("pub", "t", "-", "--json", "--master", dev.master, input="{}\n{x}\n")
+    assert result.returncode == 65 and "1 sent, 1 acknowledged" in result.stderr and "message 2" in result.stderr
+    assert run("pub", "t", "x", "--json", "--master", dev.master).returncode == 65
+    assert run("pub", "t", "--file", tmp_path / "nowhere", "--master", dev.master).returncode == 74
+    assert run("pub", "t", "--whole", "--master", dev.master, input="").returncode == 64
+
+
+def test_pub_waits_for_a_subscriber_when_it_is_told_to(dev, connect, command):
+    pub = command("pub", "t", "x", "--retry", "60", "--master", dev.master)
+    eventually(lambda: dev.metrics().get("shunt_requests_total", 1) > 0 or pub.process.poll() is not None, 20)
+    consumer = connect(dev.exchange).subscribe("t")
+    assert pub.process.wait(30) == 0 and "1 acknowledged" in pub.shown
+    assert len(consumer.inbox) == 1
+    assert run("pub", "nobody", "x", "--retry", "0.1", "--master", dev.master).returncode == 65
+
+
+def test_notify_reads_its_message_from_standard_input(dev, command):
+    device = command("device", "--uid", "ann", "--device", "phone", "--worker", dev.exchange)
+    device.wait_for("registered")
+    assert run("notify", "-", "--master", dev.master, input="two\nlines\n").returncode == 0
+    device.wait_for("two\\nlines")
+    assert run("notify", "-", "--master", dev.master, input="\n").returncode == 64
+
+
 @pytest.mark.parametrize(
     "arguments, words", [
         (["pub", "", "x"], "topic is empty"), (["pub", "t", ""], "payload is empty"), (["sub", "t", "--count", "-1"], "--count is -1"),
@@ -246,14 +309,23 @@ def test_who_joins_by_the_name_of_a_member_takes_its_place_and_the_one_before_is
     second.wait_for("bob: hello")
 
 
-def test_quit_frees_the_place_at_once_and_the_end_of_the_input_keeps_it(dev, command):
+def test_the_end_of_input_that_nobody_types_frees_the_place(dev, command):
+    other = command("chat", "r", "--as", "ann", "--worker", dev.exchange)
+    other.wait_for("in the chat")
+    assert run("chat", "r", "--as", "web1", "--worker", dev.exchange, input="up 3 days\n").returncode == 0
+    other.wait_for("web1: up 3 days")
+    assert run("chat", "r", "--as", "web2", "--worker", dev.exchange, input="up 4 days\n").returncode == 0
+    other.wait_for("web2: up 4 days")
+
+
+def test_quit_frees_the_place_at_once_and_a_signal_keeps_it(dev, command):
     def join(name):
         chat = command("chat", "r", "--as", name, "--worker", dev.exchange)
         eventually(lambda: "in the chat" in chat.shown or chat.process.poll() is not None, 20)
         return chat
 
     members = {name: join(name) for name in ("ann", "bob")}
-    members["ann"].end()
+    members["ann"].end(signal.SIGINT)
     late = join("carl")
     assert late.process.wait(20) == 65 and "chat.full" in late.shown
     members["bob"].type("held for ann\n")
@@ -268,10 +340,11 @@ def test_what_an_absent_member_has_sent_has_its_name(dev, command):
     ann, bob = (command("chat", "r", "--as", name, "--worker", dev.exchange) for name in ("ann", "bob"))
     for chat in (ann, bob):
         chat.wait_for("in the chat")
-    ann.end()
+    ann.end(signal.SIGINT)
     bob.wait_for("ann has left")
-    bob.type("are you there?\n")
-    bob.end()
+    bob.type("are you there?\n/none\n")
+    bob.wait_for("/none is no command")
+    bob.end(signal.SIGINT)
     back = command("chat", "r", "--as", "ann", "--worker", dev.exchange)
     back.wait_for("bob: are you there?")
 

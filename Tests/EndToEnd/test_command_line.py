@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exchange import eventually
-from processes import BINARY, environment, run
+from processes import BINARY, ROOT, environment, run
 
 
 class Subscriber:
@@ -198,6 +198,15 @@ def test_the_registry_answers_without_a_master_and_after_a_kill(shunt, dev):
 
 def test_admin_takes_the_master_from_the_environment(dev):
     assert run("admin", "workers", env={"SHUNT_ADMIN": dev.admin}).returncode == 0
+    assert run("admin", "workers", env={"SHUNT_ADMIN": dev.admin, "SHUNT_MASTER": "192.0.2.1"}).returncode == 0
+
+
+def test_clients_take_the_master_from_the_environment(dev, subscribe):
+    subscriber = subscribe("t", "--output", "payload")
+    assert run("pub", "t", "x", env={"SHUNT_MASTER": dev.master}).returncode == 0
+    assert subscriber.wait_for(1) == ["x"]
+    wrong = run("pub", "t", "x", env={"SHUNT_MASTER": "a:b"})
+    assert wrong.returncode == 64 and "SHUNT_MASTER" in wrong.stderr
 
 
 # Exit codes
@@ -215,7 +224,7 @@ def other_database(folder: Path) -> Path:
         (["pub"], 64), (["certainly-not"], 64), (["pub", "t", "x", "--count", "0"], 64),
         (["pub", "t", "x", "--json", "--text"], 64),
         (["pub", "t", "x", "--master", "a", "--worker", "b"], 64), (["sub", "t", "--output", "xml"], 64),
-        (["pub", "t", "x", "--rate", "fast"], 64), (["admin", "workers", "--master", "nowhere"], 64),
+        (["pub", "t", "x", "--rate", "fast"], 64), (["admin", "workers", "--master", "no:where"], 64),
         (["pub", "t", "x", "--master", "127.0.0.1:1"], 69), (["sub", "t", "--master", "127.0.0.1:1"], 69),
         (["admin", "workers", "--master", "127.0.0.1:1"], 69), (["admin", "workers", "--registry", "nowhere.sqlite"], 69),
         (["admin", "workers", "--registry", "other.sqlite"], 78), (["worker", "--check", "--set", "worker.lops=1"], 78),
@@ -257,6 +266,67 @@ def test_completions_are_scripts_of_their_shell(tmp_path, shell, checker):
         assert shell != "bash", "bash is needed"
         return
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "-3", "wide", ""])
+def test_a_width_that_is_none_does_not_empty_the_help(columns):
+    result = run("pub", "--help", env={"COLUMNS": columns})
+    assert result.returncode == 0 and "OVERVIEW" in result.stdout and len(result.stdout) > 1000
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "notify", "device", "chat", "admin devices", "admin chats"])
+def test_the_lines_of_examples_fit_into_80_columns(command):
+    def examples(columns):
+        text = run(*command.split(), "--help", env={"COLUMNS": columns}).stdout
+        return [line for line in text.split("USAGE:")[0].splitlines() if line.startswith("  ")]
+
+    assert examples("80") == examples("200")
+
+
+@pytest.mark.parametrize(
+    "arguments", [
+        ["--help"], ["pub", "--help"], ["--version"], ["--generate-completion-script", "bash"], ["worker", "--check"],
+        ["rule", "test", ROOT / "plugins/redact"],
+    ])
+def test_output_that_cannot_be_written_ends_with_74(arguments):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [BINARY, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, timeout=30)
+    assert result.returncode == 74 and "io.failed" in result.stderr, result
+
+
+def test_a_welcome_that_cannot_be_written_ends_with_74(tmp_path):
+    free = ["master.exchange.listen", "master.admin.listen", "worker.http.listen", "worker.listeners.exchange.listen"]
+    sets = [part for key in free for part in ("--set", f"{key}=127.0.0.1:0")]
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [BINARY, "dev", *sets, "--set", "master.registry.path=r.sqlite"], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path,
+            env=environment(), text=True, timeout=30)
+    assert result.returncode == 74, result.stderr
+
+
+def test_the_welcome_names_the_process_to_signal(dev):
+    assert f"kill -HUP {dev.pid} " in (dev.folder / "stdout").read_text()
+
+
+def test_a_rule_is_tested_by_the_name_of_its_file():
+    for path in ("plugins/redact/rule.lua", "plugins/redact/rule_test.lua"):
+        result = run("rule", "test", path, cwd=ROOT)
+        assert result.returncode == 0 and "0 failed" in result.stdout, result
+    assert run("rule", "test", "rule.lua", cwd=ROOT / "plugins/redact").returncode == 0
+
+
+def test_bash_completes_names_of_files(tmp_path):
+    script = tmp_path / "completion"
+    script.write_text(run("--generate-completion-script", "bash").stdout)
+    (tmp_path / "first.yaml").write_text("")
+    for words in (["worker", "--config"], ["dev", "--ready-file"], ["admin", "workers", "--registry"], ["rule", "test"], ["pub", "t", "--file"]):
+        line = " ".join(["shunt", *words, "fir"])
+        ask = (
+            f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) + 1}; COMP_LINE='{line}'; COMP_POINT={len(line)}; "
+            f"_shunt shunt fir {words[-1]}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+        found = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True).stdout
+        assert "first.yaml" in found, (words, found)
 
 
 def test_the_version_is_told():

@@ -1,16 +1,19 @@
 """What a process does with its configuration: refuses what is wrong with a place, takes overrides, changes what may change."""
 
 import json
+import os
 import re
 import signal
 import socket
 import sqlite3
+import subprocess
 import urllib.error
+from pathlib import Path
 
 import pytest
 
 from exchange import JSON, PING, SUBSCRIBE, eventually, subscription
-from processes import ROOT, get, run, write_rule, write_whole
+from processes import BINARY, ROOT, environment, get, run, write_rule, write_whole
 
 FREE = [
     "--set", "master.exchange.listen=127.0.0.1:0", "--set", "master.admin.listen=127.0.0.1:0",
@@ -47,6 +50,73 @@ def test_a_wrong_configuration_is_refused_with_its_place(tmp_path, name, check):
     for word in words:
         assert word in result.stderr
     assert sorted(each.name for each in tmp_path.iterdir()) == ["wrong.yaml"], "nothing is created"
+
+
+@pytest.mark.parametrize("text", ["worker: 3\n", "worker: [a]\n", "worker:\n  loops:3\n"])
+@pytest.mark.parametrize("check", [True, False])
+def test_a_section_that_is_no_mapping_is_refused(tmp_path, text, check):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    result = run("worker", "--config", path, *FREE_WORKER, *["--check"] * check, cwd=tmp_path)
+    assert result.returncode == 78 and f"{path}:" in result.stderr and "config.type" in result.stderr, result.stderr
+
+
+def test_variables_that_are_no_keys_are_warned_about(shunt):
+    worker = shunt.worker(env={"SHUNT_VERSION": "1", "SHUNT_HOME": "/"})
+    worker.wait_log("SHUNT_VERSION")
+    worker.wait_log("SHUNT_HOME")
+    result = run("worker", "--check", env={"SHUNT_CONFIG": "x"})
+    assert result.returncode == 0 and "SHUNT_CONFIG" in result.stderr
+
+
+def test_a_check_warns_as_the_worker_does_and_counts_rules(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "idle", "return { name = 'idle', on_message = function() end }")
+    rules = {"rules.directory": plugins, "rules.enabled": "[idle]", "rules.settings": "{other: {}}"}
+    sets = [part for key, value in rules.items() for part in ("--set", f"{key}={value}")]
+    result = run("worker", "--check", *sets)
+    assert result.returncode == 0 and "its rule loads" in result.stdout, result.stderr
+    worker = shunt.worker(rules)
+    warned = [{**json.loads(line), "time": None} for line in result.stderr.splitlines()]
+    logged = [{**json.loads(line), "time": None} for line in worker.stderr.splitlines()]
+    assert warned and all(line in logged for line in warned), (warned, logged)
+    assert "enables no rules" in run("worker", "--check").stdout
+
+
+def test_the_start_is_logged_with_version_configuration_and_rules(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "one", "return { name = 'one', on_message = function() end }")
+    write_rule(plugins, "two", "return { name = 'two', on_message = function() end }")
+    worker = shunt.worker(config=f"rules: {{ directory: {plugins}, enabled: all }}\nworker: {{ listeners: {{ exchange: {{ listen: '127.0.0.1:0' }} }} }}\n")
+    worker.wait_log("started")
+    line = next(line for line in worker.stderr.splitlines() if "started" in line)
+    version = run("--version").stdout.split()[1]
+    assert version in line and "config.yaml" in line and "one, two" in line, line
+
+
+@pytest.mark.parametrize("kind", ["fifo", "symlink", "device", "folder"])
+def test_a_ready_file_takes_the_place_of_plain_files_only(tmp_path, kind):
+    path = tmp_path / "ready"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "symlink":
+        (tmp_path / "kept").write_text("kept")
+        path.symlink_to("kept")
+    elif kind == "device":
+        path = Path("/dev/null")
+    else:
+        path.mkdir()
+    before = os.lstat(path).st_mode
+    result = run("worker", *FREE_WORKER, "--set", "worker.masters=[]", "--ready-file", path, cwd=tmp_path)
+    assert result.returncode == 64 and str(path) in result.stderr, result.stderr
+    assert os.lstat(path).st_mode == before
+
+
+def test_a_ready_file_that_cannot_be_written_is_an_error(tmp_path):
+    result = subprocess.run(
+        ["bash", "-c", 'ulimit -f 0; exec "$@"', "-", BINARY, "worker", *FREE_WORKER, "--set", "worker.masters=[]", "--ready-file", "ready"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+    assert result.returncode == 74, result.stderr
+    assert not (tmp_path / "ready").exists() and not list(tmp_path.iterdir())
 
 
 def test_all_errors_are_told_at_once(tmp_path):

@@ -32,6 +32,12 @@ CLOSING = {
     "error frame, format 9": "710000000000000001030001f400000006090000000161",
 }
 
+FOREIGN = {
+    "http": (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 400 "),
+    "mqtt": (bytes.fromhex("100c00044d5154540402003c0000"), bytes.fromhex("20020001")),
+    "tls": (bytes.fromhex("160301020001000001fc0303"), bytes.fromhex("15030100020228")),
+}
+
 WAITING = {
     "half a header": "71000000000000",
     "body that was not sent": "710000000000000001030000c800000005",
@@ -63,6 +69,13 @@ def is_error_or_nothing(answer: bytes) -> bool:
         return True
     frame, end = decode(answer)
     return end == len(answer) and frame.type == ACK and frame.status >= 400 and not set(b"\r\n") & set(frame.value or b"")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_client_of_another_protocol_is_told_in_it_and_the_log_says_which(worker, name):
+    data, answer = FOREIGN[name]
+    assert exchange_until_closed(worker.exchange, data).startswith(answer)
+    worker.wait_log(f"protocol.{name}")
 
 
 @pytest.mark.parametrize("name", CLOSING)

@@ -369,7 +369,8 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         #expect(outcome.errors.hasPrefix("shunt: 127.0.0.1:\(port): no master can be reached (master.unavailable)\n"))
         #expect(outcome.errors.contains("shunt dev") && outcome.errors.contains("--registry"))
         #expect(try await run(["workers"], environment: ["SHUNT_ADMIN": "127.0.0.1:\(port)"]) == outcome)
-        #expect(try await run(["workers"], environment: ["SHUNT_ADMIN": "nonsense"]).exitCode == 64)
+        #expect(try await run(["workers"], environment: ["SHUNT_MASTER": "non:sense"]).exitCode == 64)
+        #expect(try await run(["workers"], environment: ["SHUNT_ADMIN": "non:sense"]).exitCode == 64)
     }
 
     @Test("What answers and is not a master is 69 too")
@@ -429,7 +430,7 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         "Wrong usage is 64 and says what would be right",
         arguments: [
             (["workers", "--limit", "0"], "1 to 1000"), (["workers", "--offset", "-1"], nil),
-            (["workers", "--master", "x"], "127.0.0.1:4080"),
+            (["workers", "--master", "x:y"], "127.0.0.1:4080"),
             (["workers", "--master", "a:1", "--registry", "b"], "exclude"),
             (["workers", "--state", "asleep"], "'live', 'draining' or 'lost'"),
             (["events", "--limit", "1001"], "1 to 1000"), (["events", "--interval", "0"], "0.01 to 3600"), (["query"], "sql"),

@@ -160,11 +160,11 @@ struct ConfigurationLoadTests {
     @Test("all that is wrong is told at once")
     func allErrors() {
         let errors = errors(
-            "worker: { loops: x, nme: y }\nlimits: { hops: 0 }", environment: ["SHUNT_NONE": "1", "SHUNT_LOG_LEVEL": "loud"],
+            "worker: { loops: x, nme: y }\nlimits: { hops: 0 }", environment: ["SHUNT_LOG_NONE": "1", "SHUNT_LOG_LEVEL": "loud"],
             sets: ["worker.slow_consumer=never", "nonsense"])
         #expect(
             errors.map(\.location) == [
-                "SHUNT_NONE", "--set nonsense", "test.yaml:1:18", "test.yaml:1:21", "--set worker.slow_consumer",
+                "SHUNT_LOG_NONE", "--set nonsense", "test.yaml:1:18", "test.yaml:1:21", "--set worker.slow_consumer",
                 "test.yaml:2:17",
                 "SHUNT_LOG_LEVEL",
             ])

@@ -131,7 +131,7 @@ struct OverrideTests {
 
     @Test("where shunt admin finds its master is no key")
     func reserved() throws {
-        #expect(try load(environment: ["SHUNT_ADMIN": "127.0.0.1:4080"]) == Configuration(hostName: "host-1"))
+        #expect(try load(environment: ["SHUNT_ADMIN": "127.0.0.1:4080", "SHUNT_MASTER": "10.0.0.1"]) == Configuration(hostName: "host-1"))
     }
 
     @Test("a section's mapping is merged into what the file says")
@@ -174,7 +174,7 @@ struct OverrideTests {
         ("rules.settings={a", .configInvalid, "--set rules.settings", ""),
         ("worker={loop: 1}", .configUnknownKey, "--set worker", "did you mean 'loops'"),
         ("worker=1", .configType, "--set worker", "name, advertise"),
-        ("log.levels.x=info", .configUnknownKey, "--set log.levels.x", "by subsystem"),
+        ("log.levels.x=info", .configUnknownKey, "--set log.levels.x", "master, worker, rules, registry, link"),
         ("worker.masters=a:1,,b:2", .configType, "--set worker.masters", "host:port"),
         ("worker.listeners.new.protocol=exchange", .configMissing, "--set worker.listeners.new.protocol", "host:port"),
     ]
@@ -192,7 +192,8 @@ struct OverrideTests {
         "a wrong variable is told by its name",
         arguments: [
             ("SHUNT_WORKER_LOOP", "1", ErrorCode.configUnknownKey, "SHUNT_WORKER_LOOPS"),
-            ("SHUNT_", "1", .configUnknownKey, "reference"),
+            ("SHUNT_WROKER_LOOPS", "1", .configUnknownKey, "SHUNT_WORKER_LOOPS"),
+            ("SHUNT_WORKER_COUNT", "1", .configUnknownKey, ""),
             ("SHUNT_WORKER_LISTENERS_LISTEN", "a:1", .configUnknownKey, ""),
             ("SHUNT_WORKER_LISTENERS_A_TLS", "x", .configUnknownKey, ""),
             ("SHUNT_WORKER_LOOPS", "x", .configType, "integer"),
@@ -205,6 +206,31 @@ struct OverrideTests {
         try #require(errors.count == 1, "\(errors)")
         #expect(errors[0].code == code && errors[0].location == name)
         #expect(help.isEmpty || errors[0].help?.contains(help) == true, "\(errors[0])")
+    }
+
+    @Test("a variable that cannot be meant for a key stops nothing, and is warned about", arguments: [
+        "SHUNT_", "SHUNT_VERSION", "SHUNT_HOME", "SHUNT_CONFIG", "SHUNT_NONE",
+    ])
+    func otherVariable(name: String) throws {
+        let configuration = try load(environment: [name: "1", "SHUNT_WORKER_LOOPS": "3"])
+        #expect(configuration.worker.loops == 3)
+        #expect(configuration.warnings.map(\.location) == [name])
+    }
+
+    @Test("nothing that is put over a section makes right what is wrong with it", arguments: [
+        "worker: 3", "worker: [a]", "worker:\n  loops:3", "worker: { listeners: 3 }", "worker: { http: x }", "rules: { settings: 3 }",
+        "log: { levels: [a] }", "limits: true", "master: { exchange: x }",
+    ])
+    func wrongSection(yaml: String) {
+        let sets = [
+            "worker.loops=2", "worker.listeners.exchange.listen=a:1", "worker.http.listen=a:2", "rules.settings.x.y=1",
+            "log.levels.link=debug", "limits.hops=3", "master.exchange.listen=a:3",
+        ]
+        for (environment, sets) in [([:], []), (["SHUNT_WORKER_LOOPS": "2", "PATH": "x"], []), ([:], sets)] as [([String: String], [String])] {
+            let errors = errors(yaml, environment: environment, sets: sets)
+            #expect(errors.map(\.code) == [.configType], "\(errors)")
+            #expect(errors.first?.location?.hasPrefix("test.yaml:") == true)
+        }
     }
 
     @Test("variables that Kubernetes sets for a service called shunt are none of ours")

@@ -16,4 +16,11 @@ void linux_forbid_dump(void);
 /// They stay in the page cache, and come back one by one where they are still used.
 void linux_settle_memory(void);
 
+/// Writes what standard output's buffer holds.
+/// - Returns: 0, or why something printed since the start could not be written: a value of errno.
+int linux_flush_output(void);
+
+/// What could not be written until now is forgotten.
+void linux_forget_output_errors(void);
+
 #endif

@@ -12,7 +12,7 @@ struct QueryCommand: AdminSubcommand {
 
               shunt admin query "SELECT name, sql FROM sqlite_schema"
               shunt admin query "SELECT state, count(*) FROM workers GROUP BY state"
-              shunt admin query "SELECT name, key, value FROM workers, json_each(listeners)"
+              shunt admin query "SELECT name, value FROM workers, json_each(listeners)"
               shunt admin query "SELECT datetime(at, 'unixepoch'), subject FROM events"
             """)
 

@@ -59,6 +59,29 @@ public final class SendPipeline: Sendable {
         }
     }
 
+    /// Sends a message and waits for its outcome. While it has no subscriber it is sent again, for so long, until the task is
+    /// cancelled; messages sent so one after the other keep their order.
+    public func send(_ message: OutgoingMessage, retryingFor patience: Duration) async {
+        let number = state.withLock { state in
+            defer { state.totals.submitted += 1 }
+            return state.totals.submitted
+        }
+        let deadline = ContinuousClock.now + patience
+        while true {
+            do throws(SendFailure) {
+                try await producer.send(message)
+                return completed(number, nil)
+            } catch {
+                guard case .refused(let refusal) = error.outcome, refusal.code == .topicNoSubscriber, !Task.isCancelled,
+                    ContinuousClock.now < deadline
+                else { return completed(number, error) }
+                try? await Task.sleep(for: Self.retryPause)
+            }
+        }
+    }
+
+    private static var retryPause: Duration { .milliseconds(200) }
+
     /// Counts messages that are not sent after all.
     public func skip(_ count: Int) {
         state.withLock { state in

@@ -11,6 +11,16 @@ struct ConfigTarget {
 struct ConfigOverrides {
     let keys: [ConfigKey<Configuration>]
 
+    /// Whether the path leads through a section or key that was given something else than a mapping: that is an error which
+    /// nothing may cover up.
+    func isBlocked(_ path: [String], in tree: ConfigNode) -> Bool {
+        (1..<max(1, path.count)).contains { count in
+            let above = path.prefix(count)
+            guard keys.contains(where: { $0.path.starts(with: above) }), let node = tree[path: above] else { return false }
+            return node.entries == nil && !node.isNull
+        }
+    }
+
     /// `key.path=value`.
     func apply(set text: String, to tree: inout ConfigNode, _ diagnostics: inout ConfigDiagnostics) {
         guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
@@ -30,12 +40,20 @@ struct ConfigOverrides {
     }
 
     /// `SHUNT_KEY_PATH`; other variables are none of ours.
-    func apply(environment: [String: String], to tree: inout ConfigNode, _ diagnostics: inout ConfigDiagnostics) {
+    /// - Returns: warnings about variables that look like ours and cannot be meant for a key.
+    func apply(
+        environment: [String: String], to tree: inout ConfigNode, _ diagnostics: inout ConfigDiagnostics
+    ) -> [ShuntError] {
+        var warnings: [ShuntError] = []
         let variables = ConfigVariables(keys: keys)
         // In order, so that the same variables always come to the same.
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix(ConfigVariables.prefix) {
             if ConfigVariables.reserved.contains(name) || ConfigVariables.isServiceLink(name, value) { continue }
             guard let target = variables.target(name, in: tree) else {
+                guard variables.isMeantForKey(name) else {
+                    if warnings.count < ConfigDiagnostics.capacity { warnings.append(variables.warning(about: name)) }
+                    continue
+                }
                 diagnostics.add(
                     .configUnknownKey, "unknown variable", at: ConfigDiagnostics.excerpt(name),
                     help: variables.suggestion(for: name))
@@ -43,6 +61,7 @@ struct ConfigOverrides {
             }
             apply(value, to: target, of: &tree, name, &diagnostics)
         }
+        return warnings
     }
 
     private func apply(
@@ -59,6 +78,7 @@ struct ConfigOverrides {
 
     /// A mapping for a section is merged key by key; everything else takes the place of what was there.
     private func put(_ node: ConfigNode, at path: [String], of tree: inout ConfigNode) {
+        guard !isBlocked(path, in: tree) else { return }
         let isSection = keys.contains { $0.path.starts(with: path) && $0.path.count > path.count }
         guard isSection, let entries = node.entries else {
             if !(isSection && node.isNull) { tree.set(path, to: node) }

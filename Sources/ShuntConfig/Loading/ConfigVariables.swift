@@ -1,8 +1,10 @@
+import ShuntCore
+
 /// The environment's names for keys: `worker.http.listen` is `SHUNT_WORKER_HTTP_LISTEN`.
 struct ConfigVariables {
     static let prefix = "SHUNT_"
-    /// Variables that are no keys: `shunt admin` reads where its master is.
-    static let reserved: Set<String> = ["SHUNT_ADMIN"]
+    /// Variables that are no keys: commands read there where the master is.
+    static let reserved: Set<String> = ["SHUNT_ADMIN", "SHUNT_MASTER"]
 
     let keys: [ConfigKey<Configuration>]
 
@@ -67,6 +69,19 @@ struct ConfigVariables {
         let left = String(rest.dropFirst(word(name).count + 1))
         guard !left.isEmpty else { return [name] }
         return [name] + (node[name].flatMap { path(left, in: $0) } ?? [left.lowercased()])
+    }
+
+    /// Whether a variable that is no key's begins like one, or is nearly one: then it is a mistake. Others may have any purpose.
+    func isMeantForKey(_ variable: String) -> Bool {
+        let first = variable.dropFirst(Self.prefix.count).prefix { $0 != "_" }
+        return keys.contains { Self.word($0.path[0]) == first }
+            || Suggestion.closest(to: variable, in: keys.map { Self.name($0.path) }) != nil
+    }
+
+    func warning(about variable: String) -> ShuntError {
+        ShuntError(
+            .configUnknownKey, "the variable is ignored: no key has such a name", at: ConfigDiagnostics.excerpt(variable),
+            help: suggestion(for: variable))
     }
 
     func suggestion(for variable: String) -> String {

@@ -9,8 +9,9 @@ enum YAMLDocument {
         /// `--set key`, a variable's name: too short for lines and columns.
         case named(String)
 
+        /// - Parameter mark: in the text that was parsed, which has a line of its own before the first.
         func location(_ mark: Mark?) -> String {
-            location(line: mark?.line, column: mark?.column)
+            location(line: mark.map { max(1, $0.line - 1) }, column: mark?.column)
         }
 
         /// Lines and columns count from 1.
@@ -34,9 +35,8 @@ enum YAMLDocument {
     /// nil where the text is empty, or comments alone.
     static func parse(_ text: String, from source: Source) throws(ShuntError) -> ConfigNode? {
         do {
-            // Yams keeps a pointer to the text's bytes, and strings up to 15 bytes have none that stay: make it longer.
             // The basic resolver knows no regular expressions; what a scalar means is for the key's type to say.
-            let parser = try Parser(yaml: text + "\n               \n", resolver: .basic, constructor: .default, encoding: .utf8)
+            let parser = try Parser(yaml: preamble + body(of: text), resolver: .basic, constructor: .default, encoding: .utf8)
             guard let root = try parser.singleRoot() else { return nil }
             var reader = NodeReader(source: source)
             return try reader.read(root, depth: 0)
@@ -47,6 +47,15 @@ enum YAMLDocument {
         } catch {
             throw ShuntError(.configInvalid, "not YAML", at: source.location(nil))
         }
+    }
+
+    /// Yams keeps a pointer to the text's bytes, and strings up to 15 bytes have none that stay: this makes it longer. It stands
+    /// before the text, since what is added after it may become part of its last value.
+    private static let preamble = "#               \n"
+
+    /// A byte order mark is a mark only where the text begins.
+    private static func body(of text: String) -> Substring {
+        text.unicodeScalars.first == "\u{FEFF}" ? Substring(text.unicodeScalars.dropFirst()) : text[...]
     }
 
     private struct NodeReader {
@@ -63,12 +72,14 @@ enum YAMLDocument {
             }
             switch node {
             case .scalar(let scalar):
-                return ConfigNode(.scalar(scalar.string, plain: scalar.style == .plain || scalar.style == .any), at: location)
+                return ConfigNode(try YAMLTag.content(of: scalar, at: location), at: location)
             case .sequence(let sequence):
+                try YAMLTag.check(sequence.tag, "seq", "a list", at: location)
                 var list: [ConfigNode] = []
                 for element in sequence { list.append(try read(element, depth: depth + 1)) }
                 return ConfigNode(.list(list), at: location)
             case .mapping(let mapping):
+                try YAMLTag.check(mapping.tag, "map", "a mapping", at: location)
                 return ConfigNode(.mapping(try readEntries(mapping, depth: depth)), at: location)
             case .alias:
                 throw ShuntError(.configInvalid, "an alias that nothing resolves", at: location)
@@ -77,15 +88,37 @@ enum YAMLDocument {
 
         private mutating func readEntries(_ mapping: Node.Mapping, depth: Int) throws(ShuntError) -> [ConfigNode.Entry] {
             var entries: [ConfigNode.Entry] = []
+            var merged: [ConfigNode.Entry] = []
             for (key, value) in mapping {
                 let location = source.location(key.mark)
                 guard case .scalar(let name) = key else {
                     throw ShuntError(.configInvalid, "a key that is a list or a mapping", at: location, help: "keys are words")
                 }
-                entries.append(
-                    ConfigNode.Entry(key: name.string, keyLocation: location, value: try read(value, depth: depth + 1)))
+                let value = try read(value, depth: depth + 1)
+                if YAMLTag.isMerge(name) {
+                    merged += try entriesToMerge(from: value)
+                } else {
+                    _ = try YAMLTag.content(of: name, at: location)
+                    entries.append(ConfigNode.Entry(key: name.string, keyLocation: location, value: value))
+                }
             }
+            // What the mapping says itself goes before what is merged, and the earlier of two mappings before the later.
+            var known = Set(entries.map(\.key))
+            for entry in merged where known.insert(entry.key).inserted { entries.append(entry) }
             return entries
+        }
+
+        /// What `<<` puts into its mapping: the entries of one mapping, or of several in a list.
+        private func entriesToMerge(from node: ConfigNode) throws(ShuntError) -> [ConfigNode.Entry] {
+            if let entries = node.entries { return entries }
+            var all: [ConfigNode.Entry] = []
+            if case .list(let nodes) = node.content, nodes.allSatisfy({ $0.entries != nil }) {
+                for node in nodes { all += node.entries ?? [] }
+                return all
+            }
+            throw ShuntError(
+                .configType, "<< merges a mapping into another, and this is none", at: node.location,
+                help: "<<: *name or <<: [*first, *second], where each names a mapping; a key that is called so needs quotes")
         }
     }
 
@@ -112,13 +145,13 @@ enum YAMLDocument {
     /// What ends too early ends with the text, not with what was added to it.
     private static func location(of mark: Mark, in text: String, from source: Source) -> String {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard mark.line > lines.count, let last = lines.last else { return source.location(mark) }
+        guard mark.line - 1 > lines.count, let last = lines.last else { return source.location(mark) }
         return source.location(line: lines.count, column: last.unicodeScalars.count + 1)
     }
 
     private static func location(of offset: Int?, in text: String, from source: Source) -> String {
         guard let offset else { return source.location(nil) }
-        let before = text.prefix(offset)
+        let before = text.prefix(max(0, offset - preamble.utf8.count))
         let lineStart = before.lastIndex(of: "\n").map { before.index(after: $0) } ?? before.startIndex
         return source.location(line: before.count { $0 == "\n" } + 1, column: before[lineStart...].unicodeScalars.count + 1)
     }

@@ -27,6 +27,7 @@ extension ConfigType {
         written: @escaping @Sendable (Name) -> String, element: ConfigType<Element>
     ) -> ConfigType where Value == [Name: Element] {
         let summary = summary + ": " + element.summary
+        let help = known.isEmpty ? summary : "known here: \(known.joined(separator: ", ")); each has: \(element.summary)"
         return ConfigType(summary, .names(known)) { node, label, diagnostics in
             readEntries(of: node, label, summary, &diagnostics) { entry, diagnostics in
                 guard let name = name(entry.key) else {
@@ -34,7 +35,7 @@ extension ConfigType {
                     diagnostics.add(
                         known.isEmpty ? .configRange : .configUnknownKey, "'\(key)' cannot stand in \(label)",
                         at: entry.keyLocation,
-                        help: Suggestion.closest(to: entry.key, in: known).map { "did you mean '\($0)'?" } ?? summary)
+                        help: Suggestion.closest(to: entry.key, in: known).map { "did you mean '\($0)'?" } ?? help)
                     return nil
                 }
                 guard let value = element.read(entry.value, "\(label).\(entry.key)", &diagnostics) else { return nil }

@@ -95,8 +95,10 @@ public final class LoopEngine {
                     return offset
                 }
             case .needMore:
+                if offset == 0, !sessions[slot].isAdmitted, turnAwayForeigner(bytes, connection) { return bytes.count }
                 return offset
             case .malformed(let fault):
+                if offset == 0, !sessions[slot].isAdmitted, turnAwayForeigner(bytes, connection) { return bytes.count }
                 refuse(fault, Bytes(rebasing: bytes[offset...]), connection)
                 return bytes.count
             }
@@ -308,6 +310,16 @@ public final class LoopEngine {
             refuse(id, connection, fault.error())
         }
         close(connection, fault.code)
+    }
+
+    /// Whether a connection's first bytes are another protocol's: then the client is told in its own.
+    @inline(never)
+    private func turnAwayForeigner(_ bytes: Bytes, _ connection: ConnectionID) -> Bool {
+        guard let foreign = ForeignProtocol(bytes) else { return false }
+        figures.malformed += 1
+        actions.append(.answer(connection, made.append(foreign.answer)))
+        close(connection, foreign.code)
+        return true
     }
 
     func close(_ connection: ConnectionID, _ code: ErrorCode) {

@@ -9,15 +9,18 @@ public struct Conversation: Sendable {
     public var output: FileDescriptorStream
     /// For what could not be sent.
     public var status: StatusLines
+    /// Whether the member leaves for good at the end of the input: nobody sits there who may come back.
+    public var leavesAtEnd: Bool
 
     public init(
         printer: ChatPrinter, input: FileDescriptorStream = .standardInput, output: FileDescriptorStream = .standardOutput,
-        status: StatusLines = StatusLines()
+        status: StatusLines = StatusLines(), leavesAtEnd: Bool = false
     ) {
         self.printer = printer
         self.input = input
         self.output = output
         self.status = status
+        self.leavesAtEnd = leavesAtEnd
     }
 
     /// Goes on until the input ends, somebody leaves or ends the chat, or nobody reads the output any more. Lines are sent
@@ -50,6 +53,7 @@ public struct Conversation: Sendable {
             }
             // A line that is cut off by the end of the task was not finished.
             if !Task.isCancelled, let line = try splitter.last() { _ = await handle(ChatInput(line), session, typing) }
+            if !Task.isCancelled, leavesAtEnd { await session.leave() }
         } catch {
             note(error, typing)
         }

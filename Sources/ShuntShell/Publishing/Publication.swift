@@ -14,21 +14,27 @@ public struct Publication: Sendable {
     public var format: FormatChoice
     /// Messages per second; nil as fast as the worker takes them.
     public var rate: Double?
+    /// How long a message that has no subscriber is tried again, each before the next; nil: not at all.
+    public var retry: Duration?
     /// How long answers are waited for when the task has been cancelled.
     public var grace = Duration.milliseconds(300)
 
-    public init(topic: String, key: String? = nil, source: Source, format: FormatChoice = .automatic, rate: Double? = nil) {
+    public init(
+        topic: String, key: String? = nil, source: Source, format: FormatChoice = .automatic, rate: Double? = nil,
+        retry: Duration? = nil
+    ) {
         self.topic = topic
         self.key = key
         self.source = source
         self.format = format
         self.rate = rate
+        self.retry = retry
     }
 
     /// Sends all, and waits for the answers. A task that is cancelled sends nothing more, and closes the producer.
-    /// - Throws: what is wrong with the input; what has been sent by then has been answered.
-    public func run(on producer: Producer, status: StatusLines? = nil) async throws(ShuntError) -> PublishReport {
-        let result = await withTaskCancellationHandler {
+    /// - Returns: what became of it, with what is wrong with the input, if that ended it.
+    public func run(on producer: Producer, status: StatusLines? = nil) async -> PublishReport {
+        await withTaskCancellationHandler {
             await publish(on: producer, status)
         } onCancel: {
             Task {
@@ -36,10 +42,9 @@ public struct Publication: Sendable {
                 producer.close()
             }
         }
-        return try result.get()
     }
 
-    private func publish(on producer: Producer, _ status: StatusLines?) async -> Result<PublishReport, ShuntError> {
+    private func publish(on producer: Producer, _ status: StatusLines?) async -> PublishReport {
         let tally = FailureTally()
         let pipeline = producer.pipeline { _, failure in tally.note(failure) }
         let start = ContinuousClock.now
@@ -51,8 +56,7 @@ public struct Publication: Sendable {
         let elapsed = ContinuousClock.now - start
         progress.cancel()
         await progress.value
-        if let fault { return .failure(fault) }
-        return .success(PublishReport(totals: totals, elapsed: elapsed, reasons: tally.reasons, others: tally.others))
+        return PublishReport(totals: totals, elapsed: elapsed, reasons: tally.reasons, others: tally.others, fault: fault)
     }
 
     /// Ends early where to go on is in vain, or not wanted any more; what was to be sent, and what was read, is counted.
@@ -65,14 +69,16 @@ public struct Publication: Sendable {
         }
         switch source {
         case .payload(let payload, let count):
+            try check(payload, at: nil)
             let message = message(payload)
             for sent in 0..<count {
                 await pace(&pacer)
                 guard !isOver() else { return skip(count - sent) }
-                await pipeline.send(message)
+                await send(message, to: pipeline)
             }
         case .lines(let input):
-            var splitter = LineSplitter(limit: pipeline.payloadLimit(topic: topic, key: key))
+            var splitter = LineSplitter(limit: pipeline.payloadLimit(topic: topic, key: key), keepsCarriageReturn: true)
+            var number = 0
             while !isOver(), let chunk = try await input.read() {
                 let lines = try splitter.lines(in: chunk)
                 for (sent, line) in lines.enumerated() {
@@ -81,12 +87,28 @@ public struct Publication: Sendable {
                         skip(lines.count - sent)
                         break
                     }
-                    await pipeline.send(message(line))
+                    number += 1
+                    try check(line, at: number)
+                    await send(message(line), to: pipeline)
                 }
             }
             guard let line = try splitter.last() else { return }
-            if isOver() { skip(1) } else { await pipeline.send(message(line)) }
+            if isOver() { return skip(1) }
+            try check(line, at: number + 1)
+            await send(message(line), to: pipeline)
         }
+    }
+
+    private func send(_ message: OutgoingMessage, to pipeline: SendPipeline) async {
+        if let retry { await pipeline.send(message, retryingFor: retry) } else { await pipeline.send(message) }
+    }
+
+    /// What is said to be JSON has to be.
+    private func check(_ payload: [UInt8], at number: Int?) throws(ShuntError) {
+        guard format == .json, let offset = JSONCheck.firstFault(in: payload) else { return }
+        throw ShuntError(
+            .payloadInvalid, "this is not JSON, from byte \(offset + 1) on",
+            at: number.map { "message \($0)" } ?? "the payload", help: "leave --json out, or correct it")
     }
 
     private func message(_ payload: [UInt8]) -> OutgoingMessage {
@@ -102,6 +124,8 @@ public struct Publication: Sendable {
 
     /// Only what takes longer than a second shows progress.
     private func showProgress(of pipeline: SendPipeline, on status: StatusLines?) async {
+        // Where lines are typed, what is typed stays as it is.
+        if case .lines(let input) = source, input.isTerminal { return }
         guard let status, status.isTerminal else { return }
         try? await Task.sleep(for: .seconds(1))
         while !Task.isCancelled {

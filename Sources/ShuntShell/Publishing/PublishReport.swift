@@ -7,12 +7,18 @@ public struct PublishReport: Equatable, Sendable {
     public var elapsed: Duration
     public var reasons: [FailureTally.Reason] = []
     public var others = 0
+    /// What was wrong with the input, and ended it.
+    public var fault: ShuntError?
 
-    public init(totals: SendPipeline.Totals, elapsed: Duration, reasons: [FailureTally.Reason] = [], others: Int = 0) {
+    public init(
+        totals: SendPipeline.Totals, elapsed: Duration, reasons: [FailureTally.Reason] = [], others: Int = 0,
+        fault: ShuntError? = nil
+    ) {
         self.totals = totals
         self.elapsed = elapsed
         self.reasons = reasons
         self.others = others
+        self.fault = fault
     }
 
     /// `10000 sent, 10000 acknowledged, 0 refused in 0.42 s (23,800/s)`
@@ -35,8 +41,9 @@ public struct PublishReport: Equatable, Sendable {
         return lines
     }
 
-    /// 0 if every message was acknowledged, 69 if some were not for want of a connection, else 65.
+    /// What the input's fault says, if there is one; 0 if every message was acknowledged, 69 if some were not for want of a connection, else 65.
     public var exitCode: Int32 {
+        if let fault { return fault.code.exitCode }
         if totals.acknowledged == totals.submitted { return 0 }
         return totals.refused == 0 && (totals.unknown > 0 || totals.notSent > 0)
             ? ErrorCode.addressUnavailable.exitCode : ErrorCode.requestInvalid.exitCode

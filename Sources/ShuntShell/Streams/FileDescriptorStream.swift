@@ -37,6 +37,19 @@ public struct FileDescriptorStream: Sendable {
         return bytes.isEmpty ? nil : bytes
     }
 
+    /// All that there is, to its end.
+    /// - Throws: `frame.too_large` beyond the limit.
+    public func readAll(limit: Int) async throws(ShuntError) -> [UInt8] {
+        var all: [UInt8] = []
+        while let chunk = try await read() {
+            all += chunk
+            guard all.count <= limit else {
+                throw ShuntError(.frameTooLarge, "this is more than a message may be", at: name, help: "at most \(limit) bytes")
+            }
+        }
+        return all
+    }
+
     /// Writes all the bytes.
     /// - Returns: false if the reader is gone (EPIPE): nobody wants more.
     public func write(_ bytes: [UInt8]) async throws(ShuntError) -> Bool {

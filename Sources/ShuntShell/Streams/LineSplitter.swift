@@ -1,16 +1,22 @@
 import Glibc
 import ShuntCore
 
-/// Cuts what is read into lines, without their line ends (LF or CR LF). Empty lines are left out.
+/// Cuts what is read into lines, without their line ends. Empty lines are left out.
 ///
 /// Keeps only the beginning of a line whose end has not come, up to the limit.
 public struct LineSplitter: Sendable {
     private let limit: Int
+    private let keepsCarriageReturn: Bool
     private var partial: [UInt8] = []
     private var number = 0
 
-    /// - Parameter limit: the longest line, in bytes.
-    public init(limit: Int) { self.limit = limit }
+    /// - Parameters:
+    ///   - limit: the longest line, in bytes.
+    ///   - keepsCarriageReturn: whether a line ends at LF alone, and a CR before it is the line's last byte.
+    public init(limit: Int, keepsCarriageReturn: Bool = false) {
+        self.limit = limit
+        self.keepsCarriageReturn = keepsCarriageReturn
+    }
 
     /// The lines that end in this chunk.
     /// - Throws: `frame.too_large` naming the line that is longer than the limit.
@@ -39,7 +45,7 @@ public struct LineSplitter: Sendable {
             line = partial + end
             partial = []
         }
-        if line.last == UInt8(ascii: "\r") { line.removeLast() }
+        if !keepsCarriageReturn, line.last == UInt8(ascii: "\r") { line.removeLast() }
         return line.isEmpty ? nil : line
     }
 

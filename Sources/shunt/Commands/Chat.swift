@@ -12,19 +12,19 @@ struct ChatCommand: AsyncParsableCommand {
             Opens the chat, or joins it where it is open already; a chat is at one worker, and the masters say at which. Each line \
             that you type is sent to all other members. What happens is printed, one line each:
 
-              15:04:01 * in the chat, at …     from now on you can send
-              15:04:05 bob: hello              a message
-              15:04:09 * bob has left          and also: has joined, is back, did not come back, the chat has been closed
-              15:04:12 * reconnecting: …       the worker is lost; what you type waits until it is back
+              15:04:01 * in the chat, at …  from now on you can send
+              15:04:05 bob: hello           a message
+              15:04:09 * bob has left       or has joined, is back, did not come back
+              15:04:12 * reconnecting: …    the worker is lost; what you type waits
 
-              /quit                            leave for good: your place is free at once
-              Ctrl-D, or the end of the input  leave; your place is kept for a minute, in case you come back
-              /destroy                         end the chat for all
-              //word                           send a line that begins with a slash
+              /quit                         leave for good: your place is free at once
+              Ctrl-D                        leave; your place is kept for a minute
+              /destroy                      end the chat for all
+              //word                        send a line that begins with a slash
 
-              shunt chat support-7 --as ann    in one terminal
-              shunt chat support-7 --as bob    in another
-              uptime | shunt chat ops --as web1
+              shunt chat support-7 --as ann      in one terminal
+              shunt chat support-7 --as bob      in another
+              uptime | shunt chat ops --as web1  leaves for good at the input's end
 
             A name is one member: who joins with it again takes that member's place, and the one before ends with 75. The \
             protocol does not tell who sent a message, so with several others a line may begin with 'someone'. Into a pipe or a \
@@ -56,6 +56,6 @@ struct ChatCommand: AsyncParsableCommand {
         let session = try await ChatSession.join(configuration)
         defer { session.close() }
         let printer = ChatPrinter(isTerminal: FileDescriptorStream.standardOutput.isTerminal)
-        if let failure = try await Conversation(printer: printer).run(on: session) { throw failure }
+        if let failure = try await Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal).run(on: session) { throw failure }
     }
 }

@@ -5,8 +5,9 @@ import ShuntCore
 /// Where a client command finds its workers.
 struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp(
-        "The masters to ask which workers there are: one, or several with commas between (default: 127.0.0.1:4088).",
-        valueName: "host:port"))
+        "The masters to ask which workers there are, with commas between several; a port other than 4088 after a colon. "
+            + "Default: what the environment's SHUNT_MASTER says, else 127.0.0.1.",
+        valueName: "host"))
     var master: String?
 
     @Option(help: ArgumentHelp("Straight to this worker, or these, without asking a master.", valueName: "host:port"))
@@ -15,8 +16,23 @@ struct ClientOptions: ParsableArguments {
     func route() throws(ShuntError) -> ClientRoute {
         switch (master, worker) {
         case (nil, let worker?): .workers(try ServerAddress.list(worker))
-        case (let master, nil): .masters(try ServerAddress.list(master ?? "127.0.0.1:4088"))
+        case (let master?, nil): .masters(try ServerAddress.list(master, defaultPort: Self.masterPort))
+        case (nil, nil): .masters(try Self.mastersOfEnvironment())
         case (_?, _?): throw ShuntError(.usage, "--master and --worker exclude each other", help: "give one of them")
+        }
+    }
+
+    private static let masterPort = 4088
+    private static let masterVariable = "SHUNT_MASTER"
+
+    private static func mastersOfEnvironment() throws(ShuntError) -> [ServerAddress] {
+        guard let text = ProcessEnvironment.variables[masterVariable], !text.isEmpty else {
+            return [ServerAddress("127.0.0.1", masterPort)]
+        }
+        do throws(ShuntError) {
+            return try ServerAddress.list(text, defaultPort: masterPort)
+        } catch {
+            throw ShuntError(error.code, error.message, at: "the environment's \(masterVariable)", help: error.help)
         }
     }
 

@@ -14,11 +14,12 @@ struct Notify: AsyncParsableCommand {
             match says so at once. With --uid it goes only to the workers that have a device of that user. A device gets it if all \
             that is asked for is true of it; without any option every device does.
 
-              shunt notify 'Back at nine'                        to all devices
-              shunt notify --uid ann 'Your taxi is here'         to the devices of one user
-              shunt notify --tag driver --tag courier 'Storm'    to those with one of these tags
-              shunt notify --tag driver --not-tag off-duty Hello but to nobody with that one
-              shunt device --uid ann --device phone              in another terminal: be such a device
+              shunt notify 'Back at nine'                      to all devices
+              shunt notify --uid ann 'Your taxi is here'       to one user's devices
+              shunt notify --tag driver --tag courier 'Storm'  with one of these tags
+              shunt notify --tag driver --not-tag off-duty Hi  and without that one
+              uptime | shunt notify -                          what a command prints
+              shunt device --uid ann --device phone            be such a device
 
             Prints a line for each worker, and the sums: how many devices matched, and to how many of these the message was \
             sent. The rest were too slow, or gone.
@@ -26,7 +27,7 @@ struct Notify: AsyncParsableCommand {
             Exit codes: 0 at least one device got it, 65 none did, 69 no master or worker was reached, 77 a rule refused it.
             """)
 
-    @Argument(help: "The message: any text.")
+    @Argument(help: "The message: any text; - for all of standard input, without line feeds at its end.")
     var message: String
 
     @Option(help: "Only devices of this user.")
@@ -56,13 +57,24 @@ struct Notify: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let report: NotifyReport
         do throws(ShuntError) {
-            report = try await Notifier(route: try client.route(), connection: client.connection).send(message, to: filter)
+            let route = try client.route()
+            report = try await Notifier(route: route, connection: client.connection).send(try await text(), to: filter)
             let lines = output == .json ? NotifyPrinter.json(report) : NotifyPrinter.text(report)
             _ = try await FileDescriptorStream.standardOutput.write(lines)
         } catch {
             throw fail([client.advice(error)])
         }
         if let failure = report.failure { throw fail([client.advice(failure)]) }
+    }
+
+    private func text() async throws(ShuntError) -> String {
+        guard message == "-" else { return message }
+        var bytes = try await MessageInput.readStandardInput(limit: client.connection.frameLimit)
+        while bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        guard let text = String(validating: bytes, as: UTF8.self), !text.isEmpty else {
+            throw ShuntError(.usage, bytes.isEmpty ? "there is no message" : "not UTF-8", at: "standard input", help: "give a text")
+        }
+        return text
     }
 
     private var filter: DeviceFilter {

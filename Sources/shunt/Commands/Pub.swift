@@ -8,17 +8,21 @@ struct Pub: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send messages to a topic.",
         discussion: """
-            The payload is one message; with '-', or without a payload when something is piped in, each line of standard input \
-            is one (empty lines are left out). Each message is acknowledged by the worker. When the worker is lost, another is \
+            The payload is one message, its bytes as they are given. With '-', or without a payload when something is piped in, \
+            each line of standard input is one: a line ends at a line feed, which is not sent; everything else is, a carriage \
+            return and a byte order mark too. Empty lines are left out. Each message is acknowledged by the worker. When the worker is lost, another is \
             looked for, and what has not been sent waits. At most once: what had no answer when a connection was lost is not sent \
             again, and counted.
 
-              shunt pub orders/1 '{"id":1}'                     one message; JSON is recognised
-              shunt pub orders/1 hello --key eu                 with a message key
-              tail -f app.log | shunt pub logs/app -            each line, as it comes
-              shunt pub load x --count 1000000 --window 5000    how fast is it?
-              shunt pub tick now --count 60 --rate 1/s          once a second
-              shunt pub orders/1 x --worker 127.0.0.1:4091      straight to a worker
+              shunt pub orders/1 '{"id":1}'                 one message; JSON is recognised
+              shunt pub orders/1 hello --key eu             with a message key
+              tail -f app.log | shunt pub logs/app -        each line, as it comes
+              shunt pub orders/1 --file order.json          a file is one message
+              date | shunt pub clock --whole                all of the input is one
+              shunt pub load x --count 1000000              how fast is it?
+              shunt pub tick now --count 60 --rate 1/s      once a second
+              shunt pub orders/1 x --worker 127.0.0.1:4091  straight to a worker
+              shunt pub orders/1 x --retry 10               wait for a subscriber
 
             Ctrl-C ends it with the summary: what was sent, acknowledged, refused, of unknown outcome and not sent add up to what \
             was given or read.
@@ -32,6 +36,12 @@ struct Pub: AsyncParsableCommand {
 
     @Argument(help: "The message, or - for the lines of standard input.")
     var payload: String?
+
+    @Option(help: "The message is what this file holds.", completion: .file())
+    var file: String?
+
+    @Flag(help: "The message is all of standard input.")
+    var whole = false
 
     @Option(help: "The message key. Subscribers may ask for one key only.")
     var key: String?
@@ -58,6 +68,13 @@ struct Pub: AsyncParsableCommand {
             valueName: "seconds"))
     var patience: Double?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How long to send a message again that nobody subscribes to, as after a worker's restart; one message at a time.",
+            valueName: "seconds"))
+    var retry: Double?
+
     @Flag(help: "No summary; failures are still told.")
     var quiet = false
 
@@ -70,7 +87,10 @@ struct Pub: AsyncParsableCommand {
         if !(1...1_000_000).contains(window) { throw ValidationError("--window is \(window): give 1 to 1000000.") }
         try CountOption.check(count)
         if let patience, !(0...1e9).contains(patience) { throw ValidationError("--patience is \(patience): give 0 or more seconds.") }
-        if count > 1, payload == nil || payload == "-" { throw ValidationError("--count needs a payload.") }
+        if let retry, !(0...1e9).contains(retry) { throw ValidationError("--retry is \(retry): give 0 or more seconds.") }
+        if file != nil, whole || payload != nil { throw ValidationError("--file excludes --whole and a payload.") }
+        if whole, let payload, payload != "-" { throw ValidationError("--whole and a payload exclude each other.") }
+        if count > 1, file == nil, !whole, payload == nil || payload == "-" { throw ValidationError("--count needs a payload.") }
     }
 
     func run() async throws {
@@ -81,18 +101,19 @@ struct Pub: AsyncParsableCommand {
             let code = ending.signal.map { 128 + $0 } ?? report.exitCode
             if !quiet || code != 0 { StatusLines().line(report.summary) }
             for detail in report.details { StatusLines().line(detail) }
+            if let fault = report.fault { printError("shunt: \(fault)") }
             if code != 0 { throw ExitCode(code) }
         }
     }
 
     private func publish() async throws(ShuntError) -> PublishReport {
-        let publication = try publication()
+        let publication = try await publication()
         let producer = try await Producer.connect(
             ProducerConfiguration(
                 route: try client.route(), connection: client.connection, returnPatience: returnPatience(publication.source),
                 window: window))
         defer { producer.close() }
-        return try await publication.run(on: producer, status: quiet ? nil : StatusLines())
+        return await publication.run(on: producer, status: quiet ? nil : StatusLines())
     }
 
     /// Whoever pipes lines in has more to come; a loop around the command wants to know soon.
@@ -102,14 +123,18 @@ struct Pub: AsyncParsableCommand {
         return .seconds(30)
     }
 
-    private func publication() throws(ShuntError) -> Publication {
+    private func publication() async throws(ShuntError) -> Publication {
         let rate: Double? = if let rate { try Pacer.rate(rate) } else { nil }
         return Publication(
-            topic: topic, key: key, source: try source(), format: json ? .json : text ? .text : .automatic, rate: rate)
+            topic: topic, key: key, source: try await source(), format: json ? .json : text ? .text : .automatic, rate: rate,
+            retry: retry.map { .seconds($0) })
     }
 
-    private func source() throws(ShuntError) -> Publication.Source {
-        if let payload, payload != "-" { return .payload(Array(payload.utf8), count: count) }
+    private func source() async throws(ShuntError) -> Publication.Source {
+        let given = try RawArguments.process.bytes(of: payload)
+        if let file { return .payload(try await MessageInput.read(file: file, limit: client.connection.frameLimit), count: count) }
+        if whole { return .payload(try await MessageInput.readStandardInput(limit: client.connection.frameLimit), count: count) }
+        if let given, payload != "-" { return .payload(given, count: count) }
         let input = FileDescriptorStream.standardInput
         guard payload == "-" || !input.isTerminal else {
             throw ShuntError(

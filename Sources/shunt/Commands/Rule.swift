@@ -20,7 +20,7 @@ struct RuleTest: ParsableCommand {
               shunt rule test plugins/redact
             """)
 
-    @Argument(help: "Plugins, or folders of plugins.")
+    @Argument(help: "Plugins, or folders of plugins; a plugin's rule.lua or rule_test.lua stands for it.", completion: .file())
     var paths: [String] = ["plugins"]
 
     func run() throws {
@@ -41,6 +41,7 @@ struct RuleTest: ParsableCommand {
             }
         }
         print("\(tally.passed) passed, \(tally.failed) failed")
+        do throws(ShuntError) { try CommandLineProcess.flushOutput() } catch { throw fail([error]) }
         if tally.failed > 0 { throw ExitCode(65) }
     }
 
@@ -65,9 +66,18 @@ struct RuleTest: ParsableCommand {
         }
     }
 
+    /// The folder of a plugin that is named by one of its files.
+    private static func folder(_ path: String) -> String {
+        for file in ["rule.lua", "rule_test.lua"] {
+            if path == file { return "." }
+            if path.hasSuffix("/" + file) { return path.count > file.count + 1 ? String(path.dropLast(file.count + 1)) : "/" }
+        }
+        return path
+    }
+
     private func plugins() throws(ShuntError) -> [String] {
         var found: [String] = []
-        for path in paths {
+        for path in paths.map(Self.folder) {
             let names = try RulePlugin.names(in: path)
             found += names.isEmpty ? [path] : names.map { "\(path)/\($0)" }
         }

@@ -12,11 +12,11 @@ struct Sub: AsyncParsableCommand {
             Subscribes at every worker that the master lists, and at new ones as they come. Messages go to standard output, one \
             a line; how the connections fare goes to standard error. Ctrl-C ends it.
 
-              shunt sub orders/1                              the messages of one topic
-              shunt sub 'orders/#'                            all below orders: + is one level, # the rest
-              shunt sub orders/1 --key eu                     only those with this key
-              shunt sub orders/1 --group billing              share them with others of the group
-              shunt sub 'orders/#' --output json | jq .topic  one JSON object a line
+              shunt sub orders/1                              messages of one topic
+              shunt sub 'orders/#'                            + is a level, # the rest
+              shunt sub orders/1 --key eu                     only with this key
+              shunt sub orders/1 --group billing              share them with a group
+              shunt sub 'orders/#' --output json | jq .topic  JSON, an object a line
               shunt sub orders/1 --count 1 --output payload   one payload, and end
 
             As text a line is topic, key and payload with tabs between, and control characters are escaped. As JSON it has \

@@ -9,20 +9,38 @@ enum ReadyFile {
         if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG { unlink(path) }
     }
 
+    /// A file is made, and takes the place of one that an earlier process left; nothing else must give way to it.
+    /// - Throws: `usage` where the path is a device, a pipe, a symbolic link, a folder.
+    static func check(_ path: String) throws(ShuntError) {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG else { return }
+        throw ShuntError(.usage, "the ready file would replace what is no plain file", at: path, help: "name a file of its own")
+    }
+
     /// Writes `{"process":…,"pid":…,"listeners":{…}}`; the file appears whole or not at all.
     static func write(to path: String, process: String, listeners: [(name: String, address: String)]) throws(ShuntError) {
         let entries = listeners.map { "\"\($0.name)\":\"\($0.address)\"" }.joined(separator: ",")
         let text = "{\"process\":\"\(process)\",\"pid\":\(getpid()),\"listeners\":{\(entries)}}\n"
+        try check(path)
         let draft = "\(path).\(getpid())"
-        guard let file = fopen(draft, "w") else {
-            throw ShuntError(.addressUnavailable, "can't write the ready file: \(String(cString: strerror(errno)))", at: path)
-        }
-        fputs(text, file)
-        fclose(file)
-        guard rename(draft, path) == 0 else {
-            let why = String(cString: strerror(errno))
+        // A process of the same number may have left one.
+        unlink(draft)
+        let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw failure(path) }
+        let bytes = Array(text.utf8)
+        // A file of no bytes, or of half of them, would be taken for a whole one.
+        let isWritten = Glibc.write(file, bytes, bytes.count) == bytes.count
+        let error = isWritten ? 0 : errno
+        let isClosed = close(file) == 0
+        if !isWritten { errno = error == 0 ? ENOSPC : error }
+        guard isWritten, isClosed, rename(draft, path) == 0 else {
+            let failure = failure(path)
             unlink(draft)
-            throw ShuntError(.addressUnavailable, "can't write the ready file: \(why)", at: path)
+            throw failure
         }
+    }
+
+    private static func failure(_ path: String) -> ShuntError {
+        ShuntError(.ioFailed, "can't write the ready file: \(String(cString: strerror(errno)))", at: path)
     }
 }

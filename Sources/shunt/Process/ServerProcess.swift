@@ -14,6 +14,7 @@ struct ServerProcess {
         case dev, master, worker
         var hasMaster: Bool { self != .worker }
         var hasWorker: Bool { self != .master }
+        var label: String { self == .master ? "shunt.master" : "shunt.worker" }
     }
 
     let kind: Kind
@@ -26,8 +27,11 @@ struct ServerProcess {
 
     /// Runs until it is told to end.
     static func run(_ kind: Kind, _ options: ProcessOptions) async throws {
-        if !options.check, let path = options.readyFile { ReadyFile.remove(path) }
         do {
+            if let path = options.readyFile {
+                try ReadyFile.check(path)
+                if !options.check { ReadyFile.remove(path) }
+            }
             let configuration = try options.load()
             if options.check { return try check(kind, configuration) }
             ProcessLimits.prepare()
@@ -54,18 +58,34 @@ struct ServerProcess {
         self.kind = kind
         self.options = options
         self.configuration = configuration
-        logger = Logger(label: kind == .master ? "shunt.master" : "shunt.worker")
+        logger = Logger(label: kind.label)
     }
 
+    /// Warns as the process itself would.
     private static func check(_ kind: Kind, _ configuration: Configuration) throws(ShuntError) {
-        var rules = 0
-        if kind.hasWorker { rules = try Worker.checkRules(configuration) }
-        print("The configuration is right" + (kind.hasWorker ? ", and \(rules) of its rules load." : "."))
+        ShuntLog.bootstrap(configuration: configuration.log)
+        defer { ShuntLog.flush() }
+        warn(of: configuration, Logger(label: kind.label))
+        let rules = kind.hasWorker ? try Worker.checkRules(configuration) : nil
+        let about =
+            switch rules {
+            case nil: ""
+            case 0?: ", and enables no rules"
+            case 1?: ", and its rule loads"
+            case let count?: ", and its \(count) rules load"
+            }
+        print("The configuration is right\(about).")
+        try CommandLineProcess.flushOutput()
+    }
+
+    private static func warn(of configuration: Configuration, _ logger: Logger) {
+        for warning in configuration.warnings { logger.warning("\(warning)") }
     }
 
     // MARK: Life
 
     private mutating func start() async throws(ShuntError) {
+        Self.warn(of: configuration, logger)
         if kind.hasMaster {
             let started = try await startMaster()
             master = started
@@ -87,7 +107,7 @@ struct ServerProcess {
         }
         if let path = options.readyFile { try ReadyFile.write(to: path, process: kind.rawValue, listeners: listeners) }
         ProcessLimits.settle()
-        announce()
+        try announce()
     }
 
     private func startMaster() async throws(ShuntError) -> Master {
@@ -127,6 +147,7 @@ struct ServerProcess {
     private mutating func reload() {
         do {
             var new = try options.load()
+            Self.warn(of: new, logger)
             if new.hasLost(fileOf: configuration), let file = options.config {
                 throw ShuntError(
                     .configMissing, "the file is empty, and was not before", at: file,
@@ -166,11 +187,21 @@ struct ServerProcess {
     }
 
     /// One screen for a person at a terminal; a log line for everyone else.
-    private func announce() {
+    private func announce() throws(ShuntError) {
+        logger.info("started", metadata: [
+            "version": "\(Shunt.version)", "configuration": "\(options.config ?? "none")",
+            "rules": "\(kind.hasWorker ? ruleNames : "none")",
+        ])
         master?.announce(name: configuration.master.name)
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
         print(Welcome.text(configuration, master: master, worker: worker, health: health.map { "\($0.host):\($0.port)" } ?? ""))
-        fflush(nil)
+        try CommandLineProcess.flushOutput()
+    }
+
+    /// The rules that run, as their folders are called.
+    private var ruleNames: String {
+        let names = worker?.ruleNames ?? []
+        return names.isEmpty ? "none" : names.joined(separator: ", ")
     }
 }

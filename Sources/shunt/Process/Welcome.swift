@@ -1,3 +1,4 @@
+import Glibc
 import ShuntConfig
 import ShuntMaster
 import ShuntWorker
@@ -14,6 +15,7 @@ enum Welcome {
         // The commands below need no address where it is the default.
         let at = master.exchangeAddress == "127.0.0.1:4088" ? "" : " --master \(master.exchangeAddress)"
         let admin = master.adminAddress == "127.0.0.1:4080" ? "" : " --master \(master.adminAddress)"
+        let padding = String(repeating: " ", count: max(1, 12 - String(getpid()).utf8.count))
         return """
 
               shunt \(Shunt.version): a master and a worker in one process
@@ -30,6 +32,8 @@ enum Welcome {
                 shunt sub 'orders/#'\(at)
                 shunt pub orders/1 '{"id":1}'\(at)
                 shunt admin workers\(admin)
+
+                kill -HUP \(getpid())\(padding)takes on a changed configuration, or a changed rule
 
               Ctrl-C ends it.
 

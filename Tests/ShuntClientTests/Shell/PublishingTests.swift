@@ -20,6 +20,18 @@ struct LineSplitterTests {
         #expect(lines.map { String(decoding: $0, as: UTF8.self) } == ["one", "two", "  three ", "last"])
     }
 
+    @Test("keep a carriage return where lines end at a line feed alone", arguments: 1...4)
+    func carriageReturn(size: Int) throws {
+        let input = Array("\u{FEFF}a\r\n\r\nb\r".utf8)
+        var splitter = LineSplitter(limit: 100, keepsCarriageReturn: true)
+        var lines: [[UInt8]] = []
+        for start in stride(from: 0, to: input.count, by: size) {
+            lines += try splitter.lines(in: Array(input[start..<min(start + size, input.count)]))
+        }
+        if let last = try splitter.last() { lines.append(last) }
+        #expect(lines == [Array("\u{FEFF}a\r".utf8), [13], Array("b\r".utf8)])
+    }
+
     @Test("are bounded, and the error names the line", arguments: [1, 4, 64])
     func limit(size: Int) {
         let input = Array("12345678\n123456789\n".utf8)
@@ -44,6 +56,27 @@ struct FormatChoiceTests {
         #expect(FormatChoice.automatic.format(of: Array(payload.utf8)) == format)
         #expect(FormatChoice.text.format(of: Array(payload.utf8)) == .text)
         #expect(FormatChoice.json.format(of: Array(payload.utf8)) == .json)
+    }
+}
+
+@Suite("What is said to be JSON")
+struct JSONCheckTests {
+    @Test("is right", arguments: [
+        "{}", "[]", " 1 ", "-0.5e+10", "\"\\u00e9\\n ü\"", "true", "null", #"{"a":[1,{"b":"c"},[]], "d" : false}"#, "[[[]]]\n", "0",
+    ])
+    func right(text: String) { #expect(JSONCheck.firstFault(in: Array(text.utf8)) == nil) }
+
+    @Test("is wrong from an offset on", arguments: [
+        ("", 0), ("x", 0), ("{", 1), ("[1,]", 3), ("{\"a\"}", 4), ("{\"a\":1,}", 7), ("01", 1), ("1 2", 2), ("[1}", 2), ("\"a", 2),
+        ("tru", 0), ("1.", 2), ("\"\\x\"", 2), ("\"\n\"", 1), ("-", 1), ("{a:1}", 1), ("]", 0), ("\u{FEFF}{}", 0), ("\"\\u12\"", 2),
+    ])
+    func wrong(text: String, offset: Int) { #expect(JSONCheck.firstFault(in: Array(text.utf8)) == offset) }
+
+    @Test("is UTF-8, and may be deep")
+    func bytes() {
+        #expect(JSONCheck.firstFault(in: [0x22, 0xFF, 0x22]) != nil)
+        let deep = Array(repeating: UInt8(ascii: "["), count: 1_000_000) + Array(repeating: UInt8(ascii: "]"), count: 1_000_000)
+        #expect(JSONCheck.firstFault(in: deep) == nil)
     }
 }
 
@@ -131,7 +164,7 @@ struct PublicationTests {
         }
         let producer = try await Producer.connect(configuration(worker))
         let publication = Publication(topic: "t", key: "k", source: .payload(Array("{}".utf8), count: 20))
-        let report = try await publication.run(on: producer)
+        let report = await publication.run(on: producer)
         #expect(report.totals.acknowledged == 15 && report.totals.refused == 5)
         #expect(report.reasons == [.init(text: "refused: 403 no (rule.rejected)", count: 5)])
         #expect(report.exitCode == 65)
@@ -147,12 +180,55 @@ struct PublicationTests {
         let texts = (0..<20_000).map { "line \($0)" }
         let writer = Task { try await output.write(Array((texts.joined(separator: "\n") + "\n").utf8)) }
         let publication = Publication(topic: "t", source: .lines(input))
-        let running = Task { try await publication.run(on: producer) }
+        let running = Task { await publication.run(on: producer) }
         #expect(try await writer.value)
         close(output.descriptor)
-        let report = try await running.value
+        let report = await running.value
         #expect(report.totals.acknowledged == texts.count)
         #expect(worker.received.map(\.text) == texts)
+        close(input.descriptor)
+        producer.close()
+    }
+
+    @Test("is ended by a line that cannot be sent, and sums up what was sent before it", arguments: [
+        (FormatChoice.json, "{}\n[1\n{}\n", ErrorCode.payloadInvalid),
+        (.automatic, "x\n" + String(repeating: "y", count: 11 << 20) + "\nz\n", .frameTooLarge),
+    ])
+    func wrongLine(format: FormatChoice, text: String, code: ErrorCode) async throws {
+        let worker = try await FakeServer.worker()
+        let producer = try await Producer.connect(configuration(worker))
+        let (input, output) = try pipePair()
+        let writer = Task {
+            signal(SIGPIPE, SIG_IGN)
+            _ = try await output.write(Array(text.utf8))
+            close(output.descriptor)
+        }
+        let report = await Publication(topic: "t", source: .lines(input), format: format).run(on: producer)
+        #expect(report.fault?.code == code)
+        #expect(report.exitCode == code.exitCode)
+        #expect(report.totals.acknowledged == 1 && report.totals.submitted == 1)
+        close(input.descriptor)
+        _ = try? await writer.value
+        producer.close()
+    }
+
+    @Test("tries a message that has no subscriber again, in order, until the time is up")
+    func retry() async throws {
+        let refusals = Box(3)
+        let worker = try await FakeServer.start { frame in
+            refusals.change { $0 -= 1 }
+            guard refusals.value >= 0 || frame.text == "never" else { return [Frame(acknowledging: frame.id)] }
+            return [Frame(acknowledging: frame.id, status: 500, text: "The worker subscriber is empty")]
+        }
+        let producer = try await Producer.connect(configuration(worker))
+        let (input, output) = try pipePair()
+        #expect(try await output.write(Array("0\n1\n2\n".utf8)))
+        close(output.descriptor)
+        let report = await Publication(topic: "t", source: .lines(input), retry: .seconds(60)).run(on: producer)
+        #expect(report.totals.acknowledged == 3 && report.exitCode == 0)
+        #expect(worker.received.map(\.text) == ["0", "0", "0", "0", "1", "2"])
+        let refused = await Publication(topic: "t", source: .payload(Array("never".utf8), count: 1), retry: .zero).run(on: producer)
+        #expect(refused.totals.refused == 1 && refused.exitCode == 65)
         close(input.descriptor)
         producer.close()
     }
@@ -166,7 +242,7 @@ struct PublicationTests {
         #expect(try await output.write(Array(String(repeating: "line\n", count: 800).utf8)))
         close(output.descriptor)
         for source in [Publication.Source.payload([1], count: 1_000_000), .lines(input)] {
-            let report = try await Publication(topic: "t", source: source).run(on: producer)
+            let report = await Publication(topic: "t", source: source).run(on: producer)
             #expect(report.exitCode == 69)
             // What was given or read is accounted for, though it was not tried.
             if case .payload(_, let count) = source { #expect(report.totals.submitted == count) }
@@ -189,14 +265,14 @@ struct PublicationTests {
         settings.returnPatience = .seconds(20)
         let producer = try await Producer.connect(settings)
         let (input, output) = try pipePair()
-        let running = Task { try await Publication(topic: "t", source: .lines(input)).run(on: producer) }
+        let running = Task { await Publication(topic: "t", source: .lines(input)).run(on: producer) }
         #expect(try await output.write(Array("0\n1\n2\n".utf8)))
         await worker.waitUntil { $0.last?.text == "2" }
         await worker.stop()
         #expect(try await output.write(Array("3\n4\n".utf8)))
         let again = try await FakeServer.worker(port: worker.address.port)
         close(output.descriptor)
-        let report = try await running.value
+        let report = await running.value
         #expect(again.received.map(\.text) == ["3", "4"])
         #expect(report.totals.acknowledged == 4 && report.totals.unknown == 1 && report.totals.notSent == 0)
         #expect(report.exitCode == 69)
@@ -209,11 +285,11 @@ struct PublicationTests {
         let worker = try await isAnswered ? FakeServer.worker() : FakeServer.silentWorker()
         let producer = try await Producer.connect(configuration(worker))
         let (input, output) = try pipePair()
-        let running = Task { try await Publication(topic: "t", source: .lines(input)).run(on: producer) }
+        let running = Task { await Publication(topic: "t", source: .lines(input)).run(on: producer) }
         #expect(try await output.write(Array("0\n1\nnot finish".utf8)))
         await worker.waitUntil { $0.count == 2 }
         running.cancel()
-        let totals = try await running.value.totals
+        let totals = await running.value.totals
         #expect(totals.submitted == 3 && totals.notSent == 1)
         #expect(isAnswered ? totals.acknowledged + totals.unknown == 2 : totals.unknown == 2)
         close(output.descriptor)

@@ -118,6 +118,23 @@ struct LoopControlTests {
         #expect(client.received().first?.status == status)
     }
 
+    @Test("A client that speaks another protocol is told in it, whatever its first bytes make of a frame's length", arguments: [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ErrorCode.protocolHTTP), ("GET /", .protocolHTTP),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .protocolHTTP), ("\u{10}\u{0C}\0\u{4}MQTT\u{4}\u{2}\0\u{3C}\0\0", .protocolMQTT),
+        ("\u{10}\u{0E}\0\u{6}MQIsdp", .protocolMQTT), ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}", .protocolTLS),
+    ])
+    func foreign(bytes: String, code: ErrorCode) {
+        for size in [1, bytes.utf8.count] {
+            let worker = SimulatedWorker()
+            let client = worker.connect()
+            let bytes = Array(bytes.utf8)
+            for start in stride(from: 0, to: bytes.count, by: size) where worker.closed[client.id] == nil {
+                worker.send(Array(bytes[start..<min(start + size, bytes.count)]), from: client.id)
+            }
+            #expect(worker.closed[client.id] == code)
+        }
+    }
+
     @Test("What message-channel answers to other frames, or what the list of quirks advises", arguments: [
         (Frame(.ping, id: 3), 200 as Int16?, ""), (Frame(.allocation, id: 3), 500, "not found server"),
         (Frame(.allocation, id: 3, text: "true"), 500, "not found server"), (Frame(.balance, id: 3, text: "5"), nil, ""),
