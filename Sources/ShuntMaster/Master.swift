@@ -73,7 +73,7 @@ public final class Master: Sendable {
                 },
                 readiness: { registry.problem },
                 closeChat: { chat in
-                    await withCheckedContinuation { done in loop.post { done.resume(returning: $0.closeChat(chat)) } }
+                    await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
                 }, logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }

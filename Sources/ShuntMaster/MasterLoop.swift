@@ -51,13 +51,49 @@ final class MasterLoop: EventLoopHandler {
     }
 
     /// An operator ends a chat.
-    /// - Returns: why it can't be; nil when its worker has been told.
-    func closeChat(_ chat: String) -> ShuntError? {
-        defer { carryOut() }
+    /// - Parameter done: is told why it can't be; nil when its worker has said that it is over.
+    func closeChat(_ chat: String, _ done: @escaping @Sendable (ShuntError?) -> Void) {
+        guard closures.count < Self.closureCapacity else {
+            return done(ShuntError(.memoryLimit, "\(closures.count) chats are being ended", help: "try again in a moment"))
+        }
         do throws(ShuntError) {
             try engine.closeChat(chat, now: loop.now)
-            return nil
-        } catch { return error }
+            closures.append(Closure(chat: ExactText(chat), until: loop.now + Self.closurePatience, done: done))
+        } catch {
+            done(error)
+        }
+        carryOut()
+    }
+
+    /// A chat whose worker has been told to end it.
+    private struct Closure {
+        var chat: ExactText
+        var until: Double
+        var done: @Sendable (ShuntError?) -> Void
+    }
+
+    private var closures: [Closure] = []
+    private static let closureCapacity = 1000
+    /// Seconds that an operator waits for a chat's worker.
+    private static let closurePatience = 2.0
+
+    /// Answers operators whose chats are over.
+    private func settleClosures() {
+        guard !closures.isEmpty else { return }
+        var over: Set<ExactText> = []
+        for case .chat(.closed(let chat, _)) in engine.changes { over.insert(ExactText(chat)) }
+        let isOver = { (one: Closure) in over.contains(one.chat) || !self.engine.knows(chat: one.chat.text) }
+        for one in closures where isOver(one) { one.done(nil) }
+        closures.removeAll(where: isOver)
+        // Longer than anybody waits: the clock was set back.
+        let isOverdue = { (one: Closure) in abs(one.until - self.loop.now) > Self.closurePatience || one.until <= self.loop.now }
+        for one in closures where isOverdue(one) {
+            one.done(
+                ShuntError(
+                    .connectionLost, "the chat's worker was told to end it and has not confirmed that",
+                    help: "look with `shunt admin chats`, and try again"))
+        }
+        closures.removeAll(where: isOverdue)
     }
 
     /// Takes on limits that have changed.
@@ -66,7 +102,11 @@ final class MasterLoop: EventLoopHandler {
         engine.frameLimit = frame
     }
 
-    func stop() { loop.shutDown() }
+    func stop() {
+        for one in closures { one.done(ShuntError(.connectionLost, "the master ends")) }
+        closures = []
+        loop.shutDown()
+    }
 
     private func carryOut() {
         for action in engine.actions {
@@ -83,6 +123,7 @@ final class MasterLoop: EventLoopHandler {
                 loop.closeAfterWriting(connection, .byUs(why: code.rawValue))
             }
         }
+        settleClosures()
         for case .event(let event) in engine.changes { log(event) }
         writer.submit(engine.changes)
         engine.clear()

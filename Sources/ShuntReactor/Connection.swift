@@ -100,4 +100,6 @@ public final class Connection {
     /// Bytes that wait to be written.
     public var waiting: Int { out.count }
     public var remoteAddress: PeerAddress { PeerAddress(remoteOf: descriptor) }
+    /// The IP address of this end; empty if it has none.
+    public var localHost: String { SocketAddress.of(descriptor, remote: false)?.host ?? "" }
 }

@@ -18,6 +18,10 @@ final class ControlLoop: EventLoopHandler {
     private var failureToldAt = -Double.infinity
     private var refusalToldAt = -Double.infinity
     private var isStopping = false
+    /// Loops that want to hear when the master has taken what they told.
+    private var confirmations: [MasterLink.Confirmation] = []
+    /// Open chats that a message-channel master is still to be told, which takes no reports.
+    private var retold: [String] = []
 
     init(
         loop: EventLoop, sockets: [ListeningSocket], masters: [String], interval: Double, identity: WorkerIdentity,
@@ -40,7 +44,7 @@ final class ControlLoop: EventLoopHandler {
 
     func opened(_ connection: Connection) {
         self.connection = connection
-        carryOut(link.connected(now: loop.now))
+        carryOut(link.connected(now: loop.now, localHost: connection.localHost))
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
@@ -75,11 +79,26 @@ final class ControlLoop: EventLoopHandler {
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) { linkClosed(why: why) }
 
     /// The connection may have taken what waited.
-    func turnEnded() { sendWaitingReports() }
+    func turnEnded() {
+        sendWaitingReports()
+        confirm()
+    }
+
+    /// One batch is under way at a time: what comes meanwhile is in the next.
+    private func confirm() {
+        guard !confirmations.isEmpty, !link.isConfirming else { return }
+        sendReports()
+        guard reports.isDrained else { return }
+        let asked = confirmations
+        confirmations = []
+        carryOut(link.confirm(asked))
+    }
 
     func tick() {
         carryOut(link.tick(now: loop.now))
         sendReports()
+        if reports.mustBeginAgain { reportAll(isShunt: true) }
+        retell()
         peers.log.tick(now: loop.now)
     }
 
@@ -100,15 +119,30 @@ final class ControlLoop: EventLoopHandler {
                 sendReports()
                 let question = MasterLink.ChatQuestion(loop: index, request: request, chat: chat)
                 carryOut(link.ask(question, host: ChatHostBody(host: identity.host, port: identity.port), now: loop.now))
+            } else if case .confirm(let request) = message {
+                confirmations.append(MasterLink.Confirmation(loop: index, request: request))
             } else {
                 reports.add(message)
             }
         }
     }
 
+    /// A message-channel master that has started again learns of open chats as it did of new ones: it is asked for them.
+    private func retell() {
+        for chat in retold.suffix(Self.retoldPerTick) {
+            let home = UInt8(ChatHouse.home(of: chat, loops: peers.count))
+            let question = MasterLink.ChatQuestion(loop: home, request: ChatHouse.retold, chat: chat)
+            carryOut(link.ask(question, host: ChatHostBody(host: identity.host, port: identity.port), now: loop.now))
+        }
+        retold.removeLast(min(retold.count, Self.retoldPerTick))
+    }
+
+    private static let retoldPerTick = 500
+
     /// All that a loop holds, asked for when a master was joined.
     func received(_ holdings: LoopHoldings, round: Int) {
         reports.add(devices: holdings.devices, chats: holdings.chats, round: round)
+        if !reports.isShunt, round == reports.round { retold += holdings.chats.map(\.chat) }
         sendReports()
     }
 
@@ -138,6 +172,7 @@ final class ControlLoop: EventLoopHandler {
     }
 
     private func reportAll(isShunt: Bool) {
+        retold = []
         reports.begin(isShunt: isShunt, loops: peers.count)
         peers.askHoldings(round: reports.round)
     }
@@ -173,6 +208,11 @@ final class ControlLoop: EventLoopHandler {
                 peers.on(question.loop) { $0.answered(chat: question.chat, request: question.request, assignment) }
             case .chat(let id, let event):
                 peers.on(UInt8(ChatHouse.home(of: id, loops: peers.count))) { $0.received(event) }
+            case .confirmed(let confirmed):
+                for (index, those) in Dictionary(grouping: confirmed, by: \.loop) {
+                    peers.on(index) { $0.confirmed(those.map(\.request)) }
+                }
+            case .displaced(let devices): peers.onEach { $0.displaced(devices) }
             case .refused(let master, let why):
                 guard abs(loop.now - refusalToldAt) >= 30 else { continue }
                 refusalToldAt = loop.now
@@ -180,6 +220,7 @@ final class ControlLoop: EventLoopHandler {
             case .lost(let master, let why):
                 status.setMaster(nil)
                 reports.end()
+                retold = []
                 failureToldAt = loop.now
                 logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])
             }

@@ -15,12 +15,15 @@ struct WorkerIdentity: Sendable {
     var version: String
     /// Address by listener name.
     var listeners: [String: String]
+    /// Seconds between two heartbeats.
+    var interval: Double
 
     func heartbeat(_ reports: [LoopReport], now: Double) -> HeartbeatBody {
         HeartbeatBody(
             machineID: machine, serverName: host, serverPort: port, figures: WorkerFigures(reports),
             createdTime: Int64(now * 1000),
-            shunt: ShuntExtension(version: version, boot: boot, listeners: listeners, loops: reports.count))
+            shunt: ShuntExtension(
+                version: version, boot: boot, listeners: listeners, loops: reports.count, interval: Int((interval * 1000).rounded())))
     }
 
     /// An EUI-64 as message-channel writes it (§9.1), from the machine's first network card; the name's bytes where there is none.

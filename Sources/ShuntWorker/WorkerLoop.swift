@@ -146,6 +146,15 @@ final class WorkerLoop: EventLoopHandler {
         engine.answered(chat: chat, request: request, assignment, now: loop.now)
     }
 
+    func confirmed(_ requests: [UInt64]) { engine.confirmed(requests, now: loop.now) }
+
+    /// Devices have registered at other workers.
+    func displaced(_ devices: [DeviceBatchBody.Left]) {
+        for one in devices {
+            engine.displaced(uid: one.uid, device: one.device, registeredAt: one.registeredAt, now: loop.now)
+        }
+    }
+
     func received(_ event: ChatEvent) { engine.received(event, now: loop.now) }
 
     /// All that this loop holds, for a new master.

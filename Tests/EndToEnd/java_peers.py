@@ -86,8 +86,10 @@ class JavaWorker:
 class JavaMaster:
     """Acknowledges, keeps what it was told, answers ALLOCATION and, twice each, CHAT; sends a BALANCE after each heartbeat."""
 
-    def __init__(self, balance: int | None = None, answers_chats: bool = True):
+    def __init__(self, balance: int | None = None, answers_chats: bool = True, redirects: bool = True):
         self.balance = balance
+        # Otherwise it says 200 with the address of the owner, whoever asks.
+        self.redirects = redirects
         self.answers_chats = answers_chats
         self.registrations: list[Frame] = []
         self.chats: list[Frame] = []
@@ -163,7 +165,7 @@ class JavaMaster:
             session = self.sessions[frame.topic] = [worker, None]
         elif session[0] != session[1]:
             session[1] = worker
-        elsewhere = session[1] not in (None, session[0])
+        elsewhere = self.redirects and session[1] not in (None, session[0])
         return encode(ACK, frame.id, session[0].encode(), status=307 if elsewhere else 200)
 
     def drop_connections(self):

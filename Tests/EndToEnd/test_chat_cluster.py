@@ -1,6 +1,7 @@
 """Chats of two workers and a master, each a process of its own: who has which, and what happens when one of them dies."""
 
 import json
+import signal
 import sqlite3
 import threading
 import time
@@ -9,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from exchange import CHAT, JSON, Client, eventually, lenient_json
-from processes import Door
+from processes import Door, run
 
 # Two heartbeats are 600 ms.
 WORKER = {"worker.loops": 2, "worker.heartbeat.every": "300ms"}
@@ -91,10 +92,54 @@ def test_a_chat_that_was_destroyed_may_be_created_elsewhere(cluster, connect):
     ann, bob = connect(one.exchange), connect(two.exchange)
     for number in range(20):
         home, elsewhere = (ann, bob) if number % 2 == 0 else (bob, ann)
-        eventually(lambda: home.create("chat").status == 200, 5, "the end of the chat elsewhere")
+        assert home.create("chat").status == 200, "a DESTROY that was answered is done everywhere"
         assert elsewhere.create("chat").status == 307
         assert home.destroy("chat").status == 200
     cluster.wait_owners({})
+
+
+def test_a_chat_that_its_last_member_has_left_may_be_created_elsewhere_at_once(cluster, connect):
+    cluster = cluster()
+    ann, bob = [connect(address) for address in cluster.addresses]
+    for number in range(20):
+        home, elsewhere = (ann, bob) if number % 2 == 0 else (bob, ann)
+        assert home.create("chat").status == 200
+        assert elsewhere.create("chat").status == 307
+        assert home.request(CHAT, b"chat", "chat", "LEAVE").status == 200
+
+
+def test_a_chat_that_an_operator_has_closed_may_be_created_elsewhere_at_once(cluster, connect):
+    cluster = cluster()
+    ann, bob = [connect(address) for address in cluster.addresses]
+    for number in range(5):
+        home, elsewhere = (ann, bob) if number % 2 == 0 else (bob, ann)
+        assert home.create("chat").status == 200
+        closed = run("admin", "close-chat", "chat", "--master", cluster.master.admin)
+        assert closed.returncode == 0, closed.stderr
+        assert elsewhere.create("chat").status == 200
+        assert elsewhere.destroy("chat").status == 200
+
+
+def test_a_chat_ends_and_is_answered_in_time_while_its_master_says_nothing(cluster, connect):
+    cluster = cluster()
+    ann = connect(cluster.addresses[0]).join("chat")
+    cluster.master.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert ann.destroy("chat").status == 200
+        assert 0.9 < time.monotonic() - began < 8, "a second, and what a busy machine adds"
+    finally:
+        cluster.master.signal(signal.SIGCONT)
+
+
+def test_a_chat_that_is_created_before_the_worker_has_its_master_waits_for_it(shunt, connect):
+    master = shunt.master()
+    for number in range(5):
+        worker = shunt.worker(WORKER | {"worker.masters": master.master})
+        assert connect(worker.exchange).create(f"chat-{number}").status == 200
+    absent = shunt.closing(Door())
+    worker = shunt.worker(WORKER | {"worker.masters": absent.address})
+    assert connect(worker.exchange).create("chat").status == 503, "but not for ever"
 
 
 def test_of_two_workers_that_create_a_chat_at_once_exactly_one_has_it(cluster, connect):

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from exchange import GZIP, JSON, REGISTER, encode, eventually, registration
+from exchange import ALLOCATION, GZIP, JSON, REGISTER, REGISTERED, encode, eventually, registration
 from java_peers import JavaMaster, JavaWorker
 from processes import Door
 
@@ -134,6 +134,41 @@ def test_the_registry_knows_where_each_device_is_and_when_it_has_left(shunt, con
     wait_known(
         master,
         {("ann", "phone"): (two, ["courier"], False), ("ann", "tablet"): (two, [], False), ("bob", "phone"): (two, [], True)})
+
+
+def test_a_device_is_at_the_worker_where_it_registered_last_and_at_no_other(shunt, connect):
+    master = shunt.master()
+    workers = [shunt.worker(LOOPS | {"worker.masters": master.master}) for _ in range(2)]
+    for worker in workers:
+        worker.wait_metric("shunt_master_connected", 1)
+    senders = [connect(worker.exchange) for worker in workers]
+    for number in range(20):
+        one, two = number % 2, 1 - number % 2
+        uid = f"ann-{number}"
+        earlier = connect(workers[one].exchange).register(uid)
+        later = connect(workers[two].exchange).register(uid)
+        notice = earlier.receive(1)[0]
+        assert (notice.type, notice.topic, json.loads(notice.text)) == (REGISTERED, "device", {"event": "replaced"})
+        assert reached(senders[one], [earlier, later], uid=uid) == []
+        assert reached(senders[two], [earlier, later], uid=uid) == [1]
+        earlier.close()
+        assert reached(senders[two], [later], uid=uid) == [0], "the end of the earlier connection changes nothing"
+    wait_known(master, {(f"ann-{n}", "phone"): (workers[1 - n % 2].exchange, [], True) for n in range(20)})
+
+
+def test_a_registration_that_was_answered_is_known_to_the_master(shunt, connect):
+    master = shunt.master()
+    workers = [shunt.worker(LOOPS | {"worker.masters": master.master}) for _ in range(2)]
+    for worker in workers:
+        worker.wait_metric("shunt_master_connected", 1)
+    asking = connect(master.master)
+    for number in range(20):
+        uid = f"bob-{number}"
+        for place, worker in enumerate(workers):
+            connect(worker.exchange).register(uid, f"device-{place}")
+            answer = asking.request(ALLOCATION, json.dumps({"uid": uid}).encode(), "device", format=JSON)
+            named = sorted(each.exchange for each in workers[: place + 1])
+            assert (answer.status, sorted(answer.text.split(","))) == (200, named)
 
 
 def test_the_devices_of_a_lost_worker_are_offline(shunt, connect):

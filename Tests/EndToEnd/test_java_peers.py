@@ -1,5 +1,7 @@
 """Java workers under our master, our workers under a Java master, and Java clients with both."""
 
+import pytest
+
 from exchange import ACK, ALLOCATION, PING, eventually
 from java_peers import HEARTBEAT_KEYS, JavaConsumer, JavaMaster, JavaProducer, JavaWorker, milliseconds
 
@@ -7,6 +9,7 @@ from java_peers import HEARTBEAT_KEYS, JavaConsumer, JavaMaster, JavaProducer, J
 def allocation(client) -> tuple[int, str]:
     answer = client.request(ALLOCATION, b"true")
     return answer.status, answer.text
+from processes import Door
 
 
 def test_a_java_worker_is_listed_under_the_address_it_comes_from(shunt, connect):
@@ -147,3 +150,32 @@ def test_a_java_consumer_finds_a_worker_that_joins_later(shunt, connect):
     producer = connect(later.exchange)
     eventually(lambda: producer.message("ddx", "found").status == 200, what="the consumer's subscription at the new worker")
     eventually(lambda: [frame.text for frame in consumer.received()] == ["found"])
+
+
+@pytest.mark.parametrize("advertised", ["127.0.0.1", ""], ids=["a name", "the address that the master sees"])
+def test_a_java_master_that_names_another_worker_with_200_means_that_worker(shunt, connect, advertised):
+    master = shunt.closing(JavaMaster(redirects=False))
+    sets = {"worker.masters": master.address} | ({"worker.advertise": advertised} if advertised else {})
+    one, two = [shunt.worker(sets) for _ in range(2)]
+    eventually(lambda: len(master.workers) == 2)
+    ann, bob = connect(one.exchange).join("chat"), connect(two.exchange)
+    answer = bob.create("chat")
+    assert (answer.status, answer.text) == (307, one.exchange)
+    bob = connect(answer.text).join("chat")
+    assert ann.say("chat", "hello").status == 200
+    assert bob.receive(1)[0].text == "hello"
+
+
+def test_a_java_master_that_starts_again_is_told_of_open_chats(shunt, connect):
+    door = shunt.closing(Door())
+    first, second = [shunt.closing(JavaMaster(redirects=False)) for _ in range(2)]
+    door.target = first.address
+    one, two = [shunt.worker({"worker.masters": door.address, "worker.advertise": "127.0.0.1"}) for _ in range(2)]
+    eventually(lambda: len(first.workers) == 2)
+    for number in range(20):
+        connect(one.exchange).join(f"chat-{number}")
+    door.target = second.address
+    first.close()
+    eventually(lambda: len(second.sessions) == 20, 20, "the chats at the new master")
+    answer = connect(two.exchange).create("chat-7")
+    assert (answer.status, answer.text) == (307, one.exchange)

@@ -55,6 +55,24 @@ def test_the_least_loaded_worker_is_allocated_first(shunt, connect):
     assert asking.request(ALLOCATION).text == expected[0]
 
 
+def test_clients_that_ask_together_are_spread(shunt, connect):
+    master = shunt.master()
+    workers = [shunt.worker({"worker.masters": master.master}) for _ in range(2)]
+    eventually(lambda: len(master.workers()) == 2)
+    asking = [connect(master.master) for _ in range(10)]
+    chosen = [client.request(ALLOCATION, b"true").text.split(",")[0] for client in asking]
+    # A worker's heartbeat may come in between, and forgets nobody who was sent there just before.
+    assert {worker.exchange: chosen.count(worker.exchange) for worker in workers} == {worker.exchange: 5 for worker in workers}
+
+
+def test_a_worker_that_advertises_an_ipv6_address_is_found_there(shunt, connect):
+    master = shunt.master()
+    worker = shunt.worker({"worker.masters": master.master, "worker.advertise": "::1"})
+    asking = connect(master.master)
+    port = worker.exchange.rsplit(":", 1)[1]
+    eventually(lambda: allocation(asking) == [f"[::1]:{port}"], what="the worker's address")
+
+
 def test_a_worker_routes_without_a_master_and_joins_it_when_it_comes(shunt, connect):
     door = shunt.closing(Door())
     worker = shunt.worker({"worker.masters": door.address})
@@ -174,4 +192,6 @@ def test_a_client_that_talks_nonsense_to_the_master_is_closed_alone(shunt, conne
         client = connect(master.master)
         client.send(bytes.fromhex(nonsense))
         client.wait_closed()
+        # Where it may be a frame of this protocol, the answer says what is wrong with it, as a worker's does.
+        assert [answer.id for answer in client.answers] == ([] if nonsense is magic else [1])
     assert allocation(asking) == [worker.exchange]

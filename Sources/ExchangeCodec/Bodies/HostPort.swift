@@ -1,7 +1,7 @@
 import ShuntCore
 
 /// A host and a port as heartbeats list them.
-public struct HostPort: Equatable, Sendable {
+public struct HostPort: Equatable, Sendable, CustomStringConvertible {
     public var host: String
     public var port: Int
 
@@ -9,6 +9,9 @@ public struct HostPort: Equatable, Sendable {
         self.host = host
         self.port = port
     }
+
+    /// `host:port`, an IPv6 address in brackets.
+    public var description: String { host.contains(":") && !host.hasPrefix("[") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     /// The objects of an array of `{host, port}`; nil where there is none.
     static func list(_ key: String, in object: LenientObject) throws(ShuntError) -> [HostPort]? {

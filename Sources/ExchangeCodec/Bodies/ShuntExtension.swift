@@ -17,12 +17,18 @@ public struct ShuntExtension: Equatable, Sendable {
     /// Whether the worker takes no new clients. A state that this version does not know reads as live.
     public var isDraining: Bool
 
-    public init(version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false) {
+    /// Milliseconds between its heartbeats; 0 where it does not say.
+    public var interval: Int
+
+    public init(
+        version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0
+    ) {
         self.version = version
         self.boot = boot
         self.listeners = listeners
         self.loops = loops
         self.isDraining = isDraining
+        self.interval = interval
     }
 
     init?(heartbeat: LenientObject) throws(ShuntError) {
@@ -30,7 +36,7 @@ public struct ShuntExtension: Equatable, Sendable {
         self.init(
             version: try object.string("version") ?? "", boot: try object.string("boot") ?? "",
             listeners: try Self.listeners(in: object), loops: try object.count("loops"),
-            isDraining: try object.string("state") == "draining")
+            isDraining: try object.string("state") == "draining", interval: try object.count("interval"))
     }
 
     private static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {
@@ -57,6 +63,7 @@ public struct ShuntExtension: Equatable, Sendable {
             json.member("subscriptions", figures.subscriptions)
             json.member("deliveries", figures.deliveries)
             json.member("state", isDraining ? "draining" : "live")
+            if interval > 0 { json.member("interval", interval) }
         }
     }
 }

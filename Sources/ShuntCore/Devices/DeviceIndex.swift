@@ -72,6 +72,16 @@ public struct DeviceIndex: Sendable {
         return remove(at: place)
     }
 
+    /// The same uid and device name has registered at another worker.
+    /// - Parameter registeredUntil: microseconds since 1970; one that registered later stays.
+    /// - Returns: what was removed.
+    public mutating func remove(uid: String, device: String, registeredUntil: Int64) -> Device? {
+        guard let place = place(uid: uid, device: device), let entry = entries[Int(place)],
+            Int64(entry.registeredAt * 1_000_000) <= registeredUntil
+        else { return nil }
+        return remove(at: place)
+    }
+
     // MARK: Questions
 
     /// What a connection is registered as.

@@ -17,13 +17,25 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
 
     public var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
 
-    /// Without the port: dotted for IPv4, groups of hexadecimal digits for IPv6.
+    /// Without the port: dotted for IPv4, for IPv6 as RFC 5952 writes it (`::1`).
     public var host: String {
         if isIPv4 {
             return [24, 16, 8, 0].map { String(low >> UInt64($0) & 0xFF) }.joined(separator: ".")
         }
         let groups = [high, low].flatMap { half in [48, 32, 16, 0].map { half >> UInt64($0) & 0xFFFF } }
-        return groups.map { String($0, radix: 16) }.joined(separator: ":")
+        let text = { (groups: ArraySlice<UInt64>) in groups.map { String($0, radix: 16) }.joined(separator: ":") }
+        guard let zeros = Self.longestZeros(groups) else { return text(groups[...]) }
+        return text(groups[..<zeros.lowerBound]) + "::" + text(groups[zeros.upperBound...])
+    }
+
+    /// The first of the longest stretches of at least two zeros.
+    private static func longestZeros(_ groups: [UInt64]) -> Range<Int>? {
+        var longest: Range<Int>?
+        var start = 0
+        for index in groups.indices {
+            if groups[index] != 0 { start = index + 1 } else if index - start + 1 > max(1, longest?.count ?? 0) { longest = start..<index + 1 }
+        }
+        return longest
     }
 
     public var description: String { isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }

@@ -35,6 +35,8 @@ public enum ChatAssignment: Equatable, Sendable {
 public enum ChatAction: Equatable, Sendable {
     /// The acknowledgement 200 without a body.
     case acknowledge(ConnectionID, id: Int64)
+    /// The same, once the master has confirmed all that it was told before.
+    case acknowledgeConfirmed(ConnectionID, id: Int64)
     case refuse(ConnectionID, id: Int64, ShuntError)
     /// The acknowledgement 307 with `host:port` as its text.
     case redirect(ConnectionID, id: Int64, to: String)

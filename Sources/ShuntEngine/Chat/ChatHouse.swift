@@ -48,7 +48,27 @@ public struct ChatHouse: Sendable {
         for chat in Array(chats.keys) { schedule(chat) }
     }
 
+    /// The clock was set, or the process stood still: nobody has been idle or away for it, and nobody stays longer for it.
+    /// - Parameter pause: seconds; 0 where the clock was set back.
+    public mutating func forget(pause: Double, now: Double) {
+        for id in Array(chats.keys) {
+            chats[id]?.forget(pause: pause, now: now)
+            schedule(id)
+        }
+        asked = asked.mapValues { inquiry in
+            var inquiry = inquiry
+            inquiry.since = min(inquiry.since + pause, now)
+            return inquiry
+        }
+    }
+
     // MARK: Questions
+
+    /// The number of a question about a chat that is open here already: a master that has forgotten it is told again.
+    public static let retold: UInt64 = 0
+
+    /// Whether a master assigns chats.
+    public var hasMasters: Bool { settings.hasMasters }
 
     /// The loop that a chat is at home on: the same for ids that are equal, on one run of a worker.
     public static func home(of chat: String, loops: Int) -> Int {
@@ -90,9 +110,12 @@ public struct ChatHouse: Sendable {
                 return turn.refuse(request, error)
             }
             if request.key == .session { return chats[request.name]?.message(request, settings.limits, now: now, &turn) ?? () }
-            turn.actions.append(.acknowledge(request.member.connection, id: request.id))
-            if request.key == .leave { return leave(request) }
-            end(request.name, .destroyed(by: request.member), request.payload)
+            // Who hears that a chat is over may open it at another worker: the master knows before.
+            let isOver = request.key == .destroy || chats[request.name]?.places.count == 1
+            let waits = settings.hasMasters && isOver
+            if !waits { turn.actions.append(.acknowledge(request.member.connection, id: request.id)) }
+            if request.key == .leave { leave(request) } else { end(request.name, .destroyed(by: request.member), request.payload) }
+            if waits { turn.actions.append(.acknowledgeConfirmed(request.member.connection, id: request.id)) }
         }
     }
 
@@ -174,6 +197,10 @@ public struct ChatHouse: Sendable {
     }
 
     private mutating func answered(_ chat: ExactText, _ request: UInt64, _ assignment: ChatAssignment, now: Double) {
+        if request == Self.retold {
+            if case .elsewhere(let address) = assignment, chats[chat] != nil { end(chat, .moved(to: address)) }
+            return
+        }
         guard let inquiry = asked[chat] else {
             // Too late, and nobody is here any more: others may have it.
             if assignment == .granted, chats[chat] == nil { tellClosed(chat, createdAt: now) }

@@ -33,6 +33,21 @@ public struct MasterLink: Sendable {
         case answered(ChatQuestion, ChatAssignment)
         /// The master tells something of a chat by itself.
         case chat(id: String, ChatEvent)
+        /// The master has taken what was told before these were asked for, or none is there to take it.
+        case confirmed([Confirmation])
+        /// Devices have registered at other workers: their earlier sessions here end.
+        case displaced([DeviceBatchBody.Left])
+    }
+
+    /// A loop's wish to hear when the master has taken what it was told.
+    public struct Confirmation: Equatable, Sendable {
+        public var loop: UInt8
+        public var request: UInt64
+
+        public init(loop: UInt8, request: UInt64) {
+            self.loop = loop
+            self.request = request
+        }
     }
 
     /// A loop's question which worker has a chat.
@@ -66,17 +81,38 @@ public struct MasterLink: Sendable {
         var isShunt = false
         /// Questions under way, by the id of their frame.
         var questions: [Int64: Asked] = [:]
+        /// The last frame that told something and is not answered. A master answers in order.
+        var lastTold: Int64?
+        /// What is confirmed by the answers to these frames, in order.
+        var confirmations: [(frame: Int64, [Confirmation])] = []
+        /// Our address as the master sees it.
+        var localHost = ""
+
+        static func == (left: Connected, right: Connected) -> Bool {
+            (left.nextReport, left.unanswered, left.heardAt, left.lastTold) == (right.nextReport, right.unanswered, right.heardAt, right.lastTold)
+                && left.hasJoined == right.hasJoined && left.questions == right.questions
+        }
     }
 
     struct Asked: Equatable, Sendable {
         var question: ChatQuestion
         var at: Double
+        /// This worker's address, as a master names it.
+        var own: String
+    }
+
+    /// A question that waits for a master.
+    struct Early: Equatable, Sendable {
+        var question: ChatQuestion
+        var host: ChatHostBody
     }
 
     /// Seconds that a worker which ends waits for its master to take note.
     static let leavingPatience = 1.0
     /// Seconds after which nobody waits for an answer any more.
     static let questionPatience = 10.0
+    /// Seconds without a master after which questions are not kept for the next one.
+    static let alonePatience = 2.0
     /// Questions that may be under way.
     static let questionCapacity = 10_000
 
@@ -87,6 +123,10 @@ public struct MasterLink: Sendable {
     private var place = 0
     private var failures = 0
     private var nextID: UInt64 = 0
+    /// When the last master was lost, or the start.
+    private var aloneSince: Double
+    /// Questions that came before a master was joined.
+    private var early: [Early] = []
 
     /// The longest wait between two attempts, in seconds.
     static let longestWait = 5.0
@@ -97,6 +137,7 @@ public struct MasterLink: Sendable {
     public init(masters: [String], interval: Double, now: Double) {
         self.masters = masters
         self.interval = interval
+        aloneSince = now
         state = masters.isEmpty ? .stopped : .waiting(until: now)
     }
 
@@ -112,6 +153,15 @@ public struct MasterLink: Sendable {
     // MARK: Events
 
     public mutating func tick(now: Double) -> [Action] {
+        if !early.isEmpty, !isUp, abs(now - aloneSince) >= Self.alonePatience {
+            let refused = early.map { Action.answered($0.question, .unavailable) }
+            early = []
+            return refused + step(now: now)
+        }
+        return step(now: now)
+    }
+
+    private mutating func step(now: Double) -> [Action] {
         switch state {
         // Longer than it ever waits: the clock was set back.
         case .waiting(let until) where now >= until || until - now > Self.longestWait:
@@ -135,9 +185,10 @@ public struct MasterLink: Sendable {
         }
     }
 
-    public mutating func connected(now: Double) -> [Action] {
+    /// - Parameter localHost: this end's IP address: a master's name for a worker that advertises none.
+    public mutating func connected(now: Double, localHost: String = "") -> [Action] {
         guard state == .connecting else { return [] }
-        state = .connected(Connected(nextReport: now + interval, heardAt: now))
+        state = .connected(Connected(nextReport: now + interval, heardAt: now, localHost: localHost))
         return [.report]
     }
 
@@ -153,30 +204,46 @@ public struct MasterLink: Sendable {
     public mutating func received(_ frame: Frame, now: Double) -> [Action] {
         if case .leaving(frame.id, _) = state, frame.type == .acknowledgement { return end() }
         guard case .connected(var connected) = state else { return [] }
-        defer { state = .connected(connected) }
         if frame.type == .chat { return chatNews(frame) }
+        if frame.type == .registered { return Self.displacements(frame) }
         guard frame.type == .acknowledgement else { return [] }
         connected.heardAt = now
         connected.unanswered = 0
         if let asked = connected.questions.removeValue(forKey: frame.id) {
-            return [.answered(asked.question, Self.assignment(frame))]
+            let assignment = Self.assignment(frame, own: asked.own, isShunt: connected.isShunt)
+            state = .connected(connected)
+            return [.answered(asked.question, assignment)]
         }
-        guard !frame.isError else { return [.refused(master: master, why: frame.text)] }
+        let confirmed = connected.confirm(frame.id)
+        state = .connected(connected)
+        guard !frame.isError else { return [.refused(master: master, why: frame.text)] + confirmed }
         let reply = HeartbeatReply(rawValue: frame.text)
-        guard !connected.hasJoined else { return reply == .report ? [.reportAgain] : [] }
+        guard !connected.hasJoined else { return reply == .report ? [.reportAgain] : confirmed }
         connected.hasJoined = true
         connected.isShunt = reply != nil
         failures = 0
-        return [.joined(master: master, isShunt: connected.isShunt)]
+        state = .connected(connected)
+        let waiting = early
+        early = []
+        return [.joined(master: master, isShunt: connected.isShunt)] + waiting.flatMap { ask($0.question, host: $0.host, now: now) }
     }
 
-    /// §11.3: 200 with the asker's own address, or 307 with another's. A native master may answer twice; the first counts.
-    private static func assignment(_ frame: Frame) -> ChatAssignment {
+    /// §11.3: 200 with the asker's own address, or 307 with another's. A native master may answer twice; the first counts. One of
+    /// message-channel's says 200 with another's address too.
+    private static func assignment(_ frame: Frame, own: String, isShunt: Bool) -> ChatAssignment {
         switch frame.status {
-        case FrameStatus.ok: .granted
+        case FrameStatus.ok:
+            isShunt || frame.text == own || !frame.text.contains(":") ? .granted : .elsewhere(frame.text)
         case FrameStatus.temporaryRedirect: .elsewhere(frame.text)
         default: .unavailable
         }
+    }
+
+    private static func displacements(_ frame: Frame) -> [Action] {
+        guard frame.name == DeviceBatchBody.frameName,
+            let body = try? frame.value.withUnsafeBytes({ bytes in try DeviceBatchBody(decoding: bytes) }), !body.left.isEmpty
+        else { return [] }
+        return [.displaced(body.left)]
     }
 
     private func chatNews(_ frame: Frame) -> [Action] {
@@ -190,20 +257,52 @@ public struct MasterLink: Sendable {
 
     /// Asks which worker has a chat (§11.3).
     public mutating func ask(_ question: ChatQuestion, host: ChatHostBody, now: Double) -> [Action] {
-        guard case .connected(var connected) = state, connected.hasJoined, connected.questions.count < Self.questionCapacity
-        else { return [.answered(question, .unavailable)] }
+        guard case .connected(var connected) = state, connected.hasJoined else {
+            guard canWait(now: now) else { return [.answered(question, .unavailable)] }
+            early.append(Early(question: question, host: host))
+            return []
+        }
+        guard connected.questions.count < Self.questionCapacity else { return [.answered(question, .unavailable)] }
         let id = makeID(now: now)
-        connected.questions[id] = Asked(question: question, at: now)
+        let own = HostPort(host: host.host ?? connected.localHost, port: host.port).description
+        connected.questions[id] = Asked(question: question, at: now, own: own)
         state = .connected(connected)
         let frame = Frame(
             .chat, id: id, format: .json, value: host.encoded(), name: question.chat, key: ChatKey.create.rawValue)
         return [.send(frame.encoded())]
     }
 
+    /// Whether a question may wait for a master that is expected any moment: after the start, and where one was just lost.
+    private func canWait(now: Double) -> Bool {
+        switch state {
+        case .stopped, .leaving: false
+        case .waiting, .connecting, .connected: abs(now - aloneSince) < Self.alonePatience && early.count < Self.questionCapacity
+        }
+    }
+
+    /// Whether something waits to be confirmed.
+    public var isConfirming: Bool {
+        if case .connected(let connected) = state { return !connected.confirmations.isEmpty }
+        return false
+    }
+
+    /// Asks to hear when the master has taken all that it was told so far.
+    public mutating func confirm(_ confirmations: [Confirmation]) -> [Action] {
+        guard !confirmations.isEmpty else { return [] }
+        guard case .connected(var connected) = state, connected.hasJoined, let frame = connected.lastTold
+        else { return [.confirmed(confirmations)] }
+        connected.confirmations.append((frame, confirmations))
+        state = .connected(connected)
+        return []
+    }
+
     /// Tells something that needs no answer: a device, or a report.
     public mutating func tell(_ type: FrameType, _ body: [UInt8], name: String? = nil, key: String? = nil, now: Double) -> [Action] {
-        guard isUp else { return [] }
-        return [.send(Frame(type, id: makeID(now: now), format: .json, value: body, name: name, key: key).encoded())]
+        guard case .connected(var connected) = state, connected.hasJoined else { return [] }
+        let id = makeID(now: now)
+        connected.lastTold = id
+        state = .connected(connected)
+        return [.send(Frame(type, id: id, format: .json, value: body, name: name, key: key).encoded())]
     }
 
     /// The attempt failed, or the connection closed.
@@ -211,6 +310,7 @@ public struct MasterLink: Sendable {
     public mutating func closed(why: String, now: Double, random: Double) -> [Action] {
         if case .leaving = state { return end() }
         guard state != .stopped else { return [] }
+        if isUp { aloneSince = now }
         var lost: [Action] = isUp ? [.lost(master: master, why: why)] : []
         // A master that was there may be back at once; one that can't be reached is passed over for the next.
         if !isUp { place = (place + 1) % masters.count }
@@ -219,6 +319,7 @@ public struct MasterLink: Sendable {
         let wait = min(Self.longestWait, 0.2 * Double(1 << min(rounds, 10)))
         if case .connected(let connected) = state {
             lost += connected.questions.values.map { .answered($0.question, .unavailable) }
+            lost += connected.confirmations.map { .confirmed($0.1) }
         }
         state = .waiting(until: now + wait * (0.5 + random / 2))
         return lost
@@ -230,8 +331,10 @@ public struct MasterLink: Sendable {
         var body = body
         body.createdTime = HeartbeatBody.signingOff
         let id = makeID(now: now)
+        var confirmed: [Action] = []
+        if case .connected(let connected) = state { confirmed = connected.confirmations.map { .confirmed($0.1) } }
         state = .leaving(id: id, until: now + Self.leavingPatience)
-        return [.send(Frame.heartbeat(id: id, body).encoded())]
+        return confirmed + [.send(Frame.heartbeat(id: id, body).encoded())]
     }
 
     private mutating func end() -> [Action] {
@@ -243,5 +346,16 @@ public struct MasterLink: Sendable {
     private mutating func makeID(now: Double) -> Int64 {
         nextID &+= 1
         return Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | nextID & 0xFFFF)
+    }
+}
+
+extension MasterLink.Connected {
+    /// A frame was answered: what it and those before it have told is confirmed.
+    fileprivate mutating func confirm(_ frame: Int64) -> [MasterLink.Action] {
+        if lastTold == frame { lastTold = nil }
+        guard let place = confirmations.firstIndex(where: { $0.frame == frame }) else { return [] }
+        let confirmed = confirmations[...place].flatMap(\.1)
+        confirmations.removeFirst(place + 1)
+        return [.confirmed(confirmed)]
     }
 }

@@ -18,6 +18,8 @@ public struct MasterReports: Sendable {
         /// The loops are asked for what they hold; this many have not answered.
         case gathering(Int)
         case running
+        /// More sessions have ended than are kept for a master that takes its time: it is to be told all that is there instead.
+        case overflowed
     }
 
     /// Changes by name: only the newest of a device or chat counts.
@@ -45,7 +47,8 @@ public struct MasterReports: Sendable {
     private let worker: WorkerSource
     private let limits: ReportLimits
     private var mode = Mode.idle
-    private var isShunt = false
+    /// Whether the master takes reports.
+    public private(set) var isShunt = false
     private var devices: [DeviceName: DeviceChange] = [:]
     private var chats: [ExactText: ChatChange] = [:]
     /// To be sent, the first last. While there are any, changes are kept by name, so that a master which takes its time costs little.
@@ -69,6 +72,7 @@ public struct MasterReports: Sendable {
     /// The master has gone.
     public mutating func end() {
         mode = .idle
+        ended = 0
         devices = [:]
         chats = [:]
         parts = []
@@ -76,12 +80,18 @@ public struct MasterReports: Sendable {
 
     /// Something has changed.
     public mutating func add(_ message: MasterMessage) {
-        guard mode != .idle else { return }
+        guard mode != .idle, mode != .overflowed else { return }
         switch message {
         case .registered(let device):
             devices[DeviceName(device.uid, device.device)] = .registered(.init(device))
         case .unregistered(let uid, let device, let registeredAt):
             let name = DeviceName(uid, device)
+            ended += 1
+            guard ended <= Self.endedCapacity else {
+                // A master that takes no reports is not told of ends.
+                if isShunt { overflow() } else { devices[name] = nil }
+                return
+            }
             let left = DeviceBatchBody.Left(uid: uid, device: device, registeredAt: Int64(registeredAt * 1_000_000))
             guard case .registered(let one)? = devices[name] else { return devices[name] = .left(left) }
             if one.registeredAt <= left.registeredAt { devices[name] = .passed(one, left) }
@@ -89,9 +99,26 @@ public struct MasterReports: Sendable {
             chats[ExactText(chat.chat)] = .held(.init(chat))
         case .chat(.closed(let chat, let createdAt)):
             chats[ExactText(chat)] = .closed(.init(chat: chat, createdAt: Int64(createdAt * 1000)))
-        case .askChat: break
+        case .askChat, .confirm: break
         }
     }
+
+    /// Ends of sessions since the last report was made.
+    private var ended = 0
+    /// Ends that are kept for one report.
+    static let endedCapacity = 10_000
+
+    /// Devices that have changed since the last report was made.
+    var waitingDevices: Int { devices.count }
+
+    private mutating func overflow() {
+        mode = .overflowed
+        devices = [:]
+        chats = [:]
+    }
+
+    /// Whether the driver is to begin anew, with all that the loops hold.
+    public var mustBeginAgain: Bool { mode == .overflowed && parts.isEmpty }
 
     /// What a loop holds. What has changed there since it was asked is known here already.
     public mutating func add(devices held: [Device], chats open: [ChatSummary], round: Int) {
@@ -108,7 +135,7 @@ public struct MasterReports: Sendable {
     public mutating func gather() {
         guard parts.isEmpty else { return }
         switch mode {
-        case .idle: return
+        case .idle, .overflowed: return
         case .gathering(let missing) where missing > 0: return
         case .gathering:
             mode = .running
@@ -128,7 +155,17 @@ public struct MasterReports: Sendable {
         }
     }
 
+    /// Whether the master was told all that has changed; nothing is kept for one that is not there.
+    public var isDrained: Bool {
+        switch mode {
+        case .idle: true
+        case .gathering, .overflowed: false
+        case .running: parts.isEmpty && devices.isEmpty && chats.isEmpty
+        }
+    }
+
     private mutating func makeParts(isFull: Bool) {
+        ended = 0
         parts = isShunt ? batches(isFull: isFull).reversed() : singles()
         devices = [:]
         chats = [:]

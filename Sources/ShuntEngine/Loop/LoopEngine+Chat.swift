@@ -72,6 +72,7 @@ extension LoopEngine {
     /// Carries an action out here, or sends it to the loop of the client that it is for.
     func dispatch(_ action: ChatAction) {
         switch action {
+        case .acknowledgeConfirmed(let connection, let id): acknowledgeConfirmed(id, connection)
         case .acknowledge(let connection, _), .refuse(let connection, _, _), .redirect(let connection, _, _),
             .deliver(let connection, _, _, _):
             if connection.loop == loop { return carryOut(action) }
@@ -100,7 +101,7 @@ extension LoopEngine {
             let bytes = frame.encoded()
             guard looksAtDeliveries else { return actions.append(.deliver(connection, made.append(bytes))) }
             figures.dropped += bytes.withUnsafeBytes { deliver($0, to: CollectionOfOne(connection), stretch: nil) }
-        case .askMaster, .tellMaster, .report: break
+        case .acknowledgeConfirmed, .askMaster, .tellMaster, .report: break
         }
     }
 }

@@ -5,6 +5,7 @@ extension LoopEngine {
     /// REGISTER (exchange protocol §9.4, §10.3): makes the connection a device, in place of what it was before.
     func register(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
         do throws(ShuntError) {
+            try countRegistration(connection)
             let value = try controlValue(of: frame, start)
             let body = try RegisterBody(decoding: value)
             let session = sessions[connection.slot]
@@ -26,9 +27,22 @@ extension LoopEngine {
             }
             messages.append(.registered(device))
             tell(.registered(uid: device.uid, device: device.device, connection, at: now))
-            acknowledge(frame.id, connection)
+            acknowledgeConfirmed(frame.id, connection)
         } catch {
             refuse(frame.id, connection, error)
+        }
+    }
+
+    /// Registrations that one connection may make in a second: each is told to all loops and to the master.
+    static let registrationsPerSecond = 1000
+
+    private func countRegistration(_ connection: ConnectionID) throws(ShuntError) {
+        guard let identity = sessions[connection.slot].identity else { return }
+        if abs(now - identity.registrations.since) >= 1 { identity.registrations = (0, now) }
+        identity.registrations.count += 1
+        guard identity.registrations.count <= Self.registrationsPerSecond else {
+            throw ShuntError(
+                .memoryLimit, "this connection registers too often", help: "at most \(Self.registrationsPerSecond) times a second")
         }
     }
 
@@ -51,6 +65,16 @@ extension LoopEngine {
     func takenOver(_ uid: String, _ device: String, by connection: ConnectionID, at registeredAt: Double) {
         guard let old = devices.remove(uid: uid, device: device, takenBy: connection, at: registeredAt) else { return }
         figures.devices = devices.count
+        replaced(old.connection)
+    }
+
+    /// The master says that the device has registered at another worker: the earlier session here ends.
+    /// - Parameter registeredAt: microseconds since 1970, of the session that is meant; a later one stays.
+    public func displaced(uid: String, device: String, registeredAt: Int64, now: Double) {
+        self.now = now
+        guard let old = devices.remove(uid: uid, device: device, registeredUntil: registeredAt) else { return }
+        figures.devices = devices.count
+        gone(old)
         replaced(old.connection)
     }
 

@@ -24,6 +24,9 @@ public final class LoopEngine {
     var broadcasts: [UInt32: Broadcast] = [:]
     var lastBroadcast: UInt32 = 0
     var house: ChatHouse
+    /// Answers that wait for the master.
+    var pending = PendingAnswers()
+    private var tickedAt: Double?
     var lastMadeRoute = RouteReference.none
     /// Messages that rules have made of the one that is being handled.
     var madeOfMessage = 0
@@ -167,6 +170,11 @@ public final class LoopEngine {
     /// About ten times a second.
     public func tick(now: Double) {
         self.now = now
+        if let tickedAt, !(0...Self.longestStep).contains(now - tickedAt) {
+            house.forget(pause: max(0, now - tickedAt), now: now)
+        }
+        tickedAt = now
+        answerOverdue()
         chat(.tick, peer: nil)
     }
 
@@ -174,6 +182,9 @@ public final class LoopEngine {
     public func turnEnded() {
         if let number = confirmations.takeRequest() { tell(.sync(loop: loop, number: number)) }
     }
+
+    /// Ticks come in smaller steps than this many seconds, or the clock was set, or the process stood still.
+    static let longestStep = 2.0
 
     /// The letters so far, for a driver that sends them before it carries out the actions.
     public func takeLetters() -> [AddressedLetter] {

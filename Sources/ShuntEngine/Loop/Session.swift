@@ -37,5 +37,7 @@ struct Session {
         var device = ""
         var tags: [String] = []
         var alias: [String] = []
+        /// Registrations in the second that began then.
+        var registrations = (count: 0, since: 0.0)
     }
 }

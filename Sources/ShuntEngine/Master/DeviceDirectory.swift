@@ -41,6 +41,13 @@ public struct DeviceDirectory: Sendable {
         var at: Double
     }
 
+    /// A session that a worker of ours is to end.
+    public struct Displaced: Equatable, Sendable {
+        public var worker: String
+        public var session: DeviceBatchBody.Left
+    }
+
+    private var displaced: [Displaced] = []
     private var names = DeviceNames()
     private var entries: ContiguousArray<Entry?> = []
     private var free: ContiguousArray<UInt32> = []
@@ -103,6 +110,12 @@ public struct DeviceDirectory: Sendable {
             entries[Int(place)] = Entry(current: Session(record: record, registeredAt: 0, round: 0))
             departures.append(Departure(place: place, at: record.lastSeenAt))
         }
+    }
+
+    /// Sessions that a later registration at another worker has displaced, since this was asked last: their workers are to end them.
+    public mutating func takeDisplaced() -> [Displaced] {
+        defer { displaced = [] }
+        return displaced
     }
 
     // MARK: Reports
@@ -251,6 +264,10 @@ public struct DeviceDirectory: Sendable {
             return
         }
         entries[Int(place)]?.others.append(session)
+        displaced.append(
+            Displaced(
+                worker: session.record.worker,
+                session: .init(uid: session.record.uid, device: session.record.device, registeredAt: session.registeredAt)))
         guard let others = entries[Int(place)]?.others, others.count >= Self.placesOfDevice else { return }
         entries[Int(place)]?.others.removeFirst()
         workers[ExactText(others[0].record.worker)]?.places.remove(place)

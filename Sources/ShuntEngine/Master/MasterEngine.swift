@@ -30,6 +30,8 @@ public final class MasterEngine {
         var source: String
         /// Whose heartbeats come here.
         var worker: String?
+        /// Where it was sent last, and when.
+        var given: (worker: String, at: Double)?
     }
 
     /// - Parameter keepDevices: seconds that a device which has left is remembered.
@@ -72,7 +74,7 @@ public final class MasterEngine {
                 offset += Int(view.size)
             case .needMore: return offset
             case .malformed(let fault):
-                close(connection, fault.code)
+                refuse(fault, rest, connection)
                 return bytes.count
             }
         }
@@ -110,6 +112,9 @@ public final class MasterEngine {
         }
         tell(connection, chat, .close, "by an operator", now: now)
     }
+
+    /// Whether any worker has this chat.
+    public func knows(chat: String) -> Bool { chats.worker(of: chat) != nil }
 
     /// The IP address that a worker's heartbeats come from; nil while there is no connection.
     public func source(of worker: String) -> String? { directory.connection(of: worker).flatMap { peers[$0]?.source } }
@@ -160,7 +165,10 @@ public final class MasterEngine {
     private func register(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         let value = try value(of: frame, start)
         var found: [DeviceChange] = []
-        defer { record(found) }
+        defer {
+            record(found)
+            tellDisplaced(now: now)
+        }
         let refused: Int
         if frame.name(in: start)?.elementsEqual(DeviceBatchBody.frameName.utf8) == true {
             let body = try DeviceBatchBody(decoding: value)
@@ -174,6 +182,21 @@ public final class MasterEngine {
             throw ShuntError(
                 .memoryLimit, "\(refused) devices are not kept",
                 help: "this master knows \(devices.count); or their uid, tags and the like are too long or too many")
+        }
+    }
+
+    /// The latest registration of a device counts: workers of ours that have an earlier one end it.
+    private func tellDisplaced(now: Double) {
+        let displaced = devices.takeDisplaced()
+        guard !displaced.isEmpty else { return }
+        for (worker, those) in Dictionary(grouping: displaced, by: \.worker) where directory.takesCommands(worker) {
+            guard let connection = directory.connection(of: worker), let record = directory.record(worker) else { continue }
+            let body = DeviceBatchBody(worker: WorkerSource(host: record.host, port: record.port), left: those.map(\.session))
+            for part in body.split() {
+                let frame = Frame(
+                    .registered, id: makeID(now: now), format: .json, value: part.encoded(), name: DeviceBatchBody.frameName)
+                actions.append(.send(connection, frame.encoded()))
+            }
         }
     }
 
@@ -216,7 +239,9 @@ public final class MasterEngine {
     }
 
     /// A worker's name in the directory.
-    private func name(_ worker: WorkerSource, _ source: String) -> String { "\(worker.host ?? source):\(worker.port)" }
+    private func name(_ worker: WorkerSource, _ source: String) -> String {
+        HostPort(host: worker.host ?? source, port: worker.port).description
+    }
 
     // MARK: Changes
 
@@ -249,8 +274,10 @@ public final class MasterEngine {
         if frame.format == .json, let value = frame.value(in: start) {
             return try allocate(DeviceAllocationBody(decoding: value), frame, connection, now: now)
         }
+        if let given = peers[connection]?.given { directory.release(given.worker, given.at) }
         let workers = directory.allocation(now: now)
         guard let first = workers.first else { throw ShuntError(.workerNone, "not found server") }
+        peers[connection]?.given = (first, directory.give(first, now: now))
         switch AllocationRequest(decoding: frame.value(in: start)) {
         case .all: answer(frame, connection, AllocationReply.encode(workers))
         case .one: answer(frame, connection, first)
@@ -286,15 +313,29 @@ public final class MasterEngine {
     }
 
     private func tell(_ connection: ConnectionID, _ chat: String, _ key: MasterChatKey, _ text: String, now: Double) {
-        lastID &+= 1
-        let id = Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | lastID & 0xFFFF)
-        actions.append(.send(connection, Frame(.chat, id: id, text: text, name: chat, key: key.rawValue).encoded()))
+        actions.append(.send(connection, Frame(.chat, id: makeID(now: now), text: text, name: chat, key: key.rawValue).encoded()))
     }
 
-    private func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) {
+    private func makeID(now: Double) -> Int64 {
+        lastID &+= 1
+        return Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | lastID & 0xFFFF)
+    }
+
+    private func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) { refuse(frame.id, connection, error) }
+
+    private func refuse(_ id: Int64, _ connection: ConnectionID, _ error: ShuntError) {
         let text = error.code.exchangeText ?? (error.help.map { "\(error.message); \($0)" } ?? error.message)
         actions.append(
-            .send(connection, Frame(acknowledging: frame.id, status: error.code.exchangeStatus, text: text).encoded()))
+            .send(connection, Frame(acknowledging: id, status: error.code.exchangeStatus, text: text).encoded()))
+    }
+
+    /// A stream that is out of step can't be read on: the peer is told why, if it speaks this protocol at all.
+    private func refuse(_ fault: FrameFault, _ bytes: Bytes, _ connection: ConnectionID) {
+        if fault != .magic, bytes.count >= FrameLayout.headerSize {
+            let id = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int64.self))
+            refuse(id, connection, fault.error())
+        }
+        close(connection, fault.code)
     }
 
     private func close(_ connection: ConnectionID, _ code: ErrorCode) {

@@ -10,6 +10,8 @@ public struct WorkerDirectory: Sendable {
         var record: WorkerRecord
         /// When anything came from it, a heartbeat or not.
         var heardAt: Double
+        /// Seconds between its heartbeats, as it says; 0 where it does not.
+        var interval = 0.0
         /// Seconds between its last heartbeats.
         var gaps: [Double] = []
         /// The run of the worker; another one means that it has started again. Empty for a Java worker.
@@ -18,6 +20,8 @@ public struct WorkerDirectory: Sendable {
         var connection: ConnectionID?
         /// Whether the master has forgotten something that the worker does not know it has to tell again.
         var mustReport = false
+        /// When clients were sent here that its figures may not count yet.
+        var given: [Double] = []
         /// Whether the difference of the clocks has been told.
         var isSkewed = false
     }
@@ -26,6 +30,8 @@ public struct WorkerDirectory: Sendable {
     /// Seconds that a worker lives after its last heartbeat.
     private let liveFor: Double
     private var tickedAt: Double?
+    /// When it was seen that the master had stood still.
+    private var pausedAt: Double?
     /// The most workers that are kept; beyond it the longest lost one is forgotten, and then new ones are refused.
     public static let capacity = 10_000
     /// Seconds between two heartbeats of a worker that has not sent enough of them to tell.
@@ -67,7 +73,7 @@ public struct WorkerDirectory: Sendable {
     ) throws(ShuntError) -> [RegistryChange] {
         try WorkerLimits.check(body)
         let host = body.serverName.isEmpty ? source : body.serverName
-        let name = "\(host):\(body.serverPort)"
+        let name = HostPort(host: host, port: body.serverPort).description
         let known = self[name]
         var changes: [RegistryChange] = []
         if known == nil { try makeRoom(&changes, now: now) }
@@ -84,9 +90,12 @@ public struct WorkerDirectory: Sendable {
                 version: body.shunt.map { "shunt \($0.version)" } ?? "message-channel",
                 listeners: body.shunt?.listeners ?? ["exchange": name],
                 startedAt: isNewRun ? now : known?.record.startedAt ?? now, heartbeatAt: now, figures: body.figures),
-            heardAt: now, gaps: gaps(known, now: now), boot: boot, connection: connection,
+            heardAt: now, interval: Double(body.shunt?.interval ?? 0) / 1000,
+            // While it was not running it sent none.
+            gaps: isNewRun ? [] : gaps(known, now: now), boot: boot, connection: connection,
             // On a new connection a worker tells everything by itself.
-            mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection), isSkewed: known?.isSkewed ?? false)
+            mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection), given: known?.given.filter { now - $0 < Self.arrival } ?? [],
+            isSkewed: known?.isSkewed ?? false)
         changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
         changes += skew(&entry, created: created, now: now)
         self[name] = entry
@@ -134,6 +143,7 @@ public struct WorkerDirectory: Sendable {
     private mutating func forgetPause(now: Double) {
         defer { tickedAt = now }
         guard let tickedAt, !(0...Self.longestStep).contains(now - tickedAt) else { return }
+        pausedAt = now
         let pause = max(0, now - tickedAt)
         for key in entries.keys {
             guard let entry = entries[key] else { continue }
@@ -158,7 +168,7 @@ public struct WorkerDirectory: Sendable {
 
     private func isSilent(_ entry: Entry, now: Double) -> Bool {
         let seen = entry.gaps.max() ?? 0
-        let interval = entry.gaps.count < Self.gapsToTell ? max(seen, Self.usualInterval) : seen
+        let interval = entry.interval > 0 ? entry.interval : entry.gaps.count < Self.gapsToTell ? max(seen, Self.usualInterval) : seen
         return now - entry.heardAt > min(max(2 * interval, Self.shortestPatience), liveFor)
     }
 
@@ -175,9 +185,28 @@ public struct WorkerDirectory: Sendable {
     public func allocation(now: Double) -> [String] {
         entries.values.filter { $0.record.state == .live && isLive($0, now: now) }.map(\.record).sorted { left, right in
             let (a, b) = (left.figures, right.figures)
-            return (a.connections, a.requests, a.requestBytes, left.name) < (b.connections, b.requests, b.requestBytes, right.name)
+            let (more, others) = (self[left.name]?.given.count ?? 0, self[right.name]?.given.count ?? 0)
+            return (a.connections + more, a.requests, a.requestBytes, left.name)
+                < (b.connections + others, b.requests, b.requestBytes, right.name)
         }.map(\.name)
     }
+
+    /// A client has been sent to a worker: it counts there before the worker's figures say so.
+    /// - Returns: what `release` takes.
+    public mutating func give(_ name: String, now: Double) -> Double {
+        if let count = self[name]?.given.count, count < Self.givenCapacity { self[name]?.given.append(now) }
+        return now
+    }
+
+    /// The client asks again: it has not gone there, or is counted.
+    public mutating func release(_ name: String, _ given: Double) {
+        guard let place = self[name]?.given.firstIndex(of: given) else { return }
+        self[name]?.given.remove(at: place)
+    }
+
+    /// Seconds in which a client that was sent to a worker is in that worker's figures.
+    static let arrival = 0.5
+    static let givenCapacity = 1000
 
     /// Whether clients can reach the worker; one that drains counts.
     public func isPresent(_ name: String, now: Double) -> Bool {
@@ -206,6 +235,8 @@ public struct WorkerDirectory: Sendable {
     /// Tells once that a worker's clock is off by more than a quarter of what it lives for, and by more than a busy machine's delay.
     private func skew(_ entry: inout Entry, created: Double, now: Double) -> [RegistryChange] {
         let difference = created - now
+        // What came while the master stood still has waited.
+        guard !isJustAwake(now: now) else { return [] }
         guard abs(difference) > max(2, liveFor / 4) else {
             entry.isSkewed = false
             return []
@@ -214,6 +245,12 @@ public struct WorkerDirectory: Sendable {
         entry.isSkewed = true
         let seconds = Int(difference.rounded())
         return [event(.workerSkewed, entry.record.name, "its clock is \(seconds) s off the master's; set both by NTP", now: now)]
+    }
+
+    /// Whether the master has stood still until a moment ago.
+    private func isJustAwake(now: Double) -> Bool {
+        if let pausedAt, abs(now - pausedAt) < Self.longestStep { return true }
+        return tickedAt.map { !(0...Self.longestStep).contains(now - $0) } ?? false
     }
 
     /// Whoever is forgotten is told as lost once more, so that nothing is kept of it anywhere.

@@ -31,7 +31,7 @@ struct ChatHistoryTests {
 
         mutating func see(_ action: ChatAction) {
             switch action {
-            case .acknowledge(let connection, let id), .refuse(let connection, let id, _), .redirect(let connection, let id, _):
+            case .acknowledge(let connection, let id), .acknowledgeConfirmed(let connection, let id), .refuse(let connection, let id, _), .redirect(let connection, let id, _):
                 #expect(open.removeValue(forKey: id) == connection, "frame \(id) answered twice, or to somebody else")
             case .deliver(let connection, let chat, .session, let payload):
                 #expect(!gone.contains(connection), "delivered to a connection that has gone")

@@ -91,7 +91,7 @@ struct ChatMasterTests {
         house(destroy(ann, id: 2))
         house(create(ann, id: 3))
         let actions = house(answer(1, .granted))
-        #expect(actions.contains(.acknowledge(connection(1), id: 2)))
+        #expect(actions.contains(.acknowledgeConfirmed(connection(1), id: 2)))
         #expect(actions.last == .askMaster(request: 2, chat: "c"))
         #expect(house.answers(answer(2, .granted)) == ["1/3:200"])
     }

@@ -66,7 +66,7 @@ final class HouseScript {
     func answers(_ event: ChatEvent, at now: Double? = nil) -> [String] {
         self(event, at: now).compactMap { action in
             switch action {
-            case .acknowledge(let connection, let id): "\(connection.slot)/\(id):200"
+            case .acknowledge(let connection, let id), .acknowledgeConfirmed(let connection, let id): "\(connection.slot)/\(id):200"
             case .refuse(let connection, let id, let error):
                 "\(connection.slot)/\(id):\(error.code.exchangeStatus) \(error.code.rawValue)"
             case .redirect(let connection, let id, let address): "\(connection.slot)/\(id):307 \(address)"

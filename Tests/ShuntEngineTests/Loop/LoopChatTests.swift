@@ -177,11 +177,38 @@ struct ClusterChatTests {
         cluster.kill(master: "m:1")
         ada.chat("room", .create)
         cluster.settle()
+        #expect(ada.chatter() == [], "it may be back at once")
+        cluster.run(seconds: 2.5)
+        #expect(ada.chatter() == ["503 Service Unavailable"])
+        ada.chat("room", .create)
+        cluster.settle()
         #expect(ada.chatter() == ["503 Service Unavailable"])
         cluster.start(master: "m:1")
         cluster.run(seconds: 6)
         ada.chat("room", .create)
         cluster.settle()
         #expect(ada.chatter() == ["200"])
+    }
+
+    @Test("A clock that is set ends no chat: neither forward nor back does anybody become idle", arguments: [3800.0, -3800, 86_400])
+    func clockIsSet(_ jump: Double) {
+        let worker = SimulatedWorker()
+        let (ada, bob) = (worker.connect(), worker.connect())
+        ada.chat("room", .create)
+        bob.chat("room", .create)
+        func run(_ seconds: Int) {
+            for _ in 0..<seconds {
+                worker.now += 1
+                worker.tick()
+            }
+        }
+        run(10)
+        worker.now += jump
+        run(3580)
+        _ = (ada.received(), bob.received())
+        ada.chat("room", .session, "still here")
+        #expect(bob.chatter() == ["SESSION still here"])
+        run(3610)
+        #expect(bob.chatter() == ["DESTROY room"], "an hour of silence ends it all the same")
     }
 }

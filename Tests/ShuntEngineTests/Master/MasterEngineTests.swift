@@ -69,10 +69,10 @@ struct MasterEngineTests {
         .init(uid: uid, device: "d", tags: tags, address: address, connectedAt: 1, registeredAt: 1)
     }
 
-    @Test("A worker's host is handed to every client in a list with commas: it must be a host name or an IPv4 address", arguments: [
+    @Test("A worker's host is handed to every client in a list with commas: it must be a host name or an IP address", arguments: [
         ("10.0.0.1", 200), ("worker-1.example.org", 200), ("a_b", 200), (String(repeating: "h", count: 255), 200),
         (String(repeating: "h", count: 256), 400), ("a,b", 400), ("a:1", 400), ("a b", 400), ("a\nb", 400), ("a\u{7F}", 400),
-        ("\u{212A}8s", 400), ("::1", 400),
+        ("\u{212A}8s", 400), ("::1", 200), ("fe80::1%eth0", 400), ("::1,b", 400),
     ] as [(String, Int16)])
     func hosts(_ host: String, _ status: Int16) {
         let script = Script()
@@ -206,5 +206,76 @@ struct MasterEngineTests {
         }
         let isGivenUp = [patient, silent].map { directory.isGivenUp("a:1", now: now + $0) }
         #expect(isGivenUp == [false, true])
+    }
+
+    @Test("Clients that ask together are spread; one that asks again is one client; later figures count alone")
+    func spreads() {
+        let script = Script()
+        script.beat("a")
+        script.beat("b", on: 2)
+        func first(_ number: UInt32) -> String? { script.ask(.allocation(id: 5, .one), on: number)?.text }
+        #expect((10..<14).map(first) == ["a:1", "b:1", "a:1", "b:1"])
+        #expect((0..<5).map { _ in first(20) } == Array(repeating: "a:1", count: 5))
+        script.wait(1)
+        script.beat("a")
+        #expect((30..<34).map(first) == ["a:1", "a:1", "a:1", "b:1"], "two may be on their way to b, whose figures are old")
+    }
+
+    @Test("A worker's heartbeat says how often it comes: a slow one is not given up before its time, one that is started anew neither")
+    func toldInterval() throws {
+        var directory = WorkerDirectory(liveFor: 60)
+        func beat(_ now: Double, boot: String = "1", interval: Int = 10_000) throws {
+            _ = try directory.heartbeat(
+                HeartbeatBody(
+                    serverName: "a", serverPort: 1, createdTime: Int64(now * 1000),
+                    shunt: ShuntExtension(version: "t", boot: boot, interval: interval)), source: "", now: now)
+        }
+        try beat(1000)
+        let early = [1019.9, 1020.1].map { directory.isGivenUp("a:1", now: $0) }
+        #expect(early == [false, true])
+        try beat(1040, boot: "2", interval: 3000)
+        let late = [1045.9, 1046.1].map { directory.isGivenUp("a:1", now: $0) }
+        #expect(late == [false, true], "the time in which it was not running is no interval")
+    }
+
+    @Test("Heartbeats that waited while the master stood still do not make a clock wrong; a wrong clock is told")
+    func skewAfterPause() {
+        let script = Script()
+        script.beat("a")
+        script.wait(1)
+        func isSkewed(created: Double) -> Bool {
+            let body = HeartbeatBody(serverName: "a", serverPort: 1, createdTime: Int64(created * 1000), shunt: ShuntExtension(version: "t", boot: "1"))
+            let connection = ConnectionID(loop: 0, slot: 1, generation: 0)
+            _ = Frame.heartbeat(id: 1, body).encoded().withUnsafeBytes { script.engine.received($0, on: connection, now: script.now) }
+            defer { script.engine.clear() }
+            return script.engine.changes.contains { if case .event(let event) = $0 { event.kind == .workerSkewed } else { false } }
+        }
+        script.now += 12
+        #expect(!isSkewed(created: script.now - 12), "read before the master has noticed")
+        script.engine.tick(now: script.now)
+        #expect(!isSkewed(created: script.now - 9), "and just after")
+        script.wait(3)
+        #expect(isSkewed(created: script.now - 9))
+    }
+
+    @Test("A worker that advertises an IPv6 address is named in brackets")
+    func bracketed() {
+        let script = Script()
+        script.beat("::1")
+        #expect(script.ask(.allocation(id: 5, .all), on: 9)?.text == "[::1]:1")
+        #expect(script.create("c", at: "::1")?.text == "[::1]:1")
+    }
+
+    @Test("A device that registers at another worker is ended at the first, if that is one of ours")
+    func displaces() throws {
+        let script = Script()
+        for (number, host) in [(UInt32(1), "a"), (2, "b")] { script.beat(host, on: number) }
+        _ = script.report("a", [.init(uid: "ann", device: "d", address: "", connectedAt: 1, registeredAt: 7)])
+        _ = script.report("b", [.init(uid: "ann", device: "d", address: "", connectedAt: 1, registeredAt: 9)], on: 2)
+        let order = try #require(script.told[1]?.first)
+        #expect(order.type == .registered)
+        let body = try order.value.withUnsafeBytes { bytes in try DeviceBatchBody(decoding: bytes) }
+        #expect(body.left == [.init(uid: "ann", device: "d", registeredAt: 7)])
+        #expect(script.told[2] == nil)
     }
 }

@@ -109,4 +109,80 @@ struct MasterReportsTests {
         let chats = try #require(script.next())
         #expect(try chats.body.withUnsafeBytes { bytes in try ChatReportBody(decoding: bytes) }.chats.count == 2)
     }
+
+    @Test("One client that registers under ever-new names while the master takes its time is kept in bounded memory; then all is told anew")
+    func bounded() throws {
+        let script = Script(many)
+        for number in 0..<30_000 {
+            script.reports.add(.registered(device("name \(number)", at: 2)))
+            script.reports.add(.unregistered(uid: "name \(number)", device: "d", registeredAt: 2))
+            #expect(script.reports.waitingDevices <= MasterReports.endedCapacity + 1)
+        }
+        #expect(script.reports.waitingDevices == 0 && !script.reports.mustBeginAgain)
+        script.sendAll()
+        #expect(script.reports.mustBeginAgain && !script.reports.isDrained)
+        script.join([device("ann")])
+        #expect(try script.devices().registered.map(\.uid) == ["ann"])
+        script.sendAll()
+        #expect(script.reports.isDrained)
+    }
+}
+
+@Suite("A worker's link to its master")
+struct MasterLinkTests {
+    private func joined() -> MasterLink {
+        var link = MasterLink(masters: ["m:1"], interval: 3, now: 0)
+        _ = link.tick(now: 0)
+        _ = link.connected(now: 0)
+        let beat = Self.sent(link.heartbeat(HeartbeatBody(serverPort: 1, createdTime: 0), now: 0))
+        _ = link.received(Frame(acknowledging: beat[0], text: HeartbeatReply.shunt.rawValue), now: 0)
+        return link
+    }
+
+    /// The ids of frames that are sent.
+    private static func sent(_ actions: [MasterLink.Action]) -> [Int64] {
+        actions.compactMap { action in
+            guard case .send(let bytes) = action else { return nil }
+            return bytes.withUnsafeBytes { Int64(bigEndian: $0.loadUnaligned(fromByteOffset: 1, as: Int64.self)) }
+        }
+    }
+
+    private let one = MasterLink.Confirmation(loop: 0, request: 1), two = MasterLink.Confirmation(loop: 1, request: 1)
+
+    @Test("What was told is confirmed by its answer, and with it what was told before")
+    func confirms() {
+        var link = joined()
+        #expect(link.confirm([one]) == [.confirmed([one])], "nothing was told")
+        let first = Self.sent(link.tell(.register, [], now: 1))[0]
+        #expect(link.confirm([one]) == [])
+        let second = Self.sent(link.tell(.register, [], now: 1))[0]
+        #expect(link.confirm([two]) == [] && link.isConfirming)
+        #expect(link.received(Frame(acknowledging: first), now: 1) == [.confirmed([one])])
+        #expect(link.received(Frame(acknowledging: second), now: 1) == [.confirmed([two])])
+        #expect(!link.isConfirming)
+    }
+
+    @Test("Who waits for a master that goes is not left waiting")
+    func lost() {
+        var link = joined()
+        _ = link.tell(.register, [], now: 1)
+        _ = link.confirm([one])
+        #expect(link.closed(why: "reset", now: 1, random: 0).contains(.confirmed([one])))
+        #expect(link.confirm([two]) == [.confirmed([two])])
+    }
+
+    @Test("A question waits for a master that is expected, and not for ever")
+    func early() {
+        var link = MasterLink(masters: ["m:1"], interval: 3, now: 0)
+        let question = MasterLink.ChatQuestion(loop: 0, request: 1, chat: "c")
+        #expect(link.ask(question, host: ChatHostBody(host: "w", port: 1), now: 0.1) == [])
+        _ = link.tick(now: 0.1)
+        _ = link.connected(now: 0.1)
+        let beat = Self.sent(link.heartbeat(HeartbeatBody(serverPort: 1, createdTime: 0), now: 0.1))
+        #expect(Self.sent(link.received(Frame(acknowledging: beat[0], text: "shunt"), now: 0.2)).count == 1, "asked when joined")
+        var other = MasterLink(masters: ["m:1"], interval: 3, now: 0)
+        _ = other.ask(question, host: ChatHostBody(host: "w", port: 1), now: 0.1)
+        #expect(other.tick(now: 2).contains(.answered(question, .unavailable)))
+        #expect(other.ask(question, host: ChatHostBody(host: "w", port: 1), now: 2.1) == [.answered(question, .unavailable)])
+    }
 }

@@ -15,6 +15,7 @@ struct ClusterTests {
         #expect(consumer.subscribe("t", group: "g") == 200)
         cluster.run(seconds: 4)
         #expect(cluster.allocation(from: "m:1")?.text == "b:1,a:1")
+        cluster.run(seconds: 4)
         #expect(cluster.allocation(from: "m:1", all: false)?.text == "b:1", "one: the first of the list (Q1)")
     }
 
@@ -54,7 +55,7 @@ struct ClusterTests {
     func refused() {
         let cluster = SimulatedCluster(masters: ["m:1"], workers: ["no host:1"])
         cluster.run(seconds: 1)
-        let why = "the worker's name is no host name; a host name or an IPv4 address, or none (worker.advertise)"
+        let why = "the worker's name is no host name; a host name or an IP address, or none (worker.advertise)"
         #expect(cluster.refused == ["no host:1 \(why)"])
     }
 

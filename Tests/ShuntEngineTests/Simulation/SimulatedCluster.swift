@@ -109,6 +109,8 @@ final class SimulatedCluster {
             case .lost: worker.reports.end()
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
+            case .confirmed: break
+            case .displaced(let devices): worker.displaced(devices)
             }
         }
     }

@@ -109,14 +109,22 @@ final class SimulatedWorker {
         }
         engine.turnEnded()
         let letters = engine.takeLetters()
+        var confirmed: [UInt64] = []
         for message in engine.messages {
             if case .askChat(let request, let chat) = message {
                 questions.append(.init(loop: engine.loop, request: request, chat: chat))
+            } else if case .confirm(let request) = message {
+                // As a master does that answers at once.
+                confirmed.append(request)
             } else {
                 reports.add(message)
             }
         }
         engine.clear()
+        if !confirmed.isEmpty {
+            engine.confirmed(confirmed, now: now)
+            carryOut(engine, input: [])
+        }
         for addressed in letters {
             for other in engines where other !== engine && (addressed.loop == nil || addressed.loop == other.loop) {
                 other.received(addressed.letter, now: now)
@@ -149,6 +157,13 @@ final class SimulatedWorker {
         let engine = engines[ChatHouse.home(of: chat, loops: engines.count)]
         engine.received(event, now: now)
         carryOut(engine, input: [])
+    }
+
+    func displaced(_ devices: [DeviceBatchBody.Left]) {
+        for engine in engines {
+            for one in devices { engine.displaced(uid: one.uid, device: one.device, registeredAt: one.registeredAt, now: now) }
+            carryOut(engine, input: [])
+        }
     }
 
     /// A master has been joined: it is told all that the loops hold.
