@@ -230,8 +230,7 @@ static const char *run(pattern_match *m, const pattern_item *item, const char *a
 static const char *run_greedy(pattern_match *m, const pattern_item *item, const char *at, size_t least, size_t most) {
     size_t count = 0;
     while (count < most && at + count < m->end && takes(m->pattern, item, (unsigned char)at[count])) {
-        budget_check(m->L, m->host);
-        count++;
+        if ((++count & 4095) == 0) { budget_check(m->L, m->host); }
     }
     for (; count + 1 > least; count--) {
         budget_check(m->L, m->host);
@@ -255,7 +254,7 @@ static const char *run_balance(const pattern_match *m, const pattern_item *item,
     if (at >= m->end || (unsigned char)*at != item->first) { return NULL; }
     size_t depth = 1;
     for (at++; at < m->end; at++) {
-        budget_check(m->L, m->host);
+        if (((at - m->subject) & 4095) == 0) { budget_check(m->L, m->host); }
         if ((unsigned char)*at == item->second) {
             if (--depth == 0) { return at + 1; }
         } else if ((unsigned char)*at == item->first) {
