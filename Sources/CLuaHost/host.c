@@ -20,6 +20,7 @@ static int set_up(lua_State *L) {
         {"format", string_format}, {"rep", string_rep}, {NULL, NULL},
     };
     luaL_setfuncs(L, replaced, 0);
+    bound_strings(L);
     lua_pushnil(L);
     lua_setfield(L, -2, "dump");
     lua_pushliteral(L, "");

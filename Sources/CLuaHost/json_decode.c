@@ -21,7 +21,10 @@ static bool fail(decoder *d, const char *wrong) {
 }
 
 static void skip_space(decoder *d) {
-    while (d->at < d->end && (*d->at == ' ' || *d->at == '\n' || *d->at == '\r' || *d->at == '\t')) { d->at++; }
+    while (d->at < d->end && (*d->at == ' ' || *d->at == '\n' || *d->at == '\r' || *d->at == '\t')) {
+        budget_check(d->L, d->host);
+        d->at++;
+    }
 }
 
 // MARK: texts

@@ -27,6 +27,7 @@ static void add_text(lua_State *L, shunt_host *host, const char *text, size_t co
     const char *at = text, *end = text + count, *run = text;
     scratch_char(L, host, '"');
     while (at < end) {
+        if (((at - text) & 4095) == 0) { budget_check(L, host); }
         unsigned char c = (unsigned char)*at;
         if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
             at++;

@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+enum { MAX_NUMBER_TEXT = 4096 };
+
 void rethrow_kill(lua_State *L, shunt_host *host, int status) {
     if (status == LUA_ERRMEM) { budget_out_of_memory(host); }
     budget_check(L, host);
@@ -87,12 +89,46 @@ static int base_collectgarbage(lua_State *L) {
     return 1;
 }
 
+const char *push_text_of(lua_State *L, int index, size_t *count) {
+    int type = lua_type(L, index);
+    bool has_text = type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER || type == LUA_TSTRING;
+    if (!has_text && luaL_getmetafield(L, index, "__tostring") == LUA_TNIL) {
+        lua_pushstring(L, type == LUA_TLIGHTUSERDATA ? "null" : luaL_typename(L, index));
+        return lua_tolstring(L, -1, count);
+    }
+    if (!has_text) { lua_pop(L, 1); }
+    return luaL_tolstring(L, index, count);
+}
+
+static int base_tostring(lua_State *L) {
+    luaL_checkany(L, 1);
+    push_text_of(L, 1, NULL);
+    return 1;
+}
+
+/// Upvalue: Lua's own. Of an integer beyond 64 bits the nearest float; a text that is longer than any number is none.
+static int base_tonumber(lua_State *L) {
+    shunt_bytes digits = big_integer_digits(L, 1);
+    if (digits.count > 0 && lua_isnoneornil(L, 2)) {
+        lua_stringtonumber(L, digits.start);
+        return 1;
+    }
+    if (lua_type(L, 1) == LUA_TSTRING && lua_rawlen(L, 1) > MAX_NUMBER_TEXT) {
+        luaL_pushfail(L);
+        return 1;
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    return 1;
+}
+
 static int base_print(lua_State *L) {
     shunt_host *host = host_of(L);
     int count = lua_gettop(L);
     size_t base = host->scratch.count, length;
     for (int i = 1; i <= count; i++) {
-        const char *text = luaL_tolstring(L, i, &length);
+        const char *text = push_text_of(L, i, &length);
         scratch_add(L, host, text, length);
         if (i < count) { scratch_char(L, host, '\t'); }
         lua_pop(L, 1);
@@ -169,10 +205,10 @@ static void copy_fields(lua_State *L, void *key, const char *const *without) {
 /// Fills the table on the top of the stack with the base library and what else has no table of its own.
 void open_base(lua_State *L) {
     static const char *const taken[] = {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget",
-                                        "rawlen", "rawset", "select", "tonumber", "tostring", "type", "_VERSION"};
+                                        "rawlen", "rawset", "select", "type", "_VERSION"};
     static const luaL_Reg own[] = {
         {"pcall", base_pcall}, {"xpcall", base_xpcall}, {"setmetatable", base_setmetatable},
-        {"collectgarbage", base_collectgarbage}, {"print", base_print}, {"match", base_match}, {NULL, NULL},
+        {"collectgarbage", base_collectgarbage}, {"tostring", base_tostring}, {"print", base_print}, {"match", base_match}, {NULL, NULL},
     };
     static const char *const math_without[] = {"randomseed", NULL}, *const utf8_without[] = {NULL};
     lua_pushglobaltable(L);
@@ -180,6 +216,9 @@ void open_base(lua_State *L) {
         lua_getfield(L, -1, taken[i]);
         lua_setfield(L, -3, taken[i]);
     }
+    lua_getfield(L, -1, "tonumber");
+    lua_pushcclosure(L, base_tonumber, 1);
+    lua_setfield(L, -3, "tonumber");
     lua_pop(L, 1);
     luaL_setfuncs(L, own, 0);
     copy_fields(L, &key_math, math_without);

@@ -47,6 +47,11 @@ static void add_padded(lua_State *L, shunt_host *host, const specification *spec
 static void add_number(lua_State *L, shunt_host *host, const specification *spec, int argument) {
     char format[32], text[512];
     bool integer = strchr("dixXo", spec->conversion) != NULL;
+    shunt_bytes digits = big_integer_digits(L, argument);
+    if (digits.count > 0 && (spec->conversion == 'd' || spec->conversion == 'i')) {
+        add_padded(L, host, &(specification){.width = spec->width, .left = spec->left, .precision = -1}, digits.start, digits.count);
+        return;
+    }
     char precision[8] = "", width[8] = "";
     if (spec->precision >= 0) { snprintf(precision, sizeof precision, ".%d", spec->precision); }
     if (spec->width > 0) { snprintf(width, sizeof width, "%d", spec->width); }
@@ -69,7 +74,7 @@ static void add_argument(lua_State *L, shunt_host *host, const specification *sp
     } else if (spec->conversion == 's') {
         size_t count;
         luaL_checkany(L, argument);
-        const char *text = luaL_tolstring(L, argument, &count);
+        const char *text = push_text_of(L, argument, &count);
         add_padded(L, host, spec, text, count);
         lua_pop(L, 1);
     } else {

@@ -103,7 +103,7 @@ void log_flush(shunt_host *host, const shunt_rule *rule) {
 static int write_at(lua_State *L, shunt_log_level level) {
     size_t count;
     lua_settop(L, 2);
-    const char *text = luaL_tolstring(L, 1, &count);
+    const char *text = push_text_of(L, 1, &count);
     log_write(L, level, text, count, 2);
     return 0;
 }

@@ -68,6 +68,10 @@ static int set(lua_State *L) {
     size_t count;
     store_value value = {0};
     double expires = expiry(L, 3);
+    if (big_integer_digits(L, 2).count > 0) {
+        luaL_tolstring(L, 2, NULL);
+        lua_replace(L, 2);
+    }
     const char *key = push_key(L, &count);
     switch (lua_type(L, 2)) {
     case LUA_TNIL:

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "pattern.h"
 
+enum { SEARCHED_AT_ONCE = 64 * 1024, MAX_PACK_FORMAT = 1024 };
+
 static size_t start_of(lua_Integer init, size_t count) {
     if (init > 0) { return (size_t)init - 1; }
     if (init == 0) { return 0; }
@@ -28,6 +30,16 @@ static int push_captures(const pattern_match *m, bool whole, const char *start, 
     return count;
 }
 
+const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count) {
+    size_t step = text_count > SEARCHED_AT_ONCE ? text_count : SEARCHED_AT_ONCE;
+    for (;; at += step, count -= step) {
+        budget_check(L, host_of(L));
+        size_t part = count < step + text_count ? count : step + text_count;
+        const char *found = memmem(at, part, text, text_count);
+        if (found != NULL || part == count) { return found; }
+    }
+}
+
 static int find_or_match(lua_State *L, bool find) {
     size_t count, pattern_count;
     const char *subject = luaL_checklstring(L, 1, &count);
@@ -39,7 +51,7 @@ static int find_or_match(lua_State *L, bool find) {
     }
     const char *start, *end;
     if (find && (lua_toboolean(L, 4) || pattern_is_plain(text, pattern_count))) {
-        start = memmem(subject + init, count - init, text, pattern_count);
+        start = find_bytes(L, subject + init, count - init, text, pattern_count);
         if (start == NULL) {
             luaL_pushfail(L);
             return 1;
@@ -229,6 +241,16 @@ int string_rep(lua_State *L) {
     return 1;
 }
 
+/// Upvalue: Lua's own. What it does grows with its format, which has an option for each value.
+static int bounded_pack(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TSTRING);
+    luaL_argcheck(L, lua_rawlen(L, 1) <= MAX_PACK_FORMAT, 1, "a format has at most 1024 bytes");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
 /// A copy of the library's own table: the rest of its functions take time by the length of what they are given.
 void open_string(lua_State *L) {
     lua_createtable(L, 0, 20);
@@ -239,4 +261,14 @@ void open_string(lua_State *L) {
         lua_rawset(L, -5);
     }
     lua_pop(L, 1);
+}
+
+/// Puts what is bounded in place of Lua's own, in the table on the top of the stack.
+void bound_strings(lua_State *L) {
+    static const char *const names[] = {"pack", "packsize", "unpack", NULL};
+    for (int i = 0; names[i] != NULL; i++) {
+        lua_getfield(L, -1, names[i]);
+        lua_pushcclosure(L, bounded_pack, 1);
+        lua_setfield(L, -2, names[i]);
+    }
 }

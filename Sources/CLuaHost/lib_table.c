@@ -55,6 +55,10 @@ static int table_concat(lua_State *L) {
     for (lua_Integer i = first; i <= last; i++) {
         budget_check(L, host);
         lua_geti(L, 1, i);
+        if (big_integer_digits(L, -1).count > 0) {
+            luaL_tolstring(L, -1, NULL);
+            lua_replace(L, -2);
+        }
         if (!lua_isstring(L, -1)) {
             return luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
         }

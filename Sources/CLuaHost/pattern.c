@@ -229,7 +229,9 @@ static const char *run(pattern_match *m, const pattern_item *item, const char *a
 
 static const char *run_greedy(pattern_match *m, const pattern_item *item, const char *at, size_t least, size_t most) {
     size_t count = 0;
-    while (count < most && at + count < m->end && takes(m->pattern, item, (unsigned char)at[count])) { count++; }
+    while (count < most && at + count < m->end && takes(m->pattern, item, (unsigned char)at[count])) {
+        if ((++count & 4095) == 0) { budget_check(m->L, m->host); }
+    }
     for (; count + 1 > least; count--) {
         budget_check(m->L, m->host);
         const char *end = run(m, item + 1, at + count);
@@ -252,6 +254,7 @@ static const char *run_balance(const pattern_match *m, const pattern_item *item,
     if (at >= m->end || (unsigned char)*at != item->first) { return NULL; }
     size_t depth = 1;
     for (at++; at < m->end; at++) {
+        if (((at - m->subject) & 4095) == 0) { budget_check(m->L, m->host); }
         if ((unsigned char)*at == item->second) {
             if (--depth == 0) { return at + 1; }
         } else if ((unsigned char)*at == item->first) {
@@ -309,7 +312,7 @@ const char *pattern_search(pattern_match *m, const char *at, const char **start)
     for (;; at++) {
         if (first->operation == RUN && !m->pattern->anchored) {
             // No match starts before the text that it must start with.
-            at = memmem(at, (size_t)(m->end - at), m->text + first->start, first->count);
+            at = find_bytes(m->L, at, (size_t)(m->end - at), m->text + first->start, first->count);
             if (at == NULL) { return NULL; }
         }
         const char *end = run(m, first, at);

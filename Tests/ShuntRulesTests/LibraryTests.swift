@@ -126,6 +126,9 @@ struct LibraryTests {
         ("n == json.decode('12345678901234567890')", "[true]"), ("n == json.decode('12345678901234567891')", "[false]"),
         ("n > 5, 5 < n, n <= 5", "[true,true,false]"), ("n + 0 == 12345678901234567890.0", "[true]"), ("-n < 0", "[true]"), ("n * 2 / n", "[2.0]"),
         ("('%s'):format(n)", #"["12345678901234567890"]"#), ("{ n, { id = n } }", #"[[12345678901234567890,{"id":12345678901234567890}]]"#),
+        ("tonumber(n)", "[1.2345678901234567e+19]"), ("tonumber('7'), tonumber('ff', 16), tonumber('x') == nil", "[7,255,true]"),
+        ("('%d|%22d|%-22d|'):format(n, n, n)", #"["12345678901234567890|  12345678901234567890|12345678901234567890  |"]"#),
+        ("table.concat({ 'a', n }, '-')", #"["a-12345678901234567890"]"#), ("kv.set('n', n) and kv.get('n')", #"["12345678901234567890"]"#),
         ("type(n)", #"["userdata"]"#), ("n.x", "error"), ("n & 1", "error"), ("n + {}", "error"),
     ])
     func bigIntegers(expression: String, expected: String) throws {
@@ -192,6 +195,20 @@ struct LibraryTests {
         log.info(json.encode { s.get("id"), s.incr("id"), s.incr("id", -9), s.get("float"), s.incr("float"), s.incr("new"), s.incr("half", 0.5), s.incr("half", 0.5) })
         log.info(json.encode { s.get("largest"), s.incr("largest") })
         """#) == ["[1234567890123456789,1234567890123456790,1234567890123456781,5.0,6.0,1,0.5,1.0]", "[9223372036854775807,9.223372036854776e+18]"])
+    }
+
+    @Test("no address reaches a rule", arguments: [
+        ("tostring({})", "table"), ("tostring(print)", "function"), ("tostring(route.done())", "userdata"), ("('%s %s'):format({}, print)", "table function"),
+        ("{}", "table"), ("tostring(json.null)", "null"), ("tostring(setmetatable({}, { __tostring = function() return 'own' end }))", "own"),
+        ("tostring(msg)", "userdata"), ("tostring(coroutine.create(print))", "thread"),
+    ])
+    func addresses(expression: String, expected: String) throws {
+        #expect(try RuleRig.ask("log.info(\(expression))") == [expected])
+    }
+
+    @Test("a plain text is found wherever the budget is looked at", arguments: [0, 65_530, 65_536, 131_071, 200_000])
+    func plainFind(offset: Int) throws {
+        #expect(try RuleRig.ask("log.info((('x'):rep(\(offset)) .. 'needle' .. ('x'):rep(70000)):find('needle', 1, true) .. '')") == ["\(offset + 1)"])
     }
 
     @Test("incr adds to numbers only")

@@ -1,4 +1,4 @@
--- So many messages a second from each sender: a token bucket by uid, or by connection where there is none. See README.md.
+-- So many messages a second from each sender: a token bucket by uid, connection or address. See README.md.
 local R = { name = "rate-limit", priority = 90 }
 
 local limits = {}
@@ -24,16 +24,18 @@ local function positive(value, where)
 end
 
 local function read_limit(limit, where)
-  check_keys(limit, where, { "topic", "rate", "burst", "action" })
+  check_keys(limit, where, { "topic", "rate", "burst", "action", "by" })
   local topic = limit.topic or "#"
   if type(topic) ~= "string" or not pcall(match, "x", topic) then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
   if limit.action ~= nil and limit.action ~= "drop" and limit.action ~= "reject" then fail(where .. ".action", "must be drop or reject") end
+  local by = limit.by or "uid"
+  if by ~= "uid" and by ~= "connection" and by ~= "address" then fail(where .. ".by", "must be uid, connection or address") end
   local rate = positive(limit.rate, where .. ".rate")
   local burst = positive(limit.burst or math.max(rate, 1), where .. ".burst")
   if burst < 1 then fail(where .. ".burst", "must be at least 1") end
   local why = ("over %g messages a second"):format(rate)
   return {
-    topic = topic, rate = rate, burst = burst,
+    topic = topic, rate = rate, burst = burst, by = by,
     refusal = limit.action == "drop" and route.drop(why) or route.reject(why),
     refused = counter("rate_limited_total", { topic = topic }),
   }
@@ -52,7 +54,7 @@ function R.on_load(settings, saved)
   for i, value in ipairs(list) do
     local limit = read_limit(value, ("limits[%d]"):format(i))
     -- A reload forgives nobody: a limit that stays as it is keeps its buckets, of equal ones each its own.
-    local key = ("%s %.17g %.17g "):format(limit.topic, limit.rate, limit.burst)
+    local key = ("%s %s %.17g %.17g "):format(limit.topic, limit.by, limit.rate, limit.burst)
     while kept[key] do key = key .. "+" end
     local before = saved and saved[key] or {}
     limit.buckets, limit.older, limit.count = before.buckets or {}, before.older or {}, before.count or 0
@@ -88,12 +90,17 @@ local function take(limit, sender, now)
   return enough
 end
 
+-- Whose messages a limit counts together. An address comes with its port, which is another one for each connection.
+local function name_of(sender, by)
+  if by == "address" then return (sender.address:gsub(":%d+$", "")) end
+  return by == "uid" and sender.uid ~= "" and "uid " .. sender.uid or sender.id
+end
+
 function R.on_message(msg, ctx)
   local topic, sender = msg.topic, msg.sender
   if not sender then return end
-  local name = sender.uid ~= "" and "uid " .. sender.uid or sender.id
   for _, limit in ipairs(limits) do
-    if match(topic, limit.topic) and not take(limit, name, ctx.now) then
+    if match(topic, limit.topic) and not take(limit, name_of(sender, limit.by), ctx.now) then
       limit.refused:inc()
       return limit.refusal
     end

@@ -38,6 +38,25 @@ return {
     t:eq(sent(t, 5, "", nil, "d2"), 2)
   end,
 
+  ["counts by address where told to: neither a uid nor a connection evades it"] = function(t)
+    t:ok(t:settings { limits = { { rate = 1, burst = 3, by = "address" } } })
+    local function from(address, uid)
+      return t:message { topic = "x", payload = "y", sender = { uid = uid, device = uid, address = address } }.verdict
+    end
+    local passed = 0
+    for i = 1, 50 do if from("10.0.0.1:" .. 1000 + i, "u" .. i) == "pass" then passed = passed + 1 end end
+    t:eq(passed, 3)
+    t:eq(from("10.0.0.2:1000", "u1"), "pass")
+    t:eq(from("[::1]:1000", "u1"), "pass")
+  end,
+
+  ["counts by connection where told to: another uid does not evade it"] = function(t)
+    t:ok(t:settings { limits = { { rate = 1, burst = 2, by = "connection" } } })
+    t:eq(sent(t, 5, "", nil, "d1"), 2)
+    local ok, why = t:settings { limits = { { rate = 1, by = "name" } } }
+    t:ok(not ok and why:find("must be uid, connection or address", 1, true), why)
+  end,
+
   ["limits the topics that it is told to"] = function(t)
     t:settings { limits = { { topic = "chat/#", rate = 1, burst = 1 }, { topic = "+/hot", rate = 1, burst = 3 } } }
     t:eq(sent(t, 5, "ann", "chat/1"), 1)
