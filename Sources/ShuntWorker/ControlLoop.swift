@@ -18,6 +18,9 @@ final class ControlLoop: EventLoopHandler {
     private var failureToldAt = -Double.infinity
     private var refusalToldAt = -Double.infinity
     private var isStopping = false
+    /// An earlier master of the list is being asked whether it is there, on this connection once it is open.
+    private var isLooking = false
+    private var looking: Connection?
     /// Loops that want to hear when the master has taken what they told.
     private var confirmations: [MasterLink.Confirmation] = []
     /// Open chats that a message-channel master is still to be told, which takes no reports.
@@ -43,11 +46,44 @@ final class ControlLoop: EventLoopHandler {
     }
 
     func opened(_ connection: Connection) {
+        guard connection.role != Self.lookRole else {
+            looking = connection
+            // Every master answers a bare PING, if only with 400.
+            return send(Frame(.ping, id: 1).encoded(), to: connection)
+        }
         self.connection = connection
         carryOut(link.connected(now: loop.now, localHost: connection.localHost))
     }
 
+    /// A look at an earlier master is over.
+    private func looked(isThere: Bool) {
+        isLooking = false
+        let connection = looking
+        looking = nil
+        if let connection { loop.close(connection, .byUs(why: "the master was only asked whether it is there")) }
+        carryOut(link.looked(isThere: isThere))
+    }
+
+    private func send(_ bytes: [UInt8], to connection: Connection) {
+        bytes.withUnsafeBytes { bytes in
+            loop.answer(bytes.count, to: connection) {
+                $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count)
+            }
+        }
+    }
+
+    private static let lookRole = Connection.Role.outbound(1)
+
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
+        guard connection.role != Self.lookRole else {
+            guard connection === looking else { return bytes.count }
+            switch FrameDecoder.decode(bytes, limit: Self.frameLimit) {
+            case .frame(let view): looked(isThere: view.type == .acknowledgement)
+            case .needMore: return 0
+            case .malformed: looked(isThere: false)
+            }
+            return bytes.count
+        }
         var offset = 0
         while offset < bytes.count, connection.isOpen {
             let rest = Bytes(rebasing: bytes[offset...])
@@ -71,12 +107,18 @@ final class ControlLoop: EventLoopHandler {
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
 
     func closed(_ connection: Connection, reason: CloseReason) {
+        if connection === looking {
+            looking = nil
+            return looked(isThere: false)
+        }
         guard connection === self.connection else { return }
         self.connection = nil
         linkClosed(why: reason == .byPeer ? "the master closed the connection" : reason.text)
     }
 
-    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) { linkClosed(why: why) }
+    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {
+        if role == Self.lookRole { looked(isThere: false) } else { linkClosed(why: why) }
+    }
 
     /// The connection may have taken what waited.
     func turnEnded() {
@@ -187,12 +229,13 @@ final class ControlLoop: EventLoopHandler {
                 }
                 loop.connect(to: address, role: .outbound(0))
             case .send(let bytes):
-                guard let connection else { continue }
-                bytes.withUnsafeBytes { bytes in
-                    loop.answer(bytes.count, to: connection) {
-                        $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count)
-                    }
-                }
+                if let connection { send(bytes, to: connection) }
+            case .look(let text):
+                // One that was asked before and has not answered since is not there.
+                if isLooking, looking != nil { looked(isThere: false) }
+                guard !isLooking, let address = SocketAddress(text) else { continue }
+                isLooking = true
+                loop.connect(to: address, role: Self.lookRole)
             case .report:
                 carryOut(link.heartbeat(identity.heartbeat(peers.figures(), now: loop.now), now: loop.now))
             case .close(let why):

@@ -98,6 +98,15 @@ def test_a_worker_goes_to_the_next_master_of_its_list(shunt):
     eventually(lambda: state(second, worker) == "live", 20, "the worker at the second master")
 
 
+def test_a_worker_returns_to_the_first_master_of_its_list(shunt):
+    door, first, second = shunt.closing(Door()), shunt.master(), shunt.master()
+    worker = shunt.worker({"worker.masters": f"{door.address},{second.master}", "worker.heartbeat.every": "200ms"})
+    eventually(lambda: state(second, worker) == "live", 20, "the worker at the second master")
+    door.target = first.master
+    eventually(lambda: state(first, worker) == "live", 20, "its return")
+    worker.wait_metric("shunt_master_connected", 1)
+
+
 def registry(path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
 

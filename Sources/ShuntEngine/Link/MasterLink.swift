@@ -24,6 +24,8 @@ public struct MasterLink: Sendable {
         case joined(master: String, isShunt: Bool)
         /// The master has forgotten what the worker holds: tell it all again.
         case reportAgain
+        /// See whether this master answers, on a connection of its own, and call `looked`. An earlier one of the list counts.
+        case look(at: String)
         /// Nothing more is to come: the worker may end.
         case ended
         case lost(master: String, why: String)
@@ -85,6 +87,12 @@ public struct MasterLink: Sendable {
         var lastTold: Int64?
         /// What is confirmed by the answers to these frames, in order.
         var confirmations: [(frame: Int64, [Confirmation])] = []
+        /// When it is looked next whether an earlier master of the list is back.
+        var nextLook: Double
+        /// Which of the earlier ones is looked at.
+        var looked = 0
+        /// How often in a row it has answered.
+        var answered = 0
         /// Our address as the master sees it.
         var localHost = ""
 
@@ -125,6 +133,8 @@ public struct MasterLink: Sendable {
     private var nextID: UInt64 = 0
     /// When the last master was lost, or the start.
     private var aloneSince: Double
+    /// The earlier master of the list that is back.
+    private var returnsTo: Int?
     /// Questions that came before a master was joined.
     private var early: [Early] = []
 
@@ -173,6 +183,11 @@ public struct MasterLink: Sendable {
             if connected.unanswered >= 3, now - connected.heardAt > 3 * interval {
                 return [.close(why: "no answer to \(connected.unanswered) heartbeats")]
             }
+            if place % masters.count > 0, connected.hasJoined, now >= connected.nextLook || connected.nextLook - now > look {
+                connected.nextLook = now + look
+                state = .connected(connected)
+                return [.look(at: masters[connected.looked % (place % masters.count)])]
+            }
             guard now >= connected.nextReport || connected.nextReport - now > interval else { return [] }
             connected.nextReport = now + interval
             if !connected.questions.isEmpty {
@@ -188,7 +203,7 @@ public struct MasterLink: Sendable {
     /// - Parameter localHost: this end's IP address: a master's name for a worker that advertises none.
     public mutating func connected(now: Double, localHost: String = "") -> [Action] {
         guard state == .connecting else { return [] }
-        state = .connected(Connected(nextReport: now + interval, heardAt: now, localHost: localHost))
+        state = .connected(Connected(nextReport: now + interval, heardAt: now, nextLook: now + look, localHost: localHost))
         return [.report]
     }
 
@@ -280,6 +295,21 @@ public struct MasterLink: Sendable {
         }
     }
 
+    /// Seconds between two looks at an earlier master.
+    private var look: Double { min(interval, 3) }
+
+    /// What came of `look`. All workers are to be at the first master of the list that is there, since masters do not know of one
+    /// another; one that has answered twice in a row is there to stay.
+    public mutating func looked(isThere: Bool) -> [Action] {
+        guard case .connected(var connected) = state, connected.hasJoined, place % masters.count > 0 else { return [] }
+        connected.answered = isThere ? connected.answered + 1 : 0
+        if !isThere { connected.looked += 1 }
+        state = .connected(connected)
+        guard connected.answered >= 2 else { return [] }
+        returnsTo = connected.looked % (place % masters.count)
+        return [.close(why: "an earlier master of the list is back")]
+    }
+
     /// Whether something waits to be confirmed.
     public var isConfirming: Bool {
         if case .connected(let connected) = state { return !connected.confirmations.isEmpty }
@@ -314,6 +344,10 @@ public struct MasterLink: Sendable {
         var lost: [Action] = isUp ? [.lost(master: master, why: why)] : []
         // A master that was there may be back at once; one that can't be reached is passed over for the next.
         if !isUp { place = (place + 1) % masters.count }
+        if let earlier = returnsTo {
+            place = earlier
+            returnsTo = nil
+        }
         let rounds = failures / masters.count
         failures += 1
         let wait = min(Self.longestWait, 0.2 * Double(1 << min(rounds, 10)))

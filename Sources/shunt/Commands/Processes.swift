@@ -26,7 +26,12 @@ struct WorkerProcess: AsyncParsableCommand {
         discussion: """
             Start as many as there is work for; each tells the masters of worker.masters that it is there.
 
-            Example: shunt worker --config config/worker.yaml --set worker.listeners.exchange.listen=0.0.0.0:4092
+            Example: shunt worker --config config/worker.yaml
+
+            A second one on the same host needs ports of its own:
+            shunt worker --config config/worker.yaml \\
+            --set worker.listeners.exchange.listen=0.0.0.0:4092 \\
+            --set worker.http.listen=127.0.0.1:4093
             """)
     @OptionGroup var options: ProcessOptions
 

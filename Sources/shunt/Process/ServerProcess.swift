@@ -182,7 +182,7 @@ struct ServerProcess {
         if let worker {
             all += worker.listeners.sorted { $0.key < $1.key }.map { ("worker.\($0.key)", $0.value) }
         }
-        if let health { all.append(("worker.http", "\(health.host):\(health.port)")) }
+        if let health { all.append(("worker.http", NetworkAddress(health.host, health.port).description)) }
         return all
     }
 
@@ -195,7 +195,7 @@ struct ServerProcess {
         master?.announce(name: configuration.master.name)
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
-        print(Welcome.text(configuration, master: master, worker: worker, health: health.map { "\($0.host):\($0.port)" } ?? ""))
+        print(Welcome.text(configuration, master: master, worker: worker, health: health.map { NetworkAddress($0.host, $0.port).description } ?? ""))
         try CommandLineProcess.flushOutput()
     }
 

@@ -68,4 +68,22 @@ struct ClusterTests {
         cluster.run(seconds: 6)
         #expect(cluster.allocation(from: "n:1")?.text == "a:1,b:1")
     }
+
+    @Test("Workers that went to a later master of their list return when the earlier one is back to stay: of one id there is one chat")
+    func returnsToTheFirst() {
+        let cluster = SimulatedCluster(masters: ["m:1", "n:1"], workers: ["a:1", "b:1"])
+        cluster.run(seconds: 2)
+        cluster.kill(master: "m:1")
+        cluster.run(seconds: 8)
+        #expect(cluster.allocation(from: "n:1")?.text == "a:1,b:1")
+        cluster.start(master: "m:1")
+        cluster.run(seconds: 1)
+        cluster.kill(master: "m:1")
+        cluster.run(seconds: 8)
+        #expect(cluster.joined.suffix(2).sorted() == ["a:1 n:1", "b:1 n:1"], "it was not back to stay")
+        cluster.start(master: "m:1")
+        cluster.run(seconds: 9)
+        #expect(cluster.allocation(from: "m:1")?.text == "a:1,b:1")
+        #expect(cluster.joined.suffix(2).sorted() == ["a:1 m:1", "b:1 m:1"])
+    }
 }

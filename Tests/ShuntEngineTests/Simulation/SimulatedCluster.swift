@@ -110,6 +110,7 @@ final class SimulatedCluster {
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
             case .confirmed: break
+            case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil), of: worker)
             case .displaced(let devices): worker.displaced(devices)
             }
         }
