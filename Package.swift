@@ -45,7 +45,10 @@ let package = Package(
 
         // Rules.
         // Lua's own archive (liblua5.4-dev): calls into the shared library would cost a sixth of a rule's time.
-        .target(name: "CLuaHost", linkerSettings: [.linkedLibrary(":liblua5.4.a")]),
+        // What `..` calls in it is replaced: see concat.c.
+        .target(
+            name: "CLuaHost",
+            linkerSettings: [.linkedLibrary(":liblua5.4.a"), .unsafeFlags(["-Xlinker", "--wrap=luaT_tryconcatTM"])]),
         .target(name: "ShuntRules", dependencies: ["CLuaHost", "ShuntCore"], swiftSettings: hotPath),
 
         // The edge.

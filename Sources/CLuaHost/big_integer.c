@@ -1,5 +1,5 @@
 // Integers in JSON that do not fit in 64 bits. They keep their digits, so that what a rule does not touch goes out as it came; to
-// a rule that calculates with one it is the nearest float.
+// a rule that calculates with one it is the nearest float. What `..` makes of them is in concat.c.
 #include "host.h"
 
 typedef struct {
@@ -32,13 +32,6 @@ static int to_string(lua_State *L) {
 static int equal(lua_State *L) {
     shunt_bytes a = big_integer_digits(L, 1), b = big_integer_digits(L, 2);
     lua_pushboolean(L, a.count > 0 && a.count == b.count && memcmp(a.start, b.start, a.count) == 0);
-    return 1;
-}
-
-static int concat(lua_State *L) {
-    luaL_tolstring(L, 1, NULL);
-    luaL_tolstring(L, 2, NULL);
-    lua_concat(L, 2);
     return 1;
 }
 
@@ -82,7 +75,7 @@ void open_big_integers(lua_State *L) {
     static const int operations[] = {LUA_OPADD, LUA_OPSUB, LUA_OPMUL, LUA_OPDIV, LUA_OPIDIV, LUA_OPMOD, LUA_OPPOW, LUA_OPUNM};
     static const char *const orders[] = {"__lt", "__le", NULL};
     static const int comparisons[] = {LUA_OPLT, LUA_OPLE};
-    static const luaL_Reg own[] = {{"__tostring", to_string}, {"__eq", equal}, {"__concat", concat}, {NULL, NULL}};
+    static const luaL_Reg own[] = {{"__tostring", to_string}, {"__eq", equal}, {NULL, NULL}};
     new_type(L, &key_big_integer_type, "big integer", NULL, no_fields, NULL);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_big_integer_type);
     luaL_setfuncs(L, own, 0);

@@ -66,13 +66,17 @@ static void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->fanout_exceeded = false;
     host->json_read = host->filter_read = false;
     host->payload = PAYLOAD_FINE;
+    host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }
 
 static void end(shunt_host *host) {
     const shunt_rule *rule = host->rule;
     budget_disarm(host);
     host->rule = NULL;
-    host->close_depth = 0;
+    if (__builtin_expect(host->collector_stopped, 0)) {
+        host->collector_stopped = false;
+        lua_gc(host->L, LUA_GCRESTART);
+    }
     host->resume_scratch = 0;
     host->scratch.count = 0;
     if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }

@@ -110,7 +110,10 @@ struct shunt_host {
     shunt_buffer scratch;
     /// How much of it was in use when the running coroutine was resumed.
     size_t resume_scratch;
-    int close_depth;
+    /// Where the C stack of the call that runs begins.
+    uintptr_t stack_start;
+    /// While a text is joined with the stack where it is: after an error, too, until the call has ended.
+    bool collector_stopped;
 
     shunt_rule *rules[MAX_RULES];
     size_t rule_count;
@@ -170,6 +173,29 @@ void new_type(lua_State *L, void *key, const char *name, const char *with, lua_C
 
 static inline void push_bytes(lua_State *L, shunt_bytes bytes) {
     lua_pushlstring(L, bytes.count ? bytes.start : "", bytes.count);
+}
+
+/// Whether the key at an index, in a loop over a table, is this text: all of it, since a text may have zero bytes.
+static inline bool key_is(lua_State *L, int index, const char *name) {
+    size_t count;
+    if (lua_type(L, index) != LUA_TSTRING) { return false; }
+    const char *text = lua_tolstring(L, index, &count);
+    return count == strlen(name) && memcmp(text, name, count) == 0;
+}
+
+/// A key that is not one of those that a table may have, for an error's text.
+static inline const char *key_shown(lua_State *L, int index) {
+    size_t count;
+    if (lua_type(L, index) != LUA_TSTRING) { return lua_type(L, index) == LUA_TNUMBER ? "a number" : luaL_typename(L, index); }
+    const char *text = lua_tolstring(L, index, &count);
+    return strlen(text) == count ? text : "a name with a zero byte in it";
+}
+
+/// Pushes a field of the table at an index; no metamethod is asked, so it is the one that was checked.
+static inline int push_raw_field(lua_State *L, int index, const char *name) {
+    index = lua_absindex(L, index);
+    lua_pushstring(L, name);
+    return lua_rawget(L, index);
 }
 
 /// Compares a key with a literal.

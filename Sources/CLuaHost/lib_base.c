@@ -72,6 +72,8 @@ static int base_setmetatable(lua_State *L) {
     if (type == LUA_TTABLE) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) != LUA_TNIL) { return luaL_error(L, "a rule's metatable can't have __gc"); }
+        lua_pushliteral(L, "__concat");
+        if (lua_rawget(L, 2) != LUA_TNIL) { return luaL_error(L, "a rule's metatable can't have __concat"); }
         lua_pushliteral(L, "__mode");
         if (lua_rawget(L, 2) == LUA_TSTRING && strchr(lua_tostring(L, -1), 'k') != NULL) {
             return luaL_error(L, "a rule's table can't have weak keys (__mode \"k\"); \"v\" is for weak values");
@@ -151,6 +153,20 @@ static int base_match(lua_State *L) {
 
 // MARK: require
 
+/// Of the table of loaded modules: the call that began to load one last. A module that is being loaded is the table itself, which
+/// no rule has.
+enum { LOADED_BY = 1 };
+
+/// What a call that was ended left marked.
+static void forget_unfinished(lua_State *L) {
+    for (lua_pushnil(L); lua_next(L, lua_upvalueindex(2)) != 0; lua_pop(L, 1)) {
+        if (!lua_rawequal(L, -1, lua_upvalueindex(2))) { continue; }
+        lua_pushvalue(L, -2);
+        lua_pushnil(L);
+        lua_rawset(L, lua_upvalueindex(2));
+    }
+}
+
 /// `require "sub/name"` or `"sub.name"`: a file sub/name.lua of the plugin. Dots are slashes.
 int base_require(lua_State *L) {
     size_t count;
@@ -159,10 +175,16 @@ int base_require(lua_State *L) {
     char name[MAX_NAME];
     for (size_t i = 0; i <= count; i++) { name[i] = asked[i] == '.' ? '/' : asked[i]; }
     lua_settop(L, 1);
+    luaL_argcheck(L, strlen(name) == count, 1, "a module's name has no zero bytes");
     if (lua_getfield(L, lua_upvalueindex(2), name) != LUA_TNIL) {
-        if (lua_islightuserdata(L, -1)) { return luaL_error(L, "module '%s' requires itself", asked); }
-        return 1;
+        if (!lua_rawequal(L, -1, lua_upvalueindex(2))) { return 1; }
+        // Marked by a call that loads it: by one that has ended, where that was killed, and then it is loaded again.
+        if (lua_rawgeti(L, lua_upvalueindex(2), LOADED_BY) == LUA_TNUMBER && lua_tointeger(L, -1) == (lua_Integer)host_of(L)->serial) {
+            return luaL_error(L, "module '%s' requires itself", asked);
+        }
+        forget_unfinished(L);
     }
+    lua_settop(L, 1);
     if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TSTRING) {
         return luaL_error(L, "no module '%s': require finds the plugin's own files, by their path without .lua", asked);
     }
@@ -172,10 +194,18 @@ int base_require(lua_State *L) {
     if (luaL_loadbufferx(L, text, length, lua_tostring(L, -1), "t") != LUA_OK) { return lua_error(L); }
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_setupvalue(L, -2, 1);
-    lua_pushlightuserdata(L, L);
+    lua_pushinteger(L, (lua_Integer)host_of(L)->serial);
+    lua_rawseti(L, lua_upvalueindex(2), LOADED_BY);
+    lua_pushvalue(L, lua_upvalueindex(2));
     lua_setfield(L, lua_upvalueindex(2), name);
     lua_pushstring(L, asked);
-    lua_call(L, 1, 1);
+    int status = lua_pcall(L, 1, 1, 0);
+    if (status != LUA_OK) {
+        lua_pushnil(L);
+        lua_setfield(L, lua_upvalueindex(2), name);
+        rethrow_kill(L, host_of(L), status);
+        return lua_error(L);
+    }
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         lua_pushboolean(L, 1);

@@ -1,7 +1,10 @@
 // Coroutines that a kill goes through: the host knows which one runs, and a resume raises again what ended it.
 #include "host.h"
 
-enum { MAX_CLOSE_DEPTH = 8 };
+/// Lua bounds how much C stack a thread of its own uses, by 200 calls of C (LUAI_MAXCCALLS): up to some 700 KiB. But it begins to
+/// count anew in each coroutine that is closed (lua_resetthread). So one may be closed only while the call has used no more than
+/// this, and all of a call is well within the 2 MiB that a thread with rules has.
+enum { MAX_CLOSE_STACK = 512 * 1024 };
 
 static lua_State *check_coroutine(lua_State *L) {
     lua_State *co = lua_tothread(L, 1);
@@ -108,14 +111,12 @@ static int coroutine_close(lua_State *L) {
     }
     int ended = lua_status(co);
     if (ended == LUA_OK || ended == LUA_YIELD) {
-        // Lua 5.4.4 does not count the C stack through lua_resetthread.
-        if (host->close_depth >= MAX_CLOSE_DEPTH) { return luaL_error(L, "coroutine.close within itself %d times", MAX_CLOSE_DEPTH); }
+        size_t used = host->stack_start - (uintptr_t)__builtin_frame_address(0);
+        if (used > MAX_CLOSE_STACK) { return luaL_error(L, "coroutine.close nested too deeply"); }
         size_t scratch = host->scratch.count;
-        host->close_depth++;
         enter(host, co);
         ended = lua_resetthread(co);
         enter(host, L);
-        host->close_depth--;
         host->scratch.count = scratch;
         rethrow_kill(L, host, ended);
     }

@@ -229,47 +229,45 @@ static int message_index(lua_State *L) {
 /// Checks the fields in the table at 2, and which of them are there.
 static uint8_t check_fields(lua_State *L, const shunt_message *source) {
     uint8_t changes = 0;
-    size_t count;
     luaL_checktype(L, 2, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &count) : "a number";
-        if (lua_type(L, -2) == LUA_TSTRING && IS(name, count, "topic")) {
+        if (key_is(L, -2, "topic")) {
             check_topic(L, -1, "msg:with{}: topic");
             changes |= SHUNT_TOPIC_CHANGED;
-        } else if (strcmp(name, "key") == 0) {
+        } else if (key_is(L, -2, "key")) {
             if (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) { check_text(L, -1, "msg:with{}: key (false for none)", MAX_TEXT); }
             changes |= SHUNT_KEY_CHANGED;
-        } else if (strcmp(name, "payload") == 0) {
+        } else if (key_is(L, -2, "payload")) {
             check_text(L, -1, "msg:with{}: payload (json.encode makes one of a table)", INT32_MAX);
             if (lua_rawlen(L, -1) == 0) {
                 luaL_error(L, "msg:with{}: payload is empty: a message without one can't be sent; route.drop() drops it");
             }
             changes |= SHUNT_PAYLOAD_CHANGED;
-        } else if (strcmp(name, "format") == 0) {
+        } else if (key_is(L, -2, "format")) {
             check_text(L, -1, "msg:with{}: format", 16);
-            const char *format = lua_tostring(L, -1);
-            if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-                luaL_error(L, "msg:with{}: format is text or json, not '%s'", format);
+            if (!key_is(L, -1, "text") && !key_is(L, -1, "json")) {
+                luaL_error(L, "msg:with{}: format is text or json, not '%s'", lua_tostring(L, -1));
             }
             changes |= SHUNT_FORMAT_CHANGED;
-        } else if (strcmp(name, "filter") == 0) {
+        } else if (key_is(L, -2, "filter")) {
             if (source->kind != SHUNT_BROADCAST) {
                 luaL_error(L, "msg:with{}: only a broadcast has a filter: route.push(filter, msg) makes one of a message");
             }
             check_filter(L, lua_gettop(L), "push:with{}: filter");
             changes |= SHUNT_FILTER_CHANGED;
         } else {
-            luaL_error(L, "msg:with{} takes topic, key, payload, format, and filter of a broadcast, not %s", name);
+            luaL_error(L, "msg:with{} takes topic, key, payload, format, and filter of a broadcast, not %s",
+                       key_shown(L, -2));
         }
     }
     return changes;
 }
 
+/// A field that `check_fields` found to be a text, or a key of false.
 static shunt_bytes take_field(lua_State *L, int place, const char *name, bool *is_text) {
     shunt_bytes bytes = {0};
-    lua_pushstring(L, name);
-    lua_rawget(L, 2);
-    *is_text = lua_type(L, -1) == LUA_TSTRING;
+    *is_text = push_raw_field(L, 2, name) == LUA_TSTRING;
+    if (!*is_text && place != USER_KEY) { luaL_error(L, "msg:with{}: %s must be a text, not a %s", name, luaL_typename(L, -1)); }
     if (*is_text) { bytes.start = lua_tolstring(L, -1, &bytes.count); }
     lua_setiuservalue(L, 3, place);
     return bytes;
@@ -277,8 +275,8 @@ static shunt_bytes take_field(lua_State *L, int place, const char *name, bool *i
 
 static shunt_bytes take_filter(lua_State *L) {
     shunt_bytes json;
-    lua_pushliteral(L, "filter");
-    lua_rawget(L, 2);
+    push_raw_field(L, 2, "filter");
+    check_filter(L, lua_gettop(L), "push:with{}: filter");
     json_encode(L, lua_gettop(L));
     json.start = lua_tolstring(L, -1, &json.count);
     lua_setiuservalue(L, 3, USER_FILTER);
@@ -330,8 +328,8 @@ static int message_with(lua_State *L) {
     }
     message->filter = changes & SHUNT_FILTER_CHANGED ? take_filter(L) : keep(copy, &used, source->filter);
     if (changes & SHUNT_FORMAT_CHANGED) {
-        lua_getfield(L, 2, "format");
-        message->format = lua_tostring(L, -1)[0] == 't' ? 1 : 2;
+        push_raw_field(L, 2, "format");
+        message->format = key_is(L, -1, "text") ? 1 : 2;
         lua_pop(L, 1);
     }
     return 1;

@@ -88,13 +88,13 @@ static int connection_index(lua_State *L) {
     reader r = reader_of((shunt_bytes){object->record, object->count});
     for (int i = 0; i < SHUNT_PEER_TEXTS; i++) {
         shunt_bytes text = read_text(&r);
-        if (strcmp(name, text_names[i]) == 0) {
+        if (key_is(L, 2, text_names[i])) {
             push_bytes(L, text);
             return 1;
         }
     }
     for (int i = 0; i < SHUNT_PEER_LISTS; i++) {
-        if (strcmp(name, list_names[i]) == 0) {
+        if (key_is(L, 2, list_names[i])) {
             push_list(L, &r);
             return 1;
         }
@@ -134,6 +134,7 @@ static int connection_close(lua_State *L) {
 // MARK: conn:with{}
 
 static void add_labels(lua_State *L, shunt_host *host, int index, const char *what) {
+    luaL_checktype(L, index, LUA_TTABLE);
     lua_Unsigned count = lua_rawlen(L, index);
     if (count > MAX_LABELS) { luaL_error(L, "conn:with{}: %s has more than %d entries", what, MAX_LABELS); }
     uint32_t number = (uint32_t)count;
@@ -152,16 +153,16 @@ static void add_labels(lua_State *L, shunt_host *host, int index, const char *wh
 
 static void check_changes(lua_State *L, connection_object *flags) {
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
-        if (strcmp(name, "uid") == 0) {
+        bool tags = key_is(L, -2, "tags");
+        if (key_is(L, -2, "uid")) {
             check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
             flags->has_uid = true;
-        } else if (strcmp(name, "tags") == 0 || strcmp(name, "alias") == 0) {
-            if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: %s must be a list of texts", name); }
-            flags->has_tags |= *name == 't';
-            flags->has_alias |= *name == 'a';
+        } else if (tags || key_is(L, -2, "alias")) {
+            if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: %s must be a list of texts", key_shown(L, -2)); }
+            flags->has_tags |= tags;
+            flags->has_alias |= !tags;
         } else {
-            luaL_error(L, "conn:with{} takes uid, tags, alias, not %s", name);
+            luaL_error(L, "conn:with{} takes uid, tags, alias, not %s", key_shown(L, -2));
         }
     }
 }
@@ -178,7 +179,8 @@ static int connection_with(lua_State *L) {
     const char *start = r.at;
     read_text(&r);
     if (flags.has_uid) {
-        lua_getfield(L, 2, "uid");
+        push_raw_field(L, 2, "uid");
+        check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
         const char *uid = lua_tolstring(L, -1, &length);
         uint32_t number = (uint32_t)length;
         scratch_add(L, host, &number, sizeof number);
@@ -192,7 +194,7 @@ static int connection_with(lua_State *L) {
         skip_texts(&r, read_count(&r));
         if (!replaced[i]) { continue; }
         scratch_add(L, host, start, (size_t)(list - start));
-        lua_getfield(L, 2, list_names[i]);
+        push_raw_field(L, 2, list_names[i]);
         add_labels(L, host, lua_gettop(L), list_names[i]);
         start = r.at;
     }

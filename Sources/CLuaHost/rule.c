@@ -251,17 +251,17 @@ static int context_index(lua_State *L) {
     luaL_argexpected(L, tagged(L, 1, TAG_CONTEXT) != NULL, 1, "ctx");
     shunt_host *host = host_of(L);
     const char *name = luaL_checkstring(L, 2);
-    if (strcmp(name, "emit") == 0) {
+    if (key_is(L, 2, "emit")) {
         lua_pushvalue(L, lua_upvalueindex(1));
-    } else if (strcmp(name, "settings") == 0) {
+    } else if (key_is(L, 2, "settings")) {
         lua_getiuservalue(L, 1, 1);
-    } else if (strcmp(name, "now") == 0) {
+    } else if (key_is(L, 2, "now")) {
         lua_pushnumber(L, host->now);
-    } else if (strcmp(name, "rule") == 0) {
+    } else if (key_is(L, 2, "rule")) {
         lua_pushstring(L, host->rule->name);
-    } else if (strcmp(name, "worker") == 0) {
+    } else if (key_is(L, 2, "worker")) {
         lua_pushstring(L, host->worker);
-    } else if (strcmp(name, "loop") == 0) {
+    } else if (key_is(L, 2, "loop")) {
         lua_pushinteger(L, host->options.loop);
     } else {
         return luaL_error(L, "ctx has no '%s': it has rule, settings, worker, loop, now, emit()", name);

@@ -30,15 +30,15 @@ static int subscription_index(lua_State *L) {
     luaL_argexpected(L, object != NULL, 1, "sub");
     const char *name = luaL_checkstring(L, 2);
     shunt_host *host = host_of(L);
-    if (strcmp(name, "topic") == 0) {
+    if (key_is(L, 2, "topic")) {
         lua_getiuservalue(L, 1, USER_TOPIC);
-    } else if (strcmp(name, "group") == 0) {
+    } else if (key_is(L, 2, "group")) {
         lua_getiuservalue(L, 1, USER_GROUP);
-    } else if (strcmp(name, "key") == 0) {
+    } else if (key_is(L, 2, "key")) {
         lua_getiuservalue(L, 1, USER_KEY);
-    } else if (strcmp(name, "sender") == 0) {
+    } else if (key_is(L, 2, "sender")) {
         push_peer(L, host, object->sender);
-    } else if (strcmp(name, "with") == 0) {
+    } else if (key_is(L, 2, "with")) {
         lua_pushvalue(L, lua_upvalueindex(1));
     } else {
         return luaL_error(L, "sub has no '%s': it has topic, group, key, sender, with{}", name);
@@ -58,14 +58,13 @@ static int subscription_with(lua_State *L) {
         lua_setiuservalue(L, 3, place);
     }
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
-        bool topic = strcmp(name, "topic") == 0;
-        if (!topic && strcmp(name, "group") != 0) { return luaL_error(L, "sub:with{} takes topic, group, not %s", name); }
+        bool topic = key_is(L, -2, "topic");
+        if (!topic && !key_is(L, -2, "group")) { return luaL_error(L, "sub:with{} takes topic, group, not %s", key_shown(L, -2)); }
         check_text(L, -1, topic ? "sub:with{}: topic" : "sub:with{}: group", 65535);
         size_t count;
         const char *text = lua_tolstring(L, -1, &count);
         if (topic && !shunt_filter_is_valid(text, count)) { return luaL_error(L, "sub:with{}: '%s' is no topic filter", text); }
-        if (count == 0) { return luaL_error(L, "sub:with{}: %s is empty", name); }
+        if (count == 0) { return luaL_error(L, "sub:with{}: %s is empty", topic ? "topic" : "group"); }
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, 3, topic ? USER_TOPIC : USER_GROUP);
     }

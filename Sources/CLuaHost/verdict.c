@@ -70,10 +70,10 @@ void check_filter(lua_State *L, int index, const char *what) {
     static const char *const lists[] = {"match_tags", "match_alias", "filter_tags", "filter_alias", NULL};
     if (!lua_istable(L, index)) { luaL_error(L, "%s: a filter is a table, not a %s", what, luaL_typename(L, index)); }
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
+        const char *name = key_shown(L, -2);
         int expected = LUA_TNONE;
-        for (int i = 0; texts[i] != NULL; i++) { expected = strcmp(name, texts[i]) == 0 ? LUA_TSTRING : expected; }
-        for (int i = 0; lists[i] != NULL; i++) { expected = strcmp(name, lists[i]) == 0 ? LUA_TTABLE : expected; }
+        for (int i = 0; texts[i] != NULL; i++) { expected = key_is(L, -2, texts[i]) ? LUA_TSTRING : expected; }
+        for (int i = 0; lists[i] != NULL; i++) { expected = key_is(L, -2, lists[i]) ? LUA_TTABLE : expected; }
         if (expected == LUA_TNONE) {
             luaL_error(L, "%s: a filter has uid, device, match_tags, match_alias, filter_tags, filter_alias, not %s", what, name);
         }

@@ -71,9 +71,9 @@ struct Escape: CustomTestStringConvertible, Sendable {
         Escape("yield out of the hook", .error("outside a coroutine"), "coroutine.yield(1)"),
     ]
 
-    static let metamethods: [Escape] = ["index", "newindex", "len", "concat", "eq", "lt", "le", "add", "call", "unm", "idiv", "tostring", "pairs"].map { name in
+    static let metamethods: [Escape] = ["index", "newindex", "len", "eq", "lt", "le", "add", "call", "unm", "idiv", "tostring", "pairs"].map { name in
         let use = [
-            "index": "return t.x", "newindex": "t.x = 1", "len": "return #t", "concat": "return t .. 'x'", "eq": "return t == u", "lt": "return t < u",
+            "index": "return t.x", "newindex": "t.x = 1", "len": "return #t", "eq": "return t == u", "lt": "return t < u",
             "le": "return t <= u", "add": "return t + 1", "call": "return t()", "unm": "return -t", "idiv": "return t // 1", "tostring": "return ('%s'):format(t)",
             "pairs": "for _ in pairs(t) do end",
         ][name] ?? ""
@@ -128,6 +128,8 @@ struct Escape: CustomTestStringConvertible, Sendable {
     static let doors: [Escape] = [
         Escape("__gc", .error("can't have __gc"), "setmetatable({}, { __gc = function() end })"),
         Escape("__gc added later", .harmless, "local m = {} setmetatable({}, m) m.__gc = function() while true do end end for i = 1, 200 do local t = {} end"),
+        Escape("__concat", .error("can't have __concat"), "setmetatable({}, { __concat = function() end })"),
+        Escape("__concat added later", .error("can't have __concat"), "local m = {} local t = setmetatable({}, m) m.__concat = function() end return 'a' .. t"),
         Escape("string metatable", .error("index a boolean value"), "getmetatable('').__index = nil"),
         Escape("string metatable, set", .error("table expected"), "setmetatable('', {})"),
         Escape("msg metatable", .error("index a boolean value"), "getmetatable(msg).__index = nil"),
