@@ -62,9 +62,11 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func slowConsumerPolicy(of connection: Connection, for frame: Bytes) -> SlowConsumerPolicy {
-        // Whoever sends a broadcast is told who did not get it; members of a chat are not worth stopping its others for.
-        guard frame.count > 9, FrameType.decoding(frame[9]) == .message else { return loop.limits.stuckConsumer }
-        return engine.slowConsumerPolicy(of: connection.id)
+        let policy = engine.slowConsumerPolicy(of: connection.id)
+        // The sender of a broadcast hears how many devices were too slow for it, and a chat's members do not wait for one of them: neither
+        // is held.
+        let isTopicMessage = frame.count > 9 && FrameType.decoding(frame[9]) == .message
+        return policy == .hold && !isTopicMessage ? loop.limits.stuckConsumer : policy
     }
 
     /// This loop's clients whose out-buffers have filled up.
