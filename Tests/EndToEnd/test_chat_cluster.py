@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -120,10 +121,16 @@ def test_a_chat_that_an_operator_has_closed_may_be_created_elsewhere_at_once(clu
         assert elsewhere.destroy("chat").status == 200
 
 
+def is_stopped(pid: int) -> bool:
+    states = [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+    return set(states) == {"T"}
+
+
 def test_a_chat_ends_and_is_answered_in_time_while_its_master_says_nothing(cluster, connect):
     cluster = cluster()
     ann = connect(cluster.addresses[0]).join("chat")
     cluster.master.signal(signal.SIGSTOP)
+    eventually(lambda: is_stopped(cluster.master.pid), what="all of the master's threads to stop")
     try:
         began = time.monotonic()
         assert ann.destroy("chat").status == 200
