@@ -245,7 +245,7 @@ void log_notice(shunt_host *host, const char *text);
 /// Writes what the rule said in the call that has ended, without what repeats the payload.
 void log_flush(shunt_host *host, const shunt_rule *rule);
 void log_write(lua_State *L, shunt_log_level level, const char *text, size_t count, int fields);
-/// Pushes the text of a value; of one that has none the name of its type, since no address is told.
+/// Pushes the text of a value. Where Lua would write an address, it pushes the name of the value's type.
 const char *push_text_of(lua_State *L, int index, size_t *count);
 /// memmem that looks at the budget.
 const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count);

@@ -12,7 +12,7 @@ public enum SendOutcome: Equatable, Sendable {
 }
 
 extension EventLoop {
-    /// Queues an answer that the client waits for. A client that does not read its answers is not read from, and closed when it is stuck.
+    /// Queues an answer. The loop stops reading from a client that does not read its answers, and closes it when it is stuck.
     @inline(__always)
     public func answer(_ count: Int, to connection: Connection, _ write: (UnsafeMutableRawPointer) -> Void) {
         guard connection.state == .open else { return }
@@ -20,16 +20,18 @@ extension EventLoop {
         if connection.out.count > Self.ownShare, connection.isWaitingToWrite { awaitReading(connection, count) }
     }
 
-    /// Stops to read from a client whose answers pile up: at half of its bound, or earlier while the loop's buffers are half full.
+    /// Stops reading from a client whose answers pile up: at half of its bound, or earlier while the loop's buffers are half full.
     @inline(never)
     private func awaitReading(_ connection: Connection, _ count: Int) {
-        guard connection.state == .open, connection.out.count > limits.outBuffer / 2 || pool.used > limits.buffers / 2 else { return }
+        guard connection.state == .open, connection.out.count > limits.outBuffer / 2 || isShortOfMemory else { return }
         if connection.congestion == nil { beginCongestion(connection) }
         guard let congestion = connection.congestion else { return }
         congestion.answers += count
         guard congestion.answers > Self.ownShare else { return }
         if congestion.isStuck { closeSlow(connection) } else { setReadingPaused(true, .answers, connection) }
     }
+
+    private var isShortOfMemory: Bool { pool.used > limits.buffers / 2 }
 
     private func beginCongestion(_ connection: Connection) {
         connection.congestion = Congestion(since: uv_now(uv))
@@ -49,7 +51,7 @@ extension EventLoop {
     public func send(_ bytes: Bytes, to connection: Connection) -> SendOutcome {
         guard connection.state == .open else { return .dropped }
         guard takes(bytes.count, connection) else { return sendBeyondBound(bytes, to: connection) }
-        append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+        queue(bytes, to: connection)
         return .queued
     }
 
@@ -62,6 +64,12 @@ extension EventLoop {
         // A block that grows at most doubles what is in use.
         if pool.used <= limits.buffers / 4 { return true }
         return pool.used + connection.out.growth(for: count) <= limits.buffers - limits.buffers / 8 || waiting + count <= Self.ownShare
+    }
+
+    @inline(__always)
+    private func queue(_ message: Bytes, to connection: Connection) {
+        connection.out.messages &+= 1
+        append(message.count, to: connection) { memcpy($0, message.baseAddress.unsafelyUnwrapped, message.count) }
     }
 
     @inline(__always)
@@ -80,14 +88,14 @@ extension EventLoop {
         if !connection.isWaitingToWrite { flush(connection) }
         guard connection.state == .open else { return .dropped }
         if takes(bytes.count, connection) {
-            append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+            queue(bytes, to: connection)
             return .queued
         }
         switch connection.isStuck ? limits.stuckConsumer : handler.slowConsumerPolicy(of: connection, for: bytes) {
         case .hold:
-            // Those who produce for it are held: what they and the other loops had under way still gets in.
+            // Its producers are not read from. What they and the other loops had under way still enters the buffer.
             guard mayOverflow(bytes.count, connection) else { fallthrough }
-            append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+            queue(bytes, to: connection)
             return .queued
         case .dropNewest:
             figures.droppedSlow += 1
@@ -105,7 +113,7 @@ extension EventLoop {
                 handler.dropped(bytes, for: connection)
                 return .dropped
             }
-            append(bytes.count, to: connection) { memcpy($0, bytes.baseAddress.unsafelyUnwrapped, bytes.count) }
+            queue(bytes, to: connection)
             return .queued
         case .disconnect:
             handler.dropped(bytes, for: connection)
@@ -114,7 +122,7 @@ extension EventLoop {
         }
     }
 
-    /// What an out-buffer may hold beyond its bound while producers are held: their last messages, and what was on its way between loops.
+    /// Bytes that an out-buffer may hold beyond its bound while producers are held: their last messages, and mail between loops.
     private static let overflow = 512 << 20
 
     private func mayOverflow(_ count: Int, _ connection: Connection) -> Bool {
@@ -156,7 +164,7 @@ extension EventLoop {
             if count > 0 {
                 figures.bytesOut += count
                 connection.congestion?.written += count
-                connection.out.wrote(count, measure: measure, pool: &pool)
+                figures.delivered += connection.out.wrote(count, measure: measure, pool: &pool)
                 if count < bytes.count { break }
                 continue
             }
@@ -183,6 +191,8 @@ extension EventLoop {
             guard waiting > limits.outBuffer / 2 else { return }
             beginCongestion(connection)
         } else if waiting <= limits.outBuffer / 4 {
+            // A client that was stopped for its answers while memory is short is read from when it has taken them.
+            if connection.pauses.contains(.answers), waiting > Self.ownShare, isShortOfMemory { return }
             connection.congestion = nil
             if connection.pauses.contains(.answers) { resumable.append(connection.id) }
             tell(.none, connection)

@@ -63,6 +63,9 @@ public struct LoopFigures: Equatable, Sendable {
     public var errors = 0
     public var bytesIn = 0
     public var bytesOut = 0
+    /// Messages written whole to the kernel, and messages that still waited when their connection closed.
+    public var delivered = 0
+    public var lostAtClose = 0
     /// Messages dropped because their connection was too slow, and connections closed for that.
     public var droppedSlow = 0
     public var closedSlow = 0
@@ -187,17 +190,18 @@ public final class EventLoop {
     }
 
     private func endTurn() {
-        hasNewPressure = false
-        resumeReading()
-        handler.turnEnded()
-        flushDirty()
-        guard hasNewPressure else { return }
-        // Other loops hear of it now, not when something else happens here.
-        hasNewPressure = false
-        resumeReading()
-        handler.turnEnded()
-        flushDirty()
+        // What writing changes other loops hear of now, not when something else happens here.
+        for _ in 0..<Self.passesOfTurnEnd {
+            hasNewPressure = false
+            resumeReading()
+            handler.turnEnded()
+            flushDirty()
+            if !hasNewPressure { break }
+        }
     }
+
+    /// So that connections which drain and fill at once do not keep a turn from ending.
+    private static let passesOfTurnEnd = 4
 
     private var sweepPosition = 0
 
@@ -324,6 +328,7 @@ public final class EventLoop {
         connection.state = .closed
         connection.closeReason = reason
         releasePartial(connection)
+        figures.lostAtClose += Int(connection.out.messages)
         connection.out.release(to: &pool)
         let slot = connection.id.slot
         slots[slot] = nil

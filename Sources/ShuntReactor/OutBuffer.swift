@@ -4,7 +4,7 @@ import ShuntCore
 /// A frame at the start of some bytes, as a codec sees it.
 public struct FrameExtent {
     public var length: Int
-    /// A message, which may be dropped; not an answer that the client waits for.
+    /// A message, which may be dropped and counts as delivered once it is written; not an answer that the client waits for.
     public var mayDrop: Bool
 
     public init(length: Int, mayDrop: Bool) {
@@ -26,6 +26,9 @@ struct OutBuffer {
     private var tail: UInt32 = 0
     /// Bytes at the head that are the rest of a frame that is partly written.
     private var partial: UInt32 = 0
+    /// Messages among the frames, the partly written one included. Whoever queues one adds it.
+    var messages: UInt32 = 0
+    private var isPartialMessage = false
 
     var count: Int { Int(tail - head) }
     var isEmpty: Bool { tail == head }
@@ -69,14 +72,29 @@ struct OutBuffer {
     }
 
     /// `count` bytes have been written.
-    mutating func wrote(_ count: Int, measure: FrameMeasure, pool: inout BufferPool) {
-        if count == self.count { return release(to: &pool) }
+    /// - Returns: how many messages were completed by that.
+    mutating func wrote(_ count: Int, measure: FrameMeasure, pool: inout BufferPool) -> Int {
+        if count == self.count {
+            defer { release(to: &pool) }
+            return Int(messages)
+        }
+        let before = messages
         var boundary = Int(partial)
         while boundary < count {
-            boundary += measure(Bytes(rebasing: bytes[boundary...])).length
+            completePartial()
+            let frame = measure(Bytes(rebasing: bytes[boundary...]))
+            boundary += frame.length
+            isPartialMessage = frame.mayDrop
         }
+        if boundary == count { completePartial() }
         partial = UInt32(boundary - count)
         head += UInt32(count)
+        return Int(before - messages)
+    }
+
+    private mutating func completePartial() {
+        if isPartialMessage, messages > 0 { messages -= 1 }
+        isPartialMessage = false
     }
 
     /// Drops the oldest messages that no byte of has been written, until `needed` bytes are free or none is left.
@@ -86,13 +104,13 @@ struct OutBuffer {
         guard let block else { return (0, 0) }
         var read = Int(head) + Int(partial)
         var freed = 0
-        var messages = 0
+        var dropped = 0
         var kept: [(offset: Int, length: Int)] = []
         while freed < needed, read < Int(tail) {
             let frame = measure(Bytes(start: block + read, count: Int(tail) - read))
             if frame.mayDrop {
                 freed += frame.length
-                messages += 1
+                dropped += 1
                 onDrop(Bytes(start: block + read, count: frame.length))
             } else {
                 kept.append((read, frame.length))
@@ -108,13 +126,14 @@ struct OutBuffer {
         write -= Int(partial)
         memmove(block + write, block + Int(head), Int(partial))
         head = UInt32(write)
-        return (messages, freed)
+        messages -= min(messages, UInt32(dropped))
+        return (dropped, freed)
     }
 
     /// Gives the block back; whatever waited is gone.
     mutating func release(to pool: inout BufferPool) {
         if let block { pool.give(block, Int(capacity)) }
         block = nil
-        (capacity, head, tail, partial) = (0, 0, 0, 0)
+        (capacity, head, tail, partial, messages, isPartialMessage) = (0, 0, 0, 0, 0, false)
     }
 }

@@ -166,7 +166,7 @@ extension Peer {
     }
 }
 
-/// Tells of clients that come to grief, once a burst: a storm of them is one line with a number.
+/// Logs clients that are slow, failed or were turned away: at most one line of each kind a second, with their number.
 final class ConnectionLog: Sendable {
     private struct Burst {
         /// By loop.
@@ -203,7 +203,7 @@ final class ConnectionLog: Sendable {
         }
     }
 
-    /// Called regularly; tells what has come together.
+    /// Called regularly. Logs what has come together since the last line.
     func tick(now: Double) {
         let due: Burst? = burst.withLock { burst in
             guard !burst.slow.isEmpty || burst.refused + burst.failed > 0, now - burst.toldAt >= Self.interval else { return nil }

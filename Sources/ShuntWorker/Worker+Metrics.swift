@@ -22,15 +22,15 @@ extension Worker {
         text.family("shunt_responses_total", "counter", "Answers to requests, by outcome.")
         text.sample("shunt_responses_total", ["outcome": "succeeded"], total.responsesSucceeded)
         text.sample("shunt_responses_total", ["outcome": "failed"], total.responsesFailed)
-        text.counter("shunt_deliveries_total", "Messages handed to subscribers.", total.deliveries)
-        text.family("shunt_messages_dropped_total", "counter", "Messages that nobody got, by reason.")
+        text.counter("shunt_deliveries_total", "Messages written to clients: of topics, broadcasts and chats.", total.deliveries)
+        text.family("shunt_messages_dropped_total", "counter", "Messages that a recipient did not get, by reason.")
         let drops: [(String, Int)] = [
             ("no_subscriber", reports.reduce(0) { $0 + $1.routing.undelivered }),
             ("rule_dropped", reports.reduce(0) { $0 + $1.routing.dropped }),
             ("rule_rejected", reports.reduce(0) { $0 + $1.routing.rejected }),
             ("slow_consumer", reports.reduce(0) { $0 + $1.loop.droppedSlow }),
             ("chat_expired", reports.reduce(0) { $0 + $1.routing.expired }),
-            ("client_gone", reports.reduce(0) { $0 + $1.lostRecipients }),
+            ("client_gone", reports.reduce(0) { $0 + $1.lostRecipients + $1.loop.lostAtClose }),
         ]
         for (reason, count) in drops { text.sample("shunt_messages_dropped_total", ["reason": reason], count) }
         text.counter("shunt_frames_malformed_total", "Frames that could not be read.", reports.reduce(0) { $0 + $1.routing.malformed })

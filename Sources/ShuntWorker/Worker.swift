@@ -50,7 +50,7 @@ public final class Worker: Sendable {
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame
         control = try LoopThread(
-            index: 255, name: "control", limits: ConnectionLimits(), measure: Self.measure
+            index: 255, name: "control", limits: ConnectionLimits(), measure: Self.measureForMaster
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
@@ -165,11 +165,17 @@ public final class Worker: Sendable {
 
     private static var cores: Int { max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }
 
-    /// Frames in an out-buffer; answers are not dropped, messages may be.
+    /// Frames on the way to a master: none may be dropped.
+    private static func measureForMaster(_ bytes: Bytes) -> FrameExtent {
+        FrameExtent(length: measure(bytes).length, mayDrop: false)
+    }
+
+    /// Frames in an out-buffer. Messages may be dropped; answers, and what tells a device that it was replaced, are not.
     private static func measure(_ bytes: Bytes) -> FrameExtent {
         let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 13, as: UInt32.self))
         let type = FrameType.decoding(bytes[9])
-        return FrameExtent(length: FrameLayout.headerSize + Int(length), mayDrop: type != .acknowledgement)
+        return FrameExtent(
+            length: FrameLayout.headerSize + Int(length), mayDrop: type == .message || type == .notify || type == .chat)
     }
 }
 

@@ -59,7 +59,7 @@ extension WorkerFigures {
             responsesFailed += report.routing.failed
             responseBytes += report.loop.bytesOut
             subscriptions += report.routing.subscriptions
-            deliveries += report.routing.deliveries
+            deliveries += report.loop.delivered
         }
         responses = responsesSucceeded + responsesFailed
     }

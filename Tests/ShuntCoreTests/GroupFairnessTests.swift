@@ -28,6 +28,21 @@ struct GroupFairnessTests {
         #expect(index.tally("t/1", 300) == [1: 150, 2: 150])
     }
 
+    @Test("A newcomer to a part of the group that the other members take no topic of starts level with that part")
+    func newcomerToAPart() {
+        let index = Index()
+        index.add(1, "a/#", "g")
+        index.add(2, "b/#", "g")
+        _ = index.tally("b/1", 500)
+        index.add(3, "b/#", "g")
+        index.add(4, "b/+", "g")
+        #expect(index.tally("b/1", 300) == [2: 100, 3: 100, 4: 100])
+        _ = index.tally("a/1", 2000)
+        index.add(5, "#", "g")
+        #expect(index.tally("a/1", 200) == [1: 100, 5: 100])
+        #expect(index.tally("b/1", 400).values.allSatisfy { $0 <= 200 }, "nobody is flooded")
+    }
+
     @Test("Topics of one message each are shared out too", arguments: [GroupStrategy.leastDelivered, .roundRobin, .keyHash])
     func manyTopics(strategy: GroupStrategy) {
         let index = Index(strategies: GroupStrategies(standard: strategy))

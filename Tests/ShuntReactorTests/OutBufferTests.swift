@@ -12,6 +12,7 @@ struct OutBufferTests {
 
     private mutating func add(_ length: UInt8, mark: UInt8) {
         let place = buffer.extend(by: Int(length), pool: &pool)
+        if mark % 2 == 1 { buffer.messages += 1 }
         place.storeBytes(of: length, as: UInt8.self)
         for offset in 1..<Int(length) { place.storeBytes(of: mark, toByteOffset: offset, as: UInt8.self) }
     }
@@ -33,7 +34,7 @@ struct OutBufferTests {
         for _ in 0..<100 { add(200, mark: 1) }
         #expect(buffer.count == 20_000)
         #expect(pool.used == 32_768)
-        buffer.wrote(20_000, measure: Self.measure, pool: &pool)
+        _ = buffer.wrote(20_000, measure: Self.measure, pool: &pool)
         #expect(buffer.isEmpty)
         #expect(pool.used == 0)
         pool.releaseAll()
@@ -63,15 +64,35 @@ struct OutBufferTests {
     @Test("Keeps the rest of a frame that is partly written")
     mutating func keepsPartial() {
         for mark in [1, 3, 5] as [UInt8] { add(10, mark: mark) }
-        buffer.wrote(4, measure: Self.measure, pool: &pool)
+        _ = buffer.wrote(4, measure: Self.measure, pool: &pool)
         let dropped = buffer.dropOldest(5, measure: Self.measure, onDrop: { _ in })
         #expect(dropped.messages == 1)
         #expect(buffer.count == 16)
         #expect(buffer.bytes[0] == 1, "six bytes of the first frame are left")
         #expect(marks(after: 6) == [5])
-        buffer.wrote(6, measure: Self.measure, pool: &pool)
+        _ = buffer.wrote(6, measure: Self.measure, pool: &pool)
         #expect(marks() == [5])
         buffer.release(to: &pool)
+        pool.releaseAll()
+    }
+
+    @Test("Counts a message as written with its last byte, and what is left")
+    mutating func countsMessages() {
+        for mark in [1, 2, 3, 5] as [UInt8] { add(10, mark: mark) }
+        let written1 = buffer.wrote(9, measure: Self.measure, pool: &pool)
+        #expect(written1 == 0)
+        let written2 = buffer.wrote(1, measure: Self.measure, pool: &pool)
+        #expect(written2 == 1)
+        let written3 = buffer.wrote(15, measure: Self.measure, pool: &pool)
+        #expect(written3 == 0, "an answer, and half of a message")
+        #expect(buffer.messages == 2)
+        let written4 = buffer.wrote(6, measure: Self.measure, pool: &pool)
+        #expect(written4 == 1)
+        let dropped = buffer.dropOldest(5, measure: Self.measure, onDrop: { _ in })
+        #expect(dropped.messages == 0, "the only one left is partly written")
+        let written5 = buffer.wrote(9, measure: Self.measure, pool: &pool)
+        #expect(written5 == 1)
+        #expect(buffer.messages == 0 && pool.used == 0)
         pool.releaseAll()
     }
 
@@ -112,7 +133,8 @@ struct OutBufferTests {
                     expected.removeFirst()
                     partial = length
                 }
-                buffer.wrote(count, measure: Self.measure, pool: &pool)
+                let written6 = buffer.wrote(count, measure: Self.measure, pool: &pool)
+                #expect(written6 >= 0)
             case 3:
                 var dropped = buffer.dropOldest(Int(random.next() % 100), measure: Self.measure, onDrop: { _ in }).messages
                 expected.removeAll { mark in
@@ -123,6 +145,8 @@ struct OutBufferTests {
             default: break
             }
             #expect(marks(after: partial) == expected)
+            let whole = expected.count { $0 % 2 == 1 }
+            #expect(Int(buffer.messages) == whole || (partial > 0 && Int(buffer.messages) == whole + 1))
         }
         buffer.release(to: &pool)
         #expect(pool.used == 0)

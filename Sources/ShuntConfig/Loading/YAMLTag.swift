@@ -33,7 +33,7 @@ enum YAMLTag {
         }
     }
 
-    /// Whether a key is `<<`, which merges. The parser has given keys without a tag that of a text, to compare them.
+    /// Whether a key is `<<`, which merges a mapping into another. Yams gives keys without a tag the tag of a text.
     static func isMerge(_ key: Node.Scalar) -> Bool {
         let isPlain = key.style == .plain || key.style == .any
         return key.string == "<<" && isPlain && ["", "str", "merge"].contains(name(of: key.tag))

@@ -10,7 +10,7 @@ public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
     case disconnect
 }
 
-/// What happens to messages for a connection that nobody waits for any longer.
+/// What happens to messages for a stuck connection, one that producers wait for no longer.
 public enum StuckConsumerPolicy: String, Sendable, CaseIterable {
     case dropNewest = "drop_newest"
     case dropOldest = "drop_oldest"

@@ -34,15 +34,15 @@ public struct SubscriptionIndex {
     var entries: ContiguousArray<Entry> = []
     private var freeEntries: ContiguousArray<UInt32> = []
     /// The first entry of each connection, by its loop and slot.
-    private var firstOfConnection = ConnectionTable()
+    private(set) var firstOfConnection = ConnectionTable()
 
-    private var filters = BytePool()
+    var filters = BytePool()
     /// The entries of each filter, longest-standing first.
-    private var membersOfFilter: ContiguousArray<FilterMembers> = []
+    var membersOfFilter: ContiguousArray<FilterMembers> = []
     private var wildcards = WildcardTree()
     var groups = BytePool()
     private(set) var strategyOfGroup: ContiguousArray<GroupStrategy> = []
-    private var slowPolicyOfGroup: ContiguousArray<SlowConsumerPolicy> = []
+    var slowPolicyOfGroup: ContiguousArray<SlowConsumerPolicy> = []
     /// Where the next route that is made begins with each group's turns.
     private var turnOfGroup: ContiguousArray<UInt32> = []
     var keys = BytePool()
@@ -53,7 +53,7 @@ public struct SubscriptionIndex {
     private var patternVersion: UInt32 = 0
 
     private var strategies: GroupStrategies
-    private var slowPolicies: SlowConsumerPolicies
+    var slowPolicies: SlowConsumerPolicies
     /// The congested member that `select` chose last and that the message's producer must wait for; `none` after it was taken.
     public var blocker = ConnectionID.none
 
@@ -93,17 +93,17 @@ public struct SubscriptionIndex {
             }
         }
         let next = firstOfConnection[subscription.connection]
-        let level = isNewGroup ? nil : leastDelivered(filter: filter, group: group)
+        let level = isNewGroup ? (0, isNew: false) : leastDelivered(filter: filter, group: group)
         let entry = Entry(
-            id: subscription.id, connection: subscription.connection, delivered: level ?? 0, filter: filter, group: group,
+            id: subscription.id, connection: subscription.connection, delivered: level?.0 ?? 0, filter: filter, group: group,
             key: key, next: next, pressure: next == Self.noEntry ? .none : entries[Int(next)].pressure,
-            isNew: !isNewGroup && level == nil)
+            isNew: level?.isNew ?? true)
         let index = place(entry)
         firstOfConnection[subscription.connection] = index
         membersOfFilter[Int(filter)].insert(index) { entries[Int($0)].id < entries[Int($1)].id }
         count += 1
         updateHolding(of: subscription.connection)
-        routesGained(index, isNewGroup: isNewGroup)
+        routesGained(index, isNewGroup: isNewGroup, isLevel: level != nil)
         return true
     }
 
@@ -130,49 +130,6 @@ public struct SubscriptionIndex {
             let next = entries[Int(index)].next
             take(index)
             index = next
-        }
-    }
-
-    /// A connection that is congested is passed over by its groups while they have another member.
-    public mutating func setPressure(_ pressure: ConsumerPressure, of connection: ConnectionID) {
-        var index = firstOfConnection[connection]
-        while index != Self.noEntry {
-            entries[Int(index)].pressure = pressure
-            index = entries[Int(index)].next
-        }
-    }
-
-    /// What happens to messages for a connection whose out-buffer is full. It has one buffer for all of its groups: if producers wait for it
-    /// in one of them, they do in all.
-    public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy {
-        var found: SlowConsumerPolicy?
-        forEachEntry(of: connection) { index in
-            let policy = slowPolicyOfGroup[Int(entries[Int(index)].group)]
-            if found == nil || policy == .hold { found = policy }
-        }
-        return found ?? slowPolicies.standard
-    }
-
-    private mutating func updateHolding(of connection: ConnectionID) {
-        let holds = slowConsumerPolicy(of: connection) == .hold
-        var index = firstOfConnection[connection]
-        while index != Self.noEntry {
-            entries[Int(index)].holds = holds
-            index = entries[Int(index)].next
-        }
-    }
-
-    /// Changes the policies, for the groups that are there too.
-    public mutating func setSlowPolicies(_ new: SlowConsumerPolicies) {
-        guard new != slowPolicies else { return }
-        slowPolicies = new
-        for index in slowPolicyOfGroup.indices where groups.uses(of: UInt32(index)) > 0 {
-            slowPolicyOfGroup[index] = new.policy(for: groups.text(UInt32(index)))
-        }
-        for filter in membersOfFilter.indices where filters.uses(of: UInt32(filter)) > 0 {
-            var connections: [ConnectionID] = []
-            membersOfFilter[filter].forEach { connections.append(entries[Int($0)].connection) }
-            for connection in connections { updateHolding(of: connection) }
         }
     }
 
@@ -277,7 +234,7 @@ public struct SubscriptionIndex {
     private mutating func makeRoute(_ topic: Bytes, rules: RuleSelection) -> Route {
         var route = Route(topic: ContiguousArray(topic), version: patternVersion, rules: rules)
         var found: ContiguousArray<UInt32> = []
-        if let literal = filters.find(topic), !TopicFilter.isPattern(topic) {
+        if let literal = filters.find(topic) {
             membersOfFilter[Int(literal)].forEach { found.append($0) }
         }
         wildcards.match(topic) { filter in membersOfFilter[Int(filter)].forEach { found.append($0) } }
@@ -312,14 +269,20 @@ public struct SubscriptionIndex {
         var key: UInt32
     }
 
-    /// Brings new members to the level of the least served of the others, so that they are not flooded until they have caught up.
+    /// Brings new members to the level of the others, so that they are not flooded until they have caught up: to the least served of those
+    /// that have been brought there before; where all are new, to the one that has stood longest, until they meet such.
     private mutating func level(_ members: ContiguousArray<UInt32>) {
-        guard members.contains(where: { entries[Int($0)].isNew }) else { return }
-        let least = members.lazy.filter { [entries] in !entries[Int($0)].isNew }.map { [entries] in entries[Int($0)].delivered }.min()
-        guard let least else { return }
+        var least = UInt64.max
+        var areNew = 0
+        for member in members {
+            if entries[Int(member)].isNew { areNew += 1 } else { least = min(least, entries[Int(member)].delivered) }
+        }
+        guard areNew > 0 else { return }
+        let areAllNew = areNew == members.count
+        if areAllNew { least = entries[Int(members[0])].delivered }
         for member in members where entries[Int(member)].isNew {
             entries[Int(member)].delivered = max(entries[Int(member)].delivered, least)
-            entries[Int(member)].isNew = false
+            entries[Int(member)].isNew = areAllNew
         }
     }
 
@@ -334,12 +297,12 @@ public struct SubscriptionIndex {
     }
 
     /// A literal filter's new entry is put into its topic's route, so that a storm of subscribers costs no search each.
-    private mutating func routesGained(_ index: UInt32, isNewGroup: Bool) {
+    private mutating func routesGained(_ index: UInt32, isNewGroup: Bool, isLevel: Bool) {
         let entry = entries[Int(index)]
         guard let known = literalRoute(of: entry.filter) else { return }
         // Every loop lists a group's members in the same order, whatever order it has heard of them in.
         let isInOrder = routes[known].lastMember(of: entry.group).map { entries[Int($0)].id < entry.id }
-        guard isNewGroup || isInOrder == true, !entry.isNew, !hasAnother(in: entry.group, entry.connection, than: index) else {
+        guard isNewGroup || isInOrder == true, isLevel, !hasAnother(in: entry.group, entry.connection, than: index) else {
             routes[known].version = patternVersion &- 1
             return
         }
@@ -370,7 +333,7 @@ public struct SubscriptionIndex {
 
     // MARK: Entries
 
-    private func forEachEntry(of connection: ConnectionID, _ body: (UInt32) -> Void) {
+    func forEachEntry(of connection: ConnectionID, _ body: (UInt32) -> Void) {
         var index = firstOfConnection[connection]
         while index != Self.noEntry {
             let next = entries[Int(index)].next
@@ -435,20 +398,22 @@ public struct SubscriptionIndex {
         count -= 1
     }
 
-    /// The level of those with the same filter: a new member starts where the least served one is, so that it is not flooded until it has
-    /// caught up. Some of the members tell that: in a storm of new ones, looking at all for each would take ever longer.
-    /// - Returns: nil if there is none with this filter; then `level` finds it with the first route.
-    private func leastDelivered(filter: UInt32, group: UInt32) -> UInt64? {
-        var least = UInt64.max
+    /// Where a new member starts: level with the least served of those with the same filter. Some of them tell that: in a storm of new ones,
+    /// looking at all for each would take ever longer.
+    /// - Returns: nil if there is none with this filter; then `level` finds it with the first route. `isNew` where all of them are.
+    private func leastDelivered(filter: UInt32, group: UInt32) -> (UInt64, isNew: Bool)? {
+        var least: (UInt64, isNew: Bool)?
         var seen = 0
         membersOfFilter[Int(filter)].forEachUntil(limit: 4096) { index in
-            if entries[Int(index)].group == group, !entries[Int(index)].isNew {
-                least = min(least, entries[Int(index)].delivered)
+            let entry = entries[Int(index)]
+            if entry.group == group {
+                let isBetter = least.map { entry.isNew == $0.isNew ? entry.delivered < $0.0 : $0.isNew } ?? true
+                if isBetter { least = (entry.delivered, entry.isNew) }
                 seen += 1
             }
             return seen == 64
         }
-        return seen == 0 ? nil : least
+        return least
     }
 }
 

@@ -163,7 +163,7 @@ struct Chat: Sendable {
         }
     }
 
-    /// Time has passed that does not count.
+    /// Moves the chat's times ahead by a pause that does not count.
     mutating func forget(pause: Double, now: Double) {
         touchedAt = min(touchedAt + pause, now)
         for index in places.indices { places[index].absentSince = places[index].absentSince.map { min($0 + pause, now) } }

@@ -48,8 +48,8 @@ public struct ChatHouse: Sendable {
         for chat in Array(chats.keys) { schedule(chat) }
     }
 
-    /// The clock was set, or the process stood still: nobody has been idle or away for it, and nobody stays longer for it.
-    /// - Parameter pause: seconds; 0 where the clock was set back.
+    /// Corrects all deadlines after somebody set the clock, or the process stood still: that time counts neither as idle nor as absent.
+    /// - Parameter pause: seconds that the clock jumped ahead; 0 if it went back.
     public mutating func forget(pause: Double, now: Double) {
         for id in Array(chats.keys) {
             chats[id]?.forget(pause: pause, now: now)
@@ -64,7 +64,7 @@ public struct ChatHouse: Sendable {
 
     // MARK: Questions
 
-    /// The number of a question about a chat that is open here already: a master that has forgotten it is told again.
+    /// The request number of a question about a chat that is open here already. It tells a master that has started again about the chat.
     public static let retold: UInt64 = 0
 
     /// Whether a master assigns chats.
@@ -110,7 +110,7 @@ public struct ChatHouse: Sendable {
                 return turn.refuse(request, error)
             }
             if request.key == .session { return chats[request.name]?.message(request, settings.limits, now: now, &turn) ?? () }
-            // Who hears that a chat is over may open it at another worker: the master knows before.
+            // A client that hears of the chat's end may open it at another worker at once: the master must know first.
             let isOver = request.key == .destroy || chats[request.name]?.places.count == 1
             let waits = settings.hasMasters && isOver
             if !waits { turn.actions.append(.acknowledge(request.member.connection, id: request.id)) }

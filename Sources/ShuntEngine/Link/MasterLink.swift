@@ -86,7 +86,7 @@ public struct MasterLink: Sendable {
         /// The last frame that told something and is not answered. A master answers in order.
         var lastTold: Int64?
         /// What is confirmed by the answers to these frames, in order.
-        var confirmations: [(frame: Int64, [Confirmation])] = []
+        var confirmations: [Awaited] = []
         /// When it is looked next whether an earlier master of the list is back.
         var nextLook: Double
         /// Which of the earlier ones is looked at.
@@ -95,11 +95,12 @@ public struct MasterLink: Sendable {
         var answered = 0
         /// Our address as the master sees it.
         var localHost = ""
+    }
 
-        static func == (left: Connected, right: Connected) -> Bool {
-            (left.nextReport, left.unanswered, left.heardAt, left.lastTold) == (right.nextReport, right.unanswered, right.heardAt, right.lastTold)
-                && left.hasJoined == right.hasJoined && left.questions == right.questions
-        }
+    /// Confirmations that the answer to a frame gives.
+    struct Awaited: Equatable, Sendable {
+        var frame: Int64
+        var confirmations: [Confirmation]
     }
 
     struct Asked: Equatable, Sendable {
@@ -321,7 +322,7 @@ public struct MasterLink: Sendable {
         guard !confirmations.isEmpty else { return [] }
         guard case .connected(var connected) = state, connected.hasJoined, let frame = connected.lastTold
         else { return [.confirmed(confirmations)] }
-        connected.confirmations.append((frame, confirmations))
+        connected.confirmations.append(Awaited(frame: frame, confirmations: confirmations))
         state = .connected(connected)
         return []
     }
@@ -353,7 +354,7 @@ public struct MasterLink: Sendable {
         let wait = min(Self.longestWait, 0.2 * Double(1 << min(rounds, 10)))
         if case .connected(let connected) = state {
             lost += connected.questions.values.map { .answered($0.question, .unavailable) }
-            lost += connected.confirmations.map { .confirmed($0.1) }
+            lost += connected.confirmations.map { .confirmed($0.confirmations) }
         }
         state = .waiting(until: now + wait * (0.5 + random / 2))
         return lost
@@ -366,7 +367,7 @@ public struct MasterLink: Sendable {
         body.createdTime = HeartbeatBody.signingOff
         let id = makeID(now: now)
         var confirmed: [Action] = []
-        if case .connected(let connected) = state { confirmed = connected.confirmations.map { .confirmed($0.1) } }
+        if case .connected(let connected) = state { confirmed = connected.confirmations.map { .confirmed($0.confirmations) } }
         state = .leaving(id: id, until: now + Self.leavingPatience)
         return confirmed + [.send(Frame.heartbeat(id: id, body).encoded())]
     }
@@ -388,7 +389,7 @@ extension MasterLink.Connected {
     fileprivate mutating func confirm(_ frame: Int64) -> [MasterLink.Action] {
         if lastTold == frame { lastTold = nil }
         guard let place = confirmations.firstIndex(where: { $0.frame == frame }) else { return [] }
-        let confirmed = confirmations[...place].flatMap(\.1)
+        let confirmed = confirmations[...place].flatMap(\.confirmations)
         confirmations.removeFirst(place + 1)
         return [.confirmed(confirmed)]
     }

@@ -150,8 +150,6 @@ public struct RoutingFigures: Equatable, Sendable {
     public var requestBytes = 0
     public var succeeded = 0
     public var failed = 0
-    /// Messages handed to subscribers, on this loop and on others.
-    public var deliveries = 0
     /// Messages that nobody had subscribed.
     public var undelivered = 0
     public var dropped = 0

@@ -144,7 +144,6 @@ extension LoopEngine {
             } else {
                 for recipient in recipients { actions.append(.deliver(recipient, stretch)) }
             }
-            figures.deliveries += recipients.count
         }
         actions.append(.endTally(id, dropped: dropped))
     }

@@ -33,7 +33,7 @@ extension LoopEngine {
         }
     }
 
-    /// Registrations that one connection may make in a second: each is told to all loops and to the master.
+    /// The most registrations of one connection in a second. The worker sends each to all of its loops and to the master.
     static let registrationsPerSecond = 1000
 
     private func countRegistration(_ connection: ConnectionID) throws(ShuntError) {

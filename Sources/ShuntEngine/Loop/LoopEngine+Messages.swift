@@ -30,7 +30,6 @@ extension LoopEngine {
         for recipient in recipients {
             actions.append(recipient.loop == loop ? .deliver(recipient, stretch) : .forward(recipient, stretch))
         }
-        figures.deliveries += recipients.count
         return recipients.count
     }
 
@@ -42,7 +41,6 @@ extension LoopEngine {
         let frame = stretch.source == .made ? made.withBytes { Array($0[stretch.range]) } : input.map { Array($0[stretch.range]) } ?? []
         for recipient in chosen where recipient.loop != loop { actions.append(.forward(recipient, stretch)) }
         figures.dropped += frame.withUnsafeBytes { deliver($0, to: chosen.lazy.filter { [loop] in $0.loop == loop }, stretch: stretch) }
-        figures.deliveries += chosen.count
         return chosen.count
     }
 
@@ -129,6 +127,7 @@ extension LoopEngine {
             }
             count += topic.withUnsafeBytes { topic in
                 let target = self.route(of: topic, last: standing.targets[at].route)
+                guard !target.isNone else { return 0 }
                 standing.targets[at].route = target
                 let made = made.append(frame, start, renamed: topic)
                 let own = RuleSelection(mask: 1 << UInt64(standing.rule))
@@ -201,7 +200,7 @@ extension LoopEngine {
         var route = passage.route
         if routed.changes.contains(.topic) {
             route = self.route(of: routed.topic)
-            guard index.rules(of: route).subtracting(passage.excluded).removing(Int(routed.rule)).isEmpty else { return nil }
+            guard !route.isNone, index.rules(of: route).subtracting(passage.excluded).removing(Int(routed.rule)).isEmpty else { return nil }
         }
         return deliverMade(made.append(routed, id: message.id), route, key: routed.key)
     }
@@ -236,6 +235,11 @@ extension LoopEngine {
             next.stretch = made.append(routed, id: message.id)
             if routed.changes.contains(.topic) {
                 next.route = route(of: routed.topic)
+                // The rules' host lets no such topic through.
+                guard !next.route.isNone else {
+                    figures.undelivered += 1
+                    return nil
+                }
                 var excluded = RuleSelection.none
                 excluded.insert(Int(routed.rule))
                 next.excluded = RuleSelection(mask: passage.excluded.mask | excluded.mask)

@@ -207,7 +207,7 @@ public final class LoopEngine {
 
     public func setStrategies(_ new: GroupStrategies) { index.setStrategies(new) }
 
-    /// Applies at once; producers that are held for a group whose policy has changed are held no longer than until its member drains.
+    /// The new policies apply from the next message on. A producer that is held already stays so until its consumer drains or is stuck.
     public func setSlowPolicies(_ new: SlowConsumerPolicies) { index.setSlowPolicies(new) }
 
     /// What happens to a topic message for a client of this loop whose out-buffer is full.
@@ -313,7 +313,7 @@ public final class LoopEngine {
         actions.append(.answer(connection, stretch))
     }
 
-    /// A stream that is out of step can't be read on: the client is told why, if it speaks this protocol at all.
+    /// Closes a client whose stream cannot be read any further, and says why if the client speaks this protocol at all.
     private func refuse(_ fault: FrameFault, _ bytes: Bytes, _ connection: ConnectionID) {
         figures.malformed += 1
         if fault != .magic, bytes.count >= FrameLayout.headerSize {
@@ -323,7 +323,8 @@ public final class LoopEngine {
         close(connection, fault.code)
     }
 
-    /// Whether a connection's first bytes are another protocol's: then the client is told in its own.
+    /// Answers a client whose first bytes are HTTP, MQTT or TLS in its own protocol, and closes it.
+    /// - Returns: whether they are.
     @inline(never)
     private func turnAwayForeigner(_ bytes: Bytes, _ connection: ConnectionID) -> Bool {
         guard let foreign = ForeignProtocol(bytes) else { return false }

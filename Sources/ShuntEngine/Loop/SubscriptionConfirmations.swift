@@ -14,6 +14,7 @@ struct SubscriptionConfirmations {
     /// The last number that each loop has confirmed.
     private var confirmed: [UInt64]
     private var number: UInt64 = 0
+    /// Whether the other loops have been asked to confirm `number`.
     private var isRequested = true
     /// In the order of their numbers.
     private var waiting: [Waiting] = []
@@ -27,7 +28,7 @@ struct SubscriptionConfirmations {
     /// The only loop of a worker has nobody to wait for.
     var isNeeded: Bool { confirmed.count > 1 }
 
-    /// An acknowledgement is to wait for the letters that are told with it.
+    /// Keeps the acknowledgement of a change until every other loop has read the letter about that change.
     mutating func wait(_ frame: Int64, of connection: ConnectionID) {
         if isRequested {
             number += 1
@@ -37,7 +38,7 @@ struct SubscriptionConfirmations {
     }
 
     /// Called at the end of a turn.
-    /// - Returns: the number that all other loops must confirm; nil if nothing new waits.
+    /// - Returns: the number that all other loops must confirm; nil if no subscription has changed in this turn.
     mutating func takeRequest() -> UInt64? {
         guard !isRequested else { return nil }
         isRequested = true

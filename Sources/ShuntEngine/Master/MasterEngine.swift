@@ -329,7 +329,7 @@ public final class MasterEngine {
             .send(connection, Frame(acknowledging: id, status: error.code.exchangeStatus, text: text).encoded()))
     }
 
-    /// A stream that is out of step can't be read on: the peer is told why, if it speaks this protocol at all.
+    /// Closes a peer whose stream cannot be read any further, and says why if the peer speaks this protocol at all.
     private func refuse(_ fault: FrameFault, _ bytes: Bytes, _ connection: ConnectionID) {
         if fault != .magic, bytes.count >= FrameLayout.headerSize {
             let id = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int64.self))

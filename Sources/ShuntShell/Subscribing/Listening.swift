@@ -31,19 +31,11 @@ public struct Listening: Sendable {
         return printed
     }
 
-    /// What looks like a topic filter and is none; nil where there is nothing to say.
+    /// What looks like a topic filter and is none: Shunt's workers refuse it; nil where there is nothing to say.
     public static func warning(about topic: String) -> String? {
-        guard topic.contains(where: { $0 == "+" || $0 == "#" }), !isWholeFilter(topic) else { return nil }
-        let what = TopicFilter.isPattern(topic) ? "has a + or # that matches literally" : "is no filter, it matches literally"
-        return "'\(topic)' \(what): + stands for one whole level, # at the end for all that follows"
-    }
-
-    /// Whether every `+` is a level, and every `#` the last level.
-    private static func isWholeFilter(_ topic: String) -> Bool {
-        let levels = topic.split(separator: "/", omittingEmptySubsequences: false)
-        return levels.enumerated().allSatisfy { position, level in
-            level == "+" || (level == "#" && position == levels.count - 1) || !level.contains { $0 == "+" || $0 == "#" }
-        }
+        guard !TopicFilter.isFilter(topic) else { return nil }
+        return "'\(topic)' is no topic filter, and workers of message-channel would match it literally: "
+            + "+ stands for one whole level, # at the end for all that follows"
     }
 
     /// A sub's group where none was named: of its own, so that it sees all.

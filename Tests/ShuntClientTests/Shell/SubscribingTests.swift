@@ -128,11 +128,8 @@ struct ListeningTests {
 
 @Suite("What looks like a topic filter")
 struct FilterWarningTests {
-    @Test("is told to be none, or not all one", arguments: [
-        ("a/#/b", "'a/#/b' is no filter, it matches literally"), ("a+", "'a+' is no filter, it matches literally"),
-        ("a+/+", "'a+/+' has a + or # that matches literally"), ("#/+", "'#/+' has a + or # that matches literally"),
-    ])
-    func warned(topic: String, text: String) { #expect(Listening.warning(about: topic)?.hasPrefix(text + ":") == true) }
+    @Test("is told to be none", arguments: ["a/#/b", "a+", "a+/+", "#/+", "a\0"])
+    func warned(topic: String) { #expect(Listening.warning(about: topic)?.hasPrefix("'\(topic)' is no topic filter") == true) }
 
     @Test("is not warned of where it is one, or looks like none", arguments: ["a", "", "a/+/b", "+", "#", "a/#", "+/+/#", "a//b"])
     func silent(topic: String) { #expect(Listening.warning(about: topic) == nil) }

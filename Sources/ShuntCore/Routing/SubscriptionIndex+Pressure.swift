@@ -1,0 +1,46 @@
+/// Consumers that read more slowly than they are sent to.
+extension SubscriptionIndex {
+    /// A connection that is congested is passed over by its groups while they have another member.
+    public mutating func setPressure(_ pressure: ConsumerPressure, of connection: ConnectionID) {
+        var index = firstOfConnection[connection]
+        while index != Self.noEntry {
+            entries[Int(index)].pressure = pressure
+            index = entries[Int(index)].next
+        }
+    }
+
+    /// What happens to messages for a connection whose out-buffer is full. It has one buffer for all of its groups: if producers wait for it
+    /// in one of them, they do in all.
+    public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy {
+        var found: SlowConsumerPolicy?
+        forEachEntry(of: connection) { index in
+            let policy = slowPolicyOfGroup[Int(entries[Int(index)].group)]
+            if found == nil || policy == .hold { found = policy }
+        }
+        return found ?? slowPolicies.standard
+    }
+
+    /// Notes with each subscription of a connection whether producers wait for it.
+    mutating func updateHolding(of connection: ConnectionID) {
+        let holds = slowConsumerPolicy(of: connection) == .hold
+        var index = firstOfConnection[connection]
+        while index != Self.noEntry {
+            entries[Int(index)].holds = holds
+            index = entries[Int(index)].next
+        }
+    }
+
+    /// Changes the policies, for the groups that are there too.
+    public mutating func setSlowPolicies(_ new: SlowConsumerPolicies) {
+        guard new != slowPolicies else { return }
+        slowPolicies = new
+        for index in slowPolicyOfGroup.indices where groups.uses(of: UInt32(index)) > 0 {
+            slowPolicyOfGroup[index] = new.policy(for: groups.text(UInt32(index)))
+        }
+        for filter in membersOfFilter.indices where filters.uses(of: UInt32(filter)) > 0 {
+            var connections: [ConnectionID] = []
+            membersOfFilter[filter].forEach { connections.append(entries[Int($0)].connection) }
+            for connection in connections { updateHolding(of: connection) }
+        }
+    }
+}
