@@ -171,7 +171,7 @@ def test_clients_that_read_no_answers_cost_bounded_memory(shunt, connect):
     for thread in threads:
         thread.start()
     worker.wait_metric("shunt_slow_consumers_closed_total", 30)
-    assert worker.resident() - before < 40 << 20
+    assert worker.resident() - before < 24 << 20
     assert connect(worker.exchange).request(PING).status == 200
 
 
