@@ -23,6 +23,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private let hosts: AllowedHosts
     private let headTimeout: TimeAmount
     private var deadline: Scheduled<Void>?
+    /// What is wrong with the last request closes the connection.
+    private var closesAfterAnswers = false
     /// Of each request that is not answered yet, whether its client waits to be told to send the body.
     private var waitsForContinue = CircularBuffer<Bool>()
 
@@ -68,7 +70,9 @@ final class ConnectionGuard: ChannelDuplexHandler {
         } catch {
             head.headers.add(name: HostFault.field.rawName, value: HostFault.encode(error))
             // Where its request ends is as doubtful as its host.
-            if error.code == .requestInvalid { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+            guard error.code == .requestInvalid else { return }
+            closesAfterAnswers = true
+            head.headers.replaceOrAdd(name: "Connection", value: "close")
         }
     }
 
@@ -84,7 +88,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let isUnanswered = waitsForContinue.first ?? false
         switch unwrapOutboundIn(data) {
-        case .head(var head) where isUnanswered:
+        case .head(var head) where isUnanswered || (closesAfterAnswers && waitsForContinue.count == 1):
             head.headers.replaceOrAdd(name: "Connection", value: "close")
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
