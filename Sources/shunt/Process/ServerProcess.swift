@@ -39,7 +39,7 @@ struct ServerProcess {
             ProcessLimits.prepare()
             // From here on a signal waits for its turn, also while the process still starts.
             let signals = Signals.stream()
-            ShuntLog.bootstrap(configuration: configuration.log)
+            ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
             var process = ServerProcess(kind, options, configuration)
             do {
                 try await process.start()
@@ -64,9 +64,18 @@ struct ServerProcess {
         descriptors = .ofProcess(endpoints: kind == .dev ? 2 : 1)
     }
 
+    /// A process that is both at once goes by neither name.
+    private static func name(of kind: Kind, _ configuration: Configuration) -> LogProcess? {
+        switch kind {
+        case .dev: nil
+        case .master: LogProcess(kind: "master", name: configuration.master.name)
+        case .worker: LogProcess(kind: "worker", name: configuration.worker.name)
+        }
+    }
+
     /// Warns as the process itself would.
     private static func check(_ kind: Kind, _ configuration: Configuration) throws(ShuntError) {
-        ShuntLog.bootstrap(configuration: configuration.log)
+        ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
         defer { ShuntLog.flush() }
         warn(of: configuration, Logger(label: kind.label))
         let rules = kind.hasWorker ? try Worker.checkRules(configuration) : nil
@@ -197,10 +206,10 @@ struct ServerProcess {
 
     /// One screen for a person at a terminal; a log line for everyone else.
     private func announce() throws(ShuntError) {
-        logger.info("started", metadata: [
-            "version": "\(Shunt.version)", "configuration": "\(options.config ?? "none")",
-            "rules": "\(kind.hasWorker ? ruleNames : "none")",
-        ])
+        var about: Logger.Metadata = ["version": "\(Shunt.version)", "configuration": "\(options.config ?? "none")"]
+        if kind.hasMaster { about["master"] = "\(configuration.master.name)" }
+        if kind.hasWorker { (about["worker"], about["rules"]) = ("\(configuration.worker.name)", "\(ruleNames)") }
+        logger.info("started", metadata: about)
         master?.announce(name: configuration.master.name)
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
