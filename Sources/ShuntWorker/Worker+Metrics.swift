@@ -99,9 +99,10 @@ private struct MetricsText {
         counters(loops.flatMap { $0.flatMap { rule in rule.counters.map { (rule.rule, $0) } } })
     }
 
-    /// What rules count by themselves, under the names that they gave.
+    /// What rules count by themselves, under the names that they gave; counters end in `_total`, as Prometheus wants it.
     private mutating func counters(_ all: [(rule: String, counter: RuleFigures.Counter)]) {
-        for (name, named) in Dictionary(grouping: all, by: \.counter.name).sorted(by: { $0.key < $1.key }) {
+        let families = Dictionary(grouping: all) { $0.counter.name.hasSuffix("_total") ? $0.counter.name : $0.counter.name + "_total" }
+        for (name, named) in families.sorted(by: { $0.key < $1.key }) {
             family("shunt_rule_\(name)", "counter", "Counted by a rule.")
             let samples = Dictionary(grouping: named) { [$0.rule, $0.counter.labels] }
             for (key, same) in samples.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
