@@ -264,7 +264,7 @@ final class Index {
     }
 
     func trimRoutes() { index.trimRoutes() }
-    var routes: Int { index.routes.count }
+    var routes: Int { index.table.count }
 
     /// Whether the topic's route was found anew.
     func searches(for topic: String) -> Bool {

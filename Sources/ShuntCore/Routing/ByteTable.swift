@@ -81,6 +81,7 @@ struct ByteTable {
     }
 }
 
+@inline(__always)
 func equal(_ one: Bytes, _ other: Bytes) -> Bool {
     guard one.count == other.count else { return false }
     guard one.count > 0, let a = one.baseAddress, let b = other.baseAddress else { return true }

@@ -5,7 +5,8 @@
 struct RouteTable {
     static let noTopic = UInt32.max
 
-    private(set) var routes: ContiguousArray<Route> = []
+    /// Where a reference points to. Not a subscript, which would copy a route to read one of its fields.
+    var routes: ContiguousArray<Route> = []
     private var free: ContiguousArray<UInt32> = []
     private var topics = ByteArena()
     private var table = ByteTable()
@@ -21,11 +22,6 @@ struct RouteTable {
     init(capacity: Int) { self.capacity = capacity }
 
     var count: Int { table.count }
-
-    subscript(index: Int) -> Route {
-        @inline(__always) _read { yield routes[index] }
-        @inline(__always) _modify { yield &routes[index] }
-    }
 
     /// Whether a reference of before means the route of this topic.
     @inline(__always)

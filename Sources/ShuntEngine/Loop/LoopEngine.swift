@@ -87,11 +87,13 @@ public final class LoopEngine {
         index.blocker = .none
         defer { input = nil }
         var offset = 0
+        // Counted once an event, not once a message.
+        let hooks = hooks
         while offset < bytes.count, actions.count < Self.batchSize {
             guard sessions[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: limits.frame) {
             case .frame(let frame):
-                handle(frame, at: offset, of: bytes, from: connection)
+                handle(frame, at: offset, of: bytes, from: connection, hooks)
                 offset += Int(frame.size)
                 if index.blocker != .none {
                     holdProducer(connection)
@@ -225,13 +227,15 @@ public final class LoopEngine {
     // MARK: Frames
 
     @inline(__always)
-    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID) {
+    private func handle(
+        _ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID, _ hooks: (any RuleHooks)?
+    ) {
         figures.requests += 1
         figures.requestBytes += Int(frame.size)
         if !sessions[connection.slot].isAdmitted, !admit(connection, frame) { return }
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
         if frame.type == .message, !frame.isError {
-            message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection)
+            message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection, hooks)
         } else {
             handleControl(frame, start, from: connection)
         }
