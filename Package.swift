@@ -96,7 +96,7 @@ let package = Package(
             name: "shunt",
             dependencies: [
                 "CLinux", "ShuntAdmin", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
-                "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
+                "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(name: "exchange-fuzz", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"]),
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),

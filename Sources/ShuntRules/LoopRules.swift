@@ -39,6 +39,7 @@ public final class LoopRules: RuleHooks {
     var failure: String?
 
     private var failureLog: FailureLog
+    private let counterCapacity: Int
     private let logger: @Sendable (RuleLogEntry) -> Void
     private let inflater: PayloadInflater
 
@@ -55,6 +56,7 @@ public final class LoopRules: RuleHooks {
         host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
         self.set = .empty
         logger = log
+        counterCapacity = limits.counters
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         chatRecord.limit = 16 << 20
@@ -91,6 +93,7 @@ public final class LoopRules: RuleHooks {
                 loaded.append(one)
             }
             try hand(over: loaded, of: next, now: now)
+            handFigures(to: loaded, of: next)
             activate(loaded, of: next)
             return nil
         } catch {
@@ -133,6 +136,12 @@ public final class LoopRules: RuleHooks {
             }
             throw error
         }
+    }
+
+    /// A reload is no reason for a counter to begin again.
+    private func handFigures(to loaded: [LoadedRule], of next: RuleSet) {
+        let before = Dictionary(figures().map { ($0.rule, $0) }) { first, _ in first }
+        for (index, rule) in loaded.enumerated() { rule.earlier = before[next.rules[index].definition.name] }
     }
 
     private func activate(_ loaded: [LoadedRule], of next: RuleSet) {
@@ -310,7 +319,7 @@ public final class LoopRules: RuleHooks {
 
     // MARK: figures
 
-    /// What the rules did since they were loaded, in their order.
+    /// What the rules and earlier versions of them did, in their order.
     public func figures() -> [RuleFigures] {
         return set.rules.enumerated().map { index, rule in
             var hooks: [String: RuleFigures.Hook] = [:]
@@ -321,7 +330,8 @@ public final class LoopRules: RuleHooks {
             let counters = (0..<shunt_counter_count(rules[index].pointer)).map {
                 RuleFigures.Counter(shunt_counter_at(rules[index].pointer, $0))
             }
-            return RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
+            let own = RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
+            return rules[index].earlier.map { own.adding($0, counters: counterCapacity) } ?? own
         }
     }
 }

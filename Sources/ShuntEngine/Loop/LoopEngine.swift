@@ -100,11 +100,13 @@ public final class LoopEngine {
                     return offset
                 }
             case .needMore:
-                if offset == 0, !sessions[slot].isAdmitted, turnAwayForeigner(bytes, connection) { return bytes.count }
-                return offset
+                let isFirst = offset == 0 && !sessions[slot].isAdmitted
+                guard isFirst, let refusal = StreamRefusal(of: bytes, isFirst: true) else { return offset }
+                refuse(refusal, connection)
+                return bytes.count
             case .malformed(let fault):
-                if offset == 0, !sessions[slot].isAdmitted, turnAwayForeigner(bytes, connection) { return bytes.count }
-                refuse(fault, Bytes(rebasing: bytes[offset...]), connection)
+                let isFirst = offset == 0 && !sessions[slot].isAdmitted
+                refuse(StreamRefusal(of: Bytes(rebasing: bytes[offset...]), isFirst: isFirst, fault), connection)
                 return bytes.count
             }
         }
@@ -317,25 +319,13 @@ public final class LoopEngine {
         actions.append(.answer(connection, stretch))
     }
 
-    /// Closes a client whose stream cannot be read any further, and says why if the client speaks this protocol at all.
-    private func refuse(_ fault: FrameFault, _ bytes: Bytes, _ connection: ConnectionID) {
-        figures.malformed += 1
-        if fault != .magic, bytes.count >= FrameLayout.headerSize {
-            let id = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int64.self))
-            refuse(id, connection, fault.error())
-        }
-        close(connection, fault.code)
-    }
-
-    /// Answers a client whose first bytes are HTTP, MQTT or TLS in its own protocol, and closes it.
-    /// - Returns: whether they are.
+    /// Closes a client whose stream cannot be read any further.
     @inline(never)
-    private func turnAwayForeigner(_ bytes: Bytes, _ connection: ConnectionID) -> Bool {
-        guard let foreign = ForeignProtocol(bytes) else { return false }
+    private func refuse(_ refusal: StreamRefusal, _ connection: ConnectionID) {
         figures.malformed += 1
-        actions.append(.answer(connection, made.append(foreign.answer)))
-        close(connection, foreign.code)
-        return true
+        if !refusal.isForeign, !refusal.answer.isEmpty { figures.failed += 1 }
+        if !refusal.answer.isEmpty { actions.append(.answer(connection, made.append(refusal.answer))) }
+        close(connection, refusal.code)
     }
 
     func close(_ connection: ConnectionID, _ code: ErrorCode) {
