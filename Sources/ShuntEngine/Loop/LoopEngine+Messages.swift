@@ -28,7 +28,7 @@ extension LoopEngine {
     @inline(__always)
     func deliver(_ stretch: Stretch, _ route: RouteReference, key: Bytes?) -> Int {
         index.select(route, key: key, into: &recipients)
-        if looksAtDeliveries { return deliverByRules(stretch) }
+        if looksAtDeliveries { return offer(stretch) }
         let count = recipients.count
         for place in 0..<count {
             let recipient = recipients[place]
@@ -37,15 +37,13 @@ extension LoopEngine {
         return count
     }
 
-    /// Where rules look at each delivery: those of this loop's clients now, the others' on their own loops.
+    /// Where rules look at each delivery. Those to other loops' clients are offered there.
     @inline(never)
-    private func deliverByRules(_ stretch: Stretch) -> Int {
-        let chosen = recipients
-        // Copied, since what rules make may move the engine's own bytes.
-        let frame = stretch.source == .made ? made.withBytes { Array($0[stretch.range]) } : input.map { Array($0[stretch.range]) } ?? []
-        for recipient in chosen where recipient.loop != loop { actions.append(.forward(recipient, stretch)) }
-        figures.dropped += frame.withUnsafeBytes { deliver($0, to: chosen.lazy.filter { [loop] in $0.loop == loop }, stretch: stretch) }
-        return chosen.count
+    private func offer(_ stretch: Stretch) -> Int {
+        for recipient in recipients {
+            actions.append(recipient.loop == loop ? .offer(recipient, stretch) : .forward(recipient, stretch))
+        }
+        return recipients.count
     }
 
     @inline(never)
@@ -89,7 +87,7 @@ extension LoopEngine {
         if let standing = index.standing(of: route) {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }
-        let message = MessageView(frame, start, hops: 0, sender: connection)
+        let message = MessageView(frame, start, hops: 0, sender: connection, room: limits.fanout)
         var passage = Passage(stretch: stretch, route: route, excluded: .none)
         conclude(run(message, rules, &passage, hooks), frame, start, connection)
     }
@@ -220,8 +218,9 @@ extension LoopEngine {
     private func encode(
         _ outcome: MessageOutcome, _ message: MessageView, _ passage: Passage, _ others: inout [OwnedMessage]
     ) -> [Passage] {
-        outcome.messages.compactMap { routed in
-            guard mayMakeAnother() else {
+        let takesItsPlace = outcome.verdict == .send && outcome.messages.count == 1
+        return outcome.messages.compactMap { routed in
+            guard takesItsPlace || mayMakeAnother() else {
                 figures.dropped += 1
                 return nil
             }
@@ -252,9 +251,10 @@ extension LoopEngine {
         }
     }
 
-    /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes.
+    /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes. Their host
+    /// keeps to what `room` says, but for a message that takes another's place.
     private func mayMakeAnother() -> Bool {
-        guard madeOfMessage < limits.fanout, made.size <= MadeBytes.limit else { return false }
+        guard madeOfMessage <= limits.fanout, made.size <= MessageView.madeBytes else { return false }
         madeOfMessage += 1
         return true
     }
@@ -275,7 +275,9 @@ extension LoopEngine {
                 figures.dropped += 1
                 return 0
             }
-            let message = MessageView(frame, start, hops: origin.hops + 1, sender: origin.sender)
+            var message = MessageView(
+                frame, start, hops: origin.hops + 1, sender: origin.sender, room: max(0, limits.fanout - madeOfMessage))
+            message.roomBytes = max(0, MessageView.madeBytes - made.size)
             var next = passage
             next.isForwarded = false
             guard let hooks else { return 0 }
@@ -301,11 +303,11 @@ extension LoopEngine {
 
 extension MessageView {
     /// A MESSAGE frame as the rules see it.
-    init(_ frame: FrameView, _ start: UnsafeRawPointer, hops: UInt8, sender: ConnectionID) {
+    init(_ frame: FrameView, _ start: UnsafeRawPointer, hops: UInt8, sender: ConnectionID, room: Int = .max) {
         self.init(
             kind: .topic, topic: frame.name(in: start) ?? Bytes(start: nil, count: 0), key: frame.key(in: start),
             payload: frame.value(in: start) ?? Bytes(start: nil, count: 0), format: frame.format,
-            compression: frame.compression, id: frame.id, hops: hops, sender: sender)
+            compression: frame.compression, id: frame.id, hops: hops, sender: sender, room: room)
     }
 }
 
