@@ -100,6 +100,7 @@ let package = Package(
             ]),
         .executableTarget(name: "exchange-fuzz", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"]),
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
+        .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
         .executableTarget(
             name: "shunt-bench", dependencies: ["ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
 

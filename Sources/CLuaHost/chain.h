@@ -31,6 +31,8 @@ static inline void begin_message(shunt_host *host, const shunt_message *message,
     host->message = *message;
     host->kind = message->kind;
     host->changes = 0;
+    host->room = message->room;
+    host->room_bytes = message->room_bytes;
     host->message_serial++;
     host->payload_inflated = false;
     host->in_message = true;

@@ -66,6 +66,13 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
             hook_error(host, rule, chain->hook, wrong);
             return false;
         }
+        // One that takes the message's place is not one more.
+        wrong = host->routed_count > 1 ? room_problem(host) : NULL;
+        if (wrong != NULL) {
+            hook_error(host, rule, chain->hook, wrong);
+            host->failure = SHUNT_FANOUT;
+            return false;
+        }
         stop(chain, SHUNT_VERDICT_ROUTE, rule, none);
     }
     }

@@ -81,6 +81,8 @@ struct shunt_host {
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
     uint8_t kind, changes;
+    /// What rules may still send, in messages and bytes.
+    size_t room, room_bytes;
     /// The chat's record while a hook of chats runs.
     shunt_bytes chat;
     /// Whom `push_peer` found, and in which call.
@@ -322,6 +324,8 @@ void check_filter(lua_State *L, int index, const char *what);
 
 /// Adds what a verdict or message sends to the host's results; what was wrong, or NULL. Does not raise.
 const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule);
+/// Why no more may be sent because of the message that the rules were given, or NULL.
+const char *room_problem(const shunt_host *host);
 shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index);
 int context_emit(lua_State *L);
 

@@ -108,6 +108,7 @@ public final class Master: Sendable {
 
     /// Closes everything; what is not written yet is written.
     public func stop(name: String) async {
+        registry.reader.stopQueries()
         // The admin API asks the loop.
         await admin.stop()
         loop.post { $0.stop() }

@@ -93,7 +93,8 @@ public final class EventLoop {
     unowned(unsafe) var handler: (any EventLoopHandler)!
     let uv: UnsafeMutablePointer<uv_loop_t>
     var pool = BufferPool()
-    var slots: ContiguousArray<Connection?> = []
+    /// The connections by slot, uncounted: libuv's handle keeps each until it is closed.
+    var slots: ContiguousArray<Unmanaged<Connection>?> = []
     var generations: ContiguousArray<UInt32> = []
     var freeSlots: ContiguousArray<UInt32> = []
     var dirty: ContiguousArray<Unmanaged<Connection>> = []
@@ -176,7 +177,8 @@ public final class EventLoop {
         isStopping = true
         for acceptor in acceptors { acceptor.close() }
         acceptors = []
-        for case let connection? in slots {
+        for case let held? in slots {
+            let connection = held.takeUnretainedValue()
             flush(connection)
             close(connection, .byUs(why: "the process ends"))
         }
@@ -218,7 +220,7 @@ public final class EventLoop {
         let seconds = self.seconds
         for _ in 0..<min(count, count / 16 + 64) {
             sweepPosition = sweepPosition + 1 < count ? sweepPosition + 1 : 0
-            guard let connection = slots[sweepPosition] else { continue }
+            guard let connection = slots[sweepPosition]?.takeUnretainedValue() else { continue }
             if connection.partialSince != 0, !connection.isReadingPaused, seconds - connection.partialSince > UInt32(limits.frameSeconds) {
                 figures.errors += 1
                 close(connection, .byUs(why: "a frame was not complete within \(limits.frameSeconds) s (frame.timeout)"))
@@ -237,7 +239,17 @@ public final class EventLoop {
     public func connection(_ id: ConnectionID) -> Connection? {
         let slot = id.slot
         guard slot < slots.count, generations[slot] == id.generation else { return nil }
-        return slots[slot]
+        return slots[slot]?.takeUnretainedValue()
+    }
+
+    /// Runs with the connection of this id, without counting the reference.
+    /// - Returns: false if the connection has gone.
+    @inline(__always)
+    public func with(_ id: ConnectionID, _ body: (Connection) -> Void) -> Bool {
+        let slot = id.slot
+        guard slot < slots.count, generations[slot] == id.generation, let held = slots[slot] else { return false }
+        held._withUnsafeGuaranteedRef { body($0) }
+        return true
     }
 
     /// Takes over a connected socket.
@@ -266,8 +278,9 @@ public final class EventLoop {
             Glibc.close(descriptor)
             return nil
         }
-        slots[slot] = connection
-        connection.poll.pointee.data = Unmanaged.passRetained(connection).toOpaque()
+        let held = Unmanaged.passRetained(connection)
+        slots[slot] = held
+        connection.poll.pointee.data = held.toOpaque()
         figures.connections += 1
         figures.accepted += 1
         watch(connection)

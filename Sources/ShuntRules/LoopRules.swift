@@ -32,6 +32,8 @@ public final class LoopRules: RuleHooks {
     var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
     private var routedCapacity = 16
+    /// The version before, until `settle` or `revert`.
+    private var before: (rules: [LoadedRule], set: RuleSet)?
     /// What the rules returned for the last message: for rule tests.
     var decision = SHUNT_VERDICT_PASS
 
@@ -81,7 +83,7 @@ public final class LoopRules: RuleHooks {
     // MARK: versions
 
     /// Switches to another version of the rules: `on_unload` of the old, then `on_load` of the new with what it saved.
-    /// Call it between two messages.
+    /// Call it between two messages. The old version is kept until `settle`.
     /// - Returns: why it can't; then the old version goes on.
     public func replace(with next: RuleSet, now: Double) -> ShuntError? {
         begin(now, nil)
@@ -94,11 +96,25 @@ public final class LoopRules: RuleHooks {
             }
             try hand(over: loaded, of: next, now: now)
             handFigures(to: loaded, of: next)
+            before = (rules, set)
             activate(loaded, of: next)
             return nil
         } catch {
             return error
         }
+    }
+
+    /// Lets go of the version before: every loop has switched.
+    public func settle() { before = nil }
+
+    /// Goes back to the version before, which starts again from what it saved: another loop could not switch.
+    public func revert(now: Double) {
+        guard let old = before else { return }
+        begin(now, nil)
+        for (index, rule) in rules.enumerated() { stop(rule, named: set.rules[index].definition.name, now: now) }
+        restart(old.rules, of: old.set, now: now)
+        activate(old.rules, of: old.set)
+        before = nil
     }
 
     /// Calls `on_unload` of all rules, as before an exit.
@@ -127,13 +143,7 @@ public final class LoopRules: RuleHooks {
             }
         } catch {
             // The old version was told to stop: it starts again from what it saved.
-            for (index, rule) in rules.enumerated() {
-                do throws(ShuntError) {
-                    try rule.start(after: rule, now: now)
-                } catch {
-                    logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: "on_load: \(error)"))
-                }
-            }
+            restart(rules, of: set, now: now)
             throw error
         }
     }
@@ -142,6 +152,16 @@ public final class LoopRules: RuleHooks {
     private func handFigures(to loaded: [LoadedRule], of next: RuleSet) {
         let before = Dictionary(figures().map { ($0.rule, $0) }) { first, _ in first }
         for (index, rule) in loaded.enumerated() { rule.earlier = before[next.rules[index].definition.name] }
+    }
+
+    private func restart(_ rules: [LoadedRule], of set: RuleSet, now: Double) {
+        for (index, rule) in rules.enumerated() {
+            do throws(ShuntError) {
+                try rule.start(after: rule, now: now)
+            } catch {
+                logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: "on_load: \(error)"))
+            }
+        }
     }
 
     private func activate(_ loaded: [LoadedRule], of next: RuleSet) {

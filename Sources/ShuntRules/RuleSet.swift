@@ -35,9 +35,10 @@ public struct RuleSet: Sendable {
         now: Double = 0
     ) throws(ShuntError) -> RuleSet {
         if case .names(let names) = enabled, names.isEmpty { return .empty }
-        let present = try RulePlugin.names(in: directory)
-        var names = present
+        // A folder without a rule.lua is an error: a guard must not go because its file is missing for a moment.
+        var names = enabled == .all ? try RulePlugin.folders(in: directory) : []
         if case .names(let asked) = enabled {
+            let present = try RulePlugin.names(in: directory)
             names = asked
             for name in asked where !present.contains(name) { throw missing(name, in: directory, present) }
         }

@@ -78,6 +78,26 @@ final class LoopPeers: Sendable {
         for thread in threads.withLock({ $0 }) { thread.post(job) }
     }
 
+    /// Runs `job` on every loop and waits for what each gives, by its index. Called by a thread that is none of them.
+    func ask<Answer: Sendable>(_ job: @escaping @Sendable (WorkerLoop) -> Answer) -> [UInt8: Answer] {
+        let answers = Answers<Answer>()
+        let threads = threads.withLock { $0 }
+        for thread in threads {
+            thread.post { loop in
+                let answer = job(loop)
+                answers.values.withLock { $0[loop.loop.index] = answer }
+                answers.arrivals.signal()
+            }
+        }
+        for _ in threads { answers.arrivals.wait() }
+        return answers.values.withLock { $0 }
+    }
+
+    private final class Answers<Answer: Sendable>: Sendable {
+        let values = Mutex<[UInt8: Answer]>([:])
+        let arrivals = DispatchSemaphore(value: 0)
+    }
+
     // MARK: The master
 
     func start(_ control: LoopThread<ControlLoop>) { self.control.withLock { $0 = control } }

@@ -68,6 +68,7 @@ public final class Worker: Sendable {
     public func apply(_ configuration: Configuration) throws(ShuntError) -> [String] {
         let before = rules.withLock { $0 }
         let next = try before.next(configuration, now: Self.now)
+        try switchRules(to: next)
         rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration.limits)
         let count = loops.count
@@ -83,11 +84,18 @@ public final class Worker: Sendable {
             loop.setStrategies(strategies)
             loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
-            if let error = loop.setRules(next) {
-                Logger(label: "shunt.rules").error("loop \(loop.loop.index) keeps the old rules: \(error)")
-            }
         }
         return next.changes(since: before)
+    }
+
+    /// Has all loops switch to other rules, or none: where one cannot, those that have go back.
+    private func switchRules(to next: WorkerRules) throws(ShuntError) {
+        let failures = peers.ask { $0.setRules(next) }.compactMapValues { $0 }
+        peers.onEach { $0.settleRules(all: failures.isEmpty) }
+        guard let loop = failures.keys.min(), var error = failures[loop] else { return }
+        let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
+        error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
+        throw error
     }
 
     /// Reads and checks the rules that the configuration enables.

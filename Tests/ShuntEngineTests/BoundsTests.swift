@@ -59,7 +59,7 @@ struct BoundsTests {
         func notify() -> [Int16] {
             _ = Frame(.notify, id: 7).encoded().withUnsafeBytes { engine.received($0, on: client, now: 1) }
             // The driver delivers, and tells what became of it.
-            for case .endTally(let id, _) in engine.actions {
+            for case .endTally(let id) in engine.actions {
                 ids.append(id)
                 engine.tallied(id, BroadcastTally())
             }

@@ -169,6 +169,31 @@ struct LifecycleTests {
         #expect(rig.send().verdict == .drop(why: "v1 2"))
     }
 
+    @Test("a version that another loop could not switch to is taken back: the old one starts from what it saved")
+    func revert() throws {
+        let rig = try RuleRig(files: ["r/rule.lua": version(1)])
+        rig.send()
+        let next = try PluginFolder(["r/rule.lua": version(2), "s/rule.lua": "return { name = 's', on_connect = function() end }"])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) == nil)
+        #expect(rig.send().verdict == .drop(why: "v2 2"))
+        rig.rules.revert(now: 1)
+        #expect(rig.send().verdict == .drop(why: "v1 3"))
+        #expect(rig.rules.figures().map(\.rule) == ["r"])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) == nil)
+        rig.rules.settle()
+        rig.rules.revert(now: 1)
+        #expect(rig.send().verdict == .drop(why: "v2 4"), "what is settled stays")
+    }
+
+    @Test("where all plugins run, a folder without a rule.lua is an error: a guard does not go because its file is missing")
+    func missingFile() throws {
+        let error = try failure(["guard/README.md": "", "other/rule.lua": "return {}", ".git/config": ""])
+        #expect(error?.code == .ruleMissing)
+        #expect(error?.location == "guard")
+        #expect(error?.message == "the plugin guard has no rule.lua")
+        #expect(try failure([".git/config": "", "README.md": "", "other/rule.lua": "return {}"]) == nil)
+    }
+
     @Test("a thousand replacements leave memory where it was")
     func replaceMemory() throws {
         let rig = try RuleRig(files: ["r/rule.lua": version(1)])

@@ -156,6 +156,8 @@ typedef struct {
     shunt_bytes topic, key, payload;
     /// The device filter of a broadcast: a JSON object.
     shunt_bytes filter;
+    /// How many messages, and bytes of them, rules may still make of it. One that takes its place is not counted.
+    size_t room, room_bytes;
 } shunt_message;
 
 /// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.

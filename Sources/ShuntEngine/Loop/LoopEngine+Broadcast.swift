@@ -135,17 +135,11 @@ extension LoopEngine {
         recipients.removeAll(keepingCapacity: true)
         devices.matching(filter, into: &recipients)
         actions.append(.beginTally)
-        var dropped = 0
         if !recipients.isEmpty {
             let stretch = made.append(frame)
-            if looksAtDeliveries {
-                dropped = frame.withUnsafeBytes { deliver($0, to: recipients, stretch: stretch) }
-                figures.dropped += dropped
-            } else {
-                for recipient in recipients { actions.append(.deliver(recipient, stretch)) }
-            }
+            for recipient in recipients { actions.append(looksAtDeliveries ? .offer(recipient, stretch) : .deliver(recipient, stretch)) }
         }
-        actions.append(.endTally(id, dropped: dropped))
+        actions.append(.endTally(id))
     }
 
     /// What became of the part of a broadcast that was delivered here, or on another loop.

@@ -16,6 +16,8 @@ public final class LoopEngine {
     public internal(set) var messages: [MasterMessage] = []
     /// The bytes that actions with `.made` stretches mean.
     public let made = MadeBytes()
+    /// The frame that rules have made of the one that was offered last.
+    public let replacement = MadeBytes()
 
     /// The loops of the worker.
     let loops: Int
@@ -32,8 +34,10 @@ public final class LoopEngine {
     var madeOfMessage = 0
     /// Whether any rule has `on_deliver`.
     var looksAtDeliveries = false
-    /// The bytes of the event that is being handled.
-    var input: Bytes?
+    /// The broadcast that was offered last, its place and text, until `clear`.
+    var broadcastText: (start: UnsafeRawPointer, count: Int, text: String)?
+    /// The chat message that was made last, until `clear`.
+    var lastChatFrame: ChatFrame?
     /// A chat's sender that is connected to another loop, while rules look at what it sends.
     var guest: Peer?
     private var lastID: UInt64 = 0
@@ -83,15 +87,15 @@ public final class LoopEngine {
         self.now = now
         let slot = connection.slot
         guard slot < sessions.count, sessions[slot].generation == connection.generation else { return bytes.count }
-        input = bytes
         index.blocker = .none
-        defer { input = nil }
         var offset = 0
+        // Counted once an event, not once a message.
+        let hooks = hooks
         while offset < bytes.count, actions.count < Self.batchSize {
             guard sessions[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: limits.frame) {
             case .frame(let frame):
-                handle(frame, at: offset, of: bytes, from: connection)
+                handle(frame, at: offset, of: bytes, from: connection, hooks)
                 offset += Int(frame.size)
                 if index.blocker != .none {
                     holdProducer(connection)
@@ -200,6 +204,8 @@ public final class LoopEngine {
         letters.removeAll(keepingCapacity: true)
         messages.removeAll(keepingCapacity: true)
         made.removeAll()
+        if broadcastText != nil { broadcastText = nil }
+        if lastChatFrame != nil { lastChatFrame = nil }
         index.trimRoutes()
     }
 
@@ -227,13 +233,15 @@ public final class LoopEngine {
     // MARK: Frames
 
     @inline(__always)
-    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID) {
+    private func handle(
+        _ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID, _ hooks: (any RuleHooks)?
+    ) {
         figures.requests += 1
         figures.requestBytes += Int(frame.size)
         if !sessions[connection.slot].isAdmitted, !admit(connection, frame) { return }
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
         if frame.type == .message, !frame.isError {
-            message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection)
+            message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection, hooks)
         } else {
             handleControl(frame, start, from: connection)
         }
