@@ -188,10 +188,11 @@ int base_require(lua_State *L) {
     if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TSTRING) {
         return luaL_error(L, "no module '%s': require finds the plugin's own files, by their path without .lua", asked);
     }
-    size_t length;
-    const char *text = lua_tolstring(L, -1, &length);
+    shunt_bytes text;
+    text.start = lua_tolstring(L, -1, &text.count);
+    text = without_mark(text);
     lua_pushfstring(L, "@%s/%s.lua", lua_tostring(L, lua_upvalueindex(4)), name);
-    if (luaL_loadbufferx(L, text, length, lua_tostring(L, -1), "t") != LUA_OK) { return lua_error(L); }
+    if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { return lua_error(L); }
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_setupvalue(L, -2, 1);
     lua_pushinteger(L, (lua_Integer)host_of(L)->serial);
