@@ -33,7 +33,9 @@ public final class LoopRules: RuleHooks {
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
     private var routedCapacity = 16
     /// The version before, until `settle` or `revert`.
-    private var before: (rules: [LoadedRule], set: RuleSet)?
+    private var before: (rules: [LoadedRule], set: RuleSet, carried: [String: RuleFigures])?
+    /// What rules did before a reload that left their files and settings as they were, by name.
+    private var carried: [String: RuleFigures] = [:]
     /// What the rules returned for the last message: for rule tests.
     var decision = SHUNT_VERDICT_PASS
 
@@ -94,7 +96,8 @@ public final class LoopRules: RuleHooks {
                 loaded.append(one)
             }
             try hand(over: loaded, of: next, now: now)
-            before = (rules, set)
+            before = (rules, set, carried)
+            carry(to: next)
             activate(loaded, of: next)
             return nil
         } catch {
@@ -111,8 +114,19 @@ public final class LoopRules: RuleHooks {
         begin(now, nil)
         for (index, rule) in rules.enumerated() { stop(rule, named: set.rules[index].definition.name, now: now) }
         restart(old.rules, of: old.set, now: now)
+        carried = old.carried
         activate(old.rules, of: old.set)
         before = nil
+    }
+
+    /// Keeps the figures of rules that the next version leaves as they are.
+    private func carry(to next: RuleSet) {
+        let figures = figures()
+        carried = [:]
+        for (rule, figures) in zip(set.rules, figures) {
+            let same = next.rules.first { $0.definition.name == rule.definition.name }
+            if same?.plugin == rule.plugin, same?.settings == rule.settings { carried[rule.definition.name] = figures }
+        }
     }
 
     /// Calls `on_unload` of all rules, as before an exit.
@@ -342,7 +356,9 @@ public final class LoopRules: RuleHooks {
             let counters = (0..<shunt_counter_count(rules[index].pointer)).map {
                 RuleFigures.Counter(shunt_counter_at(rules[index].pointer, $0))
             }
-            return RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
+            var figures = RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
+            if let before = carried[rule.definition.name] { figures.add(before) }
+            return figures
         }
     }
 }
@@ -362,8 +378,7 @@ extension LoopRules: LuaHostOwner {
         }
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
-        let network = { [peers, client] in peers?.address(of: ConnectionID(raw: client))?.network }
-        guard breakers[index].failed(by: client, from: network, now: now), case .off(let until) = breakers[index].state else { return }
+        guard breakers[index].failed(by: client, from: { [peers, client] in peers?.network(of: ConnectionID(raw: client)) }, now: now), case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
         let seconds = set.rules[index].definition.breaker.retry
@@ -379,5 +394,15 @@ extension LoopRules: LuaHostOwner {
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
     ) throws(ShuntError) -> [UInt8] {
         try inflater(packed, compression, limit, check)
+    }
+}
+
+extension PeerDirectory {
+    /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
+    fileprivate func network(of id: ConnectionID) -> UInt64? {
+        if let address = address(of: id) { return address.network }
+        guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
+        let host = address[..<colon]
+        return host.hasPrefix("127.") || host == "[::1]" ? nil : UInt64(bitPattern: Int64(host.hashValue))
     }
 }

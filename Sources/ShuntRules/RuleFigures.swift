@@ -30,6 +30,30 @@ public struct RuleFigures: Equatable, Sendable {
     public var isOff: Bool
 }
 
+extension RuleFigures {
+    /// Adds what the rule did before a reload that left it as it was.
+    mutating func add(_ before: RuleFigures) {
+        for (hook, figures) in before.hooks { hooks[hook]?.add(figures) }
+        for counter in before.counters {
+            if let index = counters.firstIndex(where: { $0.name == counter.name && $0.labels == counter.labels }) {
+                counters[index].value += counter.value
+            } else {
+                counters.append(counter)
+            }
+        }
+    }
+}
+
+extension RuleFigures.Hook {
+    fileprivate mutating func add(_ before: Self) {
+        calls += before.calls
+        verdicts.merge(before.verdicts, uniquingKeysWith: +)
+        errors.merge(before.errors, uniquingKeysWith: +)
+        sampledCalls += before.sampledCalls
+        sampledNanoseconds += before.sampledNanoseconds
+    }
+}
+
 extension RuleFigures.Counter {
     init(_ counter: shunt_counter_value) {
         name = String(cString: counter.name)

@@ -143,6 +143,29 @@ struct LifecycleTests {
         #expect(rig.send().verdict == .drop(why: "v2 4"), "what is settled stays")
     }
 
+    @Test("a reload leaves the figures of a rule as they are, unless its files or settings are others")
+    func figuresGoOn() throws {
+        func rule(_ why: String) -> String {
+            "return { on_message = function(m) counter('seen', { t = m.topic }):inc() if m.topic == 'bad' then error('x') end return route.drop('\(why)') end }"
+        }
+        let rig = try RuleRig(files: ["r/rule.lua": rule("one")])
+        func calls() -> [UInt64?] { rig.rules.figures().map { $0.hooks["on_message"]?.calls } }
+        func counted() -> [Double] { rig.rules.figures().flatMap(\.counters).sorted { $0.labels < $1.labels }.map(\.value) }
+        rig.send("a")
+        rig.send("bad")
+        let same = try RuleSet.load(directory: rig.folder.path)
+        for _ in 0..<2 { #expect(rig.rules.replace(with: same, now: 1) == nil) }
+        rig.send("a")
+        #expect(calls() == [3])
+        #expect(counted() == [2, 1])
+        #expect(rig.rules.figures()[0].hooks["on_message"]?.errors == [.ruleFailed: 1])
+        let other = try PluginFolder(["r/rule.lua": rule("two")])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: other.path), now: 1) == nil)
+        #expect(calls() == [0])
+        rig.rules.revert(now: 1)
+        #expect(calls() == [3])
+    }
+
     @Test("where all plugins run, a folder without a rule.lua is an error: a guard does not go because its file is missing")
     func missingFile() throws {
         let error = try failure(["guard/README.md": "", "other/rule.lua": "return {}", ".git/config": ""])
