@@ -118,10 +118,10 @@ static size_t place_length(const shunt_host *host) {
 }
 
 /// Takes what repeats the payload out of an error's text; that of a budget is not the rule's.
-static void hide_payload(shunt_host *host) {
+static void hide_payload(shunt_host *host, const shunt_rule *rule) {
     if (host->failure == SHUNT_TIME || host->failure == SHUNT_MEMORY) { return; }
     payload_guard guard;
-    guard_open(&guard, host, shunt_host_error(host));
+    guard_open(&guard, host, rule, shunt_host_error(host));
     if (guard_hides(&guard, shunt_host_error(host))) {
         size_t place = place_length(host);
         if (guard_hides(&guard, (shunt_bytes){host->error, place})) { place = 0; }
@@ -135,7 +135,7 @@ void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
     bool told = callbacks->tells(callbacks->context, rule->index);
     rule->figures[hook].failures[host->failure]++;
-    if (told) { hide_payload(host); }
+    if (told) { hide_payload(host, rule); }
     callbacks->failed(callbacks->context, rule->index, hook, host->failure, told ? shunt_host_error(host) : (shunt_bytes){0});
 }
 

@@ -130,6 +130,12 @@ struct shunt_host {
     uint64_t guard_seed;
 };
 
+/// Without the byte order mark that an editor may have written at the start of a file.
+static inline shunt_bytes without_mark(shunt_bytes text) {
+    if (text.count < 3 || memcmp(text.start, "\xEF\xBB\xBF", 3) != 0) { return text; }
+    return (shunt_bytes){(const char *)text.start + 3, text.count - 3};
+}
+
 static inline shunt_host *host_of(lua_State *L) { return *(shunt_host **)lua_getextraspace(L); }
 
 void budget_attach(shunt_host *host);

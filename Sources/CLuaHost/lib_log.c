@@ -85,7 +85,7 @@ void log_flush(shunt_host *host, const shunt_rule *rule) {
     shunt_buffer *lines = &host->lines;
     if (lines->count == 0) { return; }
     payload_guard guard;
-    guard_open(&guard, host, (shunt_bytes){lines->bytes, lines->count});
+    guard_open(&guard, host, rule, (shunt_bytes){lines->bytes, lines->count});
     for (size_t at = 0; at < lines->count;) {
         waiting_line line;
         memcpy(&line, lines->bytes + at, sizeof line);

@@ -60,9 +60,7 @@ typedef struct {
 /// Pushes the rule file's chunk with the globals at `environment`.
 static void load_chunk(lua_State *L, const char *folder, const shunt_source *source, int environment) {
     lua_pushfstring(L, "@%s/%s", folder, source->path);
-    shunt_bytes text = source->text;
-    // A byte order mark, which an editor may write.
-    if (text.count >= 3 && memcmp(text.start, "\xEF\xBB\xBF", 3) == 0) { text = (shunt_bytes){(const char *)text.start + 3, text.count - 3}; }
+    shunt_bytes text = without_mark(source->text);
     if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
     lua_pushvalue(L, environment);
     lua_setupvalue(L, -2, 1);
@@ -201,6 +199,16 @@ static int match_body(lua_State *L) {
 bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value) {
     value_request request = {.rule = rule, .value = value};
     return run_loading(host, rule, match_body, &request);
+}
+
+bool shunt_rule_takes_self(shunt_host *host, const shunt_rule *rule, shunt_hook hook) {
+    lua_State *L = host->L;
+    int top = lua_gettop(L);
+    const char *name = NULL;
+    if (lua_rawgeti(L, LUA_REGISTRYINDEX, rule->hooks[hook]) == LUA_TFUNCTION) { name = lua_getlocal(L, NULL, 1); }
+    bool takes = name != NULL && strcmp(name, "self") == 0;
+    lua_settop(L, top);
+    return takes;
 }
 
 // MARK: starting and stopping
