@@ -123,14 +123,17 @@ final class WorkerLoop: EventLoopHandler {
         }
         carryOut()
         mail.bytes.withUnsafeBytes { bytes in
+            var last: Int?
             for item in mail.items {
+                let isAnother = last != Int(item.offset)
+                last = Int(item.offset)
                 let frame = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
                 guard let connection = loop.connection(item.recipient) else {
                     lostRecipients += 1
                     engine.undelivered(frame, why: .gone, now: loop.now)
                     continue
                 }
-                if !engine.deliver(frame, to: item.recipient) { _ = loop.send(frame, to: connection) }
+                if !engine.deliver(frame, to: item.recipient, isAnother: isAnother) { _ = loop.send(frame, to: connection) }
             }
         }
         carryOut()

@@ -19,9 +19,11 @@ extension LoopEngine {
     public var wantsUndelivered: Bool { hooks?.wanted.contains(.undelivered) ?? false }
 
     /// A message for a client of this loop that came in on another.
+    /// - Parameter isAnother: whether it is not the same one as in the last call, for another client.
     /// - Returns: whether rules look at deliveries, so that the engine's actions say what becomes of it.
-    public func deliver(_ frame: Bytes, to recipient: ConnectionID) -> Bool {
+    public func deliver(_ frame: Bytes, to recipient: ConnectionID, isAnother: Bool) -> Bool {
         guard looksAtDeliveries, isCurrent(recipient) else { return false }
+        if isAnother { hooks?.beginTurn() }
         if deliver(frame, to: [recipient], stretch: nil) > 0 { figures.dropped += 1 }
         return true
     }

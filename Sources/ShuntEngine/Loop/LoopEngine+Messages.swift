@@ -82,6 +82,7 @@ extension LoopEngine {
         from connection: ConnectionID
     ) {
         madeOfMessage = 0
+        hooks?.beginTurn()
         if let standing = index.standing(of: route) {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }

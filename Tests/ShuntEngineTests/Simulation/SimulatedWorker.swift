@@ -93,7 +93,7 @@ final class SimulatedWorker {
                 let frame = bytes(stretch, engine, input)
                 let other = engines[Int(to.loop)]
                 // Its rules may look at it there.
-                if frame.withUnsafeBytes({ other.deliver($0, to: to) }) {
+                if frame.withUnsafeBytes({ other.deliver($0, to: to, isAnother: true) }) {
                     carryOut(other, input: [])
                 } else {
                     hand(frame, to: to)
