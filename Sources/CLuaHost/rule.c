@@ -63,7 +63,7 @@ static void load_chunk(lua_State *L, const char *folder, const shunt_source *sou
     shunt_bytes text = source->text;
     // A byte order mark, which an editor may write.
     if (text.count >= 3 && memcmp(text.start, "\xEF\xBB\xBF", 3) == 0) { text = (shunt_bytes){(const char *)text.start + 3, text.count - 3}; }
-    if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
+    load_text(L, text, lua_tostring(L, -1));
     lua_pushvalue(L, environment);
     lua_setupvalue(L, -2, 1);
     lua_remove(L, -2);

@@ -131,4 +131,18 @@ struct SlowInputTests {
         """#, limits: { var l = RuleLimits(); l.callNanoseconds = 100_000_000; return l }())
         #expect(said == ["same"])
     }
+
+    @Test("a file is parsed piece by piece, and its constants do not collide")
+    func parsing() throws {
+        var limits = RuleLimits()
+        limits.loadNanoseconds = 20_000_000
+        let constants = "local t = {" + (1...20_000).map { "\($0 * 32767)" }.joined(separator: ",") + "}"
+        #expect(seconds { _ = try? RuleRig(constants, limits: limits) } < Self.longest)
+        let rig = try RuleRig(constants + "\nfunction R.on_message() return route.drop(t[20000]) end")
+        #expect(rig.send().verdict == .drop(why: "655340000"))
+        let functions = (1...3500).map { "do local function f\($0)() return {\($0), {}, {}, {}, {}, {}, {}, {}, {}} end end" }.joined(separator: "\n")
+        limits.loadNanoseconds = 1_000_000
+        #expect(throws: ShuntError.self) { _ = try RuleRig(functions, limits: limits) }
+        #expect(seconds { _ = try? RuleRig(functions, limits: limits) } < Self.longest)
+    }
 }
