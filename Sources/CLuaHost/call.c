@@ -92,6 +92,13 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
     uint64_t time = loads ? host->options.load_nanoseconds : rule->policy.nanoseconds;
     size_t memory = loads ? host->options.load_memory : rule->policy.memory;
     shunt_figures *figures = &rule->figures[hook];
+    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) {
+        char text[160];
+        lua_pop(L, arguments + 1);
+        snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
+        set_error(host, SHUNT_TIME, text);
+        return false;
+    }
     if (!budget_arm(host, rule, time, memory)) {
         lua_pop(L, arguments + 1);
         set_error(host, SHUNT_FAILED, "called while another rule of this loop runs");

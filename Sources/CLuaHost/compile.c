@@ -9,6 +9,7 @@ static int append(lua_State *L, const void *bytes, size_t count, void *code) {
 bool shunt_compile(shunt_bytes text, shunt_buffer *code) {
     lua_State *L = luaL_newstate();
     if (L == NULL) { return false; }
+    *(shunt_host **)lua_getextraspace(L) = NULL;
     text = without_mark(text);
     bool compiled = luaL_loadbufferx(L, text.start, text.count, "=", "t") == LUA_OK && lua_dump(L, append, code, 0) == 0;
     lua_close(L);

@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-/// Of a payload no more than so many runs are looked at, and of its escapes those in so many bytes are undone: however large it is, a
-/// line costs about a millisecond. Of a large one a repetition is found that is longer than the runs are apart.
-enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_RUNS = 256 * 1024 };
+/// What is said of a larger payload is not compared with it, which would take more than a millisecond: it is hidden, but for what stands
+/// in the rule's own files or in the topic. Of such a text no more than so many runs are looked for there.
+enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096 };
 
 struct guard_run {
     uint64_t bytes;
@@ -105,9 +105,10 @@ static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
     }
 }
 
-static void mark_part(payload_guard *guard, const uint64_t *filter, const char *text, size_t count, size_t step) {
+static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
     const uint64_t seed = guard->seed;
-    for (size_t i = 0; i + RUN <= count; i += step) {
+    const char *text = payload.start;
+    for (size_t i = 0; i + RUN <= payload.count; i++) {
         uint64_t run = run_at(text, i), bit = filter_bit(seed, run);
         if ((filter[bit >> 6] >> (bit & 63) & 1) == 0) { continue; }
         guard_run *place = find(guard, run);
@@ -130,23 +131,21 @@ static bool is_of_rule(const payload_guard *guard, const char *run) {
     return count >= SHORTEST && callbacks->stands_in_rule(callbacks->context, guard->rule->index, (shunt_bytes){run, count});
 }
 
-static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
-    const char *text = payload.start;
-    if (payload.count <= MOST_RUNS) {
-        mark_part(guard, filter, text, payload.count, 1);
-        return;
-    }
-    // Its two ends whole, and in between one run of so many.
-    const size_t end = MOST_RUNS / 4, middle = payload.count - 2 * end;
-    mark_part(guard, filter, text, end, 1);
-    mark_part(guard, filter, text + end, middle, middle / (MOST_RUNS / 2) + 1);
-    mark_part(guard, filter, text + payload.count - end, end, 1);
-}
-
 static bool has_found_run(const payload_guard *guard, shunt_bytes text) {
     const char *start = text.start;
     for (size_t i = 0; i + RUN <= text.count; i++) {
         if (find(guard, run_at(start, i))->found && !is_of_rule(guard, start + i)) { return true; }
+    }
+    return false;
+}
+
+/// Whether a text may repeat a payload that it was not compared with.
+static bool has_unknown_run(const payload_guard *guard, shunt_bytes text) {
+    const shunt_bytes topic = guard->host->message.topic;
+    if (text.count > MOST_KNOWN) { return true; }
+    for (size_t i = 0; i + RUN <= text.count; i++) {
+        const char *run = (const char *)text.start + i;
+        if (!is_of_rule(guard, run) && !shunt_contains(topic, (shunt_bytes){run, RUN})) { return true; }
     }
     return false;
 }
@@ -166,9 +165,9 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
     }
     if (!host->in_message || host->options.tells_payloads) { guard->plain.count = 0; }
     if (guard->plain.count < SHORTEST) { return; }
-    shunt_bytes beginning = guard->plain;
-    if (beginning.count > MOST_RUNS) { beginning.count = MOST_RUNS; }
-    guard->undone = undo(guard, beginning);
+    guard->is_large = guard->plain.count > MOST_COMPARED;
+    if (guard->is_large) { return; }
+    guard->undone = undo(guard, guard->plain);
     shunt_bytes said_undone = undo(guard, said);
     uint64_t filter[(1 << FILTER_BITS) / 64] = {0};
     size_t size = 16;
@@ -187,6 +186,7 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
 
 bool guard_hides(const payload_guard *guard, shunt_bytes part) {
     if (guard->failed) { return true; }
+    if (guard->is_large) { return has_unknown_run(guard, part); }
     if (guard->runs == NULL || part.count == 0) { return false; }
     payload_guard scratch = {0};
     shunt_bytes undone = undo(&scratch, part);

@@ -18,6 +18,8 @@ typedef struct {
     size_t mask;
     uint64_t seed;
     bool failed;
+    /// The payload is too large to be compared with.
+    bool is_large;
 } payload_guard;
 
 /// Finds what of all that a rule said in a call is in the payload: one pass over it, however much that is.

@@ -82,6 +82,7 @@ shunt_host *shunt_host_create(const shunt_options *options) {
         return NULL;
     }
     share_memory(host);
+    shunt_host_end_turn(host);
     budget_attach(host);
     return host;
 }
@@ -157,7 +158,9 @@ void set_type(lua_State *L, void *key) {
     lua_setmetatable(L, -2);
 }
 
-void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes) {
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
+                           uint64_t turn_nanoseconds) {
+    host->options.turn_nanoseconds = turn_nanoseconds;
     host->options.state_memory = state_memory;
     share_memory(host);
     host->options.fanout = fanout;

@@ -109,6 +109,12 @@ struct shunt_host {
     /// Counts messages: a copy with borrowed bytes is good for one.
     uint64_t message_serial;
     bool in_message;
+    /// Calls since the last message began, at which of them the clock is looked at, the thread's time and the owner's at the first look,
+    /// and whether they have taken all that they may.
+    uint32_t turn_calls, turn_look;
+    uint64_t turn_started;
+    double turn_now;
+    bool turn_spent;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
     uint8_t kind, changes;
@@ -181,6 +187,8 @@ void budget_attach(shunt_host *host);
 void budget_detach(shunt_host *host);
 /// - Returns: whether the call may run: not while this host already runs one.
 bool budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanoseconds, size_t memory);
+/// Whether a call that is one of many for a message may still run.
+bool turn_goes_on(shunt_host *host);
 void budget_disarm(shunt_host *host, shunt_rule *rule);
 /// Of an overdue call: takes so much off its grace, and ends it where none is left.
 void budget_spend(lua_State *L, shunt_host *host, int count);
@@ -288,6 +296,8 @@ void open_verdicts(lua_State *L);
 
 /// Upvalues: sources by name, loaded modules by name, the rule's globals, its folder.
 int base_require(lua_State *L);
+/// Pushes the function that a file's text is, or raises what is wrong with it. Byte code is refused.
+void load_text(lua_State *L, shunt_bytes text, const char *name);
 /// Raises again what ended the call; nothing that rules write may catch it.
 void rethrow_kill(lua_State *L, shunt_host *host, int status);
 /// Says something about all rules, after the call.

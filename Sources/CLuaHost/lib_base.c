@@ -4,7 +4,8 @@
 
 #include <ctype.h>
 
-enum { MAX_NUMBER_TEXT = 4096 };
+/// What of a file is parsed between two looks at the budget, in bytes.
+enum { MAX_NUMBER_TEXT = 4096, PIECE = 1024 };
 
 void rethrow_kill(lua_State *L, shunt_host *host, int status) {
     if (status == LUA_ERRMEM) { budget_out_of_memory(host); }
@@ -206,6 +207,25 @@ static void forget_unfinished(lua_State *L) {
     }
 }
 
+typedef struct {
+    shunt_host *host;
+    shunt_bytes left;
+} text_reader;
+
+static const char *read_piece(lua_State *L, void *context, size_t *count) {
+    text_reader *reader = context;
+    const char *piece = reader->left.start;
+    budget_check(L, reader->host);
+    *count = reader->left.count < PIECE ? reader->left.count : PIECE;
+    reader->left = (shunt_bytes){piece + *count, reader->left.count - *count};
+    return *count > 0 ? piece : NULL;
+}
+
+void load_text(lua_State *L, shunt_bytes text, const char *name) {
+    text_reader reader = {host_of(L), text};
+    if (lua_load(L, read_piece, &reader, name, "t") != LUA_OK) { lua_error(L); }
+}
+
 /// `require "sub/name"` or `"sub.name"`: a file sub/name.lua of the plugin. Dots are slashes.
 int base_require(lua_State *L) {
     size_t count;
@@ -233,7 +253,7 @@ int base_require(lua_State *L) {
     text.start = lua_tolstring(L, -1, &text.count);
     text = without_mark(text);
     lua_pushfstring(L, "@%s/%s.lua", lua_tostring(L, lua_upvalueindex(4)), name);
-    if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { return lua_error(L); }
+    load_text(L, text, lua_tostring(L, -1));
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_setupvalue(L, -2, 1);
     lua_pushvalue(L, lua_upvalueindex(2));

@@ -63,7 +63,7 @@ const lua_value *__wrap_luaT_gettm(lua_table *events, unsigned event, lua_text *
 /// has been made since the last one, the call is ended instead.
 void __wrap_luaC_fullgc(lua_State *L, int is_emergency) {
     shunt_host *host = host_of(L);
-    shunt_rule *rule = is_emergency ? host->rule : NULL;
+    shunt_rule *rule = is_emergency && host != NULL ? host->rule : NULL;
     if (rule != NULL && !may_collect(host, rule)) {
         budget_out_of_memory(host);
         return;

@@ -60,8 +60,7 @@ typedef struct {
 /// Pushes the rule file's chunk with the globals at `environment`.
 static void load_chunk(lua_State *L, const char *folder, const shunt_source *source, int environment) {
     lua_pushfstring(L, "@%s/%s", folder, source->path);
-    shunt_bytes text = without_mark(source->text);
-    if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
+    load_text(L, without_mark(source->text), lua_tostring(L, -1));
     lua_pushvalue(L, environment);
     lua_setupvalue(L, -2, 1);
     lua_remove(L, -2);

@@ -170,7 +170,8 @@ static void check_chain(lua_State *L, const lua_node *node) {
 static bool before_key(lua_State *L, lua_table *t, const lua_value *key) {
     shunt_host *host = host_of(L);
     lua_value whole = *key;
-    if (t->last_free == NULL || host->rule == NULL) { return false; }
+    // Without a host where a file is only read for mistakes.
+    if (t->last_free == NULL || host == NULL || host->rule == NULL) { return false; }
     if (key->type == LUA_FLOAT_KEY) {
         // A float that is an integer is one as a key; Lua refuses one that is not a number.
         lua_Number floor_of = floor(key->bits.number);

@@ -7,7 +7,7 @@ public typealias PayloadInflater = (
     _ packed: Bytes, _ compression: PayloadCompression, _ limit: Int, _ check: @escaping () throws(ShuntError) -> Void
 ) throws(ShuntError) -> [UInt8]
 
-/// The rules of one loop: a Lua state of its own, called on that loop's thread only.
+/// The rules of one loop, each in a Lua state of its own, called on that loop's thread only.
 ///
 /// The thread needs a stack of at least 2 MiB: rules may nest as deeply as Lua allows.
 public final class LoopRules: RuleHooks {
@@ -45,7 +45,7 @@ public final class LoopRules: RuleHooks {
     private let logger: @Sendable (RuleLogEntry) -> Void
     private let inflater: PayloadInflater
 
-    /// Loads the rules into a state of their own and calls their `on_load`.
+    /// Loads the rules into states of their own and calls their `on_load`.
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
@@ -72,13 +72,14 @@ public final class LoopRules: RuleHooks {
         shunt_buffer_free(&chatRecord)
     }
 
-    /// Bytes that the state uses.
+    /// Bytes that the states use.
     public var memory: Int { host.memory }
 
     /// Takes on what a reload may change for all rules of the loop; a rule's own budget comes with its next version.
     public func setLimits(_ limits: RuleLimits) {
         shunt_host_set_limits(
-            host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes)
+            host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
+            limits.turnNanoseconds)
     }
 
     // MARK: versions
@@ -208,6 +209,8 @@ public final class LoopRules: RuleHooks {
         return finished(outcome)
     }
 
+    public func beginTurn() { shunt_host_begin_turn(host.pointer) }
+
     func begin(_ now: Double, _ client: ConnectionID?) {
         self.now = now
         self.client = client?.raw ?? 0
@@ -256,6 +259,7 @@ public final class LoopRules: RuleHooks {
 
     public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
         begin(now, peer.id)
+        shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
@@ -275,6 +279,7 @@ public final class LoopRules: RuleHooks {
 
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
         begin(now, peer)
+        shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return withBytes(of: request.topic) { topic in
             withBytes(of: request.group) { group in
@@ -297,6 +302,7 @@ public final class LoopRules: RuleHooks {
 
     public func onDisconnect(_ peer: Peer, why: String, now: Double) {
         begin(now, peer.id)
+        shunt_host_end_turn(host.pointer)
         guard rules.contains(where: { $0.has(SHUNT_ON_DISCONNECT) }) else { return }
         if !off.isEmpty { retry() }
         peer.withRecord { record in

@@ -89,6 +89,7 @@ final class LuaHost {
         options.log_lines_per_second = UInt32(clamping: limits.logLinesPerSecond)
         options.load_nanoseconds = limits.loadNanoseconds
         options.load_memory = limits.loadMemory
+        options.turn_nanoseconds = limits.turnNanoseconds
         options.callbacks = callbacks(context, forTests: forTests)
         return options
     }

@@ -6,6 +6,9 @@ public struct RuleLimits: Equatable, Sendable {
     /// The most that a rule's `budget` can ask for.
     public var callNanosecondsCap: UInt64 = 100_000_000
     public var callMemoryCap = 64 << 20
+    /// Of all calls that one message causes on a loop, in budgets of a call.
+    public var turnBudgets: UInt64 = 10
+    var turnNanoseconds: UInt64 { callNanoseconds * turnBudgets }
     /// For loading a file, `on_load` and `on_unload`.
     public var loadNanoseconds: UInt64 = 1_000_000_000
     public var loadMemory = 32 << 20

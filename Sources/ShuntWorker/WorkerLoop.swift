@@ -127,14 +127,17 @@ final class WorkerLoop: EventLoopHandler {
         }
         carryOut()
         mail.bytes.withUnsafeBytes { bytes in
+            var last: Int?
             for item in mail.items {
+                let isAnother = last != Int(item.offset)
+                last = Int(item.offset)
                 let frame = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
                 guard let connection = loop.connection(item.recipient) else {
                     lostRecipients += 1
                     engine.undelivered(frame, why: .gone, now: loop.now)
                     continue
                 }
-                _ = offer(frame, to: connection)
+                _ = offer(frame, to: connection, isAnother: isAnother)
             }
         }
         carryOut()
@@ -243,6 +246,7 @@ final class WorkerLoop: EventLoopHandler {
         // A wide broadcast is told to the others before it is delivered here, so that all loops deliver at once.
         if engine.actions.count >= Self.manyActions { postLetters() }
         let made = engine.made
+        var lastOffered: Stretch?
         var next = 0
         while next < engine.actions.count {
             let action = engine.actions[next]
@@ -260,7 +264,8 @@ final class WorkerLoop: EventLoopHandler {
                     continue
                 }
                 var outcome: SendOutcome?
-                withBytes(of: stretch, input, made) { outcome = offer($0, to: connection) }
+                withBytes(of: stretch, input, made) { outcome = offer($0, to: connection, isAnother: stretch != lastOffered) }
+                lastOffered = stretch
                 if tally != nil { count(outcome) }
             case .beginTally: tally = BroadcastTally()
             case .endTally(let broadcast):
@@ -319,8 +324,8 @@ final class WorkerLoop: EventLoopHandler {
 
     /// Sends a message, or what the rules make of it for this client.
     /// - Returns: nil where they keep it from the client.
-    private func offer(_ frame: Bytes, to connection: Connection) -> SendOutcome? {
-        switch engine.offer(frame, to: connection.id) {
+    private func offer(_ frame: Bytes, to connection: Connection, isAnother: Bool) -> SendOutcome? {
+        switch engine.offer(frame, to: connection.id, isAnother: isAnother) {
         case .unchanged: loop.send(frame, to: connection)
         case .replaced: engine.replacement.withBytes { loop.send($0, to: connection) }
         case .dropped: nil

@@ -21,6 +21,7 @@ struct IsolationTests {
     private func replaced(_ rig: RuleRig, by subject: String) throws -> ShuntError? {
         try Data("local R = { priority = 2 }\n\(subject)\nreturn R\n".utf8).write(
             to: URL(fileURLWithPath: rig.folder.path + "/subject/rule.lua"))
+        defer { rig.rules.settle() }
         return rig.rules.replace(with: try RuleSet.load(directory: rig.folder.path), now: 2000)
     }
 
@@ -147,5 +148,26 @@ struct IsolationTests {
         #expect(rig.send("false").verdict == .drop(why: "false"))
         rig.send("self")
         #expect(rig.log.texts.contains { $0.contains("module 'self' requires itself") })
+    }
+
+    @Test("the calls that one message causes have a budget together")
+    func turn() throws {
+        let rig = try RuleRig(#"""
+            R.breaker = { errors = 1000000 }
+            function R.on_message(msg) if msg.topic == "busy" then while true do end end return route.drop("called") end
+            """#, limits: { var l = RuleLimits(); l.failuresPerSecond = 100; return l }())
+        rig.rules.beginTurn()
+        for _ in 0..<60 { rig.send("busy") }
+        let refused = rig.log.texts.count { $0.contains("not called: the rules have taken more than 20 ms for one message (rule.time)") }
+        // Each call takes 2 ms and some; the clock is looked at now and then.
+        #expect(refused > 0, "\(rig.log.texts)")
+        #expect(rig.figures().errors == [.ruleTime: 60])
+        #expect(rig.figures().calls < 40)
+        #expect(rig.send().verdict == .pass)
+        rig.rules.beginTurn()
+        #expect(rig.send().verdict == .drop(why: "called"))
+        for _ in 0..<60 { rig.send("busy") }
+        #expect(rig.send(now: 1000).verdict == .pass)
+        #expect(rig.send(now: 1001).verdict == .drop(why: "called"))
     }
 }

@@ -93,6 +93,8 @@ typedef struct {
     uint32_t counters;
     uint32_t log_lines_per_second;
     uint64_t load_nanoseconds;
+    /// Of all calls that one message causes, from `shunt_host_begin_turn` on.
+    uint64_t turn_nanoseconds;
     size_t load_memory;
     /// What rules say may repeat payloads: in rule tests.
     bool tells_payloads;
@@ -104,7 +106,12 @@ typedef struct {
 /// NULL where there is no memory.
 shunt_host *shunt_host_create(const shunt_options *options);
 /// Other limits from the next call on.
-void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes);
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
+                           uint64_t turn_nanoseconds);
+/// Another message has come: the calls from here on have `turn_nanoseconds` together, until the owner's clock moves on.
+void shunt_host_begin_turn(shunt_host *host);
+/// What comes now is no part of a message's turn: only each call's own budget counts.
+void shunt_host_end_turn(shunt_host *host);
 void shunt_host_free(shunt_host *host);
 size_t shunt_host_memory(const shunt_host *host);
 /// Whether the call that runs is to be ended: what works for it outside of Lua should stop.

@@ -151,6 +151,7 @@ public final class LoopEngine {
     /// Another loop of the worker has something to tell.
     public func received(_ letter: LoopLetter, now: Double) {
         self.now = now
+        hooks?.beginTurn()
         switch letter {
         case .subscribed(let subscription): _ = index.insert(subscription)
         case .unsubscribed(let connection, let filter, let group, let key):
