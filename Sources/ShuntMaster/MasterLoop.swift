@@ -16,14 +16,18 @@ final class MasterLoop: EventLoopHandler {
     let loop: EventLoop
     private let engine: MasterEngine
     private let writer: RegistryWriter
+    private let figures: MasterFigures
     private let logger: Logger
+    private var fullness = DeviceFullness()
 
     init(
-        loop: EventLoop, socket: ListeningSocket, engine: MasterEngine, known: KnownBefore, writer: RegistryWriter, logger: Logger
+        loop: EventLoop, socket: ListeningSocket, engine: MasterEngine, known: KnownBefore, writer: RegistryWriter,
+        figures: MasterFigures, logger: Logger
     ) {
         self.loop = loop
         self.engine = engine
         self.writer = writer
+        self.figures = figures
         self.logger = logger
         engine.restore(known.workers, devices: known.devices, chats: known.chats, now: loop.now)
         loop.accept(on: socket) { loop.adopt(descriptor: $0, role: .accepted(listener: 0)) }
@@ -48,6 +52,15 @@ final class MasterLoop: EventLoopHandler {
     func tick() {
         engine.tick(now: loop.now)
         carryOut()
+        let memory = engine.deviceMemory
+        figures.set(devices: engine.deviceCount, memory, chats: engine.chatCount, workers: engine.directory.count)
+        guard let news = fullness.news(memory, now: loop.now) else { return }
+        logger.warning(
+            "devices take all the memory that they may (devices.memory)",
+            metadata: [
+                "bytes": "\(memory.bytes)", "forgotten": "\(news.evicted)", "without_labels": "\(news.stripped)",
+                "refused": "\(news.refused)",
+            ])
     }
 
     /// An operator ends a chat.
