@@ -12,6 +12,8 @@ struct LoopReport: Sendable {
     var loop = LoopFigures()
     var rules: [RuleFigures] = []
     var lostRecipients = 0
+    /// Seconds that answers took, all together.
+    var answerSeconds = 0.0
 }
 
 /// What a loop starts with.

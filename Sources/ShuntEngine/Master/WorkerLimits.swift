@@ -16,6 +16,7 @@ enum WorkerLimits {
         guard let shunt = body.shunt else { return }
         try checkLength(shunt.version, "version")
         try checkLength(shunt.boot, "boot")
+        try checkLength(shunt.name, "name")
         for (name, address) in shunt.listeners {
             try checkLength(name, "a listener's name")
             try checkLength(address, "a listener's address")
