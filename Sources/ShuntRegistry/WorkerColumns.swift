@@ -17,7 +17,7 @@ extension WorkerFigures {
 /// A worker's row: the columns, in one order for writing and reading.
 enum WorkerColumns {
     static let all =
-        ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at", "configured_name"]
+        ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at", "configured_name", "stuck"]
         + WorkerFigures.columns.map(\.name)
 
     static func arguments(_ record: WorkerRecord) throws -> StatementArguments {
@@ -25,6 +25,7 @@ enum WorkerColumns {
         var arguments: StatementArguments = [
             record.name, record.host, record.port, record.state.rawValue, record.machine, record.version, listeners,
             record.startedAt.orZero, record.heartbeatAt.orZero, record.configuredName,
+            RegistryJSON.array(of: record.stuck),
         ]
         arguments += StatementArguments(WorkerFigures.columns.map { record.figures[keyPath: $0.value] })
         return arguments
@@ -51,6 +52,7 @@ enum WorkerColumns {
             heartbeatAt: try row.decode(Double.self, forColumn: "heartbeat_at"))
         // A file that no master of this version has opened yet has not all columns.
         if row.hasColumn("configured_name") { record.configuredName = try row.decode(String.self, forColumn: "configured_name") }
+        if row.hasColumn("stuck") { record.stuck = RegistryJSON.strings(in: try row.decode(String.self, forColumn: "stuck")) }
         for (name, value) in WorkerFigures.columns where row.hasColumn(name) {
             record.figures[keyPath: value] = try row.decode(Int.self, forColumn: name)
         }

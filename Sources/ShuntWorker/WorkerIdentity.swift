@@ -20,13 +20,14 @@ struct WorkerIdentity: Sendable {
     /// What its operator calls it (`worker.name`).
     var name: String
 
-    func heartbeat(_ reports: [LoopReport], now: Double) -> HeartbeatBody {
+    /// - Parameter stuck: the worst of the stuck consumers.
+    func heartbeat(_ reports: [LoopReport], stuck: [String], now: Double) -> HeartbeatBody {
         HeartbeatBody(
             machineID: machine, serverName: host, serverPort: port, figures: WorkerFigures(reports),
             createdTime: Int64(now * 1000),
             shunt: ShuntExtension(
                 version: version, boot: boot, listeners: listeners, loops: reports.count, interval: Int((interval * 1000).rounded()),
-                name: name))
+                name: name, stuck: stuck))
     }
 
     /// An EUI-64 as message-channel writes it (§9.1), from the machine's first network card; the name's bytes where there is none.

@@ -21,10 +21,13 @@ public struct ShuntExtension: Equatable, Sendable {
     public var interval: Int
     /// What its operator calls it (`worker.name`); empty where it does not say.
     public var name: String
+    /// The worst of its stuck consumers, as its log names them; at most `maximumStuck`.
+    public var stuck: [String]
+    public static let maximumStuck = 3
 
     public init(
         version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0,
-        name: String = ""
+        name: String = "", stuck: [String] = []
     ) {
         self.version = version
         self.boot = boot
@@ -33,6 +36,7 @@ public struct ShuntExtension: Equatable, Sendable {
         self.isDraining = isDraining
         self.interval = interval
         self.name = name
+        self.stuck = stuck
     }
 
     init?(heartbeat: LenientObject) throws(ShuntError) {
@@ -41,7 +45,7 @@ public struct ShuntExtension: Equatable, Sendable {
             version: try object.string("version") ?? "", boot: try object.string("boot") ?? "",
             listeners: try Self.listeners(in: object), loops: try object.count("loops"),
             isDraining: try object.string("state") == "draining", interval: try object.count("interval"),
-            name: try object.string("name") ?? "")
+            name: try object.string("name") ?? "", stuck: Array(try object.strings("stuck")?.prefix(Self.maximumStuck) ?? []))
     }
 
     private static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {
@@ -72,6 +76,7 @@ public struct ShuntExtension: Equatable, Sendable {
             if !name.isEmpty { json.member("name", name) }
             if figures.heldProducers > 0 { json.member("held_producers", figures.heldProducers) }
             if figures.stuckConsumers > 0 { json.member("stuck_consumers", figures.stuckConsumers) }
+            if !stuck.isEmpty { json.member("stuck", stuck) }
         }
     }
 }

@@ -28,14 +28,14 @@ enum WorkerReport {
     /// Every field as the registry has it.
     static func csv(_ workers: [WorkerRecord]) -> CSV {
         var csv = CSV(
-            header: ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at", "configured_name"]
+            header: ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at", "configured_name", "stuck"]
                 + WorkerFigures.columns.map(\.name))
         for worker in workers {
             csv.append(
                 [
                     worker.name, worker.host, "\(worker.port)", worker.state.rawValue, worker.machine, worker.version,
                     listeners(worker).map { "\($0.name)=\($0.address)" }.joined(separator: " "), "\(worker.startedAt)",
-                    "\(worker.heartbeatAt)", worker.configuredName,
+                    "\(worker.heartbeatAt)", worker.configuredName, CSV.list(worker.stuck),
                 ] + WorkerFigures.columns.map { "\(worker.figures[keyPath: $0.value])" })
         }
         return csv
@@ -67,7 +67,7 @@ enum WorkerReport {
             ("time per response", meanTime(figures)),
             ("deliveries", "\(figures.deliveries)"),
             ("held producers", "\(figures.heldProducers)"),
-            ("stuck consumers", "\(figures.stuckConsumers)"),
+            ("stuck consumers", (["\(figures.stuckConsumers)"] + worker.stuck).joined(separator: "; ")),
         ]
         return FieldList.text(fields, width: width)
     }

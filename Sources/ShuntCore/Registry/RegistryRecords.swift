@@ -21,12 +21,14 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
     public var heartbeatAt: Double
     /// What its operator calls it (`worker.name`); several may be called the same. Empty for a Java worker.
     public var configuredName: String
+    /// The worst of its stuck consumers: address, uid, groups. At most three.
+    public var stuck: [String]
     public var figures: WorkerFigures
 
     public init(
         name: String, host: String, port: Int, state: State, machine: String = "", version: String = "",
         listeners: [String: String] = [:], startedAt: Double, heartbeatAt: Double, configuredName: String = "",
-        figures: WorkerFigures = .init()
+        stuck: [String] = [], figures: WorkerFigures = .init()
     ) {
         self.name = name
         self.host = host
@@ -38,6 +40,7 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
         self.startedAt = startedAt
         self.heartbeatAt = heartbeatAt
         self.configuredName = configuredName
+        self.stuck = stuck
         self.figures = figures
     }
 }

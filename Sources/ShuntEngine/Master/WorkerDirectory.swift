@@ -90,7 +90,7 @@ public struct WorkerDirectory: Sendable {
                 version: body.shunt.map { "shunt \($0.version)" } ?? "message-channel",
                 listeners: body.shunt?.listeners ?? ["exchange": name],
                 startedAt: isNewRun ? now : known?.record.startedAt ?? now, heartbeatAt: now,
-                configuredName: body.shunt?.name ?? "", figures: body.figures),
+                configuredName: body.shunt?.name ?? "", stuck: body.shunt?.stuck ?? [], figures: body.figures),
             heardAt: now, interval: Double(body.shunt?.interval ?? 0) / 1000,
             // While it was not running it sent none.
             gaps: isNewRun ? [] : gaps(known, now: now), boot: boot, connection: connection,

@@ -17,6 +17,7 @@ enum WorkerLimits {
         try checkLength(shunt.version, "version")
         try checkLength(shunt.boot, "boot")
         try checkLength(shunt.name, "name")
+        for client in shunt.stuck { try checkLength(client, "a stuck consumer's name") }
         for (name, address) in shunt.listeners {
             try checkLength(name, "a listener's name")
             try checkLength(address, "a listener's address")

@@ -102,7 +102,7 @@ private final class Fixture: Sendable {
                     "held_producers":0,"request_bytes":0,"requests":0,"response_bytes":0,"response_milliseconds":0,"responses":0,\
                     "responses_failed":0,"responses_succeeded":0,"stuck_consumers":0,"subscriptions":0},\
                     "heartbeat_at":2.5,"host":"10.0.0.1","listeners":{"web_Socket":"10.0.0.1:8083"},"machine":"m","name":"10.0.0.1:4091",\
-                    "port":4091,"started_at":1,"state":"live","version":"shunt 0.1.0"}
+                    "port":4091,"started_at":1,"state":"live","stuck":[],"version":"shunt 0.1.0"}
                     """)
             let decoded = try RegistryJSON.decode(WorkerRecord.self, from: Array(answer.body.utf8))
             #expect(decoded == Fixture.worker("10.0.0.1:4091", .live))
