@@ -62,7 +62,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "ShuntReactor", dependencies: ["CLinux", "CUV", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
-        .target(name: "ShuntLog", dependencies: ["ShuntConfig", logging]),
+        .target(name: "ShuntLog", dependencies: ["ShuntConfig", "ShuntCore", logging]),
         .target(
             name: "ShuntRegistry",
             dependencies: [

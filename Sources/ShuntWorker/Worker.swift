@@ -47,7 +47,8 @@ public final class Worker: Sendable {
 
         let identity = WorkerIdentity(
             host: worker.advertise, port: sockets.first?.socket.address.port ?? 0, machine: WorkerIdentity.machineID(),
-            boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds)
+            boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
+            name: worker.name)
         let masters = worker.masters.map(\.description)
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)

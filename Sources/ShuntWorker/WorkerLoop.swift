@@ -98,7 +98,20 @@ final class WorkerLoop: EventLoopHandler {
         }
         engine.turnEnded()
         carryOut()
+        measureAnswers()
         for index in outgoing.indices where !outgoing[index].isEmpty { post(index) }
+    }
+
+    /// Answers that are measured, and seconds that they took: each as long as its turn, which is one look at the clock for all.
+    /// What answers wait for on other loops or the master is not in it.
+    private var answers = 0
+    private var answerSeconds = 0.0
+
+    private func measureAnswers() {
+        let count = engine.figures.succeeded + engine.figures.failed
+        guard count != answers else { return }
+        answerSeconds += Double(count - answers) * loop.turnDuration()
+        answers = count
     }
 
     /// Mail that has grown to this many bytes is sent in the middle of a turn.
@@ -114,7 +127,7 @@ final class WorkerLoop: EventLoopHandler {
 
     func tick() {
         engine.tick(now: loop.now)
-        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: lostRecipients), loop.index)
+        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: lostRecipients, answerSeconds: answerSeconds), loop.index)
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }

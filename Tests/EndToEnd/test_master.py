@@ -8,9 +8,9 @@ import subprocess
 import threading
 import time
 
-from exchange import ALLOCATION, Client, eventually
+from exchange import ALLOCATION, MESSAGE, Client, encode, eventually
 from java_peers import JavaWorker
-from processes import BINARY, PATIENCE, Door, environment, get
+from processes import BINARY, PATIENCE, Door, environment, get, run
 
 
 def allocation(client) -> list[str]:
@@ -253,3 +253,27 @@ def test_a_client_that_talks_nonsense_to_the_master_is_closed_alone(shunt, conne
         # Where it may be a frame of this protocol, the answer says what is wrong with it, as a worker's does.
         assert [answer.id for answer in client.answers] == ([] if nonsense is magic else [1])
     assert allocation(asking) == [worker.exchange]
+
+
+def test_a_worker_is_found_by_its_name_with_what_it_measures(shunt, connect):
+    master = shunt.master()
+    workers = [shunt.worker({"worker.masters": master.master, "worker.name": name}) for name in ("edge-a", "edge-b", "edge-b")]
+    eventually(lambda: all(worker.exchange in master.workers() for worker in workers))
+
+    def admin(*arguments):
+        return run("admin", *arguments, "--master", master.admin)
+
+    client = connect(workers[0].exchange)
+    for _ in range(20):
+        client.send(b"".join(encode(MESSAGE, number, b"x", name="t") for number in range(500)))
+        client.take_answers(500)
+
+    def found() -> dict:
+        return json.loads(admin("worker", "edge-a", "--output", "json").stdout)
+
+    eventually(lambda: found()["figures"]["response_milliseconds"] > 0)
+    assert (found()["name"], found()["configured_name"]) == (workers[0].exchange, "edge-a")
+    assert "edge-a" in admin("workers").stdout
+    both = admin("worker", "edge-b")
+    assert both.returncode == 65
+    assert all(worker.exchange in both.stderr for worker in workers[1:])
