@@ -1,13 +1,15 @@
 // A run of eight bytes that stands in both is a repetition; of a payload of four to seven bytes, all of it. What was said and the
 // payload are each taken as they are and with JSON's escapes undone, so that neither json.encode nor msg:json() changes a text
-// beyond recognition. A rule that takes a payload apart and logs the pieces is not found out.
+// beyond recognition. What stands in the rule's own files is not hidden. A rule that takes a payload apart and logs the pieces is not found out.
 #define _GNU_SOURCE
 #include "guard.h"
 #include "utf8.h"
 
 #include <stdlib.h>
 
-enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16 };
+/// Of a payload no more than so many runs are looked at, and of its escapes those in so many bytes are undone: however large it is, a
+/// line costs about a millisecond. Of a large one a repetition is found that is longer than the runs are apart.
+enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_RUNS = 256 * 1024 };
 
 struct guard_run {
     uint64_t bytes;
@@ -103,19 +105,48 @@ static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
     }
 }
 
-static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
+static void mark_part(payload_guard *guard, const uint64_t *filter, const char *text, size_t count, size_t step) {
     const uint64_t seed = guard->seed;
-    for (size_t i = 0; i + RUN <= payload.count; i++) {
-        uint64_t run = run_at(payload.start, i), bit = filter_bit(seed, run);
+    for (size_t i = 0; i + RUN <= count; i += step) {
+        uint64_t run = run_at(text, i), bit = filter_bit(seed, run);
         if ((filter[bit >> 6] >> (bit & 63) & 1) == 0) { continue; }
         guard_run *place = find(guard, run);
         place->found |= place->used;
     }
 }
 
+static bool is_punctuation(char byte) { return memchr("{}[]\",: \\", byte, 9) != NULL; }
+
+/// What stands in the rule's own files is no secret, such as the name of a field that an error names; nor is the punctuation of JSON
+/// around it.
+static bool is_of_rule(const payload_guard *guard, const char *run) {
+    const shunt_callbacks *callbacks = &guard->host->options.callbacks;
+    size_t count = RUN;
+    while (count > 0 && is_punctuation(run[count - 1])) { count--; }
+    while (count > 0 && is_punctuation(*run)) {
+        run++;
+        count--;
+    }
+    return count >= SHORTEST && callbacks->stands_in_rule(callbacks->context, guard->rule->index, (shunt_bytes){run, count});
+}
+
+static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
+    const char *text = payload.start;
+    if (payload.count <= MOST_RUNS) {
+        mark_part(guard, filter, text, payload.count, 1);
+        return;
+    }
+    // Its two ends whole, and in between one run of so many.
+    const size_t end = MOST_RUNS / 4, middle = payload.count - 2 * end;
+    mark_part(guard, filter, text, end, 1);
+    mark_part(guard, filter, text + end, middle, middle / (MOST_RUNS / 2) + 1);
+    mark_part(guard, filter, text + payload.count - end, end, 1);
+}
+
 static bool has_found_run(const payload_guard *guard, shunt_bytes text) {
+    const char *start = text.start;
     for (size_t i = 0; i + RUN <= text.count; i++) {
-        if (find(guard, run_at(text.start, i))->found) { return true; }
+        if (find(guard, run_at(start, i))->found && !is_of_rule(guard, start + i)) { return true; }
     }
     return false;
 }
@@ -127,15 +158,17 @@ static bool has_short(shunt_bytes text, shunt_bytes payload) {
 
 // MARK: the guard
 
-void guard_open(payload_guard *guard, const shunt_host *host, shunt_bytes said) {
-    *guard = (payload_guard){.plain = host->message.payload, .seed = host->guard_seed};
+void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *rule, shunt_bytes said) {
+    *guard = (payload_guard){.host = host, .rule = rule, .plain = host->message.payload, .seed = host->guard_seed};
     if (host->message.compression != 0) {
         // What no rule has read is in nothing that it says.
         guard->plain = host->payload_inflated ? (shunt_bytes){host->inflated.bytes, host->inflated.count} : (shunt_bytes){0};
     }
-    if (!host->in_message) { guard->plain.count = 0; }
+    if (!host->in_message || host->options.tells_payloads) { guard->plain.count = 0; }
     if (guard->plain.count < SHORTEST) { return; }
-    guard->undone = undo(guard, guard->plain);
+    shunt_bytes beginning = guard->plain;
+    if (beginning.count > MOST_RUNS) { beginning.count = MOST_RUNS; }
+    guard->undone = undo(guard, beginning);
     shunt_bytes said_undone = undo(guard, said);
     uint64_t filter[(1 << FILTER_BITS) / 64] = {0};
     size_t size = 16;
@@ -169,4 +202,8 @@ bool guard_hides(const payload_guard *guard, shunt_bytes part) {
 void guard_close(payload_guard *guard) {
     free(guard->runs);
     free((void *)guard->undone.start);
+}
+
+bool shunt_contains(shunt_bytes text, shunt_bytes part) {
+    return part.count == 0 || (text.count >= part.count && memmem(text.start, text.count, part.start, part.count) != NULL);
 }

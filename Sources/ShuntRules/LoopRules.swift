@@ -49,13 +49,14 @@ public final class LoopRules: RuleHooks {
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
+    ///   - tellsPayloads: whether what rules log, or raise, may repeat a payload: in tests.
     ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
         set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
+        log: @escaping @Sendable (RuleLogEntry) -> Void, tellsPayloads: Bool = false, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
-        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
+        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, tellsPayloads: tellsPayloads)
         self.set = .empty
         logger = log
         counterCapacity = limits.counters
@@ -371,7 +372,7 @@ extension LoopRules: LuaHostOwner {
         }
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
-        guard breakers[index].failed(by: client, now: now), case .off(let until) = breakers[index].state else { return }
+        guard breakers[index].failed(by: client, from: { [peers, client] in peers?.network(of: ConnectionID(raw: client)) }, now: now), case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
         let seconds = set.rules[index].definition.breaker.retry
@@ -381,10 +382,21 @@ extension LoopRules: LuaHostOwner {
     func log(_ entry: RuleLogEntry) { logger(entry) }
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
+    func stands(_ text: Bytes, inRule rule: Int) -> Bool { rules.indices.contains(rule) && rules[rule].plugin.contains(text) }
 
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
     ) throws(ShuntError) -> [UInt8] {
         try inflater(packed, compression, limit, check)
+    }
+}
+
+extension PeerDirectory {
+    /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
+    fileprivate func network(of id: ConnectionID) -> UInt64? {
+        if let address = address(of: id) { return address.network }
+        guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
+        let host = address[..<colon]
+        return host.hasPrefix("127.") || host == "[::1]" ? nil : UInt64(bitPattern: Int64(host.hashValue))
     }
 }

@@ -367,3 +367,28 @@ def test_a_plugin_whose_file_is_missing_at_a_reload_stays(shunt, connect, tmp_pa
     assert connect(worker.exchange).message("t", "x").text == "guarded"
     (tmp_path / "rule.lua").rename(plugins / "guard" / "rule.lua")
     assert "read the configuration again" in worker.reload()
+
+
+# What a rule of a higher priority than redact sends, and whether redact sees it.
+BEFORE_REDACT = {
+    "route.to": ('return route.to("vip")', ["vip hidden"]),
+    "route.fanout to another topic": ('return route.fanout { route.to("vip"), route.to("other") }', ["vip hidden", "other hidden"]),
+    "route.fanout of the message": ('return route.fanout { msg, route.to("vip") }', ["t open", "vip hidden"]),
+    "route.done": ("return route.done()", ["t open"]),
+    "ctx:emit under its topic": ('ctx:emit(msg:with { key = "k" })', ["t hidden", "t open"]),
+    "ctx:emit to another topic": ('ctx:emit(route.to("vip"))', ["t hidden", "vip hidden"]),
+    "msg:with": ('return msg:with { key = "k" }', ["t hidden"]),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_REDACT)
+def test_what_a_guard_sees_of_what_rules_before_it_send(shunt, connect, tmp_path, name):
+    source, expected = BEFORE_REDACT[name]
+    plugins = copy_plugins(tmp_path / "plugins", "redact")
+    write_rule(plugins, "first", f'return {{ priority = 90, match = {{ topic = "t" }}, on_message = function(msg, ctx) {source} end }}')
+    settings = "{redact: {redactions: [{remove: [secret]}]}}"
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "rules.settings": settings})
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    assert producer.message("t", '{"secret":1}', format=JSON).status == 200
+    got = [f"{frame.topic} {'open' if 'secret' in frame.text else 'hidden'}" for frame in consumer.receive(len(expected))]
+    assert sorted(got) == sorted(expected)

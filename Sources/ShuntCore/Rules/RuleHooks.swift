@@ -113,8 +113,14 @@ public enum DeliverOutcome {
 public protocol PeerDirectory: AnyObject {
     /// nil once the client has gone.
     func peer(_ id: ConnectionID) -> Peer?
+    /// Where a client has connected from; nil once it has gone, or if it is another loop's.
+    func address(of id: ConnectionID) -> PeerAddress?
     /// `conn:close(why)`: asks for the connection to be closed at the end of the turn.
     func close(_ id: ConnectionID, why: String)
+}
+
+extension PeerDirectory {
+    public func address(of id: ConnectionID) -> PeerAddress? { nil }
 }
 
 /// A set of rules, by their place in the order of priority (0 runs first). At most 64 rules run in a worker.

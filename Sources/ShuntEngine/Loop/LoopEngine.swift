@@ -373,6 +373,8 @@ extension LoopEngine: PeerDirectory {
             groups: session.subscriptions > 0 ? index.groups(of: id) : [], connectedAt: session.connectedAt)
     }
 
+    public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? sessions[id.slot].address : nil }
+
     /// A rule asks for it.
     public func close(_ id: ConnectionID, why: String) { close(id, .ruleRejected) }
 }
