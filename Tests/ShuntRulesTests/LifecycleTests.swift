@@ -85,6 +85,13 @@ struct LifecycleTests {
         let broken = try PluginFolder(["r/rule.lua": "return { name = 'same', on_load = function() if kv.get('never') == nil then error('no') end end }"])
         if let set = try? RuleSet.load(directory: broken.path) { #expect(rig.rules.replace(with: set, now: 1) != nil) }
         #expect(rig.figures().calls == 5)
+        // A version that does not stay counts nothing.
+        try reload(rule("same", counts: "new"))
+        rig.send("t")
+        rig.rules.revert(now: 1)
+        #expect(rig.figures().calls == 5)
+        rig.send("t")
+        #expect(rig.figures().calls == 6)
         try reload(rule("other", counts: "new"))
         #expect(rig.figures().calls == 0)
         #expect(counters(rig) == ["started": 1])

@@ -36,6 +36,11 @@ public final class MasterEngine {
         var isAdmitted = false
         /// It has sent a frame since `makeRoom` last passed it by.
         var wasActive = false
+
+        mutating func noteFrame() {
+            isAdmitted = true
+            wasActive = true
+        }
     }
 
     /// Connections in the order in which `makeRoom` looks at them, some of which may have gone.
@@ -170,8 +175,7 @@ public final class MasterEngine {
     private func isFirst(_ connection: ConnectionID, _ offset: Int) -> Bool { offset == 0 && peers[connection]?.isAdmitted == false }
 
     private func handle(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) {
-        peers[connection]?.isAdmitted = true
-        peers[connection]?.wasActive = true
+        peers[connection]?.noteFrame()
         guard !frame.isError else { return }
         do throws(ShuntError) {
             switch frame.type {
