@@ -42,6 +42,7 @@ public final class LoopRules: RuleHooks {
     /// The last failure that was told: for rule tests.
     var failure: String?
 
+    private let countersKept: Int
     private var failureLog: FailureLog
     private let logger: @Sendable (RuleLogEntry) -> Void
     private let inflater: PayloadInflater
@@ -61,6 +62,7 @@ public final class LoopRules: RuleHooks {
         self.set = .empty
         logger = log
         inflater = inflate
+        countersKept = limits.counters
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         chatRecord.limit = 16 << 20
         host.owner = self
@@ -357,7 +359,7 @@ public final class LoopRules: RuleHooks {
                 RuleFigures.Counter(shunt_counter_at(rules[index].pointer, $0))
             }
             var figures = RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
-            if let before = carried[rule.definition.name] { figures.add(before) }
+            if let before = carried[rule.definition.name] { figures.add(before, most: countersKept) }
             return figures
         }
     }

@@ -32,12 +32,16 @@ public struct RuleFigures: Equatable, Sendable {
 
 extension RuleFigures {
     /// Adds what the rule did before a reload that left it as it was.
-    mutating func add(_ before: RuleFigures) {
+    /// - Parameter most: counters, of both together.
+    mutating func add(_ before: RuleFigures, most: Int) {
         for (hook, figures) in before.hooks { hooks[hook]?.add(figures) }
+        guard !before.counters.isEmpty else { return }
+        var places: [[String]: Int] = [:]
+        for (place, counter) in counters.enumerated() { places[[counter.name, counter.labels]] = place }
         for counter in before.counters {
-            if let index = counters.firstIndex(where: { $0.name == counter.name && $0.labels == counter.labels }) {
-                counters[index].value += counter.value
-            } else {
+            if let place = places[[counter.name, counter.labels]] {
+                counters[place].value += counter.value
+            } else if counters.count < most {
                 counters.append(counter)
             }
         }
