@@ -3,15 +3,20 @@
 
 #include <stdio.h>
 
-void release_results(shunt_host *host) {
-    lua_State *L = host->L;
+static void release(shunt_rule *rule) {
+    lua_State *L = rule->L;
     lua_settop(L, SLOT_BASE);
-    for (; host->emitted > 0; host->emitted--) {
+    for (; rule->emitted > 0; rule->emitted--) {
         lua_pushnil(L);
-        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)host->emitted);
+        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)rule->emitted);
     }
+    rule->deliveries = 0;
+}
+
+void release_results(shunt_host *host) {
+    for (uint64_t left = host->holding | host->delivering; left != 0; left &= left - 1) { release(host->rules[__builtin_ctzll(left)]); }
+    host->holding = host->delivering = 0;
     host->routed_count = 0;
-    host->deliveries = 0;
 }
 
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
@@ -21,7 +26,7 @@ shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
 
 bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *expected) {
     char text[256];
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     const verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
     const char *returned = verdict != NULL ? "verdict that it can't" : luaL_typename(L, -1);
     snprintf(text, sizeof text, "%s returned a %s: it may return %s", hook_names[hook], returned, expected);

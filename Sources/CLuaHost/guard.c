@@ -7,7 +7,9 @@
 
 #include <stdlib.h>
 
-enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16 };
+/// Of a payload no more than so many runs are looked at, and of its escapes those in so many bytes are undone: however large it is, a
+/// line costs about a millisecond. Of a large one a repetition is found that is longer than the runs are apart.
+enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_RUNS = 256 * 1024 };
 
 struct guard_run {
     uint64_t bytes;
@@ -103,10 +105,10 @@ static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
     }
 }
 
-static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
+static void mark_part(payload_guard *guard, const uint64_t *filter, const char *text, size_t count, size_t step) {
     const uint64_t seed = guard->seed;
-    for (size_t i = 0; i + RUN <= payload.count; i++) {
-        uint64_t run = run_at(payload.start, i), bit = filter_bit(seed, run);
+    for (size_t i = 0; i + RUN <= count; i += step) {
+        uint64_t run = run_at(text, i), bit = filter_bit(seed, run);
         if ((filter[bit >> 6] >> (bit & 63) & 1) == 0) { continue; }
         guard_run *place = find(guard, run);
         place->found |= place->used;
@@ -126,6 +128,19 @@ static bool is_of_rule(const payload_guard *guard, const char *run) {
         count--;
     }
     return count >= SHORTEST && callbacks->stands_in_rule(callbacks->context, guard->rule->index, (shunt_bytes){run, count});
+}
+
+static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
+    const char *text = payload.start;
+    if (payload.count <= MOST_RUNS) {
+        mark_part(guard, filter, text, payload.count, 1);
+        return;
+    }
+    // Its two ends whole, and in between one run of so many.
+    const size_t end = MOST_RUNS / 4, middle = payload.count - 2 * end;
+    mark_part(guard, filter, text, end, 1);
+    mark_part(guard, filter, text + end, middle, middle / (MOST_RUNS / 2) + 1);
+    mark_part(guard, filter, text + payload.count - end, end, 1);
 }
 
 static bool has_found_run(const payload_guard *guard, shunt_bytes text) {
@@ -151,7 +166,9 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
     }
     if (!host->in_message || host->options.tells_payloads) { guard->plain.count = 0; }
     if (guard->plain.count < SHORTEST) { return; }
-    guard->undone = undo(guard, guard->plain);
+    shunt_bytes beginning = guard->plain;
+    if (beginning.count > MOST_RUNS) { beginning.count = MOST_RUNS; }
+    guard->undone = undo(guard, beginning);
     shunt_bytes said_undone = undo(guard, said);
     uint64_t filter[(1 << FILTER_BITS) / 64] = {0};
     size_t size = 16;

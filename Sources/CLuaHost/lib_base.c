@@ -88,7 +88,7 @@ static int base_setmetatable(lua_State *L) {
 static int base_collectgarbage(lua_State *L) {
     const char *what = luaL_optstring(L, 1, "collect");
     if (strcmp(what, "count") != 0) { return luaL_error(L, "collectgarbage has \"count\" only, not \"%s\"", what); }
-    lua_pushnumber(L, (lua_Number)host_of(L)->used / 1024);
+    lua_pushnumber(L, (lua_Number)host_of(L)->rule->used / 1024);
     return 1;
 }
 
@@ -192,8 +192,8 @@ static int base_match(lua_State *L) {
 
 // MARK: require
 
-/// Of the table of loaded modules: the call that began to load one last. A module that is being loaded is the table itself, which
-/// no rule has.
+/// Of the table of loaded modules: the last call that loaded one. A module that is being loaded is the table itself, which no rule
+/// has.
 enum { LOADED_BY = 1 };
 
 /// What a call that was ended left marked.
@@ -215,13 +215,15 @@ int base_require(lua_State *L) {
     for (size_t i = 0; i <= count; i++) { name[i] = asked[i] == '.' ? '/' : asked[i]; }
     lua_settop(L, 1);
     luaL_argcheck(L, strlen(name) == count, 1, "a module's name has no zero bytes");
-    if (lua_getfield(L, lua_upvalueindex(2), name) != LUA_TNIL) {
-        if (!lua_rawequal(L, -1, lua_upvalueindex(2))) { return 1; }
-        // Marked by a call that loads it: by one that has ended, where that was killed, and then it is loaded again.
-        if (lua_rawgeti(L, lua_upvalueindex(2), LOADED_BY) == LUA_TNUMBER && lua_tointeger(L, -1) == (lua_Integer)host_of(L)->serial) {
-            return luaL_error(L, "module '%s' requires itself", asked);
-        }
+    bool marked = lua_getfield(L, lua_upvalueindex(2), name) != LUA_TNIL;
+    if (marked && !lua_rawequal(L, -1, lua_upvalueindex(2))) { return 1; }
+    // What another call has marked it did not load to its end: it was killed.
+    if (lua_rawgeti(L, lua_upvalueindex(2), LOADED_BY) != LUA_TNUMBER || lua_tointeger(L, -1) != (lua_Integer)host_of(L)->serial) {
         forget_unfinished(L);
+        lua_pushinteger(L, (lua_Integer)host_of(L)->serial);
+        lua_rawseti(L, lua_upvalueindex(2), LOADED_BY);
+    } else if (marked) {
+        return luaL_error(L, "module '%s' requires itself", asked);
     }
     lua_settop(L, 1);
     if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TSTRING) {
@@ -234,8 +236,6 @@ int base_require(lua_State *L) {
     if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { return lua_error(L); }
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_setupvalue(L, -2, 1);
-    lua_pushinteger(L, (lua_Integer)host_of(L)->serial);
-    lua_rawseti(L, lua_upvalueindex(2), LOADED_BY);
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_setfield(L, lua_upvalueindex(2), name);
     lua_pushstring(L, asked);

@@ -63,6 +63,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case refused = "refused"
     case notFound = "not_found"
     case methodNotAllowed = "method.not_allowed"
+    /// A request names a host that the server is not.
+    case hostUnknown = "host.unknown"
     case usage = "usage"
     /// Standard input or output failed.
     case ioFailed = "io.failed"
@@ -83,6 +85,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
         case .chatFull, .sessionReplaced: 409
+        case .hostUnknown: 421
         case .queryLimit: 422
         case .chatElsewhere: 307
         case .subscriptionLimit, .fanoutLimit: 429

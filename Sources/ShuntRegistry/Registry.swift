@@ -13,13 +13,16 @@ public final class Registry: Sendable {
     public let writer: RegistryWriter
     let pool: DatabasePool
     private let lock: RegistryLock
+    private let owner: OwnerLock
 
     private init(
-        path: String, pool: DatabasePool, lock: RegistryLock, writing: RegistryWriter.Configuration, logger: Logger
+        path: String, pool: DatabasePool, lock: RegistryLock, owner: OwnerLock, writing: RegistryWriter.Configuration,
+        logger: Logger
     ) {
         self.path = path
         self.pool = pool
         self.lock = lock
+        self.owner = owner
         reader = RegistryReader(pool: pool, path: path)
         writer = RegistryWriter(database: pool, path: path, configuration: writing, logger: logger)
     }
@@ -33,14 +36,18 @@ public final class Registry: Sendable {
         path: String, writing: RegistryWriter.Configuration = .init(), logger: Logger
     ) throws(ShuntError) -> Registry {
         let file = try RegistryFile(path)
+        guard !OwnerLock.isHeld(file.resolvedPath) else { throw RegistryLock.taken(file.resolvedPath) }
         if try file.inspect() == .absent {
             try createFolder(of: file.path)
         }
+        // The one beside the file tells whose it is, and keeps out masters of versions that do not know the other.
         let lock = try RegistryLock(besides: file.resolvedPath)
+        let owner = try OwnerLock(of: file.resolvedPath)
         do {
             let pool = try DatabasePool(path: file.path, configuration: configuration)
             try RegistrySchema.migrate(pool)
-            return Registry(path: file.path, pool: pool, lock: lock, writing: writing, logger: logger)
+            guard FileIdentity(file.path) == owner.file else { throw RegistryFailure.gone(file.path) }
+            return Registry(path: file.path, pool: pool, lock: lock, owner: owner, writing: writing, logger: logger)
         } catch {
             throw RegistryFailure.describe(error, path: file.path)
         }
@@ -53,8 +60,15 @@ public final class Registry: Sendable {
     /// - Throws: what keeps it from being written; `writer.figures` tell how much is lost.
     public func close() async throws(ShuntError) {
         let written = await writer.close()
-        defer { lock.giveUp() }
+        defer {
+            owner.giveUp()
+            lock.giveUp()
+        }
         do {
+            // Where only the log's name is gone, what was written before that goes from the log into the file.
+            if !writer.isInPlace, writer.places.isNothingReplaced {
+                try await pool.writeWithoutTransaction { db in _ = try db.checkpoint(.full) }
+            }
             try pool.close()
             // The pool closes its writing connection before its reading ones, and those cannot put the log away. One that
             // can, closes last: the file alone then holds everything.

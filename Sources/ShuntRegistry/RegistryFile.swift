@@ -34,7 +34,7 @@ struct RegistryFile: Sendable {
     func inspect() throws(ShuntError) -> Content {
         guard try exists() else { return .absent }
         do {
-            let connection = try DatabaseQueue(path: readablePath, configuration: Self.readConfiguration)
+            let connection = try DatabaseQueue(path: try readablePath(), configuration: Self.readConfiguration)
             defer { try? connection.close() }
             return try connection.read { db in try content(db) }
         } catch {
@@ -46,7 +46,7 @@ struct RegistryFile: Sendable {
     func openForReading() throws(ShuntError) -> DatabaseQueue {
         guard try exists() else { throw absent }
         do {
-            let connection = try DatabaseQueue(path: readablePath, configuration: Self.readConfiguration)
+            let connection = try DatabaseQueue(path: try readablePath(), configuration: Self.readConfiguration)
             guard try connection.read({ db in try content(db) }) == .registry else {
                 throw ShuntError(
                     .registryUnavailable, "the registry is still empty", at: path, help: "start the master once, then ask again")
@@ -69,14 +69,26 @@ struct RegistryFile: Sendable {
             help: "the master creates it; check the path (registry.path in its configuration)")
     }
 
-    /// What to hand SQLite for a connection that only reads. Nobody has the file open who could change it while there is
-    /// no log, so it is read as it lies there, which needs no -wal and -shm files and leaves none behind.
-    var readablePath: String {
+    /// What to hand SQLite for a connection that only reads. Where no master has the file open and there is no log, nobody
+    /// changes it: it is read as it lies there, which needs no -wal and -shm files and leaves none behind.
+    ///
+    /// Throws `registry.unavailable` where a master has it open and its log is gone: what is in the file alone is old.
+    func readablePath() throws(ShuntError) -> String {
         // SQLite keeps the log beside the file itself, not beside a link to it.
         let path = resolvedPath
+        if OwnerLock.isHeld(path) {
+            for suffix in ["-wal", "-shm"] where FileIdentity(path + suffix) == nil {
+                // The master may have ended just now, and put its log away.
+                guard OwnerLock.isHeld(path) else { return Self.asItLies(path) }
+                throw RegistryFailure.logGone(path + suffix)
+            }
+            return path
+        }
         let logSize = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size]) as? Int ?? 0
-        return logSize > 0 ? path : "file:\(Self.percentEncode(path))?immutable=1"
+        return logSize > 0 ? path : Self.asItLies(path)
     }
+
+    private static func asItLies(_ path: String) -> String { "file:\(percentEncode(path))?immutable=1" }
 
     var resolvedPath: String { Self.resolve(path) }
 

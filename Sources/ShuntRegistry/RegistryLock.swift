@@ -20,7 +20,7 @@ final class RegistryLock: Sendable {
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 let (error, holder) = (errno, Self.number(in: descriptor))
                 close(descriptor)
-                throw error == EWOULDBLOCK ? Self.taken(path, by: holder) : Self.failure(path, error)
+                throw error == EWOULDBLOCK ? Self.taken(path, holder) : Self.failure(path, error)
             }
             if Self.isFile(descriptor, at: self.path) {
                 let number = Array("\(getpid())\n".utf8)
@@ -54,7 +54,15 @@ final class RegistryLock: Sendable {
         return String(decoding: bytes.prefix(count).prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }, as: UTF8.self)
     }
 
-    private static func taken(_ path: String, by holder: String) -> ShuntError {
+    /// - Parameter path: the registry's.
+    static func taken(_ path: String) -> ShuntError {
+        let descriptor = open(path + ".lock", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return taken(path, "") }
+        defer { close(descriptor) }
+        return taken(path, number(in: descriptor))
+    }
+
+    private static func taken(_ path: String, _ holder: String) -> ShuntError {
         ShuntError(
             .registryUnavailable, "the registry is in use by another master" + (holder.isEmpty ? "" : " (pid \(holder))"), at: path,
             help: "stop that one, or give this one a registry of its own (master.registry.path)")
@@ -68,7 +76,7 @@ final class RegistryLock: Sendable {
 }
 
 /// Which file it is, whatever it is called.
-struct FileIdentity: Equatable, Sendable {
+struct FileIdentity: Hashable, Sendable {
     private let device: dev_t
     private let inode: ino_t
 

@@ -6,6 +6,8 @@ final class LoadedRule {
     let pointer: OpaquePointer
     let plugin: RulePlugin
     private let host: LuaHost
+    /// What earlier versions of the rule did.
+    var earlier: RuleFigures?
 
     /// Runs the plugin's file. Nothing of it is called before `configure`.
     /// - Parameter name: the rule's, where it is known already; else the folder's.

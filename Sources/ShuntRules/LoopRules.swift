@@ -33,17 +33,15 @@ public final class LoopRules: RuleHooks {
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
     private var routedCapacity = 16
     /// The version before, until `settle` or `revert`.
-    private var before: (rules: [LoadedRule], set: RuleSet, carried: [String: RuleFigures])?
-    /// What rules did before a reload that left their files and settings as they were, by name.
-    private var carried: [String: RuleFigures] = [:]
+    private var before: (rules: [LoadedRule], set: RuleSet)?
     /// What the rules returned for the last message: for rule tests.
     var decision = SHUNT_VERDICT_PASS
 
     /// The last failure that was told: for rule tests.
     var failure: String?
 
-    private let countersKept: Int
     private var failureLog: FailureLog
+    private let counterCapacity: Int
     private let logger: @Sendable (RuleLogEntry) -> Void
     private let inflater: PayloadInflater
 
@@ -61,8 +59,8 @@ public final class LoopRules: RuleHooks {
         host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, tellsPayloads: tellsPayloads)
         self.set = .empty
         logger = log
+        counterCapacity = limits.counters
         inflater = inflate
-        countersKept = limits.counters
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         chatRecord.limit = 16 << 20
         host.owner = self
@@ -98,8 +96,8 @@ public final class LoopRules: RuleHooks {
                 loaded.append(one)
             }
             try hand(over: loaded, of: next, now: now)
-            before = (rules, set, carried)
-            carry(to: next)
+            handFigures(to: loaded, of: next)
+            before = (rules, set)
             activate(loaded, of: next)
             return nil
         } catch {
@@ -116,19 +114,8 @@ public final class LoopRules: RuleHooks {
         begin(now, nil)
         for (index, rule) in rules.enumerated() { stop(rule, named: set.rules[index].definition.name, now: now) }
         restart(old.rules, of: old.set, now: now)
-        carried = old.carried
         activate(old.rules, of: old.set)
         before = nil
-    }
-
-    /// Keeps the figures of rules that the next version leaves as they are.
-    private func carry(to next: RuleSet) {
-        let figures = figures()
-        carried = [:]
-        for (rule, figures) in zip(set.rules, figures) {
-            let same = next.rules.first { $0.definition.name == rule.definition.name }
-            if same?.plugin == rule.plugin, same?.settings == rule.settings { carried[rule.definition.name] = figures }
-        }
     }
 
     /// Calls `on_unload` of all rules, as before an exit.
@@ -160,6 +147,12 @@ public final class LoopRules: RuleHooks {
             restart(rules, of: set, now: now)
             throw error
         }
+    }
+
+    /// A reload is no reason for a counter to begin again.
+    private func handFigures(to loaded: [LoadedRule], of next: RuleSet) {
+        let before = Dictionary(figures().map { ($0.rule, $0) }) { first, _ in first }
+        for (index, rule) in loaded.enumerated() { rule.earlier = before[next.rules[index].definition.name] }
     }
 
     private func restart(_ rules: [LoadedRule], of set: RuleSet, now: Double) {
@@ -347,7 +340,7 @@ public final class LoopRules: RuleHooks {
 
     // MARK: figures
 
-    /// What the rules did since they were loaded, in their order.
+    /// What the rules and earlier versions of them did, in their order.
     public func figures() -> [RuleFigures] {
         return set.rules.enumerated().map { index, rule in
             var hooks: [String: RuleFigures.Hook] = [:]
@@ -358,9 +351,8 @@ public final class LoopRules: RuleHooks {
             let counters = (0..<shunt_counter_count(rules[index].pointer)).map {
                 RuleFigures.Counter(shunt_counter_at(rules[index].pointer, $0))
             }
-            var figures = RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
-            if let before = carried[rule.definition.name] { figures.add(before, most: countersKept) }
-            return figures
+            let own = RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
+            return rules[index].earlier.map { own.adding($0, counters: counterCapacity) } ?? own
         }
     }
 }

@@ -14,14 +14,17 @@ public final class Worker: Sendable {
     private let loops: [LoopThread<WorkerLoop>]
     private let control: LoopThread<ControlLoop>
     let peers: LoopPeers
+    let descriptors: DescriptorBudget
     private let status: WorkerStatus
     private let rules: Mutex<WorkerRules>
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
     ///   - boot: names this run.
+    ///   - descriptors: those of the process.
     /// - Throws: `address.in_use`, `address.unavailable`, `rule.*`; nothing is left running.
-    public init(_ configuration: Configuration, version: String, boot: String) throws(ShuntError) {
+    public init(_ configuration: Configuration, version: String, boot: String, descriptors: DescriptorBudget) throws(ShuntError) {
+        self.descriptors = descriptors
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
@@ -30,7 +33,7 @@ public final class Worker: Sendable {
         let count = worker.loops > 0 ? worker.loops : Self.cores
         peers = LoopPeers(
             loops: count, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
-            log: ConnectionLog(Logger(label: "shunt.listener")))
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, checked, peers)
         peers.start(loops)
@@ -50,11 +53,11 @@ public final class Worker: Sendable {
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame
         control = try LoopThread(
-            index: 255, name: "control", limits: ConnectionLimits(), measure: Self.measureForMaster
+            index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds), measure: Self.measureForMaster
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, peers: peers, status: status, logger: Logger(label: "shunt.link"))
+                frameLimit: frameLimit, descriptors: descriptors, peers: peers, status: status, logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
     }
@@ -74,6 +77,8 @@ public final class Worker: Sendable {
         let chat = ChatSettings(configuration)
         peers.setMailboxLimit(configuration.limits.mailbox)
         peers.setConnectionLimit(configuration.limits.connections)
+        let peerSeconds = configuration.limits.peerSeconds
+        control.post { $0.setPeerSeconds(peerSeconds) }
         peers.onEach { loop in
             loop.setLimits(limits, ConnectionLimits(configuration, loops: count, loop: Int(loop.loop.index)))
             loop.setStrategies(strategies)
@@ -210,7 +215,7 @@ extension ConnectionLimits {
         let limits = configuration.limits
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers / loops, frameSeconds: max(1, Int(limits.frameTime.seconds)),
-            connections: Self.share(of: limits.connections, loops: loops, loop: loop),
+            connections: Self.share(of: limits.connections, loops: loops, loop: loop), peerSeconds: limits.peerSeconds,
             slowPatience: Int(configuration.worker.slowPatience.seconds * 1000), stuckConsumer: configuration.worker.stuckConsumer)
     }
 

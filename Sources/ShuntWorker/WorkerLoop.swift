@@ -242,41 +242,41 @@ final class WorkerLoop: EventLoopHandler {
         takeLetters()
         // A wide broadcast is told to the others before it is delivered here, so that all loops deliver at once.
         if engine.actions.count >= Self.manyActions { postLetters() }
+        let made = engine.made
         var next = 0
         while next < engine.actions.count {
             let action = engine.actions[next]
             next += 1
             switch action {
             case .deliver(let recipient, let stretch):
-                guard let connection = loop.connection(recipient) else {
-                    tally?.matched += 1
-                    continue
-                }
                 var outcome = SendOutcome.queued
-                withBytes(of: stretch, input) { outcome = loop.send($0, to: connection) }
-                if tally != nil { count(outcome) }
+                let isThere = loop.with(recipient) { connection in
+                    withBytes(of: stretch, input, made) { outcome = loop.send($0, to: connection) }
+                }
+                if tally != nil { if isThere { count(outcome) } else { tally?.matched += 1 } }
             case .offer(let recipient, let stretch):
                 guard let connection = loop.connection(recipient) else {
                     tally?.matched += 1
                     continue
                 }
                 var outcome: SendOutcome?
-                withBytes(of: stretch, input) { outcome = offer($0, to: connection) }
+                withBytes(of: stretch, input, made) { outcome = offer($0, to: connection) }
                 if tally != nil { count(outcome) }
             case .beginTally: tally = BroadcastTally()
             case .endTally(let broadcast):
                 engine.tallied(broadcast, tally ?? BroadcastTally())
                 tally = nil
             case .forward(let recipient, let stretch):
-                withBytes(of: stretch, input) { outgoing[Int(recipient.loop)].append($0, stretch, to: recipient) }
+                withBytes(of: stretch, input, made) { outgoing[Int(recipient.loop)].append($0, stretch, to: recipient) }
             case .acknowledge(let client, let id):
-                guard let connection = loop.connection(client) else { continue }
-                loop.answer(FrameEncoder.acknowledgementSize, to: connection) {
-                    FrameEncoder.writeAcknowledgement(id: id, to: $0)
+                _ = loop.with(client) { connection in
+                    loop.answer(FrameEncoder.acknowledgementSize, to: connection) {
+                        FrameEncoder.writeAcknowledgement(id: id, to: $0)
+                    }
                 }
             case .answer(let client, let stretch):
                 guard let connection = loop.connection(client) else { continue }
-                withBytes(of: stretch, input) { bytes in
+                withBytes(of: stretch, input, made) { bytes in
                     loop.answer(bytes.count, to: connection) { $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count) }
                 }
             case .close(let client, let code):
@@ -337,10 +337,10 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     @inline(__always)
-    private func withBytes(of stretch: Stretch, _ input: Bytes, _ body: (Bytes) -> Void) {
+    private func withBytes(of stretch: Stretch, _ input: Bytes, _ made: MadeBytes, _ body: (Bytes) -> Void) {
         switch stretch.source {
         case .input: body(Bytes(rebasing: input[stretch.range]))
-        case .made: engine.made.withBytes { body(Bytes(rebasing: $0[stretch.range])) }
+        case .made: made.withBytes { body(Bytes(rebasing: $0[stretch.range])) }
         }
     }
 

@@ -93,6 +93,57 @@ import Testing
         try await Registry.open(path: path, logger: quiet).close()
     }
 
+    @Test("A second master is refused where the first one's .lock was removed, and by a hard link and a new name")
+    func lockedFile() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let first = try Registry.open(path: path, writing: byHand, logger: quiet)
+        try FileManager.default.removeItem(atPath: path + ".lock")
+        try FileManager.default.linkItem(atPath: path, toPath: folder("other.sqlite"))
+        try FileManager.default.moveItem(atPath: path, toPath: folder("moved.sqlite"))
+        for other in ["other.sqlite", "moved.sqlite"] {
+            let error = #expect(throws: ShuntError.self) { try Registry.open(path: folder(other), logger: quiet) }
+            #expect(error?.code == .registryUnavailable)
+            #expect(error?.message == "the registry is in use by another master")
+        }
+        try FileManager.default.moveItem(atPath: folder("moved.sqlite"), toPath: path)
+        try await first.close()
+        try await Registry.open(path: path, logger: quiet).close()
+    }
+
+    @Test("A log that is deleted is told as not ready, readers do not take the file for all there is, and nothing written is lost",
+        arguments: ["-wal", "-shm"])
+    func logDeleted(_ suffix: String) async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let registry = try Registry.open(path: path, writing: byHand, logger: quiet)
+        registry.writer.submit([.worker(worker("a:1"))])
+        try await registry.writer.flush()
+        #expect(registry.problem == nil)
+        try FileManager.default.removeItem(atPath: path + suffix)
+        let problem = try #require(registry.problem)
+        #expect(problem.code == .registryUnavailable)
+        #expect(problem.location == path + suffix)
+        #expect(problem.help?.contains("restart the master") == true)
+        registry.writer.submit([.worker(worker("b:1"))])
+        #expect(await failure { () throws(ShuntError) in try await registry.writer.flush() } == problem)
+        #expect(throws: problem) { try RegistryReader.open(path: path) }
+        #expect(await failure { () throws(ShuntError) in _ = try await registry.reader.query("SELECT 1") } == problem)
+        #expect(await failure { () throws(ShuntError) in try await registry.close() } == problem)
+        #expect(try await RegistryReader.open(path: path).workers() == [worker("a:1")])
+    }
+
+    @Test("A log that another has taken the place of is told too")
+    func logReplaced() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let registry = try Registry.open(path: path, writing: byHand, logger: quiet)
+        try FileManager.default.removeItem(atPath: path + "-wal")
+        try write([], to: path + "-wal")
+        #expect(registry.problem?.location == path + "-wal")
+        try await registry.close()
+    }
+
     @Test("A file that a killed master left locks nobody out")
     func staleLock() async throws {
         let folder = try TemporaryFolder()

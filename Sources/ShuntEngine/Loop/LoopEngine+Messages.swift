@@ -4,7 +4,9 @@ import ShuntCore
 extension LoopEngine {
     /// Routes a topic message (exchange protocol §10.2).
     @inline(__always)
-    func message(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, from connection: ConnectionID) {
+    func message(
+        _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, from connection: ConnectionID, _ hooks: (any RuleHooks)?
+    ) {
         guard let topic = frame.name(in: start), topic.count <= limits.topic else {
             return refuseMessage(frame, start, connection)
         }
@@ -13,12 +15,12 @@ extension LoopEngine {
         if route.isNone { return refuseTopic(frame, start, connection) }
         sessions[slot].route = route
         let rules = index.rules(of: route)
-        if rules.isEmpty {
+        guard !rules.isEmpty, let hooks else {
             let count = deliver(stretch, route, key: frame.key(in: start))
             if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
-        } else {
-            ruledMessage(frame, start, stretch, route, rules, from: connection)
+            return
         }
+        ruledMessage(frame, start, stretch, route, rules, from: connection, hooks)
     }
 
     /// Hands a frame to one member of each group of a route.
@@ -27,10 +29,12 @@ extension LoopEngine {
     func deliver(_ stretch: Stretch, _ route: RouteReference, key: Bytes?) -> Int {
         index.select(route, key: key, into: &recipients)
         if looksAtDeliveries { return offer(stretch) }
-        for recipient in recipients {
+        let count = recipients.count
+        for place in 0..<count {
+            let recipient = recipients[place]
             actions.append(recipient.loop == loop ? .deliver(recipient, stretch) : .forward(recipient, stretch))
         }
-        return recipients.count
+        return count
     }
 
     /// Where rules look at each delivery. Those to other loops' clients are offered there.
@@ -77,7 +81,7 @@ extension LoopEngine {
     @inline(never)
     private func ruledMessage(
         _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ rules: RuleSelection,
-        from connection: ConnectionID
+        from connection: ConnectionID, _ hooks: any RuleHooks
     ) {
         madeOfMessage = 0
         if let standing = index.standing(of: route) {
@@ -85,7 +89,7 @@ extension LoopEngine {
         }
         let message = MessageView(frame, start, hops: 0, sender: connection, room: limits.fanout)
         var passage = Passage(stretch: stretch, route: route, excluded: .none)
-        conclude(run(message, rules, &passage), frame, start, connection)
+        conclude(run(message, rules, &passage, hooks), frame, start, connection)
     }
 
     @inline(__always)
@@ -163,8 +167,7 @@ extension LoopEngine {
     ///
     /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
     /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
-    private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage) -> Result {
-        guard let hooks else { return .delivered(deliver(passage.stretch, passage.route, key: message.key)) }
+    private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage, _ hooks: any RuleHooks) -> Result {
         let outcome = hooks.onMessage(message, selection: rules, now: now)
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: passage.route) }
         var count = 0
@@ -277,7 +280,8 @@ extension LoopEngine {
             message.roomBytes = max(0, MessageView.madeBytes - made.size)
             var next = passage
             next.isForwarded = false
-            switch run(message, rules, &next) {
+            guard let hooks else { return 0 }
+            switch run(message, rules, &next, hooks) {
             case .delivered(let count): return count
             case .dropped, .rejected:
                 figures.dropped += 1

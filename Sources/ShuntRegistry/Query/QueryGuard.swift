@@ -1,6 +1,6 @@
 import GRDBSQLite
 
-/// Watches one statement: what it asks to do, and how long it takes. SQLite calls it from inside.
+/// Watches one statement: what it asks to do, and whether it is to end. SQLite calls it from inside.
 final class QueryGuard {
     /// Reading alone: all other pragmas write, or change how the connection works.
     private static let readingPragmas: Set<String> = [
@@ -12,15 +12,26 @@ final class QueryGuard {
         "application_id", "user_version", "schema_version", "page_count", "page_size", "freelist_count", "journal_mode",
         "encoding", "auto_vacuum",
     ]
-    private static let forbiddenFunctions: Set<String> = ["load_extension", "fts3_tokenizer"]
 
-    private let deadline: ContinuousClock.Instant
+    private let interrupt: QueryInterrupt
     /// The first thing that the statement asked for and may not do.
     private(set) var refused: String?
-    private(set) var isLate = false
+    /// The first function that it asked for and that no query may call.
+    private(set) var refusedFunction: String?
+    /// Why a call of a function was refused: it could take too long.
+    private(set) var costly: String?
 
-    init(deadline: ContinuousClock.Instant) {
-        self.deadline = deadline
+    init(_ interrupt: QueryInterrupt) {
+        self.interrupt = interrupt
+    }
+
+    /// Why the statement was ended.
+    var ended: QueryInterrupt.Reason { interrupt.reason }
+
+    var mayGoOn: Bool { interrupt.reason == .none }
+
+    func refuse(costly reason: String) {
+        if costly == nil { costly = reason }
     }
 
     /// Makes `connection` ask this guard. The guard must outlive the connection.
@@ -34,17 +45,11 @@ final class QueryGuard {
                 return queryGuard.authorize(action, first.map { String(cString: $0) }, second.map { String(cString: $0) })
             }, context)
         sqlite3_progress_handler(
-            connection, 1_000,
+            connection, 100,
             { context in
                 guard let context else { return 1 }
-                return Unmanaged<QueryGuard>.fromOpaque(context).takeUnretainedValue().checkTime()
+                return Unmanaged<QueryGuard>.fromOpaque(context).takeUnretainedValue().mayGoOn ? 0 : 1
             }, context)
-    }
-
-    private func checkTime() -> Int32 {
-        guard ContinuousClock.now >= deadline else { return 0 }
-        isLate = true
-        return 1
     }
 
     private func authorize(_ action: Int32, _ first: String?, _ second: String?) -> Int32 {
@@ -53,7 +58,10 @@ final class QueryGuard {
         // What SQLite asks when a table-valued function (json_each, pragma_table_info) is first used. A true update of the
         // schema table is refused by SQLite itself.
         case SQLITE_UPDATE where first == "sqlite_master": return SQLITE_OK
-        case SQLITE_FUNCTION where !Self.forbiddenFunctions.contains(second?.lowercased() ?? ""): return SQLITE_OK
+        case SQLITE_FUNCTION where AllowedFunctions.all.contains(second?.lowercased() ?? ""): return SQLITE_OK
+        case SQLITE_FUNCTION:
+            if refusedFunction == nil { refusedFunction = second ?? "" }
+            return SQLITE_DENY
         case SQLITE_PRAGMA where mayRun(pragma: first?.lowercased() ?? "", hasValue: second != nil): return SQLITE_OK
         default:
             if refused == nil { refused = Self.name(action, first, second) }
@@ -75,7 +83,6 @@ final class QueryGuard {
         case SQLITE_DETACH: "DETACH"
         case SQLITE_PRAGMA: "PRAGMA" + subject + (second.map { " = \($0)" } ?? "")
         case SQLITE_TRANSACTION, SQLITE_SAVEPOINT: "a transaction"
-        case SQLITE_FUNCTION: "the function " + (second ?? "")
         case SQLITE_ALTER_TABLE: "ALTER TABLE" + (second.map { " \($0)" } ?? "")
         case SQLITE_REINDEX, SQLITE_ANALYZE: "maintenance"
         default: "a change of the schema"

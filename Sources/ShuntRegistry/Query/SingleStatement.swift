@@ -128,14 +128,25 @@ struct SingleStatement: ~Copyable {
         on connection: OpaquePointer, in sql: String, from start: Int, watchedBy queryGuard: QueryGuard
     ) -> ShuntError {
         if let refused = queryGuard.refused { return readOnly(refused) }
-        if queryGuard.isLate {
+        if let function = queryGuard.refusedFunction {
             return ShuntError(
-                .queryLimit, "the query took longer than it may", help: "narrow it with WHERE, or end the recursion with a LIMIT")
+                .registryReadOnly, "queries may not call the function \(function)()",
+                help: "it does more than read, or one call of it can take too long; change texts and JSON with other tools")
         }
+        switch queryGuard.ended {
+        case .none: break
+        case .late: return QueryLanes.late
+        case .stopped: return QueryLanes.stopped
+        }
+        if let costly = queryGuard.costly { return ShuntError(.queryLimit, costly, help: "give it less, or do that with another tool") }
         let code = sqlite3_errcode(connection) & 0xFF
         let said = String(cString: sqlite3_errmsg(connection))
         switch code {
         case SQLITE_READONLY: return readOnly("the statement")
+        case SQLITE_NOMEM:
+            return ShuntError(
+                .queryLimit, "the query takes more memory, or compiles to more instructions, than it may",
+                help: "write a shorter one: less columns, terms or listed values")
         case SQLITE_BUSY, SQLITE_LOCKED:
             return ShuntError(.registryUnavailable, "the registry is locked", help: "ask again in a moment")
         case SQLITE_CORRUPT, SQLITE_NOTADB: return ShuntError(.registryInvalid, "the registry is damaged: \(said)")

@@ -133,10 +133,14 @@ public struct RegistryReader: Sendable {
     /// What one reading SQL statement gives, at most 10,000 rows and 8 MiB, within 5 seconds.
     ///
     /// Throws `registry.read_only` for a statement that would do more than read, `query.invalid` with SQLite's message and
-    /// the place for one that is wrong, `query.limit` for one that takes too long.
+    /// the place for one that is wrong, `query.limit` for one that takes too long, `registry.unavailable` where others take
+    /// long or queries are stopped.
     public func query(_ sql: String) async throws(ShuntError) -> QueryResult {
         try await statements.run(sql)
     }
+
+    /// Ends queries that run and refuses those that wait or come, so that a process can end. Other reading goes on.
+    public func stopQueries() { statements.stop() }
 
     func read<T: Sendable>(_ body: @Sendable @escaping (Database) throws -> T) async throws(ShuntError) -> T {
         do {

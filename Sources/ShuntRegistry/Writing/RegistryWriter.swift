@@ -78,7 +78,7 @@ public final class RegistryWriter: Sendable {
 
     private let database: any DatabaseWriter
     private let path: String
-    private let file: FileIdentity?
+    let places: RegistryPlaces
     private let configuration: Configuration
     private let logger: Logger
     private let queue = DispatchQueue(label: "shunt.registry.writer")
@@ -87,7 +87,7 @@ public final class RegistryWriter: Sendable {
     init(database: any DatabaseWriter, path: String, configuration: Configuration, logger: Logger) {
         self.database = database
         self.path = path
-        file = FileIdentity(path)
+        places = RegistryPlaces(path)
         self.configuration = configuration
         self.logger = logger
         state = Mutex(
@@ -112,11 +112,11 @@ public final class RegistryWriter: Sendable {
         }
     }
 
-    /// Whether the file is where it was opened. SQLite would go on with one that is not, and nobody would ever see it.
-    var isInPlace: Bool { file != nil && FileIdentity(path) == file }
+    /// Whether the registry's files are where they were opened.
+    var isInPlace: Bool { places.fault == nil }
 
     /// nil while changes are written, else why they are not.
-    var problem: ShuntError? { isInPlace ? state.withLock { $0.problem } : RegistryFailure.gone(path) }
+    var problem: ShuntError? { places.fault ?? state.withLock { $0.problem } }
 
     /// Takes the changes; they are written within the batch interval. Never blocks. After `close` they are ignored.
     public func submit(_ changes: [RegistryChange]) {
@@ -183,7 +183,7 @@ public final class RegistryWriter: Sendable {
         let batch = takeBatch()
         guard !batch.isEmpty else { return .success(()) }
         do {
-            guard isInPlace else { throw RegistryFailure.gone(path) }
+            if let fault = places.fault { throw fault }
             try database.write { db in
                 try batch.changes.write(to: db, eventsKept: configuration.eventsKept)
                 try batch.devices.write(to: db)
