@@ -214,8 +214,8 @@ bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value) {
     return run_loading(host, rule, match_body, &request);
 }
 
-bool shunt_rule_takes_self(shunt_host *host, const shunt_rule *rule, shunt_hook hook) {
-    lua_State *L = host->L;
+bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook) {
+    lua_State *L = rule->L;
     int top = lua_gettop(L);
     const char *name = NULL;
     if (lua_rawgeti(L, LUA_REGISTRYINDEX, rule->hooks[hook]) == LUA_TFUNCTION) { name = lua_getlocal(L, NULL, 1); }

@@ -28,7 +28,7 @@ final class LoadedRule {
     /// Warns of hooks that are written with a colon.
     func methodWarnings() -> [ShuntError] {
         RuleHook.called.compactMap { hook in
-            guard let place = hook.index, has(place), shunt_rule_takes_self(host.pointer, pointer, place) else { return nil }
+            guard let place = hook.index, has(place), shunt_rule_takes_self(pointer, place) else { return nil }
             let name = hook.rawValue
             return ShuntError(
                 .ruleInvalid, "\(name) has a parameter self, which gets what should be the next one", at: plugin.location(of: name),

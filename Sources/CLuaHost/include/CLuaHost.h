@@ -138,7 +138,7 @@ bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, shunt_bytes settin
 bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook);
 /// Whether a hook's first parameter is `self`, as in `function R:on_message`: hooks are called without it.
-bool shunt_rule_takes_self(shunt_host *host, const shunt_rule *rule, shunt_hook hook);
+bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook);
 /// Writes what a file compiles to; false where it does not.
 bool shunt_compile(shunt_bytes text, shunt_buffer *code);
 /// Calls `on_load(settings, saved)`; `saved` is what the version before returned from `on_unload`.
