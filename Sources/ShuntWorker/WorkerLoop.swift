@@ -338,7 +338,7 @@ final class WorkerLoop: EventLoopHandler {
     /// Sends a message, or what the rules make of it for this client.
     /// - Returns: nil where they keep it from the client.
     private func offer(_ frame: Bytes, to connection: Connection, isAnother: Bool) -> SendOutcome? {
-        switch engine.offer(frame, to: connection.id, isAnother: isAnother) {
+        switch engine.offer(frame, to: connection.id, isAnother: isAnother, now: loop.now) {
         case .unchanged: loop.send(frame, to: connection)
         case .replaced: engine.replacement.withBytes { loop.send($0, to: connection) }
         case .dropped: nil
