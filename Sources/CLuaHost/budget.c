@@ -145,7 +145,8 @@ bool budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanoseconds, size_t
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
     if (call & 1) { return false; }
     if (__builtin_expect(thread_id == 0, 0)) { enter_thread(); }
-    rule->ceiling = ceiling_of(host, rule, memory);
+    bool in_share = memory < rule->reserved && rule->used < rule->reserved - memory;
+    rule->ceiling = __builtin_expect(in_share, 1) ? rule->used + memory : ceiling_of(host, rule, memory);
     rule->refused = NULL;
     rule->refused_size = 0;
     host->where[0] = 0;
@@ -168,7 +169,7 @@ void budget_disarm(shunt_host *host, shunt_rule *rule) {
     atomic_signal_fence(memory_order_seq_cst);
     running_host = budget->outer;
     rule->ceiling = SIZE_MAX;
-    if (__builtin_expect(rule->used > host->share || rule->reserved > host->share, 0)) { update_reserved(host, rule); }
+    if (__builtin_expect((rule->used > host->share) | (rule->reserved != host->share), 0)) { update_reserved(host, rule); }
     if (__builtin_expect(budget->killed != KILL_NONE || budget->grace != 0, 0)) {
         budget->killed = KILL_NONE;
         budget->grace = 0;

@@ -14,9 +14,11 @@ static void release(shunt_rule *rule) {
 }
 
 void release_results(shunt_host *host) {
-    for (uint64_t left = host->holding | host->delivering; left != 0; left &= left - 1) { release(host->rules[__builtin_ctzll(left)]); }
-    host->holding = host->delivering = 0;
+    uint64_t left = host->holding | host->delivering;
     host->routed_count = 0;
+    if (left == 0) { return; }
+    host->holding = host->delivering = 0;
+    for (; left != 0; left &= left - 1) { release(host->rules[__builtin_ctzll(left)]); }
 }
 
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
