@@ -109,6 +109,7 @@ def test_a_listener_without_a_descriptor_waits_and_does_not_spin(shunt, connect)
     """The limit is set below what is open already, as another library's use of descriptors may do."""
     worker = shunt.worker()
     client = connect(worker.exchange)
+    assert client.request(PING).status == 200, "it has been accepted"
     before = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, before[1]))
     answers = []
