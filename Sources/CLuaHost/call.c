@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { COLLECTED_KILOBYTES = 1024, SAMPLE = 64, SCRATCH_KEPT = 64 * 1024 };
+enum { STEPS = 8, SAMPLE = 64, SCRATCH_KEPT = 64 * 1024 };
 
 static uint64_t nanoseconds(void) {
     struct timespec time;
@@ -69,6 +69,14 @@ static void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }
 
+/// After a call that had no memory left: its state may be full of garbage, and is too large to be collected at once. Each such call
+/// takes the collector some steps on, of a few tenths of a millisecond.
+static void collect_some(lua_State *L) {
+    for (int i = 0; i < STEPS; i++) {
+        if (lua_gc(L, LUA_GCSTEP, 0) != 0) { return; }
+    }
+}
+
 static void end(shunt_host *host) {
     shunt_rule *rule = host->rule;
     bool out_of_memory = host->budget.killed == KILL_MEMORY;
@@ -78,8 +86,7 @@ static void end(shunt_host *host) {
         host->collector_stopped = false;
         lua_gc(rule->L, LUA_GCRESTART);
     }
-    // What was garbage goes in steps, one after each call that had no memory left: so a full state does not stay full.
-    if (__builtin_expect(out_of_memory, 0)) { lua_gc(rule->L, LUA_GCSTEP, COLLECTED_KILOBYTES); }
+    if (__builtin_expect(out_of_memory, 0)) { collect_some(rule->L); }
     host->resume_scratch = 0;
     host->scratch.count = 0;
     if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }

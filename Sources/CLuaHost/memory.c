@@ -38,7 +38,8 @@ void *state_allocate(void *context, void *block, size_t old_size, size_t size) {
 // MARK: what each rule may use
 
 /// A collection takes about a microsecond for each kilobyte. One of a small state is always worth it.
-enum { QUICK_COLLECTION = 2 << 20, COLLECTED_PER_MICROSECOND = 1024 };
+/// A large one is collected in steps, after its calls.
+enum { QUICK_COLLECTION = 2 << 20, LARGE_STATE = 8 << 20, COLLECTED_PER_MICROSECOND = 1024 };
 
 void update_reserved(shunt_host *host, shunt_rule *rule) {
     if (rule->reserved == 0) { return; }
@@ -51,7 +52,7 @@ bool may_collect(const shunt_host *host, const shunt_rule *rule) {
     if (rule->used <= QUICK_COLLECTION) { return true; }
     bool loads = host->hook == SHUNT_ON_LOAD || host->hook == SHUNT_ON_UNLOAD;
     size_t most = loads ? SIZE_MAX : rule->policy.nanoseconds * COLLECTED_PER_MICROSECOND / 1000;
-    return rule->used <= most || rule->used - rule->used / 4 > rule->collected;
+    return rule->used <= most || (rule->used <= LARGE_STATE && rule->used - rule->used / 4 > rule->collected);
 }
 
 void share_memory(shunt_host *host) {

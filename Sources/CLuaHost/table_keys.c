@@ -105,8 +105,10 @@ static uint32_t array_keys(const census *c, uint32_t *size) {
 static bool falls_well(lua_State *L, shunt_host *host, const lua_table *t, const lua_value *key, uint32_t array, int log_size) {
     size_t size = (size_t)1 << log_size, old = (size_t)1 << t->log_size;
     uint16_t *places = calloc(size, sizeof *places);
-    // Where there is no memory for this, there is none for a larger table.
-    if (places == NULL) { return true; }
+    if (places == NULL) {
+        budget_out_of_memory(host);
+        budget_kill(L, host);
+    }
     uint64_t steps = 0, most = 4 * (uint64_t)old + (1 << 14);
     bool overdue = false;
     for (size_t i = 0; i <= old && steps <= most && !overdue; i++) {
