@@ -12,7 +12,7 @@ _Static_assert(LUA_VERSION_RELEASE_NUM >= 50404 && LUA_VERSION_RELEASE_NUM <= 50
 /// With variants and the mark of what is collected.
 enum {
     LUA_FALSE = 0x01, LUA_TRUE = 0x11, LUA_INTEGER_KEY = 0x03, LUA_FLOAT_KEY = 0x13, LUA_SHORT_TEXT = 0x44, LUA_LONG_TEXT = 0x54,
-    LUA_ABSENT = 0x20, LUA_BASE_TYPE = 0x0F, LUA_LONG_TEXT_TAG = 0x14,
+    LUA_ABSENT = 0x20, LUA_BASE_TYPE = 0x0F,
 };
 
 typedef union {

@@ -3,7 +3,8 @@
 // Lua hashes integers and floats without a seed: a client whose ids become keys can choose ones that all fall into one place, and each
 // look then walks over all of them. Worst is growth, which puts each key in again, in one step that no budget can end. So the linker
 // puts these functions in the place of Lua's (--wrap, in Package.swift). Before a large table grows, they count how its keys would
-// fall: where that is badly, the table grows once or twice more, to a size in which they do not, and else the key is refused.
+// fall: where that is badly, the table grows once or twice more, to a size in which they do not, and else the key is refused. The same
+// happens where one place of a table that has room gets too many.
 #include "host.h"
 #include "lua_layout.h"
 
@@ -131,18 +132,23 @@ _Noreturn static void refuse(lua_State *L, const char *why) {
     __builtin_unreachable();
 }
 
-static void grow(lua_State *L, shunt_host *host, lua_table *t, const lua_value *key) {
+/// - Parameter least: the table has so many nodes at least, as a logarithm.
+static void grow(lua_State *L, shunt_host *host, lua_table *t, const lua_value *key, int least) {
     census c = {.all = 1};
     uint32_t array;
     count_keys(L, host, &c, t);
     if (key->type == LUA_INTEGER_KEY) { count_integer(&c, key->bits.integer); }
     uint32_t kept = array_keys(&c, &array);
     int log_size = log_of(c.all - kept);
+    if (log_size < least) { log_size = least; }
     bool loads = host->hook == SHUNT_ON_LOAD || host->hook == SHUNT_ON_UNLOAD;
     if (log_size > LARGEST && !loads) { refuse(L, "a table has at most 262144 keys besides its list, but for what on_load makes"); }
+    // Where keys only change, as in a cache of so many, a table that was just large enough would be made anew at each.
+    uint32_t nodes = c.all - kept;
+    if (log_size == t->log_size && nodes > (1u << log_size) - (1u << log_size) / 8) { log_size++; }
     for (int i = 0; i < 3; i++) {
         if (falls_well(L, host, t, key, array, log_size + i)) {
-            luaH_resize(L, t, array, c.all == kept ? 0 : 1u << (log_size + i));
+            luaH_resize(L, t, array, c.all == kept && least == 0 ? 0 : 1u << (log_size + i));
             return;
         }
     }
@@ -160,12 +166,12 @@ static bool has_free_place(lua_table *t) {
     return false;
 }
 
-static void check_chain(lua_State *L, const lua_node *node) {
+static bool is_long_chain(const lua_node *node) {
     for (int count = 0; count < CHAIN; count++) {
-        if (node->next == 0) { return; }
+        if (node->next == 0) { return false; }
         node += node->next;
     }
-    refuse(L, "a table's keys collide: too many of them fall into one place of it");
+    return true;
 }
 
 /// - Returns: whether the table has grown, so that the key's place is to be looked for again.
@@ -185,9 +191,10 @@ static bool before_key(lua_State *L, lua_table *t, const lua_value *key) {
     }
     const lua_node *node = &t->nodes[place_of(whole.type, whole.bits, t->log_size)];
     if (is_empty(node->type)) { return false; }
-    bool grows = !has_free_place(t);
-    if (grows) { grow(L, host, t, &whole); } else { check_chain(L, node); }
-    return grows;
+    bool is_full = !has_free_place(t);
+    if (!is_full && !is_long_chain(node)) { return false; }
+    grow(L, host, t, &whole, is_full ? 0 : t->log_size + 1);
+    return true;
 }
 
 void __wrap_luaH_finishset(lua_State *L, lua_table *t, const lua_value *key, const lua_value *slot, lua_value *value) {

@@ -1,7 +1,7 @@
 import CLuaHost
 import ShuntCore
 
-/// What a Lua state asks of whoever runs it.
+/// Callbacks from a loop's Lua states to their owner.
 protocol LuaHostOwner: AnyObject {
     /// Whether a failure of a rule is to be told now.
     func tells(rule: Int) -> Bool
@@ -36,7 +36,7 @@ private func host(_ context: UnsafeMutableRawPointer?) -> LuaHost? {
 
 private func hostOwner(_ context: UnsafeMutableRawPointer?) -> (any LuaHostOwner)? { host(context)?.owner }
 
-/// A Lua state and its callbacks. Used by one thread at a time; the owner outlives every call into it.
+/// A loop's Lua states, one a rule, and their callbacks. Used by one thread at a time; the owner outlives every call into it.
 final class LuaHost {
     let pointer: OpaquePointer
     /// Not weak: objects that are referred to weakly are counted more slowly, and these are used for every message.
@@ -58,7 +58,7 @@ final class LuaHost {
         }
         guard let pointer else {
             back.release()
-            throw ShuntError(.memoryLimit, "no memory for a Lua state", help: "limits.state_memory is \(limits.stateMemory) bytes")
+            throw ShuntError(.memoryLimit, "no memory for the rules of a loop")
         }
         self.pointer = pointer
         self.back = back

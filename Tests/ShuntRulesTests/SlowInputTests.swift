@@ -48,6 +48,11 @@ struct SlowInputTests {
         local t = {}
         for i = 1, 3000 do t[i * 7919 % 4001] = i t["k" .. i] = i t[i + 0.5] = i t[-i] = i end
         for i = 1, 3000 do assert(t[i * 7919 % 4001] == i and t["k" .. i] == i and t[i + 0.5] == i and t[-i] == i) end
+        local mixed = {}
+        for i = 1, 1200 do mixed["k" .. i] = i end
+        for i = 1, 700 do mixed[i * 2047] = i end
+        for i = 1, 1200 do assert(mixed["k" .. i] == i) end
+        for i = 1, 700 do assert(mixed[i * 2047] == i) end
         for i = 1, 3000 do t["k" .. i] = nil t[-i] = nil t[i + 0.5] = nil end
         for i = 1, 4000 do t[i] = i end
         assert(#t == 4000)
@@ -108,7 +113,10 @@ struct SlowInputTests {
 
     @Test("logging about a message of 10 MiB costs the loop little, whatever the rule says of it")
     func logging() throws {
-        let rig = try RuleRig("function R.on_message(msg) for i = 1, 100 do log.info(('x'):rep(1000) .. i, { text = ('y'):rep(4000) .. i }) end end")
+        let rig = try RuleRig(#"""
+        R.budget = { time = "100ms" }
+        function R.on_message(msg) for i = 1, 100 do log.info(("x"):rep(1000) .. i, { text = ("y"):rep(4000) .. i }) end end
+        """#)
         let payload = String(repeating: "0123456789\\n", count: 900_000)
         #expect(seconds { rig.send("t", payload) } < Self.longest)
         #expect(!rig.log.texts.isEmpty)
@@ -145,5 +153,23 @@ struct SlowInputTests {
         limits.loadNanoseconds = 1_000_000
         #expect(throws: ShuntError.self) { _ = try RuleRig(functions, limits: limits) }
         #expect(seconds { _ = try? RuleRig(functions, limits: limits) } < Self.longest)
+    }
+
+    @Test("a cache of a fixed number of keys is not made anew at each new one")
+    func cache() throws {
+        let rig = try RuleRig(#"""
+        R.breaker = { errors = 1000000 }
+        local seen, n = {}, 65536
+        function R.on_load() for i = 1, n do seen["k" .. i] = i end end
+        function R.on_message(msg)
+          for _ = 1, 20 do
+            n = n + 1
+            seen["k" .. n - 65536] = nil
+            seen["k" .. n] = n
+          end
+        end
+        """#)
+        #expect(seconds { for _ in 0..<200 { rig.send() } } < 8 * Self.longest)
+        #expect((rig.figures().errors[.ruleTime] ?? 0) < 20)
     }
 }

@@ -45,7 +45,7 @@ extension Configuration {
             "The masters' master.exchange.listen, tried in turn. []: the worker routes by itself."),
         ConfigKey(
             "worker.loops", \.worker.loops, .int(0...254), .restart,
-            "Threads, each with connections and a Lua state of its own. 0: one per core."),
+            "Threads, each with connections and Lua states of its own. 0: one per core."),
         ConfigKey(
             "worker.listeners", \.worker.listeners,
             .entries("listeners by name", keys: listenerKeys, count: 1...64) {
@@ -129,7 +129,7 @@ extension Configuration {
             "The most memory that one call of a rule may add; a rule's own budget cannot ask for more."),
         ConfigKey(
             "rules.state_memory", \.rules.stateMemory, .size(1 << 20...(16 << 30)), .live,
-            "The most memory that all rules of one loop may hold."),
+            "The most memory that all rules of one loop may hold. Each has an equal share of it for itself."),
     ]
 
     private static let limitKeys: [ConfigKey<Configuration>] = [
