@@ -8,7 +8,7 @@ RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := liblua5.4-dev libsqlite3-dev libuv1-dev liblz4-dev libsnappy-dev zlib1g-dev
 TEST_PACKAGES := python3-venv
 
-.PHONY: all build run test unit-test end-to-end examples fuzz fuzz-briefly bench bench-briefly install clean packages test-packages
+.PHONY: all build run test unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly bench bench-briefly install clean packages test-packages
 
 all: build
 
@@ -28,7 +28,7 @@ run: build
 	@exec .build/release/shunt dev --config config/dev.yaml
 
 ## Everything that CI runs.
-test: test-packages unit-test build end-to-end examples fuzz-briefly bench-briefly
+test: test-packages unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly bench-briefly
 	@echo "All tests passed."
 
 unit-test: packages
@@ -50,6 +50,15 @@ fuzz-briefly: packages
 fuzz: packages
 	$(SWIFT) build $(RELEASE) --product exchange-fuzz
 	.build/release/exchange-fuzz --seconds 600 --seed $$(date +%s)
+
+fuzz-rules-briefly: packages
+	Tests/RulesFuzz/build .build/rules-fuzz
+	.build/rules-fuzz --seconds 40 --seed 1 Tests/RulesFuzz/corpus/*.lua
+
+## Ten minutes of hostile rules over the Lua host, with sanitizers: `make fuzz-rules SECONDS=60 SEED=1` for other times and rules.
+fuzz-rules: packages
+	Tests/RulesFuzz/build .build/rules-fuzz
+	.build/rules-fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),$$(date +%s)) Tests/RulesFuzz/corpus/*.lua
 
 bench-briefly: build
 	$(SWIFT) build $(RELEASE) --product shunt-bench

@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <link.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/sockios.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -15,6 +19,28 @@
 
 int linux_accept(int descriptor) {
     return accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+void linux_keep_alive(int descriptor, unsigned seconds) {
+    int on = 1;
+    setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (seconds == 0) return;
+    // Half of the time in silence, then two questions that have no answer.
+    int idle = seconds / 2 > 0 ? (int)(seconds / 2) : 1, interval = seconds / 4 > 0 ? (int)(seconds / 4) : 1, count = 2;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+int linux_read_acknowledgements(int descriptor, linux_acknowledgements *found) {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    int unsent = 0;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return -1;
+    if (ioctl(descriptor, SIOCOUTQ, &unsent) != 0) return -1;
+    unsigned probes = info.tcpi_probes, retransmits = info.tcpi_retransmits;
+    *found = (linux_acknowledgements){unsent > 0, probes > retransmits ? probes : retransmits, info.tcpi_last_ack_recv};
+    return 0;
 }
 
 void linux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

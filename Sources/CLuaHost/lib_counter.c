@@ -32,9 +32,9 @@ static bool is_name(const char *name, size_t count) {
     return count > 0;
 }
 
-/// Shunt's own names.
+/// Shunt's own names, with and without the _total that the metrics give each counter.
 static bool is_taken(const char *name) {
-    static const char *const taken[] = {"off", "calls_total", "verdicts_total", "errors_total", NULL};
+    static const char *const taken[] = {"off", "calls", "calls_total", "verdicts", "verdicts_total", "errors", "errors_total", NULL};
     for (int i = 0; taken[i] != NULL; i++) {
         if (strcmp(name, taken[i]) == 0) { return true; }
     }
@@ -177,6 +177,15 @@ static size_t find_or_add(lua_State *L, shunt_host *host, shunt_rule *rule, cons
 void free_counters(shunt_rule *rule) {
     for (size_t i = 0; i < rule->counter_count; i++) { free((void *)rule->counters[i].name); }
     free(rule->counters);
+}
+
+bool copy_counter(lua_State *L, lua_State *from) {
+    counter_object *object = tagged(from, -1, TAG_COUNTER);
+    if (object == NULL) { return false; }
+    counter_object *copy = lua_newuserdatauv(L, sizeof *copy, 0);
+    *copy = *object;
+    set_type(L, &key_counter_type);
+    return true;
 }
 
 static int counter_make(lua_State *L) {

@@ -265,6 +265,18 @@ const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t r
     return wrong;
 }
 
+/// Why no more may be sent because of a message, or NULL.
+const char *room_problem(const shunt_host *host) {
+    size_t bytes = 0;
+    if (host->routed_count > host->room) { return "more than limits.fanout messages would come of one message, all hops together"; }
+    for (size_t i = 0; i < host->routed_count && host->routed_count > 1; i++) {
+        const shunt_message *message = &host->routed[i].message;
+        // What is not changed goes out as it came in.
+        if (host->routed[i].changes != 0) { bytes += message->payload.count + message->topic.count; }
+    }
+    return bytes > host->room_bytes ? "more than 64 MiB would come of one message, all hops together" : NULL;
+}
+
 /// Keeps a drop's or reject's reason as one line, which is all that a frame's text may be.
 shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index) {
     size_t count;
@@ -301,11 +313,15 @@ int context_emit(lua_State *L) {
     // Anchored first: what is collected points into it until the next message.
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     lua_pushvalue(L, 2);
-    lua_rawseti(L, -2, (lua_Integer)++host->emitted);
+    lua_rawseti(L, -2, (lua_Integer)++host->rule->emitted);
     size_t before = host->routed_count;
     const char *wrong = verdict_collect(L, host, 2, host->rule->index);
     if (wrong == NULL) { host->call_emits += host->routed_count - before; }
     bool exceeded = host->call_emits > host->options.emits;
+    if (wrong == NULL && !exceeded) {
+        wrong = room_problem(host);
+        host->fanout_exceeded |= wrong != NULL;
+    }
     // A rule may catch the error: nothing of what was refused stays.
     if (wrong != NULL || exceeded) { host->routed_count = before; }
     if (wrong != NULL) { return luaL_error(L, "ctx:emit: %s", wrong); }

@@ -36,6 +36,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     /// Another connection has registered or joined by the same name.
     case sessionReplaced = "session.replaced"
     case memoryLimit = "limit.memory"
+    /// The system allows the process too few open files.
+    case descriptorLimit = "limit.descriptors"
     case hopLimit = "limit.hops"
     case fanoutLimit = "limit.fanout"
     // What rules decided or did.
@@ -63,6 +65,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case refused = "refused"
     case notFound = "not_found"
     case methodNotAllowed = "method.not_allowed"
+    /// A request names a host that the server is not.
+    case hostUnknown = "host.unknown"
     case usage = "usage"
     /// Standard input or output failed.
     case ioFailed = "io.failed"
@@ -83,12 +87,13 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
         case .chatFull, .sessionReplaced: 409
+        case .hostUnknown: 421
         case .queryLimit: 422
         case .chatElsewhere: 307
         case .subscriptionLimit, .fanoutLimit: 429
         case .hopLimit: 508
-        case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .masterUnavailable, .registryUnavailable, .addressInUse,
-            .addressUnavailable:
+        case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable, .registryUnavailable,
+            .addressInUse, .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError: 500
         }
@@ -99,7 +104,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var exitCode: Int32 {
         switch self {
         case .usage: 64
-        case .addressInUse, .addressUnavailable, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
+        case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
         case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleFailed, .ruleTime,
             .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78

@@ -3,6 +3,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import ShuntCore
 import Synchronization
 
 /// Hummingbird's HTTP/1.1, with a guard on each connection.
@@ -11,6 +12,7 @@ struct GuardedHTTPChannel: HTTPChannelHandler {
 
     let base: HTTP1Channel
     let connections: OpenConnections
+    let hosts: AllowedHosts
     let headTimeout: TimeAmount
 
     var responder: Responder { base.responder }
@@ -19,7 +21,7 @@ struct GuardedHTTPChannel: HTTPChannelHandler {
         base.setup(channel: channel, logger: logger).flatMapThrowing { value in
             let pipeline = value.channel.pipeline.syncOperations
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-            try pipeline.addHandler(ConnectionGuard(connections, headTimeout), position: .after(decoder))
+            try pipeline.addHandler(ConnectionGuard(connections, hosts, headTimeout), position: .after(decoder))
             return value
         }
     }
@@ -57,49 +59,3 @@ final class OpenConnections: Sendable {
     func answered(_ channel: any Channel) { state.withLock { $0.table.answered(ObjectIdentifier(channel)) } }
 }
 
-/// Sees to it that a connection's first request comes soon, that others find room, and that one is closed after its answer
-/// when its client wants that (RFC 9112 §9.3): HTTP/1.0 says so by its version.
-private final class ConnectionGuard: ChannelDuplexHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias InboundOut = HTTPServerRequestPart
-    typealias OutboundIn = HTTPServerResponsePart
-    typealias OutboundOut = HTTPServerResponsePart
-
-    private let connections: OpenConnections
-    private let headTimeout: TimeAmount
-    private var deadline: Scheduled<Void>?
-
-    init(_ connections: OpenConnections, _ headTimeout: TimeAmount) {
-        self.connections = connections
-        self.headTimeout = headTimeout
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        let channel = context.channel
-        connections.opened(channel)
-        deadline = context.eventLoop.scheduleTask(in: headTimeout) { channel.close(promise: nil) }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(var head):
-            deadline?.cancel()
-            if !head.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
-            context.fireChannelRead(wrapInboundOut(.head(head)))
-        case .end(let trailers):
-            connections.began(context.channel)
-            context.fireChannelRead(wrapInboundOut(.end(trailers)))
-        case .body: context.fireChannelRead(data)
-        }
-    }
-
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data) { connections.answered(context.channel) }
-        context.write(data, promise: promise)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        deadline?.cancel()
-        context.fireChannelInactive()
-    }
-}

@@ -18,6 +18,8 @@ public final class HTTPEndpoint: Sendable {
         /// A connection beyond these has the one closed that waits longest for a request, or for the rest of one. Where all
         /// have requests that are being answered, as many again are let in, and more wait to be accepted.
         public var maximumConnections = 128
+        /// The names by which it may be asked, besides IP addresses and localhost.
+        public var hosts = AllowedHosts([], key: "the server's names")
         /// How long the head of a connection's first request may take.
         public var headTimeout: Duration = .seconds(5)
         /// How long a connection may stay silent, in the midst of a request too.
@@ -60,14 +62,18 @@ public final class HTTPEndpoint: Sendable {
             server: HTTPServerBuilder { responder in
                 GuardedHTTPChannel(
                     base: HTTP1Channel(responder: responder, configuration: .init(idleTimeout: TimeAmount(configuration.idleTimeout))),
-                    connections: connections, headTimeout: TimeAmount(configuration.headTimeout))
+                    connections: connections, hosts: configuration.hosts, headTimeout: TimeAmount(configuration.headTimeout))
             },
             configuration: .init(
                 address: .hostname(configuration.host, port: configuration.port), backlog: 128,
                 availableConnectionsDelegate: MaximumAvailableConnections(
                     2 * configuration.maximumConnections, logger: libraryLogger)
             ),
-            onServerRunning: { channel in outcome.yield(.success(channel.localAddress?.port ?? configuration.port)) },
+            onServerRunning: { channel in
+                // Nothing is served by a listener without it that has no descriptor left: it is asked again and again.
+                try? await channel.pipeline.addHandler(AcceptPause(logger), position: .first).get()
+                outcome.yield(.success(channel.localAddress?.port ?? configuration.port))
+            },
             eventLoopGroupProvider: .shared(eventLoops),
             logger: libraryLogger)
         var lifecycle = ServiceGroupConfiguration(services: [application], logger: libraryLogger)

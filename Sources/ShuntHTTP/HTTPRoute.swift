@@ -34,12 +34,14 @@ public struct HTTPCall: Sendable {
     /// Decoded, only those that the route knows.
     public let parameters: [String: String]
     let request: Request
+    let channel: any Channel
 
     /// The whole body. Throws `frame.too_large` beyond ``HTTPRoute/maximumBodyLength``.
     public func body() async throws(ShuntError) -> [UInt8] {
         let limit = HTTPRoute.maximumBodyLength
         let tooLarge = ShuntError(.frameTooLarge, "the body is longer than \(limit) bytes", help: "send less")
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
+        channel.triggerUserOutboundEvent(BodyWanted(), promise: nil)
         var collected: [UInt8] = []
         do {
             for try await buffer in request.body {

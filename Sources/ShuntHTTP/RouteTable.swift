@@ -1,11 +1,23 @@
 import HTTPTypes
 public import Hummingbird
 import Logging
+import NIOCore
 import ShuntCore
+
+/// What a request comes with.
+public struct CallContext: RequestContext {
+    public var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    public init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
+}
 
 /// Finds the route of a request, and answers what has none with the list of those there are.
 public struct RouteTable: HTTPResponder {
-    public typealias Context = BasicRequestContext
+    public typealias Context = CallContext
 
     public let routes: [HTTPRoute]
 
@@ -17,7 +29,7 @@ public struct RouteTable: HTTPResponder {
     public func respond(to request: Request, context: Context) async -> Response {
         let response: Response
         do {
-            response = try await answer(request)
+            response = try await answer(request, context)
         } catch let error as ShuntError {
             response = .problem(error)
         } catch {
@@ -27,7 +39,8 @@ public struct RouteTable: HTTPResponder {
         return request.method == .head ? response.createHeadResponse() : response
     }
 
-    private func answer(_ request: Request) async throws -> Response {
+    private func answer(_ request: Request, _ context: Context) async throws -> Response {
+        if let fault = request.headers[HostFault.field] { throw HostFault.decode(fault) }
         let segments = try Self.segments(of: request.uri.path)
         let matching = routes.compactMap { route in Self.match(route.path, segments).map { (route: route, segment: $0) } }
         guard !matching.isEmpty else {
@@ -47,7 +60,7 @@ public struct RouteTable: HTTPResponder {
             return response
         }
         let parameters = try QueryString.parse(request.uri.query ?? "", known: route.parameters)
-        return try await route.handle(HTTPCall(segment: segment, parameters: parameters, request: request))
+        return try await route.handle(HTTPCall(segment: segment, parameters: parameters, request: request, channel: context.channel))
     }
 
     /// Each once, in the order of the table.

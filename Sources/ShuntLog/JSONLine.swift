@@ -10,6 +10,12 @@ enum JSONLine {
         write(line.level.rawValue, to: &bytes)
         bytes.append(#","subsystem":"#)
         write(line.subsystem, to: &bytes)
+        if let process = line.process {
+            bytes.append(UInt8(ascii: ","))
+            write(process.kind, to: &bytes)
+            bytes.append(UInt8(ascii: ":"))
+            write(process.name, to: &bytes)
+        }
         bytes.append(#","message":"#)
         write(line.message, to: &bytes)
         if !line.metadata.isEmpty {

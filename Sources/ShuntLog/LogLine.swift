@@ -19,6 +19,18 @@ enum LogFormat: Equatable, Sendable {
     }
 }
 
+/// The process that logs, where it is one worker or one master.
+public struct LogProcess: Equatable, Sendable {
+    /// `worker` or `master`.
+    let kind: String
+    let name: String
+
+    public init(kind: String, name: String) {
+        self.kind = kind
+        self.name = name
+    }
+}
+
 /// One thing that was logged.
 struct LogLine {
     /// Bytes of one text; what is longer is cut.
@@ -33,6 +45,8 @@ struct LogLine {
     var subsystem: String
     var message: String
     var metadata: Logger.Metadata
+    /// Whose line it is, for programs that read several processes' logs.
+    var process: LogProcess?
 
     /// The line with its end.
     func formatted(_ format: LogFormat) -> [UInt8] {

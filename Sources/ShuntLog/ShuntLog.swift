@@ -11,12 +11,13 @@ public enum ShuntLog {
     private static let process = Mutex<LogSystem?>(nil)
 
     /// Makes this the log of every `Logger` of the process. Called again, it applies the configuration's levels.
-    public static func bootstrap(configuration: Configuration.Log) {
+    /// - Parameter named: stands in each JSON line.
+    public static func bootstrap(configuration: Configuration.Log, named: LogProcess? = nil) {
         let isNew = process.withLock { system in
             guard system == nil else { return false }
             let isTerminal = isatty(STDERR_FILENO) == 1
             let format = LogFormat(configuration.format, isTerminal: isTerminal, colour: isTerminal && wantsColour)
-            system = LogSystem(configuration: configuration, format: format) { FileDescriptor.standardError.write($0) }
+            system = LogSystem(configuration: configuration, format: format, process: named) { FileDescriptor.standardError.write($0) }
             return true
         }
         guard isNew, let system = current else { return apply(configuration) }
@@ -50,22 +51,24 @@ public enum ShuntLog {
 final class LogSystem: Sendable {
     let levels: LogLevels
     let format: LogFormat
+    private let process: LogProcess?
     private let queue: LogQueue
     private let now: @Sendable () -> UTCTime
 
     /// - Parameter sink: is given whole lines, on the log's own thread; may block.
     init(
-        configuration: Configuration.Log, format: LogFormat, capacity: LogQueue.Capacity = .init(),
+        configuration: Configuration.Log, format: LogFormat, process: LogProcess? = nil, capacity: LogQueue.Capacity = .init(),
         now: @escaping @Sendable () -> UTCTime = { .now }, sink: @escaping @Sendable ([UInt8]) -> Void
     ) {
         levels = LogLevels(configuration)
         self.format = format
+        self.process = process
         self.now = now
         queue = LogQueue(capacity: capacity)
         LogThread.start(queue: queue, sink: sink) { dropped in
             let line = LogLine(
                 time: now(), level: .warning, subsystem: "log", message: "lines were dropped: more than could be written",
-                metadata: ["lines": .stringConvertible(dropped)])
+                metadata: ["lines": .stringConvertible(dropped)], process: process)
             return line.formatted(format)
         }
     }
@@ -80,7 +83,7 @@ final class LogSystem: Sendable {
     }
 
     func log(_ level: Logger.Level, _ subsystem: String, _ message: String, _ metadata: Logger.Metadata) {
-        let line = LogLine(time: now(), level: level, subsystem: subsystem, message: message, metadata: metadata)
+        let line = LogLine(time: now(), level: level, subsystem: subsystem, message: message, metadata: metadata, process: process)
         queue.append(line.formatted(format))
     }
 

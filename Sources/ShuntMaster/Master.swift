@@ -23,10 +23,14 @@ public final class Master: Sendable {
     private let logger = Logger(label: "shunt.master")
 
     /// Opens the registry and the listeners.
-    /// - Parameter clock: seconds since 1970.
+    /// - Parameters:
+    ///   - hostName: the machine's own name.
+    ///   - descriptors: those of the process.
+    ///   - clock: seconds since 1970.
     /// - Throws: `registry.*`, `address.*`; nothing is left running.
     public static func start(
-        _ configuration: Configuration, version: String, clock: @escaping @Sendable () -> Double
+        _ configuration: Configuration, version: String, hostName: String, descriptors: DescriptorBudget,
+        clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) -> Master {
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = configuration.master.registry.batch
@@ -34,7 +38,8 @@ public final class Master: Sendable {
         let registry = try Registry.open(
             path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
         do throws(ShuntError) {
-            return try await Master(configuration, registry: registry, version: version, clock: clock)
+            return try await Master(
+                configuration, registry: registry, version: version, hostName: hostName, descriptors: descriptors, clock: clock)
         } catch {
             try? await registry.close()
             throw error
@@ -42,7 +47,8 @@ public final class Master: Sendable {
     }
 
     private init(
-        _ configuration: Configuration, registry: Registry, version: String, clock: @escaping @Sendable () -> Double
+        _ configuration: Configuration, registry: Registry, version: String, hostName: String, descriptors: DescriptorBudget,
+        clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
         self.registry = registry
@@ -61,13 +67,17 @@ public final class Master: Sendable {
         let figures = MasterFigures()
         let loop = try LoopThread(index: 0, name: "master", limits: limits, measure: Self.measure) { [logger] loop in
             MasterLoop(
-                loop: loop, socket: socket, engine: engine.make(), known: known, writer: writer, figures: figures, logger: logger)
+                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), known: known, writer: writer, figures: figures,
+                logger: logger)
         }
         self.loop = loop
         do throws(ShuntError) {
             let address = master.admin.listen
+            var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
+            endpoint.maximumConnections = descriptors.httpConnections
+            endpoint.hosts = AllowedHosts(master.admin.hosts + [address.host, hostName], key: "master.admin.hosts")
             admin = try await AdminServer.start(
-                HTTPEndpoint.Configuration(host: address.host, port: address.port), registry: registry.reader,
+                endpoint, registry: registry.reader,
                 status: { [startedAt] in
                     MasterStatus(
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
@@ -155,7 +165,7 @@ extension ConnectionLimits {
         let limits = configuration.limits
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers, frameSeconds: max(1, Int(limits.frameTime.inSeconds)),
-            connections: limits.connections)
+            connections: limits.connections, peerSeconds: limits.peerSeconds)
     }
 }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import ShuntCore
 import ShuntEngine
@@ -21,17 +22,42 @@ final class MasterLoop: EventLoopHandler {
     private var fullness = DeviceFullness()
 
     init(
-        loop: EventLoop, socket: ListeningSocket, engine: MasterEngine, known: KnownBefore, writer: RegistryWriter,
-        figures: MasterFigures, logger: Logger
+        loop: EventLoop, socket: ListeningSocket, descriptors: DescriptorBudget, engine: MasterEngine, known: KnownBefore,
+        writer: RegistryWriter, figures: MasterFigures, logger: Logger
     ) {
         self.loop = loop
         self.engine = engine
         self.writer = writer
         self.figures = figures
         self.logger = logger
+        clients = ClientTroubles(descriptors)
         engine.restore(known.workers, devices: known.devices, chats: known.chats, now: loop.now)
-        loop.accept(on: socket) { loop.adopt(descriptor: $0, role: .accepted(listener: 0)) }
+        loop.accept(on: socket, within: descriptors) { [unowned self] in accepted($0) }
     }
+
+    private func accepted(_ accepted: Accepted) {
+        switch accepted {
+        case .client(let descriptor):
+            guard loop.figures.connections < loop.limits.connections else { return makeRoom(for: descriptor, .connections) }
+            loop.adopt(descriptor: descriptor, role: .accepted(listener: 0))
+        case .clientBeyondDescriptors(let descriptor): makeRoom(for: descriptor, .descriptors)
+        case .noDescriptor: clients.ranOut = true
+        }
+    }
+
+    /// A worker must find its way in, however many clients stay connected.
+    private func makeRoom(for descriptor: Int32, _ limit: ClientTroubles.Limit) {
+        guard let other = engine.makeRoom(), let connection = loop.connection(other) else {
+            clients.refused[limit, default: 0] += 1
+            Glibc.close(descriptor)
+            return
+        }
+        clients.displaced[limit, default: 0] += 1
+        loop.close(connection, .failed(why: "it made room for another"))
+        loop.adopt(descriptor: DescriptorBudget.lowered(descriptor), role: .accepted(listener: 0))
+    }
+
+    private var clients: ClientTroubles
 
     func opened(_ connection: Connection) { engine.opened(connection.id, source: connection.remoteAddress.host) }
 
@@ -43,7 +69,10 @@ final class MasterLoop: EventLoopHandler {
 
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
 
-    func closed(_ connection: Connection, reason: CloseReason) { engine.closed(connection.id, now: loop.now) }
+    func closed(_ connection: Connection, reason: CloseReason) {
+        clients.closed(connection, reason)
+        engine.closed(connection.id, now: loop.now)
+    }
 
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
 
@@ -52,6 +81,7 @@ final class MasterLoop: EventLoopHandler {
     func tick() {
         engine.tick(now: loop.now)
         carryOut()
+        clients.tick(now: loop.now, logger)
         let memory = engine.deviceMemory
         figures.set(devices: engine.deviceCount, memory, chats: engine.chatCount, workers: engine.directory.count)
         guard let news = fullness.news(memory, now: loop.now) else { return }

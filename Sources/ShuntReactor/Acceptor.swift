@@ -46,18 +46,29 @@ public struct ListeningSocket: Sendable {
     public func close() { Glibc.close(descriptor) }
 }
 
+/// What an acceptor hands on.
+public enum Accepted: Equatable, Sendable {
+    /// A client's connected socket, non-blocking; the receiver's to adopt or close.
+    case client(Int32)
+    /// The same, beyond the descriptors that are for clients.
+    case clientBeyondDescriptors(Int32)
+    /// The system gave no descriptor: clients wait in the kernel's queue for a tenth of a second.
+    case noDescriptor
+}
+
 /// Accepts connections of one listening socket on one loop, and hands them on.
 final class Acceptor {
     private let descriptor: Int32
+    private let descriptors: DescriptorBudget
     private let poll: UnsafeMutablePointer<uv_poll_t>
     private unowned let loop: EventLoop
-    private let accepted: (Int32) -> Void
+    private let accepted: (Accepted) -> Void
     private var pausedUntil: UInt64 = 0
     private let retry: UnsafeMutablePointer<uv_timer_t>
 
-    /// - Parameter accepted: gets each connected socket, non-blocking.
-    init(_ descriptor: Int32, loop: EventLoop, accepted: @escaping (Int32) -> Void) {
+    init(_ descriptor: Int32, loop: EventLoop, descriptors: DescriptorBudget, accepted: @escaping (Accepted) -> Void) {
         self.descriptor = descriptor
+        self.descriptors = descriptors
         self.loop = loop
         self.accepted = accepted
         poll = .allocate(capacity: 1)
@@ -83,8 +94,7 @@ final class Acceptor {
             if client >= 0 {
                 var yes: Int32 = 1
                 setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
-                setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &yes, socklen_t(MemoryLayout<Int32>.size))
-                accepted(client)
+                accepted(descriptors.isForClients(client) ? .client(client) : .clientBeyondDescriptors(client))
                 continue
             }
             switch errno {
@@ -98,6 +108,7 @@ final class Acceptor {
     /// Out of descriptors: waiting clients stay in the kernel's queue for a while.
     private func pause() {
         loop.figures.errors += 1
+        accepted(.noDescriptor)
         uv_poll_stop(poll)
         uv_timer_start(retry, { handle in
             Unmanaged<Acceptor>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).takeUnretainedValue()
@@ -128,7 +139,7 @@ final class Acceptor {
 extension EventLoop {
     /// Serves a listening socket on this loop.
     /// - Parameter accepted: gets each connected socket; adopt it on this loop or hand it to another.
-    public func accept(on socket: ListeningSocket, _ accepted: @escaping (Int32) -> Void) {
-        acceptors.append(Acceptor(socket.descriptor, loop: self, accepted: accepted))
+    public func accept(on socket: ListeningSocket, within descriptors: DescriptorBudget, _ accepted: @escaping (Accepted) -> Void) {
+        acceptors.append(Acceptor(socket.descriptor, loop: self, descriptors: descriptors, accepted: accepted))
     }
 }

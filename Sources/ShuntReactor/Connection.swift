@@ -60,6 +60,11 @@ public final class Connection {
     /// The loop's clock when the unfinished frame began, in seconds; 0 when there is none.
     var partialSince: UInt32 = 0
 
+    /// The loop's clock when something was first written that the peer may not have acknowledged, in seconds; 0 when there is nothing.
+    var unacknowledgedSince: UInt32 = 0
+    /// The loop's clock when its acknowledgements were last looked at.
+    var acknowledgementsReadAt: UInt32 = 0
+
     var isDirty = false
     var isWaitingToWrite = false
     /// Why it is not read from at present.

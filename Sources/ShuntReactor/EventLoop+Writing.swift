@@ -163,6 +163,7 @@ extension EventLoop {
             let count = Glibc.send(connection.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count > 0 {
                 figures.bytesOut += count
+                if connection.unacknowledgedSince == 0 { noteWritten(connection) }
                 connection.congestion?.written += count
                 figures.delivered += connection.out.wrote(count, measure: measure, pool: &pool)
                 if count < bytes.count { break }
@@ -171,8 +172,7 @@ extension EventLoop {
             let error = errno
             if error == EINTR { continue }
             if error == EAGAIN { break }
-            figures.errors += 1
-            return close(connection, .failed(why: systemMessage(error)))
+            return fail(connection, error)
         }
         if connection.out.isEmpty, connection.state == .draining {
             return close(connection, connection.closeReason ?? .byUs(why: "closed"))

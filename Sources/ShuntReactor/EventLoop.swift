@@ -1,3 +1,4 @@
+import CLinux
 import CUV
 import Glibc
 import ShuntCore
@@ -38,6 +39,8 @@ public struct ConnectionLimits: Equatable, Sendable {
     /// A frame must be complete within so many seconds of its first byte.
     public var frameSeconds: Int
     public var connections: Int
+    /// A connection whose peer's machine has not answered for so many seconds is closed; 0: the system decides.
+    public var peerSeconds: Int
     /// A congested connection whose client takes less than a quarter of `outBuffer` in so many milliseconds is stuck.
     public var slowPatience: Int
     /// What happens to messages for a stuck connection whose out-buffer is full.
@@ -45,12 +48,13 @@ public struct ConnectionLimits: Equatable, Sendable {
 
     public init(
         outBuffer: Int = 8 << 20, buffers: Int = 1 << 30, frameSeconds: Int = 60, connections: Int = 1_000_000,
-        slowPatience: Int = 5000, stuckConsumer: StuckConsumerPolicy = .dropNewest
+        peerSeconds: Int = 20, slowPatience: Int = 5000, stuckConsumer: StuckConsumerPolicy = .dropNewest
     ) {
         self.outBuffer = outBuffer
         self.buffers = buffers
         self.frameSeconds = frameSeconds
         self.connections = connections
+        self.peerSeconds = peerSeconds
         self.slowPatience = slowPatience
         self.stuckConsumer = stuckConsumer.asSlow
     }
@@ -69,6 +73,8 @@ public struct LoopFigures: Equatable, Sendable {
     /// Messages dropped because their connection was too slow, and connections closed for that.
     public var droppedSlow = 0
     public var closedSlow = 0
+    /// Connections closed because their peer's machine did not answer any longer.
+    public var vanished = 0
 
     public init() {}
 }
@@ -87,7 +93,8 @@ public final class EventLoop {
     unowned(unsafe) var handler: (any EventLoopHandler)!
     let uv: UnsafeMutablePointer<uv_loop_t>
     var pool = BufferPool()
-    var slots: ContiguousArray<Connection?> = []
+    /// The connections by slot, uncounted: libuv's handle keeps each until it is closed.
+    var slots: ContiguousArray<Unmanaged<Connection>?> = []
     var generations: ContiguousArray<UInt32> = []
     var freeSlots: ContiguousArray<UInt32> = []
     var dirty: ContiguousArray<Unmanaged<Connection>> = []
@@ -186,7 +193,8 @@ public final class EventLoop {
         isStopping = true
         for acceptor in acceptors { acceptor.close() }
         acceptors = []
-        for case let connection? in slots {
+        for case let held? in slots {
+            let connection = held.takeUnretainedValue()
             flush(connection)
             close(connection, .byUs(why: "the process ends"))
         }
@@ -229,12 +237,14 @@ public final class EventLoop {
         let seconds = self.seconds
         for _ in 0..<min(count, count / 16 + 64) {
             sweepPosition = sweepPosition + 1 < count ? sweepPosition + 1 : 0
-            guard let connection = slots[sweepPosition] else { continue }
+            guard let connection = slots[sweepPosition]?.takeUnretainedValue() else { continue }
             if connection.partialSince != 0, !connection.isReadingPaused, seconds - connection.partialSince > UInt32(limits.frameSeconds) {
                 figures.errors += 1
                 close(connection, .byUs(why: "a frame was not complete within \(limits.frameSeconds) s (frame.timeout)"))
             } else if connection.state == .draining, seconds > connection.closeAt {
                 close(connection, connection.closeReason ?? .byUs(why: "closed"))
+            } else if connection.unacknowledgedSince != 0 {
+                checkAcknowledgements(connection)
             }
         }
     }
@@ -246,7 +256,17 @@ public final class EventLoop {
     public func connection(_ id: ConnectionID) -> Connection? {
         let slot = id.slot
         guard slot < slots.count, generations[slot] == id.generation else { return nil }
-        return slots[slot]
+        return slots[slot]?.takeUnretainedValue()
+    }
+
+    /// Runs with the connection of this id, without counting the reference.
+    /// - Returns: false if the connection has gone.
+    @inline(__always)
+    public func with(_ id: ConnectionID, _ body: (Connection) -> Void) -> Bool {
+        let slot = id.slot
+        guard slot < slots.count, generations[slot] == id.generation, let held = slots[slot] else { return false }
+        held._withUnsafeGuaranteedRef { body($0) }
+        return true
     }
 
     /// Takes over a connected socket.
@@ -266,6 +286,7 @@ public final class EventLoop {
             slots.append(nil)
             generations.append(0)
         }
+        linux_keep_alive(descriptor, UInt32(clamping: limits.peerSeconds))
         let id = ConnectionID(loop: index, slot: UInt32(slot), generation: generations[slot])
         let connection = Connection(id: id, role: role, descriptor: descriptor, loop: self)
         guard uv_poll_init(uv, connection.poll, descriptor) == 0 else {
@@ -274,8 +295,9 @@ public final class EventLoop {
             Glibc.close(descriptor)
             return nil
         }
-        slots[slot] = connection
-        connection.poll.pointee.data = Unmanaged.passRetained(connection).toOpaque()
+        let held = Unmanaged.passRetained(connection)
+        slots[slot] = held
+        connection.poll.pointee.data = held.toOpaque()
         figures.connections += 1
         figures.accepted += 1
         watch(connection)
@@ -305,8 +327,7 @@ public final class EventLoop {
     private func ready(_ connection: Connection, status: Int32, events: Int32) {
         wake()
         if status < 0 {
-            figures.errors += 1
-            return close(connection, .failed(why: String(cString: uv_strerror(status))))
+            return fail(connection, socketError(of: connection) ?? -status)
         }
         if events & Int32(UV_WRITABLE.rawValue) != 0 { flush(connection) }
         if events & Int32(UV_READABLE.rawValue) != 0, connection.state == .open { read(connection) }
@@ -382,8 +403,7 @@ public final class EventLoop {
         if count == 0 { return close(connection, .byPeer) }
         let error = errno
         if error == EAGAIN || error == EINTR { return }
-        figures.errors += 1
-        close(connection, .failed(why: systemMessage(error)))
+        fail(connection, error)
     }
 
     /// Hands on what was read; the start of a frame that is still to come is kept.

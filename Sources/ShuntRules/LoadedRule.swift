@@ -6,6 +6,8 @@ final class LoadedRule {
     let pointer: OpaquePointer
     let plugin: RulePlugin
     private let host: LuaHost
+    /// What earlier versions of the rule did.
+    var earlier: RuleFigures?
 
     /// Runs the plugin's file. Nothing of it is called before `configure`.
     /// - Parameter name: the rule's, where it is known already; else the folder's.
@@ -22,6 +24,17 @@ final class LoadedRule {
     deinit { shunt_rule_free(host.pointer, pointer) }
 
     func has(_ hook: shunt_hook) -> Bool { shunt_rule_has(pointer, hook) }
+
+    /// Warns of hooks that are written with a colon.
+    func methodWarnings() -> [ShuntError] {
+        RuleHook.called.compactMap { hook in
+            guard let place = hook.index, has(place), shunt_rule_takes_self(pointer, place) else { return nil }
+            let name = hook.rawValue
+            return ShuntError(
+                .ruleInvalid, "\(name) has a parameter self, which gets what should be the next one", at: plugin.location(of: name),
+                help: "function R.\(name)(…), with a dot")
+        }
+    }
 
     /// What rule.lua returned.
     func table() throws(ShuntError) -> [String: LuaValue] {

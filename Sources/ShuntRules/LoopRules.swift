@@ -7,7 +7,7 @@ public typealias PayloadInflater = (
     _ packed: Bytes, _ compression: PayloadCompression, _ limit: Int, _ check: @escaping () throws(ShuntError) -> Void
 ) throws(ShuntError) -> [UInt8]
 
-/// The rules of one loop: a Lua state of its own, called on that loop's thread only.
+/// The rules of one loop, each in a Lua state of its own, called on that loop's thread only.
 ///
 /// The thread needs a stack of at least 2 MiB: rules may nest as deeply as Lua allows.
 public final class LoopRules: RuleHooks {
@@ -32,6 +32,8 @@ public final class LoopRules: RuleHooks {
     var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
     private var routedCapacity = 16
+    /// The version before, until `settle` or `revert`.
+    private var before: (rules: [LoadedRule], set: RuleSet)?
     /// What the rules returned for the last message: for rule tests.
     var decision = SHUNT_VERDICT_PASS
 
@@ -39,22 +41,25 @@ public final class LoopRules: RuleHooks {
     var failure: String?
 
     private var failureLog: FailureLog
+    private let counterCapacity: Int
     private let logger: @Sendable (RuleLogEntry) -> Void
     private let inflater: PayloadInflater
 
-    /// Loads the rules into a state of their own and calls their `on_load`.
+    /// Loads the rules into states of their own and calls their `on_load`.
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
+    ///   - tellsPayloads: whether what rules log, or raise, may repeat a payload: in tests.
     ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
         set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
+        log: @escaping @Sendable (RuleLogEntry) -> Void, tellsPayloads: Bool = false, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
-        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
+        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, tellsPayloads: tellsPayloads)
         self.set = .empty
         logger = log
+        counterCapacity = limits.counters
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         chatRecord.limit = 16 << 20
@@ -67,19 +72,20 @@ public final class LoopRules: RuleHooks {
         shunt_buffer_free(&chatRecord)
     }
 
-    /// Bytes that the state uses.
+    /// Bytes that the states use.
     public var memory: Int { host.memory }
 
     /// Takes on what a reload may change for all rules of the loop; a rule's own budget comes with its next version.
     public func setLimits(_ limits: RuleLimits) {
         shunt_host_set_limits(
-            host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes)
+            host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
+            limits.turnNanoseconds)
     }
 
     // MARK: versions
 
     /// Switches to another version of the rules: `on_unload` of the old, then `on_load` of the new with what it saved.
-    /// Call it between two messages.
+    /// Call it between two messages. The old version is kept until `settle`.
     /// - Returns: why it can't; then the old version goes on.
     public func replace(with next: RuleSet, now: Double) -> ShuntError? {
         begin(now, nil)
@@ -91,11 +97,26 @@ public final class LoopRules: RuleHooks {
                 loaded.append(one)
             }
             try hand(over: loaded, of: next, now: now)
+            handFigures(to: loaded, of: next)
+            before = (rules, set)
             activate(loaded, of: next)
             return nil
         } catch {
             return error
         }
+    }
+
+    /// Lets go of the version before: every loop has switched.
+    public func settle() { before = nil }
+
+    /// Goes back to the version before, which starts again from what it saved: another loop could not switch.
+    public func revert(now: Double) {
+        guard let old = before else { return }
+        begin(now, nil)
+        for (index, rule) in rules.enumerated() { stop(rule, named: set.rules[index].definition.name, now: now) }
+        restart(old.rules, of: old.set, now: now)
+        activate(old.rules, of: old.set)
+        before = nil
     }
 
     /// Calls `on_unload` of all rules, as before an exit.
@@ -124,14 +145,24 @@ public final class LoopRules: RuleHooks {
             }
         } catch {
             // The old version was told to stop: it starts again from what it saved.
-            for (index, rule) in rules.enumerated() {
-                do throws(ShuntError) {
-                    try rule.start(after: rule, now: now)
-                } catch {
-                    logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: "on_load: \(error)"))
-                }
-            }
+            restart(rules, of: set, now: now)
             throw error
+        }
+    }
+
+    /// A reload is no reason for a counter to begin again.
+    private func handFigures(to loaded: [LoadedRule], of next: RuleSet) {
+        let before = Dictionary(figures().map { ($0.rule, $0) }) { first, _ in first }
+        for (index, rule) in loaded.enumerated() { rule.earlier = before[next.rules[index].definition.name] }
+    }
+
+    private func restart(_ rules: [LoadedRule], of set: RuleSet, now: Double) {
+        for (index, rule) in rules.enumerated() {
+            do throws(ShuntError) {
+                try rule.start(after: rule, now: now)
+            } catch {
+                logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: "on_load: \(error)"))
+            }
         }
     }
 
@@ -177,6 +208,8 @@ public final class LoopRules: RuleHooks {
         shunt_on_message(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
         return finished(outcome)
     }
+
+    public func beginTurn() { shunt_host_begin_turn(host.pointer) }
 
     func begin(_ now: Double, _ client: ConnectionID?) {
         self.now = now
@@ -226,6 +259,7 @@ public final class LoopRules: RuleHooks {
 
     public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
         begin(now, peer.id)
+        shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
@@ -245,6 +279,7 @@ public final class LoopRules: RuleHooks {
 
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
         begin(now, peer)
+        shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return withBytes(of: request.topic) { topic in
             withBytes(of: request.group) { group in
@@ -267,6 +302,7 @@ public final class LoopRules: RuleHooks {
 
     public func onDisconnect(_ peer: Peer, why: String, now: Double) {
         begin(now, peer.id)
+        shunt_host_end_turn(host.pointer)
         guard rules.contains(where: { $0.has(SHUNT_ON_DISCONNECT) }) else { return }
         if !off.isEmpty { retry() }
         peer.withRecord { record in
@@ -310,7 +346,7 @@ public final class LoopRules: RuleHooks {
 
     // MARK: figures
 
-    /// What the rules did since they were loaded, in their order.
+    /// What the rules and earlier versions of them did, in their order.
     public func figures() -> [RuleFigures] {
         return set.rules.enumerated().map { index, rule in
             var hooks: [String: RuleFigures.Hook] = [:]
@@ -321,7 +357,8 @@ public final class LoopRules: RuleHooks {
             let counters = (0..<shunt_counter_count(rules[index].pointer)).map {
                 RuleFigures.Counter(shunt_counter_at(rules[index].pointer, $0))
             }
-            return RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
+            let own = RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
+            return rules[index].earlier.map { own.adding($0, counters: counterCapacity) } ?? own
         }
     }
 }
@@ -341,7 +378,7 @@ extension LoopRules: LuaHostOwner {
         }
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
-        guard breakers[index].failed(by: client, now: now), case .off(let until) = breakers[index].state else { return }
+        guard breakers[index].failed(by: client, from: { [peers, client] in peers?.network(of: ConnectionID(raw: client)) }, now: now), case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
         let seconds = set.rules[index].definition.breaker.retry
@@ -351,10 +388,21 @@ extension LoopRules: LuaHostOwner {
     func log(_ entry: RuleLogEntry) { logger(entry) }
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
+    func stands(_ text: Bytes, inRule rule: Int) -> Bool { rules.indices.contains(rule) && rules[rule].plugin.contains(text) }
 
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
     ) throws(ShuntError) -> [UInt8] {
         try inflater(packed, compression, limit, check)
+    }
+}
+
+extension PeerDirectory {
+    /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
+    fileprivate func network(of id: ConnectionID) -> UInt64? {
+        if let address = address(of: id) { return address.network }
+        guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
+        let host = address[..<colon]
+        return host.hasPrefix("127.") || host == "[::1]" ? nil : UInt64(bitPattern: Int64(host.hashValue))
     }
 }

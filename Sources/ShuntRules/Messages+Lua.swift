@@ -11,6 +11,8 @@ extension shunt_message {
         hops = message.hops
         id = message.id
         sender = message.sender.raw
+        room = message.room
+        room_bytes = message.roomBytes
         topic = shunt_bytes(message.topic)
         payload = shunt_bytes(message.payload)
         self.filter = shunt_bytes(filter)

@@ -1,7 +1,7 @@
 import CLuaHost
 import ShuntCore
 
-/// What a loop's rules did since they were loaded.
+/// What a loop's rules did since rules of their names were loaded first.
 public struct RuleFigures: Equatable, Sendable {
     /// One hook of one rule.
     public struct Hook: Equatable, Sendable {
@@ -28,6 +28,35 @@ public struct RuleFigures: Equatable, Sendable {
     public var counters: [Counter]
     /// Whether the breaker has switched the rule off.
     public var isOff: Bool
+
+    /// Adds what an earlier version of the rule did.
+    /// - Parameter capacity: counters that are kept at most; those of the earlier version give way.
+    func adding(_ earlier: RuleFigures, counters capacity: Int) -> RuleFigures {
+        var sum = self
+        sum.hooks.merge(earlier.hooks) { $0.adding($1) }
+        var places: [[String]: Int] = [:]
+        for (index, counter) in counters.enumerated() { places[[counter.name, counter.labels]] = index }
+        for counter in earlier.counters {
+            if let index = places[[counter.name, counter.labels]] {
+                sum.counters[index].value += counter.value
+            } else if sum.counters.count < capacity {
+                sum.counters.append(counter)
+            }
+        }
+        return sum
+    }
+}
+
+extension RuleFigures.Hook {
+    fileprivate func adding(_ earlier: RuleFigures.Hook) -> RuleFigures.Hook {
+        var sum = self
+        sum.calls += earlier.calls
+        sum.verdicts.merge(earlier.verdicts, uniquingKeysWith: +)
+        sum.errors.merge(earlier.errors, uniquingKeysWith: +)
+        sum.sampledCalls += earlier.sampledCalls
+        sum.sampledNanoseconds += earlier.sampledNanoseconds
+        return sum
+    }
 }
 
 extension RuleFigures.Counter {

@@ -1,3 +1,4 @@
+import CLuaHost
 import Glibc
 import ShuntCore
 
@@ -30,7 +31,9 @@ public struct RulePlugin: Equatable, Sendable {
         name = path.split(separator: "/").last.map(String.init) ?? path
         var files = try Self.luaFiles(in: path, below: "", depth: Self.depth)
         guard let rule = files.firstIndex(of: Self.ruleFile) else {
-            throw ShuntError(.ruleMissing, "the plugin \(name) has no rule.lua", at: path)
+            throw ShuntError(
+                .ruleMissing, "the plugin \(name) has no rule.lua", at: path,
+                help: "write it; a folder that is no plugin is not among them, or its name begins with a dot")
         }
         files.swapAt(0, rule)
         var total = 0
@@ -55,6 +58,14 @@ public struct RulePlugin: Equatable, Sendable {
     /// The plugins of a directory: the names of its folders that have a rule.lua, sorted.
     public static func names(in directory: String) throws(ShuntError) -> [String] {
         try entries(of: directory).filter { access("\(directory)/\($0)/\(ruleFile)", F_OK) == 0 }
+    }
+
+    /// The folders of a directory, sorted: each should be a plugin.
+    public static func folders(in directory: String) throws(ShuntError) -> [String] {
+        try entries(of: directory).filter { name in
+            var status = stat()
+            return stat("\(directory)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        }
     }
 
     private static func luaFiles(in directory: String, below prefix: String, depth: Int) throws(ShuntError) -> [String] {
@@ -112,6 +123,13 @@ public struct RulePlugin: Equatable, Sendable {
         }
         text.removeSubrange(count...)
         return text
+    }
+
+    /// Whether a text stands in one of the files, but for the tests.
+    func contains(_ text: Bytes) -> Bool {
+        sources.contains { source in
+            source.text.withUnsafeBytes { shunt_contains(shunt_bytes($0), shunt_bytes(text)) }
+        }
     }
 
     // MARK: places

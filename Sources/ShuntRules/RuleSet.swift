@@ -35,9 +35,10 @@ public struct RuleSet: Sendable {
         now: Double = 0
     ) throws(ShuntError) -> RuleSet {
         if case .names(let names) = enabled, names.isEmpty { return .empty }
-        let present = try RulePlugin.names(in: directory)
-        var names = present
+        // A folder without a rule.lua is an error: a guard must not go because its file is missing for a moment.
+        var names = enabled == .all ? try RulePlugin.folders(in: directory) : []
         if case .names(let asked) = enabled {
+            let present = try RulePlugin.names(in: directory)
             names = asked
             for name in asked where !present.contains(name) { throw missing(name, in: directory, present) }
         }
@@ -86,7 +87,7 @@ public struct RuleSet: Sendable {
         try loaded.configure(definition, settings: settings)
         try loaded.start(after: nil, now: now)
         if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
-        let warnings = reader.warnings + reader.unreachable(definition)
+        let warnings = reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
         return (Rule(plugin: plugin, definition: definition, settings: settings), warnings)
     }
 
@@ -94,8 +95,9 @@ public struct RuleSet: Sendable {
     static func warnings(of plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) -> [ShuntError] {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
-        let definition = try reader.read(LoadedRule(plugin, in: host).table())
-        return reader.warnings + reader.unreachable(definition)
+        let loaded = try LoadedRule(plugin, in: host)
+        let definition = try reader.read(loaded.table())
+        return reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
     }
 
     private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {

@@ -28,7 +28,7 @@ final class ControlLoop: EventLoopHandler {
 
     init(
         loop: EventLoop, sockets: [ListeningSocket], masters: [String], interval: Double, identity: WorkerIdentity,
-        frameLimit: Int, peers: LoopPeers, status: WorkerStatus, logger: Logger
+        frameLimit: Int, descriptors: DescriptorBudget, peers: LoopPeers, status: WorkerStatus, logger: Logger
     ) {
         self.loop = loop
         self.peers = peers
@@ -41,7 +41,7 @@ final class ControlLoop: EventLoopHandler {
         reports = MasterReports(worker: WorkerSource(host: identity.host, port: identity.port), limits: limits)
         link = MasterLink(masters: masters, interval: interval, now: loop.now)
         for (number, socket) in sockets.enumerated() {
-            loop.accept(on: socket) { peers.adopt($0, listener: UInt16(number)) }
+            loop.accept(on: socket, within: descriptors) { peers.accepted($0, listener: UInt16(number)) }
         }
     }
 
@@ -142,6 +142,13 @@ final class ControlLoop: EventLoopHandler {
         if reports.mustBeginAgain { reportAll(isShunt: true) }
         retell()
         peers.log.tick(now: loop.now)
+    }
+
+    /// How long a master's machine may be silent, on connections made from now on.
+    func setPeerSeconds(_ seconds: Int) {
+        var limits = loop.limits
+        limits.peerSeconds = seconds
+        loop.setLimits(limits)
     }
 
     func stop() {

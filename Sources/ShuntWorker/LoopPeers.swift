@@ -1,5 +1,6 @@
 import Dispatch
 import ExchangeCodec
+import Glibc
 import Logging
 import ShuntCore
 import ShuntEngine
@@ -80,6 +81,26 @@ final class LoopPeers: Sendable {
         for thread in threads.withLock({ $0 }) { thread.post(job) }
     }
 
+    /// Runs `job` on every loop and waits for what each gives, by its index. Called by a thread that is none of them.
+    func ask<Answer: Sendable>(_ job: @escaping @Sendable (WorkerLoop) -> Answer) -> [UInt8: Answer] {
+        let answers = Answers<Answer>()
+        let threads = threads.withLock { $0 }
+        for thread in threads {
+            thread.post { loop in
+                let answer = job(loop)
+                answers.values.withLock { $0[loop.loop.index] = answer }
+                answers.arrivals.signal()
+            }
+        }
+        for _ in threads { answers.arrivals.wait() }
+        return answers.values.withLock { $0 }
+    }
+
+    private final class Answers<Answer: Sendable>: Sendable {
+        let values = Mutex<[UInt8: Answer]>([:])
+        let arrivals = DispatchSemaphore(value: 0)
+    }
+
     // MARK: The master
 
     func start(_ control: LoopThread<ControlLoop>) { self.control.withLock { $0 = control } }
@@ -120,8 +141,19 @@ final class LoopPeers: Sendable {
 
     // MARK: Connections
 
+    /// A listener has a new client, or could not get one.
+    func accepted(_ accepted: Accepted, listener: UInt16) {
+        switch accepted {
+        case .client(let descriptor): adopt(descriptor, listener: listener)
+        case .clientBeyondDescriptors(let descriptor):
+            Glibc.close(descriptor)
+            log.refused(.descriptors)
+        case .noDescriptor: log.ranOut()
+        }
+    }
+
     /// Hands a client to the loop with the fewest, of those that have room; where none has, the loop turns it away.
-    func adopt(_ descriptor: Int32, listener: UInt16) {
+    private func adopt(_ descriptor: Int32, listener: UInt16) {
         let limit = connectionLimit.load(ordering: .relaxed)
         let index = connections.withLock { connections in
             let count = connections.count
@@ -134,7 +166,7 @@ final class LoopPeers: Sendable {
         thread.post { loop in
             if loop.loop.adopt(descriptor: descriptor, role: .accepted(listener: listener)) == nil {
                 self.connectionClosed(UInt8(index))
-                self.log.refused()
+                self.log.refused(.connections)
             }
         }
     }
@@ -169,23 +201,40 @@ extension Peer {
     }
 }
 
+/// Why a client was not let in.
+enum Refusal: String, CaseIterable, Sendable {
+    /// `limits.connections` are open.
+    case connections
+    /// The descriptors that the system allows are in use, but for the reserve.
+    case descriptors
+}
+
 /// Logs clients that are slow, failed or were turned away: at most one line of each kind a second, with their number.
 final class ConnectionLog: Sendable {
     private struct Burst {
         /// By loop.
         var slow: [UInt8: [SlowClient]] = [:]
-        var refused = 0
+        var refused: [Refusal: Int] = [:]
+        /// Whether the system had no descriptor at all.
+        var ranOut = false
         var failed = 0
         var example = ""
         var toldAt = -Double.infinity
+
+        var hasSomething: Bool { !slow.isEmpty || !refused.isEmpty || ranOut || failed > 0 }
     }
 
     private let burst = Mutex(Burst())
+    private let refusals = Mutex<[Refusal: Int]>([:])
+    private let descriptors: DescriptorBudget
     private let logger: Logger
     /// Seconds between two lines.
     private static let interval = 1.0
 
-    init(_ logger: Logger) { self.logger = logger }
+    init(_ logger: Logger, _ descriptors: DescriptorBudget) {
+        self.logger = logger
+        self.descriptors = descriptors
+    }
 
     /// A loop's clients that do not read fast enough at present.
     func publish(_ clients: Dictionary<ConnectionID, SlowClient>.Values, _ loop: UInt8) {
@@ -216,7 +265,16 @@ final class ConnectionLog: Sendable {
         return cut + "…"
     }
 
-    func refused() { burst.withLock { $0.refused += 1 } }
+    func refused(_ why: Refusal) {
+        burst.withLock { $0.refused[why, default: 0] += 1 }
+        refusals.withLock { $0[why, default: 0] += 1 }
+    }
+
+    /// The system gave no descriptor for a client.
+    func ranOut() { burst.withLock { $0.ranOut = true } }
+
+    /// How many clients were turned away since the start.
+    func refusalCount(_ why: Refusal) -> Int { refusals.withLock { $0[why] ?? 0 } }
 
     func closed(_ connection: Connection, _ reason: CloseReason) {
         guard case .byUs(let why) = reason else { return }
@@ -231,7 +289,7 @@ final class ConnectionLog: Sendable {
     /// Called regularly. Logs what has come together since the last line.
     func tick(now: Double) {
         let due: Burst? = burst.withLock { burst in
-            guard !burst.slow.isEmpty || burst.refused + burst.failed > 0, now - burst.toldAt >= Self.interval else { return nil }
+            guard burst.hasSomething, now - burst.toldAt >= Self.interval else { return nil }
             let due = burst
             burst = Burst(slow: burst.slow, toldAt: now)
             return due
@@ -247,8 +305,18 @@ final class ConnectionLog: Sendable {
                     "worst": "\(worst.map(\.description).joined(separator: "; "))",
                 ])
         }
-        if due.refused > 0 {
-            logger.warning("clients were turned away", metadata: ["clients": "\(due.refused)", "limit": "limits.connections"])
+        if let count = due.refused[.connections] {
+            logger.warning("clients were turned away", metadata: ["clients": "\(count)", "limit": "limits.connections"])
+        }
+        if let count = due.refused[.descriptors] {
+            logger.warning(
+                "clients were turned away",
+                metadata: ["clients": "\(count)", "limit": "\(descriptors)", "help": "\(DescriptorBudget.remedy)"])
+        }
+        if due.ranOut {
+            logger.warning(
+                "clients wait: the system has no descriptor for them",
+                metadata: ["limit": "\(descriptors)", "help": "\(DescriptorBudget.remedy)"])
         }
         if due.failed > 0 {
             logger.notice("clients were closed", metadata: ["clients": "\(due.failed)", "example": "\(due.example)"])

@@ -11,6 +11,10 @@ extension Worker {
         text.gauge("shunt_connections", "Open client connections.", total.connections)
         text.counter("shunt_connections_accepted_total", "Client connections accepted.", total.connectionsAccepted)
         text.counter("shunt_connection_errors_total", "Client connections that failed or were refused.", total.connectionErrors)
+        text.counter("shunt_connections_vanished_total", "Client connections closed because their machine did not answer any longer.", reports.reduce(0) { $0 + $1.loop.vanished })
+        text.family("shunt_connections_refused_total", "counter", "Clients that were not let in, by the limit that was reached.")
+        for why in Refusal.allCases { text.sample("shunt_connections_refused_total", ["limit": why.rawValue], peers.log.refusalCount(why)) }
+        text.gauge("process_max_fds", "File descriptors that the system allows the process.", descriptors.limit)
         text.gauge("shunt_subscriptions", "Subscriptions held.", total.subscriptions)
         text.gauge("shunt_devices", "Registered devices.", reports.reduce(0) { $0 + $1.routing.devices })
         text.gauge("shunt_chats", "Open chats.", reports.reduce(0) { $0 + $1.routing.chats })
@@ -95,9 +99,10 @@ private struct MetricsText {
         counters(loops.flatMap { $0.flatMap { rule in rule.counters.map { (rule.rule, $0) } } })
     }
 
-    /// What rules count by themselves, under the names that they gave.
+    /// What rules count by themselves, under the names that they gave; counters end in `_total`, as Prometheus wants it.
     private mutating func counters(_ all: [(rule: String, counter: RuleFigures.Counter)]) {
-        for (name, named) in Dictionary(grouping: all, by: \.counter.name).sorted(by: { $0.key < $1.key }) {
+        let families = Dictionary(grouping: all) { $0.counter.name.hasSuffix("_total") ? $0.counter.name : $0.counter.name + "_total" }
+        for (name, named) in families.sorted(by: { $0.key < $1.key }) {
             family("shunt_rule_\(name)", "counter", "Counted by a rule.")
             let samples = Dictionary(grouping: named) { [$0.rule, $0.counter.labels] }
             for (key, same) in samples.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {

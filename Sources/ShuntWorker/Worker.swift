@@ -14,23 +14,26 @@ public final class Worker: Sendable {
     private let loops: [LoopThread<WorkerLoop>]
     private let control: LoopThread<ControlLoop>
     let peers: LoopPeers
+    let descriptors: DescriptorBudget
     private let status: WorkerStatus
     private let rules: Mutex<WorkerRules>
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
     ///   - boot: names this run.
+    ///   - descriptors: those of the process.
     /// - Throws: `address.in_use`, `address.unavailable`, `rule.*`; nothing is left running.
-    public init(_ configuration: Configuration, version: String, boot: String) throws(ShuntError) {
+    public init(_ configuration: Configuration, version: String, boot: String, descriptors: DescriptorBudget) throws(ShuntError) {
+        self.descriptors = descriptors
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
         let sockets = try Self.open(worker.listeners)
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
-        let count = worker.loops > 0 ? worker.loops : Self.cores
+        let count = Self.loopCount(configuration)
         peers = LoopPeers(
             loops: count, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
-            log: ConnectionLog(Logger(label: "shunt.listener")))
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, checked, peers)
         peers.start(loops)
@@ -51,11 +54,11 @@ public final class Worker: Sendable {
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame
         control = try LoopThread(
-            index: 255, name: "control", limits: ConnectionLimits(), measure: Self.measureForMaster
+            index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds), measure: Self.measureForMaster
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, peers: peers, status: status, logger: Logger(label: "shunt.link"))
+                frameLimit: frameLimit, descriptors: descriptors, peers: peers, status: status, logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
     }
@@ -66,6 +69,7 @@ public final class Worker: Sendable {
     public func apply(_ configuration: Configuration) throws(ShuntError) -> [String] {
         let before = rules.withLock { $0 }
         let next = try before.next(configuration, now: Self.now)
+        try switchRules(to: next)
         rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration.limits)
         let count = loops.count
@@ -74,16 +78,25 @@ public final class Worker: Sendable {
         let chat = ChatSettings(configuration)
         peers.setMailboxLimit(configuration.limits.mailbox)
         peers.setConnectionLimit(configuration.limits.connections)
+        let peerSeconds = configuration.limits.peerSeconds
+        control.post { $0.setPeerSeconds(peerSeconds) }
         peers.onEach { loop in
             loop.setLimits(limits, ConnectionLimits(configuration, loops: count, loop: Int(loop.loop.index)))
             loop.setStrategies(strategies)
             loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
-            if let error = loop.setRules(next) {
-                Logger(label: "shunt.rules").error("loop \(loop.loop.index) keeps the old rules: \(error)")
-            }
         }
         return next.changes(since: before)
+    }
+
+    /// Has all loops switch to other rules, or none: where one cannot, those that have go back.
+    private func switchRules(to next: WorkerRules) throws(ShuntError) {
+        let failures = peers.ask { $0.setRules(next) }.compactMapValues { $0 }
+        peers.onEach { $0.settleRules(all: failures.isEmpty) }
+        guard let loop = failures.keys.min(), var error = failures[loop] else { return }
+        let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
+        error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
+        throw error
     }
 
     /// Reads and checks the rules that the configuration enables.
@@ -164,6 +177,11 @@ public final class Worker: Sendable {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
+    /// The loops of a worker of this configuration.
+    public static func loopCount(_ configuration: Configuration) -> Int {
+        configuration.worker.loops > 0 ? configuration.worker.loops : cores
+    }
+
     private static var cores: Int { max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }
 
     /// Frames on the way to a master: none may be dropped.
@@ -203,7 +221,7 @@ extension ConnectionLimits {
         let limits = configuration.limits
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers / loops, frameSeconds: max(1, Int(limits.frameTime.seconds)),
-            connections: Self.share(of: limits.connections, loops: loops, loop: loop),
+            connections: Self.share(of: limits.connections, loops: loops, loop: loop), peerSeconds: limits.peerSeconds,
             slowPatience: Int(configuration.worker.slowPatience.seconds * 1000), stuckConsumer: configuration.worker.stuckConsumer)
     }
 

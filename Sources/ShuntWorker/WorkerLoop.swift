@@ -15,10 +15,14 @@ final class WorkerLoop: EventLoopHandler {
     private var held: [ConnectionID] = []
     /// nil where no rules are enabled.
     private var rules: LoopRules?
+    private var version: WorkerRules
+    /// The version before, until all loops have switched.
+    private var previous: WorkerRules?
 
     init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
         self.loop = loop
         self.peers = peers
+        version = setup.rules
         engine = LoopEngine(
             loop: loop.index, of: setup.loops, limits: setup.limits, strategies: setup.strategies, slowPolicies: setup.slowPolicies, chat: setup.chat)
         outgoing = Array(repeating: LoopMail(), count: setup.loops)
@@ -132,18 +136,21 @@ final class WorkerLoop: EventLoopHandler {
     func received(_ mail: LoopMail) {
         for letter in mail.letters {
             engine.received(letter, now: loop.now)
-            if engine.actions.count >= LoopEngine.batchSize { carryOut() }
+            if engine.actions.count >= LoopEngine.batchSize || engine.made.size >= Self.largestMail { carryOut() }
         }
         carryOut()
         mail.bytes.withUnsafeBytes { bytes in
+            var last: Int?
             for item in mail.items {
+                let isAnother = last != Int(item.offset)
+                last = Int(item.offset)
                 let frame = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
                 guard let connection = loop.connection(item.recipient) else {
                     lostRecipients += 1
                     engine.undelivered(frame, why: .gone, now: loop.now)
                     continue
                 }
-                if !engine.deliver(frame, to: item.recipient) { _ = loop.send(frame, to: connection) }
+                _ = offer(frame, to: connection, isAnother: isAnother)
             }
         }
         carryOut()
@@ -192,22 +199,48 @@ final class WorkerLoop: EventLoopHandler {
 
     func setChat(_ settings: ChatSettings) { engine.setChat(settings) }
 
-    /// Switches to another version of the rules, between two messages. If that fails the old version goes on.
+    /// Switches to another version of the rules, between two messages. If that fails the old version goes on. What was before is kept
+    /// until `settleRules`, which the worker calls when all loops have answered.
     /// - Returns: why it failed.
     func setRules(_ next: WorkerRules) -> ShuntError? {
         do throws(ShuntError) {
             if let rules, !next.set.rules.isEmpty {
                 rules.setLimits(next.limits)
-                if let error = rules.replace(with: next.set, now: loop.now) { throw error }
+                if let error = rules.replace(with: next.set, now: loop.now) {
+                    rules.setLimits(version.limits)
+                    throw error
+                }
             } else {
+                let new = try next.load(loop: loop.index, peers: engine, now: loop.now)
                 rules?.stop(now: loop.now)
-                rules = try next.load(loop: loop.index, peers: engine, now: loop.now)
+                rules = new
             }
+            (previous, version) = (version, next)
             engine.setHooks(rules)
             return nil
         } catch {
             return error
         }
+    }
+
+    /// All loops have tried to switch.
+    /// - Parameter all: whether all of them have; otherwise the version before comes back.
+    func settleRules(all: Bool) {
+        guard let before = previous else { return }
+        previous = nil
+        guard !all else {
+            rules?.settle()
+            return
+        }
+        version = before
+        if before.set.rules.isEmpty {
+            rules?.stop(now: loop.now)
+            rules = nil
+        } else {
+            rules?.setLimits(before.limits)
+            rules?.revert(now: loop.now)
+        }
+        engine.setHooks(rules)
     }
 
     func stop() {
@@ -225,33 +258,43 @@ final class WorkerLoop: EventLoopHandler {
         takeLetters()
         // A wide broadcast is told to the others before it is delivered here, so that all loops deliver at once.
         if engine.actions.count >= Self.manyActions { postLetters() }
+        let made = engine.made
+        var lastOffered: Stretch?
         var next = 0
         while next < engine.actions.count {
             let action = engine.actions[next]
             next += 1
             switch action {
             case .deliver(let recipient, let stretch):
+                var outcome = SendOutcome.queued
+                let isThere = loop.with(recipient) { connection in
+                    withBytes(of: stretch, input, made) { outcome = loop.send($0, to: connection) }
+                }
+                if tally != nil { if isThere { count(outcome) } else { tally?.matched += 1 } }
+            case .offer(let recipient, let stretch):
                 guard let connection = loop.connection(recipient) else {
                     tally?.matched += 1
                     continue
                 }
-                var outcome = SendOutcome.queued
-                withBytes(of: stretch, input) { outcome = loop.send($0, to: connection) }
+                var outcome: SendOutcome?
+                withBytes(of: stretch, input, made) { outcome = offer($0, to: connection, isAnother: stretch != lastOffered) }
+                lastOffered = stretch
                 if tally != nil { count(outcome) }
             case .beginTally: tally = BroadcastTally()
-            case .endTally(let broadcast, let dropped):
-                engine.tallied(broadcast, (tally ?? BroadcastTally()).with(dropped: dropped))
+            case .endTally(let broadcast):
+                engine.tallied(broadcast, tally ?? BroadcastTally())
                 tally = nil
             case .forward(let recipient, let stretch):
-                withBytes(of: stretch, input) { outgoing[Int(recipient.loop)].append($0, stretch, to: recipient) }
+                withBytes(of: stretch, input, made) { outgoing[Int(recipient.loop)].append($0, stretch, to: recipient) }
             case .acknowledge(let client, let id):
-                guard let connection = loop.connection(client) else { continue }
-                loop.answer(FrameEncoder.acknowledgementSize, to: connection) {
-                    FrameEncoder.writeAcknowledgement(id: id, to: $0)
+                _ = loop.with(client) { connection in
+                    loop.answer(FrameEncoder.acknowledgementSize, to: connection) {
+                        FrameEncoder.writeAcknowledgement(id: id, to: $0)
+                    }
                 }
             case .answer(let client, let stretch):
                 guard let connection = loop.connection(client) else { continue }
-                withBytes(of: stretch, input) { bytes in
+                withBytes(of: stretch, input, made) { bytes in
                     loop.answer(bytes.count, to: connection) { $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count) }
                 }
             case .close(let client, let code):
@@ -292,19 +335,30 @@ final class WorkerLoop: EventLoopHandler {
         for index in outgoing.indices where outgoing[index].hasLetters { post(index) }
     }
 
-    private func count(_ outcome: SendOutcome) {
+    /// Sends a message, or what the rules make of it for this client.
+    /// - Returns: nil where they keep it from the client.
+    private func offer(_ frame: Bytes, to connection: Connection, isAnother: Bool) -> SendOutcome? {
+        switch engine.offer(frame, to: connection.id, isAnother: isAnother, now: loop.now) {
+        case .unchanged: loop.send(frame, to: connection)
+        case .replaced: engine.replacement.withBytes { loop.send($0, to: connection) }
+        case .dropped: nil
+        }
+    }
+
+    private func count(_ outcome: SendOutcome?) {
         tally?.matched += 1
         switch outcome {
+        case nil: tally?.dropped += 1
         case .queued: tally?.sent += 1
         case .dropped, .disconnected: tally?.slow += 1
         }
     }
 
     @inline(__always)
-    private func withBytes(of stretch: Stretch, _ input: Bytes, _ body: (Bytes) -> Void) {
+    private func withBytes(of stretch: Stretch, _ input: Bytes, _ made: MadeBytes, _ body: (Bytes) -> Void) {
         switch stretch.source {
         case .input: body(Bytes(rebasing: input[stretch.range]))
-        case .made: engine.made.withBytes { body(Bytes(rebasing: $0[stretch.range])) }
+        case .made: made.withBytes { body(Bytes(rebasing: $0[stretch.range])) }
         }
     }
 

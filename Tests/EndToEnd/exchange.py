@@ -170,8 +170,10 @@ def parse_address(address: str) -> tuple[str, int]:
 class Client:
     """One connection. A thread reads: answers go to whoever asked for them, all else waits in `inbox`."""
 
-    def __init__(self, address: str, receive_buffer: int | None = None, reading: bool = True):
+    def __init__(self, address: str, receive_buffer: int | None = None, reading: bool = True, source: str | None = None):
         self.socket = socket.socket()
+        if source:
+            self.socket.bind((source, 0))
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(10)

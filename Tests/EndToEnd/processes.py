@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -37,7 +38,7 @@ def run(*arguments, input=None, cwd=None, timeout=30, env=None) -> subprocess.Co
 class Process:
     """`shunt dev`, `master` or `worker`, started and ready."""
 
-    def __init__(self, kind: str, folder: Path, sets: dict, config: Path | None, env: dict, ready=True):
+    def __init__(self, kind: str, folder: Path, sets: dict, config: Path | None, env: dict, ready=True, descriptors: int | None = None):
         self.kind, self.folder = kind, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.stderr_path = folder / "stderr"
@@ -49,9 +50,11 @@ class Process:
             arguments += ["--config", config]
         for key, value in (self.defaults(kind, config) | sets).items():
             arguments += ["--set", f"{key}={value}"]
+        limit = None if descriptors is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         with open(self.stderr_path, "ab") as stderr, open(folder / "stdout", "ab") as stdout:
             self.process = subprocess.Popen(
-                arguments, cwd=folder, env=environment(**env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+                arguments, cwd=folder, env=environment(**env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                preexec_fn=limit)
         if ready:
             self.wait_ready()
 
@@ -129,6 +132,15 @@ class Process:
         """What the admin API says of each worker, by name."""
         return {worker["name"]: worker for worker in json.loads(get(f"http://{self.admin}/api/v1/workers"))["workers"]}
 
+    def descriptors(self) -> int:
+        """How many are open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def processor_seconds(self) -> float:
+        """What the process has computed since it began."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def resident(self) -> int:
         """Bytes of memory in use."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -175,14 +187,16 @@ class Processes:
         self.all: list[Process] = []
         self.opened = []
 
-    def start(self, kind: str, sets: dict | None = None, config: str | Path | None = None, env=None, folder=None) -> Process:
-        """`config` is a path, or the text of a configuration."""
+    def start(
+        self, kind: str, sets: dict | None = None, config: str | Path | None = None, env=None, folder=None, descriptors=None
+    ) -> Process:
+        """`config` is a path, or the text of a configuration; `descriptors` is how many the process may have open."""
         folder = folder or self.folder / f"{kind}-{len(self.all)}"
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(config, str):
             (folder / "config.yaml").write_text(config)
             config = folder / "config.yaml"
-        process = Process(kind, folder, sets or {}, config, env or {}, ready=False)
+        process = Process(kind, folder, sets or {}, config, env or {}, ready=False, descriptors=descriptors)
         self.all.append(process)
         process.wait_ready()
         return process

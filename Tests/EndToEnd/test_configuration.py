@@ -85,11 +85,26 @@ def test_a_check_warns_as_the_worker_does_and_counts_rules(shunt, tmp_path):
 def test_the_start_is_logged_with_version_configuration_and_rules(shunt, tmp_path):
     plugins = write_rule(tmp_path / "plugins", "one", "return { name = 'one', on_message = function() end }")
     write_rule(plugins, "two", "return { name = 'two', on_message = function() end }")
-    worker = shunt.worker(config=f"rules: {{ directory: {plugins}, enabled: all }}\nworker: {{ listeners: {{ exchange: {{ listen: '127.0.0.1:0' }} }} }}\n")
+    worker = shunt.worker(
+        {"worker.name": "north"},
+        config=f"rules: {{ directory: {plugins}, enabled: all }}\nworker: {{ listeners: {{ exchange: {{ listen: '127.0.0.1:0' }} }} }}\n")
     worker.wait_log("started")
     line = next(line for line in worker.stderr.splitlines() if "started" in line)
     version = run("--version").stdout.split()[1]
     assert version in line and "config.yaml" in line and "one, two" in line, line
+    assert json.loads(line)["metadata"]["worker"] == "north"
+
+
+def test_each_json_line_names_its_worker_or_master(shunt):
+    worker, master = shunt.worker({"worker.name": "north"}), shunt.master({"master.name": "south"})
+    worker.reload()
+    master.reload()
+    for process, name in ((worker, "north"), (master, "south")):
+        lines = [json.loads(line) for line in process.stderr.splitlines()]
+        assert len(lines) >= 3 and all(line[process.kind] == name for line in lines), lines
+    dev = shunt.dev()
+    dev.reload()
+    assert not any({"worker", "master"} & json.loads(line).keys() for line in dev.stderr.splitlines())
 
 
 @pytest.mark.parametrize("kind", ["fifo", "symlink", "device", "folder"])

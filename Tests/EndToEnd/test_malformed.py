@@ -78,6 +78,25 @@ def test_a_client_of_another_protocol_is_told_in_it_and_the_log_says_which(worke
     worker.wait_log(f"protocol.{name}")
 
 
+@pytest.fixture(scope="module")
+def master(shared_shunt):
+    return shared_shunt.master()
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_client_of_another_protocol_at_a_masters_port_is_told_in_it_and_the_log_says_which(master, name):
+    data, answer = FOREIGN[name]
+    assert exchange_until_closed(master.master, data).startswith(answer)
+    master.wait_log(f"protocol.{name}")
+
+
+@pytest.mark.parametrize("name", CLOSING)
+def test_a_master_answers_a_malformed_frame_as_a_worker_does(worker, master, name):
+    """What is behind it is not read."""
+    data = bytes.fromhex(CLOSING[name]) + encode(PING, 2)
+    assert exchange_until_closed(master.master, data) == exchange_until_closed(worker.exchange, data)
+
+
 @pytest.mark.parametrize("name", CLOSING)
 def test_a_malformed_frame_closes_its_connection_alone(worker, connect, name):
     consumer, producer = connect(worker.exchange).subscribe("t", name), connect(worker.exchange)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import bodies
-from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, eventually, subscription
+from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, encode, eventually, subscription
 from processes import copy_plugins, write_rule, write_whole
 
 
@@ -289,3 +289,106 @@ def test_a_broken_rule_keeps_the_old_one_running_and_the_reason_is_logged(config
     assert "read the configuration again" in worker.reload()
     assert producer.message("orders/1", '{"card":{"number":"4111111111111111"}}', format=JSON).status == 200
     assert not consumer.inbox
+
+
+def test_messages_beyond_the_fanout_are_an_error_that_is_counted_and_told(shunt, connect, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "first", """
+local list = {}
+for i = 1, 600 do list[i] = route.to("second") end
+return { match = { topic = "first" }, on_message = function() return route.fanout(list) end }""")
+    write_rule(plugins, "second", """
+return { match = { topic = "second" }, on_error = "drop", on_message = function() return route.fanout { route.to("end"), route.to("end") } end }""")
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    consumer = connect(worker.exchange).subscribe("end")
+    assert connect(worker.exchange).message("first", "x").status == 200
+    # The first takes 600 of a thousand; each call of the second two more, until none are left.
+    assert len(consumer.receive(400)) == 400
+    eventually(lambda: rule_errors(worker, "second") == {"limit.fanout": 400}, what="400 errors of the second rule")
+    worker.wait_log("limits.fanout messages would come of one message")
+    assert re.search(r"second.*limits.fanout messages would come", worker.stderr) or "rule=second" in worker.stderr
+
+
+@pytest.mark.parametrize("hook", ["", "msg.topic", "msg:with { payload = 'p' .. conn.id .. ('x'):rep(500000) }"])
+def test_on_deliver_costs_no_copy_of_a_message_for_each_recipient(shunt, connect, tmp_path, hook):
+    body = hook if hook.startswith("msg:") else f"local _ = {hook or 'nil'} and nil"
+    source = f"return {{ on_deliver = function(msg, conn) {'return ' + body if hook.startswith('msg:') else body} end }}"
+    plugins = write_rule(tmp_path / "plugins", "looks", source)
+    worker = shunt.worker({
+        "rules.directory": plugins, "rules.enabled": "all", "worker.loops": 2, "limits.buffers": "64MiB", "limits.frame": "8MiB",
+        "worker.slow_consumer": "drop_newest", "rules.budget.time": "2s"})
+    consumers = [connect(worker.exchange, reading=False) for _ in range(120)]
+    for number, consumer in enumerate(consumers):
+        consumer.send(encode(SUBSCRIBE, 1, subscription("t", f"g{number}"), format=JSON))
+    worker.wait_metric("shunt_subscriptions", 120)
+    before = worker.resident()
+    producer = connect(worker.exchange)
+    peak = 0
+    for _ in range(3):
+        producer.publish("t", "x" * (4 << 20))
+        for _ in range(10):
+            peak = max(peak, worker.resident() - before)
+            time.sleep(0.02)
+    assert producer.take_answers(3)
+    peak = max(peak, worker.resident() - before)
+    # What waits for clients, the frames that arrive and go to the other loop, and what Lua holds; 120 copies were 480 MiB.
+    assert peak < 100 << 20, peak
+
+
+def test_a_reload_that_one_loop_can_not_follow_changes_none(shunt, connect, tmp_path):
+    def version(name, check=""):
+        return f"""
+local n = 0
+return {{
+  on_load = function(_, saved) {check} n = saved and saved.n or 0 end,
+  on_unload = function() return {{ n = n }} end,
+  on_message = function(msg) n = n + 1 return route.reject("{name} " .. n) end,
+}}"""
+
+    plugins = write_rule(tmp_path / "plugins", "counts", version("one"))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 2})
+    clients = [connect(worker.exchange) for _ in range(4)]
+    # On one loop more than on the other, whichever is whose.
+    assert clients[0].message("t", "x").text == "one 1"
+    write_whole(plugins / "counts" / "rule.lua", version("two", 'if saved and saved.n > 0 then error("can not take that") end'))
+    log = worker.reload()
+    assert "the configuration stays as it was" in log and "can not take that" in log and "all keep the old rules" in log
+    assert sorted({client.message("t", "x").text.split()[0] for client in clients}) == ["one"]
+    write_whole(plugins / "counts" / "rule.lua", version("three"))
+    assert "read the configuration again" in worker.reload()
+    assert sorted({client.message("t", "x").text.split()[0] for client in clients}) == ["three"]
+
+
+def test_a_plugin_whose_file_is_missing_at_a_reload_stays(shunt, connect, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "guard", 'return { on_message = function() return route.reject("guarded") end }')
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all"})
+    (plugins / "guard" / "rule.lua").rename(tmp_path / "rule.lua")
+    log = worker.reload()
+    assert "the configuration stays as it was" in log and "the plugin guard has no rule.lua" in log
+    assert connect(worker.exchange).message("t", "x").text == "guarded"
+    (tmp_path / "rule.lua").rename(plugins / "guard" / "rule.lua")
+    assert "read the configuration again" in worker.reload()
+
+
+# What a rule of a higher priority than redact sends, and whether redact sees it.
+BEFORE_REDACT = {
+    "route.to": ('return route.to("vip")', ["vip hidden"]),
+    "route.fanout to another topic": ('return route.fanout { route.to("vip"), route.to("other") }', ["vip hidden", "other hidden"]),
+    "route.fanout of the message": ('return route.fanout { msg, route.to("vip") }', ["t open", "vip hidden"]),
+    "route.done": ("return route.done()", ["t open"]),
+    "ctx:emit under its topic": ('ctx:emit(msg:with { key = "k" })', ["t hidden", "t open"]),
+    "ctx:emit to another topic": ('ctx:emit(route.to("vip"))', ["t hidden", "vip hidden"]),
+    "msg:with": ('return msg:with { key = "k" }', ["t hidden"]),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_REDACT)
+def test_what_a_guard_sees_of_what_rules_before_it_send(shunt, connect, tmp_path, name):
+    source, expected = BEFORE_REDACT[name]
+    plugins = copy_plugins(tmp_path / "plugins", "redact")
+    write_rule(plugins, "first", f'return {{ priority = 90, match = {{ topic = "t" }}, on_message = function(msg, ctx) {source} end }}')
+    settings = "{redact: {redactions: [{remove: [secret]}]}}"
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "rules.settings": settings})
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    assert producer.message("t", '{"secret":1}', format=JSON).status == 200
+    got = [f"{frame.topic} {'open' if 'secret' in frame.text else 'hidden'}" for frame in consumer.receive(len(expected))]
+    assert sorted(got) == sorted(expected)

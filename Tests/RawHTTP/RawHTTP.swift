@@ -78,6 +78,21 @@ public final class RawHTTP: Sendable {
         }.get()
     }
 
+    /// What comes up to and with a text; or until the server closes.
+    public func read(until text: String) async throws -> [UInt8] {
+        try await onQueue { [socket] () -> Result<[UInt8], Failure> in
+            var received: [UInt8] = []
+            var byte: UInt8 = 0
+            while !received.suffix(text.utf8.count).elementsEqual(text.utf8) {
+                let count = recv(socket, &byte, 1, 0)
+                if count == 0 { break }
+                guard count == 1 else { return .failure(Failure(what: "receive", errnoCode: errno)) }
+                received.append(byte)
+            }
+            return .success(received)
+        }.get()
+    }
+
     /// Sends one request, after which the server is to close, and gives its answer.
     public static func exchange(_ request: String, port: Int) async throws -> Answer {
         let client = try RawHTTP(port: port)
@@ -87,12 +102,12 @@ public final class RawHTTP: Sendable {
 
     /// A request without a body.
     public static func get(_ target: String, method: String = "GET", port: Int) async throws -> Answer {
-        try await exchange("\(method) \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", port: port)
+        try await exchange("\(method) \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", port: port)
     }
 
     public static func post(_ target: String, _ body: String, port: Int) async throws -> Answer {
         try await exchange(
-            "POST \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)",
+            "POST \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)",
             port: port)
     }
 

@@ -1,5 +1,6 @@
-import ShuntCore
 import Testing
+
+@testable import ShuntCore
 
 @Suite("The subscription index")
 struct SubscriptionIndexTests {
@@ -119,12 +120,14 @@ struct SubscriptionIndexTests {
         #expect(Set((0..<4).flatMap { _ in index.send("t") }) == [1, 2, 3])
     }
 
-    @Test("A random history of changes leaves the routes that a scan finds", arguments: 1...20)
-    func agreesWithScan(seed: UInt64) {
+    @Test(
+        "A random history of changes leaves the routes that a scan finds, in a table with room and in one that is too small",
+        arguments: 1...20, [SubscriptionIndex.routeCapacity, 3])
+    func agreesWithScan(seed: UInt64, routeCapacity: Int) {
         var random = SplitMix(state: seed)
         let filters = ["a", "b", "a/b", "a/+", "+/b", "#", "a/#", "+", "a/b/c", "+/+/c"]
         let topics = ["a", "b", "a/b", "a/c", "a/b/c", "x/b", "x"]
-        let index = Index()
+        let index = Index(routeCapacity: routeCapacity)
         var held: [(client: Int, filter: String, group: String)] = []
         for step in 0..<400 {
             let pick = (Int(random.next() % 12), filters[Int(random.next() % 10)], "g\(random.next() % 4)")
@@ -144,6 +147,7 @@ struct SubscriptionIndexTests {
             #expect(got.count == byGroup.count)
             for taker in got { #expect(takers.contains { $0.client == taker }) }
             #expect(index.count == held.count)
+            if step % 3 == 0 { index.trimRoutes() }
         }
     }
 }
@@ -252,8 +256,24 @@ struct SplitMix: RandomNumberGenerator {
 final class Index {
     private var index: SubscriptionIndex
 
-    init(strategies: GroupStrategies = .init(), slowPolicies: SlowConsumerPolicies = .init()) {
-        index = SubscriptionIndex(strategies: strategies, slowPolicies: slowPolicies)
+    init(
+        strategies: GroupStrategies = .init(), slowPolicies: SlowConsumerPolicies = .init(),
+        routeCapacity: Int = SubscriptionIndex.routeCapacity
+    ) {
+        index = SubscriptionIndex(strategies: strategies, slowPolicies: slowPolicies, routeCapacity: routeCapacity)
+    }
+
+    func trimRoutes() { index.trimRoutes() }
+    var routes: Int { index.table.count }
+
+    /// Whether the topic's route was found anew.
+    func searches(for topic: String) -> Bool {
+        var isNew = false
+        _ = topic.asBytes { index.route(of: $0, last: .none) { _ in
+            isNew = true
+            return .none
+        } }
+        return isNew
     }
 
     var count: Int { index.count }

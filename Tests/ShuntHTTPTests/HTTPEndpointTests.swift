@@ -138,7 +138,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             #expect(try await RawHTTP.post("/things", String(repeating: "x", count: limit), port: port).body == "\(limit)")
             let announced = try await RawHTTP.post("/things", String(repeating: "x", count: limit + 1), port: port)
             let chunked = try await RawHTTP.exchange(
-                "POST /things HTTP/1.1\r\nHost: t\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "POST /things HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
                     + String(repeating: chunk, count: 40) + "0\r\n\r\n", port: port)
             for answer in [announced, chunked] {
                 #expect(answer.status == 413)
@@ -151,12 +151,12 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         "A malformed request is refused or closed, and the next client is served",
         arguments: [
             "GARBAGE\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n\r\nx",
-            "GET /\u{0} HTTP/1.1\r\nHost: t\r\n\r\n",
-            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
-            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-            "POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-            "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-            "POST /things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+            "GET /\u{0} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+            "POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+            "POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+            "POST /things HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "POST /things HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
             "GET / HTTP/1.1\r\nHost : t\r\n\r\n", "GET / HTTP/1.1\r\nNo colon\r\n\r\n",
             "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}",
             "GET /" + String(repeating: "a", count: 200_000) + " HTTP/1.1\r\n\r\n",
@@ -207,7 +207,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             var half: [RawHTTP] = []
             for number in 0..<20 {
                 half.append(try RawHTTP(port: port))
-                await half[number].send(Array("POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx".utf8))
+                await half[number].send(Array("POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx".utf8))
             }
             #expect(try await RawHTTP.get("/things", port: port).status == 200)
             for client in half.prefix(16) { #expect(try await client.readToEnd().isEmpty) }
@@ -219,8 +219,8 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     }
 
     @Test("A client that speaks HTTP/1.0, or says Connection: close in any case, sees the end after its answer", arguments: [
-        "GET /things HTTP/1.0\r\n\r\n", "GET /things HTTP/1.1\r\nHost: t\r\nConnection: Close\r\n\r\n",
-        "GET /things HTTP/1.1\r\nHost: t\r\nConnection: te, close\r\n\r\n",
+        "GET /things HTTP/1.0\r\n\r\n", "GET /things HTTP/1.1\r\nHost: localhost\r\nConnection: Close\r\n\r\n",
+        "GET /things HTTP/1.1\r\nHost: localhost\r\nConnection: te, close\r\n\r\n",
     ])
     func closesAfterAnswer(request: String) async throws {
         try await serving {
@@ -230,13 +230,64 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
+    @Test("Without exactly one Host HTTP/1.1 is refused and closed; HTTP/1.0 needs none", arguments: [
+        ("GET /things HTTP/1.1\r\n\r\n", 400, "request.invalid"), ("GET /things HTTP/1.1\r\nHost: \r\n\r\n", 400, "request.invalid"),
+        ("GET /things HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400, "request.invalid"),
+        ("GET /things HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
+        ("GET /things HTTP/1.1\r\nHost: evil.example\r\nshunt-host-fault: x\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
+        ("GET /things HTTP/1.0\r\nHost: evil.example\r\n\r\n", 421, "host.unknown"),
+        ("GET http://evil.example/things HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
+        ("GET http://localhost/things HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200, ""),
+        ("GET /things HTTP/1.1\r\nHost: localhost\r\nshunt-host-fault: x\r\nConnection: close\r\n\r\n", 200, ""),
+        ("GET /things HTTP/1.0\r\n\r\n", 200, ""),
+    ])
+    func hosts(request: String, status: Int, code: String) async throws {
+        try await serving {
+            $0.idleTimeout = .seconds(3600)
+        } _: { port async throws in
+            let answer = try await RawHTTP.exchange(request, port: port)
+            #expect(answer.status == status)
+            if status == 200 { #expect(answer.body == "5 -") } else { #expect(try problem(answer).code == code) }
+        }
+    }
+
+    @Test("A client that waits to be told so sends its body; the answer to the request before comes first")
+    func continues() async throws {
+        try await serving { port async throws in
+            let client = try RawHTTP(port: port)
+            let head = "POST /things HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+            await client.send(Array(("GET /things/1 HTTP/1.1\r\nHost: localhost\r\n\r\n" + head).utf8))
+            let first = String(decoding: try await client.read(until: "100 Continue\r\n\r\n"), as: UTF8.self)
+            #expect(first.hasPrefix("HTTP/1.1 200 OK\r\n"))
+            #expect(first.hasSuffix("\r\n\r\n1HTTP/1.1 100 Continue\r\n\r\n"))
+            await client.send(Array("12345".utf8))
+            let answer = try RawHTTP.parse(await client.readToEnd())
+            #expect(answer.status == 200)
+            #expect(answer.body == "5")
+        }
+    }
+
+    @Test("A client that waits to send a body which nobody reads is answered at once, and disconnected", arguments: [
+        ("POST /nothing HTTP/1.1\r\nContent-Length: 5", 404), ("POST /things HTTP/1.1\r\nContent-Length: 2000000", 413),
+        ("DELETE /things HTTP/1.1\r\nTransfer-Encoding: chunked", 405),
+    ])
+    func refusesToContinue(request: String, status: Int) async throws {
+        try await serving {
+            $0.idleTimeout = .seconds(3600)
+        } _: { port async throws in
+            let answer = try await RawHTTP.exchange(request + "\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n", port: port)
+            #expect(answer.status == status)
+            #expect(answer.headers["connection"] == "close")
+        }
+    }
+
     @Test("Two requests in one packet are answered in order")
     func pipelined() async throws {
         try await serving { port async throws in
             let client = try RawHTTP(port: port)
             await client.send(
                 Array(
-                    "GET /things/1 HTTP/1.1\r\nHost: t\r\n\r\nGET /things/2 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".utf8
+                    "GET /things/1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /things/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8
                 ))
             let text = String(decoding: try await client.readToEnd(), as: UTF8.self)
             #expect(text.ranges(of: "HTTP/1.1 200 OK").count == 2)
@@ -267,7 +318,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let endpoint = try await HTTPEndpoint.start(Self.routes, configuration, logger: quiet)
         let idle = try RawHTTP(port: endpoint.port)
         let half = try RawHTTP(port: endpoint.port)
-        await half.send(Array("POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nx".utf8))
+        await half.send(Array("POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nx".utf8))
         #expect(try await RawHTTP.get("/things", port: endpoint.port).status == 200)
         let start = ContinuousClock.now
         await endpoint.stop()

@@ -36,7 +36,9 @@ final class LogLines: Sendable {
 final class Clients: PeerDirectory {
     var known: [ConnectionID: Peer] = [:]
     var closed: [ConnectionID: String] = [:]
+    var addresses: [ConnectionID: PeerAddress] = [:]
     func peer(_ id: ConnectionID) -> Peer? { known[id] }
+    func address(of id: ConnectionID) -> PeerAddress? { addresses[id] }
     func close(_ id: ConnectionID, why: String) { closed[id] = why }
 
     static func peer(uid: String = "u1", tags: [String] = [], alias: [String] = []) -> Peer {
@@ -124,14 +126,15 @@ struct RuleRig {
     @discardableResult
     func send(
         _ topic: String = "a/b", _ payload: String = "{}", key: String? = nil, format: PayloadFormat = .json,
-        compression: PayloadCompression = .none, from sender: ConnectionID = Clients.peer().id, now: Double = 1000
+        compression: PayloadCompression = .none, from sender: ConnectionID = Clients.peer().id, now: Double = 1000,
+        room: Int = .max
     ) -> Outcome {
         withBytes(topic) { topic in
             withBytes(payload) { payload in
                 withBytes(key ?? "") { keyBytes in
                     let message = MessageView(
                         kind: .topic, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format,
-                        compression: compression, id: 7, hops: 1, sender: sender)
+                        compression: compression, id: 7, hops: 1, sender: sender, room: room)
                     let outcome = rules.onMessage(message, selection: rules.selection(for: .topic, topic: topic), now: now)
                     return Outcome(outcome)
                 }

@@ -48,6 +48,27 @@ struct VerdictTests {
         #expect(outcome.messages[4].changes == [.kind, .topic])
     }
 
+    @Test("more than limits.fanout of one message is an error of the rule that sends it, hops together; one in its place is not more", arguments: [
+        ("return route.fanout { msg, route.to('x') }", 1, false), ("return route.fanout { msg, route.to('x') }", 2, true),
+        ("return route.to('x')", 0, true), ("ctx:emit(route.to('x'))", 0, false), ("ctx:emit(route.to('x'))", 1, true),
+        ("pcall(ctx.emit, ctx, route.to('x'))", 0, true), ("return msg:with { topic = 'x' }", 0, true),
+    ])
+    func room(verdict: String, room: Int, fits: Bool) throws {
+        let rig = try RuleRig("R.on_error = 'reject' function R.on_message(msg, ctx) \(verdict) end")
+        let outcome = rig.send(room: room)
+        #expect((outcome.verdict == .reject(why: "rule rule failed")) == !fits)
+        #expect(rig.figures().errors == (fits ? [:] : [.fanoutLimit: 1]))
+        #expect(rig.log.texts.count { $0.contains("limits.fanout messages would come of one message") && $0.hasSuffix("(limit.fanout)") } == (fits ? 0 : 1))
+    }
+
+    @Test("copies of a large payload for other topics are bounded in bytes")
+    func roomInBytes() throws {
+        let rig = try RuleRig("function R.on_message(msg) return route.fanout { msg, route.to('x'), route.to('y'), route.to('z') } end")
+        #expect(rig.send("t", String(repeating: "x", count: 16 << 20)).messages.count == 4)
+        #expect(rig.send("t", String(repeating: "x", count: 24 << 20)).verdict == .pass)
+        #expect(rig.figures().errors == [.fanoutLimit: 1])
+    }
+
     @Test("drop and reject end it with a reason of one line")
     func dropAndReject() throws {
         #expect(try decide(#"return route.drop("no")"#).verdict == .drop(why: "no"))

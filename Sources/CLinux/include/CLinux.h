@@ -6,6 +6,23 @@
 /// Accepts a client of a listening socket, non-blocking and closed on exec; -1 and errno if there is none.
 int linux_accept(int descriptor);
 
+/// Has the kernel find out whether the machine at the other end of a silent TCP connection still answers.
+/// - seconds: after so long without an answer the connection fails with ETIMEDOUT; 0: the system's own times.
+void linux_keep_alive(int descriptor, unsigned seconds);
+
+/// How the other end of a TCP connection acknowledges what it is sent.
+typedef struct {
+    /// Whether anything that was written has not been acknowledged, or not been sent.
+    _Bool waits;
+    /// Retransmissions or probes in a row that had no answer.
+    unsigned unanswered;
+    /// Since the last acknowledgement.
+    unsigned silent_milliseconds;
+} linux_acknowledgements;
+
+/// - Returns: 0, or -1 and errno.
+int linux_read_acknowledgements(int descriptor, linux_acknowledgements *found);
+
 /// Names the calling thread, for `top -H` and debuggers; at most 15 bytes.
 void linux_name_thread(const char *name);
 

@@ -34,4 +34,14 @@ public struct Configuration: Equatable, Sendable {
 
         public init(listen: NetworkAddress) { self.listen = listen }
     }
+
+    /// An HTTP service.
+    public struct HTTPService: Equatable, Sendable {
+        /// Port 0 asks the system for a free one.
+        public var listen: NetworkAddress
+        /// Names by which it may be asked; `*.name` is any host under it.
+        public var hosts: [String] = []
+
+        public init(listen: NetworkAddress) { self.listen = listen }
+    }
 }

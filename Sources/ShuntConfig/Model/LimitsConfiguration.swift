@@ -25,7 +25,12 @@ extension Configuration {
         public var mailbox = 64 << 20
         /// A frame that has begun must be complete within this.
         public var frameTime = Duration.seconds(60)
+        /// A connection whose peer's machine does not answer for this long is closed; 0: the system decides.
+        public var peerTimeout = Duration.seconds(20)
 
         public init() {}
+
+        /// `peerTimeout` in whole seconds, as the kernel counts; not 0 where it is more than 0.
+        public var peerSeconds: Int { Int(peerTimeout.components.seconds) + (peerTimeout.components.attoseconds > 0 ? 1 : 0) }
     }
 }

@@ -6,7 +6,7 @@ extension Configuration {
         /// Where workers and clients reach the master, by the exchange protocol.
         public var exchange = Service(listen: NetworkAddress("127.0.0.1", 4088))
         /// Where the admin API answers.
-        public var admin = Service(listen: NetworkAddress("127.0.0.1", 4080))
+        public var admin = HTTPService(listen: NetworkAddress("127.0.0.1", 4080))
         public var registry = Registry()
         public var heartbeat = Heartbeat()
 

@@ -14,7 +14,7 @@ extension Configuration {
         /// By name, at least one.
         public var listeners = ["exchange": Listener(listen: NetworkAddress("127.0.0.1", 4091))]
         /// Where health and metrics are served.
-        public var http = Service(listen: NetworkAddress("127.0.0.1", 9091))
+        public var http = HTTPService(listen: NetworkAddress("127.0.0.1", 9091))
         public var heartbeat = Heartbeat()
         /// How a consumer group chooses who gets a message.
         public var groups = GroupStrategies()

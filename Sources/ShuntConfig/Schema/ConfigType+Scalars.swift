@@ -104,6 +104,14 @@ extension ConfigType<String> {
         }
     }
 
+    /// A host's name, or `*.` and a name: any host under it.
+    static var hostPattern: ConfigType {
+        scalar("host name, or *.name for all under it, without a port", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard NetworkAddress.isHost(text.hasPrefix("*.") ? text.dropFirst(2) : text[...]) else { throw .type }
+            return text
+        }
+    }
+
     static var path: ConfigType {
         scalar("path, relative to the working directory or absolute", text: YAMLText.scalar) { text throws(ScalarFault) in
             guard !text.contains("\0") else { throw .type }

@@ -15,6 +15,11 @@ extension Configuration {
             "master.admin.listen", \.master.admin.listen, .address(ports: 0...65535), .restart,
             "Where the admin API answers. It asks for no password yet: keep it on loopback."),
         ConfigKey(
+            "master.admin.hosts", \.master.admin.hosts, .list(of: .hostPattern, maximum: 64), .restart,
+            "Names by which the admin API may be asked, besides IP addresses, localhost, the machine's own name and the host that it "
+                + "listens on, as in [master.example.org, \"*.internal\"]. A web page could otherwise ask it under a name of its own "
+                + "that leads here (DNS rebinding)."),
+        ConfigKey(
             "master.registry.path", \.master.registry.path, .path, .restart,
             "The registry's SQLite file: workers and events, nothing of a message."),
         ConfigKey(
@@ -52,6 +57,10 @@ extension Configuration {
         ConfigKey(
             "worker.http.listen", \.worker.http.listen, .address(ports: 0...65535), .restart,
             "Where health and metrics are served: /healthz, /readyz, /metrics."),
+        ConfigKey(
+            "worker.http.hosts", \.worker.http.hosts, .list(of: .hostPattern, maximum: 64), .restart,
+            "Names by which they may be asked for, as master.admin.hosts says; worker.advertise is one too. Prometheus asks by the name in "
+                + "its target."),
         ConfigKey(
             "worker.heartbeat.every", \.worker.heartbeat.every, .duration(.milliseconds(10)...(.seconds(600))), .restart,
             "How often the worker tells its master that it lives, and what it counts."),
@@ -148,6 +157,10 @@ extension Configuration {
         ConfigKey(
             "limits.frame_time", \.limits.frameTime, .duration(.milliseconds(100)...(.seconds(3600))), .live,
             "A frame that has begun must be complete within this, or its client is disconnected."),
+        ConfigKey(
+            "limits.peer_timeout", \.limits.peerTimeout, .duration(.zero...(.seconds(3600))), .live,
+            "A connection whose other machine does not answer for this long, by TCP, is closed; silent ones that answer stay. Whole seconds; "
+                + "0s: the system decides, after two hours of silence. Holds for connections made from then on."),
     ]
 
     private static let logKeys: [ConfigKey<Configuration>] = [

@@ -18,7 +18,7 @@ struct DeviceTerms {
 
     /// The number of a term; nil if no device has it.
     func find(_ field: Field, _ text: String) -> UInt32? {
-        find(field, text, Self.hash(field, text)).map(UInt32.init)
+        find(field, text, Self.hash(field, text))
     }
 
     /// Enters a device under a term.
@@ -26,8 +26,7 @@ struct DeviceTerms {
     mutating func enter(_ field: Field, _ text: String, place: UInt32) -> DeviceMembership {
         let hash = Self.hash(field, text)
         let term = find(field, text, hash) ?? make(field, text, hash)
-        let position = terms[term].postings.append(place)
-        return DeviceMembership(term: UInt32(term), position: position)
+        return DeviceMembership(term: term, position: terms[Int(term)].postings.append(place))
     }
 
     /// Takes a device out of a term's postings; the term goes with its last device.
@@ -36,7 +35,7 @@ struct DeviceTerms {
         let term = Int(membership.term)
         let moved = terms[term].postings.remove(at: membership.position)
         if terms[term].postings.count == 0 {
-            table.remove(Self.hash(terms[term].field, terms[term].text), term)
+            table.remove(Self.hash(terms[term].field, terms[term].text), membership.term)
             terms[term].text = ""
             free.append(membership.term)
         }
@@ -51,26 +50,26 @@ struct DeviceTerms {
     @inline(__always)
     func forEachPlace(of term: UInt32, _ body: (UInt32) -> Void) { terms[Int(term)].postings.forEach(body) }
 
-    private func find(_ field: Field, _ text: String, _ hash: UInt32) -> Int? {
-        table.find(hash) { terms[$0].field == field && terms[$0].text.utf8.elementsEqual(text.utf8) }
+    private func find(_ field: Field, _ text: String, _ hash: UInt32) -> UInt32? {
+        table.find(hash) { terms[Int($0)].field == field && terms[Int($0)].text.utf8.elementsEqual(text.utf8) }
     }
 
-    private mutating func make(_ field: Field, _ text: String, _ hash: UInt32) -> Int {
-        let index: Int
+    private mutating func make(_ field: Field, _ text: String, _ hash: UInt32) -> UInt32 {
+        let index: UInt32
         if let reused = free.popLast() {
-            index = Int(reused)
-            terms[index] = Term(text: text, field: field)
+            index = reused
+            terms[Int(index)] = Term(text: text, field: field)
         } else {
-            index = terms.count
+            index = UInt32(terms.count)
             terms.append(Term(text: text, field: field))
         }
-        table.insert(hash, index)
+        table.insert(hash, index) { [terms] in Self.hash(terms[Int($0)].field, terms[Int($0)].text) }
         return index
     }
 
     private static func hash(_ field: Field, _ text: String) -> UInt32 {
         var text = text
-        return text.withUTF8 { ByteTable.hash(Bytes($0)) } &+ UInt32(field.rawValue) &* 0x9E37_79B9
+        return text.withUTF8 { ByteHash.of(Bytes($0)) } &+ UInt32(field.rawValue) &* 0x9E37_79B9
     }
 }
 

@@ -35,11 +35,18 @@ public struct MessageView {
     /// How many rules have already sent this message on to another topic.
     public var hops: UInt8
     public var sender: ConnectionID
+    /// How many messages rules may still make of it: `limits.fanout`, less what has come of the message that came first. One that takes
+    /// its place is not counted.
+    public var room: Int
+    /// Bytes of what rules may still make of it.
+    public var roomBytes = MessageView.madeBytes
+    /// All that rules make of one message, together.
+    public static let madeBytes = 64 << 20
 
     @inlinable
     public init(
         kind: MessageKind, topic: Bytes, key: Bytes?, payload: Bytes, format: PayloadFormat,
-        compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID
+        compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID, room: Int = .max
     ) {
         self.kind = kind
         self.topic = topic
@@ -50,6 +57,7 @@ public struct MessageView {
         self.id = id
         self.hops = hops
         self.sender = sender
+        self.room = room
     }
 }
 

@@ -5,34 +5,39 @@ extension SubscriptionIndex {
         _ reference: RouteReference, key: Bytes?, into chosen: inout ContiguousArray<ConnectionID>
     ) {
         let at = Int(reference.index)
-        if routes[at].hasKeys {
+        if table.routes[at].hasKeys {
             chosen.removeAll(keepingCapacity: true)
             return selectByKey(at, key: key, into: &chosen)
         }
         // Mostly as many as last time: written over, which costs less than emptying and filling.
-        let groups = routes[at].groups.count
+        let groups = table.routes[at].groups
         if chosen.count != groups {
             chosen.removeAll(keepingCapacity: true)
             chosen.append(contentsOf: repeatElement(ConnectionID(raw: 0), count: groups))
         }
-        for group in 0..<groups {
-            if routes[at].groups[group].members.isEmpty {
-                let entry = Int(routes[at].groups[group].singleOrTurn)
-                entries[entry].delivered &+= 1
-                chosen[group] = entries[entry].connection
-                if entries[entry].mustHold { blocker = entries[entry].connection }
-            } else {
-                chosen[group] = choose(route: at, group: group, key: key)
-            }
+        guard groups > 0 else { return }
+        chosen[0] = table.routes[at].first.members.isEmpty
+            ? count(Int(table.routes[at].first.singleOrTurn)) : choose(route: at, group: 0, key: key)
+        for group in 1..<groups {
+            chosen[group] = table.routes[at].others[group - 1].members.isEmpty
+                ? count(Int(table.routes[at].others[group - 1].singleOrTurn)) : choose(route: at, group: group, key: key)
         }
+    }
+
+    /// Counts a delivery to the member of an entry.
+    @inline(__always)
+    private mutating func count(_ entry: Int) -> ConnectionID {
+        entries[entry].delivered &+= 1
+        if entries[entry].mustHold { blocker = entries[entry].connection }
+        return entries[entry].connection
     }
 
     /// With members that take one key only: of each group, those that take this key are the choice.
     @inline(never)
     private mutating func selectByKey(_ at: Int, key: Bytes?, into chosen: inout ContiguousArray<ConnectionID>) {
         let wanted = key.flatMap { keys.find($0) }
-        for place in routes[at].groups.indices {
-            let all = routes[at].groups[place]
+        for place in 0..<table.routes[at].groups {
+            let all = table.routes[at][place]
             let isSingle = all.members.isEmpty
             var takers = RouteGroup(group: all.group, singleOrTurn: 0, floor: all.floor)
             if isSingle {
@@ -44,7 +49,7 @@ extension SubscriptionIndex {
             // The whole group's turn, as a place among the takers.
             takers.singleOrTurn = isSingle ? 0 : all.singleOrTurn % UInt32(takers.members.count)
             chosen.append(choose(&takers, key: key))
-            if !isSingle { routes[at].groups[place].singleOrTurn = takers.singleOrTurn }
+            if !isSingle { table.routes[at][place].singleOrTurn = takers.singleOrTurn }
         }
     }
 
@@ -56,8 +61,8 @@ extension SubscriptionIndex {
     private mutating func choose(route: Int, group: Int, key: Bytes?) -> ConnectionID {
         // Taken out and put back, so that the members aren't copied when the turn changes.
         var chosen = RouteGroup(group: 0, singleOrTurn: 0)
-        swap(&chosen, &routes[route].groups[group])
-        defer { swap(&chosen, &routes[route].groups[group]) }
+        swap(&chosen, &table.routes[route][group])
+        defer { swap(&chosen, &table.routes[route][group]) }
         return choose(&chosen, key: key)
     }
 
@@ -70,10 +75,7 @@ extension SubscriptionIndex {
             if let key { place = byHash(of: key, group.members) } else { place = nextInTurn(&group) }
         case .sticky: place = 0
         }
-        let entry = Int(group.members[place])
-        entries[entry].delivered &+= 1
-        if entries[entry].mustHold { blocker = entries[entry].connection }
-        return entries[entry].connection
+        return count(Int(group.members[place]))
     }
 
     private func nextInTurn(_ group: inout RouteGroup) -> Int {

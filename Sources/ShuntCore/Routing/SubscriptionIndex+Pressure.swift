@@ -34,12 +34,12 @@ extension SubscriptionIndex {
     public mutating func setSlowPolicies(_ new: SlowConsumerPolicies) {
         guard new != slowPolicies else { return }
         slowPolicies = new
-        for index in slowPolicyOfGroup.indices where groups.uses(of: UInt32(index)) > 0 {
+        for index in slowPolicyOfGroup.indices where groups.isUsed(UInt32(index)) {
             slowPolicyOfGroup[index] = new.policy(for: groups.text(UInt32(index)))
         }
-        for filter in membersOfFilter.indices where filters.uses(of: UInt32(filter)) > 0 {
+        for filter in 0..<filters.end where filters.isUsed(filter) {
             var connections: [ConnectionID] = []
-            membersOfFilter[filter].forEach { connections.append(entries[Int($0)].connection) }
+            members.forEach(filters[filter]) { connections.append(entries[Int($0)].connection) }
             for connection in connections { updateHolding(of: connection) }
         }
     }

@@ -13,22 +13,61 @@ public struct SubscriptionIndex {
         var group: UInt32
         /// The number of its key in `keys`; `anyKey` takes all.
         var key: UInt32
-        /// The next entry of the same connection; `noEntry` ends.
-        var next: UInt32
-        /// How far its connection's out-buffer has filled up.
-        var pressure = ConsumerPressure.none
-        /// Producers wait for its connection while that is congested.
-        var holds = false
-        /// It has joined, and `delivered` is not yet brought to the level of the members that it shares messages with.
-        var isNew = false
+        /// The next entry of the same connection, and in the upper bits what the properties below say.
+        private var nextAndState: UInt32
 
-        var isCongested: Bool { pressure != .none }
-        var mustHold: Bool { holds && pressure == .congested }
+        init(id: SubscriptionID, connection: ConnectionID, delivered: UInt64, filter: UInt32, group: UInt32, key: UInt32, next: UInt32) {
+            self.id = id
+            self.connection = connection
+            self.delivered = delivered
+            self.filter = filter
+            self.group = group
+            self.key = key
+            nextAndState = next & Self.nextMask
+        }
+
+        private static let nextMask: UInt32 = 0x0FFF_FFFF
+        private static let pressureShift: UInt32 = 28
+        private static let holdsBit: UInt32 = 1 << 30
+        private static let isNewBit: UInt32 = 1 << 31
+
+        /// `noEntry` ends.
+        var next: UInt32 {
+            get { nextAndState & Self.nextMask == Self.nextMask ? SubscriptionIndex.noEntry : nextAndState & Self.nextMask }
+            set { nextAndState = nextAndState & ~Self.nextMask | newValue & Self.nextMask }
+        }
+
+        /// How far its connection's out-buffer has filled up.
+        var pressure: ConsumerPressure {
+            get { ConsumerPressure(rawValue: UInt8(nextAndState >> Self.pressureShift & 3)) ?? .none }
+            set { nextAndState = nextAndState & ~(3 << Self.pressureShift) | UInt32(newValue.rawValue) << Self.pressureShift }
+        }
+
+        /// Producers wait for its connection while that is congested.
+        var holds: Bool {
+            get { nextAndState & Self.holdsBit != 0 }
+            set { nextAndState = newValue ? nextAndState | Self.holdsBit : nextAndState & ~Self.holdsBit }
+        }
+
+        /// It has joined, and `delivered` is not yet brought to the level of the members that it shares messages with.
+        var isNew: Bool {
+            get { nextAndState & Self.isNewBit != 0 }
+            set { nextAndState = newValue ? nextAndState | Self.isNewBit : nextAndState & ~Self.isNewBit }
+        }
+
+        var isCongested: Bool { nextAndState & (3 << Self.pressureShift) != 0 }
+
+        var mustHold: Bool {
+            let congested = UInt32(ConsumerPressure.congested.rawValue) << Self.pressureShift
+            return nextAndState & (Self.holdsBit | 3 << Self.pressureShift) == Self.holdsBit | congested
+        }
     }
 
+    /// The most entries; a loop has fewer by far.
+    static let capacity = 0x0FFF_FFFE
     static let noEntry = UInt32.max
     static let anyKey = UInt32.max
-    /// Routes kept from one event to the next; beyond it they are found anew.
+    /// Routes kept from one event to the next, unless `init` says otherwise.
     public static let routeCapacity = 65_536
 
     var entries: ContiguousArray<Entry> = []
@@ -36,28 +75,34 @@ public struct SubscriptionIndex {
     /// The first entry of each connection, by its loop and slot.
     private(set) var firstOfConnection = ConnectionTable()
 
+    /// The filters, each with the list of its entries.
     var filters = BytePool()
-    /// The entries of each filter, longest-standing first.
-    var membersOfFilter: ContiguousArray<FilterMembers> = []
-    private var wildcards = WildcardTree()
+    /// The entries of the filters, longest-standing first.
+    var members = MemberLists()
+    var wildcards = WildcardTree()
     var groups = BytePool()
     private(set) var strategyOfGroup: ContiguousArray<GroupStrategy> = []
     var slowPolicyOfGroup: ContiguousArray<SlowConsumerPolicy> = []
     /// Where the next route that is made begins with each group's turns.
-    private var turnOfGroup: ContiguousArray<UInt32> = []
+    var turnOfGroup: ContiguousArray<UInt32> = []
     var keys = BytePool()
 
-    var routes: ContiguousArray<Route> = []
-    private var routeTable = ByteTable()
-    /// Counts the changes that may touch any topic.
-    private var patternVersion: UInt32 = 0
+    var table: RouteTable
+    var versions = TopicVersions()
+    /// Scratch: the filters that take a topic, and the members of the route that is being found.
+    var matched: ContiguousArray<UInt32> = []
+    var reached: ContiguousArray<UInt32> = []
+    var found: ContiguousArray<UInt32> = []
 
     private var strategies: GroupStrategies
     var slowPolicies: SlowConsumerPolicies
     /// The congested member that `select` chose last and that the message's producer must wait for; `none` after it was taken.
     public var blocker = ConnectionID.none
 
-    public init(strategies: GroupStrategies = .init(), slowPolicies: SlowConsumerPolicies = .init()) {
+    public init(
+        strategies: GroupStrategies = .init(), slowPolicies: SlowConsumerPolicies = .init(), routeCapacity: Int = routeCapacity
+    ) {
+        table = RouteTable(capacity: routeCapacity)
         self.strategies = strategies
         self.slowPolicies = slowPolicies
     }
@@ -72,13 +117,11 @@ public struct SubscriptionIndex {
     public mutating func insert(_ subscription: Subscription) -> Bool {
         guard find(subscription) == nil else { return false }
         let (filter, isNewFilter) = filters.enter(subscription.filter)
-        let (group, isNewGroup) = groups.enter(subscription.group)
-        let key = subscription.key.map { keys.enter($0).index } ?? Self.anyKey
+        let (group, isNewGroup) = groups.retain(subscription.group)
+        let key = subscription.key.map { keys.retain($0).number } ?? Self.anyKey
         if isNewFilter {
-            if Int(filter) == membersOfFilter.count { membersOfFilter.append(FilterMembers()) }
-            if TopicFilter.isPattern(subscription.filter) {
-                filters.withBytes(filter) { wildcards.insert($0, filter: filter) }
-            }
+            filters[filter] = MemberLists.empty
+            filters.withBytes(filter) { if TopicFilter.isPattern($0) { wildcards.insert($0, filter: filter) } }
         }
         if isNewGroup {
             let strategy = strategies.strategy(for: subscription.group)
@@ -94,13 +137,14 @@ public struct SubscriptionIndex {
         }
         let next = firstOfConnection[subscription.connection]
         let level = isNewGroup ? (0, isNew: false) : leastDelivered(filter: filter, group: group)
-        let entry = Entry(
-            id: subscription.id, connection: subscription.connection, delivered: level?.0 ?? 0, filter: filter, group: group,
-            key: key, next: next, pressure: next == Self.noEntry ? .none : entries[Int(next)].pressure,
-            isNew: level?.isNew ?? true)
+        var entry = Entry(
+            id: subscription.id, connection: subscription.connection, delivered: level?.0 ?? 0, filter: filter, group: group, key: key,
+            next: next)
+        if next != Self.noEntry { entry.pressure = entries[Int(next)].pressure }
+        entry.isNew = level?.isNew ?? true
         let index = place(entry)
         firstOfConnection[subscription.connection] = index
-        membersOfFilter[Int(filter)].insert(index) { entries[Int($0)].id < entries[Int($1)].id }
+        members.insert(index, into: &filters[filter]) { [entries] in entries[Int($0)].id < entries[Int($1)].id }
         count += 1
         updateHolding(of: subscription.connection)
         routesGained(index, isNewGroup: isNewGroup, isLevel: level != nil)
@@ -136,20 +180,22 @@ public struct SubscriptionIndex {
     /// Changes the strategies, for the groups that are there too.
     public mutating func setStrategies(_ new: GroupStrategies) {
         strategies = new
-        for index in strategyOfGroup.indices where groups.uses(of: UInt32(index)) > 0 {
+        for index in strategyOfGroup.indices where groups.isUsed(UInt32(index)) {
             strategyOfGroup[index] = new.strategy(for: groups.text(UInt32(index)))
         }
     }
 
     /// Forgets what was found, for instance because the rules have changed.
     public mutating func forgetRoutes() {
-        routes.removeAll()
-        routeTable.removeAll()
+        table = RouteTable(capacity: table.capacity)
+        versions = TopicVersions()
     }
 
-    /// Forgets the routes when there are too many. Between two events: references are not valid afterwards.
+    /// Forgets the routes that have served their message, and some when there are too many. Between two events: references are not valid
+    /// afterwards.
+    @inline(__always)
     public mutating func trimRoutes() {
-        if routes.count > Self.routeCapacity { forgetRoutes() }
+        if table.hasToTrim { table.trim { versions.count($0, isKept: false) } }
     }
 
     // MARK: Questions
@@ -182,153 +228,6 @@ public struct SubscriptionIndex {
                     group: groups.text(entry.group), key: entry.key == Self.anyKey ? nil : keys.text(entry.key)))
         }
         return found
-    }
-
-    // MARK: Routes
-
-    /// The route of a topic. `last` is tried first: a producer mostly repeats its topic.
-    /// - Parameter rules: asked for the rules of a topic that is new.
-    @inline(__always)
-    public mutating func route(
-        of topic: Bytes, last: RouteReference, rules: (Bytes) -> RuleSelection
-    ) -> RouteReference {
-        let at = Int(last.index)
-        if at < routes.count, equal(routes[at].topic, topic), routes[at].version == patternVersion { return last }
-        return findRoute(of: topic, rules: rules)
-    }
-
-    public func rules(of route: RouteReference) -> RuleSelection { routes[Int(route.index)].rules }
-
-    public func standing(of route: RouteReference) -> StandingVerdict? { routes[Int(route.index)].standing }
-
-    /// Keeps what rules have decided for all messages of a route's topic, until the routes are forgotten: those that pass them all
-    /// are not asked again, and what the first of the others decided stands for all after it.
-    public mutating func keep(_ outcome: MessageOutcome, for route: RouteReference) {
-        let at = Int(route.index)
-        routes[at].rules = routes[at].rules.subtracting(outcome.passing)
-        guard outcome.isStanding, let rule = outcome.rule, routes[at].rules.first == Int(rule) else { return }
-        if case .pass = outcome.verdict {
-            routes[at].rules = .none
-        } else {
-            routes[at].standing = StandingVerdict(outcome)
-        }
-    }
-
-    @inline(never)
-    private mutating func findRoute(of topic: Bytes, rules: (Bytes) -> RuleSelection) -> RouteReference {
-        let hash = ByteTable.hash(topic)
-        if let known = routeTable.find(hash, matches: { equal(routes[$0].topic, topic) }) {
-            if routes[known].version != patternVersion {
-                let (selection, standing) = (routes[known].rules, routes[known].standing)
-                routes[known] = makeRoute(topic, rules: selection)
-                routes[known].standing = standing
-            }
-            return RouteReference(index: UInt32(known))
-        }
-        guard TopicFilter.isTopic(topic) else { return .none }
-        routes.append(makeRoute(topic, rules: rules(topic)))
-        routeTable.insert(hash, routes.count - 1)
-        return RouteReference(index: UInt32(routes.count - 1))
-    }
-
-    private mutating func makeRoute(_ topic: Bytes, rules: RuleSelection) -> Route {
-        var route = Route(topic: ContiguousArray(topic), version: patternVersion, rules: rules)
-        var found: ContiguousArray<UInt32> = []
-        if let literal = filters.find(topic) {
-            membersOfFilter[Int(literal)].forEach { found.append($0) }
-        }
-        wildcards.match(topic) { filter in membersOfFilter[Int(filter)].forEach { found.append($0) } }
-        found.sort { left, right in
-            let (a, b) = (entries[Int(left)], entries[Int(right)])
-            return (a.group, a.id) < (b.group, b.id)
-        }
-        var kept = Set<Share>()
-        for index in found where !repeats(index, &kept) { route.append(index, entries[Int(index)], isNewGroup: false) }
-        for place in route.groups.indices where !route.groups[place].members.isEmpty {
-            level(route.groups[place].members)
-            // Each topic begins with another member, so that topics of few messages are shared out too.
-            let group = Int(route.groups[place].group)
-            route.groups[place].singleOrTurn = turnOfGroup[group] % UInt32(route.groups[place].members.count)
-            turnOfGroup[group] &+= 1
-        }
-        return route
-    }
-
-    /// Whether a route has the member already, by another filter of the same connection that takes the topic too: a member has one share.
-    private func repeats(_ index: UInt32, _ kept: inout Set<Share>) -> Bool {
-        let entry = entries[Int(index)]
-        // Most connections have one subscription.
-        guard entry.next != Self.noEntry || firstOfConnection[entry.connection] != index else { return false }
-        return !kept.insert(Share(connection: entry.connection, group: entry.group, key: entry.key)).inserted
-    }
-
-    /// What a connection gets of a topic by one group and key, by however many filters.
-    private struct Share: Hashable {
-        var connection: ConnectionID
-        var group: UInt32
-        var key: UInt32
-    }
-
-    /// Brings new members to the level of the others, so that they are not flooded until they have caught up: to the least served of those
-    /// that have been brought there before; where all are new, to the one that has stood longest, until they meet such.
-    private mutating func level(_ members: ContiguousArray<UInt32>) {
-        var least = UInt64.max
-        var areNew = 0
-        for member in members {
-            if entries[Int(member)].isNew { areNew += 1 } else { least = min(least, entries[Int(member)].delivered) }
-        }
-        guard areNew > 0 else { return }
-        let areAllNew = areNew == members.count
-        if areAllNew { least = entries[Int(members[0])].delivered }
-        for member in members where entries[Int(member)].isNew {
-            entries[Int(member)].delivered = max(entries[Int(member)].delivered, least)
-            entries[Int(member)].isNew = areAllNew
-        }
-    }
-
-    /// Whether the connection is in the group by another subscription.
-    private func hasAnother(in group: UInt32, _ connection: ConnectionID, than own: UInt32) -> Bool {
-        var index = firstOfConnection[connection]
-        while index != Self.noEntry {
-            if index != own, entries[Int(index)].group == group { return true }
-            index = entries[Int(index)].next
-        }
-        return false
-    }
-
-    /// A literal filter's new entry is put into its topic's route, so that a storm of subscribers costs no search each.
-    private mutating func routesGained(_ index: UInt32, isNewGroup: Bool, isLevel: Bool) {
-        let entry = entries[Int(index)]
-        guard let known = literalRoute(of: entry.filter) else { return }
-        // Every loop lists a group's members in the same order, whatever order it has heard of them in.
-        let isInOrder = routes[known].lastMember(of: entry.group).map { entries[Int($0)].id < entry.id }
-        guard isNewGroup || isInOrder == true, isLevel, !hasAnother(in: entry.group, entry.connection, than: index) else {
-            routes[known].version = patternVersion &- 1
-            return
-        }
-        routes[known].append(index, entry, isNewGroup: isNewGroup)
-    }
-
-    private mutating func routesLost(_ index: UInt32) {
-        let entry = entries[Int(index)]
-        guard let known = literalRoute(of: entry.filter) else { return }
-        guard !hasAnother(in: entry.group, entry.connection, than: index) else {
-            routes[known].version = patternVersion &- 1
-            return
-        }
-        routes[known].remove(index, group: entry.group) { entries[Int($0)].id < entry.id }
-    }
-
-    /// The current route of a literal filter's topic; a pattern's change makes all routes stale instead.
-    private mutating func literalRoute(of filter: UInt32) -> Int? {
-        filters.withBytes(filter) { bytes in
-            if TopicFilter.isPattern(bytes) {
-                patternVersion &+= 1
-                return nil
-            }
-            let known = routeTable.find(ByteTable.hash(bytes)) { equal(routes[$0].topic, bytes) }
-            return known.flatMap { routes[$0].version == patternVersion ? $0 : nil }
-        }
     }
 
     // MARK: Entries
@@ -387,13 +286,13 @@ public struct SubscriptionIndex {
     private mutating func take(_ index: UInt32) {
         let entry = entries[Int(index)]
         routesLost(index)
-        membersOfFilter[Int(entry.filter)].remove { entries[Int($0)].id >= entry.id }
-        if filters.uses(of: entry.filter) == 1 {
+        members.remove(from: &filters[entry.filter]) { [entries] in entries[Int($0)].id >= entry.id }
+        if filters[entry.filter] == MemberLists.empty {
             filters.withBytes(entry.filter) { if TopicFilter.isPattern($0) { wildcards.remove($0) } }
+            filters.remove(entry.filter)
         }
-        _ = filters.leave(entry.filter)
-        _ = groups.leave(entry.group)
-        if entry.key != Self.anyKey { _ = keys.leave(entry.key) }
+        groups.release(entry.group)
+        if entry.key != Self.anyKey { keys.release(entry.key) }
         freeEntries.append(index)
         count -= 1
     }
@@ -404,7 +303,7 @@ public struct SubscriptionIndex {
     private func leastDelivered(filter: UInt32, group: UInt32) -> (UInt64, isNew: Bool)? {
         var least: (UInt64, isNew: Bool)?
         var seen = 0
-        membersOfFilter[Int(filter)].forEachUntil(limit: 4096) { index in
+        members.forEachUntil(filters[filter], limit: 4096) { index in
             let entry = entries[Int(index)]
             if entry.group == group {
                 let isBetter = least.map { entry.isNew == $0.isNew ? entry.delivered < $0.0 : $0.isNew } ?? true
@@ -414,62 +313,5 @@ public struct SubscriptionIndex {
             return seen == 64
         }
         return least
-    }
-}
-
-extension Route {
-    mutating func append(_ index: UInt32, _ entry: SubscriptionIndex.Entry, isNewGroup: Bool) {
-        if entry.key != SubscriptionIndex.anyKey { hasKeys = true }
-        if !isNewGroup, isLast(entry.group) {
-            let last = groups.count - 1
-            if groups[last].members.isEmpty {
-                groups[last].members = [groups[last].singleOrTurn]
-                groups[last].singleOrTurn = 0
-            }
-            groups[last].members.append(index)
-        } else {
-            groups.append(RouteGroup(group: entry.group, singleOrTurn: index))
-        }
-    }
-
-    func isLast(_ group: UInt32) -> Bool { groups.last?.group == group }
-
-    /// The newest member of a group, if that is the last one.
-    func lastMember(of group: UInt32) -> UInt32? {
-        guard let last = groups.last, last.group == group else { return nil }
-        return last.members.last ?? last.singleOrTurn
-    }
-
-    /// - Parameter precedes: whether a member stands before the one that is removed.
-    mutating func remove(_ index: UInt32, group: UInt32, precedes: (UInt32) -> Bool) {
-        guard let at = groups.firstIndex(where: { $0.group == group }) else { return }
-        if groups[at].members.isEmpty {
-            guard groups[at].singleOrTurn == index else { return }
-            groups.remove(at: at)
-            return
-        }
-        var (low, high) = (0, groups[at].members.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if precedes(groups[at].members[middle]) { low = middle + 1 } else { high = middle }
-        }
-        if low < groups[at].members.count, groups[at].members[low] == index { groups[at].members.remove(at: low) }
-        groups[at].singleOrTurn = 0
-        if groups[at].members.count == 1 {
-            groups[at].singleOrTurn = groups[at].members[0]
-            groups[at].members = []
-        }
-    }
-}
-
-extension BytePool {
-    func find(_ text: String) -> UInt32? {
-        var text = text
-        return text.withUTF8 { find(Bytes($0)) }
-    }
-
-    mutating func enter(_ text: String) -> (index: UInt32, isNew: Bool) {
-        var text = text
-        return text.withUTF8 { enter(Bytes($0)) }
     }
 }

@@ -1,101 +1,128 @@
 /// The topic filters with wildcards, level by level. Literal filters are not in it.
 struct WildcardTree {
-    private struct Edge: Hashable {
-        var parent: UInt32
-        var level: [UInt8]
-    }
-
     private struct Node {
         var parent: UInt32
-        /// Bytes, since texts are equal in ways that topics are not.
-        var level: [UInt8]
+        /// Its level's number in `levels`; `plusLevel` for `+`.
+        var level: UInt32
         /// The node of the level `+` below this one; 0 is none.
         var plus: UInt32 = 0
         /// The filter that ends here, and the one that ends in `#` below here.
-        var filter: UInt32?
-        var hashFilter: UInt32?
-        var children: UInt32 = 0
+        var filter = WildcardTree.none
+        var hashFilter = WildcardTree.none
+        /// The nodes of literal levels below this one.
+        var literals: UInt32 = 0
     }
 
-    private var nodes: [Node] = [Node(parent: 0, level: [])]
-    private var free: [UInt32] = []
-    private var edges: [Edge: UInt32] = [:]
+    private static let none = UInt32.max
+    private static let plusLevel = UInt32.max
 
-    mutating func insert(_ bytes: Bytes, filter: UInt32) {
-        var rest: Slice<Bytes>? = bytes[...]
+    private var nodes: ContiguousArray<Node> = [Node(parent: 0, level: 0)]
+    private var free: ContiguousArray<UInt32> = []
+    /// The literal levels, and how many nodes have each.
+    private var levels = BytePool()
+    /// From a parent and a literal level to the node.
+    private var edges = ByteTable()
+
+    mutating func insert(_ pattern: Bytes, filter: UInt32) {
         var node: UInt32 = 0
-        while rest != nil {
-            let level = TopicFilter.nextLevel(&rest)
-            if rest == nil, level.count == 1, level.first == TopicFilter.hash {
+        for level in TopicLevels(pattern) {
+            if level.count == 1, level[0] == TopicFilter.hash {
                 nodes[Int(node)].hashFilter = filter
                 return
             }
-            node = child(of: node, level: level)
+            node = child(of: node, level)
         }
         nodes[Int(node)].filter = filter
     }
 
-    mutating func remove(_ bytes: Bytes) {
-        var rest: Slice<Bytes>? = bytes[...]
+    mutating func remove(_ pattern: Bytes) {
         var node: UInt32 = 0
-        while rest != nil {
-            let level = TopicFilter.nextLevel(&rest)
-            if rest == nil, level.count == 1, level.first == TopicFilter.hash {
-                nodes[Int(node)].hashFilter = nil
+        for level in TopicLevels(pattern) {
+            if level.count == 1, level[0] == TopicFilter.hash {
+                nodes[Int(node)].hashFilter = Self.none
                 return prune(node)
             }
-            guard let next = find(level, below: node) else { return }
-            node = next
+            guard let below = find(level, below: node) else { return }
+            node = below
         }
-        nodes[Int(node)].filter = nil
+        nodes[Int(node)].filter = Self.none
         prune(node)
     }
 
-    /// Calls `body` with every filter that takes the topic.
-    func match(_ topic: Bytes, _ body: (UInt32) -> Void) {
-        guard nodes.count > 1 || nodes[0].hashFilter != nil else { return }
-        let isDollar = topic.first == TopicFilter.dollar
-        match(topic[...], node: 0, wildcards: !isDollar, body)
-    }
-
-    private func match(_ rest: Slice<Bytes>?, node: UInt32, wildcards: Bool, _ body: (UInt32) -> Void) {
-        let here = nodes[Int(node)]
-        if wildcards, let filter = here.hashFilter { body(filter) }
-        guard rest != nil else {
-            if let filter = here.filter { body(filter) }
-            return
+    /// Appends every filter that takes the topic. Looks at each level of the topic once, and at a literal one only where a filter has such
+    /// at its place.
+    /// - Parameter reached: scratch, for the nodes that the topic leads to, level after level.
+    func match(_ topic: Bytes, reached: inout ContiguousArray<UInt32>, into filters: inout ContiguousArray<UInt32>) {
+        guard nodes.count > 1 || nodes[0].hashFilter != Self.none else { return }
+        // A filter that starts with a wildcard takes no `$`-topic (MQTT 5 §4.7.2).
+        var takesWildcards = topic.first != TopicFilter.dollar
+        reached.removeAll(keepingCapacity: true)
+        reached.append(0)
+        var start = 0
+        for level in TopicLevels(topic) {
+            let end = reached.count
+            var isLookedUp = false
+            var number: UInt32?
+            for at in start..<end {
+                let node = nodes[Int(reached[at])]
+                if takesWildcards {
+                    if node.hashFilter != Self.none { filters.append(node.hashFilter) }
+                    if node.plus != 0 { reached.append(node.plus) }
+                }
+                guard node.literals > 0 else { continue }
+                if !isLookedUp {
+                    number = levels.find(level)
+                    isLookedUp = true
+                }
+                if let number, let below = edge(reached[at], number) { reached.append(below) }
+            }
+            guard reached.count > end else { return }
+            start = end
+            takesWildcards = true
         }
-        var below = rest
-        let level = TopicFilter.nextLevel(&below)
-        if wildcards, here.plus != 0 { match(below, node: here.plus, wildcards: true, body) }
-        let isWildcardName = level.count == 1 && (level.first == TopicFilter.plus)
-        if !isWildcardName, let next = find(level, below: node) { match(below, node: next, wildcards: true, body) }
+        for at in start..<reached.count {
+            let node = nodes[Int(reached[at])]
+            // `a/#` takes `a` too.
+            if node.hashFilter != Self.none { filters.append(node.hashFilter) }
+            if node.filter != Self.none { filters.append(node.filter) }
+        }
     }
 
-    private func find(_ level: Slice<Bytes>, below node: UInt32) -> UInt32? {
-        if level.count == 1, level.first == TopicFilter.plus {
+    private static func isPlus(_ level: Bytes) -> Bool { level.count == 1 && level[0] == TopicFilter.plus }
+
+    private func find(_ level: Bytes, below node: UInt32) -> UInt32? {
+        if Self.isPlus(level) {
             let plus = nodes[Int(node)].plus
             return plus == 0 ? nil : plus
         }
-        return edges[Edge(parent: node, level: Array(level))]
+        return levels.find(level).flatMap { edge(node, $0) }
     }
 
-    private mutating func child(of node: UInt32, level: Slice<Bytes>) -> UInt32 {
+    private func edge(_ parent: UInt32, _ level: UInt32) -> UInt32? {
+        edges.find(Self.hash(parent, level)) { nodes[Int($0)].parent == parent && nodes[Int($0)].level == level }
+    }
+
+    private static func hash(_ parent: UInt32, _ level: UInt32) -> UInt32 { ByteHash.of(UInt64(parent) << 32 | UInt64(level)) }
+
+    private mutating func child(of node: UInt32, _ level: Bytes) -> UInt32 {
         if let known = find(level, below: node) { return known }
-        let text = Array(level)
+        let isPlus = Self.isPlus(level)
+        let added = Node(parent: node, level: isPlus ? Self.plusLevel : levels.retain(level).number)
         let index: UInt32
         if let reused = free.popLast() {
             index = reused
-            nodes[Int(index)] = Node(parent: node, level: text)
+            nodes[Int(index)] = added
         } else {
             index = UInt32(nodes.count)
-            nodes.append(Node(parent: node, level: text))
+            nodes.append(added)
         }
-        nodes[Int(node)].children += 1
-        if text == [TopicFilter.plus] {
+        if isPlus {
             nodes[Int(node)].plus = index
         } else {
-            edges[Edge(parent: node, level: text)] = index
+            nodes[Int(node)].literals += 1
+            edges.insert(Self.hash(node, added.level), index) { [nodes] in
+                Self.hash(nodes[Int($0)].parent, nodes[Int($0)].level)
+            }
         }
         return index
     }
@@ -105,13 +132,14 @@ struct WildcardTree {
         var node = node
         while node != 0 {
             let gone = nodes[Int(node)]
-            guard gone.filter == nil, gone.hashFilter == nil, gone.children == 0 else { return }
-            if gone.level == [TopicFilter.plus] {
+            guard gone.filter == Self.none, gone.hashFilter == Self.none, gone.literals == 0, gone.plus == 0 else { return }
+            if gone.level == Self.plusLevel {
                 nodes[Int(gone.parent)].plus = 0
             } else {
-                edges[Edge(parent: gone.parent, level: gone.level)] = nil
+                nodes[Int(gone.parent)].literals -= 1
+                edges.remove(Self.hash(gone.parent, gone.level), node)
+                levels.release(gone.level)
             }
-            nodes[Int(gone.parent)].children -= 1
             free.append(node)
             node = gone.parent
         }

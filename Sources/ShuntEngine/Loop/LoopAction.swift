@@ -28,12 +28,14 @@ public struct Stretch: Equatable, Sendable {
 public enum LoopAction: Equatable, Sendable {
     /// A message for a client of this loop. May be dropped if the client is too slow.
     case deliver(ConnectionID, Stretch)
+    /// The same, once the rules have been asked about it: `offer(_:to:now:)`.
+    case offer(ConnectionID, Stretch)
     /// A message for a client of another loop.
     case forward(ConnectionID, Stretch)
     /// From here on, what becomes of messages that are delivered is counted, until `endTally`.
     case beginTally
-    /// Tell the engine what became of them: `tallied`. Rules have kept it from so many more devices.
-    case endTally(BroadcastID, dropped: Int)
+    /// Tell the engine what became of them: `tallied`.
+    case endTally(BroadcastID)
     /// The acknowledgement 200 without a body.
     case acknowledge(ConnectionID, id: Int64)
     /// A frame that answers a request.
@@ -44,6 +46,16 @@ public enum LoopAction: Equatable, Sendable {
     case hold(ConnectionID)
     /// Read from it again.
     case resume(ConnectionID)
+}
+
+/// What the rules have decided about a message for one client.
+public enum Delivery: Equatable, Sendable {
+    /// The client gets the frame that was offered.
+    case unchanged
+    /// The client gets the frame in `replacement` instead.
+    case replaced
+    /// The client does not get it.
+    case dropped
 }
 
 /// What a loop tells others of its worker.
@@ -118,13 +130,6 @@ public struct BroadcastTally: Equatable, Sendable {
         self.sent = sent
         self.slow = slow
         self.dropped = dropped
-    }
-
-    /// With devices that rules have kept it from.
-    public func with(dropped: Int) -> BroadcastTally {
-        var sum = self
-        sum += BroadcastTally(matched: dropped, dropped: dropped)
-        return sum
     }
 
     static func += (left: inout Self, right: Self) {

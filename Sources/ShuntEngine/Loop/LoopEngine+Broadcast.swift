@@ -54,6 +54,7 @@ extension LoopEngine {
         _ frame: FrameView, _ start: UnsafeRawPointer, _ bytes: [UInt8], _ filter: DeviceFilter, _ connection: ConnectionID,
         _ hooks: any RuleHooks
     ) throws(ShuntError) {
+        hooks.beginTurn()
         let body = frame.hasBody ? try NotifyBody(decoding: try controlValue(of: frame, start)) : NotifyBody()
         let request = Request(id: frame.id, client: connection)
         let (outcome, made) = Self.withBytes(body.message ?? "") { text in
@@ -135,17 +136,11 @@ extension LoopEngine {
         recipients.removeAll(keepingCapacity: true)
         devices.matching(filter, into: &recipients)
         actions.append(.beginTally)
-        var dropped = 0
         if !recipients.isEmpty {
             let stretch = made.append(frame)
-            if looksAtDeliveries {
-                dropped = frame.withUnsafeBytes { deliver($0, to: recipients, stretch: stretch) }
-                figures.dropped += dropped
-            } else {
-                for recipient in recipients { actions.append(.deliver(recipient, stretch)) }
-            }
+            for recipient in recipients { actions.append(looksAtDeliveries ? .offer(recipient, stretch) : .deliver(recipient, stretch)) }
         }
-        actions.append(.endTally(id, dropped: dropped))
+        actions.append(.endTally(id))
     }
 
     /// What became of the part of a broadcast that was delivered here, or on another loop.

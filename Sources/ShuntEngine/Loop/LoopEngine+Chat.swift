@@ -56,6 +56,7 @@ extension LoopEngine {
     func chat(_ event: ChatEvent, peer: Peer?) {
         var event = event
         if case .request(let request) = event, let hooks, let peer {
+            hooks.beginTurn()
             guest = peer
             defer { guest = nil }
             guard let passed = pass(request, of: peer, through: hooks) else { return }
@@ -95,13 +96,30 @@ extension LoopEngine {
         case .deliver(let connection, let chat, let key, let payload):
             guard isCurrent(connection) else { return }
             figures.chatMessages += 1
-            let frame = Frame(
-                .chat, id: makeID(), compression: payload.compression, format: payload.format, value: payload.bytes,
-                name: chat, key: key.rawValue)
-            let bytes = frame.encoded()
-            guard looksAtDeliveries else { return actions.append(.deliver(connection, made.append(bytes))) }
-            figures.dropped += bytes.withUnsafeBytes { deliver($0, to: CollectionOfOne(connection), stretch: nil) }
+            let stretch = stretch(of: payload, in: chat, key)
+            actions.append(looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
         case .acknowledgeConfirmed, .askMaster, .tellMaster, .report: break
         }
+    }
+
+    /// The frame of a chat's message: made once for all members who get it, one after another.
+    private func stretch(of payload: ChatPayload, in chat: String, _ key: ChatDeliveryKey) -> Stretch {
+        if let lastChatFrame, lastChatFrame.key == key, lastChatFrame.chat == chat, lastChatFrame.payload == payload {
+            return lastChatFrame.stretch
+        }
+        let frame = Frame(
+            .chat, id: makeID(), compression: payload.compression, format: payload.format, value: payload.bytes,
+            name: chat, key: key.rawValue)
+        let stretch = made.append(frame.encoded())
+        lastChatFrame = ChatFrame(chat: chat, key: key, payload: payload, stretch: stretch)
+        return stretch
+    }
+
+    /// A chat's message among the bytes that the engine has made.
+    struct ChatFrame {
+        var chat: String
+        var key: ChatDeliveryKey
+        var payload: ChatPayload
+        var stretch: Stretch
     }
 }

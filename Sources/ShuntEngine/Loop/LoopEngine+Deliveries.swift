@@ -18,36 +18,24 @@ extension LoopEngine {
     /// Whether the driver is to tell of messages that are dropped on their way to a client: `undelivered`.
     public var wantsUndelivered: Bool { hooks?.wanted.contains(.undelivered) ?? false }
 
-    /// A message for a client of this loop that came in on another.
-    /// - Returns: whether rules look at deliveries, so that the engine's actions say what becomes of it.
-    public func deliver(_ frame: Bytes, to recipient: ConnectionID) -> Bool {
-        guard looksAtDeliveries, isCurrent(recipient) else { return false }
-        if deliver(frame, to: [recipient], stretch: nil) > 0 { figures.dropped += 1 }
-        return true
-    }
-
-    /// Asks the rules about each recipient of a frame, clients of this loop.
-    /// - Parameter stretch: where the frame is; nil if it is in none of the engine's bytes.
-    /// - Returns: how many are not to get it.
-    func deliver(_ frame: Bytes, to recipients: some Sequence<ConnectionID>, stretch: Stretch?) -> Int {
-        let dropped = withMessage(in: frame) { message, view, filter in
-            var dropped = 0
-            var stretch = stretch
-            for recipient in recipients {
-                switch hooks?.onDeliver(message, filter: filter, to: recipient, now: now) {
-                case nil, .deliver:
-                    if stretch == nil { stretch = made.append(Array(frame)) }
-                    if let stretch { actions.append(.deliver(recipient, stretch)) }
-                case .replace(let routed): actions.append(.deliver(recipient, append(routed, inPlaceOf: view, filter: filter)))
-                case .drop: dropped += 1
-                }
+    /// Asks the rules about a frame for a client of this loop, when it is to be written: what they make of it is in `replacement` until
+    /// the next call. So of a message for many clients there is one copy, whatever rules look at it.
+    /// - Parameter isAnother: whether it is not the message of the last call, for another client.
+    public func offer(_ frame: Bytes, to recipient: ConnectionID, isAnother: Bool, now: Double) -> Delivery {
+        guard looksAtDeliveries, isCurrent(recipient) else { return .unchanged }
+        self.now = now
+        if isAnother { hooks?.beginTurn() }
+        return withMessage(in: frame, isOffered: true) { message, view, filter in
+            switch hooks?.onDeliver(message, filter: filter, to: recipient, now: now) {
+            case nil, .deliver: return .unchanged
+            case .replace(let routed):
+                replace(view, by: routed, filter: filter)
+                return .replaced
+            case .drop:
+                figures.dropped += 1
+                return .dropped
             }
-            return dropped
-        }
-        if let dropped { return dropped }
-        let stretch = stretch ?? made.append(Array(frame))
-        for recipient in recipients { actions.append(.deliver(recipient, stretch)) }
-        return 0
+        } ?? .unchanged
     }
 
     /// A message was dropped on its way to a client of this loop.
@@ -79,7 +67,7 @@ extension LoopEngine {
 
     /// - Parameter body: gets the message, its frame, and a broadcast's filter as JSON.
     /// - Returns: nil where it is no message: an answer, or a chat's notice.
-    private func withMessage<Result>(in bytes: Bytes, _ body: (MessageView, FrameView, Bytes) -> Result) -> Result? {
+    private func withMessage<Result>(in bytes: Bytes, isOffered: Bool = false, _ body: (MessageView, FrameView, Bytes) -> Result) -> Result? {
         guard let start = bytes.baseAddress, case .frame(let frame) = FrameDecoder.decode(bytes, limit: bytes.count) else { return nil }
         let none = Bytes(start: nil, count: 0)
         switch frame.type {
@@ -91,8 +79,7 @@ extension LoopEngine {
             return body(message, frame, none)
         case .notify:
             let filter = frame.value(in: start) ?? none
-            let text = (try? NotifyBody(decoding: filter))?.message ?? ""
-            return Self.withBytes(text) { text in
+            return Self.withBytes(isOffered ? offeredText(of: filter) : Self.text(of: filter)) { text in
                 body(
                     MessageView(kind: .broadcast, topic: none, key: nil, payload: text, format: .text, id: frame.id, sender: .nobody), frame,
                     filter)
@@ -101,17 +88,30 @@ extension LoopEngine {
         }
     }
 
-    /// The frame of what a rule has made for one recipient.
-    private func append(_ routed: RoutedMessage, inPlaceOf frame: FrameView, filter: Bytes) -> Stretch {
+    private static func text(of filter: Bytes) -> String { (try? NotifyBody(decoding: filter))?.message ?? "" }
+
+    /// The text of a broadcast, found once for all its recipients: until `clear`, what is offered stays where it is.
+    private func offeredText(of filter: Bytes) -> String {
+        guard let start = filter.baseAddress else { return "" }
+        if let broadcastText, broadcastText.start == start, broadcastText.count == filter.count { return broadcastText.text }
+        let text = Self.text(of: filter)
+        broadcastText = (start, filter.count, text)
+        return text
+    }
+
+    /// Makes the frame that one recipient gets instead.
+    private func replace(_ frame: FrameView, by routed: RoutedMessage, filter: Bytes) {
+        replacement.removeAll()
         guard frame.type == .notify else {
-            return made.append(
+            _ = replacement.append(
                 FrameFields(
                     frame.type, id: frame.id, compression: routed.compression, format: routed.format, value: routed.payload,
                     name: routed.topic, key: frame.type == .chat ? ChatDeliveryKey.sessionBytes : routed.key))
+            return
         }
         var body = (try? NotifyBody(decoding: filter)) ?? NotifyBody()
         body.message = String(decoding: routed.payload, as: UTF8.self)
-        return made.append(Frame(.notify, id: frame.id, format: .json, value: body.encoded()).encoded())
+        _ = replacement.append(Frame(.notify, id: frame.id, format: .json, value: body.encoded()).encoded())
     }
 }
 

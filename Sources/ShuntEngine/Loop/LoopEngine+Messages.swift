@@ -4,7 +4,9 @@ import ShuntCore
 extension LoopEngine {
     /// Routes a topic message (exchange protocol §10.2).
     @inline(__always)
-    func message(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, from connection: ConnectionID) {
+    func message(
+        _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, from connection: ConnectionID, _ hooks: (any RuleHooks)?
+    ) {
         guard let topic = frame.name(in: start), topic.count <= limits.topic else {
             return refuseMessage(frame, start, connection)
         }
@@ -13,12 +15,12 @@ extension LoopEngine {
         if route.isNone { return refuseTopic(frame, start, connection) }
         sessions[slot].route = route
         let rules = index.rules(of: route)
-        if rules.isEmpty {
+        guard !rules.isEmpty, let hooks else {
             let count = deliver(stretch, route, key: frame.key(in: start))
             if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
-        } else {
-            ruledMessage(frame, start, stretch, route, rules, from: connection)
+            return
         }
+        ruledMessage(frame, start, stretch, route, rules, from: connection, hooks)
     }
 
     /// Hands a frame to one member of each group of a route.
@@ -26,22 +28,22 @@ extension LoopEngine {
     @inline(__always)
     func deliver(_ stretch: Stretch, _ route: RouteReference, key: Bytes?) -> Int {
         index.select(route, key: key, into: &recipients)
-        if looksAtDeliveries { return deliverByRules(stretch) }
-        for recipient in recipients {
+        if looksAtDeliveries { return offer(stretch) }
+        let count = recipients.count
+        for place in 0..<count {
+            let recipient = recipients[place]
             actions.append(recipient.loop == loop ? .deliver(recipient, stretch) : .forward(recipient, stretch))
         }
-        return recipients.count
+        return count
     }
 
-    /// Where rules look at each delivery: those of this loop's clients now, the others' on their own loops.
+    /// Where rules look at each delivery. Those to other loops' clients are offered there.
     @inline(never)
-    private func deliverByRules(_ stretch: Stretch) -> Int {
-        let chosen = recipients
-        // Copied, since what rules make may move the engine's own bytes.
-        let frame = stretch.source == .made ? made.withBytes { Array($0[stretch.range]) } : input.map { Array($0[stretch.range]) } ?? []
-        for recipient in chosen where recipient.loop != loop { actions.append(.forward(recipient, stretch)) }
-        figures.dropped += frame.withUnsafeBytes { deliver($0, to: chosen.lazy.filter { [loop] in $0.loop == loop }, stretch: stretch) }
-        return chosen.count
+    private func offer(_ stretch: Stretch) -> Int {
+        for recipient in recipients {
+            actions.append(recipient.loop == loop ? .offer(recipient, stretch) : .forward(recipient, stretch))
+        }
+        return recipients.count
     }
 
     @inline(never)
@@ -79,15 +81,16 @@ extension LoopEngine {
     @inline(never)
     private func ruledMessage(
         _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ rules: RuleSelection,
-        from connection: ConnectionID
+        from connection: ConnectionID, _ hooks: any RuleHooks
     ) {
         madeOfMessage = 0
+        hooks.beginTurn()
         if let standing = index.standing(of: route) {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }
-        let message = MessageView(frame, start, hops: 0, sender: connection)
+        let message = MessageView(frame, start, hops: 0, sender: connection, room: limits.fanout)
         var passage = Passage(stretch: stretch, route: route, excluded: .none)
-        conclude(run(message, rules, &passage), frame, start, connection)
+        conclude(run(message, rules, &passage, hooks), frame, start, connection)
     }
 
     @inline(__always)
@@ -165,8 +168,7 @@ extension LoopEngine {
     ///
     /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
     /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
-    private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage) -> Result {
-        guard let hooks else { return .delivered(deliver(passage.stretch, passage.route, key: message.key)) }
+    private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage, _ hooks: any RuleHooks) -> Result {
         let outcome = hooks.onMessage(message, selection: rules, now: now)
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: passage.route) }
         var count = 0
@@ -217,8 +219,9 @@ extension LoopEngine {
     private func encode(
         _ outcome: MessageOutcome, _ message: MessageView, _ passage: Passage, _ others: inout [OwnedMessage]
     ) -> [Passage] {
-        outcome.messages.compactMap { routed in
-            guard mayMakeAnother() else {
+        let takesItsPlace = outcome.verdict == .send && outcome.messages.count == 1
+        return outcome.messages.compactMap { routed in
+            guard takesItsPlace || mayMakeAnother() else {
                 figures.dropped += 1
                 return nil
             }
@@ -249,9 +252,10 @@ extension LoopEngine {
         }
     }
 
-    /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes.
+    /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes. Their host
+    /// keeps to what `room` says, but for a message that takes another's place.
     private func mayMakeAnother() -> Bool {
-        guard madeOfMessage < limits.fanout, made.size <= MadeBytes.limit else { return false }
+        guard madeOfMessage <= limits.fanout, made.size <= MessageView.madeBytes else { return false }
         madeOfMessage += 1
         return true
     }
@@ -272,10 +276,13 @@ extension LoopEngine {
                 figures.dropped += 1
                 return 0
             }
-            let message = MessageView(frame, start, hops: origin.hops + 1, sender: origin.sender)
+            var message = MessageView(
+                frame, start, hops: origin.hops + 1, sender: origin.sender, room: max(0, limits.fanout - madeOfMessage))
+            message.roomBytes = max(0, MessageView.madeBytes - made.size)
             var next = passage
             next.isForwarded = false
-            switch run(message, rules, &next) {
+            guard let hooks else { return 0 }
+            switch run(message, rules, &next, hooks) {
             case .delivered(let count): return count
             case .dropped, .rejected:
                 figures.dropped += 1
@@ -297,11 +304,11 @@ extension LoopEngine {
 
 extension MessageView {
     /// A MESSAGE frame as the rules see it.
-    init(_ frame: FrameView, _ start: UnsafeRawPointer, hops: UInt8, sender: ConnectionID) {
+    init(_ frame: FrameView, _ start: UnsafeRawPointer, hops: UInt8, sender: ConnectionID, room: Int = .max) {
         self.init(
             kind: .topic, topic: frame.name(in: start) ?? Bytes(start: nil, count: 0), key: frame.key(in: start),
             payload: frame.value(in: start) ?? Bytes(start: nil, count: 0), format: frame.format,
-            compression: frame.compression, id: frame.id, hops: hops, sender: sender)
+            compression: frame.compression, id: frame.id, hops: hops, sender: sender, room: room)
     }
 }
 

@@ -16,6 +16,8 @@ public final class LoopEngine {
     public internal(set) var messages: [MasterMessage] = []
     /// The bytes that actions with `.made` stretches mean.
     public let made = MadeBytes()
+    /// The frame that rules have made of the one that was offered last.
+    public let replacement = MadeBytes()
 
     /// The loops of the worker.
     let loops: Int
@@ -32,8 +34,10 @@ public final class LoopEngine {
     var madeOfMessage = 0
     /// Whether any rule has `on_deliver`.
     var looksAtDeliveries = false
-    /// The bytes of the event that is being handled.
-    var input: Bytes?
+    /// The broadcast that was offered last, its place and text, until `clear`.
+    var broadcastText: (start: UnsafeRawPointer, count: Int, text: String)?
+    /// The chat message that was made last, until `clear`.
+    var lastChatFrame: ChatFrame?
     /// A chat's sender that is connected to another loop, while rules look at what it sends.
     var guest: Peer?
     private var lastID: UInt64 = 0
@@ -83,26 +87,28 @@ public final class LoopEngine {
         self.now = now
         let slot = connection.slot
         guard slot < sessions.count, sessions[slot].generation == connection.generation else { return bytes.count }
-        input = bytes
         index.blocker = .none
-        defer { input = nil }
         var offset = 0
+        // Counted once an event, not once a message.
+        let hooks = hooks
         while offset < bytes.count, actions.count < Self.batchSize {
             guard sessions[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: limits.frame) {
             case .frame(let frame):
-                handle(frame, at: offset, of: bytes, from: connection)
+                handle(frame, at: offset, of: bytes, from: connection, hooks)
                 offset += Int(frame.size)
                 if index.blocker != .none {
                     holdProducer(connection)
                     return offset
                 }
             case .needMore:
-                if offset == 0, !sessions[slot].isAdmitted, turnAwayForeigner(bytes, connection) { return bytes.count }
-                return offset
+                let isFirst = offset == 0 && !sessions[slot].isAdmitted
+                guard isFirst, let refusal = StreamRefusal(of: bytes, isFirst: true) else { return offset }
+                refuse(refusal, connection)
+                return bytes.count
             case .malformed(let fault):
-                if offset == 0, !sessions[slot].isAdmitted, turnAwayForeigner(bytes, connection) { return bytes.count }
-                refuse(fault, Bytes(rebasing: bytes[offset...]), connection)
+                let isFirst = offset == 0 && !sessions[slot].isAdmitted
+                refuse(StreamRefusal(of: Bytes(rebasing: bytes[offset...]), isFirst: isFirst, fault), connection)
                 return bytes.count
             }
         }
@@ -145,6 +151,7 @@ public final class LoopEngine {
     /// Another loop of the worker has something to tell.
     public func received(_ letter: LoopLetter, now: Double) {
         self.now = now
+        hooks?.beginTurn()
         switch letter {
         case .subscribed(let subscription): _ = index.insert(subscription)
         case .unsubscribed(let connection, let filter, let group, let key):
@@ -198,6 +205,8 @@ public final class LoopEngine {
         letters.removeAll(keepingCapacity: true)
         messages.removeAll(keepingCapacity: true)
         made.removeAll()
+        if broadcastText != nil { broadcastText = nil }
+        if lastChatFrame != nil { lastChatFrame = nil }
         index.trimRoutes()
     }
 
@@ -225,13 +234,15 @@ public final class LoopEngine {
     // MARK: Frames
 
     @inline(__always)
-    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID) {
+    private func handle(
+        _ frame: FrameView, at offset: Int, of bytes: Bytes, from connection: ConnectionID, _ hooks: (any RuleHooks)?
+    ) {
         figures.requests += 1
         figures.requestBytes += Int(frame.size)
         if !sessions[connection.slot].isAdmitted, !admit(connection, frame) { return }
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
         if frame.type == .message, !frame.isError {
-            message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection)
+            message(frame, start, Stretch(.input, offset: offset, count: Int(frame.size)), from: connection, hooks)
         } else {
             handleControl(frame, start, from: connection)
         }
@@ -313,25 +324,13 @@ public final class LoopEngine {
         actions.append(.answer(connection, stretch))
     }
 
-    /// Closes a client whose stream cannot be read any further, and says why if the client speaks this protocol at all.
-    private func refuse(_ fault: FrameFault, _ bytes: Bytes, _ connection: ConnectionID) {
-        figures.malformed += 1
-        if fault != .magic, bytes.count >= FrameLayout.headerSize {
-            let id = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int64.self))
-            refuse(id, connection, fault.error())
-        }
-        close(connection, fault.code)
-    }
-
-    /// Answers a client whose first bytes are HTTP, MQTT or TLS in its own protocol, and closes it.
-    /// - Returns: whether they are.
+    /// Closes a client whose stream cannot be read any further.
     @inline(never)
-    private func turnAwayForeigner(_ bytes: Bytes, _ connection: ConnectionID) -> Bool {
-        guard let foreign = ForeignProtocol(bytes) else { return false }
+    private func refuse(_ refusal: StreamRefusal, _ connection: ConnectionID) {
         figures.malformed += 1
-        actions.append(.answer(connection, made.append(foreign.answer)))
-        close(connection, foreign.code)
-        return true
+        if !refusal.isForeign, !refusal.answer.isEmpty { figures.failed += 1 }
+        if !refusal.answer.isEmpty { actions.append(.answer(connection, made.append(refusal.answer))) }
+        close(connection, refusal.code)
     }
 
     func close(_ connection: ConnectionID, _ code: ErrorCode) {
@@ -374,6 +373,8 @@ extension LoopEngine: PeerDirectory {
             alias: identity?.alias ?? [], protocolName: "exchange", address: session.address.description,
             groups: session.subscriptions > 0 ? index.groups(of: id) : [], connectedAt: session.connectedAt)
     }
+
+    public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? sessions[id.slot].address : nil }
 
     /// A rule asks for it.
     public func close(_ id: ConnectionID, why: String) { close(id, .ruleRejected) }

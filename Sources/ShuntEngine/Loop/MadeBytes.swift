@@ -6,10 +6,8 @@ public final class MadeBytes {
     private var block: UnsafeMutableRawPointer
     private var capacity: Int
     private var count = 0
-    /// Beyond it rules make nothing more during the event.
-    static let limit = 64 << 20
     /// Bytes made so far.
-    var size: Int { count }
+    public var size: Int { count }
     private static let smallest = 4 << 10
     /// What is kept between events; more is given back.
     private static let kept = 1 << 20

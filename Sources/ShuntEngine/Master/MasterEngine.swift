@@ -32,7 +32,20 @@ public final class MasterEngine {
         var worker: String?
         /// Where it was sent last, and when.
         var given: (worker: String, at: Double)?
+        /// A whole frame of it has been read.
+        var isAdmitted = false
+        /// It has sent a frame since `makeRoom` last passed it by.
+        var wasActive = false
+
+        mutating func noteFrame() {
+            isAdmitted = true
+            wasActive = true
+        }
     }
+
+    /// Connections in the order in which `makeRoom` looks at them, some of which may have gone.
+    private var roomOrder: [ConnectionID] = []
+    private var roomPosition = 0
 
     /// - Parameters:
     ///   - keepDevices: seconds that a device which has left is remembered.
@@ -57,7 +70,30 @@ public final class MasterEngine {
     static let patience = 2 * WorkerDirectory.usualInterval
 
     /// - Parameter source: the client's IP address, without the port.
-    public func opened(_ connection: ConnectionID, source: String) { peers[connection] = Peer(source: source) }
+    public func opened(_ connection: ConnectionID, source: String) {
+        peers[connection] = Peer(source: source)
+        if roomOrder.count > 2 * peers.count + 64 {
+            roomOrder.removeSubrange(..<roomPosition)
+            roomOrder.removeAll { peers[$0] == nil }
+            roomPosition = 0
+        }
+        roomOrder.append(connection)
+    }
+
+    /// There is no room for another connection. Clients ask and go, and may come again; a worker holds its connection, and needs it.
+    /// - Returns: the connection to close: of those that are no worker's, the one that has been silent longest; nil if all are workers'.
+    public func makeRoom() -> ConnectionID? {
+        // Every connection is passed by once at most.
+        while roomPosition < roomOrder.count {
+            let connection = roomOrder[roomPosition]
+            roomPosition += 1
+            guard let peer = peers[connection], peer.worker == nil, !closing.contains(connection) else { continue }
+            guard peer.wasActive else { return connection }
+            peers[connection]?.wasActive = false
+            roomOrder.append(connection)
+        }
+        return nil
+    }
 
     public func closed(_ connection: ConnectionID, now: Double) {
         closing.remove(connection)
@@ -74,9 +110,12 @@ public final class MasterEngine {
                 guard let start = rest.baseAddress else { return offset }
                 handle(view, start, connection, now: now)
                 offset += Int(view.size)
-            case .needMore: return offset
+            case .needMore:
+                guard let refusal = StreamRefusal(of: rest, isFirst: isFirst(connection, offset)) else { return offset }
+                refuse(refusal, connection)
+                return bytes.count
             case .malformed(let fault):
-                refuse(fault, rest, connection)
+                refuse(StreamRefusal(of: rest, isFirst: isFirst(connection, offset), fault), connection)
                 return bytes.count
             }
         }
@@ -133,7 +172,10 @@ public final class MasterEngine {
 
     // MARK: Frames
 
+    private func isFirst(_ connection: ConnectionID, _ offset: Int) -> Bool { offset == 0 && peers[connection]?.isAdmitted == false }
+
     private func handle(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) {
+        peers[connection]?.noteFrame()
         guard !frame.isError else { return }
         do throws(ShuntError) {
             switch frame.type {
@@ -331,18 +373,12 @@ public final class MasterEngine {
     private func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) { refuse(frame.id, connection, error) }
 
     private func refuse(_ id: Int64, _ connection: ConnectionID, _ error: ShuntError) {
-        let text = error.code.exchangeText ?? (error.help.map { "\(error.message); \($0)" } ?? error.message)
-        actions.append(
-            .send(connection, Frame(acknowledging: id, status: error.code.exchangeStatus, text: text).encoded()))
+        actions.append(.send(connection, Frame(acknowledging: id, error).encoded()))
     }
 
-    /// Closes a peer whose stream cannot be read any further, and says why if the peer speaks this protocol at all.
-    private func refuse(_ fault: FrameFault, _ bytes: Bytes, _ connection: ConnectionID) {
-        if fault != .magic, bytes.count >= FrameLayout.headerSize {
-            let id = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int64.self))
-            refuse(id, connection, fault.error())
-        }
-        close(connection, fault.code)
+    private func refuse(_ refusal: StreamRefusal, _ connection: ConnectionID) {
+        if !refusal.answer.isEmpty { actions.append(.send(connection, refusal.answer)) }
+        close(connection, refusal.code)
     }
 
     private func close(_ connection: ConnectionID, _ code: ErrorCode) {

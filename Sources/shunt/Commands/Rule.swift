@@ -82,7 +82,8 @@ struct RuleTest: ParsableCommand {
         var found: [String] = []
         for path in paths.map(Self.folder) {
             let names = try RulePlugin.names(in: path)
-            found += names.isEmpty ? [path] : names.map { "\(path)/\($0)" }
+            // In a folder of plugins, one that has no rule.lua is told of.
+            found += names.isEmpty ? [path] : try RulePlugin.folders(in: path).map { "\(path)/\($0)" }
         }
         return found
     }

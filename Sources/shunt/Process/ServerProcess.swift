@@ -6,6 +6,7 @@ import ShuntCore
 import ShuntHTTP
 import ShuntLog
 import ShuntMaster
+import ShuntReactor
 import ShuntWorker
 
 /// A master, a worker, or both, from start to end.
@@ -24,6 +25,7 @@ struct ServerProcess {
     private var master: Master?
     private var worker: Worker?
     private var health: HTTPEndpoint?
+    private let descriptors: DescriptorBudget
 
     /// Runs until it is told to end.
     static func run(_ kind: Kind, _ options: ProcessOptions) async throws {
@@ -37,7 +39,7 @@ struct ServerProcess {
             ProcessLimits.prepare()
             // From here on a signal waits for its turn, also while the process still starts.
             let signals = Signals.stream()
-            ShuntLog.bootstrap(configuration: configuration.log)
+            ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
             var process = ServerProcess(kind, options, configuration)
             do {
                 try await process.start()
@@ -59,11 +61,21 @@ struct ServerProcess {
         self.options = options
         self.configuration = configuration
         logger = Logger(label: kind.label)
+        descriptors = .ofProcess(endpoints: kind == .dev ? 2 : 1)
+    }
+
+    /// A process that is both at once goes by neither name.
+    private static func name(of kind: Kind, _ configuration: Configuration) -> LogProcess? {
+        switch kind {
+        case .dev: nil
+        case .master: LogProcess(kind: "master", name: configuration.master.name)
+        case .worker: LogProcess(kind: "worker", name: configuration.worker.name)
+        }
     }
 
     /// Warns as the process itself would.
     private static func check(_ kind: Kind, _ configuration: Configuration) throws(ShuntError) {
-        ShuntLog.bootstrap(configuration: configuration.log)
+        ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
         defer { ShuntLog.flush() }
         warn(of: configuration, Logger(label: kind.label))
         let rules = kind.hasWorker ? try Worker.checkRules(configuration) : nil
@@ -86,6 +98,7 @@ struct ServerProcess {
 
     private mutating func start() async throws(ShuntError) {
         Self.warn(of: configuration, logger)
+        guard descriptors.limit >= fewestDescriptors else { throw tooFewDescriptors }
         if kind.hasMaster {
             let started = try await startMaster()
             master = started
@@ -94,25 +107,32 @@ struct ServerProcess {
         }
         if kind.hasWorker {
             let boot = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-            let started = try Worker(configuration, version: Shunt.version, boot: boot)
+            let started = try Worker(configuration, version: Shunt.version, boot: boot, descriptors: descriptors)
             worker = started
             let http = configuration.worker.http.listen
+            var endpoint = HTTPEndpoint.Configuration(host: http.host, port: http.port)
+            endpoint.maximumConnections = descriptors.httpConnections
+            endpoint.hosts = AllowedHosts(
+                configuration.worker.http.hosts + [http.host, configuration.worker.advertise, ProcessEnvironment.hostName],
+                key: "worker.http.hosts")
             do throws(ShuntError) {
                 health = try await HealthServer.start(
-                    HTTPEndpoint.Configuration(host: http.host, port: http.port), readiness: { started.readiness },
+                    endpoint, readiness: { started.readiness },
                     note: { started.note }, metrics: { started.metrics }, logger: Logger(label: "shunt.worker"))
             } catch {
                 throw ShuntError(error.code, error.message, at: "worker.http.listen: \(error.location ?? "")", help: error.help)
             }
         }
+        guard descriptors.room > 0 else { throw tooFewDescriptors }
         if let path = options.readyFile { try ReadyFile.write(to: path, process: kind.rawValue, listeners: listeners) }
         ProcessLimits.settle()
         try announce()
+        tellRoomForClients()
     }
 
     private func startMaster() async throws(ShuntError) -> Master {
         do throws(ShuntError) {
-            return try await Master.start(configuration, version: Shunt.version, clock: wallClock)
+            return try await Master.start(configuration, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
         } catch {
             switch error.code {
             case .registryInvalid, .registryUnavailable, .registryReadOnly:
@@ -188,16 +208,39 @@ struct ServerProcess {
 
     /// One screen for a person at a terminal; a log line for everyone else.
     private func announce() throws(ShuntError) {
-        logger.info("started", metadata: [
-            "version": "\(Shunt.version)", "configuration": "\(options.config ?? "none")",
-            "rules": "\(kind.hasWorker ? ruleNames : "none")",
-        ])
+        var about: Logger.Metadata = ["version": "\(Shunt.version)", "configuration": "\(options.config ?? "none")"]
+        if kind.hasMaster { about["master"] = "\(configuration.master.name)" }
+        if kind.hasWorker { (about["worker"], about["rules"]) = ("\(configuration.worker.name)", "\(ruleNames)") }
+        logger.info("started", metadata: about)
         master?.announce(name: configuration.master.name)
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
         print(Welcome.text(configuration, master: master, worker: worker, health: health.map { NetworkAddress($0.host, $0.port).description } ?? ""))
         try CommandLineProcess.flushOutput()
     }
+
+    /// The system may allow fewer clients than the configuration.
+    private func tellRoomForClients() {
+        let (room, wanted) = (descriptors.room, configuration.limits.connections)
+        guard room < wanted else { return }
+        // The default is as high as a machine may allow, and says nothing about how many clients there will be.
+        let isChosen = wanted != Configuration.Limits().connections
+        logger.log(
+            level: isChosen || room < Self.fewClients ? .warning : .info, "the system allows fewer clients than limits.connections",
+            metadata: ["clients": "\(room)", "limit": "\(descriptors)", "help": "\(DescriptorBudget.remedy)"])
+    }
+
+    /// What the process opens to start, and something over it: a library below ends it where there is too little.
+    private var fewestDescriptors: Int { 48 + (kind.hasWorker ? 3 * Worker.loopCount(configuration) : 0) }
+
+    private var tooFewDescriptors: ShuntError {
+        ShuntError(
+            .descriptorLimit, "the system allows \(descriptors.limit) file descriptors, which leaves none for clients",
+            help: DescriptorBudget.remedy)
+    }
+
+    /// Fewer than this are told as a warning.
+    private static let fewClients = 4000
 
     /// The rules that run, as their folders are called.
     private var ruleNames: String {

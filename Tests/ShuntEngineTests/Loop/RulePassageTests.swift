@@ -63,6 +63,8 @@ struct RulePassageTests {
         rules.rulesOfTopic = ["t": [0], "u": [0, 1]]
         #expect(publish("t").got == ["u seen by u k 9"])
         #expect(rules.seen == ["t hops=0", "u hops=1"])
+        // One message, however many calls it causes.
+        #expect(rules.turns == 1)
     }
 
     @Test("A rule does not see what it sent on itself")
@@ -178,6 +180,19 @@ struct RulePassageTests {
             // Ten for t1; of the ninety that are left each ten at t1 come to as many at t2, which leaves less for t3.
             #expect((50...90).contains(consumer.received().count))
         }
+    }
+
+    @Test("Rules are told how many messages may still come of one: what has come of it before, hops together, is taken off")
+    func room() {
+        rules.script["t0"] = .send((0..<60).map { _ in .init(topic: "t1", rule: 0) })
+        rules.script["t1"] = .send([.init(topic: "t2", rule: 1), .init(topic: "t2", rule: 1)])
+        (rules.rulesOfTopic["t0"], rules.rulesOfTopic["t1"]) = ([0], [1])
+        let worker = SimulatedWorker(limits: RoutingLimits(fanout: 100), hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("t2", group: "g")
+        #expect(producer.ask(Frame(.message, id: 9, text: "x", name: "t0"))?.status == 200)
+        #expect(rules.rooms.prefix(3) == [100, 40, 38])
+        #expect(rules.rooms.min() == 0)
     }
 
     @Test("A message that a rule sends where nobody listens is not lost silently")

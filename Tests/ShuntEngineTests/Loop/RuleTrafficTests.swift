@@ -149,6 +149,46 @@ struct RuleTrafficTests {
         #expect(consumers.map { $0.texts() } == [["for you"], [], ["for all"]])
     }
 
+    @Test("A message that on_deliver looks at is not copied for each recipient: they are asked about when it is written")
+    func deliverWithoutCopies() {
+        rules.wanted = [.deliver]
+        let engine = LoopEngine(loop: 0, hooks: rules)
+        let clients = (0..<50).map { ConnectionID(loop: 0, slot: $0, generation: 0) }
+        for (number, client) in clients.enumerated() {
+            engine.opened(client, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), now: 1)
+            let body = SubscribeBody(group: "g\(number)", topic: "t", key: nil).encoded()
+            _ = Frame(.subscribe, id: 1, format: .json, value: body).encoded().withUnsafeBytes { engine.received($0, on: client, now: 1) }
+            engine.clear()
+        }
+        rules.deliveries = [clients[7]: String(repeating: "y", count: 100_000), clients[8]: ""]
+        let frame = Frame(.message, id: 2, text: String(repeating: "x", count: 100_000), name: "t").encoded()
+        frame.withUnsafeBytes { bytes in
+            _ = engine.received(bytes, on: clients[0], now: 1)
+            #expect(engine.actions.count { if case .offer(_, let stretch) = $0 { stretch.source == .input } else { false } } == 50)
+            #expect(clients.map { engine.offer(bytes, to: $0, isAnother: false, now: 1) } == (0..<50).map { $0 == 7 ? .replaced : $0 == 8 ? .dropped : .unchanged })
+        }
+        #expect(engine.made.size == 0)
+        #expect(engine.replacement.size < 200_000)
+        #expect(engine.figures.dropped == 1)
+    }
+
+    @Test("A chat's message is made once for all members")
+    func chatWithoutCopies() {
+        let engine = LoopEngine(loop: 0, chat: ChatSettings(members: 20, hasMasters: false))
+        let members = (0..<10).map { ConnectionID(loop: 0, slot: $0, generation: 0) }
+        func send(_ frame: Frame, from client: ConnectionID) {
+            frame.encoded().withUnsafeBytes { _ = engine.received($0, on: client, now: 1) }
+        }
+        for member in members {
+            engine.opened(member, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), now: 1)
+            send(Frame(.chat, id: 8, text: "room", name: "room", key: ChatKey.create.rawValue), from: member)
+        }
+        engine.clear()
+        send(Frame(.chat, id: 8, text: String(repeating: "x", count: 100_000), name: "room", key: ChatKey.session.rawValue), from: members[0])
+        #expect(engine.actions.count { if case .deliver = $0 { true } else { false } } == 9)
+        #expect((100_000..<200_000).contains(engine.made.size))
+    }
+
     @Test("on_deliver changes or drops one device's broadcast, and the sender is told", arguments: [1, 2])
     func deliverBroadcast(loops: Int) {
         rules.wanted = [.deliver]

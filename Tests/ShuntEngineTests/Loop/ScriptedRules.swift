@@ -33,11 +33,15 @@ final class ScriptedRules: RuleHooks {
     private(set) var undelivered: [String] = []
     private(set) var closedChats: [String] = []
     private(set) var seen: [String] = []
+    private(set) var rooms: [Int] = []
+    private(set) var turns = 0
     private(set) var disconnected: [String] = []
     private var bytes: [UnsafeMutableRawBufferPointer] = []
     private var made: [RoutedMessage] = []
 
     deinit { for bytes in bytes { bytes.deallocate() } }
+
+    func beginTurn() { turns += 1 }
 
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         let name = String(decoding: topic, as: UTF8.self)
@@ -50,6 +54,7 @@ final class ScriptedRules: RuleHooks {
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         let topic = String(decoding: message.topic, as: UTF8.self)
         seen.append("\(topic) hops=\(message.hops)")
+        rooms.append(message.room)
         return outcome(script[topic] ?? .pass(), message)
     }
 

@@ -69,6 +69,61 @@ struct MasterEngineTests {
         .init(uid: uid, device: "d", tags: tags, address: address, connectedAt: 1, registeredAt: 1)
     }
 
+    @Test("Where there is no room the client makes it that was silent longest; a worker never does")
+    func room() {
+        let script = Script()
+        func id(_ number: UInt32) -> ConnectionID { ConnectionID(loop: 0, slot: number, generation: 0) }
+        script.beat("w1", on: 1)
+        for number in 2...4 as ClosedRange<UInt32> { _ = script.ask(Frame(.allocation, id: 1), on: number) }
+        script.engine.opened(id(5), source: "127.0.0.1")
+        #expect(script.engine.makeRoom() == id(5))
+        script.close(5)
+        _ = script.ask(Frame(.allocation, id: 1), on: 2)
+        #expect(script.engine.makeRoom() == id(3))
+        script.close(3)
+        #expect(script.engine.makeRoom() == id(4))
+        script.close(4)
+        #expect(script.engine.makeRoom() == id(2))
+        script.close(2)
+        #expect(script.engine.makeRoom() == nil)
+        // Those that come and go leave nothing.
+        for number in 10...2000 as ClosedRange<UInt32> {
+            _ = script.ask(Frame(.allocation, id: 1), on: number)
+            script.close(number)
+        }
+        script.engine.opened(id(7), source: "127.0.0.1")
+        #expect(script.engine.makeRoom() == id(7))
+        script.close(7)
+        #expect(script.engine.makeRoom() == nil)
+    }
+
+    @Test("Every port refuses in the same words what is no frame, and tells a client of another protocol in that", arguments: [
+        Array("GET / HTTP/1.1\r\n\r\n".utf8), [0x16, 3, 1, 2, 0, 1, 0, 1], Array("\u{10}\u{0C}\0\u{4}MQTT\u{4}\u{2}\0\u{3C}\0\0".utf8),
+        Array(Frame(.ping, id: 9).encoded().prefix(13)) + [0xFF, 0xFF, 0xFF, 0xFF], [0x70] + Frame(.ping, id: 9).encoded().dropFirst(),
+        Array(Frame(.ping, id: 9).encoded().prefix(9)) + [11] + Array(Frame(.ping, id: 1).encoded().dropFirst(10)),
+    ] as [[UInt8]])
+    func refusals(bytes: [UInt8]) {
+        let master = MasterEngine(liveFor: 20, frameLimit: 1 << 20)
+        let connection = ConnectionID(loop: 0, slot: 1, generation: 0)
+        master.opened(connection, source: "127.0.0.1")
+        #expect(bytes.withUnsafeBytes { master.received($0, on: connection, now: 1) } == bytes.count)
+        var sent: [UInt8] = [], code: ErrorCode?
+        for action in master.actions {
+            switch action {
+            case .send(_, let bytes): sent += bytes
+            case .close(_, let why): code = why
+            }
+        }
+        let worker = LoopEngine(loop: 0, limits: RoutingLimits(frame: 1 << 20))
+        worker.opened(connection, address: PeerAddress(), now: 1)
+        _ = bytes.withUnsafeBytes { worker.received($0, on: connection, now: 1) }
+        let workerSent = worker.made.withBytes { Array($0) }
+        #expect(sent == workerSent)
+        #expect(worker.actions.last == code.map { .close(connection, $0) })
+        // Only a stream with another first byte that is no known protocol is left without a word.
+        #expect(sent.isEmpty == (bytes.first == 0x70))
+    }
+
     @Test("A worker's host is handed to every client in a list with commas: it must be a host name or an IP address", arguments: [
         ("10.0.0.1", 200), ("worker-1.example.org", 200), ("a_b", 200), (String(repeating: "h", count: 255), 200),
         (String(repeating: "h", count: 256), 400), ("a,b", 400), ("a:1", 400), ("a b", 400), ("a\nb", 400), ("a\u{7F}", 400),

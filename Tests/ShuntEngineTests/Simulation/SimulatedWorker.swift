@@ -87,17 +87,15 @@ final class SimulatedWorker {
                 tally.matched += 1
                 if slow.contains(to) { tally.slow += 1 } else { tally.sent += 1 }
                 if !slow.contains(to) { hand(bytes(stretch, engine, input), to: to) }
-            case .beginTally: tally = BroadcastTally()
-            case .endTally(let id, let dropped): engine.tallied(id, tally.with(dropped: dropped))
-            case .forward(let to, let stretch):
+            case .offer(let to, let stretch):
+                tally.matched += 1
                 let frame = bytes(stretch, engine, input)
-                let other = engines[Int(to.loop)]
+                if slow.contains(to) { tally.slow += 1 } else if offer(frame, to: to, engine) { tally.sent += 1 } else { tally.dropped += 1 }
+            case .beginTally: tally = BroadcastTally()
+            case .endTally(let id): engine.tallied(id, tally)
+            case .forward(let to, let stretch):
                 // Its rules may look at it there.
-                if frame.withUnsafeBytes({ other.deliver($0, to: to) }) {
-                    carryOut(other, input: [])
-                } else {
-                    hand(frame, to: to)
-                }
+                _ = offer(bytes(stretch, engine, input), to: to, engines[Int(to.loop)])
             case .answer(let to, let stretch): hand(bytes(stretch, engine, input), to: to)
             case .acknowledge(let to, let id): hand(Frame(acknowledging: id).encoded(), to: to)
             case .close(let id, let code):
@@ -131,6 +129,16 @@ final class SimulatedWorker {
                 carryOut(other, input: [])
             }
         }
+    }
+
+    /// - Returns: whether the rules let the client have it.
+    private func offer(_ frame: [UInt8], to id: ConnectionID, _ engine: LoopEngine) -> Bool {
+        switch frame.withUnsafeBytes({ engine.offer($0, to: id, isAnother: true, now: now) }) {
+        case .unchanged: hand(frame, to: id)
+        case .replaced: hand(engine.replacement.withBytes { Array($0) }, to: id)
+        case .dropped: return false
+        }
+        return true
     }
 
     private func bytes(_ stretch: Stretch, _ engine: LoopEngine, _ input: [UInt8]) -> [UInt8] {

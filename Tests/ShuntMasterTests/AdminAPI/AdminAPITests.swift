@@ -68,7 +68,7 @@ private final class Fixture: Sendable {
 
     func send(_ method: String, _ target: String) async throws -> RawHTTP.Answer {
         try await RawHTTP.exchange(
-            "\(method) \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", port: endpoint.port)
+            "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", port: endpoint.port)
     }
 
     func close() async throws {
@@ -267,7 +267,7 @@ private final class Fixture: Sendable {
     func errors(_ method: String, _ target: String, _ body: String, _ status: Int, _ code: String) async throws {
         try await serving { fixture async throws in
             let answer = try await RawHTTP.exchange(
-                "\(method) \(target) HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)",
+                "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)",
                 port: fixture.endpoint.port)
             #expect(answer.status == status)
             #expect(answer.headers["content-type"] == "application/problem+json")

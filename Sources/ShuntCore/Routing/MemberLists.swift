@@ -1,0 +1,99 @@
+/// Lists of entries that are sorted by their time of joining. Most filters of a worker with many clients have one member, which takes no
+/// list: what stands for a list is a number.
+struct MemberLists {
+    /// No member.
+    static let empty = UInt32.max
+    /// Set where a number means a list and not its only entry.
+    private static let several: UInt32 = 1 << 31
+
+    private var lists: ContiguousArray<ContiguousArray<UInt32>> = []
+    private var free: ContiguousArray<UInt32> = []
+
+    /// Puts an entry behind those that come before it; the newest mostly belongs at the end.
+    mutating func insert(_ entry: UInt32, into list: inout UInt32, by precedes: (UInt32, UInt32) -> Bool) {
+        guard list != Self.empty else {
+            list = entry
+            return
+        }
+        guard let at = place(list) else {
+            let pair: ContiguousArray = precedes(entry, list) ? [entry, list] : [list, entry]
+            if let reused = free.popLast() {
+                lists[Int(reused)] = pair
+                list = Self.several | reused
+            } else {
+                list = Self.several | UInt32(lists.count)
+                lists.append(pair)
+            }
+            return
+        }
+        var before = lists[at].count
+        while before > 0, precedes(entry, lists[at][before - 1]) { before -= 1 }
+        lists[at].insert(entry, at: before)
+    }
+
+    /// Takes out the first entry that `isAtOrBehind` holds for, in the order that they are sorted by.
+    mutating func remove(from list: inout UInt32, where isAtOrBehind: (UInt32) -> Bool) {
+        guard let at = place(list) else {
+            list = Self.empty
+            return
+        }
+        var (low, high) = (0, lists[at].count)
+        while low < high {
+            let middle = (low + high) / 2
+            if isAtOrBehind(lists[at][middle]) { high = middle } else { low = middle + 1 }
+        }
+        lists[at].remove(at: low)
+        if lists[at].count == 1 {
+            list = lists[at][0]
+            lists[at] = []
+            free.append(UInt32(at))
+        }
+    }
+
+    /// The entries, but for no more than `limit` of them, until `body` says that it is enough.
+    func forEachUntil(_ list: UInt32, limit: Int, _ body: (UInt32) -> Bool) {
+        guard list != Self.empty else { return }
+        guard let at = place(list) else {
+            _ = body(list)
+            return
+        }
+        for entry in lists[at].prefix(limit) where body(entry) { return }
+    }
+
+    func forEach(_ list: UInt32, _ body: (UInt32) -> Void) {
+        guard list != Self.empty else { return }
+        guard let at = place(list) else { return body(list) }
+        for entry in lists[at] { body(entry) }
+    }
+
+    /// Appends the entries of a list.
+    @inline(__always)
+    func append(_ list: UInt32, to entries: inout ContiguousArray<UInt32>) {
+        guard list != Self.empty else { return }
+        if let at = place(list) { entries.append(contentsOf: lists[at]) } else { entries.append(list) }
+    }
+
+    private func place(_ list: UInt32) -> Int? { list & Self.several != 0 ? Int(list & ~Self.several) : nil }
+}
+
+/// A number for each connection of a worker, by loop and slot. A slot has one connection at a time, and what it held is taken
+/// out before the next one has it.
+struct ConnectionTable {
+    private var loops: ContiguousArray<ContiguousArray<UInt32>> = []
+
+    /// `noEntry` where there is none.
+    subscript(connection: ConnectionID) -> UInt32 {
+        get {
+            let loop = Int(connection.loop)
+            guard loop < loops.count, connection.slot < loops[loop].count else { return SubscriptionIndex.noEntry }
+            return loops[loop][connection.slot]
+        }
+        set {
+            let loop = Int(connection.loop)
+            while loops.count <= loop { loops.append([]) }
+            let missing = connection.slot + 1 - loops[loop].count
+            if missing > 0 { loops[loop].append(contentsOf: repeatElement(SubscriptionIndex.noEntry, count: missing)) }
+            loops[loop][connection.slot] = newValue
+        }
+    }
+}
