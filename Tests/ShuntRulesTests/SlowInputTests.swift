@@ -159,6 +159,7 @@ struct SlowInputTests {
     func cache() throws {
         let rig = try RuleRig(#"""
         R.breaker = { errors = 1000000 }
+        R.budget = { time = "20ms" }
         local seen, n = {}, 65536
         function R.on_load() for i = 1, n do seen["k" .. i] = i end end
         function R.on_message(msg)
