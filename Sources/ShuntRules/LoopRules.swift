@@ -390,7 +390,9 @@ extension LoopRules: LuaHostOwner {
     func log(_ entry: RuleLogEntry) { logger(entry) }
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
-    func stands(_ text: Bytes, inRule rule: Int) -> Bool { rules.indices.contains(rule) && rules[rule].plugin.contains(text) }
+    func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool {
+        rules.indices.contains(rule) && rules[rule].plugin.contains(text, searched: &searched)
+    }
 
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
