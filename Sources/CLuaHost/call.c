@@ -130,7 +130,7 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
 static size_t place_length(const shunt_host *host) {
     const char *colon = memchr(host->error, ':', host->error_count), *at = colon;
     if (colon == NULL) { return 0; }
-    do { at++; } while (*at >= '0' && *at <= '9');
+    do { at++; } while (*at >= '0' && *at <= '9' && at - colon < 8);
     return at > colon + 1 && at[0] == ':' && at[1] == ' ' ? (size_t)(at + 2 - host->error) : 0;
 }
 
@@ -141,8 +141,10 @@ static void hide_payload(shunt_host *host, const shunt_rule *rule) {
     guard_open(&guard, host, rule, shunt_host_error(host));
     if (guard_hides(&guard, shunt_host_error(host))) {
         size_t place = place_length(host);
-        if (guard_hides(&guard, (shunt_bytes){host->error, place})) { place = 0; }
-        snprintf(host->error + place, sizeof host->error - place, GUARD_NOTICE);
+        const char *colon = memchr(host->error, ':', place);
+        if (colon != NULL && guard_hides(&guard, (shunt_bytes){host->error, (size_t)(colon - host->error)})) { place = 0; }
+        shunt_bytes notice = guard_notice(&guard);
+        snprintf(host->error + place, sizeof host->error - place, "%.*s", (int)notice.count, (const char *)notice.start);
         host->error_count = strlen(host->error);
     }
     guard_close(&guard);

@@ -8,8 +8,21 @@
 #include <stdlib.h>
 
 /// What is said of a larger payload is not compared with it, which would take more than a millisecond: it is hidden, but for what stands
-/// in the rule's own files or in the topic. Of such a text no more than so many runs are looked for there.
-enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096 };
+/// in the rule's own files, in the topic or in Lua's errors. Of such a text no more than so many runs are looked for there. For all texts of
+/// a call so many bytes of the rule's files are searched, about two milliseconds; what comes after that counts as not of the rule.
+enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096, MOST_SEARCHED = 16 << 20 };
+
+/// What Lua's errors say besides names and values.
+static const char lua_errors[] =
+    "attempt to index a nil value (field '?') attempt to call a nil value (global 'attempt to call a nil value (method '"
+    "attempt to perform arithmetic on a nil value (local 'attempt to concatenate a nil value (upvalue '"
+    "attempt to compare number with nil attempt to compare two nil values attempt to get length of a nil value (constant '"
+    "attempt to perform bitwise operation on a nil value number has no integer representation"
+    " a nil value a boolean value a number value a string value a table value a function value a userdata value a big integer value"
+    " number with string with table with boolean with userdata with function two table values two boolean values two string values"
+    " bad argument #1 to 'bad argument #2 to ' (number expected, got nil) (string expected, got nil) (table expected, got nil)"
+    " expected, got no value) expected, got table) expected, got string) expected, got number) expected, got boolean)"
+    " expected, got userdata) expected, got function) stack overflow raised a table instead of a text";
 
 struct guard_run {
     uint64_t bytes;
@@ -120,32 +133,40 @@ static bool is_punctuation(char byte) { return memchr("{}[]\",: \\", byte, 9) !=
 
 /// What stands in the rule's own files is no secret, such as the name of a field that an error names; nor is the punctuation of JSON
 /// around it.
-static bool is_of_rule(const payload_guard *guard, const char *run) {
+static bool is_of_rule(payload_guard *guard, const char *run, size_t count) {
     const shunt_callbacks *callbacks = &guard->host->options.callbacks;
-    size_t count = RUN;
     while (count > 0 && is_punctuation(run[count - 1])) { count--; }
     while (count > 0 && is_punctuation(*run)) {
         run++;
         count--;
     }
-    return count >= SHORTEST && callbacks->stands_in_rule(callbacks->context, guard->rule->index, (shunt_bytes){run, count});
+    if (count < SHORTEST || guard->searched >= MOST_SEARCHED) { return false; }
+    return callbacks->stands_in_rule(callbacks->context, guard->rule->index, (shunt_bytes){run, count}, &guard->searched);
 }
 
-static bool has_found_run(const payload_guard *guard, shunt_bytes text) {
+static bool has_found_run(payload_guard *guard, shunt_bytes text) {
     const char *start = text.start;
     for (size_t i = 0; i + RUN <= text.count; i++) {
-        if (find(guard, run_at(start, i))->found && !is_of_rule(guard, start + i)) { return true; }
+        if (find(guard, run_at(start, i))->found && !is_of_rule(guard, start + i, RUN)) { return true; }
     }
     return false;
 }
 
-/// Whether a text may repeat a payload that it was not compared with.
-static bool has_unknown_run(const payload_guard *guard, shunt_bytes text) {
-    const shunt_bytes topic = guard->host->message.topic;
+static bool is_known(payload_guard *guard, const char *run, size_t count) {
+    if (count < SHORTEST) { return false; }
+    const shunt_bytes bytes = {run, count}, errors = {lua_errors, sizeof lua_errors - 1};
+    return shunt_contains(errors, bytes) || shunt_contains(guard->host->message.topic, bytes) || is_of_rule(guard, run, count);
+}
+
+/// Whether a text may repeat a payload that it was not compared with: eight bytes in a row that are in no known run.
+static bool has_unknown_run(payload_guard *guard, shunt_bytes text) {
+    size_t known_to = 0, unknown = 0;
     if (text.count > MOST_KNOWN) { return true; }
-    for (size_t i = 0; i + RUN <= text.count; i++) {
-        const char *run = (const char *)text.start + i;
-        if (!is_of_rule(guard, run) && !shunt_contains(topic, (shunt_bytes){run, RUN})) { return true; }
+    for (size_t i = 0; i < text.count; i++) {
+        size_t count = text.count - i < RUN ? text.count - i : RUN;
+        if (is_known(guard, (const char *)text.start + i, count)) { known_to = i + count; }
+        unknown = i < known_to ? 0 : unknown + 1;
+        if (unknown == RUN) { return true; }
     }
     return false;
 }
@@ -184,7 +205,7 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
     free((void *)said_undone.start);
 }
 
-bool guard_hides(const payload_guard *guard, shunt_bytes part) {
+bool guard_hides(payload_guard *guard, shunt_bytes part) {
     if (guard->failed) { return true; }
     if (guard->is_large) { return has_unknown_run(guard, part); }
     if (guard->runs == NULL || part.count == 0) { return false; }
@@ -197,6 +218,11 @@ bool guard_hides(const payload_guard *guard, shunt_bytes part) {
     }
     free((void *)undone.start);
     return hides;
+}
+
+shunt_bytes guard_notice(const payload_guard *guard) {
+    if (guard->is_large) { return (shunt_bytes){GUARD_NOTICE_LARGE, sizeof GUARD_NOTICE_LARGE - 1}; }
+    return (shunt_bytes){GUARD_NOTICE, sizeof GUARD_NOTICE - 1};
 }
 
 void guard_close(payload_guard *guard) {

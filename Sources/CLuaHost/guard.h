@@ -5,6 +5,7 @@
 #include "host.h"
 
 #define GUARD_NOTICE "(hidden: it repeats the payload)"
+#define GUARD_NOTICE_LARGE "(hidden: the payload is too large to tell whether it is repeated)"
 
 typedef struct guard_run guard_run;
 
@@ -16,6 +17,8 @@ typedef struct {
     /// The runs of what was said, and which of them the payload has.
     guard_run *runs;
     size_t mask;
+    /// How many bytes of the rule's files have been searched for what was said.
+    size_t searched;
     uint64_t seed;
     bool failed;
     /// The payload is too large to be compared with.
@@ -25,7 +28,9 @@ typedef struct {
 /// Finds what of all that a rule said in a call is in the payload: one pass over it, however much that is.
 void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *rule, shunt_bytes said);
 /// Whether a part of what was said repeats a part of the payload.
-bool guard_hides(const payload_guard *guard, shunt_bytes part);
+bool guard_hides(payload_guard *guard, shunt_bytes part);
+/// What is said instead.
+shunt_bytes guard_notice(const payload_guard *guard);
 void guard_close(payload_guard *guard);
 
 #endif

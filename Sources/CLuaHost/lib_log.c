@@ -70,13 +70,13 @@ void log_write(lua_State *L, shunt_log_level level, const char *text, size_t cou
 
 // MARK: after the call
 
-static void write_line(const shunt_host *host, const shunt_rule *rule, const payload_guard *guard, const waiting_line *line,
+static void write_line(const shunt_host *host, const shunt_rule *rule, payload_guard *guard, const waiting_line *line,
                        const char *bytes) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
     shunt_bytes name = {rule->name, line->is_rules ? strlen(rule->name) : 0};
     shunt_bytes text = {bytes, line->text}, fields = {bytes + line->text, line->fields};
     if (line->is_rules && (guard_hides(guard, text) || guard_hides(guard, fields))) {
-        text = (shunt_bytes){GUARD_NOTICE, sizeof GUARD_NOTICE - 1};
+        text = guard_notice(guard);
         fields = (shunt_bytes){0};
     }
     callbacks->log(callbacks->context, line->level, name, text, fields);

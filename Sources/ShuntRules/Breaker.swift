@@ -22,10 +22,10 @@ struct Breaker: Equatable {
     init(_ limits: RuleDefinition.Breaker) { self.limits = limits }
 
     /// - Parameters:
-    ///   - client: who caused the call; 0 where nobody did, as on the end of an idle chat.
+    ///   - client: who caused the call; nil where nobody did, as on the end of an idle chat.
     ///   - network: the client's address; nil where it is not known, or this machine. Asked for once a client and window.
     /// - Returns: whether this error switches the rule off.
-    mutating func failed(by client: UInt64, from network: () -> UInt64? = { nil }, now: Double) -> Bool {
+    mutating func failed(by client: UInt64?, from network: () -> UInt64? = { nil }, now: Double) -> Bool {
         switch state {
         case .closed(let since, _), .trying(let since, _):
             if now - since >= limits.window { begin(.closed(since: now, errors: 0)) }
@@ -53,8 +53,9 @@ struct Breaker: Equatable {
     }
 
     /// Whether a failure is the first that this client causes in the window, and its address has not had its share.
-    private mutating func counts(_ client: UInt64, _ network: () -> UInt64?, share: Int) -> Bool {
-        guard client != 0, !clients.contains(client) else { return client == 0 }
+    private mutating func counts(_ client: UInt64?, _ network: () -> UInt64?, share: Int) -> Bool {
+        guard let client else { return true }
+        guard !clients.contains(client) else { return false }
         if clients.count < Self.clientsKept { clients.insert(client) }
         guard let network = network() else { return true }
         let count = networks[network, default: 0]

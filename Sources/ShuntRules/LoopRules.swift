@@ -26,8 +26,8 @@ public final class LoopRules: RuleHooks {
     private(set) var off = RuleSelection.none
     private var retryAt = Double.infinity
     private var now = 0.0
-    /// Who caused the hook that runs; 0 where nobody did.
-    private var client: UInt64 = 0
+    /// Who caused the hook that runs; nil where nobody did.
+    private var client: ConnectionID?
     /// The chat of the hook that runs, as Lua reads it: kept for its memory.
     var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
@@ -213,7 +213,7 @@ public final class LoopRules: RuleHooks {
 
     func begin(_ now: Double, _ client: ConnectionID?) {
         self.now = now
-        self.client = client?.raw ?? 0
+        self.client = client
     }
 
     func finished(_ outcome: shunt_outcome) -> MessageOutcome {
@@ -378,7 +378,9 @@ extension LoopRules: LuaHostOwner {
         }
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
-        guard breakers[index].failed(by: client, from: { [peers, client] in peers?.network(of: ConnectionID(raw: client)) }, now: now), case .off(let until) = breakers[index].state else { return }
+        let switchedOff = breakers[index].failed(
+            by: client?.raw, from: { [peers, client] in client.flatMap { peers?.network(of: $0) } }, now: now)
+        guard switchedOff, case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
         let seconds = set.rules[index].definition.breaker.retry
@@ -388,7 +390,9 @@ extension LoopRules: LuaHostOwner {
     func log(_ entry: RuleLogEntry) { logger(entry) }
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
-    func stands(_ text: Bytes, inRule rule: Int) -> Bool { rules.indices.contains(rule) && rules[rule].plugin.contains(text) }
+    func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool {
+        rules.indices.contains(rule) && rules[rule].plugin.contains(text, searched: &searched)
+    }
 
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void

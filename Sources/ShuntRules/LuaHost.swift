@@ -11,7 +11,8 @@ protocol LuaHostOwner: AnyObject {
     func peer(_ id: ConnectionID) -> Peer?
     func close(_ id: ConnectionID, why: String)
     /// Whether a text stands in one of the rule's own files.
-    func stands(_ text: Bytes, inRule rule: Int) -> Bool
+    /// - Parameter searched: counts the bytes that were looked through.
+    func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool
     /// - Parameter check: throws once the call that asks is overdue.
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
@@ -21,7 +22,7 @@ protocol LuaHostOwner: AnyObject {
 }
 
 extension LuaHostOwner {
-    func stands(_ text: Bytes, inRule rule: Int) -> Bool { false }
+    func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool { false }
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> { .failure(ShuntError(.internalError, "not a rule test")) }
 }
 
@@ -114,8 +115,11 @@ final class LuaHost {
         callbacks.close = { context, id, why in
             hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
         }
-        callbacks.stands_in_rule = { context, rule, text in
-            hostOwner(context)?.stands(Bytes(text), inRule: Int(rule)) ?? false
+        callbacks.stands_in_rule = { context, rule, text, searched in
+            guard let owner = hostOwner(context), let searched else { return false }
+            var count = 0
+            defer { searched.pointee += count }
+            return owner.stands(Bytes(text), inRule: Int(rule), searched: &count)
         }
         callbacks.inflate = { context, packed, compression, plain in
             guard let plain, let compression = PayloadCompression(rawValue: compression), let host = host(context),

@@ -125,10 +125,16 @@ public struct RulePlugin: Equatable, Sendable {
         return text
     }
 
-    /// Whether a text stands in one of the files, but for the tests.
-    func contains(_ text: Bytes) -> Bool {
-        sources.contains { source in
-            source.text.withUnsafeBytes { shunt_contains(shunt_bytes($0), shunt_bytes(text)) }
+    /// Whether a text stands in one of the files or their paths, but for the tests.
+    /// - Parameter searched: counts the bytes that were looked through.
+    func contains(_ text: Bytes, searched: inout Int) -> Bool {
+        func stands(in whole: UnsafeRawBufferPointer) -> Bool {
+            searched += whole.count
+            return shunt_contains(shunt_bytes(whole), shunt_bytes(text))
+        }
+        return sources.contains { source in
+            var path = name + "/" + source.path
+            return path.withUTF8({ stands(in: UnsafeRawBufferPointer($0)) }) || source.text.withUnsafeBytes(stands)
         }
     }
 

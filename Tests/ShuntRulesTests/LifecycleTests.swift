@@ -286,6 +286,16 @@ struct LifecycleTests {
         #expect(rig.send("good", from: .client(9)).verdict == .pass, "six clients are too many")
     }
 
+    @Test("the first connection of a worker is a client as any other")
+    func breakerOfTheFirstConnection() throws {
+        let rig = try RuleRig(#"""
+        R.breaker = { errors = 5 }
+        function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+        """#)
+        for _ in 0..<20 { rig.send("bad", from: ConnectionID(loop: 0, slot: 0, generation: 0)) }
+        #expect(rig.send("good", from: .client(9)).verdict == .drop(why: "ran"))
+    }
+
     @Test("the failures of one address, by whatever connections, do not switch a rule off")
     func breakerOfOneAddress() throws {
         let rig = try RuleRig(#"""

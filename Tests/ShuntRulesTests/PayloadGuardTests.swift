@@ -77,7 +77,40 @@ struct PayloadGuardTests {
         let rig = try RuleRig("function R.on_message(msg)\nfor i = 1, 50 do log.info('line ' .. i) end log.info('xx the ' .. 'end' .. ' of it')\nend")
         rig.send("t", payload)
         #expect(rig.figures().errors == [:], "\(rig.log.texts)")
-        #expect(rig.log.texts == (1...50).map { "line \($0)" } + [hiddenNotice])
+        #expect(rig.log.texts == (1...50).map { "line \($0)" } + [hiddenUncompared])
+    }
+
+    @Test("of an error with a large payload the place, Lua's words and the rule's names are shown")
+    func largeError() throws {
+        let payload = #"{"delivery_address":null,"rest":""# + String(repeating: "4111-1111 ", count: 80_000) + #""}"#
+        func said(_ body: String) throws -> [String] {
+            let rig = try RuleRig("R.budget = { time = '2ms' }\nfunction R.on_message(msg)\n\(body)\nend")
+            rig.send("t", payload)
+            return rig.log.texts
+        }
+        #expect(try said("local order = {} return order.delivery_address.city")
+            == ["on_message: rule/rule.lua:4: attempt to index a nil value (field 'delivery_address') (rule.failed)"])
+        #expect(try said("error(('4111-'):rep(5))") == ["on_message: rule/rule.lua:4: \(hiddenUncompared) (rule.failed)"])
+        #expect(try said("error(('4111-'):rep(5) .. ':1: x', 0)") == ["on_message: \(hiddenUncompared) (rule.failed)"])
+        #expect(try said("log.info('order of ' .. #msg.payload .. ' bytes')").first?.hasPrefix("order of 8") == true)
+    }
+
+    @Test("what is said is looked for in the rule's own files within a bound", arguments: [8000, 600_000])
+    func ownFiles(size: Int) throws {
+        let words = (0..<1000).map { String($0 &* 7_919_777 % 99_999_989) }.joined(separator: "-")
+        var files = ["r/words.lua": "return '\(words)'"]
+        for number in 0..<3 { files["r/a\(number).lua"] = "return '" + String(repeating: "0123456789-", count: 20_000) + "'" }
+        files["r/rule.lua"] = """
+            return { budget = { time = '2ms' }, on_message = function(msg)
+              local words = require('words')
+              for i = 1, 30 do log.info(words:sub(i, i + 1000), { words = words:sub(i, i + 3000) }) end
+            end }
+            """
+        let rig = try RuleRig(files: files)
+        let start = ContinuousClock.now
+        rig.send("t", words + String(repeating: "x", count: size))
+        // Without a bound it is a quarter of a minute.
+        #expect(ContinuousClock.now - start < .seconds(2))
     }
 
     @Test("an error keeps its hook, place and code where its text is hidden")

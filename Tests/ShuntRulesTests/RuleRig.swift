@@ -24,6 +24,7 @@ final class PluginFolder {
 
 /// What stands in the log instead of a text that repeats the payload.
 let hiddenNotice = "(hidden: it repeats the payload)"
+let hiddenUncompared = "(hidden: the payload is too large to tell whether it is repeated)"
 
 /// Lines that rules log.
 final class LogLines: Sendable {
