@@ -98,7 +98,7 @@ public final class Registry: Sendable {
         configuration.busyMode = .timeout(1)
         configuration.maximumReaderCount = 2
         configuration.prepareDatabase { db in
-            try db.execute(sql: "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 4194304")
+            try db.execute(sql: "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = \(RegistryPlaces.logSizeLimit)")
         }
         return configuration
     }

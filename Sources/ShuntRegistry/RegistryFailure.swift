@@ -47,15 +47,15 @@ enum RegistryFailure {
 
     static func gone(_ path: String) -> ShuntError {
         ShuntError(
-            .registryUnavailable, "the registry's file was deleted or replaced while the master has it open", at: path,
+            .registryUnavailable, "the registry's file was deleted, replaced or cut short while the master has it open", at: path,
             help: "put it back, or restart the master: workers fill a new registry within two heartbeats")
     }
 
     /// - Parameter path: of the log (-wal) or its index (-shm).
     static func logGone(_ path: String) -> ShuntError {
         ShuntError(
-            .registryUnavailable, "the registry's log was deleted or replaced while a master has it open", at: path,
-            help: "restart the master, which makes them anew; never delete -wal and -shm files while a master runs")
+            .registryUnavailable, "the registry's log was deleted, replaced or cut short while a master has it open", at: path,
+            help: "restart the master, which makes them anew; never touch -wal and -shm files while a master runs")
     }
 
     /// Whether the same write may succeed later: the disk may get room, a lock may go, the file may be put back.

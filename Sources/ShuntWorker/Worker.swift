@@ -64,9 +64,9 @@ public final class Worker: Sendable {
     }
 
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules.
-    /// - Returns: the rules that are new, are gone, or have other files or settings than before.
+    /// - Returns: how the rules differ from those before.
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
-    public func apply(_ configuration: Configuration) throws(ShuntError) -> [String] {
+    public func apply(_ configuration: Configuration) throws(ShuntError) -> RuleChanges {
         let before = rules.withLock { $0 }
         let next = try before.next(configuration, now: Self.now)
         try switchRules(to: next)

@@ -44,15 +44,15 @@ struct WorkerRules: Sendable {
         try WorkerRules(configuration, shared: shared, now: now)
     }
 
-    /// The rules that are new, are gone, or have other files or settings than in the version before.
-    func changes(since before: WorkerRules) -> [String] {
+    /// How this version differs from the one before.
+    func changes(since before: WorkerRules) -> RuleChanges {
         func versions(_ set: RuleSet) -> [String: RuleSet.Rule] {
             Dictionary(set.rules.map { ($0.definition.name, $0) }) { first, _ in first }
         }
         let (old, new) = (versions(before.set), versions(set))
-        return Set(old.keys).union(new.keys).sorted().filter { name in
-            old[name]?.plugin != new[name]?.plugin || old[name]?.settings != new[name]?.settings
-        }
+        return RuleChanges(
+            anew: new.keys.sorted().filter { old[$0]?.plugin != new[$0]?.plugin || old[$0]?.settings != new[$0]?.settings },
+            gone: old.keys.sorted().filter { new[$0] == nil })
     }
 
     /// An error of a rule, told with the line of the configuration that led to it.
@@ -138,4 +138,12 @@ extension RuleLogEntry.Level {
         case .error: .error
         }
     }
+}
+
+/// How the rules of a version differ from those of the one before, by name.
+public struct RuleChanges: Equatable, Sendable {
+    /// Those that are new, or have other files or settings.
+    public let anew: [String]
+    /// Those that run no more.
+    public let gone: [String]
 }

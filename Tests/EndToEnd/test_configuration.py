@@ -487,8 +487,10 @@ def test_a_reload_says_which_rules_were_loaded_anew(shunt, tmp_path):
     write_whole(path, live() + f"rules: {{ directory: {plugins}, enabled: all }}\n")
     worker = shunt.worker(config=path)
     write_rule(plugins, "two", rule.format("two", "route.drop()"))
-    assert '"two"' in worker.reload().split("rules loaded anew", 1)[1].split("}")[0]
-    assert '"none"' in worker.reload().split("rules loaded anew", 1)[1].split("}")[0]
+    assert '"two"' in worker.reload().split("rules loaded anew", 1)[1].split("}")[0].split(",")[0]
+    assert '"rules ended":"none","rules loaded anew":"none"' in worker.reload()
+    write_whole(path, live() + f"rules: {{ directory: {plugins}, enabled: [one] }}\n")
+    assert '"rules ended":"two","rules loaded anew":"none"' in worker.reload()
 
 
 def readiness(worker) -> tuple[int, str]:

@@ -144,6 +144,22 @@ import Testing
         try await registry.close()
     }
 
+    @Test("A file or log that is cut short is told, and what comes then waits", arguments: ["", "-wal"])
+    func cutShort(_ suffix: String) async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let registry = try Registry.open(path: path, writing: byHand, logger: quiet)
+        registry.writer.submit([.worker(worker("a:1"))])
+        try await registry.writer.flush()
+        #expect(registry.problem == nil)
+        try #require(truncate(path + suffix, 0) == 0)
+        #expect(registry.problem?.location == path + suffix)
+        #expect(registry.problem?.code == .registryUnavailable)
+        registry.writer.submit([.worker(worker("b:1"))])
+        #expect(await failure { () throws(ShuntError) in try await registry.writer.flush() }?.location == path + suffix)
+        #expect(await failure { () throws(ShuntError) in try await registry.close() } != nil)
+    }
+
     @Test("A file that a killed master left locks nobody out")
     func staleLock() async throws {
         let folder = try TemporaryFolder()

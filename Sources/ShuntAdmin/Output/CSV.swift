@@ -20,7 +20,10 @@ struct CSV {
     }
 
     private static func disarm(_ field: String) -> String {
-        guard let first = field.utf8.first, "=+-@\t\r".utf8.contains(first), !isNegativeNumber(field) else { return field }
+        // Some spreadsheets read the wide forms as the narrow ones.
+        guard let first = field.unicodeScalars.first, "=+-@\t\r＝＋－＠".unicodeScalars.contains(first), !isNegativeNumber(field) else {
+            return field
+        }
         return "'" + field
     }
 

@@ -362,12 +362,12 @@ public struct MasterLink: Sendable {
 
     /// The worker ends: it signs off, and waits a moment for the answer.
     public mutating func stop(_ body: HeartbeatBody, now: Double) -> [Action] {
-        guard isUp else { return end() }
+        // Also where no answer has come yet: the master may know the worker by its first heartbeat.
+        guard case .connected(let connected) = state else { return end() }
         var body = body
         body.createdTime = HeartbeatBody.signingOff
         let id = makeID(now: now)
-        var confirmed: [Action] = []
-        if case .connected(let connected) = state { confirmed = connected.confirmations.map { .confirmed($0.confirmations) } }
+        let confirmed: [Action] = connected.confirmations.map { .confirmed($0.confirmations) }
         state = .leaving(id: id, until: now + Self.leavingPatience)
         return confirmed + [.send(Frame.heartbeat(id: id, body).encoded())]
     }

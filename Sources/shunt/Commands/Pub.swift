@@ -27,8 +27,9 @@ struct Pub: AsyncParsableCommand {
             Ctrl-C ends it with the summary: what was sent, acknowledged, refused, of unknown outcome and not sent add up to what \
             was given or read.
 
-            Exit codes: 0 all acknowledged, 64 a topic or payload that cannot be sent, 65 some refused, 69 no server was found, or \
-            the connection was lost and some have no known outcome; 130 ended by Ctrl-C.
+            Exit codes: 0 all acknowledged, 64 used wrongly, or nothing to send, 65 a message that cannot be sent (too long, no JSON) \
+            or was refused, 69 no server was found, or the connection was lost and some have no known outcome; 74 input that \
+            cannot be read; 130 ended by Ctrl-C.
             """)
 
     @Argument(help: "The topic, such as orders/1.")

@@ -175,7 +175,7 @@ struct ServerProcess {
             }
             if kind == .dev { new.worker.masters = configuration.worker.masters }
             let changes = Configuration.changes(from: configuration, to: new)
-            let rules = try worker?.apply(new) ?? []
+            let rules = try worker?.apply(new)
             master?.apply(new)
             ShuntLog.apply(new.log)
             for change in changes.live { logger.notice("changed", metadata: ["key": "\(change)"]) }
@@ -183,9 +183,10 @@ struct ServerProcess {
                 logger.warning("stays until the next start", metadata: ["key": "\(change)"])
             }
             configuration.takeLive(from: new)
+            func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
             logger.notice("read the configuration again", metadata: [
                 "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
-                "rules loaded anew": "\(rules.isEmpty ? "none" : rules.joined(separator: ", "))",
+                "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
             ])
         } catch let errors as ConfigurationErrors {
             for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }

@@ -103,6 +103,17 @@ struct AbsenceTests {
         #expect(Array(joined[1...]) == [[], [.ended], []])
     }
 
+    @Test("A worker that ends before its first heartbeat is answered signs off too")
+    func endsUnanswered() {
+        var link = MasterLink(masters: ["m:1"], interval: 3, now: 0)
+        _ = link.tick(now: 0)
+        #expect(link.connected(now: 0) == [.report])
+        let left = link.stop(HeartbeatBody(serverPort: 1, createdTime: 5), now: 0.1)
+        #expect(left.count == 1)
+        #expect(left != [.ended])
+        #expect(link.tick(now: 1.1) == [.ended])
+    }
+
     @Test("A worker whose clock is ahead is lost like any other, and the skew is told once")
     func clockAhead() {
         let cluster = cluster()
