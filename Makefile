@@ -28,7 +28,7 @@ run: build
 	@exec .build/release/shunt dev --config config/dev.yaml
 
 ## Everything that CI runs.
-test: test-packages unit-test build end-to-end examples fuzz-briefly bench-briefly
+test: test-packages unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly bench-briefly
 	@echo "All tests passed."
 
 unit-test: packages

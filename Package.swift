@@ -46,17 +46,24 @@ let package = Package(
 
         // Rules.
         // Lua's own archive (liblua5.4-dev): calls into the shared library would cost a sixth of a rule's time.
-        // What `..` calls in it is replaced: see concat.c.
+        // What in it takes long, or fails, over what a rule can make is replaced: see concat.c, replaced.c and table_keys.c.
         .target(
             name: "CLuaHost",
-            linkerSettings: [.linkedLibrary(":liblua5.4.a"), .unsafeFlags(["-Xlinker", "--wrap=luaT_tryconcatTM"])]),
+            linkerSettings: [
+                .linkedLibrary(":liblua5.4.a"),
+                .unsafeFlags([
+                    "-Xlinker", "--wrap=luaT_tryconcatTM", "-Xlinker", "--wrap=luaT_gettm", "-Xlinker", "--wrap=luaC_fullgc",
+                    "-Xlinker", "--wrap=luaH_finishset", "-Xlinker", "--wrap=luaH_set", "-Xlinker", "--wrap=luaH_setint",
+                    "-Xlinker", "--wrap=luaS_hashlongstr", "-Xlinker", "--wrap=luaO_str2num", "-Xlinker", "--wrap=strcoll",
+                ]),
+            ]),
         .target(name: "ShuntRules", dependencies: ["CLuaHost", "ShuntCore"], swiftSettings: hotPath),
 
         // The edge.
         .target(name: "CLinux"),
         .target(name: "ShuntReactor", dependencies: ["CLinux", "CUV", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
-        .target(name: "ShuntLog", dependencies: ["ShuntConfig", logging]),
+        .target(name: "ShuntLog", dependencies: ["ShuntConfig", "ShuntCore", logging]),
         .target(
             name: "ShuntRegistry",
             dependencies: [

@@ -85,6 +85,12 @@ void budget_kill(lua_State *L, shunt_host *host) {
     __builtin_unreachable();
 }
 
+void budget_check_running(void) {
+    shunt_host *host = running_host;
+    if (host == NULL || (atomic_load_explicit(&host->budget.sequence, memory_order_relaxed) & 1) == 0) { return; }
+    budget_check(host->running, host);
+}
+
 void budget_out_of_memory(shunt_host *host) {
     if ((atomic_load_explicit(&host->budget.sequence, memory_order_relaxed) & 1) == 0) { return; }
     if (host->budget.killed == KILL_NONE) { host->budget.killed = KILL_MEMORY; }
@@ -118,17 +124,33 @@ static void wake_watchdog(void) {
     pthread_mutex_unlock(&lock);
 }
 
-bool budget_arm(shunt_host *host, uint64_t nanoseconds, size_t memory) {
+/// How much the rule's state may hold in this call. One that runs may grow by the call's budget, but takes nothing of what the
+/// others have reserved; those that are being loaded have `state_memory` together, so that a new version never waits for the old one
+/// to make room.
+static size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t memory) {
+    size_t most = host->options.state_memory, taken = host->reserved - rule->reserved;
+    if (rule->reserved == 0) {
+        taken = 0;
+        for (const shunt_rule *other = host->all; other != NULL; other = other->next) {
+            if (other != rule && other->reserved == 0) { taken += other->used; }
+        }
+    }
+    size_t own = most > taken ? most - taken : 0;
+    if (own < rule->reserved) { own = rule->reserved; }
+    return memory < own && rule->used < own - memory ? rule->used + memory : own;
+}
+
+bool budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanoseconds, size_t memory) {
     shunt_budget *budget = &host->budget;
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
     if (call & 1) { return false; }
     if (__builtin_expect(thread_id == 0, 0)) { enter_thread(); }
-    size_t most = host->options.state_memory;
-    host->ceiling = memory < most && host->used < most - memory ? host->used + memory : most;
-    host->refused = NULL;
-    host->refused_size = 0;
+    bool in_share = memory < rule->reserved && rule->used < rule->reserved - memory;
+    rule->ceiling = __builtin_expect(in_share, 1) ? rule->used + memory : ceiling_of(host, rule, memory);
+    rule->refused = NULL;
+    rule->refused_size = 0;
     host->where[0] = 0;
-    host->running = host->L;
+    host->running = rule->L;
     budget->outer = running_host;
     running_host = host;
     atomic_store_explicit(&budget->thread, thread_id, memory_order_relaxed);
@@ -140,18 +162,61 @@ bool budget_arm(shunt_host *host, uint64_t nanoseconds, size_t memory) {
     return true;
 }
 
-void budget_disarm(shunt_host *host) {
+void budget_disarm(shunt_host *host, shunt_rule *rule) {
     shunt_budget *budget = &host->budget;
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
     atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
     running_host = budget->outer;
-    host->ceiling = SIZE_MAX;
+    rule->ceiling = SIZE_MAX;
+    if (__builtin_expect((rule->used > host->share) | (rule->reserved != host->share), 0)) { update_reserved(host, rule); }
     if (__builtin_expect(budget->killed != KILL_NONE || budget->grace != 0, 0)) {
         budget->killed = KILL_NONE;
         budget->grace = 0;
-        lua_sethook(host->L, NULL, 0, 0);
+        lua_sethook(rule->L, NULL, 0, 0);
     }
+}
+
+// MARK: a message's turn
+
+/// Most messages cause few calls: their clock is not looked at. Then it is at each eighth.
+enum { UNMEASURED = 4, MEASURED = 8 };
+
+void shunt_host_begin_turn(shunt_host *host) {
+    host->turn_calls = 0;
+    host->turn_look = UNMEASURED;
+}
+
+void shunt_host_end_turn(shunt_host *host) {
+    host->turn_calls = 0;
+    host->turn_look = UINT32_MAX;
+}
+
+static uint64_t own_time(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+bool turn_goes_on(shunt_host *host) {
+    if (host->turn_look == UINT32_MAX) {
+        // Calls of no turn, as many as a number can count.
+        host->turn_calls = 0;
+        return true;
+    }
+    if (host->turn_look == UNMEASURED) {
+        host->turn_started = own_time();
+        host->turn_now = host->now;
+        host->turn_spent = false;
+    } else if (host->now != host->turn_now) {
+        shunt_host_end_turn(host);
+        return true;
+    } else if (host->turn_spent || own_time() - host->turn_started > host->options.turn_nanoseconds) {
+        host->turn_spent = true;
+        return false;
+    }
+    host->turn_look = host->turn_calls + MEASURED;
+    return true;
 }
 
 // MARK: the watchdog

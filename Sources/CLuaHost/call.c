@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { SAMPLE = 64, SCRATCH_KEPT = 64 * 1024 };
+enum { STEPS = 8, SAMPLE = 64, SCRATCH_KEPT = 64 * 1024 };
 
 static uint64_t nanoseconds(void) {
     struct timespec time;
@@ -21,28 +21,28 @@ void set_error(shunt_host *host, shunt_failure failure, const char *text) {
 }
 
 /// Where a rule's hook stands, for errors that have no place of their own.
-static void hook_place(shunt_host *host, const shunt_rule *rule, shunt_hook hook, char *place, size_t size) {
+static void hook_place(const shunt_rule *rule, shunt_hook hook, char *place, size_t size) {
     lua_Debug function;
     *place = 0;
-    if (lua_rawgeti(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]) != LUA_TFUNCTION) {
-        lua_pop(host->L, 1);
-    } else if (lua_getinfo(host->L, ">S", &function) && function.linedefined > 0) {
+    if (lua_rawgeti(rule->L, LUA_REGISTRYINDEX, rule->hooks[hook]) != LUA_TFUNCTION) {
+        lua_pop(rule->L, 1);
+    } else if (lua_getinfo(rule->L, ">S", &function) && function.linedefined > 0) {
         snprintf(place, size, "%s:%d: ", function.source + 1, function.linedefined);
     }
 }
 
 void hook_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *text) {
     char place[sizeof host->where], whole[sizeof host->error];
-    hook_place(host, rule, hook, place, sizeof place);
+    hook_place(rule, hook, place, sizeof place);
     snprintf(whole, sizeof whole, "%s%s", place, text);
     set_error(host, SHUNT_FAILED, whole);
 }
 
 /// The error object is not asked for its `__tostring`: no rule code runs any more.
 static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, int status, int killed, uint64_t time, size_t memory) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     char text[sizeof host->error];
-    if (host->where[0] == 0) { hook_place(host, rule, hook, host->where, sizeof host->where); }
+    if (host->where[0] == 0) { hook_place(rule, hook, host->where, sizeof host->where); }
     if (killed == KILL_TIME) {
         snprintf(text, sizeof text, "%stook more than its budget of %g ms", host->where, (double)time / 1e6);
         set_error(host, host->payload == PAYLOAD_INFLATING ? SHUNT_PAYLOAD : SHUNT_TIME, text);
@@ -69,14 +69,24 @@ static void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }
 
+/// After a call that had no memory left: its state may be full of garbage, and is too large to be collected at once. Each such call
+/// takes the collector some steps on, of a few tenths of a millisecond.
+static void collect_some(lua_State *L) {
+    for (int i = 0; i < STEPS; i++) {
+        if (lua_gc(L, LUA_GCSTEP, 0) != 0) { return; }
+    }
+}
+
 static void end(shunt_host *host) {
-    const shunt_rule *rule = host->rule;
-    budget_disarm(host);
+    shunt_rule *rule = host->rule;
+    bool out_of_memory = host->budget.killed == KILL_MEMORY;
+    budget_disarm(host, rule);
     host->rule = NULL;
     if (__builtin_expect(host->collector_stopped, 0)) {
         host->collector_stopped = false;
-        lua_gc(host->L, LUA_GCRESTART);
+        lua_gc(rule->L, LUA_GCRESTART);
     }
+    if (__builtin_expect(out_of_memory, 0)) { collect_some(rule->L); }
     host->resume_scratch = 0;
     host->scratch.count = 0;
     if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }
@@ -84,12 +94,19 @@ static void end(shunt_host *host) {
 }
 
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     bool loads = hook == SHUNT_ON_LOAD || hook == SHUNT_ON_UNLOAD;
     uint64_t time = loads ? host->options.load_nanoseconds : rule->policy.nanoseconds;
     size_t memory = loads ? host->options.load_memory : rule->policy.memory;
     shunt_figures *figures = &rule->figures[hook];
-    if (!budget_arm(host, time, memory)) {
+    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) {
+        char text[160];
+        lua_pop(L, arguments + 1);
+        snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
+        set_error(host, SHUNT_TIME, text);
+        return false;
+    }
+    if (!budget_arm(host, rule, time, memory)) {
         lua_pop(L, arguments + 1);
         set_error(host, SHUNT_FAILED, "called while another rule of this loop runs");
         return false;
@@ -118,10 +135,10 @@ static size_t place_length(const shunt_host *host) {
 }
 
 /// Takes what repeats the payload out of an error's text; that of a budget is not the rule's.
-static void hide_payload(shunt_host *host) {
+static void hide_payload(shunt_host *host, const shunt_rule *rule) {
     if (host->failure == SHUNT_TIME || host->failure == SHUNT_MEMORY) { return; }
     payload_guard guard;
-    guard_open(&guard, host, shunt_host_error(host));
+    guard_open(&guard, host, rule, shunt_host_error(host));
     if (guard_hides(&guard, shunt_host_error(host))) {
         size_t place = place_length(host);
         if (guard_hides(&guard, (shunt_bytes){host->error, place})) { place = 0; }
@@ -135,13 +152,13 @@ void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
     bool told = callbacks->tells(callbacks->context, rule->index);
     rule->figures[hook].failures[host->failure]++;
-    if (told) { hide_payload(host); }
+    if (told) { hide_payload(host, rule); }
     callbacks->failed(callbacks->context, rule->index, hook, host->failure, told ? shunt_host_error(host) : (shunt_bytes){0});
 }
 
 bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void *context, uint64_t time, size_t memory) {
-    lua_State *L = host->L;
-    if (!budget_arm(host, time, memory)) {
+    lua_State *L = rule->L;
+    if (!budget_arm(host, rule, time, memory)) {
         set_error(host, SHUNT_FAILED, "called while a rule of this loop runs");
         return false;
     }

@@ -3,15 +3,22 @@
 
 #include <stdio.h>
 
-void release_results(shunt_host *host) {
-    lua_State *L = host->L;
+static void release(shunt_rule *rule) {
+    lua_State *L = rule->L;
     lua_settop(L, SLOT_BASE);
-    for (; host->emitted > 0; host->emitted--) {
+    for (; rule->emitted > 0; rule->emitted--) {
         lua_pushnil(L);
-        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)host->emitted);
+        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)rule->emitted);
     }
+    rule->deliveries = 0;
+}
+
+void release_results(shunt_host *host) {
+    uint64_t left = host->holding | host->delivering;
     host->routed_count = 0;
-    host->deliveries = 0;
+    if (left == 0) { return; }
+    host->holding = host->delivering = 0;
+    for (; left != 0; left &= left - 1) { release(host->rules[__builtin_ctzll(left)]); }
 }
 
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
@@ -21,7 +28,7 @@ shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
 
 bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *expected) {
     char text[256];
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     const verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
     const char *returned = verdict != NULL ? "verdict that it can't" : luaL_typename(L, -1);
     snprintf(text, sizeof text, "%s returned a %s: it may return %s", hook_names[hook], returned, expected);

@@ -4,15 +4,22 @@
 
 #include "host.h"
 
-/// The base stack: emitted verdicts, msg, chat. Then what lives until the next chain: of a message, each copy that stood for it,
-/// since later ones and what is sent may point into it, and the result that stopped the chain; of a client or a subscription, the
-/// change that stands for it now. Then the copies that were made for the last recipient.
-enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_BASE = SLOT_CHAT, SLOT_CURRENT };
+/// The base of each rule's stack: emitted verdicts, msg, chat. Then what lives until the next chain: of a message, the copy that
+/// stood for it, since later ones and what is sent may point into it, or the result that stopped the chain; of a client or a
+/// subscription, its change. Then the copies that were made for the last recipient.
+enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_BASE = SLOT_CHAT };
 
 static inline void count(shunt_rule *rule, shunt_hook hook, shunt_verdict verdict) { rule->figures[hook].verdicts[verdict]++; }
 
-static inline void push_hook(shunt_host *host, const shunt_rule *rule, shunt_hook hook) {
-    lua_rawgeti(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]);
+static inline void push_hook(const shunt_rule *rule, shunt_hook hook) { lua_rawgeti(rule->L, LUA_REGISTRYINDEX, rule->hooks[hook]); }
+
+/// Takes a call's result off the rule's stack, or leaves it there until the next chain.
+static inline void keep_result(shunt_host *host, shunt_rule *rule, int top, bool keeps) {
+    if (keeps) {
+        host->holding |= (uint64_t)1 << rule->index;
+    } else {
+        lua_settop(rule->L, top);
+    }
 }
 
 /// Takes the next rule that has the hook off the mask; NULL at the end.

@@ -1,13 +1,15 @@
 // A run of eight bytes that stands in both is a repetition; of a payload of four to seven bytes, all of it. What was said and the
 // payload are each taken as they are and with JSON's escapes undone, so that neither json.encode nor msg:json() changes a text
-// beyond recognition. A rule that takes a payload apart and logs the pieces is not found out.
+// beyond recognition. What stands in the rule's own files is not hidden. A rule that takes a payload apart and logs the pieces is not found out.
 #define _GNU_SOURCE
 #include "guard.h"
 #include "utf8.h"
 
 #include <stdlib.h>
 
-enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16 };
+/// What is said of a larger payload is not compared with it, which would take more than a millisecond: it is hidden, but for what stands
+/// in the rule's own files or in the topic. Of such a text no more than so many runs are looked for there.
+enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096 };
 
 struct guard_run {
     uint64_t bytes;
@@ -105,17 +107,45 @@ static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
 
 static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
     const uint64_t seed = guard->seed;
+    const char *text = payload.start;
     for (size_t i = 0; i + RUN <= payload.count; i++) {
-        uint64_t run = run_at(payload.start, i), bit = filter_bit(seed, run);
+        uint64_t run = run_at(text, i), bit = filter_bit(seed, run);
         if ((filter[bit >> 6] >> (bit & 63) & 1) == 0) { continue; }
         guard_run *place = find(guard, run);
         place->found |= place->used;
     }
 }
 
+static bool is_punctuation(char byte) { return memchr("{}[]\",: \\", byte, 9) != NULL; }
+
+/// What stands in the rule's own files is no secret, such as the name of a field that an error names; nor is the punctuation of JSON
+/// around it.
+static bool is_of_rule(const payload_guard *guard, const char *run) {
+    const shunt_callbacks *callbacks = &guard->host->options.callbacks;
+    size_t count = RUN;
+    while (count > 0 && is_punctuation(run[count - 1])) { count--; }
+    while (count > 0 && is_punctuation(*run)) {
+        run++;
+        count--;
+    }
+    return count >= SHORTEST && callbacks->stands_in_rule(callbacks->context, guard->rule->index, (shunt_bytes){run, count});
+}
+
 static bool has_found_run(const payload_guard *guard, shunt_bytes text) {
+    const char *start = text.start;
     for (size_t i = 0; i + RUN <= text.count; i++) {
-        if (find(guard, run_at(text.start, i))->found) { return true; }
+        if (find(guard, run_at(start, i))->found && !is_of_rule(guard, start + i)) { return true; }
+    }
+    return false;
+}
+
+/// Whether a text may repeat a payload that it was not compared with.
+static bool has_unknown_run(const payload_guard *guard, shunt_bytes text) {
+    const shunt_bytes topic = guard->host->message.topic;
+    if (text.count > MOST_KNOWN) { return true; }
+    for (size_t i = 0; i + RUN <= text.count; i++) {
+        const char *run = (const char *)text.start + i;
+        if (!is_of_rule(guard, run) && !shunt_contains(topic, (shunt_bytes){run, RUN})) { return true; }
     }
     return false;
 }
@@ -127,14 +157,16 @@ static bool has_short(shunt_bytes text, shunt_bytes payload) {
 
 // MARK: the guard
 
-void guard_open(payload_guard *guard, const shunt_host *host, shunt_bytes said) {
-    *guard = (payload_guard){.plain = host->message.payload, .seed = host->guard_seed};
+void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *rule, shunt_bytes said) {
+    *guard = (payload_guard){.host = host, .rule = rule, .plain = host->message.payload, .seed = host->guard_seed};
     if (host->message.compression != 0) {
         // What no rule has read is in nothing that it says.
         guard->plain = host->payload_inflated ? (shunt_bytes){host->inflated.bytes, host->inflated.count} : (shunt_bytes){0};
     }
-    if (!host->in_message) { guard->plain.count = 0; }
+    if (!host->in_message || host->options.tells_payloads) { guard->plain.count = 0; }
     if (guard->plain.count < SHORTEST) { return; }
+    guard->is_large = guard->plain.count > MOST_COMPARED;
+    if (guard->is_large) { return; }
     guard->undone = undo(guard, guard->plain);
     shunt_bytes said_undone = undo(guard, said);
     uint64_t filter[(1 << FILTER_BITS) / 64] = {0};
@@ -154,6 +186,7 @@ void guard_open(payload_guard *guard, const shunt_host *host, shunt_bytes said) 
 
 bool guard_hides(const payload_guard *guard, shunt_bytes part) {
     if (guard->failed) { return true; }
+    if (guard->is_large) { return has_unknown_run(guard, part); }
     if (guard->runs == NULL || part.count == 0) { return false; }
     payload_guard scratch = {0};
     shunt_bytes undone = undo(&scratch, part);
@@ -169,4 +202,8 @@ bool guard_hides(const payload_guard *guard, shunt_bytes part) {
 void guard_close(payload_guard *guard) {
     free(guard->runs);
     free((void *)guard->undone.start);
+}
+
+bool shunt_contains(shunt_bytes text, shunt_bytes part) {
+    return part.count == 0 || (text.count >= part.count && memmem(text.start, text.count, part.start, part.count) != NULL);
 }

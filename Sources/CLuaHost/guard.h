@@ -9,6 +9,8 @@
 typedef struct guard_run guard_run;
 
 typedef struct {
+    const shunt_host *host;
+    const shunt_rule *rule;
     /// The payload as the rule read it, and with its JSON escapes undone where it has some.
     shunt_bytes plain, undone;
     /// The runs of what was said, and which of them the payload has.
@@ -16,10 +18,12 @@ typedef struct {
     size_t mask;
     uint64_t seed;
     bool failed;
+    /// The payload is too large to be compared with.
+    bool is_large;
 } payload_guard;
 
-/// Finds what of all that was said in a call is in the payload: one pass over it, however much that is.
-void guard_open(payload_guard *guard, const shunt_host *host, shunt_bytes said);
+/// Finds what of all that a rule said in a call is in the payload: one pass over it, however much that is.
+void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *rule, shunt_bytes said);
 /// Whether a part of what was said repeats a part of the payload.
 bool guard_hides(const payload_guard *guard, shunt_bytes part);
 void guard_close(payload_guard *guard);

@@ -11,7 +11,7 @@ static int entry_body(lua_State *L) {
 }
 
 static bool apply_entry_result(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_connect_outcome *outcome, bool *done) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     const verdict_object *object = tagged(L, -1, TAG_VERDICT);
     shunt_verdict verdict = object == NULL ? SHUNT_VERDICT_PASS : object->verdict;
     if (verdict == SHUNT_VERDICT_REJECT || verdict == SHUNT_VERDICT_DROP || verdict == SHUNT_VERDICT_REDIRECT) {
@@ -31,16 +31,16 @@ void shunt_on_chat_entry(shunt_host *host, shunt_hook hook, shunt_bytes chat, sh
                          shunt_connect_outcome *outcome) {
     *outcome = (shunt_connect_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = record};
     if (host->rule != NULL) { return; }
-    lua_State *L = host->L;
     release_results(host);
     host->now = now;
     host->chat = chat;
     bool done = false;
     shunt_rule *rule;
     while (!done && (rule = next_rule(host, &rules, hook)) != NULL) {
+        lua_State *L = rule->L;
         lua_pushcfunction(L, entry_body);
         lua_pushlightuserdata(L, &record);
-        push_hook(host, rule, hook);
+        push_hook(rule, hook);
         lua_pushvalue(L, SLOT_CHAT);
         lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
         if (!call_hook(host, rule, hook, 4) || !apply_entry_result(host, rule, hook, outcome, &done)) {
@@ -68,15 +68,15 @@ static int close_body(lua_State *L) {
 
 void shunt_on_chat_close(shunt_host *host, shunt_bytes chat, shunt_bytes why, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    lua_State *L = host->L;
     release_results(host);
     host->now = now;
     host->chat = chat;
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_CHAT_CLOSE)) != NULL) {
+        lua_State *L = rule->L;
         lua_pushcfunction(L, close_body);
         lua_pushlightuserdata(L, &why);
-        push_hook(host, rule, SHUNT_ON_CHAT_CLOSE);
+        push_hook(rule, SHUNT_ON_CHAT_CLOSE);
         lua_pushvalue(L, SLOT_CHAT);
         lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
         if (call_hook(host, rule, SHUNT_ON_CHAT_CLOSE, 4)) {

@@ -14,7 +14,7 @@ static int connect_body(lua_State *L) {
 }
 
 static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_connect_outcome *outcome) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     verdict_object *object = tagged(L, -1, TAG_VERDICT);
     shunt_verdict verdict = object == NULL ? SHUNT_VERDICT_PASS : object->verdict;
     if (lua_isnil(L, -1)) {
@@ -23,7 +23,6 @@ static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_conne
         outcome->why = verdict_why(L, host, -1);
     } else if (connection_change(L, -1, outcome)) {
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
-        lua_copy(L, -1, SLOT_CURRENT);
     } else {
         return unexpected(host, rule, SHUNT_ON_CONNECT, "nothing, conn:with{}, route.reject() or route.redirect()");
     }
@@ -33,10 +32,10 @@ static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_conne
 }
 
 static bool call_with_connection(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_bytes *record) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     lua_pushcfunction(L, connect_body);
     lua_pushlightuserdata(L, record);
-    push_hook(host, rule, hook);
+    push_hook(rule, hook);
     lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
     return call_hook(host, rule, hook, 3);
 }
@@ -45,10 +44,10 @@ void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, doub
     *outcome = (shunt_connect_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = record};
     if (host->rule != NULL) { return; }
     release_results(host);
-    lua_pushnil(host->L);
     host->now = now;
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_CONNECT)) != NULL) {
+        const void *before = outcome->record.start;
         bool ran = call_with_connection(host, rule, SHUNT_ON_CONNECT, &outcome->record);
         if (!ran || !apply_connect_result(host, rule, outcome)) {
             hook_failed(host, rule, SHUNT_ON_CONNECT);
@@ -58,7 +57,7 @@ void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, doub
                 outcome->why = failure_why(host, rule);
             }
         }
-        lua_settop(host->L, SLOT_CURRENT);
+        keep_result(host, rule, SLOT_BASE, outcome->record.start != before);
         if (outcome->verdict == SHUNT_VERDICT_REJECT || outcome->verdict == SHUNT_VERDICT_REDIRECT) { return; }
     }
 }
@@ -77,15 +76,15 @@ static int disconnect_body(lua_State *L) {
 
 void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    lua_State *L = host->L;
     release_results(host);
     host->now = now;
     disconnect_arguments arguments = {record, why};
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_DISCONNECT)) != NULL) {
+        lua_State *L = rule->L;
         lua_pushcfunction(L, disconnect_body);
         lua_pushlightuserdata(L, &arguments);
-        push_hook(host, rule, SHUNT_ON_DISCONNECT);
+        push_hook(rule, SHUNT_ON_DISCONNECT);
         if (call_hook(host, rule, SHUNT_ON_DISCONNECT, 2)) {
             count(rule, SHUNT_ON_DISCONNECT, SHUNT_VERDICT_PASS);
         } else {
@@ -107,7 +106,7 @@ static int subscribe_body(lua_State *L) {
 }
 
 static bool apply_subscribe_result(shunt_host *host, shunt_rule *rule, shunt_subscription *now, shunt_subscribe_outcome *outcome) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     verdict_object *object = tagged(L, -1, TAG_VERDICT);
     shunt_verdict verdict = SHUNT_VERDICT_PASS;
     if (lua_isnil(L, -1)) {
@@ -116,7 +115,6 @@ static bool apply_subscribe_result(shunt_host *host, shunt_rule *rule, shunt_sub
         outcome->why = verdict_why(L, host, -1);
     } else if (subscription_change(L, -1, &now->topic, &now->group)) {
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
-        lua_copy(L, -1, SLOT_CURRENT);
     } else {
         return unexpected(host, rule, SHUNT_ON_SUBSCRIBE, "nothing, sub:with{} or route.reject()");
     }
@@ -129,16 +127,16 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
                         shunt_subscribe_outcome *outcome) {
     *outcome = (shunt_subscribe_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
     if (host->rule != NULL) { return; }
-    lua_State *L = host->L;
     shunt_subscription current = *subscription;
     release_results(host);
-    lua_pushnil(L);
     host->now = now;
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
+        lua_State *L = rule->L;
+        const void *before = current.topic.start;
         lua_pushcfunction(L, subscribe_body);
         lua_pushlightuserdata(L, &current);
-        push_hook(host, rule, SHUNT_ON_SUBSCRIBE);
+        push_hook(rule, SHUNT_ON_SUBSCRIBE);
         lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
         if (!call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) || !apply_subscribe_result(host, rule, &current, outcome)) {
             hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
@@ -148,7 +146,7 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
                 outcome->why = failure_why(host, rule);
             }
         }
-        lua_settop(L, SLOT_CURRENT);
+        keep_result(host, rule, SLOT_BASE, current.topic.start != before);
         if (outcome->verdict == SHUNT_VERDICT_REJECT) { return; }
     }
     outcome->topic = current.topic;

@@ -4,8 +4,8 @@
 
 typedef struct {
     shunt_deliver_outcome *outcome;
-    /// The last copy for this recipient, on the stack.
-    int current;
+    /// Whose copy stands for the message, on its rule's stack; NULL while none does.
+    const shunt_rule *current;
     bool stopped;
 } delivery;
 
@@ -42,7 +42,7 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
     host->message = copy->message;
     host->changes = changes;
     host->payload_inflated = false;
-    chain->current = lua_gettop(host->L);
+    chain->current = rule;
     chain->outcome->verdict = SHUNT_VERDICT_REPLACE;
     chain->outcome->routed = (shunt_routed){copy->message, changes, rule->index};
     count(rule, SHUNT_ON_DELIVER, SHUNT_VERDICT_REPLACE);
@@ -50,7 +50,7 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
 }
 
 static bool apply_result(shunt_host *host, shunt_rule *rule, delivery *chain) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     const copy_object *copy = tagged(L, -1, TAG_COPY);
     if (copy != NULL) { return replace(host, rule, chain, copy); }
     const verdict_object *object = tagged(L, -1, TAG_VERDICT);
@@ -63,22 +63,31 @@ static bool apply_result(shunt_host *host, shunt_rule *rule, delivery *chain) {
     return true;
 }
 
+/// Lets go of the copies for the last recipient.
+static void release_deliveries(shunt_host *host) {
+    for (uint64_t left = host->delivering; left != 0; left &= left - 1) {
+        shunt_rule *rule = host->rules[__builtin_ctzll(left)];
+        lua_settop(rule->L, rule->deliveries - 1);
+        rule->deliveries = 0;
+    }
+    host->delivering = 0;
+}
+
 void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now,
                       shunt_deliver_outcome *outcome) {
     *outcome = (shunt_deliver_outcome){.verdict = SHUNT_VERDICT_PASS};
     if (host->rule != NULL) { return; }
-    lua_State *L = host->L;
-    if (host->deliveries == 0) { host->deliveries = lua_gettop(L) + 1; }
-    lua_settop(L, host->deliveries - 1);
+    release_deliveries(host);
     deliver_arguments arguments = {recipient};
     delivery chain = {.outcome = outcome};
     begin_message(host, message, now);
     shunt_rule *rule;
     while (!chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL) {
+        lua_State *L = rule->L;
         int top = lua_gettop(L);
         lua_pushcfunction(L, deliver_body);
         lua_pushlightuserdata(L, &arguments);
-        push_hook(host, rule, SHUNT_ON_DELIVER);
+        push_hook(rule, SHUNT_ON_DELIVER);
         lua_pushvalue(L, SLOT_MESSAGE);
         lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
         if (!call_hook(host, rule, SHUNT_ON_DELIVER, 4) || !apply_result(host, rule, &chain)) {
@@ -87,7 +96,12 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
                 stop(&chain, SHUNT_VERDICT_DROP, failure_why(host, rule));
             }
         }
-        if (chain.current <= top) { lua_settop(L, top); }
+        if (chain.current == rule) {
+            rule->deliveries = top + 1;
+            host->delivering |= (uint64_t)1 << rule->index;
+        } else {
+            lua_settop(L, top);
+        }
     }
     host->in_message = false;
 }
@@ -103,14 +117,14 @@ static int undelivered_body(lua_State *L) {
 
 void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_bytes why, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    lua_State *L = host->L;
-    int top = lua_gettop(L);
     begin_message(host, message, now);
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_UNDELIVERED)) != NULL) {
+        lua_State *L = rule->L;
+        int top = lua_gettop(L);
         lua_pushcfunction(L, undelivered_body);
         lua_pushlightuserdata(L, &why);
-        push_hook(host, rule, SHUNT_ON_UNDELIVERED);
+        push_hook(rule, SHUNT_ON_UNDELIVERED);
         lua_pushvalue(L, SLOT_MESSAGE);
         lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
         if (call_hook(host, rule, SHUNT_ON_UNDELIVERED, 4)) {

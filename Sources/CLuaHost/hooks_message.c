@@ -4,8 +4,8 @@
 typedef struct {
     shunt_hook hook;
     shunt_outcome *outcome;
-    int replaced_by;
-    /// The copy that stands for the message now, on the stack; 0 while it is as it came.
+    /// Whose copy stands for the message now, and where it is on that rule's stack; NULL while it is as it came.
+    const shunt_rule *replaced_by;
     int current;
     bool stopped;
 } message_chain;
@@ -41,7 +41,7 @@ static bool stand(shunt_host *host, const shunt_rule *rule, message_chain *chain
 static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     static const shunt_bytes none = {0};
     static const char expected[] = "nothing, msg:with{}, or a verdict of route";
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     verdict_object *object = tagged(L, -1, TAG_VERDICT);
     if (object == NULL) { return unexpected(host, rule, chain->hook, expected); }
     if (object->always && !stand(host, rule, chain, object->verdict)) { return false; }
@@ -90,7 +90,7 @@ static const char *replacement_problem(const shunt_host *host, const copy_object
 }
 
 static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chain) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     const uint32_t *object = object_at(L, -1);
     if (object == NULL ? lua_isnil(L, -1) : *object == TAG_MESSAGE) {
         count(rule, chain->hook, SHUNT_VERDICT_PASS);
@@ -106,7 +106,7 @@ static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chai
     host->message = copy->message;
     host->changes = copy_changes(host, copy);
     host->payload_inflated = false;
-    chain->replaced_by = rule->index;
+    chain->replaced_by = rule;
     chain->current = lua_gettop(L);
     chain->outcome->decision = SHUNT_VERDICT_REPLACE;
     count(rule, chain->hook, SHUNT_VERDICT_REPLACE);
@@ -121,10 +121,10 @@ static void failed(shunt_host *host, shunt_rule *rule, message_chain *chain) {
 }
 
 static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
     size_t before = host->routed_count;
     int arguments = 2, top = lua_gettop(L);
-    push_hook(host, rule, chain->hook);
+    push_hook(rule, chain->hook);
     lua_pushvalue(L, SLOT_MESSAGE);
     if (chain->hook == SHUNT_ON_CHAT) {
         lua_pushvalue(L, SLOT_CHAT);
@@ -137,15 +137,17 @@ static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
         failed(host, rule, chain);
     }
     // What is sent points into the result that stops the chain, and into copies, whatever replaces them.
-    if (!chain->stopped && chain->current <= top) { lua_settop(L, top); }
+    keep_result(host, rule, top, chain->stopped || chain->replaced_by == rule);
+    if (rule->emitted > 0) { host->holding |= (uint64_t)1 << rule->index; }
 }
 
 static void finish(shunt_host *host, message_chain *chain) {
     shunt_outcome *outcome = chain->outcome;
-    if (outcome->verdict == SHUNT_VERDICT_PASS && chain->replaced_by >= 0) {
+    if (outcome->verdict == SHUNT_VERDICT_PASS && chain->replaced_by != NULL) {
+        const shunt_rule *rule = chain->replaced_by;
         outcome->verdict = SHUNT_VERDICT_ROUTE;
-        if (outcome->rule < 0) { outcome->rule = chain->replaced_by; }
-        if (verdict_collect(host->L, host, chain->current, (uint8_t)chain->replaced_by) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
+        if (outcome->rule < 0) { outcome->rule = rule->index; }
+        if (verdict_collect(rule->L, host, chain->current, rule->index) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
     }
     outcome->messages = host->routed;
     outcome->count = host->routed_count;
@@ -154,7 +156,7 @@ static void finish(shunt_host *host, message_chain *chain) {
 static void run(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
     *outcome = (shunt_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
     if (host->rule != NULL) { return; }
-    message_chain chain = {.hook = hook, .outcome = outcome, .replaced_by = -1};
+    message_chain chain = {.hook = hook, .outcome = outcome};
     release_results(host);
     begin_message(host, message, now);
     shunt_rule *rule;

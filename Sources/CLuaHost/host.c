@@ -1,11 +1,12 @@
-// A loop's Lua state: made once, with what all rules of the loop share.
-#include "host.h"
+// A loop's host, and what each rule's Lua state has from the start.
+#include "chain.h"
 #include "memory.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { ASKED_GRACE = 250 };
+/// What rules may say in a call, in bytes.
+enum { MAX_LINES = 128 * 1024, ASKED_GRACE = 250 };
 
 char key_anchors, key_strings, key_json_array, key_math, key_utf8;
 
@@ -32,6 +33,7 @@ static int set_up(lua_State *L) {
     luaL_requiref(L, LUA_MATHLIBNAME, luaopen_math, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key_math);
     luaL_requiref(L, LUA_UTF8LIBNAME, luaopen_utf8, 0);
+    bound_utf8(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key_utf8);
     // Nothing may be reached by other names than those that rules are given.
     lua_pushnil(L);
@@ -57,29 +59,30 @@ static int set_up(lua_State *L) {
     return 3;
 }
 
+bool state_open(shunt_rule *rule) {
+    rule->ceiling = SIZE_MAX;
+    rule->L = lua_newstate(state_allocate, rule);
+    if (rule->L == NULL) { return false; }
+    *(shunt_host **)lua_getextraspace(rule->L) = rule->host;
+    lua_pushcfunction(rule->L, set_up);
+    // A rule may leave a copy that stood for the message, or what it returned, and one for the last recipient.
+    return lua_pcall(rule->L, 0, 3, 0) == LUA_OK && lua_checkstack(rule->L, 3 * LUA_MINSTACK);
+}
+
 shunt_host *shunt_host_create(const shunt_options *options) {
     shunt_host *host = calloc(1, sizeof *host);
     if (host == NULL) { return NULL; }
     host->options = *options;
-    host->ceiling = SIZE_MAX;
     host->record.limit = 1 << 20;
-    host->lines.limit = 1 << 20;
+    host->lines.limit = MAX_LINES;
     if (getrandom(&host->guard_seed, sizeof host->guard_seed, GRND_NONBLOCK) < 0) { host->guard_seed = (uint64_t)(uintptr_t)host; }
     host->worker = strdup(options->worker);
-    host->local = shunt_store_create(options->local_entries, options->local_bytes);
-    host->L = lua_newstate(state_allocate, host);
-    if (host->worker == NULL || host->local == NULL || host->L == NULL) {
-        shunt_host_free(host);
+    if (host->worker == NULL) {
+        free(host);
         return NULL;
     }
-    *(shunt_host **)lua_getextraspace(host->L) = host;
-    host->running = host->L;
-    lua_pushcfunction(host->L, set_up);
-    // Each rule may leave a copy that stood for the message, and one for the last recipient.
-    if (lua_pcall(host->L, 0, 3, 0) != LUA_OK || !lua_checkstack(host->L, 2 * MAX_RULES + 2 * LUA_MINSTACK)) {
-        shunt_host_free(host);
-        return NULL;
-    }
+    share_memory(host);
+    shunt_host_end_turn(host);
     budget_attach(host);
     return host;
 }
@@ -87,10 +90,8 @@ shunt_host *shunt_host_create(const shunt_options *options) {
 void shunt_host_free(shunt_host *host) {
     if (host == NULL) { return; }
     budget_detach(host);
-    if (host->L != NULL) { lua_close(host->L); }
     free(host->routed);
     free(host->worker);
-    shunt_store_free(host->local);
     shunt_buffer_free(&host->inflated);
     shunt_buffer_free(&host->record);
     shunt_buffer_free(&host->scratch);
@@ -106,16 +107,23 @@ bool shunt_host_is_overdue(shunt_host *host) {
     budget->grace = budget->grace > ASKED_GRACE ? budget->grace - ASKED_GRACE : 1;
     return budget->grace == 1;
 }
-size_t shunt_host_memory(const shunt_host *host) { return host->used; }
+size_t shunt_host_memory(const shunt_host *host) {
+    size_t used = 0;
+    for (const shunt_rule *rule = host->all; rule != NULL; rule = rule->next) { used += rule->used; }
+    return used;
+}
+
 shunt_bytes shunt_host_error(const shunt_host *host) { return (shunt_bytes){host->error, host->error_count}; }
 shunt_failure shunt_host_failure(const shunt_host *host) { return host->failure; }
 
 void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t count) {
+    release_results(host);
     host->rule_count = count < MAX_RULES ? count : MAX_RULES;
     for (size_t i = 0; i < host->rule_count; i++) {
         host->rules[i] = rules[i];
         rules[i]->index = (uint8_t)i;
     }
+    share_memory(host);
 }
 
 // MARK: types
@@ -150,8 +158,11 @@ void set_type(lua_State *L, void *key) {
     lua_setmetatable(L, -2);
 }
 
-void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes) {
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
+                           uint64_t turn_nanoseconds) {
+    host->options.turn_nanoseconds = turn_nanoseconds;
     host->options.state_memory = state_memory;
+    share_memory(host);
     host->options.fanout = fanout;
     host->options.inflated_bytes = inflated_bytes;
     host->options.topic_bytes = topic_bytes;

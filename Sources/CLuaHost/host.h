@@ -41,9 +41,41 @@ typedef struct {
     double value;
 } counter;
 
+typedef struct local_store {
+    struct local_store *next;
+    shunt_store *store;
+    char rule[MAX_NAME];
+} local_store;
+
+/// How many lines of one level a rule has logged in a second, and how many more it would have.
+typedef struct {
+    uint64_t second;
+    uint32_t lines[4], dropped;
+} log_quota;
+
+/// A rule and its Lua state. What one rule does to its state, its memory above all, is no other rule's affair.
 struct shunt_rule {
     char name[MAX_NAME];
     shunt_host *host;
+    /// The next of the host's rules, whether they run, are being loaded, or are being replaced.
+    shunt_rule *next;
+    lua_State *L;
+    // memory
+    size_t used, ceiling;
+    /// What of `state_memory` is this rule's: its share, or what it uses where that is more; 0 while it does not run.
+    size_t reserved;
+    /// What it used after the last collection in the middle of a call.
+    size_t collected;
+    const void *refused;
+    size_t refused_size;
+
+    /// How many verdicts of the last chain wait in the state's anchors.
+    size_t emitted;
+    /// Where on the stack the copies for the last recipient begin; 0 where none have been made since the last chain.
+    int deliveries;
+    log_quota log;
+    /// Its `kv`, once it has used it.
+    shunt_store *kv;
     uint8_t index;
     int environment, table, settings, context, saved;
     int hooks[SHUNT_HOOKS];
@@ -57,17 +89,16 @@ struct shunt_rule {
 };
 
 struct shunt_host {
-    lua_State *L;
     /// The coroutine that runs now: where a kill sets its hook.
     lua_State *volatile running;
     shunt_budget budget;
     shunt_options options;
     char *worker;
 
-    // memory
-    size_t used, ceiling;
-    const void *refused;
-    size_t refused_size;
+    /// All rules that have not been freed.
+    shunt_rule *all;
+    /// What each rule may use of `state_memory` whatever the others do, and what all that run have reserved.
+    size_t share, reserved;
 
     // the call that runs
     shunt_rule *rule;
@@ -78,6 +109,12 @@ struct shunt_host {
     /// Counts messages: a copy with borrowed bytes is good for one.
     uint64_t message_serial;
     bool in_message;
+    /// Calls since the last message began, at which of them the clock is looked at, the thread's time and the owner's at the first look,
+    /// and whether they have taken all that they may.
+    uint32_t turn_calls, turn_look;
+    uint64_t turn_started;
+    double turn_now;
+    bool turn_spent;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
     uint8_t kind, changes;
@@ -98,9 +135,9 @@ struct shunt_host {
 
     // results
     shunt_routed *routed;
-    size_t routed_count, routed_capacity, emitted;
-    /// Where on the stack the copies for the last recipient begin; 0 where none have been made since the last chain.
-    int deliveries;
+    size_t routed_count, routed_capacity;
+    /// The rules with something of the last chain in their states, and with copies for the last recipient.
+    uint64_t holding, delivering;
     char why[MAX_WHY];
     char error[1024];
     size_t error_count;
@@ -121,22 +158,38 @@ struct shunt_host {
     size_t rule_count;
 
     uint64_t rules_made;
-    shunt_store *local;
-    uint64_t log_second;
-    uint32_t log_lines, log_dropped;
+    /// The `kv` of each rule that has used it, by the rule's name: it outlives the rule's versions.
+    local_store *locals;
     /// What rules said in the call that runs.
     shunt_buffer lines;
     /// Clients must not know which texts have equal hashes.
     uint64_t guard_seed;
 };
 
+/// Without the byte order mark that an editor may have written at the start of a file.
+static inline shunt_bytes without_mark(shunt_bytes text) {
+    if (text.count < 3 || memcmp(text.start, "\xEF\xBB\xBF", 3) != 0) { return text; }
+    return (shunt_bytes){(const char *)text.start + 3, text.count - 3};
+}
+
+/// Makes a rule's state, with what all rules have. - Returns: false where there is no memory.
+bool state_open(shunt_rule *rule);
+/// Splits `state_memory` among the rules that run.
+void share_memory(shunt_host *host);
+/// Whether a collection in the middle of a call is worth its time.
+bool may_collect(const shunt_host *host, const shunt_rule *rule);
+/// What the rule reserves now that a call has ended.
+void update_reserved(shunt_host *host, shunt_rule *rule);
+
 static inline shunt_host *host_of(lua_State *L) { return *(shunt_host **)lua_getextraspace(L); }
 
 void budget_attach(shunt_host *host);
 void budget_detach(shunt_host *host);
 /// - Returns: whether the call may run: not while this host already runs one.
-bool budget_arm(shunt_host *host, uint64_t nanoseconds, size_t memory);
-void budget_disarm(shunt_host *host);
+bool budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanoseconds, size_t memory);
+/// Whether a call that is one of many for a message may still run.
+bool turn_goes_on(shunt_host *host);
+void budget_disarm(shunt_host *host, shunt_rule *rule);
 /// Of an overdue call: takes so much off its grace, and ends it where none is left.
 void budget_spend(lua_State *L, shunt_host *host, int count);
 /// Ends the call: raises, here and at every instruction after.
@@ -148,6 +201,9 @@ void budget_arm_hook(lua_State *L, shunt_host *host);
 static inline void budget_check(lua_State *L, shunt_host *host) {
     if (__builtin_expect(host->budget.killed != KILL_NONE || host->budget.grace != 0, 0)) { budget_spend(L, host, 1); }
 }
+
+/// The same for what does not know the state: looks at the call that runs on this thread, if any does.
+void budget_check_running(void);
 
 // MARK: values
 
@@ -240,6 +296,8 @@ void open_verdicts(lua_State *L);
 
 /// Upvalues: sources by name, loaded modules by name, the rule's globals, its folder.
 int base_require(lua_State *L);
+/// Pushes the function that a file's text is, or raises what is wrong with it. Byte code is refused.
+void load_text(lua_State *L, shunt_bytes text, const char *name);
 /// Raises again what ended the call; nothing that rules write may catch it.
 void rethrow_kill(lua_State *L, shunt_host *host, int status);
 /// Says something about all rules, after the call.
@@ -254,6 +312,7 @@ const char *find_bytes(lua_State *L, const char *at, size_t count, const char *t
 int string_format(lua_State *L);
 int string_rep(lua_State *L);
 void bound_strings(lua_State *L);
+void bound_utf8(lua_State *L);
 int string_find(lua_State *L);
 int string_match(lua_State *L);
 int string_gmatch(lua_State *L);
@@ -321,6 +380,16 @@ void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.
 void check_filter(lua_State *L, int index, const char *what);
+
+/// Pushes a copy of the value at the top of another state's stack. What only that state can have is left out.
+/// - Returns: how many values were.
+size_t copy_value(lua_State *L, lua_State *from);
+/// Pushes a copy of the counter at the top of another state's stack: it counts for the version that made it. False where it is none.
+bool copy_counter(lua_State *L, lua_State *from);
+/// The rule's own `kv`; NULL where there is no memory for one.
+shunt_store *local_store_of(shunt_host *host, const shunt_rule *rule);
+/// Frees the stores of rules that do not run any more.
+void release_locals(shunt_host *host);
 
 /// Adds what a verdict or message sends to the host's results; what was wrong, or NULL. Does not raise.
 const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule);

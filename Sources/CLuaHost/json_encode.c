@@ -89,16 +89,37 @@ static void add_array(lua_State *L, shunt_host *host, int index, size_t depth) {
     scratch_char(L, host, ']');
 }
 
-static int compare_keys(const void *a, const void *b) {
-    const json_key *left = a, *right = b;
+static int compare_keys(const json_key *left, const json_key *right) {
     size_t shorter = left->count < right->count ? left->count : right->count;
     int order = memcmp(left->text, right->text, shorter);
     return order != 0 ? order : left->count < right->count ? -1 : left->count > right->count;
 }
 
-static void sort_keys(json_key *keys, size_t count) {
+/// Lets the key at a place sink among the first `count` of a heap, whose largest key is at its head.
+static void sink(json_key *keys, size_t place, size_t count) {
+    json_key key = keys[place];
+    for (size_t child; (child = 2 * place + 1) < count; place = child) {
+        if (child + 1 < count && compare_keys(&keys[child], &keys[child + 1]) < 0) { child++; }
+        if (compare_keys(&key, &keys[child]) >= 0) { break; }
+        keys[place] = keys[child];
+    }
+    keys[place] = key;
+}
+
+/// Many keys are sorted on a heap, with a look at the budget at each: qsort can't be left.
+static void sort_keys(lua_State *L, shunt_host *host, json_key *keys, size_t count) {
     if (count > KEYS_ON_STACK) {
-        qsort(keys, count, sizeof keys[0], compare_keys);
+        for (size_t i = count / 2; i-- > 0;) {
+            budget_check(L, host);
+            sink(keys, i, count);
+        }
+        for (size_t last = count - 1; last > 0; last--) {
+            budget_check(L, host);
+            json_key largest = keys[0];
+            keys[0] = keys[last];
+            keys[last] = largest;
+            sink(keys, 0, last);
+        }
         return;
     }
     for (size_t i = 1; i < count; i++) {
@@ -136,7 +157,7 @@ static void add_object(lua_State *L, shunt_host *host, int index, size_t depth) 
         keys[i].place = top + 1 + (int)i;
         keys[i].text = lua_tolstring(L, keys[i].place, &keys[i].count);
     }
-    sort_keys(keys, count);
+    sort_keys(L, host, keys, count);
     scratch_char(L, host, '{');
     for (size_t i = 0; i < count; i++) {
         if (i > 0) { scratch_char(L, host, ','); }

@@ -1,9 +1,11 @@
 // The globals that rules have: what is here and in the other libraries, and nothing else.
 #include "host.h"
+#include "utf8.h"
 
 #include <ctype.h>
 
-enum { MAX_NUMBER_TEXT = 4096 };
+/// What of a file is parsed between two looks at the budget, in bytes.
+enum { MAX_NUMBER_TEXT = 4096, PIECE = 1024 };
 
 void rethrow_kill(lua_State *L, shunt_host *host, int status) {
     if (status == LUA_ERRMEM) { budget_out_of_memory(host); }
@@ -87,7 +89,7 @@ static int base_setmetatable(lua_State *L) {
 static int base_collectgarbage(lua_State *L) {
     const char *what = luaL_optstring(L, 1, "collect");
     if (strcmp(what, "count") != 0) { return luaL_error(L, "collectgarbage has \"count\" only, not \"%s\"", what); }
-    lua_pushnumber(L, (lua_Number)host_of(L)->used / 1024);
+    lua_pushnumber(L, (lua_Number)host_of(L)->rule->used / 1024);
     return 1;
 }
 
@@ -125,6 +127,44 @@ static int base_tonumber(lua_State *L) {
     return 1;
 }
 
+/// The character after the one at a place. Lua's own passes over continuation bytes that belong to none.
+static int next_code(lua_State *L) {
+    size_t count;
+    const char *text = luaL_checklstring(L, 1, &count), *end = text + count;
+    lua_Integer before = luaL_checkinteger(L, 2);
+    size_t at = 0;
+    if (before > 0) {
+        if ((size_t)before > count) { return 0; }
+        size_t length = utf8_sequence(text + before - 1, end);
+        if (length == 0) { return luaL_error(L, "invalid UTF-8 code"); }
+        at = (size_t)before - 1 + length;
+    }
+    if (at >= count) { return 0; }
+    size_t length = utf8_sequence(text + at, end);
+    if (length == 0) { return luaL_error(L, "invalid UTF-8 code"); }
+    uint32_t code = length == 1 ? (unsigned char)text[at] : (unsigned char)text[at] & 0x7Fu >> length;
+    for (size_t i = 1; i < length; i++) { code = code << 6 | ((unsigned char)text[at + i] & 0x3F); }
+    lua_pushinteger(L, (lua_Integer)at + 1);
+    lua_pushinteger(L, code);
+    return 2;
+}
+
+/// Upvalue: Lua's own, for texts that are not UTF-8 by intent.
+static int base_codes(lua_State *L) {
+    luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    if (lua_toboolean(L, 2)) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_insert(L, 1);
+        lua_call(L, 2, 3);
+        return 3;
+    }
+    lua_pushcfunction(L, next_code);
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, 0);
+    return 3;
+}
+
 static int base_print(lua_State *L) {
     shunt_host *host = host_of(L);
     int count = lua_gettop(L);
@@ -153,8 +193,8 @@ static int base_match(lua_State *L) {
 
 // MARK: require
 
-/// Of the table of loaded modules: the call that began to load one last. A module that is being loaded is the table itself, which
-/// no rule has.
+/// Of the table of loaded modules: the last call that loaded one. A module that is being loaded is the table itself, which no rule
+/// has.
 enum { LOADED_BY = 1 };
 
 /// What a call that was ended left marked.
@@ -167,6 +207,25 @@ static void forget_unfinished(lua_State *L) {
     }
 }
 
+typedef struct {
+    shunt_host *host;
+    shunt_bytes left;
+} text_reader;
+
+static const char *read_piece(lua_State *L, void *context, size_t *count) {
+    text_reader *reader = context;
+    const char *piece = reader->left.start;
+    budget_check(L, reader->host);
+    *count = reader->left.count < PIECE ? reader->left.count : PIECE;
+    reader->left = (shunt_bytes){piece + *count, reader->left.count - *count};
+    return *count > 0 ? piece : NULL;
+}
+
+void load_text(lua_State *L, shunt_bytes text, const char *name) {
+    text_reader reader = {host_of(L), text};
+    if (lua_load(L, read_piece, &reader, name, "t") != LUA_OK) { lua_error(L); }
+}
+
 /// `require "sub/name"` or `"sub.name"`: a file sub/name.lua of the plugin. Dots are slashes.
 int base_require(lua_State *L) {
     size_t count;
@@ -176,26 +235,27 @@ int base_require(lua_State *L) {
     for (size_t i = 0; i <= count; i++) { name[i] = asked[i] == '.' ? '/' : asked[i]; }
     lua_settop(L, 1);
     luaL_argcheck(L, strlen(name) == count, 1, "a module's name has no zero bytes");
-    if (lua_getfield(L, lua_upvalueindex(2), name) != LUA_TNIL) {
-        if (!lua_rawequal(L, -1, lua_upvalueindex(2))) { return 1; }
-        // Marked by a call that loads it: by one that has ended, where that was killed, and then it is loaded again.
-        if (lua_rawgeti(L, lua_upvalueindex(2), LOADED_BY) == LUA_TNUMBER && lua_tointeger(L, -1) == (lua_Integer)host_of(L)->serial) {
-            return luaL_error(L, "module '%s' requires itself", asked);
-        }
+    bool marked = lua_getfield(L, lua_upvalueindex(2), name) != LUA_TNIL;
+    if (marked && !lua_rawequal(L, -1, lua_upvalueindex(2))) { return 1; }
+    // What another call has marked it did not load to its end: it was killed.
+    if (lua_rawgeti(L, lua_upvalueindex(2), LOADED_BY) != LUA_TNUMBER || lua_tointeger(L, -1) != (lua_Integer)host_of(L)->serial) {
         forget_unfinished(L);
+        lua_pushinteger(L, (lua_Integer)host_of(L)->serial);
+        lua_rawseti(L, lua_upvalueindex(2), LOADED_BY);
+    } else if (marked) {
+        return luaL_error(L, "module '%s' requires itself", asked);
     }
     lua_settop(L, 1);
     if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TSTRING) {
         return luaL_error(L, "no module '%s': require finds the plugin's own files, by their path without .lua", asked);
     }
-    size_t length;
-    const char *text = lua_tolstring(L, -1, &length);
+    shunt_bytes text;
+    text.start = lua_tolstring(L, -1, &text.count);
+    text = without_mark(text);
     lua_pushfstring(L, "@%s/%s.lua", lua_tostring(L, lua_upvalueindex(4)), name);
-    if (luaL_loadbufferx(L, text, length, lua_tostring(L, -1), "t") != LUA_OK) { return lua_error(L); }
+    load_text(L, text, lua_tostring(L, -1));
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_setupvalue(L, -2, 1);
-    lua_pushinteger(L, (lua_Integer)host_of(L)->serial);
-    lua_rawseti(L, lua_upvalueindex(2), LOADED_BY);
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_setfield(L, lua_upvalueindex(2), name);
     lua_pushstring(L, asked);
@@ -254,5 +314,8 @@ void open_base(lua_State *L) {
     copy_fields(L, &key_math, math_without);
     lua_setfield(L, -2, "math");
     copy_fields(L, &key_utf8, utf8_without);
+    lua_getfield(L, -1, "codes");
+    lua_pushcclosure(L, base_codes, 1);
+    lua_setfield(L, -2, "codes");
     lua_setfield(L, -2, "utf8");
 }

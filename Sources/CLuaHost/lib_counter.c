@@ -179,6 +179,15 @@ void free_counters(shunt_rule *rule) {
     free(rule->counters);
 }
 
+bool copy_counter(lua_State *L, lua_State *from) {
+    counter_object *object = tagged(from, -1, TAG_COUNTER);
+    if (object == NULL) { return false; }
+    counter_object *copy = lua_newuserdatauv(L, sizeof *copy, 0);
+    *copy = *object;
+    set_type(L, &key_counter_type);
+    return true;
+}
+
 static int counter_make(lua_State *L) {
     shunt_host *host = host_of(L);
     lua_settop(L, 2);

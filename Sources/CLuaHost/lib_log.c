@@ -28,7 +28,7 @@ static void add_line(shunt_host *host, shunt_log_level level, bool is_rules, shu
     if (!shunt_buffer_append(lines, &line, sizeof line) || !shunt_buffer_append(lines, text.start, text.count)
         || !shunt_buffer_append(lines, fields.start, fields.count)) {
         lines->count = before;
-        host->log_dropped++;
+        host->rule->log.dropped++;
     }
 }
 
@@ -36,30 +36,31 @@ void log_notice(shunt_host *host, const char *text) {
     add_line(host, SHUNT_WARN, false, (shunt_bytes){text, strlen(text)}, (shunt_bytes){0});
 }
 
-static bool may_log(shunt_host *host) {
+/// Each rule and level has lines of its own: what one says too much of, another, or an error, does not miss.
+static bool may_log(shunt_host *host, shunt_log_level level) {
+    log_quota *quota = &host->rule->log;
     uint64_t second = (uint64_t)host->now;
-    if (second != host->log_second) {
-        host->log_second = second;
-        host->log_lines = 0;
-        if (host->log_dropped > 0) {
-            char text[64];
-            snprintf(text, sizeof text, "%u lines of rules were not logged: too many a second", host->log_dropped);
-            host->log_dropped = 0;
+    if (second != quota->second) {
+        uint32_t dropped = quota->dropped;
+        *quota = (log_quota){.second = second};
+        if (dropped > 0) {
+            char text[256];
+            snprintf(text, sizeof text, "rule %s: %u lines were not logged: too many a second, or too long", host->rule->name, dropped);
             log_notice(host, text);
         }
     }
-    if (host->log_lines >= host->options.log_lines_per_second) {
-        host->log_dropped++;
+    if (quota->lines[level] >= host->options.log_lines_per_second) {
+        quota->dropped++;
         return false;
     }
-    host->log_lines++;
+    quota->lines[level]++;
     return true;
 }
 
 void log_write(lua_State *L, shunt_log_level level, const char *text, size_t count, int fields) {
     shunt_host *host = host_of(L);
     shunt_bytes json = {0};
-    if (!may_log(host)) { return; }
+    if (!may_log(host, level)) { return; }
     if (fields != 0 && !lua_isnoneornil(L, fields)) {
         json_encode_bounded(L, fields, MAX_LOG_FIELDS);
         json.start = lua_tolstring(L, -1, &json.count);
@@ -85,7 +86,7 @@ void log_flush(shunt_host *host, const shunt_rule *rule) {
     shunt_buffer *lines = &host->lines;
     if (lines->count == 0) { return; }
     payload_guard guard;
-    guard_open(&guard, host, (shunt_bytes){lines->bytes, lines->count});
+    guard_open(&guard, host, rule, (shunt_bytes){lines->bytes, lines->count});
     for (size_t at = 0; at < lines->count;) {
         waiting_line line;
         memcpy(&line, lines->bytes + at, sizeof line);

@@ -1,31 +1,58 @@
-// kv.get/set/delete/incr, of this loop and this rule; shared, the same for all rules and loops of the worker.
+// kv.get/set/delete/incr, of this loop and this rule, which has a store of its own; shared, the same for all rules and loops of the worker.
 #include "host.h"
 #include "store.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { MAX_KEY = 512, MAX_VALUE = 64 * 1024 };
+
+/// A rule's store has no more use once no version of the rule is left.
+void release_locals(shunt_host *host) {
+    for (local_store **link = &host->locals; *link != NULL;) {
+        local_store *local = *link;
+        const shunt_rule *rule = host->all;
+        while (rule != NULL && strcmp(rule->name, local->rule) != 0) { rule = rule->next; }
+        if (rule != NULL) {
+            link = &local->next;
+            continue;
+        }
+        *link = local->next;
+        shunt_store_free(local->store);
+        free(local);
+    }
+}
+
+shunt_store *local_store_of(shunt_host *host, const shunt_rule *rule) {
+    for (local_store *local = host->locals; local != NULL; local = local->next) {
+        if (strcmp(local->rule, rule->name) == 0) { return local->store; }
+    }
+    local_store *local = calloc(1, sizeof *local);
+    if (local == NULL) { return NULL; }
+    local->store = shunt_store_create(host->options.local_entries, host->options.local_bytes);
+    if (local->store == NULL) {
+        free(local);
+        return NULL;
+    }
+    memcpy(local->rule, rule->name, sizeof local->rule);
+    local->next = host->locals;
+    host->locals = local;
+    return local->store;
+}
 
 /// Upvalue of each function: whether it is of `shared`.
 static shunt_store *store_of(lua_State *L) {
     shunt_host *host = host_of(L);
-    return lua_toboolean(L, lua_upvalueindex(1)) ? host->options.shared : host->local;
+    if (lua_toboolean(L, lua_upvalueindex(1))) { return host->options.shared; }
+    shunt_rule *rule = host->rule;
+    if (rule->kv == NULL) { rule->kv = local_store_of(host, rule); }
+    if (rule->kv == NULL) { luaL_error(L, "kv: no memory"); }
+    return rule->kv;
 }
 
-/// Pushes the key: a rule's own have its name in front.
-static const char *push_key(lua_State *L, size_t *count) {
+static const char *check_key(lua_State *L, size_t *count) {
     check_text(L, 1, "the key", MAX_KEY);
-    if (lua_toboolean(L, lua_upvalueindex(1))) {
-        lua_pushvalue(L, 1);
-    } else {
-        size_t length;
-        const char *key = lua_tolstring(L, 1, &length);
-        lua_pushstring(L, host_of(L)->rule->name);
-        lua_pushlstring(L, "\0", 1);
-        lua_pushlstring(L, key, length);
-        lua_concat(L, 3);
-    }
-    return lua_tolstring(L, -1, count);
+    return lua_tolstring(L, 1, count);
 }
 
 static double expiry(lua_State *L, int index) {
@@ -59,7 +86,7 @@ static int get(lua_State *L) {
     shunt_host *host = host_of(L);
     size_t count;
     store_value value;
-    const char *key = push_key(L, &count);
+    const char *key = check_key(L, &count);
     if (store_get(store_of(L), key, count, host->now, &value, &host->record)) { push_value(L, &value); } else { lua_pushnil(L); }
     return 1;
 }
@@ -72,7 +99,7 @@ static int set(lua_State *L) {
         luaL_tolstring(L, 2, NULL);
         lua_replace(L, 2);
     }
-    const char *key = push_key(L, &count);
+    const char *key = check_key(L, &count);
     switch (lua_type(L, 2)) {
     case LUA_TNIL:
         store_delete(store_of(L), key, count, host_of(L)->now);
@@ -99,7 +126,7 @@ static int set(lua_State *L) {
 
 static int delete(lua_State *L) {
     size_t count;
-    const char *key = push_key(L, &count);
+    const char *key = check_key(L, &count);
     store_delete(store_of(L), key, count, host_of(L)->now);
     return 0;
 }
@@ -112,7 +139,7 @@ static int increase(lua_State *L) {
         luaL_checktype(L, 2, LUA_TNUMBER);
         by = number_at(L, 2);
     }
-    const char *key = push_key(L, &count);
+    const char *key = check_key(L, &count);
     switch (store_add(store_of(L), key, count, &by, expires, host_of(L)->now, &result)) {
     case STORE_FULL: return push_full(L);
     case STORE_NO_NUMBER: return luaL_error(L, "incr: the key has a text or a boolean: only numbers are added to");

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "pattern.h"
 
-enum { SEARCHED_AT_ONCE = 64 * 1024, MAX_PACK_FORMAT = 1024 };
+#include <ctype.h>
+
+enum { SEARCHED_AT_ONCE = 64 * 1024, PIECE = 64 * 1024, MAX_PACK_FORMAT = 1024 };
 
 static size_t start_of(lua_Integer init, size_t count) {
     if (init > 0) { return (size_t)init - 1; }
@@ -233,6 +235,9 @@ int string_rep(lua_State *L) {
     memcpy(place + count, separator, separator_count);
     while (done < total) {
         size_t part = done < total - done ? done : total - done;
+        // In pieces that begin where the text does.
+        if (part > PIECE && unit < PIECE) { part = PIECE / unit * unit; }
+        budget_check(L, host);
         memcpy(place + done, place, part);
         done += part;
     }
@@ -251,6 +256,40 @@ static int bounded_pack(lua_State *L) {
     return lua_gettop(L);
 }
 
+// MARK: letters
+
+/// Pushes the text with each byte translated, piece by piece.
+static int push_translated(lua_State *L, int (*letter)(int)) {
+    shunt_host *host = host_of(L);
+    size_t count, base = host->scratch.count;
+    const char *text = luaL_checklstring(L, 1, &count);
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t part = count - at < PIECE ? count - at : PIECE;
+        char *place = scratch_need(L, host, part);
+        for (size_t i = 0; i < part; i++) { place[i] = (char)letter((unsigned char)text[at + i]); }
+        host->scratch.count += part;
+    }
+    scratch_push(L, host, base);
+    return 1;
+}
+
+static int string_upper(lua_State *L) { return push_translated(L, toupper); }
+static int string_lower(lua_State *L) { return push_translated(L, tolower); }
+
+static int string_reverse(lua_State *L) {
+    shunt_host *host = host_of(L);
+    size_t count, base = host->scratch.count;
+    const char *text = luaL_checklstring(L, 1, &count);
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t part = count - at < PIECE ? count - at : PIECE;
+        char *place = scratch_need(L, host, part);
+        for (size_t i = 0; i < part; i++) { place[i] = text[count - at - i - 1]; }
+        host->scratch.count += part;
+    }
+    scratch_push(L, host, base);
+    return 1;
+}
+
 /// A copy of the library's own table: the rest of its functions take time by the length of what they are given.
 void open_string(lua_State *L) {
     lua_createtable(L, 0, 20);
@@ -265,6 +304,8 @@ void open_string(lua_State *L) {
 
 /// Puts what is bounded in place of Lua's own, in the table on the top of the stack.
 void bound_strings(lua_State *L) {
+    static const luaL_Reg own[] = {{"upper", string_upper}, {"lower", string_lower}, {"reverse", string_reverse}, {NULL, NULL}};
+    luaL_setfuncs(L, own, 0);
     static const char *const names[] = {"pack", "packsize", "unpack", NULL};
     for (int i = 0; names[i] != NULL; i++) {
         lua_getfield(L, -1, names[i]);

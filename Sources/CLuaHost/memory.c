@@ -6,33 +6,63 @@
 
 /// Lua asks a second time after an emergency collection; the second refusal of the same request is final, and ends
 /// the call in a way that it cannot catch.
-static void *refuse(shunt_host *host, const void *block, size_t size) {
-    if (host->refused == block && host->refused_size == size) {
-        budget_out_of_memory(host);
+static void *refuse(shunt_rule *rule, const void *block, size_t size) {
+    if (rule->refused == block && rule->refused_size == size) {
+        budget_out_of_memory(rule->host);
     } else {
-        host->refused = block;
-        host->refused_size = size;
+        rule->refused = block;
+        rule->refused_size = size;
     }
     return NULL;
 }
 
 void *state_allocate(void *context, void *block, size_t old_size, size_t size) {
-    shunt_host *host = context;
+    shunt_rule *rule = context;
     if (block == NULL) { old_size = 0; }
     if (size == 0) {
-        host->used -= old_size;
+        rule->used -= old_size;
         free(block);
         return NULL;
     }
-    if (size > old_size && (size - old_size > host->ceiling || host->used > host->ceiling - (size - old_size))) {
-        return refuse(host, block, size);
+    if (size > old_size && (size - old_size > rule->ceiling || rule->used > rule->ceiling - (size - old_size))) {
+        return refuse(rule, block, size);
     }
     void *moved = realloc(block, size);
     // Lua counts on shrinking to succeed.
-    if (moved == NULL) { return size <= old_size ? block : refuse(host, block, size); }
-    host->used += size - old_size;
-    if (size > old_size) { host->refused_size = 0; }
+    if (moved == NULL) { return size <= old_size ? block : refuse(rule, block, size); }
+    rule->used += size - old_size;
+    if (size > old_size) { rule->refused_size = 0; }
     return moved;
+}
+
+// MARK: what each rule may use
+
+/// A collection takes about a microsecond for each kilobyte. One of a small state is always worth it.
+/// A large one is collected in steps, after its calls.
+enum { QUICK_COLLECTION = 2 << 20, LARGE_STATE = 8 << 20, COLLECTED_PER_MICROSECOND = 1024 };
+
+void update_reserved(shunt_host *host, shunt_rule *rule) {
+    if (rule->reserved == 0) { return; }
+    size_t reserved = rule->used > host->share ? rule->used : host->share;
+    host->reserved += reserved - rule->reserved;
+    rule->reserved = reserved;
+}
+
+bool may_collect(const shunt_host *host, const shunt_rule *rule) {
+    if (rule->used <= QUICK_COLLECTION) { return true; }
+    bool loads = host->hook == SHUNT_ON_LOAD || host->hook == SHUNT_ON_UNLOAD;
+    size_t most = loads ? SIZE_MAX : rule->policy.nanoseconds * COLLECTED_PER_MICROSECOND / 1000;
+    return rule->used <= most || (rule->used <= LARGE_STATE && rule->used - rule->used / 4 > rule->collected);
+}
+
+void share_memory(shunt_host *host) {
+    for (shunt_rule *rule = host->all; rule != NULL; rule = rule->next) { rule->reserved = 0; }
+    host->reserved = 0;
+    host->share = host->options.state_memory / (host->rule_count > 0 ? host->rule_count : 1);
+    for (size_t i = 0; i < host->rule_count; i++) {
+        shunt_rule *rule = host->rules[i];
+        host->reserved += rule->reserved = rule->used > host->share ? rule->used : host->share;
+    }
 }
 
 // MARK: bytes outside Lua
@@ -74,7 +104,8 @@ void shunt_buffer_free(shunt_buffer *buffer) {
 /// Text that grows past what the call may still use ends it, as an allocation would.
 void *scratch_need(lua_State *L, shunt_host *host, size_t count) {
     budget_check(L, host);
-    size_t room = host->ceiling > host->used ? host->ceiling - host->used : 0;
+    const shunt_rule *rule = host->rule;
+    size_t room = rule->ceiling > rule->used ? rule->ceiling - rule->used : 0;
     host->scratch.limit = room;
     if (!buffer_reserve(&host->scratch, count)) {
         budget_out_of_memory(host);

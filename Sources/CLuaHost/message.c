@@ -72,7 +72,8 @@ uint8_t copy_changes(const shunt_host *host, const copy_object *copy) {
 /// What a payload may be inflated to: no more than the call has memory for, in which it is to become a text.
 static void inflate(lua_State *L, shunt_host *host, const shunt_message *message) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
-    size_t room = host->ceiling > host->used ? host->ceiling - host->used : 0, most = host->options.inflated_bytes;
+    const shunt_rule *rule = host->rule;
+    size_t room = rule->ceiling > rule->used ? rule->ceiling - rule->used : 0, most = host->options.inflated_bytes;
     host->inflated.count = 0;
     host->inflated.full = false;
     host->inflated.limit = room < most ? room : most;

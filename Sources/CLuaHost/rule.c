@@ -1,5 +1,5 @@
 // A rule in a state: its own globals, its table, its hooks.
-#include "host.h"
+#include "chain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,10 +60,7 @@ typedef struct {
 /// Pushes the rule file's chunk with the globals at `environment`.
 static void load_chunk(lua_State *L, const char *folder, const shunt_source *source, int environment) {
     lua_pushfstring(L, "@%s/%s", folder, source->path);
-    shunt_bytes text = source->text;
-    // A byte order mark, which an editor may write.
-    if (text.count >= 3 && memcmp(text.start, "\xEF\xBB\xBF", 3) == 0) { text = (shunt_bytes){(const char *)text.start + 3, text.count - 3}; }
-    if (luaL_loadbufferx(L, text.start, text.count, lua_tostring(L, -1), "t") != LUA_OK) { lua_error(L); }
+    load_text(L, without_mark(source->text), lua_tostring(L, -1));
     lua_pushvalue(L, environment);
     lua_setupvalue(L, -2, 1);
     lua_remove(L, -2);
@@ -118,7 +115,12 @@ static shunt_rule *create(shunt_host *host, const char *name) {
     snprintf(rule->name, sizeof rule->name, "%s", name);
     rule->environment = rule->table = rule->settings = rule->context = rule->saved = LUA_NOREF;
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) { rule->hooks[hook] = LUA_NOREF; }
-    return rule;
+    rule->next = host->all;
+    host->all = rule;
+    if (state_open(rule)) { return rule; }
+    shunt_rule_free(host, rule);
+    set_error(host, SHUNT_MEMORY, "no memory for a rule's Lua state");
+    return NULL;
 }
 
 static bool run_loading(shunt_host *host, shunt_rule *rule, lua_CFunction body, void *context) {
@@ -135,12 +137,20 @@ shunt_rule *shunt_rule_load(shunt_host *host, const char *name, const char *fold
 
 void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
     if (rule == NULL) { return; }
-    // Giving a reference back does not allocate, so it does not raise.
-    const int references[] = {rule->environment, rule->table, rule->settings, rule->context, rule->saved};
-    for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) { luaL_unref(host->L, LUA_REGISTRYINDEX, references[i]); }
-    for (int hook = 0; hook < SHUNT_HOOKS; hook++) { luaL_unref(host->L, LUA_REGISTRYINDEX, rule->hooks[hook]); }
+    for (size_t i = 0; i < host->rule_count; i++) {
+        // Nothing of it is called any more.
+        if (host->rules[i] == rule) { shunt_host_activate(host, NULL, 0); }
+    }
+    for (shunt_rule **link = &host->all; *link != NULL; link = &(*link)->next) {
+        if (*link == rule) {
+            *link = rule->next;
+            break;
+        }
+    }
+    if (rule->L != NULL) { lua_close(rule->L); }
     free_counters(rule);
     free(rule);
+    release_locals(host);
 }
 
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook) { return rule->hooks[hook] != LUA_NOREF; }
@@ -203,21 +213,55 @@ bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value) {
     return run_loading(host, rule, match_body, &request);
 }
 
+bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook) {
+    lua_State *L = rule->L;
+    int top = lua_gettop(L);
+    const char *name = NULL;
+    if (lua_rawgeti(L, LUA_REGISTRYINDEX, rule->hooks[hook]) == LUA_TFUNCTION) { name = lua_getlocal(L, NULL, 1); }
+    bool takes = name != NULL && strcmp(name, "self") == 0;
+    lua_settop(L, top);
+    return takes;
+}
+
 // MARK: starting and stopping
+
+/// Arguments: the hook, settings, the version before or NULL.
+static int start_body(lua_State *L) {
+    shunt_rule *before = lua_touserdata(L, 3);
+    size_t left_out = 0;
+    lua_pop(L, 1);
+    if (before == NULL) {
+        lua_pushnil(L);
+    } else if (before->L == host_of(L)->rule->L) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, before->saved);
+    } else if (lua_rawgeti(before->L, LUA_REGISTRYINDEX, before->saved) == LUA_TNIL) {
+        lua_pushnil(L);
+    } else {
+        left_out = copy_value(L, before->L);
+    }
+    if (left_out > 0) {
+        char text[256];
+        snprintf(text, sizeof text, "rule %s: on_unload handed on %zu values that stay behind, such as functions", before->name, left_out);
+        log_notice(host_of(L), text);
+    }
+    lua_call(L, 2, 0);
+    return 0;
+}
 
 bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, double now) {
     if (!shunt_rule_has(rule, SHUNT_ON_LOAD)) { return true; }
-    lua_State *L = host->L;
+    lua_State *L = rule->L;
+    int top = before == NULL ? 0 : lua_gettop(before->L);
     host->now = now;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->hooks[SHUNT_ON_LOAD]);
+    lua_pushcfunction(L, start_body);
+    push_hook(rule, SHUNT_ON_LOAD);
     lua_rawgeti(L, LUA_REGISTRYINDEX, rule->settings);
-    if (before != NULL) { lua_rawgeti(L, LUA_REGISTRYINDEX, before->saved); } else { lua_pushnil(L); }
-    if (!call_hook(host, rule, SHUNT_ON_LOAD, 2)) {
-        rule->figures[SHUNT_ON_LOAD].failures[host->failure]++;
-        return false;
-    }
-    lua_pop(L, 1);
-    return true;
+    lua_pushlightuserdata(L, before);
+    bool started = call_hook(host, rule, SHUNT_ON_LOAD, 3);
+    if (started) { lua_pop(L, 1); } else { rule->figures[SHUNT_ON_LOAD].failures[host->failure]++; }
+    // Where the copy of what was saved was given up.
+    if (before != NULL && before != rule) { lua_settop(before->L, top); }
+    return started;
 }
 
 static int keep_saved(lua_State *L) {
@@ -235,12 +279,12 @@ static int keep_saved(lua_State *L) {
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now) {
     if (!shunt_rule_has(rule, SHUNT_ON_UNLOAD)) { return true; }
     host->now = now;
-    lua_pushcfunction(host->L, keep_saved);
+    lua_pushcfunction(rule->L, keep_saved);
     if (!call_hook(host, rule, SHUNT_ON_UNLOAD, 0)) {
         rule->figures[SHUNT_ON_UNLOAD].failures[host->failure]++;
         return false;
     }
-    lua_pop(host->L, 1);
+    lua_pop(rule->L, 1);
     return true;
 }
 

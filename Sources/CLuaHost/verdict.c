@@ -313,7 +313,7 @@ int context_emit(lua_State *L) {
     // Anchored first: what is collected points into it until the next message.
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     lua_pushvalue(L, 2);
-    lua_rawseti(L, -2, (lua_Integer)++host->emitted);
+    lua_rawseti(L, -2, (lua_Integer)++host->rule->emitted);
     size_t before = host->routed_count;
     const char *wrong = verdict_collect(L, host, 2, host->rule->index);
     if (wrong == NULL) { host->call_emits += host->routed_count - before; }

@@ -29,13 +29,21 @@ struct AdminSession {
         }
     }
 
+    /// As it is; on a terminal without what that would obey.
     func write(_ csv: CSV) throws(ShuntError) {
-        try console.write(csv.text)
+        guard console.isTerminal else { return try console.write(csv.text) }
+        let lines = csv.text.split(separator: "\r\n", omittingEmptySubsequences: false)
+        try console.write(lines.map { PrintableText.of(String($0), keepingLines: true) }.joined(separator: "\r\n"))
+    }
+
+    /// As it came; on a terminal what that would obey is escaped, which JSON readers take for the same.
+    func write(json: String) throws(ShuntError) {
+        try console.write((console.isTerminal ? PrintableText.json(json) : json) + "\n")
     }
 
     /// For people, beside the answer; in lines that fit.
     func note(_ text: String) {
-        for line in Text.wrap(text, to: console.width) { console.writeError(line + "\n") }
+        for line in Text.wrap(Text.printable(text), to: console.width) { console.writeError(line + "\n") }
     }
 
     /// The whole name of the worker that lists are to be of: the beginning is enough where it is one worker's alone.

@@ -36,6 +36,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     /// Another connection has registered or joined by the same name.
     case sessionReplaced = "session.replaced"
     case memoryLimit = "limit.memory"
+    /// The system allows the process too few open files.
+    case descriptorLimit = "limit.descriptors"
     case hopLimit = "limit.hops"
     case fanoutLimit = "limit.fanout"
     // What rules decided or did.
@@ -90,8 +92,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatElsewhere: 307
         case .subscriptionLimit, .fanoutLimit: 429
         case .hopLimit: 508
-        case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .masterUnavailable, .registryUnavailable, .addressInUse,
-            .addressUnavailable:
+        case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable, .registryUnavailable,
+            .addressInUse, .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError: 500
         }
@@ -102,7 +104,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var exitCode: Int32 {
         switch self {
         case .usage: 64
-        case .addressInUse, .addressUnavailable, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
+        case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
         case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleFailed, .ruleTime,
             .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78

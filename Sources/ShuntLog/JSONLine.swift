@@ -1,4 +1,5 @@
 import Logging
+import ShuntCore
 
 /// Lines for programs, RFC 8259.
 enum JSONLine {
@@ -67,8 +68,7 @@ enum JSONLine {
         case "\n": "\\n"
         case "\r": "\\r"
         case "\t": "\\t"
-        // All that is unsafe has at most four digits.
-        case _ where scalar.isUnsafe: "\\u" + scalar.hex(digits: 4)
+        case _ where scalar.isUnsafe: PrintableText.jsonEscape(scalar)
         default: nil
         }
     }

@@ -1,5 +1,6 @@
 import Logging
 import ShuntConfig
+import ShuntCore
 
 /// How lines look.
 enum LogFormat: Equatable, Sendable {
@@ -89,13 +90,9 @@ extension [UInt8] {
 }
 
 extension Unicode.Scalar {
-    /// Whether a terminal or a viewer could take it for something other than text: controls, line ends, changes of direction.
-    var isUnsafe: Bool {
-        switch value {
-        case ..<0x20, 0x7f...0x9f, 0x2028...0x202e, 0x2066...0x2069, 0x200e...0x200f, 0xfeff: true
-        default: false
-        }
-    }
+    /// Whether a terminal or a viewer could take it for something other than text: controls, line ends, changes of direction,
+    /// what is not shown.
+    var isUnsafe: Bool { PrintableText.isUnsafe(self) }
 
     /// At least `digits` hexadecimal digits.
     func hex(digits: Int) -> String {

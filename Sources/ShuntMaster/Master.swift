@@ -64,9 +64,11 @@ public final class Master: Sendable {
         let engine = EngineSettings(configuration)
         let writer = registry.writer
         let limits = ConnectionLimits(configuration)
+        let figures = MasterFigures()
         let loop = try LoopThread(index: 0, name: "master", limits: limits, measure: Self.measure) { [logger] loop in
             MasterLoop(
-                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), known: known, writer: writer, logger: logger)
+                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), known: known, writer: writer, figures: figures,
+                logger: logger)
         }
         self.loop = loop
         do throws(ShuntError) {
@@ -81,7 +83,7 @@ public final class Master: Sendable {
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
                         writer: registry.writer.figures)
                 },
-                readiness: { registry.problem },
+                readiness: { registry.problem }, metrics: { figures.metrics(writer: registry.writer.figures) },
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
                 }, logger: Logger(label: "shunt.admin"))
@@ -142,15 +144,19 @@ public final class Master: Sendable {
 private struct EngineSettings: Sendable {
     private let liveFor: Double
     private let keepDevices: Double
+    private let deviceMemory: Int
     private let frameLimit: Int
 
     init(_ configuration: Configuration) {
         liveFor = configuration.master.heartbeat.liveFor.inSeconds
         keepDevices = configuration.devices.keep.inSeconds
+        deviceMemory = configuration.devices.memory
         frameLimit = configuration.limits.frame
     }
 
-    func make() -> MasterEngine { MasterEngine(liveFor: liveFor, keepDevices: keepDevices, frameLimit: frameLimit) }
+    func make() -> MasterEngine {
+        MasterEngine(liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit)
+    }
 }
 
 extension ConnectionLimits {

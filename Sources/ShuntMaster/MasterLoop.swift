@@ -17,15 +17,18 @@ final class MasterLoop: EventLoopHandler {
     let loop: EventLoop
     private let engine: MasterEngine
     private let writer: RegistryWriter
+    private let figures: MasterFigures
     private let logger: Logger
+    private var fullness = DeviceFullness()
 
     init(
         loop: EventLoop, socket: ListeningSocket, descriptors: DescriptorBudget, engine: MasterEngine, known: KnownBefore,
-        writer: RegistryWriter, logger: Logger
+        writer: RegistryWriter, figures: MasterFigures, logger: Logger
     ) {
         self.loop = loop
         self.engine = engine
         self.writer = writer
+        self.figures = figures
         self.logger = logger
         clients = ClientTroubles(descriptors)
         engine.restore(known.workers, devices: known.devices, chats: known.chats, now: loop.now)
@@ -79,6 +82,15 @@ final class MasterLoop: EventLoopHandler {
         engine.tick(now: loop.now)
         carryOut()
         clients.tick(now: loop.now, logger)
+        let memory = engine.deviceMemory
+        figures.set(devices: engine.deviceCount, memory, chats: engine.chatCount, workers: engine.directory.count)
+        guard let news = fullness.news(memory, now: loop.now) else { return }
+        logger.warning(
+            "devices take all the memory that they may (devices.memory)",
+            metadata: [
+                "bytes": "\(memory.bytes)", "forgotten": "\(news.evicted)", "without_labels": "\(news.stripped)",
+                "refused": "\(news.refused)",
+            ])
     }
 
     /// An operator ends a chat.

@@ -157,6 +157,22 @@ public final class EventLoop {
         now = Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
+    /// Something has come: a turn begins, unless it has begun.
+    func wake() {
+        updateNow()
+        if turnBegan == 0 { turnBegan = now }
+    }
+
+    /// When the present turn began; 0 between two.
+    private var turnBegan = 0.0
+
+    /// Seconds since the present turn began. Reads the clock; a clock that was set makes no long turn.
+    public func turnDuration() -> Double {
+        guard turnBegan > 0 else { return 0 }
+        updateNow()
+        return min(max(now - turnBegan, 0), 10)
+    }
+
     /// The loop's own clock in seconds, which never goes back. Starts at 1.
     var seconds: UInt32 { UInt32(truncatingIfNeeded: (uv_now(uv) - startedAt) / 1000) + 1 }
     private lazy var startedAt = uv_now(uv)
@@ -198,6 +214,7 @@ public final class EventLoop {
     }
 
     private func endTurn() {
+        defer { turnBegan = 0 }
         // What writing changes other loops hear of now, not when something else happens here.
         for _ in 0..<Self.passesOfTurnEnd {
             hasNewPressure = false
@@ -308,7 +325,7 @@ public final class EventLoop {
     }
 
     private func ready(_ connection: Connection, status: Int32, events: Int32) {
-        updateNow()
+        wake()
         if status < 0 {
             return fail(connection, socketError(of: connection) ?? -status)
         }

@@ -30,7 +30,7 @@ public final class LoopThread<Handler: EventLoopHandler>: Sendable {
             let handler = makeHandler(loop)
             loop.handler = handler
             waker.attach {
-                loop.updateNow()
+                loop.wake()
                 for job in mailbox.take() { job(handler) }
             }
             withExtendedLifetime(handler) { loop.run() }

@@ -9,20 +9,23 @@ extension WorkerFigures {
         ("connection_errors", \.connectionErrors), ("requests", \.requests), ("request_bytes", \.requestBytes),
         ("responses", \.responses), ("responses_succeeded", \.responsesSucceeded), ("responses_failed", \.responsesFailed),
         ("response_milliseconds", \.responseMilliseconds), ("response_bytes", \.responseBytes),
-        ("subscriptions", \.subscriptions), ("deliveries", \.deliveries),
+        ("subscriptions", \.subscriptions), ("deliveries", \.deliveries), ("held_producers", \.heldProducers),
+        ("stuck_consumers", \.stuckConsumers),
     ]
 }
 
 /// A worker's row: the columns, in one order for writing and reading.
 enum WorkerColumns {
     static let all =
-        ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at"] + WorkerFigures.columns.map(\.name)
+        ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at", "configured_name", "stuck"]
+        + WorkerFigures.columns.map(\.name)
 
     static func arguments(_ record: WorkerRecord) throws -> StatementArguments {
         let listeners = String(decoding: try RegistryJSON.encode(record.listeners), as: UTF8.self)
         var arguments: StatementArguments = [
             record.name, record.host, record.port, record.state.rawValue, record.machine, record.version, listeners,
-            record.startedAt.orZero, record.heartbeatAt.orZero,
+            record.startedAt.orZero, record.heartbeatAt.orZero, record.configuredName,
+            RegistryJSON.array(of: record.stuck),
         ]
         arguments += StatementArguments(WorkerFigures.columns.map { record.figures[keyPath: $0.value] })
         return arguments
@@ -47,7 +50,10 @@ enum WorkerColumns {
             listeners: (try? RegistryJSON.decode([String: String].self, from: Array(listeners.utf8))) ?? [:],
             startedAt: try row.decode(Double.self, forColumn: "started_at"),
             heartbeatAt: try row.decode(Double.self, forColumn: "heartbeat_at"))
-        for (name, value) in WorkerFigures.columns {
+        // A file that no master of this version has opened yet has not all columns.
+        if row.hasColumn("configured_name") { record.configuredName = try row.decode(String.self, forColumn: "configured_name") }
+        if row.hasColumn("stuck") { record.stuck = RegistryJSON.strings(in: try row.decode(String.self, forColumn: "stuck")) }
+        for (name, value) in WorkerFigures.columns where row.hasColumn(name) {
             record.figures[keyPath: value] = try row.decode(Int.self, forColumn: name)
         }
         return record

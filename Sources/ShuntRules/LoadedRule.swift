@@ -25,6 +25,17 @@ final class LoadedRule {
 
     func has(_ hook: shunt_hook) -> Bool { shunt_rule_has(pointer, hook) }
 
+    /// Warns of hooks that are written with a colon.
+    func methodWarnings() -> [ShuntError] {
+        RuleHook.called.compactMap { hook in
+            guard let place = hook.index, has(place), shunt_rule_takes_self(pointer, place) else { return nil }
+            let name = hook.rawValue
+            return ShuntError(
+                .ruleInvalid, "\(name) has a parameter self, which gets what should be the next one", at: plugin.location(of: name),
+                help: "function R.\(name)(…), with a dot")
+        }
+    }
+
     /// What rule.lua returned.
     func table() throws(ShuntError) -> [String: LuaValue] {
         let description = try value { shunt_rule_describe(host.pointer, pointer, $0) }

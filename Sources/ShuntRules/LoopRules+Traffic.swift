@@ -28,6 +28,7 @@ extension LoopRules {
 
     private func entry(_ hook: shunt_hook, _ chat: ChatView, _ peer: Peer, _ now: Double) -> ConnectOutcome {
         begin(now, peer.id)
+        shunt_host_end_turn(host.pointer)
         let selection = selection(hook, of: chat)
         guard !selection.isEmpty else { return .accept }
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: hook) { return .reject(why: why) }
@@ -55,6 +56,7 @@ extension LoopRules {
 
     public func onChatClose(_ chat: ChatView, why: String, now: Double) {
         begin(now, nil)
+        shunt_host_end_turn(host.pointer)
         let selection = selection(SHUNT_ON_CHAT_CLOSE, of: chat)
         guard !selection.isEmpty else { return }
         if !off.isEmpty { retry() }

@@ -7,7 +7,7 @@ public typealias PayloadInflater = (
     _ packed: Bytes, _ compression: PayloadCompression, _ limit: Int, _ check: @escaping () throws(ShuntError) -> Void
 ) throws(ShuntError) -> [UInt8]
 
-/// The rules of one loop: a Lua state of its own, called on that loop's thread only.
+/// The rules of one loop, each in a Lua state of its own, called on that loop's thread only.
 ///
 /// The thread needs a stack of at least 2 MiB: rules may nest as deeply as Lua allows.
 public final class LoopRules: RuleHooks {
@@ -45,17 +45,18 @@ public final class LoopRules: RuleHooks {
     private let logger: @Sendable (RuleLogEntry) -> Void
     private let inflater: PayloadInflater
 
-    /// Loads the rules into a state of their own and calls their `on_load`.
+    /// Loads the rules into states of their own and calls their `on_load`.
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
+    ///   - tellsPayloads: whether what rules log, or raise, may repeat a payload: in tests.
     ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
         set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
+        log: @escaping @Sendable (RuleLogEntry) -> Void, tellsPayloads: Bool = false, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
-        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
+        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, tellsPayloads: tellsPayloads)
         self.set = .empty
         logger = log
         counterCapacity = limits.counters
@@ -71,13 +72,14 @@ public final class LoopRules: RuleHooks {
         shunt_buffer_free(&chatRecord)
     }
 
-    /// Bytes that the state uses.
+    /// Bytes that the states use.
     public var memory: Int { host.memory }
 
     /// Takes on what a reload may change for all rules of the loop; a rule's own budget comes with its next version.
     public func setLimits(_ limits: RuleLimits) {
         shunt_host_set_limits(
-            host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes)
+            host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
+            limits.turnNanoseconds)
     }
 
     // MARK: versions
@@ -207,6 +209,8 @@ public final class LoopRules: RuleHooks {
         return finished(outcome)
     }
 
+    public func beginTurn() { shunt_host_begin_turn(host.pointer) }
+
     func begin(_ now: Double, _ client: ConnectionID?) {
         self.now = now
         self.client = client?.raw ?? 0
@@ -255,6 +259,7 @@ public final class LoopRules: RuleHooks {
 
     public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
         begin(now, peer.id)
+        shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
@@ -274,6 +279,7 @@ public final class LoopRules: RuleHooks {
 
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
         begin(now, peer)
+        shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return withBytes(of: request.topic) { topic in
             withBytes(of: request.group) { group in
@@ -296,6 +302,7 @@ public final class LoopRules: RuleHooks {
 
     public func onDisconnect(_ peer: Peer, why: String, now: Double) {
         begin(now, peer.id)
+        shunt_host_end_turn(host.pointer)
         guard rules.contains(where: { $0.has(SHUNT_ON_DISCONNECT) }) else { return }
         if !off.isEmpty { retry() }
         peer.withRecord { record in
@@ -371,7 +378,7 @@ extension LoopRules: LuaHostOwner {
         }
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
-        guard breakers[index].failed(by: client, now: now), case .off(let until) = breakers[index].state else { return }
+        guard breakers[index].failed(by: client, from: { [peers, client] in peers?.network(of: ConnectionID(raw: client)) }, now: now), case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
         let seconds = set.rules[index].definition.breaker.retry
@@ -381,10 +388,21 @@ extension LoopRules: LuaHostOwner {
     func log(_ entry: RuleLogEntry) { logger(entry) }
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
+    func stands(_ text: Bytes, inRule rule: Int) -> Bool { rules.indices.contains(rule) && rules[rule].plugin.contains(text) }
 
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
     ) throws(ShuntError) -> [UInt8] {
         try inflater(packed, compression, limit, check)
+    }
+}
+
+extension PeerDirectory {
+    /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
+    fileprivate func network(of id: ConnectionID) -> UInt64? {
+        if let address = address(of: id) { return address.network }
+        guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
+        let host = address[..<colon]
+        return host.hasPrefix("127.") || host == "[::1]" ? nil : UInt64(bitPattern: Int64(host.hashValue))
     }
 }

@@ -1,7 +1,7 @@
 import CLuaHost
 import ShuntCore
 
-/// What a Lua state asks of whoever runs it.
+/// Callbacks from a loop's Lua states to their owner.
 protocol LuaHostOwner: AnyObject {
     /// Whether a failure of a rule is to be told now.
     func tells(rule: Int) -> Bool
@@ -10,6 +10,8 @@ protocol LuaHostOwner: AnyObject {
     func log(_ entry: RuleLogEntry)
     func peer(_ id: ConnectionID) -> Peer?
     func close(_ id: ConnectionID, why: String)
+    /// Whether a text stands in one of the rule's own files.
+    func stands(_ text: Bytes, inRule rule: Int) -> Bool
     /// - Parameter check: throws once the call that asks is overdue.
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
@@ -19,6 +21,7 @@ protocol LuaHostOwner: AnyObject {
 }
 
 extension LuaHostOwner {
+    func stands(_ text: Bytes, inRule rule: Int) -> Bool { false }
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> { .failure(ShuntError(.internalError, "not a rule test")) }
 }
 
@@ -33,7 +36,7 @@ private func host(_ context: UnsafeMutableRawPointer?) -> LuaHost? {
 
 private func hostOwner(_ context: UnsafeMutableRawPointer?) -> (any LuaHostOwner)? { host(context)?.owner }
 
-/// A Lua state and its callbacks. Used by one thread at a time; the owner outlives every call into it.
+/// A loop's Lua states, one a rule, and their callbacks. Used by one thread at a time; the owner outlives every call into it.
 final class LuaHost {
     let pointer: OpaquePointer
     /// Not weak: objects that are referred to weakly are counted more slowly, and these are used for every message.
@@ -42,7 +45,7 @@ final class LuaHost {
     private let back: Unmanaged<BackReference>
     private let shared: SharedStore
 
-    init(worker: String, loop: Int, limits: RuleLimits, shared: SharedStore, forTests: Bool = false) throws(ShuntError) {
+    init(worker: String, loop: Int, limits: RuleLimits, shared: SharedStore, forTests: Bool = false, tellsPayloads: Bool = false) throws(ShuntError) {
         let reference = BackReference()
         let back = Unmanaged.passRetained(reference)
         let pointer = worker.withCString { worker in
@@ -50,11 +53,12 @@ final class LuaHost {
             options.worker = worker
             options.loop = Int32(clamping: loop)
             options.shared = shared.store
+            options.tells_payloads = tellsPayloads
             return shunt_host_create(&options)
         }
         guard let pointer else {
             back.release()
-            throw ShuntError(.memoryLimit, "no memory for a Lua state", help: "limits.state_memory is \(limits.stateMemory) bytes")
+            throw ShuntError(.memoryLimit, "no memory for the rules of a loop")
         }
         self.pointer = pointer
         self.back = back
@@ -85,6 +89,7 @@ final class LuaHost {
         options.log_lines_per_second = UInt32(clamping: limits.logLinesPerSecond)
         options.load_nanoseconds = limits.loadNanoseconds
         options.load_memory = limits.loadMemory
+        options.turn_nanoseconds = limits.turnNanoseconds
         options.callbacks = callbacks(context, forTests: forTests)
         return options
     }
@@ -108,6 +113,9 @@ final class LuaHost {
         }
         callbacks.close = { context, id, why in
             hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
+        }
+        callbacks.stands_in_rule = { context, rule, text in
+            hostOwner(context)?.stands(Bytes(text), inRule: Int(rule)) ?? false
         }
         callbacks.inflate = { context, packed, compression, plain in
             guard let plain, let compression = PayloadCompression(rawValue: compression), let host = host(context),

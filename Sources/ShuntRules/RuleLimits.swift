@@ -6,10 +6,13 @@ public struct RuleLimits: Equatable, Sendable {
     /// The most that a rule's `budget` can ask for.
     public var callNanosecondsCap: UInt64 = 100_000_000
     public var callMemoryCap = 64 << 20
+    /// Of all calls that one message causes on a loop, in budgets of a call.
+    public var turnBudgets: UInt64 = 10
+    var turnNanoseconds: UInt64 { callNanoseconds * turnBudgets }
     /// For loading a file, `on_load` and `on_unload`.
     public var loadNanoseconds: UInt64 = 1_000_000_000
     public var loadMemory = 32 << 20
-    /// All of a loop's rules together, in bytes.
+    /// All of a loop's rules together, in bytes. Each has an equal share that the others can't take.
     public var stateMemory = 128 << 20
     /// A compressed payload, inflated, in bytes.
     public var inflatedBytes = 16 << 20
@@ -20,14 +23,14 @@ public struct RuleLimits: Equatable, Sendable {
     public var topicBytes = 1024
     /// Messages by `ctx:emit` in one call.
     public var emits = 100
-    /// `kv` of a loop, and `shared` of a worker.
+    /// `kv` of a rule in a loop, and `shared` of a worker.
     public var kvEntries = 10_000
     public var kvBytes = 8 << 20
     public var sharedEntries = 100_000
     public var sharedBytes = 64 << 20
     /// Counters of a rule in a loop.
     public var counters = 1000
-    /// What all rules of a loop log, and the failures of each that are told.
+    /// What each rule of a loop logs of each level, and its failures that are told.
     public var logLinesPerSecond = 100
     public var failuresPerSecond = 10
     /// A plugin's file and all of its files, in bytes.

@@ -1,3 +1,4 @@
+import CLuaHost
 import Glibc
 import ShuntCore
 
@@ -122,6 +123,13 @@ public struct RulePlugin: Equatable, Sendable {
         }
         text.removeSubrange(count...)
         return text
+    }
+
+    /// Whether a text stands in one of the files, but for the tests.
+    func contains(_ text: Bytes) -> Bool {
+        sources.contains { source in
+            source.text.withUnsafeBytes { shunt_contains(shunt_bytes($0), shunt_bytes(text)) }
+        }
     }
 
     // MARK: places

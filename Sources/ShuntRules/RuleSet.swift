@@ -87,7 +87,7 @@ public struct RuleSet: Sendable {
         try loaded.configure(definition, settings: settings)
         try loaded.start(after: nil, now: now)
         if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
-        let warnings = reader.warnings + reader.unreachable(definition)
+        let warnings = reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
         return (Rule(plugin: plugin, definition: definition, settings: settings), warnings)
     }
 
@@ -95,8 +95,9 @@ public struct RuleSet: Sendable {
     static func warnings(of plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) -> [ShuntError] {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
-        let definition = try reader.read(LoadedRule(plugin, in: host).table())
-        return reader.warnings + reader.unreachable(definition)
+        let loaded = try LoadedRule(plugin, in: host)
+        let definition = try reader.read(loaded.table())
+        return reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
     }
 
     private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {

@@ -61,7 +61,7 @@ final class RuleTestBench {
         let lines = lines
         let rules = try LoopRules(
             set: set, worker: "test", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { lines.add($0) },
-            inflate: { _, _, _, _ in [] }, now: now)
+            tellsPayloads: true, inflate: { _, _, _, _ in [] }, now: now)
         rules.peers = clients
         self.rules = rules
         return rules

@@ -155,7 +155,7 @@ final class ControlLoop: EventLoopHandler {
         isStopping = true
         // Whoever was here for a moment should be known.
         sendReports()
-        carryOut(link.stop(identity.heartbeat(peers.figures(), now: loop.now), now: loop.now))
+        carryOut(link.stop(identity.heartbeat(peers.figures(), stuck: peers.log.stuck(), now: loop.now), now: loop.now))
     }
 
     // MARK: What loops tell
@@ -244,7 +244,7 @@ final class ControlLoop: EventLoopHandler {
                 isLooking = true
                 loop.connect(to: address, role: Self.lookRole)
             case .report:
-                carryOut(link.heartbeat(identity.heartbeat(peers.figures(), now: loop.now), now: loop.now))
+                carryOut(link.heartbeat(identity.heartbeat(peers.figures(), stuck: peers.log.stuck(), now: loop.now), now: loop.now))
             case .close(let why):
                 if let connection { loop.close(connection, .byUs(why: why)) }
             case .joined(let master, let isShunt):

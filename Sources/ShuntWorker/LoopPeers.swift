@@ -1,4 +1,5 @@
 import Dispatch
+import ExchangeCodec
 import Glibc
 import Logging
 import ShuntCore
@@ -13,6 +14,8 @@ struct LoopReport: Sendable {
     var loop = LoopFigures()
     var rules: [RuleFigures] = []
     var lostRecipients = 0
+    /// Seconds that answers took, all together.
+    var answerSeconds = 0.0
 }
 
 /// What a loop starts with.
@@ -238,6 +241,28 @@ final class ConnectionLog: Sendable {
         burst.withLock { burst in
             if clients.isEmpty { burst.slow[loop] = nil } else { burst.slow[loop] = Array(clients.prefix(100_000)) }
         }
+    }
+
+    /// The worst of the clients that are stuck, for the master: their names, within what it takes.
+    func stuck() -> [String] {
+        burst.withLock { burst in
+            var worst: [SlowClient] = []
+            for client in burst.slow.values.joined() where client.isStuck {
+                let place = worst.firstIndex { $0.waiting < client.waiting } ?? worst.count
+                guard place < ShuntExtension.maximumStuck else { continue }
+                worst.insert(client, at: place)
+                if worst.count > ShuntExtension.maximumStuck { worst.removeLast() }
+            }
+            return worst.map { Self.cut($0.name) }
+        }
+    }
+
+    /// At most 255 bytes.
+    private static func cut(_ name: String) -> String {
+        guard name.utf8.count > 255 else { return name }
+        var cut = ""
+        for scalar in name.unicodeScalars where cut.utf8.count <= 255 - 3 - 4 { cut.unicodeScalars.append(scalar) }
+        return cut + "…"
     }
 
     func refused(_ why: Refusal) {

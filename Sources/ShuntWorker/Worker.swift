@@ -30,7 +30,7 @@ public final class Worker: Sendable {
         rules = Mutex(checked)
         let sockets = try Self.open(worker.listeners)
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
-        let count = worker.loops > 0 ? worker.loops : Self.cores
+        let count = Self.loopCount(configuration)
         peers = LoopPeers(
             loops: count, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
@@ -47,7 +47,8 @@ public final class Worker: Sendable {
 
         let identity = WorkerIdentity(
             host: worker.advertise, port: sockets.first?.socket.address.port ?? 0, machine: WorkerIdentity.machineID(),
-            boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds)
+            boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
+            name: worker.name)
         let masters = worker.masters.map(\.description)
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
@@ -174,6 +175,11 @@ public final class Worker: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    /// The loops of a worker of this configuration.
+    public static func loopCount(_ configuration: Configuration) -> Int {
+        configuration.worker.loops > 0 ? configuration.worker.loops : cores
     }
 
     private static var cores: Int { max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }

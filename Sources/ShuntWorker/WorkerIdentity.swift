@@ -17,13 +17,17 @@ struct WorkerIdentity: Sendable {
     var listeners: [String: String]
     /// Seconds between two heartbeats.
     var interval: Double
+    /// What its operator calls it (`worker.name`).
+    var name: String
 
-    func heartbeat(_ reports: [LoopReport], now: Double) -> HeartbeatBody {
+    /// - Parameter stuck: the worst of the stuck consumers.
+    func heartbeat(_ reports: [LoopReport], stuck: [String], now: Double) -> HeartbeatBody {
         HeartbeatBody(
             machineID: machine, serverName: host, serverPort: port, figures: WorkerFigures(reports),
             createdTime: Int64(now * 1000),
             shunt: ShuntExtension(
-                version: version, boot: boot, listeners: listeners, loops: reports.count, interval: Int((interval * 1000).rounded())))
+                version: version, boot: boot, listeners: listeners, loops: reports.count, interval: Int((interval * 1000).rounded()),
+                name: name, stuck: stuck))
     }
 
     /// An EUI-64 as message-channel writes it (§9.1), from the machine's first network card; the name's bytes where there is none.
@@ -60,8 +64,11 @@ extension WorkerFigures {
             responseBytes += report.loop.bytesOut
             subscriptions += report.routing.subscriptions
             deliveries += report.loop.delivered
+            heldProducers += report.routing.heldProducers
+            stuckConsumers += report.routing.stuckConsumers
         }
         responses = responsesSucceeded + responsesFailed
+        responseMilliseconds = Int((reports.reduce(0) { $0 + $1.answerSeconds } * 1000).rounded())
     }
 }
 

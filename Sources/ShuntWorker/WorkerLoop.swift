@@ -98,7 +98,20 @@ final class WorkerLoop: EventLoopHandler {
         }
         engine.turnEnded()
         carryOut()
+        measureAnswers()
         for index in outgoing.indices where !outgoing[index].isEmpty { post(index) }
+    }
+
+    /// Answers that are measured, and seconds that they took: each as long as its turn, which is one look at the clock for all.
+    /// What answers wait for on other loops or the master is not in it.
+    private var answers = 0
+    private var answerSeconds = 0.0
+
+    private func measureAnswers() {
+        let count = engine.figures.succeeded + engine.figures.failed
+        guard count != answers else { return }
+        answerSeconds += Double(count - answers) * loop.turnDuration()
+        answers = count
     }
 
     /// Mail that has grown to this many bytes is sent in the middle of a turn.
@@ -114,7 +127,7 @@ final class WorkerLoop: EventLoopHandler {
 
     func tick() {
         engine.tick(now: loop.now)
-        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: lostRecipients), loop.index)
+        peers.publish(LoopReport(routing: engine.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: lostRecipients, answerSeconds: answerSeconds), loop.index)
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
@@ -127,14 +140,17 @@ final class WorkerLoop: EventLoopHandler {
         }
         carryOut()
         mail.bytes.withUnsafeBytes { bytes in
+            var last: Int?
             for item in mail.items {
+                let isAnother = last != Int(item.offset)
+                last = Int(item.offset)
                 let frame = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + Int(item.count)])
                 guard let connection = loop.connection(item.recipient) else {
                     lostRecipients += 1
                     engine.undelivered(frame, why: .gone, now: loop.now)
                     continue
                 }
-                _ = offer(frame, to: connection)
+                _ = offer(frame, to: connection, isAnother: isAnother)
             }
         }
         carryOut()
@@ -243,6 +259,7 @@ final class WorkerLoop: EventLoopHandler {
         // A wide broadcast is told to the others before it is delivered here, so that all loops deliver at once.
         if engine.actions.count >= Self.manyActions { postLetters() }
         let made = engine.made
+        var lastOffered: Stretch?
         var next = 0
         while next < engine.actions.count {
             let action = engine.actions[next]
@@ -260,7 +277,8 @@ final class WorkerLoop: EventLoopHandler {
                     continue
                 }
                 var outcome: SendOutcome?
-                withBytes(of: stretch, input, made) { outcome = offer($0, to: connection) }
+                withBytes(of: stretch, input, made) { outcome = offer($0, to: connection, isAnother: stretch != lastOffered) }
+                lastOffered = stretch
                 if tally != nil { count(outcome) }
             case .beginTally: tally = BroadcastTally()
             case .endTally(let broadcast):
@@ -319,8 +337,8 @@ final class WorkerLoop: EventLoopHandler {
 
     /// Sends a message, or what the rules make of it for this client.
     /// - Returns: nil where they keep it from the client.
-    private func offer(_ frame: Bytes, to connection: Connection) -> SendOutcome? {
-        switch engine.offer(frame, to: connection.id) {
+    private func offer(_ frame: Bytes, to connection: Connection, isAnother: Bool) -> SendOutcome? {
+        switch engine.offer(frame, to: connection.id, isAnother: isAnother, now: loop.now) {
         case .unchanged: loop.send(frame, to: connection)
         case .replaced: engine.replacement.withBytes { loop.send($0, to: connection) }
         case .dropped: nil

@@ -77,7 +77,7 @@ struct WorkerRules: Sendable {
         return error
     }
 
-    /// The rules for one loop, in a Lua state of its own. Called on the loop; nil where none are enabled.
+    /// The rules for one loop, each in a Lua state of its own. Called on the loop; nil where none are enabled.
     func load(loop: UInt8, peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
         guard !set.rules.isEmpty else { return nil }
         let rules = try LoopRules(

@@ -1,11 +1,28 @@
 import ArgumentParser
+import Glibc
 import ShuntAdmin
+import ShuntCore
 
 @main
 enum Main {
     static func main() async {
         CommandLineProcess.prepare()
-        await Shunt.main()
+        do {
+            var command = try Shunt.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let code = Shunt.exitCode(for: error)
+            // Help and the like.
+            guard code != .success else { Shunt.exit(withError: error) }
+            // It repeats arguments.
+            let message = Shunt.fullMessage(for: error)
+            if !message.isEmpty { printError(PrintableText.of(message, keepingLines: true)) }
+            exit(code.rawValue)
+        }
     }
 }
 

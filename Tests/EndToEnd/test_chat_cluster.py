@@ -134,7 +134,8 @@ def test_a_chat_ends_and_is_answered_in_time_while_its_master_says_nothing(clust
     try:
         began = time.monotonic()
         assert ann.destroy("chat").status == 200
-        assert 0.9 < time.monotonic() - began < 8, "a second, and what a busy machine adds"
+        # The worker gives its master a second from the last heartbeat that was answered, a moment before it was stopped.
+        assert 0.7 < time.monotonic() - began < 8, "a second, and what a busy machine adds"
     finally:
         cluster.master.signal(signal.SIGCONT)
 

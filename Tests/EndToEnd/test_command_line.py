@@ -331,3 +331,20 @@ def test_bash_completes_names_of_files(tmp_path):
 
 def test_the_version_is_told():
     assert re.fullmatch(r"shunt \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+HOSTILE = "\x1b[2J\x9b31m\u202etxt.exe\u2028\u200b"
+
+
+@pytest.mark.parametrize("arguments", [
+    ("admin", "worker", HOSTILE), ("admin", "device", HOSTILE), ("admin", "workers", "--registry", HOSTILE),
+    ("pub", "t", "x", "--" + HOSTILE), (HOSTILE,), ("worker", "--config", HOSTILE), ("worker", "--set", HOSTILE + "=1"),
+    ("rule", "test", HOSTILE), ("sub", "t", "--worker", HOSTILE), ("pub", HOSTILE + "/+", "x"), ("sub", "a#" + HOSTILE, "--count", "1"),
+    ("notify", "x", "--uid", HOSTILE), ("admin", "query", f"SELECT '{HOSTILE}', nothing", "--output", "table"),
+])
+def test_errors_cannot_steer_a_terminal(dev, arguments):
+    ended = run(*arguments, env={"SHUNT_MASTER": dev.master, "SHUNT_ADMIN": dev.admin}, timeout=20)
+    assert ended.returncode != 0
+    said = ended.stdout + ended.stderr
+    assert said
+    assert not set("\x1b\x9b\u202e\u2028\u200b") & set(said), repr(said)

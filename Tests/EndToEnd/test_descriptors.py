@@ -3,11 +3,14 @@
 import json
 import resource
 import socket
+import subprocess
 import threading
 import time
 
+import pytest
+
 from exchange import ALLOCATION, PING, eventually, parse_address
-from processes import PATIENCE, Door, get
+from processes import BINARY, PATIENCE, Door, Process, environment, get
 
 FEW = 100
 MANY = 300
@@ -66,6 +69,16 @@ def test_what_the_system_allows_is_said_at_the_start(shunt):
     assert said["level"] == "warning" and 0 < int(said["metadata"]["clients"]) < FEW
 
 
+@pytest.mark.parametrize("kind", ["worker", "dev"])
+@pytest.mark.parametrize("limit", [16, 47, 48, 60])
+def test_a_process_that_has_no_descriptor_for_a_client_does_not_start(tmp_path, kind, limit):
+    sets = [word for key, value in Process.defaults(kind, None).items() for word in ("--set", f"{key}={value}")]
+    result = subprocess.run(
+        [BINARY, kind, *sets, "--set", "worker.loops=8"], cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+    assert result.returncode == 69 and "limit.descriptors" in result.stderr and "ulimit" in result.stderr, result.stderr
+
+
 def test_clients_that_stay_at_a_master_make_room_for_workers(shunt, connect):
     master = shunt.master(descriptors=FEW)
     joined = shunt.worker({"worker.masters": f"[{master.master}]"})
@@ -96,6 +109,7 @@ def test_a_listener_without_a_descriptor_waits_and_does_not_spin(shunt, connect)
     """The limit is set below what is open already, as another library's use of descriptors may do."""
     worker = shunt.worker()
     client = connect(worker.exchange)
+    assert client.request(PING).status == 200, "it has been accepted"
     before = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, before[1]))
     answers = []

@@ -7,7 +7,7 @@ import pytest
 
 from exchange import ALLOCATION, GZIP, JSON, REGISTER, REGISTERED, encode, eventually, registration
 from java_peers import JavaMaster, JavaWorker
-from processes import Door
+from processes import Door, get
 
 LOOPS = {"worker.loops": 2}
 
@@ -188,6 +188,28 @@ def test_a_device_that_has_left_is_forgotten_after_its_time(shunt, connect):
     wait_known(master, {("ann", "phone"): (worker.exchange, [], True), ("bob", "phone"): (worker.exchange, [], True)})
     left.close()
     wait_known(master, {("bob", "phone"): (worker.exchange, [], True)})
+
+
+def test_ever_new_names_take_the_memory_that_the_master_gives_devices(shunt, connect):
+    master = shunt.master({"devices.memory": "1MiB"})
+    worker = shunt.worker({"worker.masters": master.master})
+    eventually(lambda: master.workers())
+    labels = [f"{number} {'x' * 246}" for number in range(32)]
+    clients = [connect(worker.exchange) for _ in range(4)]
+    for number in range(100):
+        for place, client in enumerate(clients):
+            client.register(f"u{place} {number}", "phone", tags=labels, alias=labels)
+
+    def figures() -> dict[str, int]:
+        lines = get(f"http://{master.admin}/metrics").splitlines()
+        return {name: int(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
+
+    eventually(lambda: all((f"u{place} 99", "phone") in known(master) for place in range(4)))
+    eventually(lambda: figures()["shunt_master_devices_forgotten_total"] > 300)
+    assert figures()["shunt_master_device_bytes"] <= figures()["shunt_master_device_bytes_limit"] == 1 << 20
+    assert figures()["shunt_master_devices"] < 100
+    assert len(known(master)) < 100
+    master.wait_log("devices take all the memory that they may")
 
 
 @pytest.mark.parametrize("registry", ["with its registry", "with an empty registry"])

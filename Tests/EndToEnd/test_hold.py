@@ -1,10 +1,12 @@
 """What was acknowledged arrives: producers wait for consumers that read more slowly than they send."""
 
+import json
 import threading
 
 import pytest
 
 from exchange import JSON, MESSAGE, PING, SUBSCRIBE, UNSUBSCRIBE, encode, eventually, subscription
+from processes import get
 
 KIB = 1 << 10
 DROPPED = 'shunt_messages_dropped_total{reason="slow_consumer"}'
@@ -192,3 +194,20 @@ def test_a_filter_that_can_match_nothing_is_refused(shunt, connect, topic):
     assert answer.status == 400
     if topic.startswith("$share"):
         assert "group g, topic t" in answer.text
+
+
+def test_an_operator_sees_which_consumer_is_stuck(shunt, connect):
+    master = shunt.master()
+    worker = shunt.worker({
+        "worker.masters": master.master, "limits.out_buffer": "256KiB", "worker.slow_patience": "300ms", "worker.loops": 2})
+    consumer, producer = silent_consumer(connect, worker, "t"), connect(worker.exchange)
+    in_background(producer, "t", 20_000)
+
+    def seen() -> tuple[int, list[str]]:
+        found = json.loads(get(f"http://{master.admin}/api/v1/workers"))["workers"]
+        return (found[0]["figures"]["stuck_consumers"], found[0]["stuck"]) if found else (0, [])
+
+    eventually(lambda: seen()[0] == 1 and seen()[1])
+    assert "groups slow" in seen()[1][0]
+    consumer.start_reading()
+    eventually(lambda: seen() == (0, []), timeout=30)

@@ -1,13 +1,16 @@
 """Workers and their master: registration, loss and return, allocation, and a master that is killed at any moment."""
 
+import json
 import random
 import signal
 import sqlite3
+import subprocess
 import threading
+import time
 
-from exchange import ALLOCATION, eventually
+from exchange import ALLOCATION, MESSAGE, Client, encode, eventually
 from java_peers import JavaWorker
-from processes import Door
+from processes import BINARY, PATIENCE, Door, environment, get, run
 
 
 def allocation(client) -> list[str]:
@@ -63,6 +66,52 @@ def test_clients_that_ask_together_are_spread(shunt, connect):
     chosen = [client.request(ALLOCATION, b"true").text.split(",")[0] for client in asking]
     # A worker's heartbeat may come in between, and forgets nobody who was sent there just before.
     assert {worker.exchange: chosen.count(worker.exchange) for worker in workers} == {worker.exchange: 5 for worker in workers}
+
+
+def test_real_producers_that_start_together_are_spread_over_the_workers(shunt):
+    """Each finds its worker by itself, and stays there while its input is open."""
+    master = shunt.master()
+    workers = [shunt.worker({"worker.masters": master.master}) for _ in range(2)]
+    eventually(lambda: len(master.workers()) == 2)
+    for worker in workers:
+        shunt.closing(Client(worker.exchange)).subscribe("t", "g")
+    producers = [
+        subprocess.Popen(
+            [BINARY, "pub", "t", "-", "--master", master.master], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env=environment())
+        for _ in range(10)]
+    try:
+        for producer in producers:
+            producer.stdin.write(b"hello\n")
+            producer.stdin.flush()
+        eventually(lambda: sum(worker.metric("shunt_connections") for worker in workers) == 12, PATIENCE)
+        spread = [int(worker.metric("shunt_connections")) - 1 for worker in workers]
+        assert max(spread) - min(spread) <= 4, spread
+        for producer in producers:
+            producer.stdin.close()
+        assert [producer.wait(PATIENCE) for producer in producers] == [0] * 10
+    finally:
+        for producer in producers:
+            producer.kill()
+            producer.wait()
+
+
+def test_a_master_that_was_stopped_for_a_while_takes_no_workers_clock_for_wrong(shunt):
+    """The heartbeats that it reads when it goes on have waited for it."""
+    master = shunt.master({"master.heartbeat.live_for": "2s"})
+    workers = [shunt.worker({"worker.masters": master.master}) for _ in range(2)]
+    eventually(lambda: all(state(master, worker) == "live" for worker in workers))
+    # Longer than a quarter of `live_for`, and than the 2 s that are allowed anyway.
+    master.signal(signal.SIGSTOP)
+    threading.Event().wait(3.5)
+    resumed = time.time()
+    master.signal(signal.SIGCONT)
+    eventually(lambda: all(state(master, worker) == "live" for worker in workers), PATIENCE)
+    # All that waited has been read, and newer ones after it.
+    for worker in workers:
+        eventually(lambda: master.workers()[worker.exchange]["heartbeat_at"] > resumed + 2, PATIENCE)
+    kinds = {event["kind"] for event in json.loads(get(f"http://{master.admin}/api/v1/events"))["events"]}
+    assert "worker.skewed" not in kinds, kinds
 
 
 def test_a_worker_that_advertises_an_ipv6_address_is_found_there(shunt, connect):
@@ -204,3 +253,27 @@ def test_a_client_that_talks_nonsense_to_the_master_is_closed_alone(shunt, conne
         # Where it may be a frame of this protocol, the answer says what is wrong with it, as a worker's does.
         assert [answer.id for answer in client.answers] == ([] if nonsense is magic else [1])
     assert allocation(asking) == [worker.exchange]
+
+
+def test_a_worker_is_found_by_its_name_with_what_it_measures(shunt, connect):
+    master = shunt.master()
+    workers = [shunt.worker({"worker.masters": master.master, "worker.name": name}) for name in ("edge-a", "edge-b", "edge-b")]
+    eventually(lambda: all(worker.exchange in master.workers() for worker in workers))
+
+    def admin(*arguments):
+        return run("admin", *arguments, "--master", master.admin)
+
+    client = connect(workers[0].exchange)
+    for _ in range(20):
+        client.send(b"".join(encode(MESSAGE, number, b"x", name="t") for number in range(500)))
+        client.take_answers(500)
+
+    def found() -> dict:
+        return json.loads(admin("worker", "edge-a", "--output", "json").stdout)
+
+    eventually(lambda: found()["figures"]["response_milliseconds"] > 0)
+    assert (found()["name"], found()["configured_name"]) == (workers[0].exchange, "edge-a")
+    assert "edge-a" in admin("workers").stdout
+    both = admin("worker", "edge-b")
+    assert both.returncode == 65
+    assert all(worker.exchange in both.stderr for worker in workers[1:])

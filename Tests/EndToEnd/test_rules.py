@@ -367,3 +367,70 @@ def test_a_plugin_whose_file_is_missing_at_a_reload_stays(shunt, connect, tmp_pa
     assert connect(worker.exchange).message("t", "x").text == "guarded"
     (tmp_path / "rule.lua").rename(plugins / "guard" / "rule.lua")
     assert "read the configuration again" in worker.reload()
+
+
+# What a rule of a higher priority than redact sends, and whether redact sees it.
+BEFORE_REDACT = {
+    "route.to": ('return route.to("vip")', ["vip hidden"]),
+    "route.fanout to another topic": ('return route.fanout { route.to("vip"), route.to("other") }', ["vip hidden", "other hidden"]),
+    "route.fanout of the message": ('return route.fanout { msg, route.to("vip") }', ["t open", "vip hidden"]),
+    "route.done": ("return route.done()", ["t open"]),
+    "ctx:emit under its topic": ('ctx:emit(msg:with { key = "k" })', ["t hidden", "t open"]),
+    "ctx:emit to another topic": ('ctx:emit(route.to("vip"))', ["t hidden", "vip hidden"]),
+    "msg:with": ('return msg:with { key = "k" }', ["t hidden"]),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_REDACT)
+def test_what_a_guard_sees_of_what_rules_before_it_send(shunt, connect, tmp_path, name):
+    source, expected = BEFORE_REDACT[name]
+    plugins = copy_plugins(tmp_path / "plugins", "redact")
+    write_rule(plugins, "first", f'return {{ priority = 90, match = {{ topic = "t" }}, on_message = function(msg, ctx) {source} end }}')
+    settings = "{redact: {redactions: [{remove: [secret]}]}}"
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "rules.settings": settings})
+    consumer, producer = connect(worker.exchange).subscribe("#"), connect(worker.exchange)
+    assert producer.message("t", '{"secret":1}', format=JSON).status == 200
+    got = [f"{frame.topic} {'open' if 'secret' in frame.text else 'hidden'}" for frame in consumer.receive(len(expected))]
+    assert sorted(got) == sorted(expected)
+
+
+def test_all_that_one_message_makes_rules_do_has_a_budget_of_its_own(shunt, connect, tmp_path):
+    """200 messages of one, and 40 recipients, meet a rule that takes all it can get: most of its calls are not made."""
+    fan = """
+        local R = { match = { topic = "fan" } }
+        function R.on_message(msg)
+          local all = {}
+          for i = 1, 200 do all[i] = route.to("slow/" .. i) end
+          return route.fanout(all)
+        end
+        return R
+    """
+    slow = """
+        local R = { match = { topic = "slow/#" }, breaker = { errors = 1000000 } }
+        function R.on_message(msg) while true do end end
+        function R.on_deliver(msg) if msg.topic == "slow/deliver" then while true do end end end
+        return R
+    """
+    plugins = write_rule(tmp_path / "plugins", "fan", fan)
+    write_rule(plugins, "slow", slow)
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "[fan, slow]", "worker.loops": 1})
+    consumers = [connect(worker.exchange).subscribe("slow/#", group=f"g{number}") for number in range(40)]
+    producer = connect(worker.exchange)
+
+    def figure(kind: str, hook: str) -> float:
+        return sum(value for key, value in worker.metrics().items()
+                   if key.startswith(f'shunt_rule_{kind}_total{{rule="slow",hook="{hook}"'))
+
+    producer.publish("fan", "x")
+    eventually(lambda: figure("errors", "on_message") == 200, 30)
+    assert figure("calls", "on_message") < 100
+    # What the rule has failed on is delivered all the same.
+    assert len(consumers[0].receive(200)) == 200
+    assert [consumer.receive(200)[-1].topic for consumer in consumers[1:]] == ["slow/200"] * 39
+    errors, calls = figure("errors", "on_deliver"), figure("calls", "on_deliver")
+    producer.publish("slow/deliver", "x")
+    eventually(lambda: figure("errors", "on_deliver") == errors + 40, 30)
+    assert figure("calls", "on_deliver") < calls + 40
+    assert [consumer.receive(1)[0].topic for consumer in consumers] == ["slow/deliver"] * 40
+    # Another message has a budget again.
+    assert producer.message("other", "x").status == 500

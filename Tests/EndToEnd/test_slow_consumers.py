@@ -1,5 +1,7 @@
 """A consumer that does not read costs a bounded amount of memory, and nobody else anything."""
 
+import json
+
 import pytest
 
 from exchange import JSON, PING, SUBSCRIBE, encode, eventually, subscription
@@ -59,6 +61,33 @@ def test_drop_newest_keeps_what_waits(flood):
     assert got[:100] == list(range(100))
     assert got == sorted(set(got))
     worker.wait_log("do not read fast enough")
+
+
+def test_one_stuck_client_is_logged_as_one_by_name_for_as_long_as_it_is_stuck(shunt, connect):
+    worker = shunt.worker({"limits.out_buffer": "256KiB", "worker.slow_patience": "200ms", "worker.loops": 2})
+    stuck = connect(worker.exchange, receive_buffer=4096, reading=False)
+    stuck.send(encode(SUBSCRIBE, 1, subscription("t", "audit"), format=JSON))
+    producer = connect(worker.exchange)
+    worker.wait_metric("shunt_subscriptions", 1)
+
+    def lines() -> list[dict]:
+        """Of the time in which it is stuck."""
+        found = [json.loads(line) for line in worker.stderr.splitlines() if "do not read fast enough" in line]
+        return [line["metadata"] for line in found if line["metadata"]["stuck"] == "1"]
+
+    def dropped_and_logged(count: int) -> bool:
+        for _ in range(50):
+            producer.publish("t", "x" * PAYLOAD)
+        producer.take_answers(50)
+        return len(lines()) >= count
+
+    # A line a second, while drops go on.
+    eventually(lambda: dropped_and_logged(3), 20)
+    address = "127.0.0.1:%d" % stuck.socket.getsockname()[1]
+    assert all(line["clients"] == "1" and address in line["worst"] and "audit" in line["worst"] for line in lines()), lines()
+    assert worker.metric(DROPPED) > 0 and worker.metric("shunt_stuck_consumers") == 1
+    stuck.close()
+    worker.wait_metric("shunt_stuck_consumers", 0)
 
 
 def test_drop_oldest_keeps_the_newest(flood):

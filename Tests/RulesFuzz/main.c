@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum { SUBJECT, NEIGHBOUR, RULES };
-enum { REPORTED_TIMES = 20, CORPUS_CALLS = 12, MOST_REFUSALS = 4000 };
+enum { REPORTED_TIMES = 20, CORPUS_CALLS = 80, MOST_REFUSALS = 4000 };
 static const uint64_t longest = 1000000000;
 
 static const char neighbour[] =
@@ -29,6 +29,7 @@ typedef struct {
     shunt_store *shared;
     shunt_rule *rules[RULES];
     uint64_t budget;
+    size_t memory;
     double now;
 } session;
 
@@ -111,7 +112,7 @@ static shunt_rule *load(session *s, const char *name, const char *text, size_t c
     shunt_rule *rule = shunt_rule_load(s->host, name, name, sources, 3);
     // An empty object, as values are written.
     static const char settings[] = {'o', 0, 0, 0, 0};
-    shunt_rule_policy policy = {.nanoseconds = s->budget, .memory = 1 << 20};
+    shunt_rule_policy policy = {.nanoseconds = s->budget, .memory = s->memory};
     shunt_buffer description = {.limit = 1 << 16};
     if (rule != NULL && below(4) == 0) { shunt_rule_describe(s->host, rule, &description); }
     shunt_buffer_free(&description);
@@ -121,12 +122,12 @@ static shunt_rule *load(session *s, const char *name, const char *text, size_t c
     return NULL;
 }
 
-static bool open_session(session *s, size_t memory) {
-    *s = (session){.shared = shunt_store_create(100, 64 * 1024), .budget = (below(4) + 1) * 500000, .now = 1000};
+static bool open_session(session *s, bool is_corpus) {
+    *s = (session){.shared = shunt_store_create(100, 64 * 1024), .budget = (below(4) + 1) * 500000, .memory = is_corpus ? 64 << 20 : 1 << 20, .now = 1000};
     shunt_options options = {
-        .worker = "w1", .loop = 1, .state_memory = memory, .inflated_bytes = 1 << 20, .json_depth = 64, .fanout = 100, .emits = 10,
+        .worker = "w1", .loop = 1, .state_memory = is_corpus ? 128 << 20 : 8 << 20, .inflated_bytes = 1 << 20, .json_depth = 64, .fanout = 100, .emits = 10,
         .topic_bytes = 1024, .local_entries = 100, .local_bytes = 256 * 1024, .counters = 20, .log_lines_per_second = 100,
-        .load_nanoseconds = 20000000, .load_memory = 4 << 20, .shared = s->shared,
+        .load_nanoseconds = is_corpus ? 1000000000 : 20000000, .load_memory = is_corpus ? 64 << 20 : 4 << 20, .shared = s->shared,
         .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .close = close_peer, .inflate = inflate},
     };
     s->host = s->shared == NULL ? NULL : shunt_host_create(&options);
@@ -264,10 +265,10 @@ static void replace(session *s) {
 /// Runs the rule in `rule_text`.
 static bool run(size_t count, int messages, bool is_corpus) {
     session s;
-    if (!open_session(&s, 8 << 20)) { broken("no host"); }
+    if (!open_session(&s, is_corpus)) { broken("no host"); }
     bool started = start(&s, count);
     for (int i = 0; i < messages && started; i++) {
-        call(&s, is_corpus && i < 6 ? (uint32_t)i : below(12));
+        call(&s, !is_corpus ? below(12) : i < 6 ? (uint32_t)i : 9);
         expect_topic(&s, NEIGHBOUR, "alive");
     }
     if (started) { replace(&s); }
@@ -281,7 +282,7 @@ static void run_refused(size_t count, refusal mode, uint64_t step, double until)
         session s;
         seed(current_seed);
         refuse_allocation(n, mode);
-        bool opened = open_session(&s, 8 << 20);
+        bool opened = open_session(&s, false);
         if (opened && start(&s, count)) {
             for (int i = 0; i < 3; i++) { call(&s, 9); }
         }

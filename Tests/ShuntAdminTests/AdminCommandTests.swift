@@ -65,7 +65,7 @@ private final class Master: Sendable {
                     WorkerRecord(
                         name: "10.0.0.\(number):4091", host: "10.0.0.\(number)", port: 4091, state: state, machine: "m-\(number)",
                         version: "shunt 0.1.0", listeners: ["mqtt": "10.0.0.\(number):1883"], startedAt: 400,
-                        heartbeatAt: 1_000 - Double(number),
+                        heartbeatAt: 1_000 - Double(number), configuredName: "edge-\(number)",
                         figures: WorkerFigures(connections: number))),
                 .event(
                     EventRecord(
@@ -160,8 +160,8 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         try await withMaster { master async throws in
             #expect(
                 try await run(["workers", "--state", "draining"] + master.api, width: 60).output == """
-                    NAME           STATE     CONNECTIONS  DELIVERIES  HEARTBEAT
-                    10.0.0.2:4091  draining            2           0     2s ago
+                    WORKER         NAME    STATE     CONNECTIONS  HEARTBEAT
+                    10.0.0.2:4091  edge-2  draining            2     2s ago
 
                     """)
             let detail = try await run(["worker", "10.0.0.3"] + master.api).output
@@ -309,6 +309,25 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         #expect(outcome.exitCode == 69 && outcome.errors.contains("with --registry"))
     }
 
+    @Test("A worker is found by the name that its configuration gives it, in lists too; several of that name are told")
+    func workerNames() async throws {
+        try await withMaster { master async throws in
+            for source in [master.api, master.file] {
+                for name in ["edge-3", "10.0.0.3:4091"] {
+                    let detail = try await run(["worker", name] + source).output
+                    #expect(detail.contains("worker             10.0.0.3:4091\n"))
+                    #expect(detail.contains("name               edge-3\n"))
+                    #expect(detail.contains("held producers     0\n"))
+                    #expect(detail.contains("stuck consumers    0\n"))
+                }
+                #expect(try await run(["devices", "--worker", "edge-1", "--output", "csv"] + source).output.contains("alice"))
+                let many = try await run(["worker", "edge-"] + source)
+                #expect(many.exitCode == 65)
+                #expect(many.errors.contains("10.0.0.1:4091, 10.0.0.2:4091, 10.0.0.3:4091"))
+            }
+        }
+    }
+
     @Test("CSV holds every field")
     func csv() async throws {
         try await withMaster { master async throws in
@@ -316,13 +335,13 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
             #expect(lines.count == 4)
             #expect(
                 lines[1]
-                    == "10.0.0.1:4091,10.0.0.1,4091,live,m-1,shunt 0.1.0,mqtt=10.0.0.1:1883,400.0,999.0,1,0,0,0,0,0,0,0,0,0,0,0")
+                    == "10.0.0.1:4091,10.0.0.1,4091,live,m-1,shunt 0.1.0,mqtt=10.0.0.1:1883,400.0,999.0,edge-1,[],1,0,0,0,0,0,0,0,0,0,0,0,0,0")
             #expect(
                 try await run(["events", "--output", "csv", "--limit", "1"] + master.api).output.hasSuffix(
                     "3,3.0,worker.joined,10.0.0.3:4091,\"first, \"\"heartbeat\"\"\"\r\n"))
             #expect(
                 try await run(["device", "alice & co", "--output", "csv"] + master.api).output.hasSuffix(
-                    "\r\nalice & co,phone,vip eu,,10.0.0.1:4091,10.9.0.1:50000,true,400.0,400.0\r\n"))
+                    "\r\nalice & co,phone,\"[\"\"vip\"\",\"\"eu\"\"]\",[],10.0.0.1:4091,10.9.0.1:50000,true,400.0,400.0\r\n"))
             #expect(
                 try await run(["chat", "room2", "--output", "csv"] + master.api).output.hasSuffix(
                     "\r\nroom2,10.0.0.2:4091,700.0,3,995.0\r\n"))
@@ -424,6 +443,74 @@ private func withMaster(_ body: (Master) async throws -> Void) async throws {
         await second.stop()
         try await first.registry.close()
         try FileManager.default.removeItem(at: first.folder)
+    }
+
+    @Test("Following tells of events that were kept no longer when it looked, and goes on with another registry", arguments: ["json", "csv", "table"])
+    func followGaps(_ output: String) async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "shunt-follow-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var writing = RegistryWriter.Configuration()
+        writing.batchInterval = .seconds(3_600)
+        writing.eventsKept = 5
+        func registry(_ name: String) throws -> Registry {
+            try Registry.open(path: folder.appending(path: name).path, writing: writing, logger: quiet)
+        }
+        func tell(_ registry: Registry, _ numbers: ClosedRange<Int>) async throws {
+            registry.writer.submit(
+                numbers.map { .event(EventRecord(at: Double($0), kind: .workerLost, subject: "w\($0):1", detail: "number \($0).")) })
+            try await registry.writer.flush()
+        }
+        func serve(_ registry: Registry, port: Int) async throws -> HTTPEndpoint {
+            let writer = registry.writer
+            return try await AdminServer.start(
+                .init(host: "127.0.0.1", port: port), registry: registry.reader,
+                status: { MasterStatus(version: "", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, logger: quiet)
+        }
+        let first = try registry("first.sqlite")
+        try await tell(first, 1...3)
+        let endpoint = try await serve(first, port: 0)
+        let recorder = Recorder()
+        let command = try #require(
+            try AdminCommand.parseAsRoot(
+                ["events", "--follow", "--interval", "0.01", "--output", output, "--master", "127.0.0.1:\(endpoint.port)"]) as? EventsCommand)
+        let following = Task { try await command.run(on: recorder.console()) }
+        func seen(_ text: String) async { while !recorder.output.contains(text) { await Task.yield() } }
+        await seen("number 3.")
+        await endpoint.stop()
+        try await tell(first, 4...20)
+        let again = try await serve(first, port: endpoint.port)
+        await seen("number 20.")
+        #expect(recorder.output.contains("events.gap"))
+        #expect(recorder.output.contains("4-15"))
+        #expect(!recorder.output.contains("number 15."))
+        #expect(recorder.output.contains("number 16."))
+        await again.stop()
+        let second = try registry("second.sqlite")
+        // As many as the other had: its ids alone would not tell.
+        try await tell(second, 101...120)
+        let third = try await serve(second, port: endpoint.port)
+        await seen("number 120.")
+        #expect(recorder.output.contains("events.reset"))
+        following.cancel()
+        try await following.value
+        await third.stop()
+        try await first.close()
+        try await second.close()
+    }
+
+    @Test("An event's detail is whole at 80 columns, in the table and when it is followed")
+    func wholeDetail() async throws {
+        let detail = "not heard of for 20 s, and its connection was closed by the other side before that"
+        let event = StoredEvent(id: 1, at: 3, kind: "worker.lost", subject: "10.0.0.3:4091", detail: detail)
+        for text in [EventReport.table([event]).render(width: 80, colors: false).text, EventReport.lines([event], width: 80)] {
+            #expect(text.split(separator: "\n").allSatisfy { Text.width(String($0)) <= 80 })
+            #expect(!text.contains("…"))
+            for word in detail.split(separator: " ") { #expect(text.contains(word)) }
+        }
+        for width in 1...120 {
+            let text = EventReport.lines([event], width: width)
+            #expect(text.split(separator: "\n").allSatisfy { Text.width(String($0)) <= width })
+        }
     }
 
     @Test(

@@ -9,7 +9,7 @@ import Testing
         WorkerRecord(
             name: "worker-\(number).example.internal:4091", host: "h", port: 4091, state: state, version: "shunt 0.1.0",
             startedAt: 1_000,
-            heartbeatAt: 100_000 - Double(number),
+            heartbeatAt: 100_000 - Double(number), configuredName: "edge-\(number)",
             figures: WorkerFigures(
                 connections: 15_000, requests: 1_234_567, requestBytes: 5 << 30, subscriptions: 20, deliveries: 7))
     }
@@ -22,9 +22,9 @@ import Testing
         #expect(rendered.hidden.isEmpty)
         #expect(
             rendered.text == """
-                NAME                             STATE  CONNECTIONS  SUBSCRIPTIONS  REQUESTS  DELIVERIES  RECEIVED  HEARTBEAT  UP  VERSION
-                worker-1.example.internal:4091   live         15000             20   1234567           7   5.0 GiB     1s ago  1d  shunt 0.1.0
-                worker-22.example.internal:4091  lost         15000             20   1234567           7   5.0 GiB    22s ago  1d  shunt 0.1.0
+                WORKER                           NAME     STATE  CONNECTIONS  SUBSCRIPTIONS  REQUESTS  DELIVERIES  RECEIVED  HEARTBEAT  UP  VERSION
+                worker-1.example.internal:4091   edge-1   live         15000             20   1234567           7   5.0 GiB     1s ago  1d  shunt 0.1.0
+                worker-22.example.internal:4091  edge-22  lost         15000             20   1234567           7   5.0 GiB    22s ago  1d  shunt 0.1.0
 
                 """)
     }
@@ -32,12 +32,12 @@ import Testing
     @Test("At 80 columns texts are cut and the least important columns are hidden, and it is said which")
     func medium() {
         let rendered = workers.render(width: 80, colors: false)
-        #expect(rendered.hidden == ["SUBSCRIPTIONS", "RECEIVED", "UP", "VERSION"])
+        #expect(rendered.hidden == ["SUBSCRIPTIONS", "REQUESTS", "RECEIVED", "UP", "VERSION"])
         #expect(
             rendered.text == """
-                NAME                         STATE  CONNECTIONS  REQUESTS  DELIVERIES  HEARTBEAT
-                worker-1.example.internal:…  live         15000   1234567           7     1s ago
-                worker-22.example.internal…  lost         15000   1234567           7    22s ago
+                WORKER                        NAME     STATE  CONNECTIONS  DELIVERIES  HEARTBEAT
+                worker-1.example.internal:4…  edge-1   live         15000           7     1s ago
+                worker-22.example.internal:…  edge-22  lost         15000           7    22s ago
 
                 """)
     }
@@ -47,7 +47,7 @@ import Testing
         let rendered = workers.render(width: 20, colors: false)
         #expect(
             rendered.text == """
-                NAME           STATE
+                WORKER         STATE
                 worker-1.exa…  live
                 worker-22.ex…  lost
 

@@ -320,6 +320,6 @@ struct HookTests {
         #expect(rig.log.all.count == 100)
         #expect(rig.log.all.first == RuleLogEntry(level: .warn, rule: "rule", text: String(repeating: "é", count: 512), fields: #"{"n":1}"#))
         rig.send(now: 1001)
-        #expect(rig.log.texts.contains("50 lines of rules were not logged: too many a second"))
+        #expect(rig.log.texts.contains("rule rule: 50 lines were not logged: too many a second, or too long"))
     }
 }

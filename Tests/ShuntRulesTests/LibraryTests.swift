@@ -206,6 +206,17 @@ struct LibraryTests {
         #expect(try RuleRig.ask("log.info(\(expression))") == [expected])
     }
 
+    @Test("what is not UTF-8 is an error of utf8.codes, wherever it is", arguments: ["'\\x80abc'", "'abc\\x80'", "'\\xC3'", "'a\\xFFb'"])
+    func codes(text: String) throws {
+        #expect(try RuleRig.ask("for _ in utf8.codes(\(text)) do end").first?.contains("invalid UTF-8 code") == true)
+        #expect(try RuleRig.ask("local n = 0 for _, c in utf8.codes('aé😀') do n = n + c end log.info(n)") == ["\(0x61 + 0xE9 + 0x1F600)"])
+    }
+
+    @Test("string.format says which conversions there are", arguments: ["%q", "%p", "%n"])
+    func conversions(conversion: String) throws {
+        #expect(try RuleRig.ask("log.info(('\(conversion)'):format('x'))").first?.contains("there are %c %d %i") == true)
+    }
+
     @Test("a plain text is found wherever the budget is looked at", arguments: [0, 65_530, 65_536, 131_071, 200_000])
     func plainFind(offset: Int) throws {
         #expect(try RuleRig.ask("log.info((('x'):rep(\(offset)) .. 'needle' .. ('x'):rep(70000)):find('needle', 1, true) .. '')") == ["\(offset + 1)"])

@@ -85,6 +85,13 @@ struct LifecycleTests {
         let broken = try PluginFolder(["r/rule.lua": "return { name = 'same', on_load = function() if kv.get('never') == nil then error('no') end end }"])
         if let set = try? RuleSet.load(directory: broken.path) { #expect(rig.rules.replace(with: set, now: 1) != nil) }
         #expect(rig.figures().calls == 5)
+        // A version that does not stay counts nothing.
+        try reload(rule("same", counts: "new"))
+        rig.send("t")
+        rig.rules.revert(now: 1)
+        #expect(rig.figures().calls == 5)
+        rig.send("t")
+        #expect(rig.figures().calls == 6)
         try reload(rule("other", counts: "new"))
         #expect(rig.figures().calls == 0)
         #expect(counters(rig) == ["started": 1])
@@ -177,12 +184,37 @@ struct LifecycleTests {
         #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) == nil)
         #expect(rig.send().verdict == .drop(why: "v2 2"))
         rig.rules.revert(now: 1)
-        #expect(rig.send().verdict == .drop(why: "v1 3"))
+        #expect(rig.send().verdict == .drop(why: "v1 2"))
         #expect(rig.rules.figures().map(\.rule) == ["r"])
         #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) == nil)
         rig.rules.settle()
         rig.rules.revert(now: 1)
-        #expect(rig.send().verdict == .drop(why: "v2 4"), "what is settled stays")
+        #expect(rig.send().verdict == .drop(why: "v2 3"), "what is settled stays")
+    }
+
+    @Test("a reload leaves the figures of a rule as they are, whether it changes the rule or not, and so does going back")
+    func figuresGoOn() throws {
+        func rule(_ why: String) -> String {
+            "return { on_message = function(m) counter('seen', { t = m.topic }):inc() if m.topic == 'bad' then error('x') end return route.drop('\(why)') end }"
+        }
+        let rig = try RuleRig(files: ["r/rule.lua": rule("one")])
+        func calls() -> [UInt64?] { rig.rules.figures().map { $0.hooks["on_message"]?.calls } }
+        func counted() -> [Double] { rig.rules.figures().flatMap(\.counters).sorted { $0.labels < $1.labels }.map(\.value) }
+        rig.send("a")
+        rig.send("bad")
+        let same = try RuleSet.load(directory: rig.folder.path)
+        for _ in 0..<2 { #expect(rig.rules.replace(with: same, now: 1) == nil) }
+        rig.send("a")
+        #expect(calls() == [3])
+        #expect(counted() == [2, 1])
+        #expect(rig.rules.figures()[0].hooks["on_message"]?.errors == [.ruleFailed: 1])
+        let other = try PluginFolder(["r/rule.lua": rule("two")])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: other.path), now: 1) == nil)
+        #expect(calls() == [3])
+        rig.send("a")
+        #expect(calls() == [4])
+        rig.rules.revert(now: 1)
+        #expect(calls() == [3])
     }
 
     @Test("where all plugins run, a folder without a rule.lua is an error: a guard does not go because its file is missing")
@@ -254,11 +286,81 @@ struct LifecycleTests {
         #expect(rig.send("good", from: .client(9)).verdict == .pass, "six clients are too many")
     }
 
+    @Test("the failures of one address, by whatever connections, do not switch a rule off")
+    func breakerOfOneAddress() throws {
+        let rig = try RuleRig(#"""
+        R.breaker = { errors = 20, retry = "30s" }
+        function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+        """#)
+        func send(_ numbers: Range<Int>, from host: UInt32?, now: Double) {
+            for number in numbers {
+                rig.clients.addresses[.client(number)] = host.map { PeerAddress(ipv4: $0, port: UInt16(number)) }
+                rig.send("bad", from: .client(number), now: now)
+            }
+        }
+        send(0..<500, from: 0x0A00_0001, now: 100)
+        #expect(rig.send("good", now: 101).verdict == .drop(why: "ran"))
+        send(500..<600, from: 0x0A00_0002, now: 102)
+        #expect(rig.send("good", now: 103).verdict == .drop(why: "ran"), "ten of each are twenty")
+        send(600..<601, from: 0x0A00_0003, now: 104)
+        #expect(rig.send("good", now: 105).verdict == .pass)
+        // Tried again: a tenth is enough, but not one client's.
+        send(0..<500, from: 0x0A00_0001, now: 135)
+        #expect(rig.send("good", now: 136).verdict == .drop(why: "ran"))
+        send(500..<600, from: 0x0A00_0002, now: 137)
+        send(600..<601, from: 0x0A00_0003, now: 138)
+        #expect(rig.send("good", now: 139).verdict == .pass)
+        // Through a proxy on this machine all have one address: they count one by one.
+        send(0..<21, from: 0x7F00_0001, now: 200)
+        #expect(rig.send("good", now: 201).verdict == .pass)
+    }
+
     @Test("a reason is a text: no address reaches a client")
     func reasons() throws {
         let rig = try RuleRig("R.on_error = 'drop' function R.on_message(msg) if msg.topic == 'n' then return route.reject(5) end return route.reject { code = 1 } end")
         #expect(rig.send("n").verdict == .reject(why: "5"))
         #expect(rig.send("t").verdict == .drop(why: "rule rule failed"))
+    }
+
+    @Test("a hook that is written with a colon, and a global that only a function sets, are warned of with file and line")
+    func likelyMistakes() throws {
+        let folder = try PluginFolder([
+            "r/rule.lua": """
+            local R, lib = {}, require "lib"
+            seen = {}
+            function R:on_message(msg)
+              key = msg.key or key
+              seen[1] = key
+            end
+            function R.on_connect()
+              local function inner() deep = 1 key = 2 end
+              limit, seen, shared_by_lib = 1, 2, 3
+              inner()
+            end
+            return R
+            """,
+            "r/lib.lua": "shared_by_lib = 1\nlocal M = {} function M.f() local _ENV = {} inside = 1 end\nfunction M.g() cache = {} end return M",
+            "s/rule.lua": "helper = 1 function helper2() end local x = 1 return { on_message = function(self_made) x = self_made.topic end }",
+        ])
+        let warnings = try RuleSet.load(directory: folder.path).warnings
+        #expect(warnings.map { "\($0.location?.dropFirst(folder.path.count + 1) ?? "-") \($0.message)" } == [
+            "r/rule.lua:3 on_message has a parameter self, which gets what should be the next one",
+            "r/rule.lua:4 a function sets the global key, which keeps its value for the next message",
+            "r/rule.lua:9 a function sets the global limit, which keeps its value for the next message",
+            "r/rule.lua:8 a function sets the global deep, which keeps its value for the next message",
+            "r/lib.lua:3 a function sets the global cache, which keeps its value for the next message",
+        ])
+        #expect(try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/r")).warnings().map(\.message) == warnings.map(\.message))
+        #expect(try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/s")).warnings() == [])
+    }
+
+    @Test("where a global is set is found in long functions, too")
+    func globalsInLongFunctions() throws {
+        let lines = (0..<2000).map { "x = x + \($0) y = y .. 'text \($0 % 50)'" }.joined(separator: "\n")
+        let text = "local x, y = 1, ''\nreturn { on_message = function()\n\(lines)\n\n\n\n" + String(repeating: "\n", count: 300) + "late = x end }"
+        let writes = try #require(GlobalWrites(Array(text.utf8)))
+        #expect(writes.byFunctions == [.init(name: "late", line: 2 + 2000 + 3 + 300 + 1)])
+        #expect(GlobalWrites(Array("not lua".utf8)) == nil)
     }
 
     @Test("a byte order mark at the start of a file is nothing")

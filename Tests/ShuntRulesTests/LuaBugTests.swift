@@ -15,12 +15,12 @@ import Testing
 // 5.4.4-5  lua_settop and a pointer that luaF_close made invalid   only with lua_toclose, which the host does not use
 // 5.4.4-6  break and a variable that is closed in a for loop        a __close that is late, no memory; test `breakCloses`
 // 5.4.4-7  target after a full collection in generational mode      the host's states are incremental, and rules can't change that
-// 5.4.4-8  utf8.codes takes stray continuation bytes                no memory: it decodes with bounds
+// 5.4.4-8  utf8.codes takes stray continuation bytes                no memory: it decodes with bounds; test `strayContinuations`
 // 5.4.4-9  C stack and nested coroutine.close  bounded by the host (lib_coroutine.c); test `nestedCloses`
 // 5.4.4-10 line in errors of arithmetic       a wrong number in a text
 // 5.4.4-11 a corrupted binary chunk           all chunks are loaded as text ("t"); string.dump is not there; test `binaryChunk`
 // 5.4.5-1  signature of lua_resetthread       not in 5.4.4
-// 5.4.6-1  read overflow in l_strcmp          needs a locale whose strcoll tells apart what it skips: a process stays in "C"
+// 5.4.6-1  read overflow in l_strcmp          needs a locale whose strcoll tells apart what it skips: replaced.c compares bytes
 // 5.4.6-2  hook that yields is called twice    the host's hook raises, and never yields
 // 5.4.6-3  line of a call across lines         a wrong number in a text
 // 5.4.6-4  code without end for many constants in a loop of the parser   a plugin file has at most 256 KiB and a second
@@ -113,6 +113,18 @@ struct LuaBugTests {
         log.info(tostring(closed))
         """#)
         #expect(said == ["3"])
+    }
+
+    @Test("utf8.codes of stray continuation bytes ends")
+    func strayContinuations() throws {
+        let said = try ask(#"""
+        local count = 0
+        for _, text in ipairs { "ab\xff", "\xe2\x82\xac\x82\x82", "\x80", "in\x80valid", "\xf4\x9f\xbf\xbf", "\xc0\x80" } do
+          pcall(function() for _ in utf8.codes(text) do count = count + 1 end end)
+        end
+        log.info(tostring(count < 20))
+        """#)
+        #expect(said == ["true"])
     }
 
     @Test("closes within closes keep to the C stack of a loop's thread")

@@ -36,7 +36,9 @@ final class LogLines: Sendable {
 final class Clients: PeerDirectory {
     var known: [ConnectionID: Peer] = [:]
     var closed: [ConnectionID: String] = [:]
+    var addresses: [ConnectionID: PeerAddress] = [:]
     func peer(_ id: ConnectionID) -> Peer? { known[id] }
+    func address(of id: ConnectionID) -> PeerAddress? { addresses[id] }
     func close(_ id: ConnectionID, why: String) { closed[id] = why }
 
     static func peer(uid: String = "u1", tags: [String] = [], alias: [String] = []) -> Peer {

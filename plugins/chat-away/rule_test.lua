@@ -77,6 +77,14 @@ return {
     t:eq(t:chat { id = "friends", payload = "x", members = { away "bob" } }.verdict, "unmatched")
   end,
 
+  ["tells the others, whatever one of them is called"] = function(t)
+    for i, uid in ipairs { ("u"):rep(60000), "\xff\xfe", "a\0b", "{sender}%1", "+/#", " ", '"\\' } do
+      local told = say(t, { away(uid), away("bob") }, uid .. "x", "c" .. i)
+      t:eq(told[#told], "bob", uid:sub(1, 20))
+    end
+    t:eq(say(t, { away("bob") }, "ann", ("c"):rep(60000)), { "bob" })
+  end,
+
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
       { { text = "" }, "settings.text: must be a text" },

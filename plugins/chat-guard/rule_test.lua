@@ -7,6 +7,14 @@ local function passed(t, times, ...)
   return count
 end
 
+-- What a client may send in place of a value, as JSON.
+local HOSTILE = {
+  "null", "true", "-0", "0.1", "1e999", "-1e999", "1e-400", "9223372036854775808", ("9"):rep(4000), '""', '"\\u0000"', '"\\ud800"',
+  '"\xff\xfe"', '"%s%1{x}+#/"', '"' .. ("x"):rep(60000) .. '"', "[]", "{}", "[null]", '[[["a"],{"a":null}],1]', '{"":{"":[]}}',
+  '{"a":1,"a":{}}', ("["):rep(50) .. ("]"):rep(50), ("["):rep(5000), ('{"a":'):rep(40) .. "1" .. ("}"):rep(40),
+  "[" .. ("null,"):rep(5000) .. "0]", "nan", "'x'", "1 2", "",
+}
+
 return {
   ["refuses listed words, whole and in any case"] = function(t)
     guard(t, { words = { list = { "heck", "Übel", "ХРЕН" } } })
@@ -137,6 +145,20 @@ return {
     t:eq(say(t, "hi", "ann", "support/1").verdict, "reject")
     t:eq(say(t, "hi", "ann", "friends").verdict, "unmatched")
     t:eq(t:message { topic = "support/1", payload = "hi" }.verdict, "unmatched")
+  end,
+
+  ["lets no listed word through, whatever stands beside it"] = function(t)
+    guard(t, { words = { list = { "heck" } }, length = 70000 })
+    for i, value in ipairs(HOSTILE) do
+      for _, shape in ipairs { '{"text":"heck","a":%s}', '[%s,"heck"]', '{"a":[%s],"b":{"c":["heck"]}}', "heck %s" } do
+        local out = t:chat { id = "c1", payload = shape:gsub("%%s", function() return value end), format = i % 2 == 0 and "json" or "text", sender = { uid = "u" .. i } }
+        t:ok(out.error == nil or out.verdict == "reject")
+        t:eq(out.verdict, "reject", shape .. value:sub(1, 40))
+      end
+      local out = say(t, value .. " ")
+      t:ok(out.error == nil or out.verdict == "reject")
+    end
+    t:eq(say(t, "fine").verdict, "pass", "the others go on")
   end,
 
   ["says what is wrong with its settings"] = function(t)

@@ -11,6 +11,14 @@ end
 
 local function push(t, filter, payload) return t:broadcast { filter = filter, payload = payload or "hello" } end
 
+-- What a client may send in place of a value, as JSON.
+local HOSTILE = {
+  "null", "true", "-0", "0.1", "1e999", "-1e999", "1e-400", "9223372036854775808", ("9"):rep(4000), '""', '"\\u0000"', '"\\ud800"',
+  '"\xff\xfe"', '"%s%1{x}+#/"', '"' .. ("x"):rep(60000) .. '"', "[]", "{}", "[null]", '[[["a"],{"a":null}],1]', '{"":{"":[]}}',
+  '{"a":1,"a":{}}', ("["):rep(50) .. ("]"):rep(50), ("["):rep(5000), ('{"a":'):rep(40) .. "1" .. ("}"):rep(40),
+  "[" .. ("null,"):rep(5000) .. "0]", "nan", "'x'", "1 2", "",
+}
+
 return {
   ["leaves out devices with quiet tags, and no others"] = function(t)
     night(t)
@@ -142,6 +150,19 @@ return {
     night(t)
     t:eq(t:message { topic = "a", payload = "x" }.verdict, "unmatched")
     t:eq(t:chat { payload = "x" }.verdict, "unmatched")
+  end,
+
+  ["lets nobody be woken by what a client sends"] = function(t)
+    night(t, { urgent = { field = "alarm.level", values = { "high", 3, false } } })
+    for _, value in ipairs(HOSTILE) do
+      for _, shape in ipairs { "%s", '{"alarm":%s}', '{"alarm":{"level":%s}}' } do
+        local out = push(t, {}, (shape:gsub("%%s", function() return value end)) .. " ")
+        t:eq(out.error, nil, shape .. value:sub(1, 40))
+        t:eq(out.filter, { filter_tags = { "customer" } }, shape .. value:sub(1, 40))
+      end
+    end
+    t:eq(push(t, {}).verdict, "replace")
+    t:eq(push(t, {}, { alarm = { level = "high" } }).verdict, "pass")
   end,
 
   ["says what is wrong with its settings"] = function(t)

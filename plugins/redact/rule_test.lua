@@ -4,6 +4,14 @@ local function redacted(t, settings, payload, topic)
   return json.decode(out.payload), out
 end
 
+-- What a client may send in place of a value, as JSON.
+local HOSTILE = {
+  "null", "true", "-0", "0.1", "1e999", "-1e999", "1e-400", "9223372036854775808", ("9"):rep(4000), '""', '"\\u0000"', '"\\ud800"',
+  '"\xff\xfe"', '"%s%1{x}+#/"', '"' .. ("x"):rep(60000) .. '"', "[]", "{}", "[null]", '[[["a"],{"a":null}],1]', '{"":{"":[]}}',
+  '{"a":1,"a":{}}', ("["):rep(50) .. ("]"):rep(50), ("["):rep(5000), ('{"a":'):rep(40) .. "1" .. ("}"):rep(40),
+  "[" .. ("null,"):rep(5000) .. "0]", "nan", "'x'", "1 2", "",
+}
+
 return {
   ["refuses a field that is to be masked and hashed"] = function(t)
     local ok, why = t:settings { redactions = { { mask = { "a", "b" }, hash = { "b" }, salt = "a long salt" } } }
@@ -149,6 +157,25 @@ return {
     for _, payload in ipairs { "plain text", "[1,2]", "5", "null", "你好[a]", '"a"' } do
       t:eq(t:message { topic = "x", payload = payload }.verdict, "pass", payload)
     end
+  end,
+
+  ["lets no secret out, whatever stands beside it, above it or in its place"] = function(t)
+    local secret = "4111-secret-1111"
+    t:ok(t:settings { redactions = { { remove = { "card.number", "cards.*.number", "cards.2" }, mask = { "name" }, hash = { "uid" }, salt = "salt of mine" } } })
+    for i, value in ipairs(HOSTILE) do
+      for _, shape in ipairs {
+        '{"card":{"number":"S"},"name":%s,"uid":%s}', '{"cards":[{"number":"S"},%s,{"number":"S","a":%s}]}', '{"a":%s,"card":{"number":"S"}}',
+        '{"card":%s,"card":{"number":"S"}}', '{"card":{"number":"S"},"card":%s}', '[%s,{"card":{"number":"S"}}]', '[[{"cards":[{"number":"S"}]}],%s]',
+        '{"card":[%s,{"number":"S"}]}', '{"card":{"number":{"deep":["S",%s]}}}', "%s",
+      } do
+        local payload = shape:gsub("S", secret):gsub("%%s", function() return value end) .. " "
+        local out = t:message { topic = "t", payload = payload, format = i % 2 == 0 and "json" or "text", sender = { uid = "u" .. i } }
+        local name = shape .. value:sub(1, 40)
+        t:ok(out.error == nil or out.verdict == "reject", name)
+        if out.verdict ~= "reject" then t:ok(not out.payload:find(secret, 1, true), name) end
+      end
+    end
+    t:eq(json.decode(t:message { topic = "t", payload = { card = { number = secret, a = 1 } } }.payload), { card = { a = 1 } }, "the others are served")
   end,
 
   ["says what is wrong with its settings"] = function(t)

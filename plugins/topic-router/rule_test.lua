@@ -1,5 +1,13 @@
 local function router(t, routes, apply) t:ok(t:settings { routes = routes, apply = apply }) end
 
+-- What a client may send in place of a value, as JSON.
+local HOSTILE = {
+  "null", "true", "-0", "0.1", "1e999", "-1e999", "1e-400", "9223372036854775808", ("9"):rep(4000), '""', '"\\u0000"', '"\\ud800"',
+  '"\xff\xfe"', '"%s%1{x}+#/"', '"' .. ("x"):rep(60000) .. '"', "[]", "{}", "[null]", '[[["a"],{"a":null}],1]', '{"":{"":[]}}',
+  '{"a":1,"a":{}}', ("["):rep(50) .. ("]"):rep(50), ("["):rep(5000), ('{"a":'):rep(40) .. "1" .. ("}"):rep(40),
+  "[" .. ("null,"):rep(5000) .. "0]", "nan", "'x'", "1 2", "",
+}
+
 return {
   ["sends a topic to another one"] = function(t)
     router(t, { { topic = "orders/+", to = "eu/orders" } })
@@ -105,6 +113,18 @@ return {
     local topics = {}
     for i, message in ipairs(out.messages) do topics[i] = message.topic end
     t:eq(topics, { "one", "two", "three/b" })
+  end,
+
+  ["goes on, whatever a client sends in its fields"] = function(t)
+    router(t, { { topic = "orders", when = { kind = "x" }, to = "x/{id}" }, { topic = "orders", to = { "d/{id}", "{customer.region}/{id}" } } }, "all")
+    for i, value in ipairs(HOSTILE) do
+      for _, shape in ipairs { "%s", '{"id":%s,"kind":"x"}', '{"id":"1","kind":%s}', '{"id":1,"customer":%s}', '{"id":1,"customer":{"region":%s}}' } do
+        local out = t:message { topic = "orders", payload = shape:gsub("%%s", function() return value end) .. " ", sender = { uid = "u" .. i } }
+        t:eq(out.error, nil, shape .. value:sub(1, 40))
+        t:ok(#out.messages > 0 or out.verdict == "pass", out.verdict)
+      end
+    end
+    t:eq(t:message { topic = "orders", payload = { id = 7 } }.topic, "d/7", "the others are served")
   end,
 
   ["says what is wrong with its settings"] = function(t)

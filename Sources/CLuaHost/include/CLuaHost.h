@@ -69,6 +69,8 @@ typedef struct {
     /// Writes the client's `shunt_peer_*` record; false once the client has gone.
     bool (*peer)(void *context, uint64_t id, shunt_buffer *record);
     void (*close)(void *context, uint64_t id, shunt_bytes why);
+    /// Whether a text stands in one of the rule's own files.
+    bool (*stands_in_rule)(void *context, uint8_t rule, shunt_bytes text);
     /// Unpacks to at most `plain->limit` bytes, of which `plain->full` tells if there are more; gives up once
     /// `shunt_host_is_overdue`, the one function that a callback may call.
     bool (*inflate)(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain);
@@ -91,7 +93,11 @@ typedef struct {
     uint32_t counters;
     uint32_t log_lines_per_second;
     uint64_t load_nanoseconds;
+    /// Of all calls that one message causes, from `shunt_host_begin_turn` on.
+    uint64_t turn_nanoseconds;
     size_t load_memory;
+    /// What rules say may repeat payloads: in rule tests.
+    bool tells_payloads;
     shunt_callbacks callbacks;
     /// What all loops share; the owner keeps it alive.
     shunt_store *shared;
@@ -100,7 +106,12 @@ typedef struct {
 /// NULL where there is no memory.
 shunt_host *shunt_host_create(const shunt_options *options);
 /// Other limits from the next call on.
-void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes);
+void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
+                           uint64_t turn_nanoseconds);
+/// Another message has come: the calls from here on have `turn_nanoseconds` together, until the owner's clock moves on.
+void shunt_host_begin_turn(shunt_host *host);
+/// What comes now is no part of a message's turn: only each call's own budget counts.
+void shunt_host_end_turn(shunt_host *host);
 void shunt_host_free(shunt_host *host);
 size_t shunt_host_memory(const shunt_host *host);
 /// Whether the call that runs is to be ended: what works for it outside of Lua should stop.
@@ -133,6 +144,10 @@ bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, shunt_bytes settin
 /// Calls the rule's `match` function with its settings.
 bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook);
+/// Whether a hook's first parameter is `self`, as in `function R:on_message`: hooks are called without it.
+bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook);
+/// Writes what a file compiles to; false where it does not.
+bool shunt_compile(shunt_bytes text, shunt_buffer *code);
 /// Calls `on_load(settings, saved)`; `saved` is what the version before returned from `on_unload`.
 bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, double now);
 /// Calls `on_unload()` and keeps what it returns for the next version.
@@ -274,6 +289,9 @@ typedef struct {
 } shunt_counter_value;
 size_t shunt_counter_count(const shunt_rule *rule);
 shunt_counter_value shunt_counter_at(const shunt_rule *rule, size_t index);
+
+/// Whether a text has another in it.
+bool shunt_contains(shunt_bytes text, shunt_bytes part);
 
 /// Whether an MQTT topic filter (MQTT 5 §4.7) takes a topic.
 bool shunt_topic_matches(const char *filter, size_t filter_count, const char *topic, size_t topic_count);

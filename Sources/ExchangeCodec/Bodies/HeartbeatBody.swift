@@ -143,7 +143,8 @@ extension WorkerFigures {
             subscriptions: try own["subscriptions"] == nil
                 ? object.count("subscriber_count") : own.count("subscriptions"),
             deliveries: try own["deliveries"] == nil
-                ? object.count("subscriber_message_count") : own.count("deliveries"))
+                ? object.count("subscriber_message_count") : own.count("deliveries"),
+            heldProducers: try own.count("held_producers"), stuckConsumers: try own.count("stuck_consumers"))
     }
 }
 

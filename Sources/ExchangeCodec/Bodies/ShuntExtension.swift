@@ -2,7 +2,7 @@ import ShuntCore
 
 /// What Shunt's own workers add to a heartbeat, under the key `shunt`. Java masters pass over it.
 ///
-/// The worker's subscriptions and deliveries are in it on the wire; here they are in the heartbeat's figures.
+/// Figures that message-channel does not have or does not count are in it on the wire; here they are in the heartbeat's figures.
 public struct ShuntExtension: Equatable, Sendable {
     /// How many listeners a worker can tell: the master keeps them for every worker.
     public static let maximumListeners = 64
@@ -19,9 +19,15 @@ public struct ShuntExtension: Equatable, Sendable {
 
     /// Milliseconds between its heartbeats; 0 where it does not say.
     public var interval: Int
+    /// What its operator calls it (`worker.name`); empty where it does not say.
+    public var name: String
+    /// The worst of its stuck consumers, as its log names them; at most `maximumStuck`.
+    public var stuck: [String]
+    public static let maximumStuck = 3
 
     public init(
-        version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0
+        version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0,
+        name: String = "", stuck: [String] = []
     ) {
         self.version = version
         self.boot = boot
@@ -29,6 +35,8 @@ public struct ShuntExtension: Equatable, Sendable {
         self.loops = loops
         self.isDraining = isDraining
         self.interval = interval
+        self.name = name
+        self.stuck = stuck
     }
 
     init?(heartbeat: LenientObject) throws(ShuntError) {
@@ -36,7 +44,8 @@ public struct ShuntExtension: Equatable, Sendable {
         self.init(
             version: try object.string("version") ?? "", boot: try object.string("boot") ?? "",
             listeners: try Self.listeners(in: object), loops: try object.count("loops"),
-            isDraining: try object.string("state") == "draining", interval: try object.count("interval"))
+            isDraining: try object.string("state") == "draining", interval: try object.count("interval"),
+            name: try object.string("name") ?? "", stuck: Array(try object.strings("stuck")?.prefix(Self.maximumStuck) ?? []))
     }
 
     private static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {
@@ -64,6 +73,10 @@ public struct ShuntExtension: Equatable, Sendable {
             json.member("deliveries", figures.deliveries)
             json.member("state", isDraining ? "draining" : "live")
             if interval > 0 { json.member("interval", interval) }
+            if !name.isEmpty { json.member("name", name) }
+            if figures.heldProducers > 0 { json.member("held_producers", figures.heldProducers) }
+            if figures.stuckConsumers > 0 { json.member("stuck_consumers", figures.stuckConsumers) }
+            if !stuck.isEmpty { json.member("stuck", stuck) }
         }
     }
 }

@@ -21,7 +21,7 @@ struct ChatCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (chat, json) = try await session.ask(.chat(id), as: ChatRecord.self)
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv: try session.write(ChatReport.csv([chat]))
         case .table: try session.console.write(ChatReport.detail(chat, now: session.console.now(), width: session.console.width))
         }

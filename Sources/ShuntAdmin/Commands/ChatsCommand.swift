@@ -14,7 +14,7 @@ struct ChatsCommand: AdminSubcommand {
     @OptionGroup var options: AdminOptions
     @OptionGroup var page: PageOptions
 
-    @Option(help: "Only chats of this worker; the beginning of its name is enough.")
+    @Option(help: "Only chats of this worker: its host:port or its worker.name, of which the beginning is enough.")
     var worker: String?
 
     func report(_ session: AdminSession) async throws(ShuntError) {
@@ -25,7 +25,7 @@ struct ChatsCommand: AdminSubcommand {
             if query.worker != worker { (found, json) = try await session.ask(.chats(query), as: ChatPage.self) }
         }
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv: try session.write(ChatReport.csv(found.chats))
         case .table:
             try session.write(ChatReport.table(found.chats, now: session.console.now()))

@@ -24,7 +24,7 @@ struct CloseChatCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (chat, json) = try await session.ask(.closeChat(id), as: ClosedChat.self)
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv:
             var csv = CSV(header: ["closed"])
             csv.append([chat.closed])

@@ -23,7 +23,7 @@ struct DeviceCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (found, json) = try await session.ask(.device(uid: uid), as: DevicePage.self)
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv: try session.write(DeviceReport.csv(found.devices))
         case .table:
             try session.console.write(

@@ -20,12 +20,12 @@ enum DeviceReport {
             })
     }
 
-    /// Every field as the registry has it; tags and aliases with blanks between.
+    /// Every field as the registry has it; tags and aliases as JSON arrays.
     static func csv(_ devices: [DeviceRecord]) -> CSV {
         var csv = CSV(header: ["uid", "device", "tags", "alias", "worker", "address", "online", "connected_at", "last_seen_at"])
         for device in devices {
             csv.append([
-                device.uid, device.device, device.tags.joined(separator: " "), device.alias.joined(separator: " "), device.worker,
+                device.uid, device.device, CSV.list(device.tags), CSV.list(device.alias), device.worker,
                 device.address, "\(device.isOnline)", "\(device.connectedAt)", "\(device.lastSeenAt)",
             ])
         }

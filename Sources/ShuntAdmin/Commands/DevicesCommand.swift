@@ -23,7 +23,7 @@ struct DevicesCommand: AdminSubcommand {
     @Option(help: "Only devices that have this tag.")
     var tag: String?
 
-    @Option(help: "Only devices of this worker; the beginning of its name is enough.")
+    @Option(help: "Only devices of this worker: its host:port or its worker.name, of which the beginning is enough.")
     var worker: String?
 
     @Flag(help: "Only devices that are connected.")
@@ -48,7 +48,7 @@ struct DevicesCommand: AdminSubcommand {
             if query.worker != worker { (found, json) = try await session.ask(.devices(query), as: DevicePage.self) }
         }
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv: try session.write(DeviceReport.csv(found.devices))
         case .table:
             try session.write(DeviceReport.table(found.devices, now: session.console.now()))

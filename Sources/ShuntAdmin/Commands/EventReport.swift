@@ -7,8 +7,8 @@ enum EventReport {
         Table(
             columns: [
                 .init(title: "TIME", isWhole: true), .init(title: "ID", isNumber: true, rank: 1),
-                .init(title: "KIND", isWhole: true, rank: 4), .init(title: "SUBJECT", rank: 3),
-                .init(title: "DETAIL", rank: 2),
+                .init(title: "KIND", isWhole: true, rank: 4), .init(title: "SUBJECT", rank: 2),
+                .init(title: "DETAIL", wraps: true, rank: 3),
             ],
             rows: events.map { event in
                 [
@@ -33,16 +33,26 @@ enum EventReport {
         }
     }
 
+    /// What those who follow must know, as an event like others: those of these ids are kept no longer.
+    static func gap(_ ids: ClosedRange<Int64>, at time: Double) -> StoredEvent {
+        StoredEvent(
+            id: ids.upperBound, at: time, kind: "events.gap", subject: "\(ids.lowerBound)-\(ids.upperBound)",
+            detail: "\(ids.count) events between are kept no longer (master.registry.events_keep)")
+    }
+
+    /// Ids begin anew with what follows.
+    static func reset(at time: Double, source: String) -> StoredEvent {
+        StoredEvent(id: 0, at: time, kind: "events.reset", subject: source, detail: "this is another registry: its events follow from the first")
+    }
+
     /// Columns of fixed width, since what comes later is not known yet.
     static func lines(_ events: [StoredEvent], width: Int?) -> String {
         events.map { event in
-            let fields = [
+            let head = [
                 Humane.time(event.at), Text.pad(Text.printable(event.kind), to: 15),
-                Text.pad(Text.printable(event.subject), to: 21),
-                Text.printable(event.detail),
+                Text.pad(Text.printable(event.subject), to: 21), "",
             ]
-            let line = fields.joined(separator: "  ")
-            return (width.map { Text.cut(line, to: $0) } ?? line) + "\n"
+            return FieldList.hanging(head.joined(separator: "  "), Text.printable(event.detail), width: width)
         }.joined()
     }
 

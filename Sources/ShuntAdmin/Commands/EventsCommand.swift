@@ -10,7 +10,8 @@ struct EventsCommand: AdminSubcommand {
         abstract: "Show what has happened, oldest first.",
         discussion: """
             The newest events, or with --after those that follow an id. With --follow it goes on until it is stopped; \
-            with --output json it then writes a line of JSON for each event.
+            with --output json it then writes a line of JSON for each event. Events that are kept no longer when they are looked \
+            for are told as events.gap, another registry in the place of the first as events.reset.
 
               shunt admin events --kind worker.lost
               shunt admin events --follow
@@ -46,19 +47,22 @@ struct EventsCommand: AdminSubcommand {
         let (page, json) = try await session.ask(.events(EventQuery(after: after, kind: kind, limit: limit)), as: EventPage.self)
         guard follow else {
             switch session.output {
-            case .json: try session.console.write(json + "\n")
+            case .json: try session.write(json: json)
             case .csv: try session.write(EventReport.csv(page.events, header: true))
             case .table: try session.write(EventReport.table(page.events))
             }
+            if let after, let gap = page.gap(after: after) { session.note(EventReport.gap(gap, at: 0).detail + ": \(gap)") }
             return
         }
-        try write(page.events, isFirst: true, session)
-        try await goOn(from: page.nextAfter, session)
+        let gap = after.flatMap { page.gap(after: $0) }.map { EventReport.gap($0, at: session.console.now()) }
+        try write((gap.map { [$0] } ?? []) + page.events, isFirst: true, session)
+        try await goOn(from: page, session)
     }
 
     /// Until the task is cancelled. A master that goes away is waited for.
-    private func goOn(from start: Int64, _ session: AdminSession) async throws(ShuntError) {
-        var next = start
+    private func goOn(from first: EventPage, _ session: AdminSession) async throws(ShuntError) {
+        var next = first.nextAfter
+        var registry = first.registry
         var isAway = false
         while !Task.isCancelled {
             // Cancelled: the condition ends the loop.
@@ -66,10 +70,17 @@ struct EventsCommand: AdminSubcommand {
             do throws(ShuntError) {
                 let query = EventQuery(after: next, kind: kind, limit: EventQuery.maximumLimit)
                 let (page, _) = try await session.ask(.events(query), as: EventPage.self)
-                try write(page.events, isFirst: false, session)
-                next = page.nextAfter
                 if isAway { session.note("reached again") }
                 isAway = false
+                guard page.registry == registry else {
+                    try write([EventReport.reset(at: session.console.now(), source: session.source.name)], isFirst: false, session)
+                    registry = page.registry
+                    next = 0
+                    continue
+                }
+                let gap = page.gap(after: next).map { EventReport.gap($0, at: session.console.now()) }
+                try write((gap.map { [$0] } ?? []) + page.events, isFirst: false, session)
+                next = page.nextAfter
             } catch {
                 guard error.code == .masterUnavailable || error.code == .registryUnavailable else { throw error }
                 if !isAway { session.note("shunt: \(error.location ?? session.source.name): \(error.message); waiting") }
@@ -80,8 +91,10 @@ struct EventsCommand: AdminSubcommand {
 
     private func write(_ events: [StoredEvent], isFirst: Bool, _ session: AdminSession) throws(ShuntError) {
         switch session.output {
-        case .json: try session.console.write(EventReport.jsonLines(events))
-        case .csv: try session.console.write(EventReport.csv(events, header: isFirst).text)
+        case .json:
+            let lines = try EventReport.jsonLines(events)
+            if !lines.isEmpty { try session.write(json: String(lines.dropLast())) }
+        case .csv: try session.write(EventReport.csv(events, header: isFirst))
         case .table: try session.console.write(EventReport.lines(events, width: session.console.width))
         }
     }

@@ -24,7 +24,7 @@ struct QueryCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (result, json) = try await session.ask(.query(sql), as: QueryResult.self)
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv: try session.write(QueryReport.csv(result))
         case .table:
             try session.write(QueryReport.table(result))

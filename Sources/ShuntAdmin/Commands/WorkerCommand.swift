@@ -7,15 +7,17 @@ struct WorkerCommand: AdminSubcommand {
         commandName: "worker",
         abstract: "Show all that is known of one worker.",
         discussion: """
-            The beginning of the name is enough where it is one worker's alone.
+            By host:port, or by the name that its configuration gives it (worker.name). The beginning is enough where it is one \
+            worker's alone.
 
               shunt admin worker 10.0.0.1:4091
               shunt admin worker 10.0.0.1
+              shunt admin worker edge-1
             """)
 
     @OptionGroup var options: AdminOptions
 
-    @Argument(help: "The worker's name, as `shunt admin workers` lists it.")
+    @Argument(help: "The worker's host:port or its name, as `shunt admin workers` lists them.")
     var name: String
 
     func validate() throws {
@@ -25,7 +27,7 @@ struct WorkerCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (worker, json) = try await session.ask(.worker(name), as: WorkerRecord.self)
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv: try session.write(WorkerReport.csv([worker]))
         case .table: try session.console.write(WorkerReport.detail(worker, now: session.console.now(), width: session.console.width))
         }

@@ -6,17 +6,18 @@ enum WorkerReport {
     static func table(_ workers: [WorkerRecord], now: Double) -> Table {
         Table(
             columns: [
-                .init(title: "NAME"), .init(title: "STATE", isWhole: true, rank: 9),
+                .init(title: "WORKER"), .init(title: "NAME", rank: 8), .init(title: "STATE", isWhole: true, rank: 10),
                 .init(title: "CONNECTIONS", isNumber: true, rank: 7),
                 .init(title: "SUBSCRIPTIONS", isNumber: true, rank: 4), .init(title: "REQUESTS", isNumber: true, rank: 5),
                 .init(title: "DELIVERIES", isNumber: true, rank: 6), .init(title: "RECEIVED", isNumber: true, rank: 3),
-                .init(title: "HEARTBEAT", isNumber: true, rank: 8), .init(title: "UP", isNumber: true, rank: 2),
+                .init(title: "HEARTBEAT", isNumber: true, rank: 9), .init(title: "UP", isNumber: true, rank: 2),
                 .init(title: "VERSION", rank: 1),
             ],
             rows: workers.map { worker in
                 let figures = worker.figures
                 return [
-                    .init(worker.name), .init(worker.state.rawValue, tone(worker.state)), .init("\(figures.connections)"),
+                    .init(worker.name), .init(worker.configuredName.isEmpty ? "-" : worker.configuredName),
+                    .init(worker.state.rawValue, tone(worker.state)), .init("\(figures.connections)"),
                     .init("\(figures.subscriptions)"), .init("\(figures.requests)"), .init("\(figures.deliveries)"),
                     .init(Humane.bytes(figures.requestBytes)), .init(Humane.age(of: worker.heartbeatAt, now: now)),
                     .init(Humane.duration(now - worker.startedAt)), .init(worker.version),
@@ -27,14 +28,14 @@ enum WorkerReport {
     /// Every field as the registry has it.
     static func csv(_ workers: [WorkerRecord]) -> CSV {
         var csv = CSV(
-            header: ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at"]
+            header: ["name", "host", "port", "state", "machine", "version", "listeners", "started_at", "heartbeat_at", "configured_name", "stuck"]
                 + WorkerFigures.columns.map(\.name))
         for worker in workers {
             csv.append(
                 [
                     worker.name, worker.host, "\(worker.port)", worker.state.rawValue, worker.machine, worker.version,
                     listeners(worker).map { "\($0.name)=\($0.address)" }.joined(separator: " "), "\(worker.startedAt)",
-                    "\(worker.heartbeatAt)",
+                    "\(worker.heartbeatAt)", worker.configuredName, CSV.list(worker.stuck),
                 ] + WorkerFigures.columns.map { "\(worker.figures[keyPath: $0.value])" })
         }
         return csv
@@ -44,7 +45,7 @@ enum WorkerReport {
     static func detail(_ worker: WorkerRecord, now: Double, width: Int?) -> String {
         let figures = worker.figures
         var fields: [(name: String, value: String)] = [
-            ("name", worker.name), ("state", worker.state.rawValue), ("address", "\(worker.host):\(worker.port)"),
+            ("worker", worker.name), ("name", worker.configuredName.isEmpty ? "-" : worker.configuredName), ("state", worker.state.rawValue), ("address", "\(worker.host):\(worker.port)"),
             ("machine", worker.machine.isEmpty ? "-" : worker.machine),
             ("version", worker.version.isEmpty ? "-" : worker.version),
             ("started", "\(Humane.time(worker.startedAt)), \(Humane.age(of: worker.startedAt, now: now))"),
@@ -65,6 +66,8 @@ enum WorkerReport {
             ),
             ("time per response", meanTime(figures)),
             ("deliveries", "\(figures.deliveries)"),
+            ("held producers", "\(figures.heldProducers)"),
+            ("stuck consumers", (["\(figures.stuckConsumers)"] + worker.stuck).joined(separator: "; ")),
         ]
         return FieldList.text(fields, width: width)
     }

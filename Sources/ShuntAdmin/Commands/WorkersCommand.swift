@@ -27,7 +27,7 @@ struct WorkersCommand: AdminSubcommand {
         let query = WorkerQuery(state: state, limit: page.limit, offset: page.offset)
         let (found, json) = try await session.ask(.workers(query), as: WorkerPage.self)
         switch session.output {
-        case .json: try session.console.write(json + "\n")
+        case .json: try session.write(json: json)
         case .csv: try session.write(WorkerReport.csv(found.workers))
         case .table:
             try session.write(WorkerReport.table(found.workers, now: session.console.now()))

@@ -1,4 +1,7 @@
-/// Comma-separated values (RFC 4180): CRLF line ends, quotes where they are needed.
+import ShuntRegistry
+
+/// Comma-separated values (RFC 4180): CRLF line ends, quotes where they are needed. A text that a spreadsheet would take for a
+/// formula has an apostrophe before it: texts come from whoever registers a device, and formulas can read and send other cells.
 struct CSV {
     private(set) var text = ""
 
@@ -7,7 +10,22 @@ struct CSV {
     }
 
     mutating func append(_ fields: [String]) {
-        text += fields.map(Self.quote).joined(separator: ",") + "\r\n"
+        text += fields.map { Self.quote(Self.disarm($0)) }.joined(separator: ",") + "\r\n"
+    }
+
+    /// Several texts in one field: a JSON array.
+    static func list(_ texts: [String]) -> String {
+        // Strings: there is nothing in them that cannot be encoded.
+        String(decoding: (try? RegistryJSON.encode(texts)) ?? [], as: UTF8.self)
+    }
+
+    private static func disarm(_ field: String) -> String {
+        guard let first = field.utf8.first, "=+-@\t\r".utf8.contains(first), !isNegativeNumber(field) else { return field }
+        return "'" + field
+    }
+
+    private static func isNegativeNumber(_ field: String) -> Bool {
+        field.utf8.first == UInt8(ascii: "-") && field.utf8.allSatisfy { "0123456789.eE+-".utf8.contains($0) } && Double(field) != nil
     }
 
     private static func quote(_ field: String) -> String {

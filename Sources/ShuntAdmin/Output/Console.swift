@@ -6,6 +6,8 @@ import ShuntCore
 struct Console: Sendable {
     /// In columns; nil where lines may be of any length.
     var width: Int?
+    /// Whether a terminal shows what is written.
+    var isTerminal: Bool { width != nil }
     var colors: Bool
     var environment: [String: String]
     /// Seconds since 1970.

@@ -24,6 +24,8 @@ struct Table {
         var isNumber = false
         /// Whether its texts say nothing when they are cut.
         var isWhole = false
+        /// Whether a text that has no room goes on in lines below.
+        var wraps = false
         /// The lowest goes first where there is no room for all; of equals the rightmost.
         var rank = 0
     }
@@ -38,6 +40,8 @@ struct Table {
     static let minimumTextWidth = 6
     /// The same for the first column, which says what the row is about; a whole IPv4 address and port. At most half the width.
     static let minimumKeyWidth = 21
+    /// The same for a column whose texts go on below.
+    static let minimumWrappedWidth = 16
     private static let gap = 2
 
     var columns: [Column]
@@ -50,7 +54,9 @@ struct Table {
         }
         let (shown, widths) = width.map { fit(natural, into: $0) } ?? (Array(columns.indices), natural)
         var text = line(columns.map { Cell($0.title, .faint) }, shown, widths, colors: colors)
-        for row in rows { text += line(row, shown, widths, colors: colors) }
+        for row in rows {
+            for part in wrapped(row, shown, widths) { text += line(part, shown, widths, colors: colors) }
+        }
         return Rendered(text: text, hidden: columns.indices.filter { !shown.contains($0) }.map { columns[$0].title })
     }
 
@@ -59,6 +65,7 @@ struct Table {
         var widths = natural.map { min($0, max(width, 1)) }
         func least(_ index: Int) -> Int {
             if columns[index].isNumber || columns[index].isWhole { return widths[index] }
+            if columns[index].wraps { return min(widths[index], Self.minimumWrappedWidth) }
             return min(widths[index], index == 0 ? min(Self.minimumKeyWidth, width / 2) : Self.minimumTextWidth)
         }
         func total(_ shown: [Int], _ width: (Int) -> Int) -> Int {
@@ -79,6 +86,18 @@ struct Table {
     private func leastImportant(of shown: [Int]) -> Int? {
         // The first column says what the row is about, and stays.
         shown.dropFirst().min { (columns[$0].rank, -$0) < (columns[$1].rank, -$1) }
+    }
+
+    /// The row, and as many below it as its wrapped texts need.
+    private func wrapped(_ row: [Cell], _ shown: [Int], _ widths: [Int]) -> [[Cell]] {
+        var parts = [row]
+        for index in shown where columns[index].wraps {
+            let lines = Text.wrap(row[index].text, to: widths[index])
+            guard lines.count > 1 else { continue }
+            while parts.count < lines.count { parts.append(row.map { _ in Cell("") }) }
+            for (number, line) in lines.enumerated() { parts[number][index] = Cell(line, row[index].tone) }
+        }
+        return parts
     }
 
     private func line(_ cells: [Cell], _ shown: [Int], _ widths: [Int], colors: Bool) -> String {

@@ -1,21 +1,9 @@
+import ShuntCore
+
 /// Text as a terminal shows it.
 enum Text {
-    /// Without anything that a terminal would obey: control characters and those that turn the direction of writing are
-    /// written out, so that what a worker calls itself cannot move the cursor.
-    static func printable(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: isControl) else { return text }
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where isControl(scalar): result += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
-    }
+    /// Without anything that a terminal would obey or that deceives, so that what a worker calls itself cannot move the cursor.
+    static func printable(_ text: String) -> String { PrintableText.of(text) }
 
     /// In terminal columns.
     static func width(_ text: String) -> Int {
@@ -36,7 +24,7 @@ enum Text {
         return result + "…"
     }
 
-    /// Lines of at most `width` columns, cut between words where that can be.
+    /// Lines of at most `width` columns, broken between words where that can be. Nothing is left away but blanks.
     static func wrap(_ text: String, to width: Int?) -> [String] {
         guard let width, width > 0 else { return [text] }
         var lines: [String] = []
@@ -44,22 +32,31 @@ enum Text {
             if let line = lines.last, self.width(line) + 1 + self.width(String(word)) <= width {
                 lines[lines.count - 1] = "\(line) \(word)"
             } else {
-                lines.append(cut(String(word), to: width))
+                lines += pieces(of: word, width)
             }
         }
         return lines
     }
 
+    /// A word that is too wide for a line, in parts.
+    private static func pieces(of word: Substring, _ width: Int) -> [String] {
+        var pieces = [""]
+        var used = 0
+        for character in word {
+            let more = self.width(character)
+            if used + more > width, used > 0 {
+                pieces.append("")
+                used = 0
+            }
+            pieces[pieces.count - 1].append(character)
+            used += more
+        }
+        return pieces
+    }
+
     static func pad(_ text: String, to width: Int, right: Bool = false) -> String {
         let blanks = String(repeating: " ", count: max(0, width - self.width(text)))
         return right ? blanks + text : text + blanks
-    }
-
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.value {
-        case 0..<0x20, 0x7F..<0xA0, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069: true
-        default: false
-        }
     }
 
     private static func width(_ character: Character) -> Int {

@@ -44,7 +44,7 @@ struct ConfigReader<Root: Sendable> {
         var names: [String] = []
         for key in keys where key.path.starts(with: section) && key.path.count > section.count {
             let name = key.path[section.count]
-            if names.last != name { names.append(name) }
+            if !names.contains(name) { names.append(name) }
         }
         return names
     }

@@ -13,5 +13,7 @@ extension Configuration {
     public struct Devices: Equatable, Sendable {
         /// A device that has left is remembered for so long.
         public var keep = Duration.seconds(86_400)
+        /// Bytes that devices may take of the master's memory.
+        public var memory = 1 << 30
     }
 }

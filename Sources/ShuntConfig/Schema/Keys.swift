@@ -36,7 +36,7 @@ extension Configuration {
     private static let workerKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
             "worker.name", \.worker.name, .name(maximum: 255, emptyMeans: "the host's name"), .restart,
-            "The worker's name in logs and for rules."),
+            "The worker's name in logs, for rules, and in shunt admin, which finds the worker by it."),
         ConfigKey(
             "worker.advertise", \.worker.advertise, .host(emptyMeans: "the source address that the master sees"), .restart,
             "The address that clients are told to connect to."),
@@ -45,7 +45,7 @@ extension Configuration {
             "The masters' master.exchange.listen, tried in turn. []: the worker routes by itself."),
         ConfigKey(
             "worker.loops", \.worker.loops, .int(0...254), .restart,
-            "Threads, each with connections and a Lua state of its own. 0: one per core."),
+            "Threads, each with connections and Lua states of its own. 0: one per core."),
         ConfigKey(
             "worker.listeners", \.worker.listeners,
             .entries("listeners by name", keys: listenerKeys, count: 1...64) {
@@ -108,6 +108,10 @@ extension Configuration {
         ConfigKey(
             "devices.keep", \.devices.keep, .duration(.zero...(.seconds(365 * 86_400))), .restart,
             "How long a master remembers a device that has left."),
+        ConfigKey(
+            "devices.memory", \.devices.memory, .size(1 << 20...(1 << 40)), .restart,
+            "The memory that devices may take of a master. Those that left longest ago make way; then new ones are kept without tags and "
+                + "aliases, or not at all."),
     ]
 
     private static let rulesKeys: [ConfigKey<Configuration>] = [
@@ -125,7 +129,7 @@ extension Configuration {
             "The most memory that one call of a rule may add; a rule's own budget cannot ask for more."),
         ConfigKey(
             "rules.state_memory", \.rules.stateMemory, .size(1 << 20...(16 << 30)), .live,
-            "The most memory that all rules of one loop may hold."),
+            "The most memory that all rules of one loop may hold. Each has an equal share of it for itself."),
     ]
 
     private static let limitKeys: [ConfigKey<Configuration>] = [

@@ -19,11 +19,16 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
     public var startedAt: Double
     /// Seconds since 1970 when the last heartbeat arrived, by the master's clock.
     public var heartbeatAt: Double
+    /// What its operator calls it (`worker.name`); several may be called the same. Empty for a Java worker.
+    public var configuredName: String
+    /// The worst of its stuck consumers: address, uid, groups. At most three.
+    public var stuck: [String]
     public var figures: WorkerFigures
 
     public init(
         name: String, host: String, port: Int, state: State, machine: String = "", version: String = "",
-        listeners: [String: String] = [:], startedAt: Double, heartbeatAt: Double, figures: WorkerFigures = .init()
+        listeners: [String: String] = [:], startedAt: Double, heartbeatAt: Double, configuredName: String = "",
+        stuck: [String] = [], figures: WorkerFigures = .init()
     ) {
         self.name = name
         self.host = host
@@ -34,6 +39,8 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
         self.listeners = listeners
         self.startedAt = startedAt
         self.heartbeatAt = heartbeatAt
+        self.configuredName = configuredName
+        self.stuck = stuck
         self.figures = figures
     }
 }
@@ -53,11 +60,16 @@ public struct WorkerFigures: Codable, Equatable, Sendable {
     public var subscriptions: Int
     /// Messages handed to subscribers.
     public var deliveries: Int
+    /// Clients that are not read from at this moment, since a consumer of their messages is congested.
+    public var heldProducers: Int
+    /// Clients that read too slowly for anybody to wait for them, at this moment.
+    public var stuckConsumers: Int
 
     public init(
         connections: Int = 0, connectionsAccepted: Int = 0, connectionErrors: Int = 0, requests: Int = 0,
         requestBytes: Int = 0, responses: Int = 0, responsesSucceeded: Int = 0, responsesFailed: Int = 0,
-        responseMilliseconds: Int = 0, responseBytes: Int = 0, subscriptions: Int = 0, deliveries: Int = 0
+        responseMilliseconds: Int = 0, responseBytes: Int = 0, subscriptions: Int = 0, deliveries: Int = 0, heldProducers: Int = 0,
+        stuckConsumers: Int = 0
     ) {
         self.connections = connections
         self.connectionsAccepted = connectionsAccepted
@@ -71,6 +83,8 @@ public struct WorkerFigures: Codable, Equatable, Sendable {
         self.responseBytes = responseBytes
         self.subscriptions = subscriptions
         self.deliveries = deliveries
+        self.heldProducers = heldProducers
+        self.stuckConsumers = stuckConsumers
     }
 }
 

@@ -6,6 +6,9 @@ public protocol RuleHooks: AnyObject {
     /// The router asks once a topic and keeps the answer with the route.
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection
 
+    /// Another message has come. The calls that it causes on this loop, of whatever rules and hooks, have a budget together.
+    func beginTurn()
+
     /// Runs `on_message` of the selected rules, highest priority first.
     /// - Parameter now: seconds since 1970.
     /// - Returns: what to send. Its buffers live until the next call of any hook.
@@ -53,6 +56,7 @@ public protocol RuleHooks: AnyObject {
 }
 
 extension RuleHooks {
+    public func beginTurn() {}
     public func decided(by standing: StandingVerdict) {}
     public var wanted: RuleHookSet { [] }
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome { .pass }
@@ -113,8 +117,14 @@ public enum DeliverOutcome {
 public protocol PeerDirectory: AnyObject {
     /// nil once the client has gone.
     func peer(_ id: ConnectionID) -> Peer?
+    /// Where a client has connected from; nil once it has gone, or if it is another loop's.
+    func address(of id: ConnectionID) -> PeerAddress?
     /// `conn:close(why)`: asks for the connection to be closed at the end of the turn.
     func close(_ id: ConnectionID, why: String)
+}
+
+extension PeerDirectory {
+    public func address(of id: ConnectionID) -> PeerAddress? { nil }
 }
 
 /// A set of rules, by their place in the order of priority (0 runs first). At most 64 rules run in a worker.

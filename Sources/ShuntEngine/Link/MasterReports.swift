@@ -72,7 +72,7 @@ public struct MasterReports: Sendable {
     /// The master has gone.
     public mutating func end() {
         mode = .idle
-        ended = 0
+        (ended, passedBytes) = (0, 0)
         devices = [:]
         chats = [:]
         parts = []
@@ -94,7 +94,10 @@ public struct MasterReports: Sendable {
             }
             let left = DeviceBatchBody.Left(uid: uid, device: device, registeredAt: Int64(registeredAt * 1_000_000))
             guard case .registered(let one)? = devices[name] else { return devices[name] = .left(left) }
-            if one.registeredAt <= left.registeredAt { devices[name] = .passed(one, left) }
+            guard one.registeredAt <= left.registeredAt else { return }
+            passedBytes += one.size
+            // That it was there is worth telling while it costs little; that it has ended must be told.
+            devices[name] = passedBytes <= Self.passedCapacity ? .passed(one, left) : .left(left)
         case .chat(.held(let chat)):
             chats[ExactText(chat.chat)] = .held(.init(chat))
         case .chat(.closed(let chat, let createdAt)):
@@ -107,6 +110,10 @@ public struct MasterReports: Sendable {
     private var ended = 0
     /// Ends that are kept for one report.
     static let endedCapacity = 10_000
+
+    /// Bytes of the registrations that have ended since, and are told nevertheless.
+    private var passedBytes = 0
+    static let passedCapacity = 1 << 20
 
     /// Devices that have changed since the last report was made.
     var waitingDevices: Int { devices.count }
@@ -165,7 +172,7 @@ public struct MasterReports: Sendable {
     }
 
     private mutating func makeParts(isFull: Bool) {
-        ended = 0
+        (ended, passedBytes) = (0, 0)
         parts = isShunt ? batches(isFull: isFull).reversed() : singles()
         devices = [:]
         chats = [:]
@@ -211,6 +218,11 @@ public struct MasterReports: Sendable {
 }
 
 extension DeviceBatchBody.Registered {
+    /// Bytes, about.
+    fileprivate var size: Int {
+        (tags + alias).reduce(256 + uid.utf8.count + device.utf8.count + address.utf8.count) { $0 + 48 + $1.utf8.count }
+    }
+
     fileprivate init(_ device: Device) {
         self.init(
             uid: device.uid, device: device.device, tags: device.tags, alias: device.alias, address: device.address.description,

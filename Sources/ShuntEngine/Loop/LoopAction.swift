@@ -28,7 +28,7 @@ public struct Stretch: Equatable, Sendable {
 public enum LoopAction: Equatable, Sendable {
     /// A message for a client of this loop. May be dropped if the client is too slow.
     case deliver(ConnectionID, Stretch)
-    /// The same, once the rules have been asked about it: `offer(_:to:)`.
+    /// The same, once the rules have been asked about it: `offer(_:to:now:)`.
     case offer(ConnectionID, Stretch)
     /// A message for a client of another loop.
     case forward(ConnectionID, Stretch)

@@ -20,8 +20,11 @@ extension LoopEngine {
 
     /// Asks the rules about a frame for a client of this loop, when it is to be written: what they make of it is in `replacement` until
     /// the next call. So of a message for many clients there is one copy, whatever rules look at it.
-    public func offer(_ frame: Bytes, to recipient: ConnectionID) -> Delivery {
+    /// - Parameter isAnother: whether it is not the message of the last call, for another client.
+    public func offer(_ frame: Bytes, to recipient: ConnectionID, isAnother: Bool, now: Double) -> Delivery {
         guard looksAtDeliveries, isCurrent(recipient) else { return .unchanged }
+        self.now = now
+        if isAnother { hooks?.beginTurn() }
         return withMessage(in: frame, isOffered: true) { message, view, filter in
             switch hooks?.onDeliver(message, filter: filter, to: recipient, now: now) {
             case nil, .deliver: return .unchanged

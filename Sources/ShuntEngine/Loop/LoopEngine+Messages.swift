@@ -84,6 +84,7 @@ extension LoopEngine {
         from connection: ConnectionID, _ hooks: any RuleHooks
     ) {
         madeOfMessage = 0
+        hooks.beginTurn()
         if let standing = index.standing(of: route) {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }

@@ -151,6 +151,7 @@ public final class LoopEngine {
     /// Another loop of the worker has something to tell.
     public func received(_ letter: LoopLetter, now: Double) {
         self.now = now
+        hooks?.beginTurn()
         switch letter {
         case .subscribed(let subscription): _ = index.insert(subscription)
         case .unsubscribed(let connection, let filter, let group, let key):
@@ -372,6 +373,8 @@ extension LoopEngine: PeerDirectory {
             alias: identity?.alias ?? [], protocolName: "exchange", address: session.address.description,
             groups: session.subscriptions > 0 ? index.groups(of: id) : [], connectedAt: session.connectedAt)
     }
+
+    public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? sessions[id.slot].address : nil }
 
     /// A rule asks for it.
     public func close(_ id: ConnectionID, why: String) { close(id, .ruleRejected) }

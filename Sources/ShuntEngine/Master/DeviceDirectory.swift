@@ -17,6 +17,12 @@ public struct DeviceDirectory: Sendable {
         var registeredAt: Int64
         /// The full report of the worker in which, or since which, this was heard of.
         var round: UInt32
+        let cost: Int
+
+        init(record: DeviceRecord, registeredAt: Int64, round: UInt32) {
+            (self.record, self.registeredAt, self.round) = (record, registeredAt, round)
+            cost = DeviceMemory.cost(of: record)
+        }
     }
 
     struct Entry: Sendable {
@@ -24,6 +30,8 @@ public struct DeviceDirectory: Sendable {
         var current: Session
         /// Live at other workers, which tell when they end. Mostly none.
         var others: [Session] = []
+
+        var cost: Int { others.reduce(current.cost) { $0 + $1.cost } }
     }
 
     private struct Worker: Sendable {
@@ -60,6 +68,8 @@ public struct DeviceDirectory: Sendable {
     private var unconfirmed: [UInt32] = []
     private var patientUntil = Double.infinity
     private let capacity: Int
+    /// What the sessions take, and what had no room.
+    public private(set) var memory: DeviceMemory
     /// Seconds that a session is kept after it went offline.
     public var keep: Double
 
@@ -72,9 +82,12 @@ public struct DeviceDirectory: Sendable {
     /// - Parameters:
     ///   - keep: seconds (`devices.keep`).
     ///   - capacity: the most sessions that are known; beyond it the one that is offline longest makes way.
-    public init(keep: Double = 86_400, capacity: Int = 2_000_000) {
+    ///   - memory: bytes that sessions may take (`devices.memory`); beyond it those make way too. Where none is offline, new
+    ///     sessions are kept without tags and aliases, and where even that has no room, not at all.
+    public init(keep: Double = 86_400, capacity: Int = 2_000_000, memory: Int = 1 << 30) {
         self.keep = keep
         self.capacity = capacity
+        self.memory = DeviceMemory(limit: memory)
     }
 
     /// All sessions, offline ones included.
@@ -99,17 +112,34 @@ public struct DeviceDirectory: Sendable {
 
     /// What the registry held when the master started. Sessions that were online are taken to have just left until their
     /// worker tells of them; the registry is told so only if none has by `until`.
-    public mutating func restore(_ records: [DeviceRecord], now: Double, until: Double = .infinity) {
+    /// - Returns: changes for the registry: what has no room.
+    @discardableResult
+    public mutating func restore(_ records: [DeviceRecord], now: Double, until: Double = .infinity) -> [DeviceChange] {
         patientUntil = until
-        for var record in records.sorted(by: { $0.lastSeenAt < $1.lastSeenAt }) where names.count < capacity {
+        let sorted = records.sorted { $0.lastSeenAt < $1.lastSeenAt }
+        let first = firstWithRoom(sorted)
+        memory.evicted += first
+        for var record in sorted[first...] {
             let wasOnline = record.isOnline
             if wasOnline { record.lastSeenAt = now }
             record.isOnline = false
             let place = makePlace(Name(record.uid, record.device))
             if wasOnline { unconfirmed.append(place) }
-            entries[Int(place)] = Entry(current: Session(record: record, registeredAt: 0, round: 0))
+            set(place, Entry(current: Session(record: record, registeredAt: 0, round: 0)))
             departures.append(Departure(place: place, at: record.lastSeenAt))
         }
+        return sorted[..<first].map { .removed(uid: $0.uid, device: $0.device) }
+    }
+
+    /// The place from which on all records have room.
+    private func firstWithRoom(_ sorted: [DeviceRecord]) -> Int {
+        var (bytes, first) = (0, sorted.count)
+        while first > 0, sorted.count - first < capacity {
+            bytes += DeviceMemory.cost(of: sorted[first - 1])
+            guard bytes <= memory.limit else { break }
+            first -= 1
+        }
+        return first
     }
 
     /// Sessions that a later registration at another worker has displaced, since this was asked last: their workers are to end them.
@@ -166,7 +196,7 @@ public struct DeviceDirectory: Sendable {
         var isTold = false
         for place in lost.places.sorted() {
             guard entries[Int(place)]?.current.record.worker == worker else {
-                entries[Int(place)]?.others.removeAll { $0.record.worker == worker }
+                change(place) { $0.others.removeAll { $0.record.worker == worker } }
                 continue
             }
             isTold = true
@@ -204,7 +234,7 @@ public struct DeviceDirectory: Sendable {
     ) -> Bool {
         guard Self.isWithinLimits(one) else { return false }
         let key = ExactText(worker)
-        let session = Session(
+        var session = Session(
             record: DeviceRecord(
                 uid: one.uid, device: one.device, tags: one.tags, alias: one.alias, worker: worker, address: one.address,
                 connectedAt: Double(one.connectedAt) / 1000, lastSeenAt: now),
@@ -212,20 +242,25 @@ public struct DeviceDirectory: Sendable {
         let name = Name(one.uid, one.device)
         guard let place = names[name], let known = entries[Int(place)] else {
             while names.count >= capacity, firstDeparture < departures.count { removeOldest(&changes) }
-            guard names.count < capacity else { return false }
+            guard names.count < capacity, makeRoom(for: &session, &changes) else {
+                memory.refused += 1
+                return false
+            }
             let place = makePlace(name)
-            entries[Int(place)] = Entry(current: session)
+            set(place, Entry(current: session))
             workers[key, default: Worker()].places.insert(place)
             changes.append(.device(session.record))
             return true
         }
         guard !isOutdated(session, beside: known) else { return true }
+        // A known name is not refused: there are no more of these than room was found for.
+        _ = makeRoom(for: &session, inPlaceOf: (place, known.current.cost), &changes)
         workers[key, default: Worker()].places.insert(place)
-        entries[Int(place)]?.others.removeAll { $0.record.worker == worker }
+        change(place) { $0.others.removeAll { $0.record.worker == worker } }
         if yields(session, to: known.current) {
             keep(session, beside: place)
         } else {
-            entries[Int(place)]?.current = session
+            change(place) { $0.current = session }
             if known.current.record.isOnline, known.current.record.worker != worker { keep(known.current, beside: place) }
             changes.append(.device(session.record))
         }
@@ -263,13 +298,13 @@ public struct DeviceDirectory: Sendable {
             workers[worker]?.places.remove(place)
             return
         }
-        entries[Int(place)]?.others.append(session)
+        change(place) { $0.others.append(session) }
         displaced.append(
             Displaced(
                 worker: session.record.worker,
                 session: .init(uid: session.record.uid, device: session.record.device, registeredAt: session.registeredAt)))
         guard let others = entries[Int(place)]?.others, others.count >= Self.placesOfDevice else { return }
-        entries[Int(place)]?.others.removeFirst()
+        change(place) { $0.others.removeFirst() }
         workers[ExactText(others[0].record.worker)]?.places.remove(place)
     }
 
@@ -302,7 +337,7 @@ public struct DeviceDirectory: Sendable {
             changes.append(.left(uid: entry.current.record.uid, device: entry.current.record.device, at: now))
         } else if let other = entry.others.firstIndex(where: { ExactText($0.record.worker) == worker && isMeant($0) }) {
             workers[worker]?.places.remove(place)
-            entries[Int(place)]?.others.remove(at: other)
+            change(place) { $0.others.remove(at: other) }
         }
     }
 
@@ -314,8 +349,10 @@ public struct DeviceDirectory: Sendable {
         else { return false }
         var session = others[latest]
         session.record.lastSeenAt = now
-        entries[Int(place)]?.others.remove(at: latest)
-        entries[Int(place)]?.current = session
+        change(place) { entry in
+            entry.others.remove(at: latest)
+            entry.current = session
+        }
         changes.append(.device(session.record))
         return true
     }
@@ -337,7 +374,7 @@ public struct DeviceDirectory: Sendable {
         }
         guard isCurrent(departure), let record = entries[Int(departure.place)]?.current.record else { return }
         names.remove(Name(record.uid, record.device))
-        entries[Int(departure.place)] = nil
+        set(departure.place, nil)
         free.append(departure.place)
         changes.append(.removed(uid: record.uid, device: record.device))
     }
@@ -351,6 +388,46 @@ public struct DeviceDirectory: Sendable {
     private mutating func forgetReturned() {
         departures = ContiguousArray(departures[firstDeparture...].filter(isCurrent))
         firstDeparture = 0
+    }
+
+    // MARK: Memory
+
+    private mutating func set(_ place: UInt32, _ entry: Entry?) {
+        memory.bytes += (entry?.cost ?? 0) - (entries[Int(place)]?.cost ?? 0)
+        entries[Int(place)] = entry
+    }
+
+    /// Does nothing where there is no entry.
+    private mutating func change(_ place: UInt32, _ body: (inout Entry) -> Void) {
+        guard var entry = entries[Int(place)] else { return }
+        body(&entry)
+        set(place, entry)
+    }
+
+    /// Offline sessions make way, the longest gone first; then the session's tags and aliases are left away.
+    /// - Parameter old: the session that it replaces, which stays until then.
+    /// - Returns: whether it has room.
+    private mutating func makeRoom(
+        for session: inout Session, inPlaceOf old: (place: UInt32, cost: Int)? = nil, _ changes: inout [DeviceChange]
+    ) -> Bool {
+        let freed = old?.cost ?? 0
+        while !memory.hasRoom(for: session.cost - freed), firstDeparture < departures.count {
+            let departure = departures[firstDeparture]
+            guard departure.place != old?.place || !isCurrent(departure) else { break }
+            let count = names.count
+            removeOldest(&changes)
+            memory.evicted += count - names.count
+        }
+        if !memory.hasRoom(for: session.cost - freed) { strip(&session) }
+        return memory.hasRoom(for: session.cost - freed)
+    }
+
+    private mutating func strip(_ session: inout Session) {
+        guard !session.record.tags.isEmpty || !session.record.alias.isEmpty else { return }
+        memory.stripped += 1
+        var record = session.record
+        (record.tags, record.alias) = ([], [])
+        session = Session(record: record, registeredAt: session.registeredAt, round: session.round)
     }
 
     private mutating func makePlace(_ name: Name) -> UInt32 {

@@ -36,16 +36,23 @@ public final class MasterEngine {
         var isAdmitted = false
         /// It has sent a frame since `makeRoom` last passed it by.
         var wasActive = false
+
+        mutating func noteFrame() {
+            isAdmitted = true
+            wasActive = true
+        }
     }
 
     /// Connections in the order in which `makeRoom` looks at them, some of which may have gone.
     private var roomOrder: [ConnectionID] = []
     private var roomPosition = 0
 
-    /// - Parameter keepDevices: seconds that a device which has left is remembered.
-    public init(liveFor: Double, keepDevices: Double = 86_400, frameLimit: Int) {
+    /// - Parameters:
+    ///   - keepDevices: seconds that a device which has left is remembered.
+    ///   - deviceMemory: bytes that devices may take.
+    public init(liveFor: Double, keepDevices: Double = 86_400, deviceMemory: Int = 1 << 30, frameLimit: Int) {
         directory = WorkerDirectory(liveFor: liveFor)
-        devices = DeviceDirectory(keep: keepDevices)
+        devices = DeviceDirectory(keep: keepDevices, memory: deviceMemory)
         self.frameLimit = frameLimit
     }
 
@@ -55,7 +62,7 @@ public final class MasterEngine {
     public func restore(_ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], now: Double) {
         directory.restore(workers, now: now)
         if workers.contains(where: { $0.state != .lost }) { settledAt = now + Self.patience }
-        self.devices.restore(devices, now: now, until: now + Self.patience)
+        record(self.devices.restore(devices, now: now, until: now + Self.patience))
         self.chats.restore(chats, until: now + Self.patience)
     }
 
@@ -147,6 +154,11 @@ public final class MasterEngine {
         tell(connection, chat, .close, "by an operator", now: now)
     }
 
+    /// Device sessions that are known, offline ones too, and what they take.
+    public var deviceCount: Int { devices.count }
+    public var deviceMemory: DeviceMemory { devices.memory }
+    public var chatCount: Int { chats.count }
+
     /// Whether any worker has this chat.
     public func knows(chat: String) -> Bool { chats.worker(of: chat) != nil }
 
@@ -163,8 +175,7 @@ public final class MasterEngine {
     private func isFirst(_ connection: ConnectionID, _ offset: Int) -> Bool { offset == 0 && peers[connection]?.isAdmitted == false }
 
     private func handle(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) {
-        peers[connection]?.isAdmitted = true
-        peers[connection]?.wasActive = true
+        peers[connection]?.noteFrame()
         guard !frame.isError else { return }
         do throws(ShuntError) {
             switch frame.type {
@@ -219,7 +230,7 @@ public final class MasterEngine {
         guard refused == 0 else {
             throw ShuntError(
                 .memoryLimit, "\(refused) devices are not kept",
-                help: "this master knows \(devices.count); or their uid, tags and the like are too long or too many")
+                help: "this master knows \(devices.count), which may take devices.memory; or their uid, tags and the like are too long or too many")
         }
     }
 

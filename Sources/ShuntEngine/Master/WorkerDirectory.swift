@@ -89,7 +89,8 @@ public struct WorkerDirectory: Sendable {
                 name: name, host: host, port: body.serverPort, state: state, machine: body.machineID,
                 version: body.shunt.map { "shunt \($0.version)" } ?? "message-channel",
                 listeners: body.shunt?.listeners ?? ["exchange": name],
-                startedAt: isNewRun ? now : known?.record.startedAt ?? now, heartbeatAt: now, figures: body.figures),
+                startedAt: isNewRun ? now : known?.record.startedAt ?? now, heartbeatAt: now,
+                configuredName: body.shunt?.name ?? "", stuck: body.shunt?.stuck ?? [], figures: body.figures),
             heardAt: now, interval: Double(body.shunt?.interval ?? 0) / 1000,
             // While it was not running it sent none.
             gaps: isNewRun ? [] : gaps(known, now: now), boot: boot, connection: connection,

@@ -16,6 +16,8 @@ enum WorkerLimits {
         guard let shunt = body.shunt else { return }
         try checkLength(shunt.version, "version")
         try checkLength(shunt.boot, "boot")
+        try checkLength(shunt.name, "name")
+        for client in shunt.stuck { try checkLength(client, "a stuck consumer's name") }
         for (name, address) in shunt.listeners {
             try checkLength(name, "a listener's name")
             try checkLength(address, "a listener's address")

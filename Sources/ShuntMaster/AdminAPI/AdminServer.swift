@@ -15,11 +15,11 @@ public enum AdminServer {
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: RegistryReader, status: @escaping @Sendable () -> MasterStatus,
-        readiness: @escaping HealthServer.Readiness = { nil }, closeChat: @escaping CloseChat = RegistryReader.unknownChat, logger: Logger
+        readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" }, closeChat: @escaping CloseChat = RegistryReader.unknownChat, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat).all
-            + HealthServer.routes(readiness: readiness)
+            + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }
 }

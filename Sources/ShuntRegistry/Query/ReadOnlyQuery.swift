@@ -27,6 +27,11 @@ final class ReadOnlyQuery: Sendable {
         guard sql.utf8.count <= Self.maximumStatementLength else {
             throw ShuntError(.queryInvalid, "the SQL is longer than \(Self.maximumStatementLength) bytes", help: "write less")
         }
+        guard QueryExpansion.estimate(sql) != nil else {
+            throw ShuntError(
+                .queryLimit, "the query's common table expressions make more than \(QueryExpansion.maximum) SELECTs of it",
+                help: "name each of them less often, or use less than \(QueryExpansion.maximumExpressions)")
+        }
         return try await lanes.run { [file] interrupt in
             Result { () throws(ShuntError) in try Self.runNow(sql, file, interrupt) }
         }

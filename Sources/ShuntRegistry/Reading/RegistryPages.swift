@@ -40,10 +40,21 @@ public struct EventPage: Codable, Equatable, Sendable {
     public var events: [StoredEvent]
     /// What to give as `after` to go on from here: the newest id that was looked at.
     public var nextAfter: Int64
+    /// The oldest id that is kept; 0 where there is none.
+    public var oldest: Int64
+    /// Names the registry: in another one ids begin anew.
+    public var registry: String
 
-    public init(events: [StoredEvent], nextAfter: Int64) {
+    public init(events: [StoredEvent], nextAfter: Int64, oldest: Int64 = 0, registry: String = "") {
         self.events = events
         self.nextAfter = nextAfter
+        self.oldest = oldest
+        self.registry = registry
+    }
+
+    /// Ids after this one that are kept no longer; nil where none are.
+    public func gap(after: Int64) -> ClosedRange<Int64>? {
+        oldest > after + 1 ? after + 1...oldest - 1 : nil
     }
 }
 

@@ -62,31 +62,35 @@ public struct RegistryReader: Sendable {
         }
     }
 
-    /// The worker of that name, or whose `host:port` it is, or the only one on that host, or whose name begins so.
+    /// The worker of that name, or whose `host:port` it is, or the only one that its operator calls so, or the only one on that
+    /// host, or the only one whose name begins so.
     ///
-    /// Throws `worker.unknown`, also where several begin so: the error's help lists them.
+    /// Throws `worker.unknown`, also where several are meant: the error's help lists them.
     public func worker(_ name: String) async throws(ShuntError) -> WorkerRecord {
         try await read { db in
-            let exact = try Row.fetchOne(
-                db, sql: "SELECT * FROM workers WHERE name = ?1 OR host || ':' || port = ?1 ORDER BY name <> ?1 LIMIT 1",
-                arguments: [name])
-            if let exact { return try WorkerColumns.record(exact) }
-            let onHost = try Row.fetchAll(db, sql: "SELECT * FROM workers WHERE host = ? LIMIT 2", arguments: [name])
-            if onHost.count == 1 { return try WorkerColumns.record(onHost[0]) }
-            let rows = try Row.fetchAll(
-                db, sql: "SELECT * FROM workers WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT 6", arguments: [name])
-            guard let first = rows.first, !name.isEmpty else {
-                throw ShuntError(
-                    .workerUnknown, "there is no worker '\(name)'",
-                    help: "names are host:port, and their beginning is enough; list them with `shunt admin workers`")
+            let hasNames = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0 >= RegistrySchema.withWorkerNames
+            var ways = [
+                (sql: "name = ?1 OR host || ':' || port = ?1 ORDER BY name <> ?1 LIMIT 1", what: "are called"),
+                (sql: "host = ?1 ORDER BY name LIMIT 6", what: "are on the host"),
+                (sql: "substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT 6", what: "have a name that begins with"),
+            ]
+            if hasNames {
+                ways.insert((sql: "configured_name = ?1 ORDER BY name LIMIT 6", what: "are called"), at: 1)
+                ways.append(
+                    (sql: "substr(configured_name, 1, length(?1)) = ?1 ORDER BY name LIMIT 6", what: "are called by what begins with"))
             }
-            guard rows.count == 1 else {
+            for (sql, what) in ways where !name.isEmpty {
+                let rows = try Row.fetchAll(db, sql: "SELECT * FROM workers WHERE " + sql, arguments: [name])
+                guard let first = rows.first else { continue }
+                guard rows.count > 1 else { return try WorkerColumns.record(first) }
                 let names = try rows.prefix(5).map { try $0.decode(String.self, forColumn: "name") }.joined(separator: ", ")
                 throw ShuntError(
-                    .workerUnknown, "more than one worker's name begins with '\(name)'",
-                    help: "give more of the name: " + names + (rows.count > 5 ? ", …" : ""))
+                    .workerUnknown, "more than one worker: \(rows.count > 5 ? "more than 5" : "\(rows.count)") \(what) '\(name)'",
+                    help: "give one of these, as host:port: " + names + (rows.count > 5 ? ", …" : ""))
             }
-            return try WorkerColumns.record(first)
+            throw ShuntError(
+                .workerUnknown, "there is no worker '\(name)'",
+                help: "give its host:port or its worker.name, of which the beginning is enough; list them with `shunt admin workers`")
         }
     }
 
@@ -114,7 +118,10 @@ public struct RegistryReader: Sendable {
             let isFull = query.after != nil && events.count == limit
             return EventPage(
                 events: query.after == nil ? events.reversed() : events,
-                nextAfter: isFull ? events.last?.id ?? query.after ?? 0 : max(newest, query.after ?? 0))
+                nextAfter: isFull ? events.last?.id ?? query.after ?? 0 : max(newest, query.after ?? 0),
+                oldest: try Int64.fetchOne(db, sql: "SELECT min(id) FROM events") ?? 0,
+                registry: try String.fetchOne(
+                    db, sql: "SELECT value FROM meta WHERE key IN ('registry_id', 'created_at') ORDER BY key DESC LIMIT 1") ?? "")
         }
     }
 

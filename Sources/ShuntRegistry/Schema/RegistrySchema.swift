@@ -16,11 +16,14 @@ enum RegistrySchema {
     private static let migrations = [
         Migration(name: "workers and events", tables: ["meta", "workers", "events"], migrate: createWorkersAndEvents),
         Migration(name: "devices and chats", tables: ["devices", "chats"], migrate: createDevicesAndChats),
+        Migration(name: "names of workers", tables: [], migrate: addWorkerNames),
     ]
 
     static var version: Int { migrations.count }
     /// The first that has devices and chats.
     static let withSessions = 2
+    /// The first that has the names that operators give workers.
+    static let withWorkerNames = 3
 
     /// What is wrong with a file that says it has this schema; nil where nothing is.
     static func fault(_ db: Database, version: Int) throws -> String? {

@@ -7,7 +7,8 @@ public enum NotifyPrinter {
     public static func text(_ report: NotifyReport) -> [UInt8] {
         var lines: [UInt8] = []
         for worker in report.workers {
-            lines += "\(worker.address)\t".utf8
+            lines.appendEscaped(Array(worker.address.description.utf8))
+            lines.append(UInt8(ascii: "\t"))
             lines.appendEscaped(Array(text(worker.outcome).utf8))
             lines.append(UInt8(ascii: "\n"))
         }

@@ -1,4 +1,5 @@
 import Glibc
+import ShuntCore
 
 /// Lines for people, on standard error. A progress line is drawn over and over, and only where a terminal shows it.
 public struct StatusLines: Sendable {
@@ -10,10 +11,11 @@ public struct StatusLines: Sendable {
         isTerminal = isatty(descriptor) == 1
     }
 
-    public func line(_ text: String) { write((isTerminal ? "\r\u{1B}[K" : "") + text + "\n") }
+    /// - Parameter text: may hold what others said: it is written without anything that a terminal would obey.
+    public func line(_ text: String) { write((isTerminal ? "\r\u{1B}[K" : "") + PrintableText.of(text) + "\n") }
 
     public func progress(_ text: String) {
-        if isTerminal { write("\r\u{1B}[K" + text) }
+        if isTerminal { write("\r\u{1B}[K" + PrintableText.of(text)) }
     }
 
     public func clearProgress() {

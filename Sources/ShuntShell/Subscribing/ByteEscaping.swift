@@ -1,7 +1,9 @@
+import ShuntCore
+
 /// Bytes that strangers sent, as text that can do no harm.
 extension [UInt8] {
-    /// Appends UTF-8 text with all that a terminal might obey escaped: C0 and C1 control characters, DEL, and bytes that
-    /// are no UTF-8.
+    /// Appends UTF-8 text with all that a terminal might obey escaped: C0 and C1 control characters, DEL, bytes that are no
+    /// UTF-8, and characters that deceive (``PrintableText``).
     /// - Parameter keepingLines: whether tabs and line feeds stay.
     mutating func appendEscaped(_ bytes: [UInt8], keepingLines: Bool = false) {
         if bytes.allSatisfy({ 0x20...0x7E ~= $0 }) {
@@ -9,6 +11,7 @@ extension [UInt8] {
             return
         }
         var rest = bytes[...]
+        var previous: Unicode.Scalar?
         while let first = rest.first {
             let length = Self.characterLength(at: rest)
             if length == 0 {
@@ -24,32 +27,40 @@ extension [UInt8] {
             case 0x0D: append(contentsOf: "\\r".utf8)
             case 0x00..<0x20, 0x7F: appendHex(first)
             case 0xC2 where character[character.startIndex + 1] < 0xA0: character.forEach { appendHex($0) }
-            default: append(contentsOf: character)
+            default:
+                let scalar = first < 0x80 ? Unicode.Scalar(first) : String(decoding: character, as: UTF8.self).unicodeScalars.first
+                if let scalar, PrintableText.isUnsafe(scalar, after: previous) {
+                    append(contentsOf: "\\u{\(String(scalar.value, radix: 16, uppercase: true))}".utf8)
+                } else {
+                    append(contentsOf: character)
+                }
+                previous = scalar
             }
             rest = rest.dropFirst(length)
         }
     }
 
-    /// Appends a JSON string, quotes included.
+    /// Appends a JSON string, quotes included. What a terminal might obey, or that deceives, is escaped: readers get the same text.
     mutating func appendJSON(_ text: String) {
         append(UInt8(ascii: "\""))
         defer { append(UInt8(ascii: "\"")) }
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != 0x7F }) {
+        if text.utf8.allSatisfy({ 0x20..<0x7F ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
             append(contentsOf: text.utf8)
             return
         }
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): append(contentsOf: "\\\"".utf8)
-            case UInt8(ascii: "\\"): append(contentsOf: "\\\\".utf8)
-            case 0x09: append(contentsOf: "\\t".utf8)
-            case 0x0A: append(contentsOf: "\\n".utf8)
-            case 0x0D: append(contentsOf: "\\r".utf8)
-            case 0x00..<0x20, 0x7F:
-                append(contentsOf: "\\u00".utf8)
-                appendDigits(byte)
-            default: append(byte)
+        var previous: Unicode.Scalar?
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": append(contentsOf: "\\\"".utf8)
+            case "\\": append(contentsOf: "\\\\".utf8)
+            case "\t": append(contentsOf: "\\t".utf8)
+            case "\n": append(contentsOf: "\\n".utf8)
+            case "\r": append(contentsOf: "\\r".utf8)
+            case _ where PrintableText.isUnsafe(scalar, after: previous):
+                append(contentsOf: PrintableText.jsonEscape(scalar).utf8)
+            default: append(contentsOf: String(scalar).utf8)
             }
+            previous = scalar
         }
     }
 

@@ -101,7 +101,7 @@ struct Pub: AsyncParsableCommand {
             let code = ending.signal.map { 128 + $0 } ?? report.exitCode
             if !quiet || code != 0 { StatusLines().line(report.summary) }
             for detail in report.details { StatusLines().line(detail) }
-            if let fault = report.fault { printError("shunt: \(fault)") }
+            if let fault = report.fault { printError("shunt: \(PrintableText.of(fault.description))") }
             if code != 0 { throw ExitCode(code) }
         }
     }

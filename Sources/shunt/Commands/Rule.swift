@@ -37,7 +37,7 @@ struct RuleTest: ParsableCommand {
                 try test(RulePlugin(directory: directory), &tally)
             } catch {
                 tally.failed += 1
-                print("FAILED  \(directory)\n        \(error)")
+                Self.show("FAILED  \(directory)\n        \(error)")
             }
         }
         print("\(tally.passed) passed, \(tally.failed) failed")
@@ -45,23 +45,26 @@ struct RuleTest: ParsableCommand {
         if tally.failed > 0 { throw ExitCode(65) }
     }
 
+    /// Prints what rules, tests and files may have said.
+    private static func show(_ text: String) { print(PrintableText.of(text, keepingLines: true)) }
+
     private struct Tally {
         var passed = 0
         var failed = 0
     }
 
     private func test(_ plugin: RulePlugin, _ tally: inout Tally) throws(ShuntError) {
-        let runner = RuleTestRunner(plugin: plugin) { print($0) }
-        for warning in try runner.warnings() { print("warning \(plugin.name): \(warning)") }
+        let runner = RuleTestRunner(plugin: plugin) { Self.show($0) }
+        for warning in try runner.warnings() { Self.show("warning \(plugin.name): \(warning)") }
         let results = runner.run()
-        if results.isEmpty { print("checked \(plugin.name): it has no tests") }
+        if results.isEmpty { Self.show("checked \(plugin.name): it has no tests") }
         for result in results {
             if let failure = result.failure {
                 tally.failed += 1
-                print("FAILED  \(plugin.name): \(result.name)\n        \(failure)")
+                Self.show("FAILED  \(plugin.name): \(result.name)\n        \(failure)")
             } else {
                 tally.passed += 1
-                print("passed  \(plugin.name): \(result.name)")
+                Self.show("passed  \(plugin.name): \(result.name)")
             }
         }
     }

@@ -58,9 +58,9 @@ enum ProcessEnvironment {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-/// Says what is wrong on standard error and ends with the code's exit code.
+/// Says what is wrong on standard error and ends with the code's exit code. Errors may hold what servers, files and arguments say.
 func fail(_ errors: [ShuntError]) -> ExitCode {
-    for error in errors { printError("shunt: \(error)") }
+    for error in errors { printError("shunt: \(PrintableText.of(error.description))") }
     return ExitCode(errors.first?.code.exitCode ?? 70)
 }
 

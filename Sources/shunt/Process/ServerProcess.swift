@@ -98,6 +98,7 @@ struct ServerProcess {
 
     private mutating func start() async throws(ShuntError) {
         Self.warn(of: configuration, logger)
+        guard descriptors.limit >= fewestDescriptors else { throw tooFewDescriptors }
         if kind.hasMaster {
             let started = try await startMaster()
             master = started
@@ -122,6 +123,7 @@ struct ServerProcess {
                 throw ShuntError(error.code, error.message, at: "worker.http.listen: \(error.location ?? "")", help: error.help)
             }
         }
+        guard descriptors.room > 0 else { throw tooFewDescriptors }
         if let path = options.readyFile { try ReadyFile.write(to: path, process: kind.rawValue, listeners: listeners) }
         ProcessLimits.settle()
         try announce()
@@ -226,6 +228,15 @@ struct ServerProcess {
         logger.log(
             level: isChosen || room < Self.fewClients ? .warning : .info, "the system allows fewer clients than limits.connections",
             metadata: ["clients": "\(room)", "limit": "\(descriptors)", "help": "\(DescriptorBudget.remedy)"])
+    }
+
+    /// What the process opens to start, and something over it: a library below ends it where there is too little.
+    private var fewestDescriptors: Int { 48 + (kind.hasWorker ? 3 * Worker.loopCount(configuration) : 0) }
+
+    private var tooFewDescriptors: ShuntError {
+        ShuntError(
+            .descriptorLimit, "the system allows \(descriptors.limit) file descriptors, which leaves none for clients",
+            help: DescriptorBudget.remedy)
     }
 
     /// Fewer than this are told as a warning.

@@ -63,6 +63,8 @@ struct RulePassageTests {
         rules.rulesOfTopic = ["t": [0], "u": [0, 1]]
         #expect(publish("t").got == ["u seen by u k 9"])
         #expect(rules.seen == ["t hops=0", "u hops=1"])
+        // One message, however many calls it causes.
+        #expect(rules.turns == 1)
     }
 
     @Test("A rule does not see what it sent on itself")

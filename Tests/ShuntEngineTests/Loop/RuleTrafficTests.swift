@@ -165,7 +165,7 @@ struct RuleTrafficTests {
         frame.withUnsafeBytes { bytes in
             _ = engine.received(bytes, on: clients[0], now: 1)
             #expect(engine.actions.count { if case .offer(_, let stretch) = $0 { stretch.source == .input } else { false } } == 50)
-            #expect(clients.map { engine.offer(bytes, to: $0) } == (0..<50).map { $0 == 7 ? .replaced : $0 == 8 ? .dropped : .unchanged })
+            #expect(clients.map { engine.offer(bytes, to: $0, isAnother: false, now: 1) } == (0..<50).map { $0 == 7 ? .replaced : $0 == 8 ? .dropped : .unchanged })
         }
         #expect(engine.made.size == 0)
         #expect(engine.replacement.size < 200_000)

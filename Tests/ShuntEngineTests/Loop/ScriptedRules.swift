@@ -34,11 +34,14 @@ final class ScriptedRules: RuleHooks {
     private(set) var closedChats: [String] = []
     private(set) var seen: [String] = []
     private(set) var rooms: [Int] = []
+    private(set) var turns = 0
     private(set) var disconnected: [String] = []
     private var bytes: [UnsafeMutableRawBufferPointer] = []
     private var made: [RoutedMessage] = []
 
     deinit { for bytes in bytes { bytes.deallocate() } }
+
+    func beginTurn() { turns += 1 }
 
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         let name = String(decoding: topic, as: UTF8.self)

@@ -238,4 +238,108 @@ struct DeviceDirectoryTests {
         #expect(script.tick(1000).count == DeviceDirectory.removalsPerTick)
         #expect(script.tick(1000).count == 10)
     }
+
+    // MARK: Memory
+
+    /// A registration with labels of 250 bytes.
+    private func large(_ uid: String, _ at: Int64) -> DeviceBatchBody.Registered {
+        let labels = (0..<32).map { "\($0) " + String(repeating: "x", count: 246) }
+        return .init(uid: uid, device: "d", tags: labels, alias: labels, address: "1.2.3.4:5", connectedAt: 1, registeredAt: at)
+    }
+
+    @Test("Ever-new names of one connection take the memory that is given, and no more; those that left longest ago make way")
+    func boundedMemory() throws {
+        var directory = DeviceDirectory(memory: 1 << 20)
+        var changes: [DeviceChange] = []
+        for number in 0..<1000 {
+            let body = DeviceBatchBody(
+                worker: WorkerSource(port: 1), registered: [large("u\(number)", Int64(number))],
+                left: number == 0 ? [] : [.init(uid: "u\(number - 1)", device: "d", registeredAt: Int64(number - 1))])
+            #expect(directory.report(body, from: "w1:1", now: Double(number), &changes) == 0)
+            #expect(directory.memory.bytes <= 1 << 20)
+        }
+        #expect((40...60).contains(directory.count))
+        #expect(directory.memory.evicted == 1000 - directory.count)
+        #expect(directory.memory.stripped == 0)
+        #expect(directory.record(uid: "u999", device: "d")?.tags.count == 32)
+        #expect(directory.record(uid: "u998", device: "d") != nil)
+        #expect(directory.record(uid: "u0", device: "d") == nil)
+        #expect(changes.filter { if case .removed = $0 { true } else { false } }.count == directory.memory.evicted)
+    }
+
+    @Test("Where all are online, new devices are kept without labels, then not at all; one that comes back keeps its place")
+    func fullMemory() throws {
+        var directory = DeviceDirectory(memory: 100_000)
+        var changes: [DeviceChange] = []
+        func tell(_ one: DeviceBatchBody.Registered) -> Int {
+            directory.report(DeviceBatchBody(worker: WorkerSource(port: 1), registered: [one]), from: "w1:1", now: 1, &changes)
+        }
+        var refused = 0
+        for number in 0..<300 { refused += tell(large("u\(number)", 1)) }
+        #expect(refused > 0)
+        #expect(directory.memory.refused == refused)
+        #expect(directory.count == 300 - refused)
+        #expect(directory.memory.stripped >= directory.count - 5)
+        #expect(directory.record(uid: "u0", device: "d")?.tags.count == 32)
+        #expect(directory.record(uid: "u20", device: "d")?.tags == [])
+        #expect(directory.memory.bytes <= 100_000)
+        // Known names are never refused.
+        #expect(tell(large("u20", 2)) == 0)
+        #expect(directory.memory.bytes <= 100_000)
+        #expect(tell(large("u0", 2)) == 0)
+        #expect(directory.record(uid: "u0", device: "d")?.tags.count == 32)
+        directory.workerLost("w1:1", now: 2, &changes)
+        directory.tick(now: 1e9, &changes)
+        #expect(directory.count == 0)
+        #expect(directory.memory.bytes == 0)
+    }
+
+    @Test("Of what the registry holds the latest have room, and the registry is told what has not")
+    func restoredMemory() {
+        var directory = DeviceDirectory(memory: 10_000)
+        let records = (0..<100).map { number in
+            DeviceRecord(uid: "u\(number)", device: "d", worker: "w1:1", address: "", isOnline: false, connectedAt: 0, lastSeenAt: Double(number))
+        }
+        let changes = directory.restore(records, now: 100)
+        #expect(directory.count == 10_000 / 512)
+        #expect(directory.record(uid: "u99", device: "d") != nil)
+        #expect(changes.count == 100 - directory.count)
+        #expect(changes.first == .removed(uid: "u0", device: "d"))
+    }
+
+    @Test("The memory that is counted is that of the sessions, whatever happens to them")
+    func countedMemory() {
+        var directory = DeviceDirectory(keep: 5, memory: 40_000)
+        var changes: [DeviceChange] = []
+        var random = SplitMix(seed: 7)
+        for step in 0..<5000 {
+            let worker = "w\(random.next(4)):1"
+            let uid = "u\(random.next(60))"
+            var body = DeviceBatchBody(worker: WorkerSource(port: 1), isFirst: random.next(50) == 0)
+            if random.next(2) == 0 { body.registered = [random.next(5) == 0 ? large(uid, Int64(step)) : .init(uid: uid, device: "d", address: "", connectedAt: 1, registeredAt: Int64(step))] }
+            if random.next(3) == 0 { body.left = [.init(uid: "u\(random.next(60))", device: "d", registeredAt: Int64(step))] }
+            body.isLast = body.isFirst
+            directory.report(body, from: worker, now: Double(step) / 10, &changes)
+            if random.next(100) == 0 { directory.workerLost(worker, now: Double(step) / 10, &changes) }
+            directory.tick(now: Double(step) / 10, &changes)
+            _ = directory.takeDisplaced()
+        }
+        for worker in 0..<4 { directory.workerLost("w\(worker):1", now: 600, &changes) }
+        directory.tick(now: 1000, &changes)
+        #expect(directory.count == 0)
+        #expect(directory.memory.bytes == 0)
+    }
+
+    private struct SplitMix {
+        var state: UInt64
+        init(seed: UInt64) { state = seed }
+
+        mutating func next(_ bound: Int) -> Int {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var mixed = state
+            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+            return Int((mixed ^ (mixed >> 31)) % UInt64(bound))
+        }
+    }
 }

@@ -39,6 +39,33 @@ struct MasterReportsTests {
         func sendAll() { while next() != nil {} }
     }
 
+    @Test("Names that one connection takes and gives up while a master takes its time cost little, and each end is told")
+    func everNewNames() throws {
+        let script = Script([])
+        script.sendAll()
+        let labels = (0..<32).map { "\($0) " + String(repeating: "x", count: 246) }
+        // Something is under way: what comes meanwhile is kept.
+        script.add(.registered(device("first")))
+        for number in 0..<1000 {
+            script.add(
+                .registered(
+                    Device(
+                        uid: "u\(number)", device: "d", tags: labels, alias: labels,
+                        connection: ConnectionID(loop: 0, slot: 0, generation: 0), connectedAt: 1, registeredAt: 2)),
+                .unregistered(uid: "u\(number)", device: "d", registeredAt: 2))
+        }
+        script.sendAll()
+        script.add()
+        var (registered, left) = (0, 0)
+        while let report = script.next() {
+            let body = try report.body.withUnsafeBytes { bytes in try DeviceBatchBody(decoding: bytes) }
+            registered += body.registered.count
+            left += body.left.count
+        }
+        #expect(left == 1000)
+        #expect((1...70).contains(registered))
+    }
+
     private var many: [Device] { (0..<2000).map { device("\($0) " + String(repeating: "x", count: 200)) } }
 
     @Test("A list that is too long for one frame comes in parts, as the driver asks for them; changes wait until all are sent")

@@ -133,7 +133,7 @@ final class SimulatedWorker {
 
     /// - Returns: whether the rules let the client have it.
     private func offer(_ frame: [UInt8], to id: ConnectionID, _ engine: LoopEngine) -> Bool {
-        switch frame.withUnsafeBytes({ engine.offer($0, to: id) }) {
+        switch frame.withUnsafeBytes({ engine.offer($0, to: id, isAnother: true, now: now) }) {
         case .unchanged: hand(frame, to: id)
         case .replaced: hand(engine.replacement.withBytes { Array($0) }, to: id)
         case .dropped: return false

@@ -98,10 +98,11 @@ private final class Fixture: Sendable {
             #expect(answer.headers["content-type"] == "application/json")
             #expect(
                 answer.body == """
-                    {"figures":{"connection_errors":0,"connections":0,"connections_accepted":4,"deliveries":0,"request_bytes":0,"requests":0,\
-                    "response_bytes":0,"response_milliseconds":0,"responses":0,"responses_failed":0,"responses_succeeded":0,"subscriptions":0},\
+                    {"configured_name":"","figures":{"connection_errors":0,"connections":0,"connections_accepted":4,"deliveries":0,\
+                    "held_producers":0,"request_bytes":0,"requests":0,"response_bytes":0,"response_milliseconds":0,"responses":0,\
+                    "responses_failed":0,"responses_succeeded":0,"stuck_consumers":0,"subscriptions":0},\
                     "heartbeat_at":2.5,"host":"10.0.0.1","listeners":{"web_Socket":"10.0.0.1:8083"},"machine":"m","name":"10.0.0.1:4091",\
-                    "port":4091,"started_at":1,"state":"live","version":"shunt 0.1.0"}
+                    "port":4091,"started_at":1,"state":"live","stuck":[],"version":"shunt 0.1.0"}
                     """)
             let decoded = try RegistryJSON.decode(WorkerRecord.self, from: Array(answer.body.utf8))
             #expect(decoded == Fixture.worker("10.0.0.1:4091", .live))
@@ -127,11 +128,17 @@ private final class Fixture: Sendable {
     @Test("Events come oldest first with what to ask next")
     func events() async throws {
         try await serving { fixture async throws in
+            let body = try await fixture.get("/api/v1/events?limit=1").body
+            let page = try RegistryJSON.decode(EventPage.self, from: Array(body.utf8))
+            #expect(page.registry.utf8.count == 16)
             #expect(
-                try await fixture.get("/api/v1/events?limit=1").body == """
-                    {"events":[{"at":9.5,"detail":"no heartbeat for 10 s","id":2,"kind":"worker.lost","subject":"10.0.0.3:4091"}],"next_after":2}
+                body == """
+                    {"events":[{"at":9.5,"detail":"no heartbeat for 10 s","id":2,"kind":"worker.lost","subject":"10.0.0.3:4091"}],"next_after":2,\
+                    "oldest":1,"registry":"\(page.registry)"}
                     """)
-            #expect(try await fixture.get("/api/v1/events?after=2").body == #"{"events":[],"next_after":2}"#)
+            #expect(
+                try await fixture.get("/api/v1/events?after=2").body
+                    == #"{"events":[],"next_after":2,"oldest":1,"registry":"\#(page.registry)"}"#)
             #expect(try await fixture.get("/api/v1/events?kind=worker.joined").body.contains(#""id":1"#))
             #expect(try await fixture.get("/api/v1/events?since=6").body.contains(#""id":2"#))
         }
