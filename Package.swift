@@ -40,6 +40,7 @@ let package = Package(
         // The pure core.
         .target(name: "ShuntCore"),
         .target(name: "ExchangeCodec", dependencies: ["ShuntCore"]),
+        .target(name: "MQTTCodec", dependencies: ["ShuntCore"]),
         .target(name: "ShuntEngine", dependencies: ["ExchangeCodec", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "PayloadCompression", dependencies: ["CLZ4", "CSnappy", "CZlib", "ShuntCore"]),
 
@@ -114,6 +115,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "ShuntCoreTests", dependencies: ["ShuntCore"]),
         .testTarget(name: "ExchangeCodecTests", dependencies: ["ExchangeCodec", "ShuntCore"]),
+        .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec", "ShuntCore"]),
         .testTarget(name: "PayloadCompressionTests", dependencies: ["PayloadCompression", "ShuntCore"]),
         .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),

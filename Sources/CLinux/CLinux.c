@@ -63,6 +63,11 @@ static int settle_object(struct dl_phdr_info *info, size_t size, void *data) {
     return 0;
 }
 
+void linux_return_large_blocks(void) {
+    mallopt(M_MMAP_THRESHOLD, 2 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
 void linux_settle_memory(void) {
     malloc_trim(0);
     dl_iterate_phdr(settle_object, NULL);

@@ -29,6 +29,10 @@ void linux_name_thread(const char *name);
 /// No core dump of this process is ever written, by whatever pattern the system has for them.
 void linux_forbid_dump(void);
 
+/// Has the allocator give blocks of 2 MiB and more back to the system when they are freed: tables that grow leave nothing behind. By
+/// default it begins to keep blocks of a size once one of that size was freed.
+void linux_return_large_blocks(void);
+
 /// Returns freed heap to the system, and drops the pages of the program file's read-only segments from the resident set.
 /// They stay in the page cache, and come back one by one where they are still used.
 void linux_settle_memory(void);

@@ -1,0 +1,51 @@
+/// The versions of MQTT, by the protocol level that CONNECT names (3.1.1 §3.1.2.2, 5.0 §3.1.2.2).
+public enum MQTTVersion: UInt8, Sendable, CaseIterable, Comparable {
+    /// 3.1, whose protocol name is `MQIsdp`; on the wire it is 3.1.1 but for that.
+    case v3_1 = 3
+    case v3_1_1 = 4
+    case v5 = 5
+
+    /// The protocol name that belongs to the level.
+    var protocolName: StaticString { self == .v3_1 ? "MQIsdp" : "MQTT" }
+
+    /// Whether packets have properties and answers have reason codes.
+    public var hasProperties: Bool { self == .v5 }
+
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// How surely a message is delivered (5.0 §4.3).
+public enum QoS: UInt8, Sendable, CaseIterable, Comparable {
+    case atMostOnce = 0
+    case atLeastOnce = 1
+    case exactlyOnce = 2
+
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// The control packet types (5.0 §2.1.2).
+public enum PacketType: UInt8, Sendable, CaseIterable {
+    case connect = 1
+    case connectAcknowledgement
+    case publish
+    case publishAcknowledgement
+    case publishReceived
+    case publishRelease
+    case publishComplete
+    case subscribe
+    case subscribeAcknowledgement
+    case unsubscribe
+    case unsubscribeAcknowledgement
+    case pingRequest
+    case pingResponse
+    case disconnect
+    case authenticate
+
+    /// The flags that the fixed header of each packet but PUBLISH must have (5.0 §2.1.3).
+    var requiredFlags: UInt8 {
+        switch self {
+        case .publishRelease, .subscribe, .unsubscribe: 0b0010
+        default: 0
+        }
+    }
+}
