@@ -466,6 +466,14 @@ def test_no_ready_file_outlives_its_process_or_a_failed_start(shunt, tmp_path):
         assert not stale.exists()
 
 
+def test_a_process_that_ends_leaves_the_ready_file_of_another(shunt):
+    worker = shunt.worker()
+    others = worker.ready_path.read_text().replace(f'"pid":{worker.pid},', '"pid":1,')
+    worker.ready_path.write_text(others)
+    worker.stop()
+    assert worker.ready_path.read_text() == others
+
+
 def test_a_configuration_that_has_become_empty_changes_nothing(shunt, connect, tmp_path):
     path = tmp_path / "live.yaml"
     write_whole(path, live(frame="1KiB"))

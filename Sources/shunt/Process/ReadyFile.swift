@@ -3,10 +3,21 @@ import ShuntCore
 
 /// Tells whoever started the process that everything listens, and where.
 enum ReadyFile {
-    /// Takes away what an earlier process left, or this one wrote: whoever waits for the file must not find an old one.
+    /// Takes away what an earlier process left: what waits for the file must not find an old one.
     static func remove(_ path: String) {
         var status = stat()
         if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG { unlink(path) }
+    }
+
+    /// Takes away what this process wrote, and leaves the file of another that has started meanwhile.
+    static func removeOwn(_ path: String) {
+        let file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { return }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 128)
+        let count = read(file, &bytes, bytes.count)
+        // The number stands near the beginning, behind the name of the kind of process.
+        if count > 0, String(decoding: bytes[..<count], as: UTF8.self).contains("\"pid\":\(getpid()),") { remove(path) }
     }
 
     /// A file is made, and takes the place of one that an earlier process left; nothing else must give way to it.

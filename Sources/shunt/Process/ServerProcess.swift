@@ -156,7 +156,7 @@ struct ServerProcess {
     }
 
     private mutating func stop() async {
-        if let path = options.readyFile { ReadyFile.remove(path) }
+        if let path = options.readyFile { ReadyFile.removeOwn(path) }
         worker?.stop()
         await health?.stop()
         await master?.stop(name: configuration.master.name)
