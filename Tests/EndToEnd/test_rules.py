@@ -8,7 +8,7 @@ import time
 import pytest
 
 import bodies
-from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, encode, eventually, subscription
+from exchange import GZIP, JSON, LZ4, MESSAGE, PING, SNAPPY, SUBSCRIBE, encode, eventually, subscription
 from processes import copy_plugins, write_rule, write_whole
 
 
@@ -434,3 +434,20 @@ def test_all_that_one_message_makes_rules_do_has_a_budget_of_its_own(shunt, conn
     assert [consumer.receive(1)[0].topic for consumer in consumers] == ["slow/deliver"] * 40
     # Another message has a budget again.
     assert producer.message("other", "x").status == 500
+
+
+def test_a_client_that_sends_much_which_rules_take_long_for_lets_others_have_their_turn(shunt, connect, tmp_path):
+    source = """
+      local n = 0
+      for i = 1, 60000 do n = n + i end"""
+    plugins = write_rule(tmp_path / "plugins", "bad", rule(source))
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    consumer = connect(worker.exchange).subscribe("#")
+    bad, good = connect(worker.exchange), connect(worker.exchange)
+    bad.send(b"".join(encode(MESSAGE, number, b"x", f"bad/{number}") for number in range(2000)))
+    assert consumer.receive(1)
+    # What came at once is two thousand half milliseconds: another's message comes somewhere between.
+    assert good.message("good", "x").status == 200
+    topics = [frame.topic for frame in consumer.receive(2000)]
+    assert topics.index("good") < 1000
+    assert [topic for topic in topics if topic != "good"] == [f"bad/{number}" for number in range(1, 2000)]
