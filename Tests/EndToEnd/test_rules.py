@@ -461,3 +461,16 @@ def test_a_client_that_sends_much_which_rules_take_long_for_lets_others_have_the
     assert good.request(PING).status == 200
     assert len(bad.answers) < 500
     assert [answer.id for answer in bad.take_answers(999)] == list(range(2, 1001))
+
+
+def test_what_a_client_sent_before_it_went_is_taken_however_long_rules_take_for_it(shunt, connect, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "bad", f"local n = 0\nreturn {{ on_message = function() {TAKES_LONG} end }}")
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    consumer = connect(worker.exchange).subscribe("#")
+    gone = connect(worker.exchange, reading=False)
+    gone.send(b"".join(encode(MESSAGE, number, b"x", f"bad/{number}") for number in range(500)))
+    # With answers that it has not read: the connection is reset.
+    consumer.receive(1)
+    gone.socket.close()
+    assert [frame.topic for frame in consumer.receive(499)] == [f"bad/{number}" for number in range(1, 500)]
+    worker.wait_metric("shunt_connections", 1)
