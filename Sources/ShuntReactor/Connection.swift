@@ -28,6 +28,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let slowConsumer = PauseReasons(rawValue: 2)
     /// It does not read its answers.
     public static let answers = PauseReasons(rawValue: 4)
+    /// What it sends takes long: others have their turn.
+    public static let turn = PauseReasons(rawValue: 8)
 }
 
 /// How a congested connection drains.

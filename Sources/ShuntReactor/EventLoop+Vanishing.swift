@@ -43,6 +43,8 @@ extension EventLoop {
 
     /// Closes a connection that the system says has failed.
     func fail(_ connection: Connection, _ error: Int32) {
+        // What it sent before it went is taken first; the error comes again.
+        if connection.state == .open, connection.pauses.contains(.turn), connection.partial != nil { return }
         figures.errors += 1
         switch error {
         case ETIMEDOUT, EHOSTUNREACH, ENETUNREACH:

@@ -163,6 +163,9 @@ public final class EventLoop {
         if turnBegan == 0 { turnBegan = now }
     }
 
+    /// Another turn follows this one at once, after what else has come.
+    public func wakeAgain() { _ = waker.wake() }
+
     /// When the present turn began; 0 between two.
     private var turnBegan = 0.0
 

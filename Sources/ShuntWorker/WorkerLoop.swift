@@ -43,12 +43,17 @@ final class WorkerLoop: EventLoopHandler {
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
         var taken = 0
+        engine.beginRead()
         while taken < bytes.count, connection.isOpen {
             let rest = Bytes(rebasing: bytes[taken...])
             let count = engine.received(rest, on: connection.id, now: loop.now)
             taken += count
-            let isBatch = engine.actions.count >= LoopEngine.batchSize
+            let isBatch = engine.actions.count >= engine.batch
             carryOut(rest)
+            if taken < bytes.count, engine.takesLong {
+                yield(connection)
+                break
+            }
             if !isBatch || peers.isFull || connection.isReadingPaused { break }
         }
         if peers.isFull { hold(connection) }
@@ -77,6 +82,8 @@ final class WorkerLoop: EventLoopHandler {
     private var slow: [ConnectionID: SlowClient] = [:]
     /// Clients that were held and are to be read from again at the end of the turn.
     private var resumable: [ConnectionID] = []
+    /// Clients whose rest is taken at the end of the turn, as rules have taken long for what came before.
+    private var yielding: [ConnectionID] = []
 
     func closed(_ connection: Connection, reason: CloseReason) {
         slow.removeValue(forKey: connection.id)
@@ -96,6 +103,7 @@ final class WorkerLoop: EventLoopHandler {
         while let id = resumable.popLast() {
             if let connection = loop.connection(id) { loop.setReadingPaused(false, .slowConsumer, connection) }
         }
+        goOn()
         engine.turnEnded()
         carryOut()
         measureAnswers()
@@ -367,6 +375,21 @@ final class WorkerLoop: EventLoopHandler {
         guard connection.isOpen else { return }
         held.append(connection.id)
         loop.setReadingPaused(true, .mailbox, connection)
+    }
+
+    /// Rules have taken long for what this client has sent: the others have their turn before the rest of it.
+    private func yield(_ connection: Connection) {
+        guard connection.isOpen else { return }
+        yielding.append(connection.id)
+        loop.setReadingPaused(true, .turn, connection)
+    }
+
+    private func goOn() {
+        guard !yielding.isEmpty else { return }
+        let resumed = yielding
+        yielding = []
+        for id in resumed { if let connection = loop.connection(id) { loop.setReadingPaused(false, .turn, connection) } }
+        if !yielding.isEmpty { loop.wakeAgain() }
     }
 
     private func release() {

@@ -8,7 +8,8 @@ import time
 import pytest
 
 import bodies
-from exchange import GZIP, JSON, LZ4, PING, SNAPPY, SUBSCRIBE, encode, eventually, subscription
+from exchange import (
+    CHAT, GZIP, JSON, LZ4, MESSAGE, NOTIFY, PING, SNAPPY, SUBSCRIBE, broadcast, encode, eventually, subscription)
 from processes import copy_plugins, write_rule, write_whole
 
 
@@ -434,3 +435,42 @@ def test_all_that_one_message_makes_rules_do_has_a_budget_of_its_own(shunt, conn
     assert [consumer.receive(1)[0].topic for consumer in consumers] == ["slow/deliver"] * 40
     # Another message has a budget again.
     assert producer.message("other", "x").status == 500
+
+
+TAKES_LONG = "for i = 1, 60000 do n = n + i end"
+
+MUCH = {
+    "messages": ("on_message", lambda i: encode(MESSAGE, i, b"x", f"bad/{i}")),
+    "subscriptions": ("on_subscribe", lambda i: encode(SUBSCRIBE, i, subscription(f"bad/{i % 9}", "g"), format=JSON)),
+    "broadcasts": ("on_broadcast", lambda i: encode(NOTIFY, i, broadcast("x"), format=JSON)),
+    "chats": ("on_chat_open", lambda i: encode(CHAT, i, b"x", f"bad{i}", "CREATE")),
+}
+
+
+@pytest.mark.parametrize("what", MUCH)
+def test_a_client_that_sends_much_which_rules_take_long_for_lets_others_have_their_turn(shunt, connect, tmp_path, what):
+    hook, frame = MUCH[what]
+    source = f"local n = 0\nreturn {{ {hook} = function() {TAKES_LONG} end }}"
+    plugins = write_rule(tmp_path / "plugins", "bad", source)
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    bad, good = connect(worker.exchange), connect(worker.exchange)
+    assert good.request(PING).status == 200
+    bad.send(b"".join(frame(number) for number in range(1, 1001)))
+    bad.take_answers(1)
+    # What came at once is a thousand half milliseconds: another is answered somewhere between.
+    assert good.request(PING).status == 200
+    assert len(bad.answers) < 500
+    assert [answer.id for answer in bad.take_answers(999)] == list(range(2, 1001))
+
+
+def test_what_a_client_sent_before_it_went_is_taken_however_long_rules_take_for_it(shunt, connect, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "bad", f"local n = 0\nreturn {{ on_message = function() {TAKES_LONG} end }}")
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    consumer = connect(worker.exchange).subscribe("#")
+    gone = connect(worker.exchange, reading=False)
+    gone.send(b"".join(encode(MESSAGE, number, b"x", f"bad/{number}") for number in range(500)))
+    # With answers that it has not read: the connection is reset.
+    consumer.receive(1)
+    gone.socket.close()
+    assert [frame.topic for frame in consumer.receive(499)] == [f"bad/{number}" for number in range(1, 500)]
+    worker.wait_metric("shunt_connections", 1)

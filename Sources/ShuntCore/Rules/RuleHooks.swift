@@ -9,6 +9,12 @@ public protocol RuleHooks: AnyObject {
     /// Another message has come. The calls that it causes on this loop, of whatever rules and hooks, have a budget together.
     func beginTurn()
 
+    /// A client's bytes have come; what rules take for the messages in them is measured from here on.
+    func beginRead()
+
+    /// Whether the messages since `beginRead` have taken so long that other clients are to have their turn.
+    var takesLong: Bool { get }
+
     /// Runs `on_message` of the selected rules, highest priority first.
     /// - Parameter now: seconds since 1970.
     /// - Returns: what to send. Its buffers live until the next call of any hook.
@@ -57,6 +63,8 @@ public protocol RuleHooks: AnyObject {
 
 extension RuleHooks {
     public func beginTurn() {}
+    public func beginRead() {}
+    public var takesLong: Bool { false }
     public func decided(by standing: StandingVerdict) {}
     public var wanted: RuleHookSet { [] }
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome { .pass }

@@ -55,6 +55,7 @@ extension LoopEngine {
         _ hooks: any RuleHooks
     ) throws(ShuntError) {
         hooks.beginTurn()
+        if hooks.takesLong { isLong = true }
         let body = frame.hasBody ? try NotifyBody(decoding: try controlValue(of: frame, start)) : NotifyBody()
         let request = Request(id: frame.id, client: connection)
         let (outcome, made) = Self.withBytes(body.message ?? "") { text in

@@ -57,6 +57,7 @@ extension LoopEngine {
         var event = event
         if case .request(let request) = event, let hooks, let peer {
             hooks.beginTurn()
+            if hooks.takesLong { isLong = true }
             guest = peer
             defer { guest = nil }
             guard let passed = pass(request, of: peer, through: hooks) else { return }

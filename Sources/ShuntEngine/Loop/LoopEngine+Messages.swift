@@ -85,6 +85,7 @@ extension LoopEngine {
     ) {
         madeOfMessage = 0
         hooks.beginTurn()
+        if hooks.takesLong { isLong = true }
         if let standing = index.standing(of: route) {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }

@@ -41,6 +41,8 @@ public final class LoopEngine {
     /// A chat's sender that is connected to another loop, while rules look at what it sends.
     var guest: Peer?
     private var lastID: UInt64 = 0
+    /// The rules have taken long for what is being read.
+    var isLong = false
     var index: SubscriptionIndex
     var sessions: ContiguousArray<Session> = []
     /// nil where no rules run.
@@ -91,7 +93,7 @@ public final class LoopEngine {
         var offset = 0
         // Counted once an event, not once a message.
         let hooks = hooks
-        while offset < bytes.count, actions.count < Self.batchSize {
+        while offset < bytes.count, actions.count < batch, !isLong {
             guard sessions[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: limits.frame) {
             case .frame(let frame):
@@ -114,6 +116,20 @@ public final class LoopEngine {
         }
         return offset
     }
+
+    /// A client's bytes have come, which `received` is called for, once or several times.
+    @inline(__always)
+    public func beginRead() {
+        guard let hooks else { return }
+        isLong = false
+        hooks.beginRead()
+    }
+
+    /// Whether rules have taken so long since `beginRead` that other clients are to have their turn: the driver keeps the rest for later.
+    public var takesLong: Bool { isLong || hooks?.takesLong ?? false }
+
+    /// After how many actions the driver carries them out. Where rules see deliveries these take time, and are looked at more often.
+    public var batch: Int { looksAtDeliveries ? 32 : Self.batchSize }
 
     /// The client has gone.
     public func closed(_ connection: ConnectionID, why: String, now: Double) {
