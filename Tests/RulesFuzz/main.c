@@ -94,6 +94,12 @@ static bool peer(void *context, uint64_t id, shunt_buffer *record) {
     return !record->full;
 }
 
+static bool stands_in_rule(void *context, uint8_t rule, shunt_bytes text, size_t *searched) {
+    (void)context, (void)rule;
+    *searched += text.count;
+    return text.count > 0 && (((const unsigned char *)text.start)[0] & 1) != 0;
+}
+
 static void close_peer(void *context, uint64_t id, shunt_bytes why) { (void)context, (void)id, (void)why; }
 
 static bool inflate(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain) {
@@ -128,7 +134,8 @@ static bool open_session(session *s, bool is_corpus) {
         .worker = "w1", .loop = 1, .state_memory = is_corpus ? 128 << 20 : 8 << 20, .inflated_bytes = 1 << 20, .json_depth = 64, .fanout = 100, .emits = 10,
         .topic_bytes = 1024, .local_entries = 100, .local_bytes = 256 * 1024, .counters = 20, .log_lines_per_second = 100,
         .load_nanoseconds = is_corpus ? 1000000000 : 20000000, .load_memory = is_corpus ? 64 << 20 : 4 << 20, .shared = s->shared,
-        .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .close = close_peer, .inflate = inflate},
+        .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .close = close_peer,
+                      .stands_in_rule = stands_in_rule, .inflate = inflate},
     };
     s->host = s->shared == NULL ? NULL : shunt_host_create(&options);
     return s->host != NULL;
