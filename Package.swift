@@ -113,11 +113,12 @@ let package = Package(
             name: "shunt-bench", dependencies: ["ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
 
         // Tests.
-        .testTarget(name: "ShuntCoreTests", dependencies: ["ShuntCore"]),
+        .target(name: "SeededRandom", path: "Tests/SeededRandom"),
+        .testTarget(name: "ShuntCoreTests", dependencies: ["SeededRandom", "ShuntCore"]),
         .testTarget(name: "ExchangeCodecTests", dependencies: ["ExchangeCodec", "ShuntCore"]),
-        .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec", "ShuntCore"]),
+        .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntCore"]),
         .testTarget(name: "PayloadCompressionTests", dependencies: ["PayloadCompression", "ShuntCore"]),
-        .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
+        .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["ShuntCore", "ShuntReactor"]),
         .testTarget(name: "ShuntWorkerTests", dependencies: ["ShuntCore", "ShuntEngine", "ShuntWorker"]),
@@ -130,7 +131,7 @@ let package = Package(
         .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
         .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
-        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
+        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -97,7 +97,7 @@ struct shunt_host {
 
     /// All rules that have not been freed.
     shunt_rule *all;
-    /// What each rule may use of `state_memory` whatever the others do, and what all that run have reserved.
+    /// Bytes of `state_memory`: the part that each rule always has, and the sum that the rules that run have taken or may take.
     size_t share, reserved;
 
     // the call that runs

@@ -389,14 +389,7 @@ extension LoopRules: LuaHostOwner {
 
     func failed(rule index: Int, hook: shunt_hook, code: ErrorCode, message: String?) {
         guard breakers.indices.contains(index) else { return }
-        let name = set.rules[index].definition.name
-        if let message {
-            let hookName = RuleHook.called.first { $0.index == hook }?.rawValue ?? ""
-            let text = "\(hookName): \(message) (\(code.rawValue))"
-            failure = text
-            let last = failureLog.isLast(index) ? " (further errors of this rule and second are counted only)" : ""
-            logger(RuleLogEntry(level: .error, rule: name, text: text + last))
-        }
+        if let message { tell(failureOf: index, in: hook, code, message) }
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
         let switchedOff = breakers[index].failed(
@@ -404,8 +397,26 @@ extension LoopRules: LuaHostOwner {
         guard switchedOff, case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
-        let seconds = set.rules[index].definition.breaker.retry
-        logger(RuleLogEntry(level: .error, rule: name, text: "switched off: too many errors; tried again in \(seconds) s"))
+        let definition = set.rules[index].definition
+        logger(
+            RuleLogEntry(
+                level: .error, rule: definition.name, text: "switched off: too many errors; tried again in \(definition.breaker.retry) s"))
+    }
+
+    private func tell(failureOf index: Int, in hook: shunt_hook, _ code: ErrorCode, _ message: String) {
+        let hookName = RuleHook.called.first { $0.index == hook }?.rawValue ?? ""
+        let text = "\(hookName): \(message) (\(code.rawValue))"
+        failure = text
+        let last = failureLog.isLast(index) ? " (further errors of this rule and second are counted only)" : ""
+        logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: text + last))
+    }
+
+    /// Counted and told, but not for the breaker: the rule alone did nothing wrong, the rules together go too far.
+    public func exceededHops(rule index: Int, now: Double) {
+        guard rules.indices.contains(index) else { return }
+        shunt_rule_failed(rules[index].pointer, SHUNT_ON_MESSAGE, SHUNT_HOPS)
+        guard failureLog.tells(index, now: now) else { return }
+        tell(failureOf: index, in: SHUNT_ON_MESSAGE, .hopLimit, "what it sends on had come over limits.hops topics, and is dropped")
     }
 
     func log(_ entry: RuleLogEntry) { logger(entry) }

@@ -96,6 +96,7 @@ extension ErrorCode {
             case SHUNT_TIME: .ruleTime
             case SHUNT_MEMORY: .ruleMemory
             case SHUNT_FANOUT: .fanoutLimit
+            case SHUNT_HOPS: .hopLimit
             case SHUNT_PAYLOAD: .payloadInvalid
             default: .ruleFailed
             }

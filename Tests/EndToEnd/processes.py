@@ -146,6 +146,11 @@ class Process:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
+    def peak(self) -> int:
+        """The most bytes of memory that were ever in use."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
     def wait_log(self, text: str, after: int = 0):
         eventually(lambda: text in self.stderr[after:], PATIENCE, f"'{text}' in the log of {self.kind}")
 

@@ -1,4 +1,5 @@
 import MQTTCodec
+import SeededRandom
 import ShuntCore
 import Testing
 
@@ -126,7 +127,7 @@ struct MalformedTests {
 
     @Test("Random bytes and damaged packets are refused or read, and nothing else", arguments: 1...20)
     func damage(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         var connect = Connect(version: .v5, clientID: "c")
         connect.properties.userProperties = [.init("a", "b")]
         connect.will = Connect.Will(topic: "t", payload: [1])

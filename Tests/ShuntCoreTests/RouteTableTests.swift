@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import ShuntCore
@@ -117,7 +118,7 @@ struct ByteTableTests {
 
     @Test("A random history leaves what a dictionary holds", arguments: 1...5)
     func pool(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         var pool = BytePool()
         var numbers: [String: UInt32] = [:]
         for _ in 0..<20_000 {

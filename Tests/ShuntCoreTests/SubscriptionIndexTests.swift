@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import ShuntCore
@@ -124,7 +125,7 @@ struct SubscriptionIndexTests {
         "A random history of changes leaves the routes that a scan finds, in a table with room and in one that is too small",
         arguments: 1...20, [SubscriptionIndex.routeCapacity, 3])
     func agreesWithScan(seed: UInt64, routeCapacity: Int) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let filters = ["a", "b", "a/b", "a/+", "+/b", "#", "a/#", "+", "a/b/c", "+/+/c"]
         let topics = ["a", "b", "a/b", "a/c", "a/b/c", "x/b", "x"]
         let index = Index(routeCapacity: routeCapacity)
@@ -239,18 +240,6 @@ struct GroupStrategyTests {
 }
 
 func client(_ number: Int) -> ConnectionID { ConnectionID(loop: 0, slot: UInt32(number), generation: 0) }
-
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 /// An index that a test can change within an expectation.
 final class Index {

@@ -25,9 +25,9 @@ struct InflatingTests {
         }
         let clock = ThreadClock()
         rig.send("t", "Z", compression: .gzip)
-        #expect(clock.milliseconds < 50)
+        #expect(clock.milliseconds < 500)
         #expect(rig.figures().errors == [.payloadInvalid: 1])
-        #expect(rig.log.texts.first?.contains("rule/rule.lua:1: took more than its budget of 2 ms (payload.invalid)") == true, "\(rig.log.texts)")
+        #expect(rig.log.texts.first?.contains("rule/rule.lua:1: took more than its budget of 50 ms (payload.invalid)") == true, "\(rig.log.texts)")
     }
 
     @Test("no more is inflated than the call has memory for")

@@ -103,13 +103,13 @@ struct RuleRig {
     let log: LogLines
 
     /// One rule, whose text is put into a rule file around `R`.
-    init(_ body: String, limits: RuleLimits = RuleLimits(), settings: SettingValue = .object([:])) throws {
+    init(_ body: String, limits: RuleLimits = .ample, settings: SettingValue = .object([:])) throws {
         try self.init(
             files: ["rule/rule.lua": "local R = {}\n" + body + "\nreturn R\n"], limits: limits, settings: ["rule": settings])
     }
 
     init(
-        files: [String: String], limits: RuleLimits = RuleLimits(), settings: [String: SettingValue] = [:],
+        files: [String: String], limits: RuleLimits = .ample, settings: [String: SettingValue] = [:],
         shared: SharedStore? = nil, inflate: @escaping PayloadInflater = { _, _, _, _ in [] }
     ) throws {
         folder = try PluginFolder(files)
@@ -185,7 +185,7 @@ struct RuleRig {
     }
 
     /// What `on_message` logs while it runs `body`: a way to ask Lua something.
-    static func ask(_ body: String, limits: RuleLimits = RuleLimits()) throws -> [String] {
+    static func ask(_ body: String, limits: RuleLimits = .ample) throws -> [String] {
         let rig = try RuleRig("function R.on_message(msg, ctx)\n" + body + "\nend", limits: limits)
         rig.send()
         return rig.log.texts
@@ -198,4 +198,13 @@ struct RuleRig {
 
 func withBytes<R>(_ text: String, _ body: (Bytes) -> R) -> R {
     Array(text.utf8).withUnsafeBytes(body)
+}
+
+extension RuleLimits {
+    /// For rules that do nothing wrong: a busy machine does not end their calls.
+    static var ample: RuleLimits {
+        var limits = RuleLimits()
+        limits.callNanoseconds = 50_000_000
+        return limits
+    }
 }

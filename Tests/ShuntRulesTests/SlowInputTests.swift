@@ -33,7 +33,7 @@ struct SlowInputTests {
           for key in pairs(seen) do count = count + 1 assert(seen[key] and key % 32767 == 0) end
           return route.drop(count)
         end
-        """#)
+        """#, limits: RuleLimits())
         var added: MessageOutcome.Verdict?
         #expect(seconds { added = rig.send("add").verdict } < Self.longest)
         #expect(added == .drop(why: "added"))
@@ -82,7 +82,7 @@ struct SlowInputTests {
           for _ in pairs(T) do count = count + 1 end
           return route.drop(tostring(ran) .. count)
         end
-        """#)
+        """#, limits: RuleLimits())
         for _ in 0..<200 {
             #expect(seconds { rig.send() } < Self.longest)
             if rig.rules.figures()[0].isOff { break }
@@ -116,7 +116,7 @@ struct SlowInputTests {
         let rig = try RuleRig(#"""
         R.budget = { time = "100ms" }
         function R.on_message(msg) for i = 1, 100 do log.info(("x"):rep(1000) .. i, { text = ("y"):rep(4000) .. i }) end end
-        """#)
+        """#, limits: RuleLimits())
         let payload = String(repeating: "0123456789\\n", count: 900_000)
         #expect(seconds { rig.send("t", payload) } < Self.longest)
         #expect(!rig.log.texts.isEmpty)
@@ -169,7 +169,7 @@ struct SlowInputTests {
             seen["k" .. n] = n
           end
         end
-        """#)
+        """#, limits: RuleLimits())
         #expect(seconds { for _ in 0..<200 { rig.send() } } < 8 * Self.longest)
         #expect((rig.figures().errors[.ruleTime] ?? 0) < 20)
     }

@@ -48,6 +48,18 @@ struct VerdictTests {
         #expect(outcome.messages[4].changes == [.kind, .topic])
     }
 
+    @Test("a message that went over limits.hops is an error of the rule that sent it on, told within bounds, and no reason to switch it off")
+    func hops() throws {
+        let rig = try RuleRig("R.breaker = { errors = 1 } function R.on_message() return route.to('x') end")
+        rig.send()
+        for _ in 0..<50 { rig.rules.exceededHops(rule: 0, now: 1000) }
+        rig.rules.exceededHops(rule: 7, now: 1000)
+        #expect(rig.figures().errors == [.hopLimit: 50])
+        #expect(rig.log.texts.first == "on_message: what it sends on had come over limits.hops topics, and is dropped (limit.hops)")
+        #expect(rig.log.texts.count < 50 && rig.log.texts.last?.contains("counted only") == true)
+        #expect(rig.send().messages.map(\.topic) == ["x"])
+    }
+
     @Test("more than limits.fanout of one message is an error of the rule that sends it, hops together; one in its place is not more", arguments: [
         ("return route.fanout { msg, route.to('x') }", 1, false), ("return route.fanout { msg, route.to('x') }", 2, true),
         ("return route.to('x')", 0, true), ("ctx:emit(route.to('x'))", 0, false), ("ctx:emit(route.to('x'))", 1, true),

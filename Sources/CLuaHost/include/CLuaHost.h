@@ -43,7 +43,7 @@ typedef enum {
 } shunt_verdict;
 
 /// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold.
-typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_PAYLOAD, SHUNT_FAILURES } shunt_failure;
+typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_HOPS, SHUNT_PAYLOAD, SHUNT_FAILURES } shunt_failure;
 
 typedef enum { SHUNT_PASS_ON_ERROR, SHUNT_DROP_ON_ERROR, SHUNT_REJECT_ON_ERROR } shunt_on_error;
 
@@ -153,6 +153,8 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// Counts a failure that was found after the call.
+void shunt_rule_failed(shunt_rule *rule, shunt_hook hook, shunt_failure failure);
 /// Counts a message that a rule's standing verdict decided, without a call.
 void shunt_rule_decided(shunt_rule *rule, shunt_verdict verdict);
 /// The rules that run, by priority, highest first; at most 64.

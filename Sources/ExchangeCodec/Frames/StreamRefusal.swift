@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// What a peer is told before its connection is closed, since its stream cannot be read any further: the same at every exchange port.
+/// The last answer to a peer whose stream cannot be read any further. Workers and masters give it alike, then close the connection.
 public struct StreamRefusal: Equatable, Sendable {
     public let code: ErrorCode
     /// In the peer's own protocol; empty where it could not read any.

@@ -62,7 +62,7 @@ public enum ReasonCode: UInt8, Error, Sendable, CaseIterable {
     }
 }
 
-/// Why a packet cannot be taken: what its sender is told, and the specification's statement that it breaks.
+/// A packet breaks a statement of the specification. The receiver tells the sender the reason code and closes the connection.
 public struct MQTTFault: Error, Equatable, Sendable {
     /// `malformedPacket` where bytes are not what they should be, `protocolError` where they are and should not be there.
     public let code: ReasonCode

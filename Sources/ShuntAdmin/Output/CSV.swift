@@ -1,7 +1,8 @@
 import ShuntRegistry
 
 /// Comma-separated values (RFC 4180): CRLF line ends, quotes where they are needed. A text that a spreadsheet would take for a
-/// formula has an apostrophe before it: texts come from whoever registers a device, and formulas can read and send other cells.
+/// formula gets an apostrophe before it: any client can register a device with such a text, and a formula can read other cells and send
+/// them.
 struct CSV {
     private(set) var text = ""
 

@@ -7,7 +7,8 @@ import Glibc
 struct ByteTable {
     /// The numbers, each at or behind the place that its hash means.
     private var numbers: ContiguousArray<UInt32>
-    /// What each place holds: `free`, `removed`, or bits of the hash, so that most other strings are told apart without a look at them.
+    /// The state of each place: `free`, `removed`, or eight bits of its string's hash. A search compares strings only where these bits are
+    /// equal.
     private var tags: ContiguousArray<UInt8>
     private var used = 0
     private(set) var count = 0

@@ -60,7 +60,8 @@ struct RouteTable {
 
     var hasToTrim: Bool { !passing.isEmpty || table.count > capacity }
 
-    /// Gives up what is there for one message, and what is too much. References are not valid afterwards.
+    /// Removes the routes that were made for one message, and old routes while there are more than `capacity`. References are not valid
+    /// afterwards.
     /// - Parameter body: gets the topic of each route that is given up.
     mutating func trim(_ body: (Bytes) -> Void) {
         for index in passing {

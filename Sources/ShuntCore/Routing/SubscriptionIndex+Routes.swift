@@ -22,8 +22,8 @@ extension SubscriptionIndex {
     /// What rules have decided for all messages of a route's topic.
     public mutating func standing(of route: RouteReference) -> StandingVerdict? { table.routes[Int(route.index)].standing }
 
-    /// Keeps what rules have decided for all messages of a route's topic, until the routes are forgotten: those that pass them all
-    /// are not asked again, and what the first of the others decided stands for all after it.
+    /// Keeps the decisions of rules that hold for all messages of a route's topic, until the routes are forgotten. The router does not ask
+    /// rules again that pass every message, and applies the standing decision of the first other rule without asking it.
     public mutating func keep(_ outcome: MessageOutcome, for route: RouteReference) {
         let at = Int(route.index)
         table.routes[at].rules = table.routes[at].rules.subtracting(outcome.passing)
@@ -128,8 +128,8 @@ extension SubscriptionIndex {
         var key: UInt32
     }
 
-    /// Brings new members to the level of the others, so that they are not flooded until they have caught up: to the least served of those
-    /// that have been brought there before; where all are new, to the one that has stood longest, until they meet such.
+    /// Raises the count of each new member to that of the least served older member, so that `least_delivered` does not send it everything
+    /// until it has caught up. Where all members are new they get the count of the first one, and count as new until they meet an older one.
     private mutating func level(_ members: ContiguousArray<UInt32>) {
         var least = UInt64.max
         var areNew = 0

@@ -23,6 +23,9 @@ public protocol RuleHooks: AnyObject {
     /// Counts a message that was decided by what a rule had returned as `route.always`.
     func decided(by standing: StandingVerdict)
 
+    /// A message that this rule sent on has come over `limits.hops` topics, and is dropped.
+    func exceededHops(rule: Int, now: Double)
+
     /// Runs `on_connect` for a client that has greeted and is not yet let in.
     func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome
 
@@ -66,6 +69,7 @@ extension RuleHooks {
     public func beginRead() {}
     public var takesLong: Bool { false }
     public func decided(by standing: StandingVerdict) {}
+    public func exceededHops(rule: Int, now: Double) {}
     public var wanted: RuleHookSet { [] }
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome { .pass }
     public func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }

@@ -54,8 +54,7 @@ extension LoopEngine {
         _ frame: FrameView, _ start: UnsafeRawPointer, _ bytes: [UInt8], _ filter: DeviceFilter, _ connection: ConnectionID,
         _ hooks: any RuleHooks
     ) throws(ShuntError) {
-        hooks.beginTurn()
-        if hooks.takesLong { isLong = true }
+        begin(hooks)
         let body = frame.hasBody ? try NotifyBody(decoding: try controlValue(of: frame, start)) : NotifyBody()
         let request = Request(id: frame.id, client: connection)
         let (outcome, made) = Self.withBytes(body.message ?? "") { text in

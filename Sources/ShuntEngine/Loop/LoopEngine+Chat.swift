@@ -56,8 +56,7 @@ extension LoopEngine {
     func chat(_ event: ChatEvent, peer: Peer?) {
         var event = event
         if case .request(let request) = event, let hooks, let peer {
-            hooks.beginTurn()
-            if hooks.takesLong { isLong = true }
+            begin(hooks)
             guest = peer
             defer { guest = nil }
             guard let passed = pass(request, of: peer, through: hooks) else { return }

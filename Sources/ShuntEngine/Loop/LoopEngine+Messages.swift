@@ -84,13 +84,12 @@ extension LoopEngine {
         from connection: ConnectionID, _ hooks: any RuleHooks
     ) {
         madeOfMessage = 0
-        hooks.beginTurn()
-        if hooks.takesLong { isLong = true }
+        begin(hooks)
         if let standing = index.standing(of: route) {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }
         let message = MessageView(frame, start, hops: 0, sender: connection, room: limits.fanout)
-        var passage = Passage(stretch: stretch, route: route, excluded: .none)
+        var passage = Passage(stretch: stretch, route: route)
         conclude(run(message, rules, &passage, hooks), frame, start, connection)
     }
 
@@ -137,7 +136,7 @@ extension LoopEngine {
                 let own = RuleSelection(mask: 1 << UInt64(standing.rule))
                 guard !index.rules(of: target).subtracting(own).isEmpty else { return deliverMade(made, target, key: frame.key(in: start)) }
                 return pass(
-                    Passage(stretch: made, route: target, excluded: own, isForwarded: true),
+                    Passage(stretch: made, route: target, excluded: own, forwardedBy: standing.rule),
                     MessageView(frame, start, hops: 0, sender: connection))
             }
         }
@@ -153,9 +152,9 @@ extension LoopEngine {
         var stretch: Stretch
         var route: RouteReference
         /// The rules that have already sent it on.
-        var excluded: RuleSelection
-        /// It was sent to another topic, whose rules have not seen it yet.
-        var isForwarded = false
+        var excluded = RuleSelection.none
+        /// The rule that sent it to another topic, whose rules have not seen it yet.
+        var forwardedBy: UInt8?
     }
 
     private enum Result {
@@ -247,7 +246,7 @@ extension LoopEngine {
                 var excluded = RuleSelection.none
                 excluded.insert(Int(routed.rule))
                 next.excluded = RuleSelection(mask: passage.excluded.mask | excluded.mask)
-                next.isForwarded = true
+                next.forwardedBy = routed.rule
             }
             return next
         }
@@ -271,18 +270,20 @@ extension LoopEngine {
         return bytes.withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress, case .frame(let frame) = FrameDecoder.decode(bytes, limit: bytes.count)
             else { return 0 }
-            let rules = passage.isForwarded ? index.rules(of: passage.route).subtracting(passage.excluded) : .none
-            guard !rules.isEmpty else { return deliver(passage.stretch, passage.route, key: frame.key(in: start)) }
+            let rules = passage.forwardedBy == nil ? .none : index.rules(of: passage.route).subtracting(passage.excluded)
+            guard let hooks, let sender = passage.forwardedBy, !rules.isEmpty else {
+                return deliver(passage.stretch, passage.route, key: frame.key(in: start))
+            }
             guard Int(origin.hops) < limits.hops else {
                 figures.dropped += 1
+                hooks.exceededHops(rule: Int(sender), now: now)
                 return 0
             }
             var message = MessageView(
                 frame, start, hops: origin.hops + 1, sender: origin.sender, room: max(0, limits.fanout - madeOfMessage))
             message.roomBytes = max(0, MessageView.madeBytes - made.size)
             var next = passage
-            next.isForwarded = false
-            guard let hooks else { return 0 }
+            next.forwardedBy = nil
             switch run(message, rules, &next, hooks) {
             case .delivered(let count): return count
             case .dropped, .rejected:

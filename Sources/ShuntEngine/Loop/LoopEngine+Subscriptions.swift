@@ -7,7 +7,7 @@ extension LoopEngine {
         do throws(ShuntError) {
             var request = try subscription(in: frame, start)
             if let hooks {
-                if hooks.takesLong { isLong = true }
+                begin(hooks)
                 switch hooks.onSubscribe(request, from: connection, now: now) {
                 case .accept: break
                 case .acceptAs(let changed):

@@ -42,7 +42,7 @@ public final class LoopEngine {
     var guest: Peer?
     private var lastID: UInt64 = 0
     /// The rules have taken long for what is being read.
-    var isLong = false
+    private var isLong = false
     var index: SubscriptionIndex
     var sessions: ContiguousArray<Session> = []
     /// nil where no rules run.
@@ -117,16 +117,23 @@ public final class LoopEngine {
         return offset
     }
 
-    /// A client's bytes have come, which `received` is called for, once or several times.
+    /// A client's bytes have come, which the driver calls `received` for, once or several times.
     @inline(__always)
     public func beginRead() {
-        guard let hooks else { return }
         isLong = false
-        hooks.beginRead()
+        hooks?.beginRead()
+    }
+
+    /// Rules are to see something that a client sent. All calls that it causes have a budget together; those of one read have a limit too,
+    /// after which the rest of the read waits.
+    @inline(__always)
+    func begin(_ hooks: any RuleHooks) {
+        hooks.beginTurn()
+        isLong = hooks.takesLong
     }
 
     /// Whether rules have taken so long since `beginRead` that other clients are to have their turn: the driver keeps the rest for later.
-    public var takesLong: Bool { isLong || hooks?.takesLong ?? false }
+    public var takesLong: Bool { hooks?.takesLong ?? false }
 
     /// After how many actions the driver carries them out. Where rules see deliveries these take time, and are looked at more often.
     public var batch: Int { looksAtDeliveries ? 32 : Self.batchSize }

@@ -1,4 +1,5 @@
 import ExchangeCodec
+import SeededRandom
 import ShuntCore
 import Testing
 

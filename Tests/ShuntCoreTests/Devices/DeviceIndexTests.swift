@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import ShuntCore
@@ -107,7 +108,7 @@ struct DeviceIndexTests {
 
     @Test("After any history, every filter finds what the rule takes, each once", arguments: 1...30)
     func agreesWithTheRule(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         var index = DeviceIndex()
         var held: [Int: Device] = [:]
         for step in 0..<300 {

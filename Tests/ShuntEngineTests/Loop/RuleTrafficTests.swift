@@ -149,6 +149,25 @@ struct RuleTrafficTests {
         #expect(consumers.map { $0.texts() } == [["for you"], [], ["for all"]])
     }
 
+    @Test("What a client sent waits once rules have taken long, and is taken without them when they are gone")
+    func yields() {
+        rules.script["t"] = .drop
+        let engine = LoopEngine(loop: 0, hooks: rules)
+        let client = ConnectionID(loop: 0, slot: 0, generation: 0)
+        engine.opened(client, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), now: 1)
+        let one = Frame(.message, id: 1, text: "x", name: "t").encoded()
+        func take() -> Int {
+            engine.beginRead()
+            return (one + one + one).withUnsafeBytes { engine.received($0, on: client, now: 1) }
+        }
+        #expect(take() == 3 * one.count && !engine.takesLong)
+        rules.takesLong = true
+        #expect(take() == one.count && engine.takesLong, "each read gets on by one at least")
+        #expect(take() == one.count)
+        engine.setHooks(nil)
+        #expect(take() == 3 * one.count && !engine.takesLong)
+    }
+
     @Test("A message that on_deliver looks at is not copied for each recipient: they are asked about when it is written")
     func deliverWithoutCopies() {
         rules.wanted = [.deliver]

@@ -35,6 +35,9 @@ final class ScriptedRules: RuleHooks {
     private(set) var seen: [String] = []
     private(set) var rooms: [Int] = []
     private(set) var turns = 0
+    private(set) var beyondHops: [Int] = []
+    /// Whether messages take so long that others are to have their turn.
+    var takesLong = false
     private(set) var disconnected: [String] = []
     private var bytes: [UnsafeMutableRawBufferPointer] = []
     private var made: [RoutedMessage] = []
@@ -42,6 +45,7 @@ final class ScriptedRules: RuleHooks {
     deinit { for bytes in bytes { bytes.deallocate() } }
 
     func beginTurn() { turns += 1 }
+    func exceededHops(rule: Int, now: Double) { beyondHops.append(rule) }
 
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         let name = String(decoding: topic, as: UTF8.self)

@@ -1,4 +1,5 @@
 import ExchangeCodec
+import SeededRandom
 import ShuntCore
 import Testing
 
@@ -313,14 +314,14 @@ struct DeviceDirectoryTests {
         var changes: [DeviceChange] = []
         var random = SplitMix(seed: 7)
         for step in 0..<5000 {
-            let worker = "w\(random.next(4)):1"
-            let uid = "u\(random.next(60))"
-            var body = DeviceBatchBody(worker: WorkerSource(port: 1), isFirst: random.next(50) == 0)
-            if random.next(2) == 0 { body.registered = [random.next(5) == 0 ? large(uid, Int64(step)) : .init(uid: uid, device: "d", address: "", connectedAt: 1, registeredAt: Int64(step))] }
-            if random.next(3) == 0 { body.left = [.init(uid: "u\(random.next(60))", device: "d", registeredAt: Int64(step))] }
+            let worker = "w\(Int.random(in: 0..<4, using: &random)):1"
+            let uid = "u\(Int.random(in: 0..<60, using: &random))"
+            var body = DeviceBatchBody(worker: WorkerSource(port: 1), isFirst: Int.random(in: 0..<50, using: &random) == 0)
+            if Int.random(in: 0..<2, using: &random) == 0 { body.registered = [Int.random(in: 0..<5, using: &random) == 0 ? large(uid, Int64(step)) : .init(uid: uid, device: "d", address: "", connectedAt: 1, registeredAt: Int64(step))] }
+            if Int.random(in: 0..<3, using: &random) == 0 { body.left = [.init(uid: "u\(Int.random(in: 0..<60, using: &random))", device: "d", registeredAt: Int64(step))] }
             body.isLast = body.isFirst
             directory.report(body, from: worker, now: Double(step) / 10, &changes)
-            if random.next(100) == 0 { directory.workerLost(worker, now: Double(step) / 10, &changes) }
+            if Int.random(in: 0..<100, using: &random) == 0 { directory.workerLost(worker, now: Double(step) / 10, &changes) }
             directory.tick(now: Double(step) / 10, &changes)
             _ = directory.takeDisplaced()
         }
@@ -328,18 +329,5 @@ struct DeviceDirectoryTests {
         directory.tick(now: 1000, &changes)
         #expect(directory.count == 0)
         #expect(directory.memory.bytes == 0)
-    }
-
-    private struct SplitMix {
-        var state: UInt64
-        init(seed: UInt64) { state = seed }
-
-        mutating func next(_ bound: Int) -> Int {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return Int((mixed ^ (mixed >> 31)) % UInt64(bound))
-        }
     }
 }

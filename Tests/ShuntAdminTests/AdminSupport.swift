@@ -1,0 +1,115 @@
+import ArgumentParser
+import FoundationEssentials
+import Logging
+import ShuntCore
+import ShuntHTTP
+import ShuntMaster
+import ShuntRegistry
+import Synchronization
+import Testing
+
+@testable import ShuntAdmin
+
+let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// What a command has written.
+final class Recorder: Sendable {
+    private let written = Mutex((output: "", errors: ""))
+
+    var output: String { written.withLock { $0.output } }
+    var errors: String { written.withLock { $0.errors } }
+
+    func console(width: Int? = nil, environment: [String: String] = [:], now: Double = 1_000) -> Console {
+        Console(
+            width: width, colors: false, environment: environment, now: { now },
+            write: { text in self.written.withLock { $0.output += text } },
+            writeError: { text in self.written.withLock { $0.errors += text } })
+    }
+}
+
+struct Outcome: Equatable {
+    var output: String
+    var errors: String
+    var exitCode: Int32
+}
+
+func run(
+    _ arguments: [String], width: Int? = nil, environment: [String: String] = [:], now: Double = 1_000
+) async throws -> Outcome {
+    let recorder = Recorder()
+    let command = try #require(try AdminCommand.parseAsRoot(arguments) as? any AdminSubcommand)
+    var exitCode: Int32 = 0
+    do {
+        try await command.run(on: recorder.console(width: width, environment: environment, now: now))
+    } catch {
+        exitCode = error.rawValue
+    }
+    return Outcome(output: recorder.output, errors: recorder.errors, exitCode: exitCode)
+}
+
+/// A registry, and a master's admin API over it.
+final class Master: Sendable {
+    let folder: URL
+    let registry: Registry
+    let endpoint: HTTPEndpoint
+
+    init() async throws {
+        folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-\(UUID().uuidString)")
+        var writing = RegistryWriter.Configuration()
+        writing.batchInterval = .seconds(3_600)
+        registry = try Registry.open(path: folder.appending(path: "registry.sqlite").path, writing: writing, logger: quiet)
+        for (number, state) in [(1, WorkerRecord.State.live), (2, .draining), (3, .lost)] {
+            registry.writer.submit([
+                .worker(
+                    WorkerRecord(
+                        name: "10.0.0.\(number):4091", host: "10.0.0.\(number)", port: 4091, state: state, machine: "m-\(number)",
+                        version: "shunt 0.1.0", listeners: ["mqtt": "10.0.0.\(number):1883"], startedAt: 400,
+                        heartbeatAt: 1_000 - Double(number), configuredName: "edge-\(number)",
+                        figures: WorkerFigures(connections: number))),
+                .event(
+                    EventRecord(
+                        at: Double(number), kind: .workerJoined, subject: "10.0.0.\(number):4091", detail: "first, \"heartbeat\"")
+                ),
+            ])
+        }
+        registry.writer.submit([
+            .device(.device(Self.device("alice & co", "phone", tags: ["vip", "eu"]))),
+            .device(.device(Self.device("bob", "laptop", tags: []))), .device(.left(uid: "bob", device: "laptop", at: 940)),
+            .device(.device(Self.device("bob", "phone", tags: ["vip"]))),
+            .chat(.chat(ChatRecord(chat: "room 1/x", worker: "10.0.0.1:4091", createdAt: 880, members: 2, updatedAt: 990))),
+            .chat(.chat(ChatRecord(chat: "room2", worker: "10.0.0.2:4091", createdAt: 700, members: 3, updatedAt: 995))),
+        ])
+        try await registry.writer.flush()
+        let writer = registry.writer
+        endpoint = try await AdminServer.start(
+            .init(host: "127.0.0.1", port: 0), registry: registry.reader,
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
+            closeChat: { $0.hasPrefix("room") ? nil : RegistryReader.unknownChat($0) }, logger: quiet)
+    }
+
+    private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {
+        DeviceRecord(
+            uid: uid, device: device, tags: tags, alias: [], worker: "10.0.0.1:4091", address: "10.9.0.1:50000", connectedAt: 400,
+            lastSeenAt: 400)
+    }
+
+    var api: [String] { ["--master", "127.0.0.1:\(endpoint.port)"] }
+    var file: [String] { ["--registry", registry.path] }
+
+    func close() async throws {
+        await endpoint.stop()
+        try await registry.close()
+        try FileManager.default.removeItem(at: folder)
+    }
+}
+
+func withMaster(_ body: (Master) async throws -> Void) async throws {
+    let master = try await Master()
+    do {
+        try await body(master)
+    } catch {
+        try await master.close()
+        throw error
+    }
+    try await master.close()
+}
