@@ -233,8 +233,8 @@ public final class LoopRules: RuleHooks {
         self.now = now
         self.client = client
         calls &+= 1
-        // A look at the clock costs a fifth of a call: at one in four.
-        if calls & 3 == 0, Self.milliseconds() - readBegan > Self.longRead { takesLong = true }
+        // A look at the clock costs a fifth of a call: at one in eight.
+        if calls & 7 == 0, Self.milliseconds() - readBegan > Self.longRead { takesLong = true }
     }
 
     func finished(_ outcome: shunt_outcome) -> MessageOutcome {

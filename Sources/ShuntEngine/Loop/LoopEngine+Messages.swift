@@ -171,6 +171,9 @@ extension LoopEngine {
     private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage, _ hooks: any RuleHooks) -> Result {
         let outcome = hooks.onMessage(message, selection: rules, now: now)
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: passage.route) }
+        if case .pass = outcome.verdict, outcome.messages.isEmpty {
+            return .delivered(deliver(passage.stretch, passage.route, key: message.key))
+        }
         var count = 0
         var others: [OwnedMessage] = []
         defer { for other in others { send(other) } }
