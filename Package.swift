@@ -40,8 +40,8 @@ let package = Package(
         // The pure core.
         .target(name: "ShuntCore"),
         .target(name: "ExchangeCodec", dependencies: ["ShuntCore"]),
-        .target(name: "MQTTCodec", dependencies: ["ShuntCore"]),
-        .target(name: "ShuntEngine", dependencies: ["ExchangeCodec", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "MQTTCodec", dependencies: ["ShuntCore"], swiftSettings: hotPath),
+        .target(name: "ShuntEngine", dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "PayloadCompression", dependencies: ["CLZ4", "CSnappy", "CZlib", "ShuntCore"]),
 
         // Rules.

@@ -24,7 +24,7 @@ func resident() -> Int {
 
 struct Bench {
     var index = SubscriptionIndex()
-    var chosen: ContiguousArray<ConnectionID> = []
+    var chosen: ContiguousArray<Recipient> = []
     var last: UInt64 = 0
 
     mutating func subscribe(_ filter: String, group: String = "all", connection: UInt32) {

@@ -21,9 +21,13 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case subscriptionLimit = "subscription.limit"
     case connectionLimit = "connection.limit"
     case connectionLost = "connection.lost"
+    /// A client has sent nothing for longer than it has said.
+    case keepAlive = "connection.keep_alive"
     case slowConsumer = "connection.slow_consumer"
     case workerNone = "worker.none"
     case workerUnknown = "worker.unknown"
+    /// Another worker serves the client: a rule sends it there.
+    case workerElsewhere = "worker.elsewhere"
     case deviceInvalid = "device.invalid"
     case deviceUnknown = "device.unknown"
     case deviceNone = "device.none"
@@ -80,7 +84,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400
-        case .frameTimeout: 408
+        case .frameTimeout, .keepAlive: 408
         // Message-channel's clients know these as 500 (§4.4).
         case .topicNoSubscriber, .subscriptionExists, .subscriptionUnknown, .workerNone, .deviceNone: 500
         case .ruleRejected, .chatNotMember, .registryReadOnly: 403
@@ -89,7 +93,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatFull, .sessionReplaced: 409
         case .hostUnknown: 421
         case .queryLimit: 422
-        case .chatElsewhere: 307
+        case .chatElsewhere, .workerElsewhere: 307
         case .subscriptionLimit, .fanoutLimit: 429
         case .hopLimit: 508
         case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable, .registryUnavailable,

@@ -2,15 +2,6 @@ import CUV
 import Glibc
 import ShuntCore
 
-/// What became of a message that was to be sent.
-public enum SendOutcome: Equatable, Sendable {
-    case queued
-    /// The connection is too slow, or gone.
-    case dropped
-    /// The connection is too slow and is closed.
-    case disconnected
-}
-
 extension EventLoop {
     /// Queues an answer. The loop stops reading from a client that does not read its answers, and closes it when it is stuck.
     @inline(__always)

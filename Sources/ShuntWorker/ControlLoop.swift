@@ -161,7 +161,7 @@ final class ControlLoop: EventLoopHandler {
     // MARK: What loops tell
 
     /// A loop has something for the master.
-    func tell(_ messages: [MasterMessage], from index: UInt8) {
+    func tell(_ messages: [MasterNews], from index: UInt8) {
         for message in messages {
             if case .askChat(let request, let chat) = message {
                 // What was told before is known to the master when it is asked.

@@ -105,7 +105,7 @@ final class LoopPeers: Sendable {
 
     func start(_ control: LoopThread<ControlLoop>) { self.control.withLock { $0 = control } }
 
-    func tellMaster(_ messages: [MasterMessage], from loop: UInt8) {
+    func tellMaster(_ messages: [MasterNews], from loop: UInt8) {
         control.withLock { $0 }?.post { $0.tell(messages, from: loop) }
     }
 

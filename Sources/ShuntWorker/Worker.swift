@@ -202,7 +202,7 @@ extension RoutingLimits {
     init(_ limits: Configuration.Limits) {
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
-            hops: limits.hops, fanout: limits.fanout)
+            hops: limits.hops, fanout: limits.fanout, inflated: limits.inflated)
     }
 }
 

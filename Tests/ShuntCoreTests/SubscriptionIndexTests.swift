@@ -289,13 +289,13 @@ final class Index {
     /// The numbers of the clients that get a message.
     func send(_ topic: String, key: String? = nil) -> [Int] {
         let found = topic.asBytes { index.route(of: $0, last: .none) { _ in .none } }
-        var chosen: ContiguousArray<ConnectionID> = []
+        var chosen: ContiguousArray<Recipient> = []
         if let key {
             key.asBytes { index.select(found, key: $0, into: &chosen) }
         } else {
             index.select(found, key: nil, into: &chosen)
         }
-        return chosen.map(\.slot)
+        return chosen.map(\.connection.slot)
     }
 
     func tally(_ topic: String, _ count: Int) -> [Int: Int] {

@@ -21,7 +21,7 @@ struct BoundsTests {
         #expect(gone?.status == 200)
         #expect(client.subscribe("t3", group: "g") == 200)
         #expect(client.subscribe("t4", group: "g") == 429)
-        #expect(worker.engines.map(\.figures.subscriptions) == [3, 1])
+        #expect(worker.engines.map(\.output.figures.subscriptions) == [3, 1])
     }
 
     @Test("limits.topic and limits.group count bytes, of subscriptions and of messages", arguments: [
@@ -59,21 +59,18 @@ struct BoundsTests {
         func notify() -> [Int16] {
             _ = Frame(.notify, id: 7).encoded().withUnsafeBytes { engine.received($0, on: client, now: 1) }
             // The driver delivers, and tells what became of it.
-            for case .endTally(let id) in engine.actions {
+            for case .endTally(let id) in engine.output.actions {
                 ids.append(id)
                 engine.tallied(id, BroadcastTally())
             }
             return answers()
         }
         func answers() -> [Int16] {
-            let stretches = engine.actions.compactMap { if case .answer(_, let stretch) = $0 { stretch } else { nil } }
-            let statuses = stretches.compactMap { stretch in
-                engine.made.withBytes { bytes -> Int16? in
-                    guard case .frame(let view) = FrameDecoder.decode(Bytes(rebasing: bytes[stretch.range])) else { return nil }
-                    return view.status
-                }
+            let stretches = engine.output.actions.compactMap { if case .answer(_, let stretch) = $0 { stretch } else { nil } }
+            let statuses = stretches.compactMap { stretch -> Int16? in
+                if case .frame(let view) = FrameDecoder.decode(engine.output.made.bytes(of: stretch)) { view.status } else { nil as Int16? }
             }
-            _ = engine.takeLetters()
+            _ = engine.output.takeLetters()
             engine.clear()
             return statuses
         }
@@ -110,9 +107,9 @@ struct BoundsTests {
     func confirmations() {
         var pending = PendingAnswers()
         let client = ConnectionID(loop: 0, slot: 0, generation: 0)
-        for number in 0..<PendingAnswers.capacity { #expect(pending.add(Int64(number), to: client, now: 0) != nil) }
-        #expect(pending.add(0, to: client, now: 0) == nil)
-        #expect(pending.take(1)?.id == 0)
-        #expect(pending.add(0, to: client, now: 0) != nil)
+        for number in 0..<PendingAnswers.capacity { #expect(pending.add(.exchange(id: Int64(number)), to: client, now: 0) != nil) }
+        #expect(pending.add(.exchange(id: 0), to: client, now: 0) == nil)
+        #expect(pending.take(1)?.receipt == .exchange(id: 0))
+        #expect(pending.add(.exchange(id: 0), to: client, now: 0) != nil)
     }
 }

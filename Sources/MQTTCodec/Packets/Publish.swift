@@ -78,6 +78,9 @@ public struct PublishFields {
         return 2 + topic.count + (qos == .atMostOnce ? 0 : 2) + properties + payload.count
     }
 
+    /// Whether a packet can be so long.
+    public var isExpressible: Bool { remaining <= VariableInteger.maximum }
+
     /// Bytes of the packet.
     public var size: Int { 1 + VariableInteger.size(remaining) + remaining }
 

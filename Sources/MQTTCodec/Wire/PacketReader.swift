@@ -83,8 +83,8 @@ struct PacketReader {
 }
 
 /// Text as MQTT allows it: well-formed UTF-8, so without surrogates, and without NUL (5.0 §1.5.4).
-enum UTF8Text {
-    static func isValid(_ bytes: Bytes) -> Bool {
+public enum UTF8Text {
+    public static func isValid(_ bytes: Bytes) -> Bool {
         var at = 0
         while at < bytes.count {
             let byte = bytes[at]

@@ -12,9 +12,12 @@ public struct RoutingLimits: Equatable, Sendable {
     public var hops: Int
     /// Messages that rules may make of one, all hops together.
     public var fanout: Int
+    /// Bytes that a packed payload may be unpacked to, for a client whose protocol knows no compression.
+    public var inflated: Int
 
     public init(
-        frame: Int = 10 << 20, subscriptions: Int = 1000, topic: Int = 1024, group: Int = 256, hops: Int = 8, fanout: Int = 1000
+        frame: Int = 10 << 20, subscriptions: Int = 1000, topic: Int = 1024, group: Int = 256, hops: Int = 8, fanout: Int = 1000,
+        inflated: Int = 16 << 20
     ) {
         self.frame = frame
         self.subscriptions = subscriptions
@@ -22,5 +25,6 @@ public struct RoutingLimits: Equatable, Sendable {
         self.group = group
         self.hops = hops
         self.fanout = fanout
+        self.inflated = inflated
     }
 }

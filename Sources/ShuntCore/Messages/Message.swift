@@ -17,6 +17,11 @@ public enum PayloadCompression: UInt8, Sendable, CaseIterable {
 /// Bytes that somebody else owns. Valid only as long as the call they were passed to.
 public typealias Bytes = UnsafeRawBufferPointer
 
+extension Bytes {
+    /// No bytes.
+    @inlinable public static var none: Bytes { Bytes(start: nil, count: 0) }
+}
+
 /// A message while it is routed: borrowed bytes, valid during the call that it is passed to.
 ///
 /// Nothing is copied out of the read buffer to make one.

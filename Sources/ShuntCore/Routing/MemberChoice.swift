@@ -1,8 +1,8 @@
 extension SubscriptionIndex {
     /// Chooses one member of each group of the route and counts the delivery.
-    /// - Parameter chosen: what was in it is replaced by a connection a group.
+    /// - Parameter chosen: what was in it is replaced by a recipient a group.
     public mutating func select(
-        _ reference: RouteReference, key: Bytes?, into chosen: inout ContiguousArray<ConnectionID>
+        _ reference: RouteReference, key: Bytes?, into chosen: inout ContiguousArray<Recipient>
     ) {
         let at = Int(reference.index)
         if table.routes[at].hasKeys {
@@ -13,7 +13,7 @@ extension SubscriptionIndex {
         let groups = table.routes[at].groups
         if chosen.count != groups {
             chosen.removeAll(keepingCapacity: true)
-            chosen.append(contentsOf: repeatElement(ConnectionID(raw: 0), count: groups))
+            chosen.append(contentsOf: repeatElement(Recipient(.none), count: groups))
         }
         guard groups > 0 else { return }
         chosen[0] = table.routes[at].first.members.isEmpty
@@ -26,15 +26,15 @@ extension SubscriptionIndex {
 
     /// Counts a delivery to the member of an entry.
     @inline(__always)
-    private mutating func count(_ entry: Int) -> ConnectionID {
-        entries[entry].delivered &+= 1
+    private mutating func count(_ entry: Int) -> Recipient {
+        entries[entry].countDelivery()
         if entries[entry].mustHold { blocker = entries[entry].connection }
-        return entries[entry].connection
+        return entries[entry].recipient
     }
 
     /// With members that take one key only: of each group, those that take this key are the choice.
     @inline(never)
-    private mutating func selectByKey(_ at: Int, key: Bytes?, into chosen: inout ContiguousArray<ConnectionID>) {
+    private mutating func selectByKey(_ at: Int, key: Bytes?, into chosen: inout ContiguousArray<Recipient>) {
         let wanted = key.flatMap { keys.find($0) }
         for place in 0..<table.routes[at].groups {
             let all = table.routes[at][place]
@@ -58,7 +58,7 @@ extension SubscriptionIndex {
         return own == Self.anyKey || own == key
     }
 
-    private mutating func choose(route: Int, group: Int, key: Bytes?) -> ConnectionID {
+    private mutating func choose(route: Int, group: Int, key: Bytes?) -> Recipient {
         // Taken out and put back, so that the members aren't copied when the turn changes.
         var chosen = RouteGroup(group: 0, singleOrTurn: 0)
         swap(&chosen, &table.routes[route][group])
@@ -66,7 +66,7 @@ extension SubscriptionIndex {
         return choose(&chosen, key: key)
     }
 
-    private mutating func choose(_ group: inout RouteGroup, key: Bytes?) -> ConnectionID {
+    private mutating func choose(_ group: inout RouteGroup, key: Bytes?) -> Recipient {
         let place: Int
         switch strategyOfGroup[Int(group.group)] {
         case .leastDelivered: place = leastDelivered(&group)

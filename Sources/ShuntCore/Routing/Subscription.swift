@@ -19,12 +19,16 @@ public struct Subscription: Equatable, Sendable {
     public var group: String
     /// nil takes every key.
     public var key: String?
+    public var terms: DeliveryTerms
 
-    public init(id: SubscriptionID, connection: ConnectionID, filter: String, group: String, key: String? = nil) {
+    public init(
+        id: SubscriptionID, connection: ConnectionID, filter: String, group: String, key: String? = nil, terms: DeliveryTerms = .exchange
+    ) {
         self.id = id
         self.connection = connection
         self.filter = filter
         self.group = group
         self.key = key
+        self.terms = terms
     }
 }

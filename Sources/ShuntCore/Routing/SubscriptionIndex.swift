@@ -7,8 +7,8 @@ public struct SubscriptionIndex {
     struct Entry {
         var id: SubscriptionID
         var connection: ConnectionID
-        /// Messages that this loop has given to the member since it joined.
-        var delivered: UInt64
+        /// `delivered`, and in the upper eight bits the terms.
+        private var deliveredAndTerms: UInt64
         var filter: UInt32
         var group: UInt32
         /// The number of its key in `keys`; `anyKey` takes all.
@@ -16,15 +16,30 @@ public struct SubscriptionIndex {
         /// The next entry of the same connection, and in the upper bits what the properties below say.
         private var nextAndState: UInt32
 
-        init(id: SubscriptionID, connection: ConnectionID, delivered: UInt64, filter: UInt32, group: UInt32, key: UInt32, next: UInt32) {
-            self.id = id
-            self.connection = connection
-            self.delivered = delivered
+        init(_ subscription: Subscription, delivered: UInt64, filter: UInt32, group: UInt32, key: UInt32, next: UInt32) {
+            id = subscription.id
+            connection = subscription.connection
+            deliveredAndTerms = delivered & Self.deliveredMask | UInt64(subscription.terms.raw) << Self.termsShift
             self.filter = filter
             self.group = group
             self.key = key
             nextAndState = next & Self.nextMask
         }
+
+        private static let deliveredMask: UInt64 = 0x00FF_FFFF_FFFF_FFFF
+        private static let termsShift: UInt64 = 56
+
+        /// Messages that this loop has given to the member since it joined.
+        var delivered: UInt64 {
+            get { deliveredAndTerms & Self.deliveredMask }
+            set { deliveredAndTerms = deliveredAndTerms & ~Self.deliveredMask | newValue & Self.deliveredMask }
+        }
+
+        /// Counts a message that it is given.
+        @inline(__always)
+        mutating func countDelivery() { deliveredAndTerms &+= 1 }
+
+        var recipient: Recipient { Recipient(connection, DeliveryTerms(raw: UInt8(truncatingIfNeeded: deliveredAndTerms >> Self.termsShift))) }
 
         private static let nextMask: UInt32 = 0x0FFF_FFFF
         private static let pressureShift: UInt32 = 28
@@ -137,9 +152,7 @@ public struct SubscriptionIndex {
         }
         let next = firstOfConnection[subscription.connection]
         let level = isNewGroup ? (0, isNew: false) : leastDelivered(filter: filter, group: group)
-        var entry = Entry(
-            id: subscription.id, connection: subscription.connection, delivered: level?.0 ?? 0, filter: filter, group: group, key: key,
-            next: next)
+        var entry = Entry(subscription, delivered: level?.0 ?? 0, filter: filter, group: group, key: key, next: next)
         if next != Self.noEntry { entry.pressure = entries[Int(next)].pressure }
         entry.isNew = level?.isNew ?? true
         let index = place(entry)
@@ -199,13 +212,6 @@ public struct SubscriptionIndex {
     }
 
     // MARK: Questions
-
-    /// Subscriptions of one connection.
-    public func count(of connection: ConnectionID) -> Int {
-        var count = 0
-        forEachEntry(of: connection) { _ in count += 1 }
-        return count
-    }
 
     /// The groups that a connection is in, each once.
     public func groups(of connection: ConnectionID) -> [String] {

@@ -82,9 +82,9 @@ struct Chat: Sendable {
     }
 
     /// Carries out what `joining` has allowed.
-    mutating func join(_ member: ChatMember, id frame: Int64, _ settings: ChatSettings, now: Double, _ turn: inout ChatTurn) {
+    mutating func join(_ member: ChatMember, _ receipt: Receipt, _ settings: ChatSettings, now: Double, _ turn: inout ChatTurn) {
         touchedAt = now
-        turn.actions.append(.acknowledge(member.connection, id: frame))
+        turn.actions.append(.acknowledge(member.connection, receipt))
         let missed: ArraySlice<ChatPayload>
         if let place = returningPlace(of: member) {
             let old = places[place].member
@@ -122,7 +122,7 @@ struct Chat: Sendable {
     /// A message of a member: to those who are here, and held for those who are not.
     mutating func message(_ request: ChatRequest, _ limits: ChatSettings.Limits, now: Double, _ turn: inout ChatTurn) {
         if say(request.payload, by: request.member.connection, limits, now: now, &turn) {
-            return turn.actions.append(.acknowledge(request.member.connection, id: request.id))
+            return turn.actions.append(.acknowledge(request.member.connection, request.receipt))
         }
         let size = request.payload.bytes.count
         let help = size > limits.heldBytes / 2 ? "at most \(limits.heldBytes) bytes are held for a member" : "send it again later"
@@ -262,7 +262,7 @@ struct ChatTurn: Sendable {
     }
 
     mutating func refuse(_ request: ChatRequest, _ error: ShuntError) {
-        actions.append(.refuse(request.member.connection, id: request.id, error))
+        actions.append(.refuse(request.member.connection, request.receipt, error))
     }
 
     /// Holds a message for a member, or nil for whoever joins next.

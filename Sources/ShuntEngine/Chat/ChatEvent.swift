@@ -34,12 +34,12 @@ public enum ChatAssignment: Equatable, Sendable {
 /// What a loop's driver is to do about its chats.
 public enum ChatAction: Equatable, Sendable {
     /// The acknowledgement 200 without a body.
-    case acknowledge(ConnectionID, id: Int64)
+    case acknowledge(ConnectionID, Receipt)
     /// The same, once the master has confirmed all that it was told before.
-    case acknowledgeConfirmed(ConnectionID, id: Int64)
-    case refuse(ConnectionID, id: Int64, ShuntError)
+    case acknowledgeConfirmed(ConnectionID, Receipt)
+    case refuse(ConnectionID, Receipt, ShuntError)
     /// The acknowledgement 307 with `host:port` as its text.
-    case redirect(ConnectionID, id: Int64, to: String)
+    case redirect(ConnectionID, Receipt, to: String)
     /// A CHAT frame with a fresh id and the chat's id as its name.
     case deliver(ConnectionID, chat: String, ChatDeliveryKey, ChatPayload)
     /// Ask the master for a chat that is not here. Answered by `ChatEvent.answer` with the same number.

@@ -113,9 +113,9 @@ public struct ChatHouse: Sendable {
             // A client that hears of the chat's end may open it at another worker at once: the master must know first.
             let isOver = request.key == .destroy || chats[request.name]?.places.count == 1
             let waits = settings.hasMasters && isOver
-            if !waits { turn.actions.append(.acknowledge(request.member.connection, id: request.id)) }
+            if !waits { turn.actions.append(.acknowledge(request.member.connection, request.receipt)) }
             if request.key == .leave { leave(request) } else { end(request.name, .destroyed(by: request.member), request.payload) }
-            if waits { turn.actions.append(.acknowledgeConfirmed(request.member.connection, id: request.id)) }
+            if waits { turn.actions.append(.acknowledgeConfirmed(request.member.connection, request.receipt)) }
         }
     }
 
@@ -152,14 +152,14 @@ public struct ChatHouse: Sendable {
             guard let joining = try chats[request.name]?.joining(member, settings) else { return refuseUnknown(request) }
             if joining == .again {
                 chats[request.name]?.refresh(member)
-                return turn.actions.append(.acknowledge(member.connection, id: request.id))
+                return turn.actions.append(.acknowledge(member.connection, request.receipt))
             }
             try enter(member.connection, request.name)
             if case .rejoined(let old?) = joining { forget(old, request.name) }
         } catch {
             return turn.refuse(request, error)
         }
-        chats[request.name]?.join(member, id: request.id, settings, now: now, &turn)
+        chats[request.name]?.join(member, request.receipt, settings, now: now, &turn)
         schedule(request.name)
     }
 
@@ -218,7 +218,7 @@ public struct ChatHouse: Sendable {
             tellClosed(chat, createdAt: now)
         case .elsewhere(let address):
             for request in settle(chat) {
-                turn.actions.append(.redirect(request.member.connection, id: request.id, to: address))
+                turn.actions.append(.redirect(request.member.connection, request.receipt, to: address))
             }
         case .unavailable:
             refuseAll(chat)

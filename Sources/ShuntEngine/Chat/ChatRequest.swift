@@ -37,11 +37,11 @@ public struct ChatPayload: Equatable, Sendable {
     public init(text: String) { self.init(Array(text.utf8)) }
 }
 
-/// A CHAT frame of a client (exchange protocol §11.1).
+/// What a client asks of a chat.
 public struct ChatRequest: Equatable, Sendable {
     public var member: ChatMember
-    /// The frame's id, for the answer.
-    public var id: Int64
+    /// For the answer.
+    public var receipt: Receipt
     public var chat: String
     public var key: ChatKey
     public var payload: ChatPayload
@@ -52,22 +52,12 @@ public struct ChatRequest: Equatable, Sendable {
     /// The longest chat id, in bytes.
     public static let longestChat = 256
 
-    public init(_ member: ChatMember, id: Int64, chat: String, _ key: ChatKey, _ payload: ChatPayload = .init([])) {
+    public init(_ member: ChatMember, _ receipt: Receipt, chat: String, _ key: ChatKey, _ payload: ChatPayload = .init([])) {
         self.member = member
-        self.id = id
+        self.receipt = receipt
         self.chat = chat
         self.key = key
         self.payload = payload
-    }
-
-    /// - Throws: `chat.invalid` where the frame has no chat id or no known key.
-    public init(_ frame: FrameView, in start: UnsafeRawPointer, from member: ChatMember) throws(ShuntError) {
-        let chat = try Self.chat(frame.name(in: start))
-        let key = try ChatKey(decoding: frame.key(in: start))
-        let bytes = frame.value(in: start).map { [UInt8]($0) } ?? []
-        self.init(
-            member, id: frame.id, chat: chat, key,
-            ChatPayload(bytes, format: frame.format, compression: frame.compression))
     }
 
     /// The chat id that a frame's name is.

@@ -79,7 +79,7 @@ public struct MasterReports: Sendable {
     }
 
     /// Something has changed.
-    public mutating func add(_ message: MasterMessage) {
+    public mutating func add(_ message: MasterNews) {
         guard mode != .idle, mode != .overflowed else { return }
         switch message {
         case .registered(let device):

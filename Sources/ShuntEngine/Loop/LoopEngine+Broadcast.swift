@@ -1,10 +1,20 @@
 import ExchangeCodec
 import ShuntCore
 
-/// A client's frame that is to be answered.
+/// A client's request that is to be answered.
 struct Request: Equatable {
-    var id: Int64
+    var receipt: Receipt
     var client: ConnectionID
+}
+
+/// A broadcast that a client has sent.
+struct BroadcastMessage {
+    /// The NOTIFY frame that devices get.
+    var frame: [UInt8]
+    var filter: DeviceFilter
+    var text: String
+    /// The frame's value: text and filter as the JSON object that rules see; empty for all devices without a text.
+    var json: [UInt8]
 }
 
 /// A broadcast that loops are still delivering.
@@ -20,60 +30,37 @@ extension LoopEngine {
     /// Broadcasts of one loop that others are still delivering.
     static let broadcastCapacity = 4096
 
-    /// NOTIFY (exchange protocol §9.5, §10.4): to the devices of all loops that the filter takes.
-    func notify(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
-        do throws(ShuntError) {
-            let filter = try filter(of: frame, start)
-            guard broadcasts.count < Self.broadcastCapacity else {
-                throw ShuntError(.memoryLimit, "\(broadcasts.count) broadcasts are under way", help: "send it again later")
-            }
-            let bytes = Array(frame.bytes(in: start))
-            if let hooks, hooks.wanted.contains(.broadcast) {
-                try ruledBroadcast(frame, start, bytes, filter, connection, hooks)
-            } else {
-                broadcast(bytes, to: filter, answering: Request(id: frame.id, client: connection))
-            }
-        } catch {
-            refuse(frame.id, connection, error)
+    /// Sends a client's broadcast to the devices of all loops that the filter takes.
+    /// - Throws: `limit.memory` where too many are under way.
+    func notify(_ message: BroadcastMessage, _ request: Request) throws(ShuntError) {
+        guard broadcasts.count < Self.broadcastCapacity else {
+            throw ShuntError(.memoryLimit, "\(broadcasts.count) broadcasts are under way", help: "send it again later")
         }
-    }
-
-    private func filter(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> DeviceFilter {
-        guard frame.hasBody else { return .all }
-        do throws(ShuntError) {
-            let filter = DeviceFilter(try NotifyBody(decoding: try controlValue(of: frame, start)))
-            try filter.validate()
-            return filter
-        } catch {
-            throw error.code == .requestInvalid ? ShuntError(.filterInvalid, error.message, at: error.location, help: error.help) : error
+        if let hooks, hooks.wanted.contains(.broadcast) {
+            ruledBroadcast(message, request, hooks)
+        } else {
+            broadcast(message.frame, to: message.filter, answering: request)
         }
     }
 
     /// A broadcast that rules want to see.
-    private func ruledBroadcast(
-        _ frame: FrameView, _ start: UnsafeRawPointer, _ bytes: [UInt8], _ filter: DeviceFilter, _ connection: ConnectionID,
-        _ hooks: any RuleHooks
-    ) throws(ShuntError) {
-        begin(hooks)
-        let body = frame.hasBody ? try NotifyBody(decoding: try controlValue(of: frame, start)) : NotifyBody()
-        let request = Request(id: frame.id, client: connection)
-        let (outcome, made) = Self.withBytes(body.message ?? "") { text in
+    private func ruledBroadcast(_ message: BroadcastMessage, _ request: Request, _ hooks: any RuleHooks) {
+        router.begin(hooks)
+        let (outcome, made) = Self.withBytes(message.text) { text in
             let push = MessageView(
-                kind: .broadcast, topic: Bytes(start: nil, count: 0), key: nil, payload: text, format: .text, id: frame.id,
-                sender: connection)
-            let filter = frame.value(in: start) ?? Bytes(start: nil, count: 0)
-            let outcome = hooks.onBroadcast(push, filter: filter, now: now)
+                kind: .broadcast, topic: .none, key: nil, payload: text, format: .text, id: 0, sender: request.client)
+            let outcome = message.json.withUnsafeBytes { hooks.onBroadcast(push, filter: $0, now: now) }
             return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
         }
         switch outcome {
-        case .pass: broadcast(bytes, to: filter, answering: request)
+        case .pass: broadcast(message.frame, to: message.filter, answering: request)
         case .send: break
         case .drop(let why):
-            figures.dropped += 1
-            answer(frame.id, connection, BroadcastTally().text + " (\(why.isEmpty ? "dropped by a rule" : why))")
+            output.figures.dropped += 1
+            answer(request.receipt, request.client, BroadcastTally().text + " (\(why.isEmpty ? "dropped by a rule" : why))")
         case .reject(let why), .redirect(let why):
-            figures.rejected += 1
-            refuse(frame.id, connection, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
+            output.figures.rejected += 1
+            refuse(request.receipt, request.client, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
         }
         // The first broadcast that replaces it is answered in its place.
         var isAnswered = outcome != .send
@@ -85,7 +72,7 @@ extension LoopEngine {
                 send(message)
             }
         }
-        if !isAnswered { acknowledge(frame.id, connection) }
+        if !isAnswered { acknowledge(request.receipt, request.client) }
     }
 
     /// Sends the broadcast that a rule has made.
@@ -102,11 +89,11 @@ extension LoopEngine {
             let filter = DeviceFilter(body)
             try filter.validate()
             let isBare = body == NotifyBody()
-            let frame = Frame(.notify, id: request?.id ?? makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
+            let frame = Frame(.notify, id: request?.receipt.frameID ?? router.makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
             broadcast(frame.encoded(), to: filter, answering: request)
         } catch {
-            figures.undelivered += 1
-            if let request { refuse(request.id, request.client, error) }
+            output.figures.undelivered += 1
+            if let request { refuse(request.receipt, request.client, error) }
         }
     }
 
@@ -123,30 +110,30 @@ extension LoopEngine {
 
     /// - Parameter request: to be answered when all loops are done; nil where a rule has made it.
     private func broadcast(_ frame: [UInt8], to filter: DeviceFilter, answering request: Request?) {
-        figures.broadcasts += 1
+        output.figures.broadcasts += 1
         lastBroadcast &+= 1
         let broadcast = BroadcastID(loop: loop, number: lastBroadcast)
         if let request { broadcasts[broadcast.number] = Broadcast(request: request, waitingFor: loops, frame: wantsUndelivered ? frame : nil) }
-        tell(.broadcast(broadcast, filter, frame: frame))
+        output.tell(.broadcast(broadcast, filter, frame: frame))
         self.broadcast(broadcast, filter, frame: frame)
     }
 
     /// Delivers a broadcast to the devices of this loop.
     func broadcast(_ id: BroadcastID, _ filter: DeviceFilter, frame: [UInt8]) {
-        recipients.removeAll(keepingCapacity: true)
-        devices.matching(filter, into: &recipients)
-        actions.append(.beginTally)
-        if !recipients.isEmpty {
-            let stretch = made.append(frame)
-            for recipient in recipients { actions.append(looksAtDeliveries ? .offer(recipient, stretch) : .deliver(recipient, stretch)) }
+        matching.removeAll(keepingCapacity: true)
+        devices.matching(filter, into: &matching)
+        output.actions.append(.beginTally)
+        if !matching.isEmpty {
+            let stretch = output.made.append(frame, .exchange)
+            for recipient in matching { output.actions.append(router.looksAtDeliveries ? .offer(recipient, stretch) : .deliver(recipient, stretch)) }
         }
-        actions.append(.endTally(id))
+        output.actions.append(.endTally(id))
     }
 
     /// What became of the part of a broadcast that was delivered here, or on another loop.
     public func tallied(_ id: BroadcastID, _ tally: BroadcastTally) {
         guard id.loop == loop else {
-            letters.append(AddressedLetter(loop: id.loop, letter: .tallied(id, tally)))
+            output.tell(.tallied(id, tally), loop: id.loop)
             return
         }
         guard var broadcast = broadcasts[id.number] else { return }
@@ -160,10 +147,10 @@ extension LoopEngine {
         let request = broadcast.request
         guard isCurrent(request.client) else { return }
         guard broadcast.tally.matched > 0 else {
-            broadcast.frame?.withUnsafeBytes { undelivered($0, why: .noDevice, now: now) }
-            return refuse(request.id, request.client, ShuntError(.deviceNone, "no device matches"))
+            broadcast.frame?.withUnsafeBytes { undelivered($0, .exchange, why: .noDevice, now: now) }
+            return refuse(request.receipt, request.client, ShuntError(.deviceNone, "no device matches"))
         }
-        answer(request.id, request.client, broadcast.tally.text)
+        answer(request.receipt, request.client, broadcast.tally.text)
     }
 }
 

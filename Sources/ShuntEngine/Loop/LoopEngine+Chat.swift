@@ -2,40 +2,29 @@ import ExchangeCodec
 import ShuntCore
 
 extension LoopEngine {
-    /// CHAT (exchange protocol §11.1): handed to the loop that the chat is at home on.
-    func chat(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
-        do throws(ShuntError) {
-            var member = ChatMember(connection, uid: sessions[connection.slot].identity?.uid ?? "")
-            if frame.format == .json, let body = frame.value(in: start), frame.key(in: start)?.elementsEqual("CREATE".utf8) == true {
-                // Our own clients say here what they are called, and that they take notices.
-                let join = try ChatJoinBody(decoding: body)
-                member.name = join.name ?? ""
-                member.takesNotices = join.takesNotices
-            }
-            let request = try ChatRequest(frame, in: start, from: member)
-            sessions[connection.slot].isInChat = true
-            let home = ChatHouse.home(of: request.chat, loops: loops)
-            send(.request(request), toHome: home, peer: hooks == nil ? nil : peer(connection))
-        } catch {
-            refuse(frame.id, connection, error)
-        }
+    /// Hands a client's request to the loop that the chat is at home on.
+    func chat(_ request: ChatRequest) {
+        let connection = request.member.connection
+        clients[connection.slot].isInChat = true
+        let home = ChatHouse.home(of: request.chat, loops: loops)
+        send(.request(request), toHome: home, peer: hooks == nil ? nil : peer(connection))
     }
 
     /// The client has gone: so it has for the chats of every loop.
     func leaveChats(_ connection: ConnectionID) {
-        tell(.chat(.left(connection), nil))
+        output.tell(.chat(.left(connection), nil))
         chat(.left(connection), peer: nil)
     }
 
     /// The master's answer to `askChat`.
     public func answered(chat: String, request: UInt64, _ assignment: ChatAssignment, now: Double) {
-        self.now = now
+        router.now = now
         self.chat(.answer(chat: chat, request: request, assignment), peer: nil)
     }
 
     /// The master says that another worker has the chat, or an operator ends it.
     public func received(_ event: ChatEvent, now: Double) {
-        self.now = now
+        router.now = now
         chat(event, peer: nil)
     }
 
@@ -47,7 +36,7 @@ extension LoopEngine {
         if home == Int(loop) {
             chat(event, peer: peer)
         } else {
-            letters.append(AddressedLetter(loop: UInt8(home), letter: .chat(event, peer)))
+            output.tell(.chat(event, peer), loop: UInt8(home))
         }
     }
 
@@ -56,7 +45,7 @@ extension LoopEngine {
     func chat(_ event: ChatEvent, peer: Peer?) {
         var event = event
         if case .request(let request) = event, let hooks, let peer {
-            begin(hooks)
+            router.begin(hooks)
             guest = peer
             defer { guest = nil }
             guard let passed = pass(request, of: peer, through: hooks) else { return }
@@ -67,19 +56,19 @@ extension LoopEngine {
 
     func handle(_ event: ChatEvent) {
         for action in house.handle(event, now: now) { dispatch(action) }
-        figures.chats = house.count
+        output.figures.chats = house.count
     }
 
     /// Carries an action out here, or sends it to the loop of the client that it is for.
     func dispatch(_ action: ChatAction) {
         switch action {
-        case .acknowledgeConfirmed(let connection, let id): acknowledgeConfirmed(id, connection)
+        case .acknowledgeConfirmed(let connection, let receipt): acknowledgeConfirmed(receipt, connection)
         case .acknowledge(let connection, _), .refuse(let connection, _, _), .redirect(let connection, _, _),
             .deliver(let connection, _, _, _):
             if connection.loop == loop { return carryOut(action) }
-            letters.append(AddressedLetter(loop: connection.loop, letter: .chatAction(action)))
-        case .askMaster(let request, let chat): messages.append(.askChat(request: request, chat: chat))
-        case .tellMaster(let news): messages.append(.chat(news))
+            output.tell(.chatAction(action), loop: connection.loop)
+        case .askMaster(let request, let chat): output.news.append(.askChat(request: request, chat: chat))
+        case .tellMaster(let news): output.news.append(.chat(news))
         case .report(let report): told(report)
         }
     }
@@ -87,17 +76,17 @@ extension LoopEngine {
     /// What is to be done for a client of this loop.
     func carryOut(_ action: ChatAction) {
         switch action {
-        case .acknowledge(let connection, let id):
-            if isCurrent(connection) { acknowledge(id, connection) }
-        case .refuse(let connection, let id, let error):
-            if isCurrent(connection) { refuse(id, connection, error) }
-        case .redirect(let connection, let id, let address):
-            if isCurrent(connection) { refuse(id, connection, ShuntError(.chatElsewhere, address)) }
+        case .acknowledge(let connection, let receipt):
+            if isCurrent(connection) { acknowledge(receipt, connection) }
+        case .refuse(let connection, let receipt, let error):
+            if isCurrent(connection) { refuse(receipt, connection, error) }
+        case .redirect(let connection, let receipt, let address):
+            if isCurrent(connection) { refuse(receipt, connection, ShuntError(.chatElsewhere, address)) }
         case .deliver(let connection, let chat, let key, let payload):
             guard isCurrent(connection) else { return }
-            figures.chatMessages += 1
+            output.figures.chatMessages += 1
             let stretch = stretch(of: payload, in: chat, key)
-            actions.append(looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
+            output.actions.append(router.looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
         case .acknowledgeConfirmed, .askMaster, .tellMaster, .report: break
         }
     }
@@ -108,9 +97,9 @@ extension LoopEngine {
             return lastChatFrame.stretch
         }
         let frame = Frame(
-            .chat, id: makeID(), compression: payload.compression, format: payload.format, value: payload.bytes,
+            .chat, id: router.makeID(), compression: payload.compression, format: payload.format, value: payload.bytes,
             name: chat, key: key.rawValue)
-        let stretch = made.append(frame.encoded())
+        let stretch = output.made.append(frame.encoded(), .exchange)
         lastChatFrame = ChatFrame(chat: chat, key: key, payload: payload, stretch: stretch)
         return stretch
     }

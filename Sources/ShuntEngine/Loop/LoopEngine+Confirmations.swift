@@ -5,7 +5,7 @@ import ShuntCore
 struct PendingAnswers {
     private struct Answer {
         var connection: ConnectionID
-        var id: Int64
+        var receipt: Receipt
         var since: Double
     }
 
@@ -19,19 +19,19 @@ struct PendingAnswers {
     private var last: UInt64 = 0
 
     /// - Returns: the number under which it waits; nil where as many as possible do.
-    mutating func add(_ id: Int64, to connection: ConnectionID, now: Double) -> UInt64? {
+    mutating func add(_ receipt: Receipt, to connection: ConnectionID, now: Double) -> UInt64? {
         guard waiting.count < Self.capacity else { return nil }
         last += 1
-        waiting[last] = Answer(connection: connection, id: id, since: now)
+        waiting[last] = Answer(connection: connection, receipt: receipt, since: now)
         return last
     }
 
-    mutating func take(_ number: UInt64) -> (connection: ConnectionID, id: Int64)? {
-        waiting.removeValue(forKey: number).map { ($0.connection, $0.id) }
+    mutating func take(_ number: UInt64) -> (connection: ConnectionID, receipt: Receipt)? {
+        waiting.removeValue(forKey: number).map { ($0.connection, $0.receipt) }
     }
 
     /// The oldest answer, if it has waited for too long.
-    mutating func takeOverdue(now: Double) -> (connection: ConnectionID, id: Int64)? {
+    mutating func takeOverdue(now: Double) -> (connection: ConnectionID, receipt: Receipt)? {
         while oldest <= last {
             if let answer = waiting[oldest] {
                 // Longer than it ever waits to come: the clock was set back.
@@ -46,23 +46,23 @@ struct PendingAnswers {
 
 extension LoopEngine {
     /// Acknowledges once the master has confirmed all that this loop has told it so far.
-    func acknowledgeConfirmed(_ id: Int64, _ connection: ConnectionID) {
-        guard house.hasMasters, let number = pending.add(id, to: connection, now: now) else {
-            return dispatch(.acknowledge(connection, id: id))
+    func acknowledgeConfirmed(_ receipt: Receipt, _ connection: ConnectionID) {
+        guard house.hasMasters, let number = pending.add(receipt, to: connection, now: now) else {
+            return dispatch(.acknowledge(connection, receipt))
         }
-        messages.append(.confirm(request: number))
+        output.news.append(.confirm(request: number))
     }
 
     /// The master has confirmed what was told before `confirm`, or there is none that could.
     public func confirmed(_ requests: [UInt64], now: Double) {
-        self.now = now
+        router.now = now
         for request in requests {
-            if let answer = pending.take(request) { dispatch(.acknowledge(answer.connection, id: answer.id)) }
+            if let answer = pending.take(request) { dispatch(.acknowledge(answer.connection, answer.receipt)) }
         }
     }
 
     /// A master that takes too long keeps no client waiting.
     func answerOverdue() {
-        while let answer = pending.takeOverdue(now: now) { dispatch(.acknowledge(answer.connection, id: answer.id)) }
+        while let answer = pending.takeOverdue(now: now) { dispatch(.acknowledge(answer.connection, answer.receipt)) }
     }
 }

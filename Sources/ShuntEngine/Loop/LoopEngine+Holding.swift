@@ -8,31 +8,31 @@ extension LoopEngine {
     /// Holds the client whose message went to a congested consumer, which may be the client itself.
     @inline(never)
     func holdProducer(_ producer: ConnectionID) {
-        let consumer = index.blocker
-        index.blocker = .none
+        let consumer = router.index.blocker
+        router.index.blocker = .none
         let slot = producer.slot
-        guard !sessions[slot].isHeld, sessions[slot].state == .open else { return }
-        sessions[slot].isHeld = true
+        guard !clients[slot].isHeld, clients[slot].state == .open else { return }
+        clients[slot].isHeld = true
         producersHeldBy[consumer, default: []].append(producer)
-        figures.heldProducers += 1
-        figures.holds += 1
-        actions.append(.hold(producer))
+        output.figures.heldProducers += 1
+        output.figures.holds += 1
+        output.actions.append(.hold(producer))
     }
 
     /// The consumer has drained, is stuck, or has left: nobody waits for it.
     func releaseProducers(heldBy consumer: ConnectionID) {
         guard !producersHeldBy.isEmpty, let producers = producersHeldBy.removeValue(forKey: consumer) else { return }
         for producer in producers where isCurrent(producer) {
-            sessions[producer.slot].isHeld = false
-            figures.heldProducers -= 1
-            actions.append(.resume(producer))
+            clients[producer.slot].isHeld = false
+            output.figures.heldProducers -= 1
+            output.actions.append(.resume(producer))
         }
     }
 
     /// A producer that is held has gone.
     func forgetHeld(_ producer: ConnectionID) {
-        sessions[producer.slot].isHeld = false
-        figures.heldProducers -= 1
+        clients[producer.slot].isHeld = false
+        output.figures.heldProducers -= 1
         for (consumer, producers) in producersHeldBy where producers.contains(producer) {
             let others = producers.filter { $0 != producer }
             producersHeldBy[consumer] = others.isEmpty ? nil : others

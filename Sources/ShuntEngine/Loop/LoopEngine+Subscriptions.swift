@@ -1,78 +1,64 @@
-import ExchangeCodec
 import ShuntCore
 
+/// Subscriptions, as any front asks for them.
 extension LoopEngine {
-    /// SUBSCRIBE (exchange protocol §9.3, §10.1).
-    func subscribe(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
-        do throws(ShuntError) {
-            var request = try subscription(in: frame, start)
-            if let hooks {
-                begin(hooks)
-                switch hooks.onSubscribe(request, from: connection, now: now) {
-                case .accept: break
-                case .acceptAs(let changed):
-                    request = changed
-                    try check(request)
-                case .reject(let why):
-                    throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the subscription" : why)
-                }
+    /// Enters a subscription, which rules may change or refuse.
+    /// - Parameter request: has passed `check`. Without a group, the client is one of its own: of all its subscriptions that take a message,
+    ///   one gets it.
+    /// - Returns: false where the client has it already, or is gone.
+    /// - Throws: `rule.rejected`, `subscription.limit`; what `check` throws of what a rule has made of it.
+    func subscribe(_ request: SubscriptionRequest, terms: DeliveryTerms = .exchange, _ connection: ConnectionID) throws(ShuntError) -> Bool {
+        var request = request
+        if let hooks {
+            router.begin(hooks)
+            switch hooks.onSubscribe(request, from: connection, now: now) {
+            case .accept: break
+            case .acceptAs(let changed):
+                request = changed
+                try check(request, mayHaveNoGroup: terms.form != .exchange)
+            case .reject(let why):
+                throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the subscription" : why)
             }
-            let slot = connection.slot
-            guard isCurrent(connection), sessions[slot].state != .closing else { return }
-            guard Int(sessions[slot].subscriptions) < limits.subscriptions else {
-                throw ShuntError(
-                    .subscriptionLimit, "this connection has \(sessions[slot].subscriptions) subscriptions",
-                    help: "no more are allowed (limits.subscriptions)")
-            }
-            let subscription = Subscription(
-                id: nextSubscription(), connection: connection, filter: request.topic, group: request.group, key: request.key)
-            guard index.insert(subscription) else { throw ShuntError(.subscriptionExists, "subscribe failed") }
-            sessions[slot].subscriptions += 1
-            figures.subscriptions += 1
-            tell(.subscribed(subscription))
-            if sessions[slot].pressure != .none {
-                index.setPressure(sessions[slot].pressure, of: connection)
-                tell(.pressure(sessions[slot].pressure, connection))
-            }
-            acknowledgeOnceConfirmed(frame.id, connection)
-        } catch {
-            refuse(frame.id, connection, error)
         }
-    }
-
-    /// UNSUBSCRIBE.
-    func unsubscribe(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
-        do throws(ShuntError) {
-            let request = try subscription(in: frame, start)
-            let removed = index.remove(
-                connection: connection, filter: request.topic, group: request.group, key: request.key)
-            guard removed != nil else { throw ShuntError(.subscriptionUnknown, "unsubscribe failed") }
-            sessions[connection.slot].subscriptions -= 1
-            figures.subscriptions -= 1
-            tell(.unsubscribed(connection, filter: request.topic, group: request.group, key: request.key))
-            releaseProducers(heldBy: connection)
-            acknowledgeOnceConfirmed(frame.id, connection)
-        } catch {
-            refuse(frame.id, connection, error)
-        }
-    }
-
-    private func subscription(in frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> SubscriptionRequest {
-        guard let value = frame.value(in: start) else {
+        if request.group.isEmpty { request.group = Self.ownGroup(of: connection) }
+        let slot = connection.slot
+        guard isCurrent(connection), clients[slot].state != .closing else { return false }
+        guard Int(clients[slot].subscriptions) < limits.subscriptions else {
             throw ShuntError(
-                .requestInvalid, "the request has no body", help: #"a JSON object: {"group":"billing","topic":"orders/eu"}"#)
+                .subscriptionLimit, "this connection has \(clients[slot].subscriptions) subscriptions",
+                help: "no more are allowed (limits.subscriptions)")
         }
-        guard frame.compression == .none else {
-            throw ShuntError(.requestInvalid, "a control frame can't be compressed", help: "send the JSON as it is")
+        let subscription = Subscription(
+            id: nextSubscription(), connection: connection, filter: request.topic, group: request.group, key: request.key, terms: terms)
+        guard router.index.insert(subscription) else { return false }
+        clients[slot].subscriptions += 1
+        output.figures.subscriptions += 1
+        output.tell(.subscribed(subscription))
+        if clients[slot].pressure != .none {
+            router.index.setPressure(clients[slot].pressure, of: connection)
+            output.tell(.pressure(clients[slot].pressure, connection))
         }
-        let body = try SubscribeBody(decoding: value)
-        // `*` and no key are the same.
-        let request = SubscriptionRequest(topic: body.topic, group: body.group, key: body.key == "*" ? nil : body.key)
-        try check(request)
-        return request
+        return true
     }
 
-    private func check(_ request: SubscriptionRequest) throws(ShuntError) {
+    /// Gives up a subscription.
+    /// - Returns: false where the client has none like that.
+    func unsubscribe(_ request: SubscriptionRequest, _ connection: ConnectionID) -> Bool {
+        let (filter, key) = (request.topic, request.key)
+        let group = request.group.isEmpty ? Self.ownGroup(of: connection) : request.group
+        guard router.index.remove(connection: connection, filter: filter, group: group, key: key) != nil else { return false }
+        clients[connection.slot].subscriptions -= 1
+        output.figures.subscriptions -= 1
+        output.tell(.unsubscribed(connection, filter: filter, group: group, key: key))
+        releaseProducers(heldBy: connection)
+        return true
+    }
+
+    /// The group of a client that has named none. No client can name it.
+    static func ownGroup(of connection: ConnectionID) -> String { "\0" + String(connection.raw, radix: 36) }
+
+    /// - Throws: `topic.invalid`, `request.invalid`.
+    func check(_ request: SubscriptionRequest, mayHaveNoGroup: Bool = false) throws(ShuntError) {
         guard !request.topic.isEmpty, request.topic.utf8.count <= limits.topic else {
             throw ShuntError(
                 .topicInvalid, "the topic has \(request.topic.utf8.count) bytes", help: "1 to \(limits.topic) (limits.topic)")
@@ -82,23 +68,17 @@ extension LoopEngine {
                 .topicInvalid, "the topic filter '\(request.topic)' has a wildcard inside a level, # before the last level, or NUL",
                 help: "+ stands for one whole level, # for all levels at the end, as in orders/+ and orders/# (MQTT 5 §4.7.1)")
         }
-        if request.topic.hasPrefix("$share/") || request.topic.hasPrefix("$queue/") {
-            let parts = request.topic.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
-            let (group, topic) = parts[0] == "$share" && parts.count == 3 ? (parts[1], parts[2]) : ("GROUP", String(request.topic.dropFirst(7)))
-            throw ShuntError(
-                .topicInvalid, "'\(request.topic)' is MQTT's way to name a group",
-                help: "the exchange protocol names the group apart: group \(group), topic \(topic)")
-        }
         guard TopicFilter.levels(of: request.topic) <= TopicFilter.maximumLevels || !TopicFilter.isPattern(request.topic) else {
             throw ShuntError(
                 .topicInvalid, "the topic filter has \(TopicFilter.levels(of: request.topic)) levels",
                 help: "at most \(TopicFilter.maximumLevels) where there are wildcards")
         }
-        guard !request.group.isEmpty, request.group.utf8.count <= limits.group else {
+        guard !request.group.isEmpty || mayHaveNoGroup, request.group.utf8.count <= limits.group else {
             throw ShuntError(
                 .requestInvalid, "the group's name has \(request.group.utf8.count) bytes",
                 help: "1 to \(limits.group) (limits.group)")
         }
+        guard request.group.utf8.first != 0 else { throw ShuntError(.requestInvalid, "the group's name begins with NUL", help: "a text") }
         guard (request.key?.utf8.count ?? 0) <= limits.topic else {
             throw ShuntError(
                 .requestInvalid, "the key has \(request.key?.utf8.count ?? 0) bytes", help: "at most \(limits.topic) (limits.topic)")

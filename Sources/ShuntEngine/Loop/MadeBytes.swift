@@ -1,69 +1,79 @@
-import ExchangeCodec
 import ShuntCore
 
-/// The frames that the engine makes during one event. Grows to the largest batch and is used again.
+/// The bytes that the engine makes during one event. They stay where they are until `removeAll`, so that messages may point into them.
 public final class MadeBytes {
-    private var block: UnsafeMutableRawPointer
-    private var capacity: Int
-    private var count = 0
+    /// One at least; the last one is being filled.
+    private var blocks: ContiguousArray<UnsafeMutableRawPointer>
+    private var capacity = smallest
+    /// Bytes of the last block that are in use.
+    private var used = 0
     /// Bytes made so far.
-    public var size: Int { count }
+    public private(set) var size = 0
+
     private static let smallest = 4 << 10
-    /// What is kept between events; more is given back.
+    /// What is kept from one event to the next; more is given back.
     private static let kept = 1 << 20
+    /// Blocks that a `Stretch` can name.
+    private static let mostBlocks = Int(UInt16.max)
 
-    init() {
-        capacity = Self.smallest
-        block = .allocate(byteCount: capacity, alignment: 16)
-    }
+    init() { blocks = [.allocate(byteCount: Self.smallest, alignment: 16)] }
 
-    deinit { block.deallocate() }
+    deinit { for block in blocks { block.deallocate() } }
 
+    /// Forgets all. The next event gets one block for as much as this one has made, within what is kept.
+    @inline(__always)
     func removeAll() {
-        count = 0
-        if capacity > Self.kept { reallocate(Self.smallest) }
+        if blocks.count > 1 || capacity > Self.kept { replaceBlocks() }
+        (used, size) = (0, 0)
     }
 
-    /// Appends a frame.
-    func append(_ fields: FrameFields) -> Stretch {
-        let size = FrameEncoder.size(of: fields)
-        let stretch = reserve(size)
-        FrameEncoder.write(fields, to: block + Int(stretch.offset))
-        return stretch
+    @inline(never)
+    private func replaceBlocks() {
+        for block in blocks { block.deallocate() }
+        capacity = Self.smallest
+        if size <= Self.kept { while capacity < size { capacity *= 2 } }
+        blocks = [.allocate(byteCount: capacity, alignment: 16)]
     }
 
-    /// Appends a frame under another name: the same message for another topic.
-    func append(_ frame: FrameView, _ start: UnsafeRawPointer, renamed name: Bytes) -> Stretch {
-        let stretch = reserve(FrameEncoder.size(of: frame, renamed: name))
-        FrameEncoder.write(frame, start, renamed: name, to: block + Int(stretch.offset))
-        return stretch
+    /// Room for `count` bytes more, which the caller fills.
+    @inline(__always)
+    func reserve(_ count: Int, _ form: WireForm) -> Stretch {
+        if used + count > capacity { addBlock(count) }
+        defer {
+            used += count
+            size += count
+        }
+        return Stretch(.made, form, block: blocks.count - 1, offset: used, count: count)
     }
 
-    /// Takes back what was appended last: nobody gets it.
+    @inline(never)
+    private func addBlock(_ count: Int) {
+        precondition(blocks.count < Self.mostBlocks, "an event makes too much")
+        capacity = max(min(capacity * 2, Self.kept), count)
+        used = 0
+        blocks.append(.allocate(byteCount: capacity, alignment: 16))
+    }
+
+    /// Where a stretch of these bytes begins.
+    @inline(__always)
+    func start(of stretch: Stretch) -> UnsafeMutableRawPointer { blocks[Int(stretch.block)] + Int(stretch.offset) }
+
+    @inline(__always)
+    public func bytes(of stretch: Stretch) -> Bytes { Bytes(start: start(of: stretch), count: Int(stretch.count)) }
+
+    /// Takes back what was made last: nobody gets it.
     func discard(_ stretch: Stretch) {
-        if stretch.source == .made, Int(stretch.offset) + Int(stretch.count) == count { count = Int(stretch.offset) }
+        guard stretch.source == .made, Int(stretch.block) == blocks.count - 1, stretch.range.upperBound == used else { return }
+        used -= Int(stretch.count)
+        size -= Int(stretch.count)
     }
 
-    /// Appends a frame that is encoded already.
-    func append(_ frame: [UInt8]) -> Stretch {
-        let stretch = reserve(frame.count)
-        frame.withUnsafeBytes { if let start = $0.baseAddress { (block + Int(stretch.offset)).copyMemory(from: start, byteCount: $0.count) } }
+    /// Appends bytes that are encoded already.
+    func append(_ bytes: [UInt8], _ form: WireForm) -> Stretch { bytes.withUnsafeBytes { append($0, form) } }
+
+    func append(_ bytes: Bytes, _ form: WireForm) -> Stretch {
+        let stretch = reserve(bytes.count, form)
+        if let source = bytes.baseAddress { start(of: stretch).copyMemory(from: source, byteCount: bytes.count) }
         return stretch
-    }
-
-    public func withBytes<Result>(_ body: (Bytes) -> Result) -> Result { body(Bytes(start: block, count: count)) }
-
-    private func reserve(_ size: Int) -> Stretch {
-        if count + size > capacity { reallocate(max(capacity * 2, count + size)) }
-        defer { count += size }
-        return Stretch(.made, offset: count, count: size)
-    }
-
-    private func reallocate(_ size: Int) {
-        let other = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
-        other.copyMemory(from: block, byteCount: min(count, size))
-        block.deallocate()
-        block = other
-        capacity = size
     }
 }

@@ -4,10 +4,16 @@ import ShuntCore
 ///
 /// All changes of a turn are confirmed together: one `sync` letter to each other loop, one `synced` letter back.
 struct SubscriptionConfirmations {
+    enum Answer: Equatable {
+        case receipt(Receipt)
+        /// Encoded already.
+        case bytes([UInt8], WireForm)
+    }
+
     private struct Waiting {
         var number: UInt64
         var connection: ConnectionID
-        var frame: Int64
+        var answer: Answer
     }
 
     private let loop: UInt8
@@ -29,12 +35,12 @@ struct SubscriptionConfirmations {
     var isNeeded: Bool { confirmed.count > 1 }
 
     /// Keeps the acknowledgement of a change until every other loop has read the letter about that change.
-    mutating func wait(_ frame: Int64, of connection: ConnectionID) {
+    mutating func wait(_ answer: Answer, of connection: ConnectionID) {
         if isRequested {
             number += 1
             isRequested = false
         }
-        waiting.append(Waiting(number: number, connection: connection, frame: frame))
+        waiting.append(Waiting(number: number, connection: connection, answer: answer))
     }
 
     /// Called at the end of a turn.
@@ -47,13 +53,13 @@ struct SubscriptionConfirmations {
 
     /// A loop has read the letters up to a number.
     /// - Returns: the acknowledgements that all loops have confirmed by that.
-    mutating func confirm(_ number: UInt64, by other: UInt8) -> [(frame: Int64, connection: ConnectionID)] {
+    mutating func confirm(_ number: UInt64, by other: UInt8) -> [(answer: Answer, connection: ConnectionID)] {
         guard Int(other) < confirmed.count else { return [] }
         confirmed[Int(other)] = max(confirmed[Int(other)], number)
         let all = confirmed.min() ?? .max
         let count = waiting.firstIndex { $0.number > all } ?? waiting.count
         defer { waiting.removeFirst(count) }
-        return waiting[..<count].map { ($0.frame, $0.connection) }
+        return waiting[..<count].map { ($0.answer, $0.connection) }
     }
 
     mutating func forget(_ connection: ConnectionID) {
@@ -63,12 +69,21 @@ struct SubscriptionConfirmations {
 
 extension LoopEngine {
     /// Acknowledges a change of subscriptions when no loop of the worker can act on the state before it.
-    func acknowledgeOnceConfirmed(_ id: Int64, _ connection: ConnectionID) {
-        guard confirmations.isNeeded else { return acknowledge(id, connection) }
-        confirmations.wait(id, of: connection)
+    func acknowledgeOnceConfirmed(_ answer: SubscriptionConfirmations.Answer, _ connection: ConnectionID) {
+        guard confirmations.isNeeded else { return give(answer, connection) }
+        confirmations.wait(answer, of: connection)
     }
 
     func confirmed(by other: UInt8, _ number: UInt64) {
-        for (frame, connection) in confirmations.confirm(number, by: other) where isCurrent(connection) { acknowledge(frame, connection) }
+        for (answer, connection) in confirmations.confirm(number, by: other) where isCurrent(connection) { give(answer, connection) }
+    }
+
+    private func give(_ answer: SubscriptionConfirmations.Answer, _ connection: ConnectionID) {
+        switch answer {
+        case .receipt(let receipt): acknowledge(receipt, connection)
+        case .bytes(let bytes, let form):
+            output.figures.succeeded += 1
+            output.actions.append(.answer(connection, output.made.append(bytes, form)))
+        }
     }
 }

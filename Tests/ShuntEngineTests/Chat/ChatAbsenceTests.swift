@@ -18,7 +18,7 @@ struct ChatAbsenceTests {
         house(send(ann, "two"))
         let back = member(9, "bob")
         #expect(house(create(back), at: 1059) == [
-            .acknowledge(connection(9), id: 1), .report(.rejoined(chat: "c", back)),
+            .acknowledge(connection(9), .exchange(id: 1)), .report(.rejoined(chat: "c", back)),
             .deliver(connection(9), chat: "c", .session, ChatPayload(text: "one")),
             .deliver(connection(9), chat: "c", .session, ChatPayload(text: "two")),
         ])

@@ -31,7 +31,7 @@ struct ChatHistoryTests {
 
         mutating func see(_ action: ChatAction) {
             switch action {
-            case .acknowledge(let connection, let id), .acknowledgeConfirmed(let connection, let id), .refuse(let connection, let id, _), .redirect(let connection, let id, _):
+            case .acknowledge(let connection, .exchange(let id)), .acknowledgeConfirmed(let connection, .exchange(let id)), .refuse(let connection, .exchange(let id), _), .redirect(let connection, .exchange(let id), _):
                 #expect(open.removeValue(forKey: id) == connection, "frame \(id) answered twice, or to somebody else")
             case .deliver(let connection, let chat, .session, let payload):
                 #expect(!gone.contains(connection), "delivered to a connection that has gone")
@@ -67,7 +67,7 @@ struct ChatHistoryTests {
                 id += 1
                 witness.open[id] = client.connection
                 let key: ChatKey = [.create, .create, .session, .session, .session, .session, .destroy][Int(random.next() % 7)]
-                run(.request(ChatRequest(client, id: id, chat: chat, key, ChatPayload(text: "\(client.connection) \(step)"))))
+                run(.request(ChatRequest(client, .exchange(id: id), chat: chat, key, ChatPayload(text: "\(client.connection) \(step)"))))
             case 9, 10:
                 // The connection is lost; the client comes back on another.
                 for (frame, owner) in witness.open where owner == client.connection { witness.open[frame] = nil }

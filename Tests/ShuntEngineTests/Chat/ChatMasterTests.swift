@@ -19,7 +19,7 @@ struct ChatMasterTests {
         #expect(house(send(member(3), "x", id: 90)) == [])
         let actions = house(answer(1, .granted))
         #expect(actions.filter { if case .report = $0 { false } else if case .tellMaster = $0 { false } else { true } } == [
-            .acknowledge(connection(1), id: 70), .acknowledge(connection(1), id: 71), .acknowledge(connection(2), id: 80),
+            .acknowledge(connection(1), .exchange(id: 70)), .acknowledge(connection(1), .exchange(id: 71)), .acknowledge(connection(2), .exchange(id: 80)),
             .deliver(connection(2), chat: "c", .session, ChatPayload(text: "early")),
             .refuse(
                 connection(3), id: 90,
@@ -91,7 +91,7 @@ struct ChatMasterTests {
         house(destroy(ann, id: 2))
         house(create(ann, id: 3))
         let actions = house(answer(1, .granted))
-        #expect(actions.contains(.acknowledgeConfirmed(connection(1), id: 2)))
+        #expect(actions.contains(.acknowledgeConfirmed(connection(1), .exchange(id: 2))))
         #expect(actions.last == .askMaster(request: 2, chat: "c"))
         #expect(house.answers(answer(2, .granted)) == ["1/3:200"])
     }

@@ -12,14 +12,14 @@ struct ChatMembersTests {
     func createAndJoin() {
         let house = HouseScript()
         #expect(house(create(ann, id: 7)) == [
-            .acknowledge(connection(1), id: 7), .report(.opened(chat: "c", by: ann)),
+            .acknowledge(connection(1), .exchange(id: 7)), .report(.opened(chat: "c", by: ann)),
             .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
         ])
         #expect(house(create(bob, id: 8)) == [
-            .acknowledge(connection(2), id: 8), .report(.joined(chat: "c", bob)),
+            .acknowledge(connection(2), .exchange(id: 8)), .report(.joined(chat: "c", bob)),
             .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 2))),
         ])
-        #expect(house(create(ann, id: 9)) == [.acknowledge(connection(1), id: 9)])
+        #expect(house(create(ann, id: 9)) == [.acknowledge(connection(1), .exchange(id: 9))])
     }
 
     @Test("A message goes to every other member, never back to its sender, as it was packed (Q11)", arguments: 2...5)
@@ -27,10 +27,10 @@ struct ChatMembersTests {
         let house = HouseScript(members: members)
         for number in 1...members { house(create(member(number))) }
         let payload = ChatPayload([1, 2, 3], format: .json, compression: .lz4)
-        let actions = house(.request(ChatRequest(member(2), id: 5, chat: "c", .session, payload)))
+        let actions = house(.request(ChatRequest(member(2), .exchange(id: 5), chat: "c", .session, payload)))
         let others = (1...members).filter { $0 != 2 }
         let deliveries: [ChatAction] = others.map { .deliver(connection($0), chat: "c", .session, payload) }
-        #expect(actions == deliveries + [.acknowledge(connection(2), id: 5)])
+        #expect(actions == deliveries + [.acknowledge(connection(2), .exchange(id: 5))])
     }
 
     @Test("What is sent before anybody has joined waits for the first who does, in order (§11.5.4)")
@@ -66,7 +66,7 @@ struct ChatMembersTests {
         house(create(member(1, "ann", notices: true)))
         house(create(bob))
         #expect(house(leave(bob)) == [
-            .acknowledge(connection(2), id: 4), .report(.left(chat: "c", bob)),
+            .acknowledge(connection(2), .exchange(id: 4)), .report(.left(chat: "c", bob)),
             .deliver(connection(1), chat: "c", .notice, ChatPayload(Array(#"{"event":"left","uid":"bob","for_good":true}"#.utf8), format: .json)),
             .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
         ])
@@ -109,7 +109,7 @@ struct ChatMembersTests {
         house(create(bob))
         let view = ChatView(id: "c", members: [.init(uid: "ann", isOnline: true), .init(uid: "bob", isOnline: true)], createdAt: 1000)
         #expect(house(destroy(ann)) == [
-            .acknowledge(connection(1), id: 3), .deliver(connection(2), chat: "c", .destroy, ChatPayload(text: "c")),
+            .acknowledge(connection(1), .exchange(id: 3)), .deliver(connection(2), chat: "c", .destroy, ChatPayload(text: "c")),
             .report(.closed(view, .destroyed(by: ann))), .tellMaster(.closed(chat: "c", createdAt: 1000)),
         ])
         #expect(house.answers(send(bob, "x")) == ["2/2:404 chat.unknown"])
@@ -152,7 +152,7 @@ struct ChatMembersTests {
     @Test("The longest chat id is taken")
     func longestName() throws {
         let made = try request(Array(repeating: 0x61, count: 256), "SESSION")
-        #expect(made == ChatRequest(ann, id: 9, chat: String(repeating: "a", count: 256), .session, ChatPayload(text: "v")))
+        #expect(made == ChatRequest(ann, .exchange(id: 9), chat: String(repeating: "a", count: 256), .session, ChatPayload(text: "v")))
     }
 
     private func request(_ name: [UInt8]?, _ key: String?) throws -> ChatRequest {

@@ -10,19 +10,19 @@ func member(_ number: Int, _ uid: String = "", notices: Bool = false) -> ChatMem
 }
 
 func create(_ member: ChatMember, id: Int64 = 1, chat: String = "c") -> ChatEvent {
-    .request(ChatRequest(member, id: id, chat: chat, .create, ChatPayload(text: chat)))
+    .request(ChatRequest(member, .exchange(id: id), chat: chat, .create, ChatPayload(text: chat)))
 }
 
 func send(_ member: ChatMember, _ text: String, id: Int64 = 2, chat: String = "c") -> ChatEvent {
-    .request(ChatRequest(member, id: id, chat: chat, .session, ChatPayload(text: text)))
+    .request(ChatRequest(member, .exchange(id: id), chat: chat, .session, ChatPayload(text: text)))
 }
 
 func destroy(_ member: ChatMember, id: Int64 = 3, chat: String = "c") -> ChatEvent {
-    .request(ChatRequest(member, id: id, chat: chat, .destroy, ChatPayload(text: chat)))
+    .request(ChatRequest(member, .exchange(id: id), chat: chat, .destroy, ChatPayload(text: chat)))
 }
 
 func leave(_ member: ChatMember, id: Int64 = 4, chat: String = "c") -> ChatEvent {
-    .request(ChatRequest(member, id: id, chat: chat, .leave, ChatPayload(text: chat)))
+    .request(ChatRequest(member, .exchange(id: id), chat: chat, .leave, ChatPayload(text: chat)))
 }
 
 func answer(_ request: UInt64, _ assignment: ChatAssignment, chat: String = "c") -> ChatEvent {
@@ -66,10 +66,10 @@ final class HouseScript {
     func answers(_ event: ChatEvent, at now: Double? = nil) -> [String] {
         self(event, at: now).compactMap { action in
             switch action {
-            case .acknowledge(let connection, let id), .acknowledgeConfirmed(let connection, let id): "\(connection.slot)/\(id):200"
-            case .refuse(let connection, let id, let error):
+            case .acknowledge(let connection, .exchange(let id)), .acknowledgeConfirmed(let connection, .exchange(let id)): "\(connection.slot)/\(id):200"
+            case .refuse(let connection, .exchange(let id), let error):
                 "\(connection.slot)/\(id):\(error.code.exchangeStatus) \(error.code.rawValue)"
-            case .redirect(let connection, let id, let address): "\(connection.slot)/\(id):307 \(address)"
+            case .redirect(let connection, .exchange(let id), let address): "\(connection.slot)/\(id):307 \(address)"
             default: nil
             }
         }

@@ -87,7 +87,7 @@ struct BroadcastTests {
         #expect(notify(sender, NotifyBody(message: "x", matchTags: ["b"]))?.status == 200)
         worker.disconnect(device.id)
         #expect(notify(sender, NotifyBody(message: "x"))?.status == 500)
-        #expect(worker.engines[0].figures.devices == 0)
+        #expect(worker.engines[0].output.figures.devices == 0)
     }
 
     @Test("A label that is given twice counts once")

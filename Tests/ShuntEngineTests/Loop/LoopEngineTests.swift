@@ -166,9 +166,9 @@ struct LoopControlTests {
         #expect(client.ask(unsubscribe)?.status == 200)
         #expect(client.ask(unsubscribe)?.text == "unsubscribe failed")
         #expect(client.subscribe("t", group: "g") == 200)
-        #expect(worker.engines[0].figures.subscriptions == 2)
+        #expect(worker.engines[0].output.figures.subscriptions == 2)
         worker.disconnect(client.id)
-        #expect(worker.engines[0].figures.subscriptions == 0)
+        #expect(worker.engines[0].output.figures.subscriptions == 0)
     }
 
     @Test("Subscriptions, topics and groups are bounded")

@@ -121,7 +121,7 @@ struct RulePassageTests {
         #expect(result.answer?.status == status)
         #expect(result.got == [])
         #expect(rules.seen.count == 1)
-        #expect(worker.engines[0].figures.dropped == (isDrop ? 4 : 0))
+        #expect(worker.engines[0].output.figures.dropped == (isDrop ? 4 : 0))
     }
 
     @Test("A rule that passes all is not asked again, and what then comes first may stand")

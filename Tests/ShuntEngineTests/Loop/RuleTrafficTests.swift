@@ -183,12 +183,12 @@ struct RuleTrafficTests {
         let frame = Frame(.message, id: 2, text: String(repeating: "x", count: 100_000), name: "t").encoded()
         frame.withUnsafeBytes { bytes in
             _ = engine.received(bytes, on: clients[0], now: 1)
-            #expect(engine.actions.count { if case .offer(_, let stretch) = $0 { stretch.source == .input } else { false } } == 50)
-            #expect(clients.map { engine.offer(bytes, to: $0, isAnother: false, now: 1) } == (0..<50).map { $0 == 7 ? .replaced : $0 == 8 ? .dropped : .unchanged })
+            #expect(engine.output.actions.count { if case .offer(_, let stretch) = $0 { stretch.source == .input } else { false } } == 50)
+            #expect(clients.map { engine.offer(bytes, .exchange, to: $0, isAnother: false, now: 1) } == (0..<50).map { $0 == 7 ? .replaced : $0 == 8 ? .dropped : .unchanged })
         }
-        #expect(engine.made.size == 0)
-        #expect(engine.replacement.size < 200_000)
-        #expect(engine.figures.dropped == 1)
+        #expect(engine.output.made.size == 0)
+        #expect(engine.replacementBytes.count < 200_000)
+        #expect(engine.output.figures.dropped == 1)
     }
 
     @Test("A chat's message is made once for all members")
@@ -204,8 +204,8 @@ struct RuleTrafficTests {
         }
         engine.clear()
         send(Frame(.chat, id: 8, text: String(repeating: "x", count: 100_000), name: "room", key: ChatKey.session.rawValue), from: members[0])
-        #expect(engine.actions.count { if case .deliver = $0 { true } else { false } } == 9)
-        #expect((100_000..<200_000).contains(engine.made.size))
+        #expect(engine.output.actions.count { if case .deliver = $0 { true } else { false } } == 9)
+        #expect((100_000..<200_000).contains(engine.output.made.size))
     }
 
     @Test("on_deliver changes or drops one device's broadcast, and the sender is told", arguments: [1, 2])
@@ -220,7 +220,7 @@ struct RuleTrafficTests {
         let answer = notify(sender, NotifyBody(message: "for all", matchTags: ["t"]))
         #expect(answer?.text == "4 matched, 2 sent, 2 not sent (1 too slow, 1 dropped by a rule)")
         #expect(devices.map { pushes($0) } == [["for you"], [], [], ["for all"]])
-        #expect(worker.engines.map(\.figures.dropped).reduce(0, +) == 1)
+        #expect(worker.engines.map(\.output.figures.dropped).reduce(0, +) == 1)
     }
 
     @Test("on_deliver changes or drops one member's chat message, but not what the chat itself says", arguments: [1, 2])
@@ -276,7 +276,7 @@ struct RuleTrafficTests {
         rules.wanted = [.undelivered]
         let worker = SimulatedWorker(hooks: rules)
         let frame = Frame(.message, id: 9, text: "x", name: "t").encoded()
-        for why in [UndeliveredReason.queueFull, .gone] { frame.withUnsafeBytes { worker.engines[0].undelivered($0, why: why, now: 1) } }
+        for why in [UndeliveredReason.queueFull, .gone] { frame.withUnsafeBytes { worker.engines[0].undelivered($0, .exchange, why: why, now: 1) } }
         #expect(rules.undelivered == ["topic t x: queue full", "topic t x: gone"])
         rules.wanted = []
         #expect(!worker.engines[0].wantsUndelivered)

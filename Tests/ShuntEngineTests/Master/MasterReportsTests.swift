@@ -31,7 +31,7 @@ struct MasterReportsTests {
             return try report.body.withUnsafeBytes { bytes in try DeviceBatchBody(decoding: bytes) }
         }
 
-        func add(_ messages: MasterMessage...) {
+        func add(_ messages: MasterNews...) {
             for message in messages { reports.add(message) }
             reports.gather()
         }

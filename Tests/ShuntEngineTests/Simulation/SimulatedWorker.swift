@@ -2,10 +2,15 @@ import ExchangeCodec
 import ShuntCore
 import ShuntEngine
 
-/// A worker without sockets: its loops' engines, with mail carried at once, and its link to a master.
+/// A worker without sockets: its loops' engines and drivers, the mail between them, and its link to a master.
 final class SimulatedWorker {
     let name: String
-    let engines: [LoopEngine]
+    private(set) var loops: [SimulatedLoop] = []
+    var engines: [LoopEngine] { loops.map(\.engine) }
+    /// Whether mail between loops arrives when its sender's turn ends; otherwise when a test delivers it.
+    var deliversAtOnce = true
+    /// What is under way between loops, oldest first.
+    private(set) var mail: [MailWay: [LoopMail]] = [:]
     var link: MasterLink
     var reports: MasterReports
     /// Questions for the master, for the cluster to carry.
@@ -16,6 +21,8 @@ final class SimulatedWorker {
     var held: Set<ConnectionID> = []
     /// Frames that each client has got.
     private(set) var inboxes: [ConnectionID: [Frame]] = [:]
+    /// Packets that each client of MQTT has got.
+    private var packets: [ConnectionID: [[UInt8]]] = [:]
     private(set) var closed: [ConnectionID: ErrorCode] = [:]
     private var unread: [ConnectionID: [UInt8]] = [:]
     private var nextSlot: UInt32 = 0
@@ -27,150 +34,123 @@ final class SimulatedWorker {
         strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil) {
         self.name = name
         let chat = ChatSettings(hasMasters: !masters.isEmpty)
-        engines = (0..<loops).map {
-            LoopEngine(loop: UInt8($0), of: loops, limits: limits, strategies: strategies, chat: chat, hooks: hooks)
-        }
         link = MasterLink(masters: masters, interval: 3, now: now)
         let parts = name.split(separator: ":")
         reports = MasterReports(worker: WorkerSource(host: String(parts[0]), port: Int(parts[1]) ?? 1))
+        self.loops = (0..<loops).map {
+            SimulatedLoop(
+                LoopEngine(
+                    loop: UInt8($0), of: loops, limits: limits, strategies: strategies, chat: chat, hooks: hooks,
+                    inflate: { bytes, _, limit in bytes.count > limit ? nil : Array(bytes.reversed()) }),
+                of: self)
+        }
     }
 
     // MARK: Clients
 
-    func connect(loop: Int = 0) -> SimulatedClient {
+    func connect(loop: Int = 0) -> SimulatedClient { SimulatedClient(id: open(loop, .exchange), worker: self) }
+
+    func open(_ loop: Int, _ speaking: ClientProtocol) -> ConnectionID {
         let id = ConnectionID(loop: UInt8(loop), slot: nextSlot, generation: 0)
         nextSlot += 1
-        engines[loop].opened(id, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), now: now)
-        return SimulatedClient(id: id, worker: self)
+        engines[loop].opened(id, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), speaking: speaking, now: now)
+        return id
     }
+
+    func takePackets(_ id: ConnectionID) -> [[UInt8]] { packets.removeValue(forKey: id) ?? [] }
 
     func send(_ bytes: [UInt8], from id: ConnectionID) {
         guard closed[id] == nil else { return }
-        let engine = engines[Int(id.loop)]
-        var held = (unread[id] ?? []) + bytes
-        var taken = 0
-        while taken < held.count, closed[id] == nil {
-            let rest = Array(held[taken...])
-            let count = rest.withUnsafeBytes { engine.received($0, on: id, now: now) }
-            let hadActions = !engine.actions.isEmpty
-            carryOut(engine, input: rest)
-            taken += count
-            if count == 0 || (!hadActions && count < rest.count) { break }
-        }
-        held.removeFirst(min(taken, held.count))
-        unread[id] = held
+        let loop = loops[Int(id.loop)]
+        var unread = (self.unread[id] ?? []) + bytes
+        let taken = unread.withUnsafeBytes { loop.driver.received($0, on: id, loop) }
+        unread.removeFirst(taken)
+        self.unread[id] = unread
+        turnEnded(loop)
     }
 
     func disconnect(_ id: ConnectionID) {
-        engines[Int(id.loop)].closed(id, why: "test", now: now)
-        carryOut(engines[Int(id.loop)], input: [])
+        let loop = loops[Int(id.loop)]
+        loop.engine.closed(id, why: "test", now: now)
+        turnEnded(loop)
     }
 
     func take(_ id: ConnectionID) -> [Frame] { inboxes.removeValue(forKey: id) ?? [] }
 
     /// Lets every loop notice that time has passed.
     func tick() {
-        for engine in engines {
-            engine.tick(now: now)
-            carryOut(engine, input: [])
+        for loop in loops {
+            loop.engine.tick(now: now)
+            turnEnded(loop)
         }
     }
 
-    func carryOut(_ engine: LoopEngine, input: [UInt8]) {
-        var tally = BroadcastTally()
-        var next = 0
-        while next < engine.actions.count {
-            let action = engine.actions[next]
-            next += 1
-            switch action {
-            case .deliver(let to, let stretch):
-                tally.matched += 1
-                if slow.contains(to) { tally.slow += 1 } else { tally.sent += 1 }
-                if !slow.contains(to) { hand(bytes(stretch, engine, input), to: to) }
-            case .offer(let to, let stretch):
-                tally.matched += 1
-                let frame = bytes(stretch, engine, input)
-                if slow.contains(to) { tally.slow += 1 } else if offer(frame, to: to, engine) { tally.sent += 1 } else { tally.dropped += 1 }
-            case .beginTally: tally = BroadcastTally()
-            case .endTally(let id): engine.tallied(id, tally)
-            case .forward(let to, let stretch):
-                // Its rules may look at it there.
-                _ = offer(bytes(stretch, engine, input), to: to, engines[Int(to.loop)])
-            case .answer(let to, let stretch): hand(bytes(stretch, engine, input), to: to)
-            case .acknowledge(let to, let id): hand(Frame(acknowledging: id).encoded(), to: to)
-            case .close(let id, let code):
-                closed[id] = code
-                engine.closed(id, why: code.rawValue, now: now)
-            case .hold(let id): held.insert(id)
-            case .resume(let id): held.remove(id)
-            }
-        }
-        engine.turnEnded()
-        let letters = engine.takeLetters()
-        var confirmed: [UInt64] = []
-        for message in engine.messages {
-            if case .askChat(let request, let chat) = message {
-                questions.append(.init(loop: engine.loop, request: request, chat: chat))
-            } else if case .confirm(let request) = message {
-                // As a master does that answers at once.
-                confirmed.append(request)
-            } else {
-                reports.add(message)
-            }
-        }
-        engine.clear()
-        if !confirmed.isEmpty {
-            engine.confirmed(confirmed, now: now)
-            carryOut(engine, input: [])
-        }
-        for addressed in letters {
-            for other in engines where other !== engine && (addressed.loop == nil || addressed.loop == other.loop) {
-                other.received(addressed.letter, now: now)
-                carryOut(other, input: [])
-            }
-        }
+    // MARK: Turns
+
+    /// Ends a loop's turn; the mail that it has sent arrives, if nobody holds it back.
+    func turnEnded(_ loop: SimulatedLoop) {
+        loop.driver.carryOut(loop)
+        loop.driver.turnEnded(loop)
+        answerConfirmations(loop)
+        if deliversAtOnce { deliverAll() }
     }
 
-    /// - Returns: whether the rules let the client have it.
-    private func offer(_ frame: [UInt8], to id: ConnectionID, _ engine: LoopEngine) -> Bool {
-        switch frame.withUnsafeBytes({ engine.offer($0, to: id, isAnother: true, now: now) }) {
-        case .unchanged: hand(frame, to: id)
-        case .replaced: hand(engine.replacement.withBytes { Array($0) }, to: id)
-        case .dropped: return false
-        }
-        return true
+    /// The next mail of the oldest way that has some, until no way has.
+    func deliverAll() { while let way = mail.keys.min() { deliver(way) } }
+
+    /// Hands over the oldest mail of a way. Mail of other ways may overtake it; mail of the same way never does.
+    func deliver(_ way: MailWay) {
+        guard var waiting = mail[way] else { return }
+        let next = waiting.removeFirst()
+        mail[way] = waiting.isEmpty ? nil : waiting
+        let loop = loops[way.to]
+        loop.driver.received(next, loop)
+        turnEnded(loop)
     }
 
-    private func bytes(_ stretch: Stretch, _ engine: LoopEngine, _ input: [UInt8]) -> [UInt8] {
-        let range = Int(stretch.offset)..<Int(stretch.offset + stretch.count)
-        return stretch.source == .input ? Array(input[range]) : engine.made.withBytes { Array($0[range]) }
+    /// A master that answers at once confirms.
+    private func answerConfirmations(_ loop: SimulatedLoop) {
+        guard !loop.confirmed.isEmpty else { return }
+        let confirmed = loop.confirmed
+        loop.confirmed = []
+        loop.engine.confirmed(confirmed, now: now)
+        turnEnded(loop)
     }
 
-    private func hand(_ bytes: [UInt8], to id: ConnectionID) {
-        bytes.withUnsafeBytes { bytes in
-            guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
-            inboxes[id, default: []].append(Frame(view, in: start))
+    fileprivate func post(_ letter: LoopMail, _ way: MailWay) { mail[way, default: []].append(letter) }
+
+    fileprivate func closed(_ id: ConnectionID, _ code: ErrorCode?) {
+        closed[id] = code ?? .connectionLost
+        engines[Int(id.loop)].closed(id, why: code?.rawValue ?? "", now: now)
+    }
+
+    /// Gives a client whole frames, or packets.
+    fileprivate func hand(_ bytes: Bytes, to id: ConnectionID) {
+        guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else {
+            packets[id, default: []].append(Array(bytes))
+            return
         }
+        inboxes[id, default: []].append(Frame(view, in: start))
     }
 
     // MARK: The link
 
     func answered(_ question: MasterLink.ChatQuestion, _ assignment: ChatAssignment) {
-        let engine = engines[Int(question.loop)]
-        engine.answered(chat: question.chat, request: question.request, assignment, now: now)
-        carryOut(engine, input: [])
+        let loop = loops[Int(question.loop)]
+        loop.engine.answered(chat: question.chat, request: question.request, assignment, now: now)
+        turnEnded(loop)
     }
 
     func received(_ event: ChatEvent, of chat: String) {
-        let engine = engines[ChatHouse.home(of: chat, loops: engines.count)]
-        engine.received(event, now: now)
-        carryOut(engine, input: [])
+        let loop = loops[ChatHouse.home(of: chat, loops: loops.count)]
+        loop.engine.received(event, now: now)
+        turnEnded(loop)
     }
 
     func displaced(_ devices: [DeviceBatchBody.Left]) {
-        for engine in engines {
-            for one in devices { engine.displaced(uid: one.uid, device: one.device, registeredAt: one.registeredAt, now: now) }
-            carryOut(engine, input: [])
+        for loop in loops {
+            for one in devices { loop.engine.displaced(uid: one.uid, device: one.device, registeredAt: one.registeredAt, now: now) }
+            turnEnded(loop)
         }
     }
 
@@ -190,11 +170,71 @@ final class SimulatedWorker {
     }
 
     func heartbeat() -> HeartbeatBody {
-        let clients = engines.reduce(0) { $0 + $1.figures.subscriptions }
+        let clients = engines.reduce(0) { $0 + $1.output.figures.subscriptions }
         let parts = name.split(separator: ":")
         return HeartbeatBody(
             serverName: String(parts[0]), serverPort: Int(parts[1]) ?? 1, figures: WorkerFigures(connections: clients),
             createdTime: Int64(now * 1000), shunt: ShuntExtension(version: "test", boot: "1"))
+    }
+}
+
+/// From one loop to another.
+struct MailWay: Hashable, Comparable {
+    let from: Int
+    let to: Int
+
+    static func < (left: Self, right: Self) -> Bool { (left.from, left.to) < (right.from, right.to) }
+}
+
+/// One loop of a simulated worker: what is around its engine.
+final class SimulatedLoop: LoopEdge {
+    let engine: LoopEngine
+    let driver: LoopDriver
+    /// What a master that answers at once has confirmed.
+    var confirmed: [UInt64] = []
+    private unowned let worker: SimulatedWorker
+
+    init(_ engine: LoopEngine, of worker: SimulatedWorker) {
+        self.engine = engine
+        driver = LoopDriver(engine)
+        self.worker = worker
+    }
+
+    var now: Double { worker.now }
+
+    func reads(_ client: ConnectionID) -> Bool { worker.closed[client] == nil }
+
+    func postpone(_ client: ConnectionID) {}
+
+    func send(_ bytes: Bytes, to client: ConnectionID) -> SendOutcome? {
+        guard worker.closed[client] == nil else { return nil }
+        guard !worker.slow.contains(client) else { return .dropped }
+        worker.hand(bytes, to: client)
+        return .queued
+    }
+
+    func answer(_ count: Int, to client: ConnectionID, _ write: (UnsafeMutableRawPointer) -> Void) {
+        var answer = [UInt8](repeating: 0, count: count)
+        answer.withUnsafeMutableBytes { write($0.baseAddress!) }
+        answer.withUnsafeBytes { worker.hand($0, to: client) }
+    }
+
+    func close(_ client: ConnectionID, _ code: ErrorCode?) { worker.closed(client, code) }
+
+    func setHeld(_ isHeld: Bool, _ client: ConnectionID) {
+        if isHeld { worker.held.insert(client) } else { worker.held.remove(client) }
+    }
+
+    func post(_ mail: LoopMail, to loop: Int) { worker.post(mail, MailWay(from: Int(engine.loop), to: loop)) }
+
+    func tellMaster(_ news: [MasterNews]) {
+        for one in news {
+            switch one {
+            case .askChat(let request, let chat): worker.questions.append(.init(loop: engine.loop, request: request, chat: chat))
+            case .confirm(let request): confirmed.append(request)
+            default: worker.reports.add(one)
+            }
+        }
     }
 }
 

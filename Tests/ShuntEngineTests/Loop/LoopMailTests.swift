@@ -14,7 +14,7 @@ struct LoopMailTests {
     func fanout() {
         var mail = LoopMail()
         frame.withUnsafeBytes { bytes in
-            for number in 0..<1000 { mail.append(bytes, Stretch(.input, offset: 0, count: 100), to: recipient(number)) }
+            for number in 0..<1000 { mail.append(bytes, Stretch(.input, .exchange, offset: 0, count: 100), to: recipient(number)) }
         }
         #expect(mail.items.count == 1000)
         #expect(mail.bytes.count == 100)
@@ -25,7 +25,7 @@ struct LoopMailTests {
     func batches() {
         var mail = LoopMail()
         for _ in 0..<2 {
-            frame.withUnsafeBytes { mail.append($0, Stretch(.input, offset: 0, count: 100), to: recipient(1)) }
+            frame.withUnsafeBytes { mail.append($0, Stretch(.input, .exchange, offset: 0, count: 100), to: recipient(1)) }
             mail.endBatch()
         }
         #expect(mail.bytes.count == 200)
@@ -40,7 +40,7 @@ struct LoopMailTests {
         #expect(empty > 0)
         let payload = ChatPayload([UInt8](repeating: 1, count: 5000))
         mail.append(.chatAction(.deliver(recipient(1), chat: "c", .session, payload)))
-        mail.append(.chat(.request(ChatRequest(ChatMember(recipient(1)), id: 1, chat: "c", .session, payload)), nil))
+        mail.append(.chat(.request(ChatRequest(ChatMember(recipient(1)), .exchange(id: 1), chat: "c", .session, payload)), nil))
         mail.append(.broadcast(BroadcastID(loop: 0, number: 1), .all, frame: frame))
         #expect(mail.cost == empty * 4 + 10_100)
     }

@@ -1,68 +1,28 @@
 import ExchangeCodec
 import ShuntCore
 
-/// A message that a rule made, with bytes of its own: what the rules gave lives only until their next call.
-struct OwnedMessage {
-    var kind: MessageKind
-    var changes: RoutedMessage.Changes
-    var topic: [UInt8]
-    var key: [UInt8]?
-    var payload: [UInt8]
-    var format: PayloadFormat
-    var compression: PayloadCompression
-    var filter: [UInt8]
-
-    init(_ routed: RoutedMessage) {
-        kind = routed.kind
-        changes = routed.changes
-        topic = Array(routed.topic)
-        key = routed.key.map { Array($0) }
-        payload = Array(routed.payload)
-        format = routed.format
-        compression = routed.compression
-        filter = Array(routed.filter)
-    }
-}
-
+/// What rules decide about chats, and what they send besides messages.
 extension LoopEngine {
+    /// Sends what rules have made of a message besides topic messages.
+    @inline(never)
+    func sendOthers() {
+        let others = router.others
+        router.others = []
+        for other in others { send(other) }
+    }
+
     /// Sends what a rule has made besides, or of a message of another kind. No rule sees it again.
     func send(_ message: OwnedMessage) {
         switch message.kind {
-        case .topic: publish(message)
+        case .topic: router.publish(message)
         case .broadcast: push(message, answering: nil)
         case .chat: announce(message)
         }
     }
 
-    private func publish(_ message: OwnedMessage) {
-        guard !message.topic.isEmpty, message.topic.count <= limits.topic, !message.payload.isEmpty else {
-            figures.undelivered += 1
-            return
-        }
-        let count = message.topic.withUnsafeBytes { topic in
-            message.payload.withUnsafeBytes { payload in
-                Self.withBytes(of: message.key) { key in
-                    let route = index.route(of: topic, last: .none) { hooks?.selection(for: .topic, topic: $0) ?? .none }
-                    let frame = FrameFields(
-                        .message, id: makeID(), compression: message.compression, format: message.format, value: payload,
-                        name: topic, key: key)
-                    let count = deliver(made.append(frame), route, key: key)
-                    if count == 0 {
-                        tellUndelivered(
-                            MessageView(
-                                kind: .topic, topic: topic, key: key, payload: payload, format: message.format,
-                                compression: message.compression, id: frame.id, sender: .nobody), why: .nobodySubscribed)
-                    }
-                    return count
-                }
-            }
-        }
-        if count == 0 { figures.undelivered += 1 }
-    }
-
     private func announce(_ message: OwnedMessage) {
         guard let chat = String(validating: message.topic, as: UTF8.self), !chat.isEmpty, !message.payload.isEmpty else {
-            figures.undelivered += 1
+            output.figures.undelivered += 1
             return
         }
         let payload = ChatPayload(message.payload, format: message.format, compression: message.compression)
@@ -99,8 +59,8 @@ extension LoopEngine {
             if let uid { request.member.uid = uid }
             return request
         case .reject(let why):
-            answer(.refuse(connection, id: request.id, ShuntError(.ruleRejected, why.isEmpty ? "a rule refused" : why)))
-        case .redirect(let worker): answer(.redirect(connection, id: request.id, to: worker))
+            answer(.refuse(connection, request.receipt, ShuntError(.ruleRejected, why.isEmpty ? "a rule refused" : why)))
+        case .redirect(let worker): answer(.redirect(connection, request.receipt, to: worker))
         }
         return nil
     }
@@ -111,7 +71,7 @@ extension LoopEngine {
             Self.withBytes(request.chat) { topic in
                 let message = MessageView(
                     kind: .chat, topic: topic, key: nil, payload: payload, format: request.payload.format,
-                    compression: request.payload.compression, id: request.id, sender: request.member.connection)
+                    compression: request.payload.compression, id: 0, sender: request.member.connection)
                 let outcome = hooks.onChat(message, in: chat, now: now)
                 return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
             }
@@ -136,29 +96,29 @@ extension LoopEngine {
         }
         switch verdict {
         case .pass: break
-        case .send: if !isSaid { answer(.acknowledge(request.member.connection, id: request.id)) }
+        case .send: if !isSaid { answer(.acknowledge(request.member.connection, request.receipt)) }
         case .drop:
-            figures.dropped += 1
-            answer(.acknowledge(request.member.connection, id: request.id))
+            output.figures.dropped += 1
+            answer(.acknowledge(request.member.connection, request.receipt))
         case .reject(let why):
-            figures.rejected += 1
+            output.figures.rejected += 1
             let error = ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
-            answer(.refuse(request.member.connection, id: request.id, error))
-        case .redirect(let worker): answer(.redirect(request.member.connection, id: request.id, to: worker))
+            answer(.refuse(request.member.connection, request.receipt, error))
+        case .redirect(let worker): answer(.redirect(request.member.connection, request.receipt, to: worker))
         }
         return nil
     }
 
     /// Something has happened in a chat.
     func told(_ report: ChatReport) {
-        if case .undelivered(_, _, let messages) = report { figures.expired += messages.count }
+        if case .undelivered(_, _, let messages) = report { output.figures.expired += messages.count }
         guard let hooks else { return }
         switch report {
         case .closed(let chat, let why):
             if hooks.wanted.contains(.chatClose) { hooks.onChatClose(chat, why: why.text, now: now) }
         case .undelivered(let chat, _, let messages):
             guard hooks.wanted.contains(.undelivered) else { return }
-            for payload in messages { tellUndelivered(payload, of: chat) }
+            for payload in messages { expired(payload, of: chat) }
         case .opened, .joined, .rejoined, .left, .expired: break
         }
     }
@@ -168,11 +128,6 @@ extension LoopEngine {
     static func withBytes<Result>(_ text: String, _ body: (Bytes) -> Result) -> Result {
         var text = text
         return text.withUTF8 { body(Bytes($0)) }
-    }
-
-    static func withBytes<Result>(of bytes: [UInt8]?, _ body: (Bytes?) -> Result) -> Result {
-        guard let bytes else { return body(nil) }
-        return bytes.withUnsafeBytes { body($0) }
     }
 }
 

@@ -1,0 +1,8 @@
+/// What became of a message that was to be sent.
+public enum SendOutcome: Equatable, Sendable {
+    case queued
+    /// The connection is too slow, or gone.
+    case dropped
+    /// The connection is too slow and is closed.
+    case disconnected
+}

@@ -1,0 +1,177 @@
+import ExchangeCodec
+import ShuntCore
+
+/// One client of the exchange protocol, for the time of an event: frames become requests, outcomes become answers.
+struct ExchangeFront {
+    let engine: LoopEngine
+    let router: TopicRouter
+    let client: ConnectionID
+
+    init(_ engine: LoopEngine, _ client: ConnectionID) {
+        self.engine = engine
+        self.router = engine.router
+        self.client = client
+    }
+
+    /// Takes whole frames.
+    /// - Returns: the bytes that were taken.
+    func received(_ bytes: Bytes) -> Int {
+        let slot = client.slot
+        // Counted once an event, not once a message.
+        let hooks = router.hooks
+        var offset = 0
+        while offset < bytes.count, !engine.isBatchFull, !router.takesLong {
+            guard engine.clients[slot].state != .closing else { return bytes.count }
+            switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: router.limits.frame) {
+            case .frame(let frame):
+                handle(frame, at: offset, of: bytes, hooks)
+                offset += Int(frame.size)
+                if router.index.blocker != .none {
+                    engine.holdProducer(client)
+                    return offset
+                }
+            case .needMore:
+                let isFirst = offset == 0 && !engine.clients[slot].isAdmitted
+                guard isFirst, let refusal = StreamRefusal(of: bytes, isFirst: true) else { return offset }
+                refuse(refusal)
+                return bytes.count
+            case .malformed(let fault):
+                let isFirst = offset == 0 && !engine.clients[slot].isAdmitted
+                refuse(StreamRefusal(of: Bytes(rebasing: bytes[offset...]), isFirst: isFirst, fault))
+                return bytes.count
+            }
+        }
+        return offset
+    }
+
+    @inline(__always)
+    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, _ hooks: (any RuleHooks)?) {
+        router.output.figures.requests += 1
+        router.output.figures.requestBytes += Int(frame.size)
+        if !engine.clients[client.slot].isAdmitted, !admit(frame) { return }
+        let start = bytes.baseAddress.unsafelyUnwrapped + offset
+        if frame.type == .message, !frame.isError {
+            publish(frame, start, Stretch(.input, .exchange, offset: offset, count: Int(frame.size)), hooks)
+        } else {
+            handleControl(frame, start)
+        }
+    }
+
+    @inline(never)
+    private func handleControl(_ frame: FrameView, _ start: UnsafeRawPointer) {
+        // An error frame answers nothing that a worker asks of its clients.
+        guard !frame.isError else { return }
+        switch frame.type {
+        case .ping: engine.acknowledge(.exchange(id: frame.id), client)
+        case .subscribe: subscribe(frame, start)
+        case .unsubscribe: unsubscribe(frame, start)
+        case .allocation: refuse(frame, ShuntError(.workerNone, "not found server"))
+        case .register: register(frame, start)
+        case .notify: notify(frame, start)
+        case .chat: chat(frame, start)
+        case .balance, .binding, .registered, .acknowledgement, .message: break
+        }
+    }
+
+    /// The client's first frame has come.
+    @inline(never)
+    private func admit(_ frame: FrameView) -> Bool {
+        guard let error = engine.admit(client) else { return true }
+        refuse(frame, error)
+        engine.close(client, error.code)
+        return false
+    }
+
+    // MARK: Messages
+
+    /// MESSAGE (exchange protocol §10.2).
+    @inline(__always)
+    private func publish(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ hooks: (any RuleHooks)?) {
+        guard let topic = frame.name(in: start), topic.count <= router.limits.topic else { return refuseMessage(frame, start) }
+        let route = router.route(of: topic, last: engine.clients[client.slot].route)
+        if route.isNone { return refuseTopic(frame, topic) }
+        engine.clients[client.slot].route = route
+        var publication = Publication(MessageView(frame, start, sender: client), exchange: stretch)
+        let outcome = router.publish(&publication, route, hooks)
+        if case .delivered = outcome {
+            engine.acknowledge(.exchange(id: frame.id), client)
+        } else {
+            answer(frame, outcome)
+        }
+        if !router.others.isEmpty { engine.sendOthers() }
+    }
+
+    @inline(never)
+    private func answer(_ frame: FrameView, _ outcome: PublishOutcome) {
+        switch outcome {
+        case .delivered, .dropped: engine.acknowledge(.exchange(id: frame.id), client)
+        case .nobody: refuse(frame, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
+        case .rejected(let error): refuse(frame, error)
+        }
+    }
+
+    /// No body, no topic, or a topic that is too long.
+    @inline(never)
+    private func refuseMessage(_ frame: FrameView, _ start: UnsafeRawPointer) {
+        if router.index.count == 0 {
+            router.nobody(MessageView(frame, start, sender: client))
+            return answer(frame, .nobody)
+        }
+        guard frame.hasBody else { return refuse(frame, ShuntError(.requestInvalid, "Bad Request")) }
+        let length = frame.name(in: start)?.count ?? 0
+        refuse(
+            frame,
+            length == 0
+                ? ShuntError(.topicInvalid, "a message needs a topic")
+                : ShuntError(
+                    .topicInvalid, "the topic has \(length) bytes", help: "at most \(router.limits.topic) (limits.topic)"))
+    }
+
+    @inline(never)
+    private func refuseTopic(_ frame: FrameView, _ topic: Bytes) {
+        let what = topic.contains(0) ? "NUL" : topic.contains(UInt8(ascii: "#")) ? "#" : "+"
+        refuse(
+            frame,
+            ShuntError(
+                .topicInvalid, "the topic of a message has a \(what)",
+                help: "+ and # are wildcards of subscriptions; NUL is in neither (MQTT 5 §4.7)"))
+    }
+
+    // MARK: Refusals
+
+    /// Answers a request that cannot be served.
+    func refuse(_ frame: FrameView, _ error: ShuntError) { engine.refuse(.exchange(id: frame.id), client, error) }
+
+    /// Closes a client whose stream cannot be read any further.
+    @inline(never)
+    private func refuse(_ refusal: StreamRefusal) {
+        router.output.figures.malformed += 1
+        if !refusal.isForeign, !refusal.answer.isEmpty { router.output.figures.failed += 1 }
+        if !refusal.answer.isEmpty { router.output.actions.append(.answer(client, router.output.made.append(refusal.answer, .exchange))) }
+        engine.close(client, refusal.code)
+    }
+
+    /// The value of a frame that must have one, and not compressed.
+    /// - Parameter example: of what would be right.
+    func controlValue(of frame: FrameView, _ start: UnsafeRawPointer, example: String = "a JSON object") throws(ShuntError) -> Bytes {
+        guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "the request has no body", help: example) }
+        guard frame.compression == .none else {
+            throw ShuntError(.requestInvalid, "a control frame can't be compressed", help: "send the JSON as it is")
+        }
+        return value
+    }
+}
+
+extension MadeBytes {
+    /// Appends an acknowledgement with a text.
+    func appendAnswer(_ id: Int64, _ text: String) -> Stretch {
+        var text = text
+        return text.withUTF8 { append(FrameFields(acknowledging: id, text: Bytes($0))) }
+    }
+
+    /// Appends an error, in the words that message-channel's clients know where there are such.
+    func appendRefusal(_ id: Int64, _ error: ShuntError) -> Stretch {
+        var text = error.code.exchangeText ?? (error.help.map { "\(error.message); \($0)" } ?? error.message)
+        return text.withUTF8 { append(FrameFields(acknowledging: id, status: error.code.exchangeStatus, text: Bytes($0))) }
+    }
+}

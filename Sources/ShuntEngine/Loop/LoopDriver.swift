@@ -1,0 +1,192 @@
+import ShuntCore
+
+/// Carries out what a loop's engine has decided, on whatever edge the loop has.
+public final class LoopDriver {
+    public let engine: LoopEngine
+    /// What is to be told to the other loops at the end of the turn, by loop.
+    @usableFromInline var outgoing: [LoopMail]
+    /// What becomes of messages while a broadcast is delivered.
+    @usableFromInline var tally: BroadcastTally?
+    /// Messages from other loops whose client had gone meanwhile.
+    public private(set) var lostRecipients = 0
+
+    /// Mail that has grown to this many bytes is sent in the middle of a turn.
+    @usableFromInline static let largestMail = 1 << 20
+    /// Actions that take longer to carry out than waking another loop does.
+    @usableFromInline static let manyActions = 128
+
+    public init(_ engine: LoopEngine) {
+        self.engine = engine
+        outgoing = Array(repeating: LoopMail(), count: engine.output.loops)
+    }
+
+    /// A client's bytes have come, from a request's first byte on.
+    /// - Returns: how many were taken.
+    @inlinable
+    public func received<Edge: LoopEdge>(_ bytes: Bytes, on client: ConnectionID, _ edge: Edge) -> Int {
+        var taken = 0
+        engine.beginRead()
+        repeat {
+            let rest = Bytes(rebasing: bytes[taken...])
+            taken += engine.received(rest, on: client, now: edge.now)
+            let hasStoppedEarly = engine.hasStoppedEarly
+            carryOut(rest, edge)
+            guard taken < bytes.count else { break }
+            if engine.takesLong {
+                edge.postpone(client)
+                break
+            }
+            guard hasStoppedEarly else { break }
+        } while edge.reads(client)
+        return taken
+    }
+
+    /// Another loop has something for this one.
+    public func received<Edge: LoopEdge>(_ mail: LoopMail, _ edge: Edge) {
+        for letter in mail.letters {
+            engine.received(letter, now: edge.now)
+            if engine.hasStoppedEarly { carryOut(edge) }
+        }
+        carryOut(edge)
+        mail.bytes.withUnsafeBytes { bytes in
+            var last: UInt32?
+            for item in mail.items {
+                let isAnother = last != item.offset
+                last = item.offset
+                let message = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + item.count])
+                guard offer(message, item.form, to: item.recipient, isAnother: isAnother, edge) == .gone else { continue }
+                lostRecipients += 1
+                engine.undelivered(message, item.form, why: .gone, now: edge.now)
+            }
+        }
+        carryOut(edge)
+        for letter in mail.lastLetters { engine.received(letter, now: edge.now) }
+        carryOut(edge)
+    }
+
+    /// All events of a turn have been handled.
+    @inlinable
+    public func turnEnded<Edge: LoopEdge>(_ edge: Edge) {
+        engine.turnEnded()
+        carryOut(edge)
+        for loop in outgoing.indices where !outgoing[loop].isEmpty { post(loop, edge) }
+    }
+
+    /// Carries out the engine's actions. Connections that close meanwhile may add more.
+    /// - Parameter input: the bytes of the event that caused them.
+    @inlinable
+    public func carryOut<Edge: LoopEdge>(_ input: Bytes, _ edge: Edge) {
+        let output = engine.output
+        takeLetters()
+        // A wide broadcast is told to the others before it is delivered here, so that all loops deliver at once.
+        if output.actions.count >= Self.manyActions { postLetters(edge) }
+        let made = output.made
+        var lastOffered: Stretch?
+        var next = 0
+        while next < output.actions.count {
+            let action = output.actions[next]
+            next += 1
+            switch action {
+            case .deliver(let client, let stretch):
+                let outcome = edge.send(bytes(of: stretch, input, made), to: client)
+                if tally != nil { count(outcome.map(Fate.init) ?? .gone) }
+            case .offer(let client, let stretch):
+                let fate = offer(bytes(of: stretch, input, made), stretch.form, to: client, isAnother: stretch != lastOffered, edge)
+                lastOffered = stretch
+                if tally != nil { count(fate) }
+            case .beginTally: tally = BroadcastTally()
+            case .endTally(let broadcast):
+                engine.tallied(broadcast, tally ?? BroadcastTally())
+                tally = nil
+            case .forward(let client, let stretch):
+                outgoing[Int(client.loop)].append(bytes(of: stretch, input, made), stretch, to: client)
+            case .receipt(let client, let receipt): edge.answer(receipt.size, to: client) { receipt.write(to: $0) }
+            case .answer(let client, let stretch):
+                let bytes = bytes(of: stretch, input, made)
+                edge.answer(bytes.count, to: client) { $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count) }
+            case .close(let client, let code): edge.close(client, code)
+            case .hold(let client): edge.setHeld(true, client)
+            case .resume(let client): edge.setHeld(false, client)
+            }
+        }
+        // What was carried out may have had more to tell.
+        takeLetters()
+        if !output.news.isEmpty { edge.tellMaster(output.news) }
+        for loop in outgoing.indices {
+            outgoing[loop].endBatch()
+            if outgoing[loop].cost > Self.largestMail { post(loop, edge) }
+        }
+        engine.clear()
+    }
+
+    @inlinable
+    public func carryOut<Edge: LoopEdge>(_ edge: Edge) { carryOut(.none, edge) }
+
+    @inlinable @inline(__always)
+    func bytes(of stretch: Stretch, _ input: Bytes, _ made: MadeBytes) -> Bytes {
+        stretch.source == .input ? Bytes(rebasing: input[stretch.range]) : made.bytes(of: stretch)
+    }
+
+    // MARK: Mail
+
+    /// Addresses what the engine has to tell other loops.
+    @inlinable @inline(__always)
+    func takeLetters() { if !engine.output.letters.isEmpty { address(engine.output.takeLetters()) } }
+
+    @usableFromInline
+    func address(_ letters: [AddressedLetter]) {
+        for addressed in letters {
+            if let to = addressed.loop {
+                outgoing[Int(to)].append(addressed.letter)
+            } else {
+                for loop in outgoing.indices where loop != Int(engine.loop) { outgoing[loop].append(addressed.letter) }
+            }
+        }
+    }
+
+    @usableFromInline
+    func postLetters<Edge: LoopEdge>(_ edge: Edge) {
+        for loop in outgoing.indices where outgoing[loop].hasLetters { post(loop, edge) }
+    }
+
+    @usableFromInline
+    func post<Edge: LoopEdge>(_ loop: Int, _ edge: Edge) {
+        var mail = LoopMail(capacityOf: outgoing[loop])
+        swap(&mail, &outgoing[loop])
+        edge.post(mail, to: loop)
+    }
+
+    // MARK: Rules about deliveries
+
+    /// What became of a message for one client.
+    @usableFromInline
+    enum Fate {
+        case sent, tooSlow, gone
+        /// A rule has kept it from the client.
+        case dropped
+
+        @usableFromInline
+        init(_ outcome: SendOutcome) { self = outcome == .queued ? .sent : .tooSlow }
+    }
+
+    /// Sends a message, or what the rules make of it for this client.
+    @usableFromInline
+    func offer<Edge: LoopEdge>(_ message: Bytes, _ form: WireForm, to client: ConnectionID, isAnother: Bool, _ edge: Edge) -> Fate {
+        switch engine.offer(message, form, to: client, isAnother: isAnother, now: edge.now) {
+        case .unchanged: edge.send(message, to: client).map(Fate.init) ?? .gone
+        case .replaced: edge.send(engine.replacementBytes, to: client).map(Fate.init) ?? .gone
+        case .dropped: .dropped
+        }
+    }
+
+    @usableFromInline
+    func count(_ fate: Fate) {
+        tally?.matched += 1
+        switch fate {
+        case .sent: tally?.sent += 1
+        case .tooSlow: tally?.slow += 1
+        case .dropped: tally?.dropped += 1
+        case .gone: break
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import ShuntCore
+
+/// What is around a loop's engine: the connections of its clients, the other loops, the master. Real ones in a worker, others in a simulation.
+public protocol LoopEdge: AnyObject {
+    /// Seconds since 1970.
+    var now: Double { get }
+
+    /// Whether a client's bytes are taken: it is open, it is not held, and the ways to the other loops have room.
+    func reads(_ client: ConnectionID) -> Bool
+
+    /// Rules have taken long for what a client has sent: the rest of it is taken when the others have had their turn.
+    func postpone(_ client: ConnectionID)
+
+    /// Queues a message.
+    /// - Returns: nil where the client has gone.
+    func send(_ bytes: Bytes, to client: ConnectionID) -> SendOutcome?
+
+    /// Queues an answer of so many bytes, which `write` writes. A client that has gone gets none.
+    func answer(_ count: Int, to client: ConnectionID, _ write: (UnsafeMutableRawPointer) -> Void)
+
+    /// Closes a client once it has been written what waits for it.
+    /// - Parameter code: why; nil where the client has asked for it.
+    func close(_ client: ConnectionID, _ code: ErrorCode?)
+
+    /// Stops reading from a client, or reads from it again.
+    func setHeld(_ isHeld: Bool, _ client: ConnectionID)
+
+    /// Sends mail to another loop.
+    func post(_ mail: LoopMail, to loop: Int)
+
+    func tellMaster(_ news: [MasterNews])
+}

@@ -1,0 +1,28 @@
+import ShuntCore
+
+/// Answers to requests, in the protocol that a receipt is of.
+extension LoopEngine {
+    /// The request was served.
+    @inline(__always)
+    func acknowledge(_ receipt: Receipt, _ connection: ConnectionID) {
+        output.figures.succeeded += 1
+        output.actions.append(.receipt(connection, receipt))
+    }
+
+    /// The request was served, and this is what the client wants to know of it.
+    func answer(_ receipt: Receipt, _ connection: ConnectionID, _ text: String) {
+        output.figures.succeeded += 1
+        switch receipt {
+        case .exchange(let id): output.actions.append(.answer(connection, output.made.appendAnswer(id, text)))
+        }
+    }
+
+    /// The request was not served.
+    @inline(never)
+    func refuse(_ receipt: Receipt, _ connection: ConnectionID, _ error: ShuntError) {
+        output.figures.failed += 1
+        switch receipt {
+        case .exchange(let id): output.actions.append(.answer(connection, output.made.appendRefusal(id, error)))
+        }
+    }
+}

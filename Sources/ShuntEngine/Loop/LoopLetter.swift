@@ -1,0 +1,42 @@
+import ShuntCore
+
+/// What a loop tells others of its worker.
+public enum LoopLetter: Equatable, Sendable {
+    case subscribed(Subscription)
+    case unsubscribed(ConnectionID, filter: String, group: String, key: String?)
+    case left(ConnectionID)
+    case pressure(ConsumerPressure, ConnectionID)
+    /// Answer with `synced` once all letters so far have been read: the subscriptions in them are this loop's `number`th.
+    case sync(loop: UInt8, number: UInt64)
+    case synced(loop: UInt8, number: UInt64)
+    /// A device has registered: whoever has one of the same name gives it up.
+    case registered(uid: String, device: String, ConnectionID, at: Double)
+    /// A client of MQTT has said who it is: whoever has one of the same identifier closes it.
+    case greeted(clientID: String, ConnectionID, at: Double)
+    /// Deliver a broadcast to the devices here that match, and say how many there were.
+    case broadcast(BroadcastID, DeviceFilter, frame: [UInt8])
+    case tallied(BroadcastID, BroadcastTally)
+    /// For the loop that a chat is at home on. With the client as rules see it, who may be unknown there.
+    case chat(ChatEvent, Peer?)
+    /// For the loop that a chat's member is connected to.
+    case chatAction(ChatAction)
+}
+
+extension LoopLetter {
+    /// Bytes of messages that it carries.
+    public var payloadSize: Int {
+        switch self {
+        case .broadcast(_, _, let frame): frame.count
+        case .chat(.request(let request), _): request.payload.bytes.count
+        case .chat(.announce(_, let payload), _), .chatAction(.deliver(_, _, _, let payload)): payload.bytes.count
+        default: 0
+        }
+    }
+}
+
+/// A letter and whom it is for.
+public struct AddressedLetter: Equatable, Sendable {
+    /// nil: all other loops.
+    public var loop: UInt8?
+    public var letter: LoopLetter
+}

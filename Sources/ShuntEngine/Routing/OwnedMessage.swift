@@ -1,0 +1,41 @@
+import ShuntCore
+
+/// A message that a rule made, with bytes of its own: what the rules gave lives only until their next call.
+struct OwnedMessage {
+    var kind: MessageKind
+    var topic: [UInt8]
+    var key: [UInt8]?
+    var payload: [UInt8]
+    var format: PayloadFormat
+    var compression: PayloadCompression
+    var filter: [UInt8]
+
+    init(_ routed: RoutedMessage) {
+        kind = routed.kind
+        topic = Array(routed.topic)
+        key = routed.key.map { Array($0) }
+        payload = Array(routed.payload)
+        format = routed.format
+        compression = routed.compression
+        filter = Array(routed.filter)
+    }
+
+    /// - Parameter body: gets the message as one that no client has sent.
+    func withView<Result>(id: Int64, _ body: (MessageView) -> Result) -> Result {
+        topic.withUnsafeBytes { topic in
+            payload.withUnsafeBytes { payload in
+                guard let key else { return body(view(topic, nil, payload, id)) }
+                return key.withUnsafeBytes { body(view(topic, $0, payload, id)) }
+            }
+        }
+    }
+
+    private func view(_ topic: Bytes, _ key: Bytes?, _ payload: Bytes, _ id: Int64) -> MessageView {
+        MessageView(kind: kind, topic: topic, key: key, payload: payload, format: format, compression: compression, id: id, sender: .nobody)
+    }
+}
+
+extension ConnectionID {
+    /// No client: what rules made, or what is told without its sender.
+    static let nobody = ConnectionID.none
+}

@@ -1,0 +1,28 @@
+import ShuntCore
+
+/// What became of a message that a client published. The client's front makes the answer of it.
+enum PublishOutcome {
+    /// To so many; what went out as broadcasts or into chats counts too.
+    case delivered(Int)
+    /// Nobody has subscribed the topic.
+    case nobody
+    /// A rule has dropped it.
+    case dropped
+    /// A rule has rejected it.
+    case rejected(ShuntError)
+
+    @inline(__always)
+    init(count: Int) { self = count > 0 ? .delivered(count) : .nobody }
+}
+
+/// Why a message did not reach somebody, in the words of `on_undelivered`.
+public enum UndeliveredReason: String, Sendable {
+    case nobodySubscribed = "no subscriber"
+    case noDevice = "no device"
+    /// The recipient does not read fast enough.
+    case queueFull = "queue full"
+    /// The recipient has left meanwhile.
+    case gone = "gone"
+    /// It was held for a member of a chat who did not come back, or for whom too much was held.
+    case expired = "expired"
+}

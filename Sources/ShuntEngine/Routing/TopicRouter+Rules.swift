@@ -1,0 +1,199 @@
+import ShuntCore
+
+/// Messages that rules look at, and what they make of them.
+extension TopicRouter {
+    /// A message that a rule made and that has yet to go out.
+    private struct Passage {
+        var publication: Publication
+        var route: RouteReference
+        /// The rules that have already sent it on.
+        var excluded: RuleSelection
+        /// The rule that sent it to another topic, whose rules have not seen it yet.
+        var forwardedBy: UInt8?
+    }
+
+    /// Does what a rule has decided for all messages of the topic.
+    func apply(
+        _ standing: StandingVerdict, _ publication: inout Publication, _ route: RouteReference, _ hooks: any RuleHooks
+    ) -> PublishOutcome {
+        hooks.decided(by: standing)
+        switch standing.decision {
+        case .drop: return .dropped
+        case .reject(let why): return .rejected(Self.rejection(why))
+        case .send: break
+        }
+        let own = RuleSelection(mask: 1 << UInt64(standing.rule))
+        var count = 0
+        for at in standing.targets.indices {
+            guard let topic = standing.targets[at].topic else {
+                count += deliver(&publication, route)
+                continue
+            }
+            guard topic.count <= limits.topic, mayMakeAnother() else {
+                output.figures.undelivered += 1
+                continue
+            }
+            count += topic.withUnsafeBytes { topic in
+                let target = self.route(of: topic, last: standing.targets[at].route)
+                guard !target.isNone else { return 0 }
+                standing.targets[at].route = target
+                var message = publication.message
+                message.topic = topic
+                let made = Publication(message)
+                guard !index.rules(of: target).subtracting(own).isEmpty else { return deliverMade(made, target) }
+                return pass(Passage(publication: made, route: target, excluded: own, forwardedBy: standing.rule), hooks)
+            }
+        }
+        return .delivered(count)
+    }
+
+    private static func rejection(_ why: String) -> ShuntError {
+        ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
+    }
+
+    /// Runs rules over a message and delivers what they decide.
+    ///
+    /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
+    /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
+    func run(
+        _ publication: inout Publication, _ route: RouteReference, _ rules: RuleSelection, excluded: RuleSelection, _ hooks: any RuleHooks
+    ) -> PublishOutcome {
+        var message = publication.message
+        message.room = max(0, limits.fanout - madeOfMessage)
+        message.roomBytes = max(0, MessageView.madeBytes - madeBytes)
+        let outcome = hooks.onMessage(message, selection: rules, now: now)
+        if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: route) }
+        if case .pass = outcome.verdict, outcome.messages.isEmpty { return .delivered(deliver(&publication, route)) }
+        if case .send = outcome.verdict, outcome.messages.count == 1,
+            let count = single(outcome.messages[0], &publication, route, excluded) {
+            return .delivered(count)
+        }
+        // The outcome's messages live in the rules until their next call: they are kept before anything else runs.
+        let before = others.count
+        let made = keep(outcome, publication, route, excluded)
+        var count = others.count - before
+        if case .pass = outcome.verdict { count += deliver(&publication, route) }
+        for next in made { count += pass(next, hooks) }
+        switch outcome.verdict {
+        case .pass, .send: return .delivered(count)
+        case .drop: return .dropped
+        case .reject(let why), .redirect(let why): return .rejected(Self.rejection(why))
+        }
+    }
+
+    /// The common case, one message that no other rule wants: delivered without a list of what was made.
+    /// - Returns: nil where it is not that case.
+    private func single(
+        _ routed: RoutedMessage, _ publication: inout Publication, _ route: RouteReference, _ excluded: RuleSelection
+    ) -> Int? {
+        guard routed.kind == .topic else { return nil }
+        if routed.changes.isEmpty { return deliver(&publication, route) }
+        guard routed.topic.count > 0, routed.topic.count <= limits.topic else { return nil }
+        var route = route
+        if routed.changes.contains(.topic) {
+            route = self.route(of: routed.topic)
+            guard !route.isNone, index.rules(of: route).subtracting(excluded).removing(Int(routed.rule)).isEmpty else { return nil }
+        }
+        return deliverMade(Publication(MessageView(routed, of: publication.message)), route)
+    }
+
+    /// Delivers what was just made, and takes its bytes back if nobody has subscribed it.
+    @inline(__always)
+    private func deliverMade(_ publication: Publication, _ route: RouteReference) -> Int {
+        var publication = publication
+        let count = deliver(&publication, route)
+        if count == 0 { publication.discard(from: output.made) }
+        return count
+    }
+
+    /// Copies all that a rule made, while its bytes are there.
+    private func keep(
+        _ outcome: MessageOutcome, _ publication: Publication, _ route: RouteReference, _ excluded: RuleSelection
+    ) -> [Passage] {
+        let takesItsPlace = outcome.verdict == .send && outcome.messages.count == 1
+        return outcome.messages.compactMap { routed in
+            guard takesItsPlace || mayMakeAnother() else {
+                output.figures.dropped += 1
+                return nil
+            }
+            guard routed.kind == .topic else {
+                others.append(OwnedMessage(routed))
+                return nil
+            }
+            guard !routed.changes.isEmpty else { return Passage(publication: publication, route: route, excluded: excluded) }
+            guard routed.topic.count > 0, routed.topic.count <= limits.topic else {
+                output.figures.undelivered += 1
+                return nil
+            }
+            var next = Passage(
+                publication: Publication(kept.keep(MessageView(routed, of: publication.message))), route: route, excluded: excluded)
+            if routed.changes.contains(.topic) {
+                next.route = self.route(of: routed.topic)
+                // The rules' host lets no such topic through.
+                guard !next.route.isNone else {
+                    output.figures.undelivered += 1
+                    return nil
+                }
+                next.excluded.insert(Int(routed.rule))
+                next.forwardedBy = routed.rule
+            }
+            return next
+        }
+    }
+
+    /// Bytes of what rules have made of the message that is being handled.
+    private var madeBytes: Int { max(kept.size, output.made.size - madeBefore) }
+
+    /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes. Their host
+    /// keeps to what `room` says, but for a message that takes another's place.
+    private func mayMakeAnother() -> Bool {
+        guard madeOfMessage <= limits.fanout, madeBytes <= MessageView.madeBytes else { return false }
+        madeOfMessage += 1
+        return true
+    }
+
+    /// Delivers what a rule made; a message for another topic meets that topic's rules first.
+    private func pass(_ passage: Passage, _ hooks: any RuleHooks) -> Int {
+        let rules = passage.forwardedBy == nil ? .none : index.rules(of: passage.route).subtracting(passage.excluded)
+        guard let sender = passage.forwardedBy, !rules.isEmpty else { return deliverMade(passage.publication, passage.route) }
+        var message = passage.publication.message
+        guard Int(message.hops) < limits.hops else {
+            output.figures.dropped += 1
+            hooks.exceededHops(rule: Int(sender), now: now)
+            return 0
+        }
+        message.hops += 1
+        var publication = Publication(message)
+        switch run(&publication, passage.route, rules, excluded: passage.excluded, hooks) {
+        case .delivered(let count): return count
+        case .nobody: return 0
+        case .dropped, .rejected:
+            output.figures.dropped += 1
+            return 0
+        }
+    }
+
+    /// The route of a topic that a rule has sent a message to: mostly the same as last time.
+    private func route(of topic: Bytes) -> RouteReference {
+        lastMadeRoute = route(of: topic, last: lastMadeRoute)
+        return lastMadeRoute
+    }
+
+    // MARK: What rules send by themselves
+
+    /// Publishes what a rule has made besides. No rule sees it again.
+    func publish(_ message: OwnedMessage) {
+        guard !message.topic.isEmpty, message.topic.count <= limits.topic, !message.payload.isEmpty else {
+            output.figures.undelivered += 1
+            return
+        }
+        message.withView(id: makeID()) { view in
+            let route = route(of: view.topic, last: .none)
+            guard !route.isNone else {
+                output.figures.undelivered += 1
+                return
+            }
+            if deliverMade(Publication(view), route) == 0 { nobody(view) }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import ShuntCore
+
+/// Routes topic messages of one loop: through the rules that want them, to a member of each group that has subscribed the topic.
+///
+/// Knows no wire: a front has turned bytes into a `Publication`, and makes an answer of the outcome.
+public final class TopicRouter {
+    let output: LoopOutput
+    let encoder: WireEncoder
+    var index: SubscriptionIndex
+    var limits: RoutingLimits
+    /// nil where no rules run.
+    private(set) var hooks: (any RuleHooks)?
+    /// Seconds since 1970, of the event that is being handled.
+    var now: Double = 0
+    /// Whether any rule has `on_deliver`.
+    private(set) var looksAtDeliveries = false
+    /// The rules have taken long for what is being read.
+    private(set) var takesLong = false
+    /// What rules have made of messages besides topic messages: the engine sends it.
+    var others: [OwnedMessage] = []
+    /// Scratch for the chosen members of a message.
+    var recipients: ContiguousArray<Recipient> = []
+    /// Where the last message went that a rule has sent to another topic.
+    var lastMadeRoute = RouteReference.none
+    /// What rules have made of the message that is being handled, and other rules are still to see.
+    let kept = MadeBytes()
+    /// Messages that rules have made of the one that is being handled.
+    var madeOfMessage = 0
+    /// The event's made bytes before that message.
+    var madeBefore = 0
+    private var lastID: UInt64 = 0
+
+    init(_ output: LoopOutput, _ index: SubscriptionIndex, limits: RoutingLimits, encoder: WireEncoder, hooks: (any RuleHooks)?) {
+        self.output = output
+        self.index = index
+        self.limits = limits
+        self.encoder = encoder
+        setHooks(hooks)
+    }
+
+    /// Other rules apply from the next message on.
+    func setHooks(_ new: (any RuleHooks)?) {
+        hooks = new
+        looksAtDeliveries = new?.wanted.contains(.deliver) ?? false
+        index.forgetRoutes()
+    }
+
+    // MARK: Publishing
+
+    /// The route of a message's topic; none where that is no topic.
+    /// - Parameter last: the route of the client's last message, which is mostly the same.
+    @inline(__always)
+    func route(of topic: Bytes, last: RouteReference) -> RouteReference {
+        index.route(of: topic, last: last) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+    }
+
+    /// Routes a client's message.
+    /// - Parameter hooks: the loop's rules, fetched once an event.
+    @inline(__always)
+    func publish(_ publication: inout Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> PublishOutcome {
+        let rules = index.rules(of: route)
+        guard !rules.isEmpty, let hooks else { return conclude(PublishOutcome(count: deliver(&publication, route)), publication) }
+        return publish(&publication, route, rules, hooks)
+    }
+
+    @inline(never)
+    private func publish(
+        _ publication: inout Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
+    ) -> PublishOutcome {
+        (madeOfMessage, madeBefore) = (0, output.made.size)
+        begin(hooks)
+        if let standing = index.standing(of: route) { return conclude(apply(standing, &publication, route, hooks), publication) }
+        let outcome = run(&publication, route, rules, excluded: .none, hooks)
+        if kept.size > 0 { kept.removeAll() }
+        return conclude(outcome, publication)
+    }
+
+    /// Rules are to see something that a client sent. All calls that it causes have a budget together; those of one read have a limit too,
+    /// after which the rest of the read waits.
+    @inline(__always)
+    func begin(_ hooks: any RuleHooks) {
+        hooks.beginTurn()
+        takesLong = hooks.takesLong
+    }
+
+    /// A client's bytes have come.
+    @inline(__always)
+    func beginRead() {
+        takesLong = false
+        hooks?.beginRead()
+    }
+
+    @inline(__always)
+    private func conclude(_ outcome: PublishOutcome, _ publication: Publication) -> PublishOutcome {
+        if case .delivered(let count) = outcome, count > 0 { return outcome }
+        return note(outcome, publication)
+    }
+
+    /// Counts what did not go to anybody, and tells the rules.
+    @inline(never)
+    private func note(_ outcome: PublishOutcome, _ publication: Publication) -> PublishOutcome {
+        switch outcome {
+        case .delivered, .nobody:
+            nobody(publication.message)
+            return .nobody
+        case .dropped: output.figures.dropped += 1
+        case .rejected: output.figures.rejected += 1
+        }
+        return outcome
+    }
+
+    /// Nobody has subscribed a message's topic.
+    func nobody(_ message: MessageView) {
+        output.figures.undelivered += 1
+        tellUndelivered(message, why: .nobodySubscribed)
+    }
+
+    /// Tells the rules of a message that did not reach anybody, or somebody.
+    func tellUndelivered(_ message: MessageView, why: UndeliveredReason) {
+        guard let hooks, hooks.wanted.contains(.undelivered) else { return }
+        hooks.onUndelivered(message, why: why.rawValue, now: now)
+    }
+
+    /// Ids of messages that no exchange client has sent: seconds, a flag that no client's generator makes (exchange protocol §7), and a
+    /// counter.
+    func makeID() -> Int64 {
+        lastID &+= 1
+        return Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | lastID & 0xFFFF)
+    }
+
+    // MARK: Delivering
+
+    /// Hands a message to one member of each group of a route.
+    /// - Returns: how many got it.
+    @inline(__always)
+    func deliver(_ publication: inout Publication, _ route: RouteReference) -> Int {
+        index.select(route, key: publication.message.key, into: &recipients)
+        if looksAtDeliveries { return offer(&publication) }
+        let count = recipients.count
+        for place in 0..<count {
+            let recipient = recipients[place]
+            let stretch = publication.stretch(recipient.terms.form, encoder)
+            guard !stretch.isNone else { return deliverExpressible(&publication, from: place) }
+            let connection = recipient.connection
+            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch))
+        }
+        return count
+    }
+
+    /// The rest of the recipients, where the protocols of some have no form for the message.
+    @inline(never)
+    private func deliverExpressible(_ publication: inout Publication, from first: Int) -> Int {
+        var count = first
+        for recipient in recipients[first...] { count += deliver(&publication, to: recipient, isOffered: false) }
+        return count
+    }
+
+    /// Where rules look at each delivery. Those to other loops' clients are offered there.
+    @inline(never)
+    private func offer(_ publication: inout Publication) -> Int {
+        recipients.reduce(0) { $0 + deliver(&publication, to: $1, isOffered: true) }
+    }
+
+    private func deliver(_ publication: inout Publication, to recipient: Recipient, isOffered: Bool) -> Int {
+        let stretch = publication.stretch(recipient.terms.form, encoder)
+        guard !stretch.isNone else {
+            output.figures.inexpressible += 1
+            return 0
+        }
+        let connection = recipient.connection
+        guard connection.loop == output.loop else {
+            output.actions.append(.forward(connection, stretch))
+            return 1
+        }
+        output.actions.append(isOffered ? .offer(connection, stretch) : .deliver(connection, stretch))
+        return 1
+    }
+}
