@@ -88,7 +88,7 @@ let package = Package(
         .target(
             name: "ShuntWorker",
             dependencies: [
-                "ExchangeCodec", "PayloadCompression", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor",
+                "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor",
                 "ShuntRules", logging,
             ], swiftSettings: hotPath),
 
@@ -118,10 +118,12 @@ let package = Package(
         .testTarget(name: "ExchangeCodecTests", dependencies: ["ExchangeCodec", "ShuntCore"]),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntCore"]),
         .testTarget(name: "PayloadCompressionTests", dependencies: ["PayloadCompression", "ShuntCore"]),
-        .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
+        .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
-        .testTarget(name: "ShuntReactorTests", dependencies: ["ShuntCore", "ShuntReactor"]),
-        .testTarget(name: "ShuntWorkerTests", dependencies: ["ShuntCore", "ShuntEngine", "ShuntWorker"]),
+        .testTarget(name: "ShuntReactorTests", dependencies: ["SeededRandom", "ShuntCore", "ShuntReactor"]),
+        .testTarget(
+            name: "ShuntWorkerTests",
+            dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker"]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(

@@ -11,6 +11,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case protocolHTTP = "protocol.http"
     case protocolMQTT = "protocol.mqtt"
     case protocolTLS = "protocol.tls"
+    /// No header of a proxy, or a wrong one, where a listener wants it.
+    case protocolProxy = "protocol.proxy"
     case payloadInvalid = "payload.invalid"
     case requestInvalid = "request.invalid"
     case requestUnsupported = "request.unsupported"
@@ -80,7 +82,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
+        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400

@@ -65,7 +65,7 @@ public final class Master: Sendable {
         let writer = registry.writer
         let limits = ConnectionLimits(configuration)
         let figures = MasterFigures()
-        let loop = try LoopThread(index: 0, name: "master", limits: limits, measure: Self.measure) { [logger] loop in
+        let loop = try LoopThread(index: 0, name: "master", limits: limits) { [logger] loop in
             MasterLoop(
                 loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), known: known, writer: writer, figures: figures,
                 logger: logger)
@@ -131,12 +131,6 @@ public final class Master: Sendable {
 
     private func tell(_ kind: EventRecord.Kind, _ name: String, _ detail: String, at time: Double) {
         registry.writer.submit([.event(EventRecord(at: time, kind: kind, subject: name, detail: detail))])
-    }
-
-    /// A master sends answers only, and drops none.
-    private static func measure(_ bytes: Bytes) -> FrameExtent {
-        let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 13, as: UInt32.self))
-        return FrameExtent(length: FrameLayout.headerSize + Int(length), mayDrop: false)
     }
 }
 

@@ -1,3 +1,4 @@
+import ExchangeCodec
 import Glibc
 import Logging
 import ShuntCore
@@ -68,6 +69,14 @@ final class MasterLoop: EventLoopHandler {
     }
 
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
+
+    /// A master sends answers only, and drops none.
+    func framing(of role: Connection.Role) -> Framing { Self.framing }
+
+    private static let framing = Framing { bytes in
+        let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: FrameLayout.lengthOffset, as: UInt32.self))
+        return FrameExtent(length: FrameLayout.headerSize + Int(length), kind: .answer)
+    }
 
     func closed(_ connection: Connection, reason: CloseReason) {
         clients.closed(connection, reason)

@@ -54,6 +54,9 @@ public final class Connection {
     let poll: UnsafeMutablePointer<uv_poll_t>
     unowned(unsafe) let loop: EventLoop
 
+    /// What stands between socket and frames; nil for plain TCP and Unix sockets.
+    var layer: TransportLayer?
+
     var out = OutBuffer()
     /// A frame that has begun to arrive: a block of the loop's pool, only while there is one.
     var partial: UnsafeMutableRawPointer?
@@ -89,6 +92,13 @@ public final class Connection {
         case accepted(listener: UInt16)
         /// Made by `connect` with this number.
         case outbound(UInt16)
+
+        /// The listener's or the outbound connection's.
+        public var number: Int {
+            switch self {
+            case .accepted(let number), .outbound(let number): Int(number)
+            }
+        }
     }
 
     init(id: ConnectionID, role: Role, descriptor: Int32, loop: EventLoop) {
@@ -106,7 +116,8 @@ public final class Connection {
     public var isStuck: Bool { congestion?.isStuck ?? false }
     /// Bytes that wait to be written.
     public var waiting: Int { out.count }
-    public var remoteAddress: PeerAddress { PeerAddress(remoteOf: descriptor) }
+    /// The client's: its transport's word, else the socket's.
+    public var remoteAddress: PeerAddress { layer?.remoteAddress ?? PeerAddress(remoteOf: descriptor) }
     /// The IP address of this end; empty if it has none.
     public var localHost: String { SocketAddress.of(descriptor, remote: false)?.host ?? "" }
 }

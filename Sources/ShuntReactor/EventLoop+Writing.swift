@@ -82,7 +82,7 @@ extension EventLoop {
             queue(bytes, to: connection)
             return .queued
         }
-        switch connection.isStuck ? limits.stuckConsumer : handler.slowConsumerPolicy(of: connection, for: bytes) {
+        switch connection.isStuck ? limits.stuckConsumer : handler.slowConsumerPolicy(of: connection, for: kind(of: bytes, for: connection)) {
         case .hold:
             // Its producers are not read from. What they and the other loops had under way still enters the buffer.
             guard mayOverflow(bytes.count, connection) else { fallthrough }
@@ -95,7 +95,7 @@ extension EventLoop {
         case .dropOldest:
             // Some more than is needed now: what is left has to be moved for it.
             let needed = max(connection.out.count + bytes.count - limits.outBuffer, bytes.count)
-            let dropped = connection.out.dropOldest(max(needed, limits.outBuffer / 16), measure: measure) {
+            let dropped = connection.out.dropOldest(max(needed, limits.outBuffer / 16), framing: handler.framing(of: connection.role)) {
                 handler.dropped($0, for: connection)
             }
             figures.droppedSlow += dropped.messages
@@ -112,6 +112,8 @@ extension EventLoop {
             return .disconnected
         }
     }
+
+    private func kind(of frame: Bytes, for connection: Connection) -> FrameKind { handler.framing(of: connection.role).measure(frame).kind }
 
     /// Bytes that an out-buffer may hold beyond its bound while producers are held: their last messages, and mail between loops.
     private static let overflow = 512 << 20
@@ -149,31 +151,60 @@ extension EventLoop {
     /// Writes what waits, as far as the kernel takes it.
     func flush(_ connection: Connection) {
         guard connection.state != .closed else { return }
-        while !connection.out.isEmpty {
-            let bytes = connection.out.bytes
-            let count = Glibc.send(connection.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-            if count > 0 {
-                figures.bytesOut += count
-                if connection.unacknowledgedSince == 0 { noteWritten(connection) }
-                connection.congestion?.written += count
-                figures.delivered += connection.out.wrote(count, measure: measure, pool: &pool)
-                if count < bytes.count { break }
-                continue
-            }
-            let error = errno
-            if error == EINTR { continue }
-            if error == EAGAIN { break }
-            return fail(connection, error)
-        }
-        if connection.out.isEmpty, connection.state == .draining {
+        let outcome = connection.layer == nil ? write(connection) : writeThrough(connection)
+        guard outcome != .failed else { return }
+        if connection.state == .draining, connection.out.isEmpty, outcome == .written {
             return close(connection, connection.closeReason ?? .byUs(why: "closed"))
         }
-        let mustWait = !connection.out.isEmpty
+        let mustWait = outcome == .kernelIsFull
         if mustWait != connection.isWaitingToWrite {
             connection.isWaitingToWrite = mustWait
             watch(connection)
         }
         noteCongestion(connection)
+    }
+
+    /// What came of writing.
+    enum WriteOutcome {
+        /// Nothing is left that could be written now.
+        case written
+        case kernelIsFull
+        /// The connection has failed, and is closed unless what it sent is still to be taken.
+        case failed
+    }
+
+    /// Writes the out-buffer to the socket.
+    func write(_ connection: Connection) -> WriteOutcome {
+        while !connection.out.isEmpty {
+            let bytes = connection.out.bytes
+            let count = Glibc.send(connection.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            if count > 0 {
+                noteSent(count, connection)
+                wrote(count, connection)
+                if count < bytes.count { return .kernelIsFull }
+                continue
+            }
+            let error = errno
+            if error == EINTR { continue }
+            if error == EAGAIN { return .kernelIsFull }
+            fail(connection, error)
+            return .failed
+        }
+        return .written
+    }
+
+    /// The kernel has taken so many bytes.
+    @inline(__always)
+    func noteSent(_ count: Int, _ connection: Connection) {
+        figures.bytesOut += count
+        if connection.unacknowledgedSince == 0 { noteWritten(connection) }
+    }
+
+    /// So many bytes of the out-buffer are written, or its transport's.
+    @inline(__always)
+    func wrote(_ count: Int, _ connection: Connection) {
+        connection.congestion?.written += count
+        figures.delivered += connection.out.wrote(count, framing: handler.framing(of: connection.role), pool: &pool)
     }
 
     private func noteCongestion(_ connection: Connection) {

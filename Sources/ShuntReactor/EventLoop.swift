@@ -6,14 +6,20 @@ import Synchronization
 
 /// What an event loop's owner does with its events. Called on the loop's thread alone.
 public protocol EventLoopHandler: AnyObject, SendableMetatype {
+    /// A connection is there: at once, or when its transport is open.
     func opened(_ connection: Connection)
     /// Bytes have arrived, behind those that were not taken last time.
     /// - Returns: how many were taken; the rest comes again with what follows.
     func received(_ bytes: Bytes, on connection: Connection) -> Int
     /// The connection's out-buffer went above half of its bound, or below a quarter of it, or its client is stuck.
     func pressure(_ pressure: ConsumerPressure, on connection: Connection)
-    /// What to do with a frame for a connection whose out-buffer is full.
-    func slowConsumerPolicy(of connection: Connection, for frame: Bytes) -> SlowConsumerPolicy
+    /// What to do with a frame of this kind for a connection whose out-buffer is full.
+    func slowConsumerPolicy(of connection: Connection, for kind: FrameKind) -> SlowConsumerPolicy
+    /// How the bytes for connections of this role divide into frames. The same for as long as the loop runs.
+    func framing(of role: Connection.Role) -> Framing
+    /// What is to stand between a new connection's socket and its frames; nil where these are the socket's own bytes.
+    func transport(for connection: Connection) -> (any Transport)?
+    /// A connection that was adopted is over, whether it was opened or not.
     func closed(_ connection: Connection, reason: CloseReason)
     /// A message that was queued, or was to be, is dropped, since the connection is too slow. Nothing may be sent meanwhile.
     func dropped(_ frame: Bytes, for connection: Connection)
@@ -27,7 +33,8 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
 
 extension EventLoopHandler {
     public func dropped(_ frame: Bytes, for connection: Connection) {}
-    public func slowConsumerPolicy(of connection: Connection, for frame: Bytes) -> SlowConsumerPolicy { .dropNewest }
+    public func slowConsumerPolicy(of connection: Connection, for kind: FrameKind) -> SlowConsumerPolicy { .dropNewest }
+    public func transport(for connection: Connection) -> (any Transport)? { nil }
 }
 
 /// Bounds of a loop's connections.
@@ -105,13 +112,14 @@ public final class EventLoop {
     var resumable: ContiguousArray<ConnectionID> = []
     /// The handler was told of a connection's pressure since the turn's end.
     var hasNewPressure = false
-    private let readBuffer: UnsafeMutableRawBufferPointer
+    let readBuffer: UnsafeMutableRawBufferPointer
     private let waker: LoopWaker
     private var tickTimer: UnsafeMutablePointer<uv_timer_t>
     private var turnEnd: UnsafeMutablePointer<uv_check_t>
     private var isStopping = false
-    /// Measures frames in out-buffers, for `dropOldest`.
-    let measure: FrameMeasure
+
+    /// Bytes of the wire on their way from and to transports; taken once there is one.
+    private(set) lazy var wire = WireBuffers()
 
     /// Bytes read at once, and what a loop keeps to read into.
     static let readSize = 128 << 10
@@ -122,10 +130,9 @@ public final class EventLoop {
     /// Bytes that may wait for a connection, and of a frame that it has begun to send, however full the loop's buffers are.
     static let ownShare = 32 << 10
 
-    init(index: UInt8, limits: ConnectionLimits, measure: @escaping FrameMeasure, waker: LoopWaker) {
+    init(index: UInt8, limits: ConnectionLimits, waker: LoopWaker) {
         self.index = index
         self.limits = limits
-        self.measure = measure
         self.waker = waker
         uv = waker.uv
         readBuffer = .allocate(byteCount: Self.readSize, alignment: 64)
@@ -198,8 +205,11 @@ public final class EventLoop {
         acceptors = []
         for case let held? in slots {
             let connection = held.takeUnretainedValue()
+            let why = CloseReason.byUs(why: "the process ends")
+            // A transport takes leave of its peer.
+            if connection.layer != nil, connection.state == .open { (connection.state, connection.closeReason) = (.draining, why) }
             flush(connection)
-            close(connection, .byUs(why: "the process ends"))
+            close(connection, why)
         }
         uv_timer_stop(tickTimer)
         uv_check_stop(turnEnd)
@@ -246,6 +256,9 @@ public final class EventLoop {
                 close(connection, .byUs(why: "a frame was not complete within \(limits.frameSeconds) s (frame.timeout)"))
             } else if connection.state == .draining, seconds > connection.closeAt {
                 close(connection, connection.closeReason ?? .byUs(why: "closed"))
+            } else if let late = connection.layer?.isLate(at: seconds, after: limits.frameSeconds) {
+                figures.errors += 1
+                close(connection, .byUs(why: "\(late) was not complete within \(limits.frameSeconds) s (frame.timeout)"))
             } else if connection.unacknowledgedSince != 0 {
                 checkAcknowledgements(connection)
             }
@@ -304,7 +317,7 @@ public final class EventLoop {
         figures.connections += 1
         figures.accepted += 1
         watch(connection)
-        handler.opened(connection)
+        open(connection)
         return connection
     }
 
@@ -371,6 +384,7 @@ public final class EventLoop {
         releasePartial(connection)
         figures.lostAtClose += Int(connection.out.messages)
         connection.out.release(to: &pool)
+        connection.layer?.unsent.release(to: &pool)
         let slot = connection.id.slot
         slots[slot] = nil
         generations[slot] &+= 1
@@ -384,102 +398,5 @@ public final class EventLoop {
         // The handler may still ask for its address.
         handler.closed(connection, reason: reason)
         Glibc.close(connection.descriptor)
-    }
-
-    // MARK: Reading
-
-    private func read(_ connection: Connection) {
-        let space = connection.partial == nil ? readBuffer : roomInPartial(connection)
-        guard let space else { return }
-        let count = recv(connection.descriptor, space.baseAddress, space.count, 0)
-        guard count > 0 else { return readEnded(connection, count) }
-        figures.bytesIn += count
-        if connection.partial == nil {
-            take(Bytes(start: readBuffer.baseAddress, count: count), connection)
-        } else {
-            connection.partialCount += UInt32(count)
-            takePartial(connection)
-        }
-    }
-
-    private func readEnded(_ connection: Connection, _ count: Int) {
-        if count == 0 { return close(connection, .byPeer) }
-        let error = errno
-        if error == EAGAIN || error == EINTR { return }
-        fail(connection, error)
-    }
-
-    /// Hands on what was read; the start of a frame that is still to come is kept.
-    private func take(_ bytes: Bytes, _ connection: Connection) {
-        let taken = handler.received(bytes, on: connection)
-        guard connection.state == .open, taken < bytes.count else { return }
-        let rest = bytes.count - taken
-        let size = BufferPool.blockSize(for: rest)
-        guard size <= Self.ownShare || pool.used + size <= limits.buffers else { return closeForMemory(connection) }
-        let block = pool.take(size)
-        memcpy(block, bytes.baseAddress! + taken, rest)
-        connection.partial = block
-        connection.partialCount = UInt32(rest)
-        connection.partialCapacity = UInt32(size)
-        connection.partialSince = seconds
-    }
-
-    private func takePartial(_ connection: Connection) {
-        guard let block = connection.partial else { return }
-        let bytes = Bytes(start: block, count: Int(connection.partialCount))
-        let (capacity, since) = (connection.partialCapacity, connection.partialSince)
-        // Not the connection's meanwhile: the handler uses these bytes even after it has closed the connection.
-        (connection.partial, connection.partialCount, connection.partialCapacity, connection.partialSince) = (nil, 0, 0, 0)
-        let taken = handler.received(bytes, on: connection)
-        let rest = bytes.count - taken
-        guard connection.state == .open, rest > 0 else { return pool.give(block, Int(capacity)) }
-        if taken > 0 { memmove(block, block + taken, rest) }
-        connection.partial = block
-        connection.partialCount = UInt32(rest)
-        connection.partialCapacity = capacity
-        connection.partialSince = taken > 0 ? seconds : since
-        if taken > 0 { shrinkPartial(connection) }
-    }
-
-    /// Where the rest of a frame is read to. Grows with what has arrived, never by what a frame announces.
-    private func roomInPartial(_ connection: Connection) -> UnsafeMutableRawBufferPointer? {
-        guard let block = connection.partial else { return nil }
-        let count = Int(connection.partialCount)
-        let wanted = BufferPool.blockSize(for: max(count * 2, count + (16 << 10)))
-        guard Int(connection.partialCapacity) - count < 8 << 10 else {
-            return UnsafeMutableRawBufferPointer(start: block + count, count: Int(connection.partialCapacity) - count)
-        }
-        guard wanted <= Self.ownShare || pool.used + wanted <= limits.buffers else {
-            closeForMemory(connection)
-            return nil
-        }
-        replacePartial(connection, size: wanted)
-        return UnsafeMutableRawBufferPointer(start: connection.partial! + count, count: wanted - count)
-    }
-
-    private func shrinkPartial(_ connection: Connection) {
-        let fitting = BufferPool.blockSize(for: Int(connection.partialCount))
-        if fitting * 4 < Int(connection.partialCapacity) { replacePartial(connection, size: fitting) }
-    }
-
-    private func replacePartial(_ connection: Connection, size: Int) {
-        guard let old = connection.partial else { return }
-        let block = pool.take(size)
-        memcpy(block, old, Int(connection.partialCount))
-        pool.give(old, Int(connection.partialCapacity))
-        connection.partial = block
-        connection.partialCapacity = UInt32(size)
-    }
-
-    private func releasePartial(_ connection: Connection) {
-        guard let block = connection.partial else { return }
-        pool.give(block, Int(connection.partialCapacity))
-        connection.partial = nil
-        (connection.partialCount, connection.partialCapacity, connection.partialSince) = (0, 0, 0)
-    }
-
-    private func closeForMemory(_ connection: Connection) {
-        figures.errors += 1
-        close(connection, .byUs(why: "the loop's buffers are full (limit.memory)"))
     }
 }

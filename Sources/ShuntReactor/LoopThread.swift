@@ -12,11 +12,10 @@ public final class LoopThread<Handler: EventLoopHandler>: Sendable {
 
     /// Starts a thread that runs an event loop.
     /// - Parameters:
-    ///   - measure: measures frames in out-buffers.
     ///   - makeHandler: called on the new thread; what it returns lives there and is seen elsewhere only through `post`.
     /// - Throws: `internal` if the system gives no thread or event queue.
     public init(
-        index: UInt8, name: String, limits: ConnectionLimits, measure: @escaping FrameMeasure,
+        index: UInt8, name: String, limits: ConnectionLimits,
         makeHandler: @escaping @Sendable (EventLoop) -> Handler
     ) throws(ShuntError) {
         self.index = index
@@ -26,7 +25,7 @@ public final class LoopThread<Handler: EventLoopHandler>: Sendable {
         let mailbox = LoopMailbox<Handler>(waker)
         self.mailbox = mailbox
         let start = ThreadStart(name: name) {
-            let loop = EventLoop(index: index, limits: limits, measure: measure, waker: waker)
+            let loop = EventLoop(index: index, limits: limits, waker: waker)
             let handler = makeHandler(loop)
             loop.handler = handler
             waker.attach {

@@ -1,21 +1,6 @@
 import Glibc
 import ShuntCore
 
-/// A frame at the start of some bytes, as a codec sees it.
-public struct FrameExtent {
-    public var length: Int
-    /// A message, which may be dropped and counts as delivered once it is written; not an answer that the client waits for.
-    public var mayDrop: Bool
-
-    public init(length: Int, mayDrop: Bool) {
-        self.length = length
-        self.mayDrop = mayDrop
-    }
-}
-
-/// Measures the frame that starts at the given bytes. The bytes hold at least that frame, as this side wrote it.
-public typealias FrameMeasure = @Sendable (Bytes) -> FrameExtent
-
 /// What waits to be written to one connection: whole frames, except that the first may be partly written.
 ///
 /// Holds a block of the loop's pool only while something waits.
@@ -72,19 +57,21 @@ struct OutBuffer {
     }
 
     /// `count` bytes have been written.
+    /// - Parameter framing: asked for only where something is left.
     /// - Returns: how many messages were completed by that.
-    mutating func wrote(_ count: Int, measure: FrameMeasure, pool: inout BufferPool) -> Int {
+    mutating func wrote(_ count: Int, framing: @autoclosure () -> Framing, pool: inout BufferPool) -> Int {
         if count == self.count {
             defer { release(to: &pool) }
             return Int(messages)
         }
         let before = messages
+        let framing = framing()
         var boundary = Int(partial)
         while boundary < count {
             completePartial()
-            let frame = measure(Bytes(rebasing: bytes[boundary...]))
+            let frame = framing.measure(Bytes(rebasing: bytes[boundary...]))
             boundary += frame.length
-            isPartialMessage = frame.mayDrop
+            isPartialMessage = frame.kind.isMessage
         }
         if boundary == count { completePartial() }
         partial = UInt32(boundary - count)
@@ -100,15 +87,15 @@ struct OutBuffer {
     /// Drops the oldest messages that no byte of has been written, until `needed` bytes are free or none is left.
     /// - Parameter onDrop: is given each of them before it goes.
     /// - Returns: how many messages were dropped, and their bytes.
-    mutating func dropOldest(_ needed: Int, measure: FrameMeasure, onDrop: (Bytes) -> Void) -> (messages: Int, bytes: Int) {
+    mutating func dropOldest(_ needed: Int, framing: Framing, onDrop: (Bytes) -> Void) -> (messages: Int, bytes: Int) {
         guard let block else { return (0, 0) }
         var read = Int(head) + Int(partial)
         var freed = 0
         var dropped = 0
         var kept: [(offset: Int, length: Int)] = []
         while freed < needed, read < Int(tail) {
-            let frame = measure(Bytes(start: block + read, count: Int(tail) - read))
-            if frame.mayDrop {
+            let frame = framing.measure(Bytes(start: block + read, count: Int(tail) - read))
+            if frame.kind.mayDrop {
                 freed += frame.length
                 dropped += 1
                 onDrop(Bytes(start: block + read, count: frame.length))

@@ -106,6 +106,8 @@ final class ControlLoop: EventLoopHandler {
 
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
 
+    func framing(of role: Connection.Role) -> Framing { .link }
+
     func closed(_ connection: Connection, reason: CloseReason) {
         if connection === looking {
             looking = nil

@@ -21,6 +21,8 @@ struct LoopReport: Sendable {
 /// What a loop starts with.
 struct LoopSetup: Sendable {
     var loops: Int
+    /// By their numbers in the roles of connections.
+    var listeners: [ListenerSetup]
     var limits: RoutingLimits
     var strategies: GroupStrategies
     var slowPolicies: SlowConsumerPolicies

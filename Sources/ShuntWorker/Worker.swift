@@ -35,7 +35,8 @@ public final class Worker: Sendable {
             loops: count, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
-        loops = try Self.startLoops(count, configuration, checked, peers)
+        let setups = sockets.compactMap { worker.listeners[$0.name].map(ListenerSetup.init) }
+        loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
         do throws(ShuntError) {
             try peers.waitForStart(of: count)
@@ -54,7 +55,7 @@ public final class Worker: Sendable {
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame
         control = try LoopThread(
-            index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds), measure: Self.measureForMaster
+            index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
@@ -155,16 +156,16 @@ public final class Worker: Sendable {
     }
 
     private static func startLoops(
-        _ count: Int, _ configuration: Configuration, _ rules: WorkerRules, _ peers: LoopPeers
+        _ count: Int, _ configuration: Configuration, _ listeners: [ListenerSetup], _ rules: WorkerRules, _ peers: LoopPeers
     ) throws(ShuntError) -> [LoopThread<WorkerLoop>] {
         let setup = LoopSetup(
-            loops: count, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups,
+            loops: count, listeners: listeners, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups,
             slowPolicies: configuration.worker.slowPolicies, chat: ChatSettings(configuration), rules: rules)
         var loops: [LoopThread<WorkerLoop>] = []
         for index in 0..<count {
             let limits = ConnectionLimits(configuration, loops: count, loop: index)
             loops.append(
-                try LoopThread(index: UInt8(index), name: "loop-\(index)", limits: limits, measure: measure) { loop in
+                try LoopThread(index: UInt8(index), name: "loop-\(index)", limits: limits) { loop in
                     WorkerLoop(loop: loop, setup: setup, peers: peers)
                 })
         }
@@ -183,19 +184,6 @@ public final class Worker: Sendable {
     }
 
     private static var cores: Int { max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }
-
-    /// Frames on the way to a master: none may be dropped.
-    private static func measureForMaster(_ bytes: Bytes) -> FrameExtent {
-        FrameExtent(length: measure(bytes).length, mayDrop: false)
-    }
-
-    /// Frames in an out-buffer. Messages may be dropped; answers, and what tells a device that it was replaced, are not.
-    private static func measure(_ bytes: Bytes) -> FrameExtent {
-        let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 13, as: UInt32.self))
-        let type = FrameType.decoding(bytes[9])
-        return FrameExtent(
-            length: FrameLayout.headerSize + Int(length), mayDrop: type == .message || type == .notify || type == .chat)
-    }
 }
 
 extension RoutingLimits {

@@ -11,6 +11,7 @@ final class WorkerLoop: EventLoopHandler {
     let engine: LoopEngine
     private let peers: LoopPeers
     private let driver: LoopDriver
+    private let listeners: [ListenerSetup]
     /// Clients that are not read from until the mailboxes they fill have room.
     private var held: [ConnectionID] = []
     /// nil where no rules are enabled.
@@ -22,6 +23,7 @@ final class WorkerLoop: EventLoopHandler {
     init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
         self.loop = loop
         self.peers = peers
+        listeners = setup.listeners
         version = setup.rules
         engine = LoopEngine(
             loop: loop.index, of: setup.loops, limits: setup.limits, strategies: setup.strategies, slowPolicies: setup.slowPolicies, chat: setup.chat,
@@ -39,7 +41,8 @@ final class WorkerLoop: EventLoopHandler {
     // MARK: Events
 
     func opened(_ connection: Connection) {
-        engine.opened(connection.id, address: connection.remoteAddress, now: loop.now)
+        engine.opened(
+            connection.id, address: connection.remoteAddress, speaking: listeners[connection.role.number].speaks, now: loop.now)
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
@@ -58,13 +61,16 @@ final class WorkerLoop: EventLoopHandler {
         }
     }
 
-    func slowConsumerPolicy(of connection: Connection, for frame: Bytes) -> SlowConsumerPolicy {
+    func slowConsumerPolicy(of connection: Connection, for kind: FrameKind) -> SlowConsumerPolicy {
         let policy = engine.slowConsumerPolicy(of: connection.id)
         // The sender of a broadcast hears how many devices were too slow for it, and a chat's members do not wait for one of them: neither
         // is held.
-        let isTopicMessage = frame.count > 9 && FrameType.decoding(frame[9]) == .message
-        return policy == .hold && !isTopicMessage ? loop.limits.stuckConsumer : policy
+        return policy == .hold && !kind.mayHold ? loop.limits.stuckConsumer : policy
     }
+
+    func framing(of role: Connection.Role) -> Framing { listeners[role.number].framing }
+
+    func transport(for connection: Connection) -> (any Transport)? { listeners[connection.role.number].transport() }
 
     /// This loop's clients whose out-buffers have filled up.
     private var slow: [ConnectionID: SlowClient] = [:]

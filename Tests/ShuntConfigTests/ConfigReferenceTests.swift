@@ -44,9 +44,11 @@ struct ConfigReferenceTests {
         _ = try Configuration.parse(lines.joined(separator: "\n"), name: name)
     }
 
-    @Test("config/dev.yaml says what the defaults are")
+    @Test("config/dev.yaml says what the defaults are, and opens MQTT's port besides")
     func dev() throws {
         let file = configFolder.appending(path: "dev.yaml").path
-        #expect(try Configuration.load(file: file, environment: [:], sets: [], hostName: "h") == Configuration(hostName: "h"))
+        var expected = Configuration(hostName: "h")
+        expected.worker.listeners["mqtt"] = .init(protocol: .mqtt, listen: NetworkAddress("127.0.0.1", 1883))
+        #expect(try Configuration.load(file: file, environment: [:], sets: [], hostName: "h") == expected)
     }
 }

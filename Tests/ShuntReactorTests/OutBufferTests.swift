@@ -5,7 +5,7 @@ import Testing
 @Suite("Out-buffers")
 struct OutBufferTests {
     /// Frames of this test: a length, a mark that is odd for messages, and filling.
-    static let measure: FrameMeasure = { FrameExtent(length: Int($0[0]), mayDrop: $0[1] % 2 == 1) }
+    static let framing = Framing { FrameExtent(length: Int($0[0]), kind: $0[1] % 2 == 1 ? .message : .answer) }
 
     private var pool = BufferPool()
     private var buffer = OutBuffer()
@@ -34,7 +34,7 @@ struct OutBufferTests {
         for _ in 0..<100 { add(200, mark: 1) }
         #expect(buffer.count == 20_000)
         #expect(pool.used == 32_768)
-        _ = buffer.wrote(20_000, measure: Self.measure, pool: &pool)
+        _ = buffer.wrote(20_000, framing: Self.framing, pool: &pool)
         #expect(buffer.isEmpty)
         #expect(pool.used == 0)
         pool.releaseAll()
@@ -43,7 +43,7 @@ struct OutBufferTests {
     @Test("Drops the oldest messages first, as many as are needed")
     mutating func dropsOldest() {
         for mark in [1, 3, 5, 7] as [UInt8] { add(10, mark: mark) }
-        let dropped = buffer.dropOldest(15, measure: Self.measure, onDrop: { _ in })
+        let dropped = buffer.dropOldest(15, framing: Self.framing, onDrop: { _ in })
         #expect(dropped.messages == 2)
         #expect(dropped.bytes == 20)
         #expect(marks() == [5, 7])
@@ -54,7 +54,7 @@ struct OutBufferTests {
     @Test("Keeps answers, in their order")
     mutating func keepsAnswers() {
         for mark in [2, 1, 4, 3, 5] as [UInt8] { add(10, mark: mark) }
-        let dropped = buffer.dropOldest(20, measure: Self.measure, onDrop: { _ in })
+        let dropped = buffer.dropOldest(20, framing: Self.framing, onDrop: { _ in })
         #expect(dropped.messages == 2)
         #expect(marks() == [2, 4, 5])
         buffer.release(to: &pool)
@@ -64,13 +64,13 @@ struct OutBufferTests {
     @Test("Keeps the rest of a frame that is partly written")
     mutating func keepsPartial() {
         for mark in [1, 3, 5] as [UInt8] { add(10, mark: mark) }
-        _ = buffer.wrote(4, measure: Self.measure, pool: &pool)
-        let dropped = buffer.dropOldest(5, measure: Self.measure, onDrop: { _ in })
+        _ = buffer.wrote(4, framing: Self.framing, pool: &pool)
+        let dropped = buffer.dropOldest(5, framing: Self.framing, onDrop: { _ in })
         #expect(dropped.messages == 1)
         #expect(buffer.count == 16)
         #expect(buffer.bytes[0] == 1, "six bytes of the first frame are left")
         #expect(marks(after: 6) == [5])
-        _ = buffer.wrote(6, measure: Self.measure, pool: &pool)
+        _ = buffer.wrote(6, framing: Self.framing, pool: &pool)
         #expect(marks() == [5])
         buffer.release(to: &pool)
         pool.releaseAll()
@@ -79,18 +79,18 @@ struct OutBufferTests {
     @Test("Counts a message as written with its last byte, and what is left")
     mutating func countsMessages() {
         for mark in [1, 2, 3, 5] as [UInt8] { add(10, mark: mark) }
-        let written1 = buffer.wrote(9, measure: Self.measure, pool: &pool)
+        let written1 = buffer.wrote(9, framing: Self.framing, pool: &pool)
         #expect(written1 == 0)
-        let written2 = buffer.wrote(1, measure: Self.measure, pool: &pool)
+        let written2 = buffer.wrote(1, framing: Self.framing, pool: &pool)
         #expect(written2 == 1)
-        let written3 = buffer.wrote(15, measure: Self.measure, pool: &pool)
+        let written3 = buffer.wrote(15, framing: Self.framing, pool: &pool)
         #expect(written3 == 0, "an answer, and half of a message")
         #expect(buffer.messages == 2)
-        let written4 = buffer.wrote(6, measure: Self.measure, pool: &pool)
+        let written4 = buffer.wrote(6, framing: Self.framing, pool: &pool)
         #expect(written4 == 1)
-        let dropped = buffer.dropOldest(5, measure: Self.measure, onDrop: { _ in })
+        let dropped = buffer.dropOldest(5, framing: Self.framing, onDrop: { _ in })
         #expect(dropped.messages == 0, "the only one left is partly written")
-        let written5 = buffer.wrote(9, measure: Self.measure, pool: &pool)
+        let written5 = buffer.wrote(9, framing: Self.framing, pool: &pool)
         #expect(written5 == 1)
         #expect(buffer.messages == 0 && pool.used == 0)
         pool.releaseAll()
@@ -100,7 +100,7 @@ struct OutBufferTests {
     mutating func notEnough() {
         add(10, mark: 2)
         add(10, mark: 1)
-        let dropped = buffer.dropOldest(50, measure: Self.measure, onDrop: { _ in })
+        let dropped = buffer.dropOldest(50, framing: Self.framing, onDrop: { _ in })
         #expect(dropped.bytes == 10)
         #expect(marks() == [2])
         buffer.release(to: &pool)
@@ -133,10 +133,10 @@ struct OutBufferTests {
                     expected.removeFirst()
                     partial = length
                 }
-                let written6 = buffer.wrote(count, measure: Self.measure, pool: &pool)
+                let written6 = buffer.wrote(count, framing: Self.framing, pool: &pool)
                 #expect(written6 >= 0)
             case 3:
-                var dropped = buffer.dropOldest(Int(random.next() % 100), measure: Self.measure, onDrop: { _ in }).messages
+                var dropped = buffer.dropOldest(Int(random.next() % 100), framing: Self.framing, onDrop: { _ in }).messages
                 expected.removeAll { mark in
                     guard dropped > 0, mark % 2 == 1 else { return false }
                     dropped -= 1

@@ -29,6 +29,7 @@ private final class OptionReader: EventLoopHandler {
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int { bytes.count }
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
+    func framing(of role: Connection.Role) -> Framing { Framing { FrameExtent(length: $0.count, kind: .answer) } }
     func closed(_ connection: Connection, reason: CloseReason) {}
     func connectFailed(role: Connection.Role, address: SocketAddress, why: String) { found([]) }
     func turnEnded() {}
@@ -48,7 +49,7 @@ private final class OptionReader: EventLoopHandler {
             both.signal()
         }
         let thread = try LoopThread(
-            index: 0, name: "test", limits: ConnectionLimits(peerSeconds: seconds), measure: { _ in FrameExtent(length: 0, mayDrop: false) }
+            index: 0, name: "test", limits: ConnectionLimits(peerSeconds: seconds)
         ) { loop in
             loop.accept(on: socket, within: DescriptorBudget(limit: 1 << 20, endpoints: 1)) {
                 if case .client(let descriptor) = $0 { loop.adopt(descriptor: descriptor, role: .accepted(listener: 0)) }

@@ -6,6 +6,8 @@ public enum FrameLayout {
     public static let magic: UInt8 = 0x71
     /// Bytes before the body: magic 1, id 8, type 1, compression 1, status 2, body length 4.
     public static let headerSize = 17
+    public static let typeOffset = 9
+    public static let lengthOffset = 13
     /// Where the value of a frame with a body begins: header, format 1, value length 4.
     public static let valueOffset = 22
     /// The largest frame, in total, that message-channel's own peers take: 125 MiB.

@@ -45,6 +45,7 @@ extension Configuration {
 
         public enum ListenerProtocol: String, CaseIterable, Sendable {
             case exchange
+            case mqtt
         }
 
         public struct Heartbeat: Equatable, Sendable {

@@ -91,7 +91,7 @@ extension Configuration {
     ]
 
     private static let listenerKeys: [ConfigKey<Worker.Listener>] = [
-        ConfigKey("protocol", \.protocol, .word, .restart, "What clients speak: message-channel's exchange protocol."),
+        ConfigKey("protocol", \.protocol, .word, .restart, "What clients speak: message-channel's exchange protocol, or MQTT 3.1.1 with QoS 0."),
         ConfigKey(
             "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
             "Where they connect. Port 0: any free one, told in the ready file."),

@@ -22,7 +22,7 @@ struct ChatMasterTests {
             .acknowledge(connection(1), .exchange(id: 70)), .acknowledge(connection(1), .exchange(id: 71)), .acknowledge(connection(2), .exchange(id: 80)),
             .deliver(connection(2), chat: "c", .session, ChatPayload(text: "early")),
             .refuse(
-                connection(3), id: 90,
+                connection(3), .exchange(id: 90),
                 ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first")),
         ])
         #expect(house.house.heldBytes == 0)

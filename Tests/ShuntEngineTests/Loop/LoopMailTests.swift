@@ -2,7 +2,6 @@ import ShuntCore
 @testable import ShuntEngine
 import Testing
 
-@testable import ShuntWorker
 
 @Suite("Mail between loops")
 struct LoopMailTests {

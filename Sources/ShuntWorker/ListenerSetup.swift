@@ -1,0 +1,50 @@
+import ExchangeCodec
+import MQTTCodec
+import ShuntConfig
+import ShuntCore
+import ShuntEngine
+import ShuntReactor
+
+/// What loops know of a listener: how bytes for its clients divide into frames, and what stands between their sockets and these.
+struct ListenerSetup: Sendable {
+    let speaks: ClientProtocol
+    let framing: Framing
+
+    init(_ listener: Configuration.Worker.Listener) {
+        (speaks, framing) =
+            switch listener.protocol {
+            case .exchange: (.exchange, .exchange)
+            case .mqtt: (.mqtt, .mqtt)
+            }
+    }
+
+    /// For a new connection; nil for plain bytes.
+    func transport() -> (any Transport)? { nil }
+}
+
+extension Framing {
+    /// Messages may be dropped; answers, and what tells a device that it was replaced, are not.
+    static let exchange = Framing { bytes in
+        let kind: FrameKind =
+            switch FrameType.decoding(bytes[FrameLayout.typeOffset]) {
+            case .message: .message
+            case .notify, .chat: .notice
+            default: .answer
+            }
+        return FrameExtent(length: exchangeLength(bytes), kind: kind)
+    }
+
+    /// Frames on the way to a master: none may be dropped.
+    static let link = Framing { FrameExtent(length: exchangeLength($0), kind: .answer) }
+
+    /// A PUBLISH of QoS 0 may be dropped. One of another QoS is owed to the client; all else is an answer.
+    static let mqtt = Framing { bytes in
+        guard case .packet(let packet) = PacketDecoder.decode(bytes, limit: .max) else { return FrameExtent(length: bytes.count, kind: .answer) }
+        guard packet.type == .publish else { return FrameExtent(length: packet.size, kind: .answer) }
+        return FrameExtent(length: packet.size, kind: packet.flags & 0b0110 == 0 ? .message : .assured)
+    }
+
+    private static func exchangeLength(_ bytes: Bytes) -> Int {
+        FrameLayout.headerSize + Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: FrameLayout.lengthOffset, as: UInt32.self)))
+    }
+}
