@@ -11,6 +11,11 @@ extension EventLoop {
         if connection.out.count > Self.ownShare, connection.isWaitingToWrite { awaitReading(connection, count) }
     }
 
+    /// The same by the connection's id; nothing where it has gone.
+    public func answer(_ count: Int, to id: ConnectionID, _ write: (UnsafeMutableRawPointer) -> Void) {
+        _ = with(id) { answer(count, to: $0, write) }
+    }
+
     /// Stops reading from a client whose answers pile up: at half of its bound, or earlier while the loop's buffers are half full.
     @inline(never)
     private func awaitReading(_ connection: Connection, _ count: Int) {
@@ -44,6 +49,14 @@ extension EventLoop {
         guard takes(bytes.count, connection) else { return sendBeyondBound(bytes, to: connection) }
         queue(bytes, to: connection)
         return .queued
+    }
+
+    /// The same by the connection's id.
+    /// - Returns: nil where it has gone.
+    public func send(_ bytes: Bytes, to id: ConnectionID) -> SendOutcome? {
+        var outcome: SendOutcome?
+        _ = with(id) { outcome = send(bytes, to: $0) }
+        return outcome
     }
 
     /// Whether so many more bytes may wait for a connection. An empty buffer takes a frame of any size. Those who do not read can't use up

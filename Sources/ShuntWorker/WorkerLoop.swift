@@ -254,14 +254,12 @@ extension WorkerLoop: LoopEdge {
 
     @inline(__always)
     func send(_ bytes: Bytes, to client: ConnectionID) -> SendOutcome? {
-        var outcome: SendOutcome?
-        _ = loop.with(client) { outcome = loop.send(bytes, to: $0) }
-        return outcome
+        loop.send(bytes, to: client)
     }
 
     @inline(__always)
     func answer(_ count: Int, to client: ConnectionID, _ write: (UnsafeMutableRawPointer) -> Void) {
-        _ = loop.with(client) { loop.answer(count, to: $0, write) }
+        loop.answer(count, to: client, write)
     }
 
     func close(_ client: ConnectionID, _ code: ErrorCode?) {

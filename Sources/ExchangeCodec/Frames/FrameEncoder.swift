@@ -18,7 +18,7 @@ public enum FrameEncoder {
     }
 
     /// The frame's bytes, in total.
-    @inlinable
+    @inlinable @inline(__always)
     public static func size(of fields: FrameFields) -> Int {
         guard fields.value.count > 0 else { return FrameLayout.headerSize }
         var size = FrameLayout.valueOffset + fields.value.count
@@ -33,7 +33,12 @@ public enum FrameEncoder {
     /// - Returns: the bytes written, `size(of:)`.
     @inlinable @discardableResult
     public static func write(_ fields: FrameFields, to frame: UnsafeMutableRawPointer) -> Int {
-        let size = size(of: fields)
+        write(fields, size: size(of: fields), to: frame)
+    }
+
+    /// The same where the size is known.
+    @inlinable @inline(__always) @discardableResult
+    public static func write(_ fields: FrameFields, size: Int, to frame: UnsafeMutableRawPointer) -> Int {
         writeHeader(fields, size: size, to: frame)
         guard fields.value.count > 0 else { return size }
 

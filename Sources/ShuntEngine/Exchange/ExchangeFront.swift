@@ -91,8 +91,7 @@ struct ExchangeFront {
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         if route.isNone { return refuseTopic(frame, topic) }
         engine.clients[client.slot].route = route
-        var publication = Publication(MessageView(frame, start, sender: client), exchange: stretch)
-        let outcome = router.publish(&publication, route, hooks)
+        let outcome = router.publish(Publication(MessageView(frame, start, sender: client), as: stretch), route, hooks)
         if case .delivered = outcome {
             engine.acknowledge(.exchange(id: frame.id), client)
         } else {

@@ -61,13 +61,6 @@ public final class MadeBytes {
     @inline(__always)
     public func bytes(of stretch: Stretch) -> Bytes { Bytes(start: start(of: stretch), count: Int(stretch.count)) }
 
-    /// Takes back what was made last: nobody gets it.
-    func discard(_ stretch: Stretch) {
-        guard stretch.source == .made, Int(stretch.block) == blocks.count - 1, stretch.range.upperBound == used else { return }
-        used -= Int(stretch.count)
-        size -= Int(stretch.count)
-    }
-
     /// Appends bytes that are encoded already.
     func append(_ bytes: [UInt8], _ form: WireForm) -> Stretch { bytes.withUnsafeBytes { append($0, form) } }
 

@@ -155,7 +155,7 @@ struct MQTTFront {
         message.id = router.makeID()
         // Relayed as it came, but for the retain flag (MQTT-3.3.1-9).
         guard header.flags == 0 else { return publish(message, hooks) }
-        publish(Publication(message, mqtt3: Stretch(.input, .mqtt3, offset: offset, count: header.size)), hooks)
+        publish(Publication(message, as: Stretch(.input, .mqtt3, offset: offset, count: header.size)), hooks)
     }
 
     private func publish(_ message: MessageView, _ hooks: (any RuleHooks)?) { publish(Publication(message), hooks) }
@@ -168,11 +168,10 @@ struct MQTTFront {
             router.output.figures.failed += 1
             return
         }
-        var publication = publication
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         engine.clients[client.slot].route = route
         guard !route.isNone else { return }
-        switch router.publish(&publication, route, hooks) {
+        switch router.publish(publication, route, hooks) {
         case .delivered, .dropped: router.output.figures.succeeded += 1
         case .nobody, .rejected: router.output.figures.failed += 1
         }

@@ -1,36 +1,33 @@
 import ShuntCore
 
-/// A message on its way: what it says, and its bytes in each wire form that a recipient has needed so far.
+/// A message on its way to its recipients: what it says, and the bytes that it came as.
 ///
-/// A plain value on the stack. What it points to stays in its place until the event's actions have been carried out, or it is encoded before
-/// that ends.
+/// A plain value. What it points to stays in its place until the event's actions have been carried out, or it is encoded before that ends.
 struct Publication {
     let message: MessageView
-    private var exchange: Stretch
+    /// What clients of its own protocol get; none where no client has sent the message as it is.
+    let stretch: Stretch
+
+    @inline(__always)
+    init(_ message: MessageView, as stretch: Stretch = .none) {
+        self.message = message
+        self.stretch = stretch
+    }
+}
+
+/// A message's bytes in each wire form that a recipient has needed so far: made once, however many recipients want them.
+struct EncodedForms {
+    private let message: MessageView
+    private var exchange = Stretch.none
     private var mqtt3 = Stretch.none
     /// Forms that cannot express the message.
     private var inexpressible: UInt8 = 0
 
-    /// A message that came as a frame of the exchange protocol, which is relayed as it came.
-    @inline(__always)
-    init(_ message: MessageView, exchange: Stretch) {
-        self.message = message
-        self.exchange = exchange
+    init(_ publication: Publication) {
+        message = publication.message
+        keep(publication.stretch)
     }
 
-    /// A message that came as a packet of MQTT 3, which is relayed as it came.
-    @inline(__always)
-    init(_ message: MessageView, mqtt3: Stretch) {
-        self.message = message
-        exchange = .none
-        self.mqtt3 = mqtt3
-    }
-
-    /// A message that no client sent as it is.
-    @inline(__always)
-    init(_ message: MessageView) { self.init(message, exchange: .none) }
-
-    /// The message's bytes in a form; made once, however many recipients want them.
     /// - Returns: `none` where the form cannot express the message.
     @inline(__always)
     mutating func stretch(_ form: WireForm, _ encoder: WireEncoder) -> Stretch {
@@ -38,23 +35,20 @@ struct Publication {
         return known.isNone ? encode(form, encoder) : known
     }
 
-    @inline(never)
     private mutating func encode(_ form: WireForm, _ encoder: WireEncoder) -> Stretch {
         guard inexpressible & 1 << form.rawValue == 0 else { return .none }
         guard let stretch = encoder.encode(message, form) else {
             inexpressible |= 1 << form.rawValue
             return .none
         }
-        switch form {
-        case .exchange: exchange = stretch
-        case .mqtt3: mqtt3 = stretch
-        }
+        keep(stretch)
         return stretch
     }
 
-    /// Takes back the bytes that were made for it last: nobody gets them.
-    func discard(from made: MadeBytes) {
-        made.discard(mqtt3)
-        made.discard(exchange)
+    private mutating func keep(_ stretch: Stretch) {
+        switch stretch.form {
+        case .exchange: exchange = stretch
+        case .mqtt3: mqtt3 = stretch
+        }
     }
 }

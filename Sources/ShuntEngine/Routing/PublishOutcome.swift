@@ -10,9 +10,6 @@ enum PublishOutcome {
     case dropped
     /// A rule has rejected it.
     case rejected(ShuntError)
-
-    @inline(__always)
-    init(count: Int) { self = count > 0 ? .delivered(count) : .nobody }
 }
 
 /// Why a message did not reach somebody, in the words of `on_undelivered`.

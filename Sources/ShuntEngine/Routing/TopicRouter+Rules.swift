@@ -14,7 +14,7 @@ extension TopicRouter {
 
     /// Does what a rule has decided for all messages of the topic.
     func apply(
-        _ standing: StandingVerdict, _ publication: inout Publication, _ route: RouteReference, _ hooks: any RuleHooks
+        _ standing: StandingVerdict, _ publication: Publication, _ route: RouteReference, _ hooks: any RuleHooks
     ) -> PublishOutcome {
         hooks.decided(by: standing)
         switch standing.decision {
@@ -26,7 +26,7 @@ extension TopicRouter {
         var count = 0
         for at in standing.targets.indices {
             guard let topic = standing.targets[at].topic else {
-                count += deliver(&publication, route)
+                count += deliver(publication, route)
                 continue
             }
             guard topic.count <= limits.topic, mayMakeAnother() else {
@@ -39,9 +39,8 @@ extension TopicRouter {
                 standing.targets[at].route = target
                 var message = publication.message
                 message.topic = topic
-                let made = Publication(message)
-                guard !index.rules(of: target).subtracting(own).isEmpty else { return deliverMade(made, target) }
-                return pass(Passage(publication: made, route: target, excluded: own, forwardedBy: standing.rule), hooks)
+                guard !index.rules(of: target).subtracting(own).isEmpty else { return deliverMade(message, target) }
+                return pass(Passage(publication: Publication(message), route: target, excluded: own, forwardedBy: standing.rule), hooks)
             }
         }
         return .delivered(count)
@@ -56,23 +55,23 @@ extension TopicRouter {
     /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
     /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
     func run(
-        _ publication: inout Publication, _ route: RouteReference, _ rules: RuleSelection, excluded: RuleSelection, _ hooks: any RuleHooks
+        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, excluded: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
         var message = publication.message
         message.room = max(0, limits.fanout - madeOfMessage)
         message.roomBytes = max(0, MessageView.madeBytes - madeBytes)
         let outcome = hooks.onMessage(message, selection: rules, now: now)
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: route) }
-        if case .pass = outcome.verdict, outcome.messages.isEmpty { return .delivered(deliver(&publication, route)) }
+        if case .pass = outcome.verdict, outcome.messages.isEmpty { return .delivered(deliver(publication, route)) }
         if case .send = outcome.verdict, outcome.messages.count == 1,
-            let count = single(outcome.messages[0], &publication, route, excluded) {
+            let count = single(outcome.messages[0], publication, route, excluded) {
             return .delivered(count)
         }
         // The outcome's messages live in the rules until their next call: they are kept before anything else runs.
         let before = others.count
         let made = keep(outcome, publication, route, excluded)
         var count = others.count - before
-        if case .pass = outcome.verdict { count += deliver(&publication, route) }
+        if case .pass = outcome.verdict { count += deliver(publication, route) }
         for next in made { count += pass(next, hooks) }
         switch outcome.verdict {
         case .pass, .send: return .delivered(count)
@@ -84,26 +83,17 @@ extension TopicRouter {
     /// The common case, one message that no other rule wants: delivered without a list of what was made.
     /// - Returns: nil where it is not that case.
     private func single(
-        _ routed: RoutedMessage, _ publication: inout Publication, _ route: RouteReference, _ excluded: RuleSelection
+        _ routed: RoutedMessage, _ publication: Publication, _ route: RouteReference, _ excluded: RuleSelection
     ) -> Int? {
         guard routed.kind == .topic else { return nil }
-        if routed.changes.isEmpty { return deliver(&publication, route) }
+        if routed.changes.isEmpty { return deliver(publication, route) }
         guard routed.topic.count > 0, routed.topic.count <= limits.topic else { return nil }
         var route = route
         if routed.changes.contains(.topic) {
             route = self.route(of: routed.topic)
             guard !route.isNone, index.rules(of: route).subtracting(excluded).removing(Int(routed.rule)).isEmpty else { return nil }
         }
-        return deliverMade(Publication(MessageView(routed, of: publication.message)), route)
-    }
-
-    /// Delivers what was just made, and takes its bytes back if nobody has subscribed it.
-    @inline(__always)
-    private func deliverMade(_ publication: Publication, _ route: RouteReference) -> Int {
-        var publication = publication
-        let count = deliver(&publication, route)
-        if count == 0 { publication.discard(from: output.made) }
-        return count
+        return deliverMade(MessageView(routed, of: publication.message), route)
     }
 
     /// Copies all that a rule made, while its bytes are there.
@@ -155,7 +145,7 @@ extension TopicRouter {
     /// Delivers what a rule made; a message for another topic meets that topic's rules first.
     private func pass(_ passage: Passage, _ hooks: any RuleHooks) -> Int {
         let rules = passage.forwardedBy == nil ? .none : index.rules(of: passage.route).subtracting(passage.excluded)
-        guard let sender = passage.forwardedBy, !rules.isEmpty else { return deliverMade(passage.publication, passage.route) }
+        guard let sender = passage.forwardedBy, !rules.isEmpty else { return deliver(passage.publication, passage.route) }
         var message = passage.publication.message
         guard Int(message.hops) < limits.hops else {
             output.figures.dropped += 1
@@ -163,8 +153,7 @@ extension TopicRouter {
             return 0
         }
         message.hops += 1
-        var publication = Publication(message)
-        switch run(&publication, passage.route, rules, excluded: passage.excluded, hooks) {
+        switch run(Publication(message), passage.route, rules, excluded: passage.excluded, hooks) {
         case .delivered(let count): return count
         case .nobody: return 0
         case .dropped, .rejected:
@@ -193,7 +182,7 @@ extension TopicRouter {
                 output.figures.undelivered += 1
                 return
             }
-            if deliverMade(Publication(view), route) == 0 { nobody(view) }
+            if deliverMade(view, route) == 0 { nobody(view) }
         }
     }
 }

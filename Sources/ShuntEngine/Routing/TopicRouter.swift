@@ -57,20 +57,20 @@ public final class TopicRouter {
     /// Routes a client's message.
     /// - Parameter hooks: the loop's rules, fetched once an event.
     @inline(__always)
-    func publish(_ publication: inout Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> PublishOutcome {
+    func publish(_ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> PublishOutcome {
         let rules = index.rules(of: route)
-        guard !rules.isEmpty, let hooks else { return conclude(PublishOutcome(count: deliver(&publication, route)), publication) }
-        return publish(&publication, route, rules, hooks)
+        guard !rules.isEmpty, let hooks else { return conclude(.delivered(deliver(publication, route)), publication) }
+        return publish(publication, route, rules, hooks)
     }
 
     @inline(never)
     private func publish(
-        _ publication: inout Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
+        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
         (madeOfMessage, madeBefore) = (0, output.made.size)
         begin(hooks)
-        if let standing = index.standing(of: route) { return conclude(apply(standing, &publication, route, hooks), publication) }
-        let outcome = run(&publication, route, rules, excluded: .none, hooks)
+        if let standing = index.standing(of: route) { return conclude(apply(standing, publication, route, hooks), publication) }
+        let outcome = run(publication, route, rules, excluded: .none, hooks)
         if kept.size > 0 { kept.removeAll() }
         return conclude(outcome, publication)
     }
@@ -133,46 +133,57 @@ public final class TopicRouter {
     /// Hands a message to one member of each group of a route.
     /// - Returns: how many got it.
     @inline(__always)
-    func deliver(_ publication: inout Publication, _ route: RouteReference) -> Int {
+    func deliver(_ publication: Publication, _ route: RouteReference) -> Int {
         index.select(route, key: publication.message.key, into: &recipients)
-        if looksAtDeliveries { return offer(&publication) }
+        return relay(publication)
+    }
+
+    /// The same for a message that no client has sent as it is.
+    @inline(never)
+    func deliverMade(_ message: MessageView, _ route: RouteReference) -> Int {
+        index.select(route, key: message.key, into: &recipients)
+        guard !recipients.isEmpty else { return 0 }
+        // In the form of the first recipient, which mostly is that of all.
+        return relay(Publication(message, as: encoder.encode(message, recipients[0].terms.form) ?? .none))
+    }
+
+    /// Hands the bytes that there are to those who have been selected.
+    @inline(__always)
+    private func relay(_ publication: Publication) -> Int {
+        let stretch = publication.stretch
+        if looksAtDeliveries || stretch.isNone { return deliver(publication, from: 0) }
         let count = recipients.count
         for place in 0..<count {
             let recipient = recipients[place]
-            let stretch = publication.stretch(recipient.terms.form, encoder)
-            guard !stretch.isNone else { return deliverExpressible(&publication, from: place) }
+            guard recipient.terms.form == stretch.form else { return deliver(publication, from: place) }
             let connection = recipient.connection
             output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch))
         }
         return count
     }
 
-    /// The rest of the recipients, where the protocols of some have no form for the message.
+    /// The recipients from a place on, where some get another form than others, or rules look at each delivery: those to other loops'
+    /// clients are offered there.
+    /// - Returns: how many of all got it.
     @inline(never)
-    private func deliverExpressible(_ publication: inout Publication, from first: Int) -> Int {
+    private func deliver(_ publication: Publication, from first: Int) -> Int {
+        var forms = EncodedForms(publication)
         var count = first
-        for recipient in recipients[first...] { count += deliver(&publication, to: recipient, isOffered: false) }
+        for place in first..<recipients.count {
+            let recipient = recipients[place]
+            let stretch = forms.stretch(recipient.terms.form, encoder)
+            guard !stretch.isNone else {
+                output.figures.inexpressible += 1
+                continue
+            }
+            count += 1
+            let connection = recipient.connection
+            guard connection.loop == output.loop else {
+                output.actions.append(.forward(connection, stretch))
+                continue
+            }
+            output.actions.append(looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
+        }
         return count
-    }
-
-    /// Where rules look at each delivery. Those to other loops' clients are offered there.
-    @inline(never)
-    private func offer(_ publication: inout Publication) -> Int {
-        recipients.reduce(0) { $0 + deliver(&publication, to: $1, isOffered: true) }
-    }
-
-    private func deliver(_ publication: inout Publication, to recipient: Recipient, isOffered: Bool) -> Int {
-        let stretch = publication.stretch(recipient.terms.form, encoder)
-        guard !stretch.isNone else {
-            output.figures.inexpressible += 1
-            return 0
-        }
-        let connection = recipient.connection
-        guard connection.loop == output.loop else {
-            output.actions.append(.forward(connection, stretch))
-            return 1
-        }
-        output.actions.append(isOffered ? .offer(connection, stretch) : .deliver(connection, stretch))
-        return 1
     }
 }

@@ -120,9 +120,11 @@ extension MessageView {
 
 extension MadeBytes {
     /// Appends a frame of the exchange protocol.
+    @inline(__always)
     func append(_ fields: FrameFields) -> Stretch {
-        let stretch = reserve(FrameEncoder.size(of: fields), .exchange)
-        FrameEncoder.write(fields, to: start(of: stretch))
+        let size = FrameEncoder.size(of: fields)
+        let stretch = reserve(size, .exchange)
+        FrameEncoder.write(fields, size: size, to: start(of: stretch))
         return stretch
     }
 

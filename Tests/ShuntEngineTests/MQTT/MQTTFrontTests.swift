@@ -93,7 +93,7 @@ struct MQTTFrontTests {
     @Test("A client that is silent for one and a half times its keep alive is closed (MQTT-3.1.2-24); one that pings, or wants none, is not")
     func keepAlive() {
         let worker = SimulatedWorker()
-        let clients = [10, 10, 0].map { seconds in
+        let clients = ([10, 10, 0] as [UInt16]).map { seconds in
             let client = SimulatedMQTTClient(worker, nil)
             client.send(Connect(version: .v3_1_1, clientID: "\(client.id)", keepAlive: seconds).encoded())
             return client
