@@ -19,7 +19,7 @@ def worker(shunt):
 
 
 def at(worker):
-    host, port = parse_address(worker.listeners["mqtt"])
+    host, port = parse_address(worker.listeners["worker.mqtt"])
     return ["-h", host, "-p", str(port)]
 
 
@@ -79,10 +79,10 @@ def test_mosquitto_pub_reaches_mosquitto_sub(worker, subscribe):
 
 def test_both_protocols_reach_both(worker, subscribe, connect):
     mqtt = subscribe("orders/#")
-    exchange = connect(worker.listeners["exchange"]).subscribe("orders/#", "billing")
+    exchange = connect(worker.listeners["worker.exchange"]).subscribe("orders/#", "billing")
     assert publish(worker, "orders/eu", "from MQTT").returncode == 0
     assert exchange.receive(1)[0].text == "from MQTT"
-    assert connect(worker.listeners["exchange"]).message("orders/us", "from the exchange protocol").status == 200
+    assert connect(worker.listeners["worker.exchange"]).message("orders/us", "from the exchange protocol").status == 200
     assert exchange.receive(1)[0].topic == "orders/us"
     assert mqtt.take(2) == ["orders/eu 0 from MQTT", "orders/us 0 from the exchange protocol"]
 
@@ -108,7 +108,7 @@ def test_a_rule_sees_both_protocols_alike(shunt, tmp_path, connect):
     subscriber = Subscriber(worker, "out/#")
     try:
         assert publish(worker, "in/a", "1").returncode == 0
-        assert connect(worker.listeners["exchange"]).message("in/b", "2").status == 200
+        assert connect(worker.listeners["worker.exchange"]).message("in/b", "2").status == 200
         assert subscriber.take(2) == ["out/a 0 mqtt:1", "out/b 0 exchange:2"]
     finally:
         subscriber.close()
@@ -147,7 +147,7 @@ def greeting(client=b"raw", keep_alive=0, flags=2):
 
 
 def raw(worker):
-    connection = socket.create_connection(parse_address(worker.listeners["mqtt"]))
+    connection = socket.create_connection(parse_address(worker.listeners["worker.mqtt"]))
     connection.settimeout(20)
     return connection
 

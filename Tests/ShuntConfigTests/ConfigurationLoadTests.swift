@@ -113,7 +113,7 @@ struct ConfigurationLoadTests {
             "worker.listeners.a.listn", "did you mean 'listen'"
         ),
         ("worker: { listeners: { \"a b\": { listen: a:1 } } }", .configRange, "test.yaml:1:24", "'a b'", "letters, digits"),
-        ("worker: { listeners: { a: { listen: a:1, protocol: amqp } } }", .configRange, "test.yaml:1:52", "'mqtt'", "exchange"),
+        ("worker: { listeners: { a: { listen: a:1, protocol: amqp } } }", .configRange, "test.yaml:1:52", "'amqp'", "exchange, mqtt"),
         ("worker: { slow_consumer: drop }", .configRange, "test.yaml:1:26", "'drop'", "drop_newest, drop_oldest, disconnect"),
         (
             "worker: { groups: { overrides: { a: most } } }", .configRange, "test.yaml:1:37", "worker.groups.overrides.a",
