@@ -7,16 +7,26 @@ import ShuntReactor
 /// What loops know of a listener: how bytes for its clients divide into frames, and what stands between their sockets and these.
 struct ListenerSetup: Sendable {
     let framing: Framing
+    /// The only ones that may connect, each with a PROXY header; empty where clients connect themselves.
+    private let proxies: [AddressRange]
 
     init(_ listener: Configuration.Worker.Listener) {
         framing =
             switch listener.protocol {
             case .exchange: .exchange
             }
+        proxies = listener.proxies
+    }
+
+    /// Whether a connection from there is let in. The address is asked for only where it matters.
+    func admits(_ address: @autoclosure () -> PeerAddress) -> Bool {
+        guard !proxies.isEmpty else { return true }
+        let address = address()
+        return proxies.contains { $0.contains(address) }
     }
 
     /// For a new connection; nil for plain bytes.
-    func transport() -> (any Transport)? { nil }
+    func transport() -> (any Transport)? { proxies.isEmpty ? nil : ProxyHeaderReader() }
 }
 
 extension Framing {
