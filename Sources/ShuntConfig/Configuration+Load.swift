@@ -65,7 +65,8 @@ extension Configuration {
         for key in keys {
             guard case .entries = key.shape, tree[path: key.path].map(\.isNull) ?? true else { continue }
             for part in key.parts(unnamed) where !overrides.isBlocked(key.path + part.path, in: tree) {
-                tree.set(key.path + part.path, to: ConfigNode(.scalar(part.text, plain: true), at: ConfigNode.defaults))
+                let value = try? OverrideValue.read(part.text, as: .tree, at: ConfigNode.defaults)
+                tree.set(key.path + part.path, to: value ?? .nothing(at: ConfigNode.defaults))
             }
         }
     }

@@ -32,6 +32,13 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let turn = PauseReasons(rawValue: 8)
 }
 
+/// How a connection ends that is to close after writing.
+struct Ending {
+    /// The loop's clock when it closes at the latest, in seconds.
+    var at: UInt32
+    var reason: CloseReason
+}
+
 /// How a congested connection drains.
 final class Congestion {
     /// The loop's clock in milliseconds when `written` was last 0.
@@ -52,12 +59,17 @@ public final class Connection {
     public let role: Role
     let descriptor: Int32
     let poll: UnsafeMutablePointer<uv_poll_t>
-    unowned(unsafe) let loop: EventLoop
 
     /// What stands between socket and frames; nil for plain TCP and Unix sockets.
     var layer: TransportLayer?
 
     var out = OutBuffer()
+    // These fit behind the buffer's last byte: an idle connection is this object, libuv's handle, and nothing else.
+    var isDirty = false
+    var isWaitingToWrite = false
+    /// Why it is not read from at present.
+    var pauses: PauseReasons = []
+
     /// A frame that has begun to arrive: a block of the loop's pool, only while there is one.
     var partial: UnsafeMutableRawPointer?
     var partialCount: UInt32 = 0
@@ -65,20 +77,14 @@ public final class Connection {
     /// The loop's clock when the unfinished frame began, in seconds; 0 when there is none.
     var partialSince: UInt32 = 0
 
+    var state = State.open
     /// The loop's clock when something was first written that the peer may not have acknowledged, in seconds; 0 when there is nothing.
     var unacknowledgedSince: UInt32 = 0
     /// The loop's clock when its acknowledgements were last looked at.
     var acknowledgementsReadAt: UInt32 = 0
 
-    var isDirty = false
-    var isWaitingToWrite = false
-    /// Why it is not read from at present.
-    var pauses: PauseReasons = []
     /// Only while its out-buffer is more than half full, and until it has drained below a quarter.
     var congestion: Congestion?
-    var state = State.open
-    var closeAt: UInt32 = 0
-    var closeReason: CloseReason?
 
     enum State: UInt8 {
         case open
@@ -101,8 +107,7 @@ public final class Connection {
         }
     }
 
-    init(id: ConnectionID, role: Role, descriptor: Int32, loop: EventLoop) {
-        self.loop = loop
+    init(id: ConnectionID, role: Role, descriptor: Int32) {
         self.id = id
         self.role = role
         self.descriptor = descriptor

@@ -167,7 +167,7 @@ extension EventLoop {
         let outcome = connection.layer == nil ? write(connection) : writeThrough(connection)
         guard outcome != .failed else { return }
         if connection.state == .draining, connection.out.isEmpty, outcome == .written {
-            return close(connection, connection.closeReason ?? .byUs(why: "closed"))
+            return closeDrained(connection)
         }
         let mustWait = outcome == .kernelIsFull
         if mustWait != connection.isWaitingToWrite {

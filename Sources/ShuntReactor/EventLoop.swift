@@ -106,6 +106,8 @@ public final class EventLoop {
     var freeSlots: ContiguousArray<UInt32> = []
     var dirty: ContiguousArray<Unmanaged<Connection>> = []
     var acceptors: [Acceptor] = []
+    /// Connections that are to close after writing.
+    private var endings: [ConnectionID: Ending] = [:]
     /// Connections whose out-buffer has filled up, and those that have drained since they were last looked at.
     var congested: ContiguousArray<ConnectionID> = []
     /// Connections that are to be read from again at the turn's end.
@@ -140,6 +142,7 @@ public final class EventLoop {
         turnEnd = .allocate(capacity: 1)
         updateNow()
         let me = Unmanaged.passUnretained(self).toOpaque()
+        uv.pointee.data = me
         uv_timer_init(uv, tickTimer)
         tickTimer.pointee.data = me
         uv_timer_start(tickTimer, { EventLoop.of($0!.pointee.data).ticked() }, 100, 100)
@@ -207,7 +210,7 @@ public final class EventLoop {
             let connection = held.takeUnretainedValue()
             let why = CloseReason.byUs(why: "the process ends")
             // A transport takes leave of its peer.
-            if connection.layer != nil, connection.state == .open { (connection.state, connection.closeReason) = (.draining, why) }
+            if connection.layer != nil, connection.state == .open { beginDraining(connection, why) }
             flush(connection)
             close(connection, why)
         }
@@ -254,8 +257,8 @@ public final class EventLoop {
             if connection.partialSince != 0, !connection.isReadingPaused, seconds - connection.partialSince > UInt32(limits.frameSeconds) {
                 figures.errors += 1
                 close(connection, .byUs(why: "a frame was not complete within \(limits.frameSeconds) s (frame.timeout)"))
-            } else if connection.state == .draining, seconds > connection.closeAt {
-                close(connection, connection.closeReason ?? .byUs(why: "closed"))
+            } else if connection.state == .draining, seconds > endings[connection.id]?.at ?? 0 {
+                closeDrained(connection)
             } else if let late = connection.layer?.isLate(at: seconds, after: limits.frameSeconds) {
                 figures.errors += 1
                 close(connection, .byUs(why: "\(late) was not complete within \(limits.frameSeconds) s (frame.timeout)"))
@@ -304,7 +307,7 @@ public final class EventLoop {
         }
         linux_keep_alive(descriptor, UInt32(clamping: limits.peerSeconds))
         let id = ConnectionID(loop: index, slot: UInt32(slot), generation: generations[slot])
-        let connection = Connection(id: id, role: role, descriptor: descriptor, loop: self)
+        let connection = Connection(id: id, role: role, descriptor: descriptor)
         guard uv_poll_init(uv, connection.poll, descriptor) == 0 else {
             freeSlots.append(UInt32(slot))
             figures.errors += 1
@@ -336,7 +339,7 @@ public final class EventLoop {
         uv_poll_start(connection.poll, events) { handle, status, events in
             let connection = Unmanaged<Connection>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped)
                 .takeUnretainedValue()
-            connection.loop.ready(connection, status: status, events: events)
+            EventLoop.of(handle.unsafelyUnwrapped.pointee.loop.pointee.data).ready(connection, status: status, events: events)
         }
     }
 
@@ -348,7 +351,7 @@ public final class EventLoop {
         if events & Int32(UV_WRITABLE.rawValue) != 0 { flush(connection) }
         if events & Int32(UV_READABLE.rawValue) != 0, connection.state == .open { read(connection) }
         if events & Int32(UV_DISCONNECT.rawValue) != 0, connection.state == .draining {
-            close(connection, connection.closeReason ?? .byPeer)
+            closeDrained(connection)
         }
     }
 
@@ -368,19 +371,25 @@ public final class EventLoop {
     /// Closes once what waits has been written, or after five seconds.
     public func closeAfterWriting(_ connection: Connection, _ reason: CloseReason) {
         guard connection.state == .open else { return }
-        connection.state = .draining
-        connection.closeReason = reason
-        connection.closeAt = seconds + 5
+        beginDraining(connection, reason)
         releasePartial(connection)
         markDirty(connection)
         watch(connection)
     }
 
+    private func beginDraining(_ connection: Connection, _ reason: CloseReason) {
+        connection.state = .draining
+        endings[connection.id] = Ending(at: seconds + 5, reason: reason)
+    }
+
+    /// Closes a connection that was to be closed after writing.
+    func closeDrained(_ connection: Connection) { close(connection, endings[connection.id]?.reason ?? .byUs(why: "closed")) }
+
     /// Closes at once; what waits is lost.
     public func close(_ connection: Connection, _ reason: CloseReason) {
         guard connection.state != .closed else { return }
+        if connection.state == .draining { endings.removeValue(forKey: connection.id) }
         connection.state = .closed
-        connection.closeReason = reason
         releasePartial(connection)
         figures.lostAtClose += Int(connection.out.messages)
         connection.out.release(to: &pool)

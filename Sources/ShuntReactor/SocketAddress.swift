@@ -58,7 +58,7 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
 extension PeerAddress {
     /// The remote end of a socket; zeros if it has none.
-    init(remoteOf descriptor: Int32) {
+    public init(remoteOf descriptor: Int32) {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let status = withUnsafeMutablePointer(to: &storage) {

@@ -9,6 +9,8 @@ import ShuntReactor
 struct ListenerSetup: Sendable {
     let speaks: ClientProtocol
     let framing: Framing
+    /// The only ones that may connect, each with a PROXY header; empty where clients connect themselves.
+    private let proxies: [AddressRange]
 
     init(_ listener: Configuration.Worker.Listener) {
         (speaks, framing) =
@@ -16,10 +18,18 @@ struct ListenerSetup: Sendable {
             case .exchange: (.exchange, .exchange)
             case .mqtt: (.mqtt, .mqtt)
             }
+        proxies = listener.proxies
+    }
+
+    /// Whether a connection from there is let in. The address is asked for only where it matters.
+    func admits(_ address: @autoclosure () -> PeerAddress) -> Bool {
+        guard !proxies.isEmpty else { return true }
+        let address = address()
+        return proxies.contains { $0.contains(address) }
     }
 
     /// For a new connection; nil for plain bytes.
-    func transport() -> (any Transport)? { nil }
+    func transport() -> (any Transport)? { proxies.isEmpty ? nil : ProxyHeaderReader() }
 }
 
 extension Framing {

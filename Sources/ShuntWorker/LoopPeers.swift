@@ -47,14 +47,17 @@ final class LoopPeers: Sendable {
     /// Open connections of each loop, to give the next client to the least loaded.
     private let connections: Mutex<[Int]>
     private let connectionLimit: Atomic<Int>
+    /// By their numbers.
+    private let listeners: [ListenerSetup]
     let log: ConnectionLog
     private let starts = DispatchSemaphore(value: 0)
     private let startFailure = Mutex<ShuntError?>(nil)
 
     /// - Parameter connectionLimit: of the whole worker, shared out to its loops.
-    init(loops: Int, mailboxLimit: Int, connectionLimit: Int, log: ConnectionLog) {
+    init(loops: Int, listeners: [ListenerSetup], mailboxLimit: Int, connectionLimit: Int, log: ConnectionLog) {
         reports = Mutex(Array(repeating: LoopReport(), count: loops))
         connections = Mutex(Array(repeating: 0, count: loops))
+        self.listeners = listeners
         self.mailboxLimit = Atomic(mailboxLimit)
         self.connectionLimit = Atomic(connectionLimit)
         self.log = log
@@ -146,7 +149,13 @@ final class LoopPeers: Sendable {
     /// A listener has a new client, or could not get one.
     func accepted(_ accepted: Accepted, listener: UInt16) {
         switch accepted {
-        case .client(let descriptor): adopt(descriptor, listener: listener)
+        case .client(let descriptor):
+            guard listeners[Int(listener)].admits(PeerAddress(remoteOf: descriptor)) else {
+                log.refused(.proxies, address: PeerAddress(remoteOf: descriptor))
+                Glibc.close(descriptor)
+                return
+            }
+            adopt(descriptor, listener: listener)
         case .clientBeyondDescriptors(let descriptor):
             Glibc.close(descriptor)
             log.refused(.descriptors)
@@ -209,6 +218,8 @@ enum Refusal: String, CaseIterable, Sendable {
     case connections
     /// The descriptors that the system allows are in use, but for the reserve.
     case descriptors
+    /// The listener is for proxies, and it is none of them.
+    case proxies = "proxy_protocol"
 }
 
 /// Logs clients that are slow, failed or were turned away: at most one line of each kind a second, with their number.
@@ -217,6 +228,8 @@ final class ConnectionLog: Sendable {
         /// By loop.
         var slow: [UInt8: [SlowClient]] = [:]
         var refused: [Refusal: Int] = [:]
+        /// One that was refused for it.
+        var noProxy = ""
         /// Whether the system had no descriptor at all.
         var ranOut = false
         var failed = 0
@@ -267,8 +280,12 @@ final class ConnectionLog: Sendable {
         return cut + "…"
     }
 
-    func refused(_ why: Refusal) {
-        burst.withLock { $0.refused[why, default: 0] += 1 }
+    /// - Parameter address: where it tells the operator something.
+    func refused(_ why: Refusal, address: PeerAddress? = nil) {
+        burst.withLock { burst in
+            burst.refused[why, default: 0] += 1
+            if let address { burst.noProxy = address.host }
+        }
         refusals.withLock { $0[why, default: 0] += 1 }
     }
 
@@ -314,6 +331,11 @@ final class ConnectionLog: Sendable {
             logger.warning(
                 "clients were turned away",
                 metadata: ["clients": "\(count)", "limit": "\(descriptors)", "help": "\(DescriptorBudget.remedy)"])
+        }
+        if let count = due.refused[.proxies] {
+            logger.warning(
+                "clients were turned away",
+                metadata: ["clients": "\(count)", "limit": "worker.listeners.*.proxy_protocol.from", "example": "\(due.noProxy)"])
         }
         if due.ranOut {
             logger.warning(

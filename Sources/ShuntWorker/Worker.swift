@@ -31,11 +31,11 @@ public final class Worker: Sendable {
         let sockets = try Self.open(worker.listeners)
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
         let count = Self.loopCount(configuration)
+        let setups = sockets.compactMap { worker.listeners[$0.name].map(ListenerSetup.init) }
         peers = LoopPeers(
-            loops: count, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
+            loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
-        let setups = sockets.compactMap { worker.listeners[$0.name].map(ListenerSetup.init) }
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
         do throws(ShuntError) {

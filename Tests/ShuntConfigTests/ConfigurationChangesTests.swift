@@ -47,7 +47,7 @@ struct ConfigurationChangesTests {
         #expect(
             changes.restart == [
                 "worker.listeners.a.listen: a:1 → a:2", "worker.listeners.b.listen: b:1 → none",
-                "worker.listeners.b.protocol: exchange → none",
+                "worker.listeners.b.protocol: exchange → none", "worker.listeners.b.proxy_protocol.from: [] → none",
             ])
     }
 

@@ -114,6 +114,14 @@ struct ConfigurationLoadTests {
         ),
         ("worker: { listeners: { \"a b\": { listen: a:1 } } }", .configRange, "test.yaml:1:24", "'a b'", "letters, digits"),
         ("worker: { listeners: { a: { listen: a:1, protocol: amqp } } }", .configRange, "test.yaml:1:52", "'amqp'", "exchange, mqtt"),
+        (
+            "worker: { listeners: { a: { listen: a:1, proxy_protocol: { from: [10.0.0.1/8] } } } }", .configType, "test.yaml:1:67",
+            "an element of worker.listeners.a.proxy_protocol.from", "10.0.0.0/8"
+        ),
+        (
+            "worker: { listeners: { a: { listen: a:1, proxy_protocol: { form: [] } } } }", .configUnknownKey, "test.yaml:1:60",
+            "worker.listeners.a.proxy_protocol.form", "did you mean 'from'"
+        ),
         ("worker: { slow_consumer: drop }", .configRange, "test.yaml:1:26", "'drop'", "drop_newest, drop_oldest, disconnect"),
         (
             "worker: { groups: { overrides: { a: most } } }", .configRange, "test.yaml:1:37", "worker.groups.overrides.a",

@@ -60,6 +60,15 @@ struct OverrideTests {
         #expect(afterNothing == listeners)
     }
 
+    @Test("--set and the environment give a listener its proxies")
+    func proxies() throws {
+        let local = try #require(AddressRange("127.0.0.1/32"))
+        let yaml = "worker: { listeners: { edge: { listen: a:1, proxy_protocol: { from: [127.0.0.1] } } } }"
+        #expect(try load(yaml).worker.listeners["edge"]?.proxies == [local])
+        let sets = ["worker.listeners.exchange.proxy_protocol.from=127.0.0.1/32,10.0.0.0/8"]
+        #expect(try load(sets: sets).worker.listeners["exchange"]?.proxies == [local, try #require(AddressRange("10.0.0.0/8"))])
+    }
+
     @Test("listeners of a file replace the default; --set changes or adds to them")
     func listenersOfFile() throws {
         let yaml = "worker: { listeners: { Edge-1: { listen: a:1 } } }"

@@ -81,7 +81,7 @@ struct ProxyHeaderTests {
     @Test("Damaged headers are read without harm, and take no more than they say", arguments: 1...20)
     func damaged(seed: UInt64) {
         var random = SplitMix(seed: seed)
-        let headers = [Self.header(0x21, 0x11, Self.ipv4), Self.header(0x21, 0x21, Self.ipv6), Array("PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n".utf8)]
+        let headers = [Self.header(0x21, 0x11, Self.ipv4), Self.header(0x21, 0x21, Self.ipv6), Array("PROXY TCP4 192.0.2.1 192.0.2.7 56324 443\r\n".utf8)]
         for _ in 0..<2000 {
             var bytes = headers[Int(random.next() % 3)]
             for _ in 0..<1 + random.next() % 4 { bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }

@@ -36,10 +36,13 @@ extension Configuration {
             public var `protocol`: ListenerProtocol
             /// Port 0 asks the system for a free one.
             public var listen: NetworkAddress
+            /// The proxies that connect here for others. Empty: clients connect themselves.
+            public var proxies: [AddressRange]
 
-            public init(protocol: ListenerProtocol = .exchange, listen: NetworkAddress) {
+            public init(protocol: ListenerProtocol = .exchange, listen: NetworkAddress, proxies: [AddressRange] = []) {
                 self.protocol = `protocol`
                 self.listen = listen
+                self.proxies = proxies
             }
         }
 

@@ -77,7 +77,7 @@ extension ConfigType {
             return value
         } text: { value in
             let entries = value.map { name, element in
-                (key: name, value: YAMLText.mapping(keys.map { (key: $0.path.joined(separator: "."), value: $0.text(element)) }))
+                (key: name, value: YAMLText.mapping(keys.map { (path: $0.path[...], value: $0.text(element)) }))
             }
             return YAMLText.mapping(entries.sorted { $0.key < $1.key })
         } parts: { value in

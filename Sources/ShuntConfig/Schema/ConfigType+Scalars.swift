@@ -86,6 +86,15 @@ extension ConfigType<NetworkAddress> {
     }
 }
 
+extension ConfigType<AddressRange> {
+    static var addressRange: ConfigType {
+        scalar("IP address, or addresses as in 10.0.0.0/8", text: { YAMLText.scalar($0.description) }) { text throws(ScalarFault) in
+            guard let range = AddressRange(text) else { throw .type }
+            return range
+        }
+    }
+}
+
 extension ConfigType<String> {
     /// A word that people see: no control characters.
     static func name(maximum: Int, emptyMeans: String? = nil) -> ConfigType {

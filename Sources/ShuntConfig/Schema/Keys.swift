@@ -95,6 +95,10 @@ extension Configuration {
         ConfigKey(
             "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
             "Where they connect. Port 0: any free one, told in the ready file."),
+        ConfigKey(
+            "proxy_protocol.from", \.proxies, .list(of: .addressRange, maximum: 256), .restart,
+            "The proxies that connect here, and say by a PROXY header, version 1 or 2, who their client is. Connections from elsewhere are "
+                + "refused. []: clients connect themselves."),
     ]
 
     private static let chatKeys: [ConfigKey<Configuration>] = [

@@ -8,6 +8,17 @@ enum YAMLText {
         "{" + entries.map { "\(scalar($0.key)): \($0.value)" }.joined(separator: ", ") + "}"
     }
 
+    /// What has longer paths stands in mappings within. Paths that begin alike follow one another.
+    static func mapping(_ entries: [(path: ArraySlice<String>, value: String)]) -> String {
+        var nested: [(key: String, value: String)] = []
+        for entry in entries {
+            guard let key = entry.path.first, key != nested.last?.key else { continue }
+            let below = entries.filter { $0.path.first == key }.map { (path: $0.path.dropFirst(), value: $0.value) }
+            nested.append((key, entry.path.count == 1 ? entry.value : mapping(below)))
+        }
+        return mapping(nested)
+    }
+
     /// A text, in quotes where it would read as something else without.
     static func scalar(_ text: String) -> String {
         isPlain(text) ? text : quoted(text)

@@ -1,4 +1,3 @@
-import Glibc
 import ShuntCore
 
 /// The header that a proxy sends ahead of a client's bytes, to say who the client is: HAProxy's PROXY protocol, versions 1 and 2
@@ -42,27 +41,16 @@ public enum ProxyHeader {
         let words = String(decoding: bytes[..<end], as: UTF8.self).split(separator: " ", omittingEmptySubsequences: false)
         // What follows UNKNOWN is to be ignored.
         if words[1] == "UNKNOWN" { return .complete(size: end + 2, client: nil) }
-        guard words.count == 6, let family = ["TCP4": AF_INET, "TCP6": AF_INET6][words[1]],
-            let source = address(words[2], family), address(words[3], family) != nil,
-            let port = port(words[4]), self.port(words[5]) != nil
+        let isIPv6 = words[1] == "TCP6"
+        guard words.count == 6, isIPv6 || words[1] == "TCP4", var client = address(words[2], isIPv6: isIPv6),
+            address(words[3], isIPv6: isIPv6) != nil, let port = port(words[4]), self.port(words[5]) != nil
         else { return .malformed("a PROXY line that names no client") }
-        var client = source
         client.port = port
         return .complete(size: end + 2, client: client)
     }
 
-    private static func address(_ text: Substring, _ family: Int32) -> PeerAddress? {
-        var raw = in6_addr()
-        guard inet_pton(family, String(text), &raw) == 1 else { return nil }
-        return withUnsafeBytes(of: &raw) { address(in: $0, family) }
-    }
-
-    /// An address in network order, and no port.
-    private static func address(in bytes: Bytes, _ family: Int32) -> PeerAddress {
-        guard family == AF_INET6 else { return PeerAddress(ipv4: UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)), port: 0) }
-        return PeerAddress(
-            high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
-            low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+    private static func address(_ text: Substring, isIPv6: Bool) -> PeerAddress? {
+        text.contains(":") == isIPv6 ? PeerAddress(host: String(text)) : nil
     }
 
     /// Decimal digits without a sign or a zero at their start.
@@ -91,9 +79,9 @@ public enum ProxyHeader {
         guard bytes.count >= size else { return .needMore }
         // LOCAL: a check of the proxy's own. Only a stream's client has an address that means something here.
         guard command == 1, transport == 1, family == 1 || family == 2 else { return .complete(size: size, client: nil) }
-        let isIPv4 = family == 1
-        var client = address(in: Bytes(rebasing: bytes[16...]), isIPv4 ? AF_INET : AF_INET6)
-        client.port = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: isIPv4 ? 24 : 48, as: UInt16.self))
+        let isIPv6 = family == 2
+        var client = PeerAddress(networkOrder: Bytes(rebasing: bytes[16...]), isIPv6: isIPv6)
+        client.port = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: isIPv6 ? 48 : 24, as: UInt16.self))
         return .complete(size: size, client: client)
     }
 }
