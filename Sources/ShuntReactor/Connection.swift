@@ -108,5 +108,5 @@ public final class Connection {
     public var waiting: Int { out.count }
     public var remoteAddress: PeerAddress { PeerAddress(remoteOf: descriptor) }
     /// The IP address of this end; empty if it has none.
-    public var localHost: String { SocketAddress.of(descriptor, remote: false)?.host ?? "" }
+    public var localHost: String { HostPort.of(descriptor, remote: false)?.host ?? "" }
 }

@@ -89,7 +89,7 @@ struct RegistrySource: AdminSource {
 
 /// A master's admin API.
 struct APISource: AdminSource {
-    let address: NetworkAddress
+    let address: HostPort
 
     var name: String { address.description }
 

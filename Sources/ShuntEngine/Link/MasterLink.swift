@@ -280,7 +280,7 @@ public struct MasterLink: Sendable {
         }
         guard connected.questions.count < Self.questionCapacity else { return [.answered(question, .unavailable)] }
         let id = makeID(now: now)
-        let own = HostPort(host: host.host ?? connected.localHost, port: host.port).description
+        let own = HostPort(host.host ?? connected.localHost, host.port).description
         connected.questions[id] = Asked(question: question, at: now, own: own)
         state = .connected(connected)
         let frame = Frame(

@@ -289,7 +289,7 @@ public final class MasterEngine {
 
     /// A worker's name in the directory.
     private func name(_ worker: WorkerSource, _ source: String) -> String {
-        HostPort(host: worker.host ?? source, port: worker.port).description
+        HostPort(worker.host ?? source, worker.port).description
     }
 
     // MARK: Changes
