@@ -9,7 +9,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// Where to ask and how to answer; every subcommand takes these.
 struct AdminOptions: ParsableArguments {
-    static let defaultMaster = NetworkAddress("127.0.0.1", 4080)
+    static let defaultMaster = HostPort("127.0.0.1", 4080)
     static let adminVariable = "SHUNT_ADMIN"
     /// What all commands take: the masters, with the ports for clients where they have any.
     static let masterVariable = "SHUNT_MASTER"
@@ -20,7 +20,7 @@ struct AdminOptions: ParsableArguments {
                 + "says, else the host in SHUNT_MASTER, else 127.0.0.1.",
             valueName: "host"),
         transform: AdminOptions.parseAddress)
-    var master: NetworkAddress?
+    var master: HostPort?
 
     @Option(help: ArgumentHelp("Read the registry's file instead of asking a master.", valueName: "path"), completion: .file())
     var registry: String?
@@ -40,7 +40,7 @@ struct AdminOptions: ParsableArguments {
     ) throws(ShuntError) -> any AdminSource {
         if let registry { return try RegistrySource(path: registry, now: now) }
         if let master { return APISource(address: master) }
-        func address(in variable: String, _ read: (String) -> NetworkAddress?) throws(ShuntError) -> NetworkAddress? {
+        func address(in variable: String, _ read: (String) -> HostPort?) throws(ShuntError) -> HostPort? {
             guard let text = environment[variable], !text.isEmpty else { return nil }
             if let address = read(text) { return address }
             throw ShuntError(
@@ -52,13 +52,13 @@ struct AdminOptions: ParsableArguments {
     }
 
     /// The first master of a list: its admin API has a port of its own, the usual one.
-    private static func firstHost(_ text: String) -> NetworkAddress? {
+    private static func firstHost(_ text: String) -> HostPort? {
         guard let first = text.split(separator: ",").first else { return nil }
         let trimmed = String(first).filter { $0 != " " }
-        return address(trimmed).map { NetworkAddress($0.host, defaultMaster.port) }
+        return address(trimmed).map { HostPort($0.host, defaultMaster.port) }
     }
 
-    @Sendable private static func parseAddress(_ text: String) throws -> NetworkAddress {
+    @Sendable private static func parseAddress(_ text: String) throws -> HostPort {
         guard let address = address(text) else {
             throw ValidationError("'\(text)' is not an address: give something like 127.0.0.1 or 127.0.0.1:4080.")
         }
@@ -66,14 +66,10 @@ struct AdminOptions: ParsableArguments {
     }
 
     /// `host` or `host:port`, also as the beginning of a URL.
-    private static func address(_ text: String) -> NetworkAddress? {
+    private static func address(_ text: String) -> HostPort? {
         var rest = Substring(text)
         if rest.hasPrefix("http://") { rest = rest.dropFirst("http://".count) }
         if rest.hasSuffix("/") { rest = rest.dropLast() }
-        if let address = NetworkAddress(rest) { return address }
-        let isHost = rest.hasPrefix("[") ? rest.hasSuffix("]") : rest.count { $0 == ":" } != 1
-        guard isHost, !rest.isEmpty else { return nil }
-        let host = rest.contains(":") && !rest.hasPrefix("[") ? "[\(rest)]" : String(rest)
-        return NetworkAddress("\(host):\(defaultMaster.port)")
+        return HostPort(rest, defaultPort: defaultMaster.port)
     }
 }

@@ -4,11 +4,11 @@ import ShuntCore
 /// How a client finds its workers. A list without any address finds none, and says so.
 public enum ClientRoute: Equatable, Sendable {
     /// Ask these masters, in turn, which workers there are.
-    case masters([ServerAddress])
+    case masters([HostPort])
     /// Straight to these workers.
-    case workers([ServerAddress])
+    case workers([HostPort])
 
-    var addresses: [ServerAddress] {
+    var addresses: [HostPort] {
         switch self {
         case .masters(let list), .workers(let list): list
         }

@@ -57,8 +57,7 @@ public final class Master: Sendable {
         let known = KnownBefore(
             workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
             chats: try await registry.reader.chats())
-        let listen = master.exchange.listen
-        let socket = try ListeningSocket(SocketAddress(host: listen.host, port: listen.port), name: "master.exchange.listen")
+        let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
         startedAt = clock()
         let engine = EngineSettings(configuration)
@@ -92,7 +91,7 @@ public final class Master: Sendable {
             loop.join()
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
-        adminAddress = SocketAddress(host: admin.host, port: admin.port).description
+        adminAddress = HostPort(admin.host, admin.port).description
     }
 
     /// The whole process has started: the registry may tell.

@@ -83,7 +83,7 @@ final class MasterLoop: EventLoopHandler {
         engine.closed(connection.id, now: loop.now)
     }
 
-    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
+    func connectFailed(role: Connection.Role, address: HostPort, why: String) {}
 
     func turnEnded() {}
 

@@ -7,11 +7,11 @@ import ShuntCore
 public struct ListeningSocket: Sendable {
     public let descriptor: Int32
     /// With the real port where 0 was asked for.
-    public let address: SocketAddress
+    public let address: HostPort
 
     /// - Parameter name: what it is for, for the error: `worker.listeners.exchange.listen`.
     /// - Throws: `address.in_use`, `address.unavailable`.
-    public init(_ wanted: SocketAddress, name: String) throws(ShuntError) {
+    public init(_ wanted: HostPort, name: String) throws(ShuntError) {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
@@ -40,7 +40,7 @@ public struct ListeningSocket: Sendable {
                 help: inUse ? "end the process that has it, or choose another port (0 takes a free one)" : "an address of this machine")
         }
         self.descriptor = descriptor
-        address = SocketAddress.of(descriptor, remote: false) ?? wanted
+        address = HostPort.of(descriptor, remote: false) ?? wanted
     }
 
     public func close() { Glibc.close(descriptor) }

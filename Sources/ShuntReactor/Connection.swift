@@ -124,5 +124,5 @@ public final class Connection {
     /// The client's: its transport's word, else the socket's.
     public var remoteAddress: PeerAddress { layer?.remoteAddress ?? PeerAddress(remoteOf: descriptor) }
     /// The IP address of this end; empty if it has none.
-    public var localHost: String { SocketAddress.of(descriptor, remote: false)?.host ?? "" }
+    public var localHost: String { HostPort.of(descriptor, remote: false)?.host ?? "" }
 }

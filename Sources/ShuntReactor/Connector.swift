@@ -5,7 +5,7 @@ import ShuntCore
 /// One attempt to connect: look up, connect, done. Lives until it has told its result.
 private final class Attempt {
     let role: Connection.Role
-    let address: SocketAddress
+    let address: HostPort
     unowned let loop: EventLoop
     var descriptor: Int32 = -1
     let lookUp: UnsafeMutablePointer<uv_getaddrinfo_t>
@@ -16,7 +16,7 @@ private final class Attempt {
     private var isPolling = false
     private var isDone = false
 
-    init(_ address: SocketAddress, role: Connection.Role, loop: EventLoop) {
+    init(_ address: HostPort, role: Connection.Role, loop: EventLoop) {
         self.address = address
         self.role = role
         self.loop = loop
@@ -124,7 +124,7 @@ private final class Attempt {
 
 extension EventLoop {
     /// Connects; the handler is told `opened` with this role, or `connectFailed`.
-    public func connect(to address: SocketAddress, role: Connection.Role) {
+    public func connect(to address: HostPort, role: Connection.Role) {
         Attempt(address, role: role, loop: self).start()
     }
 }

@@ -24,7 +24,7 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     /// A message that was queued, or was to be, is dropped, since the connection is too slow. Nothing may be sent meanwhile.
     func dropped(_ frame: Bytes, for connection: Connection)
     /// `connect` came to nothing.
-    func connectFailed(role: Connection.Role, address: SocketAddress, why: String)
+    func connectFailed(role: Connection.Role, address: HostPort, why: String)
     /// All that was ready in this turn has been handled; what was sent is written when this returns.
     func turnEnded()
     /// About ten times a second.

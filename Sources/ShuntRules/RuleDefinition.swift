@@ -124,7 +124,7 @@ struct RuleDefinitionReader {
     private mutating func hook(_ key: String, _ value: LuaValue, _ definition: inout RuleDefinition) throws(ShuntError) {
         guard let hook = RuleHook(rawValue: key) else {
             let known = Self.keys + RuleHook.allCases.map(\.rawValue)
-            let nearest = suggestion(for: key, among: known).map { "did you mean \($0)?" }
+            let nearest = Suggestion.closest(to: key, in: known).map { "did you mean \($0)?" }
             if key.hasPrefix("on_") {
                 let hooks = RuleHook.called.map(\.rawValue).joined(separator: ", ")
                 throw invalid("unknown hook \(key)", key: key, help: nearest ?? "hooks: " + hooks)

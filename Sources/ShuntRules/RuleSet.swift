@@ -101,7 +101,7 @@ public struct RuleSet: Sendable {
     }
 
     private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {
-        let nearest = suggestion(for: name, among: present).map { "did you mean \($0)? " } ?? ""
+        let nearest = Suggestion.closest(to: name, in: present).map { "did you mean \($0)? " } ?? ""
         let list = present.isEmpty ? "it has none" : "it has " + present.joined(separator: ", ")
         return ShuntError(.ruleMissing, "there is no plugin \(name)", at: directory, help: nearest + list)
     }

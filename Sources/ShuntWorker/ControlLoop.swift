@@ -118,7 +118,7 @@ final class ControlLoop: EventLoopHandler {
         linkClosed(why: reason == .byPeer ? "the master closed the connection" : reason.text)
     }
 
-    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {
+    func connectFailed(role: Connection.Role, address: HostPort, why: String) {
         if role == Self.lookRole { looked(isThere: false) } else { linkClosed(why: why) }
     }
 
@@ -232,7 +232,7 @@ final class ControlLoop: EventLoopHandler {
         for action in actions {
             switch action {
             case .connect(let text):
-                guard let address = SocketAddress(text) else {
+                guard let address = HostPort(text) else {
                     linkClosed(why: "\(text) is no address")
                     continue
                 }
@@ -242,7 +242,7 @@ final class ControlLoop: EventLoopHandler {
             case .look(let text):
                 // One that was asked before and has not answered since is not there.
                 if isLooking, looking != nil { looked(isThere: false) }
-                guard !isLooking, let address = SocketAddress(text) else { continue }
+                guard !isLooking, let address = HostPort(text) else { continue }
                 isLooking = true
                 loop.connect(to: address, role: Self.lookRole)
             case .report:

@@ -145,8 +145,7 @@ public final class Worker: Sendable {
         for name in names {
             guard let listener = listeners[name] else { continue }
             do throws(ShuntError) {
-                let address = SocketAddress(host: listener.listen.host, port: listener.listen.port)
-                sockets.append((name, try ListeningSocket(address, name: "worker.listeners.\(name).listen")))
+                sockets.append((name, try ListeningSocket(listener.listen, name: "worker.listeners.\(name).listen")))
             } catch {
                 for opened in sockets { opened.socket.close() }
                 throw error

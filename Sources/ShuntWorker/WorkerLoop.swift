@@ -90,7 +90,7 @@ final class WorkerLoop: EventLoopHandler {
         if engine.wantsUndelivered { engine.undelivered(frame, engine.form(of: connection.id), why: .queueFull, now: loop.now) }
     }
 
-    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
+    func connectFailed(role: Connection.Role, address: HostPort, why: String) {}
 
     func turnEnded() {
         driver.carryOut(self)

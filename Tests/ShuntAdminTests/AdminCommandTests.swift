@@ -310,13 +310,13 @@ import Testing
     func wholeDetail() async throws {
         let detail = "not heard of for 20 s, and its connection was closed by the other side before that"
         let event = StoredEvent(id: 1, at: 3, kind: "worker.lost", subject: "10.0.0.3:4091", detail: detail)
-        for text in [EventReport.table([event]).render(width: 80, colors: false).text, EventReport.lines([event], width: 80)] {
+        for text in [EventListing.table([event]).render(width: 80, colors: false).text, EventListing.lines([event], width: 80)] {
             #expect(text.split(separator: "\n").allSatisfy { Text.width(String($0)) <= 80 })
             #expect(!text.contains("…"))
             for word in detail.split(separator: " ") { #expect(text.contains(word)) }
         }
         for width in 1...120 {
-            let text = EventReport.lines([event], width: width)
+            let text = EventListing.lines([event], width: width)
             #expect(text.split(separator: "\n").allSatisfy { Text.width(String($0)) <= width })
         }
     }

@@ -84,7 +84,7 @@ final class Master: Sendable {
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
-            closeChat: { $0.hasPrefix("room") ? nil : RegistryReader.unknownChat($0) }, logger: quiet)
+            closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, logger: quiet)
     }
 
     private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {

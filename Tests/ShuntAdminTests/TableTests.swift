@@ -14,7 +14,7 @@ import Testing
                 connections: 15_000, requests: 1_234_567, requestBytes: 5 << 30, subscriptions: 20, deliveries: 7))
     }
 
-    private var workers: Table { WorkerReport.table([worker(1), worker(22, .lost)], now: 100_000) }
+    private var workers: Table { WorkerListing.table([worker(1), worker(22, .lost)], now: 100_000) }
 
     @Test("At 200 columns everything is shown whole, numbers to the right")
     func wide() {
@@ -101,8 +101,8 @@ import Testing
     func hostile() {
         var record = worker(1)
         record.version = "\u{1B}[2J\nNAME"
-        let table = WorkerReport.table([record], now: 0).render(width: nil, colors: false).text
-        let detail = WorkerReport.detail(record, now: 0, width: nil)
+        let table = WorkerListing.table([record], now: 0).render(width: nil, colors: false).text
+        let detail = WorkerListing.detail(record, now: 0, width: nil)
         for text in [table, detail] {
             #expect(!text.contains("\u{1B}"))
             #expect(text.contains("\\u{1B}[2J\\nNAME"))
@@ -119,8 +119,8 @@ import Testing
             record.figures.requestBytes = value
             record.startedAt = Double(value)
             record.heartbeatAt = -Double(value)
-            #expect(WorkerReport.detail(record, now: 0, width: 80).contains("time per response"))
-            #expect(!WorkerReport.table([record], now: 0).render(width: 80, colors: false).text.isEmpty)
+            #expect(WorkerListing.detail(record, now: 0, width: 80).contains("time per response"))
+            #expect(!WorkerListing.table([record], now: 0).render(width: 80, colors: false).text.isEmpty)
         }
     }
 
@@ -131,15 +131,15 @@ import Testing
             rows: [[.text("a"), .integer(5), .text("x")], [.null, .real(12.5), .blob([0, 255])], [.text("c"), .null]],
             truncated: false)
         #expect(
-            QueryReport.table(result).render(width: nil, colors: false).text == """
+            QueryListing.table(result).render(width: nil, colors: false).text == """
                 name     n  mixed
                 a        5  x
                 NULL  12.5  x'00FF'
                 c     NULL  NULL
 
                 """)
-        #expect(QueryReport.csv(result).text == "name,n,mixed\r\na,5,x\r\n,12.5,x'00FF'\r\nc,\r\n")
+        #expect(QueryListing.csv(result).text == "name,n,mixed\r\na,5,x\r\n,12.5,x'00FF'\r\nc,\r\n")
         #expect(
-            QueryReport.table(QueryResult(columns: [], rows: [], truncated: false)).render(width: 10, colors: false).text == "\n")
+            QueryListing.table(QueryResult(columns: [], rows: [], truncated: false)).render(width: 10, colors: false).text == "\n")
     }
 }

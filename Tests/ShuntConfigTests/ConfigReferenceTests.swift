@@ -48,7 +48,7 @@ struct ConfigReferenceTests {
     func dev() throws {
         let file = configFolder.appending(path: "dev.yaml").path
         var expected = Configuration(hostName: "h")
-        expected.worker.listeners["mqtt"] = .init(protocol: .mqtt, listen: NetworkAddress("127.0.0.1", 1883))
+        expected.worker.listeners["mqtt"] = .init(protocol: .mqtt, listen: HostPort("127.0.0.1", 1883))
         #expect(try Configuration.load(file: file, environment: [:], sets: [], hostName: "h") == expected)
     }
 }

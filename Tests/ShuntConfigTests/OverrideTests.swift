@@ -23,9 +23,9 @@ struct OverrideTests {
         let configuration = try load(
             environment: ["SHUNT_MASTER_ADMIN_LISTEN": "[::]:0"],
             sets: ["worker.http.listen=[::1]:80", "worker.masters=[::1]:1,a:2"])
-        #expect(configuration.master.admin.listen == NetworkAddress("::", 0))
-        #expect(configuration.worker.http.listen == NetworkAddress("::1", 80))
-        #expect(configuration.worker.masters == [NetworkAddress("::1", 1), NetworkAddress("a", 2)])
+        #expect(configuration.master.admin.listen == HostPort("::", 0))
+        #expect(configuration.worker.http.listen == HostPort("::1", 80))
+        #expect(configuration.worker.masters == [HostPort("::1", 1), HostPort("a", 2)])
     }
 
     @Test(
@@ -54,7 +54,7 @@ struct OverrideTests {
     @Test("--set changes one field of the default listener")
     func defaultListener() throws {
         let listeners = try load(sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker.listeners
-        #expect(listeners == ["exchange": .init(protocol: .exchange, listen: NetworkAddress("127.0.0.1", 0))])
+        #expect(listeners == ["exchange": .init(protocol: .exchange, listen: HostPort("127.0.0.1", 0))])
         let afterNothing = try load("worker:\n  listeners:\n", sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker
             .listeners
         #expect(afterNothing == listeners)
@@ -75,7 +75,7 @@ struct OverrideTests {
         #expect(try load(yaml).worker.listeners.keys.sorted() == ["Edge-1"])
         let changed = try load(yaml, sets: ["worker.listeners.Edge-1.listen=b:2", "worker.listeners.other={listen: c:3}"]).worker
             .listeners
-        #expect(changed.mapValues(\.listen) == ["Edge-1": NetworkAddress("b", 2), "other": NetworkAddress("c", 3)])
+        #expect(changed.mapValues(\.listen) == ["Edge-1": HostPort("b", 2), "other": HostPort("c", 3)])
         let replaced = try load(yaml, sets: ["worker.listeners={other: {listen: c:3}}"]).worker.listeners
         #expect(replaced.keys.sorted() == ["other"])
     }
@@ -86,10 +86,10 @@ struct OverrideTests {
         let environment = ["SHUNT_WORKER_LISTENERS_EDGE_1_LISTEN": "b:2", "SHUNT_WORKER_LISTENERS_NEW_LISTEN": "c:3"]
         #expect(
             try load(yaml, environment: environment).worker.listeners.mapValues(\.listen)
-                == ["Edge-1": NetworkAddress("b", 2), "new": NetworkAddress("c", 3)])
+                == ["Edge-1": HostPort("b", 2), "new": HostPort("c", 3)])
         #expect(
             try load(environment: ["SHUNT_WORKER_LISTENERS_EXCHANGE_LISTEN": "b:2"]).worker.listeners.mapValues(\.listen)
-                == ["exchange": NetworkAddress("b", 2)])
+                == ["exchange": HostPort("b", 2)])
     }
 
     @Test("maps take whole values and single entries")
@@ -148,7 +148,7 @@ struct OverrideTests {
         let configuration = try load(
             "limits: { hops: 2, fanout: 2 }", sets: ["limits={hops: 3}", "worker={http: {listen: a:1}}"])
         #expect(configuration.limits.hops == 3 && configuration.limits.fanout == 2)
-        #expect(configuration.worker.http.listen == NetworkAddress("a", 1))
+        #expect(configuration.worker.http.listen == HostPort("a", 1))
     }
 
     @Test("every key has a variable of its own, and takes its default from it")

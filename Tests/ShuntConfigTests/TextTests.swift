@@ -2,26 +2,8 @@ import Testing
 
 @testable import ShuntConfig
 
-@Suite("Addresses, durations, sizes and YAML as text")
+@Suite("Durations, sizes and YAML as text")
 struct TextTests {
-    @Test(
-        "an address is read and written",
-        arguments: ["127.0.0.1:0", "[::1]:65535", "[fe80::1%eth0]:1", "a-b.c_d:80", "localhost:4088"])
-    func address(text: String) {
-        #expect(NetworkAddress(text)?.description == text)
-    }
-
-    @Test(
-        "what is no address is refused",
-        arguments: [
-            "", ":", ":1", "a", "a:", "a:x", "a:65536", "a:-1", "a:+1", "a:1 ", "a:000001", "::1:80", "[::1]", "[]:1", "[a]:1",
-            "[::1%]:1",
-            "[1.2.3.4]:1", "a..b:1", ".a:1", "-a:1", "a b:1", "a:1:2", "ä:1", "a/b:1", "*:1",
-        ])
-    func noAddress(text: String) {
-        #expect(NetworkAddress(text) == nil)
-    }
-
     @Test(
         "a duration is read and written in its largest unit",
         arguments: [
@@ -94,12 +76,5 @@ struct TextTests {
         let value = ConfigValue.object(["k": .array([.string(text), .object([text: .string(text)])])])
         let configuration = try Configuration.parse("rules: { settings: { p: \(value.text) } }")
         #expect(configuration.rules.settings["p"] == value)
-    }
-
-    @Test(
-        "the nearest word is suggested, if it is near",
-        arguments: [("frames", "frame"), ("fram", "frame"), ("hosp", "hops"), ("x", nil), ("completely", nil), ("", nil)])
-    func suggestion(word: String, expected: String?) {
-        #expect(Suggestion.closest(to: word, in: ["frame", "hops", "topic"]) == expected)
     }
 }

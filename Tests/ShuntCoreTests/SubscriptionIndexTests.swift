@@ -142,7 +142,7 @@ struct SubscriptionIndexTests {
                 #expect(index.remove(connection: client(gone.client), filter: gone.filter, group: gone.group, key: nil) != nil)
             }
             let topic = topics[Int(random.next() % 7)]
-            let takers = held.filter { held in held.filter.asBytes { f in topic.asBytes { TopicFilter.matches(f, topic: $0) } } }
+            let takers = held.filter { takes($0.filter, topic) }
             let byGroup = Dictionary(grouping: takers, by: \.group)
             let got = index.send(topic)
             #expect(got.count == byGroup.count)

@@ -13,7 +13,10 @@ struct TopicFilterTests {
         ("a/+/#", "a/b", true), ("a/+/#", "a", false), ("a//b", "a//b", true), ("a/+/b", "a//b", true),
     ])
     func matches(filter: String, topic: String, expected: Bool) {
-        #expect(filter.asBytes { filter in topic.asBytes { TopicFilter.matches(filter, topic: $0) } } == expected)
+        #expect(takes(filter, topic) == expected)
+        let index = Index()
+        index.add(1, filter, "g")
+        #expect(index.send(topic) == (expected ? [1] : []))
     }
 
     @Test("A wildcard inside a level, or # before the last, means itself", arguments: [
@@ -25,6 +28,21 @@ struct TopicFilterTests {
     }
 }
 
+/// Whether `topic` is one that `filter` takes, as the specification puts it, level by level.
+func takes(_ filter: String, _ topic: String) -> Bool {
+    guard TopicFilter.isPattern(filter) else { return filter == topic }
+    let (filters, names) = (filter.levels, topic.levels)
+    // No filter that starts with a wildcard takes a `$`-topic (MQTT 5 §4.7.2).
+    if ["+", "#"].contains(filters[0]), topic.hasPrefix("$") { return false }
+    // `#` also takes what is above it.
+    let isOpen = filters.last == "#"
+    let literal = isOpen ? filters.dropLast() : filters[...]
+    guard isOpen ? names.count >= literal.count : names.count == literal.count else { return false }
+    return zip(literal, names).allSatisfy { $0 == "+" || $0 == $1 }
+}
+
 extension String {
+    fileprivate var levels: [Substring] { split(separator: "/", omittingEmptySubsequences: false) }
+
     func asBytes<Result>(_ body: (Bytes) -> Result) -> Result { Array(utf8).withUnsafeBytes(body) }
 }

@@ -31,7 +31,7 @@ private final class OptionReader: EventLoopHandler {
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
     func framing(of role: Connection.Role) -> Framing { Framing { FrameExtent(length: $0.count, kind: .answer) } }
     func closed(_ connection: Connection, reason: CloseReason) {}
-    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) { found([]) }
+    func connectFailed(role: Connection.Role, address: HostPort, why: String) { found([]) }
     func turnEnded() {}
     func tick() {}
 }
@@ -41,7 +41,7 @@ private final class OptionReader: EventLoopHandler {
         (20, [1, 10, 5, 2]), (1, [1, 1, 1, 2]), (7, [1, 3, 1, 2]), (0, [1, -1, -1, -1]),
     ] as [(Int, [Int32])])
     func options(seconds: Int, expected: [Int32]) throws {
-        let socket = try ListeningSocket(SocketAddress(host: "127.0.0.1", port: 0), name: "test")
+        let socket = try ListeningSocket(HostPort("127.0.0.1", 0), name: "test")
         let found = Mutex<[[Int32]]>([])
         let both = DispatchSemaphore(value: 0)
         let noted: @Sendable ([Int32]) -> Void = { options in

@@ -66,7 +66,7 @@ import Testing
             try FileManager.default.copyItem(atPath: folder(name), toPath: folder("copy/" + name))
         }
         for place in [path, folder("copy/registry.sqlite")] {
-            let reader = try RegistryReader.open(path: place)
+            let reader = try Registry.openReader(path: place)
             #expect(try await reader.counts().events >= flushed(folder("progress")))
             #expect(try await reader.query("SELECT count(*) FROM workers").rows.count == 1)
             #expect(try read(place) == before.0)

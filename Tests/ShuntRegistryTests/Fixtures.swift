@@ -55,6 +55,14 @@ func write(_ bytes: some Sequence<UInt8>, to path: String) throws {
 
 func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
+extension Registry {
+    /// The file's connections, for what only a test does to it.
+    var pool: DatabasePool {
+        guard let store = store as? SQLiteStore else { fatalError("the registry is no SQLite file") }
+        return store.pool
+    }
+}
+
 /// What another program would do to the file.
 func change(_ path: String, _ sql: String) throws {
     let other = try DatabaseQueue(path: path)

@@ -84,7 +84,7 @@ import Testing
         let path = folder("registry.sqlite")
         try change(path, Self.schema1)
         let before = try read(path)
-        let reader = try RegistryReader.open(path: path)
+        let reader = try Registry.openReader(path: path)
         #expect(try await reader.workers().count == 1)
         for error in [
             await failure { () throws(ShuntError) in _ = try await reader.devices() },

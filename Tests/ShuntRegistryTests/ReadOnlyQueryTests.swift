@@ -8,7 +8,7 @@ import Testing
 @Suite struct ReadOnlyQueryTests {
     private let folder: TemporaryFolder
     private let registry: Registry
-    private var reader: RegistryReader { registry.reader }
+    private var reader: any RegistryReader { registry.reader }
 
     init() async throws {
         folder = try TemporaryFolder()

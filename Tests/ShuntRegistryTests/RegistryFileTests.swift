@@ -53,7 +53,7 @@ import Testing
         try kind.make(at: path)
         let before = kind == .folder || kind == .fifo ? nil : try read(path)
         let masterError = #expect(throws: ShuntError.self) { try Registry.open(path: path, logger: quiet) }
-        let readerError = #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+        let readerError = #expect(throws: ShuntError.self) { try Registry.openReader(path: path) }
         for error in [masterError, readerError] {
             #expect(error?.code == .registryInvalid)
             #expect(error?.location == path)
@@ -88,7 +88,7 @@ import Testing
         }
         first.writer.submit([.worker(worker("a:1"))])
         try await first.writer.flush()
-        #expect(try await RegistryReader.open(path: path).workers().count == 1)
+        #expect(try await Registry.openReader(path: path).workers().count == 1)
         try await first.close()
         try await Registry.open(path: path, logger: quiet).close()
     }
@@ -127,10 +127,10 @@ import Testing
         #expect(problem.help?.contains("restart the master") == true)
         registry.writer.submit([.worker(worker("b:1"))])
         #expect(await failure { () throws(ShuntError) in try await registry.writer.flush() } == problem)
-        #expect(throws: problem) { try RegistryReader.open(path: path) }
+        #expect(throws: problem) { try Registry.openReader(path: path) }
         #expect(await failure { () throws(ShuntError) in _ = try await registry.reader.query("SELECT 1") } == problem)
         #expect(await failure { () throws(ShuntError) in try await registry.close() } == problem)
-        #expect(try await RegistryReader.open(path: path).workers() == [worker("a:1")])
+        #expect(try await Registry.openReader(path: path).workers() == [worker("a:1")])
     }
 
     @Test("A log that another has taken the place of is told too")
@@ -172,7 +172,7 @@ import Testing
     func missing() async throws {
         let folder = try TemporaryFolder()
         let path = folder("registry.sqlite")
-        let error = #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+        let error = #expect(throws: ShuntError.self) { try Registry.openReader(path: path) }
         #expect(error?.code == .registryUnavailable)
         #expect(!exists(path))
     }
@@ -194,7 +194,7 @@ import Testing
         for place in [path, folder.path] {
             #expect(chmod(place, 0) == 0)
             let masterError = #expect(throws: ShuntError.self) { try Registry.open(path: path, logger: quiet) }
-            let readerError = #expect(throws: ShuntError.self) { try RegistryReader.open(path: path) }
+            let readerError = #expect(throws: ShuntError.self) { try Registry.openReader(path: path) }
             #expect(masterError?.code == .registryUnavailable)
             #expect(readerError?.code == .registryUnavailable)
             #expect(chmod(place, 0o700) == 0)
@@ -207,7 +207,7 @@ import Testing
         try write([], to: folder("zero"))
         try change(folder("premigration"), "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY)")
         for name in ["zero", "premigration"] {
-            let error = #expect(throws: ShuntError.self) { try RegistryReader.open(path: folder(name)) }
+            let error = #expect(throws: ShuntError.self) { try Registry.openReader(path: folder(name)) }
             #expect(error?.code == .registryUnavailable)
             let registry = try Registry.open(path: folder(name), logger: quiet)
             #expect(try await registry.reader.workers().isEmpty)
@@ -224,7 +224,7 @@ import Testing
         registry.writer.submit([.worker(worker("a:1"))])
         try await registry.close()
         #expect(exists(folder(name)))
-        #expect(try await RegistryReader.open(path: folder(name)).workers().count == 1)
+        #expect(try await Registry.openReader(path: folder(name)).workers().count == 1)
     }
 
     @Test("A registry whose tables were changed by something else gives an error, not a crash")
@@ -235,7 +235,7 @@ import Testing
         registry.writer.submit([.worker(worker("a:1"))])
         try await registry.close()
         try change(path, "UPDATE workers SET state = 'sleeping'")
-        let reader = try RegistryReader.open(path: path)
+        let reader = try Registry.openReader(path: path)
         #expect(await failure { () throws(ShuntError) in _ = try await reader.workers() }?.code == .registryInvalid)
         try change(path, "ALTER TABLE workers DROP COLUMN machine")
         #expect(await failure { () throws(ShuntError) in _ = try await reader.worker("a:1") }?.code == .registryInvalid)

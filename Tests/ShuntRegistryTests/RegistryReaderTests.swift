@@ -7,15 +7,15 @@ import Testing
 
 @Suite struct RegistryReaderTests {
     /// A registry with what `changes` hold, and readers of both kinds.
-    private func filled(_ changes: [RegistryChange], _ body: (RegistryReader) async throws -> Void) async throws {
+    private func filled(_ changes: [RegistryChange], _ body: (any RegistryReader) async throws -> Void) async throws {
         let folder = try TemporaryFolder()
         let registry = try Registry.open(path: folder("registry.sqlite"), writing: byHand, logger: quiet)
         registry.writer.submit(changes)
         try await registry.writer.flush()
         try await body(registry.reader)
-        try await body(RegistryReader.open(path: registry.path))
+        try await body(Registry.openReader(path: registry.path))
         try await registry.close()
-        try await body(RegistryReader.open(path: registry.path))
+        try await body(Registry.openReader(path: registry.path))
     }
 
     @Test("Workers come by name, filtered by state, in pages; a page beyond the end is empty")
@@ -79,7 +79,7 @@ import Testing
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = .milliseconds(1)
         let registry = try Registry.open(path: folder("registry.sqlite"), writing: writing, logger: quiet)
-        let reader = try RegistryReader.open(path: registry.path)
+        let reader = try Registry.openReader(path: registry.path)
         async let submitting: Void = {
             for number in 0..<2_000 {
                 registry.writer.submit([.event(event(number))])
@@ -106,7 +106,7 @@ import Testing
         registry.writer.submit([.worker(worker("a:1"))])
         try await registry.close()
         let before = try read(path)
-        let reader = try RegistryReader.open(path: path)
+        let reader = try Registry.openReader(path: path)
         #expect(try await reader.workers().count == 1)
         #expect(try await reader.query("SELECT count(*) FROM workers").rows == [[.integer(1)]])
         #expect(try read(path) == before)
@@ -118,7 +118,7 @@ import Testing
         let folder = try TemporaryFolder()
         let registry = try Registry.open(path: folder("registry.sqlite"), writing: byHand, logger: quiet)
         try FileManager.default.createSymbolicLink(atPath: folder("link"), withDestinationPath: registry.path)
-        let reader = try RegistryReader.open(path: folder("link"))
+        let reader = try Registry.openReader(path: folder("link"))
         registry.writer.submit([.worker(worker("a:1"))])
         try await registry.writer.flush()
         #expect(try await reader.workers().count == 1)
@@ -131,7 +131,7 @@ import Testing
         let folder = try TemporaryFolder()
         let path = folder("registry.sqlite")
         try await Registry.open(path: path, logger: quiet).close()
-        let reader = try RegistryReader.open(path: path)
+        let reader = try Registry.openReader(path: path)
         #expect(try await reader.workers().isEmpty)
         for run in 1...3 {
             let registry = try Registry.open(path: path, writing: byHand, logger: quiet)

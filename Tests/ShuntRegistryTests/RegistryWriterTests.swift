@@ -194,6 +194,6 @@ import Testing
         try await registry.close()
         registry.writer.submit([.event(event(2))])
         #expect(registry.writer.figures.pendingEvents == 0)
-        #expect(try await RegistryReader.open(path: registry.path).counts().events == 1)
+        #expect(try await Registry.openReader(path: registry.path).counts().events == 1)
     }
 }

@@ -6,15 +6,15 @@ import Testing
 
 @Suite struct SessionTests {
     /// A registry with what `changes` hold, and readers of both kinds.
-    private func filled(_ changes: [RegistryChange], _ body: (RegistryReader) async throws -> Void) async throws {
+    private func filled(_ changes: [RegistryChange], _ body: (any RegistryReader) async throws -> Void) async throws {
         let folder = try TemporaryFolder()
         let registry = try Registry.open(path: folder("registry.sqlite"), writing: byHand, logger: quiet)
         registry.writer.submit(changes)
         try await registry.writer.flush()
         try await body(registry.reader)
-        try await body(RegistryReader.open(path: registry.path))
+        try await body(Registry.openReader(path: registry.path))
         try await registry.close()
-        try await body(RegistryReader.open(path: registry.path))
+        try await body(Registry.openReader(path: registry.path))
     }
 
     @Test("All of a device's and of a chat's record comes back as it was written")
@@ -196,7 +196,7 @@ import Testing
         registry.writer.submit([.device(.device(device("u"))), .chat(.chat(chat("c")))])
         try await registry.close()
         try change(path, "UPDATE devices SET tags = '{', alias = '[1]', online = 7")
-        let reader = try RegistryReader.open(path: path)
+        let reader = try Registry.openReader(path: path)
         #expect(try await reader.devices().map(\.tags) == [[]])
         #expect(
             await failure { () throws(ShuntError) in _ = try await reader.devices(.init(tag: "vip")) }?.code == .registryInvalid)

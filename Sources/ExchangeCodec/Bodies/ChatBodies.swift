@@ -21,6 +21,14 @@ public enum ChatKey: String, Sendable, CaseIterable {
     }
 }
 
+/// The keys of CHAT frames that one of our own masters sends a worker by itself.
+public enum MasterChatKey: String, Sendable {
+    /// The chat belongs to the worker that the value names.
+    case moved = "MOVED"
+    /// An operator ends the chat.
+    case close = "CLOSE"
+}
+
 /// The value of CHAT from a worker to the master: where the worker's clients are (§11.3).
 public struct ChatHostBody: Equatable, Sendable {
     /// nil: the source address of the connection.

@@ -4,10 +4,6 @@ import ShuntCore
 public enum FrameStatus {
     public static let ok: Int16 = 200
     public static let temporaryRedirect: Int16 = 307
-    public static let badRequest: Int16 = 400
-    public static let conflict: Int16 = 409
-    public static let internalServerError: Int16 = 500
-    public static let serviceUnavailable: Int16 = 503
 
     /// What a receiver reads where an error frame has no text.
     public static func phrase(_ status: Int16) -> String {

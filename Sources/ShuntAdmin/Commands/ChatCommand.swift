@@ -22,8 +22,8 @@ struct ChatCommand: AdminSubcommand {
         let (chat, json) = try await session.ask(.chat(id), as: ChatRecord.self)
         switch session.output {
         case .json: try session.write(json: json)
-        case .csv: try session.write(ChatReport.csv([chat]))
-        case .table: try session.console.write(ChatReport.detail(chat, now: session.console.now(), width: session.console.width))
+        case .csv: try session.write(ChatListing.csv([chat]))
+        case .table: try session.console.write(ChatListing.detail(chat, now: session.console.now(), width: session.console.width))
         }
     }
 }

@@ -26,9 +26,9 @@ struct ChatsCommand: AdminSubcommand {
         }
         switch session.output {
         case .json: try session.write(json: json)
-        case .csv: try session.write(ChatReport.csv(found.chats))
+        case .csv: try session.write(ChatListing.csv(found.chats))
         case .table:
-            try session.write(ChatReport.table(found.chats, now: session.console.now()))
+            try session.write(ChatListing.table(found.chats, now: session.console.now()))
             if found.chats.count < found.total {
                 session.note("\(found.chats.count) of \(found.total) chats; the others with --limit and --offset")
             }

@@ -24,10 +24,10 @@ struct DeviceCommand: AdminSubcommand {
         let (found, json) = try await session.ask(.device(uid: uid), as: DevicePage.self)
         switch session.output {
         case .json: try session.write(json: json)
-        case .csv: try session.write(DeviceReport.csv(found.devices))
+        case .csv: try session.write(DeviceListing.csv(found.devices))
         case .table:
             try session.console.write(
-                DeviceReport.details(found.devices, now: session.console.now(), width: session.console.width))
+                DeviceListing.details(found.devices, now: session.console.now(), width: session.console.width))
             if found.devices.count < found.total { session.note("\(found.devices.count) of \(found.total) devices") }
         }
     }

@@ -49,9 +49,9 @@ struct DevicesCommand: AdminSubcommand {
         }
         switch session.output {
         case .json: try session.write(json: json)
-        case .csv: try session.write(DeviceReport.csv(found.devices))
+        case .csv: try session.write(DeviceListing.csv(found.devices))
         case .table:
-            try session.write(DeviceReport.table(found.devices, now: session.console.now()))
+            try session.write(DeviceListing.table(found.devices, now: session.console.now()))
             if found.devices.count < found.total {
                 session.note("\(found.devices.count) of \(found.total) devices; the others with --limit and --offset")
             }

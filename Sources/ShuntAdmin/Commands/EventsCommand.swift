@@ -48,13 +48,13 @@ struct EventsCommand: AdminSubcommand {
         guard follow else {
             switch session.output {
             case .json: try session.write(json: json)
-            case .csv: try session.write(EventReport.csv(page.events, header: true))
-            case .table: try session.write(EventReport.table(page.events))
+            case .csv: try session.write(EventListing.csv(page.events, header: true))
+            case .table: try session.write(EventListing.table(page.events))
             }
-            if let after, let gap = page.gap(after: after) { session.note(EventReport.gap(gap, at: 0).detail + ": \(gap)") }
+            if let after, let gap = page.gap(after: after) { session.note(EventListing.gap(gap, at: 0).detail + ": \(gap)") }
             return
         }
-        let gap = after.flatMap { page.gap(after: $0) }.map { EventReport.gap($0, at: session.console.now()) }
+        let gap = after.flatMap { page.gap(after: $0) }.map { EventListing.gap($0, at: session.console.now()) }
         try write((gap.map { [$0] } ?? []) + page.events, isFirst: true, session)
         try await goOn(from: page, session)
     }
@@ -73,12 +73,12 @@ struct EventsCommand: AdminSubcommand {
                 if isAway { session.note("reached again") }
                 isAway = false
                 guard page.registry == registry else {
-                    try write([EventReport.reset(at: session.console.now(), source: session.source.name)], isFirst: false, session)
+                    try write([EventListing.reset(at: session.console.now(), source: session.source.name)], isFirst: false, session)
                     registry = page.registry
                     next = 0
                     continue
                 }
-                let gap = page.gap(after: next).map { EventReport.gap($0, at: session.console.now()) }
+                let gap = page.gap(after: next).map { EventListing.gap($0, at: session.console.now()) }
                 try write((gap.map { [$0] } ?? []) + page.events, isFirst: false, session)
                 next = page.nextAfter
             } catch {
@@ -92,10 +92,10 @@ struct EventsCommand: AdminSubcommand {
     private func write(_ events: [StoredEvent], isFirst: Bool, _ session: AdminSession) throws(ShuntError) {
         switch session.output {
         case .json:
-            let lines = try EventReport.jsonLines(events)
+            let lines = try EventListing.jsonLines(events)
             if !lines.isEmpty { try session.write(json: String(lines.dropLast())) }
-        case .csv: try session.write(EventReport.csv(events, header: isFirst))
-        case .table: try session.console.write(EventReport.lines(events, width: session.console.width))
+        case .csv: try session.write(EventListing.csv(events, header: isFirst))
+        case .table: try session.console.write(EventListing.lines(events, width: session.console.width))
         }
     }
 }

@@ -25,9 +25,9 @@ struct QueryCommand: AdminSubcommand {
         let (result, json) = try await session.ask(.query(sql), as: QueryResult.self)
         switch session.output {
         case .json: try session.write(json: json)
-        case .csv: try session.write(QueryReport.csv(result))
+        case .csv: try session.write(QueryListing.csv(result))
         case .table:
-            try session.write(QueryReport.table(result))
+            try session.write(QueryListing.table(result))
             if result.truncated { session.note("there is more than these \(result.rows.count) rows: add WHERE or LIMIT") }
         }
     }

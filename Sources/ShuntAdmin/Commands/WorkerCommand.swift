@@ -28,8 +28,8 @@ struct WorkerCommand: AdminSubcommand {
         let (worker, json) = try await session.ask(.worker(name), as: WorkerRecord.self)
         switch session.output {
         case .json: try session.write(json: json)
-        case .csv: try session.write(WorkerReport.csv([worker]))
-        case .table: try session.console.write(WorkerReport.detail(worker, now: session.console.now(), width: session.console.width))
+        case .csv: try session.write(WorkerListing.csv([worker]))
+        case .table: try session.console.write(WorkerListing.detail(worker, now: session.console.now(), width: session.console.width))
         }
     }
 }

@@ -28,9 +28,9 @@ struct WorkersCommand: AdminSubcommand {
         let (found, json) = try await session.ask(.workers(query), as: WorkerPage.self)
         switch session.output {
         case .json: try session.write(json: json)
-        case .csv: try session.write(WorkerReport.csv(found.workers))
+        case .csv: try session.write(WorkerListing.csv(found.workers))
         case .table:
-            try session.write(WorkerReport.table(found.workers, now: session.console.now()))
+            try session.write(WorkerListing.table(found.workers, now: session.console.now()))
             if found.workers.count < found.total {
                 session.note("\(found.workers.count) of \(found.total) workers; the others with --limit and --offset")
             }

@@ -26,7 +26,7 @@ protocol AdminSource: Sendable {
 
 /// The registry's file. Whether a master still keeps it is for the ages of what is in it to say.
 struct RegistrySource: AdminSource {
-    private let reader: RegistryReader
+    private let reader: any RegistryReader
     private let now: @Sendable () -> Double
 
     /// Seconds without a heartbeat after which a worker is shown as lost, whatever the file says: the default of
@@ -36,7 +36,7 @@ struct RegistrySource: AdminSource {
     init(path: String, now: @escaping @Sendable () -> Double) throws(ShuntError) {
         self.now = now
         do throws(ShuntError) {
-            reader = try RegistryReader.open(path: path)
+            reader = try Registry.openReader(path: path)
         } catch {
             guard error.code == .registryUnavailable, error.help?.contains("registry.path") == true else { throw error }
             throw ShuntError(
@@ -89,7 +89,7 @@ struct RegistrySource: AdminSource {
 
 /// A master's admin API.
 struct APISource: AdminSource {
-    let address: NetworkAddress
+    let address: HostPort
 
     var name: String { address.description }
 

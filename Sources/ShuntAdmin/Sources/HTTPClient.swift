@@ -21,7 +21,7 @@ enum HTTPClient {
     private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     static func send(
-        _ method: String, _ target: String, body: [UInt8], to address: NetworkAddress
+        _ method: String, _ target: String, body: [UInt8], to address: HostPort
     ) async throws(ShuntError) -> Answer {
         do {
             let answer = eventLoops.next().makePromise(of: Answer.self)
@@ -50,7 +50,7 @@ enum HTTPClient {
     }
 
     private static func write(
-        _ method: String, _ target: String, _ body: [UInt8], _ address: NetworkAddress, to channel: any Channel
+        _ method: String, _ target: String, _ body: [UInt8], _ address: HostPort, to channel: any Channel
     ) async throws {
         var headers: HTTPHeaders = ["Host": address.description, "Accept": "application/json", "Connection": "close"]
         if !body.isEmpty {
@@ -63,7 +63,7 @@ enum HTTPClient {
         try await channel.writeAndFlush(HTTPClientRequestPart.end(nil))
     }
 
-    private static func describe(_ error: any Error, _ address: NetworkAddress) -> ShuntError {
+    private static func describe(_ error: any Error, _ address: HostPort) -> ShuntError {
         let what =
             switch error {
             case AnswerFailure.late: "the master does not answer within 15 seconds"

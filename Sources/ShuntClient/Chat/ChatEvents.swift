@@ -3,7 +3,7 @@ import ShuntCore
 /// What happens in a chat, as one member sees it.
 public enum ChatEvent: Equatable, Sendable {
     /// In the chat, at this worker, for the first time.
-    case entered(ServerAddress)
+    case entered(HostPort)
     case message(ChatMessage)
     case joined(ChatPeer)
     /// A member has lost its connection, and may come back.
@@ -12,11 +12,11 @@ public enum ChatEvent: Equatable, Sendable {
     /// A member has not come back in time, and is no member any more.
     case expired(ChatPeer)
     /// The chat is at another worker; the session goes there by itself.
-    case moved(to: ServerAddress)
+    case moved(to: HostPort)
     /// The worker is lost; the session looks for the chat by itself.
-    case lost(ServerAddress, ShuntError)
+    case lost(HostPort, ShuntError)
     /// In the chat again, after `lost` or `moved`.
-    case reconnected(ServerAddress)
+    case reconnected(HostPort)
     /// A broadcast to the device that the member's connection is registered as.
     case notification(DeviceNotification)
     /// Another connection has joined by the same name and has this one's place. The last event; the session fails then.

@@ -6,7 +6,7 @@ import ShuntCore
 enum Allocation {
     /// - Returns: the live workers, least loaded first; never none.
     /// - Throws: `worker.none` if the master knows none, `address.unavailable` or `connection.lost` if it is not there.
-    static func ask(_ master: ServerAddress, options: ConnectionOptions) async throws(ShuntError) -> [ServerAddress] {
+    static func ask(_ master: HostPort, options: ConnectionOptions) async throws(ShuntError) -> [HostPort] {
         try workers(in: await answer(of: master, to: .allocation(id: 0, .all), options), from: master)
     }
 
@@ -14,8 +14,8 @@ enum Allocation {
     ///   the question.
     /// - Throws: `address.unavailable` or `connection.lost` if it is not there.
     static func ask(
-        _ master: ServerAddress, holding uid: String, options: ConnectionOptions
-    ) async throws(ShuntError) -> [ServerAddress] {
+        _ master: HostPort, holding uid: String, options: ConnectionOptions
+    ) async throws(ShuntError) -> [HostPort] {
         let answer = try await answer(of: master, to: .allocation(id: 0, DeviceAllocationBody(uid: uid)), options)
         // Message-channel's masters answer something, which has no name and means nothing.
         guard !answer.isError, answer.name == DeviceAllocationBody.frameName else { return [] }
@@ -23,7 +23,7 @@ enum Allocation {
     }
 
     private static func answer(
-        of master: ServerAddress, to question: Frame, _ options: ConnectionOptions
+        of master: HostPort, to question: Frame, _ options: ConnectionOptions
     ) async throws(ShuntError) -> Frame {
         var ids = RequestIDs.fresh()
         let id = ids.take()
@@ -43,7 +43,7 @@ enum Allocation {
         return try await connection.request(question, reply: reply, timeout: options.replyTimeout)
     }
 
-    static func workers(in answer: Frame, from master: ServerAddress) throws(ShuntError) -> [ServerAddress] {
+    static func workers(in answer: Frame, from master: HostPort) throws(ShuntError) -> [HostPort] {
         if answer.isError {
             let refusal = Refusal(answer)
             guard refusal.code == .workerNone else { throw refusal.error(at: master.description) }
@@ -59,10 +59,10 @@ enum Allocation {
     }
 
     /// Those that can be read, each once.
-    private static func addresses(in answer: Frame) -> [ServerAddress] {
-        var workers: [ServerAddress] = []
+    private static func addresses(in answer: Frame) -> [HostPort] {
+        var workers: [HostPort] = []
         for text in AllocationReply.decode(answer.text).prefix(maximumWorkers) {
-            guard let worker = ServerAddress(text) else { continue }
+            guard let worker = HostPort(text) else { continue }
             if !workers.contains(worker) { workers.append(worker) }
         }
         return workers

@@ -4,7 +4,7 @@ import NIOPosix
 import ShuntCore
 
 /// What an I/O error means for people.
-func connectionError(_ error: any Error, to address: ServerAddress) -> ShuntError {
+func connectionError(_ error: any Error, to address: HostPort) -> ShuntError {
     switch error {
     case let error as ShuntError: error
     case is KeepAliveTimeout:
@@ -40,13 +40,13 @@ extension ShuntError {
     public static let unreachableHelp = "is a server listening there, and can it be reached from here?"
 
     /// What answers is no frame at all, but HTTP or something else.
-    static func noExchangePort(_ address: ServerAddress) -> ShuntError {
+    static func noExchangePort(_ address: HostPort) -> ShuntError {
         ShuntError(
             .addressUnavailable, "what answers there does not speak the exchange protocol", at: address.description,
             help: "give an exchange port: by default 4088 of a master, 4091 of a worker; 4080 and 9091 are for HTTP")
     }
 
-    static func hungUp(_ address: ServerAddress) -> ShuntError {
+    static func hungUp(_ address: HostPort) -> ShuntError {
         ShuntError(.connectionLost, "the server closed the connection", at: address.description)
     }
 }

@@ -4,7 +4,7 @@ import ShuntCore
 
 /// A connection to a master or a worker, from outside its event loop.
 struct FrameConnection: Sendable {
-    let address: ServerAddress
+    let address: HostPort
     let channel: any Channel
 
     /// Every client of the process shares one event loop thread. It lives as long as the process.
@@ -13,7 +13,7 @@ struct FrameConnection: Sendable {
     /// - Parameter receiver: makes the connection's receiver, on its event loop.
     /// - Throws: `address.unavailable`.
     static func open(
-        to address: ServerAddress, options: ConnectionOptions, keepsAlive: Bool = false,
+        to address: HostPort, options: ConnectionOptions, keepsAlive: Bool = false,
         receiver: @escaping @Sendable (FrameConnection) -> any FrameReceiver
     ) async throws(ShuntError) -> FrameConnection {
         let bootstrap = ClientBootstrap(group: loops)

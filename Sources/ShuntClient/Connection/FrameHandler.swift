@@ -20,13 +20,13 @@ final class FrameHandler: ChannelInboundHandler {
 
     private let receiver: any FrameReceiver
     private let frameLimit: Int
-    private let peer: ServerAddress
+    private let peer: HostPort
     /// The beginning of a frame that is not whole yet. Grows with what arrives, up to the frame limit.
     private var partial = ByteBuffer()
     private var failure: ShuntError?
     private var hasFrames = false
 
-    init(receiver: any FrameReceiver, frameLimit: Int, peer: ServerAddress) {
+    init(receiver: any FrameReceiver, frameLimit: Int, peer: HostPort) {
         self.receiver = receiver
         self.frameLimit = frameLimit
         self.peer = peer

@@ -19,7 +19,7 @@ extension SessionReading: Equatable where Message: Equatable {}
 
 /// What a worker's word means for the session itself.
 enum SessionTurn: Equatable, Sendable {
-    case moved(to: ServerAddress)
+    case moved(to: HostPort)
     /// There is nothing to stay for.
     case over(ShuntError)
     /// The same, and who reads is to know why.
@@ -208,7 +208,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
         }
     }
 
-    private func ask(_ master: ServerAddress) async {
+    private func ask(_ master: HostPort) async {
         do throws(ShuntError) {
             events.yield(.decide(.listed(try await Allocation.ask(master, options: options))))
         } catch {
@@ -216,7 +216,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
         }
     }
 
-    private func connect(to worker: ServerAddress, _ number: Int) async {
+    private func connect(to worker: HostPort, _ number: Int) async {
         do throws(ShuntError) {
             let connection = try await FrameConnection.open(to: worker, options: options, keepsAlive: true) { [events] connection in
                 SessionReceiver(
@@ -237,12 +237,12 @@ extension SendFailure {
 
 /// Passes a session's frames on, one read's at a time.
 private final class SessionReceiver: FrameReceiver {
-    private let address: ServerAddress
+    private let address: HostPort
     private let onFrames: ([Frame]) -> Void
     private let onClose: (ShuntError) -> Void
     private var arrived: [Frame] = []
 
-    init(address: ServerAddress, onFrames: @escaping ([Frame]) -> Void, onClose: @escaping (ShuntError) -> Void) {
+    init(address: HostPort, onFrames: @escaping ([Frame]) -> Void, onClose: @escaping (ShuntError) -> Void) {
         self.address = address
         self.onFrames = onFrames
         self.onClose = onClose

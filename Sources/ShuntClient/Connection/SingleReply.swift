@@ -6,9 +6,9 @@ import ShuntCore
 final class SingleReply: FrameReceiver {
     private let id: Int64
     private let reply: EventLoopPromise<Frame>
-    private let address: ServerAddress
+    private let address: HostPort
 
-    init(to id: Int64, at address: ServerAddress, reply: EventLoopPromise<Frame>) {
+    init(to id: Int64, at address: HostPort, reply: EventLoopPromise<Frame>) {
         self.id = id
         self.address = address
         self.reply = reply

@@ -4,7 +4,7 @@ extension ConnectionOptions {
     /// Goes through a search's steps until a connection has come about.
     /// - Throws: what the last attempt said, when a pause would go beyond `patience`.
     func find<Connection>(
-        _ search: inout WorkerSearch, connect: (ServerAddress) async throws(ShuntError) -> Connection
+        _ search: inout WorkerSearch, connect: (HostPort) async throws(ShuntError) -> Connection
     ) async throws(ShuntError) -> Connection {
         let deadline = ClientClock.system.now + patience
         var failure = ShuntError(.addressUnavailable, "no server was found")
@@ -27,7 +27,7 @@ extension ConnectionOptions {
         }
     }
 
-    private func ask(_ master: ServerAddress, _ search: inout WorkerSearch) async throws(ShuntError) -> [ServerAddress] {
+    private func ask(_ master: HostPort, _ search: inout WorkerSearch) async throws(ShuntError) -> [HostPort] {
         do throws(ShuntError) {
             return try await Allocation.ask(master, options: self)
         } catch {

@@ -48,12 +48,12 @@ public struct ConsumerConfiguration: Equatable, Sendable {
 /// How a consumer's connections fare.
 public enum ConsumerEvent: Equatable, Sendable {
     /// Connected and subscribed; `isBack` if it had been before.
-    case subscribed(ServerAddress, isBack: Bool)
+    case subscribed(HostPort, isBack: Bool)
     /// Was subscribed, and is not any more. The consumer goes on trying.
-    case lost(ServerAddress, ShuntError)
+    case lost(HostPort, ShuntError)
     /// Could not be connected to, or did not take the subscription; the consumer goes on trying. Told once, until the
     /// worker is back.
-    case unavailable(ServerAddress, ShuntError)
+    case unavailable(HostPort, ShuntError)
     /// No master answered; the consumer keeps the workers that it has, and goes on asking.
     case masterUnavailable(ShuntError)
     /// After `masterUnavailable`.

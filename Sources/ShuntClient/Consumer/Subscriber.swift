@@ -11,12 +11,12 @@ struct Subscriber: Sendable {
     let onEvent: @Sendable (ConsumerEvent) -> Void
 
     private enum Event: Sendable {
-        case listed([ServerAddress])
+        case listed([HostPort])
         case mastersFailed(ShuntError)
-        case subscribed(ServerAddress)
-        case refused(ServerAddress, Refusal)
+        case subscribed(HostPort)
+        case refused(HostPort, Refusal)
         /// `lifetime` is nil if the worker never took the subscription.
-        case ended(ServerAddress, lifetime: Duration?, ShuntError)
+        case ended(HostPort, lifetime: Duration?, ShuntError)
         case patienceOver
     }
 
@@ -89,7 +89,7 @@ struct Subscriber: Sendable {
     // MARK: Masters
 
     /// Asks for workers again and again; sooner while no master answers.
-    private func refresh(_ masters: [ServerAddress], _ events: Events) async {
+    private func refresh(_ masters: [HostPort], _ events: Events) async {
         var backoff = options.backoff
         while !Task.isCancelled {
             do throws(ShuntError) {
@@ -104,7 +104,7 @@ struct Subscriber: Sendable {
     }
 
     /// The first answer that one of the masters gives.
-    private func ask(_ masters: [ServerAddress]) async throws(ShuntError) -> [ServerAddress] {
+    private func ask(_ masters: [HostPort]) async throws(ShuntError) -> [HostPort] {
         var failure: ShuntError?
         for master in masters {
             do throws(ShuntError) { return try await Allocation.ask(master, options: options) } catch { failure = error }
@@ -115,7 +115,7 @@ struct Subscriber: Sendable {
     // MARK: Workers
 
     /// One connection, from the attempt to its end.
-    private func serve(_ worker: ServerAddress, after delay: Duration, _ events: Events) async {
+    private func serve(_ worker: HostPort, after delay: Duration, _ events: Events) async {
         if delay > .zero { try? await Task.sleep(for: delay) }
         guard !Task.isCancelled else { return }
         let loop = FrameConnection.loops.next()
@@ -143,7 +143,7 @@ struct Subscriber: Sendable {
     }
 
     private func subscribe(
-        at worker: ServerAddress, _ subscribed: EventLoopPromise<Frame>, _ closing: EventLoopPromise<ShuntError>
+        at worker: HostPort, _ subscribed: EventLoopPromise<Frame>, _ closing: EventLoopPromise<ShuntError>
     ) async throws(ShuntError) -> (FrameConnection, Frame) {
         var ids = RequestIDs.fresh()
         let id = ids.take()

@@ -54,9 +54,9 @@ public struct DeviceConfiguration: Equatable, Sendable {
 /// How a device's connection fares.
 public enum DeviceEvent: Equatable, Sendable {
     /// Connected and registered; `isBack` if it had been before.
-    case registered(ServerAddress, isBack: Bool)
+    case registered(HostPort, isBack: Bool)
     /// The session goes on trying.
-    case lost(ServerAddress, ShuntError)
+    case lost(HostPort, ShuntError)
     /// The worker has sent the device to another one.
-    case redirected(from: ServerAddress, to: ServerAddress)
+    case redirected(from: HostPort, to: HostPort)
 }

@@ -38,7 +38,7 @@ public struct Notifier: Sendable {
         return report
     }
 
-    private func notify(_ workers: [ServerAddress], _ body: NotifyBody) async -> [NotifyReport.Worker] {
+    private func notify(_ workers: [HostPort], _ body: NotifyBody) async -> [NotifyReport.Worker] {
         var results = [NotifyReport.Worker?](repeating: nil, count: workers.count)
         await withTaskGroup(of: (Int, NotifyReport.Worker).self) { group in
             for (number, worker) in workers.enumerated() {
@@ -52,7 +52,7 @@ public struct Notifier: Sendable {
 
     /// The workers with a device of this uid that is online, by the first master that answers. None where that knows of none,
     /// or does not know the question, as Java masters, or where there is no master.
-    private func holders(of uid: String?) async -> [ServerAddress] {
+    private func holders(of uid: String?) async -> [HostPort] {
         guard let uid, case .masters(let masters) = route else { return [] }
         for master in masters {
             // The question for all workers finds out, and says, what is wrong with the masters.
@@ -62,7 +62,7 @@ public struct Notifier: Sendable {
     }
 
     /// All workers that there are, by the first master that answers.
-    private func workers() async throws(ShuntError) -> [ServerAddress] {
+    private func workers() async throws(ShuntError) -> [HostPort] {
         guard case .masters = route else { return route.addresses }
         var search = WorkerSearch(route: route, backoff: connection.backoff)
         let deadline = ClientClock.system.now + connection.patience
@@ -84,7 +84,7 @@ public struct Notifier: Sendable {
         }
     }
 
-    private func notify(_ worker: ServerAddress, _ body: NotifyBody) async -> NotifyReport.Worker {
+    private func notify(_ worker: HostPort, _ body: NotifyBody) async -> NotifyReport.Worker {
         do throws(ShuntError) {
             return NotifyReport.Worker(worker, NotifyReport.Outcome(try await exchange(with: worker, body)))
         } catch {
@@ -92,7 +92,7 @@ public struct Notifier: Sendable {
         }
     }
 
-    private func exchange(with worker: ServerAddress, _ body: NotifyBody) async throws(ShuntError) -> Frame {
+    private func exchange(with worker: HostPort, _ body: NotifyBody) async throws(ShuntError) -> Frame {
         var ids = RequestIDs.fresh()
         let id = ids.take()
         let reply = FrameConnection.loops.next().makePromise(of: Frame.self)

@@ -15,10 +15,10 @@ public struct NotifyReport: Equatable, Sendable {
     }
 
     public struct Worker: Equatable, Sendable {
-        public var address: ServerAddress
+        public var address: HostPort
         public var outcome: Outcome
 
-        public init(_ address: ServerAddress, _ outcome: Outcome) {
+        public init(_ address: HostPort, _ outcome: Outcome) {
             self.address = address
             self.outcome = outcome
         }

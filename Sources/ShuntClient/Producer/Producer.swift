@@ -43,7 +43,7 @@ public final class Producer: Sendable {
     }
 
     /// The worker that messages go to; nil while there is none.
-    public var worker: ServerAddress? { state.withLock { $0.connection?.address } }
+    public var worker: HostPort? { state.withLock { $0.connection?.address } }
 
     /// Sends a message, and waits for the worker's acknowledgement: it has been handed to every recipient's connection.
     ///

@@ -43,7 +43,7 @@ struct ChatReader: SessionReader, Equatable {
             return SessionReading()
         }
         switch notice.event {
-        case "moved": return SessionReading(turn: notice.to.flatMap { ServerAddress($0) }.map { .moved(to: $0) })
+        case "moved": return SessionReading(turn: notice.to.flatMap { HostPort($0) }.map { .moved(to: $0) })
         case "replaced": return SessionReading(message: .replaced, turn: .failed(.replaced))
         default:
             remember(ChatPeer(uid: notice.uid, name: notice.name), isMember: notice.event != "expired" && !notice.isForGood)

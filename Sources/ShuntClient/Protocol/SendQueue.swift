@@ -54,8 +54,6 @@ struct SendQueue<Ticket> {
         outstanding = OutstandingRequests(ids: ids)
     }
 
-    /// Messages sent and not answered.
-    var outstandingCount: Int { outstanding.count }
     /// Submissions that have not been sent.
     var waitingCount: Int { queue.count - queueStart }
     /// The oldest id that has no answer; nil if nothing waits. It moves as long as the server answers.

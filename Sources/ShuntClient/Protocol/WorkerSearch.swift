@@ -4,15 +4,15 @@ import ShuntCore
 /// again, each in turn, with a pause when all of them have been asked in vain.
 struct WorkerSearch: Equatable, Sendable {
     enum Step: Equatable, Sendable {
-        case connect(ServerAddress)
+        case connect(HostPort)
         /// Ask this master for workers.
-        case ask(ServerAddress)
+        case ask(HostPort)
         case pause(Duration)
     }
 
     private let route: ClientRoute
     private var backoff: Backoff
-    private var candidates: [ServerAddress] = []
+    private var candidates: [HostPort] = []
     private var master = 0
     /// Masters still to be asked before a pause; with fixed workers, passes over them.
     private var asksLeft: Int
@@ -40,7 +40,7 @@ struct WorkerSearch: Equatable, Sendable {
     }
 
     /// A master has answered. If none of these takes the connection, there is a pause before the next question.
-    mutating func listed(_ workers: [ServerAddress]) {
+    mutating func listed(_ workers: [HostPort]) {
         candidates = workers
         asksLeft = 0
     }

@@ -39,7 +39,7 @@ struct WorkerSession<Ticket> {
 
     enum Event {
         case start
-        case listed([ServerAddress])
+        case listed([HostPort])
         case askFailed(ShuntError)
         case pauseOver
         case connected
@@ -50,14 +50,14 @@ struct WorkerSession<Ticket> {
         case overdue(id: Int64)
         case submit(Submission)
         /// The worker says that the session goes on elsewhere.
-        case moved(to: ServerAddress)
+        case moved(to: HostPort)
         /// Nothing more is wanted; nil for an end that is no failure.
         case close(ShuntError?)
     }
 
     enum Action {
-        case ask(ServerAddress)
-        case connect(ServerAddress)
+        case ask(HostPort)
+        case connect(HostPort)
         case pause(Duration)
         case send(Frame)
         /// `overdue` is to come if there is no answer in time.
@@ -73,10 +73,10 @@ struct WorkerSession<Ticket> {
     private enum Phase: Equatable {
         case idle, asking, over
         /// `then`: where to connect afterwards; nil: search.
-        case pausing(then: ServerAddress?)
-        case connecting(ServerAddress)
-        case greeting(ServerAddress, step: Int)
-        case attached(ServerAddress, since: Duration)
+        case pausing(then: HostPort?)
+        case connecting(HostPort)
+        case greeting(HostPort, step: Int)
+        case attached(HostPort, since: Duration)
     }
 
     fileprivate enum Request {
@@ -92,7 +92,7 @@ struct WorkerSession<Ticket> {
     private var failure = ShuntError(.addressUnavailable, "no server was found")
     private var redirects = 0
     /// Where the application has been told of being sent: a server that repeats itself is no news.
-    private var toldRedirect: ServerAddress?
+    private var toldRedirect: HostPort?
     private var wasAttached = false
     private var outstanding: OutstandingRequests<Request>
     /// Submissions that wait for a worker or for room, oldest first.
@@ -165,12 +165,12 @@ struct WorkerSession<Ticket> {
         }
     }
 
-    private mutating func connect(to worker: ServerAddress) {
+    private mutating func connect(to worker: HostPort) {
         phase = .connecting(worker)
         actions.append(.connect(worker))
     }
 
-    private mutating func pause(_ pause: Duration, then: ServerAddress?, _ moment: Moment) {
+    private mutating func pause(_ pause: Duration, then: HostPort?, _ moment: Moment) {
         guard moment.now + pause < deadline else { return end(failure) }
         phase = .pausing(then: then)
         actions.append(.pause(pause))
@@ -183,7 +183,7 @@ struct WorkerSession<Ticket> {
 
     /// - Parameter refused: what the worker was sent, and did not take.
     private mutating func redirect(
-        from worker: ServerAddress, to address: ServerAddress, _ moment: Moment, refused: Submission? = nil
+        from worker: HostPort, to address: HostPort, _ moment: Moment, refused: Submission? = nil
     ) {
         if case .attached = phase { deadline = moment.now + settings.returnPatience }
         actions.append(.hangUp)
@@ -203,7 +203,7 @@ struct WorkerSession<Ticket> {
 
     // MARK: Greeting
 
-    private mutating func greet(_ worker: ServerAddress, step: Int, _ moment: Moment) {
+    private mutating func greet(_ worker: HostPort, step: Int, _ moment: Moment) {
         guard step < settings.greeting.count else { return attached(to: worker, moment) }
         phase = .greeting(worker, step: step)
         var frame = settings.greeting[step].frame
@@ -211,7 +211,7 @@ struct WorkerSession<Ticket> {
         actions += [.send(frame), .watch(id: frame.id)]
     }
 
-    private mutating func attached(to worker: ServerAddress, _ moment: Moment) {
+    private mutating func attached(to worker: HostPort, _ moment: Moment) {
         phase = .attached(worker, since: moment.now)
         redirects = 0
         toldRedirect = nil
@@ -237,7 +237,7 @@ struct WorkerSession<Ticket> {
         }
     }
 
-    private mutating func refusedGreeting(_ refusal: Refusal, _ step: Int, _ worker: ServerAddress, _ moment: Moment) {
+    private mutating func refusedGreeting(_ refusal: Refusal, _ step: Int, _ worker: HostPort, _ moment: Moment) {
         if let address = refusal.redirection { return redirect(from: worker, to: address, moment) }
         let error = refusal.error(at: worker.description)
         // One's own old place is in the way until the worker has noticed that its connection is gone.
@@ -319,14 +319,14 @@ struct WorkerSession<Ticket> {
 /// How a session fares.
 enum SessionNews: Equatable, Sendable {
     /// At a worker, and greeted; `isBack` if it had been at one before.
-    case attached(ServerAddress, isBack: Bool)
-    case lost(ServerAddress, ShuntError)
-    case redirected(from: ServerAddress, to: ServerAddress)
+    case attached(HostPort, isBack: Bool)
+    case lost(HostPort, ShuntError)
+    case redirected(from: HostPort, to: HostPort)
 }
 
 extension Refusal {
     /// Where the server says to go instead.
-    var redirection: ServerAddress? { status == 307 ? ServerAddress(text) : nil }
+    var redirection: HostPort? { status == 307 ? HostPort(text) : nil }
 }
 
 extension WorkerSession.Submission: Equatable where Ticket: Equatable {}

@@ -6,7 +6,7 @@ import ShuntCore
 /// left alone once its connection is gone, and comes back with the master's list.
 struct WorkerSet: Equatable, Sendable {
     enum Action: Equatable, Sendable {
-        case connect(ServerAddress, after: Duration)
+        case connect(HostPort, after: Duration)
     }
 
     private struct Worker: Equatable {
@@ -20,7 +20,7 @@ struct WorkerSet: Equatable, Sendable {
     private let backoff: Backoff
     private let limit: Int
     /// Those that are connected, or are being connected to.
-    private var workers: [ServerAddress: Worker] = [:]
+    private var workers: [HostPort: Worker] = [:]
 
     /// - Parameter limit: workers to be connected to at most; more are passed over.
     init(backoff: Backoff, limit: Int = Allocation.maximumWorkers) {
@@ -28,7 +28,7 @@ struct WorkerSet: Equatable, Sendable {
         self.limit = limit
     }
 
-    mutating func listed(_ addresses: [ServerAddress]) -> [Action] {
+    mutating func listed(_ addresses: [HostPort]) -> [Action] {
         for address in workers.keys { workers[address]?.isListed = false }
         var actions: [Action] = []
         for address in addresses {
@@ -44,7 +44,7 @@ struct WorkerSet: Equatable, Sendable {
 
     /// The worker has taken the subscription.
     /// - Returns: whether it had before.
-    mutating func subscribed(_ address: ServerAddress) -> Bool {
+    mutating func subscribed(_ address: HostPort) -> Bool {
         defer {
             workers[address]?.wasSubscribed = true
             workers[address]?.isKnownAway = false
@@ -54,7 +54,7 @@ struct WorkerSet: Equatable, Sendable {
 
     /// The worker can not be had.
     /// - Returns: whether that is news.
-    mutating func away(_ address: ServerAddress) -> Bool {
+    mutating func away(_ address: HostPort) -> Bool {
         defer { workers[address]?.isKnownAway = true }
         return workers[address]?.isKnownAway == false
     }
@@ -63,7 +63,7 @@ struct WorkerSet: Equatable, Sendable {
     /// - Parameters:
     ///   - lifetime: for how long it was subscribed; zero if it never was.
     ///   - random: 0 up to 1, for the jitter.
-    mutating func lost(_ address: ServerAddress, after lifetime: Duration, random: Double) -> [Action] {
+    mutating func lost(_ address: HostPort, after lifetime: Duration, random: Double) -> [Action] {
         guard var worker = workers[address] else { return [] }
         guard worker.isListed else {
             workers[address] = nil

@@ -1,3 +1,5 @@
+import ShuntCore
+
 /// What `shunt dev`, `shunt master` and `shunt worker` are told: every key, with its default where nothing is said.
 ///
 /// One file may configure all of them; each process reads the parts that it needs.
@@ -30,18 +32,18 @@ public struct Configuration: Equatable, Sendable {
     /// `listen:`, for a service with nothing else to say.
     public struct Service: Equatable, Sendable {
         /// Port 0 asks the system for a free one.
-        public var listen: NetworkAddress
+        public var listen: HostPort
 
-        public init(listen: NetworkAddress) { self.listen = listen }
+        public init(listen: HostPort) { self.listen = listen }
     }
 
     /// An HTTP service.
     public struct HTTPService: Equatable, Sendable {
         /// Port 0 asks the system for a free one.
-        public var listen: NetworkAddress
+        public var listen: HostPort
         /// Names by which it may be asked; `*.name` is any host under it.
         public var hosts: [String] = []
 
-        public init(listen: NetworkAddress) { self.listen = listen }
+        public init(listen: HostPort) { self.listen = listen }
     }
 }

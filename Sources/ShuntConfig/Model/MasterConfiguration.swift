@@ -1,12 +1,14 @@
+import ShuntCore
+
 extension Configuration {
     /// `master:`, the process that knows the workers.
     public struct Master: Equatable, Sendable {
         /// Never empty after loading: the host's name by default.
         public var name = ""
         /// Where workers and clients reach the master, by the exchange protocol.
-        public var exchange = Service(listen: NetworkAddress("127.0.0.1", 4088))
+        public var exchange = Service(listen: HostPort("127.0.0.1", 4088))
         /// Where the admin API answers.
-        public var admin = HTTPService(listen: NetworkAddress("127.0.0.1", 4080))
+        public var admin = HTTPService(listen: HostPort("127.0.0.1", 4080))
         public var registry = Registry()
         public var heartbeat = Heartbeat()
 

@@ -8,13 +8,13 @@ extension Configuration {
         /// The host that clients are told; empty: the source address that the master sees.
         public var advertise = ""
         /// Tried in turn. Empty: the worker routes by itself.
-        public var masters = [NetworkAddress("127.0.0.1", 4088)]
+        public var masters = [HostPort("127.0.0.1", 4088)]
         /// Threads with connections of their own; 0: one per core.
         public var loops = 0
         /// By name, at least one.
-        public var listeners = ["exchange": Listener(listen: NetworkAddress("127.0.0.1", 4091))]
+        public var listeners = ["exchange": Listener(listen: HostPort("127.0.0.1", 4091))]
         /// Where health and metrics are served.
-        public var http = HTTPService(listen: NetworkAddress("127.0.0.1", 9091))
+        public var http = HTTPService(listen: HostPort("127.0.0.1", 9091))
         public var heartbeat = Heartbeat()
         /// How a consumer group chooses who gets a message.
         public var groups = GroupStrategies()
@@ -35,11 +35,11 @@ extension Configuration {
         public struct Listener: Equatable, Sendable {
             public var `protocol`: ListenerProtocol
             /// Port 0 asks the system for a free one.
-            public var listen: NetworkAddress
+            public var listen: HostPort
             /// The proxies that connect here for others. Empty: clients connect themselves.
             public var proxies: [AddressRange]
 
-            public init(protocol: ListenerProtocol = .exchange, listen: NetworkAddress, proxies: [AddressRange] = []) {
+            public init(protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = []) {
                 self.protocol = `protocol`
                 self.listen = listen
                 self.proxies = proxies

@@ -74,12 +74,12 @@ extension ConfigType<Duration> {
     }
 }
 
-extension ConfigType<NetworkAddress> {
+extension ConfigType<HostPort> {
     /// - Parameter ports: from 0 where the system may choose one.
     static func address(ports: ClosedRange<Int>) -> ConfigType {
         let summary = "address as host:port or [IPv6]:port, port \(ports.lowerBound) to \(ports.upperBound)"
         return scalar(summary, text: { YAMLText.scalar($0.description) }) { text throws(ScalarFault) in
-            guard let address = NetworkAddress(text) else { throw .type }
+            guard let address = HostPort(text, ports: 0...65_535) else { throw .type }
             guard ports.contains(address.port) else { throw .range }
             return address
         }
@@ -108,7 +108,7 @@ extension ConfigType<String> {
 
     static func host(emptyMeans: String) -> ConfigType {
         scalar("host name or address without a port; empty: \(emptyMeans)", text: YAMLText.scalar) { text throws(ScalarFault) in
-            guard text.isEmpty || NetworkAddress.isHost(text) else { throw .type }
+            guard text.isEmpty || HostPort.isHost(text) else { throw .type }
             return text
         }
     }
@@ -116,7 +116,7 @@ extension ConfigType<String> {
     /// A host's name, or `*.` and a name: any host under it.
     static var hostPattern: ConfigType {
         scalar("host name, or *.name for all under it, without a port", text: YAMLText.scalar) { text throws(ScalarFault) in
-            guard NetworkAddress.isHost(text.hasPrefix("*.") ? text.dropFirst(2) : text[...]) else { throw .type }
+            guard HostPort.isHost(text.hasPrefix("*.") ? text.dropFirst(2) : text[...]) else { throw .type }
             return text
         }
     }

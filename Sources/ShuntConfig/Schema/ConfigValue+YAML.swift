@@ -1,3 +1,5 @@
+import ShuntCore
+
 extension ConfigValue {
     /// What a plain scalar means by YAML 1.2's core schema (§10.3.2); nil for a number that JSON cannot say.
     init?(plain text: String) {

@@ -49,7 +49,7 @@ extension Configuration {
         ConfigKey(
             "worker.listeners", \.worker.listeners,
             .entries("listeners by name", keys: listenerKeys, count: 1...64) {
-                Worker.Listener(listen: NetworkAddress("127.0.0.1", 0))
+                Worker.Listener(listen: HostPort("127.0.0.1", 0))
             },
             .restart,
             "Where clients connect: any number of listeners, each under a name of its own. "

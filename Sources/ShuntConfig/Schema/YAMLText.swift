@@ -1,3 +1,5 @@
+import ShuntCore
+
 /// Writes YAML that fits one line.
 enum YAMLText {
     static func list(_ items: some Sequence<String>) -> String {

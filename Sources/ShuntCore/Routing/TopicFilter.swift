@@ -40,32 +40,6 @@ public enum TopicFilter {
         return filter.withUTF8 { isPattern(Bytes($0)) }
     }
 
-    /// Whether `topic` is one that `filter` takes. A filter that starts with a wildcard takes no `$`-topic (MQTT 5 §4.7.2).
-    public static func matches(_ filter: Bytes, topic: Bytes) -> Bool {
-        guard isPattern(filter) else {
-            return filter.elementsEqual(topic)
-        }
-        var filterRest: Slice<Bytes>? = filter[...]
-        var topicRest: Slice<Bytes>? = topic[...]
-        var first = true
-        while true {
-            guard filterRest != nil else { return topicRest == nil }
-            let level = nextLevel(&filterRest)
-            let isHash = level.count == 1 && level.first == hash && filterRest == nil
-            if isHash { return !(first && topic.first == dollar) }
-            guard topicRest != nil else { return false }
-            let name = nextLevel(&topicRest)
-            if level.count == 1, level.first == plus {
-                if first, topic.first == dollar { return false }
-            } else if !level.elementsEqual(name) {
-                return false
-            }
-            first = false
-            // `a/#` also takes `a` itself.
-            if topicRest == nil, let last = filterRest { return last.count == 1 && last.first == hash }
-        }
-    }
-
     @usableFromInline static let slash = UInt8(ascii: "/")
     @usableFromInline static let plus = UInt8(ascii: "+")
     @usableFromInline static let hash = UInt8(ascii: "#")

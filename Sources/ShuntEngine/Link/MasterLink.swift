@@ -1,14 +1,6 @@
 import ExchangeCodec
 import ShuntCore
 
-/// The keys of CHAT frames that one of our own masters sends a worker by itself.
-public enum MasterChatKey: String, Sendable {
-    /// The chat belongs to the worker that the value names.
-    case moved = "MOVED"
-    /// An operator ends the chat.
-    case close = "CLOSE"
-}
-
 /// A worker's connection to its masters: tries the addresses of its list for ever, and sends heartbeats to the one that answers.
 ///
 /// A value: events in, actions out. The driver calls `tick` about ten times a second.
@@ -131,7 +123,7 @@ public struct MasterLink: Sendable {
     /// The place in `masters` that is tried, or used.
     private var place = 0
     private var failures = 0
-    private var nextID: UInt64 = 0
+    private var ids = FrameIDs()
     /// When the last master was lost, or the start.
     private var aloneSince: Double
     /// The earlier master of the list that is back.
@@ -213,7 +205,7 @@ public struct MasterLink: Sendable {
         guard case .connected(var connected) = state else { return [] }
         connected.unanswered += 1
         state = .connected(connected)
-        return [.send(Frame.heartbeat(id: makeID(now: now), body).encoded())]
+        return [.send(Frame.heartbeat(id: ids.next(now: now), body).encoded())]
     }
 
     /// A frame from the master.
@@ -279,8 +271,8 @@ public struct MasterLink: Sendable {
             return []
         }
         guard connected.questions.count < Self.questionCapacity else { return [.answered(question, .unavailable)] }
-        let id = makeID(now: now)
-        let own = HostPort(host: host.host ?? connected.localHost, port: host.port).description
+        let id = ids.next(now: now)
+        let own = HostPort(host.host ?? connected.localHost, host.port).description
         connected.questions[id] = Asked(question: question, at: now, own: own)
         state = .connected(connected)
         let frame = Frame(
@@ -330,7 +322,7 @@ public struct MasterLink: Sendable {
     /// Tells something that needs no answer: a device, or a report.
     public mutating func tell(_ type: FrameType, _ body: [UInt8], name: String? = nil, key: String? = nil, now: Double) -> [Action] {
         guard case .connected(var connected) = state, connected.hasJoined else { return [] }
-        let id = makeID(now: now)
+        let id = ids.next(now: now)
         connected.lastTold = id
         state = .connected(connected)
         return [.send(Frame(type, id: id, format: .json, value: body, name: name, key: key).encoded())]
@@ -366,7 +358,7 @@ public struct MasterLink: Sendable {
         guard case .connected(let connected) = state else { return end() }
         var body = body
         body.createdTime = HeartbeatBody.signingOff
-        let id = makeID(now: now)
+        let id = ids.next(now: now)
         let confirmed: [Action] = connected.confirmations.map { .confirmed($0.confirmations) }
         state = .leaving(id: id, until: now + Self.leavingPatience)
         return confirmed + [.send(Frame.heartbeat(id: id, body).encoded())]
@@ -375,12 +367,6 @@ public struct MasterLink: Sendable {
     private mutating func end() -> [Action] {
         state = .stopped
         return [.ended]
-    }
-
-    /// Ids of frames that this side starts: seconds, a flag that no client's generator makes (§7), and a counter.
-    private mutating func makeID(now: Double) -> Int64 {
-        nextID &+= 1
-        return Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | nextID & 0xFFFF)
     }
 }
 

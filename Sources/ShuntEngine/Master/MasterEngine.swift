@@ -21,7 +21,7 @@ public final class MasterEngine {
     private var chats = ChatDirectory()
     /// From then on every worker that the registry held live has had the time to tell what it holds.
     private var settledAt = -Double.infinity
-    private var lastID: UInt64 = 0
+    private var ids = FrameIDs()
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
 
@@ -243,7 +243,7 @@ public final class MasterEngine {
             let body = DeviceBatchBody(worker: WorkerSource(host: record.host, port: record.port), left: those.map(\.session))
             for part in body.split() {
                 let frame = Frame(
-                    .registered, id: makeID(now: now), format: .json, value: part.encoded(), name: DeviceBatchBody.frameName)
+                    .registered, id: ids.next(now: now), format: .json, value: part.encoded(), name: DeviceBatchBody.frameName)
                 actions.append(.send(connection, frame.encoded()))
             }
         }
@@ -289,7 +289,7 @@ public final class MasterEngine {
 
     /// A worker's name in the directory.
     private func name(_ worker: WorkerSource, _ source: String) -> String {
-        HostPort(host: worker.host ?? source, port: worker.port).description
+        HostPort(worker.host ?? source, worker.port).description
     }
 
     // MARK: Changes
@@ -362,12 +362,7 @@ public final class MasterEngine {
     }
 
     private func tell(_ connection: ConnectionID, _ chat: String, _ key: MasterChatKey, _ text: String, now: Double) {
-        actions.append(.send(connection, Frame(.chat, id: makeID(now: now), text: text, name: chat, key: key.rawValue).encoded()))
-    }
-
-    private func makeID(now: Double) -> Int64 {
-        lastID &+= 1
-        return Int64(bitPattern: UInt64(max(0, now)) << 32 | 63 << 16 | lastID & 0xFFFF)
+        actions.append(.send(connection, Frame(.chat, id: ids.next(now: now), text: text, name: chat, key: key.rawValue).encoded()))
     }
 
     private func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) { refuse(frame.id, connection, error) }

@@ -73,7 +73,7 @@ public struct WorkerDirectory: Sendable {
     ) throws(ShuntError) -> [RegistryChange] {
         try WorkerLimits.check(body)
         let host = body.serverName.isEmpty ? source : body.serverName
-        let name = HostPort(host: host, port: body.serverPort).description
+        let name = HostPort(host, body.serverPort).description
         let known = self[name]
         var changes: [RegistryChange] = []
         if known == nil { try makeRoom(&changes, now: now) }

@@ -26,25 +26,11 @@ enum WorkerLimits {
 
     private static func checkHost(_ host: String) throws(ShuntError) {
         try checkLength(host, "the worker's name")
-        if isIPv6(host) { return }
-        let isHost = host.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
-                true
-            default: false
-            }
-        }
-        guard isHost else {
+        // A zone means something on the worker's own machine alone.
+        guard HostPort.isHost(host), !host.contains("%") else {
             throw ShuntError(
                 .requestInvalid, "the worker's name is no host name", help: "a host name or an IP address, or none (worker.advertise)")
         }
-    }
-
-    /// Whether it can be nothing else: hexadecimal digits with at least two colons.
-    private static func isIPv6(_ host: String) -> Bool {
-        host.utf8.count { $0 == UInt8(ascii: ":") } >= 2
-            && host.utf8.allSatisfy { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") || Character(Unicode.Scalar($0)).isHexDigit }
     }
 
     private static func checkLength(_ text: String, _ subject: String) throws(ShuntError) {

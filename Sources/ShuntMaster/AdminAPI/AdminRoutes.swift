@@ -5,7 +5,7 @@ import ShuntRegistry
 
 /// `/api/v1`: what each path gives.
 struct AdminRoutes {
-    let registry: RegistryReader
+    let registry: any RegistryReader
     let status: @Sendable () -> MasterStatus
 
     var all: [HTTPRoute] {

@@ -5,7 +5,7 @@ import ShuntRegistry
 
 /// `/api/v1/devices` and `/api/v1/chats`.
 struct SessionRoutes {
-    let registry: RegistryReader
+    let registry: any RegistryReader
     let closeChat: AdminServer.CloseChat
 
     var all: [HTTPRoute] {

@@ -1,5 +1,4 @@
 import Dispatch
-import GRDB
 import Logging
 import ShuntCore
 import Synchronization
@@ -67,27 +66,14 @@ public final class RegistryWriter: Sendable {
         var isWritingRows: Bool { !devices.isEmpty || !chats.isEmpty }
     }
 
-    /// What one transaction writes.
-    private struct Batch {
-        var changes: PendingChanges
-        var devices: RowChunk<DeviceUpdate>
-        var chats: RowChunk<ChatUpdate>
-
-        var isEmpty: Bool { changes.isEmpty && devices.count + chats.count == 0 }
-    }
-
-    private let database: any DatabaseWriter
-    private let path: String
-    let places: RegistryPlaces
+    private let store: any RegistryStore
     private let configuration: Configuration
     private let logger: Logger
     private let queue = DispatchQueue(label: "shunt.registry.writer")
     private let state: Mutex<State>
 
-    init(database: any DatabaseWriter, path: String, configuration: Configuration, logger: Logger) {
-        self.database = database
-        self.path = path
-        places = RegistryPlaces(path)
+    init(store: any RegistryStore, configuration: Configuration, logger: Logger) {
+        self.store = store
         self.configuration = configuration
         self.logger = logger
         state = Mutex(
@@ -112,11 +98,8 @@ public final class RegistryWriter: Sendable {
         }
     }
 
-    /// Whether the registry's files are where they were opened.
-    var isInPlace: Bool { places.fault == nil }
-
     /// nil while changes are written, else why they are not.
-    var problem: ShuntError? { places.fault ?? state.withLock { $0.problem } }
+    var problem: ShuntError? { store.fault ?? state.withLock { $0.problem } }
 
     /// Takes the changes; they are written within the batch interval. Never blocks. After `close` they are ignored.
     public func submit(_ changes: [RegistryChange]) {
@@ -182,26 +165,21 @@ public final class RegistryWriter: Sendable {
     private func writeNext() -> Result<Void, ShuntError> {
         let batch = takeBatch()
         guard !batch.isEmpty else { return .success(()) }
-        do {
-            if let fault = places.fault { throw fault }
-            try database.write { db in
-                try batch.changes.write(to: db, eventsKept: configuration.eventsKept)
-                try batch.devices.write(to: db)
-                try batch.chats.write(to: db)
-            }
-            succeeded(batch)
-            return .success(())
+        do throws(RegistryWriteFailure) {
+            try store.write(batch, keepingEvents: configuration.eventsKept)
         } catch {
             failed(batch, error)
-            return .failure(RegistryFailure.describe(error, path: path))
+            return .failure(error.error)
         }
+        succeeded(batch)
+        return .success(())
     }
 
-    private func takeBatch() -> Batch {
+    private func takeBatch() -> RegistryBatch {
         takeRows()
         let (changes, devices, chats) = state.withLock { ($0.pending.take(), $0.devices, $0.chats) }
         // Made here rather than under the lock, which submitting threads wait for.
-        return Batch(
+        return RegistryBatch(
             changes: changes, devices: devices.chunk(limit: configuration.rowsPerTransaction),
             chats: chats.chunk(limit: configuration.rowsPerTransaction))
     }
@@ -238,7 +216,7 @@ public final class RegistryWriter: Sendable {
         }
     }
 
-    private func succeeded(_ batch: Batch) {
+    private func succeeded(_ batch: RegistryBatch) {
         let changes = batch.changes
         let (failures, delay): (Int, Duration?) = state.withLock { state in
             let failures = state.failuresInARow
@@ -260,15 +238,13 @@ public final class RegistryWriter: Sendable {
         if let delay { writeLater(delay) }
     }
 
-    private func failed(_ batch: Batch, _ error: any Error) {
-        let mayPass = RegistryFailure.mayPass(error)
-        let described = RegistryFailure.describe(error, path: path)
+    private func failed(_ batch: RegistryBatch, _ failure: RegistryWriteFailure) {
         let changes = batch.changes
         let (failures, delay): (Int, Duration?) = state.withLock { state in
             state.figures.failures += 1
             state.failuresInARow += 1
-            state.problem = described
-            if mayPass {
+            state.problem = failure.error
+            if failure.mayPass {
                 state.pending.giveBack(changes)
             } else {
                 state.figures.droppedEvents += changes.events.count + changes.droppedEvents
@@ -284,9 +260,7 @@ public final class RegistryWriter: Sendable {
         if failures == 1 {
             logger.error(
                 "The registry cannot be written",
-                metadata: [
-                    "error": "\(described)", "then": mayPass ? "tried again" : "dropped",
-                ])
+                metadata: ["error": "\(failure.error)", "then": failure.mayPass ? "tried again" : "dropped"])
         }
         if let delay { writeLater(delay) }
     }

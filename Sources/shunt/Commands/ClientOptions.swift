@@ -15,8 +15,8 @@ struct ClientOptions: ParsableArguments {
 
     func route() throws(ShuntError) -> ClientRoute {
         switch (master, worker) {
-        case (nil, let worker?): .workers(try ServerAddress.list(worker))
-        case (let master?, nil): .masters(try ServerAddress.list(master, defaultPort: Self.masterPort))
+        case (nil, let worker?): .workers(try HostPort.list(worker))
+        case (let master?, nil): .masters(try HostPort.list(master, defaultPort: Self.masterPort))
         case (nil, nil): .masters(try Self.mastersOfEnvironment())
         case (_?, _?): throw ShuntError(.usage, "--master and --worker exclude each other", help: "give one of them")
         }
@@ -25,12 +25,12 @@ struct ClientOptions: ParsableArguments {
     private static let masterPort = 4088
     private static let masterVariable = "SHUNT_MASTER"
 
-    private static func mastersOfEnvironment() throws(ShuntError) -> [ServerAddress] {
+    private static func mastersOfEnvironment() throws(ShuntError) -> [HostPort] {
         guard let text = ProcessEnvironment.variables[masterVariable], !text.isEmpty else {
-            return [ServerAddress("127.0.0.1", masterPort)]
+            return [HostPort("127.0.0.1", masterPort)]
         }
         do throws(ShuntError) {
-            return try ServerAddress.list(text, defaultPort: masterPort)
+            return try HostPort.list(text, defaultPort: masterPort)
         } catch {
             throw ShuntError(error.code, error.message, at: "the environment's \(masterVariable)", help: error.help)
         }

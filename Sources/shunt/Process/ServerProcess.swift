@@ -103,7 +103,7 @@ struct ServerProcess {
             let started = try await startMaster()
             master = started
             // The worker of the same process has one master, wherever it really listens.
-            if kind == .dev, let address = NetworkAddress(started.exchangeAddress) { configuration.worker.masters = [address] }
+            if kind == .dev, let address = HostPort(started.exchangeAddress) { configuration.worker.masters = [address] }
         }
         if kind.hasWorker {
             let boot = String(UInt64.random(in: 0...UInt64.max), radix: 36)
@@ -203,7 +203,7 @@ struct ServerProcess {
         if let worker {
             all += worker.listeners.sorted { $0.key < $1.key }.map { ("worker.\($0.key)", $0.value) }
         }
-        if let health { all.append(("worker.http", NetworkAddress(health.host, health.port).description)) }
+        if let health { all.append(("worker.http", HostPort(health.host, health.port).description)) }
         return all
     }
 
@@ -216,7 +216,7 @@ struct ServerProcess {
         master?.announce(name: configuration.master.name)
         for listener in listeners { logger.info("listening", metadata: ["name": "\(listener.name)", "address": "\(listener.address)"]) }
         guard kind == .dev, let master, let worker else { return }
-        print(Welcome.text(configuration, master: master, worker: worker, health: health.map { NetworkAddress($0.host, $0.port).description } ?? ""))
+        print(Welcome.text(configuration, master: master, worker: worker, health: health.map { HostPort($0.host, $0.port).description } ?? ""))
         try CommandLineProcess.flushOutput()
     }
 

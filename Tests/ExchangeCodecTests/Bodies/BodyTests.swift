@@ -103,7 +103,7 @@ struct BodyTests {
         #expect(
             body.environment
                 == .init(vmName: "HotSpot", javaVersion: "17", osArchitecture: "amd64", osName: "Linux", osVersion: nil))
-        #expect(body.connections == [HostPort(host: "10.0.0.1", port: 5), HostPort(host: "10.0.0.2", port: 6)])
+        #expect(body.connections == [HostPort("10.0.0.1", 5), HostPort("10.0.0.2", 6)])
         #expect(body.shunt == nil)
     }
 
@@ -266,7 +266,7 @@ struct BodyTests {
                 figures: WorkerFigures(connections: Int.random(in: 0 ... .max, using: &random), deliveries: 3),
                 createdTime: Int64.random(in: .min ... .max, using: &random), updateTime: optional(5),
                 environment: optional(.init(osName: random.text(upTo: 9))),
-                connections: optional([HostPort(host: random.text(upTo: 9), port: 1)]),
+                connections: optional([HostPort(random.text(upTo: 9), 1)]),
                 shunt: optional(
                     ShuntExtension(
                         version: random.text(upTo: 9), boot: random.text(upTo: 9), listeners: ["a b": random.text(upTo: 9)],

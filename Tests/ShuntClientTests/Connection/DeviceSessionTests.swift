@@ -168,7 +168,7 @@ struct NotifierTests {
     }
 
     /// One of our own masters.
-    private static func shunt(_ frame: Frame, holding: [ServerAddress], all: [ServerAddress]) -> [Frame] {
+    private static func shunt(_ frame: Frame, holding: [HostPort], all: [HostPort]) -> [Frame] {
         let isQuestion = frame.name == DeviceAllocationBody.frameName
         let list = isQuestion ? holding : all
         let text = list.isEmpty ? "no worker has a device of this uid" : AllocationReply.encode(list.map(\.description))

@@ -20,7 +20,7 @@ struct ChatReaderTests {
     func turns() {
         var reader = ChatReader(chat: "c")
         let moved = Frame(.chat, id: 1, format: .json, value: ChatNoticeBody(event: "moved", to: "a:1").encoded(), name: "c", key: "NOTICE")
-        #expect(reader.read(moved) == SessionReading(turn: .moved(to: ServerAddress("a", 1))))
+        #expect(reader.read(moved) == SessionReading(turn: .moved(to: HostPort("a", 1))))
         let destroyed = Frame.chat(id: 1, .destroy, chat: "c")
         #expect(reader.read(destroyed) == SessionReading(message: .closed, turn: .over(.chatOver)))
     }
@@ -93,7 +93,7 @@ struct ChatReaderTests {
     @Test("the connection's news tell the first join from a return")
     func news() {
         let reader = ChatReader(chat: "c")
-        let (a, b) = (ServerAddress("a", 1), ServerAddress("b", 1))
+        let (a, b) = (HostPort("a", 1), HostPort("b", 1))
         let gone = ShuntError(.connectionLost, "gone")
         #expect(reader.read(.redirected(from: a, to: b)) == .moved(to: b))
         #expect(reader.read(.attached(b, isBack: false)) == .entered(b))
@@ -109,7 +109,7 @@ struct ChatReaderTests {
 
 @Suite("A report of a broadcast")
 struct NotifyReportTests {
-    private static let (a, b) = (ServerAddress("a", 1), ServerAddress("b", 1))
+    private static let (a, b) = (HostPort("a", 1), HostPort("b", 1))
     private static let away = ShuntError(.addressUnavailable, "away")
 
     @Test("reads a worker's answer", arguments: [

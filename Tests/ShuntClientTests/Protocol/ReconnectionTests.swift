@@ -4,8 +4,8 @@ import Testing
 
 @testable import ShuntClient
 
-private let (a, b, c) = (ServerAddress("a", 1), ServerAddress("b", 1), ServerAddress("c", 1))
-private let (m1, m2) = (ServerAddress("m1", 1), ServerAddress("m2", 1))
+private let (a, b, c) = (HostPort("a", 1), HostPort("b", 1), HostPort("c", 1))
+private let (m1, m2) = (HostPort("m1", 1), HostPort("m2", 1))
 private let tenth = Backoff(initial: .milliseconds(100), maximum: .milliseconds(400))
 
 @Suite("Backoff")
@@ -164,30 +164,6 @@ struct AnswerWatchTests {
         #expect(watch.isSilent(oldest: 5, at: .seconds(229)) == false)
         #expect(watch.isSilent(oldest: 6, at: .seconds(231)) == false)
         #expect(watch.isSilent(oldest: 6, at: .seconds(261)) == true)
-    }
-}
-
-@Suite("Addresses")
-struct ServerAddressTests {
-    @Test("are a host and a port", arguments: [
-        ("127.0.0.1:4088", "127.0.0.1", 4088), ("master-1.internal:1", "master-1.internal", 1), ("[::1]:65535", "::1", 65535),
-    ])
-    func right(text: String, host: String, port: Int) {
-        #expect(ServerAddress(text) == ServerAddress(host, port))
-        #expect(ServerAddress(host, port).description == text)
-    }
-
-    @Test("are nothing else", arguments: [
-        "", ":", "a:", ":1", "a:0", "a:65536", "a:+1", "a:1 ", "a b:1", "::1:1", "a\u{7}:1", "a",
-    ])
-    func wrong(text: String) {
-        #expect(ServerAddress(text) == nil)
-    }
-
-    @Test("come in lists")
-    func lists() throws {
-        #expect(try ServerAddress.list("a:1, b:1,c:1") == [a, b, c])
-        for text in ["", "a:1,", "a:1,b", "a:1;b:1"] { #expect(throws: ShuntError.self) { try ServerAddress.list(text) } }
     }
 }
 

@@ -5,8 +5,8 @@ import Testing
 
 @testable import ShuntClient
 
-private let (a, b, c) = (ServerAddress("a", 1), ServerAddress("b", 1), ServerAddress("c", 1))
-private let m = ServerAddress("m", 1)
+private let (a, b, c) = (HostPort("a", 1), HostPort("b", 1), HostPort("c", 1))
+private let m = HostPort("m", 1)
 private let gone = ShuntError(.connectionLost, "gone")
 
 @Suite("A session with one worker")
@@ -301,7 +301,7 @@ private struct Run {
     }
 
     /// The first greeting has id 1, so what is submitted then begins with 2.
-    mutating func attach(listed: [ServerAddress] = []) {
+    mutating func attach(listed: [HostPort] = []) {
         _ = on(.start)
         if !listed.isEmpty { _ = on(.listed(listed)) }
         _ = on(.connected)

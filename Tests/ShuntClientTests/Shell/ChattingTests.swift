@@ -13,11 +13,11 @@ private let bob = ChatPeer(uid: "2", name: "bob")
 struct ChatPrinterTests {
     @Test("says who did what, and when", arguments: [
         (ChatEvent.message(ChatMessage(sender: bob, payload: Array("hello".utf8))), "bob: hello"),
-        (.message(ChatMessage(payload: Array("hello".utf8))), "someone: hello"), (.entered(ServerAddress("a", 1)), "* in the chat, at a:1"), (.joined(bob), "* bob has joined"),
+        (.message(ChatMessage(payload: Array("hello".utf8))), "someone: hello"), (.entered(HostPort("a", 1)), "* in the chat, at a:1"), (.joined(bob), "* bob has joined"),
         (.joined(ChatPeer(uid: "7")), "* 7 has joined"), (.left(bob), "* bob has left"), (.rejoined(bob), "* bob is back"),
-        (.expired(bob), "* bob did not come back"), (.moved(to: ServerAddress("a", 1)), "* redirected to a:1"),
-        (.lost(ServerAddress("a", 1), ShuntError(.connectionLost, "gone")), "* reconnecting: lost a:1, gone"),
-        (.reconnected(ServerAddress("a", 1)), "* back at a:1"),
+        (.expired(bob), "* bob did not come back"), (.moved(to: HostPort("a", 1)), "* redirected to a:1"),
+        (.lost(HostPort("a", 1), ShuntError(.connectionLost, "gone")), "* reconnecting: lost a:1, gone"),
+        (.reconnected(HostPort("a", 1)), "* back at a:1"),
         (.replaced, "* your place was taken by another connection of the same name"), (.closed, "* the chat has been closed"),
         (.notification(DeviceNotification(message: "storm")), "* broadcast: storm"),
     ])
@@ -174,10 +174,10 @@ private final class Chatting: Sendable {
 @Suite("shunt notify and shunt device", .timeLimit(.minutes(2)))
 struct NotifyingTests {
     private static let report = NotifyReport(workers: [
-        .init(ServerAddress("a", 1), .delivered(NotifyCounts(matched: 3, sent: 2), text: "3 matched, 2 sent, 1 not sent (too slow)")),
-        .init(ServerAddress("b", 1), .noMatch), .init(ServerAddress("c", 1), .delivered(nil, text: "")),
-        .init(ServerAddress("d", 1), .refused(Refusal(status: 403, text: "at night"))),
-        .init(ServerAddress("e", 1), .unreachable(ShuntError(.addressUnavailable, "no connection"))),
+        .init(HostPort("a", 1), .delivered(NotifyCounts(matched: 3, sent: 2), text: "3 matched, 2 sent, 1 not sent (too slow)")),
+        .init(HostPort("b", 1), .noMatch), .init(HostPort("c", 1), .delivered(nil, text: "")),
+        .init(HostPort("d", 1), .refused(Refusal(status: 403, text: "at night"))),
+        .init(HostPort("e", 1), .unreachable(ShuntError(.addressUnavailable, "no connection"))),
     ])
 
     @Test("prints a line for each worker, and the sums")

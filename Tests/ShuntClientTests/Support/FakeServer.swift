@@ -12,14 +12,14 @@ final class FakeServer: Sendable {
     /// - Returns: the frames to answer with; nil hangs up.
     typealias Script = @Sendable (Frame) -> [Frame]?
 
-    let address: ServerAddress
+    let address: HostPort
     private let listener: any Channel
     private let connections: Connections
 
     private init(_ listener: any Channel, _ connections: Connections, port: Int) {
         self.listener = listener
         self.connections = connections
-        address = ServerAddress("127.0.0.1", port)
+        address = HostPort("127.0.0.1", port)
     }
 
     /// - Parameter port: of a server that has been stopped; 0: a free one.
@@ -216,7 +216,7 @@ extension FakeServer {
     }
 
     /// A master that lists what the box holds at the moment.
-    static func master(_ workers: Box<[ServerAddress]>) async throws -> FakeServer {
+    static func master(_ workers: Box<[HostPort]>) async throws -> FakeServer {
         try await start { frame in
             let list = workers.value
             guard !list.isEmpty else { return [Frame(acknowledging: frame.id, status: 500, text: "not found server")] }
@@ -225,8 +225,8 @@ extension FakeServer {
     }
 
     /// An address that nobody listens on.
-    static func deadAddress() throws -> ServerAddress {
-        ServerAddress("127.0.0.1", try PortReservation.take())
+    static func deadAddress() throws -> HostPort {
+        HostPort("127.0.0.1", try PortReservation.take())
     }
 }
 

@@ -127,8 +127,8 @@ struct MasterEngineTests {
     }
 
     @Test("A worker's host is handed to every client in a list with commas: it must be a host name or an IP address", arguments: [
-        ("10.0.0.1", 200), ("worker-1.example.org", 200), ("a_b", 200), (String(repeating: "h", count: 255), 200),
-        (String(repeating: "h", count: 256), 400), ("a,b", 400), ("a:1", 400), ("a b", 400), ("a\nb", 400), ("a\u{7F}", 400),
+        ("10.0.0.1", 200), ("worker-1.example.org", 200), ("a_b", 200), (String(repeating: "h.", count: 126) + "h", 200),
+        (String(repeating: "h.", count: 126) + "hh", 400), (String(repeating: "h", count: 64), 400), ("a..b", 400), ("a,b", 400), ("a:1", 400), ("a b", 400), ("a\nb", 400), ("a\u{7F}", 400),
         ("\u{212A}8s", 400), ("::1", 200), ("fe80::1%eth0", 400), ("::1,b", 400),
     ] as [(String, Int16)])
     func hosts(_ host: String, _ status: Int16) {

@@ -45,7 +45,7 @@ private final class Fixture: Sendable {
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures) },
             closeChat: { [closing] chat in
                 closing.asked.withLock { $0.append(chat) }
-                return chat.hasPrefix("room") ? nil : RegistryReader.unknownChat(chat)
+                return chat.hasPrefix("room") ? nil : ShuntError.unknownChat(chat)
             }, logger: quiet)
     }
 

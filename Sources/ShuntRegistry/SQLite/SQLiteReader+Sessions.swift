@@ -1,27 +1,23 @@
 import GRDB
 import ShuntCore
 
-extension RegistryReader {
-    /// All device sessions, offline ones too, by uid and device. For the master's start.
-    public func devices() async throws(ShuntError) -> [DeviceRecord] {
+extension SQLiteReader {
+    func devices() async throws(ShuntError) -> [DeviceRecord] {
         try await readSessions { db in
             let rows = try Row.fetchCursor(db, sql: "SELECT \(Self.deviceColumns) FROM devices ORDER BY uid, device")
             return try Array(rows.map(DeviceColumns.record))
         }
     }
 
-    /// All chats, by id. For the master's start.
-    public func chats() async throws(ShuntError) -> [ChatRecord] {
+    func chats() async throws(ShuntError) -> [ChatRecord] {
         try await readSessions { db in
             let rows = try Row.fetchCursor(db, sql: "SELECT \(Self.chatColumns) FROM chats ORDER BY chat")
             return try Array(rows.map(ChatColumns.record))
         }
     }
 
-    /// A page of device sessions, by uid and device. A page beyond the end is empty.
-    ///
     /// By uid and by worker it takes an index; by tag or state alone it looks at all.
-    public func devices(_ query: DeviceSessionQuery) async throws(ShuntError) -> DevicePage {
+    func devices(_ query: DeviceSessionQuery) async throws(ShuntError) -> DevicePage {
         let limit = min(max(query.limit, 0), DeviceSessionQuery.maximumLimit)
         let offset = max(query.offset, 0)
         return try await readSessions { db in
@@ -36,18 +32,7 @@ extension RegistryReader {
         }
     }
 
-    /// All sessions of a uid, the first ``DeviceSessionQuery/maximumLimit`` of them. Throws `device.unknown` where there is none.
-    public func device(_ uid: String) async throws(ShuntError) -> DevicePage {
-        let page = try await devices(DeviceSessionQuery(uid: uid, limit: DeviceSessionQuery.maximumLimit))
-        guard page.total > 0 else {
-            throw ShuntError(
-                .deviceUnknown, "there is no device of the uid '\(uid)'", help: "list them with `shunt admin devices`")
-        }
-        return page
-    }
-
-    /// A page of chats, by id. A page beyond the end is empty.
-    public func chats(_ query: ChatQuery) async throws(ShuntError) -> ChatPage {
+    func chats(_ query: ChatQuery) async throws(ShuntError) -> ChatPage {
         let limit = min(max(query.limit, 0), ChatQuery.maximumLimit)
         let offset = max(query.offset, 0)
         return try await readSessions { db in
@@ -60,18 +45,12 @@ extension RegistryReader {
         }
     }
 
-    /// The chat of that id. Throws `chat.unknown` where there is none.
-    public func chat(_ id: String) async throws(ShuntError) -> ChatRecord {
+    func chat(_ id: String) async throws(ShuntError) -> ChatRecord {
         try await readSessions { db in
             let row = try Row.fetchOne(db, sql: "SELECT \(Self.chatColumns) FROM chats WHERE chat = ?", arguments: [id])
-            guard let row else { throw Self.unknownChat(id) }
+            guard let row else { throw ShuntError.unknownChat(id) }
             return try ChatColumns.record(row)
         }
-    }
-
-    /// What is thrown for a chat that there is none of.
-    public static func unknownChat(_ id: String) -> ShuntError {
-        ShuntError(.chatUnknown, "there is no chat '\(id)'", help: "list them with `shunt admin chats`")
     }
 
     private static let deviceColumns = DeviceColumns.all.joined(separator: ", ")

@@ -1,8 +1,8 @@
 /// The word that was probably meant.
-enum Suggestion {
+public enum Suggestion {
     /// The candidate with the fewest letters to change; nil where all are too far off.
-    static func closest(to word: String, in candidates: some Sequence<String>) -> String? {
-        // No key is that long; and the distance costs the product of the lengths.
+    public static func closest(to word: String, in candidates: some Sequence<String>) -> String? {
+        // No word is that long; and the distance costs the product of the lengths.
         guard word.utf8.count <= 100 else { return nil }
         let tolerance = min(4, (word.utf8.count + 2) / 3)
         let distances = candidates.map { (distance: distance(Array(word.utf8), Array($0.utf8)), candidate: $0) }
@@ -10,7 +10,7 @@ enum Suggestion {
     }
 
     /// Levenshtein's: letters to insert, delete or replace.
-    static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+    private static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
         var row = Array(0...b.count)
         for (i, letter) in a.enumerated() {
             var diagonal = row[0]

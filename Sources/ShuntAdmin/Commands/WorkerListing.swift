@@ -2,7 +2,7 @@ import ShuntCore
 import ShuntRegistry
 
 /// Workers as tables, as CSV, and one in detail.
-enum WorkerReport {
+enum WorkerListing {
     static func table(_ workers: [WorkerRecord], now: Double) -> Table {
         Table(
             columns: [
@@ -45,7 +45,8 @@ enum WorkerReport {
     static func detail(_ worker: WorkerRecord, now: Double, width: Int?) -> String {
         let figures = worker.figures
         var fields: [(name: String, value: String)] = [
-            ("worker", worker.name), ("name", worker.configuredName.isEmpty ? "-" : worker.configuredName), ("state", worker.state.rawValue), ("address", "\(worker.host):\(worker.port)"),
+            ("worker", worker.name), ("name", worker.configuredName.isEmpty ? "-" : worker.configuredName),
+            ("state", worker.state.rawValue), ("address", "\(worker.host):\(worker.port)"),
             ("machine", worker.machine.isEmpty ? "-" : worker.machine),
             ("version", worker.version.isEmpty ? "-" : worker.version),
             ("started", "\(Humane.time(worker.startedAt)), \(Humane.age(of: worker.startedAt, now: now))"),

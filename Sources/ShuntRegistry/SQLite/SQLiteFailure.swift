@@ -2,7 +2,7 @@ import GRDB
 import ShuntCore
 
 /// Turns what SQLite says into what an operator can act on.
-enum RegistryFailure {
+enum SQLiteFailure {
     static func describe(_ error: any Error, path: String) -> ShuntError {
         switch error {
         case let error as ShuntError: error
@@ -58,7 +58,7 @@ enum RegistryFailure {
             help: "restart the master, which makes them anew; never touch -wal and -shm files while a master runs")
     }
 
-    /// Whether the same write may succeed later: the disk may get room, a lock may go, the file may be put back.
+    /// Of a write: the disk may get room, a lock may go, the file may be put back.
     static func mayPass(_ error: any Error) -> Bool {
         guard let error = error as? DatabaseError else { return error is ShuntError }
         switch error.resultCode.primaryResultCode {

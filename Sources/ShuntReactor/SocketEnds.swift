@@ -1,35 +1,9 @@
 import Glibc
 import ShuntCore
 
-/// An address to listen on or to connect to: `host:port`, `[v6]:port`.
-public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
-    public var host: String
-    /// 0 asks for a free port when listening.
-    public var port: Int
-
-    public init(host: String, port: Int) {
-        self.host = host
-        self.port = port
-    }
-
-    /// nil if the text is not `host:port` with a port of 0…65535.
-    public init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (0...65_535).contains(port)
-        else { return nil }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return nil
-        }
-        self.init(host: String(host), port: port)
-    }
-
-    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-
+extension HostPort {
     /// The remote or local end of a socket; nil if it has none.
-    static func of(_ descriptor: Int32, remote: Bool) -> SocketAddress? {
+    static func of(_ descriptor: Int32, remote: Bool) -> HostPort? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let status = withUnsafeMutablePointer(to: &storage) {
@@ -39,7 +13,7 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
         guard status == 0 else { return nil }
         return withUnsafePointer(to: &storage) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { SocketAddress(raw: $0, length: length) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { HostPort(raw: $0, length: length) }
         }
     }
 
@@ -52,7 +26,7 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         let text = String(decoding: host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         let port = String(decoding: service.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         // An IPv4 client of a wildcard socket shows as ::ffff:a.b.c.d; clients split addresses at the colons.
-        self.init(host: text.hasPrefix("::ffff:") ? String(text.dropFirst(7)) : text, port: Int(port) ?? 0)
+        self.init(text.hasPrefix("::ffff:") ? String(text.dropFirst(7)) : text, Int(port) ?? 0)
     }
 }
 

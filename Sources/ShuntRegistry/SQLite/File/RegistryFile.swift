@@ -38,7 +38,7 @@ struct RegistryFile: Sendable {
             defer { try? connection.close() }
             return try connection.read { db in try content(db) }
         } catch {
-            throw RegistryFailure.describe(error, path: path)
+            throw SQLiteFailure.describe(error, path: path)
         }
     }
 
@@ -53,7 +53,7 @@ struct RegistryFile: Sendable {
             }
             return connection
         } catch {
-            throw RegistryFailure.describe(error, path: path)
+            throw SQLiteFailure.describe(error, path: path)
         }
     }
 
@@ -80,7 +80,7 @@ struct RegistryFile: Sendable {
             for suffix in ["-wal", "-shm"] where FileIdentity(path + suffix) == nil {
                 // The master may have ended just now, and put its log away.
                 guard OwnerLock.isHeld(path) else { return Self.asItLies(path) }
-                throw RegistryFailure.logGone(path + suffix)
+                throw SQLiteFailure.logGone(path + suffix)
             }
             return path
         }

@@ -2,7 +2,7 @@ import ShuntCore
 import ShuntRegistry
 
 /// Events as a table, as CSV, and as lines that come one after the other.
-enum EventReport {
+enum EventListing {
     static func table(_ events: [StoredEvent]) -> Table {
         Table(
             columns: [

@@ -3,10 +3,10 @@ import ShuntCore
 
 extension PendingChanges {
     /// Writes all of it; the caller's transaction makes it all or nothing.
-    func write(to db: Database, eventsKept: Int) throws {
+    func write(to db: Database, keepingEvents: Int) throws {
         try writeWorkers(db)
         try writeStates(db)
-        try writeEvents(db, kept: eventsKept)
+        try writeEvents(db, kept: keepingEvents)
     }
 
     private func writeWorkers(_ db: Database) throws {

@@ -1,7 +1,7 @@
 import ShuntCore
 
 /// Devices as tables, as CSV, and in detail.
-enum DeviceReport {
+enum DeviceListing {
     static func table(_ devices: [DeviceRecord], now: Double) -> Table {
         Table(
             columns: [

@@ -1,7 +1,7 @@
 import ShuntRegistry
 
 /// A query's rows as a table and as CSV.
-enum QueryReport {
+enum QueryListing {
     static func table(_ result: QueryResult) -> Table {
         Table(
             columns: result.columns.enumerated().map { index, title in

@@ -26,12 +26,12 @@ final class RegistryPlaces: Sendable {
 
     /// What is no longer where it was, or as long as it was; nil where all is well.
     var fault: ShuntError? {
-        guard isDatabaseInPlace else { return RegistryFailure.gone(path) }
+        guard isDatabaseInPlace else { return SQLiteFailure.gone(path) }
         if let missing = beside.first(where: { $0.file != nil && FileIdentity($0.path) != $0.file }) {
-            return RegistryFailure.logGone(missing.path)
+            return SQLiteFailure.logGone(missing.path)
         }
         guard let cut = fileCutShort else { return nil }
-        return cut == path ? RegistryFailure.gone(path) : RegistryFailure.logGone(cut)
+        return cut == path ? SQLiteFailure.gone(path) : SQLiteFailure.logGone(cut)
     }
 
     var isDatabaseInPlace: Bool { database != nil && FileIdentity(path) == database }

@@ -1,7 +1,7 @@
 import ShuntCore
 
 /// Chats as tables, as CSV, and one in detail.
-enum ChatReport {
+enum ChatListing {
     static func table(_ chats: [ChatRecord], now: Double) -> Table {
         Table(
             columns: [

@@ -43,7 +43,7 @@ final class OwnerLock: Sendable {
         }
         guard let file = FileIdentity(descriptor), file == FileIdentity(path) else {
             close(descriptor)
-            throw RegistryFailure.gone(path)
+            throw SQLiteFailure.gone(path)
         }
         self.file = file
         self.descriptor = Mutex(descriptor)

@@ -1,0 +1,13 @@
+import ShuntCore
+
+extension WorkerFigures {
+    /// Each figure with its name in the registry and in the admin API's JSON.
+    public static let columns: [(name: String, value: WritableKeyPath<WorkerFigures, Int> & Sendable)] = [
+        ("connections", \.connections), ("connections_accepted", \.connectionsAccepted),
+        ("connection_errors", \.connectionErrors), ("requests", \.requests), ("request_bytes", \.requestBytes),
+        ("responses", \.responses), ("responses_succeeded", \.responsesSucceeded), ("responses_failed", \.responsesFailed),
+        ("response_milliseconds", \.responseMilliseconds), ("response_bytes", \.responseBytes),
+        ("subscriptions", \.subscriptions), ("deliveries", \.deliveries), ("held_producers", \.heldProducers),
+        ("stuck_consumers", \.stuckConsumers),
+    ]
+}
