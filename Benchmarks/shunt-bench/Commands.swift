@@ -31,9 +31,11 @@ struct Target: ParsableArguments {
 extension ThroughputLoad.Result {
     func show(_ target: Target) {
         if target.json {
-            print("{\"per_second\":\(Int(perSecond)),\"deliveries\":\(deliveries),\"seconds\":\(seconds),\"lost\":\(lost),\"processor\":\(processor)}")
+            let counts = "\"per_second\":\(Int(perSecond)),\"deliveries\":\(deliveries),\"lost\":\(lost)"
+            print("{\(counts),\"seconds\":\(seconds),\"processor\":\(processor)}")
         } else {
-            print("\(target.peer.rawValue): \(Int(perSecond)) deliveries/s, \(deliveries) in \(seconds) s, \(lost) lost; the load took \(processor) s of the processors")
+            print("\(target.peer.rawValue): \(Int(perSecond)) deliveries/s, \(deliveries) in \(seconds) s, \(lost) lost")
+            print("the load took \(processor) s of the processors")
         }
     }
 }

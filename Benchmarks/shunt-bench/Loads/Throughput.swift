@@ -51,7 +51,8 @@ struct ThroughputLoad: Sendable {
         let reader = LoadThread { consumers.run() }
         for thread in producers.map({ producer in LoadThread { producer.run() } }) { thread.join() }
         consumers.endWhenQuiet()
-        reader.join()
+        // A connection that is closed with something unread in it takes along what its server has not read.
+        withExtendedLifetime(producers) { reader.join() }
         let took = processorSeconds() - processor
         try churning?.stop()
         if let failure = consumers.failure { throw failure }
