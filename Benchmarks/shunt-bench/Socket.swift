@@ -1,3 +1,4 @@
+import CLoad
 import Glibc
 import ShuntCore
 import Synchronization
@@ -17,6 +18,7 @@ final class Socket: @unchecked Sendable {
         }
         defer { freeaddrinfo(found) }
         descriptor = socket(info.ai_family, info.ai_socktype, 0)
+        load_do_not_pace(descriptor)
         if let receiveBuffer {
             var bytes = Int32(receiveBuffer)
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
@@ -40,9 +42,18 @@ final class Socket: @unchecked Sendable {
     func write(_ bytes: UnsafeRawBufferPointer) throws {
         var offset = 0
         while offset < bytes.count {
-            let count = send(descriptor, bytes.baseAddress! + offset, bytes.count - offset, Int32(MSG_NOSIGNAL))
+            let count = Glibc.send(descriptor, bytes.baseAddress! + offset, bytes.count - offset, Int32(MSG_NOSIGNAL))
             guard count > 0 else { throw ShuntError(.internalError, "the server closed a connection") }
             offset += count
+        }
+    }
+
+    /// Sends a part of a file; its pages are not copied.
+    func send(_ file: Int32, _ range: Range<Int>) throws {
+        var offset = off_t(range.lowerBound)
+        while offset < range.upperBound {
+            let count = sendfile(descriptor, file, &offset, range.upperBound - Int(offset))
+            guard count > 0 || errno == EINTR else { throw ShuntError(.internalError, "the server closed a connection") }
         }
     }
 

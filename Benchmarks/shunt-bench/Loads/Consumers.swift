@@ -1,4 +1,4 @@
-import CPolling
+import CLoad
 import Glibc
 import ShuntCore
 

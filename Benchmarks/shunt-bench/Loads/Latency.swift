@@ -1,4 +1,4 @@
-import CPolling
+import CLoad
 import ShuntCore
 
 /// One client that sends so many messages a second, at even times, and another that gets them.
@@ -24,7 +24,7 @@ struct LatencyLoad: Sendable {
         let size = wire.deliverySize(topic: Self.topic, payload: payload)
         let reader = LoadThread { Self.read(consumer, size, count, into: received) }
         let message = wire.publish(topic: Self.topic, payload: payload, id: 7)
-        sleep_exactly()
+        load_sleep_exactly()
         var ticks = Ticks(every: 1 / Double(perSecond))
         for number in 0..<count {
             ticks.wait()

@@ -1,19 +1,28 @@
+import CLoad
 import Glibc
+import ShuntCore
 
-/// Messages of one size, one behind the other, as they go over the wire.
-struct MessageBlock: Sendable {
-    let bytes: [UInt8]
+/// Messages of one size, one behind the other, as they go over the wire. They stand in a file in memory, so that they are sent without
+/// being copied.
+final class MessageBlock: Sendable {
+    let file: Int32
     let messageSize: Int
     let count: Int
 
     /// - Parameter topics: of one length; a message each.
-    init(_ wire: any Wire, topics: [String], payload: Int) {
+    init(_ wire: any Wire, topics: [String], payload: Int) throws {
         let messages = topics.map { wire.publish(topic: $0, payload: payload, id: 7) }
         messageSize = messages[0].count
         precondition(messages.allSatisfy { $0.count == messages[0].count }, "messages of one size")
-        bytes = Array(messages.joined())
         count = messages.count
+        file = load_memory_file()
+        let bytes = Array(messages.joined())
+        guard file >= 0, bytes.withUnsafeBytes({ write(file, $0.baseAddress, $0.count) }) == bytes.count else {
+            throw ShuntError(.internalError, "there is no memory for \(bytes.count) bytes of messages")
+        }
     }
+
+    deinit { close(file) }
 }
 
 /// Sends as fast as it may.
@@ -34,6 +43,8 @@ struct Producer: Sendable {
     func run() {
         let perWrite = max(1, min(Self.writeSize / block.messageSize, window / 2))
         let isAcknowledged = acknowledgement > 0
+        // Woken when there is room for a write: of a full window, which takes two writes or more, so much is still to come.
+        if isAcknowledged { socket.setWakeUp(at: perWrite * acknowledgement) }
         var (sent, place, acknowledgedBytes) = (0, 0, 0)
         while true {
             let waiting = isAcknowledged ? sent - acknowledgedBytes / acknowledgement : 0
@@ -41,13 +52,15 @@ struct Producer: Sendable {
             let mayWrite = now > 0 && (!isAcknowledged || waiting + now <= window)
             if mayWrite {
                 let range = (place * block.messageSize)..<((place + now) * block.messageSize)
-                guard (try? block.bytes.withUnsafeBytes { try socket.write(UnsafeRawBufferPointer(rebasing: $0[range])) }) != nil else { return }
+                guard (try? socket.send(block.file, range)) != nil else { return }
                 sent += now
                 place = place + now == block.count ? 0 : place + now
+                guard isAcknowledged, waiting + now > window / 2 else { continue }
             } else if waiting == 0 {
                 return
+            } else if now == 0 {
+                socket.setWakeUp(at: 1)
             }
-            guard isAcknowledged else { continue }
             let got = socket.discard(wait: !mayWrite)
             if got == 0 || (got < 0 && !mayWrite && errno != EINTR) { return }
             acknowledgedBytes += max(0, got)

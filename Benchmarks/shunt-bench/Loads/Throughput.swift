@@ -33,7 +33,7 @@ struct ThroughputLoad: Sendable {
     func run() throws -> Result {
         Socket.raiseDescriptorLimit()
         let each = messages / pairs
-        let blocks = (0..<pairs).map(block)
+        let blocks = try (0..<pairs).map(block)
         let consumers = Consumers(payload: payload)
         for pair in 0..<pairs {
             // Of one length, as the topics are; so the first of them tells what each delivery has.
@@ -61,15 +61,15 @@ struct ThroughputLoad: Sendable {
             seconds: consumers.lastAt - start, deliveries: received, lost: each * pairs * fanout - received, processor: took)
     }
 
-    private func block(_ pair: Int) -> MessageBlock {
+    private func block(_ pair: Int) throws -> MessageBlock {
         // One topic has as many messages as a write takes.
         let count = max(1, Producer.writeSize / max(payload, 1))
-        return MessageBlock(wire, topics: topics.count > 1 ? topics : Array(repeating: name(topics[0], pair), count: count), payload: payload)
+        return try MessageBlock(wire, topics: topics.count > 1 ? topics : Array(repeating: name(topics[0], pair), count: count), payload: payload)
     }
 
     private func producer(_ block: MessageBlock, messages: Int) throws -> Producer {
         Producer(
-            socket: try Socket(host: host, port: port, greeting: wire), block: block, messages: messages, window: window,
+            socket: try Socket(host: host, port: port, greeting: wire, receiveBuffer: Consumers.receiveBuffer), block: block, messages: messages, window: window,
             acknowledgement: wire.acknowledgementSize)
     }
 
