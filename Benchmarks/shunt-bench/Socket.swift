@@ -64,10 +64,16 @@ final class Socket: @unchecked Sendable {
         recv(descriptor, nil, count, Int32(MSG_TRUNC) | (wait ? 0 : Int32(MSG_DONTWAIT)))
     }
 
-    /// A reader is woken when so many bytes are there, not for each packet.
+    /// Who waits until it can read is woken when so many bytes are there, not for each packet. Reads that wait themselves are not for this:
+    /// what they have begun to take counts no more, and nothing wakes them for the rest.
     func setWakeUp(at bytes: Int) {
         var bytes = Int32(bytes)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVLOWAT, &bytes, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    func waitUntilReadable() {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        poll(&wanted, 1, -1)
     }
 
     /// Reads something; 0 at the end.

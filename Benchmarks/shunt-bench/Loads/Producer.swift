@@ -43,26 +43,24 @@ struct Producer: Sendable {
     func run() {
         let perWrite = max(1, min(Self.writeSize / block.messageSize, window / 2))
         let isAcknowledged = acknowledgement > 0
-        // Woken when there is room for a write: of a full window, which takes two writes or more, so much is still to come.
-        if isAcknowledged { socket.setWakeUp(at: perWrite * acknowledgement) }
+        // Woken when half of the window is free again; a write takes no more, so where it finds no room, so much is still to come.
+        if isAcknowledged { socket.setWakeUp(at: max(1, window / 2) * acknowledgement) }
         var (sent, place, acknowledgedBytes) = (0, 0, 0)
         while true {
             let waiting = isAcknowledged ? sent - acknowledgedBytes / acknowledgement : 0
             let now = min(perWrite, messages - sent, block.count - place)
-            let mayWrite = now > 0 && (!isAcknowledged || waiting + now <= window)
-            if mayWrite {
+            if now > 0, !isAcknowledged || waiting + now <= window {
                 let range = (place * block.messageSize)..<((place + now) * block.messageSize)
                 guard (try? socket.send(block.file, range)) != nil else { return }
                 sent += now
                 place = place + now == block.count ? 0 : place + now
-                guard isAcknowledged, waiting + now > window / 2 else { continue }
-            } else if waiting == 0 {
-                return
-            } else if now == 0 {
-                socket.setWakeUp(at: 1)
+                continue
             }
-            let got = socket.discard(wait: !mayWrite)
-            if got == 0 || (got < 0 && !mayWrite && errno != EINTR) { return }
+            if waiting == 0 { return }
+            if now == 0 { socket.setWakeUp(at: 1) }
+            socket.waitUntilReadable()
+            let got = socket.discard()
+            if got == 0 || (got < 0 && errno != EAGAIN) { return }
             acknowledgedBytes += max(0, got)
         }
     }
