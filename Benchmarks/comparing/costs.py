@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from .loads import LOAD, in_turn, rate
+from .loads import LOAD, in_turn
 from .rates import ROOM, ROUTER
 from .servers import CountedWorker, Mosquitto, MQTTWorker, Nats, Refused, SHUNT, Worker, open_files, resident
 from .tables import kilobytes
@@ -69,7 +69,7 @@ def cost(run):
         found = []
         for messages in (few, many):
             counted = CountedWorker(run.folder, kind, *sets, binary=binary)
-            rate(counted.worker, messages=messages, consume=topic)
+            run.rate(counted.worker, messages=messages, consume=topic)
             found.append(counted.counts())
         (base, before), (total, after) = found
 

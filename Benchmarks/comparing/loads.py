@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from .servers import ROOT, MQTTWorker, Refused
+from .servers import ROOT, MQTTWorker, Refused, processor_seconds
 
 LOAD = os.environ.get("SHUNT_BENCH_BINARY", str(ROOT / ".build" / "release" / "shunt-bench"))
 
@@ -20,14 +20,6 @@ def measure(what, server, **options):
     if result.returncode:
         sys.exit(f"compare: {' '.join(command[1:])} ended with {result.returncode}: {result.stderr.strip()}")
     return json.loads(result.stdout)
-
-
-def rate(server, what="throughput", **options):
-    """Deliveries a second."""
-    result = measure(what, server, **options)
-    if result["lost"]:
-        print(f"  ({result['lost']} of {result['lost'] + result['deliveries']} messages were lost at {server.label})")
-    return result["per_second"]
 
 
 def in_turn(rounds, *runs):
@@ -77,6 +69,16 @@ class Run:
             self.table.skip("MQTT", f"the worker refuses `protocol: mqtt`: {refusal}")
             return False
         return True
+
+    def rate(self, server, what="throughput", **options):
+        """Deliveries a second; with `--processor`, a second that the server takes of the processors."""
+        before = processor_seconds(server.pid)
+        result = measure(what, server, **options)
+        if result["lost"]:
+            print(f"  ({result['lost']} of {result['lost'] + result['deliveries']} messages were lost at {server.label})")
+        if self.arguments.processor:
+            return result["deliveries"] / (processor_seconds(server.pid) - before)
+        return result["per_second"]
 
     def pair(self, kind, peer, *sets):
         """A worker, and what it is measured beside: another binary with the same settings, else `peer`."""

@@ -1,6 +1,6 @@
 """Messages delivered a second."""
 
-from .loads import in_turn, rate
+from .loads import in_turn
 from .servers import ROOT, Mosquitto, MQTTWorker, Nats, Refused, Worker
 
 # Not so little that a consumer which waits for a processor loses messages.
@@ -17,13 +17,13 @@ def pairs_of(messages):
 
 def fans_of(messages):
     return {"1 to 10": {"messages": messages // 5, "fanout": 10, "window": 1024},
-            "1 to 1000": {"messages": messages // 400, "fanout": 1000, "window": 64}}
+            "1 to 1000": {"messages": messages // 400, "fanout": 1000, "window": 256}}
 
 
 def exchange(run, loads):
     ours, theirs = run.pair(Worker, Nats)
     for name, options in loads.items():
-        figures = in_turn(run.rounds, lambda: rate(ours, **options), lambda: rate(theirs, **options))
+        figures = in_turn(run.rounds, lambda: run.rate(ours, **options), lambda: run.rate(theirs, **options))
         run.table.row(f"exchange: {name}", *figures, theirs.label)
 
 
@@ -59,18 +59,18 @@ def mqtt(run):
         third = None
     run.table.title("MQTT 3.1.1 at QoS 0: messages of 100 bytes delivered, pipelined; none is acknowledged")
     for name, options in {**pairs_of(run.messages), **fans_of(run.messages)}.items():
-        sides = [lambda: rate(ours, **options), lambda: rate(theirs, **options)]
+        sides = [lambda: run.rate(ours, **options), lambda: run.rate(theirs, **options)]
         if third:
             # A rate needs no more messages than take a while.
             fewer = {**options, "messages": max(100, options["messages"] // 10)}
-            sides.append(lambda: rate(third, **fewer))
+            sides.append(lambda: run.rate(third, **fewer))
         figures = in_turn(run.rounds, *sides)
         run.table.row(f"MQTT: {name}", figures[0], figures[1], theirs.label)
         if third:
             run.table.row(f"MQTT: {name}", figures[0], figures[2], third.label)
     ruled = run.start(MQTTWorker, ROOM, *READS)
     beside = run.other(MQTTWorker, ROOM, *READS) if run.beside else theirs
-    figures = in_turn(run.rounds, lambda: rate(ruled, messages=run.messages), lambda: rate(beside, messages=run.messages))
+    figures = in_turn(run.rounds, lambda: run.rate(ruled, messages=run.messages), lambda: run.rate(beside, messages=run.messages))
     run.table.row("MQTT: 1 to 1, a rule in Lua reads each topic", *figures, beside.label)
 
 
@@ -86,8 +86,8 @@ def rules(run):
         ruled = run.start(Worker, ROOM, *sets)
         beside = run.other(Worker, ROOM, *sets) if run.beside else plain
         consumed = {"consume": topic} if run.beside else {}
-        figures = in_turn(run.rounds, lambda: rate(ruled, messages=run.messages, consume=topic),
-                          lambda: rate(beside, messages=run.messages, **consumed))
+        figures = in_turn(run.rounds, lambda: run.rate(ruled, messages=run.messages, consume=topic),
+                          lambda: run.rate(beside, messages=run.messages, **consumed))
         run.table.row(name, *figures, "beside" if run.beside else "no rule")
 
 
@@ -101,15 +101,15 @@ def topics(run):
         with run.fresh() as fresh:
             sides = fresh.pair(Worker, Nats, *one_loop)
             for side in sides:
-                rate(side, messages=100_000)
-            return [rate(side, "topics", topics=60_000) for side in sides], sides[1].label
+                run.rate(side, messages=100_000)
+            return [run.rate(side, "topics", topics=60_000) for side in sides], sides[1].label
 
     found = [new_topics() for _ in range(run.rounds)]
     run.table.row("60,000 new topics, each once", [rates[0] for rates, _ in found], [rates[1] for rates, _ in found], found[0][1])
     ours, theirs = run.pair(Worker, Nats, *one_loop)
     many = {"topics": 300_000, "rounds": 4}
-    run.table.row("300,000 topics in turn", *in_turn(run.rounds, *(lambda side=side: rate(side, "topics", **many) for side in (ours, theirs))),
+    run.table.row("300,000 topics in turn", *in_turn(run.rounds, *(lambda side=side: run.rate(side, "topics", **many) for side in (ours, theirs))),
                   theirs.label)
     for name, options in (("60,000", {"topics": 60_000, "rounds": 20}), ("300,000", many)):
-        figures = in_turn(run.rounds, lambda: rate(ours, "topics", **options, churn=400), lambda: rate(ours, "topics", **options))
+        figures = in_turn(run.rounds, lambda: run.rate(ours, "topics", **options, churn=400), lambda: run.rate(ours, "topics", **options))
         run.table.row(f"{name} topics while patterns come and go", *figures, "none does")

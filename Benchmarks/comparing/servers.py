@@ -44,6 +44,11 @@ def resident(pid):
     return found["VmRSS"], found["RssAnon"]
 
 
+def processor_seconds(pid):
+    """What a process has taken of the processors."""
+    return sum(int(task.read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
 def open_files():
     """Lets this and what it starts have as many connections as the machine allows; returns how many."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

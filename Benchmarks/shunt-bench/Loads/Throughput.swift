@@ -36,7 +36,7 @@ struct ThroughputLoad: Sendable {
         let blocks = try (0..<pairs).map(block)
         let consumers = Consumers(payload: payload)
         for pair in 0..<pairs {
-            // Of one length, as the topics are; so the first of them tells what each delivery has.
+            // Topics are of one length, so the first of them tells what each delivery has.
             let filter = name(consume, pair)
             let delivery = wire.deliverySize(topic: topics.count > 1 ? topics[0] : filter, payload: payload)
             for member in 0..<fanout {
@@ -63,8 +63,8 @@ struct ThroughputLoad: Sendable {
 
     private func block(_ pair: Int) throws -> MessageBlock {
         // One topic has as many messages as a write takes.
-        let count = max(1, Producer.writeSize / max(payload, 1))
-        return try MessageBlock(wire, topics: topics.count > 1 ? topics : Array(repeating: name(topics[0], pair), count: count), payload: payload)
+        let one = Array(repeating: name(topics[0], pair), count: max(1, Producer.writeSize / max(payload, 1)))
+        return try MessageBlock(wire, topics: topics.count > 1 ? topics : one, payload: payload)
     }
 
     private func producer(_ block: MessageBlock, messages: Int) throws -> Producer {
@@ -105,7 +105,9 @@ final class PatternChurn: Sendable {
     func stop() throws {
         isOver.set()
         thread.join()
-        guard socket.discard() != 0 else { throw ShuntError(.internalError, "the server closed the connection whose patterns came and went") }
+        guard socket.discard() != 0 else {
+            throw ShuntError(.internalError, "the server closed the connection whose patterns came and went")
+        }
     }
 }
 
