@@ -64,9 +64,9 @@ bench-briefly: build
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare start rules --rounds 1 --messages 200000
 
-## Throughput, memory and start-up, beside a peer in the same run.
+## Throughput, latency, memory and start-up, beside peers in the same run.
 bench: build
-	@scripts/packages nats-server valgrind
+	@scripts/packages mosquitto nats-server valgrind
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare
 

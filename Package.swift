@@ -109,8 +109,9 @@ let package = Package(
         .executableTarget(name: "exchange-fuzz", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"]),
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
+        .systemLibrary(name: "CLoad", path: "Benchmarks/CLoad"),
         .executableTarget(
-            name: "shunt-bench", dependencies: ["ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
+            name: "shunt-bench", dependencies: ["CLoad", "ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
 
         // Tests.
         .target(name: "SeededRandom", path: "Tests/SeededRandom"),

@@ -1,12 +1,15 @@
+import CLoad
 import Glibc
 import ShuntCore
+import Synchronization
 
 /// A blocking TCP client, as thin as it gets.
 final class Socket: @unchecked Sendable {
     // `@unchecked Sendable`: a descriptor; one thread sends and one receives.
     let descriptor: Int32
 
-    init(host: String, port: Int) throws {
+    /// - Parameter receiveBuffer: bytes that may wait in the kernel; nil: as many as it likes.
+    init(host: String, port: Int, receiveBuffer: Int? = nil) throws {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
@@ -15,6 +18,11 @@ final class Socket: @unchecked Sendable {
         }
         defer { freeaddrinfo(found) }
         descriptor = socket(info.ai_family, info.ai_socktype, 0)
+        load_do_not_pace(descriptor)
+        if let receiveBuffer {
+            var bytes = Int32(receiveBuffer)
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+        }
         guard connect(descriptor, info.ai_addr, info.ai_addrlen) == 0 else {
             Glibc.close(descriptor)
             throw ShuntError(.addressUnavailable, "can't connect to \(host):\(port): \(String(cString: strerror(errno)))")
@@ -34,17 +42,57 @@ final class Socket: @unchecked Sendable {
     func write(_ bytes: UnsafeRawBufferPointer) throws {
         var offset = 0
         while offset < bytes.count {
-            let count = send(descriptor, bytes.baseAddress! + offset, bytes.count - offset, Int32(MSG_NOSIGNAL))
+            let count = Glibc.send(descriptor, bytes.baseAddress! + offset, bytes.count - offset, Int32(MSG_NOSIGNAL))
             guard count > 0 else { throw ShuntError(.internalError, "the server closed a connection") }
             offset += count
         }
     }
 
+    /// Sends a part of a file; its pages are not copied.
+    func send(_ file: Int32, _ range: Range<Int>) throws {
+        var offset = off_t(range.lowerBound)
+        while offset < range.upperBound {
+            let count = sendfile(descriptor, file, &offset, range.upperBound - Int(offset))
+            guard count > 0 || errno == EINTR else { throw ShuntError(.internalError, "the server closed a connection") }
+        }
+    }
+
     func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+    /// Reads and forgets up to so many bytes, without copying them; 0 at the end, -1 where there is nothing.
+    func discard(_ count: Int = 1 << 20, wait: Bool = false) -> Int {
+        recv(descriptor, nil, count, Int32(MSG_TRUNC) | (wait ? 0 : Int32(MSG_DONTWAIT)))
+    }
+
+    /// Who waits until it can read is woken when so many bytes are there, not for each packet. Reads that wait themselves are not for this:
+    /// what they have begun to take counts no more, and nothing wakes them for the rest.
+    func setWakeUp(at bytes: Int) {
+        var bytes = Int32(bytes)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVLOWAT, &bytes, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    func waitUntilReadable() {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        poll(&wanted, 1, -1)
+    }
 
     /// Reads something; 0 at the end.
     func read(_ buffer: UnsafeMutableRawBufferPointer, wait: Bool = true) -> Int {
         recv(descriptor, buffer.baseAddress, buffer.count, wait ? 0 : Int32(MSG_DONTWAIT))
+    }
+
+    /// What has come and is not read yet; at most what `buffer` takes.
+    /// - Returns: bytes.
+    func peek(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    }
+
+    /// As many connections as the machine allows.
+    static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     /// Reads and forgets exactly so many bytes.
@@ -67,6 +115,39 @@ func monotonicSeconds() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+/// Processor seconds that this process has taken.
+func processorSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+/// Times that follow one another by `every` seconds, whatever happens between them.
+struct Ticks {
+    private var next = timespec()
+    private let every: Int
+
+    init(every seconds: Double) {
+        every = Int(seconds * 1e9)
+        clock_gettime(CLOCK_MONOTONIC, &next)
+    }
+
+    /// Sleeps until the next of them.
+    mutating func wait() {
+        next.tv_nsec += every
+        next.tv_sec += next.tv_nsec / 1_000_000_000
+        next.tv_nsec %= 1_000_000_000
+        while clock_nanosleep(CLOCK_MONOTONIC, Int32(TIMER_ABSTIME), &next, nil) == EINTR {}
+    }
+}
+
+/// Set once, by any thread.
+final class OneTimeFlag: Sendable {
+    private let value = Atomic<Bool>(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
 }
 
 /// Runs `body` on a thread of its own.

@@ -20,11 +20,10 @@ struct BroadcastLoad {
     }
 
     func run() throws -> Result {
-        Self.raiseDescriptorLimit()
+        Socket.raiseDescriptorLimit()
         let sockets = try connect()
-        let sender = try Socket(host: host, port: port)
+        let sender = try Socket(host: host, port: port, greeting: wire)
         sender.setReadTimeout(seconds: 10)
-        try sender.greet(wire)
         let (request, delivery) = wire.broadcast(payload: payload)
         var result = Result()
         for _ in 0..<rounds {
@@ -43,21 +42,13 @@ struct BroadcastLoad {
 
     private func connect() throws -> [Socket] {
         let sockets = try (0..<devices).map { number in
-            let socket = try Socket(host: host, port: port)
+            let socket = try Socket(host: host, port: port, greeting: wire)
             socket.setReadTimeout(seconds: 10)
-            try socket.greet(wire)
             try socket.write(wire.register(device: number).request)
             return socket
         }
         for (number, socket) in sockets.enumerated() { try socket.skip(wire.register(device: number).answer) }
         return sockets
-    }
-
-    private static func raiseDescriptorLimit() {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 }
 

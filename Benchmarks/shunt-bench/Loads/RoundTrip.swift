@@ -19,13 +19,10 @@ struct RoundTripLoad {
 
     /// - Returns: seconds of each round.
     func topic(_ wire: any Wire) throws -> [Double] {
-        let (here, there) = ("bench.here", "bench.there")
+        let (here, there) = ("bench/here", "bench/there")
         let ends = try [here, there].map { topic in
-            let socket = try Socket(host: host, port: port)
-            try socket.greet(wire)
-            let (request, answer) = wire.subscribe(topic: topic, group: topic)
-            try socket.write(request)
-            try socket.skip(answer)
+            let socket = try Socket(host: host, port: port, greeting: wire)
+            try socket.subscribe(topic, group: topic, wire)
             return socket
         }
         func message(to topic: String) -> Message {

@@ -1,0 +1,1 @@
+"""What `compare` is made of: servers, loads, tables, and what is measured."""

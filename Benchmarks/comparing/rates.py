@@ -1,0 +1,115 @@
+"""Messages delivered a second."""
+
+from .loads import in_turn
+from .servers import ROOT, Mosquitto, MQTTWorker, Nats, Refused, Worker
+
+# Not so little that a consumer which waits for a processor loses messages.
+ROOM = "limits.out_buffer=128MiB"
+BENCH_RULES = f"rules.directory={ROOT / 'Benchmarks' / 'plugins'}"
+ROUTER = ("rules.enabled=[topic-router]", "rules.settings={topic-router: {routes: [{topic: bench/orders, to: bench/routed}]}}")
+READS = ("rules.enabled=[reads]", BENCH_RULES)
+SENDS = ("rules.enabled=[sends]", BENCH_RULES)
+
+
+def pairs_of(messages):
+    return {"1 to 1": {"messages": messages}, "ten pairs": {"messages": messages, "pairs": 10, "window": 4096}}
+
+
+def fans_of(messages):
+    return {"1 to 10": {"messages": messages // 5, "fanout": 10, "window": 1024},
+            "1 to 1000": {"messages": messages // 400, "fanout": 1000, "window": 256}}
+
+
+def exchange(run, loads):
+    ours, theirs = run.pair(Worker, Nats)
+    for name, options in loads.items():
+        figures = in_turn(run.rounds, lambda: run.rate(ours, **options), lambda: run.rate(theirs, **options))
+        run.table.row(f"exchange: {name}", *figures, theirs.label)
+
+
+def throughput(run):
+    """one pair and ten pairs, 100 bytes, beside nats-server"""
+    run.table.title("Messages of 100 bytes delivered, pipelined; Shunt acknowledges each besides, nats-server none")
+    exchange(run, pairs_of(run.messages))
+
+
+def fanout(run):
+    """1 to 10 and 1 to 1000 consumers, beside nats-server"""
+    run.table.title("Fan-out: deliveries of 100 bytes, each consumer in a group of its own")
+    exchange(run, fans_of(run.messages))
+
+
+def sizes(run):
+    """1 KB and 8 KB, beside nats-server"""
+    run.table.title("Larger messages, pipelined: deliveries")
+    exchange(run, {
+        f"1 to {width}, {size} bytes": {"payload": size, "fanout": width, "messages": run.messages // share // (width // 2 or 1)}
+        for size, share in ((1024, 5), (8192, 20)) for width in (1, 10)})
+
+
+def mqtt(run):
+    """MQTT at QoS 0: pairs, fan-out and a rule, beside nats-server's own protocol and mosquitto"""
+    if not run.serves_mqtt():
+        return
+    ours, theirs = run.pair(MQTTWorker, Nats, ROOM)
+    try:
+        third = None if run.beside else run.start(Mosquitto)
+    except Refused as refusal:
+        run.table.skip("mosquitto", refusal)
+        third = None
+    run.table.title("MQTT 3.1.1 at QoS 0: messages of 100 bytes delivered, pipelined; none is acknowledged")
+    for name, options in {**pairs_of(run.messages), **fans_of(run.messages)}.items():
+        sides = [lambda: run.rate(ours, **options), lambda: run.rate(theirs, **options)]
+        if third:
+            # A rate needs no more messages than take a while.
+            fewer = {**options, "messages": max(100, options["messages"] // 10)}
+            sides.append(lambda: run.rate(third, **fewer))
+        figures = in_turn(run.rounds, *sides)
+        run.table.row(f"MQTT: {name}", figures[0], figures[1], theirs.label)
+        if third:
+            run.table.row(f"MQTT: {name}", figures[0], figures[2], third.label)
+    ruled = run.start(MQTTWorker, ROOM, *READS)
+    beside = run.other(MQTTWorker, ROOM, *READS) if run.beside else theirs
+    figures = in_turn(run.rounds, lambda: run.rate(ruled, messages=run.messages), lambda: run.rate(beside, messages=run.messages))
+    run.table.row("MQTT: 1 to 1, a rule in Lua reads each topic", *figures, beside.label)
+
+
+def rules(run):
+    """what rules cost, beside a worker without"""
+    run.table.title("Rules: 1 to 1, messages of 100 bytes delivered, each acknowledged")
+    plain = None if run.beside else run.start(Worker, ROOM)
+    redact = ("rules.enabled=[redact]", "rules.settings={redact: {redactions: [{topic: secret/#, remove: [card]}]}}")
+    for name, sets, topic in (("a rule whose match fails", redact, "bench/orders"),
+                              ("`route.always`: Lua is not entered each time", ROUTER, "bench/routed"),
+                              ("rule in Lua: reads each topic", READS, "bench/orders"),
+                              ("rule in Lua: returns `route.to`", SENDS, "bench/routed")):
+        ruled = run.start(Worker, ROOM, *sets)
+        beside = run.other(Worker, ROOM, *sets) if run.beside else plain
+        consumed = {"consume": topic} if run.beside else {}
+        figures = in_turn(run.rounds, lambda: run.rate(ruled, messages=run.messages, consume=topic),
+                          lambda: run.rate(beside, messages=run.messages, **consumed))
+        run.table.row(name, *figures, "beside" if run.beside else "no rule")
+
+
+def topics(run):
+    """many topics and a consumer with a pattern, on one loop: new ones, in turn, while patterns come and go"""
+    run.table.title("Topics: messages of 100 bytes, acknowledged, to one loop, for a consumer of site/+/sensor/+/temp")
+    one_loop = ("worker.loops=1", ROOM)
+
+    def new_topics():
+        """The rates of both at topics that servers have not seen, each once."""
+        with run.fresh() as fresh:
+            sides = fresh.pair(Worker, Nats, *one_loop)
+            for side in sides:
+                run.rate(side, messages=100_000)
+            return [run.rate(side, "topics", topics=60_000) for side in sides], sides[1].label
+
+    found = [new_topics() for _ in range(run.rounds)]
+    run.table.row("60,000 new topics, each once", [rates[0] for rates, _ in found], [rates[1] for rates, _ in found], found[0][1])
+    ours, theirs = run.pair(Worker, Nats, *one_loop)
+    many = {"topics": 300_000, "rounds": 4}
+    run.table.row("300,000 topics in turn", *in_turn(run.rounds, *(lambda side=side: run.rate(side, "topics", **many) for side in (ours, theirs))),
+                  theirs.label)
+    for name, options in (("60,000", {"topics": 60_000, "rounds": 20}), ("300,000", many)):
+        figures = in_turn(run.rounds, lambda: run.rate(ours, "topics", **options, churn=400), lambda: run.rate(ours, "topics", **options))
+        run.table.row(f"{name} topics while patterns come and go", *figures, "none does")

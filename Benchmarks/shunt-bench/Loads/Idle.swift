@@ -1,0 +1,19 @@
+import Glibc
+
+/// Connections with a subscription each, which then do nothing.
+struct IdleLoad {
+    let wire: any Wire
+    let host: String
+    let port: Int
+    let connections: Int
+
+    /// They are there as long as what this returns is kept.
+    func connect() throws -> [Socket] {
+        Socket.raiseDescriptorLimit()
+        return try (0..<connections).map { number in
+            let socket = try Socket(host: host, port: port, greeting: wire)
+            try socket.subscribe("devices/\(number)/inbox", group: "device-\(number)", wire)
+            return socket
+        }
+    }
+}

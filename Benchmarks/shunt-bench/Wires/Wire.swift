@@ -1,0 +1,74 @@
+import Glibc
+import ShuntCore
+
+/// What a load generator needs to know of a protocol: fixed-size messages, so that bytes can be counted instead of parsed. Topics and
+/// filters are written as MQTT does, whatever the protocol makes of them.
+protocol Wire: Sendable {
+    /// Sent once by a client before anything else; `client` is a number of its own. Empty: clients send none.
+    func greeting(client: Int) -> [UInt8]
+    /// What the server says to a client that has greeted it.
+    var welcome: Welcome { get }
+    /// Takes part in `topic` as a consumer, alone in `group` where there are groups; how many bytes the answer has.
+    func subscribe(topic: String, group: String) -> (request: [UInt8], answer: Int)
+    /// Ends that; how many bytes the answer has.
+    func unsubscribe(topic: String, group: String) -> (request: [UInt8], answer: Int)
+    /// One message, whose payload is so many `x`.
+    func publish(topic: String, payload: Int, id: Int64) -> [UInt8]
+    /// Bytes that a consumer gets for one message.
+    func deliverySize(topic: String, payload: Int) -> Int
+    /// Bytes that a producer gets back for one message; 0: it is not told.
+    var acknowledgementSize: Int { get }
+    /// Becomes one of the devices that a broadcast is for; how many bytes the answer has.
+    func register(device: Int) -> (request: [UInt8], answer: Int)
+    /// A message to all devices, and how many bytes each of them gets.
+    func broadcast(payload: Int) -> (request: [UInt8], delivery: Int)
+    /// Whether the sender of a broadcast is answered, when it has been handed to all connections.
+    var answersBroadcasts: Bool { get }
+}
+
+enum Welcome {
+    case nothing
+    case line
+    case bytes(Int)
+}
+
+/// Where there are no broadcasts, a topic stands for all devices.
+extension Wire {
+    private var allDevices: String { "bench/devices" }
+
+    func register(device: Int) -> (request: [UInt8], answer: Int) { subscribe(topic: allDevices, group: "device-\(device)") }
+
+    func broadcast(payload: Int) -> (request: [UInt8], delivery: Int) {
+        (publish(topic: allDevices, payload: payload, id: 0), deliverySize(topic: allDevices, payload: payload))
+    }
+
+    var answersBroadcasts: Bool { false }
+}
+
+extension Socket {
+    /// Connects, and does what a client does first.
+    convenience init(host: String, port: Int, greeting wire: any Wire, receiveBuffer: Int? = nil) throws {
+        try self.init(host: host, port: port, receiveBuffer: receiveBuffer)
+        // No other client of this process has this descriptor, and no other process this number.
+        let greeting = wire.greeting(client: Int(getpid()) << 16 | Int(descriptor))
+        guard !greeting.isEmpty else { return }
+        try write(greeting)
+        switch wire.welcome {
+        case .nothing: break
+        case .bytes(let count): try skip(count)
+        case .line:
+            try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
+                repeat {
+                    guard read(byte) == 1 else { throw ShuntError(.internalError, "no greeting") }
+                } while byte[0] != 10
+            }
+        }
+    }
+
+    /// Subscribes, and waits for the answer.
+    func subscribe(_ topic: String, group: String, _ wire: any Wire) throws {
+        let (request, answer) = wire.subscribe(topic: topic, group: group)
+        try write(request)
+        try skip(answer)
+    }
+}
