@@ -78,7 +78,7 @@ final class EchoHandler: EventLoopHandler {
 
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
     func closed(_ connection: Connection, reason: CloseReason) { seen.note { $0.closed.append(reason) } }
-    func connectFailed(role: Connection.Role, address: SocketAddress, why: String) {}
+    func connectFailed(role: Connection.Role, address: HostPort, why: String) {}
     func turnEnded() { seen.note { $0.figures = loop.figures } }
     func tick() { seen.note { $0.figures = loop.figures } }
 }
@@ -87,10 +87,10 @@ final class EchoHandler: EventLoopHandler {
 struct LoopFixture {
     let seen = Seen()
     let thread: LoopThread<EchoHandler>
-    private let address: SocketAddress
+    private let address: HostPort
 
     init(limits: ConnectionLimits = ConnectionLimits(), _ transport: @escaping @Sendable () -> (any Transport)?) throws {
-        let socket = try ListeningSocket(SocketAddress(host: "127.0.0.1", port: 0), name: "test")
+        let socket = try ListeningSocket(HostPort("127.0.0.1", 0), name: "test")
         address = socket.address
         thread = try LoopThread(index: 0, name: "test", limits: limits) { [seen] loop in
             loop.accept(on: socket, within: DescriptorBudget(limit: 1 << 20, endpoints: 1)) {
