@@ -20,7 +20,7 @@ def worker(shared_shunt):
     return shared_shunt.worker({
         "worker.loops": 1, "limits.frame_time": "1s", "log.level": "debug", "worker.listeners.behind.listen": "127.0.0.1:0",
         "worker.listeners.behind.proxy_protocol.from": "127.0.0.1/32", "worker.listeners.elsewhere.listen": "127.0.0.1:0",
-        "worker.listeners.elsewhere.proxy_protocol.from": "[192.0.2.0/24, ::1]"})
+        "worker.listeners.elsewhere.proxy_protocol.from": "192.0.2.0/24,::1"})
 
 
 def open_behind(worker, name="worker.behind"):
