@@ -45,4 +45,19 @@ extension String {
     fileprivate var levels: [Substring] { split(separator: "/", omittingEmptySubsequences: false) }
 
     func asBytes<Result>(_ body: (Bytes) -> Result) -> Result { Array(utf8).withUnsafeBytes(body) }
+
+    @Test("A topic has no wildcard and no NUL, wherever in it these might be; a plain one is ASCII besides", arguments: 1...26)
+    func topics(length: Int) {
+        let plain = (0..<length).map { UInt8(ascii: "a") + UInt8($0 % 26) }
+        func isTopic(_ bytes: [UInt8]) -> (Bool, Bool) { bytes.withUnsafeBytes { (TopicFilter.isTopic($0), TopicFilter.isPlainTopic($0)) } }
+        #expect(isTopic(plain) == (true, true))
+        for place in 0..<length {
+            for byte in UInt8.min...UInt8.max {
+                var topic = plain
+                topic[place] = byte
+                let isRight = byte != 0 && byte != UInt8(ascii: "+") && byte != UInt8(ascii: "#")
+                #expect(isTopic(topic) == (isRight, isRight && byte < 0x80))
+            }
+        }
+    }
 }

@@ -20,22 +20,42 @@ public struct PublishView {
         isDuplicate = header.flags & 8 != 0
         qos = QoS(rawValue: header.flags >> 1 & 3) ?? .atMostOnce
         isRetained = header.flags & 1 != 0
-        var reader = PacketReader(Bytes(rebasing: bytes[..<header.size]), from: header.headerSize)
-        topic = try reader.text("the topic")
+        var at = header.headerSize
+        guard header.size - at >= 2 else { throw Self.cut("the topic") }
+        let length = Int(bytes[at]) << 8 | Int(bytes[at + 1])
+        at += 2
+        guard header.size - at >= length else { throw Self.cut("the topic") }
+        topic = Bytes(rebasing: bytes[at..<at + length])
+        if !TopicFilter.isPlainTopic(topic) { try Self.check(topic) }
+        at += length
+        (identifier, encodedProperties) = (0, Bytes.none)
+        if qos != .atMostOnce || version.hasProperties {
+            var reader = PacketReader(Bytes(rebasing: bytes[..<header.size]), from: at)
+            if qos != .atMostOnce { identifier = try reader.identifier() }
+            if version.hasProperties {
+                at = reader.at
+                _ = try reader.part(try reader.variable("the property length"), "the properties")
+                encodedProperties = Bytes(rebasing: bytes[at..<reader.at])
+            }
+            at = reader.at
+        }
+        if length == 0, !version.hasProperties { throw MQTTFault(.topicNameInvalid, "the topic is empty", "MQTT-4.7.3-1") }
+        payload = Bytes(rebasing: bytes[at..<header.size])
+    }
+
+    /// A topic that is not ASCII, or none at all.
+    @inline(never)
+    private static func check(_ topic: Bytes) throws(MQTTFault) {
+        guard UTF8Text.isValid(topic) else {
+            throw MQTTFault(.malformedPacket, "the topic is no UTF-8, or has NUL in it", "MQTT-1.5.4-1")
+        }
         guard TopicFilter.isTopic(topic) else {
             throw MQTTFault(.topicNameInvalid, "the topic of a message has a wildcard", "MQTT-3.3.2-2")
         }
-        identifier = qos == .atMostOnce ? 0 : try reader.identifier()
-        encodedProperties = Bytes(start: nil, count: 0)
-        if version.hasProperties {
-            let start = reader.at
-            _ = try reader.part(try reader.variable("the property length"), "the properties")
-            encodedProperties = Bytes(rebasing: bytes[start..<reader.at])
-        } else if topic.isEmpty {
-            throw MQTTFault(.topicNameInvalid, "the topic is empty", "MQTT-4.7.3-1")
-        }
-        payload = try reader.part(reader.left, "the payload")
     }
+
+    @inline(never)
+    private static func cut(_ what: StaticString) -> MQTTFault { MQTTFault(.malformedPacket, "the packet ends within \(what)") }
 
     /// What the properties say; checks that they are right.
     public func readProperties() throws(MQTTFault) -> Properties {

@@ -3,8 +3,9 @@ import ShuntCore
 /// Carries out what a loop's engine has decided, on whatever edge the loop has.
 public final class LoopDriver {
     public let engine: LoopEngine
-    /// What is to be told to the other loops at the end of the turn, by loop.
-    @usableFromInline var outgoing: [LoopMail]
+    /// What is to be told to the other loops at the end of the turn, by loop. Uncounted, since a message is appended with each turn of the
+    /// hot path: `deinit` and `post` give them back.
+    private var outgoing: ContiguousArray<Unmanaged<LoopMail>>
     /// What becomes of messages while a broadcast is delivered.
     @usableFromInline var tally: BroadcastTally?
     /// Messages from other loops whose client had gone meanwhile.
@@ -17,8 +18,10 @@ public final class LoopDriver {
 
     public init(_ engine: LoopEngine) {
         self.engine = engine
-        outgoing = Array(repeating: LoopMail(), count: engine.output.loops)
+        outgoing = ContiguousArray((0..<engine.output.loops).map { _ in .passRetained(LoopMail()) })
     }
+
+    deinit { for mail in outgoing { mail.release() } }
 
     /// A client's bytes have come, from a request's first byte on.
     /// - Returns: how many were taken.
@@ -48,16 +51,14 @@ public final class LoopDriver {
             if engine.hasStoppedEarly { carryOut(edge) }
         }
         carryOut(edge)
-        mail.bytes.withUnsafeBytes { bytes in
-            var last: UInt32?
-            for item in mail.items {
-                let isAnother = last != item.offset
-                last = item.offset
-                let message = Bytes(rebasing: bytes[Int(item.offset)..<Int(item.offset) + item.count])
-                guard offer(message, item.form, to: item.recipient, isAnother: isAnother, edge) == .gone else { continue }
-                lostRecipients += 1
-                engine.undelivered(message, item.form, why: .gone, now: edge.now)
-            }
+        var last: UInt32?
+        for item in mail.items {
+            let isAnother = last != item.offset
+            last = item.offset
+            let message = mail.bytes(of: item)
+            guard offer(message, item.form, to: item.recipient, isAnother: isAnother, edge) == .gone else { continue }
+            lostRecipients += 1
+            engine.undelivered(message, item.form, why: .gone, now: edge.now)
         }
         carryOut(edge)
         for letter in mail.lastLetters { engine.received(letter, now: edge.now) }
@@ -69,7 +70,7 @@ public final class LoopDriver {
     public func turnEnded<Edge: LoopEdge>(_ edge: Edge) {
         engine.turnEnded()
         carryOut(edge)
-        for loop in outgoing.indices where !outgoing[loop].isEmpty { post(loop, edge) }
+        postAll(edge)
     }
 
     /// Carries out the engine's actions. Connections that close meanwhile may add more.
@@ -99,7 +100,7 @@ public final class LoopDriver {
                 engine.tallied(broadcast, tally ?? BroadcastTally())
                 tally = nil
             case .forward(let client, let stretch):
-                outgoing[Int(client.loop)].append(bytes(of: stretch, input, made), stretch, to: client)
+                forward(bytes(of: stretch, input, made), stretch, to: client)
             case .receipt(let client, let receipt): edge.answer(receipt.size, to: client) { receipt.write(to: $0) }
             case .answer(let client, let stretch):
                 let bytes = bytes(of: stretch, input, made)
@@ -112,10 +113,7 @@ public final class LoopDriver {
         // What was carried out may have had more to tell.
         takeLetters()
         if !output.news.isEmpty { edge.tellMaster(output.news) }
-        for loop in outgoing.indices {
-            outgoing[loop].endBatch()
-            if outgoing[loop].cost > Self.largestMail { post(loop, edge) }
-        }
+        endBatch(edge)
         engine.clear()
     }
 
@@ -137,23 +135,43 @@ public final class LoopDriver {
     func address(_ letters: [AddressedLetter]) {
         for addressed in letters {
             if let to = addressed.loop {
-                outgoing[Int(to)].append(addressed.letter)
+                mail(to: Int(to)).append(addressed.letter)
             } else {
-                for loop in outgoing.indices where loop != Int(engine.loop) { outgoing[loop].append(addressed.letter) }
+                for loop in outgoing.indices where loop != Int(engine.loop) { mail(to: loop).append(addressed.letter) }
             }
         }
     }
 
     @usableFromInline
     func postLetters<Edge: LoopEdge>(_ edge: Edge) {
-        for loop in outgoing.indices where outgoing[loop].hasLetters { post(loop, edge) }
+        for loop in outgoing.indices where mail(to: loop).hasLetters { post(loop, edge) }
     }
 
     @usableFromInline
-    func post<Edge: LoopEdge>(_ loop: Int, _ edge: Edge) {
-        var mail = LoopMail(capacityOf: outgoing[loop])
-        swap(&mail, &outgoing[loop])
+    func postAll<Edge: LoopEdge>(_ edge: Edge) {
+        for loop in outgoing.indices where !mail(to: loop).isEmpty { post(loop, edge) }
+    }
+
+    /// The next event's stretches mean other bytes. Large mail does not wait for the turn's end.
+    @usableFromInline
+    func endBatch<Edge: LoopEdge>(_ edge: Edge) {
+        for loop in outgoing.indices {
+            mail(to: loop).endBatch()
+            if mail(to: loop).cost > Self.largestMail { post(loop, edge) }
+        }
+    }
+
+    private func post<Edge: LoopEdge>(_ loop: Int, _ edge: Edge) {
+        let mail = outgoing[loop].takeRetainedValue()
+        outgoing[loop] = .passRetained(LoopMail(capacityOf: mail))
         edge.post(mail, to: loop)
+    }
+
+    private func mail(to loop: Int) -> LoopMail { outgoing[loop].takeUnretainedValue() }
+
+    @usableFromInline
+    func forward(_ message: Bytes, _ stretch: Stretch, to client: ConnectionID) {
+        outgoing[Int(client.loop)]._withUnsafeGuaranteedRef { $0.append(message, stretch, to: client) }
     }
 
     // MARK: Rules about deliveries

@@ -1,13 +1,14 @@
 import ShuntCore
 
 /// What one loop sends another at the end of a turn: letters, then messages for its clients.
-public struct LoopMail: Sendable {
+///
+/// Belongs to one loop at a time: to the one that fills it until it is posted, then to the one that reads it. That makes it `Sendable`.
+public final class LoopMail: @unchecked Sendable {
     public struct Item: Sendable {
         public let recipient: ConnectionID
         public let offset: UInt32
-        @usableFromInline let countAndForm: UInt32
+        private let countAndForm: UInt32
 
-        @inlinable
         init(_ recipient: ConnectionID, offset: UInt32, _ stretch: Stretch) {
             self.recipient = recipient
             self.offset = offset
@@ -15,51 +16,104 @@ public struct LoopMail: Sendable {
         }
 
         /// A message has at most 256 MiB, which leaves four bits for its form.
-        @usableFromInline static let formShift: UInt32 = 28
-        @inlinable public var count: Int { Int(countAndForm & (1 << Self.formShift - 1)) }
-        @inlinable public var form: WireForm { WireForm(rawValue: UInt8(countAndForm >> Self.formShift)).unsafelyUnwrapped }
+        private static let formShift: UInt32 = 28
+        public var count: Int { Int(countAndForm & (1 << Self.formShift - 1)) }
+        public var form: WireForm { WireForm(rawValue: UInt8(countAndForm >> Self.formShift)).unsafelyUnwrapped }
     }
 
     public private(set) var letters: [LoopLetter] = []
     /// Read after the messages: they confirm that nothing from before is still under way.
     public private(set) var lastLetters: [LoopLetter] = []
     /// Bytes of memory that it takes while it is under way.
-    public internal(set) var cost = 0
-    public internal(set) var items: ContiguousArray<Item> = []
-    public internal(set) var bytes: ContiguousArray<UInt8> = []
-    /// What was appended last: a message for several clients is copied once.
-    var last: (stretch: Stretch, offset: UInt32)?
+    public private(set) var cost = 0
 
-    public init() {}
+    // Memory of its own, since a message is appended with each turn of the hot path: an array checks each time whether it is shared.
+    private var itemStart: UnsafeMutablePointer<Item>
+    private var itemCount = 0
+    private var itemCapacity: Int
+    private var byteStart: UnsafeMutableRawPointer
+    private var byteCount = 0
+    private var byteCapacity: Int
+    /// What was appended last: a message for several clients is copied once.
+    private var lastStretch = Stretch.none
+    private var lastOffset: UInt32 = 0
+
+    private static let fewItems = 16
+    private static let fewBytes = 2 << 10
+    /// Room that the next mail gets at once since the one before needed it.
+    private static let mostItems = 64 << 10
+    private static let mostBytes = 1 << 20
+
+    public convenience init() { self.init(items: Self.fewItems, bytes: Self.fewBytes) }
 
     /// An empty one with room for as much as another holds.
-    init(capacityOf other: LoopMail) {
-        items.reserveCapacity(other.items.count)
-        bytes.reserveCapacity(min(other.bytes.count, 1 << 20))
+    convenience init(capacityOf other: LoopMail) {
+        self.init(
+            items: min(max(other.itemCount, Self.fewItems), Self.mostItems), bytes: min(max(other.byteCount, Self.fewBytes), Self.mostBytes))
     }
 
-    public var isEmpty: Bool { items.isEmpty && letters.isEmpty && lastLetters.isEmpty }
+    private init(items: Int, bytes: Int) {
+        (itemCapacity, byteCapacity) = (items, bytes)
+        itemStart = .allocate(capacity: items)
+        byteStart = .allocate(byteCount: bytes, alignment: 16)
+    }
 
+    deinit {
+        itemStart.deallocate()
+        byteStart.deallocate()
+    }
+
+    public var isEmpty: Bool { itemCount == 0 && letters.isEmpty && lastLetters.isEmpty }
     var hasLetters: Bool { !letters.isEmpty || !lastLetters.isEmpty }
+    /// The messages' recipients, in order.
+    public var items: UnsafeBufferPointer<Item> { UnsafeBufferPointer(start: itemStart, count: itemCount) }
+    /// Bytes of the messages, together.
+    public var bytes: Int { byteCount }
 
-    public mutating func append(_ letter: LoopLetter) {
+    /// A message's bytes; they live as long as the mail.
+    public func bytes(of item: Item) -> Bytes { Bytes(start: byteStart + Int(item.offset), count: item.count) }
+
+    public func append(_ letter: LoopLetter) {
         if case .synced = letter { lastLetters.append(letter) } else { letters.append(letter) }
         cost += MemoryLayout<LoopLetter>.stride + letter.payloadSize
     }
 
-    public mutating func append(_ message: Bytes, _ stretch: Stretch, to recipient: ConnectionID) {
+    @inline(__always)
+    func append(_ message: Bytes, _ stretch: Stretch, to recipient: ConnectionID) {
+        if stretch != lastStretch { copy(message, stretch) }
+        if itemCount == itemCapacity { growItems() }
+        (itemStart + itemCount).initialize(to: Item(recipient, offset: lastOffset, stretch))
+        itemCount += 1
         cost += MemoryLayout<Item>.stride
-        if let last, last.stretch == stretch {
-            items.append(Item(recipient, offset: last.offset, stretch))
-            return
-        }
-        let offset = UInt32(bytes.count)
-        bytes.append(contentsOf: message)
+    }
+
+    @inline(__always)
+    private func copy(_ message: Bytes, _ stretch: Stretch) {
+        if byteCount + message.count > byteCapacity { growBytes(message.count) }
+        lastOffset = UInt32(byteCount)
+        if let source = message.baseAddress { (byteStart + byteCount).copyMemory(from: source, byteCount: message.count) }
+        byteCount += message.count
         cost += message.count
-        items.append(Item(recipient, offset: offset, stretch))
-        last = (stretch, offset)
+        lastStretch = stretch
     }
 
     /// The next stretches mean other bytes.
-    public mutating func endBatch() { last = nil }
+    func endBatch() { lastStretch = .none }
+
+    @inline(never)
+    private func growItems() {
+        let larger = UnsafeMutablePointer<Item>.allocate(capacity: itemCapacity * 2)
+        larger.moveInitialize(from: itemStart, count: itemCount)
+        itemStart.deallocate()
+        (itemStart, itemCapacity) = (larger, itemCapacity * 2)
+    }
+
+    @inline(never)
+    private func growBytes(_ count: Int) {
+        byteCapacity = max(byteCapacity * 2, byteCount + count)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: byteCapacity, alignment: 16)
+        larger.copyMemory(from: byteStart, byteCount: byteCount)
+        byteStart.deallocate()
+        byteStart = larger
+    }
 }

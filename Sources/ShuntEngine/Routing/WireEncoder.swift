@@ -44,7 +44,7 @@ final class WireEncoder {
 
     /// MQTT 3 knows no compression, and its topics are UTF-8.
     private func mqtt3(_ message: MessageView, _ made: MadeBytes) -> Stretch? {
-        guard message.topic.count <= Int(UInt16.max), UTF8Text.isValid(message.topic) else { return nil }
+        guard message.topic.count <= Int(UInt16.max), TopicFilter.isPlainTopic(message.topic) || UTF8Text.isValid(message.topic) else { return nil }
         guard message.compression == .none else {
             return inflate(message.payload, message.compression, inflated)?.withUnsafeBytes { mqtt3(message.topic, $0, made) }
         }
