@@ -27,14 +27,17 @@ def open_behind(worker, name="worker.behind"):
     return socket.create_connection(parse_address(worker.listeners[name]), timeout=PATIENCE)
 
 
-def is_closed(client) -> bool:
+def wait_closed(client):
+    """The other side closes, whatever it says before; fails where it does not in time."""
     try:
-        return client.recv(1) == b""
+        while client.recv(65_536):
+            pass
     except ConnectionResetError:
-        return True
+        pass
 
 
-@pytest.mark.parametrize(("header", "address"), [(LINE, "192.0.2.1:56324"), (BINARY, "192.0.2.9:56325"), (LOCAL, "127.0.0.1:")])
+@pytest.mark.parametrize(("header", "address"), [(LINE, "192.0.2.1:56324"), (BINARY, "192.0.2.9:56325"), (LOCAL, "127.0.0.1:")],
+                         ids=["version 1", "version 2", "local"])
 @pytest.mark.parametrize("pieces", [1, 3])
 def test_a_client_has_the_address_that_its_proxy_names(worker, header, address, pieces):
     with open_behind(worker) as client:
@@ -45,25 +48,25 @@ def test_a_client_has_the_address_that_its_proxy_names(worker, header, address, 
             client.sendall(data[start:start + step])
         assert decode(client.recv(65_536))[0].type == ACK
         client.sendall(b"\0" * 17)
-        assert is_closed(client) or is_closed(client)
-    worker.wait_log(f"address={address}")
+        wait_closed(client)
+    worker.wait_log(f'"address":"{address}')
 
 
-@pytest.mark.parametrize("start", [encode(PING, 7), b"PROXY TCP4 nobody nobody 1 2\r\n", SIGNATURE[:-1] + b"x"])
+@pytest.mark.parametrize("start", [encode(PING, 7), b"PROXY TCP4 nobody nobody 1 2\r\n", SIGNATURE[:-1] + b"x"], ids=["a frame", "a wrong line", "a wrong signature"])
 def test_who_sends_no_header_is_closed_and_counted(worker, start):
     before = worker.metric("shunt_connection_errors_total")
     with open_behind(worker) as client:
         client.sendall(start)
-        assert is_closed(client)
+        wait_closed(client)
     worker.wait_log("protocol.proxy")
     worker.wait_metric("shunt_connection_errors_total", before + 1)
 
 
-@pytest.mark.parametrize("start", [b"", LINE[:20], BINARY[:20]])
+@pytest.mark.parametrize("start", [b"", LINE[:20], BINARY[:20]], ids=["nothing", "half a line", "half a header"])
 def test_a_header_that_does_not_come_whole_is_waited_for_as_long_as_a_frame(worker, start):
     with open_behind(worker) as client:
         client.sendall(start)
-        assert is_closed(client)
+        wait_closed(client)
     worker.wait_log("the PROXY header was not complete within 1 s")
 
 
@@ -71,7 +74,7 @@ def test_whoever_is_no_proxy_is_refused(worker):
     refused = 'shunt_connections_refused_total{limit="proxy_protocol"}'
     before = worker.metric(refused)
     with open_behind(worker, "worker.elsewhere") as client:
-        assert is_closed(client)
+        wait_closed(client)
     eventually(lambda: worker.metric(refused) == before + 1, PATIENCE)
     worker.wait_log("proxy_protocol.from")
 
@@ -79,5 +82,5 @@ def test_whoever_is_no_proxy_is_refused(worker):
 def test_a_listener_for_clients_takes_no_header(worker, connect):
     with socket.create_connection(parse_address(worker.exchange), timeout=PATIENCE) as client:
         client.sendall(LINE)
-        assert is_closed(client)
+        wait_closed(client)
     connect(worker.exchange).subscribe("t", "g")
