@@ -14,6 +14,9 @@ struct OutBuffer {
     /// Messages among the frames, the partly written one included. Whoever queues one adds it.
     var messages: UInt32 = 0
     private var isPartialMessage = false
+    /// The size of the block that would have done last time, as a power of two: the next one begins with it, and need not be copied as it
+    /// grows.
+    private var usualSize: UInt8 = 0
 
     var count: Int { Int(tail - head) }
     var isEmpty: Bool { tail == head }
@@ -43,7 +46,7 @@ struct OutBuffer {
         if let block, waiting + count <= Int(capacity) {
             memmove(block, block + Int(head), waiting)
         } else {
-            let size = blockSize(for: count)
+            let size = block == nil ? max(blockSize(for: count), pool.startingSize(usual: 1 << Int(usualSize))) : blockSize(for: count)
             let larger = pool.take(size)
             if let block {
                 memcpy(larger, block + Int(head), waiting)
@@ -119,7 +122,10 @@ struct OutBuffer {
 
     /// Gives the block back; whatever waited is gone.
     mutating func release(to pool: inout BufferPool) {
-        if let block { pool.give(block, Int(capacity)) }
+        if let block {
+            pool.give(block, Int(capacity))
+            usualSize = UInt8(truncatingIfNeeded: BufferPool.blockSize(for: Int(tail)).trailingZeroBitCount)
+        }
         block = nil
         (capacity, head, tail, partial, messages, isPartialMessage) = (0, 0, 0, 0, 0, false)
     }

@@ -144,6 +144,7 @@ final class ControlLoop: EventLoopHandler {
         if reports.mustBeginAgain { reportAll(isShunt: true) }
         retell()
         peers.log.tick(now: loop.now)
+        peers.readMail.tick()
     }
 
     /// How long a master's machine may be silent, on connections made from now on.

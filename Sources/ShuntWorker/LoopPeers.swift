@@ -50,6 +50,7 @@ final class LoopPeers: Sendable {
     /// By their numbers.
     private let listeners: [ListenerSetup]
     let log: ConnectionLog
+    let readMail = ReadMail()
     private let starts = DispatchSemaphore(value: 0)
     private let startFailure = Mutex<ShuntError?>(nil)
 

@@ -125,6 +125,7 @@ final class WorkerLoop: EventLoopHandler {
     func received(_ mail: LoopMail) {
         driver.received(mail, self)
         peers.took(mail)
+        peers.readMail.give(mail)
     }
 
     // MARK: The master
@@ -271,6 +272,8 @@ extension WorkerLoop: LoopEdge {
         guard isHeld else { return resumable.append(client) }
         if let connection = loop.connection(client) { loop.setReadingPaused(true, .slowConsumer, connection) }
     }
+
+    func emptyMail() -> LoopMail { peers.readMail.take() }
 
     func post(_ mail: LoopMail, to other: Int) { peers.send(mail, to: other) }
 

@@ -163,7 +163,7 @@ public final class LoopDriver {
 
     private func post<Edge: LoopEdge>(_ loop: Int, _ edge: Edge) {
         let mail = outgoing[loop].takeRetainedValue()
-        outgoing[loop] = .passRetained(LoopMail(capacityOf: mail))
+        outgoing[loop] = .passRetained(edge.emptyMail())
         edge.post(mail, to: loop)
     }
 

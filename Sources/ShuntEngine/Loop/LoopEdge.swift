@@ -25,6 +25,9 @@ public protocol LoopEdge: AnyObject {
     /// Stops reading from a client, or reads from it again.
     func setHeld(_ isHeld: Bool, _ client: ConnectionID)
 
+    /// Mail to be filled: empty, perhaps with the memory of mail that was read.
+    func emptyMail() -> LoopMail
+
     /// Sends mail to another loop.
     func post(_ mail: LoopMail, to loop: Int)
 

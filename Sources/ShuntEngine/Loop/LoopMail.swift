@@ -40,23 +40,23 @@ public final class LoopMail: @unchecked Sendable {
 
     private static let fewItems = 16
     private static let fewBytes = 2 << 10
-    /// Room that the next mail gets at once since the one before needed it.
-    private static let mostItems = 64 << 10
-    private static let mostBytes = 1 << 20
 
-    public convenience init() { self.init(items: Self.fewItems, bytes: Self.fewBytes) }
-
-    /// An empty one with room for as much as another holds.
-    convenience init(capacityOf other: LoopMail) {
-        self.init(
-            items: min(max(other.itemCount, Self.fewItems), Self.mostItems), bytes: min(max(other.byteCount, Self.fewBytes), Self.mostBytes))
+    public init() {
+        (itemCapacity, byteCapacity) = (Self.fewItems, Self.fewBytes)
+        itemStart = .allocate(capacity: itemCapacity)
+        byteStart = .allocate(byteCount: byteCapacity, alignment: 16)
     }
 
-    private init(items: Int, bytes: Int) {
-        (itemCapacity, byteCapacity) = (items, bytes)
-        itemStart = .allocate(capacity: items)
-        byteStart = .allocate(byteCount: bytes, alignment: 16)
+    /// Empties it, so that its memory is filled again. Fresh memory costs a page fault for every 30 messages.
+    public func reset() {
+        letters = []
+        lastLetters = []
+        (itemCount, byteCount, cost) = (0, 0, 0)
+        lastStretch = .none
     }
+
+    /// Bytes of memory that it has for messages, filled or not.
+    public var capacity: Int { itemCapacity * MemoryLayout<Item>.stride + byteCapacity }
 
     deinit {
         itemStart.deallocate()

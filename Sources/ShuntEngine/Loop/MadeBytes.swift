@@ -56,7 +56,7 @@ public final class MadeBytes {
 
     /// Where a stretch of these bytes begins.
     @inline(__always)
-    func start(of stretch: Stretch) -> UnsafeMutableRawPointer { blocks[Int(stretch.block)] + Int(stretch.offset) }
+    func start(of stretch: Stretch) -> UnsafeMutableRawPointer { blocks[stretch.block] + stretch.offset }
 
     @inline(__always)
     public func bytes(of stretch: Stretch) -> Bytes { Bytes(start: start(of: stretch), count: Int(stretch.count)) }

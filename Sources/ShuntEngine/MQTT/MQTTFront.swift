@@ -27,6 +27,15 @@ struct MQTTFront {
         while offset < bytes.count, !engine.isBatchFull, !router.takesLong {
             guard engine.clients[slot].state != .closing else { return bytes.count }
             let rest = Bytes(rebasing: bytes[offset...])
+            if engine.clients[slot].isAdmitted, let packet = PlainPublish(rest, limit: router.limits.frame) {
+                publish(packet, at: offset, hooks)
+                offset += packet.size
+                if router.index.blocker != .none {
+                    engine.holdProducer(client)
+                    return offset
+                }
+                continue
+            }
             switch PacketDecoder.decode(rest, limit: router.limits.frame) {
             case .packet(let header):
                 handle(header, rest, at: offset, hooks)
@@ -48,7 +57,7 @@ struct MQTTFront {
         return offset
     }
 
-    @inline(__always)
+    @inline(never)
     private func handle(_ header: PacketHeader, _ bytes: Bytes, at offset: Int, _ hooks: (any RuleHooks)?) {
         router.output.figures.requests += 1
         router.output.figures.requestBytes += header.size
@@ -146,6 +155,15 @@ struct MQTTFront {
     // MARK: PUBLISH
 
     @inline(__always)
+    private func publish(_ packet: PlainPublish, at offset: Int, _ hooks: (any RuleHooks)?) {
+        router.output.figures.requests += 1
+        router.output.figures.requestBytes += packet.size
+        let message = MessageView(
+            kind: .topic, topic: packet.topic, key: nil, payload: packet.payload, format: .text, id: router.makeID(), sender: client)
+        publish(Publication(message, as: Stretch(.input, .mqtt3, offset: offset, count: packet.size)), hooks)
+    }
+
+    @inline(never)
     private func publish(_ header: PacketHeader, _ bytes: Bytes, at offset: Int, _ hooks: (any RuleHooks)?) throws(MQTTFault) {
         let packet = try PublishView(header, bytes, .v3_1_1)
         guard packet.qos == .atMostOnce else {

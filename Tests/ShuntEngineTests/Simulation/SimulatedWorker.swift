@@ -225,6 +225,8 @@ final class SimulatedLoop: LoopEdge {
         if isHeld { worker.held.insert(client) } else { worker.held.remove(client) }
     }
 
+    func emptyMail() -> LoopMail { LoopMail() }
+
     func post(_ mail: LoopMail, to loop: Int) { worker.post(mail, MailWay(from: Int(engine.loop), to: loop)) }
 
     func tellMaster(_ news: [MasterNews]) {
