@@ -67,8 +67,6 @@ public final class Connection {
     // These fit behind the buffer's last byte: an idle connection is this object, libuv's handle, and nothing else.
     var isDirty = false
     var isWaitingToWrite = false
-    /// Why it is not read from at present.
-    var pauses: PauseReasons = []
 
     /// A frame that has begun to arrive: a block of the loop's pool, only while there is one.
     var partial: UnsafeMutableRawPointer?
@@ -78,6 +76,8 @@ public final class Connection {
     var partialSince: UInt32 = 0
 
     var state = State.open
+    /// Why it is not read from at present.
+    var pauses: PauseReasons = []
     /// The loop's clock when something was first written that the peer may not have acknowledged, in seconds; 0 when there is nothing.
     var unacknowledgedSince: UInt32 = 0
     /// The loop's clock when its acknowledgements were last looked at.

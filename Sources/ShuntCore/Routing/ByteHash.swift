@@ -2,7 +2,7 @@
 ///
 /// Folded multiplications: each step multiplies sixteen bytes, mixed with secrets, to 128 bits, and adds the halves up. Several times
 /// as fast as the standard library's hash for strings of a topic's length.
-enum ByteHash {
+public enum ByteHash {
     private struct Secrets {
         let first: UInt64
         let second: UInt64
@@ -22,7 +22,7 @@ enum ByteHash {
     private static let secrets = Secrets()
 
     @inline(__always)
-    static func of(_ bytes: Bytes) -> UInt32 {
+    public static func of(_ bytes: Bytes) -> UInt32 {
         let secrets = Self.secrets
         let count = bytes.count
         var hash = secrets.first ^ UInt64(truncatingIfNeeded: count)

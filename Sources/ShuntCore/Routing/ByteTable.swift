@@ -4,7 +4,7 @@ import Glibc
 ///
 /// Open addressing with linear probing, five bytes a place. It holds no strings: its user hashes them (`ByteHash`), and says whether the
 /// string of a number is the one that is looked for.
-struct ByteTable {
+public struct ByteTable: Sendable {
     /// The numbers, each at or behind the place that its hash means.
     private var numbers: ContiguousArray<UInt32>
     /// The state of each place: `free`, `removed`, or eight bits of its string's hash. A search compares strings only where these bits are
@@ -18,7 +18,7 @@ struct ByteTable {
     private static let removed: UInt8 = 1
     private static let smallest = 16
 
-    init() {
+    public init() {
         numbers = ContiguousArray(repeating: 0, count: Self.smallest)
         tags = ContiguousArray(repeating: Self.free, count: Self.smallest)
     }
@@ -29,7 +29,7 @@ struct ByteTable {
     /// The number that a string was entered with.
     /// - Parameter matches: whether the string of a number is the one that is looked for.
     @inline(__always)
-    func find(_ hash: UInt32, matches: (UInt32) -> Bool) -> UInt32? {
+    public func find(_ hash: UInt32, matches: (UInt32) -> Bool) -> UInt32? {
         let mask = tags.count - 1
         let wanted = Self.tag(hash)
         var at = Int(hash) & mask
@@ -42,12 +42,12 @@ struct ByteTable {
 
     /// Enters the number of a string that is not in the table yet.
     /// - Parameter rehash: the hash of a number's string, asked for when the table grows.
-    mutating func insert(_ hash: UInt32, _ number: UInt32, rehash: (UInt32) -> UInt32) {
+    public mutating func insert(_ hash: UInt32, _ number: UInt32, rehash: (UInt32) -> UInt32) {
         if (used + 1) * 5 > tags.count * 4 { rebuild(rehash) }
         place(hash, number)
     }
 
-    mutating func remove(_ hash: UInt32, _ number: UInt32) {
+    public mutating func remove(_ hash: UInt32, _ number: UInt32) {
         let mask = tags.count - 1
         var at = Int(hash) & mask
         while tags[at] != Self.free {

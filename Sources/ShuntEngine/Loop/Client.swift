@@ -45,8 +45,10 @@ struct Client {
         var alias: [String] = []
         /// MQTT: what is published when the client goes away without a word.
         var will: Will?
-        /// Registrations in the second that began then.
-        var registrations = (count: 0, since: 0.0)
+        /// MQTT: when it has said who it is, in seconds since 1970.
+        var greetedAt = 0.0
+        /// Registrations in a second, and which that was.
+        var registrations = (count: UInt32(0), second: UInt32(0))
     }
 }
 

@@ -32,7 +32,8 @@ extension LoopEngine {
     /// - Throws: `limit.memory` where the client registers too often.
     func countRegistration(_ connection: ConnectionID) throws(ShuntError) {
         guard let identity = clients[connection.slot].identity else { return }
-        if abs(now - identity.registrations.since) >= 1 { identity.registrations = (0, now) }
+        let second = UInt32(truncatingIfNeeded: UInt64(max(0, now)))
+        if identity.registrations.second != second { identity.registrations = (0, second) }
         identity.registrations.count += 1
         guard identity.registrations.count <= Self.registrationsPerSecond else {
             throw ShuntError(

@@ -55,7 +55,7 @@ extension LoopEngine {
     }
 
     /// The group of a client that has named none. No client can name it.
-    static func ownGroup(of connection: ConnectionID) -> String { "\0" + String(connection.raw, radix: 36) }
+    static func ownGroup(of connection: ConnectionID) -> String { "\0" + String(connection.slot << 8 | Int(connection.loop), radix: 36) }
 
     /// - Throws: `topic.invalid`, `request.invalid`.
     func check(_ request: SubscriptionRequest, mayHaveNoGroup: Bool = false) throws(ShuntError) {

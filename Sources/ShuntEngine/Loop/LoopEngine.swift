@@ -19,8 +19,8 @@ public final class LoopEngine {
     var confirmations: SubscriptionConfirmations
     /// The clients of this loop that wait for a congested consumer, on whatever loop that is.
     var producersHeldBy: [ConnectionID: [ConnectionID]] = [:]
-    /// The connected clients of MQTT, by their identifier, and when they have greeted.
-    var mqttClients: [String: (connection: ConnectionID, at: Double)] = [:]
+    /// The slots of the connected clients of MQTT, by their identifier.
+    var mqttClients = ByteTable()
     /// Where the search for silent clients goes on.
     var silenceAt = 0
     /// What rules have made of the message that was offered last.

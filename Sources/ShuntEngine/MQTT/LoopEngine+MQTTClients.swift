@@ -4,16 +4,43 @@ import ShuntCore
 extension LoopEngine {
     /// A client has said who it is: another one of the same identifier is closed, on whatever loop it is (MQTT-3.1.4-2).
     func greeted(_ clientID: String, _ connection: ConnectionID) {
-        if let old = mqttClients.updateValue((connection, now), forKey: clientID) { close(old.connection, .sessionReplaced) }
+        replace(clientID)
+        clients[connection.slot].identity?.greetedAt = now
+        mqttClients.insert(Self.hash(clientID), UInt32(connection.slot)) { [clients] in
+            Self.hash(clients[Int($0)].identity?.device ?? "")
+        }
         output.tell(.greeted(clientID: clientID, connection, at: now))
     }
 
     /// The same on another loop. Of two that greet at once, the later one stays.
     func takenOver(_ clientID: String, by connection: ConnectionID, at greetedAt: Double) {
-        guard let own = mqttClients[clientID], (own.at, own.connection.raw) < (greetedAt, connection.raw) else { return }
-        mqttClients[clientID] = nil
-        close(own.connection, .sessionReplaced)
+        guard let own = mqttClient(clientID), let ownGreeting = clients[own.slot].identity?.greetedAt,
+            (ownGreeting, own.raw) < (greetedAt, connection.raw)
+        else { return }
+        replace(clientID)
     }
+
+    private func replace(_ clientID: String) {
+        guard let old = mqttClient(clientID) else { return }
+        forget(clientID, old)
+        close(old, .sessionReplaced)
+    }
+
+    /// A client has gone, or has given its place to another.
+    func forget(_ clientID: String, _ connection: ConnectionID) {
+        guard mqttClient(clientID) == connection else { return }
+        mqttClients.remove(Self.hash(clientID), UInt32(connection.slot))
+    }
+
+    /// The connected client of this loop with an identifier.
+    private func mqttClient(_ clientID: String) -> ConnectionID? {
+        let slot = mqttClients.find(Self.hash(clientID)) { slot in
+            clients[Int(slot)].identity?.device.utf8.elementsEqual(clientID.utf8) ?? false
+        }
+        return slot.map { ConnectionID(loop: loop, slot: $0, generation: clients[Int($0)].generation) }
+    }
+
+    private static func hash(_ clientID: String) -> UInt32 { withBytes(clientID) { ByteHash.of($0) } }
 
     /// Times are kept in eighths of a second; differences stay right when the count wraps.
     static func eighths(_ seconds: Double) -> UInt32 { UInt32(truncatingIfNeeded: UInt64(max(0, seconds) * 8)) }

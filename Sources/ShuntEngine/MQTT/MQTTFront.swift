@@ -141,7 +141,7 @@ struct MQTTFront {
     /// The client has gone: its will is published, unless it has said goodbye.
     func closed() {
         guard let identity = engine.clients[client.slot].identity else { return }
-        if engine.mqttClients[identity.device]?.connection == client { engine.mqttClients[identity.device] = nil }
+        engine.forget(identity.device, client)
         guard let will = identity.will else { return }
         identity.will = nil
         will.topic.withUnsafeBytes { topic in
