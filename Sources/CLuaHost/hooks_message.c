@@ -42,8 +42,8 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
     static const shunt_bytes none = {0};
     static const char expected[] = "nothing, msg:with{}, or a verdict of route";
     lua_State *L = rule->L;
-    verdict_object *object = tagged(L, -1, TAG_VERDICT);
-    if (object == NULL) { return unexpected(host, rule, chain->hook, expected); }
+    const verdict_object *object = (const verdict_object *)object_of(top_of(L));
+    if (object == NULL || object->tag != TAG_VERDICT) { return unexpected(host, rule, chain->hook, expected); }
     if (object->always && !stand(host, rule, chain, object->verdict)) { return false; }
     switch (object->verdict) {
     case SHUNT_VERDICT_PASS:
@@ -61,7 +61,7 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
         stop(chain, SHUNT_VERDICT_REDIRECT, rule, verdict_why(L, host, -1));
         break;
     default: {
-        const char *wrong = verdict_collect(L, host, lua_gettop(L), rule->index);
+        const char *wrong = verdict_collect(host, top_of(L), rule->index);
         if (wrong != NULL) {
             hook_error(host, rule, chain->hook, wrong);
             return false;
@@ -89,10 +89,11 @@ static const char *replacement_problem(const shunt_host *host, const copy_object
     return copy_problem(host, copy);
 }
 
-static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chain) {
+static inline bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     lua_State *L = rule->L;
-    const uint32_t *object = object_at(L, -1);
-    if (object == NULL ? lua_isnil(L, -1) : *object == TAG_MESSAGE) {
+    const lua_value *result = top_of(L);
+    const uint32_t *object = object_of(result);
+    if (object == NULL ? (result->type & LUA_BASE_TYPE) == LUA_TNIL : *object == TAG_MESSAGE) {
         count(rule, chain->hook, SHUNT_VERDICT_PASS);
         return true;
     }
@@ -107,7 +108,7 @@ static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chai
     host->changes = copy_changes(host, copy);
     host->payload_inflated = false;
     chain->replaced_by = rule;
-    chain->current = lua_gettop(L);
+    chain->current = (int)(result - thread_of(L)->stack);
     chain->outcome->decision = SHUNT_VERDICT_REPLACE;
     count(rule, chain->hook, SHUNT_VERDICT_REPLACE);
     return true;
@@ -120,24 +121,28 @@ static void failed(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     stop(chain, action == SHUNT_DROP_ON_ERROR ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_REJECT, rule, failure_why(host, rule));
 }
 
-static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
+static inline void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     lua_State *L = rule->L;
     size_t before = host->routed_count;
-    int arguments = 2, top = lua_gettop(L);
+    int arguments = 2, top = (int)(thread_of(L)->top - thread_of(L)->stack);
     push_hook(rule, chain->hook);
-    lua_pushvalue(L, SLOT_MESSAGE);
+    push_slot(rule, SLOT_MESSAGE);
     if (chain->hook == SHUNT_ON_CHAT) {
-        lua_pushvalue(L, SLOT_CHAT);
+        push_slot(rule, SLOT_CHAT);
         arguments = 3;
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+    push_context(rule);
     if (!call_hook(host, rule, chain->hook, arguments) || !apply_result(host, rule, chain)) {
         host->routed_count = before;
         chain->outcome->always = false;
         failed(host, rule, chain);
     }
     // What is sent points into the result that stops the chain, and into copies, whatever replaces them.
-    keep_result(host, rule, top, chain->stopped || chain->replaced_by == rule);
+    if (chain->stopped || chain->replaced_by == rule) {
+        host->holding |= (uint64_t)1 << rule->index;
+    } else {
+        thread_of(L)->top = thread_of(L)->stack + top;
+    }
     if (rule->emitted > 0) { host->holding |= (uint64_t)1 << rule->index; }
 }
 
@@ -147,7 +152,7 @@ static void finish(shunt_host *host, message_chain *chain) {
         const shunt_rule *rule = chain->replaced_by;
         outcome->verdict = SHUNT_VERDICT_ROUTE;
         if (outcome->rule < 0) { outcome->rule = rule->index; }
-        if (verdict_collect(rule->L, host, chain->current, rule->index) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
+        if (verdict_collect(host, thread_of(rule->L)->stack + chain->current, rule->index) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
     }
     outcome->messages = host->routed;
     outcome->count = host->routed_count;

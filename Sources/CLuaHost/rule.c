@@ -94,6 +94,7 @@ static int load_body(lua_State *L) {
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) {
         lua_pushstring(L, hook_names[hook]);
         if (lua_rawget(L, 3) == LUA_TFUNCTION) {
+            rule->functions[hook] = *top_of(L);
             rule->hooks[hook] = luaL_ref(L, LUA_REGISTRYINDEX);
         } else {
             lua_pop(L, 1);
@@ -188,6 +189,7 @@ static int configure_body(lua_State *L) {
     set_type(L, &key_context_type);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 3, 1);
+    request->rule->context_value = *top_of(L);
     request->rule->context = luaL_ref(L, LUA_REGISTRYINDEX);
     request->rule->settings = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
