@@ -52,7 +52,8 @@ let package = Package(
             linkerSettings: [
                 .linkedLibrary(":liblua5.4.a"),
                 .unsafeFlags([
-                    "-Xlinker", "--wrap=luaT_tryconcatTM", "-Xlinker", "--wrap=luaT_gettm", "-Xlinker", "--wrap=luaT_callTMres",
+                    "-Xlinker", "--wrap=luaT_tryconcatTM", "-Xlinker", "--wrap=luaT_gettm", "-Xlinker", "--wrap=luaT_gettmbyobj",
+                    "-Xlinker", "--wrap=luaT_callTMres", "-Xlinker", "--wrap=luaD_pretailcall", "-Xlinker", "--wrap=luaD_poscall",
                     "-Xlinker", "--wrap=luaC_fullgc", "-Xlinker", "--wrap=luaH_finishset", "-Xlinker", "--wrap=luaH_set", "-Xlinker", "--wrap=luaH_setint",
                     "-Xlinker", "--wrap=luaS_hashlongstr", "-Xlinker", "--wrap=luaO_str2num", "-Xlinker", "--wrap=strcoll",
                 ]),

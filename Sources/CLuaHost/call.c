@@ -85,8 +85,7 @@ static void collect_some(lua_State *L) {
     }
 }
 
-static inline void end(shunt_host *host) {
-    shunt_rule *rule = host->rule;
+static inline __attribute__((always_inline)) void end(shunt_host *host, shunt_rule *rule) {
     bool out_of_memory = host->budget.killed == KILL_MEMORY;
     budget_disarm(host, rule);
     host->rule = NULL;
@@ -117,15 +116,56 @@ static inline lua_call_info *prepare(lua_State *L, lua_value *function) {
     return call;
 }
 
-/// lua_pcall with one result, without the layers between it and the function, which cost as much as a small one does.
-static int enter(lua_State *L, int arguments) {
+/// What lua_pcall does with an error: leaves it in the place of the function.
+static __attribute__((noinline)) int recover(lua_State *L, ptrdiff_t place, int status) {
     lua_thread *thread = thread_of(L);
+    thread->call = &thread->first_call;
+    thread->allows_hooks = 1;
+    status = luaD_closeprotected(L, place, status);
+    luaD_seterrorobj(L, status, (lua_value *)((char *)thread->stack + place));
+    luaD_shrinkstack(L);
+    thread->handler = 0;
+    return status;
+}
+
+/// The figures of a call that is timed.
+static __attribute__((noinline)) void sample(shunt_figures *figures, uint64_t started) {
+    figures->sampled++;
+    figures->sampled_nanoseconds += nanoseconds() - started;
+}
+
+static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L, int arguments) {
+    char text[160];
+    lua_pop(L, arguments + 1);
+    snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
+    set_error(host, SHUNT_TIME, text);
+    return false;
+}
+
+/// This is lua_pcall with one result, without the layers between it and the function, which cost as much as a small one does.
+bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
+    lua_State *L = rule->L;
+    lua_thread *thread = thread_of(L);
+    bool loads = hook <= SHUNT_ON_UNLOAD;
+    uint64_t time = rule->policy.nanoseconds;
+    size_t memory = rule->policy.memory;
+    if (__builtin_expect(loads, 0)) {
+        time = host->options.load_nanoseconds;
+        memory = host->options.load_memory;
+    }
+    shunt_figures *figures = &rule->figures[hook];
+    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) { return not_called(host, L, arguments); }
+    if (!budget_arm(host, rule, time, memory)) {
+        lua_pop(L, arguments + 1);
+        set_error(host, SHUNT_FAILED, "called while another rule of this loop runs");
+        return false;
+    }
+    begin(host, rule, hook);
+    uint64_t started = figures->calls++ % SAMPLE == 0 ? nanoseconds() : 0;
     lua_value *function = thread->top - (arguments + 1);
-    const ptrdiff_t place = (char *)function - (char *)thread->stack;
-    lua_call_info *const outer = thread->call;
-    const uint32_t depth = thread->depth;
-    const uint8_t allows_hooks = thread->allows_hooks;
     lua_jump jump;
+    const ptrdiff_t place = (char *)function - (char *)thread->stack;
+    const uint32_t depth = thread->depth;
     jump.previous = thread->jump;
     jump.status = LUA_OK;
     thread->jump = &jump;
@@ -137,44 +177,14 @@ static int enter(lua_State *L, int arguments) {
         }
     }
     thread->jump = jump.previous;
-    if (__builtin_expect(jump.status == LUA_OK, 1)) { return LUA_OK; }
-    thread->depth = depth;
-    thread->call = outer;
-    thread->allows_hooks = allows_hooks;
-    int status = luaD_closeprotected(L, place, jump.status);
-    luaD_seterrorobj(L, status, (lua_value *)((char *)thread->stack + place));
-    luaD_shrinkstack(L);
-    thread->handler = 0;
-    return status;
-}
-
-bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
-    lua_State *L = rule->L;
-    bool loads = hook <= SHUNT_ON_UNLOAD;
-    uint64_t time = loads ? host->options.load_nanoseconds : rule->policy.nanoseconds;
-    size_t memory = loads ? host->options.load_memory : rule->policy.memory;
-    shunt_figures *figures = &rule->figures[hook];
-    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) {
-        char text[160];
-        lua_pop(L, arguments + 1);
-        snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
-        set_error(host, SHUNT_TIME, text);
-        return false;
+    int status = jump.status, killed = host->budget.killed;
+    if (__builtin_expect(status != LUA_OK, 0)) {
+        thread->depth = depth;
+        status = recover(L, place, status);
+        killed = host->budget.killed;
     }
-    if (!budget_arm(host, rule, time, memory)) {
-        lua_pop(L, arguments + 1);
-        set_error(host, SHUNT_FAILED, "called while another rule of this loop runs");
-        return false;
-    }
-    begin(host, rule, hook);
-    uint64_t started = figures->calls++ % SAMPLE == 0 ? nanoseconds() : 0;
-    int status = enter(L, arguments);
-    int killed = host->budget.killed;
-    end(host);
-    if (started != 0) {
-        figures->sampled++;
-        figures->sampled_nanoseconds += nanoseconds() - started;
-    }
+    end(host, rule);
+    if (__builtin_expect(started != 0, 0)) { sample(figures, started); }
     if (__builtin_expect(status == LUA_OK, 1)) { return true; }
     keep_error(host, rule, hook, status, killed, time, memory);
     lua_pop(L, 1);
@@ -224,7 +234,7 @@ bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void 
     lua_pushlightuserdata(L, context);
     int status = lua_pcall(L, 1, 0, 0);
     int killed = host->budget.killed;
-    end(host);
+    end(host, rule);
     if (status == LUA_OK) { return true; }
     keep_error(host, rule, SHUNT_ON_LOAD, status, killed, time, memory);
     lua_pop(L, 1);

@@ -5,7 +5,7 @@
 
 static void release(shunt_rule *rule) {
     lua_State *L = rule->L;
-    lua_settop(L, SLOT_BASE);
+    thread_of(L)->top = thread_of(L)->stack + SLOT_BASE + 1;
     for (; rule->emitted > 0; rule->emitted--) {
         lua_pushnil(L);
         lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)rule->emitted);

@@ -27,7 +27,7 @@ static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hoo
     while (*rules != 0) {
         size_t index = (size_t)__builtin_ctzll(*rules);
         *rules &= *rules - 1;
-        if (index < host->rule_count && shunt_rule_has(host->rules[index], hook)) { return host->rules[index]; }
+        if (index < host->rule_count && host->rules[index]->hooks[hook] != LUA_NOREF) { return host->rules[index]; }
     }
     return NULL;
 }
@@ -35,7 +35,7 @@ static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hoo
 /// Makes `msg` stand for a message, until `in_message` is taken back.
 static inline void begin_message(shunt_host *host, const shunt_message *message, double now) {
     host->now = now;
-    host->message = *message;
+    if (message != &host->message) { host->message = *message; }
     host->kind = message->kind;
     host->changes = 0;
     host->room = message->room;

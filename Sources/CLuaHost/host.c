@@ -111,6 +111,9 @@ bool shunt_host_is_overdue(shunt_host *host) {
     budget->grace = budget->grace > ASKED_GRACE ? budget->grace - ASKED_GRACE : 1;
     return budget->grace == 1;
 }
+
+shunt_message *shunt_host_message(shunt_host *host) { return &host->message; }
+
 size_t shunt_host_memory(const shunt_host *host) {
     size_t used = 0;
     for (const shunt_rule *rule = host->all; rule != NULL; rule = rule->next) { used += rule->used; }

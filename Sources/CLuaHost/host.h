@@ -96,9 +96,12 @@ struct shunt_rule {
     int hooks[SHUNT_HOOKS];
     /// What the registry has of them, and of ctx: kept at hand for each message.
     lua_value functions[SHUNT_HOOKS], context_value;
-    /// `msg`, the function that gives its fields, the text "topic", and the text of the topic that was asked for last.
-    const void *message, *message_index, *topic_name;
-    const lua_text *topic;
+    /// `msg`, the function that gives its fields, and the text "topic".
+    const void *message, *topic_name;
+    lua_value message_index;
+    /// The text of the topic that was asked for last, and its bytes.
+    lua_value topic;
+    shunt_bytes topic_bytes;
     kept_route routes[KEPT_ROUTES];
     shunt_rule_policy policy;
     /// No other rule of the host has it, before or after.
@@ -329,6 +332,35 @@ void load_text(lua_State *L, shunt_bytes text, const char *name);
 void rethrow_kill(lua_State *L, shunt_host *host, int status);
 /// Notes what is asked of `msg` for each message: it is at this place on the stack.
 void note_message(shunt_rule *rule, int index);
+int route_to(lua_State *L);
+
+static inline uint64_t word_at(const char *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static inline bool are_equal(shunt_bytes a, shunt_bytes b) {
+    const char *one = a.start, *two = b.start;
+    size_t last = a.count - sizeof(uint64_t);
+    if (a.count != b.count) { return false; }
+    if (last > sizeof(uint64_t)) { return a.count == 0 || memcmp(one, two, a.count) == 0; }
+    return ((word_at(one) ^ word_at(two)) | (word_at(one + last) ^ word_at(two + last))) == 0;
+}
+
+/// A producer mostly repeats its topic: the text made last is used again.
+static inline bool is_last_topic(const shunt_rule *rule, shunt_bytes topic) {
+    return rule->topic_bytes.start != NULL && are_equal(rule->topic_bytes, topic);
+}
+
+/// The verdict of `route.to` for a topic, where one is kept; else NULL.
+static inline const lua_value *kept_verdict(const shunt_rule *rule, const lua_value *topic) {
+    const lua_text *text = topic->bits.pointer;
+    if (topic->type != LUA_SHORT_TEXT) { return NULL; }
+    const kept_route *kept = &rule->routes[text->hash % KEPT_ROUTES];
+    return kept->topic == text && text->short_length <= rule->host->options.topic_bytes ? &kept->verdict : NULL;
+}
+
 /// Says something about all rules, after the call.
 void log_notice(shunt_host *host, const char *text);
 /// Writes what the rule said in the call that has ended, without what repeats the payload.

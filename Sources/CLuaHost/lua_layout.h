@@ -13,7 +13,8 @@ _Static_assert(LUA_VERSION_RELEASE_NUM >= 50404 && LUA_VERSION_RELEASE_NUM <= 50
 /// With variants and the mark of what is collected.
 enum {
     LUA_FALSE = 0x01, LUA_TRUE = 0x11, LUA_INTEGER_KEY = 0x03, LUA_FLOAT_KEY = 0x13, LUA_SHORT_TEXT = 0x44, LUA_LONG_TEXT = 0x54,
-    LUA_ABSENT = 0x20, LUA_BASE_TYPE = 0x0F, LUA_COLLECTED = 0x40, LUA_CLOSURE = 0x46, LUA_OBJECT = 0x47, LUA_NOTHING = 0x00,
+    LUA_ABSENT = 0x20, LUA_BASE_TYPE = 0x0F, LUA_COLLECTED = 0x40, LUA_CLOSURE = 0x46, LUA_C_FUNCTION = 0x16, LUA_OBJECT = 0x47,
+    LUA_NOTHING = 0x00,
 };
 
 typedef union {
@@ -112,6 +113,8 @@ typedef struct {
     lua_Hook hook;
     ptrdiff_t handler;
     uint32_t depth;
+    int32_t others[3];
+    volatile int32_t hook_mask;
 } lua_thread;
 
 static inline lua_thread *thread_of(lua_State *L) { return (lua_thread *)L; }
@@ -121,7 +124,7 @@ _Static_assert(sizeof(lua_value) == 16 && sizeof(lua_node) == 24 && sizeof(lua_t
 _Static_assert(offsetof(lua_object, values) == 40 && offsetof(lua_closure, prototype) == 24 && offsetof(lua_prototype, code) == 64,
                "compare lua_layout.h with Lua's lobject.h");
 _Static_assert(sizeof(lua_call_info) == 64 && offsetof(lua_jump, status) == 208 && offsetof(lua_thread, jump) == 88
-                   && offsetof(lua_thread, depth) == 176,
+                   && offsetof(lua_thread, depth) == 176 && offsetof(lua_thread, hook_mask) == 192,
                "compare lua_layout.h with Lua's lstate.h and ldo.c");
 
 #endif

@@ -11,9 +11,6 @@ enum { USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_TOPIC_TEXT, USER_
 
 static char key_message_type, key_copy_type;
 
-void __wrap_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result);
-void __real_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result);
-
 static const char *const kinds[] = {"topic", "broadcast", "chat"};
 static const char *const formats[] = {"none", "text", "json", "image", "video"};
 static const char *const compressions[] = {"none", "gzip", "lz4", "snappy"};
@@ -169,14 +166,6 @@ static void push_current_filter(lua_State *L, shunt_host *host) {
     host->filter_read = true;
 }
 
-/// A producer mostly repeats its topic: the text made last is used again.
-static inline bool is_last_topic(const shunt_rule *rule, shunt_bytes topic) {
-    const lua_text *last = rule->topic;
-    if (last == NULL) { return false; }
-    size_t count = (last->tag | LUA_COLLECTED) == LUA_SHORT_TEXT ? last->short_length : last->long_length;
-    return count == topic.count && memcmp(last->contents, topic.start, count) == 0;
-}
-
 static void push_current_topic(lua_State *L, shunt_bytes topic) {
     shunt_rule *rule = host_of(L)->rule;
     if (is_last_topic(rule, topic)) {
@@ -186,7 +175,8 @@ static void push_current_topic(lua_State *L, shunt_bytes topic) {
     push_bytes(L, topic);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, USER_TOPIC_TEXT);
-    rule->topic = lua_topointer(L, -1);
+    rule->topic = *top_of(L);
+    rule->topic_bytes.start = lua_tolstring(L, -1, &rule->topic_bytes.count);
 }
 
 static void push_field(lua_State *L, const shunt_message *message, bool current, const char *name, size_t count) {
@@ -235,20 +225,6 @@ static int message_index(lua_State *L) {
         push_field(L, message, copy == NULL, name, count);
     }
     return 1;
-}
-
-/// What Lua calls to get what a metatable's function gives, such as a field of `msg`; the linker puts this in its place. Most rules ask for
-/// the topic, and mostly it is the last one: then nothing is called.
-void __wrap_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result) {
-    const shunt_host *host = host_of(L);
-    const shunt_rule *rule = host->rule;
-    if (rule != NULL && key->bits.pointer == rule->topic_name && key->type == LUA_SHORT_TEXT && object->bits.pointer == rule->message
-        && function->bits.pointer == rule->message_index && host->in_message && is_last_topic(rule, host->message.topic)) {
-        result->bits.pointer = (void *)rule->topic;
-        result->type = rule->topic->tag | LUA_COLLECTED;
-        return;
-    }
-    __real_luaT_callTMres(L, function, object, key, result);
 }
 
 // MARK: with
@@ -378,7 +354,7 @@ void note_message(shunt_rule *rule, int index) {
     lua_getiuservalue(L, index, USER_TOPIC_NAME);
     rule->topic_name = lua_topointer(L, -1);
     luaL_getmetafield(L, index, "__index");
-    rule->message_index = top_of(L)->bits.pointer;
+    rule->message_index = *top_of(L);
     lua_pop(L, 2);
 }
 

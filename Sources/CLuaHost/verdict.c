@@ -43,19 +43,17 @@ static void keep_route(lua_State *L, shunt_rule *rule, const lua_text *topic) {
     *kept = (kept_route){topic, *top_of(L)};
 }
 
-static int route_to(lua_State *L) {
+int route_to(lua_State *L) {
     shunt_rule *rule = host_of(L)->rule;
-    lua_thread *thread = thread_of(L);
-    lua_value *value = thread->call->function + 1;
-    bool is_short = thread->top == value + 1 && value->type == LUA_SHORT_TEXT;
+    lua_value *value = thread_of(L)->call->function + 1;
+    bool is_alone = thread_of(L)->top == value + 1;
     const lua_text *topic = value->bits.pointer;
-    if (is_short) {
-        const kept_route *kept = &rule->routes[topic->hash % KEPT_ROUTES];
-        if (kept->topic == topic && topic->short_length <= rule->host->options.topic_bytes) {
-            *value = kept->verdict;
-            return 1;
-        }
+    const lua_value *kept = is_alone ? kept_verdict(rule, value) : NULL;
+    if (kept != NULL) {
+        *value = *kept;
+        return 1;
     }
+    bool is_short = is_alone && value->type == LUA_SHORT_TEXT;
     lua_settop(L, 2);
     check_topic(L, 1, "route.to: topic");
     lua_pushvalue(L, 1);

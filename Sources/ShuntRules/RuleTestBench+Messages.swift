@@ -96,15 +96,15 @@ extension RuleTestBench {
         var out = observed()
         var sent = outcome.messages.map(TestMessage.described)
         switch outcome.verdict {
-        case .drop(let why):
+        case .drop:
             out["verdict"] = "drop"
-            out["why"] = .string(why)
-        case .reject(let why):
+            out["why"] = .string(outcome.reason)
+        case .reject:
             out["verdict"] = "reject"
-            out["why"] = .string(why)
-        case .redirect(let worker):
+            out["why"] = .string(outcome.reason)
+        case .redirect:
             out["verdict"] = "redirect"
-            out["worker"] = .string(worker)
+            out["worker"] = .string(outcome.reason)
         case .pass, .send:
             out["verdict"] = .string(decision)
             if outcome.verdict == .pass { sent.insert(message.described, at: 0) }

@@ -171,11 +171,15 @@ typedef struct {
     int64_t id;
     uint64_t sender;
     shunt_bytes topic, key, payload;
+    /// How many messages, and `room_bytes` of them, rules may still make of it. One that takes its place is not counted.
+    size_t room;
     /// The device filter of a broadcast: a JSON object.
     shunt_bytes filter;
-    /// How many messages, and bytes of them, rules may still make of it. One that takes its place is not counted.
-    size_t room, room_bytes;
+    size_t room_bytes;
 } shunt_message;
+
+/// Where the message of the next hook may be written: then it is not copied. Not while a hook runs.
+shunt_message *shunt_host_message(shunt_host *host);
 
 /// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.
 enum {
@@ -203,10 +207,11 @@ typedef struct {
     uint64_t passing;
 } shunt_outcome;
 
-void shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
-void shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
+/// Returns whether there is more to do than to let the message pass: false where all rules let it pass and sent nothing.
+bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
+bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
 /// `chat` is a chat's record.
-void shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
+bool shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
                    shunt_outcome *outcome);
 
 typedef struct {

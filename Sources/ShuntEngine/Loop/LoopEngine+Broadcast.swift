@@ -57,21 +57,21 @@ extension LoopEngine {
         begin(hooks)
         let body = frame.hasBody ? try NotifyBody(decoding: try controlValue(of: frame, start)) : NotifyBody()
         let request = Request(id: frame.id, client: connection)
-        let (outcome, made) = Self.withBytes(body.message ?? "") { text in
+        let (outcome, why, made) = Self.withBytes(body.message ?? "") { text in
             let push = MessageView(
                 kind: .broadcast, topic: Bytes(start: nil, count: 0), key: nil, payload: text, format: .text, id: frame.id,
                 sender: connection)
             let filter = frame.value(in: start) ?? Bytes(start: nil, count: 0)
             let outcome = hooks.onBroadcast(push, filter: filter, now: now)
-            return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
+            return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
         }
         switch outcome {
         case .pass: broadcast(bytes, to: filter, answering: request)
         case .send: break
-        case .drop(let why):
+        case .drop:
             figures.dropped += 1
             answer(frame.id, connection, BroadcastTally().text + " (\(why.isEmpty ? "dropped by a rule" : why))")
-        case .reject(let why), .redirect(let why):
+        case .reject, .redirect:
             figures.rejected += 1
             refuse(frame.id, connection, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
         }

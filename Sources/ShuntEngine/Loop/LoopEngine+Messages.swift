@@ -15,12 +15,12 @@ extension LoopEngine {
         if route.isNone { return refuseTopic(frame, start, connection) }
         sessions[slot].route = route
         let rules = index.rules(of: route)
-        guard !rules.isEmpty, let hooks else {
-            let count = deliver(stretch, route, key: frame.key(in: start))
-            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
-            return
+        if rules.isEmpty || hooks == nil {
+            conclude(delivered: deliver(stretch, route, key: frame.key(in: start)), frame, start, connection)
+        } else {
+            // Bound to no name, which would count them once more for each message.
+            ruledMessage(frame, start, stretch, route, rules, from: connection, hooks.unsafelyUnwrapped)
         }
-        ruledMessage(frame, start, stretch, route, rules, from: connection, hooks)
     }
 
     /// Hands a frame to one member of each group of a route.
@@ -89,21 +89,26 @@ extension LoopEngine {
             return conclude(apply(standing, frame, start, stretch, route, from: connection), frame, start, connection)
         }
         let message = MessageView(frame, start, hops: 0, sender: connection, room: limits.fanout)
-        var passage = Passage(stretch: stretch, route: route)
-        conclude(run(message, rules, &passage, hooks), frame, start, connection)
+        let outcome = hooks.onMessage(message, selection: rules, now: now)
+        if outcome.isPlainPass { return conclude(delivered: deliver(stretch, route, key: message.key), frame, start, connection) }
+        conclude(carryOut(outcome, message, frame, start, Passage(stretch: stretch, route: route)), frame, start, connection)
     }
 
+    /// Answers the sender of a message that so many got.
     @inline(__always)
+    private func conclude(delivered count: Int, _ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
+        if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
+    }
+
     private func conclude(_ result: Result, _ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
         switch result {
-        case .delivered(let count):
-            if count > 0 { acknowledge(frame.id, connection) } else { nobody(frame, start, connection) }
+        case .delivered(let count): conclude(delivered: count, frame, start, connection)
         case .dropped:
             figures.dropped += 1
             acknowledge(frame.id, connection)
-        case .rejected(let error):
+        case .rejected(let why):
             figures.rejected += 1
-            refuse(frame.id, connection, error)
+            refuse(frame.id, connection, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why))
         }
     }
 
@@ -115,7 +120,7 @@ extension LoopEngine {
         hooks?.decided(by: standing)
         switch standing.decision {
         case .drop: return .dropped
-        case .reject(let why): return .rejected(Self.rejection(why))
+        case .reject(let why): return .rejected(why: why)
         case .send: break
         }
         var count = 0
@@ -143,10 +148,6 @@ extension LoopEngine {
         return .delivered(count)
     }
 
-    private static func rejection(_ why: String) -> ShuntError {
-        ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
-    }
-
     /// A message on its way through the rules.
     struct Passage {
         var stretch: Stretch
@@ -161,18 +162,22 @@ extension LoopEngine {
         /// To so many; what went out as broadcasts or into chats counts too.
         case delivered(Int)
         case dropped
-        case rejected(ShuntError)
+        case rejected(why: String)
     }
 
-    /// Runs rules over a message and delivers what they decide.
+    /// Delivers what rules have decided about a message.
     ///
     /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
     /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
-    private func run(_ message: MessageView, _ rules: RuleSelection, _ passage: inout Passage, _ hooks: any RuleHooks) -> Result {
-        let outcome = hooks.onMessage(message, selection: rules, now: now)
+    private func carryOut(
+        _ outcome: MessageOutcome, _ message: MessageView, _ frame: FrameView, _ start: UnsafeRawPointer, _ passage: Passage
+    ) -> Result {
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: passage.route) }
-        if case .pass = outcome.verdict, outcome.messages.isEmpty {
+        if outcome.verdict == .pass, outcome.messages.isEmpty {
             return .delivered(deliver(passage.stretch, passage.route, key: message.key))
+        }
+        if outcome.verdict == .send, outcome.messages.count == 1, let only = single(outcome.messages[0], frame, start, passage) {
+            return .delivered(only)
         }
         var count = 0
         var others: [OwnedMessage] = []
@@ -184,30 +189,32 @@ extension LoopEngine {
             count = deliver(passage.stretch, passage.route, key: message.key)
             for next in made { count += pass(next, message) }
         case .send:
-            if outcome.messages.count == 1, let only = single(outcome.messages[0], message, passage) { return .delivered(only) }
             for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
         case .drop:
             for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
             return .dropped
-        case .reject(let why), .redirect(let why):
+        case .reject, .redirect:
+            let why = outcome.reason
             for next in encode(outcome, message, passage, &others) { count += pass(next, message) }
-            return .rejected(Self.rejection(why))
+            return .rejected(why: why)
         }
         return .delivered(count + others.count)
     }
 
     /// The common case, one message that no other rule wants: delivered without a list of what was made.
     /// - Returns: nil where it is not that case.
-    private func single(_ routed: RoutedMessage, _ message: MessageView, _ passage: Passage) -> Int? {
+    private func single(_ routed: RoutedMessage, _ frame: FrameView, _ start: UnsafeRawPointer, _ passage: Passage) -> Int? {
         guard routed.kind == .topic else { return nil }
-        if routed.changes.isEmpty { return deliver(passage.stretch, passage.route, key: message.key) }
+        if routed.changes.isEmpty { return deliver(passage.stretch, passage.route, key: routed.key) }
         guard routed.topic.count > 0, routed.topic.count <= limits.topic else { return nil }
         var route = passage.route
         if routed.changes.contains(.topic) {
             route = self.route(of: routed.topic)
             guard !route.isNone, index.rules(of: route).subtracting(passage.excluded).removing(Int(routed.rule)).isEmpty else { return nil }
         }
-        return deliverMade(made.append(routed, id: message.id), route, key: routed.key)
+        let isRenamed = routed.changes == .topic && frame.value.length > 0
+        let frame = isRenamed ? made.append(frame, start, renamed: routed.topic) : made.append(routed, id: frame.id)
+        return deliverMade(frame, route, key: routed.key)
     }
 
     /// Delivers what was just made, and takes it back if nobody has subscribed it.
@@ -287,7 +294,7 @@ extension LoopEngine {
             message.roomBytes = max(0, MessageView.madeBytes - made.size)
             var next = passage
             next.forwardedBy = nil
-            switch run(message, rules, &next, hooks) {
+            switch carryOut(hooks.onMessage(message, selection: rules, now: now), message, frame, start, next) {
             case .delivered(let count): return count
             case .dropped, .rejected:
                 figures.dropped += 1
