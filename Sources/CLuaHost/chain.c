@@ -31,7 +31,7 @@ bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
     lua_State *L = rule->L;
     const verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
     const char *returned = verdict != NULL ? "verdict that it can't" : luaL_typename(L, -1);
-    snprintf(text, sizeof text, "%s returned a %s: it may return %s", hook_names[hook], returned, expected);
+    snprintf(text, sizeof text, "%s returned a %s: it may return %s", shunt_hook_name(hook), returned, expected);
     hook_error(host, rule, hook, text);
     return false;
 }

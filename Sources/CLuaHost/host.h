@@ -141,7 +141,8 @@ struct shunt_host {
     bool turn_spent;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
-    uint8_t kind, changes;
+    uint8_t kind;
+    uint16_t changes;
     /// What rules may still send, in messages and bytes.
     size_t room, room_bytes;
     /// The chat's record while a hook of chats runs.
@@ -330,37 +331,6 @@ int base_require(lua_State *L);
 void load_text(lua_State *L, shunt_bytes text, const char *name);
 /// Raises again what ended the call; nothing that rules write may catch it.
 void rethrow_kill(lua_State *L, shunt_host *host, int status);
-/// Notes what is asked of `msg` for each message: it is at this place on the stack.
-void note_message(shunt_rule *rule, int index);
-int route_to(lua_State *L);
-
-static inline uint64_t word_at(const char *bytes) {
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    return word;
-}
-
-static inline bool are_equal(shunt_bytes a, shunt_bytes b) {
-    const char *one = a.start, *two = b.start;
-    size_t last = a.count - sizeof(uint64_t);
-    if (a.count != b.count) { return false; }
-    if (last > sizeof(uint64_t)) { return a.count == 0 || memcmp(one, two, a.count) == 0; }
-    return ((word_at(one) ^ word_at(two)) | (word_at(one + last) ^ word_at(two + last))) == 0;
-}
-
-/// A producer mostly repeats its topic: the text made last is used again.
-static inline bool is_last_topic(const shunt_rule *rule, shunt_bytes topic) {
-    return rule->topic_bytes.start != NULL && are_equal(rule->topic_bytes, topic);
-}
-
-/// The verdict of `route.to` for a topic, where one is kept; else NULL.
-static inline const lua_value *kept_verdict(const shunt_rule *rule, const lua_value *topic) {
-    const lua_text *text = topic->bits.pointer;
-    if (topic->type != LUA_SHORT_TEXT) { return NULL; }
-    const kept_route *kept = &rule->routes[text->hash % KEPT_ROUTES];
-    return kept->topic == text && text->short_length <= rule->host->options.topic_bytes ? &kept->verdict : NULL;
-}
-
 /// Says something about all rules, after the call.
 void log_notice(shunt_host *host, const char *text);
 /// Writes what the rule said in the call that has ended, without what repeats the payload.
@@ -415,7 +385,7 @@ typedef struct {
 
 typedef struct {
     uint32_t tag;
-    uint8_t changes;
+    uint16_t changes;
     /// The payload is the router's: only good for this message.
     bool borrowed;
     uint64_t message_serial;
@@ -425,10 +395,12 @@ typedef struct {
 } copy_object;
 
 void push_message(lua_State *L);
+/// Notes what is asked of `msg`, which is at this place on the stack, for each message.
+void note_message(shunt_rule *rule, int index);
 /// Why a copy can't be used now, or NULL.
 const char *copy_problem(const shunt_host *host, const copy_object *copy);
 /// In what a copy differs from the message that the rules were given.
-uint8_t copy_changes(const shunt_host *host, const copy_object *copy);
+uint16_t copy_changes(const shunt_host *host, const copy_object *copy);
 /// Pushes a client's conn, made once a hook call; nil once the client has gone.
 void push_peer(lua_State *L, shunt_host *host, uint64_t id);
 void push_chat(lua_State *L);
@@ -458,10 +430,10 @@ const char *verdict_collect(shunt_host *host, const lua_value *value, uint8_t ru
 const char *room_problem(const shunt_host *host);
 shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index);
 int context_emit(lua_State *L);
+int route_to(lua_State *L);
 
 // MARK: rules
 
-extern const char *const hook_names[SHUNT_HOOKS];
 /// Calls the function under its `arguments` for a rule's hook, within the rule's budget.
 /// - Returns: whether it ran to its end, with its result on the stack; if not, why is in `host->error`.
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments);

@@ -2,7 +2,7 @@
 //
 // `msg` is one object a loop: its fields are read from the router's bytes when they are asked for. A copy keeps what it
 // was given, and copies what it was not, so that a rule may keep it; only a payload too large for that stays the router's.
-#include "host.h"
+#include "shortcuts.h"
 
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_COPY_VALUES = USER_FILTER };
@@ -38,7 +38,7 @@ void check_topic(lua_State *L, int index, const char *what) {
 // MARK: views
 
 /// The message at an index: the current one or a copy. `copy` is NULL for the current one.
-static const shunt_message *view_at(lua_State *L, int index, copy_object **copy, uint8_t *changes) {
+static const shunt_message *view_at(lua_State *L, int index, copy_object **copy, uint16_t *changes) {
     shunt_host *host = host_of(L);
     uint32_t *object = object_at(L, index);
     *copy = NULL;
@@ -62,9 +62,9 @@ const char *copy_problem(const shunt_host *host, const copy_object *copy) {
     return "a msg:with{} whose payload is over 64 KiB lives as long as its message: keep msg.payload";
 }
 
-uint8_t copy_changes(const shunt_host *host, const copy_object *copy) {
+uint16_t copy_changes(const shunt_host *host, const copy_object *copy) {
     if (copy->message_serial == host->message_serial) { return copy->changes; }
-    uint8_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED;
+    uint16_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED;
     if (copy->message.kind != host->kind) { all |= SHUNT_KIND_CHANGED; }
     if (copy->message.kind == SHUNT_BROADCAST) { all |= SHUNT_FILTER_CHANGED; }
     return all;
@@ -110,7 +110,7 @@ static shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
 
 static int message_json(lua_State *L) {
     copy_object *copy;
-    uint8_t changes;
+    uint16_t changes;
     shunt_host *host = host_of(L);
     const shunt_message *message = view_at(L, 1, &copy, &changes);
     if (copy == NULL && host->json_read) {
@@ -211,7 +211,7 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
 /// Upvalues: json, with.
 static int message_index(lua_State *L) {
     copy_object *copy;
-    uint8_t changes;
+    uint16_t changes;
     const shunt_message *message = view_at(L, 1, &copy, &changes);
     size_t count;
     const char *name = luaL_checklstring(L, 2, &count);
@@ -230,8 +230,8 @@ static int message_index(lua_State *L) {
 // MARK: with
 
 /// Checks the fields in the table at 2, and which of them are there.
-static uint8_t check_fields(lua_State *L, const shunt_message *source) {
-    uint8_t changes = 0;
+static uint16_t check_fields(lua_State *L, const shunt_message *source) {
+    uint16_t changes = 0;
     luaL_checktype(L, 2, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
         if (key_is(L, -2, "topic")) {
@@ -296,10 +296,10 @@ static shunt_bytes keep(copy_object *copy, size_t *used, shunt_bytes bytes) {
 
 static int message_with(lua_State *L) {
     copy_object *from, *copy;
-    uint8_t before;
+    uint16_t before;
     shunt_host *host = host_of(L);
     const shunt_message *source = view_at(L, 1, &from, &before);
-    uint8_t changes = check_fields(L, source);
+    uint16_t changes = check_fields(L, source);
     bool keeps_payload = source->payload.count <= COPY_PAYLOAD_LIMIT, text;
     lua_settop(L, 2);
     size_t inherited = changes & SHUNT_TOPIC_CHANGED ? 0 : source->topic.count, used = 0;

@@ -1,6 +1,6 @@
 // What rules do for each message, at less than what Lua pays for a call: `msg.topic`, and `return route.to(topic)`. The linker puts these in
 // the place of Lua's own functions (--wrap, in Package.swift), which do all else.
-#include "host.h"
+#include "shortcuts.h"
 
 enum { EVENT_INDEX = 0 };
 

@@ -1,5 +1,5 @@
 // route.*: what rules return, and what is sent because of it.
-#include "host.h"
+#include "shortcuts.h"
 
 #include <stdlib.h>
 

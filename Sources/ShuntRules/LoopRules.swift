@@ -429,8 +429,7 @@ extension LoopRules: LuaHostOwner {
     }
 
     private func tell(failureOf index: Int, in hook: shunt_hook, _ code: ErrorCode, _ message: String) {
-        let hookName = RuleHook.called.first { $0.index == hook }?.rawValue ?? ""
-        let text = "\(hookName): \(message) (\(code.rawValue))"
+        let text = "\(String(cString: shunt_hook_name(hook))): \(message) (\(code.rawValue))"
         failure = text
         let last = failureLog.isLast(index) ? " (further errors of this rule and second are counted only)" : ""
         logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: text + last))

@@ -87,10 +87,8 @@ extension RuleTestBench {
     private func unmatched(_ message: TestMessage) -> LuaValue { described(.pass, message, decision: "unmatched") }
 
     private func decided(_ outcome: MessageOutcome, _ message: TestMessage) -> LuaValue {
-        described(outcome, message, decision: Self.decisions[Int(current?.decision.rawValue ?? 0)])
+        described(outcome, message, decision: (current?.decision ?? SHUNT_VERDICT_PASS).name)
     }
-
-    static let decisions = ["pass", "replace", "route", "fanout", "push", "chat", "drop", "reject", "done", "redirect"]
 
     private func described(_ outcome: MessageOutcome, _ message: TestMessage, decision: String) -> LuaValue {
         var out = observed()

@@ -82,8 +82,8 @@ extension RuleHooks {
 
 /// Hooks that are only called where a rule has them.
 public struct RuleHookSet: OptionSet, Sendable {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public let rawValue: UInt16
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
     public static let broadcast = RuleHookSet(rawValue: 1)
     public static let chatOpen = RuleHookSet(rawValue: 2)
     public static let chatJoin = RuleHookSet(rawValue: 4)
@@ -162,8 +162,8 @@ public struct RuleSelection: Equatable, Sendable {
 public struct RoutedMessage {
     /// What differs from the message that the rules were given; nothing: its frame can be relayed as it is.
     public struct Changes: OptionSet, Sendable {
-        public let rawValue: UInt8
-        @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public let rawValue: UInt16
+        @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
         public static let kind = Changes(rawValue: 1)
         public static let topic = Changes(rawValue: 2)
         public static let key = Changes(rawValue: 4)
