@@ -52,7 +52,7 @@ static inline void budget_disarm(shunt_host *host, shunt_rule *rule) {
     this_thread.host = budget->outer;
     rule->ceiling = SIZE_MAX;
     if (__builtin_expect((rule->used > host->share) | (rule->reserved != host->share), 0)) { update_reserved(host, rule); }
-    if (__builtin_expect((budget->killed != KILL_NONE) | (budget->grace != 0), 0)) { forgive(host, rule); }
+    if (__builtin_expect(budget->killed != KILL_NONE || budget->grace != 0, 0)) { forgive(host, rule); }
 }
 
 #endif
