@@ -8,7 +8,7 @@
 // sets a count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook), and that hook raises at
 // every instruction until the outermost protected call is left: nothing that the rule catches lets it go on.
 #define _GNU_SOURCE
-#include "host.h"
+#include "budget.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -26,11 +26,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static shunt_host *hosts;
-static atomic_int asleep;
 static bool has_barrier;
 
-static _Thread_local shunt_host *running_host __attribute__((tls_model("initial-exec")));
-static _Thread_local pid_t thread_id __attribute__((tls_model("initial-exec")));
+atomic_int watchdog_sleeps;
+_Thread_local budget_thread this_thread __attribute__((tls_model("initial-exec")));
 
 // MARK: the loop's thread
 
@@ -86,7 +85,7 @@ void budget_kill(lua_State *L, shunt_host *host) {
 }
 
 void budget_check_running(void) {
-    shunt_host *host = running_host;
+    shunt_host *host = this_thread.host;
     if (host == NULL || (atomic_load_explicit(&host->budget.sequence, memory_order_relaxed) & 1) == 0) { return; }
     budget_check(host->running, host);
 }
@@ -99,7 +98,7 @@ void budget_out_of_memory(shunt_host *host) {
 
 static void on_overdue(int number) {
     (void)number;
-    shunt_host *host = running_host;
+    shunt_host *host = this_thread.host;
     if (host == NULL) { return; }
     uint64_t call = atomic_load_explicit(&host->budget.sequence, memory_order_relaxed);
     if ((call & 1) == 0 || atomic_load_explicit(&host->budget.overdue, memory_order_acquire) != call) { return; }
@@ -109,17 +108,17 @@ static void on_overdue(int number) {
     budget_arm_hook(host->running, host);
 }
 
-static void enter_thread(void) {
-    thread_id = (pid_t)syscall(SYS_gettid);
+void enter_thread(void) {
+    this_thread.number = (pid_t)syscall(SYS_gettid);
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, KILL_SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void wake_watchdog(void) {
+void wake_watchdog(void) {
     pthread_mutex_lock(&lock);
-    atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+    atomic_store_explicit(&watchdog_sleeps, 0, memory_order_relaxed);
     pthread_cond_signal(&wake);
     pthread_mutex_unlock(&lock);
 }
@@ -127,7 +126,7 @@ static void wake_watchdog(void) {
 /// How much the rule's state may hold in this call. One that runs may grow by the call's budget, but takes nothing of what the
 /// others have reserved; those that are being loaded have `state_memory` together, so that a new version never waits for the old one
 /// to make room.
-static size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t memory) {
+size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t memory) {
     size_t most = host->options.state_memory, taken = host->reserved - rule->reserved;
     if (rule->reserved == 0) {
         taken = 0;
@@ -140,41 +139,10 @@ static size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t 
     return memory < own && rule->used < own - memory ? rule->used + memory : own;
 }
 
-bool budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanoseconds, size_t memory) {
-    shunt_budget *budget = &host->budget;
-    uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
-    if (call & 1) { return false; }
-    if (__builtin_expect(thread_id == 0, 0)) { enter_thread(); }
-    bool in_share = memory < rule->reserved && rule->used < rule->reserved - memory;
-    rule->ceiling = __builtin_expect(in_share, 1) ? rule->used + memory : ceiling_of(host, rule, memory);
-    rule->refused = NULL;
-    rule->refused_size = 0;
-    host->where[0] = 0;
-    host->running = rule->L;
-    budget->outer = running_host;
-    running_host = host;
-    atomic_store_explicit(&budget->thread, thread_id, memory_order_relaxed);
-    atomic_store_explicit(&budget->nanoseconds, nanoseconds, memory_order_relaxed);
-    atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
-    // No fence: the watchdog makes one for us (membarrier) before it sleeps.
-    atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load_explicit(&asleep, memory_order_relaxed), 0)) { wake_watchdog(); }
-    return true;
-}
-
-void budget_disarm(shunt_host *host, shunt_rule *rule) {
-    shunt_budget *budget = &host->budget;
-    uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
-    atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
-    atomic_signal_fence(memory_order_seq_cst);
-    running_host = budget->outer;
-    rule->ceiling = SIZE_MAX;
-    if (__builtin_expect((rule->used > host->share) | (rule->reserved != host->share), 0)) { update_reserved(host, rule); }
-    if (__builtin_expect(budget->killed != KILL_NONE || budget->grace != 0, 0)) {
-        budget->killed = KILL_NONE;
-        budget->grace = 0;
-        lua_sethook(rule->L, NULL, 0, 0);
-    }
+void forgive(shunt_host *host, shunt_rule *rule) {
+    host->budget.killed = KILL_NONE;
+    host->budget.grace = 0;
+    lua_sethook(rule->L, NULL, 0, 0);
 }
 
 // MARK: a message's turn
@@ -269,10 +237,10 @@ static void *watch(void *unused) {
         pthread_mutex_lock(&lock);
         idle = look_at_all() ? 0 : idle + 1;
         if (idle >= IDLE_TICKS && has_barrier) {
-            atomic_store_explicit(&asleep, 1, memory_order_relaxed);
+            atomic_store_explicit(&watchdog_sleeps, 1, memory_order_relaxed);
             syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-            if (look_at_all()) { atomic_store_explicit(&asleep, 0, memory_order_relaxed); }
-            while (atomic_load_explicit(&asleep, memory_order_relaxed)) { pthread_cond_wait(&wake, &lock); }
+            if (look_at_all()) { atomic_store_explicit(&watchdog_sleeps, 0, memory_order_relaxed); }
+            while (atomic_load_explicit(&watchdog_sleeps, memory_order_relaxed)) { pthread_cond_wait(&wake, &lock); }
             idle = 0;
         }
         pthread_mutex_unlock(&lock);

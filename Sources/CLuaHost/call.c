@@ -1,11 +1,19 @@
 // Entering Lua: each call is protected, within a budget, counted; what went wrong is kept as text.
 #define _GNU_SOURCE
+#include "budget.h"
 #include "guard.h"
 
 #include <stdio.h>
 #include <time.h>
 
 enum { STEPS = 8, SAMPLE = 64, SCRATCH_KEPT = 64 * 1024 };
+
+// Lua's own, of ldo.c and lvm.c.
+lua_call_info *luaD_precall(lua_State *L, lua_value *function, int results);
+void luaV_execute(lua_State *L, lua_call_info *call);
+int luaD_closeprotected(lua_State *L, ptrdiff_t place, int status);
+void luaD_seterrorobj(lua_State *L, int status, lua_value *place);
+void luaD_shrinkstack(lua_State *L);
 
 static uint64_t nanoseconds(void) {
     struct timespec time;
@@ -56,15 +64,15 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
         snprintf(text, sizeof text, "%sraised a %s instead of a text", host->where, luaL_typename(L, -1));
         set_error(host, SHUNT_FAILED, text);
     }
+    host->where[0] = 0;
 }
 
-static void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
+static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->rule = rule;
     host->hook = hook;
     host->serial++;
     host->call_emits = 0;
-    host->fanout_exceeded = false;
-    host->json_read = host->filter_read = false;
+    host->fanout_exceeded = host->json_read = host->filter_read = false;
     host->payload = PAYLOAD_FINE;
     host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }
@@ -77,8 +85,7 @@ static void collect_some(lua_State *L) {
     }
 }
 
-static void end(shunt_host *host) {
-    shunt_rule *rule = host->rule;
+static inline __attribute__((always_inline)) void end(shunt_host *host, shunt_rule *rule) {
     bool out_of_memory = host->budget.killed == KILL_MEMORY;
     budget_disarm(host, rule);
     host->rule = NULL;
@@ -89,23 +96,65 @@ static void end(shunt_host *host) {
     if (__builtin_expect(out_of_memory, 0)) { collect_some(rule->L); }
     host->resume_scratch = 0;
     host->scratch.count = 0;
-    if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }
-    log_flush(host, rule);
+    if (__builtin_expect(host->scratch.capacity > SCRATCH_KEPT, 0)) { shunt_buffer_free(&host->scratch); }
+    if (__builtin_expect(host->lines.count > 0, 0)) { log_flush(host, rule); }
 }
 
+/// What luaD_precall does for a Lua function, where there is room.
+static inline lua_call_info *prepare(lua_State *L, lua_value *function) {
+    lua_thread *thread = thread_of(L);
+    lua_call_info *call = thread->call->next;
+    if (function->type != LUA_CLOSURE || call == NULL) { return luaD_precall(L, function, 1); }
+    const lua_prototype *prototype = ((const lua_closure *)function->bits.pointer)->prototype;
+    if (thread->stack_end - thread->top <= prototype->frame_size) { return luaD_precall(L, function, 1); }
+    thread->call = call;
+    call->function = function;
+    call->results = 1;
+    call->top = function + 1 + prototype->frame_size;
+    call->code = prototype->code;
+    while (thread->top <= function + prototype->parameters) { (thread->top++)->type = LUA_NOTHING; }
+    return call;
+}
+
+/// What lua_pcall does with an error: leaves it in the place of the function.
+static __attribute__((noinline)) int recover(lua_State *L, ptrdiff_t place, int status) {
+    lua_thread *thread = thread_of(L);
+    thread->call = &thread->first_call;
+    thread->allows_hooks = 1;
+    status = luaD_closeprotected(L, place, status);
+    luaD_seterrorobj(L, status, (lua_value *)((char *)thread->stack + place));
+    luaD_shrinkstack(L);
+    thread->handler = 0;
+    return status;
+}
+
+/// The figures of a call that is timed.
+static __attribute__((noinline)) void sample(shunt_figures *figures, uint64_t started) {
+    figures->sampled++;
+    figures->sampled_nanoseconds += nanoseconds() - started;
+}
+
+static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L, int arguments) {
+    char text[160];
+    lua_pop(L, arguments + 1);
+    snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
+    set_error(host, SHUNT_TIME, text);
+    return false;
+}
+
+/// This is lua_pcall with one result, without the layers between it and the function, which cost as much as a small one does.
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
     lua_State *L = rule->L;
-    bool loads = hook == SHUNT_ON_LOAD || hook == SHUNT_ON_UNLOAD;
-    uint64_t time = loads ? host->options.load_nanoseconds : rule->policy.nanoseconds;
-    size_t memory = loads ? host->options.load_memory : rule->policy.memory;
-    shunt_figures *figures = &rule->figures[hook];
-    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) {
-        char text[160];
-        lua_pop(L, arguments + 1);
-        snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
-        set_error(host, SHUNT_TIME, text);
-        return false;
+    lua_thread *thread = thread_of(L);
+    bool loads = hook <= SHUNT_ON_UNLOAD;
+    uint64_t time = rule->policy.nanoseconds;
+    size_t memory = rule->policy.memory;
+    if (__builtin_expect(loads, 0)) {
+        time = host->options.load_nanoseconds;
+        memory = host->options.load_memory;
     }
+    shunt_figures *figures = &rule->figures[hook];
+    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) { return not_called(host, L, arguments); }
     if (!budget_arm(host, rule, time, memory)) {
         lua_pop(L, arguments + 1);
         set_error(host, SHUNT_FAILED, "called while another rule of this loop runs");
@@ -113,13 +162,29 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
     }
     begin(host, rule, hook);
     uint64_t started = figures->calls++ % SAMPLE == 0 ? nanoseconds() : 0;
-    int status = lua_pcall(L, arguments, 1, 0);
-    int killed = host->budget.killed;
-    end(host);
-    if (started != 0) {
-        figures->sampled++;
-        figures->sampled_nanoseconds += nanoseconds() - started;
+    lua_value *function = thread->top - (arguments + 1);
+    lua_jump jump;
+    const ptrdiff_t place = (char *)function - (char *)thread->stack;
+    const uint32_t depth = thread->depth;
+    jump.previous = thread->jump;
+    jump.status = LUA_OK;
+    thread->jump = &jump;
+    if (_setjmp(jump.place) == 0) {
+        lua_call_info *call = prepare(L, function);
+        if (call != NULL) {
+            call->status = LUA_CALL_ENTERED_FROM_C;
+            luaV_execute(L, call);
+        }
     }
+    thread->jump = jump.previous;
+    int status = jump.status, killed = host->budget.killed;
+    if (__builtin_expect(status != LUA_OK, 0)) {
+        thread->depth = depth;
+        status = recover(L, place, status);
+        killed = host->budget.killed;
+    }
+    end(host, rule);
+    if (__builtin_expect(started != 0, 0)) { sample(figures, started); }
     if (__builtin_expect(status == LUA_OK, 1)) { return true; }
     keep_error(host, rule, hook, status, killed, time, memory);
     lua_pop(L, 1);
@@ -169,7 +234,7 @@ bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void 
     lua_pushlightuserdata(L, context);
     int status = lua_pcall(L, 1, 0, 0);
     int killed = host->budget.killed;
-    end(host);
+    end(host, rule);
     if (status == LUA_OK) { return true; }
     keep_error(host, rule, SHUNT_ON_LOAD, status, killed, time, memory);
     lua_pop(L, 1);

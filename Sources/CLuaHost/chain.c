@@ -5,7 +5,7 @@
 
 static void release(shunt_rule *rule) {
     lua_State *L = rule->L;
-    lua_settop(L, SLOT_BASE);
+    thread_of(L)->top = thread_of(L)->stack + SLOT_BASE + 1;
     for (; rule->emitted > 0; rule->emitted--) {
         lua_pushnil(L);
         lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)rule->emitted);
@@ -31,7 +31,7 @@ bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
     lua_State *L = rule->L;
     const verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
     const char *returned = verdict != NULL ? "verdict that it can't" : luaL_typename(L, -1);
-    snprintf(text, sizeof text, "%s returned a %s: it may return %s", hook_names[hook], returned, expected);
+    snprintf(text, sizeof text, "%s returned a %s: it may return %s", shunt_hook_name(hook), returned, expected);
     hook_error(host, rule, hook, text);
     return false;
 }

@@ -4,14 +4,14 @@
 
 #include "host.h"
 
-/// The base of each rule's stack: emitted verdicts, msg, chat. Then what lives until the next chain: of a message, the copy that
-/// stood for it, since later ones and what is sent may point into it, or the result that stopped the chain; of a client or a
-/// subscription, its change. Then the copies that were made for the last recipient.
-enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_BASE = SLOT_CHAT };
-
 static inline void count(shunt_rule *rule, shunt_hook hook, shunt_verdict verdict) { rule->figures[hook].verdicts[verdict]++; }
 
-static inline void push_hook(const shunt_rule *rule, shunt_hook hook) { lua_rawgeti(rule->L, LUA_REGISTRYINDEX, rule->hooks[hook]); }
+/// Pushes a value that the state has, where there is room: a state has some from its start.
+static inline void push_value(const shunt_rule *rule, lua_value value) { *thread_of(rule->L)->top++ = value; }
+static inline void push_hook(const shunt_rule *rule, shunt_hook hook) { push_value(rule, rule->functions[hook]); }
+static inline void push_context(const shunt_rule *rule) { push_value(rule, rule->context_value); }
+/// Pushes what is at the base of the rule's stack.
+static inline void push_slot(const shunt_rule *rule, int slot) { push_value(rule, thread_of(rule->L)->stack[slot]); }
 
 /// Takes a call's result off the rule's stack, or leaves it there until the next chain.
 static inline void keep_result(shunt_host *host, shunt_rule *rule, int top, bool keeps) {
@@ -27,7 +27,7 @@ static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hoo
     while (*rules != 0) {
         size_t index = (size_t)__builtin_ctzll(*rules);
         *rules &= *rules - 1;
-        if (index < host->rule_count && shunt_rule_has(host->rules[index], hook)) { return host->rules[index]; }
+        if (index < host->rule_count && host->rules[index]->hooks[hook] != LUA_NOREF) { return host->rules[index]; }
     }
     return NULL;
 }
@@ -35,7 +35,7 @@ static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hoo
 /// Makes `msg` stand for a message, until `in_message` is taken back.
 static inline void begin_message(shunt_host *host, const shunt_message *message, double now) {
     host->now = now;
-    host->message = *message;
+    if (message != &host->message) { host->message = *message; }
     host->kind = message->kind;
     host->changes = 0;
     host->room = message->room;

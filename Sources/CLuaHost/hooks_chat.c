@@ -41,8 +41,8 @@ void shunt_on_chat_entry(shunt_host *host, shunt_hook hook, shunt_bytes chat, sh
         lua_pushcfunction(L, entry_body);
         lua_pushlightuserdata(L, &record);
         push_hook(rule, hook);
-        lua_pushvalue(L, SLOT_CHAT);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        push_slot(rule, SLOT_CHAT);
+        push_context(rule);
         if (!call_hook(host, rule, hook, 4) || !apply_entry_result(host, rule, hook, outcome, &done)) {
             hook_failed(host, rule, hook);
             if (rule->policy.on_error[hook] != SHUNT_PASS_ON_ERROR) {
@@ -77,8 +77,8 @@ void shunt_on_chat_close(shunt_host *host, shunt_bytes chat, shunt_bytes why, ui
         lua_pushcfunction(L, close_body);
         lua_pushlightuserdata(L, &why);
         push_hook(rule, SHUNT_ON_CHAT_CLOSE);
-        lua_pushvalue(L, SLOT_CHAT);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        push_slot(rule, SLOT_CHAT);
+        push_context(rule);
         if (call_hook(host, rule, SHUNT_ON_CHAT_CLOSE, 4)) {
             count(rule, SHUNT_ON_CHAT_CLOSE, SHUNT_VERDICT_PASS);
         } else {

@@ -36,7 +36,7 @@ static bool call_with_connection(shunt_host *host, shunt_rule *rule, shunt_hook 
     lua_pushcfunction(L, connect_body);
     lua_pushlightuserdata(L, record);
     push_hook(rule, hook);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+    push_context(rule);
     return call_hook(host, rule, hook, 3);
 }
 
@@ -137,7 +137,7 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
         lua_pushcfunction(L, subscribe_body);
         lua_pushlightuserdata(L, &current);
         push_hook(rule, SHUNT_ON_SUBSCRIBE);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        push_context(rule);
         if (!call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) || !apply_subscribe_result(host, rule, &current, outcome)) {
             hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
             if (rule->policy.on_error[SHUNT_ON_SUBSCRIBE] != SHUNT_PASS_ON_ERROR) {

@@ -31,7 +31,7 @@ static void stop(delivery *chain, shunt_verdict verdict, shunt_bytes why) {
 
 static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const copy_object *copy) {
     const char *wrong = copy_problem(host, copy);
-    uint8_t changes = copy_changes(host, copy);
+    uint16_t changes = copy_changes(host, copy);
     if (changes & ~(SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED)) {
         wrong = "on_deliver may change a message's payload and format, of the message that it was given";
     }
@@ -88,8 +88,8 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
         lua_pushcfunction(L, deliver_body);
         lua_pushlightuserdata(L, &arguments);
         push_hook(rule, SHUNT_ON_DELIVER);
-        lua_pushvalue(L, SLOT_MESSAGE);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        push_slot(rule, SLOT_MESSAGE);
+        push_context(rule);
         if (!call_hook(host, rule, SHUNT_ON_DELIVER, 4) || !apply_result(host, rule, &chain)) {
             hook_failed(host, rule, SHUNT_ON_DELIVER);
             if (rule->policy.on_error[SHUNT_ON_DELIVER] != SHUNT_PASS_ON_ERROR) {
@@ -125,8 +125,8 @@ void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_
         lua_pushcfunction(L, undelivered_body);
         lua_pushlightuserdata(L, &why);
         push_hook(rule, SHUNT_ON_UNDELIVERED);
-        lua_pushvalue(L, SLOT_MESSAGE);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+        push_slot(rule, SLOT_MESSAGE);
+        push_context(rule);
         if (call_hook(host, rule, SHUNT_ON_UNDELIVERED, 4)) {
             count(rule, SHUNT_ON_UNDELIVERED, SHUNT_VERDICT_PASS);
         } else {

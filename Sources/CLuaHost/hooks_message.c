@@ -42,8 +42,8 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
     static const shunt_bytes none = {0};
     static const char expected[] = "nothing, msg:with{}, or a verdict of route";
     lua_State *L = rule->L;
-    verdict_object *object = tagged(L, -1, TAG_VERDICT);
-    if (object == NULL) { return unexpected(host, rule, chain->hook, expected); }
+    const verdict_object *object = (const verdict_object *)object_of(top_of(L));
+    if (object == NULL || object->tag != TAG_VERDICT) { return unexpected(host, rule, chain->hook, expected); }
     if (object->always && !stand(host, rule, chain, object->verdict)) { return false; }
     switch (object->verdict) {
     case SHUNT_VERDICT_PASS:
@@ -61,7 +61,7 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
         stop(chain, SHUNT_VERDICT_REDIRECT, rule, verdict_why(L, host, -1));
         break;
     default: {
-        const char *wrong = verdict_collect(L, host, lua_gettop(L), rule->index);
+        const char *wrong = verdict_collect(host, top_of(L), rule->index);
         if (wrong != NULL) {
             hook_error(host, rule, chain->hook, wrong);
             return false;
@@ -89,27 +89,44 @@ static const char *replacement_problem(const shunt_host *host, const copy_object
     return copy_problem(host, copy);
 }
 
-static bool apply_result(shunt_host *host, shunt_rule *rule, message_chain *chain) {
+/// The common verdict: the message goes to another topic, as it is.
+static inline bool route(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain, const verdict_object *verdict) {
+    if (verdict->verdict != SHUNT_VERDICT_ROUTE || verdict->always || verdict->has_message) { return false; }
+    if (hook != SHUNT_ON_MESSAGE || host->routed_count > 0 || host->routed_capacity == 0) { return false; }
+    shunt_routed *routed = &host->routed[host->routed_count++];
+    routed->message = host->message;
+    routed->message.topic = verdict->text;
+    routed->changes = host->changes | SHUNT_TOPIC_CHANGED;
+    routed->rule = rule->index;
+    stop(chain, SHUNT_VERDICT_ROUTE, rule, (shunt_bytes){0});
+    chain->outcome->decision = SHUNT_VERDICT_ROUTE;
+    count(rule, hook, SHUNT_VERDICT_ROUTE);
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool apply_result(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
     lua_State *L = rule->L;
-    const uint32_t *object = object_at(L, -1);
-    if (object == NULL ? lua_isnil(L, -1) : *object == TAG_MESSAGE) {
-        count(rule, chain->hook, SHUNT_VERDICT_PASS);
+    const lua_value *result = top_of(L);
+    const uint32_t *object = object_of(result);
+    if (object == NULL ? (result->type & LUA_BASE_TYPE) == LUA_TNIL : *object == TAG_MESSAGE) {
+        count(rule, hook, SHUNT_VERDICT_PASS);
         return true;
     }
+    if (object != NULL && *object == TAG_VERDICT && route(host, rule, hook, chain, (const verdict_object *)object)) { return true; }
     if (object == NULL || *object != TAG_COPY) { return apply_verdict(host, rule, chain); }
     const copy_object *copy = (const copy_object *)object;
     const char *wrong = replacement_problem(host, copy);
     if (wrong != NULL) {
-        hook_error(host, rule, chain->hook, wrong);
+        hook_error(host, rule, hook, wrong);
         return false;
     }
     host->message = copy->message;
     host->changes = copy_changes(host, copy);
     host->payload_inflated = false;
     chain->replaced_by = rule;
-    chain->current = lua_gettop(L);
+    chain->current = (int)(result - thread_of(L)->stack);
     chain->outcome->decision = SHUNT_VERDICT_REPLACE;
-    count(rule, chain->hook, SHUNT_VERDICT_REPLACE);
+    count(rule, hook, SHUNT_VERDICT_REPLACE);
     return true;
 }
 
@@ -120,25 +137,31 @@ static void failed(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     stop(chain, action == SHUNT_DROP_ON_ERROR ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_REJECT, rule, failure_why(host, rule));
 }
 
-static void run_rule(shunt_host *host, shunt_rule *rule, message_chain *chain) {
-    lua_State *L = rule->L;
+/// Calls a rule's hook with msg, chat where there is one, and ctx, which there is room for. - Returns: where its result is on the stack.
+static inline __attribute__((always_inline)) bool call(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
+    lua_thread *thread = thread_of(rule->L);
+    lua_value *top = thread->top;
+    *top++ = rule->functions[hook];
+    *top++ = thread->stack[SLOT_MESSAGE];
+    if (hook == SHUNT_ON_CHAT) { *top++ = thread->stack[SLOT_CHAT]; }
+    *top++ = rule->context_value;
+    thread->top = top;
+    return call_hook(host, rule, hook, hook == SHUNT_ON_CHAT ? 3 : 2);
+}
+
+static inline __attribute__((always_inline)) void run_rule(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
     size_t before = host->routed_count;
-    int arguments = 2, top = lua_gettop(L);
-    push_hook(rule, chain->hook);
-    lua_pushvalue(L, SLOT_MESSAGE);
-    if (chain->hook == SHUNT_ON_CHAT) {
-        lua_pushvalue(L, SLOT_CHAT);
-        arguments = 3;
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
-    if (!call_hook(host, rule, chain->hook, arguments) || !apply_result(host, rule, chain)) {
+    lua_thread *thread = thread_of(rule->L);
+    ptrdiff_t top = thread->top - thread->stack;
+    if (__builtin_expect(!call(host, rule, hook) || !apply_result(host, rule, hook, chain), 0)) {
         host->routed_count = before;
         chain->outcome->always = false;
         failed(host, rule, chain);
     }
     // What is sent points into the result that stops the chain, and into copies, whatever replaces them.
-    keep_result(host, rule, top, chain->stopped || chain->replaced_by == rule);
-    if (rule->emitted > 0) { host->holding |= (uint64_t)1 << rule->index; }
+    bool keeps = chain->stopped | (chain->replaced_by == rule);
+    if (!keeps) { thread->top = thread->stack + top; }
+    if (keeps | (rule->emitted > 0)) { host->holding |= (uint64_t)1 << rule->index; }
 }
 
 static void finish(shunt_host *host, message_chain *chain) {
@@ -147,36 +170,42 @@ static void finish(shunt_host *host, message_chain *chain) {
         const shunt_rule *rule = chain->replaced_by;
         outcome->verdict = SHUNT_VERDICT_ROUTE;
         if (outcome->rule < 0) { outcome->rule = rule->index; }
-        if (verdict_collect(rule->L, host, chain->current, rule->index) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
+        if (verdict_collect(host, thread_of(rule->L)->stack + chain->current, rule->index) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
     }
     outcome->messages = host->routed;
     outcome->count = host->routed_count;
 }
 
-static void run(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
+/// `hook` is known where it is called.
+static inline __attribute__((always_inline)) bool run(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules,
+                                                      double now, shunt_outcome *outcome) {
     *outcome = (shunt_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
-    if (host->rule != NULL) { return; }
+    if (host->rule != NULL) { return false; }
     message_chain chain = {.hook = hook, .outcome = outcome};
-    release_results(host);
+    if (__builtin_expect((host->holding | host->delivering) != 0, 0)) { release_results(host); }
+    host->routed_count = 0;
     begin_message(host, message, now);
     shunt_rule *rule;
-    while (!chain.stopped && (rule = next_rule(host, &rules, hook)) != NULL) { run_rule(host, rule, &chain); }
-    finish(host, &chain);
+    while (!chain.stopped && (rule = next_rule(host, &rules, hook)) != NULL) { run_rule(host, rule, hook, &chain); }
+    bool is_more = chain.stopped || chain.replaced_by != NULL || host->routed_count > 0 || outcome->passing != 0;
+    if (is_more) { finish(host, &chain); }
     host->in_message = false;
+    return is_more;
 }
 
-void shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
-    run(host, SHUNT_ON_MESSAGE, message, rules, now, outcome);
+bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
+    return run(host, SHUNT_ON_MESSAGE, message, rules, now, outcome);
 }
 
-void shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome) {
-    run(host, SHUNT_ON_BROADCAST, push, rules, now, outcome);
+bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome) {
+    return run(host, SHUNT_ON_BROADCAST, push, rules, now, outcome);
 }
 
-void shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
+bool shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
                    shunt_outcome *outcome) {
     shunt_bytes before = host->chat;
     host->chat = chat;
-    run(host, SHUNT_ON_CHAT, message, rules, now, outcome);
+    bool is_more = run(host, SHUNT_ON_CHAT, message, rules, now, outcome);
     host->chat = before;
+    return is_more;
 }

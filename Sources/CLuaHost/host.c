@@ -8,7 +8,7 @@
 /// What rules may say in a call, in bytes.
 enum { MAX_LINES = 128 * 1024, ASKED_GRACE = 250 };
 
-char key_anchors, key_strings, key_json_array, key_math, key_utf8;
+char key_anchors, key_routes, key_strings, key_json_array, key_math, key_utf8;
 
 /// Leaves what stays at the bottom of the stack: the anchors of emitted verdicts, msg, chat.
 static int set_up(lua_State *L) {
@@ -40,6 +40,8 @@ static int set_up(lua_State *L) {
     lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_createtable(L, 16, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key_anchors);
+    lua_createtable(L, KEPT_ROUTES, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key_routes);
     lua_createtable(L, 0, 1);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
@@ -66,7 +68,9 @@ bool state_open(shunt_rule *rule) {
     *(shunt_host **)lua_getextraspace(rule->L) = rule->host;
     lua_pushcfunction(rule->L, set_up);
     // A rule may leave a copy that stood for the message, or what it returned, and one for the last recipient.
-    return lua_pcall(rule->L, 0, 3, 0) == LUA_OK && lua_checkstack(rule->L, 3 * LUA_MINSTACK);
+    if (lua_pcall(rule->L, 0, 3, 0) != LUA_OK || !lua_checkstack(rule->L, 3 * LUA_MINSTACK)) { return false; }
+    note_message(rule, SLOT_MESSAGE);
+    return true;
 }
 
 shunt_host *shunt_host_create(const shunt_options *options) {
@@ -107,6 +111,9 @@ bool shunt_host_is_overdue(shunt_host *host) {
     budget->grace = budget->grace > ASKED_GRACE ? budget->grace - ASKED_GRACE : 1;
     return budget->grace == 1;
 }
+
+shunt_message *shunt_host_message(shunt_host *host) { return &host->message; }
+
 size_t shunt_host_memory(const shunt_host *host) {
     size_t used = 0;
     for (const shunt_rule *rule = host->all; rule != NULL; rule = rule->next) { used += rule->used; }

@@ -3,6 +3,7 @@
 #define SHUNT_HOST_INTERNAL_H
 
 #include "CLuaHost.h"
+#include "lua_layout.h"
 
 #include <lua5.4/lauxlib.h>
 #include <lua5.4/lua.h>
@@ -14,6 +15,11 @@
 
 enum { MAX_RULES = 64, MAX_WHY = 512, MAX_NAME = 128 };
 enum { KILL_NONE, KILL_TIME, KILL_MEMORY };
+
+/// The base of each rule's stack: emitted verdicts, msg, chat. Then what lives until the next chain: of a message, the copy that
+/// stood for it, since later ones and what is sent may point into it, or the result that stopped the chain; of a client or a
+/// subscription, its change. Then the copies that were made for the last recipient.
+enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_BASE = SLOT_CHAT };
 
 // MARK: the budget of the call that runs (budget.c)
 
@@ -53,6 +59,14 @@ typedef struct {
     uint32_t lines[4], dropped;
 } log_quota;
 
+/// Verdicts of `route.to` that are used again, by their topic: each is in the state's list of them.
+enum { KEPT_ROUTES = 8 };
+
+typedef struct {
+    const lua_text *topic;
+    lua_value verdict;
+} kept_route;
+
 /// A rule and its Lua state. What one rule does to its state, its memory above all, is no other rule's affair.
 struct shunt_rule {
     char name[MAX_NAME];
@@ -66,6 +80,7 @@ struct shunt_rule {
     size_t reserved;
     /// What it used after the last collection in the middle of a call.
     size_t collected;
+    /// The request that was refused last; 0 where none was in this call.
     const void *refused;
     size_t refused_size;
 
@@ -79,6 +94,15 @@ struct shunt_rule {
     uint8_t index;
     int environment, table, settings, context, saved;
     int hooks[SHUNT_HOOKS];
+    /// What the registry has of them, and of ctx: kept at hand for each message.
+    lua_value functions[SHUNT_HOOKS], context_value;
+    /// `msg`, the function that gives its fields, and the text "topic".
+    const void *message, *topic_name;
+    lua_value message_index;
+    /// The text of the topic that was asked for last, and its bytes.
+    lua_value topic;
+    shunt_bytes topic_bytes;
+    kept_route routes[KEPT_ROUTES];
     shunt_rule_policy policy;
     /// No other rule of the host has it, before or after.
     uint64_t serial;
@@ -117,7 +141,8 @@ struct shunt_host {
     bool turn_spent;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
-    uint8_t kind, changes;
+    uint8_t kind;
+    uint16_t changes;
     /// What rules may still send, in messages and bytes.
     size_t room, room_bytes;
     /// The chat's record while a hook of chats runs.
@@ -125,8 +150,7 @@ struct shunt_host {
     /// Whom `push_peer` found, and in which call.
     uint64_t peer_read, peer_serial;
     size_t call_emits;
-    bool fanout_exceeded;
-    bool json_read, filter_read;
+    bool fanout_exceeded, json_read, filter_read;
     /// Whether `inflated` has the plain payload of the message.
     bool payload_inflated;
     shunt_buffer inflated;
@@ -185,11 +209,8 @@ static inline shunt_host *host_of(lua_State *L) { return *(shunt_host **)lua_get
 
 void budget_attach(shunt_host *host);
 void budget_detach(shunt_host *host);
-/// - Returns: whether the call may run: not while this host already runs one.
-bool budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanoseconds, size_t memory);
 /// Whether a call that is one of many for a message may still run.
 bool turn_goes_on(shunt_host *host);
-void budget_disarm(shunt_host *host, shunt_rule *rule);
 /// Of an overdue call: takes so much off its grace, and ends it where none is left.
 void budget_spend(lua_State *L, shunt_host *host, int count);
 /// Ends the call: raises, here and at every instruction after.
@@ -208,7 +229,7 @@ void budget_check_running(void);
 // MARK: values
 
 /// Keys of the registry: unique addresses.
-extern char key_anchors, key_strings, key_json_array, key_math, key_utf8;
+extern char key_anchors, key_routes, key_strings, key_json_array, key_math, key_utf8;
 
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
        TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER };
@@ -223,6 +244,16 @@ static inline void *tagged(lua_State *L, int index, uint32_t tag) {
     uint32_t *object = object_at(L, index);
     return object != NULL && *object == tag ? object : NULL;
 }
+
+/// The same of a value on a stack.
+static inline uint32_t *object_of(const lua_value *value) {
+    if (value->type != LUA_OBJECT) { return NULL; }
+    lua_object *object = value->bits.pointer;
+    return (uint32_t *)&object->values[object->value_count];
+}
+
+/// The value that is on the top of the stack.
+static inline lua_value *top_of(lua_State *L) { return thread_of(L)->top - 1; }
 
 /// Sets the metatable registered under `key`, whose __metatable is false.
 void set_type(lua_State *L, void *key);
@@ -354,7 +385,7 @@ typedef struct {
 
 typedef struct {
     uint32_t tag;
-    uint8_t changes;
+    uint16_t changes;
     /// The payload is the router's: only good for this message.
     bool borrowed;
     uint64_t message_serial;
@@ -364,10 +395,12 @@ typedef struct {
 } copy_object;
 
 void push_message(lua_State *L);
+/// Notes what is asked of `msg`, which is at this place on the stack, for each message.
+void note_message(shunt_rule *rule, int index);
 /// Why a copy can't be used now, or NULL.
 const char *copy_problem(const shunt_host *host, const copy_object *copy);
 /// In what a copy differs from the message that the rules were given.
-uint8_t copy_changes(const shunt_host *host, const copy_object *copy);
+uint16_t copy_changes(const shunt_host *host, const copy_object *copy);
 /// Pushes a client's conn, made once a hook call; nil once the client has gone.
 void push_peer(lua_State *L, shunt_host *host, uint64_t id);
 void push_chat(lua_State *L);
@@ -392,15 +425,15 @@ shunt_store *local_store_of(shunt_host *host, const shunt_rule *rule);
 void release_locals(shunt_host *host);
 
 /// Adds what a verdict or message sends to the host's results; what was wrong, or NULL. Does not raise.
-const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule);
+const char *verdict_collect(shunt_host *host, const lua_value *value, uint8_t rule);
 /// Why no more may be sent because of the message that the rules were given, or NULL.
 const char *room_problem(const shunt_host *host);
 shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index);
 int context_emit(lua_State *L);
+int route_to(lua_State *L);
 
 // MARK: rules
 
-extern const char *const hook_names[SHUNT_HOOKS];
 /// Calls the function under its `arguments` for a rule's hook, within the rule's budget.
 /// - Returns: whether it ran to its end, with its result on the stack; if not, why is in `host->error`.
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments);

@@ -2,14 +2,15 @@
 //
 // `msg` is one object a loop: its fields are read from the router's bytes when they are asked for. A copy keeps what it
 // was given, and copies what it was not, so that a rule may keep it; only a payload too large for that stays the router's.
-#include "host.h"
+#include "shortcuts.h"
 
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_COPY_VALUES = USER_FILTER };
-/// Of `msg`: what `msg:json()` gave, the filter, decoded, and the topic that was asked for last.
-enum { USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_TOPIC_TEXT, USER_MESSAGE_VALUES = USER_TOPIC_TEXT };
+/// Of `msg`: what `msg:json()` gave, the filter, decoded, the topic that was asked for last, and the text "topic".
+enum { USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_MESSAGE_VALUES = USER_TOPIC_NAME };
 
 static char key_message_type, key_copy_type;
+
 static const char *const kinds[] = {"topic", "broadcast", "chat"};
 static const char *const formats[] = {"none", "text", "json", "image", "video"};
 static const char *const compressions[] = {"none", "gzip", "lz4", "snappy"};
@@ -37,7 +38,7 @@ void check_topic(lua_State *L, int index, const char *what) {
 // MARK: views
 
 /// The message at an index: the current one or a copy. `copy` is NULL for the current one.
-static const shunt_message *view_at(lua_State *L, int index, copy_object **copy, uint8_t *changes) {
+static const shunt_message *view_at(lua_State *L, int index, copy_object **copy, uint16_t *changes) {
     shunt_host *host = host_of(L);
     uint32_t *object = object_at(L, index);
     *copy = NULL;
@@ -61,9 +62,9 @@ const char *copy_problem(const shunt_host *host, const copy_object *copy) {
     return "a msg:with{} whose payload is over 64 KiB lives as long as its message: keep msg.payload";
 }
 
-uint8_t copy_changes(const shunt_host *host, const copy_object *copy) {
+uint16_t copy_changes(const shunt_host *host, const copy_object *copy) {
     if (copy->message_serial == host->message_serial) { return copy->changes; }
-    uint8_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED;
+    uint16_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED;
     if (copy->message.kind != host->kind) { all |= SHUNT_KIND_CHANGED; }
     if (copy->message.kind == SHUNT_BROADCAST) { all |= SHUNT_FILTER_CHANGED; }
     return all;
@@ -109,7 +110,7 @@ static shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
 
 static int message_json(lua_State *L) {
     copy_object *copy;
-    uint8_t changes;
+    uint16_t changes;
     shunt_host *host = host_of(L);
     const shunt_message *message = view_at(L, 1, &copy, &changes);
     if (copy == NULL && host->json_read) {
@@ -165,16 +166,17 @@ static void push_current_filter(lua_State *L, shunt_host *host) {
     host->filter_read = true;
 }
 
-/// A producer mostly repeats its topic: the text made last is used again.
 static void push_current_topic(lua_State *L, shunt_bytes topic) {
-    size_t count;
-    lua_getiuservalue(L, 1, USER_TOPIC_TEXT);
-    const char *last = lua_tolstring(L, -1, &count);
-    if (last != NULL && count == topic.count && memcmp(last, topic.start, count) == 0) { return; }
-    lua_pop(L, 1);
+    shunt_rule *rule = host_of(L)->rule;
+    if (is_last_topic(rule, topic)) {
+        lua_getiuservalue(L, 1, USER_TOPIC_TEXT);
+        return;
+    }
     push_bytes(L, topic);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, USER_TOPIC_TEXT);
+    rule->topic = *top_of(L);
+    rule->topic_bytes.start = lua_tolstring(L, -1, &rule->topic_bytes.count);
 }
 
 static void push_field(lua_State *L, const shunt_message *message, bool current, const char *name, size_t count) {
@@ -209,7 +211,7 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
 /// Upvalues: json, with.
 static int message_index(lua_State *L) {
     copy_object *copy;
-    uint8_t changes;
+    uint16_t changes;
     const shunt_message *message = view_at(L, 1, &copy, &changes);
     size_t count;
     const char *name = luaL_checklstring(L, 2, &count);
@@ -228,8 +230,8 @@ static int message_index(lua_State *L) {
 // MARK: with
 
 /// Checks the fields in the table at 2, and which of them are there.
-static uint8_t check_fields(lua_State *L, const shunt_message *source) {
-    uint8_t changes = 0;
+static uint16_t check_fields(lua_State *L, const shunt_message *source) {
+    uint16_t changes = 0;
     luaL_checktype(L, 2, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
         if (key_is(L, -2, "topic")) {
@@ -294,10 +296,10 @@ static shunt_bytes keep(copy_object *copy, size_t *used, shunt_bytes bytes) {
 
 static int message_with(lua_State *L) {
     copy_object *from, *copy;
-    uint8_t before;
+    uint16_t before;
     shunt_host *host = host_of(L);
     const shunt_message *source = view_at(L, 1, &from, &before);
-    uint8_t changes = check_fields(L, source);
+    uint16_t changes = check_fields(L, source);
     bool keeps_payload = source->payload.count <= COPY_PAYLOAD_LIMIT, text;
     lua_settop(L, 2);
     size_t inherited = changes & SHUNT_TOPIC_CHANGED ? 0 : source->topic.count, used = 0;
@@ -342,6 +344,18 @@ void push_message(lua_State *L) {
     uint32_t *object = lua_newuserdatauv(L, sizeof *object, USER_MESSAGE_VALUES);
     *object = TAG_MESSAGE;
     set_type(L, &key_message_type);
+    lua_pushliteral(L, "topic");
+    lua_setiuservalue(L, -2, USER_TOPIC_NAME);
+}
+
+void note_message(shunt_rule *rule, int index) {
+    lua_State *L = rule->L;
+    rule->message = thread_of(L)->stack[index].bits.pointer;
+    lua_getiuservalue(L, index, USER_TOPIC_NAME);
+    rule->topic_name = lua_topointer(L, -1);
+    luaL_getmetafield(L, index, "__index");
+    rule->message_index = *top_of(L);
+    lua_pop(L, 2);
 }
 
 void open_message(lua_State *L) {

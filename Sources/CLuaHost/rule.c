@@ -4,11 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *const hook_names[SHUNT_HOOKS] = {
-    "on_load", "on_unload", "on_connect", "on_subscribe", "on_message", "on_disconnect", "on_broadcast", "on_chat_open",
-    "on_chat_join", "on_chat", "on_chat_close", "on_deliver", "on_undelivered",
+static const struct { const char *name; uint8_t kinds; } hooks[SHUNT_HOOKS] = {
+#define HOOK(constant, name, kinds) {name, kinds},
+    SHUNT_HOOK_TABLE(HOOK)
+#undef HOOK
+};
+static const char *const verdict_names[SHUNT_VERDICTS] = {
+#define VERDICT(constant, name) name,
+    SHUNT_VERDICT_TABLE(VERDICT)
+#undef VERDICT
 };
 static char key_context_type;
+
+const char *shunt_hook_name(shunt_hook hook) { return hooks[hook].name; }
+uint8_t shunt_hook_kinds(shunt_hook hook) { return hooks[hook].kinds; }
+const char *shunt_verdict_name(shunt_verdict verdict) { return verdict_names[verdict]; }
 
 // MARK: globals
 
@@ -92,8 +102,9 @@ static int load_body(lua_State *L) {
                           luaL_typename(L, -1));
     }
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) {
-        lua_pushstring(L, hook_names[hook]);
+        lua_pushstring(L, hooks[hook].name);
         if (lua_rawget(L, 3) == LUA_TFUNCTION) {
+            rule->functions[hook] = *top_of(L);
             rule->hooks[hook] = luaL_ref(L, LUA_REGISTRYINDEX);
         } else {
             lua_pop(L, 1);
@@ -188,6 +199,7 @@ static int configure_body(lua_State *L) {
     set_type(L, &key_context_type);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 3, 1);
+    request->rule->context_value = *top_of(L);
     request->rule->context = luaL_ref(L, LUA_REGISTRYINDEX);
     request->rule->settings = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;

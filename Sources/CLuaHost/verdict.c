@@ -1,5 +1,5 @@
 // route.*: what rules return, and what is sent because of it.
-#include "host.h"
+#include "shortcuts.h"
 
 #include <stdlib.h>
 
@@ -31,11 +31,35 @@ static int push_verdict(lua_State *L, shunt_verdict verdict, int message) {
     return 1;
 }
 
-static int route_to(lua_State *L) {
+/// Keeps the verdict on the top of the stack, of the topic under it, to be used again: verdicts don't change.
+static void keep_route(lua_State *L, shunt_rule *rule, const lua_text *topic) {
+    size_t place = topic->hash % KEPT_ROUTES;
+    kept_route *kept = &rule->routes[place];
+    kept->topic = NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_routes);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)place + 1);
+    lua_pop(L, 1);
+    *kept = (kept_route){topic, *top_of(L)};
+}
+
+int route_to(lua_State *L) {
+    shunt_rule *rule = host_of(L)->rule;
+    lua_value *value = thread_of(L)->call->function + 1;
+    bool is_alone = thread_of(L)->top == value + 1;
+    const lua_text *topic = value->bits.pointer;
+    const lua_value *kept = is_alone ? kept_verdict(rule, value) : NULL;
+    if (kept != NULL) {
+        *value = *kept;
+        return 1;
+    }
+    bool is_short = is_alone && value->type == LUA_SHORT_TEXT;
     lua_settop(L, 2);
     check_topic(L, 1, "route.to: topic");
     lua_pushvalue(L, 1);
-    return push_verdict(L, SHUNT_VERDICT_ROUTE, 2);
+    push_verdict(L, SHUNT_VERDICT_ROUTE, 2);
+    if (is_short) { keep_route(L, rule, topic); }
+    return 1;
 }
 
 static int route_chat(lua_State *L) {
@@ -194,74 +218,71 @@ static int verdict_index(lua_State *L) { return luaL_error(L, "a verdict has no 
 
 // MARK: what is sent. Outside protected calls: none of this raises.
 
-static const char *add(shunt_host *host, const shunt_message *message, uint8_t changes, uint8_t rule) {
-    if (host->routed_count == host->routed_capacity) {
-        size_t capacity = host->routed_capacity == 0 ? 16 : host->routed_capacity * 2;
-        shunt_routed *routed = realloc(host->routed, capacity * sizeof *routed);
-        if (routed == NULL) { return "no memory for what is sent"; }
-        host->routed = routed;
-        host->routed_capacity = capacity;
-    }
-    host->routed[host->routed_count++] = (shunt_routed){*message, changes, rule};
-    return NULL;
+static bool has_room(shunt_host *host) {
+    if (__builtin_expect(host->routed_count < host->routed_capacity, 1)) { return true; }
+    size_t capacity = host->routed_capacity == 0 ? 16 : host->routed_capacity * 2;
+    shunt_routed *routed = realloc(host->routed, capacity * sizeof *routed);
+    if (routed == NULL) { return false; }
+    host->routed = routed;
+    host->routed_capacity = capacity;
+    return true;
 }
 
 /// What a message object stands for now.
-static const char *resolve(lua_State *L, shunt_host *host, int index, shunt_message *message, uint8_t *changes) {
-    copy_object *copy = tagged(L, index, TAG_COPY);
-    const char *wrong = copy_problem(host, copy);
-    if (wrong != NULL) { return wrong; }
-    *message = copy != NULL ? copy->message : host->message;
-    *changes = copy != NULL ? copy_changes(host, copy) : host->changes;
-    return NULL;
+static const char *resolve(const shunt_host *host, const uint32_t *object, shunt_routed *routed) {
+    const copy_object *copy = *object == TAG_COPY ? (const copy_object *)object : NULL;
+    routed->message = copy != NULL ? copy->message : host->message;
+    routed->changes = copy != NULL ? copy_changes(host, copy) : host->changes;
+    return copy_problem(host, copy);
 }
 
 static uint8_t kind_sent(shunt_verdict verdict) {
     return verdict == SHUNT_VERDICT_PUSH ? SHUNT_BROADCAST : verdict == SHUNT_VERDICT_CHAT ? SHUNT_CHAT : SHUNT_TOPIC;
 }
 
-static const char *collect_one(lua_State *L, shunt_host *host, int index, uint8_t rule) {
-    const verdict_object *verdict = tagged(L, index, TAG_VERDICT);
-    shunt_message message = host->message;
-    shunt_bytes target;
-    uint8_t changes = host->changes;
-    if (verdict == NULL) {
-        const char *wrong = resolve(L, host, index, &message, &changes);
-        return wrong != NULL ? wrong : add(host, &message, changes, rule);
-    }
-    target = verdict->text;
-    if (verdict->has_message) {
-        lua_getiuservalue(L, index, USER_MESSAGE);
-        const char *wrong = resolve(L, host, -1, &message, &changes);
-        lua_pop(L, 1);
-        if (wrong != NULL) { return wrong; }
-    }
+static void set_target(shunt_routed *routed, const shunt_host *host, const verdict_object *verdict) {
     uint8_t kind = kind_sent(verdict->verdict);
-    changes = kind == host->kind ? changes & ~SHUNT_KIND_CHANGED : changes | SHUNT_KIND_CHANGED;
-    message.kind = kind;
+    routed->changes = kind == host->kind ? routed->changes & ~SHUNT_KIND_CHANGED : routed->changes | SHUNT_KIND_CHANGED;
+    routed->message.kind = kind;
     if (kind == SHUNT_BROADCAST) {
-        message.filter = target;
-        changes |= SHUNT_FILTER_CHANGED;
+        routed->message.filter = verdict->text;
+        routed->changes |= SHUNT_FILTER_CHANGED;
     } else {
-        message.filter = (shunt_bytes){0};
-        message.topic = target;
-        changes = (changes & ~SHUNT_FILTER_CHANGED) | SHUNT_TOPIC_CHANGED;
+        routed->message.filter = (shunt_bytes){0};
+        routed->message.topic = verdict->text;
+        routed->changes = (routed->changes & ~SHUNT_FILTER_CHANGED) | SHUNT_TOPIC_CHANGED;
     }
-    return add(host, &message, changes, rule);
 }
 
-const char *verdict_collect(lua_State *L, shunt_host *host, int index, uint8_t rule) {
-    verdict_object *verdict = tagged(L, index, TAG_VERDICT);
-    if (verdict == NULL || verdict->verdict != SHUNT_VERDICT_FANOUT) { return collect_one(L, host, index, rule); }
-    lua_getiuservalue(L, index, USER_TARGET);
-    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t rule) {
+    if (!has_room(host)) { return "no memory for what is sent"; }
+    shunt_routed *routed = &host->routed[host->routed_count];
+    const verdict_object *verdict = (const verdict_object *)object_of(value);
     const char *wrong = NULL;
-    for (lua_Integer i = 1; i <= count && wrong == NULL; i++) {
-        lua_rawgeti(L, -1, i);
-        wrong = collect_one(L, host, -1, rule);
-        lua_pop(L, 1);
+    routed->rule = rule;
+    if (verdict->tag != TAG_VERDICT) {
+        wrong = resolve(host, &verdict->tag, routed);
+    } else if (!verdict->has_message) {
+        routed->message = host->message;
+        routed->changes = host->changes;
+        set_target(routed, host, verdict);
+    } else {
+        lua_object *object = value->bits.pointer;
+        wrong = resolve(host, object_of(&object->values[USER_MESSAGE - 1]), routed);
+        set_target(routed, host, verdict);
     }
-    lua_pop(L, 1);
+    if (wrong == NULL) { host->routed_count++; }
+    return wrong;
+}
+
+const char *verdict_collect(shunt_host *host, const lua_value *value, uint8_t rule) {
+    const verdict_object *verdict = (const verdict_object *)object_of(value);
+    if (verdict->tag != TAG_VERDICT || verdict->verdict != SHUNT_VERDICT_FANOUT) { return collect_one(host, value, rule); }
+    const lua_object *object = value->bits.pointer;
+    const lua_table *list = object->values[USER_TARGET - 1].bits.pointer;
+    const char *wrong = NULL;
+    // route_fanout made it with no more than these in it.
+    for (uint32_t i = 0; i < list->array_size && wrong == NULL; i++) { wrong = collect_one(host, &list->array[i], rule); }
     return wrong;
 }
 
@@ -315,7 +336,7 @@ int context_emit(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, (lua_Integer)++host->rule->emitted);
     size_t before = host->routed_count;
-    const char *wrong = verdict_collect(L, host, 2, host->rule->index);
+    const char *wrong = verdict_collect(host, thread_of(L)->call->function + 2, host->rule->index);
     if (wrong == NULL) { host->call_emits += host->routed_count - before; }
     bool exceeded = host->call_emits > host->options.emits;
     if (wrong == NULL && !exceeded) {

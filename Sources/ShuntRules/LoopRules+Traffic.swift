@@ -10,10 +10,9 @@ extension LoopRules {
         let selection = selection(SHUNT_ON_BROADCAST, for: .broadcast, push.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_BROADCAST) { return outcome }
-        var view = shunt_message(push, filter: filter)
-        var outcome = shunt_outcome()
-        shunt_on_broadcast(host.pointer, &view, selection.subtracting(off).mask, now, &outcome)
-        return finished(outcome)
+        view.pointee = shunt_message(push, filter: filter)
+        guard shunt_on_broadcast(host.pointer, view, selection.subtracting(off).mask, now, outcome) else { return .pass }
+        return finished()
     }
 
     // MARK: chats
@@ -48,10 +47,9 @@ extension LoopRules {
         let selection = selection(SHUNT_ON_CHAT, for: .chat, message.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_CHAT) { return outcome }
-        var view = shunt_message(message)
-        var outcome = shunt_outcome()
-        shunt_on_chat(host.pointer, &view, bytes(of: chat), selection.subtracting(off).mask, now, &outcome)
-        return finished(outcome)
+        view.pointee = shunt_message(message)
+        guard shunt_on_chat(host.pointer, view, bytes(of: chat), selection.subtracting(off).mask, now, outcome) else { return .pass }
+        return finished()
     }
 
     public func onChatClose(_ chat: ChatView, why: String, now: Double) {
@@ -87,7 +85,7 @@ extension LoopRules {
         shunt_on_deliver(host.pointer, &view, peer.raw, selection.subtracting(off).mask, now, &outcome)
         return switch outcome.verdict {
         case SHUNT_VERDICT_DROP: .drop(why: String(outcome.why))
-        case SHUNT_VERDICT_REPLACE: .replace(RoutedMessage(outcome.routed))
+        case SHUNT_VERDICT_REPLACE: .replace(withUnsafePointer(to: outcome.routed) { RoutedMessage($0) })
         default: .deliver
         }
     }

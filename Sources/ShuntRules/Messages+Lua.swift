@@ -3,34 +3,25 @@ import ShuntCore
 
 extension shunt_message {
     /// A view for Lua of the same bytes.
+    @inline(__always)
     init(_ message: MessageView, filter: Bytes = Bytes(start: nil, count: 0)) {
-        self.init()
-        kind = message.kind.rawValue
-        format = message.format.rawValue
-        compression = message.compression.rawValue
-        hops = message.hops
-        id = message.id
-        sender = message.sender.raw
-        room = message.room
-        room_bytes = message.roomBytes
-        topic = shunt_bytes(message.topic)
-        payload = shunt_bytes(message.payload)
-        self.filter = shunt_bytes(filter)
-        if let key = message.key {
-            self.key = shunt_bytes(key)
-            has_key = true
-        }
+        self.init(
+            kind: message.kind.rawValue, format: message.format.rawValue, compression: message.compression.rawValue, hops: message.hops,
+            has_key: message.key != nil, id: message.id, sender: message.sender.raw, topic: shunt_bytes(message.topic),
+            key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)), payload: shunt_bytes(message.payload), room: message.room,
+            filter: shunt_bytes(filter), room_bytes: message.roomBytes)
     }
 }
 
 extension RoutedMessage {
-    init(_ routed: shunt_routed) {
-        let message = routed.message
+    @inline(__always)
+    init(_ routed: UnsafePointer<shunt_routed>) {
+        let (message, changes, rule) = (routed.pointee.message, routed.pointee.changes, routed.pointee.rule)
         self.init(
-            kind: MessageKind(rawValue: message.kind) ?? .topic, changes: Changes(rawValue: routed.changes),
+            kind: MessageKind(rawValue: message.kind) ?? .topic, changes: Changes(rawValue: changes),
             topic: Bytes(message.topic), key: message.has_key ? Bytes(message.key) : nil, payload: Bytes(message.payload),
             format: PayloadFormat(rawValue: message.format) ?? .none,
-            compression: PayloadCompression(rawValue: message.compression) ?? .none, filter: Bytes(message.filter), rule: routed.rule)
+            compression: PayloadCompression(rawValue: message.compression) ?? .none, filter: Bytes(message.filter), rule: rule)
     }
 }
 

@@ -68,17 +68,13 @@ extension RuleFigures.Counter {
 }
 
 extension RuleFigures.Hook {
-    private static let verdictNames = [
-        "pass", "replace", "route", "fanout", "push", "chat", "drop", "reject", "done", "redirect",
-    ]
-
     init(_ figures: shunt_figures) {
         calls = figures.calls
         sampledCalls = figures.sampled
         sampledNanoseconds = figures.sampled_nanoseconds
         withUnsafeBytes(of: figures.verdicts) { bytes in
-            for (name, count) in zip(Self.verdictNames, bytes.bindMemory(to: UInt64.self)) where count > 0 {
-                verdicts[name] = count
+            for (verdict, count) in bytes.bindMemory(to: UInt64.self).enumerated() where count > 0 {
+                verdicts[shunt_verdict(UInt32(verdict)).name] = count
             }
         }
         withUnsafeBytes(of: figures.failures) { bytes in
@@ -87,6 +83,10 @@ extension RuleFigures.Hook {
             }
         }
     }
+}
+
+extension shunt_verdict {
+    var name: String { String(cString: shunt_verdict_name(self)) }
 }
 
 extension ErrorCode {

@@ -21,37 +21,18 @@ enum RuleHook: String, CaseIterable {
     case onUndelivered = "on_undelivered"
     case onTick = "on_tick"
 
-    /// Its place in the host; nil for hooks that this version does not call.
-    var index: shunt_hook? {
-        switch self {
-        case .onLoad: SHUNT_ON_LOAD
-        case .onUnload: SHUNT_ON_UNLOAD
-        case .onConnect: SHUNT_ON_CONNECT
-        case .onSubscribe: SHUNT_ON_SUBSCRIBE
-        case .onMessage: SHUNT_ON_MESSAGE
-        case .onDisconnect: SHUNT_ON_DISCONNECT
-        case .onBroadcast: SHUNT_ON_BROADCAST
-        case .onChatOpen: SHUNT_ON_CHAT_OPEN
-        case .onChatJoin: SHUNT_ON_CHAT_JOIN
-        case .onChat: SHUNT_ON_CHAT
-        case .onChatClose: SHUNT_ON_CHAT_CLOSE
-        case .onDeliver: SHUNT_ON_DELIVER
-        case .onUndelivered: SHUNT_ON_UNDELIVERED
-        default: nil
-        }
-    }
+    /// Its place in the host's table; nil for hooks that this version does not call.
+    var index: shunt_hook? { Self.places[rawValue] }
+
+    private static let places: [String: shunt_hook] = Dictionary(
+        uniqueKeysWithValues: (0..<SHUNT_HOOKS.rawValue).map { (String(cString: shunt_hook_name(shunt_hook($0))), shunt_hook($0)) })
 
     static let called: [RuleHook] = allCases.filter { $0.index != nil }
 
     /// The kinds of messages that it is about, which a rule's `match` may narrow; nil for hooks that `match` is nothing to.
     var kinds: Set<MessageKind>? {
-        switch self {
-        case .onMessage: [.topic]
-        case .onBroadcast: [.broadcast]
-        case .onChatOpen, .onChatJoin, .onChat, .onChatClose: [.chat]
-        case .onDeliver, .onUndelivered: Set(MessageKind.allCases)
-        default: nil
-        }
+        guard let index, shunt_hook_kinds(index) != 0 else { return nil }
+        return Set(MessageKind.allCases.filter { shunt_hook_kinds(index) & 1 << $0.rawValue != 0 })
     }
 
     /// Its place among those that the router calls only where a rule has them.

@@ -87,24 +87,22 @@ extension RuleTestBench {
     private func unmatched(_ message: TestMessage) -> LuaValue { described(.pass, message, decision: "unmatched") }
 
     private func decided(_ outcome: MessageOutcome, _ message: TestMessage) -> LuaValue {
-        described(outcome, message, decision: Self.decisions[Int(current?.decision.rawValue ?? 0)])
+        described(outcome, message, decision: (current?.decision ?? SHUNT_VERDICT_PASS).name)
     }
-
-    static let decisions = ["pass", "replace", "route", "fanout", "push", "chat", "drop", "reject", "done", "redirect"]
 
     private func described(_ outcome: MessageOutcome, _ message: TestMessage, decision: String) -> LuaValue {
         var out = observed()
         var sent = outcome.messages.map(TestMessage.described)
         switch outcome.verdict {
-        case .drop(let why):
+        case .drop:
             out["verdict"] = "drop"
-            out["why"] = .string(why)
-        case .reject(let why):
+            out["why"] = .string(outcome.reason)
+        case .reject:
             out["verdict"] = "reject"
-            out["why"] = .string(why)
-        case .redirect(let worker):
+            out["why"] = .string(outcome.reason)
+        case .redirect:
             out["verdict"] = "redirect"
-            out["worker"] = .string(worker)
+            out["worker"] = .string(outcome.reason)
         case .pass, .send:
             out["verdict"] = .string(decision)
             if outcome.verdict == .pass { sent.insert(message.described, at: 0) }

@@ -52,13 +52,13 @@ struct PluginTests {
         let rules = try LoopRules(
             set: set, worker: "w", loop: 0, shared: SharedStore(), log: { Issue.record("\($0)") }, inflate: { _, _, _, _ in [] }, now: 1)
         #expect(rules.wanted == [.broadcast, .chat])
-        func say(_ text: String) -> (MessageOutcome.Verdict, [Sent]) {
+        func say(_ text: String) -> (Outcome.Verdict, [Sent]) {
             withBytes("c1") { id in
                 withBytes(text) { payload in
                     let message = MessageView(kind: .chat, topic: id, key: nil, payload: payload, format: .text, id: 1, sender: Clients.peer().id)
                     let chat = ChatView(id: "c1", members: [.init(uid: "bob", isOnline: false)], createdAt: 0)
-                    let outcome = rules.onChat(message, in: chat, now: 1)
-                    return (outcome.verdict, outcome.messages.map(Sent.init))
+                    let outcome = Outcome(rules.onChat(message, in: chat, now: 1))
+                    return (outcome.verdict, outcome.messages)
                 }
             }
         }

@@ -80,14 +80,26 @@ struct Sent: Equatable {
 }
 
 struct Outcome {
-    var verdict: MessageOutcome.Verdict
+    /// A verdict and its reason, kept.
+    enum Verdict: Equatable {
+        case pass, send, drop(why: String), reject(why: String), redirect(to: String)
+    }
+
+    var verdict: Verdict
     var messages: [Sent]
     var rule: Int?
     var isStanding: Bool
     var passing: RuleSelection
 
     init(_ outcome: MessageOutcome) {
-        verdict = outcome.verdict
+        verdict =
+            switch outcome.verdict {
+            case .pass: .pass
+            case .send: .send
+            case .drop: .drop(why: outcome.reason)
+            case .reject: .reject(why: outcome.reason)
+            case .redirect: .redirect(to: outcome.reason)
+            }
         messages = outcome.messages.map(Sent.init)
         rule = outcome.rule.map(Int.init)
         isStanding = outcome.isStanding

@@ -34,7 +34,7 @@ struct SlowInputTests {
           return route.drop(count)
         end
         """#, limits: RuleLimits())
-        var added: MessageOutcome.Verdict?
+        var added: Outcome.Verdict?
         #expect(seconds { added = rig.send("add").verdict } < Self.longest)
         #expect(added == .drop(why: "added"))
         #expect(rig.send("count").verdict == .drop(why: "17000"), "\(rig.log.texts)")

@@ -209,9 +209,9 @@ struct VerdictTests {
     }
 
     @Test("on_error decides what a failing rule does to the message", arguments: [
-        ("pass", MessageOutcome.Verdict.pass), ("drop", .drop(why: "rule rule failed")), ("reject", .reject(why: "rule rule failed")),
+        ("pass", Outcome.Verdict.pass), ("drop", .drop(why: "rule rule failed")), ("reject", .reject(why: "rule rule failed")),
     ])
-    func onError(action: String, verdict: MessageOutcome.Verdict) throws {
+    func onError(action: String, verdict: Outcome.Verdict) throws {
         #expect(try RuleRig("R.on_error = \"\(action)\" function R.on_message() error(\"x\") end").send().verdict == verdict)
     }
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hooks.h"
+
 typedef struct shunt_host shunt_host;
 typedef struct shunt_rule shunt_rule;
 typedef struct shunt_store shunt_store;
@@ -28,19 +30,24 @@ typedef struct {
 bool shunt_buffer_append(shunt_buffer *buffer, const void *bytes, size_t count);
 void shunt_buffer_free(shunt_buffer *buffer);
 
-/// The hooks that this version calls, by their place in a rule's table of figures.
+/// The hooks of the table, by their place in a rule's figures.
 typedef enum {
-    SHUNT_ON_LOAD, SHUNT_ON_UNLOAD, SHUNT_ON_CONNECT, SHUNT_ON_SUBSCRIBE, SHUNT_ON_MESSAGE, SHUNT_ON_DISCONNECT,
-    SHUNT_ON_BROADCAST, SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN, SHUNT_ON_CHAT, SHUNT_ON_CHAT_CLOSE, SHUNT_ON_DELIVER,
-    SHUNT_ON_UNDELIVERED,
+#define HOOK(constant, name, kinds) SHUNT_ON_##constant,
+    SHUNT_HOOK_TABLE(HOOK)
+#undef HOOK
     SHUNT_HOOKS
 } shunt_hook;
 
 typedef enum {
-    SHUNT_VERDICT_PASS, SHUNT_VERDICT_REPLACE, SHUNT_VERDICT_ROUTE, SHUNT_VERDICT_FANOUT, SHUNT_VERDICT_PUSH,
-    SHUNT_VERDICT_CHAT, SHUNT_VERDICT_DROP, SHUNT_VERDICT_REJECT, SHUNT_VERDICT_DONE, SHUNT_VERDICT_REDIRECT,
+#define VERDICT(constant, name) SHUNT_VERDICT_##constant,
+    SHUNT_VERDICT_TABLE(VERDICT)
+#undef VERDICT
     SHUNT_VERDICTS
 } shunt_verdict;
+
+const char *shunt_hook_name(shunt_hook hook);
+uint8_t shunt_hook_kinds(shunt_hook hook);
+const char *shunt_verdict_name(shunt_verdict verdict);
 
 /// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold.
 typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_HOPS, SHUNT_PAYLOAD, SHUNT_FAILURES } shunt_failure;
@@ -171,11 +178,15 @@ typedef struct {
     int64_t id;
     uint64_t sender;
     shunt_bytes topic, key, payload;
+    /// How many messages, and `room_bytes` of them, rules may still make of it. One that takes its place is not counted.
+    size_t room;
     /// The device filter of a broadcast: a JSON object.
     shunt_bytes filter;
-    /// How many messages, and bytes of them, rules may still make of it. One that takes its place is not counted.
-    size_t room, room_bytes;
+    size_t room_bytes;
 } shunt_message;
+
+/// Where the message of the next hook may be written: then it is not copied. Not while a hook runs.
+shunt_message *shunt_host_message(shunt_host *host);
 
 /// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.
 enum {
@@ -185,7 +196,8 @@ enum {
 
 typedef struct {
     shunt_message message;
-    uint8_t changes, rule;
+    uint16_t changes;
+    uint8_t rule;
 } shunt_routed;
 
 typedef struct {
@@ -203,10 +215,11 @@ typedef struct {
     uint64_t passing;
 } shunt_outcome;
 
-void shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
-void shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
+/// Returns whether there is more to do than to let the message pass: false where all rules let it pass and sent nothing.
+bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
+bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
 /// `chat` is a chat's record.
-void shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
+bool shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
                    shunt_outcome *outcome);
 
 typedef struct {

@@ -82,8 +82,8 @@ extension RuleHooks {
 
 /// Hooks that are only called where a rule has them.
 public struct RuleHookSet: OptionSet, Sendable {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public let rawValue: UInt16
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
     public static let broadcast = RuleHookSet(rawValue: 1)
     public static let chatOpen = RuleHookSet(rawValue: 2)
     public static let chatJoin = RuleHookSet(rawValue: 4)
@@ -162,8 +162,8 @@ public struct RuleSelection: Equatable, Sendable {
 public struct RoutedMessage {
     /// What differs from the message that the rules were given; nothing: its frame can be relayed as it is.
     public struct Changes: OptionSet, Sendable {
-        public let rawValue: UInt8
-        @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public let rawValue: UInt16
+        @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
         public static let kind = Changes(rawValue: 1)
         public static let topic = Changes(rawValue: 2)
         public static let key = Changes(rawValue: 4)
@@ -212,14 +212,16 @@ public struct MessageOutcome {
         /// Deliver `messages` instead of it.
         case send
         /// Deliver it to nobody; the sender is told nothing.
-        case drop(why: String)
+        case drop
         /// Deliver it to nobody; the sender is told why.
-        case reject(why: String)
-        /// Of a chat's message: the sender is told to go to the worker `host:port`.
-        case redirect(to: String)
+        case reject
+        /// Of a chat's message: the sender is told to go to the worker `host:port` that `why` names.
+        case redirect
     }
 
     public var verdict: Verdict
+    /// Why it was dropped or rejected, or where it is redirected to. Lives until the next call of any hook.
+    public var why: Bytes
     /// What is sent besides (`ctx:emit`), or instead. Lives until the next call of any hook.
     public var messages: UnsafeBufferPointer<RoutedMessage>
     /// The rule that decided, by its place in the order of priority; nil when all of them passed.
@@ -231,16 +233,23 @@ public struct MessageOutcome {
 
     @inlinable
     public init(
-        _ verdict: Verdict, messages: UnsafeBufferPointer<RoutedMessage> = UnsafeBufferPointer(start: nil, count: 0),
-        rule: UInt8? = nil
+        _ verdict: Verdict, why: Bytes = Bytes(start: nil, count: 0),
+        messages: UnsafeBufferPointer<RoutedMessage> = UnsafeBufferPointer(start: nil, count: 0), rule: UInt8? = nil
     ) {
         self.verdict = verdict
+        self.why = why
         self.messages = messages
         self.rule = rule
     }
 
     /// Nothing to change.
-    public static var pass: MessageOutcome { MessageOutcome(.pass) }
+    @inlinable public static var pass: MessageOutcome { MessageOutcome(.pass) }
+
+    /// Whether there is nothing to do but to deliver the message as it came.
+    @inlinable public var isPlainPass: Bool { verdict == .pass && messages.isEmpty && passing.isEmpty && !isStanding }
+
+    /// `why` as a text, for what outlives it.
+    public var reason: String { String(decoding: why, as: UTF8.self) }
 }
 
 /// What the rules decided about a client that wants in.

@@ -35,7 +35,7 @@ public final class StandingVerdict {
         switch outcome.verdict {
         case .pass, .redirect: return nil
         case .drop: self.init(rule: rule, .drop)
-        case .reject(let why): self.init(rule: rule, .reject(why: why))
+        case .reject: self.init(rule: rule, .reject(why: outcome.reason))
         case .send:
             guard outcome.messages.allSatisfy({ $0.changes.isSubset(of: .topic) }) else { return nil }
             self.init(

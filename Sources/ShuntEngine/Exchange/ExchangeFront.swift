@@ -105,7 +105,7 @@ struct ExchangeFront {
         switch outcome {
         case .delivered, .dropped: engine.acknowledge(.exchange(id: frame.id), client)
         case .nobody: refuse(frame, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
-        case .rejected(let error): refuse(frame, error)
+        case .rejected(let why): refuse(frame, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why))
         }
     }
 

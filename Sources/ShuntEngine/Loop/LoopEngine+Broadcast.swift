@@ -46,19 +46,20 @@ extension LoopEngine {
     /// A broadcast that rules want to see.
     private func ruledBroadcast(_ message: BroadcastMessage, _ request: Request, _ hooks: any RuleHooks) {
         router.begin(hooks)
-        let (outcome, made) = Self.withBytes(message.text) { text in
+        let (outcome, why, made) = Self.withBytes(message.text) { text in
             let push = MessageView(
-                kind: .broadcast, topic: .none, key: nil, payload: text, format: .text, id: 0, sender: request.client)
+                kind: .broadcast, topic: .none, key: nil, payload: text, format: .text, id: request.receipt.frameID ?? 0,
+                sender: request.client)
             let outcome = message.json.withUnsafeBytes { hooks.onBroadcast(push, filter: $0, now: now) }
-            return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
+            return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
         }
         switch outcome {
         case .pass: broadcast(message.frame, to: message.filter, answering: request)
         case .send: break
-        case .drop(let why):
+        case .drop:
             output.figures.dropped += 1
             answer(request.receipt, request.client, BroadcastTally().text + " (\(why.isEmpty ? "dropped by a rule" : why))")
-        case .reject(let why), .redirect(let why):
+        case .reject, .redirect:
             output.figures.rejected += 1
             refuse(request.receipt, request.client, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
         }

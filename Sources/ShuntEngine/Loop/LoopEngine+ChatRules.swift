@@ -67,13 +67,14 @@ extension LoopEngine {
 
     /// - Returns: the request to go on with; nil where all that the rules made of it has been sent, or it has been answered.
     private func pass(_ request: ChatRequest, _ chat: ChatView, _ hooks: any RuleHooks) -> ChatRequest? {
-        let (verdict, made) = request.payload.bytes.withUnsafeBytes { payload in
+        let (verdict, why, made) = request.payload.bytes.withUnsafeBytes { payload in
             Self.withBytes(request.chat) { topic in
                 let message = MessageView(
                     kind: .chat, topic: topic, key: nil, payload: payload, format: request.payload.format,
-                    compression: request.payload.compression, id: 0, sender: request.member.connection)
+                    compression: request.payload.compression, id: request.receipt.frameID ?? 0,
+                    sender: request.member.connection)
                 let outcome = hooks.onChat(message, in: chat, now: now)
-                return (outcome.verdict, outcome.messages.map(OwnedMessage.init))
+                return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
             }
         }
         if verdict == .pass { handle(.request(request)) }
@@ -100,11 +101,11 @@ extension LoopEngine {
         case .drop:
             output.figures.dropped += 1
             answer(.acknowledge(request.member.connection, request.receipt))
-        case .reject(let why):
+        case .reject:
             output.figures.rejected += 1
             let error = ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
             answer(.refuse(request.member.connection, request.receipt, error))
-        case .redirect(let worker): answer(.redirect(request.member.connection, request.receipt, to: worker))
+        case .redirect: answer(.redirect(request.member.connection, request.receipt, to: why))
         }
         return nil
     }

@@ -9,7 +9,7 @@ enum PublishOutcome {
     /// A rule has dropped it.
     case dropped
     /// A rule has rejected it.
-    case rejected(ShuntError)
+    case rejected(why: String)
 }
 
 /// Why a message did not reach somebody, in the words of `on_undelivered`.

@@ -19,7 +19,7 @@ extension TopicRouter {
         hooks.decided(by: standing)
         switch standing.decision {
         case .drop: return .dropped
-        case .reject(let why): return .rejected(Self.rejection(why))
+        case .reject(let why): return .rejected(why: why)
         case .send: break
         }
         let own = RuleSelection(mask: 1 << UInt64(standing.rule))
@@ -46,37 +46,39 @@ extension TopicRouter {
         return .delivered(count)
     }
 
-    private static func rejection(_ why: String) -> ShuntError {
-        ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
+    /// Asks rules about a message, or what they have made of it.
+    @inline(__always)
+    func ask(_ hooks: any RuleHooks, _ rules: RuleSelection, about message: MessageView) -> MessageOutcome {
+        var message = message
+        message.room = max(0, limits.fanout - madeOfMessage)
+        message.roomBytes = max(0, MessageView.madeBytes - madeBytes)
+        return hooks.onMessage(message, selection: rules, now: now)
     }
 
-    /// Runs rules over a message and delivers what they decide.
+    /// Delivers what rules have decided about a message.
     ///
     /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
     /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
-    func run(
-        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, excluded: RuleSelection, _ hooks: any RuleHooks
+    func carryOut(
+        _ outcome: MessageOutcome, _ publication: Publication, _ route: RouteReference, excluded: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
-        var message = publication.message
-        message.room = max(0, limits.fanout - madeOfMessage)
-        message.roomBytes = max(0, MessageView.madeBytes - madeBytes)
-        let outcome = hooks.onMessage(message, selection: rules, now: now)
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: route) }
-        if case .pass = outcome.verdict, outcome.messages.isEmpty { return .delivered(deliver(publication, route)) }
-        if case .send = outcome.verdict, outcome.messages.count == 1,
+        if outcome.verdict == .pass, outcome.messages.isEmpty { return .delivered(deliver(publication, route)) }
+        if outcome.verdict == .send, outcome.messages.count == 1,
             let count = single(outcome.messages[0], publication, route, excluded) {
             return .delivered(count)
         }
         // The outcome's messages live in the rules until their next call: they are kept before anything else runs.
+        let (verdict, why) = (outcome.verdict, outcome.verdict == .reject || outcome.verdict == .redirect ? outcome.reason : "")
         let before = others.count
         let made = keep(outcome, publication, route, excluded)
         var count = others.count - before
-        if case .pass = outcome.verdict { count += deliver(publication, route) }
+        if verdict == .pass { count += deliver(publication, route) }
         for next in made { count += pass(next, hooks) }
-        switch outcome.verdict {
+        switch verdict {
         case .pass, .send: return .delivered(count)
         case .drop: return .dropped
-        case .reject(let why), .redirect(let why): return .rejected(Self.rejection(why))
+        case .reject, .redirect: return .rejected(why: why)
         }
     }
 
@@ -153,7 +155,7 @@ extension TopicRouter {
             return 0
         }
         message.hops += 1
-        switch run(Publication(message), passage.route, rules, excluded: passage.excluded, hooks) {
+        switch carryOut(ask(hooks, rules, about: message), Publication(message), passage.route, excluded: passage.excluded, hooks) {
         case .delivered(let count): return count
         case .nobody: return 0
         case .dropped, .rejected:

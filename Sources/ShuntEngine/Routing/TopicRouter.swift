@@ -59,8 +59,9 @@ public final class TopicRouter {
     @inline(__always)
     func publish(_ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> PublishOutcome {
         let rules = index.rules(of: route)
-        guard !rules.isEmpty, let hooks else { return conclude(.delivered(deliver(publication, route)), publication) }
-        return publish(publication, route, rules, hooks)
+        guard !rules.isEmpty, hooks != nil else { return conclude(.delivered(deliver(publication, route)), publication) }
+        // Bound to no name, which would count them once more for each message.
+        return publish(publication, route, rules, hooks.unsafelyUnwrapped)
     }
 
     @inline(never)
@@ -70,7 +71,9 @@ public final class TopicRouter {
         (madeOfMessage, madeBefore) = (0, output.made.size)
         begin(hooks)
         if let standing = index.standing(of: route) { return conclude(apply(standing, publication, route, hooks), publication) }
-        let outcome = run(publication, route, rules, excluded: .none, hooks)
+        let decided = ask(hooks, rules, about: publication.message)
+        if decided.isPlainPass { return conclude(.delivered(deliver(publication, route)), publication) }
+        let outcome = carryOut(decided, publication, route, excluded: .none, hooks)
         if kept.size > 0 { kept.removeAll() }
         return conclude(outcome, publication)
     }

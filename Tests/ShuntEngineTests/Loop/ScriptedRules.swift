@@ -100,9 +100,9 @@ final class ScriptedRules: RuleHooks {
             var outcome = MessageOutcome.pass
             for rule in rules { outcome.passing.insert(rule) }
             return outcome
-        case .drop: return MessageOutcome(.drop(why: "told so"), rule: 0)
-        case .reject(let why): return MessageOutcome(.reject(why: why), rule: 0)
-        case .redirect(let worker): return MessageOutcome(.redirect(to: worker), rule: 0)
+        case .drop: return MessageOutcome(.drop, why: hold("told so"), rule: 0)
+        case .reject(let why): return MessageOutcome(.reject, why: hold(why), rule: 0)
+        case .redirect(let worker): return MessageOutcome(.redirect, why: hold(worker), rule: 0)
         }
     }
 

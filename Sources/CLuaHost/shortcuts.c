@@ -1,0 +1,59 @@
+// What rules do for each message, at less than what Lua pays for a call: `msg.topic`, and `return route.to(topic)`. The linker puts these in
+// the place of Lua's own functions (--wrap, in Package.swift), which do all else.
+#include "shortcuts.h"
+
+enum { EVENT_INDEX = 0 };
+
+const lua_value *__real_luaT_gettmbyobj(lua_State *L, const lua_value *object, unsigned event);
+const lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const lua_value *object, unsigned event);
+void __real_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result);
+void __wrap_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result);
+int __real_luaD_pretailcall(lua_State *L, lua_call_info *call, lua_value *function, int count, int delta);
+int __wrap_luaD_pretailcall(lua_State *L, lua_call_info *call, lua_value *function, int count, int delta);
+void __real_luaD_poscall(lua_State *L, lua_call_info *call, int count);
+void __wrap_luaD_poscall(lua_State *L, lua_call_info *call, int count);
+
+/// What a value's metatable has for an event: that of `msg` is at hand.
+const lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const lua_value *object, unsigned event) {
+    const shunt_rule *rule = host_of(L)->rule;
+    bool is_message = event == EVENT_INDEX && object->type == LUA_OBJECT && rule != NULL && object->bits.pointer == rule->message;
+    return __builtin_expect(is_message, 1) ? &rule->message_index : __real_luaT_gettmbyobj(L, object, event);
+}
+
+/// Calls it. What has just been found for `msg` would give the topic that was asked for last.
+void __wrap_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result) {
+    const shunt_host *host = host_of(L);
+    const shunt_rule *rule = host->rule;
+    bool is_topic = rule != NULL && function == &rule->message_index && key->bits.pointer == rule->topic_name
+        && key->type == LUA_SHORT_TEXT && host->in_message;
+    if (is_topic && is_last_topic(rule, host->message.topic)) {
+        *result = rule->topic;
+    } else {
+        __real_luaT_callTMres(L, function, object, key, result);
+    }
+}
+
+/// A function's last call, `count` values with the function: its number of results where it is done, a negative one where it begins.
+int __wrap_luaD_pretailcall(lua_State *L, lua_call_info *call, lua_value *function, int count, int delta) {
+    if (function->bits.pointer == (void *)route_to && function->type == LUA_C_FUNCTION && count == 2) {
+        const lua_value *kept = kept_verdict(host_of(L)->rule, function + 1);
+        if (kept != NULL) {
+            *function = *kept;
+            thread_of(L)->top = function + 1;
+            return 1;
+        }
+    }
+    return __real_luaD_pretailcall(L, call, function, count, delta);
+}
+
+/// Ends a call that leaves `count` results on the top of the stack.
+void __wrap_luaD_poscall(lua_State *L, lua_call_info *call, int count) {
+    lua_thread *thread = thread_of(L);
+    if (count != 1 || call->results != 1 || thread->hook_mask != 0) {
+        __real_luaD_poscall(L, call, count);
+        return;
+    }
+    *call->function = thread->top[-1];
+    thread->top = call->function + 1;
+    thread->call = call->previous;
+}
