@@ -82,7 +82,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
+        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .payloadInvalid, .requestInvalid, .requestUnsupported,
+            .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400

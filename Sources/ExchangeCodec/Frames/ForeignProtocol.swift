@@ -30,9 +30,11 @@ public enum ForeignProtocol: Equatable, Sendable, CaseIterable {
     public var answer: [UInt8] {
         switch self {
         case .http:
-            let text = "This port speaks the exchange protocol, not HTTP. A worker's health and metrics are at worker.http.listen, the "
+            let text =
+                "This port speaks the exchange protocol, not HTTP. A worker's health and metrics are at worker.http.listen, the "
                 + "admin API at the master's master.admin.listen.\n"
-            let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\n"
+            let head =
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\n"
                 + "Connection: close\r\n\r\n"
             return Array((head + text).utf8)
         // CONNACK: unacceptable protocol version.

@@ -53,9 +53,11 @@ public struct ChatConfiguration: Equatable, Sendable {
             let registration = RegisterBody(uid: identity.uid, device: identity.device ?? ChatIdentity.device(for: chat))
             greeting.append(.init(frame: .register(id: 0, registration), isOptional: true))
         }
-        greeting.append(.init(frame: Frame(
-            .chat, id: 0, format: .json, value: ChatJoinBody(name: identity?.name ?? identity?.uid).encoded(), name: chat,
-            key: ChatKey.create.rawValue)))
+        greeting.append(
+            .init(
+                frame: Frame(
+                    .chat, id: 0, format: .json, value: ChatJoinBody(name: identity?.name ?? identity?.uid).encoded(), name: chat,
+                    key: ChatKey.create.rawValue)))
         return WorkerSession.Settings(
             greeting: greeting, patience: connection.patience, returnPatience: returnPatience, backoff: connection.backoff,
             returns: true, resends: resends)

@@ -131,7 +131,11 @@ struct Subscriber: Sendable {
             }
             events.yield(.subscribed(worker))
             let since = ClientClock.system.now
-            await withTaskCancellationHandler { await connection.closed() } onCancel: { connection.close() }
+            await withTaskCancellationHandler {
+                await connection.closed()
+            } onCancel: {
+                connection.close()
+            }
             let error = (try? await closing.futureResult.get()) ?? .hungUp(worker)
             events.yield(.ended(worker, lifetime: ClientClock.system.now - since, error))
         } catch {

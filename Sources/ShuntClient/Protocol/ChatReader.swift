@@ -27,8 +27,10 @@ struct ChatReader: SessionReader, Equatable {
         switch frame.key {
         case "SESSION":
             let sender = others.count == 1 ? others.first : nil
-            return SessionReading(message: .message(ChatMessage(
-                sender: sender, payload: frame.value, format: frame.format, compression: frame.compression)))
+            return SessionReading(
+                message: .message(
+                    ChatMessage(
+                        sender: sender, payload: frame.value, format: frame.format, compression: frame.compression)))
         case "DESTROY": return SessionReading(message: .closed, turn: .over(.chatOver))
         case "NOTICE": return read(notice: frame)
         default: return SessionReading()

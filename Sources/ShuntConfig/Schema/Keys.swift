@@ -150,7 +150,9 @@ extension Configuration {
         ConfigKey("limits.subscriptions", \.limits.subscriptions, .int(1...1_000_000), .live, "Subscriptions of one connection."),
         ConfigKey("limits.topic", \.limits.topic, .size(1...65535), .live, "The longest name of a topic."),
         ConfigKey("limits.group", \.limits.group, .size(1...65535), .live, "The longest name of a consumer group."),
-        ConfigKey("limits.fanout", \.limits.fanout, .int(1...1_000_000), .live, "Messages that a call of a rule may make of one, and all rules together, over all hops."),
+        ConfigKey(
+            "limits.fanout", \.limits.fanout, .int(1...1_000_000), .live,
+            "Messages that a call of a rule may make of one, and all rules together, over all hops."),
         ConfigKey(
             "limits.hops", \.limits.hops, .int(1...255), .live,
             "How often rules may send a message on, one after the other, before it is dropped."),

@@ -16,10 +16,12 @@ extension SubscriptionIndex {
             chosen.append(contentsOf: repeatElement(Recipient(.none), count: groups))
         }
         guard groups > 0 else { return }
-        chosen[0] = table.routes[at].first.members.isEmpty
+        chosen[0] =
+            table.routes[at].first.members.isEmpty
             ? count(Int(table.routes[at].first.singleOrTurn)) : choose(route: at, group: 0, key: key)
         for group in 1..<groups {
-            chosen[group] = table.routes[at].others[group - 1].members.isEmpty
+            chosen[group] =
+                table.routes[at].others[group - 1].members.isEmpty
                 ? count(Int(table.routes[at].others[group - 1].singleOrTurn)) : choose(route: at, group: group, key: key)
         }
     }

@@ -91,5 +91,7 @@ struct TopicVersions {
     private static func add(_ byte: UInt8, to hash: UInt64) -> UInt64 { (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
 
     @inline(__always)
-    private static func counter(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: ((hash ^ (hash >> 32)) &* 0x9e37_79b9_7f4a_7c15) >> 53) & (size - 1) }
+    private static func counter(_ hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: ((hash ^ (hash >> 32)) &* 0x9e37_79b9_7f4a_7c15) >> 53) & (size - 1)
+    }
 }

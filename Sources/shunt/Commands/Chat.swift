@@ -56,6 +56,8 @@ struct ChatCommand: AsyncParsableCommand {
         let session = try await ChatSession.join(configuration)
         defer { session.close() }
         let printer = ChatPrinter(isTerminal: FileDescriptorStream.standardOutput.isTerminal)
-        if let failure = try await Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal).run(on: session) { throw failure }
+        if let failure = try await Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal).run(on: session) {
+            throw failure
+        }
     }
 }

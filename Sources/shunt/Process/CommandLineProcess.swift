@@ -42,7 +42,9 @@ enum CommandLineProcess {
 struct RawArguments: Sendable {
     static let process = RawArguments(
         CommandLine.unsafeArgv.withMemoryRebound(to: UnsafeMutablePointer<CChar>?.self, capacity: Int(CommandLine.argc)) { all in
-            (0..<Int(CommandLine.argc)).compactMap { all[$0].map { text in Array(UnsafeBufferPointer(start: text, count: strlen(text))).map(UInt8.init(bitPattern:)) } }
+            (0..<Int(CommandLine.argc)).compactMap {
+                all[$0].map { text in Array(UnsafeBufferPointer(start: text, count: strlen(text))).map(UInt8.init(bitPattern:)) }
+            }
         })
 
     private let arguments: [[UInt8]]

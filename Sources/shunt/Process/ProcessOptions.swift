@@ -5,7 +5,8 @@ import ShuntCore
 
 /// What `shunt dev`, `master` and `worker` have in common.
 struct ProcessOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The configuration, YAML. Without one every key has its default.", valueName: "file"),
+    @Option(
+        help: ArgumentHelp("The configuration, YAML. Without one every key has its default.", valueName: "file"),
         completion: .file())
     var config: String?
 
@@ -16,7 +17,8 @@ struct ProcessOptions: ParsableArguments {
             valueName: "key.path=value"))
     var sets: [String] = []
 
-    @Option(help: ArgumentHelp("Written, whole, once everything listens: a JSON object with the process id and the real addresses.", valueName: "path"),
+    @Option(
+        help: ArgumentHelp("Written, whole, once everything listens: a JSON object with the process id and the real addresses.", valueName: "path"),
         completion: .file())
     var readyFile: String?
 

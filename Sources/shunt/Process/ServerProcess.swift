@@ -132,7 +132,8 @@ struct ServerProcess {
 
     private func startMaster() async throws(ShuntError) -> Master {
         do throws(ShuntError) {
-            return try await Master.start(configuration, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
+            return try await Master.start(
+                configuration, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
         } catch {
             switch error.code {
             case .registryInvalid, .registryUnavailable, .registryReadOnly:
@@ -184,10 +185,12 @@ struct ServerProcess {
             }
             configuration.takeLive(from: new)
             func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
-            logger.notice("read the configuration again", metadata: [
-                "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
-                "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
-            ])
+            logger.notice(
+                "read the configuration again",
+                metadata: [
+                    "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
+                    "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
+                ])
         } catch let errors as ConfigurationErrors {
             for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
         } catch {
