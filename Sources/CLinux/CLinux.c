@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+// What each function does stands in CLinux.h.
+
 int linux_accept(int descriptor) {
     return accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }

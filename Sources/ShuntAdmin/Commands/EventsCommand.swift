@@ -2,8 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
-extension EventRecord.Kind: ExpressibleByArgument {}
-
+/// `shunt admin events`: what has happened, once or as it happens.
 struct EventsCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "events",
@@ -99,3 +98,5 @@ struct EventsCommand: AdminSubcommand {
         }
     }
 }
+
+extension EventRecord.Kind: ExpressibleByArgument {}

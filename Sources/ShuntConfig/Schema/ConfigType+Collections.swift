@@ -1,6 +1,8 @@
 import ShuntCore
 
 extension ConfigType {
+    /// A list of values of one type.
+    /// - Parameter maximum: the most elements.
     static func list<Element>(of element: ConfigType<Element>, maximum: Int) -> ConfigType where Value == [Element] {
         let summary = "list of up to \(maximum), each: \(element.summary)"
         return ConfigType(summary, .list) { node, label, diagnostics in

@@ -4,6 +4,7 @@ import ShuntClient
 import ShuntCore
 import ShuntShell
 
+/// `shunt chat`: a chat at the terminal.
 struct ChatCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chat",

@@ -4,6 +4,7 @@ import ShuntClient
 import ShuntCore
 import ShuntShell
 
+/// `shunt pub`: messages to a topic.
 struct Pub: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send messages to a topic.",
