@@ -36,7 +36,7 @@ enum Gzip {
         }
         switch result {
         case Z_STREAM_END: return true
-        // Room is left over and nothing to read: the input has ended too early.
+        // Room is left and no input: the input has ended too early.
         case Z_OK where stream.avail_in == 0 && stream.avail_out > 0: throw ShuntError.broken("gzip", "the stream is cut off")
         case Z_OK: return false
         case Z_BUF_ERROR: throw ShuntError.broken("gzip", "the stream is cut off")

@@ -29,7 +29,7 @@ enum LogThread {
     ) {
         // Kept for the thread, which releases it; or here, if no thread starts.
         let work = Unmanaged.passRetained(Work(queue: queue, sink: sink, dropped: dropped))
-        // The thread inherits the mask. Signals are for others to handle; and blocked, SIGPIPE is but a failed write.
+        // The thread inherits the mask. Other threads handle signals; while SIGPIPE is blocked, a write to a closed pipe only fails.
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
