@@ -58,7 +58,7 @@ struct EventsCommand: AdminSubcommand {
         try await goOn(from: page, session)
     }
 
-    /// Until the task is cancelled. A master that goes away is waited for.
+    /// Follows events until the task is cancelled. Waits for a master that goes away.
     private func goOn(from first: EventPage, _ session: AdminSession) async throws(ShuntError) {
         var next = first.nextAfter
         var registry = first.registry
