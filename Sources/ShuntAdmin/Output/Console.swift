@@ -30,7 +30,7 @@ struct Console: Sendable {
                 throw ShuntError(
                     .ioFailed, "standard output cannot be written: \(String(cString: strerror(code)).lowercased())")
             },
-            // If standard error is closed, nobody wants to read the error.
+            // If standard error is closed, the error is lost.
             writeError: { _ = writeAll($0, to: STDERR_FILENO) })
     }
 

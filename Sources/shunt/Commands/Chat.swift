@@ -49,7 +49,7 @@ struct ChatCommand: AsyncParsableCommand {
 
     private func talk() async throws(ShuntError) {
         var connection = client.connection
-        // Somebody waits for an answer: a worker that hangs is left sooner.
+        // A user waits for the answer: the session gives up a worker that hangs sooner.
         connection.pingAfter = .seconds(15)
         connection.pingTimeout = .seconds(5)
         let configuration = ChatConfiguration(

@@ -2,7 +2,7 @@ import ArgumentParser
 import ShuntClient
 import ShuntCore
 
-/// Where a client command finds its workers.
+/// The options by which a client command finds its workers.
 struct ClientOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -37,7 +37,7 @@ struct ClientOptions: ParsableArguments {
         }
     }
 
-    /// A person waits: less patience than a service has.
+    /// A user waits, so there is less patience than for a service.
     var connection: ConnectionOptions { ConnectionOptions(patience: .seconds(2)) }
 
     /// What to try when no server was found.

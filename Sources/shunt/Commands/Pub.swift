@@ -118,7 +118,8 @@ struct Pub: AsyncParsableCommand {
         return await publication.run(on: producer, status: quiet ? nil : StatusLines())
     }
 
-    /// Whoever pipes lines in has more to come; a loop around the command wants to know soon.
+    /// A program that pipes lines in has more to send, so the command waits; a script that calls the command for each message needs an
+    /// answer soon.
     private func returnPatience(_ source: Publication.Source) -> Duration {
         if let patience { return .seconds(patience) }
         if case .lines = source { return .seconds(1_000_000_000) }

@@ -3,7 +3,7 @@ import Glibc
 import ShuntConfig
 import ShuntCore
 
-/// What `shunt dev`, `master` and `worker` have in common.
+/// The options that `shunt dev`, `master` and `worker` share.
 struct ProcessOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("The configuration, YAML. Without one every key has its default.", valueName: "file"),
@@ -60,7 +60,7 @@ enum ProcessEnvironment {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-/// Says what is wrong on standard error and ends with the code's exit code. Errors may hold what servers, files and arguments say.
+/// Writes the error to standard error and ends with its exit code. Errors may hold text of servers, files and arguments.
 func fail(_ errors: [ShuntError]) -> ExitCode {
     for error in errors { printError("shunt: \(PrintableText.of(error.description))") }
     return ExitCode(errors.first?.code.exitCode ?? 70)
