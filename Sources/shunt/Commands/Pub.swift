@@ -11,9 +11,9 @@ struct Pub: AsyncParsableCommand {
         discussion: """
             The payload is one message, its bytes as they are given. With '-', or without a payload when something is piped in, \
             each line of standard input is one: a line ends at a line feed, which is not sent; everything else is, a carriage \
-            return and a byte order mark too. Empty lines are left out. Each message is acknowledged by the worker. When the worker is lost, another is \
-            looked for, and what has not been sent waits. At most once: what had no answer when a connection was lost is not sent \
-            again, and counted.
+            return and a byte order mark too. Empty lines are left out. Each message is acknowledged by the worker. When the \
+            worker is lost, another is looked for, and what has not been sent waits. At most once: what had no answer when a \
+            connection was lost is not sent again, and counted.
 
               shunt pub orders/1 '{"id":1}'                 one message; JSON is recognised
               shunt pub orders/1 hello --key eu             with a message key
