@@ -34,6 +34,7 @@ test: test-packages tidy unit-test build end-to-end examples fuzz-briefly fuzz-r
 
 ## Lengths, the code map, unsafe code without a reason, and the English of comments and pages; the layout of Swift code.
 tidy: format-check
+	$(PYTHON) Tests/Tidy/test_tidy.py
 	scripts/tidy
 
 format-check:

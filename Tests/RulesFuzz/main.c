@@ -238,7 +238,7 @@ static void call(session *s, uint32_t which) {
         check_time(s, started);
         if (delivered.verdict == SHUNT_VERDICT_REPLACE) { use(&delivered.routed, 1); }
         shunt_on_undelivered(s->host, &m, why, subject, s->now);
-        // What was sent is still there.
+        // The messages of the last hook are still there.
         use(outcome.messages, outcome.count);
     }
     shunt_buffer_free(&record);

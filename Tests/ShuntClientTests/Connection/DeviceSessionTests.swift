@@ -169,7 +169,7 @@ struct NotifierTests {
         #expect(first.received.count == 1 && second.received.count == 1)
     }
 
-    /// One of our own masters.
+    /// One of Shunt's own masters.
     private static func shunt(_ frame: Frame, holding: [HostPort], all: [HostPort]) -> [Frame] {
         let isQuestion = frame.name == DeviceAllocationBody.frameName
         let list = isQuestion ? holding : all
