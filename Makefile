@@ -7,8 +7,9 @@ PREFIX ?= /usr/local
 RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := liblua5.4-dev libsqlite3-dev libuv1-dev liblz4-dev libsnappy-dev zlib1g-dev
 TEST_PACKAGES := python3-venv
+FORMATTED := Package.swift Sources Tests Benchmarks
 
-.PHONY: all build run test unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly bench bench-briefly install clean packages test-packages
+.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly bench bench-briefly install clean packages test-packages
 
 all: build
 
@@ -28,8 +29,20 @@ run: build
 	@exec .build/release/shunt dev --config config/dev.yaml
 
 ## Everything that CI runs.
-test: test-packages unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly bench-briefly
+test: test-packages tidy unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly bench-briefly
 	@echo "All tests passed."
+
+## Lengths, the code map, unsafe code without a reason, and the English of comments and pages; the layout of Swift code.
+tidy: format-check
+	$(PYTHON) Tests/Tidy/test_tidy.py
+	scripts/tidy
+
+format-check:
+	$(SWIFT) format lint --strict --parallel -r $(FORMATTED)
+
+## Lays the Swift code out as format-check wants it.
+format:
+	$(SWIFT) format -i --parallel -r $(FORMATTED)
 
 unit-test: packages
 	$(SWIFT) build --build-tests

@@ -72,48 +72,63 @@ func line(_ what: String, _ value: Double, _ unit: String) { print("\(what): \(I
 
 /// A case in a process of its own: what one gives back would hide what the next one takes.
 let cases: [(name: String, run: () -> Void)] = [
-    ("topics", {
-        var bench = Bench()
-        bench.subscribe("site/+/sensor/+/temp", connection: 1)
-        line("one topic again and again", bench.send(sensors(1), messages: 5_000_000), "ns a message")
-        line("1,000 topics in turn", bench.send(sensors(1000), messages: 2_000_000), "ns a message")
-    }),
-    ("new", {
-        var bench = Bench()
-        bench.subscribe("site/+/sensor/+/temp", connection: 1)
-        let topics = sensors(60_000)
-        let before = resident()
-        line("60,000 new topics", bench.send(topics, messages: 60_000), "ns a message")
-        line("memory of a route", Double(resident() - before) / 60_000, "bytes")
-        line("the same topics again", bench.send(topics, messages: 600_000), "ns a message")
-        let busy = bench.send(topics, messages: 600_000) { bench, message in
-            // At a million messages a second, 400 patterns a second.
-            guard message % 2496 < 64 else { return }
-            let number = message / 2496
-            bench.subscribe("site/\(number % 97)/alarm/+", connection: 2)
-            bench.unsubscribe("site/\((number + 96) % 97)/alarm/+", connection: 2)
+    (
+        "topics",
+        {
+            var bench = Bench()
+            bench.subscribe("site/+/sensor/+/temp", connection: 1)
+            line("one topic again and again", bench.send(sensors(1), messages: 5_000_000), "ns a message")
+            line("1,000 topics in turn", bench.send(sensors(1000), messages: 2_000_000), "ns a message")
         }
-        line("the same while patterns come and go", busy, "ns a message")
-    }),
-    ("many", {
-        var bench = Bench()
-        bench.subscribe("site/+/sensor/+/temp", connection: 1)
-        line("300,000 topics in turn", bench.send(sensors(300_000), messages: 1_200_000), "ns a message")
-    }),
-    ("literals", {
-        let before = resident()
-        var bench = Bench()
-        for number in 0..<300_000 { bench.subscribe("device/\(number)/commands", connection: UInt32(number / 100)) }
-        line("300,000 literal subscriptions", Double(resident() - before) / 300_000, "bytes each")
-        withExtendedLifetime(bench) {}
-    }),
-    ("patterns", {
-        let before = resident()
-        var bench = Bench()
-        for number in 0..<10_000 { bench.subscribe("site/\(number)/+/temp", connection: UInt32(number / 100)) }
-        line("10,000 patterns", Double(resident() - before) / 10_000, "bytes each")
-        withExtendedLifetime(bench) {}
-    }),
+    ),
+    (
+        "new",
+        {
+            var bench = Bench()
+            bench.subscribe("site/+/sensor/+/temp", connection: 1)
+            let topics = sensors(60_000)
+            let before = resident()
+            line("60,000 new topics", bench.send(topics, messages: 60_000), "ns a message")
+            line("memory of a route", Double(resident() - before) / 60_000, "bytes")
+            line("the same topics again", bench.send(topics, messages: 600_000), "ns a message")
+            let busy = bench.send(topics, messages: 600_000) { bench, message in
+                // At a million messages a second, 400 patterns a second.
+                guard message % 2496 < 64 else { return }
+                let number = message / 2496
+                bench.subscribe("site/\(number % 97)/alarm/+", connection: 2)
+                bench.unsubscribe("site/\((number + 96) % 97)/alarm/+", connection: 2)
+            }
+            line("the same while patterns come and go", busy, "ns a message")
+        }
+    ),
+    (
+        "many",
+        {
+            var bench = Bench()
+            bench.subscribe("site/+/sensor/+/temp", connection: 1)
+            line("300,000 topics in turn", bench.send(sensors(300_000), messages: 1_200_000), "ns a message")
+        }
+    ),
+    (
+        "literals",
+        {
+            let before = resident()
+            var bench = Bench()
+            for number in 0..<300_000 { bench.subscribe("device/\(number)/commands", connection: UInt32(number / 100)) }
+            line("300,000 literal subscriptions", Double(resident() - before) / 300_000, "bytes each")
+            withExtendedLifetime(bench) {}
+        }
+    ),
+    (
+        "patterns",
+        {
+            let before = resident()
+            var bench = Bench()
+            for number in 0..<10_000 { bench.subscribe("site/\(number)/+/temp", connection: UInt32(number / 100)) }
+            line("10,000 patterns", Double(resident() - before) / 10_000, "bytes each")
+            withExtendedLifetime(bench) {}
+        }
+    ),
 ]
 
 if CommandLine.arguments.count > 1 {

@@ -42,6 +42,7 @@ final class Socket: @unchecked Sendable {
     func write(_ bytes: UnsafeRawBufferPointer) throws {
         var offset = 0
         while offset < bytes.count {
+            // There are bytes left, so there is an address.
             let count = Glibc.send(descriptor, bytes.baseAddress! + offset, bytes.count - offset, Int32(MSG_NOSIGNAL))
             guard count > 0 else { throw ShuntError(.internalError, "the server closed a connection") }
             offset += count
@@ -159,11 +160,15 @@ final class LoadThread: Sendable {
     }
 
     init(_ body: @escaping @Sendable () -> Void) {
+        // Retained for the thread, which releases it.
         let argument = Unmanaged.passRetained(Body(body)).toOpaque()
-        pthread_create(&handle, nil, { argument in
-            Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
-            return nil
-        }, argument)
+        pthread_create(
+            &handle, nil,
+            { argument in
+                // The argument above, which is never nil.
+                Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
+                return nil
+            }, argument)
     }
 
     func join() { pthread_join(handle, nil) }

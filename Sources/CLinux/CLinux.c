@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+// What each function does stands in CLinux.h.
+
 int linux_accept(int descriptor) {
     return accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
@@ -47,8 +49,8 @@ void linux_name_thread(const char *name) { pthread_setname_np(pthread_self(), na
 
 void linux_forbid_dump(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
-// Only segments without write permission are dropped: those with relocations are writable at first,
-// and what was written into them is nowhere else.
+// Only segments without write permission are dropped: those with relocations are writable at first, and these writes are stored nowhere
+// else.
 static int settle_object(struct dl_phdr_info *info, size_t size, void *data) {
     (void)size;
     (void)data;

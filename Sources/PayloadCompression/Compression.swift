@@ -4,7 +4,7 @@ import ShuntCore
 /// - Parameters:
 ///   - bytes: the whole packed value.
 ///   - limit: the most bytes to unpack it to. Memory grows with what has been unpacked, not with what a header says.
-///   - check: called between pieces of at most 64 KiB (LZ4: a block); what it throws ends the work.
+///   - check: called between pieces of at most 64 KiB (LZ4: a block); its error ends the work.
 /// - Throws: `limit.memory` beyond the limit, `frame.malformed` if the value is cut off or broken.
 public func inflate(
     _ bytes: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void = {}

@@ -27,6 +27,7 @@ enum Gzip {
     private static func step(_ stream: inout z_stream, into output: inout InflatedBuffer) throws(ShuntError) -> Bool {
         var result = Z_OK
         try output.withRoom { room in
+            // Fresh room, which zlib alone writes, as bytes.
             stream.next_out = room.assumingMemoryBound(to: UInt8.self).baseAddress
             let size = UInt32(clamping: room.count)
             stream.avail_out = size
@@ -35,7 +36,7 @@ enum Gzip {
         }
         switch result {
         case Z_STREAM_END: return true
-        // Room is left over and nothing to read: the input has ended too early.
+        // Room is left and no input: the input has ended too early.
         case Z_OK where stream.avail_in == 0 && stream.avail_out > 0: throw ShuntError.broken("gzip", "the stream is cut off")
         case Z_OK: return false
         case Z_BUF_ERROR: throw ShuntError.broken("gzip", "the stream is cut off")
@@ -64,6 +65,7 @@ enum Gzip {
         var result = Z_OK
         let packed = withUnsafeMutablePointer(to: &header) { header in
             deflateSetHeader(&stream, header)
+            // Raw bytes, read as bytes; zlib's pointer is mutable by its type alone.
             stream.next_in = UnsafeMutablePointer(mutating: bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
             stream.avail_in = size
             return [UInt8](unsafeUninitializedCapacity: Int(room)) { buffer, count in

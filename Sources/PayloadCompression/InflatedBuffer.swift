@@ -1,7 +1,6 @@
 import ShuntCore
 
-/// What has been unpacked so far: grows by doubling, to one byte beyond the limit at the most, so that one byte too
-/// many is seen.
+/// The bytes unpacked so far. It grows by doubling, to one byte beyond the limit at most, so that one byte too many is seen.
 struct InflatedBuffer {
     private var storage: [UInt8]
     private(set) var count = 0
@@ -12,7 +11,7 @@ struct InflatedBuffer {
 
     /// - Parameters:
     ///   - limit: 2 GiB at the most.
-    ///   - packedSize: what has arrived; the first guess goes by it.
+    ///   - packedSize: the size of the packed value; the first room is guessed from it.
     ///   - check: called before each piece.
     init(limit: Int, packedSize: Int, check: @escaping () throws(ShuntError) -> Void) {
         self.check = check
@@ -38,7 +37,7 @@ struct InflatedBuffer {
         }
     }
 
-    /// Refuses what would not fit, before there is room for it.
+    /// Refuses a size that would not fit, before there is room for it.
     func checkRoom(for size: Int) throws(ShuntError) {
         guard size <= limit - count else { throw overLimit }
     }

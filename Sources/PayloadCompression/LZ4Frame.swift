@@ -10,7 +10,7 @@ enum LZ4Frame {
         }
         defer { LZ4F_freeDecompressionContext(context) }
         var rest = bytes[...]
-        // What liblz4 still wants; 0 between frames.
+        // The number of bytes that liblz4 still wants; 0 between frames.
         var wanted = 1
         while wanted != 0 || !rest.isEmpty {
             var read = rest.count

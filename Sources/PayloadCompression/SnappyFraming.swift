@@ -42,6 +42,7 @@ enum SnappyFraming {
 
     private static func inflateBlock(_ body: Bytes, into output: inout InflatedBuffer) throws(ShuntError) {
         let packed = try data(of: body)
+        // Raw bytes, which libsnappy reads as C's characters.
         let start = packed.assumingMemoryBound(to: CChar.self).baseAddress
         var size = 0
         guard snappy_uncompressed_length(start, packed.count, &size) == SNAPPY_OK, size <= chunkSize else {
@@ -51,6 +52,7 @@ enum SnappyFraming {
         var isIntact = false
         try output.withRoom(atLeast: max(size, 1)) { room in
             var written = room.count
+            // Fresh room, which libsnappy alone writes.
             let target = room.assumingMemoryBound(to: CChar.self).baseAddress
             guard snappy_uncompress(start, packed.count, target, &written) == SNAPPY_OK else { return 0 }
             isIntact = storedChecksum(body) == CRC32C.masked(Bytes(rebasing: room[..<written]))
@@ -90,6 +92,7 @@ enum SnappyFraming {
         let block = [UInt8](unsafeUninitializedCapacity: snappy_max_compressed_length(plain.count)) { buffer, count in
             count = buffer.count
             buffer.withMemoryRebound(to: CChar.self) { target in
+                // Raw bytes, which libsnappy reads as C's characters.
                 let start = plain.assumingMemoryBound(to: CChar.self).baseAddress
                 isPacked = snappy_compress(start, plain.count, target.baseAddress, &count) == SNAPPY_OK
             }

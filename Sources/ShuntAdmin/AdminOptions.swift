@@ -2,16 +2,16 @@ import ArgumentParser
 import ShuntConfig
 import ShuntCore
 
-/// How an answer is written.
+/// The format of an answer.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case table, json, csv
 }
 
-/// Where to ask and how to answer; every subcommand takes these.
+/// The source to ask and the format of the answer; every subcommand takes these options.
 struct AdminOptions: ParsableArguments {
     static let defaultMaster = HostPort("127.0.0.1", 4080)
     static let adminVariable = "SHUNT_ADMIN"
-    /// What all commands take: the masters, with the ports for clients where they have any.
+    /// The variable that all commands read: the masters, perhaps with their ports for clients.
     static let masterVariable = "SHUNT_MASTER"
 
     @Option(

@@ -2,13 +2,13 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
-/// One run of a subcommand: where it asks, and where it writes.
+/// One run of a subcommand: the source that it asks, and the console that it writes to.
 struct AdminSession {
     let source: any AdminSource
     let console: Console
     let output: OutputFormat
 
-    /// Asks, and gives the answer with its JSON as it came.
+    /// Asks the source. Returns the answer, and its JSON as it came.
     func ask<T: Decodable>(_ request: AdminRequest, as type: T.Type) async throws(ShuntError) -> (answer: T, json: String) {
         let json = try await source.answer(request)
         do {
@@ -20,7 +20,7 @@ struct AdminSession {
         }
     }
 
-    /// Writes a table as the terminal bears it; what does not fit is said.
+    /// Writes a table that fits the terminal, and names the columns that have no room.
     func write(_ table: Table) throws(ShuntError) {
         let rendered = table.render(width: console.width, colors: console.colors)
         try console.write(rendered.text)
@@ -29,25 +29,25 @@ struct AdminSession {
         }
     }
 
-    /// As it is; on a terminal without what that would obey.
+    /// Writes a text as it is; on a terminal, without characters that would steer it.
     func write(_ csv: CSV) throws(ShuntError) {
         guard console.isTerminal else { return try console.write(csv.text) }
         let lines = csv.text.split(separator: "\r\n", omittingEmptySubsequences: false)
         try console.write(lines.map { PrintableText.of(String($0), keepingLines: true) }.joined(separator: "\r\n"))
     }
 
-    /// As it came; on a terminal what that would obey is escaped, which JSON readers take for the same.
+    /// Writes JSON as it came; on a terminal, characters that would steer it are escaped, which JSON readers take for the same.
     func write(json: String) throws(ShuntError) {
         try console.write((console.isTerminal ? PrintableText.json(json) : json) + "\n")
     }
 
-    /// For people, beside the answer; in lines that fit.
+    /// Writes a remark for people beside the answer, in lines that fit.
     func note(_ text: String) {
         for line in Text.wrap(Text.printable(text), to: console.width) { console.writeError(line + "\n") }
     }
 
-    /// The whole name of the worker that lists are to be of: the beginning is enough where it is one worker's alone.
-    /// - Throws: `worker.unknown` where there is none.
+    /// The whole name of the worker whose lists are asked for: the beginning of the name is enough if only one worker's name begins so.
+    /// - Throws: `worker.unknown` if no worker has the name.
     func worker(_ name: String) async throws(ShuntError) -> String {
         try await ask(.worker(name), as: WorkerRecord.self).answer.name
     }
@@ -65,7 +65,7 @@ extension AdminSubcommand {
         try await run(on: .standard)
     }
 
-    /// Errors go to the console as sentences; what is thrown is the exit code alone.
+    /// Writes errors to the console as sentences, and throws only the exit code.
     func run(on console: Console) async throws(ExitCode) {
         do throws(ShuntError) {
             let source = try options.source(environment: console.environment, now: console.now)

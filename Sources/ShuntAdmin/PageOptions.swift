@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// Which part of a long list; as many as the admin API gives at once.
+/// The part of a long list; at most as many entries as the admin API gives at once.
 struct PageOptions: ParsableArguments {
     static let maximumLimit = 1_000
 

@@ -1,11 +1,11 @@
 import ExchangeCodec
 import ShuntCore
 
-/// How a client finds its workers. A list without any address finds none, and says so.
+/// The addresses by which a client finds its workers. An empty list is an error when the client starts.
 public enum ClientRoute: Equatable, Sendable {
     /// Ask these masters, in turn, which workers there are.
     case masters([HostPort])
-    /// Straight to these workers.
+    /// Connect to these workers, without a master.
     case workers([HostPort])
 
     var addresses: [HostPort] {
@@ -23,17 +23,17 @@ public enum ClientRoute: Equatable, Sendable {
 
 /// Times and bounds of one client's connections.
 public struct ConnectionOptions: Equatable, Sendable {
-    /// For a TCP connection to come about.
+    /// The time to open a TCP connection.
     public var connectTimeout: Duration
-    /// For the answer to a request that is not a message: which workers there are, a subscription.
+    /// The time for the answer to a request that is not a message: a question for workers, a subscription.
     public var replyTimeout: Duration
-    /// How long to look for a server before what waits for one fails. At least one round is always tried.
+    /// How long to look for a server before requests that wait for one fail. At least one round is always tried.
     public var patience: Duration
-    /// Between two attempts.
+    /// The pause between two attempts.
     public var backoff: Backoff
     /// The largest frame to take or to send, in bytes. Workers have the same limit (`limits.frame`).
     public var frameLimit: Int
-    /// A connection on which nothing arrives for so long is asked with PING (exchange protocol §13.3).
+    /// The silence after which a PING is sent (exchange protocol §13.3).
     public var pingAfter: Duration
     /// How long the answer to a PING may take.
     public var pingTimeout: Duration

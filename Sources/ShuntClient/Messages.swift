@@ -3,10 +3,10 @@ import ShuntCore
 /// A message to send.
 public struct OutgoingMessage: Equatable, Sendable {
     public var topic: String
-    /// nil and an empty key are the same on the wire.
+    /// The key; nil and an empty key are the same on the wire.
     public var key: String?
-    /// As it goes over the wire: packed already, if `compression` says so. Not empty: the protocol can not carry
-    /// an empty value (exchange protocol §3).
+    /// The payload as it goes over the wire: compressed already if `compression` says so. Not empty: the protocol cannot carry an empty
+    /// value (exchange protocol §3).
     public var payload: [UInt8]
     /// Text or JSON; nothing else may be sent (§4.3).
     public var format: PayloadFormat
@@ -36,7 +36,7 @@ public struct OutgoingMessage: Equatable, Sendable {
 public struct ReceivedMessage: Equatable, Sendable {
     public var topic: String
     public var key: String?
-    /// As it came: still packed if `compression` says so; see `unpackedPayload`.
+    /// The payload as it came: still compressed if `compression` says so; see `unpackedPayload`.
     public var payload: [UInt8]
     public var format: PayloadFormat
     public var compression: PayloadCompression

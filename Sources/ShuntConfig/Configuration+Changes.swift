@@ -2,15 +2,15 @@
 public struct ConfigChange: Equatable, Sendable, CustomStringConvertible {
     /// `limits.frame`, `worker.listeners.exchange.listen`.
     public let key: String
-    /// YAML in one line; `hidden` where the value may hold secrets; nil where there was none.
+    /// The old value, as YAML in one line; `hidden` if it may hold secrets; nil if there was none.
     public let old: String?
-    /// YAML in one line; `hidden` where the value may hold secrets; nil where there is none any more.
+    /// The new value, as YAML in one line; `hidden` if it may hold secrets; nil if there is none any more.
     public let new: String?
 
-    /// What stands for a value that may hold secrets.
+    /// Stands for a value that may hold secrets.
     public static let hidden = "(hidden)"
 
-    /// `limits.frame: 10MiB → 12MiB`; of what is hidden only whether it is new, other or gone.
+    /// `limits.frame: 10MiB → 12MiB`; a hidden value is only said to be new, other or gone.
     public var description: String {
         switch (old, new) {
         case (nil, Self.hidden?): "\(key): new, not shown"
@@ -22,7 +22,7 @@ public struct ConfigChange: Equatable, Sendable, CustomStringConvertible {
 }
 
 extension Configuration {
-    /// What differs: the `live` part can be taken on at once, the `restart` part waits for the next start.
+    /// The differences between two configurations: the `live` ones can take effect at once, the `restart` ones wait for the next start.
     public static func changes(
         from old: Configuration, to new: Configuration
     ) -> (live: [ConfigChange], restart: [ConfigChange]) {
@@ -38,7 +38,7 @@ extension Configuration {
         return (live, restart)
     }
 
-    /// Takes over what need not wait for the next start.
+    /// Takes over the settings that need not wait for the next start.
     public mutating func takeLive(from new: Configuration) {
         for key in Self.keys where key.takesEffect == .live { key.copy(new, &self) }
         places = new.places

@@ -1,14 +1,14 @@
 import ShuntCore
 
 extension Configuration {
-    /// Reads a configuration: the defaults, over them the file, over it the environment, over all `sets`.
+    /// Reads a configuration. The file goes over the defaults, the environment over the file, `sets` over all of them.
     ///
     /// - Parameters:
     ///   - file: a YAML file; nil for none.
     ///   - environment: only names that begin with `SHUNT_` matter.
     ///   - sets: `key.path=value`, as given to `--set`; later ones win.
     ///   - hostName: the name of a master or worker that is given none.
-    /// - Throws: everything that is wrong, each with its place; codes `config.*`.
+    /// - Throws: all errors at once, each with its place; codes `config.*`.
     public static func load(
         file: String?, environment: [String: String], sets: [String], hostName: String
     ) throws(ConfigurationErrors) -> Configuration {
@@ -27,7 +27,7 @@ extension Configuration {
     }
 
     /// Reads a configuration from YAML that is at hand.
-    /// - Parameter name: what errors call it.
+    /// - Parameter name: the name of the text in errors.
     public static func parse(
         _ yaml: String, name: String = "configuration", hostName: String = "localhost"
     ) throws(ConfigurationErrors) -> Configuration {

@@ -1,14 +1,14 @@
 import ShuntCore
 
 extension Configuration {
-    /// Where keys were given. Two configurations that say the same are equal, wherever they say it.
+    /// The places where keys were given. Two configurations with the same values are equal, wherever these were given.
     struct Places: Equatable, Sendable {
         /// By key, those of maps and the words of lists too: `worker.listeners.exchange.listen`, `rules.enabled.redact`.
         var byKey: [String: String] = [:]
         /// Whether there is a file with something in it.
         var isFileEmpty = true
 
-        /// What was given and means nothing.
+        /// Warnings about settings that mean nothing.
         var warnings: [ShuntError] = []
 
         init() {}
@@ -32,13 +32,13 @@ extension Configuration {
         static func == (a: Places, b: Places) -> Bool { true }
     }
 
-    /// What was given and means nothing, though nothing is wrong with the rest: a variable that is no key's.
+    /// Warnings about settings that mean nothing, while the rest is right: a variable that belongs to no key.
     public var warnings: [ShuntError] { places.warnings }
 
-    /// Where a key was given: `file:line:column`, `--set key` or a variable's name; nil where its default holds.
+    /// The place where a key was given: `file:line:column`, `--set key` or a variable's name; nil if its default holds.
     public func place(of key: String) -> String? { places.byKey[key] }
 
-    /// An error about what a key names, told with the place where the key was given.
+    /// An error about the thing that a key names, with the place where the key was given.
     public func placed(_ error: ShuntError, at key: String) -> ShuntError {
         guard let place = place(of: key) else { return error }
         var placed = error

@@ -3,7 +3,7 @@
 /// A code's raw value is stable: operators and programs match on it. `status` is what the exchange protocol
 /// and the admin API answer, `exitCode` what a command ends with (sysexits.h).
 public enum ErrorCode: String, Sendable, CaseIterable {
-    // What a client sent.
+    // A client sent something wrong.
     case frameTooLarge = "frame.too_large"
     case frameMalformed = "frame.malformed"
     case frameTimeout = "frame.timeout"
@@ -11,7 +11,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case protocolHTTP = "protocol.http"
     case protocolMQTT = "protocol.mqtt"
     case protocolTLS = "protocol.tls"
-    /// No header of a proxy, or a wrong one, where a listener wants it.
+    /// The listener requires a proxy's header, and the connection began with none or a wrong one.
     case protocolProxy = "protocol.proxy"
     case payloadInvalid = "payload.invalid"
     case requestInvalid = "request.invalid"
@@ -23,7 +23,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case subscriptionLimit = "subscription.limit"
     case connectionLimit = "connection.limit"
     case connectionLost = "connection.lost"
-    /// A client has sent nothing for longer than it has said.
+    /// A client was silent for longer than the keep-alive time that it announced.
     case keepAlive = "connection.keep_alive"
     case slowConsumer = "connection.slow_consumer"
     case workerNone = "worker.none"
@@ -46,7 +46,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case descriptorLimit = "limit.descriptors"
     case hopLimit = "limit.hops"
     case fanoutLimit = "limit.fanout"
-    // What rules decided or did.
+    // Decisions and faults of rules.
     case ruleRejected = "rule.rejected"
     case ruleFailed = "rule.failed"
     case ruleTime = "rule.time"
@@ -82,7 +82,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .payloadInvalid, .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
+        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .payloadInvalid, .requestInvalid, .requestUnsupported,
+            .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400
@@ -105,8 +106,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         }
     }
 
-    /// What a command ends with: 64 usage, 65 data, 69 unavailable, 70 software, 74 input or output, 75 try again later,
-    /// 77 permission, 78 configuration.
+    /// A command's exit code: 64 usage, 65 data, 69 unavailable, 70 software, 74 input or output, 75 try again later, 77 permission, 78
+    /// configuration.
     public var exitCode: Int32 {
         switch self {
         case .usage: 64

@@ -1,5 +1,5 @@
-/// A text that equals another only if their bytes do, as names on the wire do. `String` compares what readers see: "é" of one scalar
-/// equals "é" of two, and names that differ for every peer would be one here.
+/// A text that equals another only if their bytes do, as names on the wire do. `String` compares characters as readers see them: "é" of one
+/// scalar equals "é" of two, so names that differ for every peer would be equal here.
 public struct ExactText: Hashable, Comparable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
     public let text: String
 

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Where something listens, or is to: `host:port`, an IPv6 address in brackets, as in `127.0.0.1:4088`, `[::1]:4088`,
+/// The address of a listener, as `host:port`, with an IPv6 address in brackets, as in `127.0.0.1:4088`, `[::1]:4088`,
 /// `master-1.internal:4088`. Nothing is looked up; a client's resolved address is a ``PeerAddress``.
 public struct HostPort: Hashable, Sendable, CustomStringConvertible {
     /// A name or an address, without brackets.
@@ -30,7 +30,7 @@ public struct HostPort: Hashable, Sendable, CustomStringConvertible {
         self.init(String(host), port)
     }
 
-    /// The same where the port may be left out: `10.0.0.1`, `[::1]`, `::1`.
+    /// The same for a text that may leave the port out: `10.0.0.1`, `[::1]`, `::1`.
     public init?(_ text: some StringProtocol, defaultPort: Int) {
         if let address = HostPort(text) {
             self = address
@@ -42,7 +42,7 @@ public struct HostPort: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Addresses with commas between.
-    /// - Parameter defaultPort: where an address may come without one.
+    /// - Parameter defaultPort: the port of an address that has none; nil: each address must have one.
     /// - Throws: `usage` naming the part that is not an address.
     public static func list(_ text: String, defaultPort: Int? = nil) throws(ShuntError) -> [HostPort] {
         var addresses: [HostPort] = []
@@ -58,7 +58,7 @@ public struct HostPort: Hashable, Sendable, CustomStringConvertible {
         return addresses
     }
 
-    /// What a worker calls its host may have brackets already.
+    /// The host that a worker tells may have brackets already.
     public var description: String { host.contains(":") && !host.hasPrefix("[") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     /// Whether this can be a host: a name, an IPv4 address, or an IPv6 address without brackets.

@@ -1,12 +1,11 @@
-/// Text of others, as a terminal may show it: what servers, files and arguments say must not steer the terminal, nor look like
-/// something that it is not.
+/// Makes text of servers, files and arguments safe for a terminal: the text must not steer the terminal, nor look like another text.
 public enum PrintableText {
-    /// Writes out what a terminal would obey (C0 and C1 control characters, DEL) or not show (bidirectional controls, line and
-    /// paragraph separators, zero-width and filler characters): `\n`, `\r`, `\t`, `\u{1B}`. Joiners stay in scripts that need
-    /// them, and in emoji.
+    /// Escapes the characters that a terminal would obey (C0 and C1 control characters, DEL) or not show (bidirectional controls, line and
+    /// paragraph separators, zero-width and filler characters), as `\n`, `\r`, `\t`, `\u{1B}`. Joiners stay in scripts that need them, and
+    /// in emoji.
     /// - Parameter keepingLines: whether line feeds and tabs stay.
     public static func of(_ text: String, keepingLines: Bool = false) -> String {
-        // All that is written out is below a blank, DEL, or takes more than a byte.
+        // Every character that is escaped is below a blank, is DEL, or takes more than a byte.
         guard text.utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F }) else { return text }
         var result = String.UnicodeScalarView()
         var previous: Unicode.Scalar?
@@ -32,7 +31,7 @@ public enum PrintableText {
         var previous: Unicode.Scalar?
         for scalar in text.unicodeScalars {
             defer { previous = scalar }
-            // What lays out the JSON itself.
+            // Below a blank there is only the layout of the JSON itself.
             guard scalar.value >= 0x20, isUnsafe(scalar, after: previous) else {
                 result.append(scalar)
                 continue
@@ -42,7 +41,7 @@ public enum PrintableText {
         return String(result)
     }
 
-    /// `\u202e`; two of these beyond the basic plane.
+    /// The escape of a scalar, `\u202e`; two of them beyond the basic plane.
     public static func jsonEscape(_ scalar: Unicode.Scalar) -> String {
         UTF16.encode(scalar).map { units in
             units.map { unit in
@@ -52,8 +51,8 @@ public enum PrintableText {
         } ?? ""
     }
 
-    /// Whether a terminal would obey this, or show nothing of it.
-    /// - Parameter previous: what stands before it: joiners are part of what is not ASCII.
+    /// Whether a terminal would obey this scalar, or show nothing of it.
+    /// - Parameter previous: the scalar before it: joiners belong to scripts and emoji, which are not ASCII.
     public static func isUnsafe(_ scalar: Unicode.Scalar, after previous: Unicode.Scalar? = nil) -> Bool {
         switch scalar.value {
         case 0x20..<0x7F: false

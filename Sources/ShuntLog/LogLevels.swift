@@ -4,7 +4,7 @@ import Synchronization
 
 /// The level of each subsystem; changes reach all loggers at once.
 final class LogLevels: Sendable {
-    /// A level that is read at every call of a logger, and so without a lock.
+    /// A level. Every call of a logger reads it, so reading takes no lock.
     final class Level: Sendable {
         private let index: Atomic<UInt8>
 
@@ -23,7 +23,7 @@ final class LogLevels: Sendable {
         }
     }
 
-    /// For loggers of no subsystem.
+    /// The level of loggers without a subsystem.
     private let standard: Level
     private let bySubsystem: [Configuration.Log.Subsystem: Level]
 

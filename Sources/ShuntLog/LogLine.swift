@@ -2,7 +2,7 @@ import Logging
 import ShuntConfig
 import ShuntCore
 
-/// How lines look.
+/// The format of lines.
 enum LogFormat: Equatable, Sendable {
     /// For people: `2026-03-01T12:00:00.000Z INFO  worker: message key=value`.
     case text(colour: Bool)
@@ -31,9 +31,9 @@ public struct LogProcess: Equatable, Sendable {
     }
 }
 
-/// One thing that was logged.
+/// One log entry.
 struct LogLine {
-    /// Bytes of one text; what is longer is cut.
+    /// The most bytes of one text; a longer one is cut.
     static let maximumText = 4096
     /// Entries of the metadata, and elements of a list in it.
     static let maximumEntries = 64
@@ -45,7 +45,7 @@ struct LogLine {
     var subsystem: String
     var message: String
     var metadata: Logger.Metadata
-    /// Whose line it is, for programs that read several processes' logs.
+    /// The process that writes the line, for programs that read several processes' logs.
     var process: LogProcess?
 
     /// The line with its end.
@@ -60,7 +60,7 @@ struct LogLine {
         return line
     }
 
-    /// The metadata in order, as far as it is shown.
+    /// The metadata in order, up to the limit.
     static func shown(_ metadata: Logger.Metadata) -> some Sequence<(key: String, value: Logger.MetadataValue)> {
         metadata.sorted { $0.key < $1.key }.prefix(maximumEntries).map { (key: $0.key, value: $0.value) }
     }
@@ -90,8 +90,8 @@ extension [UInt8] {
 }
 
 extension Unicode.Scalar {
-    /// Whether a terminal or a viewer could take it for something other than text: controls, line ends, changes of direction,
-    /// what is not shown.
+    /// Whether a terminal or a viewer could take the scalar for something other than text: controls, line ends, changes of direction,
+    /// invisible characters.
     var isUnsafe: Bool { PrintableText.isUnsafe(self) }
 
     /// At least `digits` hexadecimal digits.

@@ -9,7 +9,7 @@ final class LogQueue: @unchecked Sendable {
         var bytes = 4 << 20
     }
 
-    /// What the log's thread is to write next.
+    /// The lines that the log's thread writes next.
     struct Batch {
         var lines: [UInt8]
         /// Lines that found no room since the last batch.
@@ -18,7 +18,7 @@ final class LogQueue: @unchecked Sendable {
 
     private let capacity: Capacity
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    /// Signalled when lines or the end have come, and when a batch is written.
+    /// Signalled when lines have come, when the queue is closed, and when a batch is written.
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var waiting: [UInt8] = []
     private var lines = 0
@@ -89,7 +89,7 @@ final class LogQueue: @unchecked Sendable {
         }
     }
 
-    /// Lets the thread end after what waits.
+    /// Lets the thread end after it has written the lines that wait.
     func close() {
         locked {
             isClosed = true

@@ -27,8 +27,9 @@ enum LogThread {
     static func start(
         queue: LogQueue, sink: @escaping @Sendable ([UInt8]) -> Void, dropped: @escaping @Sendable (Int) -> [UInt8]
     ) {
+        // Kept for the thread, which releases it; or here, if no thread starts.
         let work = Unmanaged.passRetained(Work(queue: queue, sink: sink, dropped: dropped))
-        // The thread inherits the mask. Signals are for others to handle; and blocked, SIGPIPE is but a failed write.
+        // The thread inherits the mask. Other threads handle signals; while SIGPIPE is blocked, a write to a closed pipe only fails.
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
@@ -39,6 +40,7 @@ enum LogThread {
             &thread, nil,
             { argument in
                 guard let argument else { return nil }
+                // The thread's argument is `work`, retained for it.
                 Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
             }, work.toOpaque())

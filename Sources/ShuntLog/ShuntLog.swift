@@ -5,8 +5,8 @@ import Synchronization
 
 /// The process's log, on standard error: swift-log's back end for all of Shunt.
 ///
-/// A line costs its caller the formatting and an append to a bounded buffer; a thread of its own writes. So a terminal or
-/// pipe that nobody reads never stalls a loop: lines are dropped, and how many is said once it moves again.
+/// A line costs its caller the formatting and an append to a bounded buffer; a thread of its own writes. So a terminal or pipe that nobody
+/// reads never stalls a loop: lines are dropped, and their number is logged once it is read again.
 public enum ShuntLog {
     private static let process = Mutex<LogSystem?>(nil)
 
@@ -24,12 +24,12 @@ public enum ShuntLog {
         LoggingSystem.bootstrap { system.handler(label: $0) }
     }
 
-    /// Takes on the levels of this configuration; the format stays.
+    /// Applies the levels of this configuration; the format stays.
     public static func apply(_ configuration: Configuration.Log) {
         current?.levels.apply(configuration)
     }
 
-    /// Waits until all that was logged is written; before the process ends.
+    /// Waits until all log lines are written. Call it before the process ends.
     /// - Parameter limit: the longest wait.
     /// - Returns: false if the time was up first.
     @discardableResult
@@ -39,7 +39,7 @@ public enum ShuntLog {
 
     private static var current: LogSystem? { process.withLock { $0 } }
 
-    /// no-color.org's convention, and terminals that cannot.
+    /// Whether lines are coloured: by no-color.org's convention, and not on terminals without colours.
     private static var wantsColour: Bool {
         let noColour = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
         let terminal = getenv("TERM").map { String(cString: $0) } ?? ""
@@ -47,7 +47,7 @@ public enum ShuntLog {
     }
 }
 
-/// A log without its process: what `ShuntLog` is made of.
+/// A log of its own, apart from the process: `ShuntLog` is one of these.
 final class LogSystem: Sendable {
     let levels: LogLevels
     let format: LogFormat
@@ -55,7 +55,7 @@ final class LogSystem: Sendable {
     private let queue: LogQueue
     private let now: @Sendable () -> UTCTime
 
-    /// - Parameter sink: is given whole lines, on the log's own thread; may block.
+    /// - Parameter sink: gets whole lines, on the log's own thread; may block.
     init(
         configuration: Configuration.Log, format: LogFormat, process: LogProcess? = nil, capacity: LogQueue.Capacity = .init(),
         now: @escaping @Sendable () -> UTCTime = { .now }, sink: @escaping @Sendable ([UInt8]) -> Void

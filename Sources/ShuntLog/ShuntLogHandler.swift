@@ -1,13 +1,13 @@
 import Logging
 
-/// One logger's way into the log.
+/// The handler of one logger: it formats entries for the log.
 struct ShuntLogHandler: LogHandler {
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
     private let system: LogSystem
     private let subsystem: String
     private let level: LogLevels.Level
-    /// Set on this logger alone, in place of its subsystem's.
+    /// The level of this logger alone, in place of its subsystem's level.
     private var ownLevel: Logger.Level?
 
     init(system: LogSystem, subsystem: String, level: LogLevels.Level) {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A moment, to the millisecond.
+/// A time in UTC, to the millisecond.
 struct UTCTime: Equatable, Sendable {
     /// Since 1970, without leap seconds; may be negative.
     var seconds: Int

@@ -1,16 +1,16 @@
 import Logging
 import ShuntReactor
 
-/// What the master logs of connections that failed, or found no room: at most one line of each kind a second, with their number.
+/// The master's log of connections that failed or found no room: at most one line of each kind a second, with their number.
 struct ClientTroubles {
     enum Limit: Hashable {
         /// `limits.connections` are open.
         case connections
-        /// The descriptors that the system allows are in use, but for the reserve.
+        /// All descriptors that the system allows are in use, except the reserve.
         case descriptors
     }
 
-    /// New connections that were closed, since workers hold all others.
+    /// New connections that were closed, since workers hold all the others.
     var refused: [Limit: Int] = [:]
     /// Connections that were closed to make room for others.
     var displaced: [Limit: Int] = [:]
@@ -31,7 +31,7 @@ struct ClientTroubles {
         example = "\(connection.remoteAddress): \(why)"
     }
 
-    /// Called regularly. Logs what has come together since the last line.
+    /// Called regularly. Logs the connections that were counted since the last line.
     mutating func tick(now: Double, _ logger: Logger) {
         guard !refused.isEmpty || !displaced.isEmpty || ranOut || failed > 0, abs(now - toldAt) >= Self.interval else { return }
         for (limit, count) in refused { logger.warning("clients were turned away", metadata: metadata(count, limit)) }

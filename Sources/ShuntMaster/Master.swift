@@ -10,7 +10,7 @@ import Synchronization
 
 /// A running master: the exchange port, the registry and the admin API.
 public final class Master: Sendable {
-    /// Real addresses, where 0 was asked for too.
+    /// The addresses that it listens on, with the real port if the configuration says 0.
     public let exchangeAddress: String
     public let adminAddress: String
     private let loop: LoopThread<MasterLoop>
@@ -94,20 +94,20 @@ public final class Master: Sendable {
         adminAddress = HostPort(admin.host, admin.port).description
     }
 
-    /// The whole process has started: the registry may tell.
+    /// Tells the registry that the whole process has started.
     public func announce(name: String) {
         isAnnounced.store(true, ordering: .relaxed)
         tell(.masterStarted, name, "shunt \(version)", at: startedAt)
     }
 
-    /// Takes on limits that may change while it runs.
+    /// Applies limits that may change while it runs.
     public func apply(_ configuration: Configuration) {
         let limits = ConnectionLimits(configuration)
         let frame = configuration.limits.frame
         loop.post { $0.setLimits(limits, frame: frame) }
     }
 
-    /// Closes everything; what is not written yet is written.
+    /// Closes everything, after the registry has written its changes.
     public func stop(name: String) async {
         registry.reader.stopQueries()
         // The admin API asks the loop.
@@ -133,7 +133,7 @@ public final class Master: Sendable {
     }
 }
 
-/// What the master's engine is made with, on its loop.
+/// The arguments of the master's engine, which is made on its loop.
 private struct EngineSettings: Sendable {
     private let liveFor: Double
     private let keepDevices: Double
@@ -153,7 +153,7 @@ private struct EngineSettings: Sendable {
 }
 
 extension ConnectionLimits {
-    /// Of the master's port: it has one loop, and sends answers alone.
+    /// The limits of the master's port: it has one loop, and sends only answers.
     fileprivate init(_ configuration: Configuration) {
         let limits = configuration.limits
         self.init(

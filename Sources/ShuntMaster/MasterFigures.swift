@@ -2,7 +2,7 @@ import ShuntEngine
 import ShuntRegistry
 import Synchronization
 
-/// What the master's loop counts, for other threads to read.
+/// The figures of the master's loop, for other threads to read.
 final class MasterFigures: Sendable {
     private struct State: Sendable {
         var devices = 0
@@ -44,7 +44,7 @@ final class MasterFigures: Sendable {
     }
 }
 
-/// Says once a while that devices have no room.
+/// Logs now and then that devices have no room.
 struct DeviceFullness {
     private var told: DeviceMemory?
     private var toldAt = -Double.infinity
@@ -52,7 +52,7 @@ struct DeviceFullness {
     /// Seconds between two lines.
     static let pause = 60.0
 
-    /// What has had no room since this said so last; nil where nothing, or where that is too short ago.
+    /// The devices that have had no room since the last line; nil if there are none, or if the last line is too recent.
     mutating func news(_ memory: DeviceMemory, now: Double) -> (evicted: Int, stripped: Int, refused: Int)? {
         let news = (
             evicted: memory.evicted - (told?.evicted ?? 0), stripped: memory.stripped - (told?.stripped ?? 0),

@@ -6,7 +6,7 @@ import ShuntEngine
 import ShuntReactor
 import ShuntRegistry
 
-/// What the registry held when the master started.
+/// The registry's records at the master's start.
 struct KnownBefore: Sendable {
     var workers: [WorkerRecord]
     var devices: [DeviceRecord]
@@ -46,7 +46,7 @@ final class MasterLoop: EventLoopHandler {
         }
     }
 
-    /// A worker must find its way in, however many clients stay connected.
+    /// A worker must be able to connect, however many clients stay connected.
     private func makeRoom(for descriptor: Int32, _ limit: ClientTroubles.Limit) {
         guard let other = engine.makeRoom(), let connection = loop.connection(other) else {
             clients.refused[limit, default: 0] += 1
@@ -70,7 +70,7 @@ final class MasterLoop: EventLoopHandler {
 
     func pressure(_ pressure: ConsumerPressure, on connection: Connection) {}
 
-    /// A master sends answers only, and drops none.
+    /// A master sends only answers, and drops none.
     func framing(of role: Connection.Role) -> Framing { Self.framing }
 
     private static let framing = Framing { bytes in
@@ -103,7 +103,7 @@ final class MasterLoop: EventLoopHandler {
     }
 
     /// An operator ends a chat.
-    /// - Parameter done: is told why it can't be; nil when its worker has said that it is over.
+    /// - Parameter done: gets the error; nil when the chat's worker has said that the chat is over.
     func closeChat(_ chat: String, _ done: @escaping @Sendable (ShuntError?) -> Void) {
         guard closures.count < Self.closureCapacity else {
             return done(ShuntError(.memoryLimit, "\(closures.count) chats are being ended", help: "try again in a moment"))
@@ -137,7 +137,7 @@ final class MasterLoop: EventLoopHandler {
         let isOver = { (one: Closure) in over.contains(one.chat) || !self.engine.knows(chat: one.chat.text) }
         for one in closures where isOver(one) { one.done(nil) }
         closures.removeAll(where: isOver)
-        // Longer than anybody waits: the clock was set back.
+        // Longer than any operator waits: the clock was set back.
         let isOverdue = { (one: Closure) in abs(one.until - self.loop.now) > Self.closurePatience || one.until <= self.loop.now }
         for one in closures where isOverdue(one) {
             one.done(
@@ -148,7 +148,7 @@ final class MasterLoop: EventLoopHandler {
         closures.removeAll(where: isOverdue)
     }
 
-    /// Takes on limits that have changed.
+    /// Applies limits that have changed.
     func setLimits(_ limits: ConnectionLimits, frame: Int) {
         loop.setLimits(limits)
         engine.frameLimit = frame

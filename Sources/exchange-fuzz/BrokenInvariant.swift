@@ -1,4 +1,4 @@
-/// Something that must hold and did not.
+/// A promise that did not hold.
 struct BrokenInvariant: Error {
     let promise: String
 

@@ -40,11 +40,10 @@ import ShuntCore
         import Darwin
     #endif
 
-    /// exchange-fuzz [--seconds N | --iterations N] [--seed N]
+    /// `exchange-fuzz [--seconds N | --iterations N] [--seed N]`
     ///
-    /// Feeds changed frames, objects and packed values to the readers of what comes over the wire, and checks what must
-    /// hold whatever comes. The same seed gives the same inputs. Ends with 1, and the input in hexadecimal, if something
-    /// does not hold.
+    /// Feeds changed frames, objects and packed values to the readers of wire data, and checks their promises. The same seed gives the same
+    /// inputs. Ends with 1, and the input in hexadecimal, if a promise does not hold.
     @main
     enum ExchangeFuzz {
         static func main() {

@@ -1,7 +1,7 @@
 import ExchangeCodec
 import ShuntCore
 
-/// What holds for the frame decoder and encoder whatever comes.
+/// The promises of the frame decoder and encoder for any input.
 enum FrameTarget {
     /// - Returns: whether the input began with a frame.
     static func check(_ input: Bytes) throws(BrokenInvariant) -> Bool {
@@ -58,8 +58,8 @@ enum FrameTarget {
         }
     }
 
-    /// What is written for a frame that was read is the same frame, but for what is never written: empty keys, bytes
-    /// after the key, control characters in error texts.
+    /// A frame that was read and written again is the same frame, except for parts that are never written: empty keys, bytes after the key,
+    /// control characters in error texts.
     private static func checkEncoding(of view: FrameView, at frame: UnsafeRawPointer) throws(BrokenInvariant) {
         var fields = FrameFields(
             view.type, id: view.id, compression: view.compression, format: view.format,

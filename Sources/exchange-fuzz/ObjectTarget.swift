@@ -1,7 +1,7 @@
 import ExchangeCodec
 import ShuntCore
 
-/// What holds for the JSON reader and the bodies whatever comes.
+/// The promises of the JSON reader and the bodies for any input.
 enum ObjectTarget {
     /// - Returns: whether the input was an object.
     static func check(_ input: Bytes) throws(BrokenInvariant) -> Bool {
@@ -39,7 +39,7 @@ enum ObjectTarget {
         try roundTrip(input, "chat host", read: { try ChatHostBody(decoding: $0) }, write: { $0.encoded() })
     }
 
-    /// What can be read is written so that it reads the same.
+    /// An object that was read is written so that it reads the same.
     private static func roundTrip<Body: Equatable>(
         _ input: Bytes, _ name: String, read: (Bytes) throws -> Body, write: (Body) -> [UInt8]
     ) throws(BrokenInvariant) {

@@ -1,7 +1,7 @@
 import PayloadCompression
 import ShuntCore
 
-/// What holds for unpacking whatever comes.
+/// The promises of unpacking for any input.
 enum PackingTarget {
     private static let limit = 1 << 17
 

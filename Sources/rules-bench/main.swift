@@ -6,7 +6,8 @@ import ShuntRules
 /// `rules-bench [plugins]`: the directory with topic-router.
 struct RuleBenchmark {
     let directory = NSTemporaryDirectory() + "shunt-rules-bench-" + UUID().uuidString
-    let object = #"{"id":184467,"region":"eu","customer":{"uid":"c-1029","name":"Ada Byron","tags":["gold","beta"]},"#
+    let object =
+        #"{"id":184467,"region":"eu","customer":{"uid":"c-1029","name":"Ada Byron","tags":["gold","beta"]},"#
         + #""items":[{"sku":"A-1","qty":2,"price":19.99},{"sku":"B-7","qty":1,"price":5.5}],"paid":true,"note":null}"#
 
     func run(plugins: String) throws {
@@ -14,16 +15,22 @@ struct RuleBenchmark {
         try measure("empty hook", rule: "return { on_message = function() end }")
         try measure("topic comparison", rule: #"return { on_message = function(m) if m.topic == "b" then return route.drop() end end }"#)
         try measure("pattern match of the topic", rule: #"return { on_message = function(m) if m.topic:match("^orders/(%d+)$") then end end }"#)
-        try measure("JSON field, \(object.utf8.count) bytes", rule: #"return { on_message = function(m) local o = m:json() if o.region == "us" then return route.drop() end end }"#)
+        try measure(
+            "JSON field, \(object.utf8.count) bytes",
+            rule: #"return { on_message = function(m) local o = m:json() if o.region == "us" then return route.drop() end end }"#)
         try measure("route.to", rule: #"return { on_message = function(m) return route.to("x") end }"#)
         try measure("msg:with of a topic", rule: #"return { on_message = function(m) return m:with { topic = "x" } end }"#)
         try measure("sender's uid", rule: #"return { on_message = function(m) if m.sender.uid == "b" then return route.drop() end end }"#)
-        try measure("topic-router, by topic", set: RuleSet.load(
-            directory: plugins, enabled: .names(["topic-router"]),
-            settings: ["topic-router": ["routes": [["topic": "orders/+", "to": "eu/orders/{2}"]]]]))
-        try measure("topic-router, by payload", set: RuleSet.load(
-            directory: plugins, enabled: .names(["topic-router"]),
-            settings: ["topic-router": ["routes": [["topic": "orders/+", "when": ["region": "eu"], "to": "{region}/orders"]]]]))
+        try measure(
+            "topic-router, by topic",
+            set: RuleSet.load(
+                directory: plugins, enabled: .names(["topic-router"]),
+                settings: ["topic-router": ["routes": [["topic": "orders/+", "to": "eu/orders/{2}"]]]]))
+        try measure(
+            "topic-router, by payload",
+            set: RuleSet.load(
+                directory: plugins, enabled: .names(["topic-router"]),
+                settings: ["topic-router": ["routes": [["topic": "orders/+", "when": ["region": "eu"], "to": "{region}/orders"]]]]))
         try measureMatch()
     }
 
@@ -57,18 +64,21 @@ struct RuleBenchmark {
             set: RuleSet.load(directory: folder), worker: "bench", loop: 0, shared: try SharedStore(), log: { _ in },
             inflate: { _, _, _, _ in [] }, now: 0)
         withMessage { message in
-            report("a match that fails, asked anew", best { rounds in
-                for _ in 0..<rounds { _ = rules.selection(for: .topic, topic: message.topic) }
-            })
+            report(
+                "a match that fails, asked anew",
+                best { rounds in
+                    for _ in 0..<rounds { _ = rules.selection(for: .topic, topic: message.topic) }
+                })
         }
     }
 
     private func withMessage(_ body: (MessageView) -> Void) {
         Array("orders/184467".utf8).withUnsafeBytes { topic in
             Array(object.utf8).withUnsafeBytes { payload in
-                body(MessageView(
-                    kind: .topic, topic: topic, key: nil, payload: payload, format: .json, id: 1,
-                    sender: ConnectionID(loop: 0, slot: 1, generation: 1)))
+                body(
+                    MessageView(
+                        kind: .topic, topic: topic, key: nil, payload: payload, format: .json, id: 1,
+                        sender: ConnectionID(loop: 0, slot: 1, generation: 1)))
             }
         }
     }

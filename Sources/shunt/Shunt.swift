@@ -3,6 +3,7 @@ import Glibc
 import ShuntAdmin
 import ShuntCore
 
+/// The command: what every run begins and ends with.
 @main
 enum Main {
     static func main() async {

@@ -179,7 +179,9 @@ def test_a_packet_may_come_byte_by_byte(worker):
         assert read(connection, 4) + read(connection, 2) == b"\x20\x02\x00\x00\xd0\x00"
 
 
-@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", b"\x71\x00", b"\xc0\x00", b"\x00\x00", b"\x10\xff\xff\xff\xff\x01"])
+@pytest.mark.parametrize("sent", [
+    b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", b"\x71\x00", b"\xc0\x00", b"\x00\x00", b"\x10\xff\xff\xff\xff\x01",
+])
 def test_what_is_no_connect_is_closed_without_a_word(worker, sent):
     with raw(worker) as connection:
         connection.sendall(sent)

@@ -100,15 +100,17 @@ struct HostileInputTests {
         #expect(throws: ShuntError.self) { try unpack([], compression) }
     }
 
-    @Test("Snappy chunks that the format does not allow are refused", arguments: [
-        ("02000000", "a type that may not be skipped"), ("7f000000", "the last of those"),
-        ("00030000aabbcc", "no checksum"), ("01000000", "no checksum, uncompressed"),
-        ("ff060000734e61507058", "another identifier"), ("ff00000000", "an empty identifier"),
-        ("000800000000000080800400", "a plain length of 65,536 that is not there"),
-        ("0008000000000000818004ff", "a plain length above 65,536"),
-        ("000900000000000080808080" + "08", "a plain length of 2 GiB"),
-        ("0104000000000000", "a wrong checksum of nothing"), ("00ffffff", "a length beyond the input"),
-    ])
+    @Test(
+        "Snappy chunks that the format does not allow are refused",
+        arguments: [
+            ("02000000", "a type that may not be skipped"), ("7f000000", "the last of those"),
+            ("00030000aabbcc", "no checksum"), ("01000000", "no checksum, uncompressed"),
+            ("ff060000734e61507058", "another identifier"), ("ff00000000", "an empty identifier"),
+            ("000800000000000080800400", "a plain length of 65,536 that is not there"),
+            ("0008000000000000818004ff", "a plain length above 65,536"),
+            ("000900000000000080808080" + "08", "a plain length of 2 GiB"),
+            ("0104000000000000", "a wrong checksum of nothing"), ("00ffffff", "a length beyond the input"),
+        ])
     func refusesChunks(_ chunk: String, _ what: String) {
         let error = #expect(throws: ShuntError.self, "\(what)") {
             try unpack(bytes(hex: "ff060000734e61507059" + chunk), .snappy)

@@ -32,42 +32,44 @@ struct InteroperationTests {
     }
 
     // Made by Python 3.11's gzip and zlib, python-lz4 and cramjam.
-    @Test("What other programs pack is read", arguments: [
-        Foreign("gzip, Python", .gzip, "1f8b0800000000000203cb48cdc9c957c84090008088f9e511000000"),
-        Foreign(
-            "gzip with a file name and a time", .gzip,
-            "1f8b0808009b445c02ff6e6f7465732e74787400cb48cdc9c957c84090008088f9e511000000"),
-        Foreign(
-            "gzip with extra field, comment, header checksum, stored block", .gzip,
-            "1f8b08160000000000030400616263646e6f7465007587011100eeff68656c6c6f2068656c6c6f2068656c6c6f8088f9e511000000"),
-        Foreign(
-            "gzip, two members", .gzip,
-            "1f8b0800000000000203cb48cdc9c9570000f6f981ed060000001f8b0800000000000203cb48cdc9c957c800910040a62d010b000000"),
-        Foreign("gzip of nothing", .gzip, "1f8b080000000000020303000000000000000000", ""),
-        Foreign(
-            "LZ4 with a content size", .lz4, "04224d1868401100000000000000e81100008068656c6c6f2068656c6c6f2068656c6c6f00000000"),
-        Foreign(
-            "LZ4 with block checksums and a compressed block", .lz4,
-            "04224d187c404400000000000000a6190000006768656c6c6f200600070b000217000f11000a5068656c6c6f295b43a30000000017cd76a0",
-            String(repeating: "hello hello hello", count: 4)),
-        Foreign(
-            "LZ4, independent compressed block, no checksum", .lz4,
-            "04224d18604082100000006f68656c6c6f200600d250656c6c6f2000000000", String(repeating: "hello ", count: 40)),
-        Foreign(
-            "LZ4, two frames", .lz4,
-            "04224d1868400600000000000000590600008068656c6c6f2000000000"
-                + "04224d1868400b00000000000000580b00008068656c6c6f2068656c6c6f00000000"),
-        Foreign(
-            "LZ4 after a skippable frame", .lz4,
-            "502a4d180300000061626304224d186040821100008068656c6c6f2068656c6c6f2068656c6c6f00000000"),
-        Foreign(
-            "Snappy with an uncompressed chunk", .snappy,
-            "ff060000734e6150705901150000ab04b51d68656c6c6f2068656c6c6f2068656c6c6f"),
-        Foreign(
-            "Snappy with long copies", .snappy,
-            "ff060000734e61507059001900009c516ba4f0011468656c6c6f20fe0600fe0600fe0600a60600",
-            String(repeating: "hello ", count: 40)),
-    ])
+    @Test(
+        "What other programs pack is read",
+        arguments: [
+            Foreign("gzip, Python", .gzip, "1f8b0800000000000203cb48cdc9c957c84090008088f9e511000000"),
+            Foreign(
+                "gzip with a file name and a time", .gzip,
+                "1f8b0808009b445c02ff6e6f7465732e74787400cb48cdc9c957c84090008088f9e511000000"),
+            Foreign(
+                "gzip with extra field, comment, header checksum, stored block", .gzip,
+                "1f8b08160000000000030400616263646e6f7465007587011100eeff68656c6c6f2068656c6c6f2068656c6c6f8088f9e511000000"),
+            Foreign(
+                "gzip, two members", .gzip,
+                "1f8b0800000000000203cb48cdc9c9570000f6f981ed060000001f8b0800000000000203cb48cdc9c957c800910040a62d010b000000"),
+            Foreign("gzip of nothing", .gzip, "1f8b080000000000020303000000000000000000", ""),
+            Foreign(
+                "LZ4 with a content size", .lz4, "04224d1868401100000000000000e81100008068656c6c6f2068656c6c6f2068656c6c6f00000000"),
+            Foreign(
+                "LZ4 with block checksums and a compressed block", .lz4,
+                "04224d187c404400000000000000a6190000006768656c6c6f200600070b000217000f11000a5068656c6c6f295b43a30000000017cd76a0",
+                String(repeating: "hello hello hello", count: 4)),
+            Foreign(
+                "LZ4, independent compressed block, no checksum", .lz4,
+                "04224d18604082100000006f68656c6c6f200600d250656c6c6f2000000000", String(repeating: "hello ", count: 40)),
+            Foreign(
+                "LZ4, two frames", .lz4,
+                "04224d1868400600000000000000590600008068656c6c6f2000000000"
+                    + "04224d1868400b00000000000000580b00008068656c6c6f2068656c6c6f00000000"),
+            Foreign(
+                "LZ4 after a skippable frame", .lz4,
+                "502a4d180300000061626304224d186040821100008068656c6c6f2068656c6c6f2068656c6c6f00000000"),
+            Foreign(
+                "Snappy with an uncompressed chunk", .snappy,
+                "ff060000734e6150705901150000ab04b51d68656c6c6f2068656c6c6f2068656c6c6f"),
+            Foreign(
+                "Snappy with long copies", .snappy,
+                "ff060000734e61507059001900009c516ba4f0011468656c6c6f20fe0600fe0600fe0600a60600",
+                String(repeating: "hello ", count: 40)),
+        ])
     func readsForeign(_ foreign: Foreign) throws {
         #expect(try String(decoding: unpack(bytes(hex: foreign.hex), foreign.compression), as: UTF8.self) == foreign.text)
     }

@@ -140,7 +140,11 @@ size_t generate_rule(char *text, size_t size) {
     };
     writer out = {text, size, 0};
     put(&out, prelude);
-    if (below(4) == 0) { put(&out, "function R.on_load(settings, saved) local msg, ctx = saved, settings "), expand(&out, "$B", 3), put(&out, " end\n"); }
+    if (below(4) == 0) {
+        put(&out, "function R.on_load(settings, saved) local msg, ctx = saved, settings ");
+        expand(&out, "$B", 3);
+        put(&out, " end\n");
+    }
     if (below(4) == 0) { put(&out, "function R.on_unload() local msg, ctx "), expand(&out, "$B", 2), put(&out, " end\nlocal _ = R.on_unload\n"); }
     for (size_t hook = 0; hook < COUNT(hooks); hook++) {
         if (hook > 0 && below(3) != 0) { continue; }
@@ -161,7 +165,8 @@ size_t generate_rule(char *text, size_t size) {
 size_t generate_payload(char *bytes, size_t size) {
     static const char *const pieces[] = {
         "{", "}", "[", "]", ",", ":", "\"", "\"format\\u0000\":\"text\"", "\"payload\\u0000\":\"x\"", "{\"topic\":\"a/b\"}", "{\"id\":32767}",
-        "1", "1e400", "-0", "12345678901234567890123", "null", "true", "\"\\ud800\"", "\"\\u0000\"", "\xff", "\"a\"", " ", "\n", "{\"order\":{\"card\":\"4111\"}}",
+        "1", "1e400", "-0", "12345678901234567890123", "null", "true", "\"\\ud800\"", "\"\\u0000\"", "\xff", "\"a\"", " ", "\n",
+        "{\"order\":{\"card\":\"4111\"}}",
         "0.1", "[[[[[[[[", "{\"a\":{\"a\":", "\\", "\"x\":", "{\"tags\":[\"a\"]}",
     };
     size_t count = 0, wanted = below(20) == 0 ? below((uint32_t)size) : below(600);

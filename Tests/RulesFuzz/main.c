@@ -129,9 +129,12 @@ static shunt_rule *load(session *s, const char *name, const char *text, size_t c
 }
 
 static bool open_session(session *s, bool is_corpus) {
-    *s = (session){.shared = shunt_store_create(100, 64 * 1024), .budget = (below(4) + 1) * 500000, .memory = is_corpus ? 64 << 20 : 1 << 20, .now = 1000};
+    *s = (session){
+        .shared = shunt_store_create(100, 64 * 1024), .budget = (below(4) + 1) * 500000, .memory = is_corpus ? 64 << 20 : 1 << 20, .now = 1000
+    };
     shunt_options options = {
-        .worker = "w1", .loop = 1, .state_memory = is_corpus ? 128 << 20 : 8 << 20, .inflated_bytes = 1 << 20, .json_depth = 64, .fanout = 100, .emits = 10,
+        .worker = "w1", .loop = 1, .state_memory = is_corpus ? 128 << 20 : 8 << 20, .inflated_bytes = 1 << 20,
+        .json_depth = 64, .fanout = 100, .emits = 10,
         .topic_bytes = 1024, .local_entries = 100, .local_bytes = 256 * 1024, .counters = 20, .log_lines_per_second = 100,
         .load_nanoseconds = is_corpus ? 1000000000 : 20000000, .load_memory = is_corpus ? 64 << 20 : 4 << 20, .shared = s->shared,
         .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .close = close_peer,
@@ -154,7 +157,9 @@ static bool start(session *s, size_t count) {
     s->rules[SUBJECT] = load(s, "subject", rule_text, count);
     s->rules[NEIGHBOUR] = load(s, "neighbour", neighbour, sizeof neighbour - 1);
     if (s->rules[SUBJECT] == NULL || s->rules[NEIGHBOUR] == NULL) { return false; }
-    if (!shunt_rule_start(s->host, s->rules[SUBJECT], NULL, s->now) || !shunt_rule_start(s->host, s->rules[NEIGHBOUR], NULL, s->now)) { return false; }
+    for (int rule = SUBJECT; rule <= NEIGHBOUR; rule++) {
+        if (!shunt_rule_start(s->host, s->rules[rule], NULL, s->now)) return false;
+    }
     shunt_host_activate(s->host, s->rules, RULES);
     return true;
 }
@@ -164,7 +169,9 @@ static void check_time(const session *s, uint64_t started) {
     calls++;
     if (took > longest) { broken("a call took %llu ms of %g", (unsigned long long)took / 1000000, (double)s->budget / 1e6); }
     if (took > 20 * s->budget && reported++ < REPORTED_TIMES) {
-        fprintf(stderr, "%s, seed %llu: a call took %.1f ms of %g\n", what, (unsigned long long)current_seed, (double)took / 1e6, (double)s->budget / 1e6);
+        fprintf(
+            stderr, "%s, seed %llu: a call took %.1f ms of %g\n", what, (unsigned long long)current_seed, (double)took / 1e6,
+            (double)s->budget / 1e6);
     }
 }
 
@@ -231,7 +238,7 @@ static void call(session *s, uint32_t which) {
         check_time(s, started);
         if (delivered.verdict == SHUNT_VERDICT_REPLACE) { use(&delivered.routed, 1); }
         shunt_on_undelivered(s->host, &m, why, subject, s->now);
-        // What was sent is still there.
+        // The messages of the last hook are still there.
         use(outcome.messages, outcome.count);
     }
     shunt_buffer_free(&record);

@@ -47,7 +47,8 @@ import Testing
         try FileManager.default.removeItem(at: first.folder)
     }
 
-    @Test("Following tells of events that were kept no longer when it looked, and goes on with another registry", arguments: ["json", "csv", "table"])
+    @Test(
+        "Following tells of events that were kept no longer when it looked, and goes on with another registry", arguments: ["json", "csv", "table"])
     func followGaps(_ output: String) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "shunt-follow-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -82,7 +82,8 @@ import Testing
         csv.append(["-", "a=1"])
         csv.append(["＝1", "＋1＝2"])
         csv.append([CSV.list(["a b"]), CSV.list(["a", "b"])])
-        #expect(csv.text == "a,b\r\nplain,\"with,comma\"\r\n\"say \"\"hi\"\"\",\"two\r\nlines\n\"\r\n, é \r\n"
+        #expect(
+            csv.text == "a,b\r\nplain,\"with,comma\"\r\n\"say \"\"hi\"\"\",\"two\r\nlines\n\"\r\n, é \r\n"
                 + "-5,-2.5e-3\r\n'=1+1,'+1\r\n'@SUM(A1),'-1+cmd|' /C calc'!A0\r\n'\t=1,\"'\r=1\"\r\n'-,a=1\r\n'＝1,'＋1＝2\r\n"
                 + "\"[\"\"a b\"\"]\",\"[\"\"a\"\",\"\"b\"\"]\"\r\n")
     }

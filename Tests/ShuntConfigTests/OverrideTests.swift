@@ -217,19 +217,23 @@ struct OverrideTests {
         #expect(help.isEmpty || errors[0].help?.contains(help) == true, "\(errors[0])")
     }
 
-    @Test("a variable that cannot be meant for a key stops nothing, and is warned about", arguments: [
-        "SHUNT_", "SHUNT_VERSION", "SHUNT_HOME", "SHUNT_CONFIG", "SHUNT_NONE",
-    ])
+    @Test(
+        "a variable that cannot be meant for a key stops nothing, and is warned about",
+        arguments: [
+            "SHUNT_", "SHUNT_VERSION", "SHUNT_HOME", "SHUNT_CONFIG", "SHUNT_NONE",
+        ])
     func otherVariable(name: String) throws {
         let configuration = try load(environment: [name: "1", "SHUNT_WORKER_LOOPS": "3"])
         #expect(configuration.worker.loops == 3)
         #expect(configuration.warnings.map(\.location) == [name])
     }
 
-    @Test("nothing that is put over a section makes right what is wrong with it", arguments: [
-        "worker: 3", "worker: [a]", "worker:\n  loops:3", "worker: { listeners: 3 }", "worker: { http: x }", "rules: { settings: 3 }",
-        "log: { levels: [a] }", "limits: true", "master: { exchange: x }",
-    ])
+    @Test(
+        "nothing that is put over a section makes right what is wrong with it",
+        arguments: [
+            "worker: 3", "worker: [a]", "worker:\n  loops:3", "worker: { listeners: 3 }", "worker: { http: x }", "rules: { settings: 3 }",
+            "log: { levels: [a] }", "limits: true", "master: { exchange: x }",
+        ])
     func wrongSection(yaml: String) {
         let sets = [
             "worker.loops=2", "worker.listeners.exchange.listen=a:1", "worker.http.listen=a:2", "rules.settings.x.y=1",

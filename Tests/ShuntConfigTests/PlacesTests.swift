@@ -23,10 +23,12 @@ struct PlacesTests {
         return place.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
     }
 
-    @Test("a file's keys have line and column, each word of a list its own", arguments: [
-        ("worker.http.listen", "test.yaml:2:19"), ("rules.enabled", "test.yaml:5:5"), ("rules.enabled.vip", "test.yaml:6:7"),
-        ("rules.settings.redact", "test.yaml:8:13"), ("rules.settings.redact.mask", "test.yaml:8:21"),
-    ])
+    @Test(
+        "a file's keys have line and column, each word of a list its own",
+        arguments: [
+            ("worker.http.listen", "test.yaml:2:19"), ("rules.enabled", "test.yaml:5:5"), ("rules.enabled.vip", "test.yaml:6:7"),
+            ("rules.settings.redact", "test.yaml:8:13"), ("rules.settings.redact.mask", "test.yaml:8:21"),
+        ])
     func file(key: String, expected: String) throws { #expect(try place(key) == expected) }
 
     @Test("what goes over the file is told by its option or variable; a default has no place")
@@ -50,9 +52,11 @@ struct PlacesTests {
         #expect(configuration.placed(ShuntError(.notFound, "x"), at: "worker.http.listen").location == "--set worker.http.listen")
     }
 
-    @Test("a file that has become empty is not taken for one that says nothing", arguments: [
-        ("", true), ("# nothing\n", true), ("{}", false), ("log: {}", false),
-    ])
+    @Test(
+        "a file that has become empty is not taken for one that says nothing",
+        arguments: [
+            ("", true), ("# nothing\n", true), ("{}", false), ("log: {}", false),
+        ])
     func emptied(yaml: String, isLost: Bool) throws {
         #expect(try load(yaml).hasLost(fileOf: try load(Self.yaml)) == isLost)
         #expect(try !load(yaml).hasLost(fileOf: try load("")))

@@ -9,10 +9,12 @@ struct YAMLTests {
         try load(yaml).rules.settings["x"]
     }
 
-    @Test("a block scalar at the end of the file has its own bytes and no more", arguments: [
-        ("|\n    closed\n", "closed\n"), ("|\n    closed", "closed"), ("|-\n    closed\n", "closed"), ("|+\n    a\n\n\n", "a\n\n\n"),
-        (">\n    a\n    b\n", "a b\n"), (">+\n    a\n\n", "a\n\n"), ("|\n    a\n\n\n", "a\n"), ("'x'", "x"), ("x", "x"),
-    ])
+    @Test(
+        "a block scalar at the end of the file has its own bytes and no more",
+        arguments: [
+            ("|\n    closed\n", "closed\n"), ("|\n    closed", "closed"), ("|-\n    closed\n", "closed"), ("|+\n    a\n\n\n", "a\n\n\n"),
+            (">\n    a\n    b\n", "a b\n"), (">+\n    a\n\n", "a\n\n"), ("|\n    a\n\n\n", "a\n"), ("'x'", "x"), ("x", "x"),
+        ])
     func blockScalar(text: String, value: String) throws {
         #expect(try setting("rules:\n  settings:\n   x: \(text)") == .string(value))
     }
@@ -23,19 +25,23 @@ struct YAMLTests {
         #expect(errors("\u{FEFF}limits:\n  hups: 3").map(\.location) == ["test.yaml:2:3"])
     }
 
-    @Test("tags are honoured", arguments: [
-        ("!!str 5", ConfigValue.string("5")), ("! 5", .string("5")), ("!!int '5'", .int(5)), ("!!float 5", .double(5)),
-        ("!!bool 'true'", .bool(true)), ("!!null ''", .null), ("!!seq [1]", .array([.int(1)])), ("!!map {a: 1}", .object(["a": .int(1)])),
-        ("!<tag:yaml.org,2002:str> 5", .string("5")), ("!!str ''", .string("")),
-    ])
+    @Test(
+        "tags are honoured",
+        arguments: [
+            ("!!str 5", ConfigValue.string("5")), ("! 5", .string("5")), ("!!int '5'", .int(5)), ("!!float 5", .double(5)),
+            ("!!bool 'true'", .bool(true)), ("!!null ''", .null), ("!!seq [1]", .array([.int(1)])), ("!!map {a: 1}", .object(["a": .int(1)])),
+            ("!<tag:yaml.org,2002:str> 5", .string("5")), ("!!str ''", .string("")),
+        ])
     func tags(text: String, value: ConfigValue) throws {
         #expect(try setting("rules: {settings: {x: \(text)}}") == value)
     }
 
-    @Test("tags that say something else than the value, or nothing that JSON has, are refused with their place", arguments: [
-        ("!!int five", ErrorCode.configType), ("!!bool 1", .configType), ("!!seq {a: 1}", .configType), ("!!map [1]", .configType),
-        ("!!binary aGk=", .configInvalid), ("!env NAME", .configInvalid), ("!!set {a}", .configInvalid), ("!x [1]", .configInvalid),
-    ])
+    @Test(
+        "tags that say something else than the value, or nothing that JSON has, are refused with their place",
+        arguments: [
+            ("!!int five", ErrorCode.configType), ("!!bool 1", .configType), ("!!seq {a: 1}", .configType), ("!!map [1]", .configType),
+            ("!!binary aGk=", .configInvalid), ("!env NAME", .configInvalid), ("!!set {a}", .configInvalid), ("!x [1]", .configInvalid),
+        ])
     func wrongTags(text: String, code: ErrorCode) {
         let errors = errors("rules:\n  settings:\n    x: \(text)")
         #expect(errors.map(\.code) == [code], "\(errors)")

@@ -65,11 +65,13 @@ struct GroupFairnessTests {
         #expect(index.tally("t", 10) == [2: 10])
     }
 
-    @Test("A congested member without a substitute blocks its producers where its group holds", arguments: [
-        (SlowConsumerPolicies(), true), (SlowConsumerPolicies(standard: .dropNewest), false),
-        (SlowConsumerPolicies(overrides: ["g": .dropOldest]), false),
-        (SlowConsumerPolicies(standard: .disconnect, overrides: ["g": .hold]), true),
-    ])
+    @Test(
+        "A congested member without a substitute blocks its producers where its group holds",
+        arguments: [
+            (SlowConsumerPolicies(), true), (SlowConsumerPolicies(standard: .dropNewest), false),
+            (SlowConsumerPolicies(overrides: ["g": .dropOldest]), false),
+            (SlowConsumerPolicies(standard: .disconnect, overrides: ["g": .hold]), true),
+        ])
     func blocker(policies: SlowConsumerPolicies, blocks: Bool) {
         let index = Index(slowPolicies: policies)
         index.add(1, "t", "g")

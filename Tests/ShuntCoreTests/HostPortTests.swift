@@ -2,19 +2,23 @@ import ShuntCore
 import Testing
 
 @Suite("A host and a port") struct HostPortTests {
-    @Test("are read and written", arguments: [
-        ("127.0.0.1:4088", "127.0.0.1", 4088), ("master-1.internal:1", "master-1.internal", 1), ("[::1]:65535", "::1", 65535),
-        ("[fe80::1%eth0]:1", "fe80::1%eth0", 1), ("a-b.c_d:80", "a-b.c_d", 80), ("localhost.:80", "localhost.", 80),
-    ])
+    @Test(
+        "are read and written",
+        arguments: [
+            ("127.0.0.1:4088", "127.0.0.1", 4088), ("master-1.internal:1", "master-1.internal", 1), ("[::1]:65535", "::1", 65535),
+            ("[fe80::1%eth0]:1", "fe80::1%eth0", 1), ("a-b.c_d:80", "a-b.c_d", 80), ("localhost.:80", "localhost.", 80),
+        ])
     func right(_ text: String, _ host: String, _ port: Int) {
         #expect(HostPort(text) == HostPort(host, port))
         #expect(HostPort(host, port).description == text)
     }
 
-    @Test("are nothing else", arguments: [
-        "", ":", ":1", "a", "a:", "a:x", "a:65536", "a:-1", "a:+1", "a:1 ", "a:000001", "::1:80", "[::1]", "[]:1", "[a]:1", "[::1%]:1",
-        "[1.2.3.4]:1", "a..b:1", ".a:1", "-a:1", "a b:1", "a:1:2", "ä:1", "a/b:1", "*:1", "a\u{7}:1", ".:1", "a..:1",
-    ])
+    @Test(
+        "are nothing else",
+        arguments: [
+            "", ":", ":1", "a", "a:", "a:x", "a:65536", "a:-1", "a:+1", "a:1 ", "a:000001", "::1:80", "[::1]", "[]:1", "[a]:1", "[::1%]:1",
+            "[1.2.3.4]:1", "a..b:1", ".a:1", "-a:1", "a b:1", "a:1:2", "ä:1", "a/b:1", "*:1", "a\u{7}:1", ".:1", "a..:1",
+        ])
     func wrong(_ text: String) {
         #expect(HostPort(text, ports: 0...65_535) == nil)
     }
@@ -26,10 +30,12 @@ import Testing
         #expect(HostPort("a:9", ports: 0...8) == nil)
     }
 
-    @Test("The port may be left out where there is a usual one", arguments: [
-        ("a", HostPort("a", 7)), ("a:8", HostPort("a", 8)), ("[::1]", HostPort("::1", 7)), ("::1", HostPort("::1", 7)),
-        ("[::1]:8", HostPort("::1", 8)), ("a:", nil), ("", nil), ("[::1", nil), ("[a]", nil), ("a:0", nil), ("a b", nil),
-    ])
+    @Test(
+        "The port may be left out where there is a usual one",
+        arguments: [
+            ("a", HostPort("a", 7)), ("a:8", HostPort("a", 8)), ("[::1]", HostPort("::1", 7)), ("::1", HostPort("::1", 7)),
+            ("[::1]:8", HostPort("::1", 8)), ("a:", nil), ("", nil), ("[::1", nil), ("[a]", nil), ("a:0", nil), ("a b", nil),
+        ])
     func defaultPort(_ text: String, _ expected: HostPort?) {
         #expect(HostPort(text, defaultPort: 7) == expected)
     }

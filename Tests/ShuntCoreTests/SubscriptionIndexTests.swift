@@ -258,10 +258,12 @@ final class Index {
     /// Whether the topic's route was found anew.
     func searches(for topic: String) -> Bool {
         var isNew = false
-        _ = topic.asBytes { index.route(of: $0, last: .none) { _ in
-            isNew = true
-            return .none
-        } }
+        _ = topic.asBytes {
+            index.route(of: $0, last: .none) { _ in
+                isNew = true
+                return .none
+            }
+        }
         return isNew
     }
 

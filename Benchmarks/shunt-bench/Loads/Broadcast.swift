@@ -3,7 +3,7 @@ import ShuntCore
 import Synchronization
 
 /// Many devices, and a sender whose broadcasts each of them reads. One thread reads for all devices, one after the other:
-/// it has read the last one's message when all have been written, in whatever order.
+/// when it has read the message of the last device, all have been written, in whatever order.
 struct BroadcastLoad {
     let wire: any Wire
     let host: String

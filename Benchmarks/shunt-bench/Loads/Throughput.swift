@@ -69,7 +69,8 @@ struct ThroughputLoad: Sendable {
 
     private func producer(_ block: MessageBlock, messages: Int) throws -> Producer {
         Producer(
-            socket: try Socket(host: host, port: port, greeting: wire, receiveBuffer: Consumers.receiveBuffer), block: block, messages: messages, window: window,
+            socket: try Socket(host: host, port: port, greeting: wire, receiveBuffer: Consumers.receiveBuffer), block: block, messages: messages,
+            window: window,
             acknowledgement: wire.acknowledgementSize)
     }
 

@@ -1,7 +1,7 @@
 #ifndef SHUNT_CLINUX_H
 #define SHUNT_CLINUX_H
 
-// What Linux and the GNU C library have and Swift's Glibc module leaves out.
+// Functions of Linux and the GNU C library that Swift's Glibc module leaves out.
 
 /// Accepts a client of a listening socket, non-blocking and closed on exec; -1 and errno if there is none.
 int linux_accept(int descriptor);
@@ -12,7 +12,7 @@ void linux_keep_alive(int descriptor, unsigned seconds);
 
 /// How the other end of a TCP connection acknowledges what it is sent.
 typedef struct {
-    /// Whether anything that was written has not been acknowledged, or not been sent.
+    /// Whether any written byte has not been acknowledged, or not been sent.
     _Bool waits;
     /// Retransmissions or probes in a row that had no answer.
     unsigned unanswered;
@@ -37,11 +37,11 @@ void linux_return_large_blocks(void);
 /// They stay in the page cache, and come back one by one where they are still used.
 void linux_settle_memory(void);
 
-/// Writes what standard output's buffer holds.
+/// Writes the bytes in standard output's buffer.
 /// - Returns: 0, or why something printed since the start could not be written: a value of errno.
 int linux_flush_output(void);
 
-/// What could not be written until now is forgotten.
+/// Forgets the bytes that could not be written until now.
 void linux_forget_output_errors(void);
 
 #endif

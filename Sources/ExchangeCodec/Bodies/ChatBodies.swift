@@ -1,13 +1,13 @@
 import ShuntCore
 
-/// What a CHAT frame's key says (§11.1). The raw value is the key on the wire; letter case counts.
+/// The key of a CHAT frame (§11.1). The raw value is the key on the wire; letter case counts.
 public enum ChatKey: String, Sendable, CaseIterable {
     /// Creates the chat or joins it.
     case create = "CREATE"
     /// A text to the other members.
     case session = "SESSION"
     case destroy = "DESTROY"
-    /// Gives up the member's place. Shunt's own; Java clients close their connection.
+    /// Gives up the member's place. Only Shunt's clients send it; Java clients close their connection.
     case leave = "LEAVE"
 
     /// - Throws: `chat.invalid` if there is no key, or another one.
@@ -21,7 +21,7 @@ public enum ChatKey: String, Sendable, CaseIterable {
     }
 }
 
-/// The keys of CHAT frames that one of our own masters sends a worker by itself.
+/// The keys of CHAT frames that one of Shunt's masters sends a worker by itself.
 public enum MasterChatKey: String, Sendable {
     /// The chat belongs to the worker that the value names.
     case moved = "MOVED"
@@ -29,7 +29,7 @@ public enum MasterChatKey: String, Sendable {
     case close = "CLOSE"
 }
 
-/// The value of CHAT from a worker to the master: where the worker's clients are (§11.3).
+/// The value of CHAT from a worker to the master: the address for the worker's clients (§11.3).
 public struct ChatHostBody: Equatable, Sendable {
     /// nil: the source address of the connection.
     public var host: String?

@@ -1,11 +1,11 @@
 import ShuntCore
 
-/// The value of CREATE from Shunt's own clients: who joins, and what the client understands.
+/// The value of CREATE from Shunt's own clients: the member's name, and the extensions that the client understands.
 ///
-/// Java clients send the chat's id as a text instead. They show every CHAT frame as a text of another member,
-/// so only a client that says so here is sent frames with the key `NOTICE`.
+/// Java clients send the chat's id as a text instead. They show every CHAT frame as a text of another member, so a worker sends frames with
+/// the key `NOTICE` only to a client that asks for them here.
 public struct ChatJoinBody: Equatable, Sendable {
-    /// What the others may be shown.
+    /// The name that the others may be shown.
     public var name: String?
     /// Whether the client takes frames with the key `NOTICE`.
     public var takesNotices: Bool
@@ -39,22 +39,22 @@ public struct ChatJoinBody: Equatable, Sendable {
     }
 }
 
-/// The value of a CHAT frame with the key `NOTICE`: what has happened to another member, or to the chat.
+/// The value of a CHAT frame with the key `NOTICE`: an event of another member, or of the chat.
 public struct ChatNoticeBody: Equatable, Sendable {
     /// `present` (was there before), `joined`, `left`, `rejoined`, `expired` (did not come back in time); `moved` to another worker;
     /// `replaced`: another connection of the same uid has taken the receiver's place.
     public var event: String
-    /// Of the member that it is about; nil if that has none.
+    /// The uid of the member; nil if the member has none.
     public var uid: String?
     public var name: String?
-    /// Where the chat has moved: `host:port`.
+    /// The worker that the chat has moved to: `host:port`.
     public var to: String?
-    /// Of one who is `present`: false where it is away and may come back. nil is true.
+    /// For `present`: false if the member is away and may come back. nil means true.
     public var isOnline: Bool?
-    /// Of one who has `left`: it has given up its place.
+    /// For `left`: whether the member has given up its place.
     public var isForGood: Bool
 
-    /// Empty texts are none.
+    /// Empty texts count as nil.
     public init(
         event: String, uid: String? = nil, name: String? = nil, to: String? = nil, isOnline: Bool? = nil, isForGood: Bool = false
     ) {
@@ -88,7 +88,7 @@ public struct ChatNoticeBody: Equatable, Sendable {
 }
 
 extension LenientObject {
-    /// A boolean; `"true"` and `"false"` count as such.
+    /// A boolean; `"true"` and `"false"` count as booleans.
     func bool(_ key: String) throws(ShuntError) -> Bool? {
         guard let value = self[key] else { return nil }
         switch value {

@@ -1,11 +1,11 @@
 import ShuntCore
 
-/// What one of our own workers tells its master of its chats. The value of a CHAT frame whose key is `REPORT`
-/// and whose name is `chats`; Java masters are told nothing.
+/// A report of one of Shunt's workers to its master about its chats. It is the value of a CHAT frame with the key `REPORT` and the name
+/// `chats`; Java masters get none.
 public struct ChatReportBody: Equatable, Sendable {
-    /// What the frame's name must be, since a key can't go without one.
+    /// The name of the frame, since a key needs one.
     public static let frameName = "chats"
-    /// What the frame's key must be.
+    /// The key of the frame.
     public static let frameKey = "REPORT"
 
     public struct Chat: Equatable, Sendable {
@@ -23,7 +23,7 @@ public struct ChatReportBody: Equatable, Sendable {
 
     public struct Closed: Equatable, Sendable {
         public var chat: String
-        /// Of the chat that is over: a later one of the same id goes on, in whatever order the two are told.
+        /// The creation time of the chat that is over: a later chat of the same id goes on, in whatever order the two are told.
         public var createdAt: Int64
 
         public init(chat: String, createdAt: Int64) {
@@ -35,7 +35,7 @@ public struct ChatReportBody: Equatable, Sendable {
     public var worker: WorkerSource
     /// A full list begins with this body: the worker has joined.
     public var isFirst: Bool
-    /// It ends with this body: what the master had of this worker and was not in the list is gone.
+    /// A full list ends with this body: chats of this worker that the master has and the list has not are gone.
     public var isLast: Bool
     public var chats: [Chat]
     public var closed: [Closed]
@@ -98,7 +98,7 @@ public struct ChatReportBody: Equatable, Sendable {
         }
     }
 
-    /// The same in as many bodies as the limits ask for, to be sent in order; itself where it fits.
+    /// The same report in as many bodies as the limits need, to be sent in order; one body if it fits.
     public func split(_ limits: ReportLimits = .init()) -> [ChatReportBody] {
         enum Item {
             case held(Chat)

@@ -2,9 +2,9 @@ import ShuntCore
 
 /// The value of an ALLOCATION in JSON: which workers hold the devices of a user. Only Shunt's own masters know it.
 ///
-/// They answer with the list that `true` gets, of those workers alone, in a frame with the name `device`, or with 404 where
-/// no live worker has such a device. Message-channel's masters take the question for one after any worker: what they answer
-/// has no name, and says nothing of the user.
+/// They answer with a list as for `true`, of these workers alone, in a frame with the name `device`, or with 404 if no live worker has a
+/// device of the user. Message-channel's masters take the question for a question after any worker: their answer has no name, and says
+/// nothing of the user.
 public struct DeviceAllocationBody: Equatable, Sendable {
     /// The name of the question's frame, and of its answer.
     public static let frameName = "device"
@@ -24,7 +24,7 @@ public struct DeviceAllocationBody: Equatable, Sendable {
 }
 
 extension Frame {
-    /// A client's question to a master which workers hold a user's devices.
+    /// A client's question to a master: which workers hold a user's devices?
     public static func allocation(id: Int64, _ body: DeviceAllocationBody) -> Frame {
         Frame(.allocation, id: id, format: .json, value: body.encoded(), name: DeviceAllocationBody.frameName)
     }

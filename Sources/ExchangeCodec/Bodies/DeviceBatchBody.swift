@@ -1,9 +1,9 @@
 import ShuntCore
 
-/// What one of our own workers tells its master of its devices, many at once. The value of a REGISTER frame whose name is
-/// `batch`; a Java master gets a REGISTER for each device instead.
+/// A report of one of Shunt's workers to its master about many of its devices. It is the value of a REGISTER frame with the name `batch`; a
+/// Java master gets a REGISTER for each device instead.
 public struct DeviceBatchBody: Equatable, Sendable {
-    /// What the frame's name must be.
+    /// The name of the frame.
     public static let frameName = "batch"
 
     public struct Registered: Equatable, Sendable {
@@ -35,7 +35,7 @@ public struct DeviceBatchBody: Equatable, Sendable {
     public struct Left: Equatable, Sendable {
         public var uid: String
         public var device: String
-        /// The registration that has ended: a later one goes on, in whatever order the two are told.
+        /// The time of the registration that has ended: a later registration goes on, in whatever order the two are told.
         public var registeredAt: Int64
 
         public init(uid: String, device: String, registeredAt: Int64) {
@@ -48,7 +48,7 @@ public struct DeviceBatchBody: Equatable, Sendable {
     public var worker: WorkerSource
     /// A full list begins with this body: the worker has joined.
     public var isFirst: Bool
-    /// It ends with this body: what the master had of this worker and was not in the list is gone.
+    /// A full list ends with this body: devices of this worker that the master has and the list has not are gone.
     public var isLast: Bool
     public var registered: [Registered]
     public var left: [Left]
@@ -119,7 +119,7 @@ public struct DeviceBatchBody: Equatable, Sendable {
         }
     }
 
-    /// The same in as many bodies as the limits ask for, to be sent in order; itself where it fits.
+    /// The same report in as many bodies as the limits need, to be sent in order; one body if it fits.
     public func split(_ limits: ReportLimits = .init()) -> [DeviceBatchBody] {
         enum Item {
             case registered(Registered)

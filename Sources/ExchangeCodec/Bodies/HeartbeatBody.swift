@@ -2,9 +2,9 @@ import ShuntCore
 
 /// The value of a worker's heartbeat, PING with the name `heartbeat` (§9.1).
 public struct HeartbeatBody: Equatable, Sendable {
-    /// What PING's name must be.
+    /// The name of the PING frame.
     public static let frameName = "heartbeat"
-    /// What a worker of ours that ends gives as `createdTime`: to Java masters it has not been heard of for very long (§12.2).
+    /// The `createdTime` of a worker of Shunt's that ends: Java masters take it for a worker that was silent for very long (§12.2).
     public static let signingOff: Int64 = 0
 
     /// Eight bytes in hexadecimal, with colons; empty if the worker does not say.
@@ -21,10 +21,10 @@ public struct HeartbeatBody: Equatable, Sendable {
     public var updateTime: Int64?
     public var environment: Environment?
     public var connections: [HostPort]?
-    /// What only our own workers say.
+    /// Fields that only Shunt's workers send.
     public var shunt: ShuntExtension?
 
-    /// The machine that a worker runs on. Read where it is sent; Java workers send none.
+    /// The machine that a worker runs on. Java workers send none.
     public struct Environment: Equatable, Sendable {
         public var vmName: String?
         public var javaVersion: String?
@@ -77,7 +77,7 @@ extension HeartbeatBody {
             connections: try HostPort.list("connection_list", in: object), shunt: try ShuntExtension(heartbeat: object))
     }
 
-    /// The keys in the order in which Java workers send them, what they never send after those.
+    /// The keys in the order of Java workers, and after these the keys that Java workers never send.
     public func encoded() -> [UInt8] {
         JSONWriter.object(.singleQuoted) { json in
             json.member("machine_id", machineID)
@@ -126,7 +126,7 @@ extension HeartbeatBody.Environment {
 }
 
 extension WorkerFigures {
-    /// Our own workers tell subscriptions and deliveries in `shunt` too; that is what counts.
+    /// Shunt's workers send subscriptions and deliveries in `shunt` too; these count.
     init(heartbeat object: LenientObject) throws(ShuntError) {
         let own = try object.object("shunt") ?? LenientObject(members: [], subject: "")
         self.init(
@@ -153,10 +153,10 @@ extension LenientObject {
     func count(_ key: String) throws(ShuntError) -> Int { Int(max(0, try integer(key) ?? 0)) }
 }
 
-/// What one of Shunt's own masters answers to a heartbeat of one of its own workers; a Java worker gets no text.
+/// The answer of one of Shunt's masters to a heartbeat of one of Shunt's workers; a Java worker gets no text.
 public enum HeartbeatReply: String, Sendable {
     /// Reports are taken.
     case shunt
-    /// And the master has forgotten what this worker holds: it should tell all of it again.
+    /// Reports are taken, and the master has forgotten what this worker holds: the worker should tell all of it again.
     case report = "shunt report"
 }

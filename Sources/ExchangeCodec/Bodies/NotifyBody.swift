@@ -38,7 +38,7 @@ public struct NotifyBody: Equatable, Sendable {
     /// - Throws: `request.invalid` if this is not the object.
     public init(decoding bytes: Bytes) throws(ShuntError) {
         let object = try LenientJSON.object(in: bytes, subject: "NOTIFY body")
-        // Elsewhere unknown members are ignored (§8). Here a misspelt one would send to everybody what is meant for few.
+        // Other bodies ignore unknown members (§8). Here a misspelt member would send a message for a few devices to all.
         if let unknown = object.members.first(where: { member in !Self.members.contains { $0.equalsIgnoringCase(member.key) } }) {
             throw ShuntError(
                 .filterInvalid, "'\(unknown.key.prefix(64))' is no member of a broadcast", at: "NOTIFY body",

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// The value of REGISTER (§9.4): a device as its app tells it, and as the worker passes it on to the master.
+/// The value of REGISTER (§9.4): a device as its app describes it, and as the worker passes it on to the master.
 public struct RegisterBody: Equatable, Sendable {
     public var uid: String
     public var device: String
@@ -11,7 +11,7 @@ public struct RegisterBody: Equatable, Sendable {
     public var createdTime: Int64?
     /// The app's `ip:port`; the worker fills it in if the app has not.
     public var address: String?
-    /// The worker's configured name, nil if it has none or does not know yet that it is the device's.
+    /// The worker's configured name; nil if it has none, and in the app's own frame.
     public var workerHost: String?
     /// 0 until the worker fills it in.
     public var workerPort: Int
@@ -51,7 +51,7 @@ public struct RegisterBody: Equatable, Sendable {
             json.member("device", device)
             json.member("tags", tags)
             json.member("uid", uid)
-            // Derived; Java peers write it and nobody reads it.
+            // A derived member, which Java peers write and no peer reads.
             json.member("workerAddress", "\(workerHost ?? "null"):\(workerPort)")
             json.member("worker_host", workerHost)
             json.member("worker_port", workerPort)

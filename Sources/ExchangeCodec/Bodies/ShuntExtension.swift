@@ -1,25 +1,25 @@
 import ShuntCore
 
-/// What Shunt's own workers add to a heartbeat, under the key `shunt`. Java masters pass over it.
+/// The fields that Shunt's workers add to a heartbeat, under the key `shunt`. Java masters ignore them.
 ///
 /// Figures that message-channel does not have or does not count are in it on the wire; here they are in the heartbeat's figures.
 public struct ShuntExtension: Equatable, Sendable {
-    /// How many listeners a worker can tell: the master keeps them for every worker.
+    /// The most listeners that a worker can tell: the master keeps them for every worker.
     public static let maximumListeners = 64
 
-    /// Of the software: `0.1.0`.
+    /// The version of the software: `0.1.0`.
     public var version: String
     /// Names this run of the worker, so that a master sees a restart.
     public var boot: String
     /// Address by listener name.
     public var listeners: [String: String]
     public var loops: Int
-    /// Whether the worker takes no new clients. A state that this version does not know reads as live.
+    /// Whether the worker takes no new clients. A state that this version does not know is read as live.
     public var isDraining: Bool
 
-    /// Milliseconds between its heartbeats; 0 where it does not say.
+    /// Milliseconds between its heartbeats; 0 if it does not say.
     public var interval: Int
-    /// What its operator calls it (`worker.name`); empty where it does not say.
+    /// The name that its operator has given it (`worker.name`); empty if it does not say.
     public var name: String
     /// The worst of its stuck consumers, as its log names them; at most `maximumStuck`.
     public var stuck: [String]

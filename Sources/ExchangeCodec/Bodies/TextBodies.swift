@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Whom an ALLOCATION without `DeviceAllocationBody` asks for (§9.6).
+/// The workers that an ALLOCATION without `DeviceAllocationBody` asks for (§9.6).
 public enum AllocationRequest: Sendable {
     case one, all
 
@@ -10,7 +10,7 @@ public enum AllocationRequest: Sendable {
     }
 }
 
-/// What ALLOCATION's acknowledgement lists: `host:port`, commas between.
+/// The list in ALLOCATION's acknowledgement: `host:port`, with commas between.
 public enum AllocationReply {
     public static func encode(_ addresses: [String]) -> String { addresses.joined(separator: ",") }
 

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Where a report comes from: the worker as its heartbeats name it.
+/// The worker that sends a report, as its heartbeats name it.
 public struct WorkerSource: Equatable, Sendable {
     /// nil: the source address of the connection.
     public var host: String?
@@ -22,7 +22,7 @@ public struct WorkerSource: Equatable, Sendable {
     }
 }
 
-/// How much goes into one report: so little that a master which takes it keeps nobody waiting, a few hundred devices.
+/// The size of one report: a few hundred devices, so that other requests do not wait while a master reads it.
 public struct ReportLimits: Equatable, Sendable {
     /// Bytes of the body.
     public var bytes: Int
@@ -40,7 +40,7 @@ public struct ReportLimits: Equatable, Sendable {
     ) -> [ArraySlice<Element>] {
         var stretches: [ArraySlice<Element>] = []
         var start = 0
-        // What is around the lists.
+        // The members around the lists.
         var used = (bytes: 1024, values: 16)
         for (index, element) in elements.enumerated() {
             let next = cost(element)
@@ -57,7 +57,7 @@ public struct ReportLimits: Equatable, Sendable {
 }
 
 extension JSONWriter {
-    /// The bytes that a string takes at most: its quotes, a comma, and what has to be escaped.
+    /// The most bytes that a string takes: its quotes, a comma, and its escapes.
     static func size(of text: String) -> Int {
         text.utf8.reduce(3) { $0 + ($1 < 0x20 ? 6 : $1 == UInt8(ascii: "\"") || $1 == UInt8(ascii: "\\") ? 2 : 1) }
     }

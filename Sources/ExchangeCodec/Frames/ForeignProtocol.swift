@@ -1,10 +1,10 @@
 import ShuntCore
 
-/// Another protocol that a client speaks where it should speak this one, by the first bytes that it sends.
+/// Another protocol that a client speaks on an exchange port, known by the first bytes that it sends.
 public enum ForeignProtocol: Equatable, Sendable, CaseIterable {
     case http, mqtt, tls
 
-    /// - Parameter bytes: what a connection brought first; nil while they may still be a frame's.
+    /// - Parameter bytes: the first bytes of a connection; the result is nil while they may still be a frame's.
     public init?(_ bytes: Bytes) {
         guard let first = bytes.first, first != FrameLayout.magic else { return nil }
         if first == 0x16, bytes.count >= 6, bytes[1] == 3, bytes[2] <= 4, bytes[5] == 1 {
@@ -26,13 +26,15 @@ public enum ForeignProtocol: Equatable, Sendable, CaseIterable {
         }
     }
 
-    /// What such a client understands before the connection is closed.
+    /// The answer that a client of this protocol understands, before the connection is closed.
     public var answer: [UInt8] {
         switch self {
         case .http:
-            let text = "This port speaks the exchange protocol, not HTTP. A worker's health and metrics are at worker.http.listen, the "
+            let text =
+                "This port speaks the exchange protocol, not HTTP. A worker's health and metrics are at worker.http.listen, the "
                 + "admin API at the master's master.admin.listen.\n"
-            let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\n"
+            let head =
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\n"
                 + "Connection: close\r\n\r\n"
             return Array((head + text).utf8)
         // CONNACK: unacceptable protocol version.

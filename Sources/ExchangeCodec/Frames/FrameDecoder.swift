@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// What a buffer's first bytes are.
+/// The meaning of a buffer's first bytes.
 public enum DecodedFrame: Equatable, Sendable {
     /// A whole frame. The next one begins `size` bytes on.
     case frame(FrameView)
@@ -10,15 +10,15 @@ public enum DecodedFrame: Equatable, Sendable {
     case malformed(FrameFault)
 }
 
-/// Reads frames as message-channel reads them (§6): what closes a connection there is malformed here.
+/// Reads frames as message-channel reads them (§6): bytes that close a connection there are malformed here.
 ///
 /// Stateless: the caller keeps a partial frame and asks again when more has come. Allocates and copies nothing.
 public enum FrameDecoder {
     /// - Parameters:
-    ///   - bytes: what has arrived, from a frame's first byte on; there may be more than one frame.
+    ///   - bytes: the bytes that have arrived, from a frame's first byte on; there may be more than one frame.
     ///   - limit: the largest frame to take, in total bytes; more than `FrameLayout.maximumSize` is never taken.
-    /// - Returns: a length that breaks the limit is refused with the header. All else is looked at when the frame is
-    ///   whole, as message-channel does.
+    /// - Returns: a length that breaks the limit is refused with the header. All other checks are made when the frame is whole, as in
+    ///   message-channel.
     @inlinable @inline(__always)
     public static func decode(_ bytes: Bytes, limit: Int = FrameLayout.defaultLimit) -> DecodedFrame {
         guard let frame = bytes.baseAddress, bytes.count >= FrameLayout.headerSize else {
@@ -78,7 +78,7 @@ public enum FrameDecoder {
         rest -= nameLength
         guard rest > 0 else { return nil }
         guard rest >= 4 else { return .keyLength }
-        // Without a name the key is skipped, and nobody looks at its length.
+        // Without a name the key is skipped, and its length is not checked.
         guard nameLength > 0 else { return nil }
         let keyStart = nameStart + nameLength + 4
         let keyLength = frame.bigEndian32(at: Int(keyStart) - 4)

@@ -36,7 +36,7 @@ public enum FrameEncoder {
         write(fields, size: size(of: fields), to: frame)
     }
 
-    /// The same where the size is known.
+    /// The same if the size is known.
     @inlinable @inline(__always) @discardableResult
     public static func write(_ fields: FrameFields, size: Int, to frame: UnsafeMutableRawPointer) -> Int {
         writeHeader(fields, size: size, to: frame)
@@ -96,7 +96,7 @@ public enum FrameEncoder {
         offset += 4 + part.count
     }
 
-    /// A line break in an error text makes message-channel's clients drop the connection and all that they wait for.
+    /// A line break in an error text makes message-channel's clients drop the connection and all outstanding requests.
     @usableFromInline
     static func appendErrorText(_ text: Bytes, to frame: UnsafeMutableRawPointer, at offset: inout Int) {
         frame.storeBigEndian(UInt32(truncatingIfNeeded: text.count), at: offset)

@@ -1,9 +1,9 @@
 import ShuntCore
 
-/// What a frame to be written holds: borrowed bytes, valid during the call that it is passed to.
+/// The fields of a frame to be written: borrowed bytes, valid during the call that they are passed to.
 ///
-/// What the protocol can not carry is left out by the encoder (§3): name and key where the value is empty,
-/// an empty name, an empty key, a key without a name.
+/// The encoder leaves out parts that the protocol cannot carry (§3): name and key if the value is empty, an empty name, an empty key, a key
+/// without a name.
 public struct FrameFields {
     public var id: Int64
     public var type: FrameType

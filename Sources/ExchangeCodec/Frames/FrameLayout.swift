@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Where things are in a frame (§2, §3), and how large one may be.
+/// The places of a frame's fields (§2, §3), and the largest frame.
 public enum FrameLayout {
     /// The first byte of every frame.
     public static let magic: UInt8 = 0x71
@@ -8,7 +8,7 @@ public enum FrameLayout {
     public static let headerSize = 17
     public static let typeOffset = 9
     public static let lengthOffset = 13
-    /// Where the value of a frame with a body begins: header, format 1, value length 4.
+    /// The offset of the value in a frame with a body: header, format 1, value length 4.
     public static let valueOffset = 22
     /// The largest frame, in total, that message-channel's own peers take: 125 MiB.
     public static let maximumSize = 131_072_000

@@ -5,7 +5,7 @@ public enum FrameStatus {
     public static let ok: Int16 = 200
     public static let temporaryRedirect: Int16 = 307
 
-    /// What a receiver reads where an error frame has no text.
+    /// The text of an error frame without a text, as receivers read it.
     public static func phrase(_ status: Int16) -> String {
         phrases[status] ?? "\(className(status)) (\(status))"
     }

@@ -1,4 +1,4 @@
-/// What a frame asks for or answers (§4.1). The raw value is the code on the wire.
+/// The request or answer of a frame (§4.1). The raw value is the code on the wire.
 public enum FrameType: UInt8, Sendable, CaseIterable {
     case ping = 0
     case notify = 1

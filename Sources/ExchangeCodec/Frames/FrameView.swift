@@ -25,7 +25,7 @@ public struct FrameRange: Equatable, Sendable {
     }
 }
 
-/// A decoded frame: what the header says, and where the parts of the body are.
+/// A decoded frame: the header's fields, and the places of the body's parts.
 ///
 /// Copies nothing and points nowhere: its ranges count from the frame's first byte, so that a view outlives
 /// a move of the buffer. The accessors take the address where the frame is now.
@@ -43,7 +43,7 @@ public struct FrameView: Equatable, Sendable {
     /// 200, or the number of an error; never negative.
     public var status: Int16
     public var type: FrameType
-    /// Of the value alone (§5). An error frame has none.
+    /// The compression of the value alone (§5). An error frame has none.
     public var compression: PayloadCompression
     /// `text` or `json`; `text` in error frames, `none` in a frame without a body.
     public var format: PayloadFormat
@@ -69,11 +69,11 @@ public struct FrameView: Equatable, Sendable {
     @inlinable public var isError: Bool { status != FrameStatus.ok }
     @inlinable public var hasBody: Bool { !value.isAbsent }
 
-    /// The value, nil without a body. In an error frame the text, nil if it goes by the status's phrase.
+    /// The value; nil without a body. In an error frame the text; nil if the status's phrase stands for it.
     /// - Parameter frame: the address of the frame's first byte.
     @inlinable public func value(in frame: UnsafeRawPointer) -> Bytes? { value.bytes(in: frame) }
     @inlinable public func name(in frame: UnsafeRawPointer) -> Bytes? { name.bytes(in: frame) }
     @inlinable public func key(in frame: UnsafeRawPointer) -> Bytes? { key.bytes(in: frame) }
-    /// The whole frame, to relay it.
+    /// The bytes of the whole frame, to relay it.
     @inlinable public func bytes(in frame: UnsafeRawPointer) -> Bytes { Bytes(start: frame, count: Int(size)) }
 }

@@ -3,13 +3,13 @@ import ShuntCore
 /// The last answer to a peer whose stream cannot be read any further. Workers and masters give it alike, then close the connection.
 public struct StreamRefusal: Equatable, Sendable {
     public let code: ErrorCode
-    /// In the peer's own protocol; empty where it could not read any.
+    /// The bytes of the answer, in the peer's own protocol; empty if the peer could not read any answer.
     public let answer: [UInt8]
     /// Whether the peer speaks another protocol.
     public var isForeign: Bool { code == .protocolHTTP || code == .protocolMQTT || code == .protocolTLS }
 
     /// - Parameters:
-    ///   - bytes: from the frame on that can't be read, or is incomplete.
+    ///   - bytes: the received bytes, from the frame on that can't be read or is incomplete.
     ///   - isFirst: whether these are the first bytes of the connection.
     /// - Returns: nil while the bytes may still become a frame.
     public init?(of bytes: Bytes, isFirst: Bool) {
@@ -17,7 +17,7 @@ public struct StreamRefusal: Equatable, Sendable {
         self.init(foreign)
     }
 
-    /// The same for bytes that are no frame.
+    /// The same for bytes that are not a frame.
     public init(of bytes: Bytes, isFirst: Bool, _ fault: FrameFault) {
         if isFirst, let foreign = ForeignProtocol(bytes) {
             self.init(foreign)
@@ -40,7 +40,7 @@ public struct StreamRefusal: Equatable, Sendable {
 }
 
 extension Frame {
-    /// The answer to a request that is refused, in the words that message-channel's clients know where there are such.
+    /// The answer to a request that is refused, with the text that message-channel's clients know for the error, if they know one.
     public init(acknowledging id: Int64, _ error: ShuntError) {
         let text = error.code.exchangeText ?? (error.help.map { "\(error.message); \($0)" } ?? error.message)
         self.init(acknowledging: id, status: error.code.exchangeStatus, text: text)

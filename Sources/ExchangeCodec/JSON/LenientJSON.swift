@@ -2,7 +2,7 @@ import ShuntCore
 
 /// A JSON value in the dialect that message-channel's servers accept (§8).
 ///
-/// A number stays the text that it was, for whoever reads it as a number or as a string.
+/// A number stays the text that it was: the caller reads it as a number or as a string.
 public enum LenientJSON: Equatable, Sendable {
     case null
     case bool(Bool)
@@ -13,14 +13,14 @@ public enum LenientJSON: Equatable, Sendable {
 
     /// How deep arrays and objects may nest.
     public static let maximumDepth = 32
-    /// How many values a text may hold in all, so that what is built stays small beside what was sent.
+    /// The most values of a text, so that the values take little more memory than the text.
     public static let maximumValues = 65_536
 
     /// Reads an object, the only thing that bodies are.
     /// - Parameters:
     ///   - bytes: the whole text. Bytes that are not UTF-8 are repaired.
-    ///   - subject: what is read, for errors: `SUBSCRIBE body`.
-    /// - Throws: `request.invalid` with the byte where the text goes wrong.
+    ///   - subject: the name of the text, for errors: `SUBSCRIBE body`.
+    /// - Throws: `request.invalid` with the offset of the first wrong byte.
     public static func object(in bytes: Bytes, subject: String) throws(ShuntError) -> LenientObject {
         var parser = LenientJSONParser(bytes, subject: subject)
         return try parser.parseDocument()
@@ -46,7 +46,7 @@ public struct LenientObject: Equatable, Sendable {
     }
 
     public var members: [Member]
-    /// What is read, for errors.
+    /// The name of the text, for errors.
     var subject: String
 
     /// The value of a key, whatever the letter case; nil where it is missing or null.
@@ -107,7 +107,7 @@ public struct LenientObject: Equatable, Sendable {
         return elements
     }
 
-    /// What a reader of this object throws where a key that it needs is not there.
+    /// The error for a key that a reader needs and the object does not have.
     func missing(_ key: String, code: ErrorCode = .requestInvalid) -> ShuntError {
         ShuntError(code, "'\(key)' is missing", at: subject)
     }

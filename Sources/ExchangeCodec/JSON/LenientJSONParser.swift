@@ -132,7 +132,7 @@ struct LenientJSONParser {
         return text(from: start)
     }
 
-    /// What an unquoted key may be made of.
+    /// Whether a byte may stand in an unquoted key.
     private func isWordByte(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "_"), UInt8(ascii: "$"), 0x80...: true
@@ -145,7 +145,7 @@ struct LenientJSONParser {
         let quote = bytes[position]
         position += 1
         var start = position
-        // Only a string with escapes is put together.
+        // Only a string with escapes is copied piece by piece.
         var assembled: [UInt8] = []
         while let byte = peek {
             position += 1

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ShuntCore
 
+/// `shunt admin chat`: one chat in detail.
 struct ChatCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "chat",

@@ -2,6 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
+/// `shunt admin chats`: the list of chats.
 struct ChatsCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "chats",

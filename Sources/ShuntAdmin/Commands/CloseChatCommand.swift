@@ -2,6 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
+/// `shunt admin close-chat`: ends a chat at its worker.
 struct CloseChatCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "close-chat",

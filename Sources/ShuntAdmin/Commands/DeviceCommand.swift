@@ -2,6 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
+/// `shunt admin device`: the devices of one uid in detail.
 struct DeviceCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "device",

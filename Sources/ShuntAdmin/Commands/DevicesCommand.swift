@@ -2,6 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
+/// `shunt admin devices`: the list of devices.
 struct DevicesCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "devices",

@@ -33,19 +33,19 @@ enum EventListing {
         }
     }
 
-    /// What those who follow must know, as an event like others: those of these ids are kept no longer.
+    /// A gap, as an event like others: the events of these ids are not kept any more.
     static func gap(_ ids: ClosedRange<Int64>, at time: Double) -> StoredEvent {
         StoredEvent(
             id: ids.upperBound, at: time, kind: "events.gap", subject: "\(ids.lowerBound)-\(ids.upperBound)",
             detail: "\(ids.count) events between are kept no longer (master.registry.events_keep)")
     }
 
-    /// Ids begin anew with what follows.
+    /// Another registry, as an event like others: ids begin anew with the next event.
     static func reset(at time: Double, source: String) -> StoredEvent {
         StoredEvent(id: 0, at: time, kind: "events.reset", subject: source, detail: "this is another registry: its events follow from the first")
     }
 
-    /// Columns of fixed width, since what comes later is not known yet.
+    /// Columns of fixed width, since later events are not known yet.
     static func lines(_ events: [StoredEvent], width: Int?) -> String {
         events.map { event in
             let head = [

@@ -2,8 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
-extension EventRecord.Kind: ExpressibleByArgument {}
-
+/// `shunt admin events`: what has happened, once or as it happens.
 struct EventsCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "events",
@@ -59,7 +58,7 @@ struct EventsCommand: AdminSubcommand {
         try await goOn(from: page, session)
     }
 
-    /// Until the task is cancelled. A master that goes away is waited for.
+    /// Follows events until the task is cancelled. Waits for a master that goes away.
     private func goOn(from first: EventPage, _ session: AdminSession) async throws(ShuntError) {
         var next = first.nextAfter
         var registry = first.registry
@@ -99,3 +98,5 @@ struct EventsCommand: AdminSubcommand {
         }
     }
 }
+
+extension EventRecord.Kind: ExpressibleByArgument {}

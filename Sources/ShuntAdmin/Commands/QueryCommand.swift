@@ -2,6 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
+/// `shunt admin query`: a SELECT on the registry.
 struct QueryCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "query",

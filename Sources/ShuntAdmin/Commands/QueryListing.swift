@@ -24,7 +24,7 @@ enum QueryListing {
         return csv
     }
 
-    /// What came over the wire may be short of columns.
+    /// A row that came over the wire may have too few columns.
     private static func value(_ row: [QueryValue], _ index: Int) -> QueryValue {
         index < row.count ? row[index] : .null
     }

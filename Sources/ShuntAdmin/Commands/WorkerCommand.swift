@@ -2,6 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
+/// `shunt admin worker`: one worker in detail.
 struct WorkerCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "worker",

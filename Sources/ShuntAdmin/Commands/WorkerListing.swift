@@ -79,7 +79,7 @@ enum WorkerListing {
 
     private static func meanTime(_ figures: WorkerFigures) -> String {
         guard figures.responses > 0, figures.responseMilliseconds >= 0 else { return "-" }
-        // A worker may report any number: what is beyond a day says nothing, and would not fit an Int.
+        // A worker may report any number: a time beyond a day means nothing, and may not fit an Int.
         let hundredths = Int((min(Double(figures.responseMilliseconds) / Double(figures.responses), 86_400_000) * 100).rounded())
         return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) ms"
     }

@@ -2,8 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
-extension WorkerRecord.State: ExpressibleByArgument {}
-
+/// `shunt admin workers`: the list of workers.
 struct WorkersCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "workers",
@@ -37,3 +36,5 @@ struct WorkersCommand: AdminSubcommand {
         }
     }
 }
+
+extension WorkerRecord.State: ExpressibleByArgument {}

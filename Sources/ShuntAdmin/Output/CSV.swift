@@ -16,7 +16,7 @@ struct CSV {
 
     /// Several texts in one field: a JSON array.
     static func list(_ texts: [String]) -> String {
-        // Strings: there is nothing in them that cannot be encoded.
+        // Any string can be encoded.
         String(decoding: (try? RegistryJSON.encode(texts)) ?? [], as: UTF8.self)
     }
 

@@ -2,11 +2,11 @@ import FoundationEssentials
 import Glibc
 import ShuntCore
 
-/// Where a command writes, and what it knows of whoever reads it.
+/// The output of a command, and the properties of the terminal or file that takes it.
 struct Console: Sendable {
-    /// In columns; nil where lines may be of any length.
+    /// The width in columns; nil if lines may have any length.
     var width: Int?
-    /// Whether a terminal shows what is written.
+    /// Whether the output goes to a terminal.
     var isTerminal: Bool { width != nil }
     var colors: Bool
     var environment: [String: String]
@@ -16,7 +16,7 @@ struct Console: Sendable {
     var write: @Sendable (String) throws(ShuntError) -> Void
     var writeError: @Sendable (String) -> Void
 
-    /// The process's own: fitted and coloured only where standard output is a terminal.
+    /// The process's own console: fitted and coloured only if standard output is a terminal.
     static var standard: Console {
         let environment = ProcessInfo.processInfo.environment
         let isTerminal = isatty(STDOUT_FILENO) == 1
@@ -30,7 +30,7 @@ struct Console: Sendable {
                 throw ShuntError(
                     .ioFailed, "standard output cannot be written: \(String(cString: strerror(code)).lowercased())")
             },
-            // Who closed standard error does not want to know.
+            // If standard error is closed, the error is lost.
             writeError: { _ = writeAll($0, to: STDERR_FILENO) })
     }
 
@@ -40,8 +40,8 @@ struct Console: Sendable {
         return environment["COLUMNS"].flatMap { Int($0) }.map { max($0, 1) } ?? 80
     }
 
-    /// At once, so that `--follow` shows in a pipe what it has.
-    /// - Returns: the error, if one kept it from being written whole.
+    /// Writes at once, so that `--follow` shows each event in a pipe.
+    /// - Returns: the error, if the text was not written whole.
     private static func writeAll(_ text: String, to descriptor: Int32) -> Int32? {
         var rest = ArraySlice(Array(text.utf8))
         while !rest.isEmpty {

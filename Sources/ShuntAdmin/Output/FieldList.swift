@@ -10,7 +10,7 @@ enum FieldList {
         }.joined()
     }
 
-    /// A text after its head; what has no room beside it goes on in lines below.
+    /// A text after its head; a text that has no room beside it goes on in lines below.
     static func hanging(_ head: String, _ text: String, width: Int?) -> String {
         guard let width, Text.width(head) + Text.width(text) > width else { return head + text + "\n" }
         let indent = Text.width(head)

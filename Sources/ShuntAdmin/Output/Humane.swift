@@ -1,6 +1,6 @@
 /// Numbers as people read them.
 enum Humane {
-    /// `3s`, `5m`, `2h`, `9d`: the largest unit that it fills.
+    /// `3s`, `5m`, `2h`, `9d`: in the largest unit that is not longer than the age.
     static func duration(_ seconds: Double) -> String {
         let units: [(Double, String)] = [(86_400, "d"), (3_600, "h"), (60, "m")]
         guard seconds.isFinite, seconds > 0 else { return "0s" }

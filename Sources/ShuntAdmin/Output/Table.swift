@@ -26,7 +26,7 @@ struct Table {
         var isWhole = false
         /// Whether a text that has no room goes on in lines below.
         var wraps = false
-        /// The lowest goes first where there is no room for all; of equals the rightmost.
+        /// The column with the lowest rank is hidden first if there is no room for all; of equals the rightmost.
         var rank = 0
     }
 

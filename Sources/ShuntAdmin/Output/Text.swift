@@ -2,15 +2,15 @@ import ShuntCore
 
 /// Text as a terminal shows it.
 enum Text {
-    /// Without anything that a terminal would obey or that deceives, so that what a worker calls itself cannot move the cursor.
+    /// The text without characters that steer a terminal or deceive, so that a worker's name cannot move the cursor.
     static func printable(_ text: String) -> String { PrintableText.of(text) }
 
-    /// In terminal columns.
+    /// The width in terminal columns.
     static func width(_ text: String) -> Int {
         text.utf8.allSatisfy { $0 < 0x80 } ? text.utf8.count : text.reduce(0) { $0 + width($1) }
     }
 
-    /// At most `width` columns; what is cut ends in an ellipsis.
+    /// The text in at most `width` columns; a cut text ends in an ellipsis.
     static func cut(_ text: String, to width: Int) -> String {
         guard self.width(text) > width else { return text }
         guard width > 0 else { return "" }
@@ -24,7 +24,7 @@ enum Text {
         return result + "…"
     }
 
-    /// Lines of at most `width` columns, broken between words where that can be. Nothing is left away but blanks.
+    /// Lines of at most `width` columns, broken between words where possible. Only blanks are left out.
     static func wrap(_ text: String, to width: Int?) -> [String] {
         guard let width, width > 0 else { return [text] }
         var lines: [String] = []

@@ -3,7 +3,7 @@ import ShuntCore
 import ShuntHTTP
 import ShuntRegistry
 
-/// What can be asked.
+/// A question to the admin API.
 enum AdminRequest: Equatable, Sendable {
     case workers(WorkerQuery)
     case worker(String)
@@ -16,21 +16,21 @@ enum AdminRequest: Equatable, Sendable {
     case closeChat(String)
 }
 
-/// Who answers, in the admin API's JSON.
+/// A source of answers, in the admin API's JSON.
 protocol AdminSource: Sendable {
-    /// As people know it.
+    /// The name of the source, for people.
     var name: String { get }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8]
 }
 
-/// The registry's file. Whether a master still keeps it is for the ages of what is in it to say.
+/// The registry's file. The ages of its records tell whether a master still writes it.
 struct RegistrySource: AdminSource {
     private let reader: any RegistryReader
     private let now: @Sendable () -> Double
 
-    /// Seconds without a heartbeat after which a worker is shown as lost, whatever the file says: the default of
-    /// `master.heartbeat.live_for`. A master that runs writes sooner.
+    /// Seconds without a heartbeat after which a worker is shown as lost, whatever state the file has: the default of
+    /// `master.heartbeat.live_for`. A running master writes sooner.
     static let liveFor = 20.0
 
     init(path: String, now: @escaping @Sendable () -> Double) throws(ShuntError) {
@@ -120,7 +120,7 @@ struct APISource: AdminSource {
             let kind = parameter("kind", query.kind?.rawValue)
             return ("GET", "/api/v1/events?limit=\(query.limit)" + after + kind, [])
         case .query(let sql):
-            // A dictionary of two strings: there is nothing in it that cannot be encoded.
+            // A dictionary of strings can always be encoded.
             return ("POST", "/api/v1/query", (try? RegistryJSON.encode(["sql": sql])) ?? [])
         case .devices(let query):
             let filter =

@@ -4,7 +4,7 @@ import NIOPosix
 import ShuntConfig
 import ShuntCore
 
-/// One HTTP/1.1 request on a connection of its own: all that a command needs.
+/// One HTTP/1.1 request on a connection of its own: a command needs no more.
 enum HTTPClient {
     struct Answer: Sendable {
         var status: Int
@@ -14,7 +14,7 @@ enum HTTPClient {
     }
 
     static let connectTimeout: TimeAmount = .seconds(3)
-    /// Beyond the longest that a query may take.
+    /// Longer than a query may take.
     static let answerTimeout: TimeAmount = .seconds(15)
     static let maximumBodyLength = 64 << 20
 

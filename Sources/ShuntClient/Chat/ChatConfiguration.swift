@@ -1,21 +1,21 @@
 import ExchangeCodec
 import ShuntCore
 
-/// What a chat session is set to.
+/// The settings of a chat session.
 public struct ChatConfiguration: Equatable, Sendable {
     public var route: ClientRoute
     /// The chat's id: 1 to 256 bytes.
     public var chat: String
-    /// Who joins; nil: somebody without a name. A member without a name may not get its own place back after a loss.
+    /// The member that joins; nil: a member without a name. It may not get its own place back after a loss.
     public var identity: ChatIdentity?
     public var connection: ConnectionOptions
     /// How long to look for the chat after its worker was lost, before the session ends. Workers keep a member's place
     /// for a minute, unless they are told otherwise (`chat.rejoin`).
     public var returnPatience: Duration
-    /// What happens to messages without acknowledgement when the connection is lost. true, at least once: they go out
-    /// again, in order, when the session is back, and may arrive twice. false, at most once: their outcome is unknown.
+    /// Whether messages without acknowledgement are sent again after the connection was lost. true, at least once: they go out again, in
+    /// order, when the session is back, and may arrive twice. false, at most once: their outcome is unknown.
     public var resends: Bool
-    /// Events that may wait for the application; more are not read from the worker, acknowledgements neither.
+    /// Events that may wait for the application. At this number the session stops reading from the worker, acknowledgements too.
     public var bufferedEvents: Int
     /// The same in bytes. One event may cross it.
     public var bufferedBytes: Int
@@ -53,22 +53,24 @@ public struct ChatConfiguration: Equatable, Sendable {
             let registration = RegisterBody(uid: identity.uid, device: identity.device ?? ChatIdentity.device(for: chat))
             greeting.append(.init(frame: .register(id: 0, registration), isOptional: true))
         }
-        greeting.append(.init(frame: Frame(
-            .chat, id: 0, format: .json, value: ChatJoinBody(name: identity?.name ?? identity?.uid).encoded(), name: chat,
-            key: ChatKey.create.rawValue)))
+        greeting.append(
+            .init(
+                frame: Frame(
+                    .chat, id: 0, format: .json, value: ChatJoinBody(name: identity?.name ?? identity?.uid).encoded(), name: chat,
+                    key: ChatKey.create.rawValue)))
         return WorkerSession.Settings(
             greeting: greeting, patience: connection.patience, returnPatience: returnPatience, backoff: connection.backoff,
             returns: true, resends: resends)
     }
 }
 
-/// Who a member is. A uid is one member of a chat: who joins with it again takes that member's place.
+/// The identity of a member. A uid is one member of a chat: a connection that joins with the same uid takes that member's place.
 public struct ChatIdentity: Equatable, Sendable {
     public var uid: String
     /// The device that the connection registers as: broadcasts to the uid find it. nil: one of its own for each chat, so
     /// that a user in two chats has two devices, and leaves only one with either chat.
     public var device: String?
-    /// What the others are shown; nil: the uid.
+    /// The name that the others are shown; nil: the uid.
     public var name: String?
 
     public init(uid: String, device: String? = nil, name: String? = nil) {
@@ -77,7 +79,7 @@ public struct ChatIdentity: Equatable, Sendable {
         self.name = name
     }
 
-    /// `chat-` and the chat's id. Of an id that is too long for a device's name, its beginning and a hash of it all.
+    /// `chat-` and the chat's id. If the id is too long for a device's name: its beginning, and a hash of the whole id.
     static func device(for chat: String) -> String {
         let name = "chat-" + chat
         let longest = DeviceLimits().text

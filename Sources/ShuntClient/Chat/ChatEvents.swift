@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// What happens in a chat, as one member sees it.
+/// An event of a chat, as one member sees it.
 public enum ChatEvent: Equatable, Sendable {
     /// In the chat, at this worker, for the first time.
     case entered(HostPort)
@@ -19,7 +19,7 @@ public enum ChatEvent: Equatable, Sendable {
     case reconnected(HostPort)
     /// A broadcast to the device that the member's connection is registered as.
     case notification(DeviceNotification)
-    /// Another connection has joined by the same name and has this one's place. The last event; the session fails then.
+    /// Another connection has joined with the same uid and has taken this member's place. The last event; the session fails then.
     case replaced
     /// Somebody has ended the chat, or the worker has. The last event.
     case closed
@@ -27,9 +27,9 @@ public enum ChatEvent: Equatable, Sendable {
 
 /// A message of another member.
 public struct ChatMessage: Equatable, Sendable {
-    /// Who sent it. The protocol does not say, so this is there only while notices have told of exactly one other member.
+    /// The sender. The protocol does not name it, so it is known only while notices have told of exactly one other member.
     public var sender: ChatPeer?
-    /// As it came: still packed if `compression` says so.
+    /// The payload as it came: still compressed if `compression` says so.
     public var payload: [UInt8]
     public var format: PayloadFormat
     public var compression: PayloadCompression
@@ -46,7 +46,7 @@ public struct ChatMessage: Equatable, Sendable {
 
 /// Another member, as the worker names it.
 public struct ChatPeer: Hashable, Sendable, CustomStringConvertible {
-    /// nil if it has registered none.
+    /// The uid; nil if it has registered none.
     public var uid: String?
     public var name: String?
 

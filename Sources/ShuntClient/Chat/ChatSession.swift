@@ -3,11 +3,11 @@ import ShuntCore
 
 /// A member of a chat.
 ///
-/// The chat is at one worker; the session finds it by following redirects. When the worker is lost, it goes back there, or to
-/// where the masters send it, joins again, and sends what was not acknowledged. Events are taken by iterating, by one task;
-/// when it is slow, nothing more is read from the worker, and `send` comes to wait as well. The sequence ends when the chat
-/// does or the session is closed; it fails if the chat does not take the member back or is not found within
-/// `ChatConfiguration.returnPatience`. A session that is no longer needed must be closed.
+/// The chat is at one worker; the session finds it by following redirects. When the worker is lost, it goes back there, or to where the
+/// masters send it, joins again, and sends what was not acknowledged. One task takes the events by iterating. While it is slow, the session
+/// reads nothing more from the worker, and `send` waits as well. The sequence ends when the chat does or the session is closed; it fails if
+/// the chat does not take the member back or is not found within `ChatConfiguration.returnPatience`. A session that is no longer needed
+/// must be closed.
 public final class ChatSession: AsyncSequence, Sendable {
     public typealias Element = ChatEvent
     public typealias Failure = ShuntError
@@ -23,8 +23,8 @@ public final class ChatSession: AsyncSequence, Sendable {
     }
 
     /// Joins the chat, or opens it if nobody has.
-    /// - Throws: `usage` or `chat.invalid` for what can not work; `chat.full`, or what else a worker said that refuses the
-    ///   member; `address.unavailable`, `connection.lost` or `worker.none` if the chat was not reached within
+    /// - Throws: `usage` or `chat.invalid` for a configuration that cannot work; `chat.full`, or another error of the worker that refuses
+    ///   the member; `address.unavailable`, `connection.lost` or `worker.none` if the chat was not reached within
     ///   `ConnectionOptions.patience`.
     public static func join(_ configuration: ChatConfiguration) async throws(ShuntError) -> ChatSession {
         try configuration.check()
@@ -58,9 +58,9 @@ public final class ChatSession: AsyncSequence, Sendable {
         runner.close()
     }
 
-    /// Leaves the chat for good, and closes the session: the place is free at once, and nothing is held for this member any
-    /// more. Waits for the worker's answer for as long as for any other; a worker that does not know the request keeps the
-    /// place for those who may come back.
+    /// Leaves the chat for good, and closes the session: the place is free at once, and the worker holds nothing for this member any more.
+    /// Waits for the worker's answer as long as for any other. A worker that does not know the request keeps the place, as after a lost
+    /// connection.
     public func leave() async {
         let patience = Task {
             try? await Task.sleep(for: configuration.connection.replyTimeout)
@@ -73,11 +73,10 @@ public final class ChatSession: AsyncSequence, Sendable {
 
     /// All events that are there, at least one; waits for them.
     /// - Returns: nil at the end.
-    /// - Throws: what ended the session.
+    /// - Throws: the error that ended the session.
     public func nextBatch() async throws(ShuntError) -> [ChatEvent]? { try await runner.inbox.next() }
 
-    /// Closes the connection. The place stays this member's for as long as the worker keeps it for those who may come back;
-    /// to give it up, `leave`.
+    /// Closes the connection. The worker keeps this member's place for `chat.rejoin`; to give the place up, call `leave`.
     public func close() { runner.close() }
 
     public func makeAsyncIterator() -> InboxIterator<ChatEvent> { InboxIterator(runner.inbox) }

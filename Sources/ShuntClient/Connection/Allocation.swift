@@ -5,19 +5,18 @@ import ShuntCore
 /// Asks a master which workers there are (§9.6): one short connection for each question.
 enum Allocation {
     /// - Returns: the live workers, least loaded first; never none.
-    /// - Throws: `worker.none` if the master knows none, `address.unavailable` or `connection.lost` if it is not there.
+    /// - Throws: `worker.none` if the master knows no worker, `address.unavailable` or `connection.lost` if the master is not there.
     static func ask(_ master: HostPort, options: ConnectionOptions) async throws(ShuntError) -> [HostPort] {
         try workers(in: await answer(of: master, to: .allocation(id: 0, .all), options), from: master)
     }
 
-    /// - Returns: the workers that hold a device of this uid that is online; none where the master knows none, or does not know
-    ///   the question.
+    /// - Returns: the workers that hold an online device of this uid; empty if the master knows none, or does not know the question.
     /// - Throws: `address.unavailable` or `connection.lost` if it is not there.
     static func ask(
         _ master: HostPort, holding uid: String, options: ConnectionOptions
     ) async throws(ShuntError) -> [HostPort] {
         let answer = try await answer(of: master, to: .allocation(id: 0, DeviceAllocationBody(uid: uid)), options)
-        // Message-channel's masters answer something, which has no name and means nothing.
+        // Message-channel's masters send another answer, which has no name and means nothing here.
         guard !answer.isError, answer.name == DeviceAllocationBody.frameName else { return [] }
         return addresses(in: answer)
     }
@@ -58,7 +57,7 @@ enum Allocation {
         return workers
     }
 
-    /// Those that can be read, each once.
+    /// The addresses that can be read, each once.
     private static func addresses(in answer: Frame) -> [HostPort] {
         var workers: [HostPort] = []
         for text in AllocationReply.decode(answer.text).prefix(maximumWorkers) {
@@ -68,12 +67,12 @@ enum Allocation {
         return workers
     }
 
-    /// More are not connected to.
+    /// The most workers that a client connects to.
     static let maximumWorkers = 1024
 }
 
 extension RequestIDs {
-    /// For a connection that begins now.
+    /// The ids of a connection that begins now.
     static func fresh(clock: ClientClock = .system) -> RequestIDs {
         RequestIDs(seconds: clock.milliseconds / 1000, salt: .random(in: 0...UInt32.max))
     }

@@ -2,6 +2,7 @@ import ExchangeCodec
 import NIOCore
 
 extension ByteBuffer {
+    /// Appends a frame.
     mutating func writeFrame(_ fields: FrameFields) {
         writeWithUnsafeMutableBytes(minimumWritableBytes: FrameEncoder.size(of: fields)) { room in
             // At least the 17 bytes of a header are asked for, so there is an address.

@@ -2,7 +2,7 @@ import Glibc
 
 /// Time, handed in so that tests can say what time it is.
 struct ClientClock: Sendable {
-    /// Since an arbitrary start, never backwards.
+    /// The time since an arbitrary start; never runs backwards.
     var monotonic: @Sendable () -> Duration
     /// Milliseconds since 1970.
     var epoch: @Sendable () -> Int64

@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import ShuntCore
 
-/// What an I/O error means for people.
+/// The meaning of an I/O error, for people.
 func connectionError(_ error: any Error, to address: HostPort) -> ShuntError {
     switch error {
     case let error as ShuntError: error
@@ -36,10 +36,10 @@ private func reason(_ error: any Error) -> String {
 }
 
 extension ShuntError {
-    /// What a client can say of a server that it does not reach; who knows more replaces it.
+    /// The advice for a server that a client does not reach; a caller that knows more replaces it.
     public static let unreachableHelp = "is a server listening there, and can it be reached from here?"
 
-    /// What answers is no frame at all, but HTTP or something else.
+    /// The answer is not a frame but HTTP or something else.
     static func noExchangePort(_ address: HostPort) -> ShuntError {
         ShuntError(
             .addressUnavailable, "what answers there does not speak the exchange protocol", at: address.description,

@@ -2,14 +2,14 @@ import ExchangeCodec
 import NIOCore
 import ShuntCore
 
-/// What becomes of the frames of one connection. Lives on the connection's event loop.
+/// Receives the frames of one connection, on the connection's event loop.
 protocol FrameReceiver: AnyObject {
     /// - Parameter frame: the frame's first byte, valid during the call.
     func received(_ view: FrameView, in frame: UnsafeRawPointer)
     /// All frames that one read brought have been passed on.
-    /// - Returns: whether to read on. If not, nothing arrives until somebody calls `FrameConnection.resumeReading`.
+    /// - Returns: whether to read on. If not, nothing arrives until a call of `FrameConnection.resumeReading`.
     func readCompleted() -> Bool
-    /// The connection is gone, for this reason if it was not just closed. Comes once, last.
+    /// The connection is gone. The reason is nil if it was just closed. Called once, last.
     func closed(_ error: ShuntError?)
 }
 
@@ -21,7 +21,7 @@ final class FrameHandler: ChannelInboundHandler {
     private let receiver: any FrameReceiver
     private let frameLimit: Int
     private let peer: HostPort
-    /// The beginning of a frame that is not whole yet. Grows with what arrives, up to the frame limit.
+    /// The beginning of a frame that is not whole yet. Grows with the bytes that arrive, up to the frame limit.
     private var partial = ByteBuffer()
     private var failure: ShuntError?
     private var hasFrames = false

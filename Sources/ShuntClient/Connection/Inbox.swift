@@ -1,7 +1,7 @@
 import ShuntCore
 import Synchronization
 
-/// Hands what arrives on connections to the application.
+/// Hands messages that arrive on connections to the application.
 final class Inbox<Message: Delivered>: Sendable {
     typealias Limit = DeliveryBuffer<Message, FrameConnection>.Limit
 
@@ -32,7 +32,7 @@ final class Inbox<Message: Delivered>: Sendable {
         return readsOn
     }
 
-    /// News of the connections themselves; without room they are lost.
+    /// Takes an event of the connections themselves; it is lost if there is no room.
     func note(_ message: Message) {
         let waiters = state.withLock { state in
             state.buffer.note(message)
@@ -49,7 +49,7 @@ final class Inbox<Message: Delivered>: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// All messages that are there; waits for one if there is none.
+    /// All messages that wait; waits for one if there is none.
     /// - Returns: nil at the end, or when the task is cancelled.
     func next() async throws(ShuntError) -> [Message]? {
         while true {

@@ -1,7 +1,7 @@
 import ExchangeCodec
 import NIOCore
 
-/// Sends PING on an idle connection and closes a dead one; what and when, `KeepAlive` decides.
+/// Sends PING on an idle connection and closes a dead one, as `KeepAlive` decides.
 final class KeepAliveHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer

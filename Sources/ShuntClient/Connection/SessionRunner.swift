@@ -2,7 +2,7 @@ import ExchangeCodec
 import NIOCore
 import ShuntCore
 
-/// What a session's application is handed for what happens.
+/// Makes the values that a session hands to its application.
 protocol SessionReader: Sendable {
     associatedtype Message: Delivered
     /// A frame that answers nothing.
@@ -17,12 +17,12 @@ struct SessionReading<Message> {
 
 extension SessionReading: Equatable where Message: Equatable {}
 
-/// What a worker's word means for the session itself.
+/// The meaning of a worker's frame for the session itself.
 enum SessionTurn: Equatable, Sendable {
     case moved(to: HostPort)
-    /// There is nothing to stay for.
+    /// The session is over.
     case over(ShuntError)
-    /// The same, and who reads is to know why.
+    /// The session is over, and the application is told why.
     case failed(ShuntError)
 }
 
@@ -33,7 +33,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
     private enum Event: Sendable {
         case decide(Session.Event)
         case opened(FrameConnection, number: Int)
-        /// What one read brought. The connection reads on when it has been handled.
+        /// The frames of one read. The connection reads on when they were handled.
         case arrived([Frame], FrameConnection, number: Int)
         case closed(ShuntError, number: Int)
     }
@@ -51,7 +51,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
     }
 
     /// Begins, and returns when a worker has been greeted. Once only.
-    /// - Throws: what ended the session, or kept it from beginning.
+    /// - Throws: the error that ended the session, or kept it from beginning.
     func begin(
         _ route: ClientRoute, _ settings: WorkerSession<SendTicket>.Settings, _ reader: Reader
     ) async throws(ShuntError) {
@@ -80,7 +80,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
         var session: Session
         var reader: Reader
         var connection: FrameConnection?
-        /// Of the latest connection; events of others are out of date.
+        /// The number of the latest connection; events of earlier ones are out of date.
         var number = 0
         var isOver = false
     }
@@ -94,7 +94,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
             }
             group.cancelAll()
             events.finish()
-            // What was too late.
+            // Events that came too late are completed or closed here.
             for await event in stream {
                 switch event {
                 case .decide(.submit(let submission)): submission.ticket.complete(.sessionOver)
@@ -110,7 +110,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
         case .decide(let event): decide(event, &progress, &group)
         case .opened(let connection, let number):
             guard number == progress.number else { return connection.close() }
-            // It may be gone already, and have said so.
+            // The connection may be gone already, and its end reported.
             guard connection.channel.isActive else {
                 return decide(.unreachable(.hungUp(connection.address)), &progress, &group)
             }
@@ -132,7 +132,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
         var messages: [Reader.Message] = []
         for frame in frames {
             guard frame.type != .acknowledgement else {
-                // News that an answer leads to must not overtake the messages before it.
+                // An event that an answer leads to must not overtake the messages before it.
                 if !messages.isEmpty { _ = inbox.add(messages, from: connection) }
                 messages = []
                 decide(.answered(id: frame.id, frame.isError ? Refusal(frame) : nil), &progress, &group)
@@ -152,7 +152,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
         switch turn {
         case .moved(let address): decide(.moved(to: address), &progress, &group)
         case .over(let error):
-            // For who reads this is no failure; for who sends it is.
+            // For a reader this is not a failure; for a sender it is.
             inbox.finish(.success(()))
             decide(.close(error), &progress, &group)
         case .failed(let error): decide(.close(error), &progress, &group)
@@ -235,7 +235,7 @@ extension SendFailure {
     static let sessionOver = SendFailure(.notSent, ShuntError(.connectionLost, "the session is over"))
 }
 
-/// Passes a session's frames on, one read's at a time.
+/// Passes a session's frames on, one read at a time.
 private final class SessionReceiver: FrameReceiver {
     private let address: HostPort
     private let onFrames: ([Frame]) -> Void

@@ -2,7 +2,7 @@ import ExchangeCodec
 import NIOCore
 import ShuntCore
 
-/// Waits for the acknowledgement of one request; other frames are not for it (§13.4).
+/// Waits for the acknowledgement of one request; ignores other frames (§13.4).
 final class SingleReply: FrameReceiver {
     private let id: Int64
     private let reply: EventLoopPromise<Frame>

@@ -1,8 +1,8 @@
 import ShuntCore
 
 extension ConnectionOptions {
-    /// Goes through a search's steps until a connection has come about.
-    /// - Throws: what the last attempt said, when a pause would go beyond `patience`.
+    /// Carries out a search's steps until a connection is open.
+    /// - Throws: the error of the last attempt, when a pause would go beyond `patience`.
     func find<Connection>(
         _ search: inout WorkerSearch, connect: (HostPort) async throws(ShuntError) -> Connection
     ) async throws(ShuntError) -> Connection {

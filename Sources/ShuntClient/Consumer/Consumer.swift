@@ -3,11 +3,11 @@ import NIOCore
 import ShuntCore
 import Synchronization
 
-/// Takes the messages of a topic from every worker: those that the masters list, and new ones as they come.
+/// Takes the messages of a topic from every worker that the masters list, and from new workers as they come.
 ///
-/// Messages are taken by iterating, or by `nextBatch`; by one task. When it is slow, nothing more is read from the workers.
-/// The sequence ends when the consumer is closed or the iterating task is cancelled, and fails if a worker refuses the
-/// subscription for good. A consumer that is no longer needed must be closed.
+/// One task takes the messages, by iterating or by `nextBatch`. While it is slow, the consumer reads nothing more from the workers. The
+/// sequence ends when the consumer is closed or the iterating task is cancelled, and fails if a worker refuses the subscription for good. A
+/// consumer that is no longer needed must be closed.
 public final class Consumer: AsyncSequence, Sendable {
     public typealias Element = ReceivedMessage
     public typealias Failure = ShuntError
@@ -23,8 +23,8 @@ public final class Consumer: AsyncSequence, Sendable {
     }
 
     /// Finds the workers and subscribes at all of them; returns as soon as one has taken the subscription.
-    /// - Parameter onEvent: is told how the connections fare. Must be quick.
-    /// - Throws: `usage` or `topic.invalid` for what can not work; what a worker said that refuses the subscription;
+    /// - Parameter onEvent: gets the events of the connections. Must be quick.
+    /// - Throws: `usage` or `topic.invalid` for a configuration that cannot work; the error of a worker that refuses the subscription;
     ///   `address.unavailable`, `connection.lost` or `worker.none` if none was reached within `ConnectionOptions.patience`.
     public static func subscribe(
         _ configuration: ConsumerConfiguration, onEvent: @escaping @Sendable (ConsumerEvent) -> Void = { _ in }
@@ -45,7 +45,7 @@ public final class Consumer: AsyncSequence, Sendable {
 
     /// All messages that are there, at least one; waits for them.
     /// - Returns: nil at the end.
-    /// - Throws: what a worker said that refused the subscription.
+    /// - Throws: the error of a worker that refused the subscription.
     public func nextBatch() async throws(ShuntError) -> [ReceivedMessage]? {
         try await inbox.next()
     }

@@ -1,20 +1,20 @@
 import ExchangeCodec
 import ShuntCore
 
-/// What a consumer is set to.
+/// The settings of a consumer.
 public struct ConsumerConfiguration: Equatable, Sendable {
     public var route: ClientRoute
-    /// A topic, or a filter where the workers know them: `orders/+`, `orders/#`.
+    /// A topic, or a topic filter if the workers know filters: `orders/+`, `orders/#`.
     public var topic: String
-    /// Of the consumers with one group, each message goes to one.
+    /// The group: each message goes to one of the group's consumers.
     public var group: String
     /// Only messages with this key; nil for all.
     public var key: String?
     public var connection: ConnectionOptions
     /// How often to ask the master for new workers.
     public var refresh: Duration
-    /// Messages kept for a slow application. Beyond them nothing more is read, and the workers feel it. What the
-    /// application has taken as one batch comes on top.
+    /// Messages kept for a slow application. At this number the consumer stops reading, and the workers feel it. A batch that the
+    /// application has taken is not counted.
     public var bufferedMessages: Int
     /// The same in bytes.
     public var bufferedBytes: Int
@@ -45,7 +45,7 @@ public struct ConsumerConfiguration: Equatable, Sendable {
     }
 }
 
-/// How a consumer's connections fare.
+/// An event of a consumer's connections.
 public enum ConsumerEvent: Equatable, Sendable {
     /// Connected and subscribed; `isBack` if it had been before.
     case subscribed(HostPort, isBack: Bool)
@@ -56,6 +56,6 @@ public enum ConsumerEvent: Equatable, Sendable {
     case unavailable(HostPort, ShuntError)
     /// No master answered; the consumer keeps the workers that it has, and goes on asking.
     case masterUnavailable(ShuntError)
-    /// After `masterUnavailable`.
+    /// A master answers again, after `masterUnavailable`.
     case masterBack
 }

@@ -2,7 +2,7 @@ import ExchangeCodec
 import NIOCore
 import ShuntCore
 
-/// One worker's connection of a consumer: passes messages on to the inbox, one read's at a time.
+/// One worker's connection of a consumer: passes messages on to the inbox, one read at a time.
 final class ConsumerReceiver: FrameReceiver {
     private let connection: FrameConnection
     private let inbox: Inbox<ReceivedMessage>
@@ -26,7 +26,7 @@ final class ConsumerReceiver: FrameReceiver {
         switch view.type {
         case .message where !view.isError: arrived.append(ReceivedMessage(view, in: frame))
         case .acknowledgement where view.id == subscribeID: subscribed.succeed(Frame(view, in: frame))
-        // PING's answers, and what a consumer did not ask for (§13.4); a device's NOTIFY and CHAT would branch off here.
+        // Answers to PING, and frames that a consumer did not ask for (§13.4); a device's NOTIFY and CHAT would branch off here.
         default: break
         }
     }

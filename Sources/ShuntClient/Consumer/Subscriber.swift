@@ -2,7 +2,7 @@ import ExchangeCodec
 import NIOCore
 import ShuntCore
 
-/// Keeps a consumer subscribed at every worker: one task that decides, one for each worker, one that asks the masters.
+/// Keeps a consumer subscribed at every worker: one task decides, one task for each worker connects, one asks the masters.
 struct Subscriber: Sendable {
     let configuration: ConsumerConfiguration
     let inbox: Inbox<ReceivedMessage>
@@ -88,7 +88,7 @@ struct Subscriber: Sendable {
 
     // MARK: Masters
 
-    /// Asks for workers again and again; sooner while no master answers.
+    /// Asks the masters for workers again and again; more often while no master answers.
     private func refresh(_ masters: [HostPort], _ events: Events) async {
         var backoff = options.backoff
         while !Task.isCancelled {
@@ -131,7 +131,11 @@ struct Subscriber: Sendable {
             }
             events.yield(.subscribed(worker))
             let since = ClientClock.system.now
-            await withTaskCancellationHandler { await connection.closed() } onCancel: { connection.close() }
+            await withTaskCancellationHandler {
+                await connection.closed()
+            } onCancel: {
+                connection.close()
+            }
             let error = (try? await closing.futureResult.get()) ?? .hungUp(worker)
             events.yield(.ended(worker, lifetime: ClientClock.system.now - since, error))
         } catch {

@@ -1,20 +1,20 @@
 import ExchangeCodec
 import ShuntCore
 
-/// What a device session is set to.
+/// The settings of a device session.
 public struct DeviceConfiguration: Equatable, Sendable {
     public var route: ClientRoute
-    /// Whose device it is.
+    /// The user whose device it is.
     public var uid: String
-    /// Its name. Of one uid and device name there is one at a time: the latest to register.
+    /// The device's name. Of one uid and device name only the latest registration counts.
     public var device: String
-    /// What broadcasts may select it by.
+    /// Tags by which broadcasts may select it.
     public var tags: [String]
     public var alias: [String]
     public var connection: ConnectionOptions
     /// How long to look for a worker after one was lost, before the session ends.
     public var returnPatience: Duration
-    /// Notifications that may wait for the application; more are not read from the worker.
+    /// Notifications that may wait for the application. At this number the session stops reading from the worker.
     public var bufferedMessages: Int
     /// The same in bytes. One notification may cross it.
     public var bufferedBytes: Int
@@ -51,11 +51,11 @@ public struct DeviceConfiguration: Equatable, Sendable {
     }
 }
 
-/// How a device's connection fares.
+/// An event of a device's connection.
 public enum DeviceEvent: Equatable, Sendable {
     /// Connected and registered; `isBack` if it had been before.
     case registered(HostPort, isBack: Bool)
-    /// The session goes on trying.
+    /// The worker is lost; the session goes on trying.
     case lost(HostPort, ShuntError)
     /// The worker has sent the device to another one.
     case redirected(from: HostPort, to: HostPort)

@@ -3,9 +3,9 @@ import ShuntCore
 
 /// A broadcast that came to a device.
 public struct DeviceNotification: Equatable, Sendable {
-    /// nil if the sender gave none: a broadcast without a body.
+    /// The message; nil if the sender gave none: a broadcast without a body.
     public var message: String?
-    /// Whom the sender meant.
+    /// The filter that the sender gave.
     public var filter: DeviceFilter
     /// The sender's frame id. Opaque, and not unique (exchange protocol §7).
     public var id: Int64
@@ -16,7 +16,7 @@ public struct DeviceNotification: Equatable, Sendable {
         self.id = id
     }
 
-    /// A NOTIFY frame; what is not the object of §9.5 is taken for the message itself, so that nothing gets lost.
+    /// Reads a NOTIFY frame. A value that is not the object of §9.5 is taken for the message itself, so that nothing gets lost.
     init(_ frame: Frame) {
         guard !frame.value.isEmpty else {
             self.init(message: nil, id: frame.id)
@@ -44,7 +44,7 @@ extension DeviceFilter {
 }
 
 extension Frame {
-    /// Reads the value as what `body` makes of it.
+    /// Reads the value with `body`.
     func decoding<Body: Sendable>(_ body: (Bytes) throws(ShuntError) -> Body) throws(ShuntError) -> Body {
         let result: Result<Body, ShuntError> = value.withUnsafeBytes { bytes in
             do throws(ShuntError) { return .success(try body(bytes)) } catch { return .failure(error) }

@@ -3,11 +3,10 @@ import ShuntCore
 
 /// A device that is registered at a worker, and takes the broadcasts that its uid, tags and alias select.
 ///
-/// It stays registered: when the worker is lost, it registers at the next one that a master names, after a pause with jitter.
-/// What is broadcast meanwhile does not come to it. Notifications are taken by iterating, by one task; when it is slow,
-/// nothing more is read from the worker. The sequence ends when the session is closed, and fails if a worker refuses the
-/// registration for good, another connection registers by the same names (`session.replaced`), or no worker was found within
-/// `returnPatience`. A session that is no longer needed must be closed.
+/// It stays registered: when the worker is lost, it registers at the next one that a master names, after a pause with jitter. It misses
+/// broadcasts meanwhile. One task takes the notifications by iterating. While it is slow, the session reads nothing more from the worker.
+/// The sequence ends when the session is closed, and fails if a worker refuses the registration for good, another connection registers by
+/// the same names (`session.replaced`), or no worker was found within `returnPatience`. A session that is no longer needed must be closed.
 public final class DeviceSession: AsyncSequence, Sendable {
     public typealias Element = DeviceNotification
     public typealias Failure = ShuntError
@@ -23,8 +22,8 @@ public final class DeviceSession: AsyncSequence, Sendable {
     }
 
     /// Finds the least loaded worker by way of the masters, or connects straight, and registers.
-    /// - Parameter onEvent: is told how the connection fares. Must be quick.
-    /// - Throws: `usage` or `device.invalid` for what can not work; what a worker said that refuses the device;
+    /// - Parameter onEvent: gets the events of the connection. Must be quick.
+    /// - Throws: `usage` or `device.invalid` for a configuration that cannot work; the error of a worker that refuses the device;
     ///   `address.unavailable`, `connection.lost` or `worker.none` if none was reached within `ConnectionOptions.patience`.
     public static func register(
         _ configuration: DeviceConfiguration, onEvent: @escaping @Sendable (DeviceEvent) -> Void = { _ in }
@@ -39,7 +38,7 @@ public final class DeviceSession: AsyncSequence, Sendable {
 
     /// All notifications that are there, at least one; waits for them.
     /// - Returns: nil at the end.
-    /// - Throws: what ended the session.
+    /// - Throws: the error that ended the session.
     public func nextBatch() async throws(ShuntError) -> [DeviceNotification]? { try await runner.inbox.next() }
 
     /// Ends the sequence and closes the connection: the device is gone.
@@ -49,7 +48,7 @@ public final class DeviceSession: AsyncSequence, Sendable {
 }
 
 extension Frame {
-    /// Whether this tells that another connection has the place of this one's device.
+    /// Whether this error says that another connection has registered as the same device.
     fileprivate var isReplacement: Bool {
         guard type == .registered, !isError else { return false }
         let notice = try? decoding { bytes throws(ShuntError) in try ChatNoticeBody(decoding: bytes) }

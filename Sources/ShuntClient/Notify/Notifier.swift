@@ -4,14 +4,14 @@ import ShuntCore
 
 /// Broadcasts to devices, wherever they are connected.
 ///
-/// A worker knows its own devices only, so a broadcast goes to every worker that a master lists. One for a uid goes only to
-/// those that hold a device of it, which our own masters know a moment after it has registered; where the master names none,
-/// or those that it names have none any more, the others are asked as well. A worker without a match says so at once, and its
-/// devices are not disturbed. One short connection to each worker for each broadcast.
+/// A worker knows only its own devices, so a broadcast goes to every worker that a master lists. A broadcast for a uid goes only to the
+/// workers that hold a device of the uid; Shunt's masters know them a moment after the device has registered. If the master names no
+/// worker, or the named workers have no such device any more, the broadcast goes to the others as well. A worker without a match says so at
+/// once, and its devices are not disturbed. One short connection to each worker for each broadcast.
 public struct Notifier: Sendable {
     public var route: ClientRoute
     public var connection: ConnectionOptions
-    /// Workers that are asked at a time.
+    /// The most workers that get the broadcast at the same time.
     public var concurrency: Int
 
     public init(route: ClientRoute, connection: ConnectionOptions = ConnectionOptions(), concurrency: Int = 64) {
@@ -50,18 +50,18 @@ public struct Notifier: Sendable {
         return results.compactMap { $0 }
     }
 
-    /// The workers with a device of this uid that is online, by the first master that answers. None where that knows of none,
-    /// or does not know the question, as Java masters, or where there is no master.
+    /// The workers with an online device of this uid, from the first master that answers. Empty if that master knows none or, as Java
+    /// masters, does not know the question, and if there is no master.
     private func holders(of uid: String?) async -> [HostPort] {
         guard let uid, case .masters(let masters) = route else { return [] }
         for master in masters {
-            // The question for all workers finds out, and says, what is wrong with the masters.
+            // The question for all workers meets the same error of the masters, and throws it.
             if let holders = try? await Allocation.ask(master, holding: uid, options: connection) { return holders }
         }
         return []
     }
 
-    /// All workers that there are, by the first master that answers.
+    /// All workers, from the first master that answers.
     private func workers() async throws(ShuntError) -> [HostPort] {
         guard case .masters = route else { return route.addresses }
         var search = WorkerSearch(route: route, backoff: connection.backoff)

@@ -1,7 +1,7 @@
 import ExchangeCodec
 import ShuntCore
 
-/// What became of a broadcast, worker by worker.
+/// The outcome of a broadcast at each worker.
 public struct NotifyReport: Equatable, Sendable {
     public enum Outcome: Equatable, Sendable {
         /// The worker had devices for it. Without counts: it does not count (message-channel's own workers).
@@ -10,7 +10,7 @@ public struct NotifyReport: Equatable, Sendable {
         /// No device of this worker matches.
         case noMatch
         case refused(Refusal)
-        /// Not reached, or it did not answer: what it did is unknown.
+        /// The worker was not reached or did not answer: its outcome is unknown.
         case unreachable(ShuntError)
     }
 
@@ -29,7 +29,7 @@ public struct NotifyReport: Equatable, Sendable {
 
     public init(workers: [Worker]) { self.workers = workers }
 
-    /// Of the workers that count.
+    /// The sums of the workers that count.
     public var counts: NotifyCounts {
         workers.reduce(into: NotifyCounts(matched: 0, sent: 0)) { sum, worker in
             guard case .delivered(let counts?, _) = worker.outcome else { return }
@@ -55,7 +55,7 @@ public struct NotifyReport: Equatable, Sendable {
         }
     }
 
-    /// Why a rule dropped it, where one did: a worker then says so instead of counting devices.
+    /// The reason of a rule that dropped it: the worker then answers that reason instead of counting devices.
     private var reasonOfRule: String? {
         for worker in workers {
             if case .delivered(let counts?, let text) = worker.outcome, counts.matched == 0, let start = text.firstIndex(of: "(") {
@@ -97,7 +97,7 @@ extension NotifyReport.Outcome {
 public struct NotifyCounts: Equatable, Sendable {
     /// Devices that the filter takes.
     public var matched: Int
-    /// Of these, whose connection took the message.
+    /// Devices among them whose connection took the message.
     public var sent: Int
 
     public init(matched: Int, sent: Int) {
@@ -116,7 +116,7 @@ public struct NotifyCounts: Equatable, Sendable {
 
     private static func count(_ word: String, _ text: Substring) -> Int? {
         let words = text.split(separator: " ")
-        // No worker has more devices, and the sum of all workers stays a number.
+        // No worker has more devices, and the sum of all workers does not overflow.
         guard words.count == 2, words[1] == word, let count = Int(words[0]), 0...1_000_000_000 ~= count else { return nil }
         return count
     }

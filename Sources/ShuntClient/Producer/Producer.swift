@@ -5,9 +5,9 @@ import Synchronization
 
 /// Sends messages to a worker, over one connection at a time, and reports how each fared.
 ///
-/// Messages go out in the order of the calls. When the connection is lost, the producer goes to the next worker that the
-/// master listed, or asks a master again; what happens to messages without answer, `ProducerConfiguration.resends` says:
-/// by default each is sent at most once. A producer that is no longer needed must be closed.
+/// Messages go out in the order of the calls. When the connection is lost, the producer goes to the next worker that the master listed, or
+/// asks a master again. `ProducerConfiguration.resends` decides about messages without an answer: by default each is sent at most once. A
+/// producer that is no longer needed must be closed.
 public final class Producer: Sendable {
     public let configuration: ProducerConfiguration
     private let state: Mutex<State>
@@ -28,9 +28,9 @@ public final class Producer: Sendable {
         state = Mutex(State(queue: SendQueue(window: window, resends: configuration.resends, ids: .fresh())))
     }
 
-    /// Connects, by way of the masters or straight, as the configuration says.
-    /// - Throws: `usage` without an address; `address.unavailable`, `connection.lost` or `worker.none` if no server was found
-    ///   within `ConnectionOptions.patience`: what the last attempt said.
+    /// Connects to a worker of the configuration, or to one that its masters name.
+    /// - Throws: `usage` without an address; `address.unavailable`, `connection.lost` or `worker.none` if no server was found within
+    ///   `ConnectionOptions.patience`: the error of the last attempt.
     public static func connect(_ configuration: ProducerConfiguration) async throws(ShuntError) -> Producer {
         try configuration.route.check()
         let producer = Producer(configuration)
@@ -62,7 +62,7 @@ public final class Producer: Sendable {
             OutgoingMessage(topic: topic, payload: payload, format: format, key: key, compression: compression))
     }
 
-    /// Takes no more messages, gives up what has no answer, and closes the connection.
+    /// Takes no more messages, gives up those without an answer, and closes the connection.
     public func close() {
         let error = ShuntError(.connectionLost, "the producer was closed")
         let (connection, tickets) = state.withLock { state in (state.connection, state.queue.close(error)) }
@@ -107,7 +107,7 @@ public final class Producer: Sendable {
 
     private func flush(_ connection: FrameConnection) {
         let bytes = state.withLock { state in
-            // Another connection's frames are fetched by its own loop call.
+            // The frames of another connection are fetched by a call on that connection's loop.
             state.connection?.channel === connection.channel ? state.takeOutgoing() : ByteBuffer()
         }
         if bytes.readableBytes > 0 { connection.write(bytes) }

@@ -1,15 +1,15 @@
-/// What a producer is set to.
+/// The settings of a producer.
 public struct ProducerConfiguration: Equatable, Sendable {
     public var route: ClientRoute
     public var connection: ConnectionOptions
-    /// How long to look for a worker after one was lost, before what waits is given up. nil: `ConnectionOptions.patience`.
+    /// How long to look for a worker after one was lost, before the messages that wait are given up. nil: `ConnectionOptions.patience`.
     public var returnPatience: Duration?
-    /// Messages that may be without answer at a time; who sends more waits. At least 1.
+    /// Messages that may be without an answer at a time; a call that sends more waits. At least 1.
     public var window: Int
     /// The same in bytes of their frames. One message may cross it.
     public var windowBytes: Int
-    /// What happens to messages without answer when the connection is lost. false, at most once: they are reported as
-    /// of unknown outcome. true, at least once: they go out again over the next connection, in order, and may arrive twice.
+    /// Whether messages without an answer are sent again after the connection was lost. false, at most once: their outcome is reported as
+    /// unknown. true, at least once: they go out again over the next connection, in order, and may arrive twice.
     public var resends: Bool
     /// A worker that answers nothing for so long, with messages waiting, is taken for dead.
     public var acknowledgementTimeout: Duration

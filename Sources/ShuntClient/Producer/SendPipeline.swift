@@ -1,7 +1,7 @@
 import ShuntCore
 import Synchronization
 
-/// Sends many messages in order, without waiting for each one's acknowledgement, within the producer's window.
+/// Sends many messages in order, within the producer's window, and does not wait for the acknowledgement of each.
 ///
 /// One task sends; failures are reported as they come, by the message's number, counted from 0.
 public final class SendPipeline: Sendable {
@@ -10,7 +10,7 @@ public final class SendPipeline: Sendable {
         public var submitted = 0
         public var acknowledged = 0
         public var refused = 0
-        /// Without a known outcome: the connection was lost.
+        /// Messages whose outcome is unknown: the connection was lost.
         public var unknown = 0
         public var notSent = 0
 
@@ -35,7 +35,7 @@ public final class SendPipeline: Sendable {
         self.onFailure = onFailure
     }
 
-    /// What is known now.
+    /// The counts at this moment.
     public var totals: Totals { state.withLock { $0.totals } }
 
     /// The largest payload, in bytes, that can be sent with this topic and key.
@@ -44,7 +44,7 @@ public final class SendPipeline: Sendable {
         return max(1, producer.configuration.connection.frameLimit - empty.frameSize)
     }
 
-    /// Sends a message as soon as the window has room; returns then. Its outcome is counted, and a failure reported.
+    /// Sends a message as soon as the window has room, and returns. The pipeline counts its outcome and reports a failure.
     public func send(_ message: OutgoingMessage) async {
         let number = state.withLock { state in
             defer { state.totals.submitted += 1 }
@@ -59,8 +59,8 @@ public final class SendPipeline: Sendable {
         }
     }
 
-    /// Sends a message and waits for its outcome. While it has no subscriber it is sent again, for so long, until the task is
-    /// cancelled; messages sent so one after the other keep their order.
+    /// Sends a message and waits for its outcome. Sends it again while it has no subscriber, until this time is over or the task is
+    /// cancelled. Messages that are sent in this way, one after the other, keep their order.
     public func send(_ message: OutgoingMessage, retryingFor patience: Duration) async {
         let number = state.withLock { state in
             defer { state.totals.submitted += 1 }
@@ -120,8 +120,8 @@ public final class SendPipeline: Sendable {
 }
 
 extension Producer {
-    /// - Parameter onFailure: is told the number, from 0, of each message that was not acknowledged, and why. Must be quick:
-    ///   it may be called on the connection's event loop.
+    /// - Parameter onFailure: gets the number, from 0, of each message that was not acknowledged, and the reason. Must be quick: it may be
+    ///   called on the connection's event loop.
     public func pipeline(onFailure: @escaping @Sendable (Int, SendFailure) -> Void = { _, _ in }) -> SendPipeline {
         SendPipeline(self, onFailure: onFailure)
     }

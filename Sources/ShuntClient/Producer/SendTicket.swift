@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Who waits for a message's outcome.
+/// The call that waits for a message's outcome.
 enum SendTicket: Sendable {
     /// A call that waits for the acknowledgement; nil is success.
     case caller(CheckedContinuation<SendFailure?, Never>)
@@ -12,7 +12,7 @@ enum SendTicket: Sendable {
         if case .pipelined(_, _, let room?) = self { room.resume() }
     }
 
-    /// Comes once for each message. One that never was on its way is completed without `admitted`.
+    /// Called once for each message. A message that never was on its way is completed without `admitted`.
     func complete(_ failure: SendFailure?) {
         switch self {
         case .caller(let continuation): continuation.resume(returning: failure)
@@ -26,6 +26,6 @@ enum SendTicket: Sendable {
 /// A worker's answer to one message.
 struct SendAnswer: Sendable {
     var id: Int64
-    /// nil for yes.
+    /// nil if the worker has acknowledged it.
     var refusal: Refusal?
 }

@@ -6,7 +6,7 @@ struct AnswerWatch: Equatable, Sendable {
 
     init(timeout: Duration) { self.timeout = timeout }
 
-    /// - Parameter oldest: the oldest message without answer, if there is one.
+    /// - Parameter oldest: the oldest message without an answer, if there is one.
     mutating func isSilent(oldest current: Int64?, at now: Duration) -> Bool {
         guard let current, current == oldest else {
             oldest = current

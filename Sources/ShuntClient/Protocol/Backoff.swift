@@ -1,5 +1,5 @@
-/// How long to wait before trying again: doubled each time up to a maximum, of which a random half is taken off,
-/// so that clients that lost the same server do not come back all at once.
+/// The pause before another attempt. It doubles each time up to a maximum, and up to half of it is taken off at random, so that clients of
+/// the same lost server do not all come back at once.
 public struct Backoff: Equatable, Sendable {
     public var initial: Duration
     public var maximum: Duration

@@ -1,12 +1,12 @@
 import ExchangeCodec
 import ShuntCore
 
-/// Makes events of a chat's frames, and remembers who else is there. A value: frame in, event out.
+/// Makes events of a chat's frames, and remembers the other members. A value: frame in, event out.
 struct ChatReader: SessionReader, Equatable {
     let chat: String
-    /// Other members of whom a notice has told; those that are away may still send nothing, but come back.
+    /// Other members that notices have told of. Members that are away stay in it, since they may come back.
     private(set) var others: Set<ChatPeer> = []
-    /// A chat has up to 64 members; a server that names ever more is not believed.
+    /// A chat has up to 64 members: names beyond that number are ignored.
     private static let mostOthers = 64
 
     init(chat: String) { self.chat = chat }
@@ -27,8 +27,10 @@ struct ChatReader: SessionReader, Equatable {
         switch frame.key {
         case "SESSION":
             let sender = others.count == 1 ? others.first : nil
-            return SessionReading(message: .message(ChatMessage(
-                sender: sender, payload: frame.value, format: frame.format, compression: frame.compression)))
+            return SessionReading(
+                message: .message(
+                    ChatMessage(
+                        sender: sender, payload: frame.value, format: frame.format, compression: frame.compression)))
         case "DESTROY": return SessionReading(message: .closed, turn: .over(.chatOver))
         case "NOTICE": return read(notice: frame)
         default: return SessionReading()
@@ -57,8 +59,8 @@ struct ChatReader: SessionReader, Equatable {
         case "left": return SessionReading(message: .left(peer))
         case "rejoined": return SessionReading(message: .rejoined(peer))
         case "expired": return SessionReading(message: .expired(peer))
-        // `present`, of a member that has been there before, whether it is online or not, and kinds that are not known here:
-        // they have told that there is such a member.
+        // `present`, for a member that joined earlier, online or not, and events that this version does not know: each tells that the
+        // member exists.
         default: return SessionReading()
         }
     }

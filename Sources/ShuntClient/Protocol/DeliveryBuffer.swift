@@ -1,17 +1,17 @@
 import ShuntCore
 
-/// What an application is handed one by one.
+/// An element that an application is handed.
 protocol Delivered: Sendable {
-    /// Bytes that it holds, roughly.
+    /// The bytes that it holds, roughly.
     var size: Int { get }
 }
 
-/// What has come for an application and not been taken, and whether there is room for more. Pure; connections are told
-/// apart by a token that is handed in.
+/// The messages that have come for an application and that it has not taken, within a limit. Pure; a token that is handed in names the
+/// connection.
 struct DeliveryBuffer<Message: Delivered, Connection> {
     struct Limit: Equatable, Sendable {
         var messages: Int
-        /// Of payloads, topics and keys.
+        /// Bytes of payloads, topics and keys.
         var bytes: Int
     }
 
@@ -27,7 +27,7 @@ struct DeliveryBuffer<Message: Delivered, Connection> {
     var isEmpty: Bool { messages.isEmpty }
     private var isFull: Bool { messages.count >= limit.messages || bytes >= limit.bytes }
 
-    /// Takes what one read brought.
+    /// Takes the messages of one read.
     /// - Returns: whether the connection should read on. If not, it is among those that `take` returns.
     mutating func add(_ arrived: [Message], from connection: Connection) -> Bool {
         guard end == nil else { return false }
@@ -38,7 +38,7 @@ struct DeliveryBuffer<Message: Delivered, Connection> {
         return false
     }
 
-    /// Takes news that no connection brought; without room they are lost.
+    /// Takes an event that did not come over a connection; it is lost if there is no room.
     mutating func note(_ message: Message) {
         guard end == nil, !isFull else { return }
         messages.append(message)
@@ -55,7 +55,7 @@ struct DeliveryBuffer<Message: Delivered, Connection> {
         return (messages, paused)
     }
 
-    /// Nothing more comes; what is there can still be taken. The first end counts.
+    /// No more messages come; those in the buffer can still be taken. The first end counts.
     mutating func finish(_ result: Result<Void, ShuntError>) {
         if end == nil { end = result }
     }

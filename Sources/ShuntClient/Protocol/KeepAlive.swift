@@ -16,7 +16,7 @@ struct KeepAlive: Equatable, Sendable {
         lastHeard = now
     }
 
-    /// Something has arrived, or reading goes on after a pause in which nothing could.
+    /// Something has arrived, or reading goes on after a pause in which nothing could arrive.
     mutating func heard(at now: Duration) {
         lastHeard = now
         pinged = nil

@@ -9,7 +9,7 @@ extension OutgoingMessage {
         return size
     }
 
-    /// What makes the message one that can not be sent, or nil.
+    /// The reason why the message cannot be sent; nil if it can.
     /// - Parameter frameLimit: the largest frame that the worker takes, in bytes.
     func fault(frameLimit: Int) -> ShuntError? {
         if topic.isEmpty { return ShuntError(.topicInvalid, "the topic is empty", help: "a name such as orders/1") }
@@ -27,7 +27,7 @@ extension OutgoingMessage {
         return nil
     }
 
-    /// What the message's frame holds. The bytes are valid during the call.
+    /// The fields of the message's frame. Their bytes are valid during the call.
     func withFields(id: Int64, _ body: (FrameFields) -> Void) {
         var topic = topic
         var key = key ?? ""

@@ -1,7 +1,7 @@
 /// The requests of one connection that wait for their answer, in the order in which they were sent.
 ///
-/// Ids are consecutive, so a ring indexed by id needs no hashing; an answer may come in any order (§1), once.
-/// An answer to an id that is not outstanding is nobody's: servers may send surplus acknowledgements (§13.4).
+/// Ids are consecutive, so a ring indexed by id needs no hashing; an answer may come in any order (§1), once. An answer to an id that is
+/// not outstanding is ignored: servers may send surplus acknowledgements (§13.4).
 struct OutstandingRequests<Entry> {
     private var ids: RequestIDs
     /// A power of two of slots; the entry of `id` is at `id & mask`.
@@ -17,8 +17,8 @@ struct OutstandingRequests<Entry> {
     }
 
     var isEmpty: Bool { count == 0 }
-    /// How many ids lie between the oldest request without answer and the next one: what a window must bound,
-    /// because a server that leaves out one answer would make the ring grow otherwise.
+    /// The number of ids from the oldest request without an answer to the next id. A window must bound it: otherwise a server that leaves
+    /// out one answer would make the ring grow.
     var span: Int { Int(ids.next &- first) }
     var oldest: Int64? { isEmpty ? nil : first }
 

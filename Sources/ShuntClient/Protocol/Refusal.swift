@@ -1,7 +1,7 @@
 import ExchangeCodec
 import ShuntCore
 
-/// A server's no: the status and the text of an error frame (exchange protocol §4.5).
+/// A server's refusal: the status and the text of an error frame (exchange protocol §4.5).
 public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     /// An HTTP number other than 200.
     public var status: Int
@@ -31,7 +31,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// - Parameter location: who answered.
+    /// - Parameter location: the server that answered.
     public func error(at location: String? = nil) -> ShuntError {
         ShuntError(code, "refused with status \(status): \(text)", at: location, help: help)
     }

@@ -1,7 +1,7 @@
 /// Chooses the ids of one connection's requests: consecutive, so that a request is found by its distance from the first.
 ///
-/// An id is `seconds(32) | counter(32)`, like message-channel's (§7) unique enough to tell records apart, and never
-/// relied on across connections.
+/// An id is `seconds(32) | counter(32)`. Like message-channel's ids (§7) it is unique enough to tell records apart, and nothing relies on
+/// it across connections.
 struct RequestIDs: Equatable, Sendable {
     private(set) var next: Int64
 

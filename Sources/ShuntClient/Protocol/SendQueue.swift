@@ -1,11 +1,10 @@
 import ShuntCore
 
-/// Decides what a producer may send, and whom each answer is for. Event in, decision out: no I/O.
+/// Decides which messages a producer may send, and which message each answer is for. Event in, decision out: no I/O.
 ///
-/// Messages go out in the order in which they were submitted. Those without answer are bounded by the window; beyond it
-/// they queue, and their submitters wait. Sending goes on when half of the window is free, so that a fast submitter is
-/// woken once for many messages.
-/// - Parameter Ticket: who wants to know how the message fared.
+/// Messages go out in the order in which they were submitted. The window bounds the messages without an answer; further messages queue, and
+/// their submitters wait. Sending goes on when half of the window is free, so that a fast submitter is woken once for many messages.
+/// - Parameter Ticket: names the call that waits for the message's outcome.
 struct SendQueue<Ticket> {
     struct Submission {
         var message: OutgoingMessage
@@ -15,7 +14,7 @@ struct SendQueue<Ticket> {
     struct Window: Equatable {
         /// Messages.
         var count: Int
-        /// Of their frames; the message that crosses this limit still goes out.
+        /// Bytes of their frames; the message that crosses this limit still goes out.
         var bytes: Int
     }
 
@@ -33,7 +32,7 @@ struct SendQueue<Ticket> {
     private struct Entry {
         var ticket: Ticket
         var size: Int
-        /// Kept only if it may have to be sent again.
+        /// The message; kept only if it may have to be sent again.
         var message: OutgoingMessage?
     }
 
@@ -84,7 +83,7 @@ struct SendQueue<Ticket> {
         return (admit(submission), submission)
     }
 
-    /// Whose message this id answers; nil if nobody waits for it.
+    /// The ticket of the message that this id answers; nil if none waits for it.
     mutating func answered(_ id: Int64) -> Ticket? {
         guard let entry = outstanding.take(id) else { return nil }
         outstandingBytes -= entry.size
@@ -93,7 +92,8 @@ struct SendQueue<Ticket> {
     }
 
     /// The connection is gone.
-    /// - Returns: whose messages have no known outcome, oldest first. With resending none: they wait again, before all others.
+    /// - Returns: the tickets of messages whose outcome is unknown, oldest first. With resending there are none: these messages wait again,
+    ///   before all others.
     mutating func lost() -> [Ticket] {
         if case .connected = phase { phase = .disconnected }
         let entries = outstanding.takeAll()
@@ -106,8 +106,8 @@ struct SendQueue<Ticket> {
         return []
     }
 
-    /// Gives up what waits.
-    /// - Returns: whose messages were not sent, or, with resending, may have been.
+    /// Gives up the messages that wait.
+    /// - Returns: the tickets of messages that were not sent or, with resending, may have been sent.
     mutating func failWaiting() -> [Ticket] {
         defer {
             queue = []
@@ -116,7 +116,7 @@ struct SendQueue<Ticket> {
         return queue[queueStart...].compactMap { $0?.ticket }
     }
 
-    /// Takes nothing more.
+    /// Takes no more messages.
     mutating func close(_ error: ShuntError) -> (unknown: [Ticket], unsent: [Ticket]) {
         phase = .closed(error)
         let unknown = outstanding.takeAll().map(\.ticket)

@@ -1,7 +1,7 @@
 import ShuntCore
 
-/// Where a producer should try to connect next: the workers that a master has listed, least loaded first, then the masters
-/// again, each in turn, with a pause when all of them have been asked in vain.
+/// Decides where a producer connects next: to the workers that a master has listed, least loaded first, then to the masters again, each in
+/// turn. It pauses when all of them were asked in vain.
 struct WorkerSearch: Equatable, Sendable {
     enum Step: Equatable, Sendable {
         case connect(HostPort)
@@ -50,8 +50,8 @@ struct WorkerSearch: Equatable, Sendable {
         if case .masters(let masters) = route { master = (master + 1) % masters.count }
     }
 
-    /// The connection that was found is gone. One that did not last counts as a failed attempt, so that a worker that
-    /// hangs up at once is not called all the time.
+    /// The connection that was found is gone. A connection that did not last counts as a failed attempt, so that a worker that hangs up at
+    /// once is not tried all the time.
     mutating func lost(after lifetime: Duration) {
         guard lifetime >= .seconds(1) else {
             candidates = []

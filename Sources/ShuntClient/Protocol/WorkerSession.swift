@@ -1,12 +1,12 @@
 import ExchangeCodec
 import ShuntCore
 
-/// Decides how a client stays with one worker: finds it, greets it with requests one after the other, follows it to another
-/// worker where it is sent (307), comes back when the connection is lost, and sends what the application submits.
+/// Decides how a client stays with one worker: finds the worker, greets it with requests one after the other, goes to another worker when
+/// it is redirected (307), comes back when the connection is lost, and sends the application's messages.
 ///
 /// A value: event in, actions out, in the order in which they are to be carried out. At any time at most one question,
 /// connection attempt or pause is under way.
-/// - Parameter Ticket: who wants to know how a submission fared.
+/// - Parameter Ticket: names the call that waits for a submission's outcome.
 struct WorkerSession<Ticket> {
     struct Settings: Equatable, Sendable {
         /// Requests that make the session, in order. Their ids are set when they go out.
@@ -16,7 +16,7 @@ struct WorkerSession<Ticket> {
         /// The same for every later one.
         var returnPatience: Duration
         var backoff: Backoff
-        /// After a loss the same worker is tried first: what the session is about is there.
+        /// Whether the same worker is tried first after a loss: the session's chat is there.
         var returns: Bool
         /// Redirects that are followed one after the other, before workers are searched for anew.
         var redirects = 5
@@ -28,7 +28,7 @@ struct WorkerSession<Ticket> {
 
     struct Greeting: Equatable, Sendable {
         var frame: Frame
-        /// The session does without, where the worker can not do it now.
+        /// Whether the session goes on if the worker cannot do it now.
         var isOptional = false
     }
 
@@ -49,9 +49,9 @@ struct WorkerSession<Ticket> {
         /// The time for an answer is over.
         case overdue(id: Int64)
         case submit(Submission)
-        /// The worker says that the session goes on elsewhere.
+        /// The worker redirects the session to another worker.
         case moved(to: HostPort)
-        /// Nothing more is wanted; nil for an end that is no failure.
+        /// The session must end; the error is nil for an end that is not a failure.
         case close(ShuntError?)
     }
 
@@ -62,17 +62,17 @@ struct WorkerSession<Ticket> {
         case send(Frame)
         /// `overdue` is to come if there is no answer in time.
         case watch(id: Int64)
-        /// Close the connection; nothing that it still brings counts.
+        /// Close the connection; frames that it still brings are ignored.
         case hangUp
         case complete(Ticket, SendFailure?)
         case report(SessionNews)
-        /// The session is over: nothing comes after this.
+        /// The session is over. The last action.
         case end(ShuntError?)
     }
 
     private enum Phase: Equatable {
         case idle, asking, over
-        /// `then`: where to connect afterwards; nil: search.
+        /// A pause; `then` is the worker to connect to after it; nil: search.
         case pausing(then: HostPort?)
         case connecting(HostPort)
         case greeting(HostPort, step: Int)
@@ -91,7 +91,7 @@ struct WorkerSession<Ticket> {
     private var deadline = Duration.zero
     private var failure = ShuntError(.addressUnavailable, "no server was found")
     private var redirects = 0
-    /// Where the application has been told of being sent: a server that repeats itself is no news.
+    /// The redirect that the application was told of: a server that repeats it is not reported again.
     private var toldRedirect: HostPort?
     private var wasAttached = false
     private var outstanding: OutstandingRequests<Request>
@@ -181,7 +181,7 @@ struct WorkerSession<Ticket> {
         proceed(moment)
     }
 
-    /// - Parameter refused: what the worker was sent, and did not take.
+    /// - Parameter refused: the submission that the worker was sent, and did not take.
     private mutating func redirect(
         from worker: HostPort, to address: HostPort, _ moment: Moment, refused: Submission? = nil
     ) {
@@ -196,7 +196,7 @@ struct WorkerSession<Ticket> {
                 ShuntError(.chatElsewhere, "redirected \(redirects) times, the last time to \(address)", at: worker.description),
                 moment)
         }
-        // The first is what happens in a cluster; more, only while it sorts itself out.
+        // One redirect is normal in a cluster; several in a row come only while it changes.
         if redirects == 1, address != worker { return connect(to: address) }
         pause(backoff.next(random: moment.random), then: address, moment)
     }
@@ -240,7 +240,7 @@ struct WorkerSession<Ticket> {
     private mutating func refusedGreeting(_ refusal: Refusal, _ step: Int, _ worker: HostPort, _ moment: Moment) {
         if let address = refusal.redirection { return redirect(from: worker, to: address, moment) }
         let error = refusal.error(at: worker.description)
-        // One's own old place is in the way until the worker has noticed that its connection is gone.
+        // The member's old connection still holds the place until the worker has noticed its loss.
         if refusal.isPermanent, !(wasAttached && refusal.code == .chatFull) { return end(error) }
         if settings.greeting[step].isOptional, !refusal.isPermanent { return greet(worker, step: step + 1, moment) }
         actions.append(.hangUp)
@@ -289,8 +289,8 @@ struct WorkerSession<Ticket> {
         }
     }
 
-    /// What has no answer waits again, before all else, or is told to be of unknown outcome.
-    /// - Parameter refused: one that nothing became of, older than the rest.
+    /// Submissions without an answer wait again, before all others, or are reported as of unknown outcome.
+    /// - Parameter refused: a submission that the worker did not take, older than the rest.
     private mutating func detach(refused: Submission? = nil) {
         var again = refused.map { [$0] } ?? []
         for case .submission(let submission) in outstanding.takeAll() {
@@ -316,7 +316,7 @@ struct WorkerSession<Ticket> {
     }
 }
 
-/// How a session fares.
+/// An event of a session.
 enum SessionNews: Equatable, Sendable {
     /// At a worker, and greeted; `isBack` if it had been at one before.
     case attached(HostPort, isBack: Bool)
@@ -325,7 +325,7 @@ enum SessionNews: Equatable, Sendable {
 }
 
 extension Refusal {
-    /// Where the server says to go instead.
+    /// The worker that the server redirects to.
     var redirection: HostPort? { status == 307 ? HostPort(text) : nil }
 }
 

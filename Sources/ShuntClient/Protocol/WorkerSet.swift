@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Which workers a consumer should be connected to: all that the master lists, plus those that still answer.
+/// The workers that a consumer connects to: all that the master lists, and those that still answer.
 ///
 /// Event in, actions out. A worker that is lost is tried again as long as it is listed; one that is not listed any more is
 /// left alone once its connection is gone, and comes back with the master's list.
@@ -19,10 +19,10 @@ struct WorkerSet: Equatable, Sendable {
 
     private let backoff: Backoff
     private let limit: Int
-    /// Those that are connected, or are being connected to.
+    /// Workers that are connected, or are being connected to.
     private var workers: [HostPort: Worker] = [:]
 
-    /// - Parameter limit: workers to be connected to at most; more are passed over.
+    /// - Parameter limit: the most workers to connect to; more are passed over.
     init(backoff: Backoff, limit: Int = Allocation.maximumWorkers) {
         self.backoff = backoff
         self.limit = limit
@@ -43,7 +43,7 @@ struct WorkerSet: Equatable, Sendable {
     }
 
     /// The worker has taken the subscription.
-    /// - Returns: whether it had before.
+    /// - Returns: whether it had taken it before.
     mutating func subscribed(_ address: HostPort) -> Bool {
         defer {
             workers[address]?.wasSubscribed = true
@@ -52,14 +52,14 @@ struct WorkerSet: Equatable, Sendable {
         return workers[address]?.wasSubscribed ?? false
     }
 
-    /// The worker can not be had.
+    /// The worker cannot be connected to, or refuses the subscription for now.
     /// - Returns: whether that is news.
     mutating func away(_ address: HostPort) -> Bool {
         defer { workers[address]?.isKnownAway = true }
         return workers[address]?.isKnownAway == false
     }
 
-    /// A connection is gone, or did not come about.
+    /// A connection is gone, or did not open.
     /// - Parameters:
     ///   - lifetime: for how long it was subscribed; zero if it never was.
     ///   - random: 0 up to 1, for the jitter.

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Everything that is wrong with a configuration.
+/// All errors of a configuration.
 public struct ConfigurationErrors: Error, Equatable, Sendable, CustomStringConvertible {
     /// At least one.
     public let errors: [ShuntError]
@@ -11,11 +11,11 @@ public struct ConfigurationErrors: Error, Equatable, Sendable, CustomStringConve
     }
 }
 
-/// Collects what is wrong, so that all of it can be told at once.
+/// Collects errors, so that the caller can tell all of them at once.
 struct ConfigDiagnostics {
     private(set) var errors: [ShuntError] = []
     private var untold = 0
-    /// A file of nonsense is not told line by line.
+    /// The most errors that are told: a file of nonsense would have one for each line.
     static let capacity = 100
 
     mutating func add(_ code: ErrorCode, _ message: String, at location: String, help: String? = nil) {

@@ -3,7 +3,7 @@ import ShuntCore
 
 /// Reads a configuration file.
 enum ConfigFile {
-    /// Bytes; far more than a configuration needs, far less than what hurts.
+    /// The largest file, in bytes: far more than a configuration needs, and too little to do harm.
     static let maximumSize = 1 << 20
 
     /// nil where the file is empty.

@@ -1,4 +1,4 @@
-/// What was given, as YAML's scalars, lists and mappings, each with the place where it was given.
+/// A value as it was given: YAML's scalars, lists and mappings, each with its place.
 struct ConfigNode: Sendable {
     enum Content: Sendable {
         /// A plain scalar is one without quotes: only a plain one can be null, a boolean or a number.
@@ -22,7 +22,7 @@ struct ConfigNode: Sendable {
         self.location = location
     }
 
-    /// The location of what nobody gave.
+    /// The location of a value that nobody gave.
     static let defaults = "defaults"
 
     static func nothing(at location: String) -> ConfigNode {
@@ -40,17 +40,17 @@ struct ConfigNode: Sendable {
         return entries
     }
 
-    /// What stands under this key of a mapping.
+    /// The value of this key in a mapping.
     subscript(key: String) -> ConfigNode? {
         entries?.first { $0.key == key }?.value
     }
 
-    /// What stands at this path.
+    /// The value at this path.
     subscript(path path: some Collection<String>) -> ConfigNode? {
         path.reduce(Optional(self)) { node, key in node?[key] }
     }
 
-    /// Puts a value at a path, in place of what stands there. What is in the way and is no mapping gives way.
+    /// Puts a value at a path and replaces the one that stands there. A value on the way that is not a mapping is replaced by a mapping.
     mutating func set(_ path: some Collection<String>, to value: ConfigNode) {
         guard let key = path.first else {
             self = value

@@ -1,18 +1,17 @@
 import ShuntCore
 
-/// Where an override (`--set`, a variable) goes, and how its text is to be understood.
+/// The place that an override (`--set`, a variable) goes to, and how its text is read.
 struct ConfigTarget {
     let path: [String]
-    /// nil for a section, whose keys are put one by one.
+    /// The type of the key; nil for a section, whose keys are set one by one.
     let shape: ConfigShape?
 }
 
-/// Puts single keys over what a file says.
+/// Sets single keys over those of a file.
 struct ConfigOverrides {
     let keys: [ConfigKey<Configuration>]
 
-    /// Whether the path leads through a section or key that was given something else than a mapping: that is an error which
-    /// nothing may cover up.
+    /// Whether the path leads through a section or key whose value is not a mapping: no override may hide that error.
     func isBlocked(_ path: [String], in tree: ConfigNode) -> Bool {
         (1..<max(1, path.count)).contains { count in
             let above = path.prefix(count)
@@ -39,14 +38,14 @@ struct ConfigOverrides {
         apply(String(text[text.index(after: equals)...]), to: target, of: &tree, location, &diagnostics)
     }
 
-    /// `SHUNT_KEY_PATH`; other variables are none of ours.
-    /// - Returns: warnings about variables that look like ours and cannot be meant for a key.
+    /// Variables named `SHUNT_KEY_PATH`; others are not read.
+    /// - Returns: warnings about variables that look like Shunt's and cannot be meant for a key.
     func apply(
         environment: [String: String], to tree: inout ConfigNode, _ diagnostics: inout ConfigDiagnostics
     ) -> [ShuntError] {
         var warnings: [ShuntError] = []
         let variables = ConfigVariables(keys: keys)
-        // In order, so that the same variables always come to the same.
+        // In order, so that the same variables always have the same result.
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix(ConfigVariables.prefix) {
             if ConfigVariables.reserved.contains(name) || ConfigVariables.isServiceLink(name, value) { continue }
             guard let target = variables.target(name, in: tree) else {
@@ -76,7 +75,7 @@ struct ConfigOverrides {
         }
     }
 
-    /// A mapping for a section is merged key by key; everything else takes the place of what was there.
+    /// A mapping for a section is merged key by key; every other value replaces the one before.
     private func put(_ node: ConfigNode, at path: [String], of tree: inout ConfigNode) {
         guard !isBlocked(path, in: tree) else { return }
         let isSection = keys.contains { $0.path.starts(with: path) && $0.path.count > path.count }
@@ -96,7 +95,7 @@ struct ConfigOverrides {
         return keys.contains { $0.path.starts(with: path) } ? ConfigTarget(path: path, shape: nil) : nil
     }
 
-    /// What a path inside a key's value means.
+    /// The meaning of a path inside a key's value.
     private static func target(_ rest: [String], in shape: ConfigShape) -> ConfigTarget? {
         guard rest.allSatisfy({ !$0.isEmpty }) else { return nil }
         switch shape {

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Reads a mapping by a table of keys: every value into its field, and a word on all that is wrong.
+/// Reads a mapping by a table of keys: each value goes into its field, each error to the diagnostics.
 struct ConfigReader<Root: Sendable> {
     let keys: [ConfigKey<Root>]
 
@@ -49,7 +49,7 @@ struct ConfigReader<Root: Sendable> {
         return names
     }
 
-    /// A name of this section that is nearly the same, the same name elsewhere, or all that there is.
+    /// A similar name in this section, the same name in another one, or else all names of this section.
     private func suggestion(for name: String, in section: [String]) -> String {
         let here = names(in: section)
         if let close = Suggestion.closest(to: name, in: here) { return "did you mean '\(close)'?" }

@@ -3,7 +3,7 @@ import ShuntCore
 /// The environment's names for keys: `worker.http.listen` is `SHUNT_WORKER_HTTP_LISTEN`.
 struct ConfigVariables {
     static let prefix = "SHUNT_"
-    /// Variables that are no keys: commands read there where the master is.
+    /// Variables that are not keys: commands read the master's address from them.
     static let reserved: Set<String> = ["SHUNT_ADMIN", "SHUNT_MASTER"]
 
     let keys: [ConfigKey<Configuration>]
@@ -13,8 +13,8 @@ struct ConfigVariables {
         prefix + path.map(word).joined(separator: "_")
     }
 
-    /// Where this variable's value goes; nil if it is none of the keys'.
-    /// - Parameter tree: what is known so far: its listeners are found whatever their names' case.
+    /// The place that this variable's value goes to; nil if it belongs to no key.
+    /// - Parameter tree: the values given so far: its listeners are found in any letter case.
     func target(_ variable: String, in tree: ConfigNode) -> ConfigTarget? {
         for key in keys {
             let name = Self.name(key.path)
@@ -28,7 +28,7 @@ struct ConfigVariables {
         return nil
     }
 
-    /// The node itself and the names below a key that it may be about: those that are there, and plugins that are enabled.
+    /// The node of a key and the names that a variable may mean below it: the names that are there, and the plugins that are enabled.
     private func known(at path: [String], in tree: ConfigNode) -> ConfigNode {
         var node = tree[path: path] ?? .nothing(at: ConfigNode.defaults)
         guard path == ["rules", "settings"], case .list(let plugins)? = tree[path: ["rules", "enabled"]]?.content else { return node }
@@ -62,7 +62,8 @@ struct ConfigVariables {
         }
     }
 
-    /// The longest known names that the variable's rest is made of, and what is left as one more; nil if it begins with none.
+    /// Splits the rest of a variable's name into the longest known names, and takes what is left as one more name; nil if it begins with no
+    /// known name.
     private static func path(_ rest: String, in node: ConfigNode) -> [String]? {
         let known = node.entries?.map(\.key).filter { word($0) == rest || rest.hasPrefix(word($0) + "_") } ?? []
         guard let name = known.max(by: { $0.utf8.count < $1.utf8.count }), !name.isEmpty else { return nil }
@@ -71,7 +72,8 @@ struct ConfigVariables {
         return [name] + (node[name].flatMap { path(left, in: $0) } ?? [left.lowercased()])
     }
 
-    /// Whether a variable that is no key's begins like one, or is nearly one: then it is a mistake. Others may have any purpose.
+    /// Whether a variable that belongs to no key begins like a key, or is nearly a key: then it is a mistake. Other variables may have any
+    /// purpose.
     func isMeantForKey(_ variable: String) -> Bool {
         let first = variable.dropFirst(Self.prefix.count).prefix { $0 != "_" }
         return keys.contains { Self.word($0.path[0]) == first }
@@ -89,7 +91,7 @@ struct ConfigVariables {
         return "the variable of worker.http.listen is SHUNT_WORKER_HTTP_LISTEN; all keys stand in config/reference.yaml"
     }
 
-    /// Kubernetes sets variables for every service; those of one called `shunt` or `shunt-master` look like ours.
+    /// Kubernetes sets variables for every service: the variables of a service named `shunt` or `shunt-master` look like Shunt's.
     static func isServiceLink(_ name: String, _ value: String) -> Bool {
         if name.hasSuffix("_SERVICE_HOST") || name.contains("_SERVICE_PORT") { return true }
         guard name.hasSuffix("_PORT") || name.contains("_PORT_") else { return false }

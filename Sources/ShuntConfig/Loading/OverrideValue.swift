@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// The text of an override as a node: YAML, but with less to put in quotes than in a file.
+/// The text of an override as a node: YAML that needs fewer quotes than in a file.
 enum OverrideValue {
     static func read(_ text: String, as shape: ConfigShape, at location: String) throws(ShuntError) -> ConfigNode {
         switch shape {
@@ -11,7 +11,7 @@ enum OverrideValue {
         }
     }
 
-    /// What is no scalar of YAML is taken as it is: `[::1]:4088`. Nothing is the empty text.
+    /// A text that is not a YAML scalar is taken as it is: `[::1]:4088`. An empty override is the empty text.
     private static func scalar(_ text: String, at location: String) -> ConfigNode {
         guard let node = parsed(text, at: location), case .scalar = node.content, !(node.isNull && text.isEmpty) else {
             return ConfigNode(.scalar(text, plain: false), at: location)
@@ -19,7 +19,7 @@ enum OverrideValue {
         return node
     }
 
-    /// A list of YAML, or words with commas between. Nothing is the empty list.
+    /// A YAML list, or words with commas between. An empty override is the empty list.
     private static func list(_ text: String, at location: String) -> ConfigNode {
         let node = parsed(text, at: location)
         if let node, case .list = node.content { return node }

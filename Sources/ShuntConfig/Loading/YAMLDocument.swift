@@ -3,10 +3,10 @@ import Yams
 
 /// Reads YAML into nodes.
 enum YAMLDocument {
-    /// Where a text comes from, and so how a place in it is told.
+    /// The source of a text, which decides how a place in it is written.
     enum Source {
         case file(String)
-        /// `--set key`, a variable's name: too short for lines and columns.
+        /// `--set key` or a variable's name: too short for lines and columns.
         case named(String)
 
         /// - Parameter mark: in the text that was parsed, which has a line of its own before the first.
@@ -28,14 +28,14 @@ enum YAMLDocument {
         }
     }
 
-    /// Bounds what aliases (`*name`) can make of a small text.
+    /// Bounds the values that aliases (`*name`) can make of a small text.
     static let maximumNodes = 100_000
     static let maximumDepth = 64
 
-    /// nil where the text is empty, or comments alone.
+    /// The root of the document; nil if the text is empty or has only comments.
     static func parse(_ text: String, from source: Source) throws(ShuntError) -> ConfigNode? {
         do {
-            // The basic resolver knows no regular expressions; what a scalar means is for the key's type to say.
+            // The basic resolver uses no regular expressions; the key's type says what a scalar means.
             let parser = try Parser(yaml: preamble + body(of: text), resolver: .basic, constructor: .default, encoding: .utf8)
             guard let root = try parser.singleRoot() else { return nil }
             var reader = NodeReader(source: source)
@@ -49,8 +49,8 @@ enum YAMLDocument {
         }
     }
 
-    /// Yams keeps a pointer to the text's bytes, and strings up to 15 bytes have none that stay: this makes it longer. It stands
-    /// before the text, since what is added after it may become part of its last value.
+    /// Yams keeps a pointer to the text's bytes, and strings up to 15 bytes have none that stay: this makes it longer. It stands before the
+    /// text, since an addition at the end may become part of the last value.
     private static let preamble = "#               \n"
 
     /// A byte order mark is a mark only where the text begins.
@@ -102,13 +102,13 @@ enum YAMLDocument {
                     entries.append(ConfigNode.Entry(key: name.string, keyLocation: location, value: value))
                 }
             }
-            // What the mapping says itself goes before what is merged, and the earlier of two mappings before the later.
+            // The mapping's own entries go before merged ones, and the earlier of two merged mappings goes before the later.
             var known = Set(entries.map(\.key))
             for entry in merged where known.insert(entry.key).inserted { entries.append(entry) }
             return entries
         }
 
-        /// What `<<` puts into its mapping: the entries of one mapping, or of several in a list.
+        /// The entries that `<<` merges into its mapping: those of one mapping, or of several in a list.
         private func entriesToMerge(from node: ConfigNode) throws(ShuntError) -> [ConfigNode.Entry] {
             if let entries = node.entries { return entries }
             var all: [ConfigNode.Entry] = []
@@ -142,7 +142,7 @@ enum YAMLDocument {
         }
     }
 
-    /// What ends too early ends with the text, not with what was added to it.
+    /// A text that ends too early has its error at its own end, not in the addition.
     private static func location(of mark: Mark, in text: String, from source: Source) -> String {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         guard mark.line - 1 > lines.count, let last = lines.last else { return source.location(mark) }

@@ -1,11 +1,11 @@
 import ShuntCore
 import Yams
 
-/// What a tag (`!!str`) says of a value: honoured where JSON has such values, refused otherwise.
+/// A tag of a value (`!!str`): honoured if JSON has such values, refused otherwise.
 enum YAMLTag {
     private static let standard = "tag:yaml.org,2002:"
 
-    /// A scalar, as its tag wants it to be understood.
+    /// A scalar, read as its tag says.
     static func content(of scalar: Node.Scalar, at location: String) throws(ShuntError) -> ConfigNode.Content {
         let text = scalar.string
         let value = ConfigValue(plain: text)

@@ -1,4 +1,4 @@
-/// A setting whose shape is for a plugin to judge: what JSON can say.
+/// A setting that a plugin checks: any JSON value.
 public indirect enum ConfigValue: Equatable, Sendable {
     case null
     case bool(Bool)

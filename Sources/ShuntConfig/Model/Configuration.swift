@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// What `shunt dev`, `shunt master` and `shunt worker` are told: every key, with its default where nothing is said.
+/// The configuration of `shunt dev`, `shunt master` and `shunt worker`: every key, with its default if it is not given.
 ///
 /// One file may configure all of them; each process reads the parts that it needs.
 /// The keys, their ranges and what they mean stand in one table, `Configuration.keys`; `config/reference.yaml` is made from it.
@@ -23,13 +23,13 @@ public struct Configuration: Equatable, Sendable {
     /// The defaults as the table of keys shows them: names are still empty.
     static let unnamed = Configuration(hostName: "")
 
-    /// Gives a master or worker without a name that of its host.
+    /// Gives a master or worker without a name the name of its host.
     mutating func nameProcesses(after hostName: String) {
         if master.name.isEmpty { master.name = hostName }
         if worker.name.isEmpty { worker.name = hostName }
     }
 
-    /// `listen:`, for a service with nothing else to say.
+    /// `listen:`, for a service that has no other key.
     public struct Service: Equatable, Sendable {
         /// Port 0 asks the system for a free one.
         public var listen: HostPort
@@ -41,7 +41,7 @@ public struct Configuration: Equatable, Sendable {
     public struct HTTPService: Equatable, Sendable {
         /// Port 0 asks the system for a free one.
         public var listen: HostPort
-        /// Names by which it may be asked; `*.name` is any host under it.
+        /// Host names that requests may use for it; `*.name` is any host under that name.
         public var hosts: [String] = []
 
         public init(listen: HostPort) { self.listen = listen }

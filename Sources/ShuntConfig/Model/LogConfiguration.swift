@@ -1,8 +1,8 @@
 extension Configuration {
-    /// `log:`, what is told on standard error.
+    /// `log:`, the log on standard error.
     public struct Log: Equatable, Sendable {
         public var level: Level
-        /// Where a subsystem is to tell more or less than `level`.
+        /// Levels of subsystems that log more or less than `level`.
         public var levels: [Subsystem: Level]
         public var format: Format
 

@@ -17,9 +17,9 @@ extension Configuration {
         public struct Registry: Equatable, Sendable {
             /// The SQLite file; relative to the working directory.
             public var path = "var/registry.sqlite"
-            /// What has changed is written at least this often.
+            /// The longest time before changes are written.
             public var batch = Duration.milliseconds(200)
-            /// How many events are kept, the newest.
+            /// How many of the newest events are kept.
             public var eventsKeep = 10_000
         }
 

@@ -1,10 +1,10 @@
 extension Configuration {
     /// `rules:`, the plugins that a worker runs.
     public struct Rules: Equatable, Sendable {
-        /// Where the plugins' folders are; relative to the working directory.
+        /// The folder with the plugins' folders; relative to the working directory.
         public var directory = "plugins"
         public var enabled = Enabled.named([])
-        /// What a plugin's `on_load` is given, by the plugin's name. May hold secrets: not for logs.
+        /// The settings that a plugin's `on_load` gets, by the plugin's name. They may hold secrets: they are not for logs.
         public var settings: [String: ConfigValue] = [:]
         public var budget = Budget()
         /// Bytes that the Lua state of one loop may hold.
@@ -18,7 +18,7 @@ extension Configuration {
             case named([String])
         }
 
-        /// The most that one call of a hook may take; a rule's own `budget` can ask for less.
+        /// The limits of one call of a hook; a rule's own `budget` can ask for less.
         public struct Budget: Equatable, Sendable {
             public var time = Duration.milliseconds(2)
             /// Bytes that a call may add to the state.

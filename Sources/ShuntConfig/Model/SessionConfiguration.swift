@@ -3,15 +3,15 @@ extension Configuration {
     public struct Chat: Equatable, Sendable {
         /// Members of one chat.
         public var members = 2
-        /// A member who lost the connection keeps its place for so long.
+        /// How long a member that lost its connection keeps its place.
         public var rejoin = Duration.seconds(60)
-        /// A chat in which nothing happens for so long is closed; 0: never.
+        /// How long a chat without messages and joins stays open; 0: for ever.
         public var idle = Duration.seconds(3600)
     }
 
-    /// `devices:`, what a master keeps of devices.
+    /// `devices:`, the devices that a master keeps.
     public struct Devices: Equatable, Sendable {
-        /// A device that has left is remembered for so long.
+        /// How long a device that has left is remembered.
         public var keep = Duration.seconds(86_400)
         /// Bytes that devices may take of the master's memory.
         public var memory = 1 << 30

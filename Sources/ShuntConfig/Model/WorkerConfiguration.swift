@@ -13,18 +13,18 @@ extension Configuration {
         public var loops = 0
         /// By name, at least one.
         public var listeners = ["exchange": Listener(listen: HostPort("127.0.0.1", 4091))]
-        /// Where health and metrics are served.
+        /// The HTTP service with health and metrics.
         public var http = HTTPService(listen: HostPort("127.0.0.1", 9091))
         public var heartbeat = Heartbeat()
         /// How a consumer group chooses who gets a message.
         public var groups = GroupStrategies()
-        /// What happens to a connection whose out-buffer is full.
+        /// The policy for a connection whose out-buffer is full.
         public var slowConsumer = SlowConsumerPolicy.hold
         /// The same by a group's name.
         public var slowGroups: [String: SlowConsumerPolicy] = [:]
         /// How long producers wait for a consumer that does not drain.
         public var slowPatience = Duration.seconds(5)
-        /// What happens to messages for one that nobody waits for any longer.
+        /// The policy for messages to a consumer that nobody waits for any longer.
         public var stuckConsumer = StuckConsumerPolicy.dropNewest
 
         public var slowPolicies: SlowConsumerPolicies { SlowConsumerPolicies(standard: slowConsumer, overrides: slowGroups) }
@@ -36,7 +36,7 @@ extension Configuration {
             public var `protocol`: ListenerProtocol
             /// Port 0 asks the system for a free one.
             public var listen: HostPort
-            /// The proxies that connect here for others. Empty: clients connect themselves.
+            /// The proxies that connect here on behalf of clients. Empty: clients connect themselves.
             public var proxies: [AddressRange]
 
             public init(protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = []) {
@@ -52,7 +52,7 @@ extension Configuration {
         }
 
         public struct Heartbeat: Equatable, Sendable {
-            /// How often the worker tells its master that it lives, and what it counts.
+            /// How often the worker sends its master a heartbeat with its figures.
             public var every = Duration.seconds(3)
         }
     }

@@ -1,10 +1,10 @@
 import ShuntCore
 
-/// One row of the table of keys: what can be said, what it means, and where it goes.
+/// One row of the table of keys: the values that a key may have, their meaning, and the field that they go to.
 ///
 /// Parsing, `--set`, the environment, the reference and SIGHUP's comparison all come from these rows.
 struct ConfigKey<Root: Sendable>: Sendable {
-    /// When a changed value is taken on.
+    /// When a changed value takes effect.
     enum TakesEffect: Sendable {
         /// By SIGHUP.
         case live
@@ -12,21 +12,21 @@ struct ConfigKey<Root: Sendable>: Sendable {
     }
 
     let path: [String]
-    /// The type and what is allowed, as in `duration, 1s to 1h`.
+    /// The type and its range, as in `duration, 1s to 1h`.
     let summary: String
     /// One or more sentences.
     let meaning: String
     let takesEffect: TakesEffect
-    /// Not to be shown when it changes.
+    /// Whether its value is hidden when it changes.
     let isSecret: Bool
-    /// Has to be given wherever its mapping is.
+    /// Whether it must be given wherever its mapping is given.
     let isRequired: Bool
     let shape: ConfigShape
-    /// Puts what was given into its field, or tells what is wrong with it. The label is the whole key as an error names it.
+    /// Puts the given value into its field, or reports its errors. The label is the whole key as errors name it.
     let read: @Sendable (ConfigNode, _ label: String, inout Root, inout ConfigDiagnostics) -> Void
     /// The field's value as YAML in one line.
     let text: @Sendable (Root) -> String
-    /// Gives the field of the second the value of the first's.
+    /// Copies the field's value from the first configuration to the second.
     let copy: @Sendable (Root, inout Root) -> Void
     /// The parts of the value that can change by themselves; one with an empty path where it is a single value.
     let parts: @Sendable (Root) -> [(path: [String], text: String)]
@@ -51,12 +51,12 @@ struct ConfigKey<Root: Sendable>: Sendable {
     }
 }
 
-/// What a key's value is made of, as far as overrides (`--set`, the environment) have to know.
+/// The shape of a key's value, as far as overrides (`--set`, the environment) need to know it.
 indirect enum ConfigShape: Sendable {
     case scalar
     /// Overrides also take words with commas between.
     case list
-    /// Anything; its inside is for others to judge.
+    /// Any value; others check what is inside it.
     case tree
     /// Names, each with a scalar. The names that exist, or none where any name does.
     case names([String])
@@ -71,11 +71,11 @@ indirect enum ConfigShape: Sendable {
     }
 }
 
-/// How values of one type are read and written.
+/// Reads and writes the values of one type.
 struct ConfigType<Value: Equatable & Sendable>: Sendable {
     let summary: String
     let shape: ConfigShape
-    /// nil after telling what is wrong.
+    /// Reads a value; nil after reporting its errors.
     let read: @Sendable (ConfigNode, _ label: String, inout ConfigDiagnostics) -> Value?
     /// YAML in one line.
     let text: @Sendable (Value) -> String

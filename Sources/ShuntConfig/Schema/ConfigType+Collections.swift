@@ -1,6 +1,8 @@
 import ShuntCore
 
 extension ConfigType {
+    /// A list of values of one type.
+    /// - Parameter maximum: the most elements.
     static func list<Element>(of element: ConfigType<Element>, maximum: Int) -> ConfigType where Value == [Element] {
         let summary = "list of up to \(maximum), each: \(element.summary)"
         return ConfigType(summary, .list) { node, label, diagnostics in
@@ -87,7 +89,7 @@ extension ConfigType {
         }
     }
 
-    /// The entries that are right; nil where nothing is said, and after telling that there is no mapping.
+    /// The valid entries; nil if the value is null, and after reporting that it is not a mapping.
     private static func readEntries<Name, Element>(
         of node: ConfigNode, _ label: String, _ summary: String, _ diagnostics: inout ConfigDiagnostics,
         _ read: (ConfigNode.Entry, inout ConfigDiagnostics) -> (Name, Element)?
@@ -161,7 +163,7 @@ extension ConfigType<[String: ConfigValue]> {
         case .list(let nodes):
             let values = nodes.compactMap { node -> ConfigValue? in
                 let value = value(of: node, "an element of \(label)", &diagnostics)
-                // A list ends at it for a rule: what follows would not count.
+                // In a rule a list ends at the first null: elements after it would not count.
                 guard value == .null else { return value }
                 diagnostics.add(
                     .configRange, "an element of \(label) is null", at: node.location, help: "take the dash away, or give it a value")

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// What is wrong with a scalar's text.
+/// The fault of a scalar's text.
 enum ScalarFault: Error {
     /// Not of the type at all.
     case type

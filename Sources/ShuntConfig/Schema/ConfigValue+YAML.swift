@@ -1,7 +1,7 @@
 import ShuntCore
 
 extension ConfigValue {
-    /// What a plain scalar means by YAML 1.2's core schema (§10.3.2); nil for a number that JSON cannot say.
+    /// The value of a plain scalar by YAML 1.2's core schema (§10.3.2); nil for a number that JSON cannot express.
     init?(plain text: String) {
         switch text {
         case "", "~", "null", "Null", "NULL": self = .null

@@ -10,10 +10,10 @@ extension Configuration {
             "The master's name in logs and the registry."),
         ConfigKey(
             "master.exchange.listen", \.master.exchange.listen, .address(ports: 0...65535), .restart,
-            "Where workers and clients reach the master. Port 0: any free one, told in the ready file."),
+            "The address for workers and clients. Port 0: any free one, which the ready file names."),
         ConfigKey(
             "master.admin.listen", \.master.admin.listen, .address(ports: 0...65535), .restart,
-            "Where the admin API answers. It asks for no password yet: keep it on loopback."),
+            "The address of the admin API. It asks for no password yet: keep it on loopback."),
         ConfigKey(
             "master.admin.hosts", \.master.admin.hosts, .list(of: .hostPattern, maximum: 64), .restart,
             "Names by which the admin API may be asked, besides IP addresses, localhost, the machine's own name and the host that it "
@@ -24,13 +24,13 @@ extension Configuration {
             "The registry's SQLite file: workers and events, nothing of a message."),
         ConfigKey(
             "master.registry.batch", \.master.registry.batch, .duration(.milliseconds(1)...(.seconds(60))), .restart,
-            "What has changed is written to the registry at least this often."),
+            "The longest time before a change is written to the registry."),
         ConfigKey(
             "master.registry.events_keep", \.master.registry.eventsKeep, .int(1...10_000_000), .restart,
-            "How many events the registry keeps, the newest."),
+            "How many of the newest events the registry keeps."),
         ConfigKey(
             "master.heartbeat.live_for", \.master.heartbeat.liveFor, .duration(.milliseconds(100)...(.seconds(3600))), .restart,
-            "A worker not heard of for this long is lost; several times the workers' worker.heartbeat.every."),
+            "A worker that is silent for this long is lost; several times the workers' worker.heartbeat.every."),
     ]
 
     private static let workerKeys: [ConfigKey<Configuration>] = [
@@ -56,14 +56,14 @@ extension Configuration {
                 + "A file that names any replaces the one below."),
         ConfigKey(
             "worker.http.listen", \.worker.http.listen, .address(ports: 0...65535), .restart,
-            "Where health and metrics are served: /healthz, /readyz, /metrics."),
+            "The address of health and metrics: /healthz, /readyz, /metrics."),
         ConfigKey(
             "worker.http.hosts", \.worker.http.hosts, .list(of: .hostPattern, maximum: 64), .restart,
             "Names by which they may be asked for, as master.admin.hosts says; worker.advertise is one too. Prometheus asks by the name in "
                 + "its target."),
         ConfigKey(
             "worker.heartbeat.every", \.worker.heartbeat.every, .duration(.milliseconds(10)...(.seconds(600))), .restart,
-            "How often the worker tells its master that it lives, and what it counts."),
+            "How often the worker sends its master a heartbeat with its figures."),
         ConfigKey(
             "worker.groups.strategy", \.worker.groups.standard, .word, .live,
             "How a consumer group chooses the member that gets a message: the one given the fewest; each in turn; "
@@ -71,7 +71,7 @@ extension Configuration {
         ConfigKey(
             "worker.groups.overrides", \.worker.groups.overrides,
             .names("by a group's name", name: { $0.isEmpty ? nil : $0 }, written: { $0 }, element: .word), .live,
-            "Groups that choose in another way, as in {audit: sticky}."),
+            "Groups with another strategy, as in {audit: sticky}."),
         ConfigKey(
             "worker.slow_consumer", \.worker.slowConsumer, .word, .live,
             "What happens to a consumer that reads more slowly than its producers send: its producers are not read from while its "
@@ -80,7 +80,7 @@ extension Configuration {
         ConfigKey(
             "worker.groups.slow", \.worker.slowGroups,
             .names("by a group's name", name: { $0.isEmpty ? nil : $0 }, written: { $0 }, element: .word), .live,
-            "Groups whose slow members are treated in another way, as in {audit: drop_newest}."),
+            "Groups with another policy for slow members, as in {audit: drop_newest}."),
         ConfigKey(
             "worker.slow_patience", \.worker.slowPatience, .duration(.milliseconds(100)...(.seconds(3600))), .live,
             "A consumer whose out-buffer is over half full, and that takes less than a quarter of limits.out_buffer in this time, is "
@@ -91,10 +91,10 @@ extension Configuration {
     ]
 
     private static let listenerKeys: [ConfigKey<Worker.Listener>] = [
-        ConfigKey("protocol", \.protocol, .word, .restart, "What clients speak: message-channel's exchange protocol, or MQTT 3.1.1 with QoS 0."),
+        ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 with QoS 0."),
         ConfigKey(
             "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
-            "Where they connect. Port 0: any free one, told in the ready file."),
+            "The address that clients connect to. Port 0: any free one, which the ready file names."),
         ConfigKey(
             "proxy_protocol.from", \.proxies, .list(of: .addressRange, maximum: 256), .restart,
             "The proxies that connect here, and say by a PROXY header, version 1 or 2, who their client is. Connections from elsewhere are "
@@ -102,13 +102,13 @@ extension Configuration {
     ]
 
     private static let chatKeys: [ConfigKey<Configuration>] = [
-        ConfigKey("chat.members", \.chat.members, .int(2...64), .live, "Members of one chat, those included who may still come back."),
+        ConfigKey("chat.members", \.chat.members, .int(2...64), .live, "Members of one chat, including members that may still come back."),
         ConfigKey(
             "chat.rejoin", \.chat.rejoin, .duration(.zero...(.seconds(86_400))), .live,
-            "How long a member who lost the connection keeps its place, and messages are held for it."),
+            "How long a member that lost its connection keeps its place, and messages are held for it."),
         ConfigKey(
             "chat.idle", \.chat.idle, .duration(.zero...(.seconds(30 * 86_400))), .live,
-            "A chat in which nothing happens for so long is closed; 0s: never."),
+            "How long a chat without messages and joins stays open; 0s: for ever."),
         ConfigKey(
             "devices.keep", \.devices.keep, .duration(.zero...(.seconds(365 * 86_400))), .restart,
             "How long a master remembers a device that has left."),
@@ -119,7 +119,7 @@ extension Configuration {
     ]
 
     private static let rulesKeys: [ConfigKey<Configuration>] = [
-        ConfigKey("rules.directory", \.rules.directory, .path, .live, "Where the plugins are, a folder each."),
+        ConfigKey("rules.directory", \.rules.directory, .path, .live, "The folder with the plugins, a folder each."),
         ConfigKey(
             "rules.enabled", \.rules.enabled, .enabledRules, .live, "The plugins that run; all: every one in the directory."),
         ConfigKey(
@@ -142,22 +142,24 @@ extension Configuration {
             "The largest frame of the exchange protocol, head and body; a client that sends more is disconnected."),
         ConfigKey(
             "limits.out_buffer", \.limits.outBuffer, .size(1024...(1 << 30)), .live,
-            "What may wait to be written to one connection; then worker.slow_consumer applies."),
+            "Bytes that may wait to be written to one connection; then worker.slow_consumer applies."),
         ConfigKey(
             "limits.buffers", \.limits.buffers, .size(1 << 20...(1 << 40)), .live,
-            "What may wait in the buffers of all connections of a worker."),
-        ConfigKey("limits.connections", \.limits.connections, .int(1...100_000_000), .live, "Clients that a worker lets in."),
+            "Bytes that may wait in the buffers of all connections of a worker."),
+        ConfigKey("limits.connections", \.limits.connections, .int(1...100_000_000), .live, "The most clients of a worker."),
         ConfigKey("limits.subscriptions", \.limits.subscriptions, .int(1...1_000_000), .live, "Subscriptions of one connection."),
         ConfigKey("limits.topic", \.limits.topic, .size(1...65535), .live, "The longest name of a topic."),
         ConfigKey("limits.group", \.limits.group, .size(1...65535), .live, "The longest name of a consumer group."),
-        ConfigKey("limits.fanout", \.limits.fanout, .int(1...1_000_000), .live, "Messages that a call of a rule may make of one, and all rules together, over all hops."),
+        ConfigKey(
+            "limits.fanout", \.limits.fanout, .int(1...1_000_000), .live,
+            "Messages that a call of a rule may make of one message, and all rules together, over all hops."),
         ConfigKey(
             "limits.hops", \.limits.hops, .int(1...255), .live,
             "How often rules may send a message on, one after the other, before it is dropped."),
         ConfigKey(
             "limits.inflated", \.limits.inflated, .size(1024...(1 << 30)), .live,
             "The largest payload once it is decompressed for a rule."),
-        ConfigKey("limits.mailbox", \.limits.mailbox, .size(1 << 16...(1 << 40)), .live, "What may wait between two loops."),
+        ConfigKey("limits.mailbox", \.limits.mailbox, .size(1 << 16...(1 << 40)), .live, "Bytes that may wait between two loops."),
         ConfigKey(
             "limits.frame_time", \.limits.frameTime, .duration(.milliseconds(100)...(.seconds(3600))), .live,
             "A frame that has begun must be complete within this, or its client is disconnected."),
@@ -168,7 +170,7 @@ extension Configuration {
     ]
 
     private static let logKeys: [ConfigKey<Configuration>] = [
-        ConfigKey("log.level", \.log.level, .word, .live, "The least that is worth a line on standard error."),
+        ConfigKey("log.level", \.log.level, .word, .live, "The lowest level that is written to standard error."),
         ConfigKey(
             "log.levels", \.log.levels,
             .names(

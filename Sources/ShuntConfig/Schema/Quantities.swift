@@ -12,7 +12,7 @@ enum DurationText {
         return .microseconds(microseconds)
     }
 
-    /// In the largest unit that leaves a whole number; what is below a microsecond is left out.
+    /// The text in the largest unit that leaves a whole number; fractions of a microsecond are left out.
     static func write(_ duration: Duration) -> String {
         let parts = duration.components
         let microseconds = parts.seconds * 1_000_000 + parts.attoseconds / 1_000_000_000_000

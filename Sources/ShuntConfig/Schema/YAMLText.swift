@@ -10,7 +10,7 @@ enum YAMLText {
         "{" + entries.map { "\(scalar($0.key)): \($0.value)" }.joined(separator: ", ") + "}"
     }
 
-    /// What has longer paths stands in mappings within. Paths that begin alike follow one another.
+    /// Writes a mapping of paths and values. Longer paths become mappings inside; paths with the same beginning must follow one another.
     static func mapping(_ entries: [(path: ArraySlice<String>, value: String)]) -> String {
         var nested: [(key: String, value: String)] = []
         for entry in entries {

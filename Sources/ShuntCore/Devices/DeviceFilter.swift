@@ -4,9 +4,8 @@
 /// `filterAlias`. It is taken only if `uid` and `device`, where given, are its own, and `matchTags` and `matchAlias`, where
 /// given, share an element with its own; a device without tags shares none.
 ///
-/// An empty list goes by the letter of that rule: an empty `matchTags` shares an element with nobody, so that a list that
-/// was computed and came out empty reaches nobody instead of everybody; an empty `filterTags` leaves nobody out.
-/// Texts are compared byte by byte.
+/// An empty list follows the same rule. An empty `matchTags` shares an element with no device: a list that a program computed and that came
+/// out empty reaches nobody instead of everybody. An empty `filterTags` leaves nobody out. Texts are compared byte by byte.
 public struct DeviceFilter: Equatable, Sendable {
     public var uid: String?
     public var device: String?
@@ -49,7 +48,7 @@ public struct DeviceFilter: Equatable, Sendable {
         }
     }
 
-    /// The rule, for one device. `DeviceIndex` finds the same devices without asking each.
+    /// Whether one device passes. `DeviceIndex` finds the same devices without asking each.
     public func matches(_ device: Device) -> Bool {
         func isEqual(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
         func shares(_ list: [String], _ own: [String]) -> Bool {

@@ -1,13 +1,13 @@
 /// The devices of one loop, found by uid, device name, tag or alias without asking each.
 ///
-/// A connection has one device, and a (uid, device) one connection: the latest registration counts (§10.3, Q5).
-/// Costs about 280 bytes for a device with two tags; tags that many devices have are kept once.
+/// A connection has one device, and each pair of uid and device name has one connection: the latest registration counts (§10.3, Q5). Costs
+/// about 280 bytes for a device with two tags; tags that many devices have are kept once.
 public struct DeviceIndex: Sendable {
-    /// What a registration put an end to.
+    /// Earlier registrations that a new one has ended.
     public struct Displaced: Equatable, Sendable {
-        /// What the same connection was registered as before, if that had another uid or device name.
+        /// The connection's own earlier registration, if it had another uid or device name.
         public var renamed: Device?
-        /// The same uid and device name on another connection, which is no device any more.
+        /// The device of the same uid and device name on another connection, which is not a device any more.
         public var takenOver: Device?
 
         public static let none = Displaced(renamed: nil, takenOver: nil)
@@ -29,7 +29,7 @@ public struct DeviceIndex: Sendable {
     }
 
     private static let nobody = UInt32.max
-    /// nil where nobody is registered.
+    /// The device in each place; nil where the place is free.
     private(set) var entries: ContiguousArray<Entry?> = []
     private var free: ContiguousArray<UInt32> = []
     private(set) var terms = DeviceTerms()
@@ -55,16 +55,16 @@ public struct DeviceIndex: Sendable {
     }
 
     /// The connection has gone.
-    /// - Returns: what it was; nil if it was no device.
+    /// - Returns: its device; nil if it had none.
     @discardableResult
     public mutating func remove(_ connection: ConnectionID) -> Device? {
         guard let place = place(of: connection) else { return nil }
         return remove(at: place)
     }
 
-    /// The same uid and device name has registered on another loop: the earlier one goes. Where both registered at the same
-    /// moment the connection's number decides, so that two loops that tell one another agree on who stays.
-    /// - Returns: what was removed; nil if it is not here, or registered later.
+    /// The same uid and device name has registered on another loop: the earlier one goes. If both registered at the same moment, the
+    /// connection's number decides, so that two loops that tell one another agree on the one that stays.
+    /// - Returns: the device that was removed; nil if it is not here, or registered later.
     public mutating func remove(uid: String, device: String, takenBy other: ConnectionID, at registeredAt: Double) -> Device? {
         guard let place = place(uid: uid, device: device), let entry = entries[Int(place)], entry.connection != other,
             (entry.registeredAt, entry.connection.raw) < (registeredAt, other.raw)
@@ -73,8 +73,8 @@ public struct DeviceIndex: Sendable {
     }
 
     /// The same uid and device name has registered at another worker.
-    /// - Parameter registeredUntil: microseconds since 1970; one that registered later stays.
-    /// - Returns: what was removed.
+    /// - Parameter registeredUntil: microseconds since 1970; a device that registered later stays.
+    /// - Returns: the device that was removed.
     public mutating func remove(uid: String, device: String, registeredUntil: Int64) -> Device? {
         guard let place = place(uid: uid, device: device), let entry = entries[Int(place)],
             Int64(entry.registeredAt * 1_000_000) <= registeredUntil
@@ -84,10 +84,10 @@ public struct DeviceIndex: Sendable {
 
     // MARK: Questions
 
-    /// What a connection is registered as.
+    /// The device of a connection.
     public func device(of connection: ConnectionID) -> Device? { place(of: connection).flatMap(device(at:)) }
 
-    /// Every device, in no order: what a new master is told.
+    /// Every device, in no order: a new master is told all of them.
     public func forEach(_ body: (Device) -> Void) {
         for place in entries.indices { if let device = device(at: UInt32(place)) { body(device) } }
     }
@@ -106,7 +106,7 @@ public struct DeviceIndex: Sendable {
         case .anyOf(let union):
             for (number, term) in union.enumerated() {
                 terms.forEachPlace(of: term) { place in
-                    // One that has several of the terms is taken with the first of them.
+                    // A device that has several of the terms is taken with the first of them.
                     guard let entry = entries[Int(place)], !union[..<number].contains(where: entry.has) else { return }
                     if query.accepts(entry) { connections.append(entry.connection) }
                 }
@@ -136,7 +136,7 @@ public struct DeviceIndex: Sendable {
 
     private mutating func insert(_ device: Device) {
         let slot = device.connection.slot
-        // A slot that was given to a new connection before its old one was taken out.
+        // The slot has a new connection, and the device of its old one was not taken out yet.
         if slot < places.count, places[slot] != Self.nobody { remove(at: places[slot]) }
         let place = free.popLast() ?? UInt32(entries.count)
         if Int(place) == entries.count { entries.append(nil) }

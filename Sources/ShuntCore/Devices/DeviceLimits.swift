@@ -1,4 +1,4 @@
-/// Bounds of what a device may say of itself, and of what a broadcast may ask for.
+/// Limits of a device's labels and of a broadcast's filter.
 public struct DeviceLimits: Equatable, Sendable {
     /// Tags of one device, and aliases.
     public var labels: Int

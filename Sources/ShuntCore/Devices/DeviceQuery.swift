@@ -4,7 +4,7 @@ struct DeviceQuery {
     enum Source {
         case all
         case one(uid: UInt32, device: UInt32)
-        /// Those that have one of these terms.
+        /// Among the devices that have one of these terms.
         case anyOf([UInt32])
     }
 
@@ -15,7 +15,7 @@ struct DeviceQuery {
     /// Tags and aliases that leave a device out.
     private var excluded: [UInt32]
 
-    /// nil if no device can pass: one of the things to match is not known.
+    /// nil if no device can pass: no device has one of the terms that must match.
     init?(_ filter: DeviceFilter, _ terms: DeviceTerms) {
         if let text = filter.uid {
             guard let term = terms.find(.uid, text) else { return nil }
@@ -31,7 +31,7 @@ struct DeviceQuery {
         if matchTags?.isEmpty == true || matchAlias?.isEmpty == true { return nil }
     }
 
-    /// The smallest set of devices that holds all that pass.
+    /// The smallest set of devices that holds every device that passes.
     func source(_ terms: DeviceTerms) -> Source {
         if let uid, let device { return .one(uid: uid, device: device) }
         let candidates = [uid.map { [$0] }, device.map { [$0] }, matchTags, matchAlias].compactMap { $0 }

@@ -1,4 +1,4 @@
-/// What devices can be found by: each uid, device name, tag and alias once, under a small number, with the devices that have it.
+/// The terms that find devices: each uid, device name, tag and alias once, under a small number, with the devices that have it.
 struct DeviceTerms {
     enum Field: UInt8 {
         case uid, device, tag, alias
@@ -73,7 +73,7 @@ struct DeviceTerms {
     }
 }
 
-/// One of a device's terms, and where the device is in that term's postings: what lets it leave without a search.
+/// One of a device's terms, and the device's position in that term's postings: the device leaves without a search.
 struct DeviceMembership {
     var term: UInt32
     var position: UInt32
@@ -96,14 +96,14 @@ struct DevicePostings {
         return UInt32(others.count)
     }
 
-    /// The last one takes the position of the one that goes.
-    /// - Returns: the one that has moved; nil if the last one went.
+    /// Removes a device; the last one takes its position.
+    /// - Returns: the device that has moved; nil if the last one went.
     mutating func remove(at position: UInt32) -> UInt32? {
         guard let last = others.popLast() else {
             first = Self.none
             return nil
         }
-        // Storage that a storm has left behind is given back.
+        // Gives back the storage that a storm of devices has left behind.
         if others.isEmpty { others = [] }
         if position == 0 {
             first = last

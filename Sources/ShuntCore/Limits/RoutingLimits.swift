@@ -1,4 +1,4 @@
-/// Bounds of what one loop routes.
+/// Limits of one loop's clients and messages.
 public struct RoutingLimits: Equatable, Sendable {
     /// The largest frame, in total bytes.
     public var frame: Int
@@ -10,7 +10,7 @@ public struct RoutingLimits: Equatable, Sendable {
     public var group: Int
     /// How many rules may send a message on to another topic, one after the other.
     public var hops: Int
-    /// Messages that rules may make of one, all hops together.
+    /// Messages that rules may make of one message, over all hops.
     public var fanout: Int
     /// Bytes that a packed payload may be unpacked to, for a client whose protocol knows no compression.
     public var inflated: Int

@@ -1,4 +1,4 @@
-/// What became of a message that was to be sent.
+/// The outcome of sending a message to a connection.
 public enum SendOutcome: Equatable, Sendable {
     case queued
     /// The connection is too slow, or gone.

@@ -1,6 +1,6 @@
-/// What happens to messages for a connection that does not take them fast enough.
+/// The treatment of messages for a connection that does not read them fast enough.
 public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
-    /// The connections that produce for it are not read from until it has drained. Nothing is lost, unless it is stuck.
+    /// The worker stops reading from the connections that produce for it until it has drained. Nothing is lost, unless it is stuck.
     case hold
     /// The message that does not fit is dropped.
     case dropNewest = "drop_newest"
@@ -10,13 +10,13 @@ public enum SlowConsumerPolicy: String, Sendable, CaseIterable {
     case disconnect
 }
 
-/// What happens to messages for a stuck connection, one that producers wait for no longer.
+/// The treatment of messages for a stuck connection: producers do not wait for it any longer.
 public enum StuckConsumerPolicy: String, Sendable, CaseIterable {
     case dropNewest = "drop_newest"
     case dropOldest = "drop_oldest"
     case disconnect
 
-    /// The same, as the policy of a slow consumer.
+    /// The policy of slow consumers that does the same.
     public var asSlow: SlowConsumerPolicy {
         switch self {
         case .dropNewest: .dropNewest

@@ -1,12 +1,12 @@
 import Glibc
 
-/// IP addresses that begin alike: `10.0.0.0/8`, `2001:db8::/32`; without a length, a single one.
+/// A range of IP addresses in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`; without a prefix length, a single address.
 public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
     private let first: PeerAddress
-    /// Bits that all of them share, of the 128 of an address; IPv4 addresses are mapped.
+    /// The prefix length, of the 128 bits of an address; IPv4 addresses are mapped.
     private let bits: Int
 
-    /// nil unless the text is an address, and a length that leaves no bit of it out.
+    /// nil unless the text is an address, perhaps with a prefix length; all bits after the prefix must be 0.
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let host = parts.first, let first = PeerAddress(host: String(host)) else { return nil }
@@ -21,7 +21,7 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
         guard masked(first) == first else { return nil }
     }
 
-    /// Whether the address is among them. Those of IPv6 have none of IPv4: `::/0` is not everybody.
+    /// Whether the address is in the range. A range of IPv6 holds no IPv4 address, not even `::/0`.
     public func contains(_ address: PeerAddress) -> Bool {
         address.isIPv4 == (first.isIPv4 && bits >= 96) && masked(address) == masked(first)
     }

@@ -1,4 +1,4 @@
-/// How the bytes of a message are laid out for a client: one for each protocol, and each version that differs.
+/// The layout of a message's bytes for a client: one case for each protocol, and for each version that differs.
 public enum WireForm: UInt8, Sendable, CaseIterable {
     /// A frame of the exchange protocol.
     case exchange
@@ -6,7 +6,7 @@ public enum WireForm: UInt8, Sendable, CaseIterable {
     case mqtt3
 }
 
-/// What a subscription asks for besides a topic: how its messages are to be written.
+/// The form in which a subscription wants its messages.
 public struct DeliveryTerms: Equatable, Sendable {
     @usableFromInline let raw: UInt8
 
@@ -16,13 +16,14 @@ public struct DeliveryTerms: Equatable, Sendable {
     @inlinable
     public init(_ form: WireForm) { raw = form.rawValue }
 
+    // Raw values come from forms alone: both initialisers of other modules take one.
     @inlinable public var form: WireForm { WireForm(rawValue: raw).unsafelyUnwrapped }
 
-    /// Those of the exchange protocol.
+    /// The terms of the exchange protocol.
     public static let exchange = DeliveryTerms(.exchange)
 }
 
-/// A client that gets a message, and how.
+/// A client that gets a message, and the form that it gets.
 public struct Recipient: Equatable, Sendable {
     public var connection: ConnectionID
     public var terms: DeliveryTerms

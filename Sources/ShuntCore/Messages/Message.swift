@@ -1,20 +1,19 @@
-/// What a message is for.
+/// The kind of a message.
 public enum MessageKind: UInt8, Sendable, CaseIterable {
     case topic, broadcast, chat
 }
 
-/// How an application reads the payload. The raw values are the exchange protocol's (§4.3);
-/// only text and JSON may be sent.
+/// The format of the payload, for applications. The raw values are the exchange protocol's (§4.3); only text and JSON may be sent.
 public enum PayloadFormat: UInt8, Sendable, CaseIterable {
     case none = 0, text, json, image, video
 }
 
-/// How the payload's bytes are packed. The raw values are the exchange protocol's (§4.2).
+/// The compression of the payload. The raw values are the exchange protocol's (§4.2).
 public enum PayloadCompression: UInt8, Sendable, CaseIterable {
     case none = 0, gzip, lz4, snappy
 }
 
-/// Bytes that somebody else owns. Valid only as long as the call they were passed to.
+/// Borrowed bytes: valid only during the call that they are passed to.
 public typealias Bytes = UnsafeRawBufferPointer
 
 extension Bytes {
@@ -31,7 +30,7 @@ public struct MessageView {
     public var topic: Bytes
     /// The message key; nil where the frame had none.
     public var key: Bytes?
-    /// As it is on the wire: still packed if `compression` says so.
+    /// The bytes of the wire: still compressed if `compression` says so.
     public var payload: Bytes
     public var format: PayloadFormat
     public var compression: PayloadCompression
@@ -40,12 +39,12 @@ public struct MessageView {
     /// How many rules have already sent this message on to another topic.
     public var hops: UInt8
     public var sender: ConnectionID
-    /// How many messages rules may still make of it: `limits.fanout`, less what has come of the message that came first. One that takes
-    /// its place is not counted.
+    /// How many messages rules may still make of it: `limits.fanout`, less the messages that rules have made of the client's message. A
+    /// message that takes its place is not counted.
     public var room: Int
-    /// Bytes of what rules may still make of it.
+    /// Bytes of the messages that rules may still make of it.
     public var roomBytes = MessageView.madeBytes
-    /// All that rules make of one message, together.
+    /// Bytes of all messages that rules may make of one, over all hops.
     public static let madeBytes = 64 << 20
 
     @inlinable
@@ -66,7 +65,7 @@ public struct MessageView {
     }
 }
 
-/// What is known of a connected client.
+/// A connected client, as rules see it.
 public struct Peer: Sendable, Equatable {
     public var id: ConnectionID
     public var uid: String

@@ -17,14 +17,14 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
 
     public var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
 
-    /// What one host has many ports, and in IPv6 many addresses, of: the IPv4 address, or the network of 64 bits. nil for this machine,
-    /// where all clients may come through a proxy.
+    /// The host of the client, which may have many ports and in IPv6 many addresses: the IPv4 address, or the 64-bit network of the IPv6
+    /// address. nil for this machine: all clients may come through a proxy on it.
     public var network: UInt64? {
         if isIPv4 { return low >> 24 & 0xFF == 127 ? nil : low }
         return high == 0 && low == 1 ? nil : high
     }
 
-    /// Without the port: dotted for IPv4, for IPv6 as RFC 5952 writes it (`::1`).
+    /// The address without the port: dotted for IPv4, by RFC 5952 for IPv6 (`::1`).
     public var host: String {
         if isIPv4 {
             return [24, 16, 8, 0].map { String(low >> UInt64($0) & 0xFF) }.joined(separator: ".")

@@ -3,11 +3,11 @@ public struct ChatRecord: Codable, Equatable, Sendable {
     public var chat: String
     /// `host:port` of the worker that has it.
     public var worker: String
-    /// Seconds since 1970: by the worker's clock once it has told, before that by the master's.
+    /// Seconds since 1970: by the worker's clock once the worker has told it, before that by the master's.
     public var createdAt: Double
-    /// Present ones, and those that may still come back; 0 where the worker has not told.
+    /// Members that are present or may still come back; 0 if the worker has not told the number.
     public var members: Int
-    /// Seconds since 1970 when this was last heard of, by the master's clock.
+    /// Seconds since 1970 when the master last heard of the chat, by its own clock.
     public var updatedAt: Double
 
     public init(chat: String, worker: String, createdAt: Double, members: Int, updatedAt: Double) {

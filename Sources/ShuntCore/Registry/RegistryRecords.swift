@@ -9,7 +9,7 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
     public var host: String
     public var port: Int
     public var state: State
-    /// The worker's machine id, as it says; empty if it does not.
+    /// The machine id that the worker tells; empty if it tells none.
     public var machine: String
     /// The software, e.g. `shunt 0.1.0`; `message-channel` for a Java worker.
     public var version: String
@@ -19,7 +19,7 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
     public var startedAt: Double
     /// Seconds since 1970 when the last heartbeat arrived, by the master's clock.
     public var heartbeatAt: Double
-    /// What its operator calls it (`worker.name`); several may be called the same. Empty for a Java worker.
+    /// The name that its operator has given it (`worker.name`); several workers may have the same. Empty for a Java worker.
     public var configuredName: String
     /// The worst of its stuck consumers: address, uid, groups. At most three.
     public var stuck: [String]
@@ -45,7 +45,7 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
     }
 }
 
-/// What a heartbeat counts (exchange protocol §9.1). Totals since the worker started.
+/// The figures of a heartbeat (exchange protocol §9.1). Totals since the worker started.
 public struct WorkerFigures: Codable, Equatable, Sendable {
     public var connections: Int
     public var connectionsAccepted: Int
@@ -60,7 +60,7 @@ public struct WorkerFigures: Codable, Equatable, Sendable {
     public var subscriptions: Int
     /// Messages handed to subscribers.
     public var deliveries: Int
-    /// Clients that are not read from at this moment, since a consumer of their messages is congested.
+    /// Clients that the worker does not read from at this moment, since a consumer of their messages is congested.
     public var heldProducers: Int
     /// Clients that read too slowly for anybody to wait for them, at this moment.
     public var stuckConsumers: Int
@@ -88,7 +88,7 @@ public struct WorkerFigures: Codable, Equatable, Sendable {
     }
 }
 
-/// Something that an operator wants to know of afterwards.
+/// An event that operators may want to look up later.
 public struct EventRecord: Codable, Equatable, Sendable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
         case masterStarted = "master.started"

@@ -38,7 +38,8 @@ public enum ByteHash {
         case 8...: (low, high) = (load(start, at), load(start, count - 8))
         case 4...: (low, high) = (load4(start, at), load4(start, count - 4))
         default:
-            low = UInt64(start.load(fromByteOffset: at, as: UInt8.self)) << 16
+            low =
+                UInt64(start.load(fromByteOffset: at, as: UInt8.self)) << 16
                 | UInt64(start.load(fromByteOffset: at + (count - at) / 2, as: UInt8.self)) << 8
                 | UInt64(start.load(fromByteOffset: count - 1, as: UInt8.self))
         }

@@ -1,12 +1,12 @@
 import Glibc
 
-/// Strings of up to 65,535 bytes, one behind another in one block, each after its length: a worker has millions of them.
+/// Strings of up to 65,535 bytes, one after another in one block, each after its length: a worker has millions of them.
 struct ByteArena {
     private var block: ContiguousArray<UInt8> = []
-    /// Bytes of strings that have gone.
+    /// Bytes of strings that were removed.
     private var wasted = 0
 
-    /// Whether so much has gone that its owner should pack what is left.
+    /// Whether so many bytes were removed that the owner should pack the rest.
     var isWasteful: Bool { wasted > 4096 && wasted > block.count / 2 }
 
     /// - Returns: its offset.
@@ -20,7 +20,7 @@ struct ByteArena {
 
     mutating func remove(at offset: UInt32) { wasted += 2 + length(at: offset) }
 
-    /// Moves a string that stays to another arena, when this one is packed.
+    /// Moves a string to another arena, while this one is packed.
     func move(_ offset: inout UInt32, to other: inout ByteArena) { offset = withBytes(at: offset) { other.append($0) } }
 
     @inline(__always)
@@ -39,7 +39,7 @@ struct ByteArena {
     private func length(at offset: UInt32) -> Int { Int(block[Int(offset)]) | Int(block[Int(offset) + 1]) << 8 }
 }
 
-/// Strings under small numbers, each kept once, with a value of its user's.
+/// Strings under small numbers, each kept once, with a value that the caller sets.
 struct BytePool {
     private struct Entry {
         /// Its place in the arena; `gone` where the number is free.
@@ -61,7 +61,7 @@ struct BytePool {
 
     func isUsed(_ number: UInt32) -> Bool { entries[Int(number)].offset != Self.gone }
 
-    /// What its user keeps with a string: 0 at first.
+    /// The caller's value for a string: 0 at first.
     subscript(number: UInt32) -> UInt32 {
         get { entries[Int(number)].value }
         set { entries[Int(number)].value = newValue }
@@ -109,7 +109,7 @@ struct BytePool {
     }
 }
 
-/// Where the value is how often a string is used.
+/// A pool whose values count how often each string is used.
 extension BytePool {
     /// Its number, entered if it is new, and used once more.
     mutating func retain(_ bytes: Bytes) -> (number: UInt32, isNew: Bool) {

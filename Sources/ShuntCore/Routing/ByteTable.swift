@@ -2,7 +2,7 @@ import Glibc
 
 /// A table from byte strings to small numbers that is asked with borrowed bytes, so that a look-up makes no string.
 ///
-/// Open addressing with linear probing, five bytes a place. It holds no strings: its user hashes them (`ByteHash`), and says whether the
+/// Open addressing with linear probing, five bytes a place. It holds no strings: the caller hashes them (`ByteHash`), and says whether the
 /// string of a number is the one that is looked for.
 public struct ByteTable: Sendable {
     /// The numbers, each at or behind the place that its hash means.
@@ -14,7 +14,7 @@ public struct ByteTable: Sendable {
     private(set) var count = 0
 
     private static let free: UInt8 = 0
-    /// Was taken once: a search goes on behind it.
+    /// The place was taken once: a search goes on behind it.
     private static let removed: UInt8 = 1
     private static let smallest = 16
 

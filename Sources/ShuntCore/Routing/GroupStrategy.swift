@@ -1,12 +1,12 @@
 /// How a consumer group chooses the member that gets a message.
 public enum GroupStrategy: String, Sendable, CaseIterable {
-    /// The member that has been given the fewest messages since it joined; ties in turn. Message-channel's.
+    /// The member that has been given the fewest messages since it joined; ties in turn. Message-channel has this strategy alone.
     case leastDelivered = "least_delivered"
     /// Each in turn.
     case roundRobin = "round_robin"
     /// The same key goes to the same member while the members stay; messages without a key go in turn.
     case keyHash = "key_hash"
-    /// The member that has been there longest gets all; the next takes over when it leaves.
+    /// The member that joined first gets all messages; the next one takes over when it leaves.
     case sticky
 }
 

@@ -1,6 +1,6 @@
 extension SubscriptionIndex {
     /// Chooses one member of each group of the route and counts the delivery.
-    /// - Parameter chosen: what was in it is replaced by a recipient a group.
+    /// - Parameter chosen: its contents are replaced by one recipient for each group.
     public mutating func select(
         _ reference: RouteReference, key: Bytes?, into chosen: inout ContiguousArray<Recipient>
     ) {
@@ -9,17 +9,19 @@ extension SubscriptionIndex {
             chosen.removeAll(keepingCapacity: true)
             return selectByKey(at, key: key, into: &chosen)
         }
-        // Mostly as many as last time: written over, which costs less than emptying and filling.
+        // There are mostly as many as last time: to write over them costs less than to empty and fill.
         let groups = table.routes[at].groups
         if chosen.count != groups {
             chosen.removeAll(keepingCapacity: true)
             chosen.append(contentsOf: repeatElement(Recipient(.none), count: groups))
         }
         guard groups > 0 else { return }
-        chosen[0] = table.routes[at].first.members.isEmpty
+        chosen[0] =
+            table.routes[at].first.members.isEmpty
             ? count(Int(table.routes[at].first.singleOrTurn)) : choose(route: at, group: 0, key: key)
         for group in 1..<groups {
-            chosen[group] = table.routes[at].others[group - 1].members.isEmpty
+            chosen[group] =
+                table.routes[at].others[group - 1].members.isEmpty
                 ? count(Int(table.routes[at].others[group - 1].singleOrTurn)) : choose(route: at, group: group, key: key)
         }
     }
@@ -32,7 +34,7 @@ extension SubscriptionIndex {
         return entries[entry].recipient
     }
 
-    /// With members that take one key only: of each group, those that take this key are the choice.
+    /// The choice where members take one key only: of each group, the members that take this key.
     @inline(never)
     private mutating func selectByKey(_ at: Int, key: Bytes?, into chosen: inout ContiguousArray<Recipient>) {
         let wanted = key.flatMap { keys.find($0) }
@@ -87,7 +89,7 @@ extension SubscriptionIndex {
             if inNeed < 0, entries[Int(group.members[place])].pressure == .congested { inNeed = place }
             place = (place + 1) % count
             if place == start {
-                // All are: rather one that still reads.
+                // All are congested: a member that still reads is preferred.
                 if inNeed >= 0 { place = inNeed }
                 break
             }
@@ -96,7 +98,8 @@ extension SubscriptionIndex {
         return place
     }
 
-    /// Starts at the turn, and takes the first that has no more than the floor; a whole round without one raises the floor.
+    /// Starts at the turn, and takes the first member that has no more than the floor; a whole round without such a member raises the
+    /// floor.
     private func leastDelivered(_ group: inout RouteGroup) -> Int {
         let count = group.members.count
         var place = Int(group.singleOrTurn) % count
@@ -117,7 +120,7 @@ extension SubscriptionIndex {
         return best
     }
 
-    /// Rendezvous hashing: a member that comes or goes moves only the keys that it gains or had.
+    /// Rendezvous hashing: when a member comes or goes, only the keys that it gains or loses move.
     private func byHash(of key: Bytes, _ members: ContiguousArray<UInt32>) -> Int {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in key { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }

@@ -1,9 +1,9 @@
 /// Lists of entries that are sorted by their time of joining. Most filters of a worker with many clients have one member, which takes no
-/// list: what stands for a list is a number.
+/// list: a filter keeps a number, of its entry or of its list.
 struct MemberLists {
     /// No member.
     static let empty = UInt32.max
-    /// Set where a number means a list and not its only entry.
+    /// The bit that is set if a number means a list and not an only entry.
     private static let several: UInt32 = 1 << 31
 
     private var lists: ContiguousArray<ContiguousArray<UInt32>> = []
@@ -31,7 +31,7 @@ struct MemberLists {
         lists[at].insert(entry, at: before)
     }
 
-    /// Takes out the first entry that `isAtOrBehind` holds for, in the order that they are sorted by.
+    /// Takes out the first entry, in their order, for which `isAtOrBehind` holds.
     mutating func remove(from list: inout UInt32, where isAtOrBehind: (UInt32) -> Bool) {
         guard let at = place(list) else {
             list = Self.empty
@@ -50,7 +50,7 @@ struct MemberLists {
         }
     }
 
-    /// The entries, but for no more than `limit` of them, until `body` says that it is enough.
+    /// Calls `body` with at most `limit` of the entries, until it says that it is enough.
     func forEachUntil(_ list: UInt32, limit: Int, _ body: (UInt32) -> Bool) {
         guard list != Self.empty else { return }
         guard let at = place(list) else {
@@ -76,8 +76,8 @@ struct MemberLists {
     private func place(_ list: UInt32) -> Int? { list & Self.several != 0 ? Int(list & ~Self.several) : nil }
 }
 
-/// A number for each connection of a worker, by loop and slot. A slot has one connection at a time, and what it held is taken
-/// out before the next one has it.
+/// A number for each connection of a worker, by loop and slot. A slot has one connection at a time, and its entries are taken out before
+/// the next connection has it.
 struct ConnectionTable {
     private var loops: ContiguousArray<ContiguousArray<UInt32>> = []
 

@@ -1,18 +1,18 @@
-/// Where messages of one topic go: found once, kept until the subscriptions change.
+/// The groups and rules that get the messages of one topic: found once, kept until the subscriptions change.
 struct Route {
     /// Where its topic is in the routes' arena; `RouteTable.noTopic` where the route is for one message.
     var topic = RouteTable.noTopic
-    /// The `changes` of patterns that it is known to be right after.
+    /// The number of pattern changes (`changes`) up to which it is known to be right.
     var changes: UInt32 = 0
     /// Its topic's version among `TopicVersions` when it was found.
     var version: UInt32 = 0
     /// Whether any member takes only one key, so that members have to be looked at message by message.
     var hasKeys = false
-    /// Another message has taken it since it was made, or since the search for routes to give up last came by.
+    /// A message has taken it since it was made, or since the search for routes to give up last came by.
     var isUsed = false
     /// The rules that want messages of this topic.
     var rules = RuleSelection.none
-    /// What the first of them has decided for all messages of this topic.
+    /// The standing decision of the first of them, for all messages of this topic.
     var standing: StandingVerdict?
     /// The first group: most topics have one, which takes no array.
     var first = RouteGroup.none
@@ -37,7 +37,7 @@ struct RouteGroup {
     var group: UInt32
     /// The entry of the only member; with several, the place of the turn in `members`.
     var singleOrTurn: UInt32
-    /// What has surely been delivered to every member, so that the search for the least can stop early.
+    /// A number of deliveries that every member has surely had, so that the search for the least can stop early.
     var floor: UInt64 = 0
     /// The entries of several members, longest-standing first; empty with one member.
     var members: ContiguousArray<UInt32> = []
@@ -50,12 +50,12 @@ struct RouteGroup {
 public struct RouteReference: Equatable, Sendable {
     @usableFromInline var index: UInt32
     public static let none = RouteReference(index: .max)
-    /// No route: what was looked up is no topic that a message can have.
+    /// No route: the text that was looked up is not a topic that a message can have.
     @inlinable public var isNone: Bool { index == .max }
 }
 
 extension Route {
-    /// Forgets its groups and what rules have decided, but not its topic.
+    /// Forgets its groups and the decisions of rules, but not its topic.
     mutating func removeAll() {
         hasKeys = false
         isUsed = false
@@ -65,7 +65,7 @@ extension Route {
         if standing != nil { standing = nil }
     }
 
-    /// Adds a member, whose group is the last one or comes behind it.
+    /// Adds a member whose group is the last one of the route, or comes after it.
     mutating func append(_ entry: UInt32, group: UInt32, hasKey: Bool, isNewGroup: Bool) {
         if hasKey { hasKeys = true }
         let last = groups - 1

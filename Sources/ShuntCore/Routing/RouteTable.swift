@@ -1,20 +1,20 @@
 /// The routes that were found, by topic, in bounded number.
 ///
-/// A full table gives up routes that no message has taken for a while (second chance), and takes a new topic in only when it comes a second
-/// time within a while: a topic of one message has a route for that message alone, which takes no memory of its own.
+/// A full table gives up routes that no message has taken for a while (second chance). It takes a new topic in only when the topic comes a
+/// second time within a while: a topic of one message has a route for that message alone, which takes no memory of its own.
 struct RouteTable {
     static let noTopic = UInt32.max
 
-    /// Where a reference points to. Not a subscript, which would copy a route to read one of its fields.
+    /// The routes, by the place in a reference. Not a subscript, which would copy a route to read one of its fields.
     var routes: ContiguousArray<Route> = []
     private var free: ContiguousArray<UInt32> = []
     private var topics = ByteArena()
     private var table = ByteTable()
     /// The routes for one message, until the next `trim`.
     private var passing: ContiguousArray<UInt32> = []
-    /// Bits of the hashes of topics that came while the table was full, each at the place that other bits mean. Empty until then.
+    /// Hash bits of topics that came while the table was full, each at a place that other bits of the hash give. Empty until then.
     private var seen: ContiguousArray<UInt16> = []
-    /// Where the search for a route to give up goes on.
+    /// The place where the next search for a route to give up begins.
     private var hand = 0
     /// Routes kept from one event to the next.
     let capacity: Int
@@ -23,7 +23,7 @@ struct RouteTable {
 
     var count: Int { table.count }
 
-    /// Whether a reference of before means the route of this topic.
+    /// Whether an earlier reference still means the route of this topic.
     @inline(__always)
     func holds(_ topic: Bytes, at index: Int) -> Bool {
         index < routes.count && routes[index].topic != Self.noTopic && topics.holds(topic, at: routes[index].topic)
@@ -33,7 +33,7 @@ struct RouteTable {
         table.find(hash) { topics.holds(topic, at: routes[Int($0)].topic) }
     }
 
-    /// Whether a topic that is not in the table deserves to be.
+    /// Whether a topic that is not in the table is to be taken in.
     mutating func deserves(_ hash: UInt32) -> Bool {
         guard table.count >= capacity else { return true }
         if seen.isEmpty { seen = ContiguousArray(repeating: 0, count: 1 << 16) }

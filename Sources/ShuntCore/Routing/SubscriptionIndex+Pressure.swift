@@ -1,6 +1,6 @@
-/// Consumers that read more slowly than they are sent to.
+/// Congested consumers and the policies for them.
 extension SubscriptionIndex {
-    /// A connection that is congested is passed over by its groups while they have another member.
+    /// Notes how full a connection's out-buffer is. Groups pass a congested member over while they have another one.
     public mutating func setPressure(_ pressure: ConsumerPressure, of connection: ConnectionID) {
         var index = firstOfConnection[connection]
         while index != Self.noEntry {
@@ -9,8 +9,8 @@ extension SubscriptionIndex {
         }
     }
 
-    /// What happens to messages for a connection whose out-buffer is full. It has one buffer for all of its groups: if producers wait for it
-    /// in one of them, they do in all.
+    /// The treatment of messages for a connection whose out-buffer is full. A connection has one buffer for all of its groups: if producers
+    /// wait for it in one group, they wait in all.
     public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy {
         var found: SlowConsumerPolicy?
         forEachEntry(of: connection) { index in
@@ -30,7 +30,7 @@ extension SubscriptionIndex {
         }
     }
 
-    /// Changes the policies, for the groups that are there too.
+    /// Changes the policies, also for groups that exist already.
     public mutating func setSlowPolicies(_ new: SlowConsumerPolicies) {
         guard new != slowPolicies else { return }
         slowPolicies = new

@@ -1,4 +1,4 @@
-/// Where messages go: the route of each topic, found and kept.
+/// Finds and keeps the route of each topic.
 extension SubscriptionIndex {
     /// The route of a topic. `last` is tried first: a producer mostly repeats its topic.
     /// - Parameter rules: asked for the rules of a topic that is new.
@@ -14,12 +14,12 @@ extension SubscriptionIndex {
         return findRoute(of: topic, rules: rules)
     }
 
-    // Mutating, so that a caller lends the index: to ask one that may change meanwhile Swift would copy it, once a message.
+    // Mutating, so that the caller lends the index: otherwise Swift would copy it once a message, since it may change during the call.
 
     /// The rules that want the messages of a route.
     public mutating func rules(of route: RouteReference) -> RuleSelection { table.routes[Int(route.index)].rules }
 
-    /// What rules have decided for all messages of a route's topic.
+    /// The standing decision of rules for all messages of a route's topic.
     public mutating func standing(of route: RouteReference) -> StandingVerdict? { table.routes[Int(route.index)].standing }
 
     /// Keeps the decisions of rules that hold for all messages of a route's topic, until the routes are forgotten. The router does not ask
@@ -45,7 +45,7 @@ extension SubscriptionIndex {
         guard TopicFilter.isTopic(topic) else { return .none }
         findMembers(of: topic, hash)
         let selection = rules(topic)
-        // What is searched for long is kept at once.
+        // A route that took a long search is kept at once.
         guard found.count > Self.fewMembers || table.deserves(hash) else {
             let passing = table.pass()
             fill(Int(passing), rules: selection, version: 0)
@@ -57,7 +57,7 @@ extension SubscriptionIndex {
         return RouteReference(index: kept)
     }
 
-    /// A route with more members than that is kept, even if the table of routes is full and the topic new.
+    /// A route with more members than this number is kept, even if the table of routes is full and the topic new.
     private static let fewMembers = 16
 
     /// Finds a route anew if the patterns that have come or gone since may have changed it.
@@ -76,7 +76,7 @@ extension SubscriptionIndex {
         table.routes[at].standing = standing
     }
 
-    /// Puts into `found` the entries that take the topic, by group and time of joining.
+    /// Puts the entries that take the topic into `found`, sorted by group and time of joining.
     private mutating func findMembers(of topic: Bytes, _ hash: UInt32) {
         found.removeAll(keepingCapacity: true)
         matched.removeAll(keepingCapacity: true)
@@ -90,7 +90,7 @@ extension SubscriptionIndex {
         }
     }
 
-    /// Makes an empty route the one of the members found.
+    /// Fills an empty route with the members in `found`.
     private mutating func fill(_ at: Int, rules: RuleSelection, version: UInt32) {
         table.routes[at].changes = versions.changes
         table.routes[at].version = version
@@ -121,15 +121,16 @@ extension SubscriptionIndex {
         return !kept.insert(Share(connection: entry.connection, group: entry.group, key: entry.key)).inserted
     }
 
-    /// What a connection gets of a topic by one group and key, by however many filters.
+    /// A connection's share of a topic in one group and with one key, however many of its filters take the topic.
     private struct Share: Hashable {
         var connection: ConnectionID
         var group: UInt32
         var key: UInt32
     }
 
-    /// Raises the count of each new member to that of the least served older member, so that `least_delivered` does not send it everything
-    /// until it has caught up. Where all members are new they get the count of the first one, and count as new until they meet an older one.
+    /// Raises the count of each new member to the count of the least served older member, so that `least_delivered` does not send it
+    /// everything until it has caught up. If all members are new, they get the count of the first one, and stay new until they meet an
+    /// older one.
     private mutating func level(_ members: ContiguousArray<UInt32>) {
         var least = UInt64.max
         var areNew = 0
@@ -155,11 +156,11 @@ extension SubscriptionIndex {
         return false
     }
 
-    /// A literal filter's new entry is put into its topic's route, so that a storm of subscribers costs no search each.
+    /// Puts a literal filter's new entry into its topic's route, so that a storm of subscribers costs no search each.
     mutating func routesGained(_ index: UInt32, isNewGroup: Bool, isLevel: Bool) {
         let entry = entries[Int(index)]
         guard let known = literalRoute(of: entry.filter) else { return }
-        // Every loop lists a group's members in the same order, whatever order it has heard of them in.
+        // Every loop lists a group's members in the same order, in whatever order it has heard of them.
         let isInOrder = table.routes[known].lastMember(of: entry.group).map { entries[Int($0)].id < entry.id }
         guard isNewGroup || isInOrder == true, isLevel, !hasAnother(in: entry.group, entry.connection, than: index) else {
             return makeStale(known)

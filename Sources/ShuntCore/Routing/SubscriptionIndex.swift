@@ -1,8 +1,8 @@
 /// Every subscription of a worker, as one loop knows them, and the routes that follow from them.
 ///
-/// Each loop holds all subscriptions, its own and the other loops', so that it can choose a group's member by itself.
-/// What is counted (deliveries, turns) is the loop's own. A worker with plain topics finds a route by comparing bytes,
-/// and chooses a member without making an object.
+/// Each loop holds all subscriptions, its own and the other loops', so that it can choose a group's member by itself. Counts of deliveries
+/// and turns are the loop's own. A worker with plain topics finds a route by comparing bytes, and chooses a member without making an
+/// object.
 public struct SubscriptionIndex {
     struct Entry {
         var id: SubscriptionID
@@ -13,7 +13,7 @@ public struct SubscriptionIndex {
         var group: UInt32
         /// The number of its key in `keys`; `anyKey` takes all.
         var key: UInt32
-        /// The next entry of the same connection, and in the upper bits what the properties below say.
+        /// The next entry of the same connection, and in the upper bits the properties below.
         private var nextAndState: UInt32
 
         init(_ subscription: Subscription, delivered: UInt64, filter: UInt32, group: UInt32, key: UInt32, next: UInt32) {
@@ -35,7 +35,7 @@ public struct SubscriptionIndex {
             set { deliveredAndTerms = deliveredAndTerms & ~Self.deliveredMask | newValue & Self.deliveredMask }
         }
 
-        /// Counts a message that it is given.
+        /// Counts a message that the member is given.
         @inline(__always)
         mutating func countDelivery() { deliveredAndTerms &+= 1 }
 
@@ -46,7 +46,7 @@ public struct SubscriptionIndex {
         private static let holdsBit: UInt32 = 1 << 30
         private static let isNewBit: UInt32 = 1 << 31
 
-        /// `noEntry` ends.
+        /// The next entry of the same connection; `noEntry` after the last one.
         var next: UInt32 {
             get { nextAndState & Self.nextMask == Self.nextMask ? SubscriptionIndex.noEntry : nextAndState & Self.nextMask }
             set { nextAndState = nextAndState & ~Self.nextMask | newValue & Self.nextMask }
@@ -58,13 +58,13 @@ public struct SubscriptionIndex {
             set { nextAndState = nextAndState & ~(3 << Self.pressureShift) | UInt32(newValue.rawValue) << Self.pressureShift }
         }
 
-        /// Producers wait for its connection while that is congested.
+        /// Producers wait for its connection while the connection is congested.
         var holds: Bool {
             get { nextAndState & Self.holdsBit != 0 }
             set { nextAndState = newValue ? nextAndState | Self.holdsBit : nextAndState & ~Self.holdsBit }
         }
 
-        /// It has joined, and `delivered` is not yet brought to the level of the members that it shares messages with.
+        /// It has joined, and its `delivered` was not yet raised to the level of the members that it shares messages with.
         var isNew: Bool {
             get { nextAndState & Self.isNewBit != 0 }
             set { nextAndState = newValue ? nextAndState | Self.isNewBit : nextAndState & ~Self.isNewBit }
@@ -98,7 +98,7 @@ public struct SubscriptionIndex {
     var groups = BytePool()
     private(set) var strategyOfGroup: ContiguousArray<GroupStrategy> = []
     var slowPolicyOfGroup: ContiguousArray<SlowConsumerPolicy> = []
-    /// Where the next route that is made begins with each group's turns.
+    /// The turn with which each group begins in the next new route.
     var turnOfGroup: ContiguousArray<UInt32> = []
     var keys = BytePool()
 
@@ -190,7 +190,7 @@ public struct SubscriptionIndex {
         }
     }
 
-    /// Changes the strategies, for the groups that are there too.
+    /// Changes the strategies, also for groups that exist already.
     public mutating func setStrategies(_ new: GroupStrategies) {
         strategies = new
         for index in strategyOfGroup.indices where groups.isUsed(UInt32(index)) {
@@ -198,14 +198,14 @@ public struct SubscriptionIndex {
         }
     }
 
-    /// Forgets what was found, for instance because the rules have changed.
+    /// Forgets all routes, for instance because the rules have changed.
     public mutating func forgetRoutes() {
         table = RouteTable(capacity: table.capacity)
         versions = TopicVersions()
     }
 
-    /// Forgets the routes that have served their message, and some when there are too many. Between two events: references are not valid
-    /// afterwards.
+    /// Forgets the routes that were made for one message, and some more if there are too many. Call it between two events: references are
+    /// not valid afterwards.
     @inline(__always)
     public mutating func trimRoutes() {
         if table.hasToTrim { table.trim { versions.count($0, isKept: false) } }
@@ -303,9 +303,10 @@ public struct SubscriptionIndex {
         count -= 1
     }
 
-    /// Where a new member starts: level with the least served of those with the same filter. Some of them tell that: in a storm of new ones,
-    /// looking at all for each would take ever longer.
-    /// - Returns: nil if there is none with this filter; then `level` finds it with the first route. `isNew` where all of them are.
+    /// The count that a new member starts with: the count of the least served member with the same filter. It looks at some of these
+    /// members only: in a storm of new ones, to look at all for each would take ever longer.
+    /// - Returns: nil if no other member has this filter: then `level` finds the count with the first route. `isNew` if all of them are
+    ///   new.
     private func leastDelivered(filter: UInt32, group: UInt32) -> (UInt64, isNew: Bool)? {
         var least: (UInt64, isNew: Bool)?
         var seen = 0

@@ -1,4 +1,4 @@
-/// The levels of a topic or filter, from the first to the last: what stands between slashes, possibly nothing.
+/// The levels of a topic or filter, from the first to the last: the texts between slashes, which may be empty.
 struct TopicLevels: Sequence, IteratorProtocol {
     private var rest: Bytes?
 
@@ -16,11 +16,11 @@ struct TopicLevels: Sequence, IteratorProtocol {
 
 /// Tells which routes a change of a pattern may have made stale, without a look at each of them.
 ///
-/// A pattern takes only topics that have its literal levels, each at its place. So there is a counter for each level at each place (for
-/// several of them, by a hash), a change counts up that of one literal level of its pattern, and a topic's version is the sum of the
-/// counters of its levels. Of a pattern's levels the one is taken that the fewest routes have.
+/// A pattern takes only topics that have its literal levels, each at its place. So each level at each place has a counter (several share
+/// one, by a hash). A change counts up the counter of one literal level of its pattern: the level that the fewest routes have. A topic's
+/// version is the sum of the counters of its levels.
 struct TopicVersions {
-    /// Changes of patterns so far: while it stays, all versions do.
+    /// The number of changes of patterns so far: while it stays the same, so do all versions.
     private(set) var changes: UInt32 = 0
     /// Changes of patterns without a literal level.
     private var ofAllTopics: UInt32 = 0
@@ -36,7 +36,7 @@ struct TopicVersions {
     /// Levels further down are not looked at.
     private static let depth = 16
 
-    /// The version of what a topic's route follows from: two that are equal mean that nothing has changed.
+    /// The version of a topic: if it is equal to an earlier one, no change has made the topic's route stale.
     func version(of topic: Bytes) -> UInt32 {
         var sum = ofAllTopics
         Self.forEachCounter(of: topic) { sum &+= counters[$0].changes }
@@ -78,7 +78,7 @@ struct TopicVersions {
         body(counter(hash))
     }
 
-    // Not seeded: who chooses levels that share a counter has routes found anew, which costs little.
+    // Not seeded: a client that chooses levels which share a counter makes routes stale, and to find them anew costs little.
 
     private static func counter(_ place: Int, _ level: Bytes) -> Int { counter(level.reduce(start(place)) { add($1, to: $0) }) }
 
@@ -91,5 +91,7 @@ struct TopicVersions {
     private static func add(_ byte: UInt8, to hash: UInt64) -> UInt64 { (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
 
     @inline(__always)
-    private static func counter(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: ((hash ^ (hash >> 32)) &* 0x9e37_79b9_7f4a_7c15) >> 53) & (size - 1) }
+    private static func counter(_ hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: ((hash ^ (hash >> 32)) &* 0x9e37_79b9_7f4a_7c15) >> 53) & (size - 1)
+    }
 }

@@ -6,7 +6,7 @@ struct WildcardTree {
         var level: UInt32
         /// The node of the level `+` below this one; 0 is none.
         var plus: UInt32 = 0
-        /// The filter that ends here, and the one that ends in `#` below here.
+        /// The filter that ends at this node, and the filter that ends in `#` below it.
         var filter = WildcardTree.none
         var hashFilter = WildcardTree.none
         /// The nodes of literal levels below this one.
@@ -20,7 +20,7 @@ struct WildcardTree {
     private var free: ContiguousArray<UInt32> = []
     /// The literal levels, and how many nodes have each.
     private var levels = BytePool()
-    /// From a parent and a literal level to the node.
+    /// The node below a parent for a literal level.
     private var edges = ByteTable()
 
     mutating func insert(_ pattern: Bytes, filter: UInt32) {
@@ -49,8 +49,8 @@ struct WildcardTree {
         prune(node)
     }
 
-    /// Appends every filter that takes the topic. Looks at each level of the topic once, and at a literal one only where a filter has such
-    /// at its place.
+    /// Appends every filter that takes the topic. Looks at each level of the topic once, and at a literal level only if a filter has a
+    /// literal level at the same place.
     /// - Parameter reached: scratch, for the nodes that the topic leads to, level after level.
     func match(_ topic: Bytes, reached: inout ContiguousArray<UInt32>, into filters: inout ContiguousArray<UInt32>) {
         guard nodes.count > 1 || nodes[0].hashFilter != Self.none else { return }
@@ -127,7 +127,7 @@ struct WildcardTree {
         return index
     }
 
-    /// Takes out nodes that lead nowhere, upwards from `node`.
+    /// Takes out nodes that lead to no filter, upwards from `node`.
     private mutating func prune(_ node: UInt32) {
         var node = node
         while node != 0 {

@@ -6,10 +6,10 @@ public protocol RuleHooks: AnyObject {
     /// The router asks once a topic and keeps the answer with the route.
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection
 
-    /// Another message has come. The calls that it causes on this loop, of whatever rules and hooks, have a budget together.
+    /// Another message has come. All calls that it causes on this loop, of all rules and hooks, share one budget.
     func beginTurn()
 
-    /// A client's bytes have come; what rules take for the messages in them is measured from here on.
+    /// A client's bytes have come; the time that rules take for the messages in them is measured from here on.
     func beginRead()
 
     /// Whether the messages since `beginRead` have taken so long that other clients are to have their turn.
@@ -17,25 +17,25 @@ public protocol RuleHooks: AnyObject {
 
     /// Runs `on_message` of the selected rules, highest priority first.
     /// - Parameter now: seconds since 1970.
-    /// - Returns: what to send. Its buffers live until the next call of any hook.
+    /// - Returns: the messages to send. Their buffers live until the next call of any hook.
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome
 
-    /// Counts a message that was decided by what a rule had returned as `route.always`.
+    /// Counts a message that a standing decision (`route.always`) of a rule has decided.
     func decided(by standing: StandingVerdict)
 
-    /// A message that this rule sent on has come over `limits.hops` topics, and is dropped.
+    /// A message that this rule sent on has passed `limits.hops` topics, and is dropped.
     func exceededHops(rule: Int, now: Double)
 
-    /// Runs `on_connect` for a client that has greeted and is not yet let in.
+    /// Runs `on_connect` for a client whose first request has come, before it is admitted.
     func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome
 
-    /// Runs `on_subscribe` for a subscription that is asked for.
+    /// Runs `on_subscribe` for a subscription that a client asks for.
     func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome
 
     /// Runs `on_disconnect`.
     func onDisconnect(_ peer: Peer, why: String, now: Double)
 
-    /// Which of the hooks below any rule has; the others are not called.
+    /// The hooks below that at least one rule has; the others are not called.
     var wanted: RuleHookSet { get }
 
     /// Runs `on_broadcast`.
@@ -56,11 +56,12 @@ public protocol RuleHooks: AnyObject {
     /// Runs `on_chat_close`.
     func onChatClose(_ chat: ChatView, why: String, now: Double)
 
-    /// Runs `on_deliver`, once a recipient. What the hooks of messages returned last lives on: it may be what is delivered.
+    /// Runs `on_deliver`, once a recipient. The buffers that a message hook returned last stay valid: they may be the message that is
+    /// delivered.
     /// - Parameter filter: of a broadcast, the JSON object that it came with; empty otherwise.
     func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome
 
-    /// Runs `on_undelivered`. What the hooks of messages returned last lives on.
+    /// Runs `on_undelivered`. The buffers that a message hook returned last stay valid.
     func onUndelivered(_ message: MessageView, why: String, now: Double)
 }
 
@@ -117,7 +118,7 @@ public struct ChatView: Equatable, Sendable {
     }
 }
 
-/// What the rules decided about one recipient of a message.
+/// The rules' decision about one recipient of a message.
 public enum DeliverOutcome {
     case deliver
     /// With another payload. Lives until the next call of any hook.
@@ -125,11 +126,11 @@ public enum DeliverOutcome {
     case drop(why: String)
 }
 
-/// Where rules look up the client behind a message, when they ask.
+/// The place where rules look up a client, when they ask for it.
 public protocol PeerDirectory: AnyObject {
     /// nil once the client has gone.
     func peer(_ id: ConnectionID) -> Peer?
-    /// Where a client has connected from; nil once it has gone, or if it is another loop's.
+    /// The address of a client; nil once it has gone, or if it belongs to another loop.
     func address(of id: ConnectionID) -> PeerAddress?
     /// `conn:close(why)`: asks for the connection to be closed at the end of the turn.
     func close(_ id: ConnectionID, why: String)
@@ -160,7 +161,7 @@ public struct RuleSelection: Equatable, Sendable {
 
 /// A message that a rule made. Borrowed: it lives until the next call of any hook.
 public struct RoutedMessage {
-    /// What differs from the message that the rules were given; nothing: its frame can be relayed as it is.
+    /// The parts that differ from the message that the rules were given. If none does, its frame can be relayed as it is.
     public struct Changes: OptionSet, Sendable {
         public let rawValue: UInt16
         @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
@@ -204,7 +205,7 @@ public struct RoutedMessage {
     }
 }
 
-/// What the rules decided about a message.
+/// The rules' decision about a message.
 public struct MessageOutcome {
     public enum Verdict: Equatable, Sendable {
         /// Deliver the message as it came; then `messages`.
@@ -226,7 +227,7 @@ public struct MessageOutcome {
     public var messages: UnsafeBufferPointer<RoutedMessage>
     /// The rule that decided, by its place in the order of priority; nil when all of them passed.
     public var rule: UInt8?
-    /// What `rule` decided holds for all messages of the topic until the rules change (`route.always`).
+    /// Whether the decision of `rule` holds for all messages of the topic until the rules change (`route.always`).
     public var isStanding = false
     /// The rules that pass all messages of the topic until the rules change.
     public var passing = RuleSelection.none
@@ -252,17 +253,17 @@ public struct MessageOutcome {
     public var reason: String { String(decoding: why, as: UTF8.self) }
 }
 
-/// What the rules decided about a client that wants in.
+/// The rules' decision about a client that connects.
 public enum ConnectOutcome: Equatable, Sendable {
     case accept
-    /// Let in, with these in place of what the client said; nil leaves a field as it is.
+    /// Admitted, with these fields in place of the client's own; nil leaves a field as it is.
     case acceptAs(uid: String?, tags: [String]?, alias: [String]?)
     case reject(why: String)
     /// Told to connect to this `host:port`.
     case redirect(to: String)
 }
 
-/// A subscription that is asked for.
+/// A subscription that a client asks for.
 public struct SubscriptionRequest: Equatable, Sendable {
     /// A topic, or an MQTT topic filter where it has wildcards.
     public var topic: String
@@ -277,7 +278,7 @@ public struct SubscriptionRequest: Equatable, Sendable {
     }
 }
 
-/// What the rules decided about a subscription.
+/// The rules' decision about a subscription.
 public enum SubscribeOutcome: Equatable, Sendable {
     case accept
     /// Accepted with another topic or group.

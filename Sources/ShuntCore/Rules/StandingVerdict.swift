@@ -1,8 +1,8 @@
-/// What a rule decided, by `route.always`, for every message of a topic: kept with the topic's route and applied without the
-/// rule until the rules change.
+/// A rule's decision for every message of a topic (`route.always`): kept with the topic's route and applied without a call of the rule
+/// until the rules change.
 public final class StandingVerdict {
     public enum Decision: Equatable, Sendable {
-        /// Sent to these instead.
+        /// The message goes to these targets instead.
         case send
         case drop
         case reject(why: String)
@@ -10,9 +10,9 @@ public final class StandingVerdict {
 
     /// Where a message goes.
     public struct Target {
-        /// nil: the message's own topic.
+        /// The topic; nil: the message's own.
         public let topic: ContiguousArray<UInt8>?
-        /// The target's route, as it was found last.
+        /// The route of the topic, as it was found last.
         public var route = RouteReference.none
 
         public init(topic: Bytes?) { self.topic = topic.map { ContiguousArray($0) } }
@@ -29,7 +29,7 @@ public final class StandingVerdict {
         self.targets = targets
     }
 
-    /// Of what a rule has just returned; nil where that can't stand for a topic.
+    /// Made of a rule's outcome; nil if that can't stand for a topic.
     public convenience init?(_ outcome: MessageOutcome) {
         guard outcome.isStanding, let rule = outcome.rule else { return nil }
         switch outcome.verdict {

@@ -1,4 +1,4 @@
-/// What a line typed into a chat asks for.
+/// A line typed into a chat, as a request.
 enum ChatInput: Equatable {
     case send([UInt8])
     case quit

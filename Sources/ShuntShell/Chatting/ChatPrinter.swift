@@ -1,12 +1,12 @@
 import ShuntClient
 import ShuntCore
 
-/// Writes what happens in a chat as lines: `TIME ann: hello` for a message, `TIME * ann has left` for the rest. What others
-/// sent is escaped: a line is a line, and steers no terminal.
+/// Writes the events of a chat as lines: `TIME ann: hello` for a message, `TIME * ann has left` for the rest. Text of others is escaped: a
+/// message is one line, and steers no terminal.
 public struct ChatPrinter: Sendable {
     private let isTerminal: Bool
 
-    /// - Parameter isTerminal: whether people read along: the time of day is enough. Else it is UTC with the date.
+    /// - Parameter isTerminal: whether people read along, for whom the time of day is enough. Otherwise the time is UTC with the date.
     public init(isTerminal: Bool) { self.isTerminal = isTerminal }
 
     /// - Parameter milliseconds: the time of arrival, since 1970.
@@ -27,7 +27,7 @@ public struct ChatPrinter: Sendable {
         isTerminal ? Timestamp.timeOfDay(milliseconds) : Timestamp.text(milliseconds)
     }
 
-    /// A packed payload that is broken stays as it came.
+    /// A compressed payload that is broken stays as it came.
     private func unpack(_ message: ChatMessage) -> [UInt8] {
         do throws(ShuntError) { return try message.unpackedPayload() } catch { return message.payload }
     }

@@ -2,14 +2,14 @@ import ShuntClient
 import ShuntCore
 import Synchronization
 
-/// What `shunt chat` does: sends the lines that are typed, and prints what happens.
+/// The work of `shunt chat`: sends typed lines, and prints the chat's events.
 public struct Conversation: Sendable {
     public var printer: ChatPrinter
     public var input: FileDescriptorStream
     public var output: FileDescriptorStream
-    /// For what could not be sent.
+    /// Lines for messages that could not be sent.
     public var status: StatusLines
-    /// Whether the member leaves for good at the end of the input: nobody sits there who may come back.
+    /// Whether the member leaves for good at the end of the input: piped input has no user who may come back.
     public var leavesAtEnd: Bool
 
     public init(
@@ -23,13 +23,13 @@ public struct Conversation: Sendable {
         self.leavesAtEnd = leavesAtEnd
     }
 
-    /// Goes on until the input ends, somebody leaves or ends the chat, or nobody reads the output any more. Lines are sent
-    /// one after the other, each when the one before is acknowledged.
-    /// - Returns: why the first line that was not acknowledged was not; nil if all were.
-    /// - Throws: what ended the session.
+    /// Goes on until the input ends, somebody leaves or ends the chat, or nobody reads the output any more. Each line is sent when the line
+    /// before it is acknowledged.
+    /// - Returns: the failure of the first line that was not acknowledged; nil if all were acknowledged.
+    /// - Throws: the error that ended the session.
     public func run(on session: ChatSession) async throws(ShuntError) -> ShuntError? {
         let typing = Typing()
-        // Not waited for: nobody can be kept from thinking about what to type.
+        // The task that reads input is not waited for: a user may think for long about the next line.
         let task = Task { await send(to: session, typing) }
         defer { task.cancel() }
         while let events = try await session.nextBatch() {
@@ -85,7 +85,7 @@ public struct Conversation: Sendable {
         status.line("not sent: \(error.description)")
     }
 
-    /// How the sending has fared.
+    /// The state of the sending.
     private final class Typing: Sendable {
         private let first = Mutex<ShuntError?>(nil)
         var failure: ShuntError? { first.withLock { $0 } }

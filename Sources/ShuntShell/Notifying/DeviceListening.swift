@@ -1,7 +1,7 @@
 import ShuntClient
 import ShuntCore
 
-/// What `shunt device` does: prints the notifications that come to a device.
+/// The work of `shunt device`: prints the notifications that come to a device.
 public struct DeviceListening: Sendable {
     public var printer: NotificationPrinter
     public var output: FileDescriptorStream
@@ -30,7 +30,7 @@ public struct DeviceListening: Sendable {
         return printed
     }
 
-    /// How a device fares, as a line for people.
+    /// An event of a device's connection, as a line for people.
     public static func text(of event: DeviceEvent, device: String) -> String {
         switch event {
         case .registered(let worker, let isBack): isBack ? "back at \(worker)" : "\(device) is registered at \(worker)"

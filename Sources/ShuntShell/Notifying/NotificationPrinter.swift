@@ -39,7 +39,7 @@ public struct NotificationPrinter: Sendable {
         line.append(UInt8(ascii: "\n"))
     }
 
-    /// Only what was given.
+    /// The filter's fields that were given.
     private func append(_ filter: DeviceFilter, to line: inout [UInt8]) {
         for case (let key, let text?) in [("uid", filter.uid), ("device", filter.device)] {
             line += "\"\(key)\":".utf8

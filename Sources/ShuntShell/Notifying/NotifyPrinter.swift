@@ -1,7 +1,7 @@
 import ShuntClient
 import ShuntCore
 
-/// Writes what became of a broadcast.
+/// Writes the outcome of a broadcast.
 public enum NotifyPrinter {
     /// A line for each worker, and one for the sums.
     public static func text(_ report: NotifyReport) -> [UInt8] {

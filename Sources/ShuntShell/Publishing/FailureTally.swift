@@ -2,7 +2,7 @@ import ShuntClient
 import ShuntCore
 import Synchronization
 
-/// Counts failures by reason, and keeps the first ones. Bounded, however many reasons a server invents.
+/// Counts failures by reason, and keeps the first reasons. Bounded, however many reasons a server invents.
 public final class FailureTally: Sendable {
     public struct Reason: Equatable, Sendable {
         public var text: String
@@ -23,7 +23,7 @@ public final class FailureTally: Sendable {
 
     public init() {}
 
-    /// Messages that were not tried any more: as those before them where no server can be reached, else because it was to end.
+    /// Messages that were not tried any more: no server could be reached, or the command was told to end.
     func noteSkipped(_ count: Int) {
         state.withLock { state in
             let text = state.cutOff ?? "not sent: it was to end before"
@@ -57,10 +57,10 @@ public final class FailureTally: Sendable {
         }
     }
 
-    /// No server can be reached any more: to go on is in vain.
+    /// Whether no server can be reached any more, so that more messages would fail as well.
     public var isCutOff: Bool { state.withLock { $0.cutOff != nil } }
     public var firstError: ShuntError? { state.withLock { $0.firstError } }
-    /// Most frequent first.
+    /// The reasons, the most frequent first.
     public var reasons: [Reason] { state.withLock { $0.reasons }.sorted { $0.count > $1.count } }
     /// Failures for other reasons.
     public var others: Int { state.withLock { $0.others } }

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// How a payload's format is found.
+/// The way to find a payload's format.
 public enum FormatChoice: Sendable, Equatable {
     case text, json
     /// JSON where the payload begins and ends like an object or an array.

@@ -2,7 +2,7 @@
 enum JSONCheck {
     private enum Expected { case value, valueOrEnd, name, nameOrEnd, commaOrEnd }
 
-    /// The offset of the first byte that cannot stand there, or the end where something is missing; nil if all is right.
+    /// The offset of the first byte that cannot stand there, or of the end if something is missing; nil if the bytes are valid.
     static func firstFault(in text: [UInt8]) -> Int? {
         var scanner = Scanner(text: text)
         return scanner.scan() ? nil : scanner.position

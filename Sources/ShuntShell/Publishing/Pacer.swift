@@ -1,11 +1,10 @@
 import ShuntCore
 
-/// Spreads messages evenly: says how long the next one has to wait. What a stall has held up is not made up for by a burst
-/// of more than one tick.
+/// Spreads messages evenly: says how long the next one has to wait. After a stall it allows a burst of at most one tick.
 public struct Pacer: Equatable, Sendable {
     private let interval: Duration
     private var due: Duration?
-    /// Waits shorter than this are not worth a sleep; they add up.
+    /// Shorter waits are not worth a sleep; they add up.
     private static let tick = Duration.milliseconds(1)
 
     /// - Parameter rate: messages per second, more than 0.

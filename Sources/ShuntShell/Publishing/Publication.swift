@@ -1,7 +1,7 @@
 import ShuntClient
 import ShuntCore
 
-/// What `shunt pub` does: sends one payload once or often, or each line of its input.
+/// The work of `shunt pub`: sends one payload once or often, or each line of its input.
 public struct Publication: Sendable {
     public enum Source: Sendable {
         case payload([UInt8], count: Int)
@@ -12,11 +12,11 @@ public struct Publication: Sendable {
     public var key: String?
     public var source: Source
     public var format: FormatChoice
-    /// Messages per second; nil as fast as the worker takes them.
+    /// Messages per second; nil: as fast as the worker takes them.
     public var rate: Double?
-    /// How long a message that has no subscriber is tried again, each before the next; nil: not at all.
+    /// How long a message that has no subscriber is sent again, before the next message is sent; nil: it is not sent again.
     public var retry: Duration?
-    /// How long answers are waited for when the task has been cancelled.
+    /// How long to wait for answers after the task was cancelled.
     public var grace = Duration.milliseconds(300)
 
     public init(
@@ -32,7 +32,7 @@ public struct Publication: Sendable {
     }
 
     /// Sends all, and waits for the answers. A task that is cancelled sends nothing more, and closes the producer.
-    /// - Returns: what became of it, with what is wrong with the input, if that ended it.
+    /// - Returns: the outcome, with the input's error if that ended it.
     public func run(on producer: Producer, status: StatusLines? = nil) async -> PublishReport {
         await withTaskCancellationHandler {
             await publish(on: producer, status)
@@ -59,7 +59,7 @@ public struct Publication: Sendable {
         return PublishReport(totals: totals, elapsed: elapsed, reasons: tally.reasons, others: tally.others, fault: fault)
     }
 
-    /// Ends early where to go on is in vain, or not wanted any more; what was to be sent, and what was read, is counted.
+    /// Ends early if no server can be reached or the task is cancelled; messages that were not sent are counted.
     private func send(to pipeline: SendPipeline, _ tally: FailureTally) async throws(ShuntError) {
         var pacer = rate.map { Pacer(rate: $0) }
         func isOver() -> Bool { tally.isCutOff || Task.isCancelled }
@@ -103,7 +103,7 @@ public struct Publication: Sendable {
         if let retry { await pipeline.send(message, retryingFor: retry) } else { await pipeline.send(message) }
     }
 
-    /// What is said to be JSON has to be.
+    /// A payload that is declared as JSON must be JSON.
     private func check(_ payload: [UInt8], at number: Int?) throws(ShuntError) {
         guard format == .json, let offset = JSONCheck.firstFault(in: payload) else { return }
         throw ShuntError(
@@ -122,9 +122,9 @@ public struct Publication: Sendable {
 
     private static let start = ContinuousClock.now
 
-    /// Only what takes longer than a second shows progress.
+    /// Only runs that take longer than a second show progress.
     private func showProgress(of pipeline: SendPipeline, on status: StatusLines?) async {
-        // Where lines are typed, what is typed stays as it is.
+        // While a user types lines, no progress line overwrites them.
         if case .lines(let input) = source, input.isTerminal { return }
         guard let status, status.isTerminal else { return }
         try? await Task.sleep(for: .seconds(1))

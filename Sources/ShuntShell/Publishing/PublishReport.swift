@@ -1,13 +1,13 @@
 import ShuntClient
 import ShuntCore
 
-/// What `shunt pub` says at the end.
+/// The report of `shunt pub` at its end.
 public struct PublishReport: Equatable, Sendable {
     public var totals: SendPipeline.Totals
     public var elapsed: Duration
     public var reasons: [FailureTally.Reason] = []
     public var others = 0
-    /// What was wrong with the input, and ended it.
+    /// The error of the input that ended it.
     public var fault: ShuntError?
 
     public init(
@@ -41,7 +41,8 @@ public struct PublishReport: Equatable, Sendable {
         return lines
     }
 
-    /// What the input's fault says, if there is one; 0 if every message was acknowledged, 69 if some were not for want of a connection, else 65.
+    /// The exit code of the input's error, if there is one; 0 if every message was acknowledged, 69 if some were not because there was no
+    /// connection, else 65.
     public var exitCode: Int32 {
         if let fault { return fault.code.exitCode }
         if totals.acknowledged == totals.submitted { return 0 }

@@ -21,8 +21,8 @@ public struct FileDescriptorStream: Sendable {
 
     public var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// What is there to be read, at most 64 KiB; waits for it.
-    /// - Returns: nil at the end, and when the task is cancelled: what the call still brings then is lost.
+    /// Reads the bytes that are there, at most 64 KiB; waits for some.
+    /// - Returns: nil at the end, and when the task is cancelled: bytes that the call still reads then are lost.
     public func read() async throws(ShuntError) -> [UInt8]? {
         let (bytes, code): ([UInt8], Int32) = await blocking(orElse: ([], 0)) { descriptor in
             var code: Int32 = 0
@@ -37,7 +37,7 @@ public struct FileDescriptorStream: Sendable {
         return bytes.isEmpty ? nil : bytes
     }
 
-    /// All that there is, to its end.
+    /// Reads everything to the end.
     /// - Throws: `frame.too_large` beyond the limit.
     public func readAll(limit: Int) async throws(ShuntError) -> [UInt8] {
         var all: [UInt8] = []
@@ -51,7 +51,7 @@ public struct FileDescriptorStream: Sendable {
     }
 
     /// Writes all the bytes.
-    /// - Returns: false if the reader is gone (EPIPE): nobody wants more.
+    /// - Returns: false if the reader is gone (EPIPE).
     public func write(_ bytes: [UInt8]) async throws(ShuntError) -> Bool {
         let code: Int32 = await blocking { descriptor in
             var rest = bytes[...]
@@ -73,7 +73,7 @@ public struct FileDescriptorStream: Sendable {
         }
     }
 
-    /// The same, but a task that is cancelled waits no longer, and gets `value`.
+    /// The same, except that a cancelled task waits no longer and gets `value`.
     private func blocking<Value: Sendable>(
         orElse value: Value, _ body: @escaping @Sendable (Int32) -> Value
     ) async -> Value {
@@ -92,7 +92,7 @@ public struct FileDescriptorStream: Sendable {
         ShuntError(.ioFailed, "\(name) \(what): \(String(cString: strerror(code)).lowercased())")
     }
 
-    /// Resumes who waits with the first answer; later ones are dropped.
+    /// Resumes the waiting task with the first answer; later answers are dropped.
     private final class FirstAnswer<Value: Sendable>: Sendable {
         private enum State {
             case open

@@ -1,7 +1,7 @@
 import Glibc
 import ShuntCore
 
-/// Cuts what is read into lines, without their line ends. Empty lines are left out.
+/// Cuts input into lines, without their line ends. Empty lines are left out.
 ///
 /// Keeps only the beginning of a line whose end has not come, up to the limit.
 public struct LineSplitter: Sendable {
@@ -32,7 +32,7 @@ public struct LineSplitter: Sendable {
         return lines
     }
 
-    /// What came after the last line end; nil if nothing did.
+    /// The bytes after the last line end; nil if there are none.
     public mutating func last() throws(ShuntError) -> [UInt8]? { try take([]) }
 
     private mutating func take(_ end: ArraySlice<UInt8>) throws(ShuntError) -> [UInt8]? {

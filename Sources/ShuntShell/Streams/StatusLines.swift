@@ -11,7 +11,7 @@ public struct StatusLines: Sendable {
         isTerminal = isatty(descriptor) == 1
     }
 
-    /// - Parameter text: may hold what others said: it is written without anything that a terminal would obey.
+    /// - Parameter text: may hold text of others: characters that steer a terminal are escaped.
     public func line(_ text: String) { write((isTerminal ? "\r\u{1B}[K" : "") + PrintableText.of(text) + "\n") }
 
     public func progress(_ text: String) {
@@ -24,7 +24,7 @@ public struct StatusLines: Sendable {
 
     private func write(_ text: String) {
         let bytes = Array(text.utf8)
-        // Who closed standard error does not want to know.
+        // If standard error is closed, the line is lost.
         _ = Glibc.write(descriptor, bytes, bytes.count)
     }
 }

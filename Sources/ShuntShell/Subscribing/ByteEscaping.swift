@@ -1,9 +1,9 @@
 import ShuntCore
 
-/// Bytes that strangers sent, as text that can do no harm.
+/// Bytes of others, as text that does no harm to a terminal.
 extension [UInt8] {
-    /// Appends UTF-8 text with all that a terminal might obey escaped: C0 and C1 control characters, DEL, bytes that are no
-    /// UTF-8, and characters that deceive (``PrintableText``).
+    /// Appends UTF-8 text and escapes everything that could steer a terminal: C0 and C1 control characters, DEL, bytes that are not UTF-8,
+    /// and characters that deceive (``PrintableText``).
     /// - Parameter keepingLines: whether tabs and line feeds stay.
     mutating func appendEscaped(_ bytes: [UInt8], keepingLines: Bool = false) {
         if bytes.allSatisfy({ 0x20...0x7E ~= $0 }) {
@@ -40,7 +40,8 @@ extension [UInt8] {
         }
     }
 
-    /// Appends a JSON string, quotes included. What a terminal might obey, or that deceives, is escaped: readers get the same text.
+    /// Appends a JSON string, quotes included. Characters that could steer a terminal or deceive are escaped: JSON readers get the same
+    /// text.
     mutating func appendJSON(_ text: String) {
         append(UInt8(ascii: "\""))
         defer { append(UInt8(ascii: "\"")) }

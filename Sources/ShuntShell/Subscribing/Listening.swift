@@ -1,7 +1,7 @@
 import ShuntClient
 import ShuntCore
 
-/// What `shunt sub` does: prints what comes.
+/// The work of `shunt sub`: prints the messages that come.
 public struct Listening: Sendable {
     public var printer: MessagePrinter
     public var output: FileDescriptorStream
@@ -31,17 +31,18 @@ public struct Listening: Sendable {
         return printed
     }
 
-    /// What looks like a topic filter and is none: Shunt's workers refuse it; nil where there is nothing to say.
+    /// A warning about a text that looks like a topic filter and is not valid, which Shunt's workers refuse; nil if there is nothing to
+    /// say.
     public static func warning(about topic: String) -> String? {
         guard !TopicFilter.isFilter(topic) else { return nil }
         return "'\(topic)' is no topic filter, and workers of message-channel would match it literally: "
             + "+ stands for one whole level, # at the end for all that follows"
     }
 
-    /// A sub's group where none was named: of its own, so that it sees all.
+    /// The group of a `sub` without `--group`: one of its own, so that it gets all messages.
     public static func freshGroup() -> String { "sub-" + String(UInt64.random(in: 0...UInt64.max), radix: 36) }
 
-    /// How a consumer fares, as a line for people.
+    /// An event of a consumer, as a line for people.
     public static func text(of event: ConsumerEvent, topic: String) -> String {
         switch event {
         case .subscribed(let worker, let isBack): isBack ? "back at \(worker)" : "subscribed to \(topic) at \(worker)"

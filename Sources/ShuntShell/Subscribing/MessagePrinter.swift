@@ -38,7 +38,7 @@ public struct MessagePrinter: Sendable {
         line.append(UInt8(ascii: "\n"))
     }
 
-    /// nil if the payload is packed and broken.
+    /// The payload, unpacked; nil if it is compressed and broken.
     private func unpack(_ message: ReceivedMessage) -> [UInt8]? {
         do throws(ShuntError) { return try message.unpackedPayload() } catch { return nil }
     }
@@ -71,7 +71,7 @@ public struct MessagePrinter: Sendable {
             line += "\",\"encoding\":\"base64\"".utf8
             if unpacked == nil { line += ",\"compression\":\"\(message.compression)\"".utf8 }
         }
-        // A string: many JSON readers take numbers for doubles, and would lose digits.
+        // The id is a string: many JSON readers take numbers for doubles, and would lose digits.
         line += ",\"id\":\"\(message.id)\"}".utf8
     }
 }

@@ -12,7 +12,7 @@ enum Timestamp {
         return "\(date)T\(time).\(padded(Int32(milliseconds % 1000), to: 3))Z"
     }
 
-    /// The time of day where the reader is: for a terminal.
+    /// The local time of day, for a terminal.
     /// - Parameter milliseconds: since 1970.
     static func timeOfDay(_ milliseconds: Int64) -> String {
         var seconds = time_t(milliseconds / 1000)

@@ -4,6 +4,7 @@ import ShuntClient
 import ShuntCore
 import ShuntShell
 
+/// `shunt chat`: a chat at the terminal.
 struct ChatCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chat",
@@ -48,7 +49,7 @@ struct ChatCommand: AsyncParsableCommand {
 
     private func talk() async throws(ShuntError) {
         var connection = client.connection
-        // Somebody waits for an answer: a worker that hangs is left sooner.
+        // A user waits for the answer: the session gives up a worker that hangs sooner.
         connection.pingAfter = .seconds(15)
         connection.pingTimeout = .seconds(5)
         let configuration = ChatConfiguration(
@@ -56,6 +57,8 @@ struct ChatCommand: AsyncParsableCommand {
         let session = try await ChatSession.join(configuration)
         defer { session.close() }
         let printer = ChatPrinter(isTerminal: FileDescriptorStream.standardOutput.isTerminal)
-        if let failure = try await Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal).run(on: session) { throw failure }
+        if let failure = try await Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal).run(on: session) {
+            throw failure
+        }
     }
 }

@@ -2,7 +2,7 @@ import Glibc
 import ShuntCore
 import Synchronization
 
-/// How a client's work ended.
+/// The end of a client's work.
 struct Ending<Value: Sendable>: Sendable {
     /// The error has advice.
     var result: Result<Value, ShuntError>
@@ -11,15 +11,15 @@ struct Ending<Value: Sendable>: Sendable {
 }
 
 extension ClientOptions {
-    /// How long a command may take to end after a signal: what it writes to may be stalled.
+    /// How long a command may take to end after a signal: its output may be stalled.
     private static var patience: Duration { .milliseconds(1200) }
 
-    /// Runs a client's work in a task that SIGINT and SIGTERM cancel. Work that does not end then is ended, and so it is at
-    /// once by a second signal, with 128 and the signal's number.
+    /// Runs a client's work in a task that SIGINT and SIGTERM cancel. If the work does not end in time, or at a second signal, the process
+    /// exits with 128 and the signal's number.
     func untilStopped<Value: Sendable>(
         _ work: @escaping @Sendable () async throws(ShuntError) -> Value
     ) async -> Ending<Value> {
-        // Who reads the output may go: that is seen when writing, not by a signal.
+        // The reader of the output may go: a failed write tells that, not a signal.
         signal(SIGPIPE, SIG_IGN)
         let first = Mutex<Int32?>(nil)
         let working = Task { () -> Result<Value, ShuntError> in
@@ -42,7 +42,7 @@ extension ClientOptions {
         return Ending(result: result, signal: first.withLock { $0 })
     }
 
-    /// The same for work that a signal ends well.
+    /// The same for work whose end by a signal is a success.
     func run(_ work: @escaping @Sendable () async throws(ShuntError) -> Void) async throws {
         if case .failure(let error) = await untilStopped(work).result { throw fail([error]) }
     }

@@ -2,12 +2,13 @@ import ArgumentParser
 import ShuntClient
 import ShuntCore
 
-/// Where a client command finds its workers.
+/// The options by which a client command finds its workers.
 struct ClientOptions: ParsableArguments {
-    @Option(help: ArgumentHelp(
-        "The masters to ask which workers there are, with commas between several; a port other than 4088 after a colon. "
-            + "Default: what the environment's SHUNT_MASTER says, else 127.0.0.1.",
-        valueName: "host"))
+    @Option(
+        help: ArgumentHelp(
+            "The masters to ask which workers there are, with commas between several; a port other than 4088 after a colon. "
+                + "Default: what the environment's SHUNT_MASTER says, else 127.0.0.1.",
+            valueName: "host"))
     var master: String?
 
     @Option(help: ArgumentHelp("Straight to this worker, or these, without asking a master.", valueName: "host:port"))
@@ -36,7 +37,7 @@ struct ClientOptions: ParsableArguments {
         }
     }
 
-    /// A person waits: less patience than a service has.
+    /// A user waits, so there is less patience than for a service.
     var connection: ConnectionOptions { ConnectionOptions(patience: .seconds(2)) }
 
     /// What to try when no server was found.
@@ -50,7 +51,8 @@ struct ClientOptions: ParsableArguments {
         case .masters(let masters) where error.location.map { place in masters.contains { $0.description == place } } ?? true:
             error.help = "is a master running there? start one with 'shunt dev --config config/dev.yaml', or name it with --master"
         case .masters:
-            error.help = "this is a worker that the master lists: does it still run, and does it advertise an address that can be "
+            error.help =
+                "this is a worker that the master lists: does it still run, and does it advertise an address that can be "
                 + "reached from here?"
         }
         return error

@@ -4,8 +4,7 @@ import ShuntClient
 import ShuntCore
 import ShuntShell
 
-extension NotificationPrinter.Style: ExpressibleByArgument {}
-
+/// `shunt device`: a device that prints its broadcasts.
 struct DeviceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "device",
@@ -71,3 +70,5 @@ struct DeviceCommand: AsyncParsableCommand {
         _ = try await DeviceListening(printer: printer, count: count).run(on: session)
     }
 }
+
+extension NotificationPrinter.Style: ExpressibleByArgument {}

@@ -2,7 +2,7 @@ import Glibc
 import ShuntCore
 import ShuntShell
 
-/// A message that is not an argument.
+/// The input of a message that is not given as an argument.
 enum MessageInput {
     /// - Throws: `io.failed` where the file cannot be read, `usage` where it is empty, `frame.too_large`.
     static func read(file path: String, limit: Int) async throws(ShuntError) -> [UInt8] {

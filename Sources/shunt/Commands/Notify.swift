@@ -4,6 +4,7 @@ import ShuntClient
 import ShuntCore
 import ShuntShell
 
+/// `shunt notify`: a broadcast to devices.
 struct Notify: AsyncParsableCommand {
     enum Output: String, ExpressibleByArgument, CaseIterable { case text, json }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 
+/// `shunt dev`: a master and a worker in one process.
 struct Dev: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "A master and a worker in one process, for trying it out.",
@@ -9,6 +10,7 @@ struct Dev: AsyncParsableCommand {
     func run() async throws { try await ServerProcess.run(.dev, options) }
 }
 
+/// `shunt master`: the process that knows the workers.
 struct MasterProcess: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "master",

@@ -4,15 +4,16 @@ import ShuntClient
 import ShuntCore
 import ShuntShell
 
+/// `shunt pub`: messages to a topic.
 struct Pub: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send messages to a topic.",
         discussion: """
             The payload is one message, its bytes as they are given. With '-', or without a payload when something is piped in, \
             each line of standard input is one: a line ends at a line feed, which is not sent; everything else is, a carriage \
-            return and a byte order mark too. Empty lines are left out. Each message is acknowledged by the worker. When the worker is lost, another is \
-            looked for, and what has not been sent waits. At most once: what had no answer when a connection was lost is not sent \
-            again, and counted.
+            return and a byte order mark too. Empty lines are left out. Each message is acknowledged by the worker. When the \
+            worker is lost, another is looked for, and what has not been sent waits. At most once: what had no answer when a \
+            connection was lost is not sent again, and counted.
 
               shunt pub orders/1 '{"id":1}'                 one message; JSON is recognised
               shunt pub orders/1 hello --key eu             with a message key
@@ -117,7 +118,8 @@ struct Pub: AsyncParsableCommand {
         return await publication.run(on: producer, status: quiet ? nil : StatusLines())
     }
 
-    /// Whoever pipes lines in has more to come; a loop around the command wants to know soon.
+    /// A program that pipes lines in has more to send, so the command waits; a script that calls the command for each message needs an
+    /// answer soon.
     private func returnPatience(_ source: Publication.Source) -> Duration {
         if let patience { return .seconds(patience) }
         if case .lines = source { return .seconds(1_000_000_000) }

@@ -31,7 +31,7 @@ struct RuleTest: ParsableCommand {
             throw fail([error])
         }
         var tally = Tally()
-        // One plugin that does not load keeps no other from being tested.
+        // The others are tested even if one plugin does not load.
         for directory in directories {
             do throws(ShuntError) {
                 try test(RulePlugin(directory: directory), &tally)
@@ -45,7 +45,7 @@ struct RuleTest: ParsableCommand {
         if tally.failed > 0 { throw ExitCode(65) }
     }
 
-    /// Prints what rules, tests and files may have said.
+    /// Prints text that may come from rules, tests and files.
     private static func show(_ text: String) { print(PrintableText.of(text, keepingLines: true)) }
 
     private struct Tally {
@@ -82,7 +82,7 @@ struct RuleTest: ParsableCommand {
         var found: [String] = []
         for path in paths.map(Self.folder) {
             let names = try RulePlugin.names(in: path)
-            // In a folder of plugins, one that has no rule.lua is told of.
+            // In a folder of plugins, a plugin's folder without a rule.lua gets a warning.
             found += names.isEmpty ? [path] : try RulePlugin.folders(in: path).map { "\(path)/\($0)" }
         }
         return found

@@ -3,8 +3,7 @@ import ShuntClient
 import ShuntCore
 import ShuntShell
 
-extension MessagePrinter.Style: ExpressibleByArgument {}
-
+/// `shunt sub`: the messages of a topic.
 struct Sub: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print the messages of a topic.",
@@ -72,3 +71,5 @@ struct Sub: AsyncParsableCommand {
         _ = try await Listening(printer: printer, output: stream, count: count).run(on: consumer)
     }
 }
+
+extension MessagePrinter.Style: ExpressibleByArgument {}

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import ShuntCore
 
-/// What holds for every command, before and after it runs.
+/// The first and the last steps of every command.
 enum CommandLineProcess {
     static func prepare() {
         repairColumns()
@@ -10,7 +10,7 @@ enum CommandLineProcess {
         atexit { CommandLineProcess.checkOutput() }
     }
 
-    /// What is printed goes to a buffer, and may fail as late as here.
+    /// Printed text goes to a buffer, so a write may fail as late as here.
     private static func checkOutput() {
         let code = linux_flush_output()
         guard code != 0, code != EPIPE else { return }
@@ -18,8 +18,8 @@ enum CommandLineProcess {
         _exit(ErrorCode.ioFailed.exitCode)
     }
 
-    /// Writes what has been printed.
-    /// - Throws: `io.failed`, but not where the reader has gone: nobody wants to know then.
+    /// Writes the printed text that is still in the buffer.
+    /// - Throws: `io.failed`, except if the reader has gone.
     static func flushOutput() throws(ShuntError) {
         let code = linux_flush_output()
         guard code != 0 else { return }
@@ -31,7 +31,7 @@ enum CommandLineProcess {
         ShuntError(.ioFailed, "standard output cannot be written: \(String(cString: strerror(code)).lowercased())")
     }
 
-    /// A width that leaves no room for a word is none, and help is laid out by what the terminal or the standard width says.
+    /// A `COLUMNS` that leaves no room for a word is ignored: help then takes the terminal's or the standard width.
     private static func repairColumns() {
         guard let text = getenv("COLUMNS") else { return }
         if Int(String(cString: text)).map({ $0 < 20 }) ?? true { unsetenv("COLUMNS") }
@@ -42,14 +42,16 @@ enum CommandLineProcess {
 struct RawArguments: Sendable {
     static let process = RawArguments(
         CommandLine.unsafeArgv.withMemoryRebound(to: UnsafeMutablePointer<CChar>?.self, capacity: Int(CommandLine.argc)) { all in
-            (0..<Int(CommandLine.argc)).compactMap { all[$0].map { text in Array(UnsafeBufferPointer(start: text, count: strlen(text))).map(UInt8.init(bitPattern:)) } }
+            (0..<Int(CommandLine.argc)).compactMap {
+                all[$0].map { text in Array(UnsafeBufferPointer(start: text, count: strlen(text))).map(UInt8.init(bitPattern:)) }
+            }
         })
 
     private let arguments: [[UInt8]]
 
     init(_ arguments: [[UInt8]]) { self.arguments = arguments }
 
-    /// Only what `pub` sends may be something else than UTF-8: everything else is a name that would be changed unseen.
+    /// Only the payload of `pub` may be other than UTF-8: every other argument is a name, and would be changed unseen.
     var fault: ShuntError? {
         guard arguments.dropFirst().first != Array("pub".utf8), let wrong = notUTF8.first else { return nil }
         return Self.fault(wrong)

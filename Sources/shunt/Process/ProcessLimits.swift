@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What a server process asks of the system before it starts.
+/// Limits that a server process sets before it starts.
 enum ProcessLimits {
     /// No payload may reach a disk: a crash leaves no dump, and nobody else may read this process's memory.
     /// As many descriptors as the system allows: one a connection.
@@ -18,6 +18,6 @@ enum ProcessLimits {
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Gives back the memory that only starting needed: freed heap, and pages of the program file that the kernel can map again.
+    /// Gives back the memory that only the start needed: freed heap, and pages of the program file that the kernel can map again.
     static func settle() { linux_settle_memory() }
 }

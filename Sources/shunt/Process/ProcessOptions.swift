@@ -3,9 +3,10 @@ import Glibc
 import ShuntConfig
 import ShuntCore
 
-/// What `shunt dev`, `master` and `worker` have in common.
+/// The options that `shunt dev`, `master` and `worker` share.
 struct ProcessOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The configuration, YAML. Without one every key has its default.", valueName: "file"),
+    @Option(
+        help: ArgumentHelp("The configuration, YAML. Without one every key has its default.", valueName: "file"),
         completion: .file())
     var config: String?
 
@@ -16,7 +17,8 @@ struct ProcessOptions: ParsableArguments {
             valueName: "key.path=value"))
     var sets: [String] = []
 
-    @Option(help: ArgumentHelp("Written, whole, once everything listens: a JSON object with the process id and the real addresses.", valueName: "path"),
+    @Option(
+        help: ArgumentHelp("Written, whole, once everything listens: a JSON object with the process id and the real addresses.", valueName: "path"),
         completion: .file())
     var readyFile: String?
 
@@ -58,7 +60,7 @@ enum ProcessEnvironment {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-/// Says what is wrong on standard error and ends with the code's exit code. Errors may hold what servers, files and arguments say.
+/// Writes the error to standard error and ends with its exit code. Errors may hold text of servers, files and arguments.
 func fail(_ errors: [ShuntError]) -> ExitCode {
     for error in errors { printError("shunt: \(PrintableText.of(error.description))") }
     return ExitCode(errors.first?.code.exitCode ?? 70)

@@ -1,15 +1,15 @@
 import Glibc
 import ShuntCore
 
-/// Tells whoever started the process that everything listens, and where.
+/// Tells the parent of the process that everything listens, and the addresses.
 enum ReadyFile {
-    /// Takes away what an earlier process left: what waits for the file must not find an old one.
+    /// Removes the file of an earlier process: a program that waits for the file must not find an old one.
     static func remove(_ path: String) {
         var status = stat()
         if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG { unlink(path) }
     }
 
-    /// Takes away what this process wrote, and leaves the file of another that has started meanwhile.
+    /// Removes the file that this process wrote, and leaves the file of another process that has started meanwhile.
     static func removeOwn(_ path: String) {
         let file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { return }
@@ -20,7 +20,7 @@ enum ReadyFile {
         if count > 0, String(decoding: bytes[..<count], as: UTF8.self).contains("\"pid\":\(getpid()),") { remove(path) }
     }
 
-    /// A file is made, and takes the place of one that an earlier process left; nothing else must give way to it.
+    /// Checks the path: the file may replace the plain file of an earlier process, and nothing else.
     /// - Throws: `usage` where the path is a device, a pipe, a symbolic link, a folder.
     static func check(_ path: String) throws(ShuntError) {
         var status = stat()
@@ -34,12 +34,12 @@ enum ReadyFile {
         let text = "{\"process\":\"\(process)\",\"pid\":\(getpid()),\"listeners\":{\(entries)}}\n"
         try check(path)
         let draft = "\(path).\(getpid())"
-        // A process of the same number may have left one.
+        // An earlier process with the same number may have left one.
         unlink(draft)
         let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw failure(path) }
         let bytes = Array(text.utf8)
-        // A file of no bytes, or of half of them, would be taken for a whole one.
+        // A reader would take an empty or half-written file for a whole one.
         let isWritten = Glibc.write(file, bytes, bytes.count) == bytes.count
         let error = isWritten ? 0 : errno
         let isClosed = close(file) == 0

@@ -37,7 +37,7 @@ struct ServerProcess {
             let configuration = try options.load()
             if options.check { return try check(kind, configuration) }
             ProcessLimits.prepare()
-            // From here on a signal waits for its turn, also while the process still starts.
+            // From here on signals are handled in turn, also while the process still starts.
             let signals = Signals.stream()
             ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
             var process = ServerProcess(kind, options, configuration)
@@ -64,7 +64,7 @@ struct ServerProcess {
         descriptors = .ofProcess(endpoints: kind == .dev ? 2 : 1)
     }
 
-    /// A process that is both at once goes by neither name.
+    /// A process that is both at once has neither name.
     private static func name(of kind: Kind, _ configuration: Configuration) -> LogProcess? {
         switch kind {
         case .dev: nil
@@ -132,7 +132,8 @@ struct ServerProcess {
 
     private func startMaster() async throws(ShuntError) -> Master {
         do throws(ShuntError) {
-            return try await Master.start(configuration, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
+            return try await Master.start(
+                configuration, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
         } catch {
             switch error.code {
             case .registryInvalid, .registryUnavailable, .registryReadOnly:
@@ -163,7 +164,7 @@ struct ServerProcess {
         (worker, health, master) = (nil, nil, nil)
     }
 
-    /// Reads the configuration again; what is wrong changes nothing.
+    /// Reads the configuration again; a wrong one changes nothing.
     private mutating func reload() {
         do {
             var new = try options.load()
@@ -184,10 +185,12 @@ struct ServerProcess {
             }
             configuration.takeLive(from: new)
             func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
-            logger.notice("read the configuration again", metadata: [
-                "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
-                "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
-            ])
+            logger.notice(
+                "read the configuration again",
+                metadata: [
+                    "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
+                    "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
+                ])
         } catch let errors as ConfigurationErrors {
             for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
         } catch {
@@ -231,7 +234,7 @@ struct ServerProcess {
             metadata: ["clients": "\(room)", "limit": "\(descriptors)", "help": "\(DescriptorBudget.remedy)"])
     }
 
-    /// What the process opens to start, and something over it: a library below ends it where there is too little.
+    /// The descriptors that the process opens at its start, and some more: a library ends the process if there are too few.
     private var fewestDescriptors: Int { 48 + (kind.hasWorker ? 3 * Worker.loopCount(configuration) : 0) }
 
     private var tooFewDescriptors: ShuntError {
@@ -240,10 +243,10 @@ struct ServerProcess {
             help: DescriptorBudget.remedy)
     }
 
-    /// Fewer than this are told as a warning.
+    /// Fewer clients than this cause a warning.
     private static let fewClients = 4000
 
-    /// The rules that run, as their folders are called.
+    /// The names of the rules that run: those of their folders.
     private var ruleNames: String {
         let names = worker?.ruleNames ?? []
         return names.isEmpty ? "none" : names.joined(separator: ", ")

@@ -2,7 +2,7 @@
 @preconcurrency import Dispatch
 import Glibc
 
-/// The signals that a server process is steered by, one after the other.
+/// The signals to a server process, one after the other.
 enum Signals {
     enum Event: Sendable {
         /// SIGINT or SIGTERM, by its number.

@@ -3,7 +3,7 @@ import ShuntConfig
 import ShuntMaster
 import ShuntWorker
 
-/// What `shunt dev` says on one screen.
+/// The screen that `shunt dev` shows at its start.
 enum Welcome {
     static func text(_ configuration: Configuration, master: Master, worker: Worker, health: String) -> String {
         let rules: String

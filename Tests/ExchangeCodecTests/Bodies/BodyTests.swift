@@ -10,41 +10,43 @@ struct BodyTests {
         figures: WorkerFigures(connections: 1, connectionsAccepted: 2, requests: 3, responseBytes: 17),
         createdTime: 1_795_419_214_273)
 
-    @Test("The frames of §19.1 that carry objects have message-channel's bytes", arguments: [
-        (
-            Frame.subscribe(id: 7, SubscribeBody(group: "my", topic: "ddx")),
-            "710000000000000007040000c800000021020000001c7b2267726f7570223a226d79222c22746f706963223a22646478227d"
-        ),
-        (
-            Frame.unsubscribe(id: 8, SubscribeBody(group: "my", topic: "ddx", key: "k")),
-            "710000000000000008050000c80000002b02000000267b2267726f7570223a226d79222c226b6579223a226b222c22746f706963223a"
-                + "22646478227d"
-        ),
-        (
-            Frame.chat(id: 18, .create, chat: "131415678"),
-            "710000000000000012020000c80000002501000000093133313431353637380000000931333134313536373800000006435245415445"
-        ),
-        (
-            Frame.chat(id: 18, .create, chat: "131415678", at: ChatHostBody(port: 4091)),
-            "710000000000000012020000c80000003202000000167b686f73743a6e756c6c2c20706f72743a343039317d00000009"
-                + "31333134313536373800000006435245415445"
-        ),
-        (
-            Frame.register(
-                id: 20, RegisterBody(uid: "u1", device: "d1", tags: ["driver"], alias: [], createdTime: 1_548_000_000_000)),
-            "710000000000000014090000c800000082020000007d7b22616c696173223a5b5d2c22637265617465645f74696d65223a3135343830"
-                + "30303030303030302c22646576696365223a226431222c2274616773223a5b22647269766572225d2c22756964223a227531222c"
-                + "22776f726b657241646472657373223a226e756c6c3a30222c22776f726b65725f706f7274223a307d"
-        ),
-        (
-            Frame.notify(id: 21, NotifyBody(message: "hi")),
-            "710000000000000015010000c80000002502000000207b22616c6c456d707479223a747275652c226d657373616765223a226869227d"
-        ),
-        (Frame.allocation(id: 5, .all), "710000000000000005060000c800000009010000000474727565"),
-        (Frame.allocation(id: 6, .one), "710000000000000006060000c800000000"),
-        (Frame.balance(id: 19, connections: 5), "710000000000000013070000c800000006010000000135"),
-        (Frame.ping(id: 1), "710000000000000001000000c800000000"),
-    ])
+    @Test(
+        "The frames of §19.1 that carry objects have message-channel's bytes",
+        arguments: [
+            (
+                Frame.subscribe(id: 7, SubscribeBody(group: "my", topic: "ddx")),
+                "710000000000000007040000c800000021020000001c7b2267726f7570223a226d79222c22746f706963223a22646478227d"
+            ),
+            (
+                Frame.unsubscribe(id: 8, SubscribeBody(group: "my", topic: "ddx", key: "k")),
+                "710000000000000008050000c80000002b02000000267b2267726f7570223a226d79222c226b6579223a226b222c22746f706963223a"
+                    + "22646478227d"
+            ),
+            (
+                Frame.chat(id: 18, .create, chat: "131415678"),
+                "710000000000000012020000c80000002501000000093133313431353637380000000931333134313536373800000006435245415445"
+            ),
+            (
+                Frame.chat(id: 18, .create, chat: "131415678", at: ChatHostBody(port: 4091)),
+                "710000000000000012020000c80000003202000000167b686f73743a6e756c6c2c20706f72743a343039317d00000009"
+                    + "31333134313536373800000006435245415445"
+            ),
+            (
+                Frame.register(
+                    id: 20, RegisterBody(uid: "u1", device: "d1", tags: ["driver"], alias: [], createdTime: 1_548_000_000_000)),
+                "710000000000000014090000c800000082020000007d7b22616c696173223a5b5d2c22637265617465645f74696d65223a3135343830"
+                    + "30303030303030302c22646576696365223a226431222c2274616773223a5b22647269766572225d2c22756964223a227531222c"
+                    + "22776f726b657241646472657373223a226e756c6c3a30222c22776f726b65725f706f7274223a307d"
+            ),
+            (
+                Frame.notify(id: 21, NotifyBody(message: "hi")),
+                "710000000000000015010000c80000002502000000207b22616c6c456d707479223a747275652c226d657373616765223a226869227d"
+            ),
+            (Frame.allocation(id: 5, .all), "710000000000000005060000c800000009010000000474727565"),
+            (Frame.allocation(id: 6, .one), "710000000000000006060000c800000000"),
+            (Frame.balance(id: 19, connections: 5), "710000000000000013070000c800000006010000000135"),
+            (Frame.ping(id: 1), "710000000000000001000000c800000000"),
+        ])
     func writesTheVectors(_ frame: Frame, _ expected: String) {
         #expect(hex(frame.encoded()) == expected)
     }
@@ -107,12 +109,14 @@ struct BodyTests {
         #expect(body.shunt == nil)
     }
 
-    @Test("A heartbeat that a master can not use is refused", arguments: [
-        "{}", "{server_port:1}", "{created_time:1}", "{server_port:70000,created_time:1}", "{server_port:[],created_time:1}",
-        "{server_port:1,created_time:1,env:[]}", "{server_port:1,created_time:1,connection_list:[1]}",
-        "{server_port:1,created_time:1,shunt:'x'}", "{server_port:1,created_time:1,shunt:{listeners:[]}}",
-        "{server_port:1,created_time:1,shunt:{listeners:{a:[]}}}",
-    ])
+    @Test(
+        "A heartbeat that a master can not use is refused",
+        arguments: [
+            "{}", "{server_port:1}", "{created_time:1}", "{server_port:70000,created_time:1}", "{server_port:[],created_time:1}",
+            "{server_port:1,created_time:1,env:[]}", "{server_port:1,created_time:1,connection_list:[1]}",
+            "{server_port:1,created_time:1,shunt:'x'}", "{server_port:1,created_time:1,shunt:{listeners:[]}}",
+            "{server_port:1,created_time:1,shunt:{listeners:{a:[]}}}",
+        ])
     func refusesHeartbeats(_ text: String) {
         #expect(throws: ShuntError.self) { try Array(text.utf8).withUnsafeBytes { try HeartbeatBody(decoding: $0) } }
     }
@@ -151,7 +155,8 @@ struct BodyTests {
         let full = RegisterBody(
             uid: "u", device: "d", tags: ["a", "b"], alias: ["c"], createdTime: 5, address: "10.0.0.1:5000",
             workerHost: "w1", workerPort: 4091)
-        let text = #"{"address":"10.0.0.1:5000","alias":["c"],"created_time":5,"device":"d","tags":["a","b"],"uid":"u","#
+        let text =
+            #"{"address":"10.0.0.1:5000","alias":["c"],"created_time":5,"device":"d","tags":["a","b"],"uid":"u","#
             + #""workerAddress":"w1:4091","worker_host":"w1","worker_port":4091}"#
         #expect(String(decoding: full.encoded(), as: UTF8.self) == text)
         #expect(try read(text) == full)
@@ -167,7 +172,8 @@ struct BodyTests {
         }
         let full = NotifyBody(
             message: "m", uid: "u", device: "d", matchTags: ["a"], matchAlias: ["b"], filterTags: ["c"], filterAlias: ["d"])
-        let text = #"{"allEmpty":false,"device":"d","filter_alias":["d"],"filter_tags":["c"],"match_alias":["b"],"#
+        let text =
+            #"{"allEmpty":false,"device":"d","filter_alias":["d"],"filter_tags":["c"],"match_alias":["b"],"#
             + #""match_tags":["a"],"message":"m","uid":"u"}"#
         #expect(String(decoding: full.encoded(), as: UTF8.self) == text)
         #expect(try read(text) == full)

@@ -37,9 +37,11 @@ struct WorkerReportTests {
         #expect(try chats.encoded().withUnsafeBytes { try ChatReportBody(decoding: $0) } == chats)
     }
 
-    @Test("A batch is split into bodies within the limits that hold the same in the same order", arguments: [
-        ReportLimits(bytes: 4096), ReportLimits(bytes: 2048, values: 60), ReportLimits(values: 50),
-    ])
+    @Test(
+        "A batch is split into bodies within the limits that hold the same in the same order",
+        arguments: [
+            ReportLimits(bytes: 4096), ReportLimits(bytes: 2048, values: 60), ReportLimits(values: 50),
+        ])
     func splits(limits: ReportLimits) {
         var random = SeededGenerator(seed: 3)
         let devices = Self.devices(200, &random)
@@ -82,21 +84,25 @@ struct WorkerReportTests {
         #expect(chats.split() == [chats])
     }
 
-    @Test("What is no report is refused with a sentence", arguments: [
-        ("{}", "'port' is missing"), (#"{"port":1,"registered":[1]}"#, "'registered' is a number that can not be taken"),
-        (#"{"port":1,"registered":[{"uid":"u"}]}"#, "'device' is missing"),
-        (#"{"port":1,"left":[{"device":"d"}]}"#, "'uid' is missing"),
-        (#"{"port":1,"first":3}"#, "'first' is a number that can not be taken"),
-    ])
+    @Test(
+        "What is no report is refused with a sentence",
+        arguments: [
+            ("{}", "'port' is missing"), (#"{"port":1,"registered":[1]}"#, "'registered' is a number that can not be taken"),
+            (#"{"port":1,"registered":[{"uid":"u"}]}"#, "'device' is missing"),
+            (#"{"port":1,"left":[{"device":"d"}]}"#, "'uid' is missing"),
+            (#"{"port":1,"first":3}"#, "'first' is a number that can not be taken"),
+        ])
     func refusesDevices(_ text: String, _ message: String) {
         let error = #expect(throws: ShuntError.self) { try text.asJSON { try DeviceBatchBody(decoding: $0) } }
         #expect(error?.message == message)
     }
 
-    @Test("What is no chat report is refused with a sentence", arguments: [
-        ("[]", "the text is not an object"), (#"{"port":1,"chats":[{"created":1}]}"#, "'id' is missing"),
-        (#"{"port":1,"closed":["a"]}"#, "'closed' is a string that can not be taken"),
-    ])
+    @Test(
+        "What is no chat report is refused with a sentence",
+        arguments: [
+            ("[]", "the text is not an object"), (#"{"port":1,"chats":[{"created":1}]}"#, "'id' is missing"),
+            (#"{"port":1,"closed":["a"]}"#, "'closed' is a string that can not be taken"),
+        ])
     func refusesChats(_ text: String, _ message: String) {
         let error = #expect(throws: ShuntError.self) { try text.asJSON { try ChatReportBody(decoding: $0) } }
         #expect(error?.message.hasPrefix(message) == true)
@@ -114,11 +120,13 @@ struct WorkerReportTests {
         }
     }
 
-    @Test("A notice is read as it was written", arguments: [
-        (ChatNoticeBody(event: "left", uid: "ann"), #"{"event":"left","uid":"ann"}"#),
-        (ChatNoticeBody(event: "joined", uid: "", name: "Bob"), #"{"event":"joined","name":"Bob"}"#),
-        (ChatNoticeBody(event: "moved", to: "w2:4091"), #"{"event":"moved","to":"w2:4091"}"#),
-    ])
+    @Test(
+        "A notice is read as it was written",
+        arguments: [
+            (ChatNoticeBody(event: "left", uid: "ann"), #"{"event":"left","uid":"ann"}"#),
+            (ChatNoticeBody(event: "joined", uid: "", name: "Bob"), #"{"event":"joined","name":"Bob"}"#),
+            (ChatNoticeBody(event: "moved", to: "w2:4091"), #"{"event":"moved","to":"w2:4091"}"#),
+        ])
     func notices(_ body: ChatNoticeBody, _ text: String) throws {
         #expect(String(decoding: body.encoded(), as: UTF8.self) == text)
         #expect(try text.asJSON { try ChatNoticeBody(decoding: $0) } == body)

@@ -98,13 +98,15 @@ struct MalformedFrameTests {
         #expect(decode(frame(body: [UInt8](repeating: 1, count: length))) == .malformed(.bodyTooShort))
     }
 
-    @Test("A length that does not fit, or is negative, is refused", arguments: [
-        ([0, 0, 0, 12], 18, FrameFault.valueLength), ([0x80, 0, 0, 0], 18, .valueLength),
-        ([0xFF, 0xFF, 0xFF, 0xFF], 18, .valueLength),
-        ([0, 0, 0, 0], 18, .emptyValue),
-        ([0, 0, 0, 7], 23, .nameLength), ([0x80, 0, 0, 1], 23, .nameLength), ([0xFF, 0xFF, 0xFF, 0xFF], 23, .nameLength),
-        ([0, 0, 0, 2], 28, .keyLength), ([0x80, 0, 0, 0], 28, .keyLength), ([0xFF, 0xFF, 0xFF, 0xFF], 28, .keyLength),
-    ] as [([UInt8], Int, FrameFault)])
+    @Test(
+        "A length that does not fit, or is negative, is refused",
+        arguments: [
+            ([0, 0, 0, 12], 18, FrameFault.valueLength), ([0x80, 0, 0, 0], 18, .valueLength),
+            ([0xFF, 0xFF, 0xFF, 0xFF], 18, .valueLength),
+            ([0, 0, 0, 0], 18, .emptyValue),
+            ([0, 0, 0, 7], 23, .nameLength), ([0x80, 0, 0, 1], 23, .nameLength), ([0xFF, 0xFF, 0xFF, 0xFF], 23, .nameLength),
+            ([0, 0, 0, 2], 28, .keyLength), ([0x80, 0, 0, 0], 28, .keyLength), ([0xFF, 0xFF, 0xFF, 0xFF], 28, .keyLength),
+        ] as [([UInt8], Int, FrameFault)])
     func lengths(_ replacement: [UInt8], _ offset: Int, _ fault: FrameFault) {
         #expect(decode(spoiled(replacement, at: offset)) == .malformed(fault))
     }

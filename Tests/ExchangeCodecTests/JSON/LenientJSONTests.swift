@@ -22,30 +22,32 @@ struct LenientJSONTests {
         }
     }
 
-    @Test("Every form that message-channel's servers read is read", arguments: [
-        Accepted(#"{"a":"b"}"#, ["a": "b"]),
-        Accepted("{a:'b'}", ["a": "b"]),
-        Accepted(#"{'a':"b"}"#, ["a": "b"]),
-        Accepted(#"{"a":'b'}"#, ["a": "b"]),
-        Accepted("{}", [:]),
-        Accepted(" \t\r\n{ \n a\t:\r'b' } \n", ["a": "b"]),
-        Accepted("{a:'1',,,b:'2'}", ["a": "1", "b": "2"]),
-        Accepted("{,a:'1',}", ["a": "1"]),
-        Accepted("{/* one */a/**/:/***/'1'/* two */,// three\nb:'2'}// four", ["a": "1", "b": "2"]),
-        Accepted("{a:5,b:-1.5e3,c:true,d:false}", ["a": "5", "b": "-1.5e3", "c": "true", "d": "false"]),
-        Accepted("{a:null}", [:]),
-        Accepted("{$a_1:'x',_:'y',1:'z',größe:'w'}", ["$a_1": "x", "_": "y", "1": "z", "größe": "w"]),
-        Accepted(#"{"a b":"'","c":'"'}"#, ["a b": "'", "c": "\""]),
-        Accepted(#"{a:"\b\t\n\f\r\v\"\'\\\/\0\7"}"#, ["a": "\u{8}\t\n\u{C}\r\u{B}\"'\\/\u{0}\u{7}"]),
-        Accepted(#"{a:"\u4f60\u00E9\x41\xe9"}"#, ["a": "你éAé"]),
-        Accepted(#"{a:"\ud83d\ude00"}"#, ["a": "😀"]),
-        Accepted(#"{a:"\ud83d!",b:"\ude00",c:"\ud83d\u0041"}"#, ["a": "\u{FFFD}!", "b": "\u{FFFD}", "c": "\u{FFFD}A"]),
-        Accepted(#"{"\u0061":"x"}"#, ["a": "x"]),
-        Accepted("{a:'line\nbreak'}", ["a": "line\nbreak"]),
-        Accepted("{a:'1',a:'2'}", ["a": "2"]),
-        Accepted("\u{FEFF}{a:'b'}", ["a": "b"]),
-        Accepted("{a:''}", ["a": ""]),
-    ])
+    @Test(
+        "Every form that message-channel's servers read is read",
+        arguments: [
+            Accepted(#"{"a":"b"}"#, ["a": "b"]),
+            Accepted("{a:'b'}", ["a": "b"]),
+            Accepted(#"{'a':"b"}"#, ["a": "b"]),
+            Accepted(#"{"a":'b'}"#, ["a": "b"]),
+            Accepted("{}", [:]),
+            Accepted(" \t\r\n{ \n a\t:\r'b' } \n", ["a": "b"]),
+            Accepted("{a:'1',,,b:'2'}", ["a": "1", "b": "2"]),
+            Accepted("{,a:'1',}", ["a": "1"]),
+            Accepted("{/* one */a/**/:/***/'1'/* two */,// three\nb:'2'}// four", ["a": "1", "b": "2"]),
+            Accepted("{a:5,b:-1.5e3,c:true,d:false}", ["a": "5", "b": "-1.5e3", "c": "true", "d": "false"]),
+            Accepted("{a:null}", [:]),
+            Accepted("{$a_1:'x',_:'y',1:'z',größe:'w'}", ["$a_1": "x", "_": "y", "1": "z", "größe": "w"]),
+            Accepted(#"{"a b":"'","c":'"'}"#, ["a b": "'", "c": "\""]),
+            Accepted(#"{a:"\b\t\n\f\r\v\"\'\\\/\0\7"}"#, ["a": "\u{8}\t\n\u{C}\r\u{B}\"'\\/\u{0}\u{7}"]),
+            Accepted(#"{a:"\u4f60\u00E9\x41\xe9"}"#, ["a": "你éAé"]),
+            Accepted(#"{a:"\ud83d\ude00"}"#, ["a": "😀"]),
+            Accepted(#"{a:"\ud83d!",b:"\ude00",c:"\ud83d\u0041"}"#, ["a": "\u{FFFD}!", "b": "\u{FFFD}", "c": "\u{FFFD}A"]),
+            Accepted(#"{"\u0061":"x"}"#, ["a": "x"]),
+            Accepted("{a:'line\nbreak'}", ["a": "line\nbreak"]),
+            Accepted("{a:'1',a:'2'}", ["a": "2"]),
+            Accepted("\u{FEFF}{a:'b'}", ["a": "b"]),
+            Accepted("{a:''}", ["a": ""]),
+        ])
     func accepts(_ accepted: Accepted) throws {
         let object = try parse(accepted.text)
         for (key, text) in accepted.strings { #expect(try object.string(key) == text) }
@@ -64,16 +66,18 @@ struct LenientJSONTests {
         }
     }
 
-    @Test("What message-channel's servers refuse is refused, with the place", arguments: [
-        Refused("", 0), Refused("  ", 2), Refused("[]", 0), Refused("'a'", 0), Refused("5", 0), Refused("null", 0),
-        Refused("{", 1), Refused("{a", 2), Refused("{a:", 3), Refused("{a:'b", 5), Refused("{a:'b'", 6),
-        Refused("{a:'b',", 7), Refused("{a:b}", 3), Refused("{a:nul}", 3), Refused("{a:True}", 3), Refused("{a 'b'}", 3),
-        Refused("{a:'1' b:'2'}", 7), Refused("{a:['1' '2']}", 8), Refused("{a:[1}", 5), Refused("{a:}", 3),
-        Refused("{:'b'}", 1), Refused("{a:'b'}x", 7), Refused("{a:'b'}{}", 7), Refused("{a:-}", 3), Refused("{a:1e}", 3),
-        Refused("{a:.5}", 3), Refused("{a:12x}", 3), Refused(#"{a:'\q'}"#, 5), Refused(#"{a:'\u12'}"#, 8),
-        Refused(#"{a:'\xg0'}"#, 6), Refused(#"{a:'\"#, 5), Refused("{/* a:'b'}", 1), Refused("{/a:'b'}", 1),
-        Refused("{a:'b'}/*", 7), Refused("{a:\"b'}", 7),
-    ])
+    @Test(
+        "What message-channel's servers refuse is refused, with the place",
+        arguments: [
+            Refused("", 0), Refused("  ", 2), Refused("[]", 0), Refused("'a'", 0), Refused("5", 0), Refused("null", 0),
+            Refused("{", 1), Refused("{a", 2), Refused("{a:", 3), Refused("{a:'b", 5), Refused("{a:'b'", 6),
+            Refused("{a:'b',", 7), Refused("{a:b}", 3), Refused("{a:nul}", 3), Refused("{a:True}", 3), Refused("{a 'b'}", 3),
+            Refused("{a:'1' b:'2'}", 7), Refused("{a:['1' '2']}", 8), Refused("{a:[1}", 5), Refused("{a:}", 3),
+            Refused("{:'b'}", 1), Refused("{a:'b'}x", 7), Refused("{a:'b'}{}", 7), Refused("{a:-}", 3), Refused("{a:1e}", 3),
+            Refused("{a:.5}", 3), Refused("{a:12x}", 3), Refused(#"{a:'\q'}"#, 5), Refused(#"{a:'\u12'}"#, 8),
+            Refused(#"{a:'\xg0'}"#, 6), Refused(#"{a:'\"#, 5), Refused("{/* a:'b'}", 1), Refused("{/a:'b'}", 1),
+            Refused("{a:'b'}/*", 7), Refused("{a:\"b'}", 7),
+        ])
     func refuses(_ refused: Refused) {
         let error = #expect(throws: ShuntError.self) { try parse(refused.text) }
         #expect(error?.code == .requestInvalid)
@@ -98,17 +102,21 @@ struct LenientJSONTests {
         #expect(try object.string("matchTags") == nil)
     }
 
-    @Test("Integers come from numbers, decimals and strings", arguments: [
-        ("5", 5), ("-7", -7), ("'4091'", 4091), ("1.9", 1), ("-1.9", -1), ("1e3", 1000), ("'1548000000000'", 1_548_000_000_000),
-        ("9223372036854775807", Int64.max), ("''", nil), ("'null'", nil), ("null", nil), ("007", 7),
-    ] as [(String, Int64?)])
+    @Test(
+        "Integers come from numbers, decimals and strings",
+        arguments: [
+            ("5", 5), ("-7", -7), ("'4091'", 4091), ("1.9", 1), ("-1.9", -1), ("1e3", 1000), ("'1548000000000'", 1_548_000_000_000),
+            ("9223372036854775807", Int64.max), ("''", nil), ("'null'", nil), ("null", nil), ("007", 7),
+        ] as [(String, Int64?)])
     func integers(_ text: String, _ integer: Int64?) throws {
         #expect(try parse("{a:\(text)}").integer("a") == integer)
     }
 
-    @Test("What is no 64-bit integer is refused", arguments: [
-        "'x'", "true", "[]", "{}", "9223372036854775808", "1e19", "1e999", "'nan'", "'inf'",
-    ])
+    @Test(
+        "What is no 64-bit integer is refused",
+        arguments: [
+            "'x'", "true", "[]", "{}", "9223372036854775808", "1e19", "1e999", "'nan'", "'inf'",
+        ])
     func noIntegers(_ text: String) {
         #expect(throws: ShuntError.self) { try parse("{a:\(text)}").integer("a") }
     }

@@ -56,8 +56,11 @@ struct ChatSessionTests {
         let firstAddress = try FakeServer.deadAddress()
         let second = try await FakeServer.worker(refusing: .chat, 307, firstAddress.description)
         let first = try await FakeServer.start(port: firstAddress.port) { frame in
-            [frame.type == .chat ? Frame(acknowledging: frame.id, status: 307, text: second.address.description)
-                : Frame(acknowledging: frame.id)]
+            [
+                frame.type == .chat
+                    ? Frame(acknowledging: frame.id, status: 307, text: second.address.description)
+                    : Frame(acknowledging: frame.id)
+            ]
         }
         let settings = configuration(.workers([firstAddress]), patience: .milliseconds(300))
         let error = await #expect(throws: ShuntError.self) { _ = try await ChatSession.join(settings) }
@@ -67,9 +70,11 @@ struct ChatSessionTests {
         await second.waitForConnections(0)
     }
 
-    @Test("that the worker refuses says why", arguments: [
-        (Int16(409), "the chat has 2 members", ErrorCode.chatFull), (403, "not you", .ruleRejected),
-    ])
+    @Test(
+        "that the worker refuses says why",
+        arguments: [
+            (Int16(409), "the chat has 2 members", ErrorCode.chatFull), (403, "not you", .ruleRejected),
+        ])
     func refused(status: Int16, text: String, code: ErrorCode) async throws {
         let worker = try await FakeServer.worker(refusing: .chat, status, text)
         let error = await #expect(throws: ShuntError.self) {
@@ -164,9 +169,11 @@ struct ChatSessionTests {
         await worker.waitForConnections(0)
     }
 
-    @Test("leaves for good, and is over then, whatever a worker says that does not know the request", arguments: [
-        (Int16(200), ""), (400, "the chat frame's key is unknown"),
-    ])
+    @Test(
+        "leaves for good, and is over then, whatever a worker says that does not know the request",
+        arguments: [
+            (Int16(200), ""), (400, "the chat frame's key is unknown"),
+        ])
     func leaves(status: Int16, text: String) async throws {
         let worker = try await FakeServer.start { frame in
             [frame.key == "LEAVE" ? Frame(acknowledging: frame.id, status: status, text: text) : Frame(acknowledging: frame.id)]
@@ -204,9 +211,11 @@ struct ChatSessionTests {
         #expect(worker.received.filter { $0.key == "CREATE" }.count == 1)
     }
 
-    @Test("registers a device of its own for each chat, which every worker takes", arguments: [
-        ("r1", "chat-r1"), (String(repeating: "x", count: 251), "chat-" + String(repeating: "x", count: 251)),
-    ])
+    @Test(
+        "registers a device of its own for each chat, which every worker takes",
+        arguments: [
+            ("r1", "chat-r1"), (String(repeating: "x", count: 251), "chat-" + String(repeating: "x", count: 251)),
+        ])
     func device(chat: String, device: String) { #expect(ChatIdentity.device(for: chat) == device) }
 
     @Test("registers a device whose name has room for any chat's id")
@@ -248,9 +257,11 @@ struct ChatSessionTests {
         #expect(try await iterator.next() == nil)
     }
 
-    @Test("does not begin with an id or a name that no worker takes", arguments: [
-        ("", "ann"), (String(repeating: "x", count: 257), "ann"), ("c", ""),
-    ])
+    @Test(
+        "does not begin with an id or a name that no worker takes",
+        arguments: [
+            ("", "ann"), (String(repeating: "x", count: 257), "ann"), ("c", ""),
+        ])
     func invalid(chat: String, uid: String) async throws {
         let settings = ChatConfiguration(
             route: .workers([try FakeServer.deadAddress()]), chat: chat, identity: ChatIdentity(uid: uid))

@@ -88,9 +88,11 @@ struct ConsumerTests {
         await back.stop()
     }
 
-    @Test("a subscription that is refused for good ends it with the server's words", arguments: [
-        (Int16(403), ErrorCode.ruleRejected), (400, .refused),
-    ])
+    @Test(
+        "a subscription that is refused for good ends it with the server's words",
+        arguments: [
+            (Int16(403), ErrorCode.ruleRejected), (400, .refused),
+        ])
     func refused(status: Int16, code: ErrorCode) async throws {
         let worker = try await FakeServer.refusing(status, "not for you")
         let error = await #expect(throws: ShuntError.self) {

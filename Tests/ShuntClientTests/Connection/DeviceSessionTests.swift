@@ -21,11 +21,12 @@ struct DeviceSessionTests {
             notifications.append(notification)
             if notifications.count == 4 { session.close() }
         }
-        #expect(notifications == [
-            DeviceNotification(message: "hi", filter: DeviceFilter(matchTags: ["driver"]), id: 5),
-            DeviceNotification(message: nil, id: 6), DeviceNotification(message: "no JSON", id: 8),
-            DeviceNotification(message: "", id: 10),
-        ])
+        #expect(
+            notifications == [
+                DeviceNotification(message: "hi", filter: DeviceFilter(matchTags: ["driver"]), id: 5),
+                DeviceNotification(message: nil, id: 6), DeviceNotification(message: "no JSON", id: 8),
+                DeviceNotification(message: "", id: 10),
+            ])
         await worker.waitForConnections(0)
     }
 
@@ -112,9 +113,10 @@ struct NotifierTests {
         if case .unreachable(let error) = outcomes[1] { #expect(error.code == .addressUnavailable) } else { Issue.record("reached") }
         #expect(outcomes[2] == .noMatch)
         #expect(outcomes[3] == .delivered(nil, text: ""))
-        #expect(native.received.map(\.text) == [
-            #"{"allEmpty":false,"filter_alias":["x"],"match_tags":["driver"],"message":"hi","uid":"ann"}"#
-        ])
+        #expect(
+            native.received.map(\.text) == [
+                #"{"allEmpty":false,"filter_alias":["x"],"match_tags":["driver"],"message":"hi","uid":"ann"}"#
+            ])
         for server in [delivering, native, none, master] { await server.waitForConnections(0) }
     }
 
@@ -167,7 +169,7 @@ struct NotifierTests {
         #expect(first.received.count == 1 && second.received.count == 1)
     }
 
-    /// One of our own masters.
+    /// One of Shunt's own masters.
     private static func shunt(_ frame: Frame, holding: [HostPort], all: [HostPort]) -> [Frame] {
         let isQuestion = frame.name == DeviceAllocationBody.frameName
         let list = isQuestion ? holding : all

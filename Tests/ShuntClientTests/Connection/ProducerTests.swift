@@ -30,10 +30,12 @@ struct ProducerTests {
         producer.close()
     }
 
-    @Test("reports the server's status and text for a refused message, with the code of the one list", arguments: [
-        (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber),
-        (400, "Bad Request", .refused), (403, "no order id", .ruleRejected), (413, "too large", .frameTooLarge),
-    ])
+    @Test(
+        "reports the server's status and text for a refused message, with the code of the one list",
+        arguments: [
+            (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber),
+            (400, "Bad Request", .refused), (403, "no order id", .ruleRejected), (413, "too large", .frameTooLarge),
+        ])
     func refused(status: Int16, text: String, code: ErrorCode) async throws {
         let worker = try await FakeServer.refusing(status, text)
         let producer = try await Producer.connect(configuration(.workers([worker.address])))
@@ -43,11 +45,13 @@ struct ProducerTests {
         producer.close()
     }
 
-    @Test("does not send what the protocol can not carry", arguments: [
-        (OutgoingMessage(topic: "", text: "x"), ErrorCode.topicInvalid), (OutgoingMessage(topic: "t", text: ""), .requestInvalid),
-        (OutgoingMessage(topic: "t", payload: [1], format: .image), .requestInvalid),
-        (OutgoingMessage(topic: "t", payload: Array(repeating: 1, count: 80)), .frameTooLarge),
-    ])
+    @Test(
+        "does not send what the protocol can not carry",
+        arguments: [
+            (OutgoingMessage(topic: "", text: "x"), ErrorCode.topicInvalid), (OutgoingMessage(topic: "t", text: ""), .requestInvalid),
+            (OutgoingMessage(topic: "t", payload: [1], format: .image), .requestInvalid),
+            (OutgoingMessage(topic: "t", payload: Array(repeating: 1, count: 80)), .frameTooLarge),
+        ])
     func unsendable(message: OutgoingMessage, code: ErrorCode) async throws {
         let worker = try await FakeServer.worker()
         var settings = configuration(.workers([worker.address]))
@@ -211,7 +215,9 @@ struct ProducerTests {
         await #expect(throws: ShuntError.self) { _ = try await Producer.connect(settings) }
     }
 
-    @Test("of a server that speaks something else says that this is no exchange port", arguments: ["HTTP/1.1 400 Bad Request\r\n\r\n", "220 smtp\r\nand more of it\r\n"])
+    @Test(
+        "of a server that speaks something else says that this is no exchange port",
+        arguments: ["HTTP/1.1 400 Bad Request\r\n\r\n", "220 smtp\r\nand more of it\r\n"])
     func noExchangePort(text: String) async throws {
         let box = Box<FakeServer?>(nil)
         let server = try await FakeServer.start { _ in

@@ -8,9 +8,11 @@ private let (ann, bob) = (ChatPeer(uid: "1", name: "ann"), ChatPeer(uid: "2", na
 
 @Suite("What a chat's frames mean")
 struct ChatReaderTests {
-    @Test("a notice tells what has become of a member", arguments: [
-        ("joined", ChatEvent.joined(bob)), ("left", .left(bob)), ("rejoined", .rejoined(bob)), ("expired", .expired(bob)),
-    ])
+    @Test(
+        "a notice tells what has become of a member",
+        arguments: [
+            ("joined", ChatEvent.joined(bob)), ("left", .left(bob)), ("rejoined", .rejoined(bob)), ("expired", .expired(bob)),
+        ])
     func notices(event: String, expected: ChatEvent) {
         var reader = ChatReader(chat: "c")
         #expect(reader.read(notice(event, bob)) == SessionReading(message: expected))
@@ -40,24 +42,28 @@ struct ChatReaderTests {
         #expect(reader.read(.notify(id: 1, NotifyBody(message: "x"))) == SessionReading(message: .notification(notification)))
     }
 
-    @Test("what is not for this chat, or can not be read, is passed over", arguments: [
-        Frame.chat(id: 1, .session, chat: "other", text: "x"), Frame(.chat, id: 1, text: "x", name: "c", key: "LATER"),
-        Frame(.chat, id: 1, text: "x", name: "c"), Frame(.chat, id: 1, text: "{", name: "c", key: "NOTICE"),
-        Frame(.chat, id: 1, json: #"{"event":"moved","to":"nowhere"}"#, name: "c", key: "NOTICE"),
-        Frame(.message, id: 1, text: "x", name: "c", key: "SESSION"), Frame(.ping, id: 1),
-        Frame(acknowledging: 1, status: 500, text: "x"),
-    ])
+    @Test(
+        "what is not for this chat, or can not be read, is passed over",
+        arguments: [
+            Frame.chat(id: 1, .session, chat: "other", text: "x"), Frame(.chat, id: 1, text: "x", name: "c", key: "LATER"),
+            Frame(.chat, id: 1, text: "x", name: "c"), Frame(.chat, id: 1, text: "{", name: "c", key: "NOTICE"),
+            Frame(.chat, id: 1, json: #"{"event":"moved","to":"nowhere"}"#, name: "c", key: "NOTICE"),
+            Frame(.message, id: 1, text: "x", name: "c", key: "SESSION"), Frame(.ping, id: 1),
+            Frame(acknowledging: 1, status: 500, text: "x"),
+        ])
     func ignored(frame: Frame) {
         var reader = ChatReader(chat: "c")
         #expect(reader.read(frame) == SessionReading())
     }
 
-    @Test("a message's sender is the one other member that is known", arguments: [
-        ([], nil), ([("joined", bob)], bob), ([("joined", bob), ("left", bob)], bob),
-        ([("joined", bob), ("joined", ann)], nil), ([("joined", bob), ("joined", ann), ("expired", ann)], bob),
-        ([("joined", bob), ("expired", bob)], nil), ([("of another kind", bob)], bob), ([("present", bob)], bob),
-        ([("joined", ChatPeer(uid: "2", name: "robert")), ("rejoined", bob)], bob),
-    ] as [([(String, ChatPeer)], ChatPeer?)])
+    @Test(
+        "a message's sender is the one other member that is known",
+        arguments: [
+            ([], nil), ([("joined", bob)], bob), ([("joined", bob), ("left", bob)], bob),
+            ([("joined", bob), ("joined", ann)], nil), ([("joined", bob), ("joined", ann), ("expired", ann)], bob),
+            ([("joined", bob), ("expired", bob)], nil), ([("of another kind", bob)], bob), ([("present", bob)], bob),
+            ([("joined", ChatPeer(uid: "2", name: "robert")), ("rejoined", bob)], bob),
+        ] as [([(String, ChatPeer)], ChatPeer?)])
     func sender(notices: [(String, ChatPeer)], sender: ChatPeer?) {
         var reader = ChatReader(chat: "c")
         for (event, peer) in notices { _ = reader.read(notice(event, peer)) }
@@ -112,12 +118,14 @@ struct NotifyReportTests {
     private static let (a, b) = (HostPort("a", 1), HostPort("b", 1))
     private static let away = ShuntError(.addressUnavailable, "away")
 
-    @Test("reads a worker's answer", arguments: [
-        (Frame(acknowledging: 1, text: "3 matched, 2 sent, 1 not sent (too slow)"), NotifyCounts(matched: 3, sent: 2)),
-        (Frame(acknowledging: 1), nil), (Frame(acknowledging: 1, text: "3 matched"), nil),
-        (Frame(acknowledging: 1, text: "-3 matched, 2 sent"), nil), (Frame(acknowledging: 1, text: "all matched, all sent"), nil),
-        (Frame(acknowledging: 1, text: "9223372036854775807 matched, 1 sent"), nil),
-    ] as [(Frame, NotifyCounts?)])
+    @Test(
+        "reads a worker's answer",
+        arguments: [
+            (Frame(acknowledging: 1, text: "3 matched, 2 sent, 1 not sent (too slow)"), NotifyCounts(matched: 3, sent: 2)),
+            (Frame(acknowledging: 1), nil), (Frame(acknowledging: 1, text: "3 matched"), nil),
+            (Frame(acknowledging: 1, text: "-3 matched, 2 sent"), nil), (Frame(acknowledging: 1, text: "all matched, all sent"), nil),
+            (Frame(acknowledging: 1, text: "9223372036854775807 matched, 1 sent"), nil),
+        ] as [(Frame, NotifyCounts?)])
     func delivered(answer: Frame, counts: NotifyCounts?) {
         #expect(NotifyReport.Outcome(answer) == .delivered(counts, text: answer.text))
     }
@@ -128,13 +136,15 @@ struct NotifyReportTests {
         #expect(NotifyReport.Outcome(Frame(acknowledging: 1, status: 403, text: "no")) == .refused(Refusal(status: 403, text: "no")))
     }
 
-    @Test("fails only if no device got it, and says why", arguments: [
-        ([.delivered(NotifyCounts(matched: 2, sent: 1), text: ""), .unreachable(away)], nil), ([.delivered(nil, text: ""), .noMatch], nil),
-        ([.noMatch, .noMatch], .deviceNone), ([.noMatch, .unreachable(away)], .deviceNone),
-        ([.unreachable(away), .unreachable(away)], .addressUnavailable),
-        ([.delivered(NotifyCounts(matched: 2, sent: 0), text: ""), .noMatch], .slowConsumer),
-        ([.noMatch, .refused(Refusal(status: 403, text: "no"))], .ruleRejected),
-    ] as [([NotifyReport.Outcome], ErrorCode?)])
+    @Test(
+        "fails only if no device got it, and says why",
+        arguments: [
+            ([.delivered(NotifyCounts(matched: 2, sent: 1), text: ""), .unreachable(away)], nil), ([.delivered(nil, text: ""), .noMatch], nil),
+            ([.noMatch, .noMatch], .deviceNone), ([.noMatch, .unreachable(away)], .deviceNone),
+            ([.unreachable(away), .unreachable(away)], .addressUnavailable),
+            ([.delivered(NotifyCounts(matched: 2, sent: 0), text: ""), .noMatch], .slowConsumer),
+            ([.noMatch, .refused(Refusal(status: 403, text: "no"))], .ruleRejected),
+        ] as [([NotifyReport.Outcome], ErrorCode?)])
     func failure(outcomes: [NotifyReport.Outcome], code: ErrorCode?) {
         let report = NotifyReport(workers: zip([Self.a, Self.b], outcomes).map { NotifyReport.Worker($0, $1) })
         #expect(report.failure?.code == code)
@@ -153,12 +163,14 @@ struct NotifyReportTests {
 
 @Suite("A server's no")
 struct RefusalTests {
-    @Test("has the code that its text or status stands for, and none that it might not mean", arguments: [
-        (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber), (500, "not found server", .workerNone),
-        (503, "Service Unavailable", .masterUnavailable), (307, "a:1", .chatElsewhere), (403, "no", .ruleRejected),
-        (409, "full", .chatFull), (413, "too large", .frameTooLarge), (400, "a device's uid is empty; 1 to 256 bytes", .refused),
-        (404, "no such chat", .refused), (429, "1000 subscriptions", .refused), (500, "oh", .refused), (503, "full", .refused),
-    ])
+    @Test(
+        "has the code that its text or status stands for, and none that it might not mean",
+        arguments: [
+            (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber), (500, "not found server", .workerNone),
+            (503, "Service Unavailable", .masterUnavailable), (307, "a:1", .chatElsewhere), (403, "no", .ruleRejected),
+            (409, "full", .chatFull), (413, "too large", .frameTooLarge), (400, "a device's uid is empty; 1 to 256 bytes", .refused),
+            (404, "no such chat", .refused), (429, "1000 subscriptions", .refused), (500, "oh", .refused), (503, "full", .refused),
+        ])
     func code(status: Int16, text: String, code: ErrorCode) {
         let error = Refusal(Frame(acknowledging: 1, status: status, text: text)).error(at: "w:1")
         #expect(error.code == code)

@@ -76,9 +76,10 @@ struct WorkerSearchTests {
     func fixed() {
         var search = WorkerSearch(route: .workers([a, b]), backoff: tenth)
         let steps = (0..<6).map { _ in search.next(random: 1) }
-        #expect(steps == [
-            .connect(a), .connect(b), .pause(.milliseconds(100)), .connect(a), .connect(b), .pause(.milliseconds(200)),
-        ])
+        #expect(
+            steps == [
+                .connect(a), .connect(b), .pause(.milliseconds(100)), .connect(a), .connect(b), .pause(.milliseconds(200)),
+            ])
     }
 
     @Test("without any address only pauses", arguments: [ClientRoute.masters([]), .workers([])])
@@ -175,10 +176,12 @@ struct AllocationTests {
         #expect(try Allocation.workers(in: answer, from: m1) == [a, b])
     }
 
-    @Test("without workers is an error that says so", arguments: [
-        Frame(acknowledging: 1, status: 500, text: "not found server"), Frame(acknowledging: 1, text: "null:0"),
-        Frame(acknowledging: 1),
-    ])
+    @Test(
+        "without workers is an error that says so",
+        arguments: [
+            Frame(acknowledging: 1, status: 500, text: "not found server"), Frame(acknowledging: 1, text: "null:0"),
+            Frame(acknowledging: 1),
+        ])
     func none(answer: Frame) {
         let error = #expect(throws: ShuntError.self) { try Allocation.workers(in: answer, from: m1) }
         #expect(error?.code == .workerNone)

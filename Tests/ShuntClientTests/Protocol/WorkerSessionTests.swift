@@ -24,11 +24,13 @@ struct WorkerSessionTests {
         #expect(run.on(.answered(id: 3, nil)).isEmpty, "a surplus acknowledgement is nobody's")
     }
 
-    @Test("goes on to the next worker when one is not there, does not answer, hangs up, or can not take it now", arguments: [
-        WorkerSession<String>.Event.unreachable(gone), .overdue(id: 1), .lost(gone),
-        .answered(id: 1, Refusal(status: 503, text: "Service Unavailable")),
-        .answered(id: 1, Refusal(status: 500, text: "register device failed")),
-    ])
+    @Test(
+        "goes on to the next worker when one is not there, does not answer, hangs up, or can not take it now",
+        arguments: [
+            WorkerSession<String>.Event.unreachable(gone), .overdue(id: 1), .lost(gone),
+            .answered(id: 1, Refusal(status: 503, text: "Service Unavailable")),
+            .answered(id: 1, Refusal(status: 500, text: "register device failed")),
+        ])
     func nextWorker(event: WorkerSession<String>.Event) {
         var run = Run(.masters([m]))
         _ = run.on(.start)
@@ -53,9 +55,11 @@ struct WorkerSessionTests {
         #expect(run.submit("y").count == 1, "later ones are told at once")
     }
 
-    @Test("ends at once when it is refused for good", arguments: [
-        (400, ErrorCode.refused), (403, .ruleRejected), (409, .chatFull),
-    ])
+    @Test(
+        "ends at once when it is refused for good",
+        arguments: [
+            (400, ErrorCode.refused), (403, .ruleRejected), (409, .chatFull),
+        ])
     func refused(status: Int, code: ErrorCode) {
         var run = Run(.workers([a, b]))
         _ = run.on(.start)
@@ -146,9 +150,10 @@ struct WorkerSessionTests {
         #expect(run.redirect(id: 3, to: "b:1").last == .connect(b))
         _ = run.submit("late")
         _ = run.on(.connected)
-        #expect(run.on(.answered(id: 5, nil)).dropFirst() == [
-            .send(run.frame("y", id: 6)), .send(run.frame("z", id: 7)), .send(run.frame("late", id: 8)),
-        ])
+        #expect(
+            run.on(.answered(id: 5, nil)).dropFirst() == [
+                .send(run.frame("y", id: 6)), .send(run.frame("z", id: 7)), .send(run.frame("late", id: 8)),
+            ])
     }
 
     // MARK: Losing the worker
@@ -186,9 +191,10 @@ struct WorkerSessionTests {
         _ = run.on(.pauseOver)
         _ = run.on(.connected)
         #expect(run.on(.answered(id: 3, nil)).isEmpty, "an id of the lost connection is nobody's")
-        #expect(run.on(.answered(id: 5, nil)).dropFirst() == [
-            .send(run.frame("y", id: 6)), .send(run.frame("z", id: 7)), .send(run.frame("late", id: 8)),
-        ])
+        #expect(
+            run.on(.answered(id: 5, nil)).dropFirst() == [
+                .send(run.frame("y", id: 6)), .send(run.frame("z", id: 7)), .send(run.frame("late", id: 8)),
+            ])
     }
 
     @Test("that does not resend says that the outcome is unknown, and sends only what had waited")
@@ -241,9 +247,10 @@ struct WorkerSessionTests {
         run.attach()
         _ = run.submit("x")
         _ = run.submit("y")
-        #expect(run.on(.close(gone)) == [
-            .complete("x", SendFailure(.unknown, gone)), .complete("y", SendFailure(.notSent, gone)), .hangUp, .end(gone),
-        ])
+        #expect(
+            run.on(.close(gone)) == [
+                .complete("x", SendFailure(.unknown, gone)), .complete("y", SendFailure(.notSent, gone)), .hangUp, .end(gone),
+            ])
     }
 
     @Test("loses and repeats no message and keeps the order, whatever happens", arguments: 0..<50)

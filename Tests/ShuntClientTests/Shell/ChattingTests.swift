@@ -11,16 +11,19 @@ private let bob = ChatPeer(uid: "2", name: "bob")
 
 @Suite("A chat's event as a line")
 struct ChatPrinterTests {
-    @Test("says who did what, and when", arguments: [
-        (ChatEvent.message(ChatMessage(sender: bob, payload: Array("hello".utf8))), "bob: hello"),
-        (.message(ChatMessage(payload: Array("hello".utf8))), "someone: hello"), (.entered(HostPort("a", 1)), "* in the chat, at a:1"), (.joined(bob), "* bob has joined"),
-        (.joined(ChatPeer(uid: "7")), "* 7 has joined"), (.left(bob), "* bob has left"), (.rejoined(bob), "* bob is back"),
-        (.expired(bob), "* bob did not come back"), (.moved(to: HostPort("a", 1)), "* redirected to a:1"),
-        (.lost(HostPort("a", 1), ShuntError(.connectionLost, "gone")), "* reconnecting: lost a:1, gone"),
-        (.reconnected(HostPort("a", 1)), "* back at a:1"),
-        (.replaced, "* your place was taken by another connection of the same name"), (.closed, "* the chat has been closed"),
-        (.notification(DeviceNotification(message: "storm")), "* broadcast: storm"),
-    ])
+    @Test(
+        "says who did what, and when",
+        arguments: [
+            (ChatEvent.message(ChatMessage(sender: bob, payload: Array("hello".utf8))), "bob: hello"),
+            (.message(ChatMessage(payload: Array("hello".utf8))), "someone: hello"), (.entered(HostPort("a", 1)), "* in the chat, at a:1"),
+            (.joined(bob), "* bob has joined"),
+            (.joined(ChatPeer(uid: "7")), "* 7 has joined"), (.left(bob), "* bob has left"), (.rejoined(bob), "* bob is back"),
+            (.expired(bob), "* bob did not come back"), (.moved(to: HostPort("a", 1)), "* redirected to a:1"),
+            (.lost(HostPort("a", 1), ShuntError(.connectionLost, "gone")), "* reconnecting: lost a:1, gone"),
+            (.reconnected(HostPort("a", 1)), "* back at a:1"),
+            (.replaced, "* your place was taken by another connection of the same name"), (.closed, "* the chat has been closed"),
+            (.notification(DeviceNotification(message: "storm")), "* broadcast: storm"),
+        ])
     func events(event: ChatEvent, text: String) {
         #expect(line(event) == "2019-01-20T16:00:00.007Z \(text)\n")
     }
@@ -49,10 +52,12 @@ struct ChatPrinterTests {
 
 @Suite("shunt chat", .timeLimit(.minutes(2)))
 struct ConversationTests {
-    @Test("takes a line for what it is", arguments: [
-        ("hello", ChatInput.send(Array("hello".utf8))), ("/quit", .quit), ("/quit ", .quit), ("/destroy", .destroy),
-        ("//quit", .send(Array("/quit".utf8))), ("/help me", .unknown("/help me")), (" /quit", .send(Array(" /quit".utf8))),
-    ])
+    @Test(
+        "takes a line for what it is",
+        arguments: [
+            ("hello", ChatInput.send(Array("hello".utf8))), ("/quit", .quit), ("/quit ", .quit), ("/destroy", .destroy),
+            ("//quit", .send(Array("/quit".utf8))), ("/help me", .unknown("/help me")), (" /quit", .send(Array(" /quit".utf8))),
+        ])
     func input(line: String, expected: ChatInput) {
         #expect(ChatInput(Array(line.utf8)) == expected)
     }
@@ -147,8 +152,9 @@ private final class Chatting: Sendable {
     private let shown = Box("")
 
     init(_ worker: FakeServer) async throws {
-        let session = try await ChatSession.join(ChatConfiguration(
-            route: .workers([worker.address]), chat: "c", identity: ChatIdentity(uid: "ann"), connection: options()))
+        let session = try await ChatSession.join(
+            ChatConfiguration(
+                route: .workers([worker.address]), chat: "c", identity: ChatIdentity(uid: "ann"), connection: options()))
         let (input, keyboard) = try pipePair()
         let (screen, output) = try pipePair()
         (self.keyboard, self.screen) = (keyboard, screen)
@@ -182,32 +188,37 @@ struct NotifyingTests {
 
     @Test("prints a line for each worker, and the sums")
     func text() {
-        #expect(String(decoding: NotifyPrinter.text(Self.report), as: UTF8.self) == """
-            a:1\t3 matched, 2 sent, 1 not sent (too slow)
-            b:1\tno device matches
-            c:1\tsent; this worker does not count
-            d:1\trefused: 403 at night
-            e:1\tnot reached: no connection
-            5 workers\t3 matched, 2 sent, 1 not sent
+        #expect(
+            String(decoding: NotifyPrinter.text(Self.report), as: UTF8.self) == """
+                a:1\t3 matched, 2 sent, 1 not sent (too slow)
+                b:1\tno device matches
+                c:1\tsent; this worker does not count
+                d:1\trefused: 403 at night
+                e:1\tnot reached: no connection
+                5 workers\t3 matched, 2 sent, 1 not sent
 
-            """)
+                """)
     }
 
     @Test("prints the same as one JSON object")
     func json() {
-        #expect(String(decoding: NotifyPrinter.json(Self.report), as: UTF8.self) == [
-            #"{"workers":[{"address":"a:1","outcome":"delivered","matched":3,"sent":2,"text":"3 matched, 2 sent, 1 not sent (too slow)"}"#,
-            #"{"address":"b:1","outcome":"no_match","matched":0,"sent":0}"#, #"{"address":"c:1","outcome":"delivered"}"#,
-            #"{"address":"d:1","outcome":"refused","status":403,"code":"rule.rejected","text":"at night"}"#,
-            #"{"address":"e:1","outcome":"unreachable","code":"address.unavailable","text":"no connection"}],"matched":3,"sent":2}"# + "\n",
-        ].joined(separator: ","))
+        #expect(
+            String(decoding: NotifyPrinter.json(Self.report), as: UTF8.self)
+                == [
+                    #"{"workers":[{"address":"a:1","outcome":"delivered","matched":3,"sent":2,"text":"3 matched, 2 sent, 1 not sent (too slow)"}"#,
+                    #"{"address":"b:1","outcome":"no_match","matched":0,"sent":0}"#, #"{"address":"c:1","outcome":"delivered"}"#,
+                    #"{"address":"d:1","outcome":"refused","status":403,"code":"rule.rejected","text":"at night"}"#,
+                    #"{"address":"e:1","outcome":"unreachable","code":"address.unavailable","text":"no connection"}],"matched":3,"sent":2}"# + "\n",
+                ].joined(separator: ","))
     }
 
-    @Test("prints a notification as a line", arguments: [
-        (NotificationPrinter.Style.text, false, "a\\nb\n"), (.text, true, "2019-01-20T16:00:00.007Z\ta\\nb\n"),
-        (.json, false, #"{"uid":"ann","match_tags":["x","y"],"message":"a\nb","id":"7"}"# + "\n"),
-        (.json, true, #"{"time":"2019-01-20T16:00:00.007Z","uid":"ann","match_tags":["x","y"],"message":"a\nb","id":"7"}"# + "\n"),
-    ])
+    @Test(
+        "prints a notification as a line",
+        arguments: [
+            (NotificationPrinter.Style.text, false, "a\\nb\n"), (.text, true, "2019-01-20T16:00:00.007Z\ta\\nb\n"),
+            (.json, false, #"{"uid":"ann","match_tags":["x","y"],"message":"a\nb","id":"7"}"# + "\n"),
+            (.json, true, #"{"time":"2019-01-20T16:00:00.007Z","uid":"ann","match_tags":["x","y"],"message":"a\nb","id":"7"}"# + "\n"),
+        ])
     func notification(style: NotificationPrinter.Style, hasTime: Bool, text: String) {
         var line: [UInt8] = []
         let notification = DeviceNotification(message: "a\nb", filter: DeviceFilter(uid: "ann", matchTags: ["x", "y"]), id: 7)
@@ -218,8 +229,9 @@ struct NotifyingTests {
     @Test("prints as many notifications as asked, and ends")
     func count() async throws {
         let worker = try await FakeServer.worker()
-        let session = try await DeviceSession.register(DeviceConfiguration(
-            route: .workers([worker.address]), uid: "ann", device: "phone", connection: options()))
+        let session = try await DeviceSession.register(
+            DeviceConfiguration(
+                route: .workers([worker.address]), uid: "ann", device: "phone", connection: options()))
         let (input, output) = try pipePair()
         worker.send((0..<5).map { .notify(id: $0, NotifyBody(message: "\($0)")) })
         let listening = DeviceListening(printer: NotificationPrinter(style: .text), output: output, count: 3)

@@ -48,10 +48,12 @@ struct LineSplitterTests {
 
 @Suite("The format of a payload")
 struct FormatChoiceTests {
-    @Test("is found by its first and last characters, unless it is said", arguments: [
-        ("{}", PayloadFormat.json), (" [1] \t", .json), ("{\"a\":1", .text), ("hello", .text), ("[x}", .text), (" ", .text),
-        ("", .text), ("1", .text),
-    ])
+    @Test(
+        "is found by its first and last characters, unless it is said",
+        arguments: [
+            ("{}", PayloadFormat.json), (" [1] \t", .json), ("{\"a\":1", .text), ("hello", .text), ("[x}", .text), (" ", .text),
+            ("", .text), ("1", .text),
+        ])
     func automatic(payload: String, format: PayloadFormat) {
         #expect(FormatChoice.automatic.format(of: Array(payload.utf8)) == format)
         #expect(FormatChoice.text.format(of: Array(payload.utf8)) == .text)
@@ -61,15 +63,19 @@ struct FormatChoiceTests {
 
 @Suite("What is said to be JSON")
 struct JSONCheckTests {
-    @Test("is right", arguments: [
-        "{}", "[]", " 1 ", "-0.5e+10", "\"\\u00e9\\n ü\"", "true", "null", #"{"a":[1,{"b":"c"},[]], "d" : false}"#, "[[[]]]\n", "0",
-    ])
+    @Test(
+        "is right",
+        arguments: [
+            "{}", "[]", " 1 ", "-0.5e+10", "\"\\u00e9\\n ü\"", "true", "null", #"{"a":[1,{"b":"c"},[]], "d" : false}"#, "[[[]]]\n", "0",
+        ])
     func right(text: String) { #expect(JSONCheck.firstFault(in: Array(text.utf8)) == nil) }
 
-    @Test("is wrong from an offset on", arguments: [
-        ("", 0), ("x", 0), ("{", 1), ("[1,]", 3), ("{\"a\"}", 4), ("{\"a\":1,}", 7), ("01", 1), ("1 2", 2), ("[1}", 2), ("\"a", 2),
-        ("tru", 0), ("1.", 2), ("\"\\x\"", 2), ("\"\n\"", 1), ("-", 1), ("{a:1}", 1), ("]", 0), ("\u{FEFF}{}", 0), ("\"\\u12\"", 2),
-    ])
+    @Test(
+        "is wrong from an offset on",
+        arguments: [
+            ("", 0), ("x", 0), ("{", 1), ("[1,]", 3), ("{\"a\"}", 4), ("{\"a\":1,}", 7), ("01", 1), ("1 2", 2), ("[1}", 2), ("\"a", 2),
+            ("tru", 0), ("1.", 2), ("\"\\x\"", 2), ("\"\n\"", 1), ("-", 1), ("{a:1}", 1), ("]", 0), ("\u{FEFF}{}", 0), ("\"\\u12\"", 2),
+        ])
     func wrong(text: String, offset: Int) { #expect(JSONCheck.firstFault(in: Array(text.utf8)) == offset) }
 
     @Test("is UTF-8, and may be deep")
@@ -101,9 +107,11 @@ struct PacerTests {
         #expect(abs(now / .seconds(1) - 2) < 0.02)
     }
 
-    @Test("is read as a number per second, minute or hour", arguments: [
-        ("100", 100.0), ("0.5/s", 0.5), ("30/m", 0.5), ("3600/h", 1),
-    ])
+    @Test(
+        "is read as a number per second, minute or hour",
+        arguments: [
+            ("100", 100.0), ("0.5/s", 0.5), ("30/m", 0.5), ("3600/h", 1),
+        ])
     func read(text: String, rate: Double) throws { #expect(try Pacer.rate(text) == rate) }
 
     @Test("is refused otherwise", arguments: ["", "0", "-1", "fast", "1/", "1/d", "nan", "inf", "1e10"])
@@ -115,12 +123,14 @@ struct PacerTests {
 
 @Suite("The report of shunt pub")
 struct PublishReportTests {
-    @Test("sums up in one line", arguments: [
-        (10000, 10000, 0, 0, 420, "10000 sent, 10000 acknowledged, 0 refused in 0.42 s (23,800/s)", Int32(0)),
-        (1, 1, 0, 0, 3, "1 sent, 1 acknowledged, 0 refused in 0.00 s", 0),
-        (3, 1, 2, 0, 1500, "3 sent, 1 acknowledged, 2 refused in 1.50 s", 65),
-        (3, 2, 0, 1, 2000, "3 sent, 2 acknowledged, 0 refused, 1 of unknown outcome in 2.00 s (1/s)", 69),
-    ])
+    @Test(
+        "sums up in one line",
+        arguments: [
+            (10000, 10000, 0, 0, 420, "10000 sent, 10000 acknowledged, 0 refused in 0.42 s (23,800/s)", Int32(0)),
+            (1, 1, 0, 0, 3, "1 sent, 1 acknowledged, 0 refused in 0.00 s", 0),
+            (3, 1, 2, 0, 1500, "3 sent, 1 acknowledged, 2 refused in 1.50 s", 65),
+            (3, 2, 0, 1, 2000, "3 sent, 2 acknowledged, 0 refused, 1 of unknown outcome in 2.00 s (1/s)", 69),
+        ])
     func summary(sent: Int, acknowledged: Int, refused: Int, unknown: Int, milliseconds: Int, text: String, exitCode: Int32) {
         var totals = SendPipeline.Totals()
         totals.submitted = sent
@@ -132,9 +142,11 @@ struct PublishReportTests {
         #expect(report.exitCode == exitCode)
     }
 
-    @Test("writes rates with three digits and commas", arguments: [
-        (0.5, "0.50"), (7, "7"), (999, "999"), (23_809, "23,800"), (1_234_567, "1,230,000"), (999_999, "1,000,000"),
-    ])
+    @Test(
+        "writes rates with three digits and commas",
+        arguments: [
+            (0.5, "0.50"), (7, "7"), (999, "999"), (23_809, "23,800"), (1_234_567, "1,230,000"), (999_999, "1,000,000"),
+        ])
     func rates(number: Double, text: String) { #expect(PublishReport.grouped(number) == text) }
 
     @Test("counts reasons, and keeps a bounded number of them")
@@ -190,10 +202,12 @@ struct PublicationTests {
         producer.close()
     }
 
-    @Test("is ended by a line that cannot be sent, and sums up what was sent before it", arguments: [
-        (FormatChoice.json, "{}\n[1\n{}\n", ErrorCode.payloadInvalid),
-        (.automatic, "x\n" + String(repeating: "y", count: 11 << 20) + "\nz\n", .frameTooLarge),
-    ])
+    @Test(
+        "is ended by a line that cannot be sent, and sums up what was sent before it",
+        arguments: [
+            (FormatChoice.json, "{}\n[1\n{}\n", ErrorCode.payloadInvalid),
+            (.automatic, "x\n" + String(repeating: "y", count: 11 << 20) + "\nz\n", .frameTooLarge),
+        ])
     func wrongLine(format: FormatChoice, text: String, code: ErrorCode) async throws {
         let worker = try await FakeServer.worker()
         let producer = try await Producer.connect(configuration(worker))

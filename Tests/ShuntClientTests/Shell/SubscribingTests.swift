@@ -11,30 +11,36 @@ private let orderMembers = #""topic":"orders/1","key":"eu","format":"json","payl
 
 @Suite("A message as a line")
 struct MessagePrinterTests {
-    @Test("shows topic, key and payload", arguments: [
-        (MessagePrinter.Style.text, false, "orders/1\teu\t{\"id\":1}\n"),
-        (.text, true, "2019-01-20T16:00:00.007Z\torders/1\teu\t{\"id\":1}\n"),
-        (.json, false, "{\(orderMembers)\n"),
-        (.json, true, #"{"time":"2019-01-20T16:00:00.007Z",\#(orderMembers)"# + "\n"),
-        (.payload, false, "{\"id\":1}\n"),
-    ])
+    @Test(
+        "shows topic, key and payload",
+        arguments: [
+            (MessagePrinter.Style.text, false, "orders/1\teu\t{\"id\":1}\n"),
+            (.text, true, "2019-01-20T16:00:00.007Z\torders/1\teu\t{\"id\":1}\n"),
+            (.json, false, "{\(orderMembers)\n"),
+            (.json, true, #"{"time":"2019-01-20T16:00:00.007Z",\#(orderMembers)"# + "\n"),
+            (.payload, false, "{\"id\":1}\n"),
+        ])
     func styles(style: MessagePrinter.Style, hasTime: Bool, text: String) {
         #expect(line(order, style, hasTime: hasTime) == text)
     }
 
-    @Test("never steers a terminal, and stays one line", arguments: [
-        ("\u{1B}[2J", "\\x1b[2J"), ("a\nb\tc\rd", "a\\nb\\tc\\rd"), ("\u{7}\u{0}\u{7F}", "\\x07\\x00\\x7f"),
-        ("\u{9B}31m", "\\xc2\\x9b31m"), ("Grüße 你 😀", "Grüße 你 😀"), ("a\\b", "a\\b"),
-    ])
+    @Test(
+        "never steers a terminal, and stays one line",
+        arguments: [
+            ("\u{1B}[2J", "\\x1b[2J"), ("a\nb\tc\rd", "a\\nb\\tc\\rd"), ("\u{7}\u{0}\u{7F}", "\\x07\\x00\\x7f"),
+            ("\u{9B}31m", "\\xc2\\x9b31m"), ("Grüße 你 😀", "Grüße 你 😀"), ("a\\b", "a\\b"),
+        ])
     func escapes(payload: String, text: String) {
         let message = ReceivedMessage(topic: payload, key: payload, payload: Array(payload.utf8))
         #expect(line(message, .text) == "\(text)\t\(text)\t\(text)\n")
     }
 
-    @Test("shows bytes that are no UTF-8 as such", arguments: [
-        ([0xFF, 0x41], "\\xffA"), ([0xE4, 0xBD], "\\xe4\\xbd"), ([0xC0, 0x80], "\\xc0\\x80"),
-        ([0xED, 0xA0, 0x80], "\\xed\\xa0\\x80"),
-    ] as [([UInt8], String)])
+    @Test(
+        "shows bytes that are no UTF-8 as such",
+        arguments: [
+            ([0xFF, 0x41], "\\xffA"), ([0xE4, 0xBD], "\\xe4\\xbd"), ([0xC0, 0x80], "\\xc0\\x80"),
+            ([0xED, 0xA0, 0x80], "\\xed\\xa0\\x80"),
+        ] as [([UInt8], String)])
     func notUTF8(payload: [UInt8], text: String) {
         #expect(line(ReceivedMessage(topic: "t", payload: payload), .text) == "t\t\t\(text)\n")
     }
@@ -46,9 +52,11 @@ struct MessagePrinterTests {
         #expect(line(message, .payload, isTerminal: true) == "a\\x1b\nb\n")
     }
 
-    @Test("as JSON puts what is no UTF-8 into base64", arguments: [
-        ([0xFF], "/w=="), ([0xFF, 0xFE], "//4="), ([0xFF, 0xFE, 0x00], "//4A"), ([0xFF, 0xFE, 0x00, 0x41], "//4AQQ=="),
-    ] as [([UInt8], String)])
+    @Test(
+        "as JSON puts what is no UTF-8 into base64",
+        arguments: [
+            ([0xFF], "/w=="), ([0xFF, 0xFE], "//4="), ([0xFF, 0xFE, 0x00], "//4A"), ([0xFF, 0xFE, 0x00, 0x41], "//4AQQ=="),
+        ] as [([UInt8], String)])
     func base64(payload: [UInt8], text: String) {
         let expected = #"{"topic":"t","format":"text","payload":"\#(text)","encoding":"base64","id":"0"}"#
         #expect(line(ReceivedMessage(topic: "t", payload: payload), .json) == expected + "\n")
@@ -68,8 +76,9 @@ struct MessagePrinterTests {
         ]
         #expect(line(ReceivedMessage(topic: "t", payload: gzip, compression: .gzip), .payload) == "hello hello hello\n")
         let broken = ReceivedMessage(topic: "t", payload: [1, 2, 3], compression: .gzip)
-        #expect(line(broken, .json)
-            == #"{"topic":"t","format":"text","payload":"AQID","encoding":"base64","compression":"gzip","id":"0"}"# + "\n")
+        #expect(
+            line(broken, .json)
+                == #"{"topic":"t","format":"text","payload":"AQID","encoding":"base64","compression":"gzip","id":"0"}"# + "\n")
     }
 
     private func line(

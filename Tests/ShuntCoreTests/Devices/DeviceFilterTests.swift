@@ -8,35 +8,37 @@ struct DeviceFilterTests {
     static let full = device(1, "ann", "phone", tags: ["driver", "eu"], alias: ["a1"])
     static let bare = device(2, "bob", "phone")
 
-    @Test("Takes and leaves out what the rule says", arguments: [
-        (DeviceFilter(), true, true),
-        (DeviceFilter(uid: "ann"), true, false),
-        (DeviceFilter(uid: "nobody"), false, false),
-        (DeviceFilter(device: "phone"), true, true),
-        (DeviceFilter(uid: "bob", device: "phone"), false, true),
-        (DeviceFilter(uid: "bob", device: "car"), false, false),
-        (DeviceFilter(matchTags: ["eu"]), true, false),
-        (DeviceFilter(matchTags: ["x", "driver"]), true, false),
-        (DeviceFilter(matchTags: ["x"]), false, false),
-        (DeviceFilter(matchAlias: ["a1"]), true, false),
-        (DeviceFilter(matchAlias: ["eu"]), false, false),
-        (DeviceFilter(matchTags: ["a1"]), false, false),
-        (DeviceFilter(matchTags: ["eu"], matchAlias: ["a1"]), true, false),
-        (DeviceFilter(matchTags: ["eu"], matchAlias: ["a2"]), false, false),
-        (DeviceFilter(filterTags: ["eu"]), false, true),
-        (DeviceFilter(filterTags: ["x"]), true, true),
-        (DeviceFilter(filterAlias: ["a1"]), false, true),
-        (DeviceFilter(filterAlias: ["eu"]), true, true),
-        (DeviceFilter(matchTags: ["driver"], filterTags: ["eu"]), false, false),
-        (DeviceFilter(uid: "ann", filterTags: ["x"]), true, false),
-        (DeviceFilter(uid: "ann", matchTags: ["x"]), false, false),
-        // By the letter: an empty list to match shares an element with nobody, an empty one to leave out with nobody either.
-        (DeviceFilter(matchTags: []), false, false),
-        (DeviceFilter(matchAlias: []), false, false),
-        (DeviceFilter(filterTags: [], filterAlias: []), true, true),
-        // Byte by byte: letter case counts, and a composed letter is not a decomposed one.
-        (DeviceFilter(uid: "Ann"), false, false),
-    ])
+    @Test(
+        "Takes and leaves out what the rule says",
+        arguments: [
+            (DeviceFilter(), true, true),
+            (DeviceFilter(uid: "ann"), true, false),
+            (DeviceFilter(uid: "nobody"), false, false),
+            (DeviceFilter(device: "phone"), true, true),
+            (DeviceFilter(uid: "bob", device: "phone"), false, true),
+            (DeviceFilter(uid: "bob", device: "car"), false, false),
+            (DeviceFilter(matchTags: ["eu"]), true, false),
+            (DeviceFilter(matchTags: ["x", "driver"]), true, false),
+            (DeviceFilter(matchTags: ["x"]), false, false),
+            (DeviceFilter(matchAlias: ["a1"]), true, false),
+            (DeviceFilter(matchAlias: ["eu"]), false, false),
+            (DeviceFilter(matchTags: ["a1"]), false, false),
+            (DeviceFilter(matchTags: ["eu"], matchAlias: ["a1"]), true, false),
+            (DeviceFilter(matchTags: ["eu"], matchAlias: ["a2"]), false, false),
+            (DeviceFilter(filterTags: ["eu"]), false, true),
+            (DeviceFilter(filterTags: ["x"]), true, true),
+            (DeviceFilter(filterAlias: ["a1"]), false, true),
+            (DeviceFilter(filterAlias: ["eu"]), true, true),
+            (DeviceFilter(matchTags: ["driver"], filterTags: ["eu"]), false, false),
+            (DeviceFilter(uid: "ann", filterTags: ["x"]), true, false),
+            (DeviceFilter(uid: "ann", matchTags: ["x"]), false, false),
+            // By the letter: an empty list to match shares an element with nobody, an empty one to leave out with nobody either.
+            (DeviceFilter(matchTags: []), false, false),
+            (DeviceFilter(matchAlias: []), false, false),
+            (DeviceFilter(filterTags: [], filterAlias: []), true, true),
+            // Byte by byte: letter case counts, and a composed letter is not a decomposed one.
+            (DeviceFilter(uid: "Ann"), false, false),
+        ])
     func truthTable(_ filter: DeviceFilter, _ takesFull: Bool, _ takesBare: Bool) {
         #expect(filter.matches(Self.full) == takesFull)
         #expect(filter.matches(Self.bare) == takesBare)
@@ -58,14 +60,16 @@ struct DeviceFilterTests {
         #expect(found(DeviceFilter(matchTags: ["\u{E9}"]), index) == [1])
     }
 
-    @Test("What no device can have, and what is too much, is refused with filter.invalid", arguments: [
-        (DeviceFilter(uid: ""), "the filter's uid is empty"),
-        (DeviceFilter(device: ""), "the filter's device is empty"),
-        (DeviceFilter(uid: "12345"), "the filter's uid has 5 bytes"),
-        (DeviceFilter(matchTags: ["a", ""]), "an element of the filter's match_tags is empty"),
-        (DeviceFilter(filterAlias: ["12345"]), "an element of the filter's filter_alias has 5 bytes"),
-        (DeviceFilter(matchAlias: ["a", "b", "c"]), "the filter's match_alias has 3 elements"),
-    ])
+    @Test(
+        "What no device can have, and what is too much, is refused with filter.invalid",
+        arguments: [
+            (DeviceFilter(uid: ""), "the filter's uid is empty"),
+            (DeviceFilter(device: ""), "the filter's device is empty"),
+            (DeviceFilter(uid: "12345"), "the filter's uid has 5 bytes"),
+            (DeviceFilter(matchTags: ["a", ""]), "an element of the filter's match_tags is empty"),
+            (DeviceFilter(filterAlias: ["12345"]), "an element of the filter's filter_alias has 5 bytes"),
+            (DeviceFilter(matchAlias: ["a", "b", "c"]), "the filter's match_alias has 3 elements"),
+        ])
     func refuses(_ filter: DeviceFilter, _ message: String) {
         let error = #expect(throws: ShuntError.self) { try filter.validate(DeviceLimits(text: 4, filter: 2)) }
         #expect(error?.code == .filterInvalid)
@@ -77,13 +81,15 @@ struct DeviceFilterTests {
         try DeviceFilter(uid: "1234", matchTags: ["a", "b"], filterTags: []).validate(DeviceLimits(text: 4, filter: 2))
     }
 
-    @Test("A device without uid or name, or with too much, is refused with device.invalid", arguments: [
-        (device(1, "", "d"), "a device's uid is empty"),
-        (device(1, "u", ""), "a device's device is empty"),
-        (device(1, "u", "12345"), "a device's device has 5 bytes"),
-        (device(1, "u", "d", tags: ["a", "b", "c"]), "the device has 3 tags"),
-        (device(1, "u", "d", alias: [""]), "an element of alias is empty"),
-    ])
+    @Test(
+        "A device without uid or name, or with too much, is refused with device.invalid",
+        arguments: [
+            (device(1, "", "d"), "a device's uid is empty"),
+            (device(1, "u", ""), "a device's device is empty"),
+            (device(1, "u", "12345"), "a device's device has 5 bytes"),
+            (device(1, "u", "d", tags: ["a", "b", "c"]), "the device has 3 tags"),
+            (device(1, "u", "d", alias: [""]), "an element of alias is empty"),
+        ])
     func refusesDevices(_ device: Device, _ message: String) {
         let error = #expect(throws: ShuntError.self) { try device.validate(DeviceLimits(labels: 2, text: 4)) }
         #expect(error?.code == .deviceInvalid)

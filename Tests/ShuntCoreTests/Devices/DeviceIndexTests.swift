@@ -45,9 +45,11 @@ struct DeviceIndexTests {
         #expect(index.device(of: client(1)) == nil)
     }
 
-    @Test("A takeover from another loop removes the earlier registration only", arguments: [
-        (5.0, 9, true), (1.0, 9, false), (3.0, 9, true), (3.0, 1, false), (3.0, 2, false),
-    ])
+    @Test(
+        "A takeover from another loop removes the earlier registration only",
+        arguments: [
+            (5.0, 9, true), (1.0, 9, false), (3.0, 9, true), (3.0, 1, false), (3.0, 2, false),
+        ])
     func takeoverFromAnotherLoop(_ at: Double, _ other: Int, _ isRemoved: Bool) {
         var index = DeviceIndex()
         let own = device(2, "ann", "phone", at: 3)
@@ -80,11 +82,13 @@ struct DeviceIndexTests {
         #expect(found(.all, index) == [])
     }
 
-    @Test("Only the devices that have the rarest thing to match are looked at, among however many", arguments: [
-        (DeviceFilter(uid: "u7"), 1), (DeviceFilter(uid: "u7", device: "d7"), 1),
-        (DeviceFilter(device: "d7", matchTags: ["all"]), 1), (DeviceFilter(matchTags: ["few", "all"], matchAlias: ["a7"]), 1),
-        (DeviceFilter(matchTags: ["few"], filterTags: ["all"]), 10), (DeviceFilter(uid: "u7", matchTags: ["gone"]), 0),
-    ])
+    @Test(
+        "Only the devices that have the rarest thing to match are looked at, among however many",
+        arguments: [
+            (DeviceFilter(uid: "u7"), 1), (DeviceFilter(uid: "u7", device: "d7"), 1),
+            (DeviceFilter(device: "d7", matchTags: ["all"]), 1), (DeviceFilter(matchTags: ["few", "all"], matchAlias: ["a7"]), 1),
+            (DeviceFilter(matchTags: ["few"], filterTags: ["all"]), 10), (DeviceFilter(uid: "u7", matchTags: ["gone"]), 0),
+        ])
     func looksAtFew(_ filter: DeviceFilter, _ looks: Int) {
         for size in [20, 2000] {
             var index = DeviceIndex()
