@@ -122,7 +122,8 @@ let package = Package(
         .testTarget(name: "ExchangeCodecTests", dependencies: ["ExchangeCodec", "ShuntCore"]),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntCore"]),
         .testTarget(name: "PayloadCompressionTests", dependencies: ["PayloadCompression", "ShuntCore"]),
-        .testTarget(name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
+        .testTarget(
+            name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["SeededRandom", "ShuntCore", "ShuntReactor"]),
         .testTarget(
@@ -136,7 +137,8 @@ let package = Package(
         .target(name: "RawHTTP", path: "Tests/RawHTTP"),
         .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
         .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
-        .testTarget(name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+        .testTarget(
+            name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
     ],
     swiftLanguageModes: [.v6]

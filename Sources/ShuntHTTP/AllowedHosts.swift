@@ -56,7 +56,9 @@ public struct AllowedHosts: Equatable, Sendable {
 
     /// Empty, or a colon and digits, or a colon alone.
     private static func isPort(_ text: Substring) -> Bool {
-        text.isEmpty || (text.first == ":" && text.utf8.count <= 6 && text.utf8.dropFirst().allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+        text.isEmpty
+            || (text.first == ":" && text.utf8.count <= 6
+                && text.utf8.dropFirst().allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
     }
 
     private static func isName(_ text: Substring) -> Bool {

@@ -58,4 +58,3 @@ final class OpenConnections: Sendable {
     func began(_ channel: any Channel) { state.withLock { $0.table.began(ObjectIdentifier(channel)) } }
     func answered(_ channel: any Channel) { state.withLock { $0.table.answered(ObjectIdentifier(channel)) } }
 }
-

@@ -110,10 +110,12 @@ final class Acceptor {
         loop.figures.errors += 1
         accepted(.noDescriptor)
         uv_poll_stop(poll)
-        uv_timer_start(retry, { handle in
-            Unmanaged<Acceptor>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).takeUnretainedValue()
-                .start()
-        }, 100, 0)
+        uv_timer_start(
+            retry,
+            { handle in
+                Unmanaged<Acceptor>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).takeUnretainedValue()
+                    .start()
+            }, 100, 0)
     }
 
     func close() {

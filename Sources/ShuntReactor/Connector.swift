@@ -46,12 +46,14 @@ private final class Attempt {
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_NUMERICSERV
         uses += 1
-        let status = uv_getaddrinfo(loop.uv, lookUp, { request, status, found in
-            let attempt = Attempt.of(request.unsafelyUnwrapped.pointee.data)
-            attempt.lookedUp(status, found)
-            if let found { uv_freeaddrinfo(found) }
-            attempt.handleClosed()
-        }, address.host, String(address.port), &hints)
+        let status = uv_getaddrinfo(
+            loop.uv, lookUp,
+            { request, status, found in
+                let attempt = Attempt.of(request.unsafelyUnwrapped.pointee.data)
+                attempt.lookedUp(status, found)
+                if let found { uv_freeaddrinfo(found) }
+                attempt.handleClosed()
+            }, address.host, String(address.port), &hints)
         if status < 0 {
             fail(String(cString: uv_strerror(status)))
             handleClosed()

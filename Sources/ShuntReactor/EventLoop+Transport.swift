@@ -144,7 +144,8 @@ extension EventLoop {
         guard connection.state != .closed else { return }
         figures.errors += 1
         if let layer = connection.layer, layer.unsent.isEmpty,
-            let last = try? layer.transport?.write(Bytes(start: nil, count: 0), into: wire.outgoing), last.given > 0 {
+            let last = try? layer.transport?.write(Bytes(start: nil, count: 0), into: wire.outgoing), last.given > 0
+        {
             _ = send(Bytes(rebasing: UnsafeRawBufferPointer(wire.outgoing)[..<last.given]), connection)
         }
         close(connection, .byUs(why: failure.why))

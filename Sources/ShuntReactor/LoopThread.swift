@@ -64,12 +64,14 @@ private final class ThreadStart: Sendable {
     func thread() throws(ShuntError) -> pthread_t {
         var handle = pthread_t()
         let argument = Unmanaged.passRetained(self).toOpaque()
-        let status = pthread_create(&handle, nil, { argument in
-            let start = Unmanaged<ThreadStart>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
-            linux_name_thread(String(start.name.prefix(15)))
-            start.body()
-            return nil
-        }, argument)
+        let status = pthread_create(
+            &handle, nil,
+            { argument in
+                let start = Unmanaged<ThreadStart>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
+                linux_name_thread(String(start.name.prefix(15)))
+                start.body()
+                return nil
+            }, argument)
         guard status == 0 else {
             Unmanaged<ThreadStart>.fromOpaque(argument).release()
             throw ShuntError(.internalError, "no thread for \(name): \(systemMessage(status))")

@@ -268,11 +268,12 @@ public final class LoopRules: RuleHooks {
 
     public func decided(by standing: StandingVerdict) {
         guard rules.indices.contains(Int(standing.rule)) else { return }
-        let verdict = switch standing.decision {
-        case .send: standing.targets.count == 1 ? SHUNT_VERDICT_ROUTE : SHUNT_VERDICT_FANOUT
-        case .drop: SHUNT_VERDICT_DROP
-        case .reject: SHUNT_VERDICT_REJECT
-        }
+        let verdict =
+            switch standing.decision {
+            case .send: standing.targets.count == 1 ? SHUNT_VERDICT_ROUTE : SHUNT_VERDICT_FANOUT
+            case .drop: SHUNT_VERDICT_DROP
+            case .reject: SHUNT_VERDICT_REJECT
+            }
         shunt_rule_decided(rules[Int(standing.rule)].pointer, verdict)
     }
 

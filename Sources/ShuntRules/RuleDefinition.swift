@@ -129,8 +129,9 @@ struct RuleDefinitionReader {
                 let hooks = RuleHook.called.map(\.rawValue).joined(separator: ", ")
                 throw invalid("unknown hook \(key)", key: key, help: nearest ?? "hooks: " + hooks)
             }
-            throw invalid("unknown key \(key.isEmpty ? "that is not a text" : key) in the rule's table", key: key,
-                          help: nearest ?? "allowed: \(Self.keys.joined(separator: ", ")) and hooks; keep others in a local")
+            throw invalid(
+                "unknown key \(key.isEmpty ? "that is not a text" : key) in the rule's table", key: key,
+                help: nearest ?? "allowed: \(Self.keys.joined(separator: ", ")) and hooks; keep others in a local")
         }
         guard case .function(let line) = value else {
             throw invalid("\(key) is a \(value.typeName)", key: key, help: "a function")
@@ -165,8 +166,9 @@ struct RuleDefinitionReader {
             case "topic":
                 let filters = try texts(value, key: key)
                 for filter in filters where !isFilter(filter) {
-                    throw invalid("match.topic is no topic filter: \"\(filter)\"", key: "topic",
-                                  help: "+ and # stand alone between slashes, # comes last")
+                    throw invalid(
+                        "match.topic is no topic filter: \"\(filter)\"", key: "topic",
+                        help: "+ and # stand alone between slashes, # comes last")
                 }
                 match.filters = filters
             default: throw invalid("unknown key \(key) in match", key: key, help: "allowed: kind, topic")
@@ -177,8 +179,9 @@ struct RuleDefinitionReader {
 
     private func kind(_ text: String) throws(ShuntError) -> MessageKind {
         guard let kind = MessageKind.allCases.first(where: { "\($0)" == text }) else {
-            throw invalid("unknown kind \"\(text)\" in match", key: "kind",
-                          help: "one of " + MessageKind.allCases.map { "\($0)" }.joined(separator: ", "))
+            throw invalid(
+                "unknown kind \"\(text)\" in match", key: "kind",
+                help: "one of " + MessageKind.allCases.map { "\($0)" }.joined(separator: ", "))
         }
         return kind
     }
@@ -216,9 +219,10 @@ struct RuleDefinitionReader {
     }
 
     private mutating func capped(_ key: String, _ cap: String) {
-        warnings.append(ShuntError(
-            .ruleInvalid, "budget.\(key) is over rules.budget.\(key): \(cap) is what the rule gets", at: plugin.location(of: key),
-            help: "raise that, or ask for less"))
+        warnings.append(
+            ShuntError(
+                .ruleInvalid, "budget.\(key) is over rules.budget.\(key): \(cap) is what the rule gets", at: plugin.location(of: key),
+                help: "raise that, or ask for less"))
     }
 
     private func breaker(_ value: LuaValue) throws(ShuntError) -> RuleDefinition.Breaker {

@@ -11,7 +11,9 @@ extension Worker {
         text.gauge("shunt_connections", "Open client connections.", total.connections)
         text.counter("shunt_connections_accepted_total", "Client connections accepted.", total.connectionsAccepted)
         text.counter("shunt_connection_errors_total", "Client connections that failed or were refused.", total.connectionErrors)
-        text.counter("shunt_connections_vanished_total", "Client connections closed because their machine did not answer any longer.", reports.reduce(0) { $0 + $1.loop.vanished })
+        text.counter(
+            "shunt_connections_vanished_total", "Client connections closed because their machine did not answer any longer.",
+            reports.reduce(0) { $0 + $1.loop.vanished })
         text.family("shunt_connections_refused_total", "counter", "Clients that were not let in, by the limit that was reached.")
         for why in Refusal.allCases { text.sample("shunt_connections_refused_total", ["limit": why.rawValue], peers.log.refusalCount(why)) }
         text.gauge("process_max_fds", "File descriptors that the system allows the process.", descriptors.limit)
@@ -39,9 +41,13 @@ extension Worker {
         for (reason, count) in drops { text.sample("shunt_messages_dropped_total", ["reason": reason], count) }
         text.counter("shunt_frames_malformed_total", "Frames that could not be read.", reports.reduce(0) { $0 + $1.routing.malformed })
         text.counter("shunt_slow_consumers_closed_total", "Clients closed because they were too slow.", reports.reduce(0) { $0 + $1.loop.closedSlow })
-        text.gauge("shunt_held_producers", "Clients that are not read from, since a consumer of their messages is congested.", reports.reduce(0) { $0 + $1.routing.heldProducers })
+        text.gauge(
+            "shunt_held_producers", "Clients that are not read from, since a consumer of their messages is congested.",
+            reports.reduce(0) { $0 + $1.routing.heldProducers })
         text.counter("shunt_holds_total", "How often a client was held.", reports.reduce(0) { $0 + $1.routing.holds })
-        text.gauge("shunt_stuck_consumers", "Clients that read too slowly for anybody to wait for them.", reports.reduce(0) { $0 + $1.routing.stuckConsumers })
+        text.gauge(
+            "shunt_stuck_consumers", "Clients that read too slowly for anybody to wait for them.",
+            reports.reduce(0) { $0 + $1.routing.stuckConsumers })
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
         text.rules(reports.map(\.rules))
         return text.text

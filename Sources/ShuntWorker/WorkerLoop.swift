@@ -116,7 +116,10 @@ final class WorkerLoop: EventLoopHandler {
 
     func tick() {
         engine.tick(now: loop.now)
-        peers.publish(LoopReport(routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients, answerSeconds: answerSeconds), loop.index)
+        peers.publish(
+            LoopReport(
+                routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
+                answerSeconds: answerSeconds), loop.index)
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }

@@ -48,15 +48,17 @@ struct PacketTests {
         #expect(read(body) { bytes throws(MQTTFault) in try Connect(decoding: bytes) } == .success(connect))
     }
 
-    @Test("CONNACK: return codes of 3.1.1, reason codes of 5.0; none where 3.1.1 has none", arguments: [
-        (.success, true, "20 02 01 00", "20 03 01 00 00"),
-        (.unsupportedProtocolVersion, true, "20 02 00 01", "20 03 00 84 00"),
-        (.clientIdentifierNotValid, false, "20 02 00 02", "20 03 00 85 00"),
-        (.serverBusy, false, "20 02 00 03", "20 03 00 89 00"),
-        (.badUserNameOrPassword, false, "20 02 00 04", "20 03 00 86 00"),
-        (.notAuthorized, false, "20 02 00 05", "20 03 00 87 00"),
-        (.malformedPacket, false, nil, "20 03 00 81 00"),
-    ] as [(ReasonCode, Bool, String?, String)])
+    @Test(
+        "CONNACK: return codes of 3.1.1, reason codes of 5.0; none where 3.1.1 has none",
+        arguments: [
+            (.success, true, "20 02 01 00", "20 03 01 00 00"),
+            (.unsupportedProtocolVersion, true, "20 02 00 01", "20 03 00 84 00"),
+            (.clientIdentifierNotValid, false, "20 02 00 02", "20 03 00 85 00"),
+            (.serverBusy, false, "20 02 00 03", "20 03 00 89 00"),
+            (.badUserNameOrPassword, false, "20 02 00 04", "20 03 00 86 00"),
+            (.notAuthorized, false, "20 02 00 05", "20 03 00 87 00"),
+            (.malformedPacket, false, nil, "20 03 00 81 00"),
+        ] as [(ReasonCode, Bool, String?, String)])
     func connectAcknowledgement(reason: ReasonCode, hasSession: Bool, old: String?, new: String) throws {
         let packet = ConnectAcknowledgement(hasSession: hasSession, reason)
         #expect(packet.encoded(.v3_1_1) == old.map(hex))
@@ -116,10 +118,12 @@ struct PacketTests {
         #expect(try Published(packet, .v3_1_1).payload.count == payload)
     }
 
-    @Test("PUBACK, PUBREC, PUBREL, PUBCOMP: four bytes where all is well, a reason in 5.0 alone", arguments: [
-        (PacketType.publishAcknowledgement, "40 02 0102"), (.publishReceived, "50 02 0102"), (.publishRelease, "62 02 0102"),
-        (.publishComplete, "70 02 0102"),
-    ])
+    @Test(
+        "PUBACK, PUBREC, PUBREL, PUBCOMP: four bytes where all is well, a reason in 5.0 alone",
+        arguments: [
+            (PacketType.publishAcknowledgement, "40 02 0102"), (.publishReceived, "50 02 0102"), (.publishRelease, "62 02 0102"),
+            (.publishComplete, "70 02 0102"),
+        ])
     func answers(type: PacketType, bytes: String) throws {
         let answer = PublishAnswer(type, 258)
         #expect(answer.encoded(.v3_1_1) == hex(bytes) && answer.encoded(.v5) == hex(bytes))

@@ -24,10 +24,12 @@ struct BoundsTests {
         #expect(worker.engines.map(\.output.figures.subscriptions) == [3, 1])
     }
 
-    @Test("limits.topic and limits.group count bytes, of subscriptions and of messages", arguments: [
-        ("12345678", "gggg", 200, 200), ("123456789", "g", 400, 400), ("1234567é", "g", 400, 400), ("123456é", "g", 200, 200),
-        ("t", "ggggg", 400, 500), ("t", "ggé", 200, 200), ("t", "gggé", 400, 500), ("a/b/c/#", "g", 200, 400),
-    ] as [(String, String, Int16, Int16)])
+    @Test(
+        "limits.topic and limits.group count bytes, of subscriptions and of messages",
+        arguments: [
+            ("12345678", "gggg", 200, 200), ("123456789", "g", 400, 400), ("1234567é", "g", 400, 400), ("123456é", "g", 200, 200),
+            ("t", "ggggg", 400, 500), ("t", "ggé", 200, 200), ("t", "gggé", 400, 500), ("a/b/c/#", "g", 200, 400),
+        ] as [(String, String, Int16, Int16)])
     func names(_ topic: String, _ group: String, _ subscribed: Int16, _ published: Int16) {
         let worker = SimulatedWorker(limits: limits)
         let client = worker.connect()

@@ -218,10 +218,12 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
-    @Test("A client that speaks HTTP/1.0, or says Connection: close in any case, sees the end after its answer", arguments: [
-        "GET /things HTTP/1.0\r\n\r\n", "GET /things HTTP/1.1\r\nHost: localhost\r\nConnection: Close\r\n\r\n",
-        "GET /things HTTP/1.1\r\nHost: localhost\r\nConnection: te, close\r\n\r\n",
-    ])
+    @Test(
+        "A client that speaks HTTP/1.0, or says Connection: close in any case, sees the end after its answer",
+        arguments: [
+            "GET /things HTTP/1.0\r\n\r\n", "GET /things HTTP/1.1\r\nHost: localhost\r\nConnection: Close\r\n\r\n",
+            "GET /things HTTP/1.1\r\nHost: localhost\r\nConnection: te, close\r\n\r\n",
+        ])
     func closesAfterAnswer(request: String) async throws {
         try await serving {
             $0.idleTimeout = .seconds(3600)
@@ -230,17 +232,19 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
-    @Test("Without exactly one Host HTTP/1.1 is refused and closed; HTTP/1.0 needs none", arguments: [
-        ("GET /things HTTP/1.1\r\n\r\n", 400, "request.invalid"), ("GET /things HTTP/1.1\r\nHost: \r\n\r\n", 400, "request.invalid"),
-        ("GET /things HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400, "request.invalid"),
-        ("GET /things HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
-        ("GET /things HTTP/1.1\r\nHost: evil.example\r\nshunt-host-fault: x\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
-        ("GET /things HTTP/1.0\r\nHost: evil.example\r\n\r\n", 421, "host.unknown"),
-        ("GET http://evil.example/things HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
-        ("GET http://localhost/things HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200, ""),
-        ("GET /things HTTP/1.1\r\nHost: localhost\r\nshunt-host-fault: x\r\nConnection: close\r\n\r\n", 200, ""),
-        ("GET /things HTTP/1.0\r\n\r\n", 200, ""),
-    ])
+    @Test(
+        "Without exactly one Host HTTP/1.1 is refused and closed; HTTP/1.0 needs none",
+        arguments: [
+            ("GET /things HTTP/1.1\r\n\r\n", 400, "request.invalid"), ("GET /things HTTP/1.1\r\nHost: \r\n\r\n", 400, "request.invalid"),
+            ("GET /things HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400, "request.invalid"),
+            ("GET /things HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
+            ("GET /things HTTP/1.1\r\nHost: evil.example\r\nshunt-host-fault: x\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
+            ("GET /things HTTP/1.0\r\nHost: evil.example\r\n\r\n", 421, "host.unknown"),
+            ("GET http://evil.example/things HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421, "host.unknown"),
+            ("GET http://localhost/things HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200, ""),
+            ("GET /things HTTP/1.1\r\nHost: localhost\r\nshunt-host-fault: x\r\nConnection: close\r\n\r\n", 200, ""),
+            ("GET /things HTTP/1.0\r\n\r\n", 200, ""),
+        ])
     func hosts(request: String, status: Int, code: String) async throws {
         try await serving {
             $0.idleTimeout = .seconds(3600)
@@ -267,10 +271,12 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
-    @Test("A client that waits to send a body which nobody reads is answered at once, and disconnected", arguments: [
-        ("POST /nothing HTTP/1.1\r\nContent-Length: 5", 404), ("POST /things HTTP/1.1\r\nContent-Length: 2000000", 413),
-        ("DELETE /things HTTP/1.1\r\nTransfer-Encoding: chunked", 405),
-    ])
+    @Test(
+        "A client that waits to send a body which nobody reads is answered at once, and disconnected",
+        arguments: [
+            ("POST /nothing HTTP/1.1\r\nContent-Length: 5", 404), ("POST /things HTTP/1.1\r\nContent-Length: 2000000", 413),
+            ("DELETE /things HTTP/1.1\r\nTransfer-Encoding: chunked", 405),
+        ])
     func refusesToContinue(request: String, status: Int) async throws {
         try await serving {
             $0.idleTimeout = .seconds(3600)

@@ -161,4 +161,3 @@ private struct Seeded: RandomNumberGenerator {
         return state >> 17
     }
 }
-

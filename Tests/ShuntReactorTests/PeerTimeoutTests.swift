@@ -37,9 +37,11 @@ private final class OptionReader: EventLoopHandler {
 }
 
 @Suite("Peers whose machine is gone") struct PeerTimeoutTests {
-    @Test("Sockets that are accepted and made have keep-alive by limits.peer_timeout; 0 leaves the system's times", arguments: [
-        (20, [1, 10, 5, 2]), (1, [1, 1, 1, 2]), (7, [1, 3, 1, 2]), (0, [1, -1, -1, -1]),
-    ] as [(Int, [Int32])])
+    @Test(
+        "Sockets that are accepted and made have keep-alive by limits.peer_timeout; 0 leaves the system's times",
+        arguments: [
+            (20, [1, 10, 5, 2]), (1, [1, 1, 1, 2]), (7, [1, 3, 1, 2]), (0, [1, -1, -1, -1]),
+        ] as [(Int, [Int32])])
     func options(seconds: Int, expected: [Int32]) throws {
         let socket = try ListeningSocket(HostPort("127.0.0.1", 0), name: "test")
         let found = Mutex<[[Int32]]>([])

@@ -18,15 +18,19 @@ struct ProxyHeaderTests {
     private static let ipv6: [UInt8] =
         [0x20, 1, 0xD, 0xB8] + Array(repeating: 0, count: 11) + [9] + [UInt8](repeating: 1, count: 16) + [0xDC, 0x04, 0x01, 0xBB]
 
-    @Test("§2.1: version 1 names the client", arguments: [
-        ("PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n", "192.0.2.1:56324"),
-        ("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", "255.255.255.255:65535"),
-        ("PROXY TCP6 2001:db8::9 ::1 56324 443\r\n", "[2001:db8::9]:56324"),
-        ("PROXY TCP6 ffff:f:ffff:ffff:ffff:ffff:ffff:ffff ffff:f:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
-            "[ffff:f:ffff:ffff:ffff:ffff:ffff:ffff]:65535"),
-        ("PROXY UNKNOWN\r\n", nil),
-        ("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n", nil),
-    ] as [(String, String?)])
+    @Test(
+        "§2.1: version 1 names the client",
+        arguments: [
+            ("PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n", "192.0.2.1:56324"),
+            ("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", "255.255.255.255:65535"),
+            ("PROXY TCP6 2001:db8::9 ::1 56324 443\r\n", "[2001:db8::9]:56324"),
+            (
+                "PROXY TCP6 ffff:f:ffff:ffff:ffff:ffff:ffff:ffff ffff:f:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
+                "[ffff:f:ffff:ffff:ffff:ffff:ffff:ffff]:65535"
+            ),
+            ("PROXY UNKNOWN\r\n", nil),
+            ("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n", nil),
+        ] as [(String, String?)])
     func line(text: String, client: String?) {
         guard case .complete(let size, let found) = read(text.utf8 + Array("rest".utf8)) else {
             Issue.record("\(text) is not read")
@@ -37,17 +41,19 @@ struct ProxyHeaderTests {
         for count in 0..<text.utf8.count { #expect(read(text.utf8.prefix(count)) == .needMore) }
     }
 
-    @Test("§2.2: version 2 names the client; additions are skipped", arguments: [
-        (header(0x21, 0x11, ipv4), "192.0.2.1:56324"),
-        (header(0x21, 0x21, ipv6), "[2001:db8::9]:56324"),
-        (header(0x21, 0x11, ipv4 + [0x02, 0, 3, 0x61, 0x62, 0x63]), "192.0.2.1:56324"),
-        (header(0x21, 0x21, ipv6 + [UInt8](repeating: 4, count: 4096 - 16 - 36)), "[2001:db8::9]:56324"),
-        // LOCAL: a health check, with or without what is to be ignored.
-        (header(0x20, 0x00, []), nil), (header(0x20, 0x11, ipv4), nil), (header(0x20, 0x11, []), nil),
-        // Of no family, of datagrams, of Unix sockets.
-        (header(0x21, 0x00, []), nil), (header(0x21, 0x00, [1, 2, 3]), nil), (header(0x21, 0x12, ipv4), nil),
-        (header(0x21, 0x31, [UInt8](repeating: 0x2F, count: 216)), nil),
-    ] as [([UInt8], String?)])
+    @Test(
+        "§2.2: version 2 names the client; additions are skipped",
+        arguments: [
+            (header(0x21, 0x11, ipv4), "192.0.2.1:56324"),
+            (header(0x21, 0x21, ipv6), "[2001:db8::9]:56324"),
+            (header(0x21, 0x11, ipv4 + [0x02, 0, 3, 0x61, 0x62, 0x63]), "192.0.2.1:56324"),
+            (header(0x21, 0x21, ipv6 + [UInt8](repeating: 4, count: 4096 - 16 - 36)), "[2001:db8::9]:56324"),
+            // LOCAL: a health check, with or without what is to be ignored.
+            (header(0x20, 0x00, []), nil), (header(0x20, 0x11, ipv4), nil), (header(0x20, 0x11, []), nil),
+            // Of no family, of datagrams, of Unix sockets.
+            (header(0x21, 0x00, []), nil), (header(0x21, 0x00, [1, 2, 3]), nil), (header(0x21, 0x12, ipv4), nil),
+            (header(0x21, 0x31, [UInt8](repeating: 0x2F, count: 216)), nil),
+        ] as [([UInt8], String?)])
     func binary(header: [UInt8], client: String?) {
         guard case .complete(let size, let found) = read(header + [1, 2, 3]) else {
             Issue.record("\(header) is not read")
@@ -58,18 +64,20 @@ struct ProxyHeaderTests {
         for count in 0..<header.count { #expect(read(header.prefix(count)) == .needMore) }
     }
 
-    @Test("What is no header, or a wrong one, is refused as soon as that shows", arguments: [
-        Array("GET / HTTP/1.1\r\n".utf8), [0x71], Array("PROXX".utf8), Array("PROXY TCP5 1.2.3.4 1.2.3.4 1 2\r\n".utf8),
-        Array("PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n".utf8), Array("PROXY TCP4 1.2.3.4 1.2.3.4 01 2\r\n".utf8),
-        Array("PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n".utf8), Array("PROXY TCP4 1.2.3.4  1.2.3.4 1 2\r\n".utf8),
-        Array("PROXY TCP4 1.2.3.4 1.2.3.4 1 2 \r\n".utf8), Array("PROXY TCP4 1.2.3 1.2.3.4 1 2\r\n".utf8),
-        Array("PROXY TCP4 ::1 ::1 1 2\r\n".utf8), Array("PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n".utf8),
-        Array("PROXY TCP4 1.2.3.4 1.2.3.4 1 2\rx".utf8), Array("PROXY \r\n".utf8),
-        Array("PROXY UNKNOWN ".utf8) + [UInt8](repeating: 0x61, count: 93),
-        Array(signature.prefix(11)) + [0x0B], header(0x11, 0x11, ipv4), header(0x22, 0x11, ipv4), header(0x21, 0x41, ipv4),
-        header(0x21, 0x13, ipv4), header(0x21, 0x11, Array(ipv4.dropLast())), header(0x21, 0x21, ipv4),
-        header(0x21, 0x31, ipv4), Array(header(0x21, 0x11, [UInt8](repeating: 0, count: 4096 - 15)).prefix(16)),
-    ])
+    @Test(
+        "What is no header, or a wrong one, is refused as soon as that shows",
+        arguments: [
+            Array("GET / HTTP/1.1\r\n".utf8), [0x71], Array("PROXX".utf8), Array("PROXY TCP5 1.2.3.4 1.2.3.4 1 2\r\n".utf8),
+            Array("PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n".utf8), Array("PROXY TCP4 1.2.3.4 1.2.3.4 01 2\r\n".utf8),
+            Array("PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n".utf8), Array("PROXY TCP4 1.2.3.4  1.2.3.4 1 2\r\n".utf8),
+            Array("PROXY TCP4 1.2.3.4 1.2.3.4 1 2 \r\n".utf8), Array("PROXY TCP4 1.2.3 1.2.3.4 1 2\r\n".utf8),
+            Array("PROXY TCP4 ::1 ::1 1 2\r\n".utf8), Array("PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n".utf8),
+            Array("PROXY TCP4 1.2.3.4 1.2.3.4 1 2\rx".utf8), Array("PROXY \r\n".utf8),
+            Array("PROXY UNKNOWN ".utf8) + [UInt8](repeating: 0x61, count: 93),
+            Array(signature.prefix(11)) + [0x0B], header(0x11, 0x11, ipv4), header(0x22, 0x11, ipv4), header(0x21, 0x41, ipv4),
+            header(0x21, 0x13, ipv4), header(0x21, 0x11, Array(ipv4.dropLast())), header(0x21, 0x21, ipv4),
+            header(0x21, 0x31, ipv4), Array(header(0x21, 0x11, [UInt8](repeating: 0, count: 4096 - 15)).prefix(16)),
+        ])
     func refused(bytes: [UInt8]) {
         guard case .malformed(let why) = read(bytes) else {
             Issue.record("\(bytes) is taken")
@@ -81,7 +89,9 @@ struct ProxyHeaderTests {
     @Test("Damaged headers are read without harm, and take no more than they say", arguments: 1...20)
     func damaged(seed: UInt64) {
         var random = SplitMix(seed: seed)
-        let headers = [Self.header(0x21, 0x11, Self.ipv4), Self.header(0x21, 0x21, Self.ipv6), Array("PROXY TCP4 192.0.2.1 192.0.2.7 56324 443\r\n".utf8)]
+        let headers = [
+            Self.header(0x21, 0x11, Self.ipv4), Self.header(0x21, 0x21, Self.ipv6), Array("PROXY TCP4 192.0.2.1 192.0.2.7 56324 443\r\n".utf8),
+        ]
         for _ in 0..<2000 {
             var bytes = headers[Int(random.next() % 3)]
             for _ in 0..<1 + random.next() % 4 { bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }

@@ -65,10 +65,12 @@ import Testing
         #expect(deaf.reason.withLock { $0 } == .late)
     }
 
-    @Test("The number of a printf's widths is looked at as SQLite reads it", arguments: [
-        ("", true), ("100%", true), ("%5.2f %% %1000d", true), ("%1001d", false), ("%*d", false), ("a * b 99999 %d * 99999", true),
-        ("%-+5.1001d", false), ("%ll*d", false), ("%00000999d", true), ("%%%9999d", false), ("%99999999999999999999999999999999d", false),
-    ])
+    @Test(
+        "The number of a printf's widths is looked at as SQLite reads it",
+        arguments: [
+            ("", true), ("100%", true), ("%5.2f %% %1000d", true), ("%1001d", false), ("%*d", false), ("a * b 99999 %d * 99999", true),
+            ("%-+5.1001d", false), ("%ll*d", false), ("%00000999d", true), ("%%%9999d", false), ("%99999999999999999999999999999999d", false),
+        ])
     func formats(_ format: String, _ isBounded: Bool) {
         #expect(GuardedFunctions.isBounded(format.utf8) == isBounded)
     }

@@ -170,11 +170,13 @@ import Testing
         #expect(error?.message.contains("common table expressions") == true)
     }
 
-    @Test("Ordinary common table expressions run", arguments: [
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 10) SELECT count(*) FROM c, c AS d",
-        "WITH a AS (SELECT 1 AS a), b AS (SELECT a FROM a), c AS (SELECT a.a, b.a FROM a, b) SELECT * FROM c, a, b",
-        "SELECT CAST(1 AS TEXT) AS x, (SELECT 2) AS y",
-    ])
+    @Test(
+        "Ordinary common table expressions run",
+        arguments: [
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 10) SELECT count(*) FROM c, c AS d",
+            "WITH a AS (SELECT 1 AS a), b AS (SELECT a FROM a), c AS (SELECT a.a, b.a FROM a, b) SELECT * FROM c, a, b",
+            "SELECT CAST(1 AS TEXT) AS x, (SELECT 2) AS y",
+        ])
     func ordinaryExpressions(_ sql: String) async throws {
         #expect(try await reader.query(sql).rows.count == 1)
     }
@@ -188,10 +190,12 @@ import Testing
             printf('%,d', 1234567)
             """)
         #expect(
-            result.rows == [[
-                .text("  2.3|7   |é|100%"), .text("00000042"), .integer(3), .text("ayybyy"), .text("a"), .text("a"), .text("a"), .text("a"),
-                .null, .null, .integer(2), .text("1,234,567"),
-            ]])
+            result.rows == [
+                [
+                    .text("  2.3|7   |é|100%"), .text("00000042"), .integer(3), .text("ayybyy"), .text("a"), .text("a"), .text("a"), .text("a"),
+                    .null, .null, .integer(2), .text("1,234,567"),
+                ]
+            ])
     }
 
     @Test("Many long calls in one row are ended in time")

@@ -63,9 +63,11 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["registry.sqlite"])
     }
 
-    @Test("The refusal of a registry that was changed says what is wrong", arguments: [
-        (NotARegistry.unknownMigration, "'something of a fork'"), (.missingTable, "'devices'"), (.strangeTables, "'meta'"),
-    ])
+    @Test(
+        "The refusal of a registry that was changed says what is wrong",
+        arguments: [
+            (NotARegistry.unknownMigration, "'something of a fork'"), (.missingTable, "'devices'"), (.strangeTables, "'meta'"),
+        ])
     func saysWhy(_ kind: NotARegistry, _ what: String) throws {
         let folder = try TemporaryFolder()
         try kind.make(at: folder("registry.sqlite"))
@@ -111,7 +113,8 @@ import Testing
         try await Registry.open(path: path, logger: quiet).close()
     }
 
-    @Test("A log that is deleted is told as not ready, readers do not take the file for all there is, and nothing written is lost",
+    @Test(
+        "A log that is deleted is told as not ready, readers do not take the file for all there is, and nothing written is lost",
         arguments: ["-wal", "-shm"])
     func logDeleted(_ suffix: String) async throws {
         let folder = try TemporaryFolder()

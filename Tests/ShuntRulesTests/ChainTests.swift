@@ -76,11 +76,13 @@ struct ChainTests {
         #expect(rig.log.texts == [])
     }
 
-    @Test("ctx:emit stays within its bound, whatever the rule catches", arguments: [
-        (#"for i = 1, 1000 do pcall(ctx.emit, ctx, route.to("t")) end"#, 100),
-        (#"pcall(ctx.emit, ctx, route.fanout(many)) for i = 1, 3 do pcall(ctx.emit, ctx, msg) end"#, 0),
-        (#"for i = 1, 100 do ctx:emit(msg) end"#, 100),
-    ])
+    @Test(
+        "ctx:emit stays within its bound, whatever the rule catches",
+        arguments: [
+            (#"for i = 1, 1000 do pcall(ctx.emit, ctx, route.to("t")) end"#, 100),
+            (#"pcall(ctx.emit, ctx, route.fanout(many)) for i = 1, 3 do pcall(ctx.emit, ctx, msg) end"#, 0),
+            (#"for i = 1, 100 do ctx:emit(msg) end"#, 100),
+        ])
     func emits(body: String, sent: Int) throws {
         let rig = try RuleRig("function R.on_message(msg, ctx) local many = {} for i = 1, 101 do many[i] = msg end \(body) end")
         #expect(rig.send().messages.count == sent)

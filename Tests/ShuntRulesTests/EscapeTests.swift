@@ -52,11 +52,18 @@ struct Escape: CustomTestStringConvertible, Sendable {
         Escape("xpcall recursion in handlers", .killed, "local function f(e) return xpcall(error, f, e) end while true do f() end"),
         Escape("__close", .time, "local x <close> = setmetatable({}, { __close = function() while true do end end }) while true do end"),
         Escape("__close after an error", .time, "local x <close> = setmetatable({}, { __close = function() while true do end end }) error('x')"),
-        Escape("__close under pcall", .time, "while true do pcall(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) while true do end end) end"),
-        Escape("pcall with an error object that loops", .time, "local e = setmetatable({}, { __tostring = function() while true do end end }) pcall(error, e) tostring(e)"),
+        Escape(
+            "__close under pcall", .time,
+            "while true do pcall(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) while true do end end) end"
+        ),
+        Escape(
+            "pcall with an error object that loops", .time,
+            "local e = setmetatable({}, { __tostring = function() while true do end end }) pcall(error, e) tostring(e)"),
         Escape("memory, caught", .killed, "while true do pcall(function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end) end"),
         Escape("memory, caught once", .memory, "pcall(string.rep, 'x', 1 << 40) return route.drop('survived')"),
-        Escape("memory under __close", .memory, "local x <close> = setmetatable({}, { __close = function() error('mine') end }) local t = {} for i = 1, 1e9 do t[i] = i end"),
+        Escape(
+            "memory under __close", .memory,
+            "local x <close> = setmetatable({}, { __close = function() error('mine') end }) local t = {} for i = 1, 1e9 do t[i] = i end"),
     ]
 
     static let coroutines: [Escape] = [
@@ -65,23 +72,37 @@ struct Escape: CustomTestStringConvertible, Sendable {
         Escape("coroutines without end", .killed, "while true do coroutine.wrap(function() coroutine.yield() end)() end"),
         Escape("coroutines kept", .memory, "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end"),
         Escape("nested resumes", .killed, "local function f() pcall(coroutine.wrap(f)) return f() end f()"),
-        Escape("yield in pcall in a coroutine", .time, "local co = coroutine.wrap(function() while true do pcall(coroutine.yield) end end) while true do co() end"),
-        Escape("close with __close that loops", .time, "local co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) coroutine.yield() end) coroutine.resume(co) coroutine.close(co)"),
-        Escape("closes within closes", .killed, "local function deep(n) local co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() deep(n + 1) end }) coroutine.yield() end) coroutine.resume(co) return coroutine.close(co) end while true do deep(1) end"),
+        Escape(
+            "yield in pcall in a coroutine", .time,
+            "local co = coroutine.wrap(function() while true do pcall(coroutine.yield) end end) while true do co() end"),
+        Escape(
+            "close with __close that loops", .time,
+            "local co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) coroutine.yield() end) coroutine.resume(co) coroutine.close(co)"
+        ),
+        Escape(
+            "closes within closes", .killed,
+            "local function deep(n) local co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() deep(n + 1) end }) coroutine.yield() end) coroutine.resume(co) return coroutine.close(co) end while true do deep(1) end"
+        ),
         Escape("yield out of the hook", .error("outside a coroutine"), "coroutine.yield(1)"),
     ]
 
     static let metamethods: [Escape] = ["index", "newindex", "len", "eq", "lt", "le", "add", "call", "unm", "idiv", "tostring", "pairs"].map { name in
-        let use = [
-            "index": "return t.x", "newindex": "t.x = 1", "len": "return #t", "eq": "return t == u", "lt": "return t < u",
-            "le": "return t <= u", "add": "return t + 1", "call": "return t()", "unm": "return -t", "idiv": "return t // 1", "tostring": "return ('%s'):format(t)",
-            "pairs": "for _ in pairs(t) do end",
-        ][name] ?? ""
-        return Escape("__\(name) that loops", .time, "local m = { __\(name) = function() while true do end end } local t, u = setmetatable({}, m), setmetatable({}, m) \(use)")
+        let use =
+            [
+                "index": "return t.x", "newindex": "t.x = 1", "len": "return #t", "eq": "return t == u", "lt": "return t < u",
+                "le": "return t <= u", "add": "return t + 1", "call": "return t()", "unm": "return -t", "idiv": "return t // 1",
+                "tostring": "return ('%s'):format(t)",
+                "pairs": "for _ in pairs(t) do end",
+            ][name] ?? ""
+        return Escape(
+            "__\(name) that loops", .time,
+            "local m = { __\(name) = function() while true do end end } local t, u = setmetatable({}, m), setmetatable({}, m) \(use)")
     }
 
     static let library: [Escape] = [
-        Escape("a pattern that backtracks", .time, "return (('a?'):rep(30) .. ('a'):rep(30)):len(), (('a'):rep(29)):match(('a?'):rep(30) .. ('a'):rep(30))"),
+        Escape(
+            "a pattern that backtracks", .time,
+            "return (('a?'):rep(30) .. ('a'):rep(30)):len(), (('a'):rep(29)):match(('a?'):rep(30) .. ('a'):rep(30))"),
         Escape("a pattern that backtracks, under find", .time, "return (('a'):rep(5000) .. 'b'):find('.-.-.-.-.-.-.-x')"),
         Escape("a pattern over a long text", .time, "local s = ('a'):rep(200000) return s:match('.-b') or s:gsub('a*a*a*b', '')"),
         Escape("%b over a long text", .time, "local s = ('('):rep(200000) return s:match('%b()')"),
@@ -95,13 +116,23 @@ struct Escape: CustomTestStringConvertible, Sendable {
         Escape("string.rep that overflows", .memory, "return ('xxxxxxxx'):rep(1 << 61)"),
         Escape("doubling", .memory, "local s = 'x' while true do s = s .. s end"),
         Escape("string.format width", .error("over 99"), "return ('%1000000d'):format(1)"),
-        Escape("string.format of a looping __tostring", .time, "return ('%s'):format(setmetatable({}, { __tostring = function() while true do end end }))"),
+        Escape(
+            "string.format of a looping __tostring", .time,
+            "return ('%s'):format(setmetatable({}, { __tostring = function() while true do end end }))"),
         Escape("plain find", .harmless, "local s = ('a'):rep(400000) return nil, s:find(('a'):rep(200000) .. 'b', 1, true)"),
-        Escape("table.sort with a comparison that lies", .harmless, "local t = {} for i = 1, 300 do t[i] = i end table.sort(t, function() return true end)"),
+        Escape(
+            "table.sort with a comparison that lies", .harmless,
+            "local t = {} for i = 1, 300 do t[i] = i end table.sort(t, function() return true end)"),
         Escape("table.sort with a comparison that loops", .time, "table.sort({ 1, 2 }, function() while true do end end)"),
-        Escape("table.sort of a length", .time, "table.sort(setmetatable({}, { __len = function() return 1 << 30 end, __index = function() return 1 end, __newindex = function() end }))"),
-        Escape("table.concat of a length", .killed, "return table.concat(setmetatable({}, { __len = function() return 1 << 60 end, __index = function() return '' end }))"),
-        Escape("table.concat of a length, in C", .time, "return table.concat(setmetatable({}, { __len = function() return 1 << 60 end, __index = tostring }))"),
+        Escape(
+            "table.sort of a length", .time,
+            "table.sort(setmetatable({}, { __len = function() return 1 << 30 end, __index = function() return 1 end, __newindex = function() end }))"),
+        Escape(
+            "table.concat of a length", .killed,
+            "return table.concat(setmetatable({}, { __len = function() return 1 << 60 end, __index = function() return '' end }))"),
+        Escape(
+            "table.concat of a length, in C", .time,
+            "return table.concat(setmetatable({}, { __len = function() return 1 << 60 end, __index = tostring }))"),
         Escape("table.insert at the front of a length", .time, "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 1)"),
         Escape("table.remove from the front of a length", .time, "table.remove(setmetatable({}, { __len = function() return 1 << 60 end }), 1)"),
         Escape("table.move", .time, "table.move({}, 1, 1 << 60, 2)"),
@@ -120,16 +151,23 @@ struct Escape: CustomTestStringConvertible, Sendable {
         Escape("kv in a loop", .killed, "for i = 1, math.huge do kv.set('k' .. i, 'v') end"),
         Escape("log in a loop", .time, "while true do log.info('x') end"),
         Escape("keys that collide", .killed, "local t, n = {}, (1 << 14) - 1 for i = 1, math.huge do t[i * n * ((1 << 13) - 1)] = i end"),
-        Escape("ephemerons", .error("weak keys"), "local k, first = {}, {} local last = first for i = 1, math.huge do local w = setmetatable({}, { __mode = 'k' }) local n = {} w[last] = n k[i] = w last = n end"),
+        Escape(
+            "ephemerons", .error("weak keys"),
+            "local k, first = {}, {} local last = first for i = 1, math.huge do local w = setmetatable({}, { __mode = 'k' }) local n = {} w[last] = n k[i] = w last = n end"
+        ),
         Escape("hash of much", .time, "local s = ('x'):rep(500000) while true do hash.sha256(s) end"),
         Escape("base64 of much", .killed, "local s = ('x'):rep(100000) while true do base64.decode(base64.encode(s)) end"),
     ]
 
     static let doors: [Escape] = [
         Escape("__gc", .error("can't have __gc"), "setmetatable({}, { __gc = function() end })"),
-        Escape("__gc added later", .harmless, "local m = {} setmetatable({}, m) m.__gc = function() while true do end end for i = 1, 200 do local t = {} end"),
+        Escape(
+            "__gc added later", .harmless,
+            "local m = {} setmetatable({}, m) m.__gc = function() while true do end end for i = 1, 200 do local t = {} end"),
         Escape("__concat", .error("can't have __concat"), "setmetatable({}, { __concat = function() end })"),
-        Escape("__concat added later", .error("can't have __concat"), "local m = {} local t = setmetatable({}, m) m.__concat = function() end return 'a' .. t"),
+        Escape(
+            "__concat added later", .error("can't have __concat"),
+            "local m = {} local t = setmetatable({}, m) m.__concat = function() end return 'a' .. t"),
         Escape("string metatable", .error("index a boolean value"), "getmetatable('').__index = nil"),
         Escape("string metatable, set", .error("table expected"), "setmetatable('', {})"),
         Escape("msg metatable", .error("index a boolean value"), "getmetatable(msg).__index = nil"),
@@ -146,11 +184,14 @@ struct Escape: CustomTestStringConvertible, Sendable {
         Escape("require upward", .error("no module"), "require '../other/rule'"),
         Escape("require of a path", .error("no module"), "require '/etc/passwd'"),
         Escape("collectgarbage", .error("has \"count\" only"), "collectgarbage('stop')"),
-        Escape("collectgarbage with step", .error("has \"count\" only"), "while true do pcall(collectgarbage, 'step') collectgarbage('incremental') end"),
+        Escape(
+            "collectgarbage with step", .error("has \"count\" only"), "while true do pcall(collectgarbage, 'step') collectgarbage('incremental') end"),
         Escape("C stack", .error("stack overflow"), "local function f(s) return (s:gsub('x', f)) end return f('x')"),
         Escape("a deep recursion", .memory, "local function f() return 1 + f() end return f()"),
         Escape("a deep recursion, caught", .killed, "local function f() pcall(f) return 1 + f() end while true do pcall(f) end"),
-        Escape("an error object with a looping __tostring", .error("raised a table"), "error(setmetatable({}, { __tostring = function() while true do end end }))"),
+        Escape(
+            "an error object with a looping __tostring", .error("raised a table"),
+            "error(setmetatable({}, { __tostring = function() while true do end end }))"),
         Escape("an error object of nil", .error("raised a nil"), "error()"),
         Escape("an error object that is msg", .error("raised a userdata"), "error(msg)"),
         Escape("allocation", .memory, "local t = {} for i = 1, math.huge do t[i] = {} end"),
@@ -166,13 +207,14 @@ struct EscapeTests {
     func ended(escape: Escape) throws {
         // On a machine that is busy, what is to run out of memory must not run out of time first.
         let time = if case .memory = escape.end { "30ms" } else { "2ms" }
-        let rig = try RuleRig(#"""
-        R.budget = { time = "\#(time)" }
-        function R.on_message(msg, ctx)
-          if msg.topic == "well" then return route.to("alive") end
-          \#(escape.body)
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.budget = { time = "\#(time)" }
+            function R.on_message(msg, ctx)
+              if msg.topic == "well" then return route.to("alive") end
+              \#(escape.body)
+            end
+            """#)
         let clock = ThreadClock()
         let outcome = rig.send("escape")
         #expect(clock.milliseconds < 50)
@@ -194,22 +236,23 @@ struct EscapeTests {
 
     @Test("a coroutine that was ended in one call can't run on in the next")
     func coroutineAfterwards() throws {
-        let rig = try RuleRig(#"""
-        local co
-        function R.on_message(msg)
-          if msg.topic == "first" then
-            co = coroutine.create(function()
-              local x <close> = setmetatable({}, { __close = function() while true do end end })
-              while true do end
-            end)
-            coroutine.resume(co)
-          elseif msg.topic == "close" then
-            log.info(tostring(coroutine.close(co)))
-          else
-            log.info(tostring(coroutine.resume(co)))
-          end
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            local co
+            function R.on_message(msg)
+              if msg.topic == "first" then
+                co = coroutine.create(function()
+                  local x <close> = setmetatable({}, { __close = function() while true do end end })
+                  while true do end
+                end)
+                coroutine.resume(co)
+              elseif msg.topic == "close" then
+                log.info(tostring(coroutine.close(co)))
+              else
+                log.info(tostring(coroutine.resume(co)))
+              end
+            end
+            """#)
         rig.send("first")
         #expect(rig.figures().errors == [.ruleTime: 1])
         let clock = ThreadClock()
@@ -221,13 +264,14 @@ struct EscapeTests {
 
     @Test("a suspended coroutine goes on after another call was ended")
     func suspendedSurvives() throws {
-        let rig = try RuleRig(#"""
-        local co = coroutine.wrap(function() for i = 1, 1000 do coroutine.yield(i) end end)
-        function R.on_message(msg)
-          log.info(tostring(co()))
-          if msg.topic == "loop" then while true do co() end end
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            local co = coroutine.wrap(function() for i = 1, 1000 do coroutine.yield(i) end end)
+            function R.on_message(msg)
+              log.info(tostring(co()))
+              if msg.topic == "loop" then while true do co() end end
+            end
+            """#)
         rig.send("one")
         rig.send("two")
         #expect(rig.log.texts == ["1", "2"])
@@ -243,11 +287,14 @@ struct EscapeTests {
         let long = try RuleRig("R.budget = { time = \"90ms\" } function R.on_message() \(loop) end")
         long.send()
         #expect(long.figures().errors == [:])
-        let memory = try RuleRig("R.budget = { memory = \"16MiB\", time = \"100ms\" } function R.on_message() return route.drop(#('x'):rep(6000000)) end")
+        let memory = try RuleRig(
+            "R.budget = { memory = \"16MiB\", time = \"100ms\" } function R.on_message() return route.drop(#('x'):rep(6000000)) end")
         #expect(memory.send().verdict == .drop(why: "6000000"))
         let capped = try RuleRig(
             "R.budget = { time = \"60s\" } function R.on_message() while true do end end",
-            limits: { var l = RuleLimits(); l.callNanosecondsCap = 5_000_000; return l }())
+            limits: {
+                var l = RuleLimits(); l.callNanosecondsCap = 5_000_000; return l
+            }())
         capped.send()
         #expect(capped.figures().errors == [.ruleTime: 1])
     }
@@ -256,13 +303,14 @@ struct EscapeTests {
     func stateCap() throws {
         var limits = RuleLimits()
         limits.stateMemory = 4 << 20
-        let rig = try RuleRig(#"""
-        local kept = {}
-        function R.on_message(msg)
-          if msg.topic == "free" then kept = {} return route.drop("freed") end
-          kept[#kept + 1] = ("x"):rep(500000) .. #kept
-        end
-        """#, limits: limits)
+        let rig = try RuleRig(
+            #"""
+            local kept = {}
+            function R.on_message(msg)
+              if msg.topic == "free" then kept = {} return route.drop("freed") end
+              kept[#kept + 1] = ("x"):rep(500000) .. #kept
+            end
+            """#, limits: limits)
         for _ in 0..<20 { rig.send() }
         #expect(rig.rules.memory <= 4 << 20)
         #expect((rig.figures().errors[.ruleMemory] ?? 0) > 0)
@@ -280,30 +328,31 @@ struct EscapeTests {
 
     @Test("a call can be ended at any point of what Lua and the host do")
     func endedAnywhere() throws {
-        let rig = try RuleRig(#"""
-        R.breaker = { errors = 1000000 }
-        local function work(msg, depth)
-          local t = {}
-          for i = 1, 20 do t[i] = { id = i * 7 % 13, name = ("n"):rep(i) } end
-          table.sort(t, function(a, b) return a.id < b.id end)
-          local text = json.encode(json.decode(json.encode(t)))
-          text = text:gsub("%d+", function(n) return #n > 1 and n or nil end):match("^(.-)name")
-          local co = coroutine.wrap(function(x)
-            local guard <close> = setmetatable({}, { __close = function() t = nil end })
-            for i = 1, 5 do pcall(coroutine.yield, x .. i) end
-            error { code = depth }
-          end)
-          pcall(function() while true do co(text) end end)
-          xpcall(function() return nil + 1 end, function(e) return msg:with { payload = e } end)
-          for word in ("the quick brown fox"):gmatch("%a+") do kv.set(word, hash.sha256(word), 1) end
-          if depth > 0 then return work(msg, depth - 1), msg.sender.tags end
-          return setmetatable({}, { __index = function(_, k) return k .. text end }).x
-        end
-        function R.on_message(msg)
-          if msg.topic == "well" then return route.to("alive") end
-          while true do work(msg, 3) end
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 1000000 }
+            local function work(msg, depth)
+              local t = {}
+              for i = 1, 20 do t[i] = { id = i * 7 % 13, name = ("n"):rep(i) } end
+              table.sort(t, function(a, b) return a.id < b.id end)
+              local text = json.encode(json.decode(json.encode(t)))
+              text = text:gsub("%d+", function(n) return #n > 1 and n or nil end):match("^(.-)name")
+              local co = coroutine.wrap(function(x)
+                local guard <close> = setmetatable({}, { __close = function() t = nil end })
+                for i = 1, 5 do pcall(coroutine.yield, x .. i) end
+                error { code = depth }
+              end)
+              pcall(function() while true do co(text) end end)
+              xpcall(function() return nil + 1 end, function(e) return msg:with { payload = e } end)
+              for word in ("the quick brown fox"):gmatch("%a+") do kv.set(word, hash.sha256(word), 1) end
+              if depth > 0 then return work(msg, depth - 1), msg.sender.tags end
+              return setmetatable({}, { __index = function(_, k) return k .. text end }).x
+            end
+            function R.on_message(msg)
+              if msg.topic == "well" then return route.to("alive") end
+              while true do work(msg, 3) end
+            end
+            """#)
         for _ in 0..<150 {
             rig.send("loop", #"{"a":[1,2,3]}"#)
             #expect(rig.send("well").messages.map(\.topic) == ["alive"])

@@ -16,9 +16,11 @@ struct InflatingTests {
         throw ShuntError(.frameMalformed, "broken")
     }
 
-    @Test("inflating is ended with the call's time, and no catch goes on", arguments: [
-        "return msg.payload", "return msg:json()", "while true do pcall(function() return msg.payload end) end",
-    ])
+    @Test(
+        "inflating is ended with the call's time, and no catch goes on",
+        arguments: [
+            "return msg.payload", "return msg:json()", "while true do pcall(function() return msg.payload end) end",
+        ])
     func time(body: String) throws {
         let rig = try rig(body) { (_, _, _, check) throws(ShuntError) in
             while true { try check() }
@@ -39,7 +41,8 @@ struct InflatingTests {
         }
         rig.send("t", "Z", compression: .lz4)
         #expect((1_000_000...(1 << 20)).contains(asked.withLock { $0 }))
-        #expect(rig.log.texts.first?.contains("bytes inflated, which is what is left of the call's memory (payload.invalid)") == true, "\(rig.log.texts)")
+        #expect(
+            rig.log.texts.first?.contains("bytes inflated, which is what is left of the call's memory (payload.invalid)") == true, "\(rig.log.texts)")
     }
 
     @Test("a payload that is not what it says is the client's error: the rule is not switched off for the others")
@@ -66,10 +69,12 @@ struct InflatingTests {
     func once() throws {
         let count = Mutex(0)
         let rule = #"return { on_message = function(msg) log.info(#msg.payload .. #msg:json().a .. #msg:with { topic = "x" }.payload) end }"#
-        let rig = try RuleRig(files: ["a/rule.lua": rule, "b/rule.lua": rule], inflate: { _, _, _, _ in
-            count.withLock { $0 += 1 }
-            return Array(#"{"a":"b"}"#.utf8)
-        })
+        let rig = try RuleRig(
+            files: ["a/rule.lua": rule, "b/rule.lua": rule],
+            inflate: { _, _, _, _ in
+                count.withLock { $0 += 1 }
+                return Array(#"{"a":"b"}"#.utf8)
+            })
         rig.send("t", "Z", compression: .gzip)
         #expect(rig.log.texts == ["919", "919"])
         #expect(count.withLock { $0 } == 1)

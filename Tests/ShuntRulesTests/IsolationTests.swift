@@ -55,15 +55,16 @@ struct IsolationTests {
 
     @Test("one that takes all its entries of kv leaves the others theirs, and its own outlive a reload")
     func entries() throws {
-        let rig = try rig(#"""
-        R.budget = { time = "100ms" }
-        function R.on_message(msg)
-          for i = 1, 20000 do
-            local done, why = kv.set("k" .. i, "v")
-            if not done then log.info(why .. i) break end
-          end
-        end
-        """#)
+        let rig = try rig(
+            #"""
+            R.budget = { time = "100ms" }
+            function R.on_message(msg)
+              for i = 1, 20000 do
+                local done, why = kv.set("k" .. i, "v")
+                if not done then log.info(why .. i) break end
+              end
+            end
+            """#)
         rig.send()
         #expect(rig.log.texts == ["full10001", "neighbour"])
         #expect(rig.send().messages.map(\.payload) == [#"{"n":2}"#])
@@ -81,25 +82,29 @@ struct IsolationTests {
 
     @Test("the next version gets what the one before saved, as it was")
     func handover() throws {
-        let rig = try rig(#"""
-        function R.on_unload()
-          local list = json.array {}
-          local saved = { [1] = "a", [2.5] = true, [7] = { deep = { 1, nil, 3 } }, text = "a\0b", null = json.null, list = list, again = list,
-                          big = json.decode("12345678901234567890123") }
-          saved.self, saved.f, saved.co = saved, print, coroutine.create(print)
-          return saved
-        end
-        """#)
-        #expect(try replaced(rig, by: #"""
-            local got
-            function R.on_load(settings, saved) got = saved end
-            function R.on_message(msg)
-              if not got then return end
-              assert(got[1] == "a" and got[2.5] == true and got[7].deep[1] == 1 and got[7].deep[3] == 3 and got.text == "a\0b")
-              assert(got.null == json.null and got.list == got.again and got.self == got and got.f == nil and got.co == nil)
-              return route.drop(json.encode { list = got.list, big = got.big })
+        let rig = try rig(
+            #"""
+            function R.on_unload()
+              local list = json.array {}
+              local saved = { [1] = "a", [2.5] = true, [7] = { deep = { 1, nil, 3 } }, text = "a\0b", null = json.null, list = list, again = list,
+                              big = json.decode("12345678901234567890123") }
+              saved.self, saved.f, saved.co = saved, print, coroutine.create(print)
+              return saved
             end
-            """#) == nil)
+            """#)
+        #expect(
+            try replaced(
+                rig,
+                by: #"""
+                    local got
+                    function R.on_load(settings, saved) got = saved end
+                    function R.on_message(msg)
+                      if not got then return end
+                      assert(got[1] == "a" and got[2.5] == true and got[7].deep[1] == 1 and got[7].deep[3] == 3 and got.text == "a\0b")
+                      assert(got.null == json.null and got.list == got.again and got.self == got and got.f == nil and got.co == nil)
+                      return route.drop(json.encode { list = got.list, big = got.big })
+                    end
+                    """#) == nil)
         #expect(rig.send().verdict == .drop(why: #"{"big":12345678901234567890123,"list":[]}"#))
         #expect(rig.log.texts == ["rule subject: on_unload handed on 2 values that stay behind, such as functions"])
     }
@@ -108,8 +113,10 @@ struct IsolationTests {
     func copies() throws {
         let rig = try RuleRig(files: [
             "a/rule.lua": "return { priority = 3, on_message = function(msg) return msg:with { topic = 'a', payload = ('p'):rep(100000) } end }",
-            "b/rule.lua": "return { priority = 2, on_message = function(msg, ctx) ctx:emit(msg:with { topic = 'b' }) return msg:with { key = 'k' } end }",
-            "c/rule.lua": "return { priority = 1, on_message = function(msg) for i = 1, 9 do local s = ('x'):rep(90000) end return route.fanout { msg, route.to('c', msg) } end }",
+            "b/rule.lua":
+                "return { priority = 2, on_message = function(msg, ctx) ctx:emit(msg:with { topic = 'b' }) return msg:with { key = 'k' } end }",
+            "c/rule.lua":
+                "return { priority = 1, on_message = function(msg) for i = 1, 9 do local s = ('x'):rep(90000) end return route.fanout { msg, route.to('c', msg) } end }",
         ])
         let payload = String(repeating: "p", count: 100_000)
         for _ in 0..<3 {
@@ -124,11 +131,11 @@ struct IsolationTests {
     func modules() throws {
         let rig = try RuleRig(files: [
             "r/rule.lua": """
-                local R = { breaker = { errors = 1000000 } }
-                slow = true
-                function R.on_message(msg) return route.drop(require(msg.topic)) end
-                return R
-                """,
+            local R = { breaker = { errors = 1000000 } }
+            slow = true
+            function R.on_message(msg) return route.drop(require(msg.topic)) end
+            return R
+            """,
             "r/a.lua": "return 'a' .. require 'b'",
             "r/b.lua": "while slow do end return 'b'",
             "r/self.lua": "return require 'self'",
@@ -152,10 +159,14 @@ struct IsolationTests {
 
     @Test("the calls that one message causes have a budget together")
     func turn() throws {
-        let rig = try RuleRig(#"""
+        let rig = try RuleRig(
+            #"""
             R.breaker = { errors = 1000000 }
             function R.on_message(msg) if msg.topic == "busy" then while true do end end return route.drop("called") end
-            """#, limits: { var l = RuleLimits(); l.failuresPerSecond = 100; return l }())
+            """#,
+            limits: {
+                var l = RuleLimits(); l.failuresPerSecond = 100; return l
+            }())
         rig.rules.beginTurn()
         for _ in 0..<60 { rig.send("busy") }
         let refused = rig.log.texts.count { $0.contains("not called: the rules have taken more than 20 ms for one message (rule.time)") }

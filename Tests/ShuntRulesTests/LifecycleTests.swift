@@ -17,27 +17,29 @@ struct LifecycleTests {
         }
     }
 
-    @Test("what is wrong with a rule file is said with its line and what would be right", arguments: [
-        ("return {\n  on_message = function( end }", "r/rule.lua:2", "expected near 'end'", nil),
-        ("return 5", "r/rule.lua:1", "a rule file returns its table, not a number", nil),
-        ("local R = {}\nR.on_mesage = function() end\nreturn R", "r/rule.lua:2", "unknown hook on_mesage", "did you mean on_message?"),
-        ("local R = {}\n\nfunction R.helper() end\nreturn R", "r/rule.lua", "unknown key helper in the rule's table", nil),
-        ("return {\n  prioritty = 5,\n}", "r/rule.lua:2", "unknown key prioritty in the rule's table", "did you mean priority?"),
-        ("return {\n  priority = \"high\" }", "r/rule.lua:2", "priority is a text", "a whole number; higher runs first"),
-        ("return {\n\n  match = { kind = \"topics\" } }", "r/rule.lua:3", "unknown kind \"topics\" in match", "one of topic, broadcast, chat"),
-        ("return { match = { topic = \"a/#/b\" } }", "r/rule.lua:1", "match.topic is no topic filter: \"a/#/b\"", nil),
-        ("return { match = { topics = \"a\" } }", "r/rule.lua:1", "unknown key topics in match", "allowed: kind, topic"),
-        ("return { budget = { time = 2 } }", "r/rule.lua:1", "budget.time is 2", "a time like \"2ms\" or \"10s\""),
-        ("return { budget = { memory = \"lots\" } }", "r/rule.lua:1", "budget.memory is \"lots\"", nil),
-        ("return { mode = \"shadow\" }", "r/rule.lua:1", "mode is \"shadow\"", "shadow and canary are not in this version yet"),
-        ("return { on_error = \"ignore\" }", "r/rule.lua:1", "on_error is \"ignore\"", "pass, drop or reject"),
-        ("return { breaker = { errors = -1 } }", "r/rule.lua:1", "breaker.errors is -1", nil),
-        ("return { on_message = 5 }", "r/rule.lua:1", "on_message is a number", "a function"),
-        ("return { name = \"a b\" }", "r/rule.lua:1", "name is \"a b\"", nil),
-        ("\nerror(\"at load\")", "r/rule.lua:2", "at load", nil),
-        ("return { on_load = function()\n  error(\"no such thing\") end }", "r/rule.lua:2", "no such thing", nil),
-        ("\u{1B}Lua\u{54}", "r/rule.lua", "attempt to load a binary chunk", nil),
-    ] as [(String, String, String, String?)])
+    @Test(
+        "what is wrong with a rule file is said with its line and what would be right",
+        arguments: [
+            ("return {\n  on_message = function( end }", "r/rule.lua:2", "expected near 'end'", nil),
+            ("return 5", "r/rule.lua:1", "a rule file returns its table, not a number", nil),
+            ("local R = {}\nR.on_mesage = function() end\nreturn R", "r/rule.lua:2", "unknown hook on_mesage", "did you mean on_message?"),
+            ("local R = {}\n\nfunction R.helper() end\nreturn R", "r/rule.lua", "unknown key helper in the rule's table", nil),
+            ("return {\n  prioritty = 5,\n}", "r/rule.lua:2", "unknown key prioritty in the rule's table", "did you mean priority?"),
+            ("return {\n  priority = \"high\" }", "r/rule.lua:2", "priority is a text", "a whole number; higher runs first"),
+            ("return {\n\n  match = { kind = \"topics\" } }", "r/rule.lua:3", "unknown kind \"topics\" in match", "one of topic, broadcast, chat"),
+            ("return { match = { topic = \"a/#/b\" } }", "r/rule.lua:1", "match.topic is no topic filter: \"a/#/b\"", nil),
+            ("return { match = { topics = \"a\" } }", "r/rule.lua:1", "unknown key topics in match", "allowed: kind, topic"),
+            ("return { budget = { time = 2 } }", "r/rule.lua:1", "budget.time is 2", "a time like \"2ms\" or \"10s\""),
+            ("return { budget = { memory = \"lots\" } }", "r/rule.lua:1", "budget.memory is \"lots\"", nil),
+            ("return { mode = \"shadow\" }", "r/rule.lua:1", "mode is \"shadow\"", "shadow and canary are not in this version yet"),
+            ("return { on_error = \"ignore\" }", "r/rule.lua:1", "on_error is \"ignore\"", "pass, drop or reject"),
+            ("return { breaker = { errors = -1 } }", "r/rule.lua:1", "breaker.errors is -1", nil),
+            ("return { on_message = 5 }", "r/rule.lua:1", "on_message is a number", "a function"),
+            ("return { name = \"a b\" }", "r/rule.lua:1", "name is \"a b\"", nil),
+            ("\nerror(\"at load\")", "r/rule.lua:2", "at load", nil),
+            ("return { on_load = function()\n  error(\"no such thing\") end }", "r/rule.lua:2", "no such thing", nil),
+            ("\u{1B}Lua\u{54}", "r/rule.lua", "attempt to load a binary chunk", nil),
+        ] as [(String, String, String, String?)])
     func invalid(text: String, location: String, message: String, help: String?) throws {
         let error = try #require(try failure(["r/rule.lua": text]))
         #expect(error.code == .ruleInvalid)
@@ -82,7 +84,9 @@ struct LifecycleTests {
         try reload(rule("same", counts: "new"))
         rig.send("t")
         #expect(counters(rig) == ["old": 4, "new": 1, "started": 3])
-        let broken = try PluginFolder(["r/rule.lua": "return { name = 'same', on_load = function() if kv.get('never') == nil then error('no') end end }"])
+        let broken = try PluginFolder([
+            "r/rule.lua": "return { name = 'same', on_load = function() if kv.get('never') == nil then error('no') end end }"
+        ])
         if let set = try? RuleSet.load(directory: broken.path) { #expect(rig.rules.replace(with: set, now: 1) != nil) }
         #expect(rig.figures().calls == 5)
         // A version that does not stay counts nothing.
@@ -121,16 +125,18 @@ struct LifecycleTests {
     func laterHooks() throws {
         let folder = try PluginFolder(["r/rule.lua": "return { tick = 5,\n  on_tick = function() end, on_message = function() end }"])
         let set = try RuleSet.load(directory: folder.path, settings: ["other": [:]])
-        #expect(set.warnings.map(\.message) == [
-            "this version does not call on_tick", "this version does not use tick", "there are settings for other, which is not enabled",
-        ])
+        #expect(
+            set.warnings.map(\.message) == [
+                "this version does not call on_tick", "this version does not use tick", "there are settings for other, which is not enabled",
+            ])
         #expect(set.warnings.first?.location?.hasSuffix("r/rule.lua:2") == true)
     }
 
     @Test("a rule requires its own files, once each")
     func require() throws {
         let rig = try RuleRig(files: [
-            "r/rule.lua": "local a, b = require 'lib.a', require 'lib/a' return { on_message = function() return route.drop(a.name .. tostring(a == b)) end }",
+            "r/rule.lua":
+                "local a, b = require 'lib.a', require 'lib/a' return { on_message = function() return route.drop(a.name .. tostring(a == b)) end }",
             "r/lib/a.lua": "return { name = 'a' .. require('other') }",
             "r/other.lua": "return 'o'",
         ])
@@ -240,10 +246,11 @@ struct LifecycleTests {
 
     @Test("a rule that fails too often is switched off, told once, and tried again later")
     func breaker() throws {
-        let rig = try RuleRig(#"""
-        R.breaker = { errors = 5, window = "10s", retry = "30s" }
-        function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 5, window = "10s", retry = "30s" }
+            function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+            """#)
         for client in 0..<5 { rig.send("bad", from: .client(client), now: 100) }
         #expect(rig.send("good", now: 101).verdict == .drop(why: "ran"))
         rig.send("bad", from: .client(5), now: 102)
@@ -270,15 +277,18 @@ struct LifecycleTests {
         #expect(rig.rules.figures().map(\.isOff) == [true])
     }
 
-    @Test("one client's failures count once a window, whatever they are", arguments: [
-        "error('x')", "while true do end", "local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end",
-        "return route.fanout(table.pack(('x'):rep(2000):byte(1, -1)))", "return route.to(msg.topic .. ('x'):rep(2000))",
-    ])
+    @Test(
+        "one client's failures count once a window, whatever they are",
+        arguments: [
+            "error('x')", "while true do end", "local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end",
+            "return route.fanout(table.pack(('x'):rep(2000):byte(1, -1)))", "return route.to(msg.topic .. ('x'):rep(2000))",
+        ])
     func breakerOfOneClient(body: String) throws {
-        let rig = try RuleRig(#"""
-        R.breaker = { errors = 5 }
-        function R.on_message(msg) if msg.topic == "bad" then \#(body) end return route.drop("ran") end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 5 }
+            function R.on_message(msg) if msg.topic == "bad" then \#(body) end return route.drop("ran") end
+            """#)
         for _ in 0..<20 { rig.send("bad") }
         #expect(rig.figures().errors.values.reduce(0, +) == 20)
         #expect(rig.send("good", from: .client(9)).verdict == .drop(why: "ran"))
@@ -288,20 +298,22 @@ struct LifecycleTests {
 
     @Test("the first connection of a worker is a client as any other")
     func breakerOfTheFirstConnection() throws {
-        let rig = try RuleRig(#"""
-        R.breaker = { errors = 5 }
-        function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 5 }
+            function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+            """#)
         for _ in 0..<20 { rig.send("bad", from: ConnectionID(loop: 0, slot: 0, generation: 0)) }
         #expect(rig.send("good", from: .client(9)).verdict == .drop(why: "ran"))
     }
 
     @Test("the failures of one address, by whatever connections, do not switch a rule off")
     func breakerOfOneAddress() throws {
-        let rig = try RuleRig(#"""
-        R.breaker = { errors = 20, retry = "30s" }
-        function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 20, retry = "30s" }
+            function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+            """#)
         func send(_ numbers: Range<Int>, from host: UInt32?, now: Double) {
             for number in numbers {
                 rig.clients.addresses[.client(number)] = host.map { PeerAddress(ipv4: $0, port: UInt16(number)) }
@@ -327,7 +339,8 @@ struct LifecycleTests {
 
     @Test("a reason is a text: no address reaches a client")
     func reasons() throws {
-        let rig = try RuleRig("R.on_error = 'drop' function R.on_message(msg) if msg.topic == 'n' then return route.reject(5) end return route.reject { code = 1 } end")
+        let rig = try RuleRig(
+            "R.on_error = 'drop' function R.on_message(msg) if msg.topic == 'n' then return route.reject(5) end return route.reject { code = 1 } end")
         #expect(rig.send("n").verdict == .reject(why: "5"))
         #expect(rig.send("t").verdict == .drop(why: "rule rule failed"))
     }
@@ -353,13 +366,14 @@ struct LifecycleTests {
             "s/rule.lua": "helper = 1 function helper2() end local x = 1 return { on_message = function(self_made) x = self_made.topic end }",
         ])
         let warnings = try RuleSet.load(directory: folder.path).warnings
-        #expect(warnings.map { "\($0.location?.dropFirst(folder.path.count + 1) ?? "-") \($0.message)" } == [
-            "r/rule.lua:3 on_message has a parameter self, which gets what should be the next one",
-            "r/rule.lua:4 a function sets the global key, which keeps its value for the next message",
-            "r/rule.lua:9 a function sets the global limit, which keeps its value for the next message",
-            "r/rule.lua:8 a function sets the global deep, which keeps its value for the next message",
-            "r/lib.lua:3 a function sets the global cache, which keeps its value for the next message",
-        ])
+        #expect(
+            warnings.map { "\($0.location?.dropFirst(folder.path.count + 1) ?? "-") \($0.message)" } == [
+                "r/rule.lua:3 on_message has a parameter self, which gets what should be the next one",
+                "r/rule.lua:4 a function sets the global key, which keeps its value for the next message",
+                "r/rule.lua:9 a function sets the global limit, which keeps its value for the next message",
+                "r/rule.lua:8 a function sets the global deep, which keeps its value for the next message",
+                "r/lib.lua:3 a function sets the global cache, which keeps its value for the next message",
+            ])
         #expect(try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/r")).warnings().map(\.message) == warnings.map(\.message))
         #expect(try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/s")).warnings() == [])
     }
@@ -391,12 +405,13 @@ struct LifecycleTests {
 
     @Test("a guard that is switched off lets nobody through")
     func breakerGuard() throws {
-        let rig = try RuleRig(#"""
-        R.breaker = { errors = 0 }
-        R.on_error = "reject"
-        function R.on_message() error("x") end
-        function R.on_connect() end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 0 }
+            R.on_error = "reject"
+            function R.on_message() error("x") end
+            function R.on_connect() end
+            """#)
         rig.send()
         #expect(rig.send().verdict == .reject(why: "rule rule is switched off"))
         #expect(rig.rules.onConnect(Clients.peer(), now: 1000) == .reject(why: "rule rule is switched off"))

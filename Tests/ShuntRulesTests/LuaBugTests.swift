@@ -30,33 +30,37 @@ struct LuaBugTests {
 
     @Test("_ENV <const>")
     func constantEnvironment() throws {
-        #expect(try ask(#"local ok, why = pcall(function() local _ENV <const> = 11 X = "hi" end) log.info(tostring(not ok and why:find("number") ~= nil))"#)
-            == ["true"])
+        #expect(
+            try ask(
+                #"local ok, why = pcall(function() local _ENV <const> = 11 X = "hi" end) log.info(tostring(not ok and why:find("number") ~= nil))"#)
+                == ["true"])
     }
 
     @Test("constants in bitwise operations give a result or an error, and leave what is around them alone")
     func bitwiseConstants() throws {
-        let said = try ask(#"""
-        local before, after = {}, {}
-        local ok = pcall(function() local i <const> = 3 local a = 1 return (a & i) | (i & 5) ~ 0xF0 end)
-        log.info(tostring(type(before) == "table" and type(after) == "table"))
-        """#)
+        let said = try ask(
+            #"""
+            local before, after = {}, {}
+            local ok = pcall(function() local i <const> = 3 local a = 1 return (a & i) | (i & 5) ~ 0xF0 end)
+            log.info(tostring(type(before) == "table" and type(after) == "table"))
+            """#)
         #expect(said == ["true"])
     }
 
     @Test("an overflow of the C stack while an overflow is handled")
     func overflowInHandler() throws {
-        let rig = try RuleRig(#"""
-        R.budget = { time = "100ms", memory = "64MiB" }
-        function R.on_message(msg)
-          if msg.topic == "well" then return route.to("alive") end
-          local function f() return f() + 1 end
-          xpcall(f, function(e) return e .. nil end)
-          xpcall(f, function(e) return f() end)
-          local function g(s) return (s:gsub(".", g)) end
-          xpcall(g, function(e) return g(e) end, "x")
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.budget = { time = "100ms", memory = "64MiB" }
+            function R.on_message(msg)
+              if msg.topic == "well" then return route.to("alive") end
+              local function f() return f() + 1 end
+              xpcall(f, function(e) return e .. nil end)
+              xpcall(f, function(e) return f() end)
+              local function g(s) return (s:gsub(".", g)) end
+              xpcall(g, function(e) return g(e) end, "x")
+            end
+            """#)
         for _ in 0..<5 {
             rig.send("overflow")
             #expect(rig.send("well").messages.map(\.topic) == ["alive"])
@@ -67,14 +71,15 @@ struct LuaBugTests {
 
     @Test("nothing that a concatenation calls moves the stack")
     func concatMovesNothing() throws {
-        let rig = try RuleRig(Self.deep + #"""
-        function R.on_message(msg)
-          local m = {}
-          local t = setmetatable({}, m)
-          m.__concat = function() deep(4000) return "x" end
-          coroutine.wrap(function() local a = { 1 } local s = "a" .. t return a[1] end)()
-        end
-        """#)
+        let rig = try RuleRig(
+            Self.deep + #"""
+                function R.on_message(msg)
+                  local m = {}
+                  local t = setmetatable({}, m)
+                  m.__concat = function() deep(4000) return "x" end
+                  coroutine.wrap(function() local a = { 1 } local s = "a" .. t return a[1] end)()
+                end
+                """#)
         for _ in 0..<100 { rig.send() }
         #expect(rig.figures().errors == [.ruleFailed: 100] || rig.figures().calls < 100)
         #expect(rig.log.texts.allSatisfy { $0.contains("can't have __concat") || $0.contains("switched off") }, "\(rig.log.texts)")
@@ -82,21 +87,22 @@ struct LuaBugTests {
 
     @Test("large integers are joined whole, in coroutines of any size, and keep their digits")
     func concatOfLargeIntegers() throws {
-        let rig = try RuleRig(Self.deep + #"""
-        R.budget = { time = "100ms" }
-        function R.on_message(msg)
-          local value = msg:json().n
-          for depth = 1, 60 do
-            local text = coroutine.wrap(function()
-              local function at(n, ...) if n > 0 then return (at(n - 1, n, ...)) end return "order" .. " " .. "n" .. "=" .. value .. 1 .. value end
-              return at(depth)
-            end)()
-            assert(text == "order n=12345678901234567890123" .. "112345678901234567890123", text)
-          end
-          assert(value .. "|" .. value .. "|" .. 1.5 == "12345678901234567890123|12345678901234567890123|1.5")
-          log.info(tostring(pcall(function() return value .. {} end)))
-        end
-        """#)
+        let rig = try RuleRig(
+            Self.deep + #"""
+                R.budget = { time = "100ms" }
+                function R.on_message(msg)
+                  local value = msg:json().n
+                  for depth = 1, 60 do
+                    local text = coroutine.wrap(function()
+                      local function at(n, ...) if n > 0 then return (at(n - 1, n, ...)) end return "order" .. " " .. "n" .. "=" .. value .. 1 .. value end
+                      return at(depth)
+                    end)()
+                    assert(text == "order n=12345678901234567890123" .. "112345678901234567890123", text)
+                  end
+                  assert(value .. "|" .. value .. "|" .. 1.5 == "12345678901234567890123|12345678901234567890123|1.5")
+                  log.info(tostring(pcall(function() return value .. {} end)))
+                end
+                """#)
         rig.send("a", #"{"n":12345678901234567890123}"#)
         #expect(rig.log.texts == ["false"])
         #expect(rig.figures().errors == [:])
@@ -104,26 +110,28 @@ struct LuaBugTests {
 
     @Test("break closes what a for loop closes, or not at all")
     func breakCloses() throws {
-        let said = try ask(#"""
-        local closed = 0
-        for i = 1, 10 do
-          local x <close> = setmetatable({}, { __close = function() closed = closed + 1 end })
-          if i == 3 then break end
-        end
-        log.info(tostring(closed))
-        """#)
+        let said = try ask(
+            #"""
+            local closed = 0
+            for i = 1, 10 do
+              local x <close> = setmetatable({}, { __close = function() closed = closed + 1 end })
+              if i == 3 then break end
+            end
+            log.info(tostring(closed))
+            """#)
         #expect(said == ["3"])
     }
 
     @Test("utf8.codes of stray continuation bytes ends")
     func strayContinuations() throws {
-        let said = try ask(#"""
-        local count = 0
-        for _, text in ipairs { "ab\xff", "\xe2\x82\xac\x82\x82", "\x80", "in\x80valid", "\xf4\x9f\xbf\xbf", "\xc0\x80" } do
-          pcall(function() for _ in utf8.codes(text) do count = count + 1 end end)
-        end
-        log.info(tostring(count < 20))
-        """#)
+        let said = try ask(
+            #"""
+            local count = 0
+            for _, text in ipairs { "ab\xff", "\xe2\x82\xac\x82\x82", "\x80", "in\x80valid", "\xf4\x9f\xbf\xbf", "\xc0\x80" } do
+              pcall(function() for _ in utf8.codes(text) do count = count + 1 end end)
+            end
+            log.info(tostring(count < 20))
+            """#)
         #expect(said == ["true"])
     }
 
@@ -132,25 +140,28 @@ struct LuaBugTests {
         let ended = LockedCount()
         let thread = Thread {
             defer { ended.signal() }
-            guard let rig = try? RuleRig(#"""
-            R.budget = { time = "100ms", memory = "64MiB" }
-            local function deep(n)
-              local co = coroutine.create(function()
-                local x <close> = setmetatable({}, { __close = function()
-                  local function down(k) if k == 0 then return deep(n + 1) end return (("x"):gsub("x", function() down(k - 1) return "" end)) end
-                  pcall(down, 180)
-                  for k = 180, 1, -20 do if pcall(down, k) then break end end
-                end })
-                coroutine.yield()
-              end)
-              coroutine.resume(co)
-              return coroutine.close(co)
-            end
-            function R.on_message(msg)
-              if msg.topic == "well" then return route.to("alive") end
-              deep(1)
-            end
-            """#) else { return }
+            guard
+                let rig = try? RuleRig(
+                    #"""
+                    R.budget = { time = "100ms", memory = "64MiB" }
+                    local function deep(n)
+                      local co = coroutine.create(function()
+                        local x <close> = setmetatable({}, { __close = function()
+                          local function down(k) if k == 0 then return deep(n + 1) end return (("x"):gsub("x", function() down(k - 1) return "" end)) end
+                          pcall(down, 180)
+                          for k = 180, 1, -20 do if pcall(down, k) then break end end
+                        end })
+                        coroutine.yield()
+                      end)
+                      coroutine.resume(co)
+                      return coroutine.close(co)
+                    end
+                    function R.on_message(msg)
+                      if msg.topic == "well" then return route.to("alive") end
+                      deep(1)
+                    end
+                    """#)
+            else { return }
             rig.send("closes")
             if rig.send("well").messages.map(\.topic) == ["alive"] { ended.add() }
         }

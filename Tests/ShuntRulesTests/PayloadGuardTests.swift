@@ -14,12 +14,15 @@ struct PayloadGuardTests {
         return rig.log.all
     }
 
-    @Test("a line that repeats it is hidden, as text, in fields, and with escapes done or undone", arguments: [
-        "log.info(msg.payload)", "log.info('got ' .. msg:json().card)", "print(msg.payload:sub(10, 17))",
-        "log.info('got', { payload = msg.payload })", "log.info('got', msg:json())", "log.info('got', { [msg:json().note] = 1 })",
-        "log.info(msg:json().note)", "log.info(msg:json().name)", "log.info('got', { who = msg:json().name })",
-        "log.info(json.encode(msg:json().note))", "log.info(json.encode { p = msg.payload })", "log.info(json.encode { p = json.encode { msg:json().name } })",
-    ])
+    @Test(
+        "a line that repeats it is hidden, as text, in fields, and with escapes done or undone",
+        arguments: [
+            "log.info(msg.payload)", "log.info('got ' .. msg:json().card)", "print(msg.payload:sub(10, 17))",
+            "log.info('got', { payload = msg.payload })", "log.info('got', msg:json())", "log.info('got', { [msg:json().note] = 1 })",
+            "log.info(msg:json().note)", "log.info(msg:json().name)", "log.info('got', { who = msg:json().name })",
+            "log.info(json.encode(msg:json().note))", "log.info(json.encode { p = msg.payload })",
+            "log.info(json.encode { p = json.encode { msg:json().name } })",
+        ])
     func hidden(body: String) throws {
         #expect(try logged(body) == [RuleLogEntry(level: .info, rule: "rule", text: hiddenNotice)])
     }
@@ -35,7 +38,10 @@ struct PayloadGuardTests {
     func ownNames() throws {
         let lines = try logged("local _ = msg:json().delivery_address.city", #"{"delivery_address":null}"#)
         #expect(lines.first?.text.contains("(field 'delivery_address')") == true)
-        #expect(try logged("log.info('no delivery_address', { delivery_address = 1 })", #"{"delivery_address":null}"#).map(\.text) == ["no delivery_address"])
+        #expect(
+            try logged("log.info('no delivery_address', { delivery_address = 1 })", #"{"delivery_address":null}"#).map(\.text) == [
+                "no delivery_address"
+            ])
         // What joins it is the client's.
         let mixed = try logged("local _ = 'delivery_address' log.info(msg.payload)", #"{"delivery_address":"Main Street 1"}"#)
         #expect(mixed.map(\.text) == [hiddenNotice])
@@ -88,8 +94,9 @@ struct PayloadGuardTests {
             rig.send("t", payload)
             return rig.log.texts
         }
-        #expect(try said("local order = {} return order.delivery_address.city")
-            == ["on_message: rule/rule.lua:4: attempt to index a nil value (field 'delivery_address') (rule.failed)"])
+        #expect(
+            try said("local order = {} return order.delivery_address.city")
+                == ["on_message: rule/rule.lua:4: attempt to index a nil value (field 'delivery_address') (rule.failed)"])
         #expect(try said("error(('4111-'):rep(5))") == ["on_message: rule/rule.lua:4: \(hiddenUncompared) (rule.failed)"])
         #expect(try said("error(('4111-'):rep(5) .. ':1: x', 0)") == ["on_message: \(hiddenUncompared) (rule.failed)"])
         #expect(try said("log.info('order of ' .. #msg.payload .. ' bytes')").first?.hasPrefix("order of 8") == true)
@@ -137,7 +144,10 @@ struct PayloadGuardTests {
     @Test("what a rule has read of a compressed payload is compared")
     func compressed() throws {
         let rig = try RuleRig(
-            files: ["r/rule.lua": "return { on_message = function(m) if m.topic == 'read' then log.info(m.payload) end log.info('the pl' .. 'ain te' .. 'xt?') end }"],
+            files: [
+                "r/rule.lua":
+                    "return { on_message = function(m) if m.topic == 'read' then log.info(m.payload) end log.info('the pl' .. 'ain te' .. 'xt?') end }"
+            ],
             inflate: { _, _, _, _ in Array("the plain text".utf8) })
         rig.send("read", "Z", compression: .gzip)
         #expect(rig.log.texts == [hiddenNotice, hiddenNotice])

@@ -20,7 +20,9 @@ struct RuleTestTests {
 
     @Test("a rule that fails fails the test, unless the test looks at the error")
     func failing() throws {
-        let results = try run(Self.raises, """
+        let results = try run(
+            Self.raises,
+            """
             return {
               ["1 looks at it"] = function(t) t:ok(t:message { topic = "bad" }.error:find("oh no")) end,
               ["2 does not"] = function(t)
@@ -40,24 +42,31 @@ struct RuleTestTests {
 
     @Test("more failures than the log would tell in a second are all seen")
     func manyFailures() throws {
-        let results = try run(Self.raises, """
+        let results = try run(
+            Self.raises,
+            """
             return { ["many"] = function(t) for i = 1, 30 do t:ok(t:message { topic = "bad" }.error) end end }
             """)
         #expect(results.map(\.failure) == [nil])
     }
 
-    @Test("what t does not know is an error with its line", arguments: [
-        ("t:message { tpic = 'a' }", "t:message does not take tpic"), ("t:message { topic = 5 }", "t:message: topic is a number"),
-        ("t:message { payload = 5 }", "t:message: payload is a number"), ("t:message { format = 'jsn' }", "t:message: format is a text"),
-        ("t:message { hops = 300 }", "t:message: hops is a number"), ("t:message { id = 'x' }", "t:message: id is a text"),
-        ("t:message { sender = 'ann' }", "t:message: sender takes a table, not a text"), ("t:message { sender = { name = 'ann' } }", "t:message: sender does not take name"),
-        ("t:message('x')", "t:message takes a table, not a text"), ("t:deliver { to = { tags = 'a' } }", "t:deliver: to: tags is a text"),
-        ("t:undelivered { kind = 'topics' }", "t:undelivered: kind is a text"), ("t:connect { uuid = 'x' }", "t:connect does not take uuid"),
-        ("t:subscribe { filter = 'x' }", "t:subscribe does not take filter"), ("t:disconnect { reason = 'x' }", "t:disconnect does not take reason"),
-        ("t:chat { members = { 'ann' } }", "t:chat: members takes a table, not a text"), ("t:chat { members = { { id = 'ann' } } }", "t:chat: members does not take id"),
-        ("t:chat_open { why = 'x' }", "t:chat_open does not take why"), ("t:chat_close { why = 5 }", "t:chat_close: why is a number"),
-        ("t:advance('1s')", "t:advance takes seconds"), ("t:settings(5)", "t:settings takes a table"),
-    ])
+    @Test(
+        "what t does not know is an error with its line",
+        arguments: [
+            ("t:message { tpic = 'a' }", "t:message does not take tpic"), ("t:message { topic = 5 }", "t:message: topic is a number"),
+            ("t:message { payload = 5 }", "t:message: payload is a number"), ("t:message { format = 'jsn' }", "t:message: format is a text"),
+            ("t:message { hops = 300 }", "t:message: hops is a number"), ("t:message { id = 'x' }", "t:message: id is a text"),
+            ("t:message { sender = 'ann' }", "t:message: sender takes a table, not a text"),
+            ("t:message { sender = { name = 'ann' } }", "t:message: sender does not take name"),
+            ("t:message('x')", "t:message takes a table, not a text"), ("t:deliver { to = { tags = 'a' } }", "t:deliver: to: tags is a text"),
+            ("t:undelivered { kind = 'topics' }", "t:undelivered: kind is a text"), ("t:connect { uuid = 'x' }", "t:connect does not take uuid"),
+            ("t:subscribe { filter = 'x' }", "t:subscribe does not take filter"),
+            ("t:disconnect { reason = 'x' }", "t:disconnect does not take reason"),
+            ("t:chat { members = { 'ann' } }", "t:chat: members takes a table, not a text"),
+            ("t:chat { members = { { id = 'ann' } } }", "t:chat: members does not take id"),
+            ("t:chat_open { why = 'x' }", "t:chat_open does not take why"), ("t:chat_close { why = 5 }", "t:chat_close: why is a number"),
+            ("t:advance('1s')", "t:advance takes seconds"), ("t:settings(5)", "t:settings takes a table"),
+        ])
     func unknown(call: String, expected: String) throws {
         let failure = try #require(try run("return { on_message = function() end }", "return { ['x'] = function(t)\n\(call)\nend }").first?.failure)
         #expect(failure.message.contains(expected), "\(failure)")
@@ -66,7 +75,9 @@ struct RuleTestTests {
 
     @Test("payloads that are no text go through as they are")
     func binary() throws {
-        let results = try run("return { on_message = function(m) return m:with { payload = m.payload .. '\\xfe', key = m.key .. '\\xfd' } end }", #"""
+        let results = try run(
+            "return { on_message = function(m) return m:with { payload = m.payload .. '\\xfe', key = m.key .. '\\xfd' } end }",
+            #"""
             return { ["binary"] = function(t)
               local out = t:message { payload = "\xff\0\xc3", key = "\x80" }
               t:eq(out.payload, "\xff\0\xc3\xfe") t:eq(out.key, "\x80\xfd") t:eq(out.messages[1].payload, "\xff\0\xc3\xfe")
@@ -78,7 +89,9 @@ struct RuleTestTests {
     @Test("print in a test goes to who runs it; what the rule prints is in logs")
     func prints() throws {
         let lines = Mutex<[String]>([])
-        _ = try run("return { on_message = function() print('of the rule') end }", """
+        _ = try run(
+            "return { on_message = function() print('of the rule') end }",
+            """
             return { ["x"] = function(t) print("of the test", 5) t:eq(t:message {}.logs, { "of the rule" }) for i = 1, 200 do print(i) end end }
             """, print: { line in lines.withLock { $0.append(line) } })
         #expect(lines.withLock { $0 } == ["of the test\t5"] + (1...200).map(String.init))
@@ -100,9 +113,11 @@ struct RuleTestTests {
         }
         #expect(try warnings("return { on_load = function() error('settings, please') end, on_message = function() end }") == [])
         #expect(throws: ShuntError.self) { try warnings("return { on_mesage = function() end }") }
-        #expect(try warnings("return { budget = { time = '50ms', memory = '32MiB' }, on_message = function() end }") == [
-            "budget.memory is over rules.budget.memory: 1024 KiB is what the rule gets", "budget.time is over rules.budget.time: 2.0 ms is what the rule gets",
-        ])
+        #expect(
+            try warnings("return { budget = { time = '50ms', memory = '32MiB' }, on_message = function() end }") == [
+                "budget.memory is over rules.budget.memory: 1024 KiB is what the rule gets",
+                "budget.time is over rules.budget.time: 2.0 ms is what the rule gets",
+            ])
     }
 
     @Test("a budget over the worker's is warned of where it is loaded, with its line")
@@ -125,8 +140,10 @@ struct RuleTestTests {
         #expect(error?.location?.hasSuffix("/r/pipe.lua") == true)
     }
 
-    @Test("whatever is wrong with a rule keeps a process from starting as a configuration error does", arguments: [
-        ErrorCode.ruleInvalid, .ruleMissing, .ruleFailed, .ruleTime, .ruleMemory,
-    ])
+    @Test(
+        "whatever is wrong with a rule keeps a process from starting as a configuration error does",
+        arguments: [
+            ErrorCode.ruleInvalid, .ruleMissing, .ruleFailed, .ruleTime, .ruleMemory,
+        ])
     func exitCodes(code: ErrorCode) { #expect(code.exitCode == 78) }
 }

@@ -8,12 +8,13 @@ import Testing
 struct ShortcutTests {
     @Test("msg.topic is each message's own, and a copy's its own")
     func topics() throws {
-        let rig = try RuleRig("""
-        function R.on_message(msg)
-          local copy = msg:with { topic = "copy" }
-          return route.drop(msg.topic .. " " .. copy.topic .. " " .. msg.topic)
-        end
-        """)
+        let rig = try RuleRig(
+            """
+            function R.on_message(msg)
+              local copy = msg:with { topic = "copy" }
+              return route.drop(msg.topic .. " " .. copy.topic .. " " .. msg.topic)
+            end
+            """)
         let long = String(repeating: "l", count: 60)
         for topic in ["a", "a", "b", "orders/eu", "orders/us", "orders/us", "orders/european", "orders/europeam", long, long, long + "x", "a"] {
             #expect(rig.send(topic).verdict == .drop(why: "\(topic) copy \(topic)"))
@@ -22,15 +23,16 @@ struct ShortcutTests {
 
     @Test("msg that is kept has no topic once its hook has ended, and msg is no number")
     func kept() throws {
-        let rig = try RuleRig(#"""
-        local kept
-        function R.on_message(msg)
-          kept = msg
-          local _, why = pcall(function() return msg + "topic" end)
-          return route.drop(msg.topic .. " " .. why:match("attempt .*"))
-        end
-        function R.on_disconnect() log.info(select(2, pcall(function() return kept.topic end))) end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            local kept
+            function R.on_message(msg)
+              kept = msg
+              local _, why = pcall(function() return msg + "topic" end)
+              return route.drop(msg.topic .. " " .. why:match("attempt .*"))
+            end
+            function R.on_disconnect() log.info(select(2, pcall(function() return kept.topic end))) end
+            """#)
         let outcome = rig.send("t")
         guard case .drop(let why) = outcome.verdict else { throw ShuntError(.internalError, "no drop") }
         #expect(why.hasPrefix("t attempt to add a 'userdata' with a 'string'"))
@@ -48,17 +50,18 @@ struct ShortcutTests {
 
     @Test("a verdict that was returned before stays what it was, in lists and under route.always")
     func verdicts() throws {
-        let rig = try RuleRig(#"""
-        local first
-        function R.on_message(msg)
-          first = first or route.to("x")
-          if msg.topic == "always" then return route.always(route.to("x")) end
-          if msg.topic == "list" then return route.fanout { route.to("x"), first, route.to("y"), route.to("x", msg:with { payload = "p" }) } end
-          if msg.topic == "first" then return first end
-          local again = route.to("x")
-          return again
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            local first
+            function R.on_message(msg)
+              first = first or route.to("x")
+              if msg.topic == "always" then return route.always(route.to("x")) end
+              if msg.topic == "list" then return route.fanout { route.to("x"), first, route.to("y"), route.to("x", msg:with { payload = "p" }) } end
+              if msg.topic == "first" then return first end
+              local again = route.to("x")
+              return again
+            end
+            """#)
         for _ in 0..<3 {
             #expect(rig.send("t").messages.map(\.topic) == ["x"])
             #expect(rig.send("always").isStanding)
@@ -84,13 +87,14 @@ struct ShortcutTests {
 
     @Test("verdicts that are used again live through collections of garbage")
     func garbage() throws {
-        let rig = try RuleRig(#"""
-        function R.on_message(msg)
-          for i = 1, 40 do route.to("other/" .. i) end
-          for i = 1, 2000 do local garbage = { i .. "" } end
-          return route.to("to/" .. msg.topic)
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            function R.on_message(msg)
+              for i = 1, 40 do route.to("other/" .. i) end
+              for i = 1, 2000 do local garbage = { i .. "" } end
+              return route.to("to/" .. msg.topic)
+            end
+            """#)
         for number in 0..<300 { #expect(rig.send("t\(number % 5)").messages.map(\.topic) == ["to/t\(number % 5)"]) }
     }
 }

@@ -9,9 +9,11 @@ struct StandingVerdictTests {
         try RuleRig("function R.on_message(msg, ctx) \(body) end").send("a/b", "text", key: "k")
     }
 
-    @Test("a verdict that stands is what it wraps, and says so", arguments: [
-        (#"route.to("x")"#, ["x"]), (#"route.fanout { msg, route.to("x") }"#, ["a/b", "x"]), (#"route.drop("no")"#, []), ("route.done()", []),
-    ])
+    @Test(
+        "a verdict that stands is what it wraps, and says so",
+        arguments: [
+            (#"route.to("x")"#, ["x"]), (#"route.fanout { msg, route.to("x") }"#, ["a/b", "x"]), (#"route.drop("no")"#, []), ("route.done()", []),
+        ])
     func standing(verdict: String, topics: [String]) throws {
         let plain = try decide("return \(verdict)"), always = try decide("return route.always(\(verdict))")
         #expect(always.verdict == plain.verdict)
@@ -32,7 +34,8 @@ struct StandingVerdictTests {
     func otherTopic() throws {
         let rig = try RuleRig(files: [
             "first/rule.lua": #"return { priority = 9, on_message = function(m) return m:with { topic = m.key } end }"#,
-            "second/rule.lua": #"return { priority = 5, on_message = function(m) if m.topic == "x" then return route.always() end return route.always(route.to("y")) end }"#,
+            "second/rule.lua":
+                #"return { priority = 5, on_message = function(m) if m.topic == "x" then return route.always() end return route.always(route.to("y")) end }"#,
         ])
         #expect(rig.send("t", key: "x").passing == .none)
         let routed = rig.send("t", key: "z")
@@ -40,14 +43,16 @@ struct StandingVerdictTests {
         #expect(!routed.isStanding)
     }
 
-    @Test("a message that is made would be the same for all: an error with a sentence", arguments: [
-        (#"return route.always(msg:with { payload = "x" })"#, "takes nothing or a verdict"),
-        (#"return route.always(route.to("x", msg:with { payload = "x" }))"#, "leave the message out"),
-        (#"return route.always(route.fanout { msg:with { payload = "x" } })"#, "would be the same for all"),
-        (#"return route.always(route.push({ uid = "u" }))"#, "can't stand for a topic"),
-        (#"return route.always("x")"#, "takes nothing or a verdict"),
-        (#"ctx:emit(route.to("x")) return route.always()"#, "use route.fanout"),
-    ])
+    @Test(
+        "a message that is made would be the same for all: an error with a sentence",
+        arguments: [
+            (#"return route.always(msg:with { payload = "x" })"#, "takes nothing or a verdict"),
+            (#"return route.always(route.to("x", msg:with { payload = "x" }))"#, "leave the message out"),
+            (#"return route.always(route.fanout { msg:with { payload = "x" } })"#, "would be the same for all"),
+            (#"return route.always(route.push({ uid = "u" }))"#, "can't stand for a topic"),
+            (#"return route.always("x")"#, "takes nothing or a verdict"),
+            (#"ctx:emit(route.to("x")) return route.always()"#, "use route.fanout"),
+        ])
     func errors(body: String, expected: String) throws {
         let rig = try RuleRig("function R.on_message(msg, ctx) \(body) end")
         let outcome = rig.send()

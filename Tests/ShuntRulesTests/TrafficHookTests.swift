@@ -25,13 +25,15 @@ struct TrafficHookTests {
 
     @Test("a hook that match.kind never lets be called is warned of")
     func unreachable() throws {
-        let rig = try RuleRig(files: ["a/rule.lua": """
+        let rig = try RuleRig(files: [
+            "a/rule.lua": """
             local R = { match = { kind = "chat" } }
             function R.on_message() end
             function R.on_chat() end
             function R.on_deliver() end
             return R
-            """])
+            """
+        ])
         #expect(rig.rules.set.warnings.map(\.message) == ["match.kind keeps on_message from being called"])
         #expect(rig.rules.set.warnings.first?.location?.hasSuffix("rule.lua:2") == true)
         #expect(rig.rules.wanted == [.chat, .deliver])
@@ -40,14 +42,15 @@ struct TrafficHookTests {
 
     @Test("match takes chats by their ids, and deliveries by kind and topic")
     func matching() throws {
-        let rig = try RuleRig(#"""
-        R.match = { kind = { "chat", "topic" }, topic = "room/+" }
-        function R.on_chat(msg, chat) return route.drop(chat.id) end
-        function R.on_chat_open(chat) return route.reject(chat.id) end
-        function R.on_chat_close(chat) log.info(chat.id) end
-        function R.on_deliver(msg) return route.drop(msg.topic) end
-        function R.on_undelivered(msg) log.info(msg.topic) end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            R.match = { kind = { "chat", "topic" }, topic = "room/+" }
+            function R.on_chat(msg, chat) return route.drop(chat.id) end
+            function R.on_chat_open(chat) return route.reject(chat.id) end
+            function R.on_chat_close(chat) log.info(chat.id) end
+            function R.on_deliver(msg) return route.drop(msg.topic) end
+            function R.on_undelivered(msg) log.info(msg.topic) end
+            """#)
         #expect(rig.route(.chat, "room/1", "x").verdict == .drop(why: "room/1"))
         #expect(rig.route(.chat, "hall/1", "x").verdict == .pass)
         #expect(rig.rules.onChatOpen(ChatView(id: "room/2", members: [], createdAt: 0), by: Clients.peer(), now: 1) == .reject(why: "room/2"))
@@ -64,19 +67,20 @@ struct TrafficHookTests {
 
     @Test("push.filter is the filter as a table; push:with{} changes it and the payload")
     func broadcast() throws {
-        let rig = try RuleRig(#"""
-        function R.on_broadcast(push, ctx)
-          local f = push.filter
-          if push.payload == "read" then
-            return route.drop(json.encode { push.kind, f, push.filter == f, push:with {}.filter.uid, push.sender.uid })
-          end
-          if push.payload == "filter" then return push:with { filter = { filter_tags = { "b", "c" } } } end
-          if push.payload == "both" then return push:with { filter = { uid = "u9" }, payload = "new" } end
-          if push.payload == "in place" then f.uid = "changed" f.match_tags = nil return push:with { filter = f } end
-          if push.payload == "unread" then f.uid = "changed" return push:with { payload = "p" } end
-          if push.payload == "emit" then ctx:emit(route.push({ uid = "x" }, push:with { payload = "e" })) end
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            function R.on_broadcast(push, ctx)
+              local f = push.filter
+              if push.payload == "read" then
+                return route.drop(json.encode { push.kind, f, push.filter == f, push:with {}.filter.uid, push.sender.uid })
+              end
+              if push.payload == "filter" then return push:with { filter = { filter_tags = { "b", "c" } } } end
+              if push.payload == "both" then return push:with { filter = { uid = "u9" }, payload = "new" } end
+              if push.payload == "in place" then f.uid = "changed" f.match_tags = nil return push:with { filter = f } end
+              if push.payload == "unread" then f.uid = "changed" return push:with { payload = "p" } end
+              if push.payload == "emit" then ctx:emit(route.push({ uid = "x" }, push:with { payload = "e" })) end
+            end
+            """#)
         let filter = #"{"uid":"u","match_tags":["a"],"message":"hidden","device":null,"filter_alias":[],"allEmpty":false}"#
         func push(_ payload: String) -> Outcome { rig.route(.broadcast, "", payload, filter: filter) }
         #expect(push("read").verdict == .drop(why: #"["broadcast",{"filter_alias":[],"match_tags":["a"],"uid":"u"},true,"u","u1"]"#))
@@ -114,15 +118,17 @@ struct TrafficHookTests {
         #expect(rig.route(.broadcast, "", "x", filter: #"{"uid":"v"}"#).messages.map(\.filter) == [#"{"uid":"v+b+c"}"#])
     }
 
-    @Test("verdicts make one kind of another, and say what differs", arguments: [
-        (MessageKind.broadcast, #"return route.to("t")"#, MessageKind.topic, "t", "", [.kind, .topic]),
-        (.broadcast, #"return route.push({ device = "d" })"#, .broadcast, "", #"{"device":"d"}"#, [.filter]),
-        (.broadcast, #"return route.chat("c9")"#, .chat, "c9", "", [.kind, .topic]),
-        (.chat, #"return route.push({ uid = "u" }, msg:with { payload = "p" })"#, .broadcast, "c1", #"{"uid":"u"}"#, [.kind, .filter, .payload]),
-        (.chat, #"return route.chat("c2")"#, .chat, "c2", "", [.topic]),
-        (.chat, #"return msg:with { payload = "p" }"#, .chat, "c1", "", [.payload]),
-        (.topic, #"return route.push({ match_tags = { "a" } })"#, .broadcast, "t1", #"{"match_tags":["a"]}"#, [.kind, .filter]),
-    ] as [(MessageKind, String, MessageKind, String, String, RoutedMessage.Changes)])
+    @Test(
+        "verdicts make one kind of another, and say what differs",
+        arguments: [
+            (MessageKind.broadcast, #"return route.to("t")"#, MessageKind.topic, "t", "", [.kind, .topic]),
+            (.broadcast, #"return route.push({ device = "d" })"#, .broadcast, "", #"{"device":"d"}"#, [.filter]),
+            (.broadcast, #"return route.chat("c9")"#, .chat, "c9", "", [.kind, .topic]),
+            (.chat, #"return route.push({ uid = "u" }, msg:with { payload = "p" })"#, .broadcast, "c1", #"{"uid":"u"}"#, [.kind, .filter, .payload]),
+            (.chat, #"return route.chat("c2")"#, .chat, "c2", "", [.topic]),
+            (.chat, #"return msg:with { payload = "p" }"#, .chat, "c1", "", [.payload]),
+            (.topic, #"return route.push({ match_tags = { "a" } })"#, .broadcast, "t1", #"{"match_tags":["a"]}"#, [.kind, .filter]),
+        ] as [(MessageKind, String, MessageKind, String, String, RoutedMessage.Changes)])
     func kinds(of given: MessageKind, body: String, kind: MessageKind, topic: String, filter: String, changes: RoutedMessage.Changes) throws {
         let rig = try RuleRig("local function hook(msg) \(body) end R.on_message, R.on_broadcast, R.on_chat = hook, hook, hook")
         let sent = try #require(rig.route(given, given == .chat ? "c1" : given == .topic ? "t1" : "", "x").messages.first, "\(rig.log.texts)")
@@ -132,15 +138,16 @@ struct TrafficHookTests {
 
     @Test("a message of another kind that was kept is sent as what it was, and replaces nothing")
     func keptAcross() throws {
-        let rig = try RuleRig(#"""
-        local kept
-        function R.on_broadcast(push) kept = push:with {} return route.done() end
-        function R.on_chat(msg, chat, ctx)
-          if msg.payload == "swap" then return kept end
-          ctx:emit(kept)
-          return route.fanout { msg, kept }
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            local kept
+            function R.on_broadcast(push) kept = push:with {} return route.done() end
+            function R.on_chat(msg, chat, ctx)
+              if msg.payload == "swap" then return kept end
+              ctx:emit(kept)
+              return route.fanout { msg, kept }
+            end
+            """#)
         #expect(rig.route(.broadcast, "", "push", filter: #"{"uid":"u"}"#).verdict == .pass)
         let sent = rig.route(.chat, "c1", "x").messages
         #expect(sent.map(\.kind) == [.broadcast, .chat, .broadcast])
@@ -154,16 +161,17 @@ struct TrafficHookTests {
 
     @Test("on_chat sees the chat, its members, who is there, and the sender")
     func chat() throws {
-        let rig = try RuleRig(#"""
-        local kept
-        function R.on_chat(msg, chat, ctx)
-          if msg.payload == "kept" then return route.drop(kept.id) end
-          kept = chat
-          return route.reject(json.encode { msg.kind, msg.topic, msg.sender.uid, chat.id, chat.members, chat.created_at,
-            chat:online("u1"), chat:online("bob"), chat:online("nobody"), ctx.now })
-        end
-        function R.on_message() return kept.id end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            local kept
+            function R.on_chat(msg, chat, ctx)
+              if msg.payload == "kept" then return route.drop(kept.id) end
+              kept = chat
+              return route.reject(json.encode { msg.kind, msg.topic, msg.sender.uid, chat.id, chat.members, chat.created_at,
+                chat:online("u1"), chat:online("bob"), chat:online("nobody"), ctx.now })
+            end
+            function R.on_message() return kept.id end
+            """#)
         let outcome = rig.route(.chat, "c1", "x", members: Self.members)
         #expect(outcome.verdict == .reject(why: #"["chat","c1","u1","c1",["u1","bob"],500.0,true,false,false,1000.0]"#))
         #expect(rig.route(.chat, "c2", "kept").verdict == .drop(why: "c2"), "like msg: it is the chat of the hook that runs")
@@ -174,7 +182,8 @@ struct TrafficHookTests {
 
     @Test("a thousand members fit into the budget")
     func manyMembers() throws {
-        let rig = try RuleRig("function R.on_chat(msg, chat) return route.drop(#chat.members .. chat.members[1000] .. tostring(chat:online('member-999'))) end")
+        let rig = try RuleRig(
+            "function R.on_chat(msg, chat) return route.drop(#chat.members .. chat.members[1000] .. tostring(chat:online('member-999'))) end")
         let members = (1...1000).map { ChatView.Member(uid: "member-\($0)", isOnline: $0 % 2 == 1) }
         #expect(rig.route(.chat, "c1", "x", members: members).verdict == .drop(why: "1000member-1000true"))
     }
@@ -187,20 +196,22 @@ struct TrafficHookTests {
 
     @Test("on_chat_open and on_chat_join let in, refuse or redirect", arguments: ["open", "join"])
     func entry(hook: String) throws {
-        let rig = try RuleRig(#"""
-        function R.on_chat_\#(hook)(chat, conn, ctx)
-          if conn.uid == "no" then return route.reject("not " .. conn.uid .. " in " .. chat.id) end
-          if conn.uid == "drop" then return route.drop("full") end
-          if conn.uid == "go" then return route.redirect("10.0.0.2:4091") end
-          if conn.uid == "done" then return route.done() end
-          if conn.uid == "error" then error("broken") end
-          if conn.uid == "wrong" then return conn:with { uid = "x" } end
-          if conn.uid == "emit" then ctx:emit(route.to("t")) end
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            function R.on_chat_\#(hook)(chat, conn, ctx)
+              if conn.uid == "no" then return route.reject("not " .. conn.uid .. " in " .. chat.id) end
+              if conn.uid == "drop" then return route.drop("full") end
+              if conn.uid == "go" then return route.redirect("10.0.0.2:4091") end
+              if conn.uid == "done" then return route.done() end
+              if conn.uid == "error" then error("broken") end
+              if conn.uid == "wrong" then return conn:with { uid = "x" } end
+              if conn.uid == "emit" then ctx:emit(route.to("t")) end
+            end
+            """#)
         func enter(_ uid: String) -> ConnectOutcome {
             let chat = ChatView(id: "c1", members: Self.members, createdAt: 0)
-            return hook == "open" ? rig.rules.onChatOpen(chat, by: Clients.peer(uid: uid), now: 1) : rig.rules.onChatJoin(chat, by: Clients.peer(uid: uid), now: 1)
+            return hook == "open"
+                ? rig.rules.onChatOpen(chat, by: Clients.peer(uid: uid), now: 1) : rig.rules.onChatJoin(chat, by: Clients.peer(uid: uid), now: 1)
         }
         #expect(enter("ann") == .accept)
         #expect(enter("no") == .reject(why: "not no in c1"))
@@ -221,7 +232,8 @@ struct TrafficHookTests {
     func entryChain() throws {
         let rig = try RuleRig(files: [
             "a/rule.lua": "return { priority = 2, on_chat_open = function(_, c) if c.uid == 'a' then return route.redirect('w:1') end end }",
-            "b/rule.lua": "return { priority = 1, on_error = 'reject', on_chat_open = function(_, c) if c.uid == 'b' then error('x') end return route.reject('last') end }",
+            "b/rule.lua":
+                "return { priority = 1, on_error = 'reject', on_chat_open = function(_, c) if c.uid == 'b' then error('x') end return route.reject('last') end }",
         ])
         func enter(_ uid: String) -> ConnectOutcome {
             rig.rules.onChatOpen(ChatView(id: "c", members: [], createdAt: 0), by: Clients.peer(uid: uid), now: 1)
@@ -233,7 +245,8 @@ struct TrafficHookTests {
 
     @Test("on_chat_close gets the chat and the reason")
     func close() throws {
-        let rig = try RuleRig("function R.on_chat_close(chat, why, ctx) log.info(chat.id .. ' ' .. why .. ' ' .. #chat.members .. ctx.rule) return route.drop() end")
+        let rig = try RuleRig(
+            "function R.on_chat_close(chat, why, ctx) log.info(chat.id .. ' ' .. why .. ' ' .. #chat.members .. ctx.rule) return route.drop() end")
         rig.rules.onChatClose(ChatView(id: "c1", members: Self.members, createdAt: 1), why: "idle", now: 1)
         #expect(rig.log.texts == ["c1 idle 2rule"])
         #expect(rig.figures("on_chat_close").verdicts == ["pass": 1])
@@ -243,14 +256,15 @@ struct TrafficHookTests {
 
     @Test("on_deliver lets it through, changes the payload, or drops it, by recipient")
     func deliver() throws {
-        let rig = try RuleRig(#"""
-        function R.on_deliver(msg, conn, ctx)
-          if conn.tags[1] == "masked" then return msg:with { payload = "for " .. conn.uid .. " from " .. msg.sender.uid, format = "json" } end
-          if conn.tags[1] == "muted" then return route.drop("muted") end
-          if conn.tags[1] == "topic" then return msg:with { topic = "x" } end
-          if conn.tags[1] == "reject" then return route.reject("x") end
-        end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            function R.on_deliver(msg, conn, ctx)
+              if conn.tags[1] == "masked" then return msg:with { payload = "for " .. conn.uid .. " from " .. msg.sender.uid, format = "json" } end
+              if conn.tags[1] == "muted" then return route.drop("muted") end
+              if conn.tags[1] == "topic" then return msg:with { topic = "x" } end
+              if conn.tags[1] == "reject" then return route.reject("x") end
+            end
+            """#)
         func deliver(_ tag: String) -> RuleRig.Delivered {
             var peer = Clients.peer(uid: "to", tags: [tag])
             peer.id = ConnectionID(loop: 0, slot: 9, generation: 1)
@@ -272,7 +286,8 @@ struct TrafficHookTests {
     func deliverChain() throws {
         let rig = try RuleRig(files: [
             "a/rule.lua": "return { priority = 2, on_deliver = function(m) return m:with { payload = m.payload .. '+a' } end }",
-            "b/rule.lua": "return { priority = 1, on_error = 'drop', on_deliver = function(m) if m.topic == 'e' then error('x') end return m:with { payload = m.payload .. '+b' } end }",
+            "b/rule.lua":
+                "return { priority = 1, on_error = 'drop', on_deliver = function(m) if m.topic == 'e' then error('x') end return m:with { payload = m.payload .. '+b' } end }",
         ])
         guard case .replace(let sent) = rig.deliver("t", "p") else { throw ShuntError(.internalError, "not replaced") }
         #expect(sent.payload == "p+a+b")
@@ -280,21 +295,26 @@ struct TrafficHookTests {
         #expect(rig.deliver("e", "p") == .drop("rule b failed"))
         rig.clients.known = [:]
         let gone = rig.withMessage(.topic, "t", "p") { message in
-            if case .deliver = rig.rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: Clients.peer().id, now: 1) { true } else { false }
+            if case .deliver = rig.rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: Clients.peer().id, now: 1) {
+                true
+            } else {
+                false
+            }
         }
         #expect(gone, "who has gone is not asked about")
     }
 
     @Test("what on_message sent stays as it is while it is delivered")
     func deliverKeepsResults() throws {
-        let rig = try RuleRig(#"""
-        function R.on_message(msg, ctx)
-          ctx:emit(msg:with { topic = "emitted", payload = ("e"):rep(1000) })
-          return route.fanout { msg:with { payload = ("x"):rep(1000) }, route.push({ uid = "someone" }) }
-        end
-        function R.on_deliver(msg, conn) local s = {} for i = 1, 200 do s[i] = ("y"):rep(100 + i) end return msg:with { payload = s[200] } end
-        function R.on_undelivered(msg) local s = {} for i = 1, 200 do s[i] = ("z"):rep(100 + i) end end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            function R.on_message(msg, ctx)
+              ctx:emit(msg:with { topic = "emitted", payload = ("e"):rep(1000) })
+              return route.fanout { msg:with { payload = ("x"):rep(1000) }, route.push({ uid = "someone" }) }
+            end
+            function R.on_deliver(msg, conn) local s = {} for i = 1, 200 do s[i] = ("y"):rep(100 + i) end return msg:with { payload = s[200] } end
+            function R.on_undelivered(msg) local s = {} for i = 1, 200 do s[i] = ("z"):rep(100 + i) end end
+            """#)
         rig.withMessage(.topic, "t", "p") { message in
             let outcome = rig.rules.onMessage(message, selection: rig.rules.selection(for: .topic, topic: message.topic), now: 1)
             let before = outcome.messages.map(Sent.init)
@@ -324,20 +344,22 @@ struct TrafficHookTests {
 
     // MARK: mistakes, budgets, breakers
 
-    @Test("what can't be is an error with a sentence", arguments: [
-        (MessageKind.broadcast, #"return push:with { filter = { tags = { "a" } } }"#, "not tags"),
-        (.broadcast, #"return push:with { filter = { uid = 5 } }"#, "uid must be a text"),
-        (.broadcast, #"return push:with { filter = { match_tags = {} } }"#, "match_tags is empty"),
-        (.broadcast, #"return push:with { filter = { match_tags = { 1 } } }"#, "match_tags must be a list of texts"),
-        (.broadcast, #"return push:with { filter = "all" }"#, "a filter is a table, not a string"),
-        (.broadcast, #"return route.redirect("w:1")"#, "on_broadcast returned a verdict that it can't"),
-        (.broadcast, #"return true"#, "on_broadcast returned a boolean"),
-        (.chat, #"return push:with { filter = { uid = "u" } }"#, "only a broadcast has a filter"),
-        (.chat, #"return chat.nme"#, "chat has no 'nme'"),
-        (.chat, #"return chat.online("x")"#, "chat expected"),
-        (.chat, #"for i = 1, 101 do ctx:emit(route.push({ uid = "u" })) end"#, "more than 100 messages"),
-        (.chat, #"setmetatable(chat, {})"#, "table expected"),
-    ] as [(MessageKind, String, String)])
+    @Test(
+        "what can't be is an error with a sentence",
+        arguments: [
+            (MessageKind.broadcast, #"return push:with { filter = { tags = { "a" } } }"#, "not tags"),
+            (.broadcast, #"return push:with { filter = { uid = 5 } }"#, "uid must be a text"),
+            (.broadcast, #"return push:with { filter = { match_tags = {} } }"#, "match_tags is empty"),
+            (.broadcast, #"return push:with { filter = { match_tags = { 1 } } }"#, "match_tags must be a list of texts"),
+            (.broadcast, #"return push:with { filter = "all" }"#, "a filter is a table, not a string"),
+            (.broadcast, #"return route.redirect("w:1")"#, "on_broadcast returned a verdict that it can't"),
+            (.broadcast, #"return true"#, "on_broadcast returned a boolean"),
+            (.chat, #"return push:with { filter = { uid = "u" } }"#, "only a broadcast has a filter"),
+            (.chat, #"return chat.nme"#, "chat has no 'nme'"),
+            (.chat, #"return chat.online("x")"#, "chat expected"),
+            (.chat, #"for i = 1, 101 do ctx:emit(route.push({ uid = "u" })) end"#, "more than 100 messages"),
+            (.chat, #"setmetatable(chat, {})"#, "table expected"),
+        ] as [(MessageKind, String, String)])
     func mistakes(kind: MessageKind, body: String, expected: String) throws {
         let rig = try RuleRig("function R.on_broadcast(push, ctx) \(body) end function R.on_chat(push, chat, ctx) \(body) end")
         let outcome = rig.route(kind, kind == .chat ? "c1" : "", "x")
@@ -364,14 +386,18 @@ struct TrafficHookTests {
         hooks.map { "function R.\($0)(a, b, c) \(body) end" }.joined(separator: "\n")
     }
 
-    @Test("every hook is ended over its budget, and the state works afterwards", arguments: [
-        ("while true do pcall(function() while true do end end) end", ErrorCode.ruleTime),
-        ("local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end", .ruleMemory),
-        ("local m = setmetatable({}, { __index = function(t) while true do end end }) return m.x", .ruleTime),
-    ])
+    @Test(
+        "every hook is ended over its budget, and the state works afterwards",
+        arguments: [
+            ("while true do pcall(function() while true do end end) end", ErrorCode.ruleTime),
+            ("local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end", .ruleMemory),
+            ("local m = setmetatable({}, { __index = function(t) while true do end end }) return m.x", .ruleTime),
+        ])
     func budgets(body: String, code: ErrorCode) throws {
         // On a machine that is busy, what is to run out of memory must not run out of time first.
-        let rig = try RuleRig("R.budget = { time = '\(code == .ruleMemory ? 40 : 2)ms' }\n" + Self.everyHook("if ctl ~= 'well' then \(body) end log.info('well')") + "\nfunction R.on_message() ctl = 'well' end")
+        let rig = try RuleRig(
+            "R.budget = { time = '\(code == .ruleMemory ? 40 : 2)ms' }\n" + Self.everyHook("if ctl ~= 'well' then \(body) end log.info('well')")
+                + "\nfunction R.on_message() ctl = 'well' end")
         for round in 1...3 {
             let clock = ThreadClock()
             callAll(rig)
@@ -403,7 +429,9 @@ struct TrafficHookTests {
 
     @Test("a log line may not repeat the payload in these hooks either")
     func payloadGuard() throws {
-        let rig = try RuleRig("local function tell(m) log.info('got ' .. m.payload) end R.on_broadcast, R.on_chat, R.on_deliver, R.on_undelivered = tell, tell, tell, tell")
+        let rig = try RuleRig(
+            "local function tell(m) log.info('got ' .. m.payload) end R.on_broadcast, R.on_chat, R.on_deliver, R.on_undelivered = tell, tell, tell, tell"
+        )
         _ = rig.route(.broadcast, "", "card 4111111111111111")
         _ = rig.route(.chat, "c", "card 4111111111111111")
         _ = rig.deliver("t", "card 4111111111111111")
@@ -458,7 +486,7 @@ struct TrafficHookTests {
             """#,
         ])
         let results = try RuleTestRunner(plugin: RulePlugin(directory: folder.path + "/r")).run()
-        #expect(results.map { $0.failure?.description } .first == .some(nil))
+        #expect(results.map { $0.failure?.description }.first == .some(nil))
         #expect(results[1].failure?.message.contains("t:chat does not take room") == true)
         #expect(results[1].failure?.location == folder.path + "/r/rule_test.lua:17")
         #expect(results[2].failure?.message.contains("members takes a table, not a text") == true)

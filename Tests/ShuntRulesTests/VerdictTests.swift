@@ -41,7 +41,8 @@ struct VerdictTests {
 
     @Test("route.fanout sends several, in order")
     func fanout() throws {
-        let outcome = try decide(#"return route.fanout { msg, msg:with { topic = "x" }, route.to("y"), route.push({ uid = "u" }, msg), route.chat("c9") }"#)
+        let outcome = try decide(
+            #"return route.fanout { msg, msg:with { topic = "x" }, route.to("y"), route.push({ uid = "u" }, msg), route.chat("c9") }"#)
         #expect(outcome.messages.map(\.topic) == ["a/b", "x", "y", "a/b", "c9"])
         #expect(outcome.messages.map(\.kind) == [.topic, .topic, .topic, .broadcast, .chat])
         #expect(outcome.messages[3].filter == #"{"uid":"u"}"#)
@@ -60,17 +61,21 @@ struct VerdictTests {
         #expect(rig.send().messages.map(\.topic) == ["x"])
     }
 
-    @Test("more than limits.fanout of one message is an error of the rule that sends it, hops together; one in its place is not more", arguments: [
-        ("return route.fanout { msg, route.to('x') }", 1, false), ("return route.fanout { msg, route.to('x') }", 2, true),
-        ("return route.to('x')", 0, true), ("ctx:emit(route.to('x'))", 0, false), ("ctx:emit(route.to('x'))", 1, true),
-        ("pcall(ctx.emit, ctx, route.to('x'))", 0, true), ("return msg:with { topic = 'x' }", 0, true),
-    ])
+    @Test(
+        "more than limits.fanout of one message is an error of the rule that sends it, hops together; one in its place is not more",
+        arguments: [
+            ("return route.fanout { msg, route.to('x') }", 1, false), ("return route.fanout { msg, route.to('x') }", 2, true),
+            ("return route.to('x')", 0, true), ("ctx:emit(route.to('x'))", 0, false), ("ctx:emit(route.to('x'))", 1, true),
+            ("pcall(ctx.emit, ctx, route.to('x'))", 0, true), ("return msg:with { topic = 'x' }", 0, true),
+        ])
     func room(verdict: String, room: Int, fits: Bool) throws {
         let rig = try RuleRig("R.on_error = 'reject' function R.on_message(msg, ctx) \(verdict) end")
         let outcome = rig.send(room: room)
         #expect((outcome.verdict == .reject(why: "rule rule failed")) == !fits)
         #expect(rig.figures().errors == (fits ? [:] : [.fanoutLimit: 1]))
-        #expect(rig.log.texts.count { $0.contains("limits.fanout messages would come of one message") && $0.hasSuffix("(limit.fanout)") } == (fits ? 0 : 1))
+        #expect(
+            rig.log.texts.count { $0.contains("limits.fanout messages would come of one message") && $0.hasSuffix("(limit.fanout)") }
+                == (fits ? 0 : 1))
     }
 
     @Test("copies of a large payload for other topics are bounded in bytes")
@@ -125,14 +130,15 @@ struct VerdictTests {
 
     @Test("a copy of a message may be kept; msg itself is only there while its hook runs")
     func keeping() throws {
-        let rig = try RuleRig(#"""
-        local kept, raw
-        function R.on_message(msg, ctx)
-          if msg.topic == "keep" then kept, raw = msg:with {}, msg return end
-          return kept
-        end
-        function R.on_disconnect() return raw.topic end
-        """#)
+        let rig = try RuleRig(
+            #"""
+            local kept, raw
+            function R.on_message(msg, ctx)
+              if msg.topic == "keep" then kept, raw = msg:with {}, msg return end
+              return kept
+            end
+            function R.on_disconnect() return raw.topic end
+            """#)
         rig.send("keep", "first payload", key: "k1")
         let sent = try #require(rig.send("later", "second").messages.first)
         #expect((sent.topic, sent.payload, sent.key) == ("keep", "first payload", "k1"))
@@ -143,36 +149,42 @@ struct VerdictTests {
 
     @Test("a large payload is not copied by msg:with{}, and its copy can't outlive it")
     func largePayload() throws {
-        let rig = try RuleRig(#"""
-        local kept
-        function R.on_message(msg)
-          if kept then return kept end
-          kept = msg:with { topic = "big" }
-          return kept
-        end
-        """#, limits: { var l = RuleLimits(); l.callMemory = 64 * 1024; return l }())
+        let rig = try RuleRig(
+            #"""
+            local kept
+            function R.on_message(msg)
+              if kept then return kept end
+              kept = msg:with { topic = "big" }
+              return kept
+            end
+            """#,
+            limits: {
+                var l = RuleLimits(); l.callMemory = 64 * 1024; return l
+            }())
         let big = String(repeating: "x", count: 3_000_000)
         #expect(rig.send("t", big).messages.map(\.payload.count) == [3_000_000])
         #expect(rig.send("t", "{}").verdict == .pass)
         #expect(rig.log.texts.contains { $0.contains("over 64 KiB") })
     }
 
-    @Test("what can't be sent is an error with a sentence", arguments: [
-        (#"return msg:with { payload = "" }"#, "payload is empty"),
-        (#"return msg:with { topic = "a/#" }"#, "has + , # or a zero byte"),
-        (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, and filter of a broadcast, not topics"),
-        (#"return msg:with { format = "image" }"#, "format is text or json"),
-        (#"return { topic = "x" }"#, "on_message returned a table"),
-        (#"return route.redirect("w:1")"#, "returned a verdict that it can't"),
-        (#"return route.fanout {}"#, "at least one message"),
-        (#"return route.fanout { 1 }"#, "item 1 is not msg"),
-        (#"return route.push({ tags = { "a" } })"#, "not tags"),
-        (#"return msg.tpic"#, "msg has no 'tpic'"),
-        (#"return ctx.setings"#, "ctx has no 'setings'"),
-        (#"return re.match("a", "b")"#, "re is not in this version"),
-        (#"local t = {} for i = 1, 1001 do t[i] = msg end return route.fanout(t)"#, "a call may send 1000"),
-        (#"for i = 1, 101 do ctx:emit(route.to("t")) end"#, "more than 100 messages"),
-    ])
+    @Test(
+        "what can't be sent is an error with a sentence",
+        arguments: [
+            (#"return msg:with { payload = "" }"#, "payload is empty"),
+            (#"return msg:with { topic = "a/#" }"#, "has + , # or a zero byte"),
+            (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, and filter of a broadcast, not topics"),
+            (#"return msg:with { format = "image" }"#, "format is text or json"),
+            (#"return { topic = "x" }"#, "on_message returned a table"),
+            (#"return route.redirect("w:1")"#, "returned a verdict that it can't"),
+            (#"return route.fanout {}"#, "at least one message"),
+            (#"return route.fanout { 1 }"#, "item 1 is not msg"),
+            (#"return route.push({ tags = { "a" } })"#, "not tags"),
+            (#"return msg.tpic"#, "msg has no 'tpic'"),
+            (#"return ctx.setings"#, "ctx has no 'setings'"),
+            (#"return re.match("a", "b")"#, "re is not in this version"),
+            (#"local t = {} for i = 1, 1001 do t[i] = msg end return route.fanout(t)"#, "a call may send 1000"),
+            (#"for i = 1, 101 do ctx:emit(route.to("t")) end"#, "more than 100 messages"),
+        ])
     func errors(body: String, expected: String) throws {
         let rig = try RuleRig("function R.on_message(msg, ctx) \(body) end")
         let outcome = rig.send()
@@ -182,12 +194,14 @@ struct VerdictTests {
         #expect(rig.figures().errors.values.reduce(0, +) == 1)
     }
 
-    @Test("an error without a place of its own has that of the hook", arguments: [
-        (#"return "drop""#, "on_message returned a string"), ("return true", "on_message returned a boolean"),
-        ("return {}", "on_message returned a table"), ("return route.drop", "on_message returned a function"),
-        ("error({})", "raised a table instead of a text"), (#"return ("x"):rep(1e9)"#, "needed more than its budget of 1024 KiB of memory"),
-        (#"return route.always(route.to("x")), ctx:emit(msg)"#, "route.always after ctx:emit"),
-    ])
+    @Test(
+        "an error without a place of its own has that of the hook",
+        arguments: [
+            (#"return "drop""#, "on_message returned a string"), ("return true", "on_message returned a boolean"),
+            ("return {}", "on_message returned a table"), ("return route.drop", "on_message returned a function"),
+            ("error({})", "raised a table instead of a text"), (#"return ("x"):rep(1e9)"#, "needed more than its budget of 1024 KiB of memory"),
+            (#"return route.always(route.to("x")), ctx:emit(msg)"#, "route.always after ctx:emit"),
+        ])
     func places(body: String, expected: String) throws {
         let rig = try RuleRig("\nfunction R.on_message(msg, ctx)\n\(body) end")
         rig.send()
@@ -195,22 +209,26 @@ struct VerdictTests {
         #expect(text.contains("on_message: rule/rule.lua:3: \(expected)") || text.contains("on_message: rule/rule.lua:4: \(expected)"), "\(text)")
     }
 
-    @Test("what can't be changed in place says what is right", arguments: [
-        (#"msg.topic = "x""#, "msg can't be changed in place: return msg:with{ topic = … }"),
-        (#"local copy = msg:with {} copy.payload = "x""#, "msg can't be changed in place: return msg:with{ payload = … }"),
-        (#"msg.sender.tags = {}"#, "conn can't be changed in place: return conn:with{ tags = … }"),
-        ("ctx.now = 1", "ctx can't be changed"), ("route.drop().why = 1", "verdict can't be changed"),
-        (#"counter("c").value = 1"#, "counter can't be changed"),
-    ])
+    @Test(
+        "what can't be changed in place says what is right",
+        arguments: [
+            (#"msg.topic = "x""#, "msg can't be changed in place: return msg:with{ topic = … }"),
+            (#"local copy = msg:with {} copy.payload = "x""#, "msg can't be changed in place: return msg:with{ payload = … }"),
+            (#"msg.sender.tags = {}"#, "conn can't be changed in place: return conn:with{ tags = … }"),
+            ("ctx.now = 1", "ctx can't be changed"), ("route.drop().why = 1", "verdict can't be changed"),
+            (#"counter("c").value = 1"#, "counter can't be changed"),
+        ])
     func inPlace(body: String, expected: String) throws {
         let rig = try RuleRig("function R.on_message(msg, ctx) \(body) end")
         rig.send()
         #expect(rig.log.texts.first?.contains("rule/rule.lua:2: \(expected)") == true, "\(rig.log.texts)")
     }
 
-    @Test("on_error decides what a failing rule does to the message", arguments: [
-        ("pass", Outcome.Verdict.pass), ("drop", .drop(why: "rule rule failed")), ("reject", .reject(why: "rule rule failed")),
-    ])
+    @Test(
+        "on_error decides what a failing rule does to the message",
+        arguments: [
+            ("pass", Outcome.Verdict.pass), ("drop", .drop(why: "rule rule failed")), ("reject", .reject(why: "rule rule failed")),
+        ])
     func onError(action: String, verdict: Outcome.Verdict) throws {
         #expect(try RuleRig("R.on_error = \"\(action)\" function R.on_message() error(\"x\") end").send().verdict == verdict)
     }

@@ -111,13 +111,14 @@ public enum UTF8Text {
     /// The bytes after the first of a character; the second one's range leaves out overlong forms, surrogates and what is beyond U+10FFFF.
     private static func isTail(_ bytes: Bytes, _ at: Int, _ length: Int) -> Bool {
         let second = bytes[at + 1]
-        let range: ClosedRange<UInt8> = switch bytes[at] {
-        case 0xE0: 0xA0...0xBF
-        case 0xED: 0x80...0x9F
-        case 0xF0: 0x90...0xBF
-        case 0xF4: 0x80...0x8F
-        default: 0x80...0xBF
-        }
+        let range: ClosedRange<UInt8> =
+            switch bytes[at] {
+            case 0xE0: 0xA0...0xBF
+            case 0xED: 0x80...0x9F
+            case 0xF0: 0x90...0xBF
+            case 0xF4: 0x80...0x8F
+            default: 0x80...0xBF
+            }
         guard range.contains(second) else { return false }
         for place in 2..<max(2, length) where bytes[at + place] & 0xC0 != 0x80 { return false }
         return true

@@ -76,7 +76,9 @@ enum VariableInteger {
 
 extension UTF8Text {
     /// Whether text that was cut ends with a whole character.
-    static func isValidAtEnd(_ bytes: [UInt8]) -> Bool { bytes.suffix(4).withUnsafeBytes { tail in
-        (0..<min(4, max(1, tail.count))).contains { isValid(Bytes(rebasing: tail[$0...])) }
-    } }
+    static func isValidAtEnd(_ bytes: [UInt8]) -> Bool {
+        bytes.suffix(4).withUnsafeBytes { tail in
+            (0..<min(4, max(1, tail.count))).contains { isValid(Bytes(rebasing: tail[$0...])) }
+        }
+    }
 }

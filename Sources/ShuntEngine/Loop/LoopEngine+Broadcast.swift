@@ -90,7 +90,8 @@ extension LoopEngine {
             let filter = DeviceFilter(body)
             try filter.validate()
             let isBare = body == NotifyBody()
-            let frame = Frame(.notify, id: request?.receipt.frameID ?? router.makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
+            let frame = Frame(
+                .notify, id: request?.receipt.frameID ?? router.makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
             broadcast(frame.encoded(), to: filter, answering: request)
         } catch {
             output.figures.undelivered += 1

@@ -146,8 +146,9 @@ struct MQTTFront {
         identity.will = nil
         will.topic.withUnsafeBytes { topic in
             will.payload.withUnsafeBytes { payload in
-                publish(MessageView(
-                    kind: .topic, topic: topic, key: nil, payload: payload, format: .text, id: router.makeID(), sender: client), router.hooks)
+                publish(
+                    MessageView(
+                        kind: .topic, topic: topic, key: nil, payload: payload, format: .text, id: router.makeID(), sender: client), router.hooks)
             }
         }
     }
@@ -247,11 +248,12 @@ struct MQTTFront {
     @inline(never)
     private func refuse(_ fault: MQTTFault) {
         router.output.figures.malformed += 1
-        let code: ErrorCode = switch fault.code {
-        case .packetTooLarge: .frameTooLarge
-        case .qosNotSupported: .requestUnsupported
-        default: .frameMalformed
-        }
+        let code: ErrorCode =
+            switch fault.code {
+            case .packetTooLarge: .frameTooLarge
+            case .qosNotSupported: .requestUnsupported
+            default: .frameMalformed
+            }
         engine.close(client, code)
     }
 

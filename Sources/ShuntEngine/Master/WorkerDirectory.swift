@@ -95,7 +95,8 @@ public struct WorkerDirectory: Sendable {
             // While it was not running it sent none.
             gaps: isNewRun ? [] : gaps(known, now: now), boot: boot, connection: connection,
             // On a new connection a worker tells everything by itself.
-            mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection), given: known?.given.filter { now - $0 < Self.arrival } ?? [],
+            mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection),
+            given: known?.given.filter { now - $0 < Self.arrival } ?? [],
             isSkewed: known?.isSkewed ?? false)
         changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
         changes += skew(&entry, created: created, now: now)

@@ -65,7 +65,8 @@ extension TopicRouter {
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: route) }
         if outcome.verdict == .pass, outcome.messages.isEmpty { return .delivered(deliver(publication, route)) }
         if outcome.verdict == .send, outcome.messages.count == 1,
-            let count = single(outcome.messages[0], publication, route, excluded) {
+            let count = single(outcome.messages[0], publication, route, excluded)
+        {
             return .delivered(count)
         }
         // The outcome's messages live in the rules until their next call: they are kept before anything else runs.

@@ -15,7 +15,8 @@ public enum AdminServer {
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: any RegistryReader, status: @escaping @Sendable () -> MasterStatus,
-        readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" }, closeChat: @escaping CloseChat = ShuntError.unknownChat, logger: Logger
+        readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" },
+        closeChat: @escaping CloseChat = ShuntError.unknownChat, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat).all

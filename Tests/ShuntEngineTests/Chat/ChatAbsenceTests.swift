@@ -17,19 +17,22 @@ struct ChatAbsenceTests {
         #expect(house.answers(send(ann, "one")) == ["1/2:200"])
         house(send(ann, "two"))
         let back = member(9, "bob")
-        #expect(house(create(back), at: 1059) == [
-            .acknowledge(connection(9), .exchange(id: 1)), .report(.rejoined(chat: "c", back)),
-            .deliver(connection(9), chat: "c", .session, ChatPayload(text: "one")),
-            .deliver(connection(9), chat: "c", .session, ChatPayload(text: "two")),
-        ])
+        #expect(
+            house(create(back), at: 1059) == [
+                .acknowledge(connection(9), .exchange(id: 1)), .report(.rejoined(chat: "c", back)),
+                .deliver(connection(9), chat: "c", .session, ChatPayload(text: "one")),
+                .deliver(connection(9), chat: "c", .session, ChatPayload(text: "two")),
+            ])
         #expect(house.sent(send(ann, "three")) == ["9<three"])
         #expect(house.sent(send(back, "four")) == ["1<four"])
     }
 
-    @Test("A place is kept for its uid; one without uid goes to the next without; no place is given twice", arguments: [
-        (member(2, "bob"), member(9, "bob"), 200), (member(2, "bob"), member(9, "cat"), 409), (member(2, "bob"), member(9), 409),
-        (member(2), member(9), 200), (member(2), member(9, "cat"), 409),
-    ])
+    @Test(
+        "A place is kept for its uid; one without uid goes to the next without; no place is given twice",
+        arguments: [
+            (member(2, "bob"), member(9, "bob"), 200), (member(2, "bob"), member(9, "cat"), 409), (member(2, "bob"), member(9), 409),
+            (member(2), member(9), 200), (member(2), member(9, "cat"), 409),
+        ])
     func places(_ gone: ChatMember, _ newcomer: ChatMember, _ status: Int) {
         let house = HouseScript()
         house(create(ann))
@@ -80,10 +83,11 @@ struct ChatAbsenceTests {
         house(.left(connection(2)))
         house(send(ann, "missed"))
         #expect(house(.tick, at: 1059.9) == [])
-        #expect(house(.tick, at: 1060) == [
-            .report(.expired(chat: "c", bob)), .report(.undelivered(chat: "c", to: bob, messages: [ChatPayload(text: "missed")])),
-            .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
-        ])
+        #expect(
+            house(.tick, at: 1060) == [
+                .report(.expired(chat: "c", bob)), .report(.undelivered(chat: "c", to: bob, messages: [ChatPayload(text: "missed")])),
+                .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
+            ])
         #expect(house.house.heldBytes == 0)
         #expect(house.sent(create(member(9, "cat"))) == [])
         #expect(house.sent(send(ann, "hi")) == ["9<hi"])
@@ -108,9 +112,10 @@ struct ChatAbsenceTests {
         house(create(member(2, "bob", notices: true)))
         #expect(house.sent(create(member(9, "bob"))) == [#"2?{"event":"replaced"}"#])
         house(.left(connection(9)))
-        #expect(house.sent(create(member(4, "cat", notices: true))) == [
-            #"4?{"event":"present","uid":"ann"}"#, #"4?{"event":"present","uid":"bob","online":false}"#,
-        ])
+        #expect(
+            house.sent(create(member(4, "cat", notices: true))) == [
+                #"4?{"event":"present","uid":"ann"}"#, #"4?{"event":"present","uid":"bob","online":false}"#,
+            ])
     }
 
     @Test("A message that can never be held says how large it may be")
@@ -130,9 +135,10 @@ struct ChatAbsenceTests {
         let house = HouseScript()
         house(create(ann))
         house(.left(connection(1)))
-        #expect(house(.tick, at: 1061).suffix(2) == [
-            .report(.closed(ChatView(id: "c", members: [], createdAt: 1000), .deserted)), .tellMaster(.closed(chat: "c", createdAt: 1000)),
-        ])
+        #expect(
+            house(.tick, at: 1061).suffix(2) == [
+                .report(.closed(ChatView(id: "c", members: [], createdAt: 1000), .deserted)), .tellMaster(.closed(chat: "c", createdAt: 1000)),
+            ])
         #expect(house.house.count == 0)
     }
 
@@ -142,15 +148,18 @@ struct ChatAbsenceTests {
         let reader = member(1, "ann", notices: true)
         house(create(reader))
         house(create(member(3, "java")))
-        let told = house.sent(create(bob)) + house.sent(.left(connection(2))) + house.sent(create(member(9, "bob")))
+        let told =
+            house.sent(create(bob)) + house.sent(.left(connection(2))) + house.sent(create(member(9, "bob")))
             + house.sent(.left(connection(9))) + house.sent(.tick, at: 1100)
         let expected = ["joined", "left", "rejoined", "left", "expired"].map { #"1?{"event":"\#($0)","uid":"bob"}"# }
         #expect(told == (isOn ? expected : []))
     }
 
-    @Test("An idle chat closes, one in which somebody sends does not, and 0 is never", arguments: [
-        (100.0, false, true), (100.0, true, false), (0.0, false, false),
-    ])
+    @Test(
+        "An idle chat closes, one in which somebody sends does not, and 0 is never",
+        arguments: [
+            (100.0, false, true), (100.0, true, false), (0.0, false, false),
+        ])
     func idles(idle: Double, sends: Bool, closes: Bool) {
         let house = HouseScript(idle: idle)
         house(create(ann))
@@ -180,11 +189,13 @@ struct ChatAbsenceTests {
         #expect(house.house.isEmpty)
     }
 
-    @Test("What is held is bounded by number and by bytes: the oldest makes way and is counted", arguments: [
-        (ChatSettings.Limits(heldMessages: 3), ["c", "d", "e"], 2),
-        (ChatSettings.Limits(heldBytes: 2 * 65), ["d", "e"], 3),
-        (ChatSettings.Limits(memory: 4 * 65), ["b", "c", "d", "e"], 1),
-    ])
+    @Test(
+        "What is held is bounded by number and by bytes: the oldest makes way and is counted",
+        arguments: [
+            (ChatSettings.Limits(heldMessages: 3), ["c", "d", "e"], 2),
+            (ChatSettings.Limits(heldBytes: 2 * 65), ["d", "e"], 3),
+            (ChatSettings.Limits(memory: 4 * 65), ["b", "c", "d", "e"], 1),
+        ])
     func bounds(_ limits: ChatSettings.Limits, _ kept: [String], _ lost: Int) {
         let house = HouseScript(limits: limits)
         house(create(ann))

@@ -31,7 +31,8 @@ struct ChatHistoryTests {
 
         mutating func see(_ action: ChatAction) {
             switch action {
-            case .acknowledge(let connection, .exchange(let id)), .acknowledgeConfirmed(let connection, .exchange(let id)), .refuse(let connection, .exchange(let id), _), .redirect(let connection, .exchange(let id), _):
+            case .acknowledge(let connection, .exchange(let id)), .acknowledgeConfirmed(let connection, .exchange(let id)),
+                .refuse(let connection, .exchange(let id), _), .redirect(let connection, .exchange(let id), _):
                 #expect(open.removeValue(forKey: id) == connection, "frame \(id) answered twice, or to somebody else")
             case .deliver(let connection, let chat, .session, let payload):
                 #expect(!gone.contains(connection), "delivered to a connection that has gone")

@@ -18,22 +18,26 @@ struct ChatMasterTests {
         #expect(house(create(bob, id: 80)) == [])
         #expect(house(send(member(3), "x", id: 90)) == [])
         let actions = house(answer(1, .granted))
-        #expect(actions.filter { if case .report = $0 { false } else if case .tellMaster = $0 { false } else { true } } == [
-            .acknowledge(connection(1), .exchange(id: 70)), .acknowledge(connection(1), .exchange(id: 71)), .acknowledge(connection(2), .exchange(id: 80)),
-            .deliver(connection(2), chat: "c", .session, ChatPayload(text: "early")),
-            .refuse(
-                connection(3), .exchange(id: 90),
-                ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first")),
-        ])
+        #expect(
+            actions.filter { if case .report = $0 { false } else if case .tellMaster = $0 { false } else { true } } == [
+                .acknowledge(connection(1), .exchange(id: 70)), .acknowledge(connection(1), .exchange(id: 71)),
+                .acknowledge(connection(2), .exchange(id: 80)),
+                .deliver(connection(2), chat: "c", .session, ChatPayload(text: "early")),
+                .refuse(
+                    connection(3), .exchange(id: 90),
+                    ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first")),
+            ])
         #expect(house.house.heldBytes == 0)
         // Whoever joins now does not need the master.
         #expect(house.answers(destroy(ann)) == ["1/3:200"])
     }
 
-    @Test("Every frame that has waited gets the answer that there is", arguments: [
-        (ChatAssignment.elsewhere("w2:4091"), ["1/1:307 w2:4091", "1/2:307 w2:4091", "2/1:307 w2:4091"]),
-        (.unavailable, ["1/1:503 master.unavailable", "1/2:503 master.unavailable", "2/1:503 master.unavailable"]),
-    ])
+    @Test(
+        "Every frame that has waited gets the answer that there is",
+        arguments: [
+            (ChatAssignment.elsewhere("w2:4091"), ["1/1:307 w2:4091", "1/2:307 w2:4091", "2/1:307 w2:4091"]),
+            (.unavailable, ["1/1:503 master.unavailable", "1/2:503 master.unavailable", "2/1:503 master.unavailable"]),
+        ])
     func refused(_ assignment: ChatAssignment, _ answers: [String]) {
         let house = house()
         house(create(ann))
@@ -45,10 +49,12 @@ struct ChatMasterTests {
         #expect(house(create(ann)) == [.askMaster(request: 2, chat: "c")])
     }
 
-    @Test("A master that does not answer in time is unavailable; what it answers later is put right", arguments: [
-        (ChatAssignment.granted, [ChatAction.tellMaster(.closed(chat: "c", createdAt: 1002))]),
-        (.elsewhere("w2:4091"), []), (.unavailable, []),
-    ])
+    @Test(
+        "A master that does not answer in time is unavailable; what it answers later is put right",
+        arguments: [
+            (ChatAssignment.granted, [ChatAction.tellMaster(.closed(chat: "c", createdAt: 1002))]),
+            (.elsewhere("w2:4091"), []), (.unavailable, []),
+        ])
     func timesOut(_ late: ChatAssignment, _ actions: [ChatAction]) {
         let house = house()
         house(create(ann))
@@ -126,8 +132,9 @@ struct ChatMasterTests {
         let house = HouseScript(members: 3)
         for chat in ["b", "a"] { house(create(ann, chat: chat)) }
         house(create(bob, chat: "a"), at: 2000)
-        #expect(house.house.summaries() == [
-            ChatSummary(chat: "a", createdAt: 1000, members: 2), ChatSummary(chat: "b", createdAt: 1000, members: 1),
-        ])
+        #expect(
+            house.house.summaries() == [
+                ChatSummary(chat: "a", createdAt: 1000, members: 2), ChatSummary(chat: "b", createdAt: 1000, members: 1),
+            ])
     }
 }

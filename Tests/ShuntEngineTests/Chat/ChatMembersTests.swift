@@ -11,14 +11,16 @@ struct ChatMembersTests {
     @Test("Who creates and who joins is acknowledged once, and the master and the hooks are told")
     func createAndJoin() {
         let house = HouseScript()
-        #expect(house(create(ann, id: 7)) == [
-            .acknowledge(connection(1), .exchange(id: 7)), .report(.opened(chat: "c", by: ann)),
-            .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
-        ])
-        #expect(house(create(bob, id: 8)) == [
-            .acknowledge(connection(2), .exchange(id: 8)), .report(.joined(chat: "c", bob)),
-            .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 2))),
-        ])
+        #expect(
+            house(create(ann, id: 7)) == [
+                .acknowledge(connection(1), .exchange(id: 7)), .report(.opened(chat: "c", by: ann)),
+                .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
+            ])
+        #expect(
+            house(create(bob, id: 8)) == [
+                .acknowledge(connection(2), .exchange(id: 8)), .report(.joined(chat: "c", bob)),
+                .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 2))),
+            ])
         #expect(house(create(ann, id: 9)) == [.acknowledge(connection(1), .exchange(id: 9))])
     }
 
@@ -44,12 +46,15 @@ struct ChatMembersTests {
         #expect(house.house.heldBytes == 0)
     }
 
-    @Test("Frames that can't be: an error of their own, and nothing else changes", arguments: [
-        (send(member(3), "x"), "3/2:403 chat.not_member"), (leave(member(3)), "3/4:403 chat.not_member"), (destroy(member(3)), "3/3:403 chat.not_member"),
-        (create(member(3, "cat")), "3/1:409 chat.full"), (create(member(3)), "3/1:409 chat.full"),
-        (send(member(1, "ann"), "x", chat: "d"), "1/2:404 chat.unknown"),
-        (destroy(member(1, "ann"), chat: "d"), "1/3:404 chat.unknown"),
-    ])
+    @Test(
+        "Frames that can't be: an error of their own, and nothing else changes",
+        arguments: [
+            (send(member(3), "x"), "3/2:403 chat.not_member"), (leave(member(3)), "3/4:403 chat.not_member"),
+            (destroy(member(3)), "3/3:403 chat.not_member"),
+            (create(member(3, "cat")), "3/1:409 chat.full"), (create(member(3)), "3/1:409 chat.full"),
+            (send(member(1, "ann"), "x", chat: "d"), "1/2:404 chat.unknown"),
+            (destroy(member(1, "ann"), chat: "d"), "1/3:404 chat.unknown"),
+        ])
     func refusals(_ event: ChatEvent, _ answer: String) {
         let house = HouseScript()
         house(create(ann))
@@ -65,17 +70,19 @@ struct ChatMembersTests {
         let house = HouseScript()
         house(create(member(1, "ann", notices: true)))
         house(create(bob))
-        #expect(house(leave(bob)) == [
-            .acknowledge(connection(2), .exchange(id: 4)), .report(.left(chat: "c", bob)),
-            .deliver(connection(1), chat: "c", .notice, ChatPayload(Array(#"{"event":"left","uid":"bob","for_good":true}"#.utf8), format: .json)),
-            .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
-        ])
+        #expect(
+            house(leave(bob)) == [
+                .acknowledge(connection(2), .exchange(id: 4)), .report(.left(chat: "c", bob)),
+                .deliver(connection(1), chat: "c", .notice, ChatPayload(Array(#"{"event":"left","uid":"bob","for_good":true}"#.utf8), format: .json)),
+                .tellMaster(.held(ChatSummary(chat: "c", createdAt: 1000, members: 1))),
+            ])
         #expect(house.answers(send(bob, "x")) == ["2/2:403 chat.not_member"])
         #expect(house.answers(create(cat)) == ["3/1:200"])
         house(leave(cat))
-        #expect(house(leave(ann)).suffix(2) == [
-            .report(.closed(ChatView(id: "c", members: [], createdAt: 1000), .deserted)), .tellMaster(.closed(chat: "c", createdAt: 1000)),
-        ])
+        #expect(
+            house(leave(ann)).suffix(2) == [
+                .report(.closed(ChatView(id: "c", members: [], createdAt: 1000), .deserted)), .tellMaster(.closed(chat: "c", createdAt: 1000)),
+            ])
         #expect(house.house.isEmpty)
     }
 
@@ -108,10 +115,11 @@ struct ChatMembersTests {
         house(create(ann))
         house(create(bob))
         let view = ChatView(id: "c", members: [.init(uid: "ann", isOnline: true), .init(uid: "bob", isOnline: true)], createdAt: 1000)
-        #expect(house(destroy(ann)) == [
-            .acknowledge(connection(1), .exchange(id: 3)), .deliver(connection(2), chat: "c", .destroy, ChatPayload(text: "c")),
-            .report(.closed(view, .destroyed(by: ann))), .tellMaster(.closed(chat: "c", createdAt: 1000)),
-        ])
+        #expect(
+            house(destroy(ann)) == [
+                .acknowledge(connection(1), .exchange(id: 3)), .deliver(connection(2), chat: "c", .destroy, ChatPayload(text: "c")),
+                .report(.closed(view, .destroyed(by: ann))), .tellMaster(.closed(chat: "c", createdAt: 1000)),
+            ])
         #expect(house.answers(send(bob, "x")) == ["2/2:404 chat.unknown"])
         #expect(house.answers(create(bob)) == ["2/1:200"])
         // The connections of the chat that is over have no part in the new one.
@@ -131,18 +139,21 @@ struct ChatMembersTests {
         #expect(house.sent(.moved(chat: "c", to: "w2:4091")) == ["1!c", #"2?{"event":"moved","to":"w2:4091"}"#])
         house(create(ann))
         // The owner is another worker, so the master is not told that the chat is over.
-        #expect(house(.moved(chat: "c", to: "w2:4091")) == [
-            .deliver(connection(1), chat: "c", .destroy, ChatPayload(text: "c")),
-            .report(.closed(ChatView(id: "c", members: [.init(uid: "ann", isOnline: true)], createdAt: 1000), .moved(to: "w2:4091"))),
-        ])
+        #expect(
+            house(.moved(chat: "c", to: "w2:4091")) == [
+                .deliver(connection(1), chat: "c", .destroy, ChatPayload(text: "c")),
+                .report(.closed(ChatView(id: "c", members: [.init(uid: "ann", isOnline: true)], createdAt: 1000), .moved(to: "w2:4091"))),
+            ])
     }
 
-    @Test("A name that is no chat id, and a key that is none, are refused", arguments: [
-        (nil, "CREATE", "the chat frame has no chat id"), ([], "CREATE", "the chat frame has no chat id"),
-        (Array(repeating: 0x61, count: 257), "CREATE", "the chat id has 257 bytes"),
-        ([0xC3, 0x28], "CREATE", "the chat id is not UTF-8"), ([0x61], nil, "the chat frame has no key"),
-        ([0x61], "create", "the chat frame's key is unknown"),
-    ] as [([UInt8]?, String?, String)])
+    @Test(
+        "A name that is no chat id, and a key that is none, are refused",
+        arguments: [
+            (nil, "CREATE", "the chat frame has no chat id"), ([], "CREATE", "the chat frame has no chat id"),
+            (Array(repeating: 0x61, count: 257), "CREATE", "the chat id has 257 bytes"),
+            ([0xC3, 0x28], "CREATE", "the chat id is not UTF-8"), ([0x61], nil, "the chat frame has no key"),
+            ([0x61], "create", "the chat frame's key is unknown"),
+        ] as [([UInt8]?, String?, String)])
     func names(_ name: [UInt8]?, _ key: String?, _ message: String) {
         let error = #expect(throws: ShuntError.self) { try request(name, key) }
         #expect(error?.code == .chatInvalid)

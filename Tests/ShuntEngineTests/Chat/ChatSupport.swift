@@ -52,11 +52,12 @@ final class HouseScript {
     func sent(_ event: ChatEvent, at now: Double? = nil) -> [String] {
         self(event, at: now).compactMap { action in
             guard case .deliver(let connection, _, let key, let payload) = action else { return nil }
-            let mark = switch key {
-            case .session: "<"
-            case .destroy: "!"
-            case .notice: "?"
-            }
+            let mark =
+                switch key {
+                case .session: "<"
+                case .destroy: "!"
+                case .notice: "?"
+                }
             return "\(connection.slot)\(mark)\(String(decoding: payload.bytes, as: UTF8.self))"
         }
     }
@@ -66,7 +67,8 @@ final class HouseScript {
     func answers(_ event: ChatEvent, at now: Double? = nil) -> [String] {
         self(event, at: now).compactMap { action in
             switch action {
-            case .acknowledge(let connection, .exchange(let id)), .acknowledgeConfirmed(let connection, .exchange(let id)): "\(connection.slot)/\(id):200"
+            case .acknowledge(let connection, .exchange(let id)), .acknowledgeConfirmed(let connection, .exchange(let id)):
+                "\(connection.slot)/\(id):200"
             case .refuse(let connection, .exchange(let id), let error):
                 "\(connection.slot)/\(id):\(error.code.exchangeStatus) \(error.code.rawValue)"
             case .redirect(let connection, .exchange(let id), let address): "\(connection.slot)/\(id):307 \(address)"

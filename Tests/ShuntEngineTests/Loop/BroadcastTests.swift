@@ -49,9 +49,11 @@ struct BroadcastTests {
         #expect(device.received() == [Frame(.notify, id: 4)])
     }
 
-    @Test("A filter that is not what it should be is refused, with a code of its own", arguments: [
-        "not json", "[]", #"{"uid":""}"#, #"{"match_tags":"x"}"#, #"{"match_tags":[""]}"#,
-    ])
+    @Test(
+        "A filter that is not what it should be is refused, with a code of its own",
+        arguments: [
+            "not json", "[]", #"{"uid":""}"#, #"{"match_tags":"x"}"#, #"{"match_tags":[""]}"#,
+        ])
     func badFilters(json: String) {
         let worker = SimulatedWorker()
         let (device, sender) = (worker.connect(), worker.connect())

@@ -68,11 +68,13 @@ struct LoopChatTests {
         #expect(back.chatter() == ["200", "SESSION are you there?"])
     }
 
-    @Test("A frame that is none of a chat's is refused", arguments: [
-        Frame(.chat, id: 1, text: "x", name: "room", key: "NOPE"), Frame(.chat, id: 1, text: "x", name: "room"),
-        Frame(.chat, id: 1, text: "x"), Frame(.chat, id: 1),
-        Frame(.chat, id: 1, text: "x", name: String(repeating: "r", count: 257), key: "CREATE"),
-    ])
+    @Test(
+        "A frame that is none of a chat's is refused",
+        arguments: [
+            Frame(.chat, id: 1, text: "x", name: "room", key: "NOPE"), Frame(.chat, id: 1, text: "x", name: "room"),
+            Frame(.chat, id: 1, text: "x"), Frame(.chat, id: 1),
+            Frame(.chat, id: 1, text: "x", name: String(repeating: "r", count: 257), key: "CREATE"),
+        ])
     func invalid(frame: Frame) {
         let worker = SimulatedWorker()
         let client = worker.connect()

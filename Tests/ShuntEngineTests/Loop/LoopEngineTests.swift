@@ -45,7 +45,8 @@ struct LoopMessageTests {
     func nobody() {
         let worker = SimulatedWorker()
         let client = worker.connect()
-        #expect(client.ask(Frame(.message, id: 1, text: "x", name: "t")) == Frame(acknowledging: 1, status: 500, text: "The worker subscriber is empty"))
+        #expect(
+            client.ask(Frame(.message, id: 1, text: "x", name: "t")) == Frame(acknowledging: 1, status: 500, text: "The worker subscriber is empty"))
         #expect(client.ask(Frame(.message, id: 2)) == Frame(acknowledging: 2, status: 500, text: "The worker subscriber is empty"))
     }
 
@@ -104,12 +105,14 @@ struct LoopMessageTests {
 
 @Suite("A worker's loop: other frames")
 struct LoopControlTests {
-    @Test("A malformed frame is answered where that is possible, and the connection closes", arguments: [
-        ([0x70] + Array(Frame(.ping, id: 1).encoded().dropFirst()), ErrorCode.frameMalformed, nil as Int16?),
-        (Array(Frame(.ping, id: 1).encoded().prefix(13)) + [0x7F, 0, 0, 0], .frameTooLarge, 413),
-        (Array(Frame(.ping, id: 1).encoded().prefix(13)) + [0xFF, 0xFF, 0xFF, 0xFF], .frameTooLarge, 413),
-        (Array(Frame(.ping, id: 1).encoded().prefix(9)) + [11] + Array(Frame(.ping, id: 1).encoded().dropFirst(10)), .frameMalformed, 400),
-    ] as [([UInt8], ErrorCode, Int16?)])
+    @Test(
+        "A malformed frame is answered where that is possible, and the connection closes",
+        arguments: [
+            ([0x70] + Array(Frame(.ping, id: 1).encoded().dropFirst()), ErrorCode.frameMalformed, nil as Int16?),
+            (Array(Frame(.ping, id: 1).encoded().prefix(13)) + [0x7F, 0, 0, 0], .frameTooLarge, 413),
+            (Array(Frame(.ping, id: 1).encoded().prefix(13)) + [0xFF, 0xFF, 0xFF, 0xFF], .frameTooLarge, 413),
+            (Array(Frame(.ping, id: 1).encoded().prefix(9)) + [11] + Array(Frame(.ping, id: 1).encoded().dropFirst(10)), .frameMalformed, 400),
+        ] as [([UInt8], ErrorCode, Int16?)])
     func malformed(bytes: [UInt8], code: ErrorCode, status: Int16?) {
         let worker = SimulatedWorker()
         let client = worker.connect()
@@ -118,11 +121,13 @@ struct LoopControlTests {
         #expect(client.received().first?.status == status)
     }
 
-    @Test("A client that speaks another protocol is told in it, whatever its first bytes make of a frame's length", arguments: [
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ErrorCode.protocolHTTP), ("GET /", .protocolHTTP),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .protocolHTTP), ("\u{10}\u{0C}\0\u{4}MQTT\u{4}\u{2}\0\u{3C}\0\0", .protocolMQTT),
-        ("\u{10}\u{0E}\0\u{6}MQIsdp", .protocolMQTT), ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}", .protocolTLS),
-    ])
+    @Test(
+        "A client that speaks another protocol is told in it, whatever its first bytes make of a frame's length",
+        arguments: [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ErrorCode.protocolHTTP), ("GET /", .protocolHTTP),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .protocolHTTP), ("\u{10}\u{0C}\0\u{4}MQTT\u{4}\u{2}\0\u{3C}\0\0", .protocolMQTT),
+            ("\u{10}\u{0E}\0\u{6}MQIsdp", .protocolMQTT), ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}", .protocolTLS),
+        ])
     func foreign(bytes: String, code: ErrorCode) {
         for size in [1, bytes.utf8.count] {
             let worker = SimulatedWorker()
@@ -135,16 +140,18 @@ struct LoopControlTests {
         }
     }
 
-    @Test("What message-channel answers to other frames, or what the list of quirks advises", arguments: [
-        (Frame(.ping, id: 3), 200 as Int16?, ""), (Frame(.allocation, id: 3), 500, "not found server"),
-        (Frame(.allocation, id: 3, text: "true"), 500, "not found server"), (Frame(.balance, id: 3, text: "5"), nil, ""),
-        (Frame(.binding, id: 3), nil, ""), (Frame(.registered, id: 3), nil, ""), (Frame(acknowledging: 3), nil, ""),
-        (Frame(acknowledging: 3, status: 500, text: "x"), nil, ""),
-        (Frame(.subscribe, id: 3), 400, nil), (Frame(.subscribe, id: 3, json: "[]"), 400, nil),
-        (Frame(.subscribe, id: 3, json: #"{"topic":"t"}"#), 400, nil),
-        (Frame(.subscribe, id: 3, json: "{group:'g',topic:'t'}"), 200, ""),
-        (Frame(.unsubscribe, id: 3, json: #"{"group":"g","topic":"t"}"#), 500, "unsubscribe failed"),
-    ] as [(Frame, Int16?, String?)])
+    @Test(
+        "What message-channel answers to other frames, or what the list of quirks advises",
+        arguments: [
+            (Frame(.ping, id: 3), 200 as Int16?, ""), (Frame(.allocation, id: 3), 500, "not found server"),
+            (Frame(.allocation, id: 3, text: "true"), 500, "not found server"), (Frame(.balance, id: 3, text: "5"), nil, ""),
+            (Frame(.binding, id: 3), nil, ""), (Frame(.registered, id: 3), nil, ""), (Frame(acknowledging: 3), nil, ""),
+            (Frame(acknowledging: 3, status: 500, text: "x"), nil, ""),
+            (Frame(.subscribe, id: 3), 400, nil), (Frame(.subscribe, id: 3, json: "[]"), 400, nil),
+            (Frame(.subscribe, id: 3, json: #"{"topic":"t"}"#), 400, nil),
+            (Frame(.subscribe, id: 3, json: "{group:'g',topic:'t'}"), 200, ""),
+            (Frame(.unsubscribe, id: 3, json: #"{"group":"g","topic":"t"}"#), 500, "unsubscribe failed"),
+        ] as [(Frame, Int16?, String?)])
     func answers(frame: Frame, status: Int16?, text: String?) {
         let worker = SimulatedWorker()
         let client = worker.connect()

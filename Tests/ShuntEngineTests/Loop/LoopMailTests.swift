@@ -2,7 +2,6 @@ import ShuntCore
 @testable import ShuntEngine
 import Testing
 
-
 @Suite("Mail between loops")
 struct LoopMailTests {
     private let frame = [UInt8](repeating: 7, count: 100)

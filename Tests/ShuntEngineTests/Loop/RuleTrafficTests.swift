@@ -184,7 +184,9 @@ struct RuleTrafficTests {
         frame.withUnsafeBytes { bytes in
             _ = engine.received(bytes, on: clients[0], now: 1)
             #expect(engine.output.actions.count { if case .offer(_, let stretch) = $0 { stretch.source == .input } else { false } } == 50)
-            #expect(clients.map { engine.offer(bytes, .exchange, to: $0, isAnother: false, now: 1) } == (0..<50).map { $0 == 7 ? .replaced : $0 == 8 ? .dropped : .unchanged })
+            #expect(
+                clients.map { engine.offer(bytes, .exchange, to: $0, isAnother: false, now: 1) }
+                    == (0..<50).map { $0 == 7 ? .replaced : $0 == 8 ? .dropped : .unchanged })
         }
         #expect(engine.output.made.size == 0)
         #expect(engine.replacementBytes.count < 200_000)

@@ -83,7 +83,8 @@ final class ScriptedRules: RuleHooks {
     }
 
     func onUndelivered(_ message: MessageView, why: String, now: Double) {
-        undelivered.append("\(message.kind) \(String(decoding: message.topic, as: UTF8.self)) \(String(decoding: message.payload, as: UTF8.self)): \(why)")
+        undelivered.append(
+            "\(message.kind) \(String(decoding: message.topic, as: UTF8.self)) \(String(decoding: message.payload, as: UTF8.self)): \(why)")
     }
 
     private func outcome(_ decision: Decision, _ message: MessageView) -> MessageOutcome {

@@ -22,11 +22,13 @@ struct MQTTFrontTests {
         #expect(client.closed == nil)
     }
 
-    @Test("What is refused by a return code, and closed (MQTT-3.1.2-2, MQTT-3.1.3-8)", arguments: [
-        (Connect(version: .v5, clientID: "c").encoded(), [0x20, 3, 0, 0x84, 0], ErrorCode.requestUnsupported),
-        ([0x10, 13, 0, 4, 0x4D, 0x51, 0x54, 0x54, 9, 2, 0, 0, 0, 1, 0x63], [0x20, 2, 0, 1], .requestUnsupported),
-        (Connect(version: .v3_1_1, clientID: "", isClean: false).encoded(), [0x20, 2, 0, 2], .requestInvalid),
-    ] as [([UInt8], [UInt8], ErrorCode)])
+    @Test(
+        "What is refused by a return code, and closed (MQTT-3.1.2-2, MQTT-3.1.3-8)",
+        arguments: [
+            (Connect(version: .v5, clientID: "c").encoded(), [0x20, 3, 0, 0x84, 0], ErrorCode.requestUnsupported),
+            ([0x10, 13, 0, 4, 0x4D, 0x51, 0x54, 0x54, 9, 2, 0, 0, 0, 1, 0x63], [0x20, 2, 0, 1], .requestUnsupported),
+            (Connect(version: .v3_1_1, clientID: "", isClean: false).encoded(), [0x20, 2, 0, 2], .requestInvalid),
+        ] as [([UInt8], [UInt8], ErrorCode)])
     func refused(packet: [UInt8], answer: [UInt8], code: ErrorCode) {
         let client = SimulatedMQTTClient(SimulatedWorker(), nil)
         client.send(packet)
@@ -34,11 +36,13 @@ struct MQTTFrontTests {
         #expect(client.closed == code)
     }
 
-    @Test("What closes the connection without a word", arguments: [
-        ("the first packet is no CONNECT (MQTT-3.1.0-1)", Ping.request), ("not even its beginning", [0x47]),
-        ("a reserved packet type", [0x00, 0]), ("reserved flags (MQTT-2.2.2-2)", [0x11, 0]),
-        ("a reserved connect flag (MQTT-3.1.2-3)", [0x10, 13, 0, 4, 0x4D, 0x51, 0x54, 0x54, 4, 3, 0, 0, 0, 1, 0x63]),
-    ] as [(String, [UInt8])])
+    @Test(
+        "What closes the connection without a word",
+        arguments: [
+            ("the first packet is no CONNECT (MQTT-3.1.0-1)", Ping.request), ("not even its beginning", [0x47]),
+            ("a reserved packet type", [0x00, 0]), ("reserved flags (MQTT-2.2.2-2)", [0x11, 0]),
+            ("a reserved connect flag (MQTT-3.1.2-3)", [0x10, 13, 0, 4, 0x4D, 0x51, 0x54, 0x54, 4, 3, 0, 0, 0, 1, 0x63]),
+        ] as [(String, [UInt8])])
     func closed(what: String, packet: [UInt8]) {
         let client = SimulatedMQTTClient(SimulatedWorker(), nil)
         client.send(packet)
@@ -46,21 +50,23 @@ struct MQTTFrontTests {
         #expect(client.closed == .frameMalformed, "\(what)")
     }
 
-    @Test("What closes a client that has greeted", arguments: [
-        ("a second CONNECT (MQTT-3.1.0-2)", Connect(version: .v3_1_1, clientID: "c").encoded(), ErrorCode.frameMalformed),
-        ("a CONNACK", [0x20, 2, 0, 0], .frameMalformed), ("a PUBACK for nothing", [0x40, 2, 0, 1], .frameMalformed),
-        ("a SUBSCRIBE without filters (MQTT-3.8.3-3)", [0x82, 2, 0, 1], .frameMalformed),
-        ("a SUBSCRIBE of QoS 3 (MQTT-3.8.3-4)", [0x82, 6, 0, 1, 0, 1, 0x61, 3], .frameMalformed),
-        ("packet identifier 0 (MQTT-2.3.1-1)", [0x82, 6, 0, 0, 0, 1, 0x61, 0], .frameMalformed),
-        ("a topic with a wildcard (MQTT-3.3.2-2)", [0x30, 4, 0, 1, 0x23, 0x78], .frameMalformed),
-        ("an empty topic (MQTT-4.7.3-1)", [0x30, 3, 0, 0, 0x78], .frameMalformed),
-        ("a topic with NUL (MQTT-4.7.3-2)", [0x30, 4, 0, 1, 0, 0x78], .frameMalformed),
-        ("a topic that is no UTF-8 (MQTT-1.5.3-1)", [0x30, 4, 0, 1, 0xFF, 0x78], .frameMalformed),
-        ("a packet that ends within its topic", [0x30, 2, 0, 9], .frameMalformed),
-        ("a remaining length of five bytes", [0x30, 0x80, 0x80, 0x80, 0x80, 1], .frameMalformed),
-        ("a PUBLISH of QoS 1, which this front does not serve", [0x32, 5, 0, 1, 0x61, 0, 1], .requestUnsupported),
-        ("a packet beyond limits.frame", [0x30, 0xFF, 0xFF, 0xFF, 0x7F], .frameTooLarge),
-    ] as [(String, [UInt8], ErrorCode)])
+    @Test(
+        "What closes a client that has greeted",
+        arguments: [
+            ("a second CONNECT (MQTT-3.1.0-2)", Connect(version: .v3_1_1, clientID: "c").encoded(), ErrorCode.frameMalformed),
+            ("a CONNACK", [0x20, 2, 0, 0], .frameMalformed), ("a PUBACK for nothing", [0x40, 2, 0, 1], .frameMalformed),
+            ("a SUBSCRIBE without filters (MQTT-3.8.3-3)", [0x82, 2, 0, 1], .frameMalformed),
+            ("a SUBSCRIBE of QoS 3 (MQTT-3.8.3-4)", [0x82, 6, 0, 1, 0, 1, 0x61, 3], .frameMalformed),
+            ("packet identifier 0 (MQTT-2.3.1-1)", [0x82, 6, 0, 0, 0, 1, 0x61, 0], .frameMalformed),
+            ("a topic with a wildcard (MQTT-3.3.2-2)", [0x30, 4, 0, 1, 0x23, 0x78], .frameMalformed),
+            ("an empty topic (MQTT-4.7.3-1)", [0x30, 3, 0, 0, 0x78], .frameMalformed),
+            ("a topic with NUL (MQTT-4.7.3-2)", [0x30, 4, 0, 1, 0, 0x78], .frameMalformed),
+            ("a topic that is no UTF-8 (MQTT-1.5.3-1)", [0x30, 4, 0, 1, 0xFF, 0x78], .frameMalformed),
+            ("a packet that ends within its topic", [0x30, 2, 0, 9], .frameMalformed),
+            ("a remaining length of five bytes", [0x30, 0x80, 0x80, 0x80, 0x80, 1], .frameMalformed),
+            ("a PUBLISH of QoS 1, which this front does not serve", [0x32, 5, 0, 1, 0x61, 0, 1], .requestUnsupported),
+            ("a packet beyond limits.frame", [0x30, 0xFF, 0xFF, 0xFF, 0x7F], .frameTooLarge),
+        ] as [(String, [UInt8], ErrorCode)])
     func faults(what: String, packet: [UInt8], code: ErrorCode) {
         let client = SimulatedMQTTClient(SimulatedWorker(), "c")
         client.send(packet)
@@ -137,7 +143,9 @@ struct MQTTFrontTests {
     func subscribes() {
         let client = SimulatedMQTTClient(SimulatedWorker(), "c")
         #expect(client.subscribe("a/b", "a/+", "#", qos: .exactlyOnce) == [.success, .success, .success])
-        #expect(client.subscribe("a#", "a/+b", "$share//f", "$share/g", "$share/g/", "$share/g+/f", "b") == Array(repeating: .unspecifiedError, count: 6) + [.success])
+        #expect(
+            client.subscribe("a#", "a/+b", "$share//f", "$share/g", "$share/g/", "$share/g+/f", "b") == Array(repeating: .unspecifiedError, count: 6)
+                + [.success])
     }
 
     @Test("Overlapping filters, and one that is subscribed again, give one message (MQTT-3.3.5-1, MQTT-3.8.4-3)")
@@ -240,7 +248,8 @@ struct MQTTFrontTests {
         let ids = (0..<20).map { ConnectionID(loop: 0, slot: $0, generation: 0) }
         for id in ids {
             engine.opened(id, address: PeerAddress(), speaking: id.slot % 2 == 0 ? .mqtt : .exchange, now: 1)
-            let packets = id.slot % 2 == 0
+            let packets =
+                id.slot % 2 == 0
                 ? Connect(version: .v3_1_1, clientID: "\(id)").encoded() + Subscribe(1, [.init("a")]).encoded(.v3_1_1)
                 : Frame(.subscribe, id: 1, format: .json, value: SubscribeBody(group: "\(id)", topic: "a", key: nil).encoded()).encoded()
             packets.withUnsafeBytes { #expect(engine.received($0, on: id, now: 1) == packets.count) }
@@ -265,10 +274,12 @@ struct MQTTFrontTests {
         #expect(deliveries[.mqtt3]?.allSatisfy { $0.source == .made && $0 == deliveries[.mqtt3]?[0] } == true)
     }
 
-    @Test("What a protocol has no form for does not reach its clients, and is counted", arguments: [
-        ("an empty payload is no frame", nil as Frame?, "", [] as [String], 1, 0),
-        ("a topic that is no UTF-8 is none of MQTT's", Frame(.message, id: 1, text: "x", name: "a/\u{FFFD}"), "x", [], 0, 1),
-    ])
+    @Test(
+        "What a protocol has no form for does not reach its clients, and is counted",
+        arguments: [
+            ("an empty payload is no frame", nil as Frame?, "", [] as [String], 1, 0),
+            ("a topic that is no UTF-8 is none of MQTT's", Frame(.message, id: 1, text: "x", name: "a/\u{FFFD}"), "x", [], 0, 1),
+        ])
     func inexpressible(what: String, frame: Frame?, payload: String, _ mqttGets: [String], _ lostByExchange: Int, _ lostByMQTT: Int) {
         let worker = SimulatedWorker()
         let mqtt = SimulatedMQTTClient(worker, "c")

@@ -42,12 +42,14 @@ struct SimulatedMQTTClient {
 
     func publish(_ topic: String, _ payload: String, qos: QoS = .atMostOnce, isRetained: Bool = false) {
         let topic = Array(topic.utf8), payload = Array(payload.utf8)
-        send(topic.withUnsafeBytes { topic in
-            payload.withUnsafeBytes {
-                PublishFields(
-                    .v3_1_1, topic: topic, payload: $0, qos: qos, isRetained: isRetained, identifier: qos == .atMostOnce ? 0 : 9).encoded()
-            }
-        })
+        send(
+            topic.withUnsafeBytes { topic in
+                payload.withUnsafeBytes {
+                    PublishFields(
+                        .v3_1_1, topic: topic, payload: $0, qos: qos, isRetained: isRetained, identifier: qos == .atMostOnce ? 0 : 9
+                    ).encoded()
+                }
+            })
     }
 
     /// What has been published to it, as `topic: payload`, with `(retained)` where the flag is set.

@@ -106,9 +106,11 @@ struct ChatDirectoryTests {
         #expect(script.directory.worker(of: "c") == nil)
     }
 
-    @Test("Of two chats with one id the earlier counts, then the name that comes first, whoever tells first", arguments: [
-        (1000, 2000, "w1:1"), (2000, 1000, "w2:1"), (1000, 1000, "w1:1"),
-    ] as [(Int64, Int64, String)])
+    @Test(
+        "Of two chats with one id the earlier counts, then the name that comes first, whoever tells first",
+        arguments: [
+            (1000, 2000, "w1:1"), (2000, 1000, "w2:1"), (1000, 1000, "w1:1"),
+        ] as [(Int64, Int64, String)])
     func merges(_ first: Int64, _ second: Int64, _ winner: String) {
         let tellers = [("w1:1", first), ("w2:1", second)]
         let loser = winner == "w1:1" ? "w2:1" : "w1:1"
@@ -140,9 +142,11 @@ struct ChatDirectoryTests {
         #expect(["a", "b", "new", "x", "y"].map(script.directory.worker(of:)) == ["w1:1", "w1:1", "w1:1", nil, "w2:1"])
     }
 
-    @Test("What the registry held is believed until the workers have had time to tell", arguments: [
-        (12.9, "w1:1"), (13.0, "w2:1"),
-    ])
+    @Test(
+        "What the registry held is believed until the workers have had time to tell",
+        arguments: [
+            (12.9, "w1:1"), (13.0, "w2:1"),
+        ])
     func restores(_ now: Double, _ owner: String) throws {
         let script = Script()
         script.directory.restore([ChatRecord(chat: "c", worker: "w1:1", createdAt: 1, members: 2, updatedAt: 1)], until: 13)

@@ -66,9 +66,11 @@ struct DeviceDirectoryTests {
         #expect(script.place("ann") == "w1:1")
     }
 
-    @Test("An end that is told after the next registration ends nothing, nor does one of another worker", arguments: [
-        ("w1:1", 4, "w1:1"), ("w1:1", 5, "-w1:1"), ("w1:1", 6, "-w1:1"), ("w2:1", 9, "w1:1"),
-    ] as [(String, Int64, String)])
+    @Test(
+        "An end that is told after the next registration ends nothing, nor does one of another worker",
+        arguments: [
+            ("w1:1", 4, "w1:1"), ("w1:1", 5, "-w1:1"), ("w1:1", 6, "-w1:1"), ("w2:1", 9, "w1:1"),
+        ] as [(String, Int64, String)])
     func overtaken(_ teller: String, _ registeredAt: Int64, _ place: String) {
         let script = Script()
         script.tell("w1:1", [("ann", 5)], left: [("ann", 4)])
@@ -147,9 +149,11 @@ struct DeviceDirectoryTests {
         #expect(script.place("e\u{301}") == "-w1:1")
     }
 
-    @Test("When workers list all they have, the later registration counts, whoever lists first", arguments: [
-        (1, 2, "w2:1"), (2, 1, "w1:1"), (1, 1, "w2:1"),
-    ] as [(Int64, Int64, String)])
+    @Test(
+        "When workers list all they have, the later registration counts, whoever lists first",
+        arguments: [
+            (1, 2, "w2:1"), (2, 1, "w1:1"), (1, 1, "w2:1"),
+        ] as [(Int64, Int64, String)])
     func merges(_ one: Int64, _ two: Int64, _ place: String) {
         let lists = [("w1:1", one), ("w2:1", two)]
         for order in [lists, lists.reversed()] {
@@ -317,8 +321,15 @@ struct DeviceDirectoryTests {
             let worker = "w\(Int.random(in: 0..<4, using: &random)):1"
             let uid = "u\(Int.random(in: 0..<60, using: &random))"
             var body = DeviceBatchBody(worker: WorkerSource(port: 1), isFirst: Int.random(in: 0..<50, using: &random) == 0)
-            if Int.random(in: 0..<2, using: &random) == 0 { body.registered = [Int.random(in: 0..<5, using: &random) == 0 ? large(uid, Int64(step)) : .init(uid: uid, device: "d", address: "", connectedAt: 1, registeredAt: Int64(step))] }
-            if Int.random(in: 0..<3, using: &random) == 0 { body.left = [.init(uid: "u\(Int.random(in: 0..<60, using: &random))", device: "d", registeredAt: Int64(step))] }
+            if Int.random(in: 0..<2, using: &random) == 0 {
+                body.registered = [
+                    Int.random(in: 0..<5, using: &random) == 0
+                        ? large(uid, Int64(step)) : .init(uid: uid, device: "d", address: "", connectedAt: 1, registeredAt: Int64(step))
+                ]
+            }
+            if Int.random(in: 0..<3, using: &random) == 0 {
+                body.left = [.init(uid: "u\(Int.random(in: 0..<60, using: &random))", device: "d", registeredAt: Int64(step))]
+            }
             body.isLast = body.isFirst
             directory.report(body, from: worker, now: Double(step) / 10, &changes)
             if Int.random(in: 0..<100, using: &random) == 0 { directory.workerLost(worker, now: Double(step) / 10, &changes) }

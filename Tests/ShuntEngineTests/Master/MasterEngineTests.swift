@@ -22,7 +22,9 @@ struct MasterEngineTests {
             for case .send(let to, let bytes) in engine.actions {
                 bytes.withUnsafeBytes { bytes in
                     guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
-                    if view.type == .acknowledgement { answer = Frame(view, in: start) } else {
+                    if view.type == .acknowledgement {
+                        answer = Frame(view, in: start)
+                    } else {
                         told[UInt32(to.slot), default: []].append(Frame(view, in: start))
                     }
                 }
@@ -97,11 +99,13 @@ struct MasterEngineTests {
         #expect(script.engine.makeRoom() == nil)
     }
 
-    @Test("Every port refuses in the same words what is no frame, and tells a client of another protocol in that", arguments: [
-        Array("GET / HTTP/1.1\r\n\r\n".utf8), [0x16, 3, 1, 2, 0, 1, 0, 1], Array("\u{10}\u{0C}\0\u{4}MQTT\u{4}\u{2}\0\u{3C}\0\0".utf8),
-        Array(Frame(.ping, id: 9).encoded().prefix(13)) + [0xFF, 0xFF, 0xFF, 0xFF], [0x70] + Frame(.ping, id: 9).encoded().dropFirst(),
-        Array(Frame(.ping, id: 9).encoded().prefix(9)) + [11] + Array(Frame(.ping, id: 1).encoded().dropFirst(10)),
-    ] as [[UInt8]])
+    @Test(
+        "Every port refuses in the same words what is no frame, and tells a client of another protocol in that",
+        arguments: [
+            Array("GET / HTTP/1.1\r\n\r\n".utf8), [0x16, 3, 1, 2, 0, 1, 0, 1], Array("\u{10}\u{0C}\0\u{4}MQTT\u{4}\u{2}\0\u{3C}\0\0".utf8),
+            Array(Frame(.ping, id: 9).encoded().prefix(13)) + [0xFF, 0xFF, 0xFF, 0xFF], [0x70] + Frame(.ping, id: 9).encoded().dropFirst(),
+            Array(Frame(.ping, id: 9).encoded().prefix(9)) + [11] + Array(Frame(.ping, id: 1).encoded().dropFirst(10)),
+        ] as [[UInt8]])
     func refusals(bytes: [UInt8]) {
         let master = MasterEngine(liveFor: 20, frameLimit: 1 << 20)
         let connection = ConnectionID(loop: 0, slot: 1, generation: 0)
@@ -126,11 +130,14 @@ struct MasterEngineTests {
         #expect(sent.isEmpty == (bytes.first == 0x70))
     }
 
-    @Test("A worker's host is handed to every client in a list with commas: it must be a host name or an IP address", arguments: [
-        ("10.0.0.1", 200), ("worker-1.example.org", 200), ("a_b", 200), (String(repeating: "h.", count: 126) + "h", 200),
-        (String(repeating: "h.", count: 126) + "hh", 400), (String(repeating: "h", count: 64), 400), ("a..b", 400), ("a,b", 400), ("a:1", 400), ("a b", 400), ("a\nb", 400), ("a\u{7F}", 400),
-        ("\u{212A}8s", 400), ("::1", 200), ("fe80::1%eth0", 400), ("::1,b", 400),
-    ] as [(String, Int16)])
+    @Test(
+        "A worker's host is handed to every client in a list with commas: it must be a host name or an IP address",
+        arguments: [
+            ("10.0.0.1", 200), ("worker-1.example.org", 200), ("a_b", 200), (String(repeating: "h.", count: 126) + "h", 200),
+            (String(repeating: "h.", count: 126) + "hh", 400), (String(repeating: "h", count: 64), 400), ("a..b", 400), ("a,b", 400), ("a:1", 400),
+            ("a b", 400), ("a\nb", 400), ("a\u{7F}", 400),
+            ("\u{212A}8s", 400), ("::1", 200), ("fe80::1%eth0", 400), ("::1,b", 400),
+        ] as [(String, Int16)])
     func hosts(_ host: String, _ status: Int16) {
         let script = Script()
         #expect(script.beat(host)?.status == status)
@@ -250,9 +257,11 @@ struct MasterEngineTests {
         }
     }
 
-    @Test("Two heartbeats are a worker's own: of a slow one they take longer, up to what it lives for", arguments: [
-        (0.1, 1.9, 2.1), (3, 5.9, 6.1), (8, 15.9, 16.1), (15, 19.9, 20.1),
-    ])
+    @Test(
+        "Two heartbeats are a worker's own: of a slow one they take longer, up to what it lives for",
+        arguments: [
+            (0.1, 1.9, 2.1), (3, 5.9, 6.1), (8, 15.9, 16.1), (15, 19.9, 20.1),
+        ])
     func ownInterval(_ interval: Double, _ patient: Double, _ silent: Double) throws {
         var directory = WorkerDirectory(liveFor: 20)
         var now = 1000.0
@@ -301,7 +310,8 @@ struct MasterEngineTests {
         script.beat("a")
         script.wait(1)
         func isSkewed(created: Double) -> Bool {
-            let body = HeartbeatBody(serverName: "a", serverPort: 1, createdTime: Int64(created * 1000), shunt: ShuntExtension(version: "t", boot: "1"))
+            let body = HeartbeatBody(
+                serverName: "a", serverPort: 1, createdTime: Int64(created * 1000), shunt: ShuntExtension(version: "t", boot: "1"))
             let connection = ConnectionID(loop: 0, slot: 1, generation: 0)
             _ = Frame.heartbeat(id: 1, body).encoded().withUnsafeBytes { script.engine.received($0, on: connection, now: script.now) }
             defer { script.engine.clear() }

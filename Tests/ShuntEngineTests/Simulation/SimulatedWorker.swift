@@ -30,8 +30,10 @@ final class SimulatedWorker {
     /// Seconds that its clock is ahead.
     var clockOffset = 0.0
 
-    init(_ name: String = "w:1", loops: Int = 1, masters: [String] = [], limits: RoutingLimits = .init(),
-        strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil) {
+    init(
+        _ name: String = "w:1", loops: Int = 1, masters: [String] = [], limits: RoutingLimits = .init(),
+        strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil
+    ) {
         self.name = name
         let chat = ChatSettings(hasMasters: !masters.isEmpty)
         link = MasterLink(masters: masters, interval: 3, now: now)
