@@ -32,6 +32,7 @@ extension Worker {
         text.family("shunt_messages_dropped_total", "counter", "Messages that a recipient did not get, by reason.")
         let drops: [(String, Int)] = [
             ("no_subscriber", reports.reduce(0) { $0 + $1.routing.undelivered }),
+            ("no_form", reports.reduce(0) { $0 + $1.routing.inexpressible }),
             ("rule_dropped", reports.reduce(0) { $0 + $1.routing.dropped }),
             ("rule_rejected", reports.reduce(0) { $0 + $1.routing.rejected }),
             ("slow_consumer", reports.reduce(0) { $0 + $1.loop.droppedSlow }),
