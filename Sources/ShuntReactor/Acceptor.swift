@@ -63,7 +63,6 @@ final class Acceptor {
     private let poll: UnsafeMutablePointer<uv_poll_t>
     private unowned let loop: EventLoop
     private let accepted: (Accepted) -> Void
-    private var pausedUntil: UInt64 = 0
     private let retry: UnsafeMutablePointer<uv_timer_t>
 
     init(_ descriptor: Int32, loop: EventLoop, descriptors: DescriptorBudget, accepted: @escaping (Accepted) -> Void) {
