@@ -26,9 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // System libraries.
@@ -73,20 +71,14 @@ let package = Package(
                 "ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
-        .target(
-            name: "ShuntHTTP",
-            dependencies: [
-                "ShuntCore", logging, nioHTTP, .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-            ] + nio),
+        .target(name: "ShuntHTTP", dependencies: ["ShuntCore", logging, nioHTTP] + nio),
 
         // The processes.
         .target(
             name: "ShuntMaster",
             dependencies: [
                 "ExchangeCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
-                logging, .product(name: "Hummingbird", package: "hummingbird"),
+                logging,
             ]),
         .target(
             name: "ShuntWorker",

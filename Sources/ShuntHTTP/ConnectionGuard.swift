@@ -1,4 +1,4 @@
-import HTTPTypes
+import Glibc
 import NIOCore
 import NIOHTTP1
 import ShuntCore
@@ -6,27 +6,40 @@ import ShuntCore
 /// A route wants to read the body of the request that is being answered.
 struct BodyWanted: Sendable {}
 
-/// Sees to what HTTP asks of a connection and Hummingbird leaves out.
+/// What a connection is given of a request.
+enum RequestPart: Sendable {
+    /// - fault: what is wrong with the host that it names.
+    case head(HTTPRequestHead, fault: ShuntError?)
+    case body(ByteBuffer)
+    case end
+}
+
+/// Sees to what HTTP asks of a connection.
 ///
 /// - A first request comes soon, and others find room.
 /// - A connection is closed after its answer when its client wants that (RFC 9112 §9.3): HTTP/1.0 says so by its version.
 /// - A client that waits to be told to send its body (RFC 9110 §10.1.1) is told so when a route reads it. One that is answered without is
 ///   disconnected: nobody could say whether its body still comes.
-/// - The host that a request names is checked. What is wrong with it is left for the route table to answer.
+/// - The host that a request names is checked. What is wrong with it is handed on with the request.
 final class ConnectionGuard: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
-    typealias InboundOut = HTTPServerRequestPart
-    typealias OutboundIn = HTTPServerResponsePart
+    typealias InboundOut = RequestPart
+    typealias OutboundIn = HTTPResponse
     typealias OutboundOut = HTTPServerResponsePart
+
+    /// What there is to know of a request until it is answered.
+    private struct Unanswered {
+        var isHead: Bool
+        var closes: Bool
+        /// Its client waits to be told to send the body.
+        var waitsForContinue: Bool
+    }
 
     private let connections: OpenConnections
     private let hosts: AllowedHosts
     private let headTimeout: TimeAmount
     private var deadline: Scheduled<Void>?
-    /// What is wrong with the last request closes the connection.
-    private var closesAfterAnswers = false
-    /// Of each request that is not answered yet, whether its client waits to be told to send the body.
-    private var waitsForContinue = CircularBuffer<Bool>()
+    private var unanswered = CircularBuffer<Unanswered>()
 
     init(_ connections: OpenConnections, _ hosts: AllowedHosts, _ headTimeout: TimeAmount) {
         self.connections = connections
@@ -44,14 +57,16 @@ final class ConnectionGuard: ChannelDuplexHandler {
         switch unwrapInboundIn(data) {
         case .head(var head):
             deadline?.cancel()
-            waitsForContinue.append(Self.expectsContinue(head))
-            if !head.isKeepAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
-            noteHost(of: &head)
-            context.fireChannelRead(wrapInboundOut(.head(head)))
-        case .end(let trailers):
+            let fault = hostFault(of: head)
+            // Where a request ends is as doubtful as its host.
+            if !head.isKeepAlive || fault?.code == .requestInvalid { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+            unanswered.append(
+                Unanswered(isHead: head.method == .HEAD, closes: !head.isKeepAlive, waitsForContinue: Self.expectsContinue(head)))
+            context.fireChannelRead(wrapInboundOut(.head(head, fault: fault)))
+        case .body(let bytes): context.fireChannelRead(wrapInboundOut(.body(bytes)))
+        case .end:
             connections.began(context.channel)
-            context.fireChannelRead(wrapInboundOut(.end(trailers)))
-        case .body: context.fireChannelRead(data)
+            context.fireChannelRead(wrapInboundOut(.end))
         }
     }
 
@@ -62,63 +77,57 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     private static func isVersion11(_ head: HTTPRequestHead) -> Bool { head.version.major == 1 && head.version.minor >= 1 }
 
-    /// Nothing but this handler writes the field that says what is wrong.
-    private func noteHost(of head: inout HTTPRequestHead) {
-        head.headers.remove(name: HostFault.field.rawName)
+    private func hostFault(of head: HTTPRequestHead) -> ShuntError? {
         do throws(ShuntError) {
             try hosts.check(target: head.uri, hosts: head.headers["host"], isRequired: Self.isVersion11(head))
+            return nil
         } catch {
-            head.headers.add(name: HostFault.field.rawName, value: HostFault.encode(error))
-            // Where its request ends is as doubtful as its host.
-            guard error.code == .requestInvalid else { return }
-            closesAfterAnswers = true
-            head.headers.replaceOrAdd(name: "Connection", value: "close")
+            return error
         }
     }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
         guard event is BodyWanted else { return context.triggerUserOutboundEvent(event, promise: promise) }
-        if waitsForContinue.first == true {
-            waitsForContinue[waitsForContinue.startIndex] = false
+        if unanswered.first?.waitsForContinue == true {
+            unanswered[unanswered.startIndex].waitsForContinue = false
             context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
         }
         promise?.succeed(())
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let isUnanswered = waitsForContinue.first ?? false
-        switch unwrapOutboundIn(data) {
-        case .head(var head) where isUnanswered || (closesAfterAnswers && waitsForContinue.count == 1):
-            head.headers.replaceOrAdd(name: "Connection", value: "close")
-            context.write(wrapOutboundOut(.head(head)), promise: promise)
-        case .end:
-            connections.answered(context.channel)
-            if !waitsForContinue.isEmpty { waitsForContinue.removeFirst() }
-            context.write(data, promise: promise)
-            guard isUnanswered else { return }
-            context.flush()
-            context.close(promise: nil)
-        default: context.write(data, promise: promise)
+        let response = unwrapOutboundIn(data)
+        // What can't be read is answered, and nothing follows it.
+        let request = unanswered.popFirst() ?? Unanswered(isHead: false, closes: true, waitsForContinue: false)
+        var headers = HTTPHeaders(response.headers.map { ($0.key, $0.value) })
+        headers.add(name: "Content-Length", value: "\(response.body.count)")
+        headers.add(name: "Date", value: Self.date())
+        if request.closes || request.waitsForContinue { headers.add(name: "Connection", value: "close") }
+        let status = HTTPResponseStatus(statusCode: response.status)
+        context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
+        if !request.isHead, !response.body.isEmpty {
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
+        }
+        connections.answered(context.channel)
+        context.write(wrapOutboundOut(.end(nil)), promise: promise)
+        guard request.waitsForContinue else { return }
+        context.flush()
+        context.close(promise: nil)
+    }
+
+    /// As RFC 9110 §5.6.7 writes it.
+    private static func date() -> String {
+        var now = time(nil)
+        var parts = tm()
+        gmtime_r(&now, &parts)
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
+            let length = strftime(text.baseAddress!, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
+            return String(decoding: UnsafeRawBufferPointer(text).prefix(length), as: UTF8.self)
         }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         deadline?.cancel()
         context.fireChannelInactive()
-    }
-}
-
-/// What is wrong with the host that a request names, on its way from the connection to the route table.
-enum HostFault {
-    static let field = HTTPField.Name("shunt-host-fault")!
-
-    static func encode(_ error: ShuntError) -> String {
-        [error.code.rawValue, error.message, error.location ?? "", error.help ?? ""].map(QueryString.encode).joined(separator: " ")
-    }
-
-    static func decode(_ text: String) -> ShuntError {
-        let parts = text.split(separator: " ", omittingEmptySubsequences: false).map { QueryString.decode($0) ?? "" }
-        guard parts.count == 4 else { return ShuntError(.requestInvalid, "the request's host can't be read") }
-        return ShuntError(ErrorCode(rawValue: parts[0]) ?? .requestInvalid, parts[1], at: parts[2], help: parts[3])
     }
 }

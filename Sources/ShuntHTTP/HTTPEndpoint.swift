@@ -1,9 +1,7 @@
-import Hummingbird
-import HummingbirdCore
 public import Logging
 import NIOCore
+import NIOHTTP1
 import NIOPosix
-import ServiceLifecycle
 public import ShuntCore
 
 /// A listening HTTP/1.1 server.
@@ -38,70 +36,71 @@ public final class HTTPEndpoint: Sendable {
     public let host: String
     /// The real one, also where 0 was asked for.
     public let port: Int
-    private let services: ServiceGroup
-    private let running: Task<Void, Never>
+    private let listener: any Channel
+    private let connections: OpenConnections
+    private let stopTimeout: TimeAmount
 
-    private init(host: String, port: Int, services: ServiceGroup, running: Task<Void, Never>) {
-        self.host = host
-        self.port = port
-        self.services = services
-        self.running = running
+    private init(_ listener: any Channel, _ configuration: Configuration, _ connections: OpenConnections) {
+        host = configuration.host
+        port = listener.localAddress?.port ?? configuration.port
+        self.listener = listener
+        self.connections = connections
+        stopTimeout = TimeAmount(configuration.stopTimeout)
     }
 
     /// Returns once it listens. Throws `address.in_use`, or `address.unavailable` for any other reason not to listen.
     public static func start(
         _ routes: [HTTPRoute], _ configuration: Configuration, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
-        let (outcomes, outcome) = AsyncStream.makeStream(of: Result<Int, any Error>.self)
-        // The libraries below tell of every start and stop; their warnings are enough.
-        var libraryLogger = logger
-        libraryLogger.logLevel = max(logger.logLevel, .warning)
         let connections = OpenConnections(limit: configuration.maximumConnections)
-        let application = Application(
-            responder: RouteTable(routes),
-            server: HTTPServerBuilder { responder in
-                GuardedHTTPChannel(
-                    base: HTTP1Channel(responder: responder, configuration: .init(idleTimeout: TimeAmount(configuration.idleTimeout))),
-                    connections: connections, hosts: configuration.hosts, headTimeout: TimeAmount(configuration.headTimeout))
-            },
-            configuration: .init(
-                address: .hostname(configuration.host, port: configuration.port), backlog: 128,
-                availableConnectionsDelegate: MaximumAvailableConnections(
-                    2 * configuration.maximumConnections, logger: libraryLogger)
-            ),
-            onServerRunning: { channel in
-                // Nothing is served by a listener without it that has no descriptor left: it is asked again and again.
-                try? await channel.pipeline.addHandler(AcceptPause(logger), position: .first).get()
-                outcome.yield(.success(channel.localAddress?.port ?? configuration.port))
-            },
-            eventLoopGroupProvider: .shared(eventLoops),
-            logger: libraryLogger)
-        var lifecycle = ServiceGroupConfiguration(services: [application], logger: libraryLogger)
-        lifecycle.maximumGracefulShutdownDuration = configuration.stopTimeout
-        let services = ServiceGroup(configuration: lifecycle)
-        let running = Task {
-            do {
-                try await services.run()
-            } catch {
-                outcome.yield(.failure(error))
+        let table = RouteTable(routes, logger: logger)
+        let bootstrap = ServerBootstrap(group: eventLoops)
+            .serverChannelOption(.backlog, value: 128)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // AcceptLimit is asked before each.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(AcceptPause(logger))
+                    try pipeline.addHandler(AcceptLimit(2 * configuration.maximumConnections))
+                }
             }
-            outcome.finish()
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try serve(channel, table, configuration, connections) }
+            }
+        do {
+            let listener = try await bootstrap.bind(host: configuration.host, port: configuration.port).get()
+            return HTTPEndpoint(listener, configuration, connections)
+        } catch {
+            throw listenFailure(error, at: HostPort(configuration.host, configuration.port).description)
         }
-        let address = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-        switch await outcomes.first(where: { _ in true }) {
-        case .success(let port):
-            return HTTPEndpoint(host: configuration.host, port: port, services: services, running: running)
-        case .failure(let error):
-            throw listenFailure(error, at: "\(address):\(configuration.port)")
-        case nil:
-            throw ShuntError(.addressUnavailable, "the server ended before it listened", at: "\(address):\(configuration.port)")
-        }
+    }
+
+    private static func serve(
+        _ channel: any Channel, _ routes: RouteTable, _ configuration: Configuration, _ connections: OpenConnections
+    ) throws {
+        let pipeline = channel.pipeline.syncOperations
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderListSize = 80 << 10
+        // Requests come one at a time: HTTPConnection asks for the next when one is answered.
+        try pipeline.configureHTTPServerPipeline(
+            withPipeliningAssistance: false, withErrorHandling: false, withEncoderConfiguration: .init(),
+            withDecoderLimitConfiguration: limits)
+        try pipeline.addHandler(ConnectionCloser(idleTimeout: TimeAmount(configuration.idleTimeout)))
+        try pipeline.addHandler(ConnectionGuard(connections, configuration.hosts, TimeAmount(configuration.headTimeout)))
+        let connection = HTTPConnection(
+            channel: try NIOAsyncChannel(
+                wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)),
+            routes: routes)
+        Task { await connection.serve() }
     }
 
     /// Takes no new connections, lets requests under way end within the stop timeout, and returns when all has ended.
     public func stop() async {
-        await services.triggerGracefulShutdown()
-        await running.value
+        try? await listener.close()
+        await connections.stop(within: stopTimeout, on: listener.eventLoop)
     }
 
     private static func listenFailure(_ error: any Error, at address: String) -> ShuntError {

@@ -1,24 +1,27 @@
-import FoundationEssentials
-public import HTTPTypes
-public import Hummingbird
-import NIOCore
 import ShuntCore
 
 /// One method of one path.
 public struct HTTPRoute: Sendable {
+    public enum Method: String, Sendable {
+        case get = "GET"
+        /// The only one that comes with a body.
+        case post = "POST"
+        case delete = "DELETE"
+    }
+
     /// The largest body that is read, in bytes.
     public static let maximumBodyLength = 1 << 20
 
-    public let method: HTTPRequest.Method
+    public let method: Method
     /// Segments between slashes; `{name}` takes any one segment.
     public let path: String
     /// The query parameters that are known; any other is an error.
     public let parameters: [String]
-    let handle: @Sendable (HTTPCall) async throws -> Response
+    let handle: @Sendable (HTTPCall) async throws -> HTTPResponse
 
     public init(
-        _ method: HTTPRequest.Method, _ path: String, parameters: [String] = [],
-        handle: @escaping @Sendable (HTTPCall) async throws -> Response
+        _ method: Method, _ path: String, parameters: [String] = [],
+        handle: @escaping @Sendable (HTTPCall) async throws -> HTTPResponse
     ) {
         self.method = method
         self.path = path
@@ -33,28 +36,8 @@ public struct HTTPCall: Sendable {
     public let segment: String
     /// Decoded, only those that the route knows.
     public let parameters: [String: String]
-    let request: Request
-    let channel: any Channel
-
-    /// The whole body. Throws `frame.too_large` beyond ``HTTPRoute/maximumBodyLength``.
-    public func body() async throws(ShuntError) -> [UInt8] {
-        let limit = HTTPRoute.maximumBodyLength
-        let tooLarge = ShuntError(.frameTooLarge, "the body is longer than \(limit) bytes", help: "send less")
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
-        channel.triggerUserOutboundEvent(BodyWanted(), promise: nil)
-        var collected: [UInt8] = []
-        do {
-            for try await buffer in request.body {
-                guard collected.count + buffer.readableBytes <= limit else { throw tooLarge }
-                collected.append(contentsOf: buffer.readableBytesView)
-            }
-        } catch let error as ShuntError {
-            throw error
-        } catch {
-            throw ShuntError(.requestInvalid, "the body ended early")
-        }
-        return collected
-    }
+    /// Whole, at most ``HTTPRoute/maximumBodyLength`` bytes.
+    public let body: [UInt8]
 
     /// A parameter that must be a whole number within `range`.
     public func integer<T: FixedWidthInteger & Sendable>(

@@ -1,6 +1,5 @@
 public import Logging
 public import ShuntCore
-import Hummingbird
 
 /// What a process tells those who watch it: whether it lives, whether it can serve, and its metrics.
 public enum HealthServer {

@@ -1,66 +1,53 @@
-import HTTPTypes
-public import Hummingbird
 import Logging
-import NIOCore
+import NIOHTTP1
 import ShuntCore
 
-/// What a request comes with.
-public struct CallContext: RequestContext {
-    public var coreContext: CoreRequestContextStorage
-    let channel: any Channel
-
-    public init(source: ApplicationRequestContextSource) {
-        coreContext = .init(source: source)
-        channel = source.channel
-    }
-}
-
 /// Finds the route of a request, and answers what has none with the list of those there are.
-public struct RouteTable: HTTPResponder {
-    public typealias Context = CallContext
+struct RouteTable: Sendable {
+    private let routes: [HTTPRoute]
+    private let logger: Logger
 
-    public let routes: [HTTPRoute]
-
-    public init(_ routes: [HTTPRoute]) {
+    init(_ routes: [HTTPRoute], logger: Logger) {
         self.routes = routes
+        self.logger = logger
     }
 
-    /// Never throws: an error becomes an `application/problem+json` answer.
-    public func respond(to request: Request, context: Context) async -> Response {
-        let response: Response
+    /// An error becomes an `application/problem+json` answer.
+    /// - Parameter body: reads the request's body; called once, where a route takes it.
+    func respond(to request: HTTPRequestHead, body: () async throws(ShuntError) -> [UInt8]) async -> HTTPResponse {
+        let target = RequestTarget(request.uri)
         do {
-            response = try await answer(request, context)
+            return try await answer(request.method.rawValue, target, body)
         } catch let error as ShuntError {
-            response = .problem(error)
+            return .problem(error)
         } catch {
-            context.logger.error("A request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
-            response = .problem(ShuntError(.internalError, "the server failed to answer", help: "its log says why"))
+            logger.error("A request failed", metadata: ["path": "\(target.path)", "error": "\(error)"])
+            return .problem(ShuntError(.internalError, "the server failed to answer", help: "its log says why"))
         }
-        return request.method == .head ? response.createHeadResponse() : response
     }
 
-    private func answer(_ request: Request, _ context: Context) async throws -> Response {
-        if let fault = request.headers[HostFault.field] { throw HostFault.decode(fault) }
-        let segments = try Self.segments(of: request.uri.path)
+    private func answer(
+        _ name: String, _ target: RequestTarget, _ body: () async throws(ShuntError) -> [UInt8]
+    ) async throws -> HTTPResponse {
+        let segments = try Self.segments(of: target.path)
         let matching = routes.compactMap { route in Self.match(route.path, segments).map { (route: route, segment: $0) } }
         guard !matching.isEmpty else {
             throw ShuntError(
-                .notFound, "there is nothing at this path", at: request.uri.path,
+                .notFound, "there is nothing at this path", at: target.path,
                 help: "there is " + paths.joined(separator: ", "))
         }
         // HEAD is GET without the body (RFC 9110 §9.3.2).
-        let method = request.method == .head ? .get : request.method
+        let method = name == "HEAD" ? .get : HTTPRoute.Method(rawValue: name)
         guard let (route, segment) = matching.first(where: { $0.route.method == method }) else {
             let allowed = matching.map(\.route.method.rawValue).joined(separator: ", ")
-            var response = Response.problem(
-                ShuntError(
-                    .methodNotAllowed, "\(request.method.rawValue) cannot be done here", at: request.uri.path,
-                    help: "use " + allowed))
-            response.headers[.allow] = allowed
+            var response = HTTPResponse.problem(
+                ShuntError(.methodNotAllowed, "\(name) cannot be done here", at: target.path, help: "use " + allowed))
+            response.headers["Allow"] = allowed
             return response
         }
-        let parameters = try QueryString.parse(request.uri.query ?? "", known: route.parameters)
-        return try await route.handle(HTTPCall(segment: segment, parameters: parameters, request: request, channel: context.channel))
+        let parameters = try QueryString.parse(target.query, known: route.parameters)
+        return try await route.handle(
+            HTTPCall(segment: segment, parameters: parameters, body: route.method == .post ? try await body() : []))
     }
 
     /// Each once, in the order of the table.
@@ -95,5 +82,23 @@ public struct RouteTable: HTTPResponder {
             }
         }
         return taken
+    }
+}
+
+/// What a request asks for (RFC 9112 §3.2).
+struct RequestTarget: Equatable {
+    var path: String
+    /// Without the question mark; empty where there is none.
+    var query: String
+
+    /// - Parameter text: as it stands in the request line: a path, or a whole URL.
+    init(_ text: String) {
+        var rest = text.prefix { $0 != "#" }
+        if !rest.hasPrefix("/"), let scheme = rest.firstRange(of: "://") {
+            rest = rest[scheme.upperBound...].drop { $0 != "/" && $0 != "?" }
+        }
+        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        path = parts.first.flatMap { $0.isEmpty ? nil : String($0) } ?? "/"
+        query = parts.count > 1 ? String(parts[1]) : ""
     }
 }

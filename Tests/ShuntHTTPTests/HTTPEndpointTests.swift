@@ -1,5 +1,4 @@
 import FoundationEssentials
-import Hummingbird
 import Logging
 import RawHTTP
 import ShuntCore
@@ -19,7 +18,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             return .text("\(limit) \(call.parameters["q"] ?? "-")")
         },
         HTTPRoute(.get, "/things/{name}") { call in .text(call.segment) },
-        HTTPRoute(.post, "/things") { call in .text("\(try await call.body().count)") },
+        HTTPRoute(.post, "/things") { call in .text("\(call.body.count)") },
         HTTPRoute(.get, "/broken") { _ in throw Unexpected() },
     ]
 
@@ -353,6 +352,64 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         open.yield()
         #expect(try await answer.body == "done")
         await stopped
+    }
+}
+
+@Suite struct HTTPAnswerTests {
+    @Test("The target of a request is a path or a whole URL, and may have a query", arguments: [
+        ("/a/b?c=d?e", "/a/b", "c=d?e"), ("/a", "/a", ""), ("/a?", "/a", ""), ("http://h:1/a?b", "/a", "b"), ("http://h", "/", ""),
+        ("http://h?b", "/", "b"), ("/a#b?c", "/a", ""), ("/a?u=x://y", "/a", "u=x://y"), ("", "/", ""), ("*", "*", ""),
+    ])
+    func target(_ text: String, _ path: String, _ query: String) {
+        let target = RequestTarget(text)
+        #expect(target.path == path)
+        #expect(target.query == query)
+    }
+
+    @Test("An answer has the date, its length, and says when the connection ends with it")
+    func fields() async throws {
+        let endpoint = try await HTTPEndpoint.start(
+            [HTTPRoute(.get, "/") { _ in .text("é") }], .init(host: "127.0.0.1", port: 0), logger: quiet)
+        let answer = try await RawHTTP.get("/", port: endpoint.port)
+        #expect(answer.headers["content-length"] == "2")
+        #expect(answer.headers["connection"] == "close")
+        #expect(answer.headers["cache-control"] == "no-store")
+        let date = try #require(answer.headers["date"])
+        #expect(date.wholeMatch(of: /(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT/) != nil, "\(date)")
+        await endpoint.stop()
+    }
+
+    @Test("Where as many requests are being answered as may be, others wait to be accepted, and are then served", .timeLimit(.minutes(1)))
+    func accepts() async throws {
+        let (entered, enter) = AsyncStream.makeStream(of: Void.self)
+        let (gate, open) = AsyncStream.makeStream(of: Void.self)
+        let most = Mutex((now: 0, ever: 0))
+        let slow = HTTPRoute(.get, "/slow") { _ in
+            most.withLock { $0 = ($0.now + 1, max($0.ever, $0.now + 1)) }
+            enter.yield()
+            for await _ in gate { break }
+            most.withLock { $0.now -= 1 }
+            return .text("done")
+        }
+        var configuration = HTTPEndpoint.Configuration(host: "127.0.0.1", port: 0)
+        configuration.maximumConnections = 1
+        let endpoint = try await HTTPEndpoint.start([slow], configuration, logger: quiet)
+        var entries = entered.makeAsyncIterator()
+        var clients: [RawHTTP] = []
+        for number in 0..<5 {
+            clients.append(try RawHTTP(port: endpoint.port))
+            await clients[number].send(Array("GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8))
+            clients[number].finish()
+            // The third is not accepted before one of these is answered.
+            if number < 2 { await entries.next() }
+        }
+        for number in 0..<5 {
+            open.yield()
+            if number < 3 { await entries.next() }
+        }
+        for client in clients { #expect(try RawHTTP.parse(await client.readToEnd()).body == "done") }
+        #expect(most.withLock { $0.ever } == 2)
+        await endpoint.stop()
     }
 }
 

@@ -1,4 +1,3 @@
-import Hummingbird
 import ShuntCore
 import ShuntHTTP
 import ShuntRegistry
@@ -53,8 +52,7 @@ struct AdminRoutes {
 
     private var postQuery: HTTPRoute {
         HTTPRoute(.post, "/api/v1/query") { [registry] call in
-            let body = try await call.body()
-            guard let fields = try? RegistryJSON.decode([String: String].self, from: body), fields.count == 1,
+            guard let fields = try? RegistryJSON.decode([String: String].self, from: call.body), fields.count == 1,
                 let sql = fields["sql"]
             else {
                 throw ShuntError(.requestInvalid, "the body is not what a query takes", help: #"send {"sql": "SELECT …"}"#)

@@ -1,4 +1,3 @@
-import Hummingbird
 import ShuntCore
 import ShuntHTTP
 import ShuntRegistry

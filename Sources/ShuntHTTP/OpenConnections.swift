@@ -1,39 +1,13 @@
-import Hummingbird
-import HummingbirdCore
-import Logging
 import NIOCore
-import NIOHTTP1
 import ShuntCore
 import Synchronization
 
-/// Hummingbird's HTTP/1.1, with a guard on each connection.
-struct GuardedHTTPChannel: HTTPChannelHandler {
-    typealias Value = HTTP1Channel.Value
-
-    let base: HTTP1Channel
-    let connections: OpenConnections
-    let hosts: AllowedHosts
-    let headTimeout: TimeAmount
-
-    var responder: Responder { base.responder }
-
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        base.setup(channel: channel, logger: logger).flatMapThrowing { value in
-            let pipeline = value.channel.pipeline.syncOperations
-            let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-            try pipeline.addHandler(ConnectionGuard(connections, hosts, headTimeout), position: .after(decoder))
-            return value
-        }
-    }
-
-    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
-}
-
-/// Closes the connection that is in the way of a new one.
+/// The connections of an endpoint: closes the one that is in the way of a new one, and all of them when the endpoint stops.
 final class OpenConnections: Sendable {
     private struct State {
         var table: ConnectionTable<ObjectIdentifier>
         var channels: [ObjectIdentifier: any Channel] = [:]
+        var isStopping = false
     }
 
     private let state: Mutex<State>
@@ -43,6 +17,7 @@ final class OpenConnections: Sendable {
     func opened(_ channel: any Channel) {
         let id = ObjectIdentifier(channel)
         let victim = state.withLock { state -> (any Channel)? in
+            guard !state.isStopping else { return channel }
             state.channels[id] = channel
             return state.table.opened(id).flatMap { state.channels[$0] }
         }
@@ -57,4 +32,16 @@ final class OpenConnections: Sendable {
 
     func began(_ channel: any Channel) { state.withLock { $0.table.began(ObjectIdentifier(channel)) } }
     func answered(_ channel: any Channel) { state.withLock { $0.table.answered(ObjectIdentifier(channel)) } }
+
+    /// Closes each as soon as no answer is under way, and what is left then.
+    func stop(within timeout: TimeAmount, on loop: any EventLoop) async {
+        let channels = state.withLock { state in
+            state.isStopping = true
+            return Array(state.channels.values)
+        }
+        for channel in channels { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+        let late = loop.scheduleTask(in: timeout) { for channel in channels { channel.close(promise: nil) } }
+        try? await EventLoopFuture.andAllComplete(channels.map(\.closeFuture), on: loop).get()
+        late.cancel()
+    }
 }
