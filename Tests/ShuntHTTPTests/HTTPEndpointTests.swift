@@ -356,10 +356,12 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 }
 
 @Suite struct HTTPAnswerTests {
-    @Test("The target of a request is a path or a whole URL, and may have a query", arguments: [
-        ("/a/b?c=d?e", "/a/b", "c=d?e"), ("/a", "/a", ""), ("/a?", "/a", ""), ("http://h:1/a?b", "/a", "b"), ("http://h", "/", ""),
-        ("http://h?b", "/", "b"), ("/a#b?c", "/a", ""), ("/a?u=x://y", "/a", "u=x://y"), ("", "/", ""), ("*", "*", ""),
-    ])
+    @Test(
+        "The target of a request is a path or a whole URL, and may have a query",
+        arguments: [
+            ("/a/b?c=d?e", "/a/b", "c=d?e"), ("/a", "/a", ""), ("/a?", "/a", ""), ("http://h:1/a?b", "/a", "b"), ("http://h", "/", ""),
+            ("http://h?b", "/", "b"), ("/a#b?c", "/a", ""), ("/a?u=x://y", "/a", "u=x://y"), ("", "/", ""), ("*", "*", ""),
+        ])
     func target(_ text: String, _ path: String, _ query: String) {
         let target = RequestTarget(text)
         #expect(target.path == path)
