@@ -69,8 +69,13 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         (madeOfMessage, madeBefore) = (0, output.made.size)
         begin(hooks)
-        if let standing = index.standing(of: route) { return conclude(apply(standing, publication, route, hooks), publication) }
-        let outcome = run(publication, route, rules, excluded: .none, hooks)
+        // Other rules may see what a standing verdict sends on.
+        let outcome =
+            if let standing = index.standing(of: route) {
+                apply(standing, publication, route, hooks)
+            } else {
+                run(publication, route, rules, excluded: .none, hooks)
+            }
         if kept.size > 0 { kept.removeAll() }
         return conclude(outcome, publication)
     }
