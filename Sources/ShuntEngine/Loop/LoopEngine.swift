@@ -20,7 +20,7 @@ public final class LoopEngine {
     /// The clients of this loop that wait for a congested consumer, on whatever loop that is.
     var producersHeldBy: [ConnectionID: [ConnectionID]] = [:]
     /// The connected clients of MQTT, by their identifier, and when they have greeted.
-    var mqttClients: [String: (connection: ConnectionID, at: Double)] = [:]
+    var mqttClients: [ExactText: (connection: ConnectionID, at: Double)] = [:]
     /// Where the search for silent clients goes on.
     var silenceAt = 0
     /// What rules have made of the message that was offered last.
@@ -111,7 +111,6 @@ public final class LoopEngine {
         router.now = now
         let slot = connection.slot
         guard slot < clients.count, clients[slot].generation == connection.generation, clients[slot].state != .free else { return }
-        if clients[slot].protocolName == .mqtt { MQTTFront(self, connection).closed() }
         if let hooks, clients[slot].isAdmitted, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
         if clients[slot].subscriptions > 0 {
             output.figures.subscriptions -= Int(clients[slot].subscriptions)
@@ -119,6 +118,8 @@ public final class LoopEngine {
             output.tell(.left(connection))
             releaseProducers(heldBy: connection)
         }
+        // A will must not go to the client itself.
+        if clients[slot].protocolName == .mqtt { MQTTFront(self, connection).closed() }
         if clients[slot].isHeld { forgetHeld(connection) }
         if clients[slot].pressure == .stuck { output.figures.stuckConsumers -= 1 }
         confirmations.forget(connection)
@@ -196,7 +197,7 @@ public final class LoopEngine {
         case .sync(let other, let number): output.tell(.synced(loop: loop, number: number), loop: other)
         case .synced(let other, let number): confirmed(by: other, number)
         case .registered(let uid, let device, let connection, let at): takenOver(uid, device, by: connection, at: at)
-        case .greeted(let clientID, let connection, let at): takenOver(clientID, by: connection, at: at)
+        case .greeted(let clientID, let connection, let at): takenOver(ExactText(clientID), by: connection, at: at)
         case .broadcast(let id, let filter, let frame): broadcast(id, filter, frame: frame)
         case .tallied(let id, let tally): tallied(id, tally)
         case .chat(let event, let peer): chat(event, peer: peer)
