@@ -138,7 +138,7 @@ extension Configuration {
 
     private static let limitKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
-            "limits.frame", \.limits.frame, .size(1024...(1 << 30)), .live,
+            "limits.frame", \.limits.frame, .size(1024...(1 << 28)), .live,
             "The largest frame of the exchange protocol, head and body; a client that sends more is disconnected."),
         ConfigKey(
             "limits.out_buffer", \.limits.outBuffer, .size(1024...(1 << 30)), .live,

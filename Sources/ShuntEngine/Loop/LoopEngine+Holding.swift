@@ -24,6 +24,7 @@ extension LoopEngine {
         guard !producersHeldBy.isEmpty, let producers = producersHeldBy.removeValue(forKey: consumer) else { return }
         for producer in producers where isCurrent(producer) {
             clients[producer.slot].isHeld = false
+            clients[producer.slot].heardAt = Self.eighths(now)
             output.figures.heldProducers -= 1
             output.actions.append(.resume(producer))
         }

@@ -111,7 +111,6 @@ public final class LoopEngine {
         router.now = now
         let slot = connection.slot
         guard slot < clients.count, clients[slot].generation == connection.generation, clients[slot].state != .free else { return }
-        if clients[slot].protocolName == .mqtt { MQTTFront(self, connection).closed() }
         if let hooks, clients[slot].isAdmitted, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
         if clients[slot].subscriptions > 0 {
             output.figures.subscriptions -= Int(clients[slot].subscriptions)
@@ -119,6 +118,8 @@ public final class LoopEngine {
             output.tell(.left(connection))
             releaseProducers(heldBy: connection)
         }
+        // A will must not go to the client itself.
+        if clients[slot].protocolName == .mqtt { MQTTFront(self, connection).closed() }
         if clients[slot].isHeld { forgetHeld(connection) }
         if clients[slot].pressure == .stuck { output.figures.stuckConsumers -= 1 }
         confirmations.forget(connection)

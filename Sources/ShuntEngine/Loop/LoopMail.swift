@@ -15,8 +15,8 @@ public final class LoopMail: @unchecked Sendable {
             countAndForm = stretch.count | UInt32(stretch.form.rawValue) << Self.formShift
         }
 
-        /// A message has at most 256 MiB, which leaves four bits for its form.
-        private static let formShift: UInt32 = 28
+        /// A message has less than 512 MiB in any form (`limits.frame`), which leaves three bits for its form.
+        private static let formShift: UInt32 = 29
         public var count: Int { Int(countAndForm & (1 << Self.formShift - 1)) }
         public var form: WireForm { WireForm(rawValue: UInt8(countAndForm >> Self.formShift)).unsafelyUnwrapped }
     }

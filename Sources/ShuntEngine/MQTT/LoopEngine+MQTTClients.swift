@@ -46,13 +46,14 @@ extension LoopEngine {
     static func eighths(_ seconds: Double) -> UInt32 { UInt32(truncatingIfNeeded: UInt64(max(0, seconds) * 8)) }
 
     /// Closes clients that have sent nothing for one and a half times their keep alive (MQTT-3.1.2-24). Each tick looks at a tenth of all.
+    /// A client that is held may have sent what has not been read.
     func closeSilent() {
         guard !clients.isEmpty else { return }
         let time = Self.eighths(now)
         for _ in 0..<(clients.count / 10 + 1) {
             silenceAt = silenceAt + 1 < clients.count ? silenceAt + 1 : 0
             let client = silenceAt
-            guard clients[client].keepAlive > 0, clients[client].state == .open else { continue }
+            guard clients[client].keepAlive > 0, clients[client].state == .open, !clients[client].isHeld else { continue }
             guard time &- clients[client].heardAt > UInt32(clients[client].keepAlive) * 12 else { continue }
             close(ConnectionID(loop: loop, slot: UInt32(client), generation: clients[client].generation), .keepAlive)
         }

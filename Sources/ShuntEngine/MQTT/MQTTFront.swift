@@ -226,12 +226,14 @@ struct MQTTFront {
 
     /// A shared subscription names its group in the filter (MQTT 5.0 §4.8.2); any other is one of the client's own.
     private static func request(_ filter: String) throws(ShuntError) -> SubscriptionRequest {
-        guard filter.hasPrefix("$share/") else { return SubscriptionRequest(topic: filter, group: "") }
-        let parts = filter.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, !parts[1].isEmpty, !parts[2].isEmpty, !parts[1].contains("+"), !parts[1].contains("#") else {
+        // By bytes: a mark that combines with a separator does not make another letter of it.
+        guard filter.utf8.starts(with: "$share/".utf8) else { return SubscriptionRequest(topic: filter, group: "") }
+        let parts = filter.utf8.split(separator: UInt8(ascii: "/"), maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, !parts[1].isEmpty, !parts[2].isEmpty, !parts[1].contains(UInt8(ascii: "+")), !parts[1].contains(UInt8(ascii: "#"))
+        else {
             throw ShuntError(.topicInvalid, "'\(filter)' is no shared subscription", help: "$share/GROUP/FILTER (MQTT 5.0 §4.8.2)")
         }
-        return SubscriptionRequest(topic: String(parts[2]), group: String(parts[1]))
+        return SubscriptionRequest(topic: String(Substring(parts[2])), group: String(Substring(parts[1])))
     }
 
     private func acknowledge(_ packet: SubscribeAnswer) {

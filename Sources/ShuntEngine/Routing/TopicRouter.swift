@@ -70,10 +70,15 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         (madeOfMessage, madeBefore) = (0, output.made.size)
         begin(hooks)
-        if let standing = index.standing(of: route) { return conclude(apply(standing, publication, route, hooks), publication) }
-        let decided = ask(hooks, rules, about: publication.message)
-        if decided.isPlainPass { return conclude(.delivered(deliver(publication, route)), publication) }
-        let outcome = carryOut(decided, publication, route, excluded: .none, hooks)
+        let outcome: PublishOutcome
+        if let standing = index.standing(of: route) {
+            outcome = apply(standing, publication, route, hooks)
+        } else {
+            let decided = ask(hooks, rules, about: publication.message)
+            if decided.isPlainPass { return conclude(.delivered(deliver(publication, route)), publication) }
+            outcome = carryOut(decided, publication, route, excluded: .none, hooks)
+        }
+        // Other rules may have seen what a standing verdict sends on, too.
         if kept.size > 0 { kept.removeAll() }
         return conclude(outcome, publication)
     }

@@ -19,6 +19,14 @@ struct LoopMailTests {
         #expect(mail.cost == 100 + 1000 * MemoryLayout<LoopMail.Item>.stride)
     }
 
+    @Test("A message of the largest size keeps its length and form", arguments: [WireForm.exchange, .mqtt3])
+    func largest(form: WireForm) {
+        // limits.frame is at most 256 MiB; another form's header comes besides.
+        let count = 1 << 28 + 1 << 20
+        let item = LoopMail.Item(recipient(1), offset: 0, Stretch(.input, form, offset: 0, count: count))
+        #expect((item.count, item.form) == (count, form))
+    }
+
     @Test("The same stretch of another event is another frame")
     func batches() {
         let mail = LoopMail()

@@ -1,7 +1,8 @@
 import ExchangeCodec
 import ShuntCore
-import ShuntEngine
 import Testing
+
+@testable import ShuntEngine
 
 @Suite("Messages on their way through rules")
 struct RulePassageTests {
@@ -111,6 +112,16 @@ struct RulePassageTests {
         rules.rulesOfTopic = ["t": [0], "u": [0, 1]]
         #expect(publishFour(SimulatedWorker(hooks: rules)).got.suffix(2) == ["t text 4 - 4", "u seen by u - 4"])
         #expect(rules.seen == ["t hops=0"] + Array(repeating: "u hops=1", count: 4))
+    }
+
+    @Test("What other rules make of messages that a verdict always sends on is forgotten with each message")
+    func standingForgets() {
+        rules.script["t"] = .always(.send([.init(topic: "u")]), rule: 0)
+        rules.script["u"] = .send([.init(topic: "v", rule: 1), .init(topic: "w", rule: 1)])
+        rules.rulesOfTopic = ["t": [0], "u": [0, 1]]
+        let worker = SimulatedWorker(hooks: rules)
+        #expect(publishFour(worker).got.suffix(2) == ["v text 4 - 4", "w text 4 - 4"])
+        #expect(worker.engines[0].router.kept.size == 0)
     }
 
     @Test("Drop and reject stand too", arguments: [(true, 200), (false, 403)] as [(Bool, Int16)])

@@ -87,6 +87,15 @@ struct MQTTFrontTests {
         #expect(new.closed == .sessionReplaced)
     }
 
+    @Test("Identifiers are their bytes: one that only looks like another's takes nobody's place", arguments: [0, 1])
+    func exactIdentifiers(loop: Int) {
+        let worker = SimulatedWorker(loops: 2)
+        let composed = SimulatedMQTTClient(worker, "\u{E9}")
+        worker.now += 1
+        let decomposed = SimulatedMQTTClient(worker, "e\u{301}", loop: loop)
+        #expect((composed.closed, decomposed.closed) == (nil, nil))
+    }
+
     @Test("Of two that connect at the same time on two loops one stays")
     func race() {
         let worker = SimulatedWorker(loops: 2)
@@ -124,6 +133,48 @@ struct MQTTFrontTests {
         #expect(clients[1].closed == nil)
     }
 
+    @Test("A producer that is not read from has its whole keep alive again, once it is read from")
+    func keepAliveWhileHeld() {
+        let worker = SimulatedWorker()
+        let (consumer, producer) = (SimulatedMQTTClient(worker, "consumer"), SimulatedMQTTClient(worker, nil))
+        #expect(consumer.subscribe("t") == [.success])
+        producer.send(Connect(version: .v3_1_1, clientID: "producer", keepAlive: 1).encoded())
+        worker.engines[0].pressure(.congested, on: consumer.id)
+        worker.tick()
+        producer.send([0x30, 4, 0, 1, 0x74, 0x78])
+        func wait(_ seconds: Int) {
+            for _ in 0..<seconds {
+                worker.now += 1
+                for _ in 0..<10 { worker.tick() }
+            }
+        }
+        #expect(worker.held == [producer.id])
+        wait(5)
+        #expect(producer.closed == nil)
+        worker.engines[0].pressure(.none, on: consumer.id)
+        worker.tick()
+        #expect(worker.held.isEmpty && producer.closed == nil)
+        wait(1)
+        #expect(producer.closed == nil)
+        wait(2)
+        #expect(producer.closed == .keepAlive)
+    }
+
+    @Test("A will goes to the members of a group that are left, not to its own client")
+    func willToOwnGroup() {
+        let worker = SimulatedWorker()
+        let client = SimulatedMQTTClient(worker, nil)
+        var connect = Connect(version: .v3_1_1, clientID: "c")
+        connect.will = Connect.Will(topic: "gone", payload: Array("lost".utf8))
+        client.send(connect.encoded())
+        // It is the group's first member, whose turn it is.
+        #expect(client.subscribe("$share/g/gone") == [.success])
+        let watcher = SimulatedMQTTClient(worker, "watcher")
+        #expect(watcher.subscribe("$share/g/gone") == [.success])
+        worker.disconnect(client.id)
+        #expect(watcher.messages().count == 1)
+    }
+
     @Test("A will is published when its client goes without DISCONNECT, and not after it (MQTT-3.1.2-8, MQTT-3.14.4-3)", arguments: [true, false])
     func will(saysGoodbye: Bool) {
         let worker = SimulatedWorker()
@@ -146,6 +197,8 @@ struct MQTTFrontTests {
         #expect(
             client.subscribe("a#", "a/+b", "$share//f", "$share/g", "$share/g/", "$share/g+/f", "b") == Array(repeating: .unspecifiedError, count: 6)
                 + [.success])
+        // A mark that combines with the separator before it leaves it a separator.
+        #expect(client.subscribe("$share/g/\u{301}", "$share/\u{301}/f", "$share/+\u{301}/f") == [.success, .success, .unspecifiedError])
     }
 
     @Test("Overlapping filters, and one that is subscribed again, give one message (MQTT-3.3.5-1, MQTT-3.8.4-3)")
