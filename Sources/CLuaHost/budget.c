@@ -69,7 +69,7 @@ void budget_spend(lua_State *L, shunt_host *host, int count) {
 
 void budget_arm_hook(lua_State *L, shunt_host *host) {
     (void)host;
-    // Setting it walks over all calls on the stack, and sets each one's trap. Once it is set, calls that are made later have theirs by
+    // Setting the hook walks over all calls on the stack, and sets the trap of each call. Once it is set, calls that are made later have theirs by
     // themselves; and a deep stack takes longer to walk than the watchdog waits before it signals again.
     if (lua_gethook(L) == kill_hook && lua_gethookmask(L) == LUA_MASKCOUNT) { return; }
     lua_sethook(L, kill_hook, LUA_MASKCOUNT, 1);

@@ -38,7 +38,7 @@ static inline bool budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanos
     atomic_store_explicit(&budget->thread, thread->number, memory_order_relaxed);
     atomic_store_explicit(&budget->nanoseconds, nanoseconds, memory_order_relaxed);
     atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
-    // No fence: the watchdog makes one for us (membarrier) before it sleeps.
+    // No fence: the watchdog makes one (membarrier) before it sleeps.
     atomic_signal_fence(memory_order_seq_cst);
     if (__builtin_expect(atomic_load_explicit(&watchdog_sleeps, memory_order_relaxed), 0)) { wake_watchdog(); }
     return true;

@@ -199,7 +199,7 @@ static size_t place_length(const shunt_host *host) {
     return at > colon + 1 && at[0] == ':' && at[1] == ' ' ? (size_t)(at + 2 - host->error) : 0;
 }
 
-/// Takes what repeats the payload out of an error's text; that of a budget is not the rule's.
+/// Takes what repeats the payload out of an error's text. The text of an exceeded budget is the host's own, and stays.
 static void hide_payload(shunt_host *host, const shunt_rule *rule) {
     if (host->failure == SHUNT_TIME || host->failure == SHUNT_MEMORY) { return; }
     payload_guard guard;

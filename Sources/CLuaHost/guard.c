@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-/// What is said of a larger payload is not compared with it, which would take more than a millisecond: it is hidden, but for what stands
+/// What is said of a larger payload is not compared with it, which would take more than a millisecond: it is hidden, except what stands
 /// in the rule's own files, in the topic or in Lua's errors. Of such a text no more than so many runs are looked for there. For all texts of
 /// a call so many bytes of the rule's files are searched, about two milliseconds; what comes after that counts as not of the rule.
 enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096, MOST_SEARCHED = 16 << 20 };

@@ -37,7 +37,7 @@ static bool stand(shunt_host *host, const shunt_rule *rule, message_chain *chain
     return true;
 }
 
-/// Applies the verdict on the top of the stack. False, with the error set, where it is none.
+/// Applies the verdict on the top of the stack. False, with the error set, where the value is no verdict.
 static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     static const shunt_bytes none = {0};
     static const char expected[] = "nothing, msg:with{}, or a verdict of route";

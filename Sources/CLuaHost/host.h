@@ -417,7 +417,7 @@ void check_filter(lua_State *L, int index, const char *what);
 /// Pushes a copy of the value at the top of another state's stack. What only that state can have is left out.
 /// - Returns: how many values were.
 size_t copy_value(lua_State *L, lua_State *from);
-/// Pushes a copy of the counter at the top of another state's stack: it counts for the version that made it. False where it is none.
+/// Pushes a copy of the counter at the top of another state's stack: it counts for the version that made it. False where the value is no counter.
 bool copy_counter(lua_State *L, lua_State *from);
 /// The rule's own `kv`; NULL where there is no memory for one.
 shunt_store *local_store_of(shunt_host *host, const shunt_rule *rule);

@@ -72,7 +72,9 @@ static void push_name(lua_State *L, int index, size_t limit, bool (*taken)(const
     size_t count = 0, length = 0;
     const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &count) : "";
     if (count > 0 && text[0] >= '0' && text[0] <= '9') { length = 1; }
-    for (size_t i = 0; i < count && length < limit; i++) { name[length++] = is_name(text + i, 1) || (text[i] >= '0' && text[i] <= '9') ? text[i] : '_'; }
+    for (size_t i = 0; i < count && length < limit; i++) {
+        name[length++] = is_name(text + i, 1) || (text[i] >= '0' && text[i] <= '9') ? text[i] : '_';
+    }
     name[length > 0 ? length : 1] = 0;
     if (taken(name)) {
         // Whatever it is, with one letter before it it is neither Shunt's own nor one of Prometheus'.

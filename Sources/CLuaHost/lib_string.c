@@ -228,7 +228,7 @@ int string_rep(lua_State *L) {
         return 1;
     }
     if (__builtin_mul_overflow(count + separator_count, (size_t)times, &total)) { total = SIZE_MAX; }
-    // All of it is reserved before any is written; what is there is doubled.
+    // All of it is reserved before any is written; then the bytes so far are doubled.
     size_t base = host->scratch.count, unit = count + separator_count, done = unit;
     char *place = scratch_need(L, host, total);
     memcpy(place, text, count);

@@ -1,5 +1,5 @@
-// Functions of Lua and the C library that take long over what a rule can make, in the place of which the linker puts these (--wrap, in
-// Package.swift). See also concat.c and table_keys.c.
+// These replace functions of Lua and the C library that take long over what a rule can make. The linker puts them in their place (--wrap,
+// in Package.swift). See also concat.c and table_keys.c.
 #include "host.h"
 #include "lua_layout.h"
 

@@ -273,7 +273,7 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
     lua_pushlightuserdata(L, before);
     bool started = call_hook(host, rule, SHUNT_ON_LOAD, 3);
     if (started) { lua_pop(L, 1); } else { rule->figures[SHUNT_ON_LOAD].failures[host->failure]++; }
-    // Where the copy of what was saved was given up.
+    // If the copy was given up.
     if (before != NULL && before != rule) { lua_settop(before->L, top); }
     return started;
 }

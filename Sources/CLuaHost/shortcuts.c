@@ -13,7 +13,7 @@ int __wrap_luaD_pretailcall(lua_State *L, lua_call_info *call, lua_value *functi
 void __real_luaD_poscall(lua_State *L, lua_call_info *call, int count);
 void __wrap_luaD_poscall(lua_State *L, lua_call_info *call, int count);
 
-/// What a value's metatable has for an event: that of `msg` is at hand.
+/// What a value's metatable has for an event. The metatable of `msg` is at hand.
 const lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const lua_value *object, unsigned event) {
     const shunt_rule *rule = host_of(L)->rule;
     bool is_message = event == EVENT_INDEX && object->type == LUA_OBJECT && rule != NULL && object->bits.pointer == rule->message;

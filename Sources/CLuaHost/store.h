@@ -1,3 +1,4 @@
+// What rules keep: values by key, for one rule (`kv`) or for all of a worker (`shared`).
 #ifndef SHUNT_STORE_H
 #define SHUNT_STORE_H
 

@@ -86,7 +86,7 @@ static void count_keys(lua_State *L, shunt_host *host, census *c, const lua_tabl
     }
 }
 
-/// As Lua's computesizes: the largest n of which more than half is used. - Returns: how many keys go to the array of that size.
+/// As Lua's computesizes: the largest n such that more than half of n places are used. - Returns: how many keys go to the array of that size.
 static uint32_t array_keys(const census *c, uint32_t *size) {
     uint32_t below = 0, kept = 0;
     *size = 0;

@@ -22,7 +22,7 @@ public struct AllowedHosts: Equatable, Sendable {
     }
 
     /// - Parameter authority: a host, with or without a port (RFC 9110 §7.2).
-    /// - Throws: `request.invalid` where it is none, `host.unknown` where the endpoint does not go by that name.
+    /// - Throws: `request.invalid` where it is no authority, `host.unknown` where the endpoint does not go by that name.
     func check(_ authority: String) throws(ShuntError) {
         guard let host = Self.host(of: authority) else {
             throw ShuntError(

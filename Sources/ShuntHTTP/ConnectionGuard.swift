@@ -121,6 +121,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
         var parts = tm()
         gmtime_r(&now, &parts)
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
+            // The buffer has 64 bytes, so it has an address.
             let length = strftime(text.baseAddress!, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
             return String(decoding: UnsafeRawBufferPointer(text).prefix(length), as: UTF8.self)
         }

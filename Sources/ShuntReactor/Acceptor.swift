@@ -3,6 +3,8 @@ import CUV
 import Glibc
 import ShuntCore
 
+// Unsafe: libuv's handles are C structs. The `data` of each is an uncounted reference to its owner, which lives until the handle is closed.
+
 /// A listening socket. Opened on any thread, before the loop that serves it runs, so that a port in use is told at once.
 public struct ListeningSocket: Sendable {
     public let descriptor: Int32

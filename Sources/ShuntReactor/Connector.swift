@@ -2,6 +2,8 @@ import CUV
 import Glibc
 import ShuntCore
 
+// Unsafe: libuv's handles are C structs. The `data` of each is an uncounted reference to its owner, which lives until the handle is closed.
+
 /// One attempt to connect: look up, connect, done. Lives until it has told its result.
 private final class Attempt {
     let role: Connection.Role

@@ -1,6 +1,8 @@
 import Glibc
 import ShuntCore
 
+// Unsafe: libuv's handles are C structs. The `data` of each is an uncounted reference to its owner, which lives until the handle is closed.
+
 /// Reading: into the loop's one buffer; a connection has a block of its own only while a frame of it is incomplete.
 extension EventLoop {
     /// Reads once, and hands on what has come.

@@ -2,6 +2,8 @@ import CUV
 import Glibc
 import ShuntCore
 
+// Unsafe: a connection that has something to write is counted by hand, once, until it is written.
+
 extension EventLoop {
     /// Queues an answer. The loop stops reading from a client that does not read its answers, and closes it when it is stuck.
     @inline(__always)
@@ -59,7 +61,7 @@ extension EventLoop {
         return outcome
     }
 
-    /// Whether so many more bytes may wait for a connection. An empty buffer takes a frame of any size. Those who do not read can't use up
+    /// Whether so many more bytes may wait for a connection. An empty buffer takes a frame of any size. Clients that do not read can't use up
     /// what all others need: an eighth of all buffers is for what comes in, and a little may always wait.
     @inline(__always)
     private func takes(_ count: Int, _ connection: Connection) -> Bool {
@@ -106,7 +108,7 @@ extension EventLoop {
             handler.dropped(bytes, for: connection)
             return .dropped
         case .dropOldest:
-            // Some more than is needed now: what is left has to be moved for it.
+            // Some more than is needed now, since the rest has to be moved for it.
             let needed = max(connection.out.count + bytes.count - limits.outBuffer, bytes.count)
             let dropped = connection.out.dropOldest(max(needed, limits.outBuffer / 16), framing: handler.framing(of: connection.role)) {
                 handler.dropped($0, for: connection)

@@ -4,6 +4,8 @@ import Glibc
 import ShuntCore
 import Synchronization
 
+// Unsafe: libuv's handles are C structs. The `data` of each is an uncounted reference to its owner, which lives until the handle is closed.
+
 /// What an event loop's owner does with its events. Called on the loop's thread alone.
 public protocol EventLoopHandler: AnyObject, SendableMetatype {
     /// A connection is there: at once, or when its transport is open.
@@ -25,7 +27,7 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     func dropped(_ frame: Bytes, for connection: Connection)
     /// `connect` came to nothing.
     func connectFailed(role: Connection.Role, address: HostPort, why: String)
-    /// All that was ready in this turn has been handled; what was sent is written when this returns.
+    /// All that was ready in this turn has been handled; the loop writes all that is queued when this returns.
     func turnEnded()
     /// About ten times a second.
     func tick()
@@ -67,7 +69,7 @@ public struct ConnectionLimits: Equatable, Sendable {
     }
 }
 
-/// What a loop counted. Totals since it started, but for `connections`.
+/// What a loop counted. Totals since it started, except `connections`.
 public struct LoopFigures: Equatable, Sendable {
     public var connections = 0
     public var accepted = 0

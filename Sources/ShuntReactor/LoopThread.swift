@@ -4,6 +4,8 @@ import Glibc
 import ShuntCore
 import Synchronization
 
+// Unsafe: libuv's handles are C structs. The `data` of each is an uncounted reference to its owner, which lives until the handle is closed.
+
 /// A running event loop and its handler, as other threads see them.
 public final class LoopThread<Handler: EventLoopHandler>: Sendable {
     public let index: UInt8

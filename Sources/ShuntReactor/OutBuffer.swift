@@ -1,6 +1,8 @@
 import Glibc
 import ShuntCore
 
+// Unsafe: there is a block wherever bytes wait or were asked for.
+
 /// What waits to be written to one connection: whole frames, except that the first may be partly written.
 ///
 /// Holds a block of the loop's pool only while something waits.
@@ -11,7 +13,7 @@ struct OutBuffer {
     private var tail: UInt32 = 0
     /// Bytes at the head that are the rest of a frame that is partly written.
     private var partial: UInt32 = 0
-    /// Messages among the frames, the partly written one included. Whoever queues one adds it.
+    /// Messages among the frames, the partly written one included. The caller that queues one adds it.
     var messages: UInt32 = 0
     private var isPartialMessage = false
     /// The size of the block that would have done last time, as a power of two: the next one begins with it, and need not be copied as it

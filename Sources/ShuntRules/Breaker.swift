@@ -13,7 +13,7 @@ struct Breaker: Equatable {
 
     let limits: RuleDefinition.Breaker
     private(set) var state = State.closed(since: 0, errors: 0)
-    /// Whose failures have been counted in this window. Those of clients for whom there is no more room count each time.
+    /// Whose failures have been counted in this window. Failures of clients for whom there is no more room count each time.
     private var clients: Set<UInt64> = []
     /// How many have been counted of each address.
     private var networks: [UInt64: Int] = [:]

@@ -1,6 +1,8 @@
 import CLuaHost
 import ShuntCore
 
+// Unsafe: the host's callbacks get, uncounted, the object that owns the host.
+
 /// Callbacks from a loop's Lua states to their owner.
 protocol LuaHostOwner: AnyObject {
     /// Whether a failure of a rule is to be told now.

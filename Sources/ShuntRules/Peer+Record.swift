@@ -1,6 +1,8 @@
 import CLuaHost
 import ShuntCore
 
+// Unsafe: the record's bytes are read as the C struct's `char`.
+
 extension Peer {
     /// Writes the record that Lua reads fields from (`peer.c`).
     func write(to record: UnsafeMutablePointer<shunt_buffer>) {

@@ -125,7 +125,7 @@ public struct RulePlugin: Equatable, Sendable {
         return text
     }
 
-    /// Whether a text stands in one of the files or their paths, but for the tests.
+    /// Whether a text stands in one of the files or their paths, the tests left out.
     /// - Parameter searched: counts the bytes that were looked through.
     func contains(_ text: Bytes, searched: inout Int) -> Bool {
         func stands(in whole: UnsafeRawBufferPointer) -> Bool {

@@ -156,7 +156,7 @@ final class ControlLoop: EventLoopHandler {
 
     func stop() {
         isStopping = true
-        // Whoever was here for a moment should be known.
+        // A client that was here for a moment should be known.
         sendReports()
         carryOut(link.stop(identity.heartbeat(peers.figures(), stuck: peers.log.stuck(), now: loop.now), now: loop.now))
     }

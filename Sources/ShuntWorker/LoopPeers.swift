@@ -217,7 +217,7 @@ extension Peer {
 enum Refusal: String, CaseIterable, Sendable {
     /// `limits.connections` are open.
     case connections
-    /// The descriptors that the system allows are in use, but for the reserve.
+    /// The descriptors that the system allows are in use, except the reserve.
     case descriptors
     /// The listener is for proxies, and it is none of them.
     case proxies = "proxy_protocol"

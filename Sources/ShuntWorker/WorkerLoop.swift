@@ -168,7 +168,7 @@ final class WorkerLoop: EventLoopHandler {
 
     func setChat(_ settings: ChatSettings) { engine.setChat(settings) }
 
-    /// Switches to another version of the rules, between two messages. If that fails the old version goes on. What was before is kept
+    /// Switches to another version of the rules, between two messages. If that fails the old version goes on. The version before is kept
     /// until `settleRules`, which the worker calls when all loops have answered.
     /// - Returns: why it failed.
     func setRules(_ next: WorkerRules) -> ShuntError? {

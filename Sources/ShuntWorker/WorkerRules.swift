@@ -142,8 +142,8 @@ extension RuleLogEntry.Level {
 
 /// How the rules of a version differ from those of the one before, by name.
 public struct RuleChanges: Equatable, Sendable {
-    /// Those that are new, or have other files or settings.
+    /// Rules that are new, or have other files or settings.
     public let anew: [String]
-    /// Those that run no more.
+    /// Rules that run no more.
     public let gone: [String]
 }

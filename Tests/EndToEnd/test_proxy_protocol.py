@@ -52,7 +52,9 @@ def test_a_client_has_the_address_that_its_proxy_names(worker, header, address, 
     worker.wait_log(f'"address":"{address}')
 
 
-@pytest.mark.parametrize("start", [encode(PING, 7), b"PROXY TCP4 nobody nobody 1 2\r\n", SIGNATURE[:-1] + b"x"], ids=["a frame", "a wrong line", "a wrong signature"])
+@pytest.mark.parametrize(
+    "start", [encode(PING, 7), b"PROXY TCP4 nobody nobody 1 2\r\n", SIGNATURE[:-1] + b"x"],
+    ids=["a frame", "a wrong line", "a wrong signature"])
 def test_who_sends_no_header_is_closed_and_counted(worker, start):
     before = worker.metric("shunt_connection_errors_total")
     with open_behind(worker) as client:

@@ -23,7 +23,7 @@ struct LifecycleTests {
             ("return {\n  on_message = function( end }", "r/rule.lua:2", "expected near 'end'", nil),
             ("return 5", "r/rule.lua:1", "a rule file returns its table, not a number", nil),
             ("local R = {}\nR.on_mesage = function() end\nreturn R", "r/rule.lua:2", "unknown hook on_mesage", "did you mean on_message?"),
-            ("local R = {}\n\nfunction R.helper() end\nreturn R", "r/rule.lua", "unknown key helper in the rule's table", nil),
+            ("local R = {}\n\nfunction R.extra() end\nreturn R", "r/rule.lua", "unknown key extra in the rule's table", nil),
             ("return {\n  prioritty = 5,\n}", "r/rule.lua:2", "unknown key prioritty in the rule's table", "did you mean priority?"),
             ("return {\n  priority = \"high\" }", "r/rule.lua:2", "priority is a text", "a whole number; higher runs first"),
             ("return {\n\n  match = { kind = \"topics\" } }", "r/rule.lua:3", "unknown kind \"topics\" in match", "one of topic, broadcast, chat"),
@@ -363,7 +363,7 @@ struct LifecycleTests {
             return R
             """,
             "r/lib.lua": "shared_by_lib = 1\nlocal M = {} function M.f() local _ENV = {} inside = 1 end\nfunction M.g() cache = {} end return M",
-            "s/rule.lua": "helper = 1 function helper2() end local x = 1 return { on_message = function(self_made) x = self_made.topic end }",
+            "s/rule.lua": "extra = 1 function extra2() end local x = 1 return { on_message = function(self_made) x = self_made.topic end }",
         ])
         let warnings = try RuleSet.load(directory: folder.path).warnings
         #expect(

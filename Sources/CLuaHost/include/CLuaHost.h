@@ -78,7 +78,7 @@ typedef struct {
     void (*close)(void *context, uint64_t id, shunt_bytes why);
     /// Whether a text stands in one of the rule's own files; adds to `searched` how many bytes of them it looked through.
     bool (*stands_in_rule)(void *context, uint8_t rule, shunt_bytes text, size_t *searched);
-    /// Unpacks to at most `plain->limit` bytes, of which `plain->full` tells if there are more; gives up once
+    /// Unpacks to at most `plain->limit` bytes. `plain->full` tells whether there are more. Gives up once
     /// `shunt_host_is_overdue`, the one function that a callback may call.
     bool (*inflate)(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain);
     /// A test's call of its rule: a value in, a value out (`value.c`); NULL outside rule tests.

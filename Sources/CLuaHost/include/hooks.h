@@ -1,4 +1,4 @@
-/// The one table of the hooks that this version calls, and that of verdicts: C makes its enums and names of them, Swift reads them by
+/// The one table of the hooks that this version calls, and the one table of verdicts: C makes its enums and names of them, Swift reads them by
 /// `shunt_hook_name`, `shunt_hook_kinds` and `shunt_verdict_name`.
 #ifndef SHUNT_HOOK_TABLE_H
 #define SHUNT_HOOK_TABLE_H

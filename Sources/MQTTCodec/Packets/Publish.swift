@@ -13,7 +13,7 @@ public struct PublishView {
     public var encodedProperties: Bytes
     public var payload: Bytes
 
-    /// Reads a packet. Properties are not looked into, but for their length.
+    /// Reads a packet. Of the properties, only the length is looked at.
     /// - Parameter bytes: the whole packet, fixed header included.
     @inline(__always)
     public init(_ header: PacketHeader, _ bytes: Bytes, _ version: MQTTVersion) throws(MQTTFault) {

@@ -1,6 +1,6 @@
 /// The versions of MQTT, by the protocol level that CONNECT names (3.1.1 §3.1.2.2, 5.0 §3.1.2.2).
 public enum MQTTVersion: UInt8, Sendable, CaseIterable, Comparable {
-    /// 3.1, whose protocol name is `MQIsdp`; on the wire it is 3.1.1 but for that.
+    /// 3.1, whose protocol name is `MQIsdp`; on the wire it is otherwise 3.1.1.
     case v3_1 = 3
     case v3_1_1 = 4
     case v5 = 5

@@ -17,7 +17,7 @@ public struct PacketHeader: Equatable, Sendable {
 public enum PacketDecoder {
     public enum Outcome: Equatable, Sendable {
         case packet(PacketHeader)
-        /// More bytes are needed. What is there is right so far.
+        /// More bytes are needed. The bytes so far are right.
         case needMore
         case malformed(MQTTFault)
     }

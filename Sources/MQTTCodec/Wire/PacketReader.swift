@@ -108,7 +108,7 @@ public enum UTF8Text {
         }
     }
 
-    /// The bytes after the first of a character; the second one's range leaves out overlong forms, surrogates and what is beyond U+10FFFF.
+    /// The bytes after the first of a character; the range of the second leaves out overlong forms, surrogates and what is beyond U+10FFFF.
     private static func isTail(_ bytes: Bytes, _ at: Int, _ length: Int) -> Bool {
         let second = bytes[at + 1]
         let range: ClosedRange<UInt8> =

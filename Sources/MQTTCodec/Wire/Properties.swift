@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// The properties of a packet of MQTT 5.0 (§2.2.2): each at most once, but for user properties and, in PUBLISH, subscription identifiers.
+/// The properties of a packet of MQTT 5.0 (§2.2.2): each at most once, except user properties and, in PUBLISH, subscription identifiers.
 ///
 /// One type for all packets. Which properties a packet may have is checked when it is read.
 public struct Properties: Equatable, Sendable {

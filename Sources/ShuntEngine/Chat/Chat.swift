@@ -22,7 +22,7 @@ struct Chat: Sendable {
     /// When somebody last sent or joined.
     var touchedAt: Double
     private(set) var places: [Place] = []
-    /// What was sent while the sender was the only member there ever was: for whoever joins next (§11.5.4).
+    /// What was sent while the sender was the only member there ever was: for the member that joins next (§11.5.4).
     private var early = ChatHolding()
     /// The second under which this is in `ChatDeadlines`.
     var scheduledFor = Int.max
@@ -265,7 +265,7 @@ struct ChatTurn: Sendable {
         actions.append(.refuse(request.member.connection, request.receipt, error))
     }
 
-    /// Holds a message for a member, or nil for whoever joins next.
+    /// Holds a message for a member, or nil for the member that joins next.
     /// - Returns: whether it is held; older ones may have made way.
     mutating func hold(
         _ payload: ChatPayload, _ held: inout ChatHolding, for member: ChatMember?, _ chat: String, _ limits: ChatSettings.Limits
@@ -276,7 +276,7 @@ struct ChatTurn: Sendable {
         return isHeld
     }
 
-    /// What was held is given up.
+    /// Gives up held messages.
     mutating func drop(_ held: ChatHolding, for member: ChatMember?, _ chat: String) {
         budget += held.bytes
         if !held.isEmpty { report(.undelivered(chat: chat, to: member, messages: Array(held.all))) }

@@ -91,7 +91,7 @@ public enum ChatReport: Equatable, Sendable {
     case left(chat: String, ChatMember)
     /// A member has not come back in time; its place is free.
     case expired(chat: String, ChatMember)
-    /// Messages were not held any longer: for this member, or for whoever had come. Never told silently otherwise.
+    /// Messages were not held any longer: for this member, or for the first that would have come. Never told silently otherwise.
     case undelivered(chat: String, to: ChatMember?, messages: [ChatPayload])
     /// With its members, as they were.
     case closed(ChatView, ChatEnd)

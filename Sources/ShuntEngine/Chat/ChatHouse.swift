@@ -206,7 +206,7 @@ public struct ChatHouse: Sendable {
             if assignment == .granted, chats[chat] == nil { tellClosed(chat, createdAt: now) }
             return
         }
-        // An earlier question's answer is as good if it gives us the chat; if not, things may have changed since.
+        // An earlier question's answer is as good if it gives the chat to this worker; if not, things may have changed since.
         guard inquiry.request == request || assignment == .granted else { return }
         switch assignment {
         case .granted:

@@ -91,7 +91,7 @@ extension ExchangeFront {
         do throws(ShuntError) {
             var member = ChatMember(client, uid: engine.clients[client.slot].identity?.uid ?? "")
             if frame.format == .json, let body = frame.value(in: start), frame.key(in: start)?.elementsEqual("CREATE".utf8) == true {
-                // Our own clients say here what they are called, and that they take notices.
+                // Shunt's own clients say here what they are called, and that they take notices.
                 let join = try ChatJoinBody(decoding: body)
                 member.name = join.name ?? ""
                 member.takesNotices = join.takesNotices

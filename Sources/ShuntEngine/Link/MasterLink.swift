@@ -85,7 +85,7 @@ public struct MasterLink: Sendable {
         var looked = 0
         /// How often in a row it has answered.
         var answered = 0
-        /// Our address as the master sees it.
+        /// The worker's address as the master sees it.
         var localHost = ""
     }
 

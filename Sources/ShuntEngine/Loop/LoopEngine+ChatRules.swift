@@ -38,7 +38,7 @@ extension LoopEngine {
         let isOpen = view != nil
         let chat = view ?? ChatView(id: request.chat, members: [], createdAt: 0)
         switch request.key {
-        // Whoever is in the chat already only asks again; whoever is not has nothing to say in it, and is refused without the rules.
+        // A member only asks again. A client that is no member has nothing to say in the chat, and is refused without the rules.
         case .create where house.isMember(request.member.connection, of: request.chat): return request
         case .create where isOpen && hooks.wanted.contains(.chatJoin):
             return admit(request, hooks.onChatJoin(chat, by: peer, now: now))

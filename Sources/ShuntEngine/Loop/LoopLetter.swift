@@ -9,9 +9,9 @@ public enum LoopLetter: Equatable, Sendable {
     /// Answer with `synced` once all letters so far have been read: the subscriptions in them are this loop's `number`th.
     case sync(loop: UInt8, number: UInt64)
     case synced(loop: UInt8, number: UInt64)
-    /// A device has registered: whoever has one of the same name gives it up.
+    /// A device has registered: the loop that has one of the same name gives it up.
     case registered(uid: String, device: String, ConnectionID, at: Double)
-    /// A client of MQTT has said who it is: whoever has one of the same identifier closes it.
+    /// A client of MQTT has said who it is: the loop that has one of the same identifier closes it.
     case greeted(clientID: String, ConnectionID, at: Double)
     /// Deliver a broadcast to the devices here that match, and say how many there were.
     case broadcast(BroadcastID, DeviceFilter, frame: [UInt8])

@@ -1,4 +1,4 @@
-/// What a loop counted. Totals since it started, but for `subscriptions`.
+/// What a loop counted. Totals since it started, except `subscriptions`.
 public struct RoutingFigures: Equatable, Sendable {
     public var requests = 0
     public var requestBytes = 0

@@ -30,6 +30,7 @@ public struct Stretch: Equatable, Sendable {
     }
 
     @inlinable public var source: Source { place >> 56 == 0 ? .input : .made }
+    /// The byte is one that `init` has put there.
     @inlinable public var form: WireForm { WireForm(rawValue: UInt8(truncatingIfNeeded: place >> 48)).unsafelyUnwrapped }
     var block: Int { Int(place >> 32 & 0xFFFF) }
     @inlinable public var offset: Int { Int(place & 0xFFFF_FFFF) }

@@ -172,7 +172,7 @@ struct MQTTFront {
         }
         var message = MessageView(packet, sender: client)
         message.id = router.makeID()
-        // Relayed as it came, but for the retain flag (MQTT-3.3.1-9).
+        // Relayed as it came, unless it has the retain flag (MQTT-3.3.1-9).
         guard header.flags == 0 else { return publish(message, hooks) }
         publish(Publication(message, as: Stretch(.input, .mqtt3, offset: offset, count: header.size)), hooks)
     }

@@ -86,7 +86,7 @@ public struct ChatDirectory: Sendable {
 
     // MARK: Reports
 
-    /// Our own worker tells of its chats: as they change, and all of them when it has joined.
+    /// A Shunt worker tells of its chats: as they change, and all of them when it has joined.
     /// - Parameters:
     ///   - isFirst: a full report begins.
     ///   - isLast: it ends: what this worker had before and has not told is gone.

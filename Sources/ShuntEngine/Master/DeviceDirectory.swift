@@ -49,7 +49,7 @@ public struct DeviceDirectory: Sendable {
         var at: Double
     }
 
-    /// A session that a worker of ours is to end.
+    /// A session that a Shunt worker is to end.
     public struct Displaced: Equatable, Sendable {
         public var worker: String
         public var session: DeviceBatchBody.Left
@@ -150,7 +150,7 @@ public struct DeviceDirectory: Sendable {
 
     // MARK: Reports
 
-    /// Our own worker tells of its devices: as they change, and all of them when it has joined.
+    /// A Shunt worker tells of its devices: as they change, and all of them when it has joined.
     /// - Returns: how many were refused: beyond `DeviceLimits`, or because as many as possible are known and online.
     @discardableResult
     public mutating func report(

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// Where each device session is kept, by uid and then by device: most users have one device, and a question is about all of one's.
+/// Where each device session is kept, by uid and then by device: most users have one device, and a question is about all devices of a user.
 struct DeviceNames: Sendable {
     struct Name: Hashable, Sendable {
         var uid: ExactText

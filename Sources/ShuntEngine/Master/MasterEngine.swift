@@ -43,7 +43,7 @@ public final class MasterEngine {
         }
     }
 
-    /// Connections in the order in which `makeRoom` looks at them, some of which may have gone.
+    /// Connections in the order in which `makeRoom` looks at them. Some may have gone.
     private var roomOrder: [ConnectionID] = []
     private var roomPosition = 0
 
@@ -210,7 +210,7 @@ public final class MasterEngine {
         answer(frame, connection, (directory.takeReportRequest(worker) ? HeartbeatReply.report : .shunt).rawValue)
     }
 
-    /// What a worker tells of devices: a batch of ours, or one of a Java worker's (§9.4).
+    /// What a worker tells of devices: a batch of a Shunt worker, or a device of a Java worker (§9.4).
     private func register(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         let value = try value(of: frame, start)
         var found: [DeviceChange] = []
@@ -234,7 +234,7 @@ public final class MasterEngine {
         }
     }
 
-    /// The latest registration of a device counts: workers of ours that have an earlier one end it.
+    /// The latest registration of a device counts: Shunt workers that have an earlier one end it.
     private func tellDisplaced(now: Double) {
         let displaced = devices.takeDisplaced()
         guard !displaced.isEmpty else { return }
@@ -249,7 +249,7 @@ public final class MasterEngine {
         }
     }
 
-    /// A worker asks for a chat (§11.3), or one of ours tells of its chats.
+    /// A worker asks for a chat (§11.3), or a Shunt worker tells of its chats.
     private func chat(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         let value = try value(of: frame, start)
         var found: [ChatChange] = []

@@ -80,7 +80,7 @@ public struct WorkerDirectory: Sendable {
         let created = Double(body.createdTime) / 1000
         let boot = body.shunt?.boot ?? ""
         let isNewRun = known == nil || (known?.boot != boot && !(known?.boot.isEmpty ?? true))
-        // An old clock is the only way to sign off (Q19). Ours say the oldest, so that one whose clock is only wrong still counts;
+        // An old clock is the only way to sign off (Q19). A Shunt worker says the oldest, so that one whose clock is only wrong still counts;
         // one that is ahead is not believed, or it would never be missed.
         let hasLeft = body.shunt == nil ? now - created >= liveFor : body.createdTime == HeartbeatBody.signingOff
         let state: WorkerRecord.State = hasLeft ? .lost : body.shunt?.isDraining == true ? .draining : .live
@@ -255,7 +255,7 @@ public struct WorkerDirectory: Sendable {
         return tickedAt.map { !(0...Self.longestStep).contains(now - $0) } ?? false
     }
 
-    /// Whoever is forgotten is told as lost once more, so that nothing is kept of it anywhere.
+    /// A worker that is forgotten is told as lost once more, so that nothing is kept of it anywhere.
     private mutating func makeRoom(_ changes: inout [RegistryChange], now: Double) throws(ShuntError) {
         guard entries.count >= Self.capacity else { return }
         let lost = entries.values.filter { $0.record.state == .lost }.min { $0.record.heartbeatAt < $1.record.heartbeatAt }

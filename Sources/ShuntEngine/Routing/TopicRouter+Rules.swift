@@ -138,7 +138,7 @@ extension TopicRouter {
     private var madeBytes: Int { max(kept.size, output.made.size - madeBefore) }
 
     /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes. Their host
-    /// keeps to what `room` says, but for a message that takes another's place.
+    /// keeps to what `room` says, except for a message that takes another's place.
     private func mayMakeAnother() -> Bool {
         guard madeOfMessage <= limits.fanout, madeBytes <= MessageView.madeBytes else { return false }
         madeOfMessage += 1

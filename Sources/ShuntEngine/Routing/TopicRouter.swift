@@ -151,7 +151,7 @@ public final class TopicRouter {
     func deliverMade(_ message: MessageView, _ route: RouteReference) -> Int {
         index.select(route, key: message.key, into: &recipients)
         guard !recipients.isEmpty else { return 0 }
-        // In the form of the first recipient, which mostly is that of all.
+        // In the form of the first recipient, which mostly is the form of all.
         return relay(Publication(message, as: encoder.encode(message, recipients[0].terms.form) ?? .none))
     }
 

@@ -6,7 +6,7 @@ public enum ProxyHeader {
     public enum Outcome: Equatable, Sendable {
         /// A header of so many bytes. No address: the proxy speaks for itself, or of a client without an IP address.
         case complete(size: Int, client: PeerAddress?)
-        /// What is there is right so far.
+        /// More bytes are needed. The bytes so far are right.
         case needMore
         case malformed(String)
     }

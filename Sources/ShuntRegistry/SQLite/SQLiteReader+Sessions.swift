@@ -2,6 +2,7 @@ import GRDB
 import ShuntCore
 
 extension SQLiteReader {
+    /// All devices, by uid and name.
     func devices() async throws(ShuntError) -> [DeviceRecord] {
         try await readSessions { db in
             let rows = try Row.fetchCursor(db, sql: "SELECT \(Self.deviceColumns) FROM devices ORDER BY uid, device")

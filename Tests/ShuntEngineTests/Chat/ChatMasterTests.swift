@@ -28,7 +28,7 @@ struct ChatMasterTests {
                     ShuntError(.chatNotMember, "this connection is not in the chat", help: "join it with CREATE first")),
             ])
         #expect(house.house.heldBytes == 0)
-        // Whoever joins now does not need the master.
+        // A client that joins now does not need the master.
         #expect(house.answers(destroy(ann)) == ["1/3:200"])
     }
 

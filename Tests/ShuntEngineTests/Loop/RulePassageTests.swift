@@ -87,7 +87,7 @@ struct RulePassageTests {
         #expect(rules.beyondHops == [3], "it is the rule that sent it on last which is told of")
     }
 
-    /// What a consumer of everything got for four messages to `t`, and the last one's answer.
+    /// What a consumer of everything got for four messages to `t`, and the answer to the last.
     private func publishFour(_ worker: SimulatedWorker) -> (answer: Frame?, got: [String]) {
         let (consumer, producer) = (worker.connect(), worker.connect())
         _ = consumer.subscribe("#", group: "g")

@@ -88,7 +88,7 @@ struct MasterEngineTests {
         #expect(script.engine.makeRoom() == id(2))
         script.close(2)
         #expect(script.engine.makeRoom() == nil)
-        // Those that come and go leave nothing.
+        // Workers that come and go leave nothing.
         for number in 10...2000 as ClosedRange<UInt32> {
             _ = script.ask(Frame(.allocation, id: 1), on: number)
             script.close(number)

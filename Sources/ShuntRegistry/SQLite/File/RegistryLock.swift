@@ -3,7 +3,7 @@ import ShuntCore
 import Synchronization
 
 /// Keeps a second master from writing to a registry: a lock on a file beside it, which holds the process's number and is there
-/// while the registry is open. Whoever reads takes no notice of it. The lock goes with the process, however that ends.
+/// while the registry is open. Readers take no notice of it. The lock goes with the process, however that ends.
 final class RegistryLock: Sendable {
     private let path: String
     /// nil once it was given up.
@@ -13,7 +13,7 @@ final class RegistryLock: Sendable {
     /// - Throws: `registry.unavailable` where another master has it, or no lock can be had.
     init(besides path: String) throws(ShuntError) {
         self.path = path + ".lock"
-        // Whoever gives up the lock removes the file: one that was locked just after that is nobody's.
+        // The process that gives up the lock removes the file: one that was locked just after that is nobody's.
         while true {
             let descriptor = open(self.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
             guard descriptor >= 0 else { throw Self.failure(path, errno) }

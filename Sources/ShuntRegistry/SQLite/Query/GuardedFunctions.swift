@@ -1,6 +1,8 @@
 import GRDBSQLite
 
-/// SQL functions of which one call can take long: stand in the place of SQLite's own, look at what they are given and at the
+// Unsafe: SQLite hands back, uncounted, the object that was given to it, which outlives the statement.
+
+/// SQL functions where one call can take long. They stand in the place of SQLite's own, look at their arguments and at the
 /// time, then have SQLite's own work on a connection without tables.
 ///
 /// SQLite looks at interrupts between two of its instructions, and a call of a function is one instruction.

@@ -1,5 +1,7 @@
 import GRDBSQLite
 
+// Unsafe: SQLite hands back, uncounted, the object that was given to it, which outlives the statement.
+
 /// Watches one statement: what it asks to do, and whether it is to end. SQLite calls it from inside.
 final class QueryGuard {
     /// Reading alone: all other pragmas write, or change how the connection works.

@@ -1,5 +1,7 @@
 import Glibc
 
+// Unsafe: SQLite hands back, uncounted, the object that was given to it, which outlives the statement.
+
 /// A thread of its own for one query. A dispatch queue would take one of its few threads, which are as many as there are
 /// processors, from everything else that waits for one.
 enum QueryThread {

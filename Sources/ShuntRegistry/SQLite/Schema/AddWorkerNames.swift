@@ -1,8 +1,9 @@
 import GRDB
 
 extension RegistrySchema {
-    /// Schema 3. `configured_name` is the worker's `worker.name`, not unique; `stuck` is a JSON array of strings; it and the figures are of the last heartbeat. The
-    /// registry's id tells whoever follows events that ids begin anew.
+    /// Schema 3. `configured_name` is the worker's `worker.name`, not unique; `stuck` is a JSON array of strings; it and
+    /// the figures are of the last heartbeat. The
+    /// registry's id tells programs that follow events that ids begin anew.
     @Sendable static func addWorkerNames(_ db: Database) throws {
         try db.execute(
             sql: """
