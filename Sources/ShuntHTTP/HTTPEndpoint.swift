@@ -32,6 +32,7 @@ public final class HTTPEndpoint: Sendable {
     }
 
     private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private static let executor = LoopExecutor(eventLoops.next())
 
     public let host: String
     /// The real one, also where 0 was asked for.
@@ -94,7 +95,7 @@ public final class HTTPEndpoint: Sendable {
             channel: try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)),
             routes: routes)
-        Task { await connection.serve() }
+        Task(executorPreference: executor) { await connection.serve() }
     }
 
     /// Takes no new connections, lets requests under way end within the stop timeout, and returns when all has ended.

@@ -36,13 +36,14 @@ enum HTTPClient {
                 .connect(host: address.host, port: address.port)
             // A channel that fails before its handlers are in would leave the promise open.
             connecting.whenFailure { answer.fail($0) }
+            // At once, on the loop: a server waits for a request no longer than a few seconds, however busy this machine is.
+            connecting.whenSuccess { write(method, target, body, address, to: $0).cascadeFailure(to: answer) }
             let channel = try await connecting.get()
             let timeout = channel.eventLoop.scheduleTask(in: answerTimeout) { answer.fail(AnswerFailure.late) }
             defer {
                 timeout.cancel()
                 channel.close(promise: nil)
             }
-            try await write(method, target, body, address, to: channel)
             return try await answer.futureResult.get()
         } catch {
             throw describe(error, address)
@@ -51,7 +52,7 @@ enum HTTPClient {
 
     private static func write(
         _ method: String, _ target: String, _ body: [UInt8], _ address: HostPort, to channel: any Channel
-    ) async throws {
+    ) -> EventLoopFuture<Void> {
         var headers: HTTPHeaders = ["Host": address.description, "Accept": "application/json", "Connection": "close"]
         if !body.isEmpty {
             headers.add(name: "Content-Type", value: "application/json")
@@ -60,7 +61,7 @@ enum HTTPClient {
         let head = HTTPRequestHead(version: .http1_1, method: HTTPMethod(rawValue: method), uri: target, headers: headers)
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         if !body.isEmpty { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil) }
-        try await channel.writeAndFlush(HTTPClientRequestPart.end(nil))
+        return channel.writeAndFlush(HTTPClientRequestPart.end(nil))
     }
 
     private static func describe(_ error: any Error, _ address: HostPort) -> ShuntError {
