@@ -12,9 +12,11 @@ final class ReadMail: Sendable {
     }
 
     private let kept = Mutex(Kept())
-    private static let mostMail = 16
+    static let mostMail = 16
     /// Bytes of one.
-    private static let mostMemory = 2 << 20
+    static let mostMemory = 2 << 20
+    /// Mail that is kept now.
+    var count: Int { kept.withLock { $0.mail.count } }
 
     func take() -> LoopMail {
         kept.withLock { kept in

@@ -11,6 +11,8 @@ import Synchronization
 public final class Worker: Sendable {
     /// Address by listener name, with real ports.
     public let listeners: [String: String]
+    /// Where clients of the exchange protocol connect; nil where there is no listener for them.
+    public let exchangeAddress: String?
     private let loops: [LoopThread<WorkerLoop>]
     private let control: LoopThread<ControlLoop>
     let peers: LoopPeers
@@ -28,7 +30,13 @@ public final class Worker: Sendable {
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
+        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange }) else {
+            throw ShuntError(
+                .configInvalid, "a worker with masters has no listener of the exchange protocol", at: "worker.listeners",
+                help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
+        }
         let sockets = try Self.open(worker.listeners)
+        exchangeAddress = sockets.first { worker.listeners[$0.name]?.protocol == .exchange }?.socket.address.description
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
         let count = Self.loopCount(configuration)
         let setups = sockets.compactMap { worker.listeners[$0.name].map(ListenerSetup.init) }
@@ -140,10 +148,12 @@ public final class Worker: Sendable {
         _ listeners: [String: Configuration.Worker.Listener]
     ) throws(ShuntError) -> [(name: String, socket: ListeningSocket)] {
         var sockets: [(name: String, socket: ListeningSocket)] = []
-        // The one that is called exchange comes first: its port is the worker's in the master's directory.
-        let names = listeners.keys.sorted { $0 == "exchange" || ($1 != "exchange" && $0 < $1) }
-        for name in names {
-            guard let listener = listeners[name] else { continue }
+        // A listener of the exchange protocol for clients comes first, the one that is called exchange before others: its port is the
+        // worker's in the master's directory.
+        func rank(_ name: String, _ listener: Configuration.Worker.Listener) -> Int {
+            listener.protocol != .exchange ? 3 : !listener.proxies.isEmpty ? 2 : name != "exchange" ? 1 : 0
+        }
+        for (name, listener) in listeners.sorted(by: { (rank($0.key, $0.value), $0.key) < (rank($1.key, $1.value), $1.key) }) {
             do throws(ShuntError) {
                 sockets.append((name, try ListeningSocket(listener.listen, name: "worker.listeners.\(name).listen")))
             } catch {

@@ -115,6 +115,7 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func tick() {
+        for client in held { engine.isUnread(client, now: loop.now) }
         engine.tick(now: loop.now)
         peers.publish(
             LoopReport(

@@ -4,11 +4,13 @@ import shutil
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
 
-from exchange import Client, decode, eventually, parse_address
+from exchange import eventually, parse_address
+from processes import run
 
 pytestmark = pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="needs Debian's mosquitto-clients")
 
@@ -173,9 +175,9 @@ def read_all(connection):
 
 def test_a_packet_may_come_byte_by_byte(worker):
     with raw(worker) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in greeting() + b"\xc0\x00":
             connection.send(bytes([byte]))
-            time.sleep(0.002)
         assert read(connection, 4) + read(connection, 2) == b"\x20\x02\x00\x00\xd0\x00"
 
 
@@ -222,10 +224,9 @@ def test_a_slow_subscriber_loses_nothing(worker, connect):
         assert read(producer, 4) == b"\x20\x02\x00\x00"
         packet = b"\x30" + bytes([0x80 | (3 + len(payload)) & 0x7F, (3 + len(payload)) >> 7]) + text(b"t") + payload
         producer.settimeout(60)
-        import threading
         sender = threading.Thread(target=lambda: producer.sendall(packet * count))
         sender.start()
-        time.sleep(1)
+        worker.wait_metric("shunt_held_producers", 1)
         left = len(packet) * count
         while left:
             piece = consumer.recv(min(left, 1 << 20))
@@ -233,3 +234,17 @@ def test_a_slow_subscriber_loses_nothing(worker, connect):
             left -= len(piece)
         sender.join(20)
         assert not sender.is_alive()
+
+
+def test_a_master_sends_clients_to_the_port_of_the_exchange_protocol(shunt):
+    """Whatever the listeners are called."""
+    master = shunt.master()
+    names = {"worker.listeners": "{a: {protocol: mqtt, listen: '127.0.0.1:0'}, b: {listen: '127.0.0.1:0'}}", "worker.masters": master.master}
+    worker = shunt.worker(names)
+    eventually(lambda: list(master.workers()) == [worker.listeners["worker.b"]], 20, "the worker at its master, by that port")
+
+
+def test_a_worker_with_masters_needs_a_port_for_their_clients(shunt):
+    ended = run("worker", "--set", "worker.listeners={a: {protocol: mqtt, listen: '127.0.0.1:0'}}", "--set", "worker.masters=127.0.0.1:1")
+    assert ended.returncode == 78
+    assert "worker.listeners" in ended.stderr and "exchange protocol" in ended.stderr

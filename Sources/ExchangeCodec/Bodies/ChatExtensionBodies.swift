@@ -5,7 +5,7 @@ import ShuntCore
 /// Java clients send the chat's id as a text instead. They show every CHAT frame as a text of another member, so a worker sends frames with
 /// the key `NOTICE` only to a client that asks for them here.
 public struct ChatJoinBody: Equatable, Sendable {
-    /// The name that the others may be shown.
+    /// The name that a client may show the other members.
     public var name: String?
     /// Whether the client takes frames with the key `NOTICE`.
     public var takesNotices: Bool

@@ -23,7 +23,7 @@ public struct ChatReportBody: Equatable, Sendable {
 
     public struct Closed: Equatable, Sendable {
         public var chat: String
-        /// The creation time of the chat that is over: a later chat of the same id goes on, in whatever order the two are told.
+        /// When the chat that is over was created. A master keeps a chat of the same id that was created later, even if it hears of that first.
         public var createdAt: Int64
 
         public init(chat: String, createdAt: Int64) {

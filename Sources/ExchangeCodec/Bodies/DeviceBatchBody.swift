@@ -35,7 +35,7 @@ public struct DeviceBatchBody: Equatable, Sendable {
     public struct Left: Equatable, Sendable {
         public var uid: String
         public var device: String
-        /// The time of the registration that has ended: a later registration goes on, in whatever order the two are told.
+        /// When the device that left had registered. A master keeps a later registration, even if it hears of that first.
         public var registeredAt: Int64
 
         public init(uid: String, device: String, registeredAt: Int64) {

@@ -70,7 +70,7 @@ public struct ChatIdentity: Equatable, Sendable {
     /// The device that the connection registers as: broadcasts to the uid find it. nil: one of its own for each chat, so
     /// that a user in two chats has two devices, and leaves only one with either chat.
     public var device: String?
-    /// The name that the others are shown; nil: the uid.
+    /// The name that clients show the other members; nil: the uid.
     public var name: String?
 
     public init(uid: String, device: String? = nil, name: String? = nil) {

@@ -22,7 +22,7 @@ enum SessionTurn: Equatable, Sendable {
     case moved(to: HostPort)
     /// The session is over.
     case over(ShuntError)
-    /// The session is over, and the application is told why.
+    /// The session is over, and the runner tells the application why.
     case failed(ShuntError)
 }
 

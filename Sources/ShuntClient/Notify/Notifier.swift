@@ -6,7 +6,7 @@ import ShuntCore
 ///
 /// A worker knows only its own devices, so a broadcast goes to every worker that a master lists. A broadcast for a uid goes only to the
 /// workers that hold a device of the uid; Shunt's masters know them a moment after the device has registered. If the master names no
-/// worker, or the named workers have no such device any more, the broadcast goes to the others as well. A worker without a match says so at
+/// worker, or the device has left the named workers, the notifier asks the other workers too. A worker without a match says so at
 /// once, and its devices are not disturbed. One short connection to each worker for each broadcast.
 public struct Notifier: Sendable {
     public var route: ClientRoute

@@ -15,7 +15,7 @@ public struct ConfigurationErrors: Error, Equatable, Sendable, CustomStringConve
 struct ConfigDiagnostics {
     private(set) var errors: [ShuntError] = []
     private var untold = 0
-    /// The most errors that are told: a file of nonsense would have one for each line.
+    /// The most errors that a report lists: a file of nonsense would have one for each line.
     static let capacity = 100
 
     mutating func add(_ code: ErrorCode, _ message: String, at location: String, help: String? = nil) {

@@ -87,7 +87,7 @@ public struct DeviceIndex: Sendable {
     /// The device of a connection.
     public func device(of connection: ConnectionID) -> Device? { place(of: connection).flatMap(device(at:)) }
 
-    /// Every device, in no order: a new master is told all of them.
+    /// Calls `body` with each device, in no order: the worker tells a new master all of them.
     public func forEach(_ body: (Device) -> Void) {
         for place in entries.indices { if let device = device(at: UInt32(place)) { body(device) } }
     }

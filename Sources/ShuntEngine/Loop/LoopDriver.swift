@@ -32,14 +32,14 @@ public final class LoopDriver {
         repeat {
             let rest = Bytes(rebasing: bytes[taken...])
             taken += engine.received(rest, on: client, now: edge.now)
-            let hasStoppedEarly = engine.hasStoppedEarly
+            let isBatch = engine.isBatchFull
             carryOut(rest, edge)
             guard taken < bytes.count else { break }
             if engine.takesLong {
                 edge.postpone(client)
                 break
             }
-            guard hasStoppedEarly else { break }
+            guard isBatch else { break }
         } while edge.reads(client)
         return taken
     }
@@ -48,7 +48,7 @@ public final class LoopDriver {
     public func received<Edge: LoopEdge>(_ mail: LoopMail, _ edge: Edge) {
         for letter in mail.letters {
             engine.received(letter, now: edge.now)
-            if engine.hasStoppedEarly { carryOut(edge) }
+            if engine.isBatchFull { carryOut(edge) }
         }
         carryOut(edge)
         var last: UInt32?

@@ -93,12 +93,9 @@ public final class LoopEngine {
         }
     }
 
-    /// Whether an event is to end, so that the driver carries out what it has caused.
+    /// Whether an event is to end, so that the driver carries out what it has caused; then it goes on with the rest of the bytes.
     @inline(__always)
-    var isBatchFull: Bool { output.actions.count >= batch || output.made.size >= Self.batchBytes }
-
-    /// Whether the driver is to go on with what the client has sent, once it has carried out what there is.
-    public var hasStoppedEarly: Bool { isBatchFull }
+    public var isBatchFull: Bool { output.actions.count >= batch || output.made.size >= Self.batchBytes }
 
     /// Whether rules have taken so long since `beginRead` that other clients are to have their turn: the driver keeps the rest for later.
     public var takesLong: Bool { hooks?.takesLong ?? false }

@@ -59,6 +59,11 @@ extension LoopEngine {
         }
     }
 
+    /// The driver does not read from a client: its silence does not count.
+    public func isUnread(_ connection: ConnectionID, now: Double) {
+        if isCurrent(connection) { clients[connection.slot].heardAt = Self.eighths(now) }
+    }
+
     /// The clock was set, or the process stood still: what clients have sent meanwhile has not been read.
     func forgiveSilence() {
         let time = Self.eighths(now)

@@ -112,7 +112,8 @@ struct MQTTFront {
             throw error
         }
         guard greeting.version < .v5 else { return turnAway(.unsupportedProtocolVersion, .requestUnsupported, .v5) }
-        if greeting.clientID.isEmpty {
+        let isAnonymous = greeting.clientID.isEmpty
+        if isAnonymous {
             guard greeting.isClean else { return turnAway(.clientIdentifierNotValid, .requestInvalid) }
             greeting.clientID = "auto-" + String(client.raw, radix: 36)
         }
@@ -127,7 +128,8 @@ struct MQTTFront {
         if let error = engine.admit(client) { return turnAway(error.code == .workerElsewhere ? .serverMoved : .notAuthorized, error.code) }
         if let will = greeting.will { identity.will = Will(topic: Array(will.topic.utf8), payload: will.payload) }
         engine.clients[slot].keepAlive = greeting.keepAlive
-        engine.greeted(greeting.clientID, client)
+        // No client can name itself after an identifier that the worker has chosen, and take that one's place.
+        if !isAnonymous { engine.greeted(greeting.clientID, client) }
         router.output.figures.succeeded += 1
         answer(ConnectAcknowledgement(.success).encoded(.v3_1_1) ?? [])
     }
@@ -189,7 +191,10 @@ struct MQTTFront {
         }
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         engine.clients[client.slot].route = route
-        guard !route.isNone else { return }
+        guard !route.isNone else {
+            router.output.figures.failed += 1
+            return
+        }
         switch router.publish(publication, route, hooks) {
         case .delivered, .dropped: router.output.figures.succeeded += 1
         case .nobody, .rejected: router.output.figures.failed += 1

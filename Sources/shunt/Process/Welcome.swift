@@ -11,7 +11,9 @@ enum Welcome {
         case .all: rules = "all of \(configuration.rules.directory)/"
         case .named(let names): rules = names.isEmpty ? "none (rules.enabled in the configuration)" : names.joined(separator: ", ")
         }
-        let exchange = worker.listeners["exchange"] ?? worker.listeners.values.sorted().first ?? ""
+        let exchange = worker.exchangeAddress ?? "none"
+        let mqtt = configuration.worker.listeners.filter { $0.value.protocol == .mqtt }.keys.sorted().compactMap { worker.listeners[$0] }
+        let mqttLines = mqtt.map { "\n              MQTT                \($0)" }.joined()
         // The commands below need no address where it is the default.
         let at = master.exchangeAddress == "127.0.0.1:4088" ? "" : " --master \(master.exchangeAddress)"
         let admin = master.adminAddress == "127.0.0.1:4080" ? "" : " --master \(master.adminAddress)"
@@ -23,7 +25,7 @@ enum Welcome {
                 master    exchange protocol   \(master.exchangeAddress)
                           admin API           http://\(master.adminAddress)/api/v1/workers
                           registry            \(configuration.master.registry.path)
-                worker    exchange protocol   \(exchange)
+                worker    exchange protocol   \(exchange)\(mqttLines)
                           health, metrics     http://\(health)/metrics
                           rules               \(rules)
 

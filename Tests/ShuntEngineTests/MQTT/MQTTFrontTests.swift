@@ -188,6 +188,46 @@ struct MQTTFrontTests {
         #expect(watcher.messages() == (saysGoodbye ? [] : ["gone/c: lost"]))
     }
 
+    @Test("A stream that is cut anywhere is the same stream")
+    func fragments() {
+        let packets =
+            Connect(version: .v3_1_1, clientID: "c").encoded() + Subscribe(1, [.init("a")]).encoded(.v3_1_1)
+            + [0x30, 4, 0, 1, 0x61, 0x78] + Ping.request + [0x31, 0x83, 1, 0, 1, 0x61] + [UInt8](repeating: 0x79, count: 128)
+        for size in 1...packets.count {
+            let client = SimulatedMQTTClient(SimulatedWorker(), nil)
+            for start in stride(from: 0, to: packets.count, by: size) { client.send(Array(packets[start..<min(start + size, packets.count)])) }
+            #expect(client.closed == nil, "\(size) bytes at a time")
+            #expect(client.received().map { $0[0] >> 4 } == [2, 9, 3, 13, 3], "\(size) bytes at a time")
+        }
+    }
+
+    @Test("An identifier that the worker has chosen is nobody else's to take")
+    func anonymous() {
+        let worker = SimulatedWorker(loops: 2)
+        let anonymous = SimulatedMQTTClient(worker, nil)
+        anonymous.send(Connect(version: .v3_1_1, clientID: "").encoded())
+        #expect(anonymous.received() == [[0x20, 2, 0, 0]])
+        let name = worker.engines[0].peer(anonymous.id)?.device ?? ""
+        #expect(!name.isEmpty)
+        for loop in 0...1 { #expect(SimulatedMQTTClient(worker, name, loop: loop).closed == nil) }
+        #expect(anonymous.closed == nil)
+    }
+
+    @Test("The silence of a client that the worker does not read does not count")
+    func unread() {
+        let worker = SimulatedWorker()
+        let client = SimulatedMQTTClient(worker, nil)
+        client.send(Connect(version: .v3_1_1, clientID: "c", keepAlive: 2).encoded())
+        for isRead in [false, true] {
+            for _ in 0..<4 {
+                worker.now += 1
+                if !isRead { worker.engines[0].isUnread(client.id, now: worker.now) }
+                for _ in 0..<10 { worker.tick() }
+            }
+            #expect(client.closed == (isRead ? .keepAlive : nil))
+        }
+    }
+
     // MARK: SUBSCRIBE
 
     @Test("Each filter of a SUBSCRIBE has its code: QoS 0, whatever it asks for, or failure (MQTT-3.8.4-5, MQTT-3.9.3-1)")
