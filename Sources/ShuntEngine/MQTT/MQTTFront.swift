@@ -128,7 +128,7 @@ struct MQTTFront {
         if let error = engine.admit(client) { return turnAway(error.code == .workerElsewhere ? .serverMoved : .notAuthorized, error.code) }
         if let will = greeting.will { identity.will = Will(topic: Array(will.topic.utf8), payload: will.payload) }
         engine.clients[slot].keepAlive = greeting.keepAlive
-        // No client can name itself after an identifier that the worker has chosen, and take that one's place.
+        // An identifier that the worker has chosen is not registered: no other client can take it over.
         if !isAnonymous { engine.greeted(greeting.clientID, client) }
         router.output.figures.succeeded += 1
         answer(ConnectAcknowledgement(.success).encoded(.v3_1_1) ?? [])
