@@ -272,6 +272,16 @@ extension WorkerLoop: LoopEdge {
         loop.closeAfterWriting(connection, code.map { .byUs(why: $0.rawValue) } ?? .byPeer)
     }
 
+    func move(_ client: ConnectionID, to other: Int, unread: Bytes) {
+        guard let connection = loop.connection(client) else { return }
+        guard let moving = loop.detach(connection, unread: unread) else {
+            return loop.close(connection, .byUs(why: "the client sent a request before its first answer was written"))
+        }
+        peers.move(moving, from: loop.index, to: other)
+    }
+
+    func wakeAgain() { loop.wakeAgain() }
+
     func setHeld(_ isHeld: Bool, _ client: ConnectionID) {
         guard isHeld else { return resumable.append(client) }
         if let connection = loop.connection(client) { loop.setReadingPaused(true, .slowConsumer, connection) }

@@ -71,6 +71,8 @@ public struct SubscriptionIndex {
         }
 
         var isCongested: Bool { nextAndState & (3 << Self.pressureShift) != 0 }
+        var isAbsent: Bool { pressure == .absent }
+        var terms: DeliveryTerms { recipient.terms }
 
         var mustHold: Bool {
             let congested = UInt32(ConsumerPressure.congested.rawValue) << Self.pressureShift
@@ -231,7 +233,7 @@ public struct SubscriptionIndex {
             found.append(
                 Subscription(
                     id: entry.id, connection: connection, filter: filters.text(entry.filter),
-                    group: groups.text(entry.group), key: entry.key == Self.anyKey ? nil : keys.text(entry.key)))
+                    group: groups.text(entry.group), key: entry.key == Self.anyKey ? nil : keys.text(entry.key), terms: entry.terms))
         }
         return found
     }

@@ -14,6 +14,7 @@ extension LoopEngine {
         output.figures.succeeded += 1
         switch receipt {
         case .exchange(let id): output.actions.append(.answer(connection, output.made.appendAnswer(id, text)))
+        case .mqtt: output.actions.append(.receipt(connection, receipt))
         }
     }
 
@@ -23,6 +24,7 @@ extension LoopEngine {
         output.figures.failed += 1
         switch receipt {
         case .exchange(let id): output.actions.append(.answer(connection, output.made.appendRefusal(id, error)))
+        case .mqtt(let type, let identifier): MQTTFront(self, connection).refuse(type, identifier, error)
         }
     }
 }

@@ -102,6 +102,8 @@ extension LoopEngine {
         return .replaced
     }
 
-    /// What rules have made of the message that was offered last.
+    var replacementForm: WireForm { replaced.form }
+
+    /// What rules have made of the message that was offered last, or what its session has made of one that it was handed.
     public var replacementBytes: Bytes { replacement.bytes(of: replaced) }
 }
