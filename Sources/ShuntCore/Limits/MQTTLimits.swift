@@ -30,14 +30,14 @@ public struct MQTTLimits: Equatable, Sendable {
     public var retainedBytes: Int
     /// Seconds after which a retained message is forgotten; 0: never.
     public var retainedAge: UInt32
-    /// Whether clients without a user name may send broadcasts.
-    public var anonymousBroadcasts: Bool
+    /// Who may send broadcasts.
+    public var broadcastsFrom: BroadcastSenders
 
     public init(
         sessions: Int = 100_000, sessionExpiry: UInt32 = 7 * 86_400, maximumSessionExpiry: UInt32 = 30 * 86_400, queueMessages: Int = 1000,
         queueBytes: Int = 8 << 20, memory: Int = 256 << 20, queueFull: QueueFullPolicy = .dropOldest, inflight: Int = 1000,
         patience: Double = 5, receiveMaximum: UInt16 = 1000, topicAliases: UInt16 = 16, maximumKeepAlive: UInt16 = 0, retainedMessages: Int = 100_000,
-        retainedBytes: Int = 64 << 20, retainedAge: UInt32 = 0, anonymousBroadcasts: Bool = false
+        retainedBytes: Int = 64 << 20, retainedAge: UInt32 = 0, broadcastsFrom: BroadcastSenders = .named
     ) {
         self.sessions = sessions
         self.sessionExpiry = sessionExpiry
@@ -54,7 +54,7 @@ public struct MQTTLimits: Equatable, Sendable {
         self.retainedMessages = retainedMessages
         self.retainedBytes = retainedBytes
         self.retainedAge = retainedAge
-        self.anonymousBroadcasts = anonymousBroadcasts
+        self.broadcastsFrom = broadcastsFrom
     }
 }
 
@@ -64,4 +64,11 @@ public enum QueueFullPolicy: String, Sendable, CaseIterable {
     case dropOldest = "drop_oldest"
     /// The new message is dropped.
     case dropNewest = "drop_newest"
+}
+
+/// The clients of MQTT that may send broadcasts.
+public enum BroadcastSenders: String, Sendable, CaseIterable {
+    /// Those that have given a user name.
+    case named
+    case all
 }

@@ -37,16 +37,18 @@ extension LoopEngine {
     // MARK: Beginning
 
     /// A client has said who it is, and is let in: another one of its name is closed, and its session goes on or ends.
-    /// - Parameter expiry: seconds; 0: the session ends with the connection.
+    /// - Parameters:
+    ///   - expiry: seconds; 0: the session ends with the connection.
+    ///   - isAssigned: the worker has chosen the identifier. Nobody can take over a client that has it, unless its session lasts.
     /// - Returns: whether an earlier session goes on.
     /// - Throws: `limit.memory` where there are too many sessions.
-    func begin(_ greeting: Connect, expiry: UInt32, _ connection: ConnectionID) throws(ShuntError) -> Bool {
+    func begin(_ greeting: Connect, expiry: UInt32, isAssigned: Bool, _ connection: ConnectionID) throws(ShuntError) -> Bool {
         guard let identity = clients[connection.slot].identity else { return false }
         var session = takeOver(greeting.clientID, isClean: greeting.isClean)
         let isPresent = session != nil
         if session == nil, expiry > 0 {
             session = try newSession(greeting, expiry: expiry, identity)
-        } else if session == nil {
+        } else if session == nil, !isAssigned {
             sessions.enter(greeting.clientID, connection, clients)
         }
         guard let session else { return false }
@@ -110,8 +112,10 @@ extension LoopEngine {
         tellPresence(identity, connection, why: why)
         guard let session = identity.session else {
             sessions.remove(identity.device, connection)
-            publish(identity.will)
+            let will = identity.will
             identity.will = nil
+            dropSubscriptions(of: connection)
+            publish(will)
             return
         }
         guard session.isLasting else {

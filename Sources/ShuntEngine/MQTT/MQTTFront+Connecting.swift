@@ -79,7 +79,7 @@ extension MQTTFront {
         let expiry = expiry(of: greeting)
         let isPresent: Bool
         do throws(ShuntError) {
-            isPresent = try engine.begin(greeting, expiry: expiry, client)
+            isPresent = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
         } catch {
             engine.clients[slot].isAdmitted = false
             return turnAway(.quotaExceeded, error.code, error.message)

@@ -51,7 +51,7 @@ final class WireEncoder {
     private func mqtt(_ message: MessageView, payload: Bytes, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
         var fields = PublishFields(
             form.hasProperties ? .v5 : .v3_1_1, topic: message.topic, payload: payload, qos: form.isNumbered ? max(message.qos, .atLeastOnce) : .atMostOnce,
-            isRetained: message.isRetained, identifier: form.isNumbered ? 1 : 0)
+            isRetained: false, identifier: form.isNumbered ? 1 : 0)
         guard form.hasProperties, !message.properties.isEmpty || message.key != nil || message.format != .none else {
             return write(fields, form, made)
         }
@@ -61,12 +61,10 @@ final class WireEncoder {
         }
     }
 
-    /// A message as retained messages are kept: as MQTT 5.0, with QoS 0 and no retain flag.
+    /// A message as retained messages are kept.
     func encodeForKeeping(_ message: MessageView) -> [UInt8]? {
-        var kept = message
-        kept.isRetained = false
         let scratch = MadeBytes()
-        return mqtt(kept, .mqtt5, scratch).map { Array(scratch.bytes(of: $0)) }
+        return mqtt(message, .mqtt5, scratch).map { Array(scratch.bytes(of: $0)) }
     }
 
     private func write(_ fields: PublishFields, _ form: WireForm, _ made: MadeBytes) -> Stretch? {

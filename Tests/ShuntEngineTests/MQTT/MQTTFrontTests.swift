@@ -25,7 +25,6 @@ struct MQTTFrontTests {
     @Test(
         "What is refused by a return code, and closed (MQTT-3.1.2-2, MQTT-3.1.3-8)",
         arguments: [
-            (Connect(version: .v5, clientID: "c").encoded(), [0x20, 3, 0, 0x84, 0], ErrorCode.requestUnsupported),
             ([0x10, 13, 0, 4, 0x4D, 0x51, 0x54, 0x54, 9, 2, 0, 0, 0, 1, 0x63], [0x20, 2, 0, 1], .requestUnsupported),
             (Connect(version: .v3_1_1, clientID: "", isClean: false).encoded(), [0x20, 2, 0, 2], .requestInvalid),
         ] as [([UInt8], [UInt8], ErrorCode)])

@@ -4,17 +4,20 @@ import ShuntEngine
 
 /// A client of MQTT 3.1.1 of a simulated worker.
 struct SimulatedMQTTClient {
-    let id: ConnectionID
+    private let firstID: ConnectionID
     let worker: SimulatedWorker
 
     /// - Parameter name: the client identifier; nil: CONNECT is not sent.
     init(_ worker: SimulatedWorker, _ name: String?, loop: Int = 0) {
-        id = worker.open(loop, .mqtt)
+        firstID = worker.open(loop, .mqtt)
         self.worker = worker
         guard let name else { return }
         send(Connect(version: .v3_1_1, clientID: name).encoded())
         _ = received()
     }
+
+    /// It may have moved to the loop that its identifier names.
+    var id: ConnectionID { worker.current(firstID) }
 
     func send(_ packet: [UInt8]) { worker.send(packet, from: id) }
 

@@ -25,6 +25,10 @@ final class SimulatedWorker {
     private var packets: [ConnectionID: [[UInt8]]] = [:]
     private(set) var closed: [ConnectionID: ErrorCode] = [:]
     private var unread: [ConnectionID: [UInt8]] = [:]
+    /// Where clients are that have moved to another loop, by the ids that they had first.
+    private var moved: [ConnectionID: ConnectionID] = [:]
+    /// Loops that have more to do.
+    private var awake: Set<Int> = []
     private var nextSlot: UInt32 = 0
     var now: Double = 1_700_000_000
     /// Seconds that its clock is ahead.
@@ -59,19 +63,25 @@ final class SimulatedWorker {
         return id
     }
 
-    func takePackets(_ id: ConnectionID) -> [[UInt8]] { packets.removeValue(forKey: id) ?? [] }
+    func takePackets(_ id: ConnectionID) -> [[UInt8]] { packets.removeValue(forKey: current(id)) ?? [] }
+
+    /// The id that a client has now.
+    func current(_ id: ConnectionID) -> ConnectionID { moved[id] ?? id }
 
     func send(_ bytes: [UInt8], from id: ConnectionID) {
+        let id = current(id)
         guard closed[id] == nil else { return }
         let loop = loops[Int(id.loop)]
         var unread = (self.unread[id] ?? []) + bytes
+        self.unread[id] = nil
         let taken = unread.withUnsafeBytes { loop.driver.received($0, on: id, loop) }
         unread.removeFirst(taken)
-        self.unread[id] = unread
+        if moved[id] == nil { self.unread[id] = unread }
         turnEnded(loop)
     }
 
     func disconnect(_ id: ConnectionID) {
+        let id = current(id)
         let loop = loops[Int(id.loop)]
         loop.engine.closed(id, why: "test", now: now)
         turnEnded(loop)
@@ -92,7 +102,10 @@ final class SimulatedWorker {
     /// Ends a loop's turn; the mail that it has sent arrives, if nobody holds it back.
     func turnEnded(_ loop: SimulatedLoop) {
         loop.driver.carryOut(loop)
-        loop.driver.turnEnded(loop)
+        repeat {
+            awake.remove(Int(loop.engine.loop))
+            loop.driver.turnEnded(loop)
+        } while awake.contains(Int(loop.engine.loop))
         answerConfirmations(loop)
         if deliversAtOnce { deliverAll() }
     }
@@ -118,6 +131,15 @@ final class SimulatedWorker {
         loop.engine.confirmed(confirmed, now: now)
         turnEnded(loop)
     }
+
+    fileprivate func move(_ id: ConnectionID, to loop: Int, _ bytes: [UInt8]) {
+        let new = open(loop, .mqtt)
+        for (first, old) in moved where old == id { moved[first] = new }
+        moved[id] = new
+        send(bytes, from: new)
+    }
+
+    fileprivate func wakeAgain(_ loop: Int) { awake.insert(loop) }
 
     fileprivate func post(_ letter: LoopMail, _ way: MailWay) { mail[way, default: []].append(letter) }
 
@@ -222,6 +244,10 @@ final class SimulatedLoop: LoopEdge {
     }
 
     func close(_ client: ConnectionID, _ code: ErrorCode?) { worker.closed(client, code) }
+
+    func move(_ client: ConnectionID, to loop: Int, unread: Bytes) { worker.move(client, to: loop, Array(unread)) }
+
+    func wakeAgain() { worker.wakeAgain(Int(engine.loop)) }
 
     func setHeld(_ isHeld: Bool, _ client: ConnectionID) {
         if isHeld { worker.held.insert(client) } else { worker.held.remove(client) }
