@@ -134,6 +134,15 @@ public struct PublishProperties {
         return found
     }
 
+    /// The value of the first user property of a name.
+    public static func userProperty(_ name: String, in bytes: Bytes) -> Bytes? {
+        var found: Bytes?
+        forEach(in: bytes) { id, _, own, value in
+            if id == .userProperty, found == nil, own.elementsEqual(name.utf8) { found = value }
+        }
+        return found
+    }
+
     /// - Parameter body: gets the property, all of its bytes, and the two parts of a user property.
     private static func forEach(in bytes: Bytes, _ body: (PropertyID, Bytes, Bytes, Bytes) -> Void) {
         var at = 0

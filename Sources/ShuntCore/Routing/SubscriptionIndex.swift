@@ -126,6 +126,13 @@ public struct SubscriptionIndex {
 
     /// Subscriptions of all loops.
     public private(set) var count = 0
+    /// Filters that name the worker's own topics, below `$SYS`.
+    private var systemFilters = 0
+
+    /// Whether anybody wants to know what is published below `$SYS`.
+    public var hasSystemFilters: Bool { systemFilters > 0 }
+
+    private static func isSystem(_ filter: Bytes) -> Bool { filter.starts(with: "$SYS/".utf8) }
 
     // MARK: Changes
 
@@ -138,7 +145,10 @@ public struct SubscriptionIndex {
         let key = subscription.key.map { keys.retain($0).number } ?? Self.anyKey
         if isNewFilter {
             filters[filter] = MemberLists.empty
-            filters.withBytes(filter) { if TopicFilter.isPattern($0) { wildcards.insert($0, filter: filter) } }
+            filters.withBytes(filter) {
+                if TopicFilter.isPattern($0) { wildcards.insert($0, filter: filter) }
+                if Self.isSystem($0) { systemFilters += 1 }
+            }
         }
         if isNewGroup {
             let strategy = strategies.strategy(for: subscription.group)
@@ -296,7 +306,10 @@ public struct SubscriptionIndex {
         routesLost(index)
         members.remove(from: &filters[entry.filter]) { [entries] in entries[Int($0)].id >= entry.id }
         if filters[entry.filter] == MemberLists.empty {
-            filters.withBytes(entry.filter) { if TopicFilter.isPattern($0) { wildcards.remove($0) } }
+            filters.withBytes(entry.filter) {
+                if TopicFilter.isPattern($0) { wildcards.remove($0) }
+                if Self.isSystem($0) { systemFilters -= 1 }
+            }
             filters.remove(entry.filter)
         }
         groups.release(entry.group)

@@ -50,6 +50,10 @@ struct Client {
         var will: Will?
         /// MQTT: only of clients that need one.
         var session: MQTTSession?
+        /// MQTT: the QoS with which it wants broadcasts; nil: it wants none.
+        var broadcastQoS: QoS?
+        /// MQTT: the chats that it has subscribed, with their QoS.
+        var chats: [String: QoS] = [:]
         /// MQTT: it has given no user name.
         var isAnonymous = false
         /// MQTT: user properties that its CONNECT had, for rules.

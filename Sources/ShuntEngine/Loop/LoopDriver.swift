@@ -109,7 +109,8 @@ public final class LoopDriver {
             case .hand(let subscriber, let stretch, let handOver):
                 let isAnother = stretch != lastOffered
                 lastOffered = stretch
-                hand(bytes(of: stretch, input, made), stretch.form, to: subscriber, handOver, isAnother: isAnother, edge)
+                let fate = hand(bytes(of: stretch, input, made), stretch.form, to: subscriber, handOver, isAnother: isAnother, edge)
+                if tally != nil { count(fate) }
             case .deliverStamped(let client, let stretch, let stamp):
                 send(bytes(of: stretch, input, made), stretch.form, stamp, to: client, edge)
             case .move(let client, let loop, let offset): edge.move(client, to: Int(loop), unread: Bytes(rebasing: input[Int(offset)...]))

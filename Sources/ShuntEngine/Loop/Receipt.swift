@@ -6,6 +6,10 @@ public enum Receipt: Equatable, Sendable {
     case exchange(id: Int64)
     /// A PUBLISH of QoS 1 or 2, by the type of its answer and its packet identifier.
     case mqtt(PacketType, UInt16)
+    /// A filter of a SUBSCRIBE that takes longer: by the number of that SUBSCRIBE, and the filter's place in it.
+    case filter(UInt32, place: UInt16)
+    /// Nobody waits for an answer.
+    case none
 
     /// Bytes of the acknowledgement.
     @inlinable @inline(__always)
@@ -13,6 +17,7 @@ public enum Receipt: Equatable, Sendable {
         switch self {
         case .exchange: FrameEncoder.acknowledgementSize
         case .mqtt: PublishAnswer.shortSize
+        case .filter, .none: 0
         }
     }
 
@@ -23,6 +28,7 @@ public enum Receipt: Equatable, Sendable {
         switch self {
         case .exchange(let id): FrameEncoder.writeAcknowledgement(id: id, to: place)
         case .mqtt(let type, let identifier): PublishAnswer.write(type, identifier, to: place)
+        case .filter, .none: break
         }
     }
 }

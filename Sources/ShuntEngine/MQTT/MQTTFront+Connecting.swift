@@ -95,6 +95,8 @@ extension MQTTFront {
         }
         answer(accepted.encoded(greeting.version) ?? [])
         engine.tellPresence(identity, client, why: nil)
+        // A device that says what it is. One without tags becomes a device when it subscribes broadcasts.
+        if !identity.tags.isEmpty || !identity.alias.isEmpty { try? engine.registerByName(client) }
         if let session { engine.resume(session) }
     }
 

@@ -61,7 +61,7 @@ extension MQTTFront {
     private func publish(
         _ publication: Publication, _ packet: PublishView, _ hooks: (any RuleHooks)?, isBroken: Bool = false
     ) throws(MQTTFault) {
-        guard packet.qos == .exactlyOnce else { return conclude(route(publication, hooks, isBroken: isBroken), packet) }
+        guard packet.qos == .exactlyOnce else { return route(publication, packet, hooks, isBroken: isBroken) }
         guard let session = engine.needSession(client) else { return }
         // The same message again: it has been routed (MQTT-4.3.3-10).
         guard !session.received.contains(packet.identifier) else { return answer(.publishReceived, packet.identifier, .success) }
@@ -69,41 +69,46 @@ extension MQTTFront {
         guard session.received.count < (version.hasProperties ? Int(router.limits.mqtt.receiveMaximum) : 65_535) else {
             throw MQTTFault(.receiveMaximumExceeded, "more than \(session.received.count) messages of QoS 2 at a time", "MQTT-3.3.4-7")
         }
-        conclude(route(publication, hooks, isBroken: isBroken), packet)
+        route(publication, packet, hooks, isBroken: isBroken)
     }
 
-    /// - Returns: what became of it; nil where it was not routed, for that reason.
-    private func route(
-        _ publication: Publication, _ hooks: (any RuleHooks)?, isBroken: Bool
-    ) -> (outcome: PublishOutcome?, reason: ReasonCode) {
-        let message = publication.message
-        if message.topic.first == UInt8(ascii: "$"), let reason = service(message, hooks) { return (nil, reason) }
+    /// Routes a message, and answers one of QoS 1 or 2: it is with the sessions of this loop, and on its way to the others.
+    private func route(_ publication: Publication, _ packet: PublishView, _ hooks: (any RuleHooks)?, isBroken: Bool) {
         guard !isBroken else {
             router.output.figures.failed += 1
-            return (nil, .payloadFormatInvalid)
+            return conclude(packet, .payloadFormatInvalid, "the payload is said to be UTF-8, and is not")
         }
-        guard let outcome = publish(publication, hooks) else { return (nil, .topicNameInvalid) }
-        return (outcome, .success)
+        if publication.message.topic.first == UInt8(ascii: "$"), let served = service(publication.message, packet) {
+            if case .done(let reason, let text) = served { conclude(packet, reason, text) }
+            return
+        }
+        switch publish(publication, hooks) {
+        case .delivered?, .dropped?: conclude(packet, .success)
+        case .nobody?: conclude(packet, .noMatchingSubscribers)
+        case .rejected(let why)?: conclude(packet, .implementationSpecificError, why.isEmpty ? "a rule rejected the message" : why)
+        case nil: conclude(packet, .topicNameInvalid, "the topic has more than \(router.limits.topic) bytes (limits.topic)")
+        }
     }
 
-    /// Answers a message of QoS 1 or 2: it is with the sessions of this loop, and on its way to the others.
-    private func conclude(_ result: (outcome: PublishOutcome?, reason: ReasonCode), _ packet: PublishView) {
+    /// 3.1.1 cannot be told of a failure: its message counts as delivered.
+    private func conclude(_ packet: PublishView, _ reason: ReasonCode, _ text: String = "") {
         guard packet.qos > .atMostOnce else { return }
-        var (reason, text) = (result.reason, "")
-        switch result.outcome {
-        case .delivered?, .dropped?, nil: break
-        case .nobody?: reason = .noMatchingSubscribers
-        case .rejected(let why)?: (reason, text) = (.implementationSpecificError, why.isEmpty ? "a rule rejected the message" : why)
-        }
         let type: PacketType = packet.qos == .atLeastOnce ? .publishAcknowledgement : .publishReceived
-        // 3.1.1 cannot be told: its message counts as delivered.
         if type == .publishReceived, !reason.isError || !version.hasProperties { session?.received.insert(packet.identifier) }
         answer(type, packet.identifier, reason, text)
     }
 
+    /// A message for the worker itself is served.
+    /// - Parameter text: what there is to say of it.
+    func serve(_ type: PacketType, _ identifier: UInt16, _ text: String) {
+        guard version.hasProperties, !text.isEmpty else { return answer(type, identifier, .success) }
+        answer(PublishAnswer(type, identifier, .success, properties: reason(text)).encoded(version))
+    }
+
     /// A message for the worker itself, which has taken time to refuse it.
     func refuse(_ type: PacketType, _ identifier: UInt16, _ error: ShuntError) {
-        answer(type, identifier, .implementationSpecificError, error.message)
+        if type == .publishReceived, version.hasProperties { _ = session?.received.remove(identifier) }
+        answer(type, identifier, ReasonCode(refusingMessage: error.code), error.message)
     }
 
     private func answer(_ type: PacketType, _ identifier: UInt16, _ reason: ReasonCode, _ text: String = "") {

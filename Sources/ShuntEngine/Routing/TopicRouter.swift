@@ -164,6 +164,15 @@ public final class TopicRouter {
         return relay(Publication(message, as: encoder.encode(message, first.form) ?? .none))
     }
 
+    /// Hands a message to clients that nobody has to choose: devices, members of a chat.
+    func deliver(_ message: MessageView, to chosen: [Recipient]) {
+        recipients.removeAll(keepingCapacity: true)
+        recipients.append(contentsOf: chosen)
+        _ = relay(Publication(message))
+    }
+
+    func deliver(_ message: MessageView, to recipient: Recipient) { deliver(message, to: [recipient]) }
+
     /// A message that a member of these groups had, who has left, goes to another member.
     func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
         index.select(route, key: message.key, groups: names, into: &recipients)

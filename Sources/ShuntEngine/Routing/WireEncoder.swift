@@ -41,11 +41,22 @@ final class WireEncoder {
 
     /// MQTT knows no compression, and its topics are UTF-8.
     private func mqtt(_ message: MessageView, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
+        guard message.kind == .topic else { return named(message, form, made) }
         guard message.topic.count <= Int(UInt16.max), TopicFilter.isPlainTopic(message.topic) || UTF8Text.isValid(message.topic) else { return nil }
         guard message.compression == .none else {
             return inflate(message.payload, message.compression, inflated)?.withUnsafeBytes { mqtt(message, payload: $0, form, made) }
         }
         return mqtt(message, payload: message.payload, form, made)
+    }
+
+    /// Broadcasts and chats have topics of their own (`MQTTFront+Services.swift`).
+    private func named(_ message: MessageView, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
+        let topic = message.kind == .chat ? Array(MQTTFront.chatPrefix.utf8) + message.topic : Array(MQTTFront.notifyTopic.utf8)
+        return topic.withUnsafeBytes {
+            var named = message
+            (named.kind, named.topic) = (.topic, $0)
+            return mqtt(named, form, made)
+        }
     }
 
     private func mqtt(_ message: MessageView, payload: Bytes, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
@@ -114,6 +125,12 @@ final class WireEncoder {
         guard let publish = publish(in: bytes, form) else { return nil }
         var message = MessageView(publish, sender: .nobody)
         if let properties = try? PublishProperties(publish.encodedProperties) { message.take(properties) }
+        guard message.topic.first == UInt8(ascii: "$") else { return message }
+        if message.topic.elementsEqual(MQTTFront.notifyTopic.utf8) {
+            (message.kind, message.topic) = (.broadcast, .none)
+        } else if message.topic.starts(with: MQTTFront.chatPrefix.utf8) {
+            (message.kind, message.topic) = (.chat, Bytes(rebasing: message.topic[MQTTFront.chatPrefix.utf8.count...]))
+        }
         return message
     }
 

@@ -27,6 +27,7 @@ final class SimulatedWorker {
     private var unread: [ConnectionID: [UInt8]] = [:]
     /// Where clients are that have moved to another loop, by the ids that they had first.
     private var moved: [ConnectionID: ConnectionID] = [:]
+    private var moving: [(ConnectionID, loop: Int, [UInt8])] = []
     /// Loops that have more to do.
     private var awake: Set<Int> = []
     private var nextSlot: UInt32 = 0
@@ -65,6 +66,18 @@ final class SimulatedWorker {
 
     func takePackets(_ id: ConnectionID) -> [[UInt8]] { packets.removeValue(forKey: current(id)) ?? [] }
 
+    /// The first packets alone.
+    func takePackets(_ id: ConnectionID, _ count: Int) -> [[UInt8]] {
+        let all = takePackets(id)
+        putBack(Array(all.dropFirst(count)), id)
+        return Array(all.prefix(count))
+    }
+
+    /// Packets are to be taken again, before those that come.
+    func putBack(_ packets: [[UInt8]], _ id: ConnectionID) {
+        if !packets.isEmpty { self.packets[current(id)] = packets + (self.packets[current(id)] ?? []) }
+    }
+
     /// The id that a client has now.
     func current(_ id: ConnectionID) -> ConnectionID { moved[id] ?? id }
 
@@ -76,7 +89,7 @@ final class SimulatedWorker {
         self.unread[id] = nil
         let taken = unread.withUnsafeBytes { loop.driver.received($0, on: id, loop) }
         unread.removeFirst(taken)
-        if moved[id] == nil { self.unread[id] = unread }
+        if !moving.contains(where: { $0.0 == id }) { self.unread[id] = unread }
         turnEnded(loop)
     }
 
@@ -107,6 +120,7 @@ final class SimulatedWorker {
             loop.driver.turnEnded(loop)
         } while awake.contains(Int(loop.engine.loop))
         answerConfirmations(loop)
+        carryOutMoves()
         if deliversAtOnce { deliverAll() }
     }
 
@@ -132,11 +146,15 @@ final class SimulatedWorker {
         turnEnded(loop)
     }
 
-    fileprivate func move(_ id: ConnectionID, to loop: Int, _ bytes: [UInt8]) {
-        let new = open(loop, .mqtt)
-        for (first, old) in moved where old == id { moved[first] = new }
-        moved[id] = new
-        send(bytes, from: new)
+    /// The client is another loop's when the turn of its own has ended.
+    fileprivate func move(_ id: ConnectionID, to loop: Int, _ bytes: [UInt8]) { moving.append((id, loop, bytes)) }
+
+    private func carryOutMoves() {
+        while let (id, loop, bytes) = moving.popLast() {
+            let new = open(loop, .mqtt)
+            moved[id] = new
+            send(bytes, from: new)
+        }
     }
 
     fileprivate func wakeAgain(_ loop: Int) { awake.insert(loop) }
