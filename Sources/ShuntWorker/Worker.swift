@@ -62,12 +62,13 @@ public final class Worker: Sendable {
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame
+        let systemInterval = configuration.mqtt.sysInterval.seconds
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, descriptors: descriptors, peers: peers, status: status, logger: Logger(label: "shunt.link"))
+                frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status, logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
     }
@@ -88,7 +89,11 @@ public final class Worker: Sendable {
         peers.setMailboxLimit(configuration.limits.mailbox)
         peers.setConnectionLimit(configuration.limits.connections)
         let peerSeconds = configuration.limits.peerSeconds
-        control.post { $0.setPeerSeconds(peerSeconds) }
+        let systemInterval = configuration.mqtt.sysInterval.seconds
+        control.post {
+            $0.setPeerSeconds(peerSeconds)
+            $0.setSystemInterval(systemInterval)
+        }
         peers.onEach { loop in
             loop.setLimits(limits, ConnectionLimits(configuration, loops: count, loop: Int(loop.loop.index)))
             loop.setStrategies(strategies)

@@ -213,7 +213,16 @@ final class WorkerLoop: EventLoopHandler {
         engine.setHooks(rules)
     }
 
+    /// Publishes a figure of the worker's below `$SYS`.
+    func publishSystem(_ name: String, _ value: String) {
+        engine.publishSystem(name, value, now: loop.now)
+        driver.carryOut(self)
+    }
+
     func stop() {
+        // Clients of MQTT 5.0 are told why they are closed.
+        engine.stop(now: loop.now)
+        driver.carryOut(self)
         loop.shutDown()
         rules?.stop(now: loop.now)
     }

@@ -27,8 +27,12 @@ public struct RoutingFigures: Equatable, Sendable {
     public var chatMessages = 0
     /// Messages that were held for members of chats, and given up.
     public var expired = 0
-    /// MQTT: sessions at home on this loop that outlive their connections; messages on their way to clients, and those that wait for clients.
+    /// MQTT: connected clients.
+    public var mqttClients = 0
+    /// Sessions at home on this loop that outlive their connections, and those of them whose client is away.
     public var sessions = 0
+    public var absentSessions = 0
+    /// Messages on their way to clients of MQTT, and those that wait for clients.
     public var inflight = 0
     public var waiting = 0
     /// Bytes of messages that are held for sessions.

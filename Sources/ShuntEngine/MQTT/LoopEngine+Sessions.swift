@@ -109,6 +109,7 @@ extension LoopEngine {
         guard let identity = clients[slot].identity, clients[slot].isAdmitted else { return }
         if let hooks, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
         clients[slot].isAdmitted = false
+        output.figures.mqttClients -= 1
         tellPresence(identity, connection, why: why)
         guard let session = identity.session else {
             sessions.remove(identity.device, connection)
@@ -233,6 +234,9 @@ extension LoopEngine {
         }
         while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded) }
         router.retained.sweep(now: now)
+        output.figures.absentSessions = sessions.absent
+        output.figures.heldBytes = held.bytes
+        (output.figures.retained, output.figures.retainedBytes) = (router.retained.count, router.retained.bytes)
         lookAtCongested()
     }
 

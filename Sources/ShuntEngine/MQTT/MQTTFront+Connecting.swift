@@ -84,6 +84,7 @@ extension MQTTFront {
             engine.clients[slot].isAdmitted = false
             return turnAway(.quotaExceeded, error.code, error.message)
         }
+        router.output.figures.mqttClients += 1
         let keepAlive = keepAlive(of: greeting)
         engine.clients[slot].keepAlive = keepAlive
         settle(greeting)

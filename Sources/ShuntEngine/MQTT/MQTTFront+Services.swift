@@ -146,6 +146,14 @@ extension MQTTFront {
 }
 
 extension LoopEngine {
+    /// The worker ends: clients of MQTT 5.0 are told (5.0 §3.14.2.1).
+    public func stop(now: Double) {
+        router.now = now
+        for slot in clients.indices where clients[slot].state == .open && clients[slot].protocolName == .mqtt {
+            MQTTFront(self, ConnectionID(loop: loop, slot: UInt32(slot), generation: clients[slot].generation)).tellStop()
+        }
+    }
+
     /// Makes a client of MQTT a device, under the name that its CONNECT gave.
     func registerByName(_ connection: ConnectionID) throws(ShuntError) {
         guard let identity = clients[connection.slot].identity, !clients[connection.slot].isDevice else { return }
@@ -202,7 +210,12 @@ extension LoopEngine {
     }
 
     /// Publishes something of the worker's own below `$SYS`. No rule sees it.
-    public func publishSystem(_ name: String, _ text: String, isRetained: Bool = true) {
+    public func publishSystem(_ name: String, _ text: String, now: Double) {
+        router.now = now
+        publishSystem(name, text, isRetained: true)
+    }
+
+    func publishSystem(_ name: String, _ text: String, isRetained: Bool) {
         let topic = "$SYS/" + name
         guard topic.utf8.count <= limits.topic else { return }
         Self.withBytes(topic) { topic in

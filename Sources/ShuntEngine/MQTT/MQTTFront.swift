@@ -149,6 +149,11 @@ struct MQTTFront {
         return bytes.count
     }
 
+    func tellStop() {
+        guard version.hasProperties, engine.clients[client.slot].isAdmitted else { return }
+        answer(Disconnect(.serverShuttingDown).encoded(.v5))
+    }
+
     /// The worker closes a client of 5.0 and tells it why (5.0 §3.14).
     func tellClose(_ code: ErrorCode) {
         guard version.hasProperties, engine.clients[client.slot].isAdmitted else { return }

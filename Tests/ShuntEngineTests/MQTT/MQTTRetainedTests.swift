@@ -86,7 +86,7 @@ struct MQTTRetainedTests {
         let worker = SimulatedWorker()
         let watcher = SimulatedMQTTClient(worker, "watcher")
         _ = watcher.subscribe("#", "+/broker/version")
-        worker.engines[0].publishSystem("broker/version", "shunt 1")
+        worker.engines[0].publishSystem("broker/version", "shunt 1", now: worker.now)
         worker.turnEnded(worker.loops[0])
         #expect(watcher.messages() == [])
         let other = SimulatedMQTTClient(worker, "other")
