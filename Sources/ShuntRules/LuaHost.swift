@@ -114,6 +114,11 @@ final class LuaHost {
             peer.write(to: record)
             return true
         }
+        callbacks.client = { context, id, all, record in
+            guard let record, let client = hostOwner(context)?.peer(ConnectionID(raw: id))?.mqtt else { return false }
+            client.write(to: record, all: all)
+            return true
+        }
         callbacks.close = { context, id, why in
             hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
         }
