@@ -384,8 +384,6 @@ typedef struct {
     /// The verdict's first uservalue is its target: topic, chat id, filter, reason, or list. The second is its message or nil.
 } verdict_object;
 
-enum { BORROWED_PAYLOAD = 1, BORROWED_PROPERTIES = 2 };
-
 typedef struct {
     uint32_t tag;
     uint16_t changes;

@@ -5,7 +5,7 @@
 #include "properties.h"
 #include "shortcuts.h"
 
-enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535 };
+enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535, BORROWED_PAYLOAD = 1, BORROWED_PROPERTIES = 2 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_PROPERTIES, USER_COPY_VALUES = USER_PROPERTIES };
 /// Of `msg`: what `msg:json()` gave, the filter, decoded, the topic that was asked for last, the text "topic", and `msg.props`.
 enum {
@@ -112,7 +112,7 @@ static shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
 
 // MARK: fields
 
-/// Pushes what the payload decodes to, or nil, and what was wrong with it. That of `msg`, which is at 1, is decoded once a call.
+/// Pushes what the payload decodes to, or nil, and what was wrong with it. The payload of `msg`, which is at 1, is decoded once a call.
 static void push_json(lua_State *L, const shunt_message *message, bool current) {
     shunt_host *host = host_of(L);
     if (current && host->json_read) {
@@ -184,16 +184,18 @@ static void push_filter(lua_State *L, const shunt_message *message) {
     lua_pop(L, 1);
 }
 
-/// The current message's filter is decoded once a call.
-static void push_current_filter(lua_State *L, shunt_host *host) {
-    if (host->filter_read) {
-        lua_getiuservalue(L, 1, USER_FILTER_TABLE);
+static void push_props(lua_State *L, const shunt_message *message) { push_user_properties(L, message->properties, message); }
+
+/// Of the current message, which is at 1, these become a table once a call.
+static void push_once(lua_State *L, bool *is_read, int place, void (*push)(lua_State *, const shunt_message *)) {
+    if (*is_read) {
+        lua_getiuservalue(L, 1, place);
         return;
     }
-    push_filter(L, &host->message);
+    push(L, &host_of(L)->message);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, USER_FILTER_TABLE);
-    host->filter_read = true;
+    lua_setiuservalue(L, 1, place);
+    *is_read = true;
 }
 
 static void push_current_topic(lua_State *L, shunt_bytes topic) {
@@ -207,18 +209,6 @@ static void push_current_topic(lua_State *L, shunt_bytes topic) {
     lua_setiuservalue(L, 1, USER_TOPIC_TEXT);
     rule->topic = *top_of(L);
     rule->topic_bytes.start = lua_tolstring(L, -1, &rule->topic_bytes.count);
-}
-
-/// The current message's user properties become a table once a call.
-static void push_current_props(lua_State *L, shunt_host *host) {
-    if (host->props_read) {
-        lua_getiuservalue(L, 1, USER_PROPS);
-        return;
-    }
-    push_user_properties(L, host->message.properties, &host->message);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, USER_PROPS);
-    host->props_read = true;
 }
 
 static void push_field(lua_State *L, const shunt_message *message, bool current, const char *name, size_t count) {
@@ -237,13 +227,13 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
     } else if (IS(name, count, "hops")) {
         lua_pushinteger(L, message->hops);
     } else if (IS(name, count, "filter")) {
-        if (current) { push_current_filter(L, host_of(L)); } else { push_filter(L, message); }
+        if (current) { push_once(L, &host_of(L)->filter_read, USER_FILTER_TABLE, push_filter); } else { push_filter(L, message); }
     } else if (IS(name, count, "qos")) {
         lua_pushinteger(L, message->qos);
     } else if (IS(name, count, "retain")) {
         lua_pushboolean(L, message->retain);
     } else if (IS(name, count, "props")) {
-        if (current) { push_current_props(L, host_of(L)); } else { push_user_properties(L, message->properties, message); }
+        if (current) { push_once(L, &host_of(L)->props_read, USER_PROPS, push_props); } else { push_props(L, message); }
     } else if (property_of_field(L, 2) != 0) {
         push_property(L, message, property_of_field(L, 2));
     } else {

@@ -10,7 +10,7 @@ enum {
     PROPERTY_CORRELATION_DATA = 9, PROPERTY_USER = 38
 };
 
-/// The property that a field of `msg`, whose name is at this place on the stack, stands for: 0 where it is none.
+/// The property that a field of `msg`, whose name is at this place on the stack, stands for; 0: no property.
 uint8_t property_of_field(lua_State *L, int index);
 /// Pushes a property of a message; nil where it has none like that.
 void push_property(lua_State *L, const shunt_message *message, uint8_t id);

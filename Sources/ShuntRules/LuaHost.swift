@@ -97,18 +97,7 @@ final class LuaHost {
         return options
     }
 
-    private static func callbacks(_ context: UnsafeMutableRawPointer, forTests: Bool) -> shunt_callbacks {
-        var callbacks = shunt_callbacks()
-        callbacks.context = context
-        callbacks.tells = { context, rule in hostOwner(context)?.tells(rule: Int(rule)) ?? false }
-        callbacks.failed = { context, rule, hook, failure, message in
-            let message = message.start == nil ? nil : String(message)
-            hostOwner(context)?.failed(rule: Int(rule), hook: hook, code: ErrorCode(failure), message: message)
-        }
-        callbacks.log = { context, level, rule, text, fields in
-            let level = RuleLogEntry.Level(rawValue: level.rawValue) ?? .error
-            hostOwner(context)?.log(RuleLogEntry(level: level, rule: String(rule), text: String(text), fields: String(fields)))
-        }
+    private static func addClients(to callbacks: inout shunt_callbacks) {
         callbacks.peer = { context, id, record in
             guard let record, let peer = hostOwner(context)?.peer(ConnectionID(raw: id)) else { return false }
             peer.write(to: record)
@@ -122,6 +111,21 @@ final class LuaHost {
         callbacks.close = { context, id, why in
             hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
         }
+    }
+
+    private static func callbacks(_ context: UnsafeMutableRawPointer, forTests: Bool) -> shunt_callbacks {
+        var callbacks = shunt_callbacks()
+        callbacks.context = context
+        callbacks.tells = { context, rule in hostOwner(context)?.tells(rule: Int(rule)) ?? false }
+        callbacks.failed = { context, rule, hook, failure, message in
+            let message = message.start == nil ? nil : String(message)
+            hostOwner(context)?.failed(rule: Int(rule), hook: hook, code: ErrorCode(failure), message: message)
+        }
+        callbacks.log = { context, level, rule, text, fields in
+            let level = RuleLogEntry.Level(rawValue: level.rawValue) ?? .error
+            hostOwner(context)?.log(RuleLogEntry(level: level, rule: String(rule), text: String(text), fields: String(fields)))
+        }
+        addClients(to: &callbacks)
         callbacks.stands_in_rule = { context, rule, text, searched in
             guard let owner = hostOwner(context), let searched else { return false }
             var count = 0

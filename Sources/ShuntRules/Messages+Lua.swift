@@ -7,9 +7,10 @@ extension shunt_message {
     init(_ message: MessageView, filter: Bytes = Bytes(start: nil, count: 0)) {
         self.init(
             kind: message.kind.rawValue, format: message.format.rawValue, compression: message.compression.rawValue, hops: message.hops,
-            has_key: message.key != nil, qos: message.qos.rawValue, retain: message.isRetained, id: message.id, sender: message.sender.raw, topic: shunt_bytes(message.topic),
-            key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)), payload: shunt_bytes(message.payload), room: message.room,
-            filter: shunt_bytes(filter), room_bytes: message.roomBytes, properties: shunt_bytes(message.properties))
+            has_key: message.key != nil, qos: message.qos.rawValue, retain: message.isRetained, id: message.id, sender: message.sender.raw,
+            topic: shunt_bytes(message.topic), key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)),
+            payload: shunt_bytes(message.payload), room: message.room, filter: shunt_bytes(filter), room_bytes: message.roomBytes,
+            properties: shunt_bytes(message.properties))
     }
 }
 

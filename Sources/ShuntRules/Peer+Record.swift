@@ -55,7 +55,7 @@ extension Peer.Will {
         topic.withUnsafeBytes { topic in
             payload.withUnsafeBytes { payload in
                 properties.withUnsafeBytes { properties in
-                    // Their length is a number whose bytes, but for the last, have their highest bit set.
+                    // Their length is a number: all of its bytes have their highest bit set, except the last.
                     let encoded = properties.drop { $0 >= 0x80 }.dropFirst()
                     var will = shunt_will(
                         topic: shunt_bytes(topic), payload: shunt_bytes(payload), properties: shunt_bytes(Bytes(rebasing: encoded)),

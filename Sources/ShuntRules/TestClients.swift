@@ -39,7 +39,8 @@ extension Peer.Will {
         var properties = TestProperties()
         for pair in asked["props"].pairs { properties.add(.user, pair.name, pair.value) }
         self.init(
-            topic: asked["topic"].bytes ?? [], payload: asked["payload"].bytes ?? [], qos: QoS(rawValue: UInt8(asked["qos"].whole ?? 0)) ?? .atMostOnce,
-            isRetained: asked["retain"] == .bool(true), properties: properties.behindLength, delay: UInt32(clamping: asked["delay"].whole ?? 0))
+            topic: asked["topic"].bytes ?? [], payload: asked["payload"].bytes ?? [],
+            qos: QoS(rawValue: UInt8(clamping: asked["qos"].whole ?? 0)) ?? .atMostOnce, isRetained: asked["retain"] == .bool(true),
+            properties: properties.behindLength, delay: UInt32(clamping: asked["delay"].whole ?? 0))
     }
 }

@@ -15,8 +15,9 @@
 enum { SUBJECT, NEIGHBOUR, RULES };
 enum { REPORTED_TIMES = 20, CORPUS_CALLS = 80, MOST_REFUSALS = 4000 };
 static const uint64_t longest = 1000000000;
-/// The neighbour's work takes microseconds, but it may be what pays for the subject's: AddressSanitizer gives freed memory back when
-/// somebody asks for some (a calloc of the neighbour was seen to take 630 of its call's 745 us). So it has a budget that this does not use up.
+/// The neighbour's work takes microseconds, but its thread may pay for the subject's: AddressSanitizer gives freed memory back when the
+/// next allocation comes. A calloc of the neighbour was seen to take 630 of its call's 745 microseconds, its own work 25. So it has a budget
+/// that this does not use up.
 static const uint64_t ample = 1000000000;
 
 static const char neighbour[] =

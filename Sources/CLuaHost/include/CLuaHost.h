@@ -188,7 +188,7 @@ typedef struct {
     /// The device filter of a broadcast: a JSON object.
     shunt_bytes filter;
     size_t room_bytes;
-    /// Those of MQTT 5.0, encoded, without their length. Nothing is taken for granted of these bytes.
+    /// MQTT 5.0's, encoded, without their length. Nothing is taken for granted of these bytes.
     shunt_bytes properties;
 } shunt_message;
 
@@ -320,11 +320,11 @@ bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, doubl
 /// A property of a PUBLISH of MQTT 5.0 (§2.2.2.2).
 typedef struct {
     uint8_t id;
-    /// Of those that are numbers.
+    /// The value of a number.
     uint32_t number;
-    /// Of a user property.
+    /// A user property's name.
     shunt_bytes name;
-    /// Of those that are texts or data.
+    /// The value of a text, or data.
     shunt_bytes value;
     /// All of its bytes.
     shunt_bytes whole;
