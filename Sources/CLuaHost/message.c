@@ -362,10 +362,12 @@ static void take_format(lua_State *L, uint16_t changes, shunt_message *message) 
     if (changes & SHUNT_FORMAT_CHANGED) {
         push_raw_field(L, 2, "format");
         message->format = key_is(L, -1, "text") ? 1 : 2;
-    } else if (push_raw_field(L, 2, "content_type") != LUA_TNIL) {
-        message->format = key_is(L, -1, "text/plain") ? 1 : key_is(L, -1, "application/json") ? 2 : 0;
+        lua_pop(L, 1);
+    } else if (changes & SHUNT_PROPERTIES_CHANGED) {
+        bool is_given = push_raw_field(L, 2, "content_type") != LUA_TNIL;
+        if (is_given) { message->format = key_is(L, -1, "text/plain") ? 1 : key_is(L, -1, "application/json") ? 2 : 0; }
+        lua_pop(L, 1);
     }
-    lua_pop(L, 1);
 }
 
 static int message_with(lua_State *L) {
@@ -406,7 +408,7 @@ static int message_with(lua_State *L) {
     take_flags(L, changes, message);
     take_format(L, changes, message);
     if (changes & SHUNT_PROPERTIES_CHANGED) {
-        push_changed_properties(L, source, changes & SHUNT_FORMAT_CHANGED, message, &copy->changes);
+        copy->changes |= push_changed_properties(L, source, changes, message);
         lua_setiuservalue(L, 3, USER_PROPERTIES);
     } else if (keeps_properties) {
         message->properties = keep(copy, &used, source->properties);

@@ -329,10 +329,10 @@ static void add_kept_pairs(lua_State *L, shunt_host *host, shunt_bytes left) {
     }
 }
 
-void push_changed_properties(lua_State *L, const shunt_message *source, bool format_changed, shunt_message *message, uint16_t *changes) {
+uint16_t push_changed_properties(lua_State *L, const shunt_message *source, uint16_t changes, shunt_message *message) {
     shunt_host *host = host_of(L);
     size_t base = host->scratch.count;
-    add_fields(L, host, source, format_changed, message->format);
+    add_fields(L, host, source, changes & SHUNT_FORMAT_CHANGED, message->format);
     bool has_pairs = push_raw_field(L, 2, "props") != LUA_TNIL;
     lua_pop(L, 1);
     if (has_pairs) { add_given_pairs(L, host); } else { add_kept_pairs(L, host, source->properties); }
@@ -341,12 +341,12 @@ void push_changed_properties(lua_State *L, const shunt_message *source, bool for
     shunt_property found;
     left.start = lua_tolstring(L, -1, &left.count);
     message->properties = left;
-    if (!has_pairs || *changes & SHUNT_KEY_CHANGED) { return; }
+    if (!has_pairs || changes & SHUNT_KEY_CHANGED) { return 0; }
     while (shunt_next_property(&left, &found)) {
         if (found.id != PROPERTY_USER || !is_key(found.name)) { continue; }
         message->key = found.value;
         message->has_key = true;
-        *changes |= SHUNT_KEY_CHANGED;
-        return;
+        return SHUNT_KEY_CHANGED;
     }
+    return 0;
 }

@@ -22,9 +22,9 @@ void add_pair(lua_State *L, lua_Integer place);
 
 /// Pushes a message's properties, encoded, with what the table at 2, of `msg:with{}`, says of them. Raises what is wrong with it.
 /// - Parameters:
-///   - format_changed: the message's format is another now, and its content type with it.
-///   - message: gets the key that new user properties have, in the text that is pushed.
-///   - changes: gets SHUNT_KEY_CHANGED then.
-void push_changed_properties(lua_State *L, const shunt_message *source, bool format_changed, shunt_message *message, uint16_t *changes);
+///   - changes: what the table says: with another format comes another content type.
+///   - message: the copy, which gets the properties, and the key among them where the table has no key: both are in the text that is pushed.
+/// - Returns: SHUNT_KEY_CHANGED where it got a key.
+uint16_t push_changed_properties(lua_State *L, const shunt_message *source, uint16_t changes, shunt_message *message);
 
 #endif

@@ -136,6 +136,7 @@ struct PropertyTests {
         #expect(try changed("msg:with { props = { key = 'other' } }").key == "other")
         #expect(try changed("msg:with { props = {} }").key == "k1")
         #expect(try changed("msg:with { props = { key = 'a' }, key = 'b' }").key == "b")
+        #expect(try changed("msg:with { key = 'b' }:with { props = { key = 'a' } }").key == "a")
         let rig = try RuleRig(
             """
             function R.on_message(msg)
