@@ -34,6 +34,9 @@ static inline void load_bind_without_port(int descriptor) {
     setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
 }
 
+/// Who waits until there is something to read is woken when so many bytes are there.
+static inline void load_wake_at(int descriptor, int bytes) { setsockopt(descriptor, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes); }
+
 /// How a connection that was begun has come out: 0, or a value of errno.
 static inline int load_connect_error(int descriptor) {
     int error = 0;

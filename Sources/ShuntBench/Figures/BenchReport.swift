@@ -36,9 +36,9 @@ public struct BenchReport: Codable, Equatable, Sendable {
         public var wanted = 0
         /// A CONNACK came that welcomed the client.
         public var made = 0
-        /// Those that never became ready: refused, unanswered, or without their subscription.
+        /// Connections that never became ready: refused, unanswered, or without their subscription.
         public var failed = 0
-        /// Those that ended before the load did.
+        /// Connections that ended before the load did.
         public var lost = 0
         /// From when a connection was due to be opened until its CONNACK.
         public var connack: Percentiles?
@@ -54,6 +54,8 @@ public struct BenchReport: Codable, Equatable, Sendable {
         /// Deliveries.
         public var received: Int
         public var lost: Int
+        /// Whether messages still came when the load did not wait any longer: some of the lost ones may have been on their way.
+        public var isCutOff = false
         public var duplicates: Int
         /// Deliveries after one with a higher number of the same publisher.
         public var outOfOrder: Int
@@ -84,7 +86,7 @@ public struct BenchReport: Codable, Equatable, Sendable {
         case .connections(_, _, let hold): duration = hold
         case .messages(let messages):
             (qos, size, rate) = (Int(messages.qos.rawValue), messages.size, messages.perSecond ?? 0)
-            inflight = messages.qos == .atMostOnce ? nil : messages.inflight
+            inflight = messages.qos == .atMostOnce ? messages.inflight : messages.window
             (duration, warmUp) = (messages.duration, messages.warmUp)
         }
     }

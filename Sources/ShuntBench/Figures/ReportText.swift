@@ -12,7 +12,7 @@ public struct ReportText {
         var parts = ["\(report.scenario) at \(report.broker)", "MQTT \(report.mqtt)"]
         if let qos = report.qos, let size = report.size, let rate = report.rate {
             parts += ["QoS \(qos)", "\(Quantity.grouped(size)) bytes"]
-            parts.append(rate == 0 ? "as fast as possible" : "\(Figure(name: "", value: rate, unit: .perSecond).text) messages a second")
+            parts.append(rate == 0 ? "as fast as possible" : "\(Self.number(rate)) messages a second")
         }
         parts.append("\(Self.seconds(report.duration))" + (report.warmUp.map { " after \(Self.seconds($0)) of warm-up" } ?? " held"))
         return parts.joined(separator: ", ")
@@ -43,9 +43,8 @@ public struct ReportText {
         }
         if let messages = report.messages { warnings += Self.warnings(messages, report) }
         if report.processor > 0.9 {
-            warnings.append(
-                "a thread of the load took \(Int((report.processor * 100).rounded())) % of a processor: the load may be the limit; --threads gives it more"
-            )
+            let share = Int((report.processor * 100).rounded())
+            warnings.append("a thread of the load took \(share) % of a processor: the load may be the limit; --threads gives it more")
         }
         if !comparison.differences.isEmpty {
             warnings += comparison.differences.map { "compared with another load: \($0)" }
@@ -57,6 +56,7 @@ public struct ReportText {
         var warnings: [String] = []
         func warn(_ count: Int, _ text: String) { if count > 0 { warnings.append("\(Quantity.grouped(count)) \(text)") } }
         warn(messages.lost, "messages were lost" + (report.qos == 0 ? ", which QoS 0 allows" : ""))
+        if messages.isCutOff { warnings.append("messages still came when the load ended: --drain has it wait longer") }
         warn(messages.unacknowledged, "messages were not acknowledged")
         warn(messages.unsent, "messages that were due were not sent, and are not in the latencies: the broker did not keep up")
         warn(messages.strays, "messages came that were for others, or not of this load")
@@ -66,7 +66,9 @@ public struct ReportText {
         return warnings
     }
 
-    private static func seconds(_ seconds: Double) -> String {
-        seconds == seconds.rounded() ? "\(Quantity.grouped(Int(seconds))) s" : "\(Quantity.significant(seconds)) s"
+    private static func seconds(_ seconds: Double) -> String { "\(number(seconds)) s" }
+
+    private static func number(_ number: Double) -> String {
+        number == number.rounded() ? Quantity.grouped(Int(number)) : Quantity.significant(number)
     }
 }

@@ -23,6 +23,9 @@ public final class Load {
     private var wasStopped = false
     /// What was under way when something last came, and when that was.
     private var lastProgress = (figures: 0, at: 0)
+    private var drainUntil = 0
+    /// Whether messages still came when the load did not wait any longer.
+    private var isCutOff = false
 
     /// What has not come for so long after the last message will not come.
     private static let quiet = 3_000_000_000
@@ -70,6 +73,7 @@ public final class Load {
         case .sending where loops.allSatisfy { $0.progress.current.hasSentAll } || figures.open == 0:
             phase = .draining
             lastProgress = (0, now)
+            drainUntil = now + Int(settings.drain * 1e9)
         case .draining: drain(now, figures)
         default: break
         }
@@ -103,7 +107,12 @@ public final class Load {
         let left = figures.outstanding + max(0, figures.sent * copies - figures.distinct)
         let sum = figures.received - figures.outstanding
         if sum != lastProgress.figures { lastProgress = (sum, now) }
-        if left == 0 || figures.open == 0 || now - lastProgress.at > Self.quiet { phase = .over }
+        if left == 0 || figures.open == 0 || now - lastProgress.at > Self.quiet {
+            phase = .over
+        } else if now > drainUntil {
+            phase = .over
+            isCutOff = true
+        }
     }
 
     private var copies: Int { settings.messages?.scenario.copies ?? 1 }
@@ -160,6 +169,7 @@ public final class Load {
         if let messages = settings.messages, control.start != .max {
             seconds = Double(control.end - control.start) * 1e-9 - messages.warmUp
             report.messages = BenchReport.Messages(figures, messages, due: due(messages), seconds: max(0, seconds))
+            report.messages?.isCutOff = isCutOff
         }
         let busiest = loops.map(\.figures.processor).max() ?? 0
         report.processor = seconds > 0 ? min(1, Double(busiest) * 1e-9 / seconds) : 0

@@ -14,9 +14,9 @@ struct LoadClient {
 
     /// Among all connections.
     let number: Int
-    /// Its number among publishers; -1: it is none.
+    /// Its number among publishers; -1 if it publishes nothing.
     let publisher: Int
-    /// Its number among subscribers; -1: it is none.
+    /// Its number among subscribers; -1 if it subscribes nothing.
     let subscriber: Int
     /// Of a subscriber: the account of publisher 0's messages.
     let accounts: Int
@@ -26,9 +26,10 @@ struct LoadClient {
     /// Whether it is among those that can send more at once.
     var isQueued = false
     var descriptor: Int32 = -1
-    /// When it was due to be opened, and when it last sent something; nanoseconds.
+    /// When it was due to be opened, and when it last sent and read something; nanoseconds.
     var dueAt = 0
     var sentAt = 0
+    var readAt = 0
     /// Of a publisher: the number of its next message.
     var next = 0
     var window: InflightWindow?

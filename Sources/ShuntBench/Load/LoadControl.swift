@@ -5,6 +5,7 @@ final class LoadControl: Sendable {
     private let startTime = Atomic<Int>(.max)
     private let endTime = Atomic<Int>(.max)
     private let over = Atomic<Bool>(false)
+    private let deliveries = Atomic<Int>(0)
 
     /// When the first message is due.
     var start: Int {
@@ -17,6 +18,10 @@ final class LoadControl: Sendable {
         get { endTime.load(ordering: .acquiring) }
         set { endTime.store(newValue, ordering: .releasing) }
     }
+
+    /// Deliveries of messages that were sent and have not come, where they are bounded.
+    var underWay: Int { deliveries.load(ordering: .relaxed) }
+    func addUnderWay(_ count: Int) { deliveries.wrappingAdd(count, ordering: .relaxed) }
 
     /// Whether connections are to be closed, and the threads to end.
     var isOver: Bool {

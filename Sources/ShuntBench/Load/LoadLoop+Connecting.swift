@@ -3,10 +3,10 @@ import Glibc
 import MQTTCodec
 import ShuntCore
 
+// Unsafe: clients are passed by their address in `clients`, which stays; a `!` is an address of memory that is not empty.
+
 /// Opening and ending connections.
 extension LoadLoop {
-    // Unsafe: clients are passed by their address in `clients`, which stays.
-
     /// Connections that a thread has under way at most: a broker's queue of those that it has not accepted is no longer, often.
     private static let underWay = 100
 
@@ -59,7 +59,7 @@ extension LoadLoop {
             if let obstacle = Greeting.obstacle(welcome, settings) { return end(client, obstacle) }
             figures.welcomes.record(now - client.pointee.dueAt)
             if client.pointee.publisher >= 0, let messages, messages.qos != .atMostOnce {
-                let capacity = min(messages.inflight, Int(welcome.properties.receiveMaximum ?? .max))
+                let capacity = min(messages.window, Int(welcome.properties.receiveMaximum ?? .max))
                 client.pointee.window = InflightWindow(messages.qos, capacity: capacity)
             }
             guard let filter = roles.filter(of: client.pointee.number) else { return settled(client) }
@@ -79,6 +79,7 @@ extension LoadLoop {
 
     private func settled(_ client: UnsafeMutablePointer<LoadClient>) {
         client.pointee.state = .ready
+        if let wakeUp, client.pointee.subscriber >= 0 { load_wake_at(client.pointee.descriptor, Int32(wakeUp)) }
         figures.open += 1
         unsettled -= 1
     }

@@ -2,10 +2,11 @@ import Glibc
 import MQTTCodec
 import ShuntCore
 
+// Unsafe: clients are passed by their address in `clients`, which stays; a `!` is an address of memory that is not empty; packets are
+// views of `buffer`, whole ones, while it is not read to.
+
 /// Reading packets, counting messages, answering them.
 extension LoadLoop {
-    // Unsafe: clients are passed by their address in `clients`, which stays; packets are views of `buffer`, whole ones, while it is not read to.
-
     func read(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
         guard client.pointee.isReading else { return }
         let kept = client.pointee.input.count
@@ -19,8 +20,11 @@ extension LoadLoop {
             return end(client, reason + (client.pointee.state == .greeting ? " before CONNACK" : ""))
         }
         let now = LoadClock.now()
+        let distinct = figures.distinct
+        client.pointee.readAt = now
         let bytes = Bytes(start: buffer, count: kept + got)
         let used = take(bytes, client, place, now)
+        if underWayLimit != nil { control.addUnderWay(distinct - figures.distinct) }
         guard client.pointee.state != .closed else {
             answersSize = 0
             return

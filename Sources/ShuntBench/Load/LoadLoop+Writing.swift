@@ -2,10 +2,11 @@ import Glibc
 import MQTTCodec
 import ShuntCore
 
+// Unsafe: clients are passed by their address in `clients`, which stays; a `!` is an address of memory that is not empty; messages are
+// written to `scratch`, as many as it has room for.
+
 /// Publishing at the pace of the load, and writing.
 extension LoadLoop {
-    // Unsafe: clients are passed by their address in `clients`, which stays; messages are written to `scratch`, as many as it has room for.
-
     /// Sends the messages that are due.
     /// - Returns: when the next one is.
     func publishDue(_ now: Int) -> Int {
@@ -27,7 +28,7 @@ extension LoadLoop {
             for place in queue { clients[Int(place)].isQueued = true }
         }
         serveQueue(now)
-        if !queue.isEmpty { return now }
+        if !queue.isEmpty { return isHeld ? now + Self.heldStep : now }
         guard let pace else { return end }
         guard now >= end else { return control.start + pace.due(cursor) }
         if isDone(end) { isSending = false }
@@ -37,6 +38,10 @@ extension LoadLoop {
     /// Each client in the queue sends as much as one write takes.
     private func serveQueue(_ now: Int) {
         guard !queue.isEmpty else { return }
+        if isHeld, let underWayLimit {
+            guard control.underWay <= underWayLimit / 2 else { return }
+            isHeld = false
+        }
         let places = queue
         queue.removeAll(keepingCapacity: true)
         for place in places {
@@ -63,8 +68,14 @@ extension LoadLoop {
         if let pace {
             let count = pace.count(by: min(now, end - 1) - start)
             left = Pace.share(of: publisher, among: publishers, in: count) - client.pointee.next
+        } else if left > 0, let underWayLimit {
+            left = (underWayLimit - control.underWay) / messages.scenario.copies
+            if left <= 0 { isHeld = true }
         }
-        guard left > 0 else { return }
+        guard left > 0 else {
+            if isHeld { enqueue(client, place) }
+            return
+        }
         let measured = Int(messages.warmUp * 1e9)..<max(Int(messages.warmUp * 1e9), end - start)
         template.setTopic(topics + publisher * topicLength)
         var used = 0
@@ -88,11 +99,16 @@ extension LoadLoop {
             figures.sent += 1
             if measured.contains(due) { figures.sentMeasured += 1 }
         }
+        if underWayLimit != nil { control.addUnderWay(used / template.size * messages.scenario.copies) }
         if used > 0 { write(client, place, scratch, used, at: now) }
-        if left > 0, !isBlocked, client.pointee.output.isEmpty, client.pointee.state == .ready, !client.pointee.isQueued {
-            client.pointee.isQueued = true
-            queue.append(Int32(place))
-        }
+        if !isBlocked, left > 0 || underWayLimit != nil { enqueue(client, place) }
+    }
+
+    /// Has a client go on in the next turn, unless its socket or its acknowledgements are to have it go on.
+    private func enqueue(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
+        guard client.pointee.output.isEmpty, client.pointee.state == .ready, !client.pointee.isQueued else { return }
+        client.pointee.isQueued = true
+        queue.append(Int32(place))
     }
 
     // Bytes

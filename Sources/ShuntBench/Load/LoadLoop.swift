@@ -3,10 +3,12 @@ import Glibc
 import MQTTCodec
 import ShuntCore
 
+// Unsafe: `clients`, `buffer`, `scratch` and `topics` are allocated in `init` and freed in `deinit`; places in them come from their
+// counts.
+
 /// A thread of a load: its connections, opened at their pace, and what they send and read. Sending and reading a message allocates nothing.
 final class LoadLoop: @unchecked Sendable {
     // `@unchecked Sendable`: `run` alone touches what changes; others read `figures` once it has returned.
-    // Unsafe: `clients`, `buffer`, `scratch` and `topics` are allocated in `init` and freed in `deinit`; places in them come from their counts.
     let settings: LoadSettings
     let messages: LoadSettings.MessageSettings?
     let roles: Roles
@@ -40,6 +42,11 @@ final class LoadLoop: @unchecked Sendable {
     /// Clients that can send more at once.
     var queue: [Int32] = []
     var isSending: Bool
+    /// Deliveries that may be under way; nil: they are not bounded.
+    let underWayLimit: Int?
+    /// Whether publishers wait until half of them have come.
+    var isHeld = false
+    private var underWayBefore = 0
 
     // Reading.
     let buffer: UnsafeMutableRawPointer
@@ -47,6 +54,8 @@ final class LoadLoop: @unchecked Sendable {
     let answers: UnsafeMutableRawPointer
     var answersSize = 0
     var recent = Histogram()
+    let wakeUp: Int?
+    private var sweptAt = 0
 
     var housekeepingAt = 0
     var everySecondAt = 0
@@ -56,6 +65,9 @@ final class LoadLoop: @unchecked Sendable {
     /// How long after the end a publisher may still send what was due before.
     static let grace = 2_000_000_000
     static let graceStep = 5_000_000
+    /// How long a message may wait that is not enough to wake its reader.
+    private static let sweep = 5_000_000
+    static let heldStep = 200_000
     private static let housekeeping = 100_000_000
 
     init(_ settings: LoadSettings, index: Int, target: BrokerTarget, control: LoadControl) {
@@ -85,6 +97,8 @@ final class LoadLoop: @unchecked Sendable {
             clients.initializeElement(at: place, to: LoadClient(number: number, publisher: publisher, subscriber: subscriber, accounts: base))
         }
         isSending = isPublishing
+        underWayLimit = messages?.deliveriesUnderWay
+        wakeUp = messages?.wakeUp
         accounts = SequenceAccounts(flows: accountsOfAll)
         unsettled = numbers.count
         pace = messages?.perSecond.map { Pace(perSecond: $0) }
@@ -143,6 +157,10 @@ final class LoadLoop: @unchecked Sendable {
         var wake = housekeepingAt
         if opened < clients.count { wake = min(wake, openDue(now)) }
         if isSending, now >= control.start { wake = min(wake, publishDue(now)) }
+        if wakeUp != nil {
+            if now - sweptAt >= Self.sweep { readRest(now) }
+            wake = min(wake, sweptAt + Self.sweep)
+        }
         if now >= housekeepingAt {
             housekeepingAt = now + Self.housekeeping
             keepHouse(now)
@@ -161,9 +179,18 @@ final class LoadLoop: @unchecked Sendable {
         if !events.isDisjoint(with: [.read, .end]), client.pointee.state != .closed { read(client, place) }
     }
 
+    /// Reads what is too little to wake a reader.
+    private func readRest(_ now: Int) {
+        for place in clients.indices where clients[place].subscriber >= 0 && clients[place].state == .ready && clients[place].readAt <= sweptAt {
+            read(clients.baseAddress! + place, place)
+        }
+        sweptAt = now
+    }
+
     private func keepHouse(_ now: Int) {
         noteProcessor(now)
         if unsettled > 0 { endOverdue(now) }
+        if isHeld { forgiveLost() }
         if now >= everySecondAt {
             everySecondAt = now + 1_000_000_000
             recentP99 = recent.percentile(99)
@@ -171,6 +198,13 @@ final class LoadLoop: @unchecked Sendable {
             if settings.keepAlive > 0 { ping(now) }
         }
         report()
+    }
+
+    /// What is under way and does not come holds nobody for ever: it is lost.
+    private func forgiveLost() {
+        let underWay = control.underWay
+        if underWay == underWayBefore { control.addUnderWay(-underWay) }
+        underWayBefore = underWay
     }
 
     private func keepRecent() {

@@ -1,9 +1,10 @@
 import MQTTCodec
 import ShuntCore
 
+// Unsafe: memory of its own for `size` bytes, freed with it; offsets come from the packet's layout.
+
 /// A PUBLISH of a run, encoded once. Of each message only topic, identifier and stamp are written anew: all topics are of one length.
 final class PublishTemplate {
-    // Unsafe: memory of its own for `size` bytes, freed with it; offsets come from the packet's layout.
     let size: Int
     private let packet: UnsafeMutableRawPointer
     private let topicAt: Int

@@ -7,7 +7,8 @@ struct ReasonTally: Equatable, Sendable {
     private(set) var counts: [String: Int] = [:]
 
     mutating func note(_ reason: String, count: Int = 1) {
-        let isKnown = counts[reason] != nil || counts.count < Self.maximumReasons
+        let named = counts.count - (counts[Self.others] == nil ? 0 : 1)
+        let isKnown = counts[reason] != nil || named < Self.maximumReasons
         counts[isKnown ? reason : Self.others, default: 0] += count
     }
 

@@ -21,6 +21,8 @@ public struct LoadSettings: Sendable {
     public var connectRate = 1000.0
     /// Seconds that a broker has for an answer.
     public var patience = 10.0
+    /// Seconds after the last message in which what is under way may come.
+    public var drain = 10.0
     public var threads = 1
     /// Local addresses of connections, taken in turn; empty: the system's choice.
     public var sources: [String] = []
@@ -41,8 +43,9 @@ public struct LoadSettings: Sendable {
         public var qos = QoS.atMostOnce
         /// Bytes of a payload.
         public var size = 100
-        /// Messages of QoS 1 and 2 that a publisher may have unacknowledged.
-        public var inflight = 100
+        /// Messages that a publisher may have unacknowledged; with QoS 0 as fast as possible, undelivered, all publishers taken together. nil:
+        /// a number that suits the load.
+        public var inflight: Int?
         /// Seconds that are measured, and seconds before them that are not.
         public var duration = 10.0
         public var warmUp = 2.0
@@ -50,6 +53,23 @@ public struct LoadSettings: Sendable {
         public init(_ scenario: Scenario) {
             self.scenario = scenario
             perSecond = Double(scenario.perSecond)
+        }
+
+        /// Messages of QoS 1 and 2 that a publisher may have unacknowledged.
+        var window: Int { inflight ?? 100 }
+
+        /// Deliveries of QoS 0 that may be under way; nil where a pace bounds them. Without a bound a load would measure how much the buffers
+        /// of the system hold.
+        var deliveriesUnderWay: Int? {
+            guard perSecond == nil, qos == .atMostOnce else { return nil }
+            let ofEach = inflight ?? max(1, min(16_384, 65_536 / (scenario.publishers * scenario.copies)))
+            return ofEach * scenario.publishers * scenario.copies
+        }
+
+        /// Bytes at which a subscriber that is sent messages as fast as possible is woken: a part of what may be under way for it. nil: at
+        /// each message.
+        var wakeUp: Int? {
+            deliveriesUnderWay.map { max(1, min(16 << 10, $0 / scenario.subscribers * size / 2)) }
         }
     }
 

@@ -64,11 +64,8 @@ public struct Scenario: Equatable, Sendable {
             ("p2p has as many subscribers as publishers", "for other numbers: fanout, fanin, sharedsub")
         case .fanIn where subscribers > publishers:
             ("fanin has no more subscribers than publishers", "fanout sends each message to all subscribers")
-        case .fanOut where publishers.multipliedReportingOverflow(by: subscribers).partialValue > SequenceAccounts.maximumFlows:
-            (
-                "publishers times subscribers are more than \(Quantity.grouped(SequenceAccounts.maximumFlows)), for each of which there is an account",
-                "fewer publishers"
-            )
+        case .fanOut where publishers * subscribers > SequenceAccounts.maximumFlows:
+            ("publishers times subscribers are more than \(Quantity.grouped(SequenceAccounts.maximumFlows)) accounts", "fewer publishers")
         default: nil
         }
     }
@@ -94,7 +91,7 @@ public struct Scenario: Equatable, Sendable {
         }
     }
 
-    /// The topic of a publisher; as long as that of any other.
+    /// The topic of a publisher; as long as any other publisher's.
     func topic(of publisher: Int, prefix: String) -> String {
         switch kind {
         case .pairs, .sharedSubscription: "\(prefix)/\(Self.digits(publisher, publishers))"

@@ -57,8 +57,14 @@ struct BenchRun: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Messages that a publisher may have unacknowledged, within the broker's receive maximum.", valueName: "n"))
-    var inflight = 100
+        help: ArgumentHelp(
+            "Messages that a publisher may have unacknowledged, within the broker's receive maximum (default: 100). With QoS 0 and --rate "
+                + "max, messages for each publisher that may be undelivered (default: 65536 deliveries for all, 16384 for each).",
+            valueName: "n"))
+    var inflight: Int?
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("How long to wait for what is under way at the end.", valueName: "seconds"))
+    var drain = 10.0
 
     @Option(parsing: .unconditional, help: ArgumentHelp("How long to measure.", valueName: "seconds"))
     var duration = 10.0
@@ -73,8 +79,9 @@ struct BenchRun: AsyncParsableCommand {
 
     func validate() throws {
         if !(0...2).contains(qos) { throw ValidationError("--qos is \(qos): give 0, 1 or 2.") }
-        if !(1...65_535).contains(inflight) { throw ValidationError("--inflight is \(inflight): give 1 to 65535.") }
+        if let inflight, !(1...65_535).contains(inflight) { throw ValidationError("--inflight is \(inflight): give 1 to 65535.") }
         if !(0.1...86_400).contains(duration) { throw ValidationError("--duration is \(duration): give 0.1 to 86400 seconds.") }
+        if !(0...86_400).contains(drain) { throw ValidationError("--drain is \(drain): give 0 to 86400 seconds.") }
         if !(0...86_400).contains(warmUp) { throw ValidationError("--warm-up is \(warmUp): give 0 to 86400 seconds.") }
         let bytes = try RateOption.count(size, "--size", most: LoadSettings.sizes.upperBound)
         if !LoadSettings.sizes.contains(bytes) {
@@ -101,7 +108,9 @@ struct BenchRun: AsyncParsableCommand {
         messages.qos = QoS(rawValue: UInt8(qos)) ?? .atMostOnce
         messages.size = Quantity.parse(size) ?? messages.size
         (messages.inflight, messages.duration, messages.warmUp) = (inflight, duration, warmUp)
-        return try options.settings(.messages(messages), connectRate: (try? RateOption.parse(connectRate, "--connect-rate")) ?? 0)
+        var settings = try options.settings(.messages(messages), connectRate: (try? RateOption.parse(connectRate, "--connect-rate")) ?? 0)
+        settings.drain = drain
+        return settings
     }
 }
 
