@@ -31,8 +31,8 @@ struct ScenarioNameTests {
             ("", "begins with"), ("p2p", "four numbers"), ("p2p-1-1-1", "four numbers"), ("p2p-1-1-1-1-1", "four numbers"),
             ("ptp-1-1-1-1", "begins with"), ("p2p-0-0-1-1", "'0' is no number"), ("p2p-1G-1G-1-1", "'1G' is no number"),
             ("p2p--1-1-1", "'' is no number"), ("p2p-1K-1K-x-1", "'x' is no number"), ("p2p-1.5-1-1-1", "'1.5' is no number"),
-            ("p2p-1K-2K-1-1", "as many subscribers"), ("fanin-1-2-1-1", "no more subscribers"), ("fanout-1-1K-1-1", "make 1K out, and not 1"),
-            ("p2p-1-1-1-2", "make 1 out, and not 2"), ("p2p-2M-2M-1-1", "more than 1M clients"), ("fanout-5K-5K-1-5K", "accounts"),
+            ("p2p-1K-2K-1-1", "as many subscribers"), ("fanin-1-2-1-1", "no more subscribers"), ("fanout-1-1K-1-1", "makes an OUT of 1K, and not 1"),
+            ("p2p-1-1-1-2", "makes an OUT of 1, and not 2"), ("p2p-2M-2M-1-1", "more than 1M clients"), ("fanout-5K-5K-1-5K", "accounts"),
             ("p2p-1-1-1000M-1000M", "more than 100M messages"), ("p2p-99999999999999999999-1-1-1", "is no number"),
         ])
     func wrong(name: String, problem: String) {

@@ -14,7 +14,7 @@ public struct ReportText {
             parts += ["QoS \(qos)", "\(Quantity.grouped(size)) bytes"]
             parts.append(rate == 0 ? "as fast as possible" : "\(Self.number(rate)) messages a second")
         }
-        parts.append("\(Self.seconds(report.duration))" + (report.warmUp.map { " after \(Self.seconds($0)) of warm-up" } ?? " held"))
+        parts.append("\(Quantity.seconds(report.duration))" + (report.warmUp.map { " after \(Quantity.seconds($0)) of warm-up" } ?? " held"))
         return parts.joined(separator: ", ")
     }
 
@@ -65,8 +65,6 @@ public struct ReportText {
         }
         return warnings
     }
-
-    private static func seconds(_ seconds: Double) -> String { "\(number(seconds)) s" }
 
     private static func number(_ number: Double) -> String {
         number == number.rounded() ? Quantity.grouped(Int(number)) : Quantity.significant(number)

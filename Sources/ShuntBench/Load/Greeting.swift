@@ -75,11 +75,13 @@ struct BrokerProbe {
         switch target.open(source: 0) {
         case .begun(let opened): descriptor = opened
         case .noPort: throw unreachable("no local port is free")
+        case .failed(EADDRNOTAVAIL) where !settings.sources.isEmpty:
+            throw ShuntError(.usage, "'\(settings.sources[0])' is no address of this machine", at: "--source", help: "'ip address' lists them")
         case .failed(let code): throw unreachable(String(cString: strerror(code)).lowercased())
         }
         defer { close(descriptor) }
         let deadline = LoadClock.now() + Int(settings.patience * 1e9)
-        guard wait(descriptor, POLLOUT, until: deadline) else { throw unreachable("no answer within \(Int(settings.patience)) s") }
+        guard wait(descriptor, POLLOUT, until: deadline) else { throw unreachable("no answer within \(Quantity.seconds(settings.patience))") }
         let code = socketError(descriptor)
         guard code == 0 else { throw unreachable(String(cString: strerror(code)).lowercased()) }
         // A number that no connection of the load has.
@@ -109,7 +111,7 @@ struct BrokerProbe {
             }
             if let found { return found }
         }
-        throw refused("no CONNACK within \(Int(settings.patience)) s", "is this a port for MQTT, without TLS?")
+        throw refused("no CONNACK within \(Quantity.seconds(settings.patience))", "is this a port for MQTT, without TLS?")
     }
 
     private func judge(_ answer: Greeting.Answer) throws(ShuntError) {

@@ -71,6 +71,8 @@ public final class Load {
         case .connecting where figures.open + figures.failed + figures.lost == settings.connections: try connected(now, figures)
         case .holding where now >= holdUntil || figures.open == 0: phase = .over
         case .sending where loops.allSatisfy { $0.progress.current.hasSentAll } || figures.open == 0:
+            // Without connections it ends early.
+            if now < control.end { stop() }
             phase = .draining
             lastProgress = (0, now)
             drainUntil = now + Int(settings.drain * 1e9)

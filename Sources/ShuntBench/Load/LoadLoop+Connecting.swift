@@ -129,7 +129,7 @@ extension LoadLoop {
                 case .subscribing: "no SUBACK"
                 case .closed, .ready: nil
                 }
-            if let missing { end(client, "\(missing) within \(Int(settings.patience)) s") }
+            if let missing { end(client, "\(missing) within \(Quantity.seconds(settings.patience))") }
         }
     }
 }

@@ -47,6 +47,7 @@ final class LoadLoop: @unchecked Sendable {
     /// Whether publishers wait until half of them have come.
     var isHeld = false
     private var underWayBefore = 0
+    private var underWayAt = 0
 
     // Reading.
     let buffer: UnsafeMutableRawPointer
@@ -67,8 +68,11 @@ final class LoadLoop: @unchecked Sendable {
     static let graceStep = 5_000_000
     /// How long a message may wait that is not enough to wake its reader.
     private static let sweep = 5_000_000
+    /// How often a thread looks whether the start is set: more often than the lead that it is set with.
+    private static let startStep = 5_000_000
+    private static let forgiveness = 300_000_000
     static let heldStep = 200_000
-    private static let housekeeping = 100_000_000
+    private static let housekeeping = 20_000_000
 
     init(_ settings: LoadSettings, index: Int, target: BrokerTarget, control: LoadControl) {
         (self.settings, self.target, self.control, messages) = (settings, target, control, settings.messages)
@@ -156,7 +160,7 @@ final class LoadLoop: @unchecked Sendable {
     private func step(_ now: Int) -> Int {
         var wake = housekeepingAt
         if opened < clients.count { wake = min(wake, openDue(now)) }
-        if isSending, now >= control.start { wake = min(wake, publishDue(now)) }
+        if isSending { wake = min(wake, now < control.start ? min(control.start, now + Self.startStep) : publishDue(now)) }
         if wakeUp != nil {
             if now - sweptAt >= Self.sweep { readRest(now) }
             wake = min(wake, sweptAt + Self.sweep)
@@ -190,7 +194,7 @@ final class LoadLoop: @unchecked Sendable {
     private func keepHouse(_ now: Int) {
         noteProcessor(now)
         if unsettled > 0 { endOverdue(now) }
-        if isHeld { forgiveLost() }
+        if isHeld { forgiveLost(now) }
         if now >= everySecondAt {
             everySecondAt = now + 1_000_000_000
             recentP99 = recent.percentile(99)
@@ -201,10 +205,11 @@ final class LoadLoop: @unchecked Sendable {
     }
 
     /// What is under way and does not come holds nobody for ever: it is lost.
-    private func forgiveLost() {
+    private func forgiveLost(_ now: Int) {
         let underWay = control.underWay
+        guard now - underWayAt > Self.forgiveness || underWay != underWayBefore else { return }
         if underWay == underWayBefore { control.addUnderWay(-underWay) }
-        underWayBefore = underWay
+        (underWayBefore, underWayAt) = (underWay, now)
     }
 
     private func keepRecent() {

@@ -30,6 +30,11 @@ public enum Quantity {
         return (number < 0 ? "-" : "") + String(digits)
     }
 
+    /// `10 s`, `0.3 s`: as few digits as say it.
+    public static func seconds(_ seconds: Double) -> String {
+        seconds == seconds.rounded() ? "\(grouped(Int(seconds))) s" : "\(seconds) s"
+    }
+
     /// Three significant digits of a time, in the unit that suits it: `412 µs`, `1.32 ms`, `2.10 s`.
     public static func time(microseconds: Double) -> String {
         for (unit, name) in [(1e6, "s"), (1e3, "ms")] where microseconds >= unit * 0.9995 {

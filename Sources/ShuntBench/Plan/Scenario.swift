@@ -53,7 +53,7 @@ public struct Scenario: Equatable, Sendable {
         let out = perSecond * copies
         guard numbers[3] == out else {
             throw wrong(
-                "\(Quantity.text(perSecond)) a second in make \(Quantity.text(out)) out, and not \(Quantity.text(numbers[3]))",
+                "an IN of \(Quantity.text(perSecond)) makes an OUT of \(Quantity.text(out)), and not \(Quantity.text(numbers[3]))",
                 "'\(self.name)'")
         }
     }

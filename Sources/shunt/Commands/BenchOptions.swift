@@ -80,7 +80,14 @@ struct BenchOptions: ParsableArguments {
 
     func earlier() async throws(ShuntError) -> BenchReport? {
         guard let compare else { return nil }
-        return try BenchReport(json: try await MessageInput.read(file: compare, limit: 1 << 20), name: compare)
+        var bytes: [UInt8] = []
+        do throws(ShuntError) {
+            bytes = try await MessageInput.read(file: compare, limit: 1 << 20)
+        } catch {
+            // An empty file is no report, as any other text.
+            if error.code == .ioFailed { throw error }
+        }
+        return try BenchReport(json: bytes, name: compare)
     }
 }
 
