@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -206,6 +207,12 @@ def test_connections_are_opened_at_their_rate_and_held(broker):
     assert "messages" not in report
 
 
+def test_idle_connections_are_kept_alive(broker):
+    result = run("bench", "connect", 5, "--keep-alive", 1, "--hold", 3, "--host", broker.host, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["connections"]["lost"] == 0
+
+
 def test_other_local_addresses(broker):
     result = run("bench", "connect", 10, "--hold", 0, "--host", broker.host, "--source", "127.0.0.7,127.0.0.8", "--json")
     assert json.loads(result.stdout)["connections"]["made"] == 10
@@ -320,6 +327,15 @@ def test_lost_messages_and_duplicates_are_counted():
     messages = report["messages"]
     assert (messages["sent"], messages["lost"], messages["duplicates"], messages["received"]) == (140, 14, 14, 140)
     assert "14 messages were lost" in result.stderr
+
+
+def test_messages_that_were_due_while_a_broker_stood_still_have_waited():
+    """Of 100 that are measured, 60 are due within the 0.3 s. A load that sent none meanwhile would see a single slow one."""
+    result, report = bad_load(FakeBroker(deliver=lambda number: (time.sleep(0.3) or 1) if number == 50 else 1))
+    assert result.returncode == 0, result.stderr
+    latency = report["messages"]["latency"]
+    assert latency["count"] == 100
+    assert latency["max"] >= 300_000 and latency["p90"] >= 200_000 and latency["p50"] >= 20_000
 
 
 def test_a_connection_that_the_broker_closes_is_lost():

@@ -58,6 +58,7 @@ extension LoadLoop {
         case .welcome(let welcome):
             if let obstacle = Greeting.obstacle(welcome, settings) { return end(client, obstacle) }
             figures.welcomes.record(now - client.pointee.dueAt)
+            if let chosen = welcome.properties.serverKeepAlive { keepAlive = Int(chosen) }
             if client.pointee.publisher >= 0, let messages, messages.qos != .atMostOnce {
                 let capacity = min(messages.window, Int(welcome.properties.receiveMaximum ?? .max))
                 client.pointee.window = InflightWindow(messages.qos, capacity: capacity)

@@ -60,6 +60,9 @@ final class LoadLoop: @unchecked Sendable {
 
     var housekeepingAt = 0
     var everySecondAt = 0
+    private var pingAt = 0
+    /// Seconds; 0: none. A broker may choose its own (5.0 §3.2.2.3.14).
+    var keepAlive: Int
     var processorAtStart: Int?
     var recentP99 = 0
 
@@ -76,6 +79,7 @@ final class LoadLoop: @unchecked Sendable {
 
     init(_ settings: LoadSettings, index: Int, target: BrokerTarget, control: LoadControl) {
         (self.settings, self.target, self.control, messages) = (settings, target, control, settings.messages)
+        keepAlive = Int(settings.keepAlive)
         let roles = Roles(settings: settings)
         self.roles = roles
         let numbers = (0..<settings.connections).filter { roles.thread(of: $0) == index }
@@ -199,8 +203,8 @@ final class LoadLoop: @unchecked Sendable {
             everySecondAt = now + 1_000_000_000
             recentP99 = recent.percentile(99)
             keepRecent()
-            if settings.keepAlive > 0 { ping(now) }
         }
+        if keepAlive > 0, now >= pingAt { ping(now) }
         report()
     }
 
@@ -236,7 +240,8 @@ final class LoadLoop: @unchecked Sendable {
 
     /// A PINGREQ from clients that have been silent for half of the keep alive.
     private func ping(_ now: Int) {
-        let silence = Int(settings.keepAlive) * 500_000_000
+        let silence = keepAlive * 500_000_000
+        pingAt = now + min(1_000_000_000, silence / 2)
         for place in clients.indices where clients[place].state == .ready && now - clients[place].sentAt > silence {
             Ping.request.withUnsafeBytes { write(clients.baseAddress! + place, place, $0.baseAddress!, $0.count) }
         }
