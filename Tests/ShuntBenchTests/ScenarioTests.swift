@@ -104,7 +104,10 @@ struct RolesTests {
         var messages = LoadSettings.MessageSettings(try Scenario("fanout-1-1K-1-1K"))
         #expect(messages.deliveriesUnderWay == nil, "a pace bounds it")
         messages.perSecond = nil
-        #expect(messages.deliveriesUnderWay == 65_000)
+        #expect(messages.deliveriesUnderWay == 262_000)
+        var pairs = LoadSettings.MessageSettings(try Scenario("p2p-10-10-1-1"))
+        pairs.perSecond = nil
+        #expect(pairs.deliveriesUnderWay == 65_530)
         messages.inflight = 7
         #expect(messages.deliveriesUnderWay == 7000)
         messages.qos = .atLeastOnce

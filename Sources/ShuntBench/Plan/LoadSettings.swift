@@ -62,7 +62,9 @@ public struct LoadSettings: Sendable {
         /// of the system hold.
         var deliveriesUnderWay: Int? {
             guard perSecond == nil, qos == .atMostOnce else { return nil }
-            let ofEach = inflight ?? max(1, min(16_384, 65_536 / (scenario.publishers * scenario.copies)))
+            // Brokers that are slow to send get slower with longer queues; fast ones write a fan-out in larger pieces.
+            let ofAll = scenario.copies > 1 ? 262_144 : 65_536
+            let ofEach = inflight ?? max(1, min(16_384, ofAll / (scenario.publishers * scenario.copies)))
             return ofEach * scenario.publishers * scenario.copies
         }
 

@@ -25,10 +25,10 @@ struct BenchRun: AsyncParsableCommand {
         discussion: """
             A scenario is KIND-PUBLISHERS-SUBSCRIBERS-IN-OUT; IN and OUT are messages a second:
 
-              p2p-1K-1K-1K-1K         each publisher has a topic, and each topic a subscriber
+              p2p-1K-1K-1K-1K         each publisher has a topic and a subscriber
               fanout-1-1K-1-1K        all subscribers get all messages
-              fanin-1K-5-1K-1K        each subscriber gets the messages of its share of the publishers
-              sharedsub-1K-5-1K-1K    five subscribers share the messages of all publishers
+              fanin-1K-5-1K-1K        each subscriber takes a share of the publishers
+              sharedsub-1K-5-1K-1K    five subscribers share the messages of all
 
             All clients connect and subscribe; then messages are sent at an even pace. Latency is measured from when a message was \
             due, until a subscriber has read it: what waits because the broker is behind counts. Each message is numbered, so lost \
@@ -59,7 +59,7 @@ struct BenchRun: AsyncParsableCommand {
         parsing: .unconditional,
         help: ArgumentHelp(
             "Messages that a publisher may have unacknowledged, within the broker's receive maximum (default: 100). With QoS 0 and --rate "
-                + "max, messages for each publisher that may be undelivered (default: 65536 deliveries for all, 16384 for each).",
+                + "max, messages for each publisher that may be undelivered (default: 16384, and 65536 for all).",
             valueName: "n"))
     var inflight: Int?
 
