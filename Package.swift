@@ -94,19 +94,23 @@ let package = Package(
             name: "ShuntAdmin",
             dependencies: ["ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", argumentParser, nioHTTP] + nio),
 
+        // Load for brokers.
+        .systemLibrary(name: "CLoad"),
+        .target(name: "ShuntBench", dependencies: ["CLoad", "MQTTCodec", "ShuntCore"], swiftSettings: hotPath),
+
         // The commands.
         .executableTarget(
             name: "shunt",
             dependencies: [
-                "CLinux", "ShuntAdmin", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
+                "CLinux", "MQTTCodec", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
                 "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine"]),
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
-        .systemLibrary(name: "CLoad", path: "Benchmarks/CLoad"),
         .executableTarget(
-            name: "shunt-bench", dependencies: ["CLoad", "ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
+            name: "shunt-bench", dependencies: ["CLoad", "ExchangeCodec", "MQTTCodec", "ShuntBench", "ShuntCore", argumentParser],
+            path: "Benchmarks/shunt-bench"),
 
         // Tests.
         .target(name: "SeededRandom", path: "Tests/SeededRandom"),
@@ -131,6 +135,7 @@ let package = Package(
         .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(
             name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+        .testTarget(name: "ShuntBenchTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntBench", "ShuntCore"]),
         .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
     ],
     swiftLanguageModes: [.v6]
