@@ -128,8 +128,8 @@ public final class ChatSession: AsyncSequence, Sendable {
 
     /// The same, and returns when an MQTT broker has heard of it: see `Producer.disconnect`.
     public func disconnect() async {
-        close()
-        if case .broker(let client) = member { await client.disconnect() }
+        guard case .broker(let client) = member else { return close() }
+        await client.disconnect()
     }
 
     public func makeAsyncIterator() -> InboxIterator<ChatEvent> {

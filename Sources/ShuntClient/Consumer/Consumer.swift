@@ -92,8 +92,8 @@ public final class Consumer: AsyncSequence, Sendable {
 
     /// The same, and returns when an MQTT broker has heard of it: see `Producer.disconnect`.
     public func disconnect() async {
-        close()
-        if case .broker(let client) = source { await client.disconnect() }
+        guard case .broker(let client) = source else { return close() }
+        await client.disconnect()
     }
 
     public func makeAsyncIterator() -> InboxIterator<ReceivedMessage> {

@@ -142,7 +142,9 @@ final class MQTTClient<Message: Delivered>: Sendable {
 
     func closed(_ error: ShuntError, number: Int) {
         state.withLock { state in
-            if state.number == number { (state.connection, state.outgoing) = (nil, ByteBuffer()) }
+            guard state.number == number else { return }
+            state.connection = nil
+            _ = state.takeOutgoing()
         }
         handle(.lost(error), number: number)
     }

@@ -106,11 +106,13 @@ struct MQTTOutbox<Ticket> {
         if published.count + unwritten.count >= window || bytes >= windowBytes { isFull = true }
     }
 
-    /// Room comes when half of the window is free, so that a fast submitter is woken once for many messages.
+    /// Room comes when half of a large window is free, so that a fast submitter is woken once for many messages. With a small one each answer
+    /// is followed by the next message, which also tells a broker at once that its answer has come: else it may wait for that (Nagle).
     private mutating func uncount(_ size: Int) {
         outcomes += 1
         bytes -= size
-        if isFull, published.count + unwritten.count <= window / 2, bytes <= windowBytes / 2 { isFull = false }
+        let most = window < 128 ? window - 1 : window / 2
+        if isFull, published.count + unwritten.count <= most, bytes <= windowBytes / 2 { isFull = false }
     }
 
     subscript(_ identifier: UInt16) -> Published? { published[identifier] }

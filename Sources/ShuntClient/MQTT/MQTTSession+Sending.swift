@@ -12,7 +12,7 @@ extension MQTTSession {
 
     mutating func submit(_ message: OutgoingMessage, _ ticket: Ticket, now: Duration) -> [Action] {
         if phase == .over {
-            actions.append(.complete(ticket, .failed(.sessionOver)))
+            actions.append(.complete(ticket, .failed(SendFailure(.notSent, failure))))
         } else if hasRoom {
             publish(Submission(message: message, ticket: ticket), now)
         } else {

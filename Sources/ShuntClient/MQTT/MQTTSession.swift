@@ -98,9 +98,12 @@ struct MQTTSession<Ticket> {
     /// The broker, or the one that it has redirected to.
     private(set) var target: HostPort
     private var redirects = 0
+    /// Connections in a row that were lost soon after they began.
+    private var shortLives = 0
     private var backoff: Backoff
     private var deadline = Duration.zero
-    private var failure = ShuntError(.addressUnavailable, "no server was found")
+    /// Why the last attempt failed, and at the end why the session is over.
+    private(set) var failure = ShuntError(.addressUnavailable, "no server was found")
     private(set) var wasAttached = false
     /// The application's, or the one that the broker has assigned.
     private var clientID: String
@@ -347,7 +350,7 @@ struct MQTTSession<Ticket> {
             failed(error, moment)
         case .attached(let since):
             detach()
-            if moment.now - since >= .seconds(1) { backoff.reset() }
+            let error = lost(error, after: moment.now - since)
             failure = error
             deadline = moment.now + settings.returnPatience
             actions.append(.report(.lost(target, error)))
@@ -355,6 +358,18 @@ struct MQTTSession<Ticket> {
             pause(moment)
         case .idle, .pausing, .connecting, .over: break
         }
+    }
+
+    /// Connections that end again and again soon after they began, without a word, are as a rule those of two clients with one id.
+    private mutating func lost(_ error: ShuntError, after lifetime: Duration) -> ShuntError {
+        guard lifetime < .seconds(1) else {
+            backoff.reset()
+            shortLives = 0
+            return error
+        }
+        shortLives += 1
+        guard shortLives > 1, error.code == .connectionLost else { return error }
+        return ShuntError(error.code, error.message + ". Does another client use the id '\(clientID)'?", at: error.location, help: error.help)
     }
 
     private mutating func hangUp() { actions.append(.hangUp(saying: nil)) }
@@ -402,6 +417,7 @@ struct MQTTSession<Ticket> {
         }
         detach()
         phase = .over
+        failure = error ?? SendFailure.sessionOver.error
         giveUpWaiting(error ?? ShuntError(.connectionLost, "the session was closed"))
         actions += [.hangUp(saying: farewell), .end(error)]
     }

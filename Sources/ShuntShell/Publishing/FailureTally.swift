@@ -46,10 +46,10 @@ public final class FailureTally: Sendable {
         state.withLock { state in
             if state.firstError == nil { state.firstError = failure.error }
             if failure.outcome == .notSent {
-                if failure.error.code.exitCode == ErrorCode.addressUnavailable.exitCode {
-                    state.cutOff = text
-                } else {
+                if failure.error.code.exitCode == ErrorCode.requestInvalid.exitCode {
                     state.hasBadMessage = true
+                } else {
+                    state.cutOff = text
                 }
             }
             if let index = state.reasons.firstIndex(where: { $0.text == text }) {

@@ -189,6 +189,23 @@ struct MQTTSessionTests {
         #expect(try connectPacket(try #require(run.comeBack().sent.first)).clientID == "chosen")
     }
 
+    @Test("asks about another client of its id when it is closed soon, again and again; and waits longer each time")
+    func shortLives() {
+        var run = MQTTSessionRun()
+        run.attach()
+        #expect(run.on(.lost(hungUp)).first == .report(.lost(broker, hungUp)))
+        _ = run.on(.pauseOver)
+        _ = run.on(.connected)
+        _ = run.greet(session: true)
+        let asked = ShuntError(.connectionLost, "gone. Does another client use the id 'me'?")
+        #expect(run.on(.lost(hungUp)) == [.report(.lost(broker, asked)), .pause(.milliseconds(200))])
+        _ = run.on(.pauseOver)
+        _ = run.on(.connected)
+        _ = run.greet(session: true)
+        run.now += .seconds(1)
+        #expect(run.on(.lost(hungUp)) == [.report(.lost(broker, hungUp)), .pause(.milliseconds(100))])
+    }
+
     @Test("gives up what waits when the time to come back is over, and goes on trying if it is to")
     func returnPatience() {
         var run = MQTTSessionRun(endsWithPatience: false)
