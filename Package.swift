@@ -131,7 +131,9 @@ let package = Package(
         .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(
             name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
-        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
+        .testTarget(
+            name: "ShuntClientTests",
+            dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,6 @@
 """Client commands that run while a test types into them and reads what they show."""
 
+import json
 import os
 import signal
 import subprocess
@@ -46,3 +47,14 @@ class Command:
                 self.process.stdin.close()
             except OSError:
                 pass
+
+
+def messages(process: Command) -> list[dict]:
+    """What `--output json` has printed."""
+    return [json.loads(line) for line in process.output.read_text().splitlines()]
+
+
+def wait_messages(process: Command, count: int) -> list[dict]:
+    eventually(lambda: len(messages(process)) >= count, 20, f"{count} messages in {process.shown}")
+    assert len(messages(process)) == count
+    return messages(process)

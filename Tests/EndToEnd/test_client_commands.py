@@ -9,14 +9,8 @@ import subprocess
 
 import pytest
 
-from client_commands import Command
 from exchange import eventually
 from processes import BINARY, environment, run
-
-
-@pytest.fixture
-def command(shunt, tmp_path):
-    return lambda *arguments, **more: shunt.closing(Command(tmp_path, *arguments, **more))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import ShuntCore
 
 /// What MQTT says of a message beside topic and payload. The exchange protocol has none of it.
 public struct MQTTProperties: Equatable, Sendable {
-    /// To send: the QoS; nil: that of `MQTTOptions`. Of a message that came: the one that it came with.
+    /// To send: the QoS; nil: the options' (`MQTTOptions.qos`). Of a message that came: the QoS that it came with.
     public var qos: QoS?
     /// To send: the broker is to keep the message for later subscribers; an empty payload clears what it keeps. Of a message that came: it
     /// was kept for this subscription, or, with `isRetainAsPublished`, was published so.
@@ -13,7 +13,7 @@ public struct MQTTProperties: Equatable, Sendable {
     // All of these are of 5.0.
     /// Seconds after which the broker gives the message up where it waits; what is left of them when it came.
     public var messageExpiry: UInt32?
-    /// A MIME type; nil: that of the message's format.
+    /// A MIME type; nil: the one for the message's format.
     public var contentType: String?
     public var responseTopic: String?
     public var correlationData: [UInt8]?

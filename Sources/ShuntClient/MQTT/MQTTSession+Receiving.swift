@@ -18,7 +18,7 @@ extension MQTTSession {
         return takeActions()
     }
 
-    /// What has come is no packet.
+    /// Bytes that are no packet have come.
     mutating func received(_ fault: MQTTFault, now: Duration, random: Double) -> [Action] {
         if isConnected { broken(fault, Moment(now: now, random: random)) }
         return takeActions()

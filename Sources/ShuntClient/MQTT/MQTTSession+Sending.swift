@@ -1,6 +1,7 @@
 import MQTTCodec
 import ShuntCore
 
+/// Sending the application's messages, and what becomes of them.
 extension MQTTSession {
     typealias Submission = MQTTOutbox<Ticket>.Submission
 
@@ -94,7 +95,8 @@ extension MQTTSession {
             if entry.received != nil {
                 send(PublishAnswer(.publishRelease, identifier).encoded(settings.version), now)
             } else if let packet = entry.submission.message.publishPacket(
-                settings.version, qos: entry.qos, identifier: identifier, isDuplicate: true) {
+                settings.version, qos: entry.qos, identifier: identifier, isDuplicate: true)
+            {
                 send(packet, now)
             }
         }

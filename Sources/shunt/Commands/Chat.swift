@@ -57,7 +57,8 @@ struct ChatCommand: AsyncParsableCommand {
         connection.pingAfter = .seconds(15)
         connection.pingTimeout = .seconds(5)
         let configuration = ChatConfiguration(
-            route: try client.route { $0.userProperties = client.mqtt.userProperties }, chat: id, identity: name.map { ChatIdentity(uid: $0) }, connection: connection)
+            route: try client.route { $0.userProperties = client.mqtt.userProperties }, chat: id, identity: name.map { ChatIdentity(uid: $0) },
+            connection: connection)
         let session = try await ChatSession.join(configuration)
         let printer = ChatPrinter(isTerminal: FileDescriptorStream.standardOutput.isTerminal)
         let conversation = Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal)

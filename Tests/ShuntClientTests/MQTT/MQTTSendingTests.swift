@@ -218,8 +218,10 @@ struct MQTTSendingTests {
             for packet in actions.sent {
                 switch packet[0] >> 4 {
                 case 3 where packet[0] & 6 == 0: written += 1
-                // Behind the topic `t`, with a remaining length of one byte.
-                case 3: unanswered.append((packet[0] & 6 == 2 ? .publishAcknowledgement : .publishReceived, UInt16(packet[5]) << 8 | UInt16(packet[6])))
+                case 3:
+                    // Behind the topic `t`, with a remaining length of one byte.
+                    let identifier = UInt16(packet[5]) << 8 | UInt16(packet[6])
+                    unanswered.append((packet[0] & 6 == 2 ? .publishAcknowledgement : .publishReceived, identifier))
                 case 6: unanswered.append((.publishComplete, UInt16(packet[2]) << 8 | UInt16(packet[3])))
                 default: break
                 }
