@@ -32,6 +32,15 @@ public struct DeviceNotification: Equatable, Sendable {
     }
 
     init(_ frame: Frame) { self.init(value: frame.value, id: frame.id) }
+
+    /// A worker passes on the text alone; a broker that knows no broadcasts passes on the object that was published.
+    init(_ message: ReceivedMessage) {
+        if message.mqtt?.contentType == MQTTContentType.text {
+            self.init(message: String(decoding: message.payload, as: UTF8.self), id: message.id)
+        } else {
+            self.init(value: message.payload, id: message.id)
+        }
+    }
 }
 
 extension DeviceNotification: Delivered {

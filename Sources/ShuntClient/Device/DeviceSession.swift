@@ -41,7 +41,7 @@ public final class DeviceSession: AsyncSequence, Sendable {
             let client = MQTTClient<DeviceNotification>(
                 try configuration.sessionSettings(broker, options), options: configuration.connection, failsWithoutSubscriber: false,
                 limit: .init(messages: messages, bytes: bytes),
-                read: { SessionReading(message: DeviceNotification(value: $0.payload, id: $0.id)) }, news: { reader.read($0) })
+                read: { SessionReading(message: DeviceNotification($0)) }, news: { reader.read($0) })
             try await client.begin()
             return DeviceSession(configuration, .broker(client))
         }

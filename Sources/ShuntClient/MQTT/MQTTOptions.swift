@@ -1,8 +1,7 @@
 import MQTTCodec
 import ShuntCore
 
-/// MQTT's quality of service: `atMostOnce`, `atLeastOnce`, `exactlyOnce`.
-public typealias QoS = MQTTCodec.QoS
+/// The version of MQTT that a client speaks.
 public typealias MQTTVersion = MQTTCodec.MQTTVersion
 /// A pair of MQTT 5.0: a name and a value that applications give a meaning to.
 public typealias UserProperty = MQTTCodec.Properties.UserProperty

@@ -1,3 +1,4 @@
+import ExchangeCodec
 import MQTTCodec
 import ShuntCore
 import Testing
@@ -106,6 +107,22 @@ struct MQTTReceivingTests {
         }
         #expect(came.compression == .lz4 && came.mqtt?.contentType == nil)
         #expect(message.mqttFault(.v3_1_1, qos: .atMostOnce)?.code == .requestUnsupported)
+    }
+
+    @Test("to a device are a broadcast's text, or the object that was published; a text that looks like one stays a text")
+    func notifications() {
+        func came(_ payload: String, _ contentType: String?) -> DeviceNotification {
+            var message = ReceivedMessage(topic: "$shunt/notify", payload: Array(payload.utf8), id: 3)
+            message.mqtt = MQTTProperties()
+            message.mqtt?.contentType = contentType
+            return DeviceNotification(message)
+        }
+        let body = NotifyBody(message: "hi", matchTags: ["x"])
+        let object = String(decoding: body.encoded(), as: UTF8.self)
+        #expect(came(object, "application/json") == DeviceNotification(message: "hi", filter: DeviceFilter(matchTags: ["x"]), id: 3))
+        #expect(came(object, nil).message == "hi")
+        #expect(came(object, "text/plain").message == object)
+        #expect(came("hi", nil) == DeviceNotification(message: "hi", id: 3))
     }
 
     @Test("3.1.1 carries no key and no properties; the exchange protocol no QoS, retain flag or properties")
