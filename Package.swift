@@ -2,8 +2,8 @@
 import PackageDescription
 
 /// For code on the message path, in release builds. Loop state has one owner, and debug builds, which all tests run in,
-/// check that no access overlaps another: checking it again cost a quarter of the time. Not for what ShuntClient imports,
-/// since packages that need such flags can't be depended on.
+/// check that no access overlaps another: checking it again cost a quarter of the time. Of what
+/// ShuntClient imports MQTTCodec alone has them: packages that depend on it need a Swift that takes such flags from a dependency, as 6.3 does.
 let hotPath: [SwiftSetting] = [
     .unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release))
 ]
@@ -88,7 +88,7 @@ let package = Package(
             ], swiftSettings: hotPath),
 
         // The clients.
-        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"] + nio),
+        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore"] + nio),
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",
@@ -136,7 +136,9 @@ let package = Package(
         .testTarget(
             name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(name: "ShuntBenchTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntBench", "ShuntCore"]),
-        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
+        .testTarget(
+            name: "ShuntClientTests",
+            dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
     ],
     swiftLanguageModes: [.v6]
 )
