@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 
 from exchange import eventually, parse_address
-from mqtt.client import Client
+from mqtt.client import PATIENCE, Client
 from mqtt.packets import V5
 
 # Nothing, `mosquitto`, or `host:port`.
@@ -22,6 +22,11 @@ class Broker:
     address: str
     is_shunt: bool
     process: object = None
+
+    @property
+    def patience(self) -> float:
+        """How long a test waits for what has to come: a known difference should not take long."""
+        return PATIENCE if self.is_shunt else 8.0
 
     def check_end(self, client: Client, *reasons: int):
         """The broker closes, in 5.0 with one of the reasons; in 3.1.1, and where the broker is another, without a word or with any.

@@ -54,7 +54,7 @@ def raw(broker, version):
     opened = []
 
     def open(speaks=None) -> Client:
-        opened.append(Client(broker.address, speaks or version))
+        opened.append(Client(broker.address, speaks or version, broker.patience))
         return opened[-1]
 
     yield open

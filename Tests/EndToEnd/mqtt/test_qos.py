@@ -48,8 +48,8 @@ def test_qos_2_goes_through_its_handshake(client, name, id):
 def test_qos_2_before_its_pubrel_is_the_same_message(client, name):
     sender, receiver = client(), client()
     receiver.subscribe(name, qos=2)
-    for _ in range(3):
-        sender.send(packets.publish(sender.version, name, b"first", 2, id=9, dup=True))
+    for dup in (False, True, True):
+        sender.send(packets.publish(sender.version, name, b"first", 2, id=9, dup=dup))
         assert sender.next().kind == PUBREC
     sender.answer(PUBREL, 9)
     sender.wait(PUBCOMP, 9)
