@@ -26,7 +26,7 @@ class Broker:
     @property
     def patience(self) -> float:
         """How long a test waits for what has to come: a known difference should not take long."""
-        return PATIENCE if self.is_shunt else 8.0
+        return PATIENCE if self.is_shunt else 1.5
 
     def check_end(self, client: Client, *reasons: int):
         """The broker closes, in 5.0 with one of the reasons; in 3.1.1, and where the broker is another, without a word or with any.

@@ -29,6 +29,7 @@ class Client:
         self.aliases: dict[int, str] = {}
         self.ids = itertools.cycle(range(1, 65_536))
         self.connack: Packet | None = None
+        self.farewell: Packet | None = None
 
     # Bytes
 
@@ -138,7 +139,7 @@ class Client:
                 return reason
             assert not is_last, f"{made} after a DISCONNECT or a refusal"
             if made.kind == DISCONNECT or made.kind == CONNACK and made.reason:
-                reason, is_last = made.reason, True
+                self.farewell, reason, is_last = made, made.reason, True
 
     # Conversations
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from mqtt import packets
+from mqtt.client import PATIENCE
 from mqtt.packets import CONNACK, PINGRESP, V3, V5, Will
 from mqtt.proof import proves
 
@@ -123,6 +124,7 @@ def rest(client) -> bytes:
 @proves(v3="3.1.2-24 3.12.4-1", v5="3.1.2-22 3.2.2-22 3.12.4-1")
 def test_silence_beyond_one_and_a_half_keep_alives_ends(client, broker):
     silent = client(keep_alive=1)
+    silent.socket.settimeout(PATIENCE)
     time.sleep(0.8)
     silent.ping()
     began = time.monotonic()

@@ -62,7 +62,7 @@ BAD_CONNECTS = {
 
 
 @proves(v3="3.1.2-3 3.1.2-9 3.1.2-11 3.1.2-13..15 3.1.2-18..21 3.1.3-3 3.1.4-1 3.2.2-6 4.8.0-1",
-        v5="3.1.2-3 3.1.2-9 3.1.2-11..13 3.1.2-16..19 3.1.3-3 3.1.4-1 3.1.4-2 3.2.2-7 4.13.1-1 4.13.2-1")
+        v5="3.1.2-3 3.1.2-9 3.1.2-11..13 3.1.2-16..19 3.1.3-3 3.1.4-1 3.1.4-2 3.2.2-7 3.14.0-1 4.13.1-1 4.13.2-1")
 @pytest.mark.parametrize("name_of", BAD_CONNECTS)
 def test_connects_that_do_not_hold_together(raw, broker, name_of, version):
     """3.1.1: no CONNACK; 5.0: one with a reason."""
@@ -72,6 +72,7 @@ def test_connects_that_do_not_hold_together(raw, broker, name_of, version):
     client = raw()
     client.send(packet(CONNECT, connect_body(version, **more)))
     broker.check_end(client, MALFORMED, ERROR, *([0x90] if "will topic" in name_of else []))
+    assert client.farewell is None or client.farewell.kind == CONNACK
 
 
 @proves(v3="1.5.3-1 1.5.3-2 3.1.3-4 3.1.3-10 3.1.3-11", v5="1.5.4-1 1.5.4-2 3.1.3-4 3.1.3-11 3.1.3-12")
@@ -84,7 +85,7 @@ def test_ill_formed_texts_in_connect(raw, broker, text, where, version):
     broker.check_end(client, MALFORMED, ERROR, 0x85, 0x90)
 
 
-@proves(v3="3.1.0-2 4.8.0-1", v5="3.1.0-2")
+@proves(v3="3.1.0-2 4.8.0-1", v5="3.1.0-2 3.14.4-1 3.14.4-2")
 def test_a_second_connect(client, broker, version, name):
     made = client()
     made.send(packets.connect(version, name))

@@ -5,13 +5,15 @@ import time
 import pytest
 
 from mqtt import packets
+from mqtt.client import PATIENCE
 from mqtt.packets import V5, Will
 from mqtt.proof import proves
 
 
 @pytest.fixture
-def watcher(client, name):
+def watcher(broker, client, name):
     made = client("watcher", speaks=V5)
+    made.socket.settimeout(PATIENCE if broker.is_shunt else 7)
     made.subscribe((f"{name}/#", packets.options(2, as_published=True)))
     return made
 
