@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
     if brokers.CHOSEN != "mosquitto":
         return
     for item in items:
-        name = item.nodeid.rsplit("/", 1)[-1]
+        name = f"{item.path.name}::{item.name}"
         for pattern, reason in DIFFERENCES.items():
             if fnmatch.fnmatchcase(name.replace("[", "<"), pattern.replace("[", "<")):
                 item.add_marker(pytest.mark.xfail(reason=reason))

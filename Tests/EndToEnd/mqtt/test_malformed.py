@@ -148,11 +148,11 @@ def bodies(version) -> dict:
 
 
 @proves(v3="2.2.2-1 2.2.2-2 3.6.1-1 3.8.1-1 3.10.1-1 3.14.1-1", v5="2.1.3-1 3.6.1-1 3.8.1-1 3.10.1-1 3.14.1-1")
-@pytest.mark.parametrize("flags", [0, 1, 2, 3, 4, 8, 15])
-@pytest.mark.parametrize("kind", [PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, packets.DISCONNECT], ids=packets.NAMES.__getitem__)
+@pytest.mark.parametrize("kind, flags", [
+    pytest.param(kind, flags, id=f"{packets.NAMES[kind]}-{flags}") for kind in (PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, packets.DISCONNECT)
+    for flags in (0, 1, 2, 3, 4, 8, 15) if flags != (2 if kind in (PUBREL, SUBSCRIBE, UNSUBSCRIBE) else 0)
+])
 def test_reserved_flags(client, broker, kind, flags, version):
-    if flags == (2 if kind in (PUBREL, SUBSCRIBE, UNSUBSCRIBE) else 0):
-        return
     made = client()
     made.send(packet(kind, bodies(version)[kind], flags))
     broker.check_end(made, MALFORMED)
