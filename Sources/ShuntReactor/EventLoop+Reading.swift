@@ -38,6 +38,9 @@ extension EventLoop {
         fail(connection, error)
     }
 
+    /// Hands on the first bytes of a connection, which another loop has read.
+    func begin(_ bytes: Bytes, _ connection: Connection) { take(bytes, connection) }
+
     /// Hands on what was read; the start of a frame that is still to come is kept.
     private func take(_ bytes: Bytes, _ connection: Connection) {
         // A transport may still give after the handler has had enough.

@@ -120,7 +120,7 @@ public final class EventLoop {
     private let waker: LoopWaker
     private var tickTimer: UnsafeMutablePointer<uv_timer_t>
     private var turnEnd: UnsafeMutablePointer<uv_check_t>
-    private var isStopping = false
+    private(set) var isStopping = false
 
     /// Bytes of the wire on their way from and to transports; taken once there is one.
     private(set) lazy var wire = WireBuffers()
@@ -299,6 +299,15 @@ public final class EventLoop {
             Glibc.close(descriptor)
             return nil
         }
+        linux_keep_alive(descriptor, UInt32(clamping: limits.peerSeconds))
+        guard let connection = enter(descriptor: descriptor, role: role) else { return nil }
+        figures.accepted += 1
+        open(connection)
+        return connection
+    }
+
+    /// Makes a connection of a socket, which is closed where that fails.
+    func enter(descriptor: Int32, role: Connection.Role) -> Connection? {
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = Int(free)
@@ -307,7 +316,6 @@ public final class EventLoop {
             slots.append(nil)
             generations.append(0)
         }
-        linux_keep_alive(descriptor, UInt32(clamping: limits.peerSeconds))
         let id = ConnectionID(loop: index, slot: UInt32(slot), generation: generations[slot])
         let connection = Connection(id: id, role: role, descriptor: descriptor)
         guard uv_poll_init(uv, connection.poll, descriptor) == 0 else {
@@ -320,9 +328,7 @@ public final class EventLoop {
         slots[slot] = held
         connection.poll.pointee.data = held.toOpaque()
         figures.connections += 1
-        figures.accepted += 1
         watch(connection)
-        open(connection)
         return connection
     }
 
@@ -396,6 +402,14 @@ public final class EventLoop {
         figures.lostAtClose += Int(connection.out.messages)
         connection.out.release(to: &pool)
         connection.layer?.unsent.release(to: &pool)
+        leave(connection)
+        // The handler may still ask for its address.
+        handler.closed(connection, reason: reason)
+        Glibc.close(connection.descriptor)
+    }
+
+    /// Takes a connection out of the table, and its descriptor from libuv.
+    func leave(_ connection: Connection) {
         let slot = connection.id.slot
         slots[slot] = nil
         generations[slot] &+= 1
@@ -406,8 +420,5 @@ public final class EventLoop {
         uv_close(handle) { handle in
             Unmanaged<Connection>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).release()
         }
-        // The handler may still ask for its address.
-        handler.closed(connection, reason: reason)
-        Glibc.close(connection.descriptor)
     }
 }

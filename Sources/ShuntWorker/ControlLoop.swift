@@ -23,13 +23,19 @@ final class ControlLoop: EventLoopHandler {
     private var looking: Connection?
     /// Loops that want to hear when the master has taken what they told.
     private var confirmations: [MasterLink.Confirmation] = []
+    private var systemTopics: SystemTopics
+    /// Seconds between two publications below `$SYS`; 0: none.
+    private var systemInterval: Double
+    private var systemToldAt = -Double.infinity
     /// Open chats that a message-channel master is still to be told, which takes no reports.
     private var retold: [String] = []
 
     init(
         loop: EventLoop, sockets: [ListeningSocket], masters: [String], interval: Double, identity: WorkerIdentity,
-        frameLimit: Int, descriptors: DescriptorBudget, peers: LoopPeers, status: WorkerStatus, logger: Logger
+        frameLimit: Int, systemInterval: Double, descriptors: DescriptorBudget, peers: LoopPeers, status: WorkerStatus, logger: Logger
     ) {
+        systemTopics = SystemTopics(version: identity.version, now: loop.now)
+        self.systemInterval = systemInterval
         self.loop = loop
         self.peers = peers
         self.identity = identity
@@ -145,7 +151,18 @@ final class ControlLoop: EventLoopHandler {
         retell()
         peers.log.tick(now: loop.now)
         peers.readMail.tick()
+        tellSystemTopics()
     }
+
+    /// The worker's figures, for tools that read them below `$SYS`.
+    private func tellSystemTopics() {
+        guard systemInterval > 0, abs(loop.now - systemToldAt) >= systemInterval else { return }
+        systemToldAt = loop.now
+        let changes = systemTopics.changes(SystemTopics.Totals(peers.figures()), now: loop.now)
+        peers.on(0) { loop in for change in changes { loop.publishSystem("broker/" + change.topic, change.value) } }
+    }
+
+    func setSystemInterval(_ seconds: Double) { systemInterval = seconds }
 
     /// How long a master's machine may be silent, on connections made from now on.
     func setPeerSeconds(_ seconds: Int) {

@@ -183,6 +183,17 @@ final class LoopPeers: Sendable {
         }
     }
 
+    /// A client is at home on another loop, which takes over its connection.
+    func move(_ moving: MovingConnection, from loop: UInt8, to other: Int) {
+        connections.withLock { connections in
+            connections[Int(loop)] -= 1
+            connections[other] += 1
+        }
+        threads.withLock { $0[other] }.post { loop in
+            if loop.loop.adopt(moving) == nil { self.connectionClosed(UInt8(other)) }
+        }
+    }
+
     func connectionClosed(_ loop: UInt8) { connections.withLock { $0[Int(loop)] -= 1 } }
 
     // MARK: Figures

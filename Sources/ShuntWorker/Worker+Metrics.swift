@@ -49,6 +49,7 @@ extension Worker {
         text.gauge(
             "shunt_stuck_consumers", "Clients that read too slowly for anybody to wait for them.",
             reports.reduce(0) { $0 + $1.routing.stuckConsumers })
+        text.mqtt(reports)
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
         text.rules(reports.map(\.rules))
         return text.text
@@ -56,7 +57,7 @@ extension Worker {
 }
 
 /// Prometheus' text format 0.0.4, written line by line.
-private struct MetricsText {
+struct MetricsText {
     private(set) var text = ""
 
     mutating func family(_ name: String, _ type: String, _ help: String) {

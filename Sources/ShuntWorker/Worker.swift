@@ -62,12 +62,13 @@ public final class Worker: Sendable {
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame
+        let systemInterval = configuration.mqtt.sysInterval.seconds
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, descriptors: descriptors, peers: peers, status: status, logger: Logger(label: "shunt.link"))
+                frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status, logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
     }
@@ -80,7 +81,7 @@ public final class Worker: Sendable {
         let next = try before.next(configuration, now: Self.now)
         try switchRules(to: next)
         rules.withLock { $0 = next }
-        let limits = RoutingLimits(configuration.limits)
+        let limits = RoutingLimits(configuration, loops: loops.count)
         let count = loops.count
         let strategies = configuration.worker.groups
         let slowPolicies = configuration.worker.slowPolicies
@@ -88,7 +89,11 @@ public final class Worker: Sendable {
         peers.setMailboxLimit(configuration.limits.mailbox)
         peers.setConnectionLimit(configuration.limits.connections)
         let peerSeconds = configuration.limits.peerSeconds
-        control.post { $0.setPeerSeconds(peerSeconds) }
+        let systemInterval = configuration.mqtt.sysInterval.seconds
+        control.post {
+            $0.setPeerSeconds(peerSeconds)
+            $0.setSystemInterval(systemInterval)
+        }
         peers.onEach { loop in
             loop.setLimits(limits, ConnectionLimits(configuration, loops: count, loop: Int(loop.loop.index)))
             loop.setStrategies(strategies)
@@ -168,7 +173,7 @@ public final class Worker: Sendable {
         _ count: Int, _ configuration: Configuration, _ listeners: [ListenerSetup], _ rules: WorkerRules, _ peers: LoopPeers
     ) throws(ShuntError) -> [LoopThread<WorkerLoop>] {
         let setup = LoopSetup(
-            loops: count, listeners: listeners, limits: RoutingLimits(configuration.limits), strategies: configuration.worker.groups,
+            loops: count, listeners: listeners, limits: RoutingLimits(configuration, loops: count), strategies: configuration.worker.groups,
             slowPolicies: configuration.worker.slowPolicies, chat: ChatSettings(configuration), rules: rules)
         var loops: [LoopThread<WorkerLoop>] = []
         for index in 0..<count {
@@ -196,10 +201,26 @@ public final class Worker: Sendable {
 }
 
 extension RoutingLimits {
-    init(_ limits: Configuration.Limits) {
+    init(_ configuration: Configuration, loops: Int) {
+        let limits = configuration.limits
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
-            hops: limits.hops, fanout: limits.fanout, inflated: limits.inflated)
+            hops: limits.hops, fanout: limits.fanout, inflated: limits.inflated, mqtt: MQTTLimits(configuration, loops: loops))
+    }
+}
+
+extension MQTTLimits {
+    /// Each loop gets its share of what is for the whole worker.
+    init(_ configuration: Configuration, loops: Int) {
+        let mqtt = configuration.mqtt
+        let share = { (total: Int) in (total + loops - 1) / loops }
+        self.init(
+            sessions: share(mqtt.sessions), sessionExpiry: UInt32(mqtt.sessionExpiry.seconds),
+            maximumSessionExpiry: UInt32(mqtt.sessionExpiryMaximum.seconds), queueMessages: mqtt.queueMessages, queueBytes: mqtt.queueBytes,
+            memory: share(mqtt.memory), queueFull: mqtt.queueFull, inflight: mqtt.inflight, patience: configuration.worker.slowPatience.seconds,
+            receiveMaximum: UInt16(mqtt.receiveMaximum), topicAliases: UInt16(mqtt.topicAliases),
+            maximumKeepAlive: UInt16(mqtt.keepAliveMaximum.seconds), retainedMessages: share(mqtt.retainedMessages),
+            retainedBytes: share(mqtt.retainedBytes), retainedAge: UInt32(mqtt.retainedAge.seconds), broadcastsFrom: mqtt.broadcastsFrom)
     }
 }
 

@@ -213,7 +213,16 @@ final class WorkerLoop: EventLoopHandler {
         engine.setHooks(rules)
     }
 
+    /// Publishes a figure of the worker's below `$SYS`.
+    func publishSystem(_ name: String, _ value: String) {
+        engine.publishSystem(name, value, now: loop.now)
+        driver.carryOut(self)
+    }
+
     func stop() {
+        // Clients of MQTT 5.0 are told why they are closed.
+        engine.stop(now: loop.now)
+        driver.carryOut(self)
         loop.shutDown()
         rules?.stop(now: loop.now)
     }
@@ -271,6 +280,16 @@ extension WorkerLoop: LoopEdge {
         guard let connection = loop.connection(client) else { return }
         loop.closeAfterWriting(connection, code.map { .byUs(why: $0.rawValue) } ?? .byPeer)
     }
+
+    func move(_ client: ConnectionID, to other: Int, unread: Bytes) {
+        guard let connection = loop.connection(client) else { return }
+        guard let moving = loop.detach(connection, unread: unread) else {
+            return loop.close(connection, .byUs(why: "the client sent a request before its first answer was written"))
+        }
+        peers.move(moving, from: loop.index, to: other)
+    }
+
+    func wakeAgain() { loop.wakeAgain() }
 
     func setHeld(_ isHeld: Bool, _ client: ConnectionID) {
         guard isHeld else { return resumable.append(client) }

@@ -63,6 +63,16 @@ public struct Connect: Equatable, Sendable {
         try reader.end()
     }
 
+    /// The version that a CONNECT names, whatever else is in it; nil where it is none of MQTT's.
+    /// - Parameter body: what follows the fixed header.
+    public static func version(in body: Bytes) -> MQTTVersion? {
+        var reader = PacketReader(body)
+        guard let name = try? reader.binary("the protocol name"), name.elementsEqual("MQTT".utf8) || name.elementsEqual("MQIsdp".utf8),
+            let level = try? reader.byte("the protocol version")
+        else { return nil }
+        return MQTTVersion(rawValue: level)
+    }
+
     private static let unknownProtocol = MQTTFault(.unsupportedProtocolVersion, "the protocol name is not MQTT", "MQTT-3.1.2-1")
 
     private static func will(_ flags: UInt8, _ reader: inout PacketReader, _ version: MQTTVersion) throws(MQTTFault) -> Will? {

@@ -1,7 +1,7 @@
 import ShuntCore
 
-/// The packet that there are most of, read by a shorter way: a whole PUBLISH without flags, so of QoS 0, as 3.1.1 has it, with less than 16 KB
-/// and a topic in ASCII (3.1.1 §3.3).
+/// The packet that there are most of, read by a shorter way: a whole PUBLISH without flags, so of QoS 0, and without properties, with less than
+/// 16 KB and a topic in ASCII (3.1.1 §3.3, 5.0 §3.3).
 public struct PlainPublish {
     public let topic: Bytes
     public let payload: Bytes
@@ -10,7 +10,7 @@ public struct PlainPublish {
 
     /// - Returns: nil where the bytes begin with anything else, or are to be looked at more closely: `PacketDecoder` and `PublishView` tell.
     @inlinable @inline(__always)
-    public init?(_ bytes: Bytes, limit: Int) {
+    public init?(_ bytes: Bytes, hasProperties: Bool, limit: Int) {
         guard bytes.count > 4, bytes[0] == 0x30 else { return nil }
         let (low, high) = (Int(bytes[1]), Int(bytes[2]))
         var at = 2
@@ -27,6 +27,11 @@ public struct PlainPublish {
         guard length > 0, at + length <= size else { return nil }
         topic = Bytes(rebasing: bytes[at..<at + length])
         guard TopicFilter.isPlainTopic(topic) else { return nil }
-        payload = Bytes(rebasing: bytes[at + length..<size])
+        at += length
+        if hasProperties {
+            guard at < size, bytes[at] == 0 else { return nil }
+            at += 1
+        }
+        payload = Bytes(rebasing: bytes[at..<size])
     }
 }

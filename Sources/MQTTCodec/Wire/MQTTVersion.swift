@@ -14,15 +14,6 @@ public enum MQTTVersion: UInt8, Sendable, CaseIterable, Comparable {
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// How surely a message is delivered (5.0 §4.3).
-public enum QoS: UInt8, Sendable, CaseIterable, Comparable {
-    case atMostOnce = 0
-    case atLeastOnce = 1
-    case exactlyOnce = 2
-
-    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
-}
-
 /// The control packet types (5.0 §2.1.2).
 public enum PacketType: UInt8, Sendable, CaseIterable {
     case connect = 1

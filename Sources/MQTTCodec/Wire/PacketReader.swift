@@ -84,12 +84,17 @@ struct PacketReader {
 
 /// Text as MQTT allows it: well-formed UTF-8, so without surrogates, and without NUL (5.0 §1.5.4).
 public enum UTF8Text {
-    public static func isValid(_ bytes: Bytes) -> Bool {
+    public static func isValid(_ bytes: Bytes) -> Bool { isWellFormed(bytes, hasNUL: false) }
+
+    /// Whether a payload is UTF-8, which may have NUL in it.
+    public static func isPayload(_ bytes: Bytes) -> Bool { isWellFormed(bytes, hasNUL: true) }
+
+    private static func isWellFormed(_ bytes: Bytes, hasNUL: Bool) -> Bool {
         var at = 0
         while at < bytes.count {
             let byte = bytes[at]
             if byte < 0x80 {
-                if byte == 0 { return false }
+                if byte == 0, !hasNUL { return false }
                 at += 1
                 continue
             }

@@ -9,6 +9,7 @@ public struct Configuration: Equatable, Sendable {
     public var worker = Worker()
     public var chat = Chat()
     public var devices = Devices()
+    public var mqtt = MQTT()
     public var rules = Rules()
     public var limits = Limits()
     public var log = Log()

@@ -2,7 +2,7 @@ import ShuntCore
 
 extension Configuration {
     /// The table of keys, in the order of the reference.
-    static let keys: [ConfigKey<Configuration>] = masterKeys + workerKeys + chatKeys + rulesKeys + limitKeys + logKeys
+    static let keys: [ConfigKey<Configuration>] = masterKeys + workerKeys + chatKeys + mqttKeys + rulesKeys + limitKeys + logKeys
 
     private static let masterKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
@@ -91,7 +91,7 @@ extension Configuration {
     ]
 
     private static let listenerKeys: [ConfigKey<Worker.Listener>] = [
-        ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 with QoS 0."),
+        ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 and 5.0."),
         ConfigKey(
             "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
             "The address that clients connect to. Port 0: any free one, which the ready file names."),

@@ -14,10 +14,12 @@ public struct RoutingLimits: Equatable, Sendable {
     public var fanout: Int
     /// Bytes that a packed payload may be unpacked to, for a client whose protocol knows no compression.
     public var inflated: Int
+    /// What is kept for clients of MQTT.
+    public var mqtt: MQTTLimits
 
     public init(
         frame: Int = 10 << 20, subscriptions: Int = 1000, topic: Int = 1024, group: Int = 256, hops: Int = 8, fanout: Int = 1000,
-        inflated: Int = 16 << 20
+        inflated: Int = 16 << 20, mqtt: MQTTLimits = .init()
     ) {
         self.frame = frame
         self.subscriptions = subscriptions
@@ -26,5 +28,6 @@ public struct RoutingLimits: Equatable, Sendable {
         self.hops = hops
         self.fanout = fanout
         self.inflated = inflated
+        self.mqtt = mqtt
     }
 }

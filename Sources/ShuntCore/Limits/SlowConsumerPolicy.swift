@@ -40,11 +40,15 @@ public struct SlowConsumerPolicies: Equatable, Sendable {
 }
 
 /// How far a connection's out-buffer has filled up.
-public enum ConsumerPressure: UInt8, Sendable {
+public enum ConsumerPressure: UInt8, Sendable, Comparable {
     /// It keeps up.
     case none
     /// More than half is full, and it has not yet drained below a quarter.
     case congested
     /// Congested, and it took less than a quarter of the buffer within `worker.slow_patience`.
     case stuck
+    /// It is not connected; its session waits for it.
+    case absent
+
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }

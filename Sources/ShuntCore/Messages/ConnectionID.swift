@@ -8,7 +8,7 @@ public struct ConnectionID: Hashable, Sendable, CustomStringConvertible {
 
     /// - Parameters:
     ///   - loop: the owning loop, 0…255.
-    ///   - slot: the place in that loop's table, 0…16,777,215.
+    ///   - slot: the place in that loop's table, 0…8,388,607.
     ///   - generation: counts the connections that have had this slot.
     @inlinable
     public init(loop: UInt8, slot: UInt32, generation: UInt32) {
@@ -21,6 +21,18 @@ public struct ConnectionID: Hashable, Sendable, CustomStringConvertible {
     @inlinable public var loop: UInt8 { UInt8(truncatingIfNeeded: raw >> 56) }
     @inlinable public var slot: Int { Int(raw >> 32 & 0xFF_FFFF) }
     @inlinable public var generation: UInt32 { UInt32(truncatingIfNeeded: raw) }
+
+    /// Whether it names a session, which outlives its connections, and not one of these.
+    @inlinable public var isSession: Bool { raw & 1 << 55 != 0 }
+    /// A session's place in its loop's table.
+    @inlinable public var sessionSlot: Int { Int(raw >> 32 & 0x7F_FFFF) }
+
+    /// Names a session that outlives its connections: the upper half of the slots is theirs.
+    /// - Parameter slot: 0…8,388,607.
+    @inlinable
+    public init(loop: UInt8, session slot: UInt32, generation: UInt32) {
+        self.init(loop: loop, slot: slot & 0x7F_FFFF | 0x80_0000, generation: generation)
+    }
 
     public var description: String { "\(loop)-\(slot)-\(generation)" }
 }

@@ -39,6 +39,16 @@ public struct MessageView {
     /// How many rules have already sent this message on to another topic.
     public var hops: UInt8
     public var sender: ConnectionID
+    /// How surely it is to be delivered, at most. A message of the exchange protocol counts as QoS 1 for clients of MQTT.
+    public var qos = QoS.atMostOnce
+    /// The newest message of its topic is kept for clients that subscribe later (MQTT).
+    public var isRetained = false
+    /// The properties of MQTT 5.0 that are passed on with it, without their length and without a topic alias.
+    public var properties = Bytes.none
+    /// Seconds after which it is no longer delivered; `noExpiry`: never (MQTT 5.0).
+    public var expiry = MessageView.noExpiry
+    /// A message that does not expire.
+    public static let noExpiry = UInt32.max
     /// How many messages rules may still make of it: `limits.fanout`, less the messages that rules have made of the client's message. A
     /// message that takes its place is not counted.
     public var room: Int

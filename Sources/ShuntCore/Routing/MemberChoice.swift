@@ -26,6 +26,18 @@ extension SubscriptionIndex {
         }
     }
 
+    /// The same for some groups of the route alone.
+    public mutating func select(
+        _ reference: RouteReference, key: Bytes?, groups names: Set<String>, into chosen: inout ContiguousArray<Recipient>
+    ) {
+        chosen.removeAll(keepingCapacity: true)
+        let at = Int(reference.index)
+        for place in 0..<table.routes[at].groups where names.contains(groups.text(table.routes[at][place].group)) {
+            let isSingle = table.routes[at][place].members.isEmpty
+            chosen.append(isSingle ? count(Int(table.routes[at][place].singleOrTurn)) : choose(route: at, group: place, key: key))
+        }
+    }
+
     /// Counts a delivery to the member of an entry.
     @inline(__always)
     private mutating func count(_ entry: Int) -> Recipient {
@@ -75,7 +87,7 @@ extension SubscriptionIndex {
         case .roundRobin: place = nextInTurn(&group)
         case .keyHash:
             if let key { place = byHash(of: key, group.members) } else { place = nextInTurn(&group) }
-        case .sticky: place = 0
+        case .sticky: place = group.members.firstIndex { !entries[Int($0)].isAbsent } ?? 0
         }
         return count(Int(group.members[place]))
     }
@@ -86,11 +98,11 @@ extension SubscriptionIndex {
         var place = start
         var inNeed = -1
         while entries[Int(group.members[place])].isCongested {
-            if inNeed < 0, entries[Int(group.members[place])].pressure == .congested { inNeed = place }
+            if inNeed < 0 || entries[Int(group.members[place])].pressure < entries[Int(group.members[inNeed])].pressure { inNeed = place }
             place = (place + 1) % count
             if place == start {
-                // All are congested: a member that still reads is preferred.
-                if inNeed >= 0 { place = inNeed }
+                // All are congested: a member that still reads is preferred, then one that is there.
+                place = inNeed
                 break
             }
         }
@@ -126,7 +138,8 @@ extension SubscriptionIndex {
         for byte in key { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
         var best = 0
         var most: UInt64 = 0
-        for (place, member) in members.enumerated() {
+        let isAnyThere = members.contains { !entries[Int($0)].isAbsent }
+        for (place, member) in members.enumerated() where !isAnyThere || !entries[Int(member)].isAbsent {
             let score = Self.mix(hash ^ Self.mix(entries[Int(member)].id.raw))
             if score >= most {
                 most = score

@@ -76,24 +76,36 @@ struct MemberLists {
     private func place(_ list: UInt32) -> Int? { list & Self.several != 0 ? Int(list & ~Self.several) : nil }
 }
 
-/// A number for each connection of a worker, by loop and slot. A slot has one connection at a time, and its entries are taken out before
-/// the next connection has it.
+/// A number for each connection and session of a worker, by loop and slot. A slot has one of these at a time, and its entries are taken out
+/// before the next one has it.
 struct ConnectionTable {
-    private var loops: ContiguousArray<ContiguousArray<UInt32>> = []
+    /// By loop; of sessions apart, since their slots begin in the middle.
+    private var connections: ContiguousArray<ContiguousArray<UInt32>> = []
+    private var sessions: ContiguousArray<ContiguousArray<UInt32>> = []
 
     /// `noEntry` where there is none.
-    subscript(connection: ConnectionID) -> UInt32 {
+    subscript(id: ConnectionID) -> UInt32 {
         get {
-            let loop = Int(connection.loop)
-            guard loop < loops.count, connection.slot < loops[loop].count else { return SubscriptionIndex.noEntry }
-            return loops[loop][connection.slot]
+            id.isSession ? Self.number(in: sessions, Int(id.loop), id.sessionSlot) : Self.number(in: connections, Int(id.loop), id.slot)
         }
         set {
-            let loop = Int(connection.loop)
-            while loops.count <= loop { loops.append([]) }
-            let missing = connection.slot + 1 - loops[loop].count
-            if missing > 0 { loops[loop].append(contentsOf: repeatElement(SubscriptionIndex.noEntry, count: missing)) }
-            loops[loop][connection.slot] = newValue
+            if id.isSession {
+                Self.set(newValue, in: &sessions, Int(id.loop), id.sessionSlot)
+            } else {
+                Self.set(newValue, in: &connections, Int(id.loop), id.slot)
+            }
         }
+    }
+
+    private static func number(in loops: ContiguousArray<ContiguousArray<UInt32>>, _ loop: Int, _ slot: Int) -> UInt32 {
+        guard loop < loops.count, slot < loops[loop].count else { return SubscriptionIndex.noEntry }
+        return loops[loop][slot]
+    }
+
+    private static func set(_ number: UInt32, in loops: inout ContiguousArray<ContiguousArray<UInt32>>, _ loop: Int, _ slot: Int) {
+        while loops.count <= loop { loops.append([]) }
+        let missing = slot + 1 - loops[loop].count
+        if missing > 0 { loops[loop].append(contentsOf: repeatElement(SubscriptionIndex.noEntry, count: missing)) }
+        loops[loop][slot] = number
     }
 }

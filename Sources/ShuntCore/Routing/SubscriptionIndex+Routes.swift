@@ -96,8 +96,8 @@ extension SubscriptionIndex {
         table.routes[at].version = version
         table.routes[at].rules = rules
         if found.count == 1 { return append(found[0], to: at, isNewGroup: true) }
-        var kept = Set<Share>()
-        for place in found.indices where !repeats(found[place], &kept) { append(found[place], to: at, isNewGroup: false) }
+        dropRepeats()
+        for member in found { append(member, to: at, isNewGroup: false) }
         for place in 0..<table.routes[at].groups where !table.routes[at][place].members.isEmpty {
             level(table.routes[at][place].members)
             // Each topic begins with another member, so that topics of few messages are shared out too.
@@ -113,12 +113,27 @@ extension SubscriptionIndex {
         table.routes[at].append(index, group: group, hasKey: hasKey, isNewGroup: isNewGroup)
     }
 
-    /// Whether a route has the member already, by another filter of the same connection that takes the topic too: a member has one share.
-    private func repeats(_ index: UInt32, _ kept: inout Set<Share>) -> Bool {
-        let entry = entries[Int(index)]
-        // Most connections have one subscription.
-        guard entry.next != Self.noEntry || firstOfConnection[entry.connection] != index else { return false }
-        return !kept.insert(Share(connection: entry.connection, group: entry.group, key: entry.key)).inserted
+    /// Several filters of a connection may take the topic: a member has one share in a group; alone in it, that of its highest QoS.
+    private mutating func dropRepeats() {
+        var shares: [Share: Int] = [:]
+        var count = 0
+        for place in found.indices {
+            let member = found[place]
+            let entry = entries[Int(member)]
+            // Most connections have one subscription.
+            if entry.next != Self.noEntry || firstOfConnection[entry.connection] != member {
+                let share = Share(connection: entry.connection, group: entry.group, key: entry.key)
+                if let known = shares[share] {
+                    // A group of several members stays sorted by their time of joining.
+                    if !entry.terms.isShared, entry.terms.qos > entries[Int(found[known])].terms.qos { found[known] = member }
+                    continue
+                }
+                shares[share] = count
+            }
+            found[count] = member
+            count += 1
+        }
+        found.removeLast(found.count - count)
     }
 
     /// A connection's share of a topic in one group and with one key, however many of its filters take the topic.

@@ -71,6 +71,8 @@ public struct SubscriptionIndex {
         }
 
         var isCongested: Bool { nextAndState & (3 << Self.pressureShift) != 0 }
+        var isAbsent: Bool { pressure == .absent }
+        var terms: DeliveryTerms { recipient.terms }
 
         var mustHold: Bool {
             let congested = UInt32(ConsumerPressure.congested.rawValue) << Self.pressureShift
@@ -124,6 +126,13 @@ public struct SubscriptionIndex {
 
     /// Subscriptions of all loops.
     public private(set) var count = 0
+    /// Filters that name the worker's own topics, below `$SYS`.
+    private var systemFilters = 0
+
+    /// Whether anybody wants to know what is published below `$SYS`.
+    public var hasSystemFilters: Bool { systemFilters > 0 }
+
+    private static func isSystem(_ filter: Bytes) -> Bool { filter.starts(with: "$SYS/".utf8) }
 
     // MARK: Changes
 
@@ -136,7 +145,10 @@ public struct SubscriptionIndex {
         let key = subscription.key.map { keys.retain($0).number } ?? Self.anyKey
         if isNewFilter {
             filters[filter] = MemberLists.empty
-            filters.withBytes(filter) { if TopicFilter.isPattern($0) { wildcards.insert($0, filter: filter) } }
+            filters.withBytes(filter) {
+                if TopicFilter.isPattern($0) { wildcards.insert($0, filter: filter) }
+                if Self.isSystem($0) { systemFilters += 1 }
+            }
         }
         if isNewGroup {
             let strategy = strategies.strategy(for: subscription.group)
@@ -231,7 +243,7 @@ public struct SubscriptionIndex {
             found.append(
                 Subscription(
                     id: entry.id, connection: connection, filter: filters.text(entry.filter),
-                    group: groups.text(entry.group), key: entry.key == Self.anyKey ? nil : keys.text(entry.key)))
+                    group: groups.text(entry.group), key: entry.key == Self.anyKey ? nil : keys.text(entry.key), terms: entry.terms))
         }
         return found
     }
@@ -294,7 +306,10 @@ public struct SubscriptionIndex {
         routesLost(index)
         members.remove(from: &filters[entry.filter]) { [entries] in entries[Int($0)].id >= entry.id }
         if filters[entry.filter] == MemberLists.empty {
-            filters.withBytes(entry.filter) { if TopicFilter.isPattern($0) { wildcards.remove($0) } }
+            filters.withBytes(entry.filter) {
+                if TopicFilter.isPattern($0) { wildcards.remove($0) }
+                if Self.isSystem($0) { systemFilters -= 1 }
+            }
             filters.remove(entry.filter)
         }
         groups.release(entry.group)

@@ -53,6 +53,28 @@ public enum TopicFilter {
         return filter.withUTF8 { isFilter(Bytes($0)) }
     }
 
+    /// Whether a filter takes a topic (MQTT 5 §4.7). The subscription index finds filters by itself; this is for a few of one client.
+    public static func takes(_ topic: Bytes, filter: Bytes) -> Bool {
+        var (levels, wanted) = (TopicLevels(topic), TopicLevels(filter))
+        var isFirst = true
+        while let want = wanted.next() {
+            let isWild = want.count == 1 && (want[0] == plus || want[0] == hash)
+            if isFirst, isWild, topic.first == dollar { return false }
+            isFirst = false
+            if want.count == 1, want[0] == hash { return true }
+            guard let level = levels.next() else { return false }
+            guard isWild || equal(level, want) else { return false }
+            // `a/#` takes `a` too.
+            var after = levels
+            if after.next() == nil {
+                var left = wanted
+                guard let next = left.next() else { return true }
+                return next.count == 1 && next[0] == hash
+            }
+        }
+        return levels.next() == nil
+    }
+
     /// Whether the text has a wildcard level; without one it matches literally.
     public static func isPattern(_ filter: Bytes) -> Bool {
         var rest: Slice<Bytes>? = filter[...]

@@ -1,3 +1,4 @@
+import MQTTCodec
 import ShuntCore
 
 /// One client of a loop, as the engine keeps it: small, since there are millions.
@@ -13,6 +14,8 @@ struct Client {
     var state = State.free
     /// What its listener speaks.
     var protocolName = ClientProtocol.exchange
+    /// Its version, where it speaks MQTT.
+    var version = MQTTVersion.v3_1_1
     /// Its first request has come, and passed `on_connect`.
     var isAdmitted = false
     var generation: UInt32 = 0
@@ -43,23 +46,20 @@ struct Client {
         var device = ""
         var tags: [String] = []
         var alias: [String] = []
-        /// MQTT: what is published when the client goes away without a word.
+        /// MQTT: what is published when the client goes away without a word, if it has no session that keeps it.
         var will: Will?
-        /// MQTT: when it has said who it is, in seconds since 1970.
-        var greetedAt = 0.0
+        /// MQTT: only of clients that need one.
+        var session: MQTTSession?
+        /// MQTT: the QoS with which it wants broadcasts; nil: it wants none.
+        var broadcastQoS: QoS?
+        /// MQTT: the chats that it has subscribed, with their QoS.
+        var chats: [String: QoS] = [:]
+        /// MQTT: it has given no user name.
+        var isAnonymous = false
+        /// MQTT: user properties that its CONNECT had, for rules.
+        var properties: [Properties.UserProperty] = []
         /// Registrations in a second, and which that was.
         var registrations = (count: UInt32(0), second: UInt32(0))
-    }
-}
-
-/// A message for the time when its client has gone (MQTT 3.1.1 §3.1.2.5).
-final class Will {
-    let topic: [UInt8]
-    let payload: [UInt8]
-
-    init(topic: [UInt8], payload: [UInt8]) {
-        self.topic = topic
-        self.payload = payload
     }
 }
 
@@ -73,7 +73,7 @@ extension Client {
     var form: WireForm {
         switch protocolName {
         case .exchange: .exchange
-        case .mqtt: .mqtt3
+        case .mqtt: version.hasProperties ? .mqtt5 : .mqtt3
         }
     }
 }

@@ -7,7 +7,11 @@ public enum LoopAction: Equatable, Sendable {
     /// The same, once the rules have been asked about it: `offer(_:to:now:)`.
     case offer(ConnectionID, Stretch)
     /// A message for a client of another loop.
-    case forward(ConnectionID, Stretch)
+    case forward(ConnectionID, Stretch, HandOver)
+    /// A message for a client of this loop whose session has something to say to it: `hand(_:_:to:_:now:)`.
+    case hand(ConnectionID, Stretch, HandOver)
+    /// A message that a session has let go: with this packet identifier, and these lower bits of its first byte.
+    case deliverStamped(ConnectionID, Stretch, PublishStamp)
     /// From here on, what becomes of messages that are delivered is counted, until `endTally`.
     case beginTally
     /// Tell the engine what became of them: `tallied`.
@@ -18,6 +22,8 @@ public enum LoopAction: Equatable, Sendable {
     case answer(ConnectionID, Stretch)
     /// Write what waits, then close: for this reason, or as the client has asked for it.
     case close(ConnectionID, ErrorCode?)
+    /// The client is at home on another loop: its connection goes there, with the event's bytes from this offset on.
+    case move(ConnectionID, loop: UInt8, offset: UInt32)
     /// Stop reading from a client: a consumer of its messages is congested.
     case hold(ConnectionID)
     /// Read from it again.

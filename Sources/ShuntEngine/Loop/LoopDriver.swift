@@ -55,8 +55,13 @@ public final class LoopDriver {
         for item in mail.items {
             let isAnother = last != item.offset
             last = item.offset
-            let message = mail.bytes(of: item)
-            guard offer(message, item.form, to: item.recipient, isAnother: isAnother, edge) == .gone else { continue }
+            let (message, recipient) = (mail.bytes(of: item), item.recipient(on: engine.loop))
+            let fate =
+                item.handOver.isNone
+                ? offer(message, item.form, to: recipient, isAnother: isAnother, edge)
+                : hand(message, item.form, to: recipient, item.handOver, isAnother: isAnother, edge)
+            if engine.isBatchFull { carryOut(edge) }
+            guard fate == .gone else { continue }
             lostRecipients += 1
             engine.undelivered(message, item.form, why: .gone, now: edge.now)
         }
@@ -68,7 +73,7 @@ public final class LoopDriver {
     /// All events of a turn have been handled.
     @inlinable
     public func turnEnded<Edge: LoopEdge>(_ edge: Edge) {
-        engine.turnEnded()
+        if engine.turnEnded() { edge.wakeAgain() }
         carryOut(edge)
         postAll(edge)
     }
@@ -99,8 +104,16 @@ public final class LoopDriver {
             case .endTally(let broadcast):
                 engine.tallied(broadcast, tally ?? BroadcastTally())
                 tally = nil
-            case .forward(let client, let stretch):
-                forward(bytes(of: stretch, input, made), stretch, to: client)
+            case .forward(let client, let stretch, let handOver):
+                forward(bytes(of: stretch, input, made), stretch, to: client, handOver)
+            case .hand(let subscriber, let stretch, let handOver):
+                let isAnother = stretch != lastOffered
+                lastOffered = stretch
+                let fate = hand(bytes(of: stretch, input, made), stretch.form, to: subscriber, handOver, isAnother: isAnother, edge)
+                if tally != nil { count(fate) }
+            case .deliverStamped(let client, let stretch, let stamp):
+                send(bytes(of: stretch, input, made), stretch.form, stamp, to: client, edge)
+            case .move(let client, let loop, let offset): edge.move(client, to: Int(loop), unread: Bytes(rebasing: input[Int(offset)...]))
             case .receipt(let client, let receipt): edge.answer(receipt.size, to: client) { receipt.write(to: $0) }
             case .answer(let client, let stretch):
                 let bytes = bytes(of: stretch, input, made)
@@ -170,8 +183,37 @@ public final class LoopDriver {
     private func mail(to loop: Int) -> LoopMail { outgoing[loop].takeUnretainedValue() }
 
     @usableFromInline
-    func forward(_ message: Bytes, _ stretch: Stretch, to client: ConnectionID) {
-        outgoing[Int(client.loop)]._withUnsafeGuaranteedRef { $0.append(message, stretch, to: client) }
+    func forward(_ message: Bytes, _ stretch: Stretch, to client: ConnectionID, _ handOver: HandOver) {
+        outgoing[Int(client.loop)]._withUnsafeGuaranteedRef { $0.append(message, stretch, to: client, handOver) }
+    }
+
+    // MARK: Sessions
+
+    /// Sends a message as the client's session wants it, unless the session keeps it.
+    @usableFromInline @discardableResult
+    func hand<Edge: LoopEdge>(
+        _ packet: Bytes, _ form: WireForm, to subscriber: ConnectionID, _ handOver: HandOver, isAnother: Bool, _ edge: Edge
+    ) -> Fate {
+        switch engine.hand(packet, form, to: subscriber, handOver, isAnother: isAnother, now: edge.now) {
+        case .send(let client, let stamp): send(packet, form, stamp, to: client, edge)
+        case .sendReplacement(let client, let stamp): send(engine.replacementBytes, engine.replacementForm, stamp, to: client, edge)
+        case .kept: .sent
+        case .dropped: .dropped
+        case .gone: .gone
+        }
+    }
+
+    /// Stamps a message where it is, which all of its recipients share, and sends it before the next one is stamped.
+    @usableFromInline @discardableResult
+    func send<Edge: LoopEdge>(_ packet: Bytes, _ form: WireForm, _ stamp: PublishStamp, to client: ConnectionID, _ edge: Edge) -> Fate {
+        guard let start = UnsafeMutableRawPointer(mutating: packet.baseAddress) else { return .dropped }
+        let first = start.load(as: UInt8.self)
+        stamp.write(over: start)
+        let outcome = edge.send(packet, to: client)
+        start.storeBytes(of: first, as: UInt8.self)
+        guard outcome != .queued else { return .sent }
+        engine.putBack(client, stamp, packet, form)
+        return outcome.map(Fate.init) ?? .gone
     }
 
     // MARK: Rules about deliveries

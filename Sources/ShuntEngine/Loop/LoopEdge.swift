@@ -22,6 +22,12 @@ public protocol LoopEdge: AnyObject {
     /// - Parameter code: why; nil where the client has asked for it.
     func close(_ client: ConnectionID, _ code: ErrorCode?)
 
+    /// Gives a client's connection to another loop, where it begins with these bytes.
+    func move(_ client: ConnectionID, to loop: Int, unread: Bytes)
+
+    /// Begins another turn when this one has ended.
+    func wakeAgain()
+
     /// Stops reading from a client, or reads from it again.
     func setHeld(_ isHeld: Bool, _ client: ConnectionID)
 

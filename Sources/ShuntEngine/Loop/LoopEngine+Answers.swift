@@ -6,7 +6,11 @@ extension LoopEngine {
     @inline(__always)
     func acknowledge(_ receipt: Receipt, _ connection: ConnectionID) {
         output.figures.succeeded += 1
-        output.actions.append(.receipt(connection, receipt))
+        switch receipt {
+        case .exchange, .mqtt: output.actions.append(.receipt(connection, receipt))
+        case .filter(let number, let place): granted(number, place, nil)
+        case .none: break
+        }
     }
 
     /// The request was served, and this is what the client wants to know of it.
@@ -14,6 +18,9 @@ extension LoopEngine {
         output.figures.succeeded += 1
         switch receipt {
         case .exchange(let id): output.actions.append(.answer(connection, output.made.appendAnswer(id, text)))
+        case .mqtt(let type, let identifier): MQTTFront(self, connection).serve(type, identifier, text)
+        case .filter(let number, let place): granted(number, place, nil)
+        case .none: break
         }
     }
 
@@ -23,6 +30,9 @@ extension LoopEngine {
         output.figures.failed += 1
         switch receipt {
         case .exchange(let id): output.actions.append(.answer(connection, output.made.appendRefusal(id, error)))
+        case .mqtt(let type, let identifier): MQTTFront(self, connection).refuse(type, identifier, error)
+        case .filter(let number, let place): granted(number, place, error)
+        case .none: break
         }
     }
 }

@@ -127,9 +127,31 @@ extension LoopEngine {
         output.actions.append(.beginTally)
         if !matching.isEmpty {
             let stretch = output.made.append(frame, .exchange)
-            for recipient in matching { output.actions.append(router.looksAtDeliveries ? .offer(recipient, stretch) : .deliver(recipient, stretch)) }
+            var others: [Recipient] = []
+            for recipient in matching {
+                guard clients[recipient.slot].protocolName == .exchange else {
+                    if let qos = broadcastQoS(of: recipient) {
+                        others.append(Recipient(subscriber(of: recipient), DeliveryTerms(clients[recipient.slot].form, qos: qos)))
+                    }
+                    continue
+                }
+                output.actions.append(router.looksAtDeliveries ? .offer(recipient, stretch) : .deliver(recipient, stretch))
+            }
+            if !others.isEmpty { deliver(frame, to: others) }
         }
         output.actions.append(.endTally(id))
+    }
+
+    /// The text of a broadcast, for devices that speak MQTT.
+    private func deliver(_ frame: [UInt8], to recipients: [Recipient]) {
+        frame.withUnsafeBytes { frame in
+            guard let message = WireEncoder.read(frame, .exchange) else { return }
+            Self.withBytes(Self.text(of: message.payload)) { text in
+                var push = MessageView(kind: .broadcast, topic: .none, key: nil, payload: text, format: .text, id: message.id, sender: .nobody)
+                push.qos = .exactlyOnce
+                router.deliver(push, to: recipients)
+            }
+        }
     }
 
     /// What became of the part of a broadcast that was delivered here, or on another loop.

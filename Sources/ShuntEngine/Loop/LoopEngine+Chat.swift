@@ -85,6 +85,7 @@ extension LoopEngine {
         case .deliver(let connection, let chat, let key, let payload):
             guard isCurrent(connection) else { return }
             output.figures.chatMessages += 1
+            guard clients[connection.slot].protocolName == .exchange else { return deliverChat(chat, key, payload, to: connection) }
             let stretch = stretch(of: payload, in: chat, key)
             output.actions.append(router.looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
         case .acknowledgeConfirmed, .askMaster, .tellMaster, .report: break

@@ -64,7 +64,7 @@ extension LoopEngine {
         _ bytes: Bytes, _ form: WireForm, isOffered: Bool = false, _ body: (MessageView, Bytes) -> Result
     ) -> Result? {
         guard var message = WireEncoder.read(bytes, form) else { return nil }
-        guard message.kind == .broadcast else { return body(message, .none) }
+        guard message.kind == .broadcast, form == .exchange else { return body(message, .none) }
         let filter = message.payload
         return Self.withBytes(isOffered ? offeredText(of: filter) : Self.text(of: filter)) { text in
             (message.payload, message.format) = (text, .text)
@@ -72,7 +72,7 @@ extension LoopEngine {
         }
     }
 
-    private static func text(of filter: Bytes) -> String { (try? NotifyBody(decoding: filter))?.message ?? "" }
+    static func text(of filter: Bytes) -> String { (try? NotifyBody(decoding: filter))?.message ?? "" }
 
     /// The text of a broadcast, found once for all its recipients: until `clear`, what is offered stays where it is.
     private func offeredText(of filter: Bytes) -> String {
@@ -86,7 +86,7 @@ extension LoopEngine {
     /// Makes what one recipient gets instead.
     private func replace(_ message: MessageView, by routed: RoutedMessage, filter: Bytes, _ form: WireForm) -> Delivery {
         replacement.removeAll()
-        if message.kind == .broadcast {
+        if message.kind == .broadcast, form == .exchange {
             var body = (try? NotifyBody(decoding: filter)) ?? NotifyBody()
             body.message = String(decoding: routed.payload, as: UTF8.self)
             replaced = replacement.append(Frame(.notify, id: message.id, format: .json, value: body.encoded()).encoded(), .exchange)
@@ -102,6 +102,8 @@ extension LoopEngine {
         return .replaced
     }
 
-    /// What rules have made of the message that was offered last.
+    var replacementForm: WireForm { replaced.form }
+
+    /// What rules have made of the message that was offered last, or what its session has made of one that it was handed.
     public var replacementBytes: Bytes { replacement.bytes(of: replaced) }
 }

@@ -20,7 +20,8 @@ extension LoopEngine {
                 throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the subscription" : why)
             }
         }
-        if request.group.isEmpty { request.group = Self.ownGroup(of: connection) }
+        let subscriber = subscriber(of: connection)
+        if request.group.isEmpty { request.group = Self.ownGroup(of: subscriber) }
         let slot = connection.slot
         guard isCurrent(connection), clients[slot].state != .closing else { return false }
         guard Int(clients[slot].subscriptions) < limits.subscriptions else {
@@ -29,14 +30,14 @@ extension LoopEngine {
                 help: "no more are allowed (limits.subscriptions)")
         }
         let subscription = Subscription(
-            id: nextSubscription(), connection: connection, filter: request.topic, group: request.group, key: request.key, terms: terms)
+            id: nextSubscription(), connection: subscriber, filter: request.topic, group: request.group, key: request.key, terms: terms)
         guard router.index.insert(subscription) else { return false }
         clients[slot].subscriptions += 1
         output.figures.subscriptions += 1
         output.tell(.subscribed(subscription))
         if clients[slot].pressure != .none {
-            router.index.setPressure(clients[slot].pressure, of: connection)
-            output.tell(.pressure(clients[slot].pressure, connection))
+            router.index.setPressure(clients[slot].pressure, of: subscriber)
+            output.tell(.pressure(clients[slot].pressure, subscriber))
         }
         return true
     }
@@ -45,13 +46,28 @@ extension LoopEngine {
     /// - Returns: false where the client has none like that.
     func unsubscribe(_ request: SubscriptionRequest, _ connection: ConnectionID) -> Bool {
         let (filter, key) = (request.topic, request.key)
-        let group = request.group.isEmpty ? Self.ownGroup(of: connection) : request.group
-        guard router.index.remove(connection: connection, filter: filter, group: group, key: key) != nil else { return false }
+        let subscriber = subscriber(of: connection)
+        let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group
+        guard router.index.remove(connection: subscriber, filter: filter, group: group, key: key) != nil else { return false }
         clients[connection.slot].subscriptions -= 1
         output.figures.subscriptions -= 1
-        output.tell(.unsubscribed(connection, filter: filter, group: group, key: key))
-        releaseProducers(heldBy: connection)
+        output.tell(.unsubscribed(subscriber, filter: filter, group: group, key: key))
+        releaseProducers(heldBy: subscriber)
         return true
+    }
+
+    /// From now on the client's session is asked about each message that its subscriptions take.
+    func askSession(of connection: ConnectionID) {
+        let subscriber = subscriber(of: connection)
+        for subscription in router.index.subscriptions(of: subscriber) {
+            _ = router.index.remove(
+                connection: subscriber, filter: subscription.filter, group: subscription.group, key: subscription.key)
+            output.tell(.unsubscribed(subscriber, filter: subscription.filter, group: subscription.group, key: subscription.key))
+            var asking = subscription
+            asking.terms = subscription.terms.askingSession
+            _ = router.index.insert(asking)
+            output.tell(.subscribed(asking))
+        }
     }
 
     /// The group of a client that has named none. No client can name it.

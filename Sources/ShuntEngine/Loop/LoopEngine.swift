@@ -19,8 +19,18 @@ public final class LoopEngine {
     var confirmations: SubscriptionConfirmations
     /// The clients of this loop that wait for a congested consumer, on whatever loop that is.
     var producersHeldBy: [ConnectionID: [ConnectionID]] = [:]
-    /// The slots of the connected clients of MQTT, by their identifier.
-    var mqttClients = ByteTable()
+    /// The clients of MQTT that are at home here.
+    var sessions = SessionTable()
+    /// The messages that wait for sessions.
+    let held = HeldMessages()
+    /// Sessions that are looked at with the next tick.
+    var listedSessions: [MQTTSession] = []
+    /// SUBSCRIBE packets of which some filters have no answer yet, by their numbers; and answers that came before the packet was read to its end.
+    var waitingSubscribes: [UInt32: WaitingSubscribe] = [:]
+    var earlyAnswers: [(number: UInt32, place: UInt16, error: ShuntError?)] = []
+    var lastSubscribe: UInt32 = 0
+    /// For client identifiers that the worker chooses.
+    let random: () -> UInt64
     /// Where the search for silent clients goes on.
     var silenceAt = 0
     /// What rules have made of the message that was offered last.
@@ -43,10 +53,13 @@ public final class LoopEngine {
     /// The same for bytes that the engine has made.
     static let batchBytes = 1 << 20
 
-    /// - Parameter inflate: the plain bytes of a packed payload; nil where they are broken, or more than so many.
+    /// - Parameters:
+    ///   - random: for client identifiers that nobody is to guess.
+    ///   - inflate: the plain bytes of a packed payload; nil where they are broken, or more than so many.
     public init(
         loop: UInt8, of loops: Int = 1, limits: RoutingLimits = .init(), strategies: GroupStrategies = .init(),
         slowPolicies: SlowConsumerPolicies = .init(), chat: ChatSettings = .init(hasMasters: false), hooks: (any RuleHooks)? = nil,
+        random: @escaping () -> UInt64 = { .random(in: .min ... .max) },
         inflate: @escaping (Bytes, PayloadCompression, Int) -> [UInt8]? = { _, _, _ in nil }
     ) {
         output = LoopOutput(loop: loop, of: loops)
@@ -54,6 +67,7 @@ public final class LoopEngine {
             output, SubscriptionIndex(strategies: strategies, slowPolicies: slowPolicies), limits: limits,
             encoder: WireEncoder(output.made, inflated: limits.inflated, inflate), hooks: hooks)
         house = ChatHouse(chat)
+        self.random = random
         confirmations = SubscriptionConfirmations(loop: loop, loops: loops)
     }
 
@@ -108,15 +122,17 @@ public final class LoopEngine {
         router.now = now
         let slot = connection.slot
         guard slot < clients.count, clients[slot].generation == connection.generation, clients[slot].state != .free else { return }
-        if let hooks, clients[slot].isAdmitted, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
+        if clients[slot].protocolName == .mqtt {
+            MQTTFront(self, connection).closed(why: why)
+        } else if let hooks, clients[slot].isAdmitted, let peer = peer(connection) {
+            hooks.onDisconnect(peer, why: why, now: now)
+        }
         if clients[slot].subscriptions > 0 {
             output.figures.subscriptions -= Int(clients[slot].subscriptions)
             router.index.removeAll(of: connection)
             output.tell(.left(connection))
             releaseProducers(heldBy: connection)
         }
-        // A will must not go to the client itself.
-        if clients[slot].protocolName == .mqtt { MQTTFront(self, connection).closed() }
         if clients[slot].isHeld { forgetHeld(connection) }
         if clients[slot].pressure == .stuck { output.figures.stuckConsumers -= 1 }
         confirmations.forget(connection)
@@ -131,6 +147,11 @@ public final class LoopEngine {
         let slot = connection.slot
         output.figures.stuckConsumers += (pressure == .stuck ? 1 : 0) - (clients[slot].pressure == .stuck ? 1 : 0)
         clients[slot].pressure = pressure
+        if let session = session(of: connection) {
+            tellPressure(session)
+            if pressure == .none { pump(session) }
+            return
+        }
         guard clients[slot].subscriptions > 0 else { return }
         router.index.setPressure(pressure, of: connection)
         output.tell(.pressure(pressure, connection))
@@ -145,6 +166,13 @@ public final class LoopEngine {
     /// Closes a client, once it has been written what waits for it.
     /// - Parameter code: why; nil where the client has asked for it.
     func close(_ connection: ConnectionID, _ code: ErrorCode?) {
+        guard isCurrent(connection), clients[connection.slot].state == .open else { return }
+        if let code, clients[connection.slot].protocolName == .mqtt { MQTTFront(self, connection).tellClose(code) }
+        shut(connection, code)
+    }
+
+    /// The same without a word.
+    func shut(_ connection: ConnectionID, _ code: ErrorCode?) {
         guard isCurrent(connection) else { return }
         clients[connection.slot].state = .closing
         output.actions.append(.close(connection, code))
@@ -194,7 +222,8 @@ public final class LoopEngine {
         case .sync(let other, let number): output.tell(.synced(loop: loop, number: number), loop: other)
         case .synced(let other, let number): confirmed(by: other, number)
         case .registered(let uid, let device, let connection, let at): takenOver(uid, device, by: connection, at: at)
-        case .greeted(let clientID, let connection, let at): takenOver(clientID, by: connection, at: at)
+        case .retain(let topic, let packet, let qos, let expiry): router.keepRetained(topic, packet, qos, expiry: expiry)
+        case .askRetained(let question): router.answer(question)
         case .broadcast(let id, let filter, let frame): broadcast(id, filter, frame: frame)
         case .tallied(let id, let tally): tallied(id, tally)
         case .chat(let event, let peer): chat(event, peer: peer)
@@ -211,13 +240,16 @@ public final class LoopEngine {
         }
         tickedAt = now
         closeSilent()
+        tickSessions()
         answerOverdue()
         chat(.tick, peer: nil)
     }
 
     /// All events of a turn have been handled: what has changed in subscriptions meanwhile is to be confirmed by the other loops.
-    public func turnEnded() {
+    /// - Returns: whether there is more to do at once.
+    public func turnEnded() -> Bool {
         if let number = confirmations.takeRequest() { output.tell(.sync(loop: loop, number: number)) }
+        return router.sendRetained()
     }
 
     /// Ticks come in smaller steps than this many seconds, or the clock was set, or the process stood still.
@@ -228,6 +260,7 @@ public final class LoopEngine {
         output.clear()
         if broadcastText != nil { broadcastText = nil }
         if lastChatFrame != nil { lastChatFrame = nil }
+        held.endBatch()
         router.index.trimRoutes()
     }
 
@@ -242,6 +275,7 @@ public final class LoopEngine {
     public func setLimits(_ new: RoutingLimits) {
         router.limits = new
         router.encoder.inflated = new.inflated
+        router.retained.setLimits(new.mqtt)
     }
 
     public func setStrategies(_ new: GroupStrategies) { router.index.setStrategies(new) }
@@ -250,7 +284,9 @@ public final class LoopEngine {
     public func setSlowPolicies(_ new: SlowConsumerPolicies) { router.index.setSlowPolicies(new) }
 
     /// What happens to a topic message for a client of this loop whose out-buffer is full.
-    public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy { router.index.slowConsumerPolicy(of: connection) }
+    public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy {
+        router.index.slowConsumerPolicy(of: isCurrent(connection) ? subscriber(of: connection) : connection)
+    }
 
     public func setChat(_ new: ChatSettings) { house.setSettings(new, now: now) }
 
@@ -258,15 +294,32 @@ public final class LoopEngine {
     public func setHooks(_ new: (any RuleHooks)?) { router.setHooks(new) }
 }
 
+extension LoopEngine {
+    /// A client's session is at home on another loop, which the client has not told yet who it is: the connection goes there.
+    /// - Parameter offset: of the event's bytes, from which on they go along.
+    func move(_ connection: ConnectionID, to home: UInt8, from offset: Int) {
+        clients[connection.slot] = Client(state: .free, generation: connection.generation)
+        output.actions.append(.move(connection, loop: home, offset: UInt32(offset)))
+    }
+
+    /// A client of a session has been answered: it gets what waits for it.
+    func resume(_ session: MQTTSession) {
+        guard session.isLasting else { return }
+        tellPressure(session)
+        pump(session)
+    }
+}
+
 extension LoopEngine: PeerDirectory {
     public func peer(_ id: ConnectionID) -> Peer? {
+        if id.isSession { return sessions[id].flatMap { $0.isConnected ? peer($0.client) : nil } }
         guard isCurrent(id) else { return guest?.id == id ? guest : nil }
         let client = clients[id.slot]
         let identity = client.identity
         return Peer(
             id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
             alias: identity?.alias ?? [], protocolName: client.protocolName.rawValue, address: client.address.description,
-            groups: client.subscriptions > 0 ? router.index.groups(of: id).filter { $0.utf8.first != 0 } : [], connectedAt: client.connectedAt)
+            groups: client.subscriptions > 0 ? router.index.groups(of: subscriber(of: id)).filter { $0.utf8.first != 0 } : [], connectedAt: client.connectedAt)
     }
 
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }

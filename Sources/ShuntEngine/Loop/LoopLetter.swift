@@ -11,8 +11,10 @@ public enum LoopLetter: Equatable, Sendable {
     case synced(loop: UInt8, number: UInt64)
     /// A device has registered: the loop that has one of the same name gives it up.
     case registered(uid: String, device: String, ConnectionID, at: Double)
-    /// A client of MQTT has said who it is: the loop that has one of the same identifier closes it.
-    case greeted(clientID: String, ConnectionID, at: Double)
+    /// A retained message for the loop that its topic is at home on: a PUBLISH of MQTT 5.0 without a packet identifier; an empty one clears.
+    case retain(topic: [UInt8], packet: [UInt8], QoS, expiry: UInt32)
+    /// Send the retained messages that are at home there and that a new subscription takes.
+    case askRetained(RetainedQuestion)
     /// Deliver a broadcast to the devices here that match, and say how many there were.
     case broadcast(BroadcastID, DeviceFilter, frame: [UInt8])
     case tallied(BroadcastID, BroadcastTally)
@@ -27,6 +29,7 @@ extension LoopLetter {
     public var payloadSize: Int {
         switch self {
         case .broadcast(_, _, let frame): frame.count
+        case .retain(let topic, let packet, _, _): topic.count + packet.count
         case .chat(.request(let request), _): request.payload.bytes.count
         case .chat(.announce(_, let payload), _), .chatAction(.deliver(_, _, _, let payload)): payload.bytes.count
         default: 0

@@ -5,15 +5,25 @@ import ShuntCore
 /// Belongs to one loop at a time: to the one that fills it until it is posted, then to the one that reads it. That makes it `Sendable`.
 public final class LoopMail: @unchecked Sendable {
     public struct Item: Sendable {
-        public let recipient: ConnectionID
+        /// The recipient, with the hand-over in place of its loop, which is the reader's.
+        private let recipientAndHandOver: UInt64
         public let offset: UInt32
         private let countAndForm: UInt32
 
-        init(_ recipient: ConnectionID, offset: UInt32, _ stretch: Stretch) {
-            self.recipient = recipient
+        init(_ recipient: ConnectionID, offset: UInt32, _ stretch: Stretch, _ handOver: HandOver) {
+            recipientAndHandOver = recipient.raw & Self.slotMask | UInt64(handOver.raw) << Self.handOverShift
             self.offset = offset
             countAndForm = stretch.count | UInt32(stretch.form.rawValue) << Self.formShift
         }
+
+        private static let handOverShift: UInt64 = 56
+        private static let slotMask: UInt64 = 0x00FF_FFFF_FFFF_FFFF
+
+        /// - Parameter loop: that has got the mail.
+        public func recipient(on loop: UInt8) -> ConnectionID {
+            ConnectionID(raw: recipientAndHandOver & Self.slotMask | UInt64(loop) << Self.handOverShift)
+        }
+        public var handOver: HandOver { HandOver(raw: UInt8(truncatingIfNeeded: recipientAndHandOver >> Self.handOverShift)) }
 
         /// A message has less than 512 MiB in any form (`limits.frame`), which leaves three bits for its form.
         private static let formShift: UInt32 = 29
@@ -79,10 +89,10 @@ public final class LoopMail: @unchecked Sendable {
     }
 
     @inline(__always)
-    func append(_ message: Bytes, _ stretch: Stretch, to recipient: ConnectionID) {
+    func append(_ message: Bytes, _ stretch: Stretch, to recipient: ConnectionID, _ handOver: HandOver = .none) {
         if stretch != lastStretch { copy(message, stretch) }
         if itemCount == itemCapacity { growItems() }
-        (itemStart + itemCount).initialize(to: Item(recipient, offset: lastOffset, stretch))
+        (itemStart + itemCount).initialize(to: Item(recipient, offset: lastOffset, stretch, handOver))
         itemCount += 1
         cost += MemoryLayout<Item>.stride
     }

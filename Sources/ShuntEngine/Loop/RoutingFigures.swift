@@ -27,6 +27,31 @@ public struct RoutingFigures: Equatable, Sendable {
     public var chatMessages = 0
     /// Messages that were held for members of chats, and given up.
     public var expired = 0
+    /// MQTT: connected clients.
+    public var mqttClients = 0
+    /// Sessions at home on this loop that outlive their connections, and those of them whose client is away.
+    public var sessions = 0
+    public var absentSessions = 0
+    /// Messages on their way to clients of MQTT, and those that wait for clients.
+    public var inflight = 0
+    public var waiting = 0
+    /// Bytes of messages that are held for sessions.
+    public var heldBytes = 0
+    /// Sessions that ended early, since others needed the room.
+    public var sessionsEvicted = 0
+    /// Clients that another one of the same identifier has replaced.
+    public var takeovers = 0
+    public var wills = 0
+    /// Messages that sessions had to give up, those that expired while they waited, and those of QoS 0 for clients that were away.
+    public var lostInSessions = 0
+    public var expiredInSessions = 0
+    public var missedByAbsent = 0
+    /// Messages larger than their recipient takes.
+    public var tooLarge = 0
+    /// Retained messages that are at home on this loop, their bytes, and those that were refused.
+    public var retained = 0
+    public var retainedBytes = 0
+    public var retainedRefused = 0
 
     public init() {}
 }

@@ -8,6 +8,8 @@ struct SubscriptionConfirmations {
         case receipt(Receipt)
         /// Encoded already.
         case bytes([UInt8], WireForm)
+        /// The same, before the retained messages that these ask for.
+        case subscribed([UInt8], WireForm, [RetainedQuestion])
     }
 
     private struct Waiting {
@@ -81,9 +83,15 @@ extension LoopEngine {
     private func give(_ answer: SubscriptionConfirmations.Answer, _ connection: ConnectionID) {
         switch answer {
         case .receipt(let receipt): acknowledge(receipt, connection)
-        case .bytes(let bytes, let form):
-            output.figures.succeeded += 1
-            output.actions.append(.answer(connection, output.made.append(bytes, form)))
+        case .bytes(let bytes, let form): give(bytes, form, connection)
+        case .subscribed(let bytes, let form, let questions):
+            give(bytes, form, connection)
+            for question in questions { router.askRetained(question) }
         }
+    }
+
+    private func give(_ bytes: [UInt8], _ form: WireForm, _ connection: ConnectionID) {
+        output.figures.succeeded += 1
+        output.actions.append(.answer(connection, output.made.append(bytes, form)))
     }
 }

@@ -13,6 +13,10 @@ struct Publication {
         self.message = message
         self.stretch = stretch
     }
+
+    /// Whether its bytes are all that a recipient of their form needs, whatever QoS it may get.
+    @inline(__always)
+    var isPlain: Bool { message.qos == .atMostOnce && !message.isRetained }
 }
 
 /// A message's bytes in each wire form that a recipient has needed so far: made once, however many recipients want them.
@@ -20,6 +24,9 @@ struct EncodedForms {
     private let message: MessageView
     private var exchange = Stretch.none
     private var mqtt3 = Stretch.none
+    private var mqtt5 = Stretch.none
+    private var mqtt3Numbered = Stretch.none
+    private var mqtt5Numbered = Stretch.none
     /// Forms that cannot express the message.
     private var inexpressible: UInt8 = 0
 
@@ -31,8 +38,19 @@ struct EncodedForms {
     /// - Returns: `none` where the form cannot express the message.
     @inline(__always)
     mutating func stretch(_ form: WireForm, _ encoder: WireEncoder) -> Stretch {
-        let known = form == .exchange ? exchange : mqtt3
+        let known = known(form)
         return known.isNone ? encode(form, encoder) : known
+    }
+
+    @inline(__always)
+    private func known(_ form: WireForm) -> Stretch {
+        switch form {
+        case .exchange: exchange
+        case .mqtt3: mqtt3
+        case .mqtt5: mqtt5
+        case .mqtt3Numbered: mqtt3Numbered
+        case .mqtt5Numbered: mqtt5Numbered
+        }
     }
 
     private mutating func encode(_ form: WireForm, _ encoder: WireEncoder) -> Stretch {
@@ -49,6 +67,9 @@ struct EncodedForms {
         switch stretch.form {
         case .exchange: exchange = stretch
         case .mqtt3: mqtt3 = stretch
+        case .mqtt5: mqtt5 = stretch
+        case .mqtt3Numbered: mqtt3Numbered = stretch
+        case .mqtt5Numbered: mqtt5Numbered = stretch
         }
     }
 }

@@ -22,4 +22,6 @@ public enum UndeliveredReason: String, Sendable {
     case gone = "gone"
     /// It was held for a member of a chat who did not come back, or for whom too much was held.
     case expired = "expired"
+    /// It waited for a client of MQTT whose session has ended.
+    case sessionEnded = "session ended"
 }

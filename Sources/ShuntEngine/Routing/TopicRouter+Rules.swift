@@ -175,7 +175,7 @@ extension TopicRouter {
 
     /// Publishes what a rule has made besides. No rule sees it again.
     func publish(_ message: OwnedMessage) {
-        guard !message.topic.isEmpty, message.topic.count <= limits.topic, !message.payload.isEmpty else {
+        guard !message.topic.isEmpty, message.topic.count <= limits.topic else {
             output.figures.undelivered += 1
             return
         }

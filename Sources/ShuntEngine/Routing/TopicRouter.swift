@@ -18,6 +18,12 @@ public final class TopicRouter {
     private(set) var takesLong = false
     /// What rules have made of messages besides topic messages: the engine sends it.
     var others: [OwnedMessage] = []
+    /// The client that is being read from, as subscriptions name it: its session's or its connection's.
+    var publisher = ConnectionID.none
+    /// The retained messages that are at home on this loop.
+    let retained: RetainedMessages
+    /// Those that clients wait for.
+    var retainedAnswers: [RetainedAnswer] = []
     /// Scratch for the chosen members of a message.
     var recipients: ContiguousArray<Recipient> = []
     /// Where the last message went that a rule has sent to another topic.
@@ -35,6 +41,7 @@ public final class TopicRouter {
         self.index = index
         self.limits = limits
         self.encoder = encoder
+        retained = RetainedMessages(limits.mqtt)
         setHooks(hooks)
     }
 
@@ -95,6 +102,7 @@ public final class TopicRouter {
     @inline(__always)
     func beginRead() {
         takesLong = false
+        publisher = .none
         hooks?.beginRead()
     }
 
@@ -150,48 +158,80 @@ public final class TopicRouter {
     @inline(never)
     func deliverMade(_ message: MessageView, _ route: RouteReference) -> Int {
         index.select(route, key: message.key, into: &recipients)
-        guard !recipients.isEmpty else { return 0 }
+        let publication = Publication(message)
         // In the form of the first recipient, which mostly is the form of all.
-        return relay(Publication(message, as: encoder.encode(message, recipients[0].terms.form) ?? .none))
+        guard let first = recipients.first?.terms, first.takes(first.form, isPlain: publication.isPlain) else { return relay(publication) }
+        return relay(Publication(message, as: encoder.encode(message, first.form) ?? .none))
+    }
+
+    /// Hands a message to clients that nobody has to choose: devices, members of a chat.
+    func deliver(_ message: MessageView, to chosen: [Recipient]) {
+        recipients.removeAll(keepingCapacity: true)
+        recipients.append(contentsOf: chosen)
+        _ = relay(Publication(message))
+    }
+
+    func deliver(_ message: MessageView, to recipient: Recipient) { deliver(message, to: [recipient]) }
+
+    /// A message that a member of these groups had, who has left, goes to another member.
+    func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
+        index.select(route, key: message.key, groups: names, into: &recipients)
+        if relay(Publication(message)) == 0 { nobody(message) }
     }
 
     /// Hands the bytes that there are to those who have been selected.
     @inline(__always)
     private func relay(_ publication: Publication) -> Int {
-        let stretch = publication.stretch
-        if looksAtDeliveries || stretch.isNone { return deliver(publication, from: 0) }
+        let (stretch, isPlain) = (publication.stretch, publication.isPlain)
+        if looksAtDeliveries || stretch.isNone || publication.message.isRetained { return deliver(publication, from: 0) }
         let count = recipients.count
         for place in 0..<count {
             let recipient = recipients[place]
-            guard recipient.terms.form == stretch.form else { return deliver(publication, from: place) }
+            guard recipient.terms.takes(stretch.form, isPlain: isPlain) else { return deliver(publication, from: place) }
             let connection = recipient.connection
-            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch))
+            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch, .none))
         }
         return count
     }
 
-    /// The recipients from a place on, where some get another form than others, or rules look at each delivery: those to other loops'
-    /// clients are offered there.
+    /// The recipients from a place on, where some get another form than others, their sessions are asked, or rules look at each delivery: those
+    /// to other loops' clients are offered there.
     /// - Returns: how many of all got it.
     @inline(never)
     private func deliver(_ publication: Publication, from first: Int) -> Int {
+        if publication.message.isRetained { retain(publication.message) }
         var forms = EncodedForms(publication)
         var count = first
         for place in first..<recipients.count {
-            let recipient = recipients[place]
-            let stretch = forms.stretch(recipient.terms.form, encoder)
+            let (connection, terms) = (recipients[place].connection, recipients[place].terms)
+            let (form, handOver) = terms.form == .exchange ? (.exchange, .none) : handOver(publication.message, terms)
+            if terms.isNoLocal, connection == publisher { continue }
+            let stretch = forms.stretch(form, encoder)
             guard !stretch.isNone else {
                 output.figures.inexpressible += 1
                 continue
             }
             count += 1
-            let connection = recipient.connection
-            guard connection.loop == output.loop else {
-                output.actions.append(.forward(connection, stretch))
-                continue
+            if connection.loop != output.loop {
+                output.actions.append(.forward(connection, stretch, handOver))
+            } else if !handOver.isNone {
+                output.actions.append(.hand(connection, stretch, handOver))
+            } else {
+                output.actions.append(looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
             }
-            output.actions.append(looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
         }
         return count
+    }
+
+    /// How a client of MQTT gets a message.
+    private func handOver(_ message: MessageView, _ terms: DeliveryTerms) -> (WireForm, HandOver) {
+        let qos = min(message.qos, terms.qos)
+        let isRetained = message.isRetained && terms.isRetainAsPublished
+        guard qos > .atMostOnce || isRetained || terms.asksSession else { return (terms.form, .none) }
+        let form = qos > .atMostOnce ? terms.form.numbered : terms.form
+        // 3.1.1 has no place for the expiry, which the session has to know.
+        let handOver = HandOver(qos: qos, isRetained: isRetained, isShared: terms.isShared)
+        guard message.expiry != MessageView.noExpiry, qos > .atMostOnce else { return (form, handOver) }
+        return (.mqtt5Numbered, handOver)
     }
 }

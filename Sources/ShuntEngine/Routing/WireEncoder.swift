@@ -25,10 +25,7 @@ final class WireEncoder {
 
     /// Writes a topic message, or a chat's.
     func encode(_ message: MessageView, _ form: WireForm, into made: MadeBytes) -> Stretch? {
-        switch form {
-        case .exchange: exchange(message, made)
-        case .mqtt3: mqtt3(message, made)
-        }
+        form == .exchange ? exchange(message, made) : mqtt(message, form, made)
     }
 
     /// A frame with an empty value would break Java consumers (exchange protocol §6).
@@ -38,25 +35,67 @@ final class WireEncoder {
         return made.append(
             FrameFields(
                 isChat ? .chat : .message, id: message.id, compression: message.compression,
-                format: message.format, value: message.payload, name: message.topic,
+                format: message.format == .none ? .text : message.format, value: message.payload, name: message.topic,
                 key: isChat ? ChatDeliveryKey.sessionBytes : message.key))
     }
 
-    /// MQTT 3 knows no compression, and its topics are UTF-8.
-    private func mqtt3(_ message: MessageView, _ made: MadeBytes) -> Stretch? {
+    /// MQTT knows no compression, and its topics are UTF-8.
+    private func mqtt(_ message: MessageView, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
+        guard message.kind == .topic else { return named(message, form, made) }
         guard message.topic.count <= Int(UInt16.max), TopicFilter.isPlainTopic(message.topic) || UTF8Text.isValid(message.topic) else { return nil }
         guard message.compression == .none else {
-            return inflate(message.payload, message.compression, inflated)?.withUnsafeBytes { mqtt3(message.topic, $0, made) }
+            return inflate(message.payload, message.compression, inflated)?.withUnsafeBytes { mqtt(message, payload: $0, form, made) }
         }
-        return mqtt3(message.topic, message.payload, made)
+        return mqtt(message, payload: message.payload, form, made)
     }
 
-    private func mqtt3(_ topic: Bytes, _ payload: Bytes, _ made: MadeBytes) -> Stretch? {
-        let fields = PublishFields(.v3_1_1, topic: topic, payload: payload)
+    /// Broadcasts and chats have topics of their own (`MQTTFront+Services.swift`).
+    private func named(_ message: MessageView, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
+        let topic = message.kind == .chat ? Array(MQTTFront.chatPrefix.utf8) + message.topic : Array(MQTTFront.notifyTopic.utf8)
+        return topic.withUnsafeBytes {
+            var named = message
+            (named.kind, named.topic) = (.topic, $0)
+            return mqtt(named, form, made)
+        }
+    }
+
+    private func mqtt(_ message: MessageView, payload: Bytes, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
+        var fields = PublishFields(
+            form.hasProperties ? .v5 : .v3_1_1, topic: message.topic, payload: payload, qos: form.isNumbered ? max(message.qos, .atLeastOnce) : .atMostOnce,
+            isRetained: false, identifier: form.isNumbered ? 1 : 0)
+        guard form.hasProperties, !message.properties.isEmpty || message.key != nil || message.format != .none else {
+            return write(fields, form, made)
+        }
+        return Self.properties(of: message).withUnsafeBytes {
+            fields.encodedProperties = $0
+            return write(fields, form, made)
+        }
+    }
+
+    /// A message as retained messages are kept.
+    func encodeForKeeping(_ message: MessageView) -> [UInt8]? {
+        let scratch = MadeBytes()
+        return mqtt(message, .mqtt5, scratch).map { Array(scratch.bytes(of: $0)) }
+    }
+
+    private func write(_ fields: PublishFields, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
         guard fields.isExpressible else { return nil }
-        let stretch = made.reserve(fields.size, .mqtt3)
+        let stretch = made.reserve(fields.size, form)
         fields.write(to: made.start(of: stretch))
         return stretch
+    }
+
+    /// What a client of MQTT 5.0 is told of a message, behind its length.
+    static func properties(of message: MessageView) -> [UInt8] {
+        var changes = PublishProperties.Changes()
+        changes.expiry = message.expiry
+        changes.key = message.key
+        switch message.format {
+        case .json: changes.contentType = "application/json"
+        case .text: changes.contentType = "text/plain"
+        default: break
+        }
+        return PublishProperties.rewrite(message.properties, changes)
     }
 
     // MARK: Reading back
@@ -64,10 +103,7 @@ final class WireEncoder {
     /// A message that this side has written, as rules see it.
     /// - Returns: nil where it is no message: an answer, or a chat's notice.
     static func read(_ bytes: Bytes, _ form: WireForm) -> MessageView? {
-        switch form {
-        case .exchange: readExchange(bytes)
-        case .mqtt3: readMQTT3(bytes)
-        }
+        form == .exchange ? readExchange(bytes) : readMQTT(bytes, form)
     }
 
     private static func readExchange(_ bytes: Bytes) -> MessageView? {
@@ -85,11 +121,23 @@ final class WireEncoder {
         return message
     }
 
-    private static func readMQTT3(_ bytes: Bytes) -> MessageView? {
-        guard case .packet(let header) = PacketDecoder.decode(bytes, limit: bytes.count), header.type == .publish,
-            let publish = try? PublishView(header, bytes, .v3_1_1)
-        else { return nil }
-        return MessageView(publish, sender: .nobody)
+    private static func readMQTT(_ bytes: Bytes, _ form: WireForm) -> MessageView? {
+        guard let publish = publish(in: bytes, form) else { return nil }
+        var message = MessageView(publish, sender: .nobody)
+        if let properties = try? PublishProperties(publish.encodedProperties) { message.take(properties) }
+        guard message.topic.first == UInt8(ascii: "$") else { return message }
+        if message.topic.elementsEqual(MQTTFront.notifyTopic.utf8) {
+            (message.kind, message.topic) = (.broadcast, .none)
+        } else if message.topic.starts(with: MQTTFront.chatPrefix.utf8) {
+            (message.kind, message.topic) = (.chat, Bytes(rebasing: message.topic[MQTTFront.chatPrefix.utf8.count...]))
+        }
+        return message
+    }
+
+    /// A PUBLISH that this side has written, or checked.
+    static func publish(in bytes: Bytes, _ form: WireForm) -> PublishView? {
+        guard case .packet(let header) = PacketDecoder.decode(bytes, limit: bytes.count), header.type == .publish else { return nil }
+        return try? PublishView(header, bytes, form.hasProperties ? .v5 : .v3_1_1)
     }
 }
 
@@ -101,12 +149,27 @@ extension MessageView {
             kind: .topic, topic: frame.name(in: start) ?? .none, key: frame.key(in: start),
             payload: frame.value(in: start) ?? .none, format: frame.format,
             compression: frame.compression, id: frame.id, sender: sender)
+        qos = .atLeastOnce
     }
 
-    /// A PUBLISH of MQTT.
+    /// A PUBLISH of MQTT, without what its properties say.
     @inline(__always)
     init(_ publish: PublishView, sender: ConnectionID) {
-        self.init(kind: .topic, topic: publish.topic, key: nil, payload: publish.payload, format: .text, id: 0, sender: sender)
+        self.init(kind: .topic, topic: publish.topic, key: nil, payload: publish.payload, format: .none, id: 0, sender: sender)
+        qos = publish.qos
+        isRetained = publish.isRetained
+    }
+
+    /// What the properties of a PUBLISH say.
+    mutating func take(_ properties: PublishProperties) {
+        self.properties = properties.bytes
+        expiry = properties.expiry
+        key = properties.key
+        if let type = properties.contentType {
+            if type.elementsEqual("application/json".utf8) { format = .json } else if type.elementsEqual("text/plain".utf8) { format = .text }
+        } else if properties.isText {
+            format = .text
+        }
     }
 
     /// What a rule made of a message.
@@ -115,6 +178,10 @@ extension MessageView {
         self.init(
             kind: routed.kind, topic: routed.topic, key: routed.key, payload: routed.payload, format: routed.format,
             compression: routed.compression, id: origin.id, hops: origin.hops, sender: origin.sender)
+        qos = origin.qos
+        isRetained = origin.isRetained
+        properties = origin.properties
+        expiry = origin.expiry
     }
 }
 
@@ -133,6 +200,7 @@ extension MadeBytes {
         var kept = message
         kept.topic = keep(message.topic)
         kept.key = message.key.map { keep($0) }
+        kept.properties = keep(message.properties)
         kept.payload = keep(message.payload)
         return kept
     }

@@ -19,12 +19,15 @@ struct LoopMailTests {
         #expect(mail.cost == 100 + 1000 * MemoryLayout<LoopMail.Item>.stride)
     }
 
-    @Test("A message of the largest size keeps its length and form", arguments: [WireForm.exchange, .mqtt3])
+    @Test("A message of the largest size keeps its length and form", arguments: WireForm.allCases)
     func largest(form: WireForm) {
         // limits.frame is at most 256 MiB; another form's header comes besides.
         let count = 1 << 28 + 1 << 20
-        let item = LoopMail.Item(recipient(1), offset: 0, Stretch(.input, form, offset: 0, count: count))
+        let handOver = HandOver(qos: .exactlyOnce, isRetained: true, isShared: true)
+        let item = LoopMail.Item(recipient(1), offset: 0, Stretch(.input, form, offset: 0, count: count), handOver)
         #expect((item.count, item.form) == (count, form))
+        #expect(item.handOver == handOver)
+        #expect(item.recipient(on: recipient(1).loop) == recipient(1))
     }
 
     @Test("The same stretch of another event is another frame")

@@ -6,7 +6,7 @@ import Testing
 
 @testable import ShuntEngine
 
-@Suite("MQTT 3.1.1 with QoS 0: messages and rules")
+@Suite("MQTT: messages of QoS 0, and rules")
 struct MQTTMessagesTests {
     private let connect = Connect(version: .v3_1_1, clientID: "c")
 

@@ -25,6 +25,11 @@ final class SimulatedWorker {
     private var packets: [ConnectionID: [[UInt8]]] = [:]
     private(set) var closed: [ConnectionID: ErrorCode] = [:]
     private var unread: [ConnectionID: [UInt8]] = [:]
+    /// Where clients are that have moved to another loop, by the ids that they had first.
+    private var moved: [ConnectionID: ConnectionID] = [:]
+    private var moving: [(ConnectionID, loop: Int, [UInt8])] = []
+    /// Loops that have more to do.
+    private var awake: Set<Int> = []
     private var nextSlot: UInt32 = 0
     var now: Double = 1_700_000_000
     /// Seconds that its clock is ahead.
@@ -59,19 +64,37 @@ final class SimulatedWorker {
         return id
     }
 
-    func takePackets(_ id: ConnectionID) -> [[UInt8]] { packets.removeValue(forKey: id) ?? [] }
+    func takePackets(_ id: ConnectionID) -> [[UInt8]] { packets.removeValue(forKey: current(id)) ?? [] }
+
+    /// The first packets alone.
+    func takePackets(_ id: ConnectionID, _ count: Int) -> [[UInt8]] {
+        let all = takePackets(id)
+        putBack(Array(all.dropFirst(count)), id)
+        return Array(all.prefix(count))
+    }
+
+    /// Packets are to be taken again, before those that come.
+    func putBack(_ packets: [[UInt8]], _ id: ConnectionID) {
+        if !packets.isEmpty { self.packets[current(id)] = packets + (self.packets[current(id)] ?? []) }
+    }
+
+    /// The id that a client has now.
+    func current(_ id: ConnectionID) -> ConnectionID { moved[id] ?? id }
 
     func send(_ bytes: [UInt8], from id: ConnectionID) {
+        let id = current(id)
         guard closed[id] == nil else { return }
         let loop = loops[Int(id.loop)]
         var unread = (self.unread[id] ?? []) + bytes
+        self.unread[id] = nil
         let taken = unread.withUnsafeBytes { loop.driver.received($0, on: id, loop) }
         unread.removeFirst(taken)
-        self.unread[id] = unread
+        if !moving.contains(where: { $0.0 == id }) { self.unread[id] = unread }
         turnEnded(loop)
     }
 
     func disconnect(_ id: ConnectionID) {
+        let id = current(id)
         let loop = loops[Int(id.loop)]
         loop.engine.closed(id, why: "test", now: now)
         turnEnded(loop)
@@ -92,8 +115,12 @@ final class SimulatedWorker {
     /// Ends a loop's turn; the mail that it has sent arrives, if nobody holds it back.
     func turnEnded(_ loop: SimulatedLoop) {
         loop.driver.carryOut(loop)
-        loop.driver.turnEnded(loop)
+        repeat {
+            awake.remove(Int(loop.engine.loop))
+            loop.driver.turnEnded(loop)
+        } while awake.contains(Int(loop.engine.loop))
         answerConfirmations(loop)
+        carryOutMoves()
         if deliversAtOnce { deliverAll() }
     }
 
@@ -118,6 +145,19 @@ final class SimulatedWorker {
         loop.engine.confirmed(confirmed, now: now)
         turnEnded(loop)
     }
+
+    /// The client is another loop's when the turn of its own has ended.
+    fileprivate func move(_ id: ConnectionID, to loop: Int, _ bytes: [UInt8]) { moving.append((id, loop, bytes)) }
+
+    private func carryOutMoves() {
+        while let (id, loop, bytes) = moving.popLast() {
+            let new = open(loop, .mqtt)
+            moved[id] = new
+            send(bytes, from: new)
+        }
+    }
+
+    fileprivate func wakeAgain(_ loop: Int) { awake.insert(loop) }
 
     fileprivate func post(_ letter: LoopMail, _ way: MailWay) { mail[way, default: []].append(letter) }
 
@@ -222,6 +262,10 @@ final class SimulatedLoop: LoopEdge {
     }
 
     func close(_ client: ConnectionID, _ code: ErrorCode?) { worker.closed(client, code) }
+
+    func move(_ client: ConnectionID, to loop: Int, unread: Bytes) { worker.move(client, to: loop, Array(unread)) }
+
+    func wakeAgain() { worker.wakeAgain(Int(engine.loop)) }
 
     func setHeld(_ isHeld: Bool, _ client: ConnectionID) {
         if isHeld { worker.held.insert(client) } else { worker.held.remove(client) }

@@ -1,0 +1,217 @@
+/// The newest retained message of each topic that is at home on one loop (MQTT 5.0 §3.3.1.3), found by topic, or by a filter level after level.
+public final class RetainedMessages {
+    /// Where a message is, for as long as it is there.
+    public struct Reference: Equatable, Sendable {
+        fileprivate let slot: Int
+        fileprivate let generation: UInt32
+    }
+
+    /// What became of a message that was to be kept.
+    public enum Outcome: Equatable, Sendable {
+        case kept
+        /// There are as many as there may be, or as many bytes.
+        case refused
+    }
+
+    private struct Slot {
+        var topic: [UInt8] = []
+        /// A PUBLISH of MQTT 5.0 without a packet identifier, topic included.
+        var packet: [UInt8] = []
+        var qos = QoS.atMostOnce
+        /// Seconds since 1970.
+        var storedAt = 0.0
+        var expiresAt = Double.infinity
+        var generation: UInt32 = 0
+        /// nil: the slot is free.
+        var node: Node?
+    }
+
+    private final class Node {
+        let level: [UInt8]
+        unowned(unsafe) let parent: Node?
+        var children: [[UInt8]: Node] = [:]
+        /// Its message's slot; -1 where only topics below it have one.
+        var slot = -1
+
+        init(_ level: [UInt8], below parent: Node?) {
+            self.level = level
+            self.parent = parent
+        }
+    }
+
+    /// About what a level takes.
+    private static let nodeBytes = 160
+
+    private var limits: MQTTLimits
+    private var slots: ContiguousArray<Slot> = []
+    private var free: [Int] = []
+    /// Slots by topic.
+    private var topics = ByteTable()
+    private let root = Node([], below: nil)
+    private var sweepAt = 0
+    public private(set) var count = 0
+    /// Bytes of packets, topics, and their levels.
+    public private(set) var bytes = 0
+
+    public init(_ limits: MQTTLimits) { self.limits = limits }
+
+    /// Smaller limits refuse new messages, and drop none.
+    public func setLimits(_ new: MQTTLimits) { limits = new }
+
+    // MARK: Changes
+
+    /// Keeps a message in place of the one of its topic.
+    /// - Parameter expiry: seconds; `MessageView.noExpiry`: the message does not expire.
+    public func keep(topic: Bytes, packet: [UInt8], qos: QoS, expiry: UInt32, now: Double) -> Outcome {
+        let hash = ByteHash.of(topic)
+        let known = find(topic, hash)
+        let size = topic.count + packet.count
+        let before = known.map { slots[$0].topic.count + slots[$0].packet.count } ?? 0
+        guard known != nil || count < limits.retainedMessages, bytes - before + size <= limits.retainedBytes else {
+            // The old one is no longer the newest.
+            if let known { forget(known) }
+            return .refused
+        }
+        let slot = known ?? take()
+        bytes += size - before
+        slots[slot].generation &+= 1
+        (slots[slot].packet, slots[slot].qos, slots[slot].storedAt) = (packet, qos, now)
+        slots[slot].expiresAt = expiry == MessageView.noExpiry ? .infinity : now + Double(expiry)
+        guard known == nil else { return .kept }
+        slots[slot].topic = Array(topic)
+        let node = node(of: topic)
+        node.slot = slot
+        slots[slot].node = node
+        topics.insert(hash, UInt32(slot)) { [slots] in slots[Int($0)].topic.withUnsafeBytes { ByteHash.of($0) } }
+        count += 1
+        // Levels that no other topic has take memory too.
+        guard bytes <= limits.retainedBytes else {
+            forget(slot)
+            return .refused
+        }
+        return .kept
+    }
+
+    /// - Returns: false where the topic has none.
+    @discardableResult
+    public func remove(topic: Bytes) -> Bool {
+        guard let slot = find(topic, ByteHash.of(topic)) else { return false }
+        forget(slot)
+        return true
+    }
+
+    /// Forgets messages that have expired. Each call looks at some of all.
+    public func sweep(now: Double) {
+        guard count > 0 else { return }
+        for _ in 0..<min(slots.count, slots.count / 64 + 64) {
+            sweepAt = sweepAt + 1 < slots.count ? sweepAt + 1 : 0
+            if slots[sweepAt].node != nil, isOver(sweepAt, now) { forget(sweepAt) }
+        }
+    }
+
+    private func isOver(_ slot: Int, _ now: Double) -> Bool {
+        now >= slots[slot].expiresAt || (limits.retainedAge > 0 && now >= slots[slot].storedAt + Double(limits.retainedAge))
+    }
+
+    private func forget(_ slot: Int) {
+        guard var node = slots[slot].node else { return }
+        slots[slot].topic.withUnsafeBytes { topics.remove(ByteHash.of($0), UInt32(slot)) }
+        bytes -= slots[slot].topic.count + slots[slot].packet.count
+        slots[slot] = Slot(generation: slots[slot].generation &+ 1)
+        free.append(slot)
+        count -= 1
+        node.slot = -1
+        while node.slot < 0, node.children.isEmpty, let parent = node.parent {
+            parent.children.removeValue(forKey: node.level)
+            bytes -= Self.nodeBytes
+            node = parent
+        }
+    }
+
+    private func find(_ topic: Bytes, _ hash: UInt32) -> Int? {
+        topics.find(hash) { number in slots[Int(number)].topic.withUnsafeBytes { equal($0, topic) } }.map(Int.init)
+    }
+
+    private func take() -> Int {
+        if let slot = free.popLast() { return slot }
+        slots.append(Slot())
+        return slots.count - 1
+    }
+
+    private func node(of topic: Bytes) -> Node {
+        var node = root
+        for level in TopicLevels(topic) {
+            let level = Array(level)
+            if let below = node.children[level] {
+                node = below
+            } else {
+                let below = Node(level, below: node)
+                node.children[level] = below
+                bytes += Self.nodeBytes
+                node = below
+            }
+        }
+        return node
+    }
+
+    // MARK: Questions
+
+    /// The messages that a filter takes.
+    public func matching(_ filter: Bytes, now: Double) -> [Reference] {
+        guard count > 0 else { return [] }
+        var found: [Int] = []
+        if TopicFilter.isPattern(filter) {
+            collect(TopicLevels(filter), below: root, into: &found)
+        } else if let slot = find(filter, ByteHash.of(filter)) {
+            found.append(slot)
+        }
+        return found.lazy.filter { !self.isOver($0, now) }.map { Reference(slot: $0, generation: self.slots[$0].generation) }
+    }
+
+    private func collect(_ levels: TopicLevels, below node: Node, into found: inout [Int]) {
+        var levels = levels
+        guard let level = levels.next() else {
+            if node.slot >= 0 { found.append(node.slot) }
+            return
+        }
+        // A filter that starts with a wildcard takes no `$`-topic (MQTT 5.0 §4.7.2).
+        if level.count == 1, level[0] == TopicFilter.hash {
+            if node !== root, node.slot >= 0 { found.append(node.slot) }
+            for child in node.children.values where node !== root || child.level.first != TopicFilter.dollar { collectAll(child, into: &found) }
+        } else if level.count == 1, level[0] == TopicFilter.plus {
+            for child in node.children.values where node !== root || child.level.first != TopicFilter.dollar {
+                collect(levels, below: child, into: &found)
+            }
+        } else if let child = node.children[Array(level)] {
+            collect(levels, below: child, into: &found)
+        }
+    }
+
+    /// Without recursion: a topic may have 65,535 levels.
+    private func collectAll(_ node: Node, into found: inout [Int]) {
+        var waiting = [node]
+        while let next = waiting.popLast() {
+            if next.slot >= 0 { found.append(next.slot) }
+            waiting.append(contentsOf: next.children.values)
+        }
+    }
+
+    /// A message that `matching` has found.
+    public struct Retained {
+        public var topic: [UInt8]
+        public var packet: [UInt8]
+        public var qos: QoS
+        /// Seconds since 1970.
+        public var storedAt: Double
+        /// Seconds that are left; `MessageView.noExpiry` where it does not expire.
+        public var expiry: UInt32
+    }
+
+    /// - Returns: nil where it has been replaced, or has gone, meanwhile.
+    public func message(_ reference: Reference, now: Double) -> Retained? {
+        let slot = slots[reference.slot]
+        guard slot.generation == reference.generation, slot.node != nil, !isOver(reference.slot, now) else { return nil }
+        let left = slot.expiresAt.isInfinite ? MessageView.noExpiry : UInt32(max(0, min(slot.expiresAt - now, 4_294_967_294)).rounded(.up))
+        return Retained(topic: slot.topic, packet: slot.packet, qos: slot.qos, storedAt: slot.storedAt, expiry: left)
+    }
+}

@@ -1,0 +1,331 @@
+import MQTTCodec
+import ShuntCore
+
+/// What becomes of a message that a session is handed.
+public enum HandedMessage {
+    /// These bytes go to the client, with a stamp.
+    case send(ConnectionID, PublishStamp)
+    /// `replacementBytes` go to the client, with a stamp.
+    case sendReplacement(ConnectionID, PublishStamp)
+    /// The session keeps it.
+    case kept
+    /// Nobody gets it: a rule, the client's largest packet, a full queue, or the client's absence.
+    case dropped
+    /// The session has ended.
+    case gone
+}
+
+/// Messages for clients whose sessions have something to say to them: numbers, flags, aliases, identifiers; and what waits for clients.
+extension LoopEngine {
+    /// A message for a client of this loop.
+    /// - Parameters:
+    ///   - packet: a PUBLISH, or another form's message.
+    ///   - isAnother: it is not the message of the last call, for another client.
+    public func hand(
+        _ packet: Bytes, _ form: WireForm, to subscriber: ConnectionID, _ handOver: HandOver, isAnother: Bool, now: Double
+    ) -> HandedMessage {
+        router.now = now
+        if isAnother { held.endBatch() }
+        let session = session(of: subscriber)
+        guard let client = session?.client ?? connection(of: subscriber), session != nil || isCurrent(client) else { return .gone }
+        var (packet, form, isReplaced) = (packet, form, false)
+        if client != .none {
+            switch offer(packet, form, to: client, isAnother: isAnother, now: now) {
+            case .unchanged: break
+            case .replaced: (packet, form, isReplaced) = (replacementBytes, replaced.form, true)
+            case .dropped: return .dropped
+            }
+        }
+        guard handOver.qos > .atMostOnce, let session else { return pass(packet, form, handOver, session, client, isReplaced) }
+        guard mayBeSent(session), session.waiting.isEmpty, session.window.isCaughtUp, session.window.count < session.receiveMaximum else {
+            return keep(packet, form, handOver, session, isShared: !isReplaced)
+        }
+        let number =
+            session.keeps(handOver) ? held.hold(packet, form, expiry: expiry(of: packet, form), isShared: !isReplaced, now: now) : HeldMessages.none
+        guard let own = personal(packet, form, handOver, session, age: 0) else {
+            held.release(number)
+            output.figures.tooLarge += 1
+            return .dropped
+        }
+        output.figures.inflight += 1
+        let stamp = PublishStamp(handOver, identifier: session.window.append(handOver, held: number))
+        return outcome(own, isReplaced: isReplaced, client, stamp)
+    }
+
+    /// Whether the client's connection takes more.
+    private func mayBeSent(_ session: MQTTSession) -> Bool {
+        session.isConnected && clients[session.client.slot].pressure == .none && clients[session.client.slot].state == .open
+    }
+
+    /// QoS 0.
+    private func pass(
+        _ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession?, _ client: ConnectionID, _ isReplaced: Bool
+    ) -> HandedMessage {
+        guard client != .none else {
+            output.figures.missedByAbsent += 1
+            return .dropped
+        }
+        guard let own = personal(packet, form, handOver, session, clients[client.slot].form, age: 0) else {
+            output.figures.tooLarge += 1
+            return .dropped
+        }
+        return outcome(own, isReplaced: isReplaced, client, PublishStamp(handOver))
+    }
+
+    private func outcome(_ own: OwnPacket, isReplaced: Bool, _ client: ConnectionID, _ stamp: PublishStamp) -> HandedMessage {
+        switch own {
+        case .asItIs: isReplaced ? .sendReplacement(client, stamp) : .send(client, stamp)
+        case .made(let packet):
+            {
+                replacement.removeAll()
+                replaced = replacement.append(packet, clients[client.slot].form)
+                return .sendReplacement(client, stamp)
+            }()
+        }
+    }
+
+    // MARK: One client's bytes
+
+    /// The bytes that one client gets.
+    enum OwnPacket {
+        case asItIs
+        case made([UInt8])
+    }
+
+    /// Writes a message as one client wants it, where that is not as it is.
+    /// - Parameter age: seconds that it has waited here.
+    /// - Returns: nil where it is more than the client takes.
+    func personal(
+        _ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession?, _ clientForm: WireForm? = nil, age: UInt32
+    ) -> OwnPacket? {
+        let wanted = (session?.form ?? clientForm ?? .mqtt3).numbered == form.numbered ? form : session?.form ?? clientForm ?? .mqtt3
+        let hasNumber = handOver.qos > .atMostOnce
+        let isRight = wanted == form && form.isNumbered == hasNumber
+        let mayExpire = form.hasProperties && age > 0
+        guard let session, form != .exchange else { return isRight ? .asItIs : rewritten(packet, form, wanted, handOver, session, age: age) }
+        let isAsItIs = isRight && !mayExpire && session.identified.isEmpty && !session.outgoingAliases.isUsed
+        guard !isAsItIs else { return packet.count <= session.maximumPacket ? .asItIs : nil }
+        return rewritten(packet, form, wanted, handOver, session, age: age)
+    }
+
+    private func rewritten(
+        _ packet: Bytes, _ form: WireForm, _ wanted: WireForm, _ handOver: HandOver, _ session: MQTTSession?, age: UInt32
+    ) -> OwnPacket? {
+        guard let publish = WireEncoder.publish(in: packet, form) else { return nil }
+        var fields = PublishFields(
+            wanted.hasProperties ? .v5 : .v3_1_1, topic: publish.topic, payload: publish.payload, qos: handOver.qos,
+            isRetained: handOver.isRetained, identifier: handOver.qos > .atMostOnce ? 1 : 0)
+        guard wanted.hasProperties else { return own(fields, session) }
+        var changes = PublishProperties.Changes()
+        let properties = publish.encodedProperties.withoutPropertyLength
+        let expiry = PublishProperties.expiry(in: properties)
+        changes.expiry = expiry == MessageView.noExpiry ? expiry : expiry - min(expiry, age)
+        changes.key = (try? PublishProperties(publish.encodedProperties))?.key
+        changes.subscriptionIdentifiers = session?.identifiers(for: publish.topic) ?? []
+        switch session?.outgoingAliases.use(publish.topic) ?? .none {
+        case .none: break
+        case .first(let alias): changes.topicAlias = alias
+        case .known(let alias):
+            changes.topicAlias = alias
+            fields.topic = .none
+        }
+        return PublishProperties.rewrite(properties, changes).withUnsafeBytes {
+            fields.encodedProperties = $0
+            return own(fields, session)
+        }
+    }
+
+    private func own(_ fields: PublishFields, _ session: MQTTSession?) -> OwnPacket? {
+        guard fields.isExpressible, fields.size <= session?.maximumPacket ?? .max else { return nil }
+        return .made(fields.encoded())
+    }
+
+    private func expiry(of packet: Bytes, _ form: WireForm) -> UInt32 {
+        guard form.hasProperties, let publish = WireEncoder.publish(in: packet, form), publish.encodedProperties.count > 1 else {
+            return MessageView.noExpiry
+        }
+        return PublishProperties.expiry(in: publish.encodedProperties.withoutPropertyLength)
+    }
+
+    // MARK: Waiting
+
+    /// Keeps a message until the client takes it.
+    private func keep(_ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession, isShared: Bool) -> HandedMessage {
+        let mqtt = limits.mqtt
+        while session.waiting.count >= mqtt.queueMessages || session.waitingBytes + packet.count > mqtt.queueBytes
+            || held.bytes + packet.count > mqtt.memory
+        {
+            guard mqtt.queueFull == .dropOldest, let oldest = takeWaiting(session) else {
+                output.figures.lostInSessions += 1
+                undelivered(packet, form, why: .queueFull, now: now)
+                return .dropped
+            }
+            lose(oldest.held, .queueFull)
+        }
+        let number = held.hold(packet, form, expiry: expiry(of: packet, form), isShared: isShared, now: now)
+        session.waiting.append(.init(held: number, handOver: handOver))
+        session.waitingBytes += packet.count
+        output.figures.waiting += 1
+        if session.isConnected { updatePressure(session) }
+        return .kept
+    }
+
+    private func takeWaiting(_ session: MQTTSession) -> MQTTSession.Waiting? {
+        guard let waiting = session.waiting.popFirst() else { return nil }
+        session.waitingBytes -= held.size(waiting.held)
+        output.figures.waiting -= 1
+        return waiting
+    }
+
+    /// The connection did not take a message: it waits in its session again.
+    public func putBack(_ client: ConnectionID, _ stamp: PublishStamp, _ packet: Bytes, _ form: WireForm) {
+        guard let session = session(of: client) else { return }
+        // It may have been the one that named an alias.
+        session.outgoingAliases.forget()
+        guard stamp.identifier != 0, let entry = session.window.takeBack(stamp.identifier) else { return }
+        output.figures.inflight -= 1
+        let number =
+            entry.held != HeldMessages.none
+            ? entry.held : held.hold(packet, form, expiry: expiry(of: packet, form), isShared: false, now: now)
+        session.waiting.prepend(.init(held: number, handOver: entry.handOver))
+        session.waitingBytes += held.size(number)
+        output.figures.waiting += 1
+        list(session)
+    }
+
+    /// Sends what waits, as far as the client takes it: first what it may have had on an earlier connection, in the order of then
+    /// (MQTT-4.4.0-1, MQTT-4.6.0-1).
+    func pump(_ session: MQTTSession) {
+        while mayBeSent(session), output.actions.count < Self.batchSize, output.made.size < Self.batchBytes {
+            if !session.window.isCaughtUp {
+                guard session.window.sent < session.receiveMaximum, let entry = session.window.nextAgain() else { return }
+                sendAgain(entry, session)
+            } else {
+                guard session.window.count < session.receiveMaximum, let next = takeWaiting(session) else { return updatePressure(session) }
+                send(next, session)
+            }
+        }
+        if mayBeSent(session) { list(session) }
+        updatePressure(session)
+    }
+
+    private func sendAgain(_ entry: OutgoingWindow.Entry, _ session: MQTTSession) {
+        guard !entry.isReleased else {
+            return answer(PublishAnswer(.publishRelease, entry.identifier).encoded(session.version), session)
+        }
+        guard entry.held != HeldMessages.none else { return }
+        guard let own = personal(entry.held, entry.handOver, session) else {
+            // The client takes less than it did before.
+            output.figures.tooLarge += 1
+            return finish(session.window.acknowledged(entry.identifier, qos: entry.handOver.qos), session)
+        }
+        send(own, of: entry.held, PublishStamp(entry.handOver, identifier: entry.identifier, isDuplicate: true), session)
+    }
+
+    private func send(_ waiting: MQTTSession.Waiting, _ session: MQTTSession) {
+        guard held.expiresAt(waiting.held) > now else {
+            output.figures.expiredInSessions += 1
+            return lose(waiting.held, .expired)
+        }
+        guard let own = personal(waiting.held, waiting.handOver, session) else {
+            output.figures.tooLarge += 1
+            return held.release(waiting.held)
+        }
+        let isKept = session.keeps(waiting.handOver)
+        let identifier = session.window.append(waiting.handOver, held: isKept ? waiting.held : HeldMessages.none)
+        output.figures.inflight += 1
+        send(own, of: waiting.held, PublishStamp(waiting.handOver, identifier: identifier), session)
+        if !isKept { held.release(waiting.held) }
+    }
+
+    /// A held message as one client wants it: with the seconds that are left before it expires (MQTT-3.3.2-6).
+    private func personal(_ number: UInt32, _ handOver: HandOver, _ session: MQTTSession) -> OwnPacket? {
+        let (packet, form, left) = (held.packet(number), held.form(number), held.expiresAt(number) - now)
+        let age = left < .infinity ? expiry(of: packet, form) &- UInt32(max(0, left.rounded(.up))) : 0
+        return personal(packet, form, handOver, session, age: age)
+    }
+
+    private func send(_ own: OwnPacket, of number: UInt32, _ stamp: PublishStamp, _ session: MQTTSession) {
+        let stretch =
+            switch own {
+            case .asItIs: output.made.append(held.packet(number), held.form(number))
+            case .made(let packet): output.made.append(packet, session.form.numbered)
+            }
+        output.actions.append(.deliverStamped(session.client, stretch, stamp))
+    }
+
+    /// The client has answered a message: what was held for it is given up, and the next one may go.
+    func finish(_ answered: OutgoingWindow.Answered, _ session: MQTTSession) {
+        switch answered {
+        case .done(let entry):
+            output.figures.inflight -= 1
+            session.acknowledged += 1
+            held.release(entry.held)
+        case .release(let entry): held.release(entry.held)
+        case .unknown: break
+        }
+    }
+
+    private func answer(_ packet: [UInt8], _ session: MQTTSession) {
+        output.actions.append(.answer(session.client, output.made.append(packet, session.form)))
+    }
+
+    // MARK: Pressure
+
+    /// What waits for a client that reads too slowly holds its producers, as its buffer does.
+    private func updatePressure(_ session: MQTTSession) {
+        let most = max(session.waiting.count * 16 / max(1, limits.mqtt.queueMessages), session.waitingBytes * 16 / max(1, limits.mqtt.queueBytes))
+        if session.pressure == .none {
+            guard most >= 8 else { return }
+            session.pressure = .congested
+            session.progress = (now, session.acknowledged)
+            list(session)
+        } else {
+            guard most < 4 else { return }
+            session.pressure = .none
+        }
+        tellPressure(session)
+    }
+
+    /// The client's buffer, or what waits in its session, whichever is worse, counts.
+    func tellPressure(_ session: MQTTSession) {
+        guard session.isConnected else { return }
+        setPressure(max(session.pressure, clients[session.client.slot].pressure), of: session)
+    }
+
+    func setPressure(_ pressure: ConsumerPressure, of session: MQTTSession) {
+        let subscriptions = session.isConnected ? clients[session.client.slot].subscriptions : session.subscriptions
+        guard subscriptions > 0 else { return }
+        router.index.setPressure(pressure, of: session.id)
+        output.tell(.pressure(pressure, session.id))
+        if pressure != .congested { releaseProducers(heldBy: session.id) }
+    }
+
+    /// The session is looked at with the next tick.
+    func list(_ session: MQTTSession) {
+        guard !session.isListed else { return }
+        session.isListed = true
+        listedSessions.append(session)
+    }
+
+    /// Sessions that wait for something that no event tells: room in all buffers, or a client that no longer acknowledges.
+    func lookAtCongested() {
+        guard !listedSessions.isEmpty else { return }
+        let listed = listedSessions
+        listedSessions = []
+        for session in listed {
+            session.isListed = false
+            guard session.isConnected else { continue }
+            pump(session)
+            guard session.pressure == .congested else { continue }
+            let enough = max(1, limits.mqtt.queueMessages / 4)
+            if session.acknowledged - session.progress.acknowledged >= enough {
+                session.progress = (now, session.acknowledged)
+            } else if now - session.progress.at >= limits.mqtt.patience {
+                session.pressure = .stuck
+                tellPressure(session)
+            }
+            list(session)
+        }
+    }
+}

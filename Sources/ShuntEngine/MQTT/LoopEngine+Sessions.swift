@@ -1,0 +1,299 @@
+import MQTTCodec
+import ShuntCore
+
+/// Sessions of MQTT that are at home on this loop: who has which, and how they begin and end.
+extension LoopEngine {
+    /// The session of a client, or of a subscription.
+    func session(of id: ConnectionID) -> MQTTSession? {
+        if id.isSession { return sessions[id] }
+        return isCurrent(id) ? clients[id.slot].identity?.session : nil
+    }
+
+    /// How subscriptions name a client of this loop.
+    func subscriber(of connection: ConnectionID) -> ConnectionID {
+        guard clients[connection.slot].protocolName == .mqtt else { return connection }
+        return clients[connection.slot].identity?.session?.id ?? connection
+    }
+
+    /// The connection of a client that a subscription names; nil while it is away.
+    func connection(of subscriber: ConnectionID) -> ConnectionID? {
+        guard subscriber.isSession else { return isCurrent(subscriber) ? subscriber : nil }
+        guard let client = sessions[subscriber]?.client, client != .none else { return nil }
+        return client
+    }
+
+    /// The client's session, which it gets now if it has had none.
+    func needSession(_ connection: ConnectionID) -> MQTTSession? {
+        guard let identity = clients[connection.slot].identity else { return nil }
+        if let session = identity.session { return session }
+        let session = MQTTSession(
+            connection, clientID: identity.device, identity: identity, version: clients[connection.slot].version, expiry: 0)
+        session.client = connection
+        session.receiveMaximum = limits.mqtt.inflight
+        identity.session = session
+        return session
+    }
+
+    // MARK: Beginning
+
+    /// A client has said who it is, and is let in: another one of its name is closed, and its session goes on or ends.
+    /// - Parameters:
+    ///   - expiry: seconds; 0: the session ends with the connection.
+    ///   - isAssigned: the worker has chosen the identifier. Nobody can take over a client that has it, unless its session lasts.
+    /// - Returns: whether an earlier session goes on.
+    /// - Throws: `limit.memory` where there are too many sessions.
+    func begin(_ greeting: Connect, expiry: UInt32, isAssigned: Bool, _ connection: ConnectionID) throws(ShuntError) -> Bool {
+        guard let identity = clients[connection.slot].identity else { return false }
+        var session = takeOver(greeting.clientID, isClean: greeting.isClean)
+        let isPresent = session != nil
+        if session == nil, expiry > 0 {
+            session = try newSession(greeting, expiry: expiry, identity)
+        } else if session == nil, !isAssigned {
+            sessions.enter(greeting.clientID, connection, clients)
+        }
+        guard let session else { return false }
+        identity.session = session
+        (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
+        session.endsAt = .infinity
+        clients[connection.slot].subscriptions = session.subscriptions
+        return isPresent
+    }
+
+    /// Ends what another client of the same identifier has here (MQTT-3.1.4-3).
+    /// - Returns: the session that goes on.
+    private func takeOver(_ clientID: String, isClean: Bool) -> MQTTSession? {
+        var found = sessions.holder(of: clientID, loop, clients)
+        let old: ConnectionID? =
+            switch found {
+            case .client(let connection): connection
+            case .session(let session) where session.isConnected: session.client
+            default: nil
+            }
+        if let old {
+            output.figures.takeovers += 1
+            close(old, .sessionReplaced)
+            // The session may have ended with it.
+            leave(old, why: ErrorCode.sessionReplaced.rawValue, isReplaced: !isClean)
+            found = sessions.holder(of: clientID, loop, clients)
+        }
+        guard case .session(let session) = found else { return nil }
+        guard isClean else {
+            sessions.returned(session)
+            return session
+        }
+        end(session, why: .sessionEnded)
+        return nil
+    }
+
+    private func newSession(_ greeting: Connect, expiry: UInt32, _ identity: Client.Identity) throws(ShuntError) -> MQTTSession {
+        while sessions.count >= limits.mqtt.sessions {
+            guard let first = sessions.popFirstToEnd() else {
+                throw ShuntError(.memoryLimit, "\(sessions.count) sessions are kept", help: "no more are allowed (mqtt.sessions)")
+            }
+            output.figures.sessionsEvicted += 1
+            end(first, why: .sessionEnded)
+        }
+        let session = MQTTSession(
+            sessions.nextID(loop), clientID: greeting.clientID, identity: identity, version: greeting.version, expiry: expiry)
+        sessions.enter(session, clients)
+        output.figures.sessions = sessions.count
+        return session
+    }
+
+    // MARK: Ending
+
+    /// A client has gone, or is to be closed: its will is published or waits, its session stays or ends. Once for each client.
+    /// - Parameter isReplaced: its session is to go on at once.
+    func leave(_ connection: ConnectionID, why: String, isReplaced: Bool = false) {
+        let slot = connection.slot
+        guard let identity = clients[slot].identity, clients[slot].isAdmitted else { return }
+        if let hooks, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
+        clients[slot].isAdmitted = false
+        output.figures.mqttClients -= 1
+        tellPresence(identity, connection, why: why)
+        guard let session = identity.session else {
+            sessions.remove(identity.device, connection)
+            let will = identity.will
+            identity.will = nil
+            dropSubscriptions(of: connection)
+            publish(will)
+            return
+        }
+        guard session.isLasting else {
+            sessions.remove(identity.device, connection)
+            let (will, groups) = (session.will, sharedGroups(of: session))
+            session.will = nil
+            dropSubscriptions(of: connection)
+            giveUp(session, why: .sessionEnded, groups)
+            publish(will)
+            return
+        }
+        (session.subscriptions, clients[slot].subscriptions) = (clients[slot].subscriptions, 0)
+        session.client = .none
+        session.window.disconnected()
+        session.incomingAliases = IncomingAliases()
+        session.outgoingAliases = OutgoingAliases(limit: 0)
+        identity.session = nil
+        // The identity stays with the session; the connection needs no name any longer.
+        session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
+        sessions.left(session)
+        setPressure(.absent, of: session)
+        if session.expiry == 0, !isReplaced { return end(session, why: .sessionEnded) }
+        guard let will = session.will else { return }
+        if will.delay > 0, session.expiry > 0 {
+            sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
+        } else {
+            session.will = nil
+            publish(will)
+        }
+    }
+
+    /// Ends a lasting session whose client is away.
+    func end(_ session: MQTTSession, why: UndeliveredReason) {
+        let (will, groups) = (session.will, sharedGroups(of: session))
+        session.will = nil
+        sessions.remove(session)
+        output.figures.sessions = sessions.count
+        if session.subscriptions > 0 {
+            output.figures.subscriptions -= Int(session.subscriptions)
+            session.subscriptions = 0
+            router.index.removeAll(of: session.id)
+            output.tell(.left(session.id))
+            releaseProducers(heldBy: session.id)
+        }
+        giveUp(session, why: why, groups)
+        publish(will)
+    }
+
+    /// The client's subscriptions end with its connection: before its will and its messages go to others.
+    private func dropSubscriptions(of connection: ConnectionID) {
+        let slot = connection.slot
+        guard clients[slot].subscriptions > 0 else { return }
+        output.figures.subscriptions -= Int(clients[slot].subscriptions)
+        clients[slot].subscriptions = 0
+        router.index.removeAll(of: connection)
+        output.tell(.left(connection))
+        releaseProducers(heldBy: connection)
+    }
+
+    /// What a session keeps is given up. Messages of shared subscriptions go to another member, except those of QoS 2 that may have arrived
+    /// (MQTT-4.8.2-5).
+    private func giveUp(_ session: MQTTSession, why: UndeliveredReason, _ groups: Set<String>) {
+        var others: [(held: UInt32, handOver: HandOver)] = []
+        for entry in session.window.all where entry.held != HeldMessages.none {
+            if entry.handOver.isShared, entry.handOver.qos == .atLeastOnce { others.append((entry.held, entry.handOver)) } else { lose(entry.held, nil) }
+        }
+        for waiting in session.waiting.all {
+            if waiting.handOver.isShared { others.append((waiting.held, waiting.handOver)) } else { lose(waiting.held, why) }
+        }
+        output.figures.inflight -= session.window.count
+        output.figures.waiting -= session.waiting.count
+        session.window.removeAll()
+        session.waiting.removeAll()
+        session.waitingBytes = 0
+        for other in others {
+            redeliver(other.held, to: groups)
+            held.release(other.held)
+        }
+    }
+
+    /// A message that was held for a session is given up.
+    /// - Parameter why: nil where it may have arrived.
+    func lose(_ number: UInt32, _ why: UndeliveredReason?) {
+        if let why {
+            output.figures.lostInSessions += 1
+            undelivered(held.packet(number), held.form(number), why: why, now: now)
+        }
+        held.release(number)
+    }
+
+    /// The groups that a session shares, asked for before it leaves them.
+    private func sharedGroups(of session: MQTTSession) -> Set<String> {
+        guard session.hasSharedSubscriptions else { return [] }
+        return Set(router.index.groups(of: session.id).filter { $0.utf8.first != 0 })
+    }
+
+    /// A group's member has gone for good: its message goes to another one.
+    private func redeliver(_ number: UInt32, to groups: Set<String>) {
+        guard var message = WireEncoder.read(held.packet(number), held.form(number)) else { return }
+        message.isRetained = false
+        message.qos = max(message.qos, .atLeastOnce)
+        let route = router.route(of: message.topic, last: .none)
+        guard !route.isNone else { return }
+        router.deliver(message, route, toGroups: groups)
+    }
+
+    // MARK: Time
+
+    /// Called with each tick: sessions end, wills are published, what expires is forgotten.
+    func tickSessions() {
+        while let id = sessions.wills.popDue(now: now) {
+            guard let session = sessions[id], !session.isConnected, let will = session.will else { continue }
+            session.will = nil
+            publish(will)
+        }
+        while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded) }
+        router.retained.sweep(now: now)
+        output.figures.absentSessions = sessions.absent
+        output.figures.heldBytes = held.bytes
+        (output.figures.retained, output.figures.retainedBytes) = (router.retained.count, router.retained.bytes)
+        lookAtCongested()
+    }
+
+    /// Publishes a will, through rules like any other message.
+    private func publish(_ will: Will?) {
+        guard let will else { return }
+        output.figures.wills += 1
+        will.topic.withUnsafeBytes { topic in
+            will.payload.withUnsafeBytes { payload in
+                will.properties.withUnsafeBytes { properties in
+                    var message = MessageView(
+                        kind: .topic, topic: topic, key: nil, payload: payload, format: .none, id: router.makeID(), sender: .nobody)
+                    (message.qos, message.isRetained) = (will.qos, will.isRetained)
+                    if let properties = try? PublishProperties(properties) { message.take(properties) }
+                    publishForNobody(message)
+                }
+            }
+        }
+    }
+
+    /// Publishes what no connected client waits for an answer of.
+    func publishForNobody(_ message: MessageView) {
+        guard message.topic.count <= limits.topic else { return }
+        let route = router.route(of: message.topic, last: .none)
+        guard !route.isNone else { return }
+        _ = router.publish(Publication(message), route, hooks)
+        router.index.blocker = .none
+        if !router.others.isEmpty { sendOthers() }
+    }
+
+    // MARK: Silence
+
+    /// Times are kept in eighths of a second; differences stay right when the count wraps.
+    static func eighths(_ seconds: Double) -> UInt32 { UInt32(truncatingIfNeeded: UInt64(max(0, seconds) * 8)) }
+
+    /// Closes clients that have sent nothing for one and a half times their keep alive (MQTT-3.1.2-24). Each tick looks at a tenth of all.
+    /// A client that is held may have sent what has not been read.
+    func closeSilent() {
+        guard !clients.isEmpty else { return }
+        let time = Self.eighths(now)
+        for _ in 0..<(clients.count / 10 + 1) {
+            silenceAt = silenceAt + 1 < clients.count ? silenceAt + 1 : 0
+            let client = silenceAt
+            guard clients[client].keepAlive > 0, clients[client].state == .open, !clients[client].isHeld else { continue }
+            guard time &- clients[client].heardAt > UInt32(clients[client].keepAlive) * 12 else { continue }
+            close(ConnectionID(loop: loop, slot: UInt32(client), generation: clients[client].generation), .keepAlive)
+        }
+    }
+
+    /// The driver does not read from a client: its silence does not count.
+    public func isUnread(_ connection: ConnectionID, now: Double) {
+        if isCurrent(connection) { clients[connection.slot].heardAt = Self.eighths(now) }
+    }
+
+    /// The clock was set, or the process stood still: what clients have sent meanwhile has not been read.
+    func forgiveSilence() {
+        let time = Self.eighths(now)
+        for client in clients.indices { clients[client].heardAt = time }
+    }
+}

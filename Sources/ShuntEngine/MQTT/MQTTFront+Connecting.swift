@@ -1,0 +1,176 @@
+import MQTTCodec
+import ShuntCore
+
+/// CONNECT and DISCONNECT.
+extension MQTTFront {
+    /// - Returns: false where the client's session is at home on another loop, and the client moves there.
+    func connect(_ body: Bytes, at offset: Int) throws(MQTTFault) -> Bool {
+        let slot = client.slot
+        engine.clients[slot].version = Connect.version(in: body) ?? .v3_1_1
+        var greeting: Connect
+        do throws(MQTTFault) {
+            greeting = try Connect(decoding: body)
+        } catch {
+            // Of what 3.1.1 sends and cannot be understood only the version is answered (MQTT-3.1.2-2).
+            if error.code == .unsupportedProtocolVersion {
+                turnAway(.unsupportedProtocolVersion, .requestUnsupported, error.message)
+                return true
+            }
+            throw error
+        }
+        guard let isAssigned = name(&greeting) else {
+            turnAway(.clientIdentifierNotValid, .requestInvalid, "an empty client identifier needs a clean session")
+            return true
+        }
+        let home = SessionTable.home(of: greeting.clientID, loops: engine.loops)
+        guard home == Int(engine.loop) else {
+            engine.move(client, to: UInt8(home), from: offset)
+            return false
+        }
+        guard check(greeting) else { return true }
+        admit(greeting, isAssigned: isAssigned)
+        return true
+    }
+
+    /// A client without an identifier gets one that is at home here.
+    /// - Returns: whether it got one; nil where it may not be without.
+    private func name(_ greeting: inout Connect) -> Bool? {
+        guard greeting.clientID.isEmpty else { return false }
+        guard greeting.isClean || greeting.version.hasProperties else { return nil }
+        repeat {
+            greeting.clientID = "auto-" + String(engine.random(), radix: 36)
+        } while SessionTable.home(of: greeting.clientID, loops: engine.loops) != Int(engine.loop)
+        return true
+    }
+
+    /// What a worker refuses besides broken packets.
+    private func check(_ greeting: Connect) -> Bool {
+        if greeting.properties.authenticationMethod != nil {
+            turnAway(.badAuthenticationMethod, .requestUnsupported, "no authentication method is known here")
+            return false
+        }
+        guard let will = greeting.will else { return true }
+        guard will.topic.utf8.count <= router.limits.topic else {
+            turnAway(.topicNameInvalid, .topicInvalid, "the will's topic has more than \(router.limits.topic) bytes (limits.topic)")
+            return false
+        }
+        guard !will.topic.utf8.starts(with: "$SYS/".utf8) else {
+            turnAway(.notAuthorized, .topicInvalid, "only the worker publishes below $SYS")
+            return false
+        }
+        return true
+    }
+
+    private func admit(_ greeting: Connect, isAssigned: Bool) {
+        let slot = client.slot
+        let identity = Client.Identity()
+        identity.uid = greeting.userName ?? greeting.clientID
+        identity.device = greeting.clientID
+        identity.isAnonymous = greeting.userName == nil
+        identity.properties = greeting.properties.userProperties
+        for pair in identity.properties {
+            if pair.name == "tag" { identity.tags.append(pair.value) }
+            if pair.name == "alias" { identity.alias.append(pair.value) }
+        }
+        engine.clients[slot].identity = identity
+        if let error = engine.admit(client) {
+            return turnAway(error.code == .workerElsewhere ? .useAnotherServer : .notAuthorized, error.code, error.message)
+        }
+        let expiry = expiry(of: greeting)
+        let isPresent: Bool
+        do throws(ShuntError) {
+            isPresent = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
+        } catch {
+            engine.clients[slot].isAdmitted = false
+            return turnAway(.quotaExceeded, error.code, error.message)
+        }
+        router.output.figures.mqttClients += 1
+        let keepAlive = keepAlive(of: greeting)
+        engine.clients[slot].keepAlive = keepAlive
+        settle(greeting)
+        router.publisher = engine.subscriber(of: client)
+        router.output.figures.succeeded += 1
+        var accepted = ConnectAcknowledgement(hasSession: isPresent, .success)
+        if greeting.version.hasProperties {
+            accepted.properties = properties(greeting, expiry: expiry, keepAlive: keepAlive, isAssigned: isAssigned)
+        }
+        answer(accepted.encoded(greeting.version) ?? [])
+        engine.tellPresence(identity, client, why: nil)
+        // A device that says what it is. One without tags becomes a device when it subscribes broadcasts.
+        if !identity.tags.isEmpty || !identity.alias.isEmpty { try? engine.registerByName(client) }
+        if let session { engine.resume(session) }
+    }
+
+    /// Seconds that the session is kept without a connection.
+    private func expiry(of greeting: Connect) -> UInt32 {
+        guard greeting.version.hasProperties else { return greeting.isClean ? 0 : router.limits.mqtt.sessionExpiry }
+        return min(greeting.properties.sessionExpiry ?? 0, router.limits.mqtt.maximumSessionExpiry)
+    }
+
+    private func keepAlive(of greeting: Connect) -> UInt16 {
+        let most = router.limits.mqtt.maximumKeepAlive
+        guard greeting.version.hasProperties, most > 0, greeting.keepAlive == 0 || greeting.keepAlive > most else { return greeting.keepAlive }
+        return most
+    }
+
+    /// What the client has asked for besides: kept in its session, if there is anything to keep.
+    private func settle(_ greeting: Connect) {
+        let asked = greeting.properties
+        let asksForMore =
+            asked.receiveMaximum != nil || asked.maximumPacketSize != nil || asked.topicAliasMaximum ?? 0 > 0
+            || asked.requestProblemInformation == false
+        let will = greeting.will.map { Will($0) }
+        guard asksForMore || session != nil, let session = engine.needSession(client) else {
+            identity?.will = will
+            return
+        }
+        session.will = will
+        session.receiveMaximum = min(Int(asked.receiveMaximum ?? .max), router.limits.mqtt.inflight)
+        session.maximumPacket = asked.maximumPacketSize.map(Int.init) ?? .max
+        session.wantsReasons = asked.requestProblemInformation ?? true
+        session.outgoingAliases = OutgoingAliases(limit: min(asked.topicAliasMaximum ?? 0, router.limits.mqtt.topicAliases))
+    }
+
+    /// What a client of 5.0 is told of the worker (5.0 §3.2.2.3).
+    private func properties(_ greeting: Connect, expiry: UInt32, keepAlive: UInt16, isAssigned: Bool) -> Properties {
+        var properties = Properties.none
+        if expiry != greeting.properties.sessionExpiry ?? 0 { properties.sessionExpiry = expiry }
+        if keepAlive != greeting.keepAlive { properties.serverKeepAlive = keepAlive }
+        if isAssigned { properties.assignedClientIdentifier = greeting.clientID }
+        if router.limits.mqtt.receiveMaximum < .max { properties.receiveMaximum = router.limits.mqtt.receiveMaximum }
+        if router.limits.mqtt.topicAliases > 0 { properties.topicAliasMaximum = router.limits.mqtt.topicAliases }
+        if router.limits.frame < 268_435_460 { properties.maximumPacketSize = UInt32(router.limits.frame) }
+        return properties
+    }
+
+    private func turnAway(_ reason: ReasonCode, _ code: ErrorCode, _ why: String) {
+        router.output.figures.failed += 1
+        var refused = ConnectAcknowledgement(reason)
+        if reason == .useAnotherServer { refused.properties.serverReference = why } else { refused.properties = self.reason(why) }
+        if let packet = refused.encoded(version) { answer(packet) }
+        engine.shut(client, code)
+    }
+
+    // MARK: DISCONNECT
+
+    func disconnect(_ body: Bytes) throws(MQTTFault) {
+        let goodbye = try Disconnect(decoding: body, version)
+        if let expiry = goodbye.properties.sessionExpiry {
+            guard expiry == 0 || session?.isLasting ?? false else {
+                throw MQTTFault(.protocolError, "a session expiry that was 0 is raised", "MQTT-3.14.2-2")
+            }
+            session?.expiry = min(expiry, router.limits.mqtt.maximumSessionExpiry)
+        }
+        if goodbye.reason == .success { forgetWill() }
+        engine.leave(client, why: "closed by the client")
+        engine.shut(client, nil)
+    }
+
+    private func forgetWill() {
+        identity?.will = nil
+        session?.will = nil
+    }
+
+    /// The connection has gone.
+    func closed(why: String) { engine.leave(client, why: why) }
+}

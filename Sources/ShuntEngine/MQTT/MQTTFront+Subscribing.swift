@@ -1,0 +1,165 @@
+import MQTTCodec
+import ShuntCore
+
+/// SUBSCRIBE and UNSUBSCRIBE.
+extension MQTTFront {
+    /// Each filter is answered by itself, once all loops know it.
+    func subscribe(_ packet: Subscribe) throws(MQTTFault) {
+        let number = engine.nextSubscribe()
+        var waiting = WaitingSubscribe(client: client, identifier: packet.identifier)
+        for (place, filter) in packet.filters.enumerated() {
+            do throws(ShuntError) {
+                let reason = try subscribe(filter, packet.properties.subscriptionIdentifiers.first, &waiting.questions) {
+                    waiting.open += 1
+                    return .filter(number, place: UInt16(place))
+                }
+                waiting.reasons.append(reason ?? ReasonCode(rawValue: filter.qos.rawValue) ?? .success)
+            } catch {
+                router.output.figures.failed += 1
+                waiting.refuse(place, error)
+            }
+        }
+        engine.answer(waiting, number)
+    }
+
+    /// - Parameter later: names the filter, where it is answered later.
+    /// - Returns: its code; nil where it is answered later.
+    private func subscribe(
+        _ filter: Subscribe.Filter, _ identifier: UInt32?, _ questions: inout [RetainedQuestion], later: () -> Receipt
+    ) throws(ShuntError) -> ReasonCode? {
+        let request = try Self.request(filter.filter)
+        try engine.check(request, mayHaveNoGroup: true)
+        switch try subscribeService(request, filter.qos, later) {
+        case .done(let reason, _)?: return reason
+        case .later?: return nil
+        case nil: break
+        }
+        let isShared = !request.group.isEmpty
+        if filter.qos > .atMostOnce || identifier != nil { _ = engine.needSession(client) }
+        note(identifier, request)
+        let terms = DeliveryTerms(
+            form, qos: filter.qos, isNoLocal: filter.isNoLocal, isRetainAsPublished: filter.isRetainAsPublished,
+            asksSession: session?.looksAtAll ?? false, isShared: isShared)
+        // One that is there already is replaced (MQTT-3.8.4-3).
+        let isKnown = engine.unsubscribe(request, client)
+        guard try engine.subscribe(request, terms: terms, client) else { return .unspecifiedError }
+        if isShared { session?.hasSharedSubscriptions = true }
+        let wantsRetained = filter.retainHandling == .send || (filter.retainHandling == .sendIfNew && !isKnown)
+        // Nothing that is retained goes to a shared subscription (5.0 §4.8.2).
+        if wantsRetained, !isShared {
+            questions.append(RetainedQuestion(filter: request.topic, subscriber: engine.subscriber(of: client), terms: terms))
+        }
+        return ReasonCode(rawValue: filter.qos.rawValue) ?? .success
+    }
+
+    /// The subscription's identifier, or none any longer.
+    private func note(_ identifier: UInt32?, _ request: SubscriptionRequest) {
+        guard let session else { return }
+        let wasIdentified = !session.identified.isEmpty
+        session.identified.removeAll { $0.filter.elementsEqual(request.topic.utf8) && $0.group.utf8.elementsEqual(request.group.utf8) }
+        guard let identifier else { return }
+        session.identified.append(.init(filter: Array(request.topic.utf8), group: request.group, identifier: identifier))
+        // What a message of several subscriptions goes out with is the session's to say from now on.
+        if !wasIdentified { engine.askSession(of: client) }
+    }
+
+    func unsubscribe(_ packet: Unsubscribe) {
+        let reasons = packet.filters.map { filter -> ReasonCode in
+            guard let request = try? Self.request(filter) else { return .topicFilterInvalid }
+            session?.identified.removeAll { $0.filter.elementsEqual(request.topic.utf8) && $0.group.utf8.elementsEqual(request.group.utf8) }
+            if let wasThere = unsubscribeService(request) { return wasThere ? .success : .noSubscriptionExisted }
+            return engine.unsubscribe(request, client) ? .success : .noSubscriptionExisted
+        }
+        let answer = SubscribeAnswer(.unsubscribeAcknowledgement, packet.identifier, reasons)
+        engine.acknowledgeOnceConfirmed(.bytes(answer.encoded(version), form), client)
+    }
+
+    /// A shared subscription names its group in the filter (MQTT 5.0 §4.8.2); any other is one of the client's own.
+    private static func request(_ filter: String) throws(ShuntError) -> SubscriptionRequest {
+        // By bytes: a mark that combines with a separator does not make another letter of it.
+        guard filter.utf8.starts(with: "$share/".utf8) || filter.utf8.elementsEqual("$share".utf8) else {
+            return SubscriptionRequest(topic: filter, group: "")
+        }
+        let parts = filter.utf8.split(separator: UInt8(ascii: "/"), maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, !parts[1].isEmpty, !parts[2].isEmpty, !parts[1].contains(UInt8(ascii: "+")), !parts[1].contains(UInt8(ascii: "#"))
+        else {
+            throw ShuntError(.topicInvalid, "'\(filter)' is no shared subscription", help: "$share/GROUP/FILTER (MQTT 5.0 §4.8.2)")
+        }
+        return SubscriptionRequest(topic: String(Substring(parts[2])), group: String(Substring(parts[1])))
+    }
+}
+
+/// A SUBSCRIBE some of whose filters are chats, which answer when they can.
+struct WaitingSubscribe {
+    var client: ConnectionID
+    var identifier: UInt16
+    var reasons: [ReasonCode] = []
+    var questions: [RetainedQuestion] = []
+    /// Filters that have no answer yet.
+    var open = 0
+    /// Of a filter that was refused.
+    var properties = Properties.none
+
+    /// - Parameter place: of a filter that has a reason, or of the next one.
+    mutating func refuse(_ place: Int, _ error: ShuntError) {
+        let reason = ReasonCode(refusing: error.code)
+        if place < reasons.count { reasons[place] = reason } else { reasons.append(reason) }
+        properties.reasonString = error.message
+        guard error.code == .chatElsewhere else { return }
+        // The worker that has the chat.
+        properties.reasonString = "the chat is at another worker"
+        properties.userProperties.append(.init("redirect", error.message))
+    }
+}
+
+extension LoopEngine {
+    func nextSubscribe() -> UInt32 {
+        lastSubscribe &+= 1
+        return lastSubscribe
+    }
+
+    /// Answers a SUBSCRIBE, or keeps it until its last filter has an answer.
+    func answer(_ subscribe: WaitingSubscribe, _ number: UInt32) {
+        // Filters may have been answered while others were looked at.
+        var subscribe = subscribe
+        for early in earlyAnswers.filter({ $0.number == number }) { settle(&subscribe, early.place, early.error) }
+        earlyAnswers.removeAll { $0.number == number }
+        guard subscribe.open == 0 else {
+            waitingSubscribes[number] = subscribe
+            return
+        }
+        let front = MQTTFront(self, subscribe.client)
+        var answer = SubscribeAnswer(.subscribeAcknowledgement, subscribe.identifier, subscribe.reasons)
+        if front.version.hasProperties { answer.properties = subscribe.properties }
+        if front.session?.wantsReasons == false { answer.properties.reasonString = nil }
+        acknowledgeOnceConfirmed(.subscribed(answer.encoded(front.version), front.form, subscribe.questions), subscribe.client)
+    }
+
+    /// A chat has let the client in, or has not.
+    func granted(_ number: UInt32, _ place: UInt16, _ error: ShuntError?) {
+        guard var subscribe = waitingSubscribes[number] else { return earlyAnswers.append((number, place, error)) }
+        waitingSubscribes[number] = nil
+        guard isCurrent(subscribe.client) else { return }
+        settle(&subscribe, place, error)
+        answer(subscribe, number)
+    }
+
+    private func settle(_ subscribe: inout WaitingSubscribe, _ place: UInt16, _ error: ShuntError?) {
+        subscribe.open -= 1
+        if let error { subscribe.refuse(Int(place), error) }
+    }
+}
+
+extension ReasonCode {
+    /// Why a subscription is not granted.
+    init(refusing code: ErrorCode) {
+        self =
+            switch code {
+            case .topicInvalid, .requestInvalid: .topicFilterInvalid
+            case .subscriptionLimit, .memoryLimit: .quotaExceeded
+            case .ruleRejected: .notAuthorized
+            case .chatElsewhere, .chatFull, .chatInvalid, .masterUnavailable: .implementationSpecificError
+            default: .unspecifiedError
+            }
+    }
+}

@@ -1,0 +1,131 @@
+import ShuntCore
+
+/// The clients of MQTT that are at home on a loop: one a client identifier, connected or away.
+struct SessionTable {
+    /// Who has a client identifier.
+    enum Holder {
+        /// A connection whose session ends with it.
+        case client(ConnectionID)
+        case session(MQTTSession)
+    }
+
+    /// The sessions that outlive their connections, by the slots in their ids.
+    private var lasting: ContiguousArray<MQTTSession?> = []
+    private var generations: ContiguousArray<UInt32> = []
+    private var free: ContiguousArray<UInt32> = []
+    /// Slots of connections, and of lasting sessions with the highest bit set, by client identifier.
+    private var holders = ByteTable()
+    /// When sessions whose client is away end; some entries no longer count.
+    private var ends = Deadlines<ConnectionID>()
+    /// Wills that wait for their delay to pass.
+    var wills = Deadlines<ConnectionID>()
+    /// Lasting sessions, and those of them whose client is away.
+    private(set) var count = 0
+    private(set) var absent = 0
+
+    private static let lastingBit: UInt32 = 1 << 31
+
+    subscript(id: ConnectionID) -> MQTTSession? {
+        let slot = id.sessionSlot
+        guard slot < lasting.count, generations[slot] == id.generation else { return nil }
+        return lasting[slot]
+    }
+
+    // MARK: Client identifiers
+
+    /// - Parameter clients: the loop's.
+    func holder(of clientID: String, _ loop: UInt8, _ clients: ContiguousArray<Client>) -> Holder? {
+        let found = holders.find(Self.hash(clientID)) { Self.isEqual(name($0, clients), clientID) }
+        guard let found else { return nil }
+        if found & Self.lastingBit != 0 { return lasting[Int(found & ~Self.lastingBit)].map { .session($0) } }
+        return .client(ConnectionID(loop: loop, slot: found, generation: clients[Int(found)].generation))
+    }
+
+    mutating func enter(_ clientID: String, _ connection: ConnectionID, _ clients: ContiguousArray<Client>) {
+        insert(clientID, UInt32(connection.slot), clients)
+    }
+
+    mutating func remove(_ clientID: String, _ connection: ConnectionID) { holders.remove(Self.hash(clientID), UInt32(connection.slot)) }
+
+    private mutating func insert(_ clientID: String, _ number: UInt32, _ clients: ContiguousArray<Client>) {
+        holders.insert(Self.hash(clientID), number) { [lasting] number in
+            if number & Self.lastingBit != 0 { return Self.hash(lasting[Int(number & ~Self.lastingBit)]?.clientID ?? "") }
+            return Self.hash(clients[Int(number)].identity?.device ?? "")
+        }
+    }
+
+    private func name(_ number: UInt32, _ clients: ContiguousArray<Client>) -> String {
+        if number & Self.lastingBit != 0 { return lasting[Int(number & ~Self.lastingBit)]?.clientID ?? "" }
+        return clients[Int(number)].identity?.device ?? ""
+    }
+
+    /// By bytes: two spellings of one letter are two identifiers.
+    private static func isEqual(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
+
+    static func hash(_ clientID: String) -> UInt32 { LoopEngine.withBytes(clientID) { ByteHash.of($0) } }
+
+    /// The loop that a client is at home on.
+    static func home(of clientID: String, loops: Int) -> Int { loops > 1 ? Int(hash(clientID)) % loops : 0 }
+
+    // MARK: Lasting sessions
+
+    /// The id of the next lasting session.
+    mutating func nextID(_ loop: UInt8) -> ConnectionID {
+        let slot: UInt32
+        if let reused = free.popLast() {
+            slot = reused
+        } else {
+            slot = UInt32(lasting.count)
+            lasting.append(nil)
+            generations.append(0)
+        }
+        return ConnectionID(loop: loop, session: slot, generation: generations[Int(slot)])
+    }
+
+    mutating func enter(_ session: MQTTSession, _ clients: ContiguousArray<Client>) {
+        lasting[session.id.sessionSlot] = session
+        count += 1
+        insert(session.clientID, UInt32(session.id.sessionSlot) | Self.lastingBit, clients)
+    }
+
+    mutating func remove(_ session: MQTTSession) {
+        let slot = session.id.sessionSlot
+        guard lasting[slot] === session else { return }
+        if !session.isConnected { absent -= 1 }
+        holders.remove(Self.hash(session.clientID), UInt32(slot) | Self.lastingBit)
+        lasting[slot] = nil
+        generations[slot] &+= 1
+        free.append(UInt32(slot))
+        count -= 1
+    }
+
+    /// A lasting session's client has gone. `endsAt` is set.
+    mutating func left(_ session: MQTTSession) {
+        absent += 1
+        guard session.endsAt < .infinity else { return }
+        if ends.count > 64 + absent * 2 {
+            ends.keep { [lasting] at, id in
+                guard let session = lasting[id.sessionSlot], session.id == id else { return false }
+                return !session.isConnected && session.endsAt == at
+            }
+        }
+        ends.insert(session.id, at: session.endsAt)
+    }
+
+    mutating func returned(_ session: MQTTSession) { absent -= 1 }
+
+    /// The next session whose client has stayed away for too long.
+    mutating func popEnded(now: Double) -> MQTTSession? {
+        while let id = ends.popDue(now: now) { if let session = self[id], !session.isConnected, session.endsAt <= now { return session } }
+        return nil
+    }
+
+    /// The session that would end first; one that never ends, where all others are connected.
+    mutating func popFirstToEnd() -> MQTTSession? {
+        while let id = ends.popFirst() { if let session = self[id], !session.isConnected { return session } }
+        guard absent > 0 else { return nil }
+        return lasting.lazy.compactMap { $0 }.first { !$0.isConnected }
+    }
+
+    var all: some Sequence<MQTTSession> { lasting.lazy.compactMap { $0 } }
+}

@@ -1,0 +1,147 @@
+import ExchangeCodec
+import MQTTCodec
+import ShuntCore
+import Testing
+
+@testable import ShuntEngine
+
+@Suite("MQTT meets the exchange protocol: keys, devices, broadcasts, chats, presence")
+struct MQTTServicesTests {
+    private func known(_ name: String, _ properties: [Properties.UserProperty] = []) -> Connect {
+        var greeting = Connect(version: .v5, clientID: name)
+        greeting.userName = "user-" + name
+        greeting.properties.userProperties = properties
+        return greeting
+    }
+
+    @Test("A key is the user property `key`, a format the content type, both ways")
+    func keysAndFormats() {
+        let worker = SimulatedWorker(strategies: GroupStrategies(standard: .keyHash))
+        let exchange = worker.connect(), client = SimulatedMQTTClient.v5(worker, "c")
+        _ = exchange.subscribe("a", group: "g")
+        _ = client.subscribe("b", qos: .exactlyOnce)
+        var properties = Properties.none
+        properties.userProperties = [.init("key", "k7")]
+        properties.contentType = "application/json"
+        client.publish("a", "{}", properties)
+        let frame = exchange.received().last
+        #expect(frame?.key == "k7")
+        #expect(frame?.format == .json)
+        exchange.publish("b", "x", key: "k8")
+        let delivery = client.deliveries().first
+        #expect(delivery?.properties.userProperties == [.init("key", "k8")])
+        #expect(delivery?.properties.contentType == "text/plain")
+        #expect(delivery?.properties.payloadFormat == 1)
+        // A message of the exchange protocol counts as QoS 1.
+        #expect(delivery?.qos == .atLeastOnce)
+    }
+
+    @Test("A broadcast reaches devices of both protocols, by the name and the tags that CONNECT gave", arguments: [1, 2])
+    func broadcasts(loops: Int) {
+        let worker = SimulatedWorker(loops: loops)
+        let exchange = worker.connect(loop: loops - 1)
+        #expect(exchange.register("bob", tags: ["ios"]) == 200)
+        let phone = SimulatedMQTTClient(worker, greeting: known("phone", [.init("tag", "ios")]))
+        let quiet = SimulatedMQTTClient(worker, greeting: known("quiet", [.init("tag", "ios")]))
+        let sender = SimulatedMQTTClient(worker, greeting: known("sender"))
+        #expect(phone.subscribe("$shunt/notify", qos: .atLeastOnce) == [.grantedQoS1])
+        sender.publish("$shunt/notify", #"{"message":"hello","match_tags":["ios"]}"#, qos: .atLeastOnce)
+        let answer = sender.answered(.publishAcknowledgement).first
+        #expect(answer?.reason == .success)
+        let delivery = phone.deliveries().first
+        #expect(delivery?.topic == "$shunt/notify")
+        #expect(delivery?.payload == "hello")
+        #expect(delivery?.qos == .atLeastOnce)
+        #expect(quiet.messages() == [])
+        #expect(exchange.received().contains { $0.type == .notify })
+        // The filter may stand in a user property, and the text be the payload.
+        var properties = Properties.none
+        properties.userProperties = [.init("filter", #"{"uid":"user-phone"}"#)]
+        sender.publish("$shunt/notify", "again", qos: .exactlyOnce, properties)
+        #expect(sender.answered(.publishReceived).first?.reason == .success)
+        #expect(phone.messages() == ["$shunt/notify: again"])
+        properties.userProperties = [.init("filter", #"{"uid":"nobody"}"#)]
+        sender.publish("$shunt/notify", "again", qos: .atLeastOnce, properties)
+        #expect(sender.answered(.publishAcknowledgement).first?.reason == .noMatchingSubscribers)
+    }
+
+    @Test("Clients without a user name send no broadcasts, unless they may")
+    func anonymous() {
+        for senders in BroadcastSenders.allCases {
+            let worker = SimulatedWorker(limits: RoutingLimits(mqtt: MQTTLimits(broadcastsFrom: senders)))
+            let client = SimulatedMQTTClient.v5(worker, "c")
+            _ = client.subscribe("$shunt/notify")
+            client.publish("$shunt/notify", #"{"message":"x"}"#, qos: .atLeastOnce)
+            let packets = client.received()
+            worker.putBack(packets, client.id)
+            #expect(client.answered(.publishAcknowledgement).first?.reason == (senders == .all ? .success : .notAuthorized))
+            worker.putBack(packets, client.id)
+            #expect(client.messages().count == (senders == .all ? 1 : 0))
+        }
+    }
+
+    @Test("A device may say later what it is")
+    func device() {
+        let worker = SimulatedWorker()
+        let phone = SimulatedMQTTClient(worker, greeting: known("phone")), sender = worker.connect()
+        _ = phone.subscribe("$shunt/notify")
+        phone.publish("$shunt/device", #"{"uid":"ada","tags":["vip"]}"#, qos: .atLeastOnce)
+        #expect(phone.answered(.publishAcknowledgement).first?.reason == .success)
+        let body = NotifyBody(message: "hi", matchTags: ["vip"])
+        #expect(sender.ask(Frame(.notify, id: 3, format: .json, value: body.encoded()))?.status == 200)
+        #expect(phone.messages() == ["$shunt/notify: hi"])
+        phone.publish("$shunt/device", "no JSON", qos: .atLeastOnce)
+        #expect(phone.answered(.publishAcknowledgement).first?.reason == .payloadFormatInvalid)
+    }
+
+    @Test("A chat has members of both protocols: subscribing joins, publishing sends to the others, unsubscribing leaves", arguments: [1, 3])
+    func chats(loops: Int) {
+        let worker = SimulatedWorker(loops: loops)
+        let exchange = worker.connect()
+        exchange.chat("room", .create)
+        _ = exchange.chatter()
+        let ada = SimulatedMQTTClient(worker, greeting: known("ada"))
+        #expect(ada.subscribe("$chat/room", "a/b", qos: .atLeastOnce) == [.grantedQoS1, .grantedQoS1])
+        ada.publish("$chat/room", "from ada", qos: .atLeastOnce)
+        #expect(ada.answered(.publishAcknowledgement).map(\.reason) == [.success])
+        #expect(exchange.chatter() == ["SESSION from ada"])
+        exchange.chat("room", .session, "to ada")
+        #expect(ada.messages() == ["$chat/room: to ada"])
+        ada.send(Unsubscribe(9, ["$chat/room"]).encoded(.v5))
+        let left = ada.answers(.unsubscribeAcknowledgement) { try SubscribeAnswer(.unsubscribeAcknowledgement, decoding: $0, .v5) }
+        #expect(left.first?.reasons == [.success])
+        ada.publish("$chat/room", "no longer", qos: .atLeastOnce)
+        #expect(ada.answered(.publishAcknowledgement).first?.reason.isError == true)
+        #expect(ada.subscribe("$chat/room") == [.success])
+        _ = exchange.chatter()
+        ada.publish("$chat/room/destroy", "bye", qos: .atLeastOnce)
+        #expect(exchange.chatter() == ["DESTROY bye"])
+    }
+
+    @Test("A chat at another worker is refused, with its address")
+    func elsewhere() {
+        let worker = SimulatedWorker(masters: ["m:1"])
+        let ada = SimulatedMQTTClient(worker, greeting: known("ada"))
+        ada.send(Subscribe(7, [.init("$chat/room"), .init("x")]).encoded(.v5))
+        #expect(ada.subscribed() == nil)
+        #expect(worker.questions.count == 1)
+        worker.answered(worker.questions[0], .elsewhere("10.0.0.9:4091"))
+        let answer = ada.answers(.subscribeAcknowledgement) { try SubscribeAnswer(.subscribeAcknowledgement, decoding: $0, .v5) }.first
+        #expect(answer?.reasons == [.implementationSpecificError, .success])
+        #expect(answer?.properties.userProperties == [.init("redirect", "10.0.0.9:4091")])
+    }
+
+    @Test("Who comes and goes is told to those who want to know")
+    func presence() {
+        let worker = SimulatedWorker(loops: 2)
+        let watcher = SimulatedMQTTClient.v5(worker, "watcher")
+        _ = watcher.subscribe("$SYS/clients/#")
+        let client = SimulatedMQTTClient(worker, greeting: known("a/b"))
+        #expect(watcher.messages().map { $0.prefix { $0 != ":" } } == ["$SYS/clients/a%2Fb/connected"])
+        client.vanish()
+        let gone = watcher.deliveries().first
+        #expect(gone?.topic == "$SYS/clients/a%2Fb/disconnected")
+        #expect(gone?.payload.contains(#""user":"user-a/b""#) == true)
+        #expect(gone?.isRetained == false)
+    }
+}
