@@ -3,7 +3,7 @@
 Each rule of the form stands for a freedom that the specifications give, or for something that mosquitto 2.0.11 is known to do otherwise.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from driver import Seen
 
@@ -29,14 +29,17 @@ def answers(seen: Seen):
 
 
 def messages(seen: Seen):
-    """In order per topic and QoS, the topics of half handshakes without order.
+    """In order per topic and QoS. Of half handshakes it counts only what came twice: a broker may deliver at PUBLISH or at PUBREL.
 
     A broker may send a message that matches several subscriptions once or once each, in 3.1.1 mosquitto with the QoS of any of them: then
     topic, payload and retain flag count, once. The order of one message's properties counts among the user properties alone. How much of it
     came before a connection was closed is free.
     """
-    found, several = defaultdict(list), defaultdict(set)
+    found, several, halves = defaultdict(list), defaultdict(set), Counter()
     for each in seen.messages:
+        if each["topic"].startswith("half/"):
+            halves[each["payload"]] += 1 / max(each["matches"], 1)
+            continue
         if each["matches"] > 1:
             several[each["topic"]].add(each["payload"])
             continue
@@ -45,8 +48,7 @@ def messages(seen: Seen):
         found[each["topic"], each["qos"]].append((each["payload"], each["retain"], each["dup"], tuple(others), tuple(users)))
     if seen.is_closed:
         return "closed"
-    ordered = {key: sorted(value) if key[0].startswith("half/") else value for key, value in found.items()}
-    return ordered, dict(several)
+    return dict(found), dict(several), [payload for payload, count in halves.items() if count > 1]
 
 
 def compare(left: list[Seen], right: list[Seen]) -> list[str]:

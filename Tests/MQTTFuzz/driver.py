@@ -52,6 +52,8 @@ class Conversation:
         self.seen: list[Seen] = []
         self.filters: dict[str, set] = {}
         self.retained: set[str] = set()
+        self.begun: dict[tuple[str, int], str] = {}
+        self.handshakes = itertools.count()
 
     def hold(self, steps: list[Step]) -> list[Seen]:
         try:
@@ -134,6 +136,7 @@ class Conversation:
         seen.connack = (answer.reason >= 0x80 if version == V5 else bool(answer.reason), answer.session_present)
         if not answer.session_present:
             self.filters[name] = set()
+            self.begun = {key: value for key, value in self.begun.items() if key[0] != name}
         if name in self.peers:
             # It is told, and closed.
             old = self.peers.pop(name)
@@ -212,12 +215,19 @@ class Conversation:
         peer.owed.clear()
 
     def begin(self, peer, step):
-        number = step.more["number"]
+        """A handshake that is begun, or the PUBLISH of one that is begun already again."""
+        key, number = (peer.seen.client, step.more["number"]), step.more["number"]
+        is_again = key in self.begun
+        if is_again != (step.what == "begin again"):
+            return
+        if not is_again:
+            self.begun[key] = f"half {next(self.handshakes)}"
         peer.connection.send(packets.publish(
-            peer.connection.version, self.topic(f"half/{peer.seen.client}{number}"), "half", 2, id=1 + number, dup=step.what == "begin again"))
+            peer.connection.version, self.topic(f"half/{peer.seen.client}{number}"), self.begun[key], 2, id=1 + number, dup=is_again))
 
     def release(self, peer, step):
-        peer.connection.answer(PUBREL, 1 + step.more["number"])
+        if self.begun.pop((peer.seen.client, step.more["number"]), None):
+            peer.connection.answer(PUBREL, 1 + step.more["number"])
 
     def invalid(self, peer, step):
         kind, version = step.more["kind"], peer.connection.version
@@ -256,7 +266,7 @@ def invalid_packet(kind: str, version: int, prefix: str) -> bytes:
         "cut topic": packet(PUBLISH, b"\0\x09abc"), "cut identifier": packet(PUBLISH, topic + b"\0", 2),
         "wildcard topic": packet(PUBLISH, data(prefix + "/+") + none), "ill-formed topic": packet(PUBLISH, data(b"\xed\xa0\x80") + none),
         "no filter": packet(packets.SUBSCRIBE, b"\0\1" + none), "filter cut": packet(packets.SUBSCRIBE, b"\0\1" + none + b"\0\x09abc"),
-        "options 3": packets.subscribe(version, 1, [(prefix, 3)]), "second CONNECT": packets.connect(version, prefix + "again"),
+        "options 3": packets.subscribe(version, 1, [(prefix, 3)]),
         "PUBREL flags": packet(PUBREL, b"\0\1", 0), "SUBSCRIBE flags": packets.subscribe(version, 1, [(prefix, 0)], flags=0),
         "UNSUBSCRIBE flags": packets.unsubscribe(version, 1, [prefix], flags=0), "CONNACK": packet(CONNACK, b"\0\0" + none),
         "kind 0": b"\0\0", "five bytes of length": b"\xc0\x80\x80\x80\x80\x01",

@@ -50,13 +50,13 @@ def shunt(processes, **sets) -> Broker:
 class Mosquitto:
     """Debian's mosquitto in a folder, on a free port."""
 
-    def __init__(self, folder, more: str = ""):
+    def __init__(self, folder, more: str = "max_inflight_messages 20"):
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.address = "127.0.0.1:%d" % free.getsockname()[1]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "mosquitto.conf").write_text(
-            f"listener {self.address.rsplit(':', 1)[1]} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 20\n"
-            f"max_queued_messages 100000\nset_tcp_nodelay true\nuser {os.environ.get('USER', 'root')}\n{more}")
+            f"listener {self.address.rsplit(':', 1)[1]} 127.0.0.1\nallow_anonymous true\n"
+            f"max_queued_messages 100000\nset_tcp_nodelay true\nuser {os.environ.get('USER', 'root')}\n{more}\n")
         with open(folder / "mosquitto.log", "wb") as log:
             self.process = subprocess.Popen([MOSQUITTO, "-c", folder / "mosquitto.conf"], stdout=log, stderr=log)
         eventually(self.listens, 20, "mosquitto's port")

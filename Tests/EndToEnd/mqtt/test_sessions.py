@@ -158,6 +158,13 @@ def test_a_session_may_be_resumed_in_the_other_version(client, stay, name, versi
         second = client("a", speaks=V5, clean=False, more={"session_expiry": 60})
     assert second.connack.session_present
     assert second.message().payload == b"x"
+    # Messages come in the form of the version that the client speaks now.
+    sender = client(speaks=V5)
+    for qos in (0, 1):
+        sender.publish(name, b"y", qos, more=[("content_type", "text/x"), ("user", ("k", "v"))])
+        message = second.message()
+        assert (message.payload, message.properties) == (
+            b"y", [("content_type", "text/x"), ("user", ("k", "v"))] if second.version == V5 else [])
 
 
 # Of 5.0

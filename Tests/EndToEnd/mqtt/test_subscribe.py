@@ -121,6 +121,16 @@ def test_a_message_on_its_way_is_completed_after_unsubscribe(client, name, qos):
 # Of 5.0
 
 
+@proves(v5="3.8.4-3")
+def test_a_filter_again_replaces_its_options(client, name):
+    receiver, sender = client(), client()
+    for as_published in (False, True, False):
+        receiver.subscribe(name, as_published=as_published, handling=2)
+        sender.publish(name, b"x", retain=True)
+        assert receiver.message().retain == as_published
+    sender.publish(name, b"", retain=True)
+
+
 @proves(v5="3.8.3-3")
 def test_no_local(client, name):
     both, other = client(), client()
@@ -132,6 +142,16 @@ def test_no_local(client, name):
     both.subscribe(name)
     both.publish(name, b"mine")
     assert both.message().payload == b"mine"
+
+
+@proves(v5="3.8.3-3 3.3.4-2")
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_local_counts_for_its_subscription_alone(client, name, order):
+    """Another subscription of the client that matches brings its own message all the same."""
+    both, other = client(), client()
+    both.subscribe(*[(f"{name}/+", options(1, no_local=True)), (f"{name}/#", 0)][::order])
+    both.publish(f"{name}/a", b"mine")
+    assert {(each.payload, each.qos) for each in both.settle(other, f"{name}-end")} == {(b"mine", 0)}
 
 
 @proves(v5="3.3.4-3..5")

@@ -40,6 +40,27 @@ def test_a_will_follows_a_client_that_vanishes(watcher, mortal, qos):
     assert (message.payload, message.qos, message.retain, message.dup) == (b"gone", qos, False, False)
 
 
+@proves(v3="3.1.2-8", v5="3.1.2-7 3.1.2-8")
+@pytest.mark.parametrize("how", ["vanish", "takeover"])
+@pytest.mark.parametrize("does", ["subscribes QoS 0", "subscribes QoS 1", "begins QoS 2", "receives QoS 1", "publishes QoS 1"])
+def test_a_will_follows_whatever_its_client_has_done(watcher, mortal, client, name, does, how):
+    made, sender = mortal(1), client()
+    what, qos = does.split(" ")[0], int(does[-1])
+    if what in ("subscribes", "receives"):
+        made.subscribe(f"{name}-mine", qos=qos)
+    if what == "receives":
+        sender.publish(f"{name}-mine", b"x", qos)
+        made.message(ack=False)
+    if what in ("begins", "publishes"):
+        made.send(packets.publish(made.version, f"{name}-nobody", b"x", qos, id=1))
+        assert made.next().id == 1
+    if how == "vanish":
+        made.vanish()
+    else:
+        client("mortal")
+    assert watcher.message().payload == b"gone"
+
+
 @proves(v3="3.1.2-8", v5="3.1.2-8")
 def test_a_will_follows_a_close_without_disconnect(watcher, mortal):
     mortal().close()
