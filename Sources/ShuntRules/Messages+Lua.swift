@@ -8,8 +8,8 @@ extension shunt_message {
         self.init(
             kind: message.kind.rawValue, format: message.format.rawValue, compression: message.compression.rawValue, hops: message.hops,
             has_key: message.key != nil, id: message.id, sender: message.sender.raw, topic: shunt_bytes(message.topic),
-            key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)), payload: shunt_bytes(message.payload), room: message.room,
-            filter: shunt_bytes(filter), room_bytes: message.roomBytes)
+            key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)), payload: shunt_bytes(message.payload), room: Int(message.room),
+            filter: shunt_bytes(filter), room_bytes: Int(message.roomBytes))
     }
 }
 

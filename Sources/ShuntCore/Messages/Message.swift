@@ -26,41 +26,49 @@ extension Bytes {
 /// Nothing is copied out of the read buffer to make one.
 public struct MessageView {
     public var kind: MessageKind
+    /// How surely it is to be delivered, at most. A message of the exchange protocol counts as QoS 1 for clients of MQTT.
+    public var qos: QoS
+    /// The newest message of its topic is kept for clients that subscribe later (MQTT).
+    public var isRetained = false
+    public var format: PayloadFormat
+    public var compression: PayloadCompression
+    /// How many rules have already sent this message on to another topic.
+    public var hops: UInt8
     /// The topic, or the chat id. Empty where the frame had none.
     public var topic: Bytes
     /// The message key; nil where the frame had none.
     public var key: Bytes?
     /// The bytes of the wire: still compressed if `compression` says so.
     public var payload: Bytes
-    public var format: PayloadFormat
-    public var compression: PayloadCompression
     /// The sender's frame id.
     public var id: Int64
-    /// How many rules have already sent this message on to another topic.
-    public var hops: UInt8
     public var sender: ConnectionID
-    /// How surely it is to be delivered, at most. A message of the exchange protocol counts as QoS 1 for clients of MQTT.
-    public var qos = QoS.atMostOnce
-    /// The newest message of its topic is kept for clients that subscribe later (MQTT).
-    public var isRetained = false
-    /// The properties of MQTT 5.0 that are passed on with it, without their length and without a topic alias.
-    public var properties = Bytes.none
+    @usableFromInline var propertyStart: UnsafeRawPointer?
+    @usableFromInline var propertyCount: UInt32 = 0
     /// Seconds after which it is no longer delivered; `noExpiry`: never (MQTT 5.0).
     public var expiry = MessageView.noExpiry
-    /// A message that does not expire.
-    public static let noExpiry = UInt32.max
     /// How many messages rules may still make of it: `limits.fanout`, less the messages that rules have made of the client's message. A
     /// message that takes its place is not counted.
-    public var room: Int
+    public var room: UInt32
     /// Bytes of the messages that rules may still make of it.
     public var roomBytes = MessageView.madeBytes
+
     /// Bytes of all messages that rules may make of one, over all hops.
-    public static let madeBytes = 64 << 20
+    public static let madeBytes: UInt32 = 64 << 20
+    /// A message that does not expire.
+    public static let noExpiry = UInt32.max
+
+    /// The properties of MQTT 5.0 that are passed on with it, without their length and without a topic alias.
+    @inlinable public var properties: Bytes {
+        get { Bytes(start: propertyStart, count: Int(propertyCount)) }
+        set { (propertyStart, propertyCount) = (newValue.baseAddress, UInt32(newValue.count)) }
+    }
 
     @inlinable
     public init(
         kind: MessageKind, topic: Bytes, key: Bytes?, payload: Bytes, format: PayloadFormat,
-        compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID, room: Int = .max
+        compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID, room: UInt32 = .max,
+        qos: QoS = .atMostOnce
     ) {
         self.kind = kind
         self.topic = topic
@@ -72,6 +80,7 @@ public struct MessageView {
         self.hops = hops
         self.sender = sender
         self.room = room
+        self.qos = qos
     }
 }
 

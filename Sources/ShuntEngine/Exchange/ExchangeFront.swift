@@ -91,12 +91,18 @@ struct ExchangeFront {
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         if route.isNone { return refuseTopic(frame, topic) }
         engine.clients[client.slot].route = route
-        let outcome = router.publish(Publication(MessageView(frame, start, sender: client), as: stretch), route, hooks)
-        if case .delivered = outcome {
-            engine.acknowledge(.exchange(id: frame.id), client)
-        } else {
-            answer(frame, outcome)
-        }
+        let relayed = router.relay(stretch, key: frame.key(in: start), isPlain: false, route, hooks)
+        if case .all = relayed { return engine.acknowledge(.exchange(id: frame.id), client) }
+        publish(frame, start, stretch, route, hooks, after: relayed)
+    }
+
+    @inline(never)
+    private func publish(
+        _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ hooks: (any RuleHooks)?,
+        after relayed: TopicRouter.Relayed
+    ) {
+        let publication = Publication(MessageView(frame, start, sender: client), as: stretch)
+        answer(frame, router.publish(publication, route, hooks, after: relayed))
         if !router.others.isEmpty { engine.sendOthers() }
     }
 

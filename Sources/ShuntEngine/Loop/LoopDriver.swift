@@ -56,12 +56,13 @@ public final class LoopDriver {
             let isAnother = last != item.offset
             last = item.offset
             let (message, recipient) = (mail.bytes(of: item), item.recipient(on: engine.loop))
-            let fate =
-                item.handOver.isNone
-                ? offer(message, item.form, to: recipient, isAnother: isAnother, edge)
-                : hand(message, item.form, to: recipient, item.handOver, isAnother: isAnother, edge)
-            if engine.isBatchFull { carryOut(edge) }
-            guard fate == .gone else { continue }
+            if item.handOver.isNone {
+                guard offer(message, item.form, to: recipient, isAnother: isAnother, edge) == .gone else { continue }
+            } else {
+                let fate = hand(message, item.form, to: recipient, item.handOver, isAnother: isAnother, edge)
+                if engine.isBatchFull { carryOut(edge) }
+                guard fate == .gone else { continue }
+            }
             lostRecipients += 1
             engine.undelivered(message, item.form, why: .gone, now: edge.now)
         }
@@ -87,7 +88,7 @@ public final class LoopDriver {
         // A wide broadcast is told to the others before it is delivered here, so that all loops deliver at once.
         if output.actions.count >= Self.manyActions { postLetters(edge) }
         let made = output.made
-        var lastOffered: Stretch?
+        var lastOffered = Stretch.none
         var next = 0
         while next < output.actions.count {
             let action = output.actions[next]
@@ -96,31 +97,12 @@ public final class LoopDriver {
             case .deliver(let client, let stretch):
                 let outcome = edge.send(bytes(of: stretch, input, made), to: client)
                 if tally != nil { count(outcome.map(Fate.init) ?? .gone) }
-            case .offer(let client, let stretch):
-                let fate = offer(bytes(of: stretch, input, made), stretch.form, to: client, isAnother: stretch != lastOffered, edge)
-                lastOffered = stretch
-                if tally != nil { count(fate) }
-            case .beginTally: tally = BroadcastTally()
-            case .endTally(let broadcast):
-                engine.tallied(broadcast, tally ?? BroadcastTally())
-                tally = nil
             case .forward(let client, let stretch, let handOver):
                 forward(bytes(of: stretch, input, made), stretch, to: client, handOver)
-            case .hand(let subscriber, let stretch, let handOver):
-                let isAnother = stretch != lastOffered
-                lastOffered = stretch
-                let fate = hand(bytes(of: stretch, input, made), stretch.form, to: subscriber, handOver, isAnother: isAnother, edge)
-                if tally != nil { count(fate) }
-            case .deliverStamped(let client, let stretch, let stamp):
-                send(bytes(of: stretch, input, made), stretch.form, stamp, to: client, edge)
-            case .move(let client, let loop, let offset): edge.move(client, to: Int(loop), unread: Bytes(rebasing: input[Int(offset)...]))
-            case .receipt(let client, let receipt): edge.answer(receipt.size, to: client) { receipt.write(to: $0) }
-            case .answer(let client, let stretch):
-                let bytes = bytes(of: stretch, input, made)
-                edge.answer(bytes.count, to: client) { $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count) }
-            case .close(let client, let code): edge.close(client, code)
-            case .hold(let client): edge.setHeld(true, client)
-            case .resume(let client): edge.setHeld(false, client)
+            case .receipt(let client, .exchange(let id)):
+                let receipt = Receipt.exchange(id: id)
+                edge.answer(receipt.size, to: client) { receipt.write(to: $0) }
+            default: carryOut(action, input, isAnother: &lastOffered, edge)
             }
         }
         // What was carried out may have had more to tell.
@@ -128,6 +110,37 @@ public final class LoopDriver {
         if !output.news.isEmpty { edge.tellMaster(output.news) }
         endBatch(edge)
         engine.clear()
+    }
+
+    /// Carries out what is not on the shortest way of a message.
+    /// - Parameter last: the message that was offered last, which the next one may be again.
+    @inlinable @inline(never)
+    func carryOut<Edge: LoopEdge>(_ action: LoopAction, _ input: Bytes, isAnother last: inout Stretch, _ edge: Edge) {
+        let made = engine.output.made
+        switch action {
+        case .deliver, .forward: break
+        case .receipt(let client, let receipt): edge.answer(receipt.size, to: client) { receipt.write(to: $0) }
+        case .answer(let client, let stretch):
+            let bytes = bytes(of: stretch, input, made)
+            edge.answer(bytes.count, to: client) { $0.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped, byteCount: bytes.count) }
+        case .offer(let client, let stretch):
+            let fate = offer(bytes(of: stretch, input, made), stretch.form, to: client, isAnother: stretch != last, edge)
+            last = stretch
+            if tally != nil { count(fate) }
+        case .hand(let subscriber, let stretch, let handOver):
+            let fate = hand(bytes(of: stretch, input, made), stretch.form, to: subscriber, handOver, isAnother: stretch != last, edge)
+            last = stretch
+            if tally != nil { count(fate) }
+        case .deliverStamped(let client, let stretch, let stamp): send(bytes(of: stretch, input, made), stretch.form, stamp, to: client, edge)
+        case .beginTally: tally = BroadcastTally()
+        case .endTally(let broadcast):
+            engine.tallied(broadcast, tally ?? BroadcastTally())
+            tally = nil
+        case .close(let client, let code): edge.close(client, code)
+        case .move(let client, let loop, let offset): edge.move(client, to: Int(loop), unread: Bytes(rebasing: input[Int(offset)...]))
+        case .hold(let client): edge.setHeld(true, client)
+        case .resume(let client): edge.setHeld(false, client)
+        }
     }
 
     @inlinable

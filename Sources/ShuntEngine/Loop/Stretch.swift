@@ -37,6 +37,6 @@ public struct Stretch: Equatable, Sendable {
     @inlinable public var range: Range<Int> { offset..<offset + Int(count) }
 
     /// No bytes.
-    static let none = Stretch(.input, .exchange, offset: 0, count: 0)
+    @usableFromInline static let none = Stretch(.input, .exchange, offset: 0, count: 0)
     @inline(__always) var isNone: Bool { count == 0 }
 }

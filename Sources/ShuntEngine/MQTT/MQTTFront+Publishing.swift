@@ -4,12 +4,26 @@ import ShuntCore
 /// PUBLISH and the answers to it, both ways (5.0 §3.3 to §3.7, §4.3).
 extension MQTTFront {
     @inline(__always)
-    func publish(_ packet: PlainPublish, at offset: Int, _ hooks: (any RuleHooks)?) {
+    func publish(_ packet: PlainPublish, at offset: Int, _ form: WireForm, _ hooks: (any RuleHooks)?) {
         router.output.figures.requests += 1
         router.output.figures.requestBytes += packet.size
+        guard let route = route(of: packet.topic) else { return }
+        let stretch = Stretch(.input, form, offset: offset, count: packet.size)
+        let relayed = router.relay(stretch, key: nil, isPlain: true, route, hooks)
+        if case .all = relayed {
+            router.output.figures.succeeded += 1
+        } else {
+            publish(packet, stretch, route, hooks, after: relayed)
+        }
+    }
+
+    @inline(never)
+    private func publish(
+        _ packet: PlainPublish, _ stretch: Stretch, _ route: RouteReference, _ hooks: (any RuleHooks)?, after relayed: TopicRouter.Relayed
+    ) {
         let message = MessageView(
             kind: .topic, topic: packet.topic, key: nil, payload: packet.payload, format: .none, id: router.makeID(), sender: client)
-        _ = publish(Publication(message, as: Stretch(.input, form, offset: offset, count: packet.size)), hooks)
+        count(router.publish(Publication(message, as: stretch), route, hooks, after: relayed))
     }
 
     @inline(never)
@@ -120,9 +134,16 @@ extension MQTTFront {
     }
 
     /// - Returns: nil where the topic is none that a message can have.
-    @inline(__always)
     private func publish(_ publication: Publication, _ hooks: (any RuleHooks)?) -> PublishOutcome? {
-        let topic = publication.message.topic
+        guard let route = route(of: publication.message.topic) else { return nil }
+        let outcome = router.publish(publication, route, hooks)
+        count(outcome)
+        return outcome
+    }
+
+    /// - Returns: nil where the topic is none that a message can have.
+    @inline(__always)
+    private func route(of topic: Bytes) -> RouteReference? {
         guard topic.count <= router.limits.topic else {
             router.output.figures.failed += 1
             return nil
@@ -133,13 +154,15 @@ extension MQTTFront {
             router.output.figures.failed += 1
             return nil
         }
-        let outcome = router.publish(publication, route, hooks)
+        return route
+    }
+
+    private func count(_ outcome: PublishOutcome) {
         switch outcome {
         case .delivered, .dropped: router.output.figures.succeeded += 1
         case .nobody, .rejected: router.output.figures.failed += 1
         }
         if !router.others.isEmpty { engine.sendOthers() }
-        return outcome
     }
 
     /// PUBREL: the client has PUBREC, and may use the identifier anew.

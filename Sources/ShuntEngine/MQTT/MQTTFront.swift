@@ -26,15 +26,15 @@ struct MQTTFront {
         if engine.clients[slot].isAdmitted { router.publisher = engine.subscriber(of: client) }
         // Counted once an event, not once a message.
         let hooks = router.hooks
-        var hasProperties = version.hasProperties
+        var form = form
         var offset = 0
         while offset < bytes.count, !engine.isBatchFull, !router.takesLong {
             guard engine.clients[slot].state == .open else { return bytes.count }
             let rest = Bytes(rebasing: bytes[offset...])
-            if engine.clients[slot].isAdmitted, let packet = PlainPublish(rest, hasProperties: hasProperties, limit: router.limits.frame),
+            if engine.clients[slot].isAdmitted, let packet = PlainPublish(rest, hasProperties: form.hasProperties, limit: router.limits.frame),
                 packet.topic.first != UInt8(ascii: "$")
             {
-                publish(packet, at: offset, hooks)
+                publish(packet, at: offset, form, hooks)
                 offset += packet.size
                 if router.index.blocker != .none {
                     engine.holdProducer(client)
@@ -51,7 +51,7 @@ struct MQTTFront {
                     return offset
                 }
                 // What follows CONNECT is read by the version that it has named.
-                if header.type == .connect { hasProperties = version.hasProperties }
+                if header.type == .connect { form = self.form }
             case .needMore:
                 // Nobody waits for the rest of a first packet that is no CONNECT.
                 guard engine.clients[slot].isAdmitted || rest[0] >> 4 == PacketType.connect.rawValue else { return refuseFirst(bytes) }

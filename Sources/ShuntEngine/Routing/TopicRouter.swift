@@ -61,7 +61,47 @@ public final class TopicRouter {
         index.route(of: topic, last: last) { hooks?.selection(for: .topic, topic: $0) ?? .none }
     }
 
-    /// Routes a client's message.
+    /// What `relay` has done for a message.
+    enum Relayed {
+        /// All recipients have it, at least one.
+        case all
+        /// Its recipients have been selected, and those before this place have it; the others need more than its bytes.
+        case before(Int)
+        /// Nothing: rules want to see it first.
+        case none
+    }
+
+    /// Relays a message as it came, where that is all that its recipients need: most messages are nothing but their bytes, and need not even be
+    /// looked into.
+    /// - Parameters:
+    ///   - isPlain: it has QoS 0 and is not retained.
+    ///   - hooks: the loop's rules, fetched once an event.
+    @inline(__always)
+    func relay(_ stretch: Stretch, key: Bytes?, isPlain: Bool, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> Relayed {
+        guard index.rules(of: route).isEmpty || hooks == nil else { return .none }
+        index.select(route, key: key, into: &recipients)
+        let count = recipients.count
+        guard count > 0, !looksAtDeliveries, !stretch.isNone else { return .before(0) }
+        for place in 0..<count {
+            let recipient = recipients[place]
+            guard recipient.terms.takes(stretch.form, isPlain: isPlain) else { return .before(place) }
+            let connection = recipient.connection
+            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch, .none))
+        }
+        return .all
+    }
+
+    /// Routes a client's message that has not been relayed, or not to all.
+    @inline(never)
+    func publish(_ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?, after relayed: Relayed) -> PublishOutcome {
+        switch relayed {
+        case .all: .delivered(recipients.count)
+        case .before(let place): conclude(.delivered(deliver(publication, from: place)), publication)
+        case .none: publish(publication, route, hooks)
+        }
+    }
+
+    /// Routes a message.
     /// - Parameter hooks: the loop's rules, fetched once an event.
     @inline(__always)
     func publish(_ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> PublishOutcome {

@@ -148,8 +148,7 @@ extension MessageView {
         self.init(
             kind: .topic, topic: frame.name(in: start) ?? .none, key: frame.key(in: start),
             payload: frame.value(in: start) ?? .none, format: frame.format,
-            compression: frame.compression, id: frame.id, sender: sender)
-        qos = .atLeastOnce
+            compression: frame.compression, id: frame.id, sender: sender, qos: .atLeastOnce)
     }
 
     /// A PUBLISH of MQTT, without what its properties say.
