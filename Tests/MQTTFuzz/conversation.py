@@ -108,3 +108,21 @@ def partial(chance, client) -> Step:
 
 def invalid(chance, client) -> Step:
     return Step(client, "invalid", {"kind": chance.choice(INVALID)})
+
+
+# What a conversation may do without: a part's name, and what becomes of the contents of a step.
+PARTS = {
+    "wills": lambda step: {"will": None} if step.what == "connect" else {},
+    "expiry 0": lambda step: {"expiry": 1000} if step.what == "connect" else {},
+    "changes of version": lambda step: {"version": V5 if step.client in "ac" else V3} if step.what == "connect" else {},
+    "no local": lambda step: {"filters": [(name, made & ~4) for name, made in step.more["filters"]]} if step.what == "subscribe" else {},
+    "retained": lambda step: {"retain": False} if step.what == "publish" else {},
+    "shares": lambda step: {"share": False} if step.what == "subscribe" else {},
+}
+
+
+def without(parts, steps: list[Step]) -> list[Step]:
+    """While a difference is known and not mended, the rest can be looked at."""
+    for part in parts:
+        steps = [Step(step.client, step.what, step.more | PARTS[part](step)) for step in steps]
+    return steps

@@ -28,7 +28,8 @@ def no_properties(version) -> bytes:
 @proves(v3="3.1.0-1", v5="3.1.0-1")
 @pytest.mark.parametrize("sent", [
     packets.PING, b"\x30\x03\x00\x01t", b"\x82\x06\x00\x01\x00\x01t\x00", b"\xe0\x00", b"\xf0\x00", b"\x20\x02\x00\x00", b"\x00\x00",
-    b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"\x71\x00\x00", b"\x30\xff\xff\xff\x7f", b"\x11\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00",
+    b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"\x71\x00\x00", b"\x30\xff\xff\xff\x7f",
+    b"\x11\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00",
 ], ids=lambda sent: sent[:4].hex())
 def test_a_first_packet_that_is_no_connect(raw, sent):
     client = raw()
@@ -56,7 +57,8 @@ BAD_CONNECTS = {
     "no will payload": dict(flags=0x06, more=data("t")), "will fields without their flag": dict(more=WILL_FIELDS),
     "no user": dict(flags=0x82), "user without its flag": dict(more=data("user")), "no password": dict(flags=0xC2, more=data("user")),
     "password without its flag": dict(flags=0x82, more=data("user") + data("password")), "no client identifier": dict(client_id=b""),
-    "cut client identifier": dict(client_id=b"\0\5abc"), "bytes too many": dict(more=b"\0"), "empty will topic": dict(flags=6, more=data("") + data("p")),
+    "cut client identifier": dict(client_id=b"\0\5abc"), "bytes too many": dict(more=b"\0"),
+    "empty will topic": dict(flags=6, more=data("") + data("p")),
     "will topic with a wildcard": dict(flags=6, more=data("a/+") + data("p")),
 }
 
@@ -149,7 +151,8 @@ def bodies(version) -> dict:
 
 @proves(v3="2.2.2-1 2.2.2-2 3.6.1-1 3.8.1-1 3.10.1-1 3.14.1-1", v5="2.1.3-1 3.6.1-1 3.8.1-1 3.10.1-1 3.14.1-1")
 @pytest.mark.parametrize("kind, flags", [
-    pytest.param(kind, flags, id=f"{packets.NAMES[kind]}-{flags}") for kind in (PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, packets.DISCONNECT)
+    pytest.param(kind, flags, id=f"{packets.NAMES[kind]}-{flags}")
+    for kind in (PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, packets.DISCONNECT)
     for flags in (0, 1, 2, 3, 4, 8, 15) if flags != (2 if kind in (PUBREL, SUBSCRIBE, UNSUBSCRIBE) else 0)
 ])
 def test_reserved_flags(client, broker, kind, flags, version):
