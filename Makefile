@@ -9,7 +9,7 @@ BUILD_PACKAGES := liblua5.4-dev libsqlite3-dev libuv1-dev liblz4-dev libsnappy-d
 TEST_PACKAGES := python3-venv mosquitto mosquitto-clients
 FORMATTED := Package.swift Sources Tests Benchmarks
 
-.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly bench bench-briefly install clean packages test-packages
+.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install clean packages test-packages
 
 all: build
 
@@ -29,7 +29,7 @@ run: build
 	@exec .build/release/shunt dev --config config/dev.yaml
 
 ## Everything that CI runs.
-test: test-packages tidy unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly bench-briefly
+test: test-packages tidy unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly fuzz-mqtt-briefly bench-briefly
 	@echo "All tests passed."
 
 ## Lengths, the code map, unsafe code without a reason, and the English of comments and pages; the layout of Swift code.
@@ -72,6 +72,13 @@ fuzz-rules-briefly: packages
 fuzz-rules: packages
 	Tests/RulesFuzz/build .build/rules-fuzz
 	.build/rules-fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),$$(date +%s)) Tests/RulesFuzz/corpus/*.lua
+
+fuzz-mqtt-briefly: build test-packages
+	scripts/python Tests/MQTTFuzz/fuzz --seconds 20 --seed 1
+
+## Ten minutes of random conversations with Shunt and with Debian's mosquitto, compared: `make fuzz-mqtt SECONDS=60 SEED=1`.
+fuzz-mqtt: build test-packages
+	scripts/python Tests/MQTTFuzz/fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),$$(date +%s))
 
 bench-briefly: build
 	$(SWIFT) build $(RELEASE) --product shunt-bench
