@@ -86,7 +86,7 @@ bench-briefly: build
 
 ## Throughput, latency, memory and start-up, beside peers in the same run.
 bench: build
-	@scripts/packages mosquitto nats-server valgrind
+	@scripts/packages mosquitto nats-server redis-server valgrind
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare
 

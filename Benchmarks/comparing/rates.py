@@ -1,7 +1,7 @@
 """Messages delivered a second."""
 
 from .loads import in_turn
-from .servers import ROOT, Mosquitto, MQTTWorker, Nats, Refused, Worker
+from .servers import ROOT, Mosquitto, MQTTWorker, Nats, Redis, Refused, Worker
 
 # Not so little that a consumer which waits for a processor loses messages.
 ROOM = "limits.out_buffer=128MiB"
@@ -48,26 +48,26 @@ def sizes(run):
 
 
 def mqtt(run):
-    """MQTT at QoS 0: pairs, fan-out and a rule, beside nats-server's own protocol and mosquitto"""
+    """MQTT at QoS 0: pairs, fan-out and a rule, beside nats-server's own protocol, mosquitto and redis"""
     if not run.serves_mqtt():
         return
     ours, theirs = run.pair(MQTTWorker, Nats, ROOM)
-    try:
-        third = None if run.beside else run.start(Mosquitto)
-    except Refused as refusal:
-        run.table.skip("mosquitto", refusal)
-        third = None
+    others = []
+    for kind in () if run.beside else (Mosquitto, Redis):
+        try:
+            others.append(run.start(kind))
+        except Refused as refusal:
+            run.table.skip(kind.label, refusal)
     run.table.title("MQTT 3.1.1 at QoS 0: messages of 100 bytes delivered, pipelined; none is acknowledged")
-    for name, options in {**pairs_of(run.messages), **fans_of(run.messages)}.items():
-        sides = [lambda: run.rate(ours, **options), lambda: run.rate(theirs, **options)]
-        if third:
-            # A rate needs no more messages than take a while.
-            fewer = {**options, "messages": max(100, options["messages"] // 10)}
-            sides.append(lambda: run.rate(third, **fewer))
-        figures = in_turn(run.rounds, *sides)
-        run.table.row(f"MQTT: {name}", figures[0], figures[1], theirs.label)
-        if third:
-            run.table.row(f"MQTT: {name}", figures[0], figures[2], third.label)
+    pairs = pairs_of(run.messages)
+    for name, options in {**pairs, **fans_of(run.messages)}.items():
+        # A rate needs no more messages than take a while. The load reads redis' answers where one client gets a message.
+        peers = [peer for peer in others if name in pairs or peer.wire != "redis"]
+        fewer = {**options, "messages": max(100, options["messages"] // 10)}
+        figures = in_turn(run.rounds, lambda: run.rate(ours, **options), lambda: run.rate(theirs, **options),
+                          *(lambda peer=peer: run.rate(peer, **fewer) for peer in peers))
+        for place, peer in enumerate([theirs, *peers], 1):
+            run.table.row(f"MQTT: {name}", figures[0], figures[place], peer.label)
     ruled = run.start(MQTTWorker, ROOM, *READS)
     beside = run.other(MQTTWorker, ROOM, *READS) if run.beside else theirs
     figures = in_turn(run.rounds, lambda: run.rate(ruled, messages=run.messages), lambda: run.rate(beside, messages=run.messages))

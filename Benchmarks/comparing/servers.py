@@ -153,9 +153,21 @@ class Mosquitto(Process):
         self.port = free_port()
         settings = pathlib.Path(folder) / f"mosquitto-{self.port}.conf"
         # It drops nothing that waits for a client, as its peers do not.
-        settings.write_text(f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_type none\n")
+        settings.write_text(f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n")
         super().__init__(folder, [program("mosquitto"), "-c", str(settings)])
         self.wait_until(lambda: listens(self.port), "mosquitto's start")
+
+
+class Redis(Process):
+    label = "redis"
+    wire = "redis"
+
+    def __init__(self, folder):
+        self.port = free_port()
+        # It keeps nothing on disk, and drops no consumer that is slow.
+        super().__init__(folder, [program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                                  "--client-output-buffer-limit", "pubsub 0 0 0", "--dir", str(folder)])
+        self.wait_until(lambda: listens(self.port), "redis' start")
 
 
 class CountedWorker:

@@ -10,12 +10,13 @@ struct ShuntBench: ParsableCommand {
 }
 
 enum Peer: String, ExpressibleByArgument, CaseIterable {
-    case shunt, mqtt, nats
+    case shunt, mqtt, nats, redis
     var wire: any Wire {
         switch self {
         case .shunt: ExchangeWire()
         case .mqtt: MQTTWire()
         case .nats: NATSWire()
+        case .redis: RedisWire()
         }
     }
 }

@@ -123,19 +123,6 @@ def test_a_will_tells_that_its_client_was_killed(worker, subscribe):
     assert watcher.take(1) == ["gone 0 sensor-1"]
 
 
-def test_mqtt_5_is_told_that_it_is_not_spoken(worker):
-    ended = publish(worker, "t", "x", "-V", "mqttv5")
-    assert ended.returncode != 0
-    assert "Unsupported protocol version" in ended.stderr + ended.stdout or "protocol" in (ended.stderr + ended.stdout).lower()
-
-
-def test_a_message_of_qos_1_closes_its_client_and_no_other(worker, subscribe):
-    subscriber = subscribe("t")
-    assert publish(worker, "t", "x", "-q", "1").returncode != 0
-    assert publish(worker, "t", "y").returncode == 0
-    assert subscriber.take(1) == ["t 0 y"]
-
-
 # Packets
 
 

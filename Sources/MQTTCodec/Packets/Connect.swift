@@ -84,6 +84,9 @@ public struct Connect: Equatable, Sendable {
         }
         guard let qos = QoS(rawValue: flags >> 3 & 3) else { throw MQTTFault(.malformedPacket, "a will of QoS 3", "MQTT-3.1.2-12") }
         let properties = version.hasProperties ? try Properties(&reader, of: .will) : .none
+        if let response = properties.responseTopic, response.isEmpty || !Array(response.utf8).withUnsafeBytes({ TopicFilter.isTopic($0) }) {
+            throw MQTTFault(.protocolError, "the will's response topic is empty or has a wildcard", "MQTT-3.3.2-14")
+        }
         let topic = try reader.text("the will's topic")
         guard !topic.isEmpty, TopicFilter.isTopic(topic) else {
             throw MQTTFault(.topicNameInvalid, "the will's topic is empty or has a wildcard", "MQTT-3.3.2-2")

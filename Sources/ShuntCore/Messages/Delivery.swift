@@ -60,6 +60,9 @@ public struct DeliveryTerms: Equatable, Sendable {
     /// The same, where the session is asked.
     public var askingSession: DeliveryTerms { DeliveryTerms(raw: raw | Self.sessionBit) }
 
+    /// The same in another form, for a client that has come back with another version.
+    public func inForm(_ form: WireForm) -> DeliveryTerms { DeliveryTerms(raw: raw & ~3 | form.rawValue) }
+
     // Forms and QoS come from the initialiser, or from another loop's copy of these bits.
     @inlinable public var form: WireForm { WireForm(rawValue: raw & 3).unsafelyUnwrapped }
     public var qos: QoS { QoS(rawValue: raw >> Self.qosShift & 3) ?? .atMostOnce }

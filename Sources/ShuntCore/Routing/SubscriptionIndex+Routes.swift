@@ -113,28 +113,25 @@ extension SubscriptionIndex {
         table.routes[at].append(index, group: group, hasKey: hasKey, isNewGroup: isNewGroup)
     }
 
-    /// Several filters of a connection may take the topic: a member has one share in a group. Where it is
-    /// alone in the group, the filter with the highest QoS counts.
+    /// Several filters of a connection may take the topic: a member has one share in a group, by the filter with the highest QoS.
     private mutating func dropRepeats() {
-        var shares: [Share: Int] = [:]
-        var count = 0
-        for place in found.indices {
-            let member = found[place]
-            let entry = entries[Int(member)]
-            // Most connections have one subscription.
-            if entry.next != Self.noEntry || firstOfConnection[entry.connection] != member {
-                let share = Share(connection: entry.connection, group: entry.group, key: entry.key)
-                if let known = shares[share] {
-                    // A group of several members stays sorted by their time of joining.
-                    if !entry.terms.isShared, entry.terms.qos > entries[Int(found[known])].terms.qos { found[known] = member }
-                    continue
-                }
-                shares[share] = count
-            }
-            found[count] = member
-            count += 1
+        var shares: [Share: UInt32] = [:]
+        for member in found where hasSeveral(member) {
+            let best = shares[share(of: member)]
+            if best.map({ entries[Int(member)].terms.qos > entries[Int($0)].terms.qos }) ?? true { shares[share(of: member)] = member }
         }
-        found.removeLast(found.count - count)
+        guard !shares.isEmpty else { return }
+        found.removeAll { hasSeveral($0) && shares[share(of: $0)] != $0 }
+    }
+
+    /// Whether the connection of a member has other subscriptions; most have one.
+    private func hasSeveral(_ member: UInt32) -> Bool {
+        entries[Int(member)].next != Self.noEntry || firstOfConnection[entries[Int(member)].connection] != member
+    }
+
+    private func share(of member: UInt32) -> Share {
+        let entry = entries[Int(member)]
+        return Share(connection: entry.connection, group: entry.group, key: entry.key)
     }
 
     /// A connection's share of a topic in one group and with one key, however many of its filters take the topic.

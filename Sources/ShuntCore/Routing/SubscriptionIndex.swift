@@ -248,6 +248,18 @@ public struct SubscriptionIndex {
         return found
     }
 
+    /// The terms of a client's subscription that takes a topic of its own messages too: the one with the highest QoS.
+    public func localTerms(of connection: ConnectionID, for topic: Bytes) -> DeliveryTerms? {
+        var best: DeliveryTerms?
+        forEachEntry(of: connection) { index in
+            let entry = entries[Int(index)]
+            let terms = entry.terms
+            guard !terms.isNoLocal, !terms.isShared, terms.qos > best?.qos ?? .atMostOnce || best == nil else { return }
+            filters.withBytes(entry.filter) { if TopicFilter.takes(topic, filter: $0) { best = terms } }
+        }
+        return best
+    }
+
     // MARK: Entries
 
     func forEachEntry(of connection: ConnectionID, _ body: (UInt32) -> Void) {

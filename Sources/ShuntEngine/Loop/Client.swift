@@ -54,6 +54,8 @@ struct Client {
         var broadcastQoS: QoS?
         /// MQTT: the chats that it has subscribed, with their QoS.
         var chats: [String: QoS] = [:]
+        /// MQTT: bytes of a packet that it takes.
+        var maximumPacket = UInt32.max
         /// MQTT: it has given no user name.
         var isAnonymous = false
         /// MQTT: user properties that its CONNECT had, for rules.

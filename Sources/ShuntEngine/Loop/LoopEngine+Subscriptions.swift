@@ -63,17 +63,17 @@ extension LoopEngine {
         return true
     }
 
-    /// From now on the client's session is asked about each message that its subscriptions take.
-    func askSession(of connection: ConnectionID) {
-        let subscriber = subscriber(of: connection)
+    /// Gives all subscriptions of a client, or of a session, other terms, on every loop.
+    func changeTerms(of subscriber: ConnectionID, _ change: (DeliveryTerms) -> DeliveryTerms) {
         for subscription in router.index.subscriptions(of: subscriber) {
+            var changed = subscription
+            changed.terms = change(subscription.terms)
+            guard changed.terms != subscription.terms else { continue }
             _ = router.index.remove(
                 connection: subscriber, filter: subscription.filter, group: subscription.group, key: subscription.key)
             output.tell(.unsubscribed(subscriber, filter: subscription.filter, group: subscription.group, key: subscription.key))
-            var asking = subscription
-            asking.terms = subscription.terms.askingSession
-            _ = router.index.insert(asking)
-            output.tell(.subscribed(asking))
+            _ = router.index.insert(changed)
+            output.tell(.subscribed(changed))
         }
     }
 

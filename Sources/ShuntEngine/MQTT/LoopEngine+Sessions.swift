@@ -40,7 +40,7 @@ extension LoopEngine {
     /// A client has said who it is, and is let in: another one of its name is closed, and its session goes on or ends.
     /// - Parameters:
     ///   - expiry: seconds; 0: the session ends with the connection.
-    ///   - isAssigned: the worker has chosen the identifier. Nobody can take over a client that has it, unless its session lasts.
+    ///   - isAssigned: the worker has chosen the identifier. Nobody can take over a client of 3.1.1 that has one, as it was not told it.
     /// - Returns: whether an earlier session goes on.
     /// - Throws: `limit.memory` where there are too many sessions.
     func begin(_ greeting: Connect, expiry: UInt32, isAssigned: Bool, _ connection: ConnectionID) throws(ShuntError) -> Bool {
@@ -49,11 +49,15 @@ extension LoopEngine {
         let isPresent = session != nil
         if session == nil, expiry > 0 {
             session = try newSession(greeting, expiry: expiry, identity)
-        } else if session == nil, !isAssigned {
+        } else if session == nil, !isAssigned || greeting.version.hasProperties {
             sessions.enter(greeting.clientID, connection, clients)
         }
         guard let session else { return false }
         identity.session = session
+        if isPresent, session.version.hasProperties != greeting.version.hasProperties {
+            let form: WireForm = greeting.version.hasProperties ? .mqtt5 : .mqtt3
+            changeTerms(of: session.id) { $0.inForm(form) }
+        }
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
         session.endsAt = .infinity
         clients[connection.slot].subscriptions = session.subscriptions
@@ -74,7 +78,7 @@ extension LoopEngine {
             output.figures.takeovers += 1
             close(old, .sessionReplaced)
             // The session may have ended with it.
-            leave(old, why: ErrorCode.sessionReplaced.rawValue, isReplaced: !isClean)
+            leave(old, why: ErrorCode.sessionReplaced.rawValue)
             found = sessions.holder(of: clientID, loop, clients)
         }
         guard case .session(let session) = found else { return nil }
@@ -104,8 +108,7 @@ extension LoopEngine {
     // MARK: Ending
 
     /// A client has gone, or is to be closed: its will is published or waits, its session stays or ends. Once for each client.
-    /// - Parameter isReplaced: its session is to go on at once.
-    func leave(_ connection: ConnectionID, why: String, isReplaced: Bool = false) {
+    func leave(_ connection: ConnectionID, why: String) {
         let slot = connection.slot
         guard let identity = clients[slot].identity, clients[slot].isAdmitted else { return }
         if let hooks, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
@@ -139,7 +142,7 @@ extension LoopEngine {
         session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
         sessions.left(session)
         setPressure(.absent, of: session)
-        if session.expiry == 0, !isReplaced { return end(session, why: .sessionEnded) }
+        if session.expiry == 0 { return end(session, why: .sessionEnded) }
         guard let will = session.will else { return }
         if will.delay > 0, session.expiry > 0 {
             sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))

@@ -18,6 +18,9 @@ extension MQTTFront {
             }
             throw error
         }
+        let identity = Client.Identity()
+        identity.maximumPacket = greeting.properties.maximumPacketSize ?? .max
+        engine.clients[slot].identity = identity
         guard let isAssigned = name(&greeting) else {
             turnAway(.clientIdentifierNotValid, .requestInvalid, "an empty client identifier needs a clean session")
             return true
@@ -28,7 +31,7 @@ extension MQTTFront {
             return false
         }
         guard check(greeting) else { return true }
-        admit(greeting, isAssigned: isAssigned)
+        admit(greeting, identity, isAssigned: isAssigned)
         return true
     }
 
@@ -61,9 +64,8 @@ extension MQTTFront {
         return true
     }
 
-    private func admit(_ greeting: Connect, isAssigned: Bool) {
+    private func admit(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool) {
         let slot = client.slot
-        let identity = Client.Identity()
         identity.uid = greeting.userName ?? greeting.clientID
         identity.device = greeting.clientID
         identity.isAnonymous = greeting.userName == nil
@@ -73,7 +75,6 @@ extension MQTTFront {
             if pair.name == "alias" { identity.alias.append(pair.value) }
         }
         identity.will = greeting.will.map { Will($0) }
-        engine.clients[slot].identity = identity
         let keepAlive = keepAlive(of: greeting)
         engine.clients[slot].keepAlive = keepAlive
         if let error = engine.admit(client) {
@@ -142,9 +143,11 @@ extension MQTTFront {
 
     private func turnAway(_ reason: ReasonCode, _ code: ErrorCode, _ why: String) {
         router.output.figures.failed += 1
-        var refused = ConnectAcknowledgement(reason)
-        if reason == .useAnotherServer { refused.properties.serverReference = why } else { refused.properties = self.reason(why) }
-        if let packet = refused.encoded(version) { answer(packet) }
+        answer(reason == .useAnotherServer ? "" : why) { properties in
+            var refused = ConnectAcknowledgement(reason, properties: properties)
+            if reason == .useAnotherServer { refused.properties.serverReference = why }
+            return refused.encoded(version) ?? []
+        }
         engine.shut(client, code)
     }
 

@@ -116,7 +116,7 @@ extension MQTTFront {
     /// - Parameter text: what there is to say of it.
     func serve(_ type: PacketType, _ identifier: UInt16, _ text: String) {
         guard version.hasProperties, !text.isEmpty else { return answer(type, identifier, .success) }
-        answer(PublishAnswer(type, identifier, .success, properties: reason(text)).encoded(version))
+        answer(text) { PublishAnswer(type, identifier, .success, properties: $0).encoded(version) }
     }
 
     /// A message for the worker itself, which has taken time to refuse it.
@@ -130,7 +130,7 @@ extension MQTTFront {
             router.output.actions.append(.receipt(client, .mqtt(type, identifier)))
             return
         }
-        answer(PublishAnswer(type, identifier, reason, properties: self.reason(text)).encoded(version))
+        answer(text) { PublishAnswer(type, identifier, reason, properties: $0).encoded(version) }
     }
 
     /// - Returns: nil where the topic is none that a message can have.

@@ -62,7 +62,7 @@ extension MQTTFront {
         guard let identifier else { return }
         session.identified.append(.init(filter: Array(request.topic.utf8), group: request.group, identifier: identifier))
         // What a message of several subscriptions goes out with is the session's to say from now on.
-        if !wasIdentified { engine.askSession(of: client) }
+        if !wasIdentified { engine.changeTerms(of: engine.subscriber(of: client)) { $0.askingSession } }
     }
 
     func unsubscribe(_ packet: Unsubscribe) {
@@ -134,6 +134,8 @@ extension LoopEngine {
         var answer = SubscribeAnswer(.subscribeAcknowledgement, subscribe.identifier, subscribe.reasons)
         if front.version.hasProperties { answer.properties = subscribe.properties }
         if front.session?.wantsReasons == false { answer.properties.reasonString = nil }
+        // What there is to say besides must not make it more than the client takes.
+        if answer.encoded(front.version).count > front.identity?.maximumPacket ?? .max { answer.properties = .none }
         acknowledgeOnceConfirmed(.subscribed(answer.encoded(front.version), front.form, subscribe.questions), subscribe.client)
     }
 

@@ -117,11 +117,14 @@ struct MQTTFront {
 
     func answer(_ packet: [UInt8]) { router.output.actions.append(.answer(client, router.output.made.append(packet, form))) }
 
-    /// A text for people, where the client wants it (MQTT-3.1.2-29).
-    func reason(_ text: String) -> Properties {
+    /// Answers with a text for people, where the client wants it and takes so much (MQTT-3.1.2-29, MQTT-3.2.2-19, MQTT-3.14.2-3).
+    /// - Parameter packet: gets the properties with the text, or none; empty: nothing is answered.
+    func answer(_ text: String, _ packet: (Properties) -> [UInt8]) {
         var properties = Properties.none
-        if session?.wantsReasons ?? true, !text.isEmpty { properties.reasonString = text }
-        return properties
+        if version.hasProperties, session?.wantsReasons ?? true, !text.isEmpty { properties.reasonString = text }
+        var bytes = packet(properties)
+        if bytes.count > identity?.maximumPacket ?? .max { bytes = packet(.none) }
+        if !bytes.isEmpty, bytes.count <= identity?.maximumPacket ?? .max { answer(bytes) }
     }
 
     /// The client breaks the protocol. 5.0 is told so before it is closed; 3.1.1 has no packet for that (MQTT-4.13.1-1).
@@ -135,10 +138,11 @@ struct MQTTFront {
             default: .frameMalformed
             }
         if version.hasProperties {
-            answer(
-                engine.clients[client.slot].isAdmitted
-                    ? Disconnect(fault.code, properties: reason(fault.message)).encoded(.v5)
-                    : ConnectAcknowledgement(fault.code, properties: reason(fault.message)).encoded(.v5) ?? [])
+            let isAdmitted = engine.clients[client.slot].isAdmitted
+            answer(fault.message) {
+                isAdmitted
+                    ? Disconnect(fault.code, properties: $0).encoded(.v5) : ConnectAcknowledgement(fault.code, properties: $0).encoded(.v5) ?? []
+            }
         }
         engine.shut(client, code)
     }

@@ -243,9 +243,14 @@ public final class TopicRouter {
         var forms = EncodedForms(publication)
         var count = first
         for place in first..<recipients.count {
-            let (connection, terms) = (recipients[place].connection, recipients[place].terms)
+            let connection = recipients[place].connection
+            var terms = recipients[place].terms
+            if terms.isNoLocal, connection == publisher {
+                // Another of the client's filters may take the message all the same.
+                guard let other = index.localTerms(of: connection, for: publication.message.topic) else { continue }
+                terms = other
+            }
             let (form, handOver) = terms.form == .exchange ? (.exchange, .none) : handOver(publication.message, terms)
-            if terms.isNoLocal, connection == publisher { continue }
             let stretch = forms.stretch(form, encoder)
             guard !stretch.isNone else {
                 output.figures.inexpressible += 1

@@ -1,0 +1,79 @@
+import SeededRandom
+import ShuntCore
+import Testing
+
+@testable import ShuntEngine
+
+@Suite("MQTT: queues, held messages, deadlines, aliases")
+struct MQTTPartsTests {
+    @Test("A queue is a queue, whatever is put in front or taken out of the middle")
+    func fifo() {
+        var random = SeededRandom(seed: 3)
+        var queue = Fifo<Int>(), model: [Int] = []
+        for number in 0..<20_000 {
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0...3:
+                queue.append(number)
+                model.append(number)
+            case 4:
+                queue.prepend(number)
+                model.insert(number, at: 0)
+            case 5 where !model.isEmpty:
+                let place = Int.random(in: 0..<model.count, using: &random)
+                #expect(queue.remove(at: place) == model.remove(at: place))
+            case 6: #expect(queue.popLast() == model.popLast())
+            default: #expect(queue.popFirst() == (model.isEmpty ? nil : model.removeFirst()))
+            }
+            #expect(queue.count == model.count && queue.first == model.first)
+        }
+        #expect(Array(queue.all) == model)
+    }
+
+    @Test("Deadlines come in order of time, and the ones that no longer count can be taken out")
+    func deadlines() {
+        var random = SeededRandom(seed: 5)
+        var deadlines = Deadlines<Int>()
+        let times = (0..<500).map { _ in Int.random(in: 0..<1000, using: &random) }
+        for time in times { deadlines.insert(time, at: Double(time)) }
+        deadlines.keep { _, time in time % 3 != 0 }
+        var due: [Int] = []
+        while let next = deadlines.popDue(now: 600) { due.append(next) }
+        #expect(due == times.filter { $0 % 3 != 0 && $0 <= 600 }.sorted())
+        #expect(deadlines.count == times.filter { $0 % 3 != 0 && $0 > 600 }.count)
+    }
+
+    @Test("A message is kept once for all who want it in one batch, and goes with the last of them")
+    func held() {
+        let held = HeldMessages()
+        let packet = Array(repeating: UInt8(7), count: 100)
+        let numbers = packet.withUnsafeBytes { bytes in
+            (0..<3).map { _ in held.hold(bytes, .mqtt5Numbered, expiry: MessageView.noExpiry, isShared: true, now: 0) }
+        }
+        #expect(Set(numbers).count == 1)
+        #expect(held.bytes == 100 + HeldMessages.overhead)
+        held.endBatch()
+        let other = packet.withUnsafeBytes { held.hold($0, .mqtt5Numbered, expiry: 5, isShared: true, now: 10) }
+        #expect(other != numbers[0])
+        #expect(held.expiresAt(other) == 15)
+        for number in numbers { held.release(number) }
+        #expect(held.count == 1)
+        held.release(other)
+        #expect((held.count, held.bytes) == (0, 0))
+    }
+
+    @Test("Aliases go to the topics that come most, and there are never more than the client takes")
+    func aliases() {
+        var aliases = OutgoingAliases(limit: 2)
+        func use(_ topic: String) -> OutgoingAliases.Use { Array(topic.utf8).withUnsafeBytes { aliases.use($0) } }
+        #expect(use("a") == .first(1))
+        #expect(use("b") == .first(2))
+        #expect(use("a") == .known(1))
+        // One message of another topic takes no number away; two in a row take that of the topic that was used longest ago.
+        #expect(use("c") == .none)
+        #expect(use("b") == .known(2))
+        #expect(use("c") == .first(1))
+        #expect(use("c") == .known(1))
+        aliases.forget()
+        #expect(use("b") == .first(1))
+    }
+}
