@@ -56,13 +56,13 @@ examples: build
 	@set -e; for example in examples/*/run; do echo "== $$example"; $$example; done
 
 fuzz-briefly: packages
-	$(SWIFT) build $(RELEASE) --product exchange-fuzz
-	.build/release/exchange-fuzz --seconds 10 --seed 1
+	$(SWIFT) build $(RELEASE) --product wire-fuzz
+	.build/release/wire-fuzz --seconds 10 --seed 1
 
 ## Ten minutes over the readers of what comes over the wire.
 fuzz: packages
-	$(SWIFT) build $(RELEASE) --product exchange-fuzz
-	.build/release/exchange-fuzz --seconds 600 --seed $$(date +%s)
+	$(SWIFT) build $(RELEASE) --product wire-fuzz
+	.build/release/wire-fuzz --seconds 600 --seed $$(date +%s)
 
 fuzz-rules-briefly: packages
 	Tests/RulesFuzz/build .build/rules-fuzz

@@ -2,8 +2,8 @@
 import PackageDescription
 
 /// For code on the message path, in release builds. Loop state has one owner, and debug builds, which all tests run in,
-/// check that no access overlaps another: checking it again cost a quarter of the time. Not for what ShuntClient imports,
-/// since packages that need such flags can't be depended on.
+/// check that no access overlaps another: checking it again cost a quarter of the time. Of what
+/// ShuntClient imports MQTTCodec alone has them: packages that depend on it need a Swift that takes such flags from a dependency, as 6.3 does.
 let hotPath: [SwiftSetting] = [
     .unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release))
 ]
@@ -88,25 +88,29 @@ let package = Package(
             ], swiftSettings: hotPath),
 
         // The clients.
-        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"] + nio),
+        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore"] + nio),
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",
             dependencies: ["ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", argumentParser, nioHTTP] + nio),
 
+        // Load for brokers.
+        .systemLibrary(name: "CLoad"),
+        .target(name: "ShuntBench", dependencies: ["CLoad", "MQTTCodec", "ShuntCore"], swiftSettings: hotPath),
+
         // The commands.
         .executableTarget(
             name: "shunt",
             dependencies: [
-                "CLinux", "ShuntAdmin", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
+                "CLinux", "MQTTCodec", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
                 "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
             ]),
-        .executableTarget(name: "exchange-fuzz", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore"]),
+        .executableTarget(name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine"]),
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
-        .systemLibrary(name: "CLoad", path: "Benchmarks/CLoad"),
         .executableTarget(
-            name: "shunt-bench", dependencies: ["CLoad", "ExchangeCodec", "ShuntCore", argumentParser], path: "Benchmarks/shunt-bench"),
+            name: "shunt-bench", dependencies: ["CLoad", "ExchangeCodec", "MQTTCodec", "ShuntBench", "ShuntCore", argumentParser],
+            path: "Benchmarks/shunt-bench"),
 
         // Tests.
         .target(name: "SeededRandom", path: "Tests/SeededRandom"),
@@ -131,7 +135,10 @@ let package = Package(
         .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(
             name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
-        .testTarget(name: "ShuntClientTests", dependencies: ["ExchangeCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
+        .testTarget(name: "ShuntBenchTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntBench", "ShuntCore"]),
+        .testTarget(
+            name: "ShuntClientTests",
+            dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntClient", "ShuntCore", "ShuntShell"] + nio),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,20 +1,20 @@
-/// How long something took, each time; in seconds.
+import ShuntBench
+
+/// How long something took, each time.
 struct Latencies {
-    private let sorted: [Double]
+    private var histogram = Histogram()
 
-    init(_ seconds: [Double]) { sorted = seconds.sorted() }
-
-    /// - Parameter share: 0…1.
-    func quantile(_ share: Double) -> Double {
-        sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(share * Double(sorted.count)))]
+    /// - Parameter seconds: of each time.
+    init(_ seconds: [Double]) {
+        for time in seconds { histogram.record(Int(time * 1e9)) }
     }
 
     /// Microseconds.
     var json: String {
-        "{\"p50\":\(micros(0.5)),\"p99\":\(micros(0.99)),\"max\":\(micros(1)),\"count\":\(sorted.count)}"
+        "{\"p50\":\(micros(50)),\"p99\":\(micros(99)),\"max\":\(micros(100)),\"count\":\(histogram.count)}"
     }
 
-    var text: String { "p50 \(micros(0.5)) µs, p99 \(micros(0.99)) µs, at most \(micros(1)) µs, of \(sorted.count)" }
+    var text: String { "p50 \(micros(50)) µs, p99 \(micros(99)) µs, at most \(micros(100)) µs, of \(histogram.count)" }
 
-    private func micros(_ share: Double) -> Double { (quantile(share) * 1e7).rounded() / 10 }
+    private func micros(_ percent: Double) -> Double { (Double(histogram.percentile(percent)) / 100).rounded() / 10 }
 }

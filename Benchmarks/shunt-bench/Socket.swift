@@ -1,7 +1,6 @@
 import CLoad
 import Glibc
 import ShuntCore
-import Synchronization
 
 /// A blocking TCP client, as thin as it gets.
 final class Socket: @unchecked Sendable {
@@ -88,14 +87,6 @@ final class Socket: @unchecked Sendable {
         recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
     }
 
-    /// As many connections as the machine allows.
-    static func raiseDescriptorLimit() {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    }
-
     /// Reads and forgets exactly so many bytes.
     func skip(_ count: Int) throws {
         var left = count
@@ -110,66 +101,4 @@ final class Socket: @unchecked Sendable {
             }
         }
     }
-}
-
-func monotonicSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-}
-
-/// Processor seconds that this process has taken.
-func processorSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-}
-
-/// Times that follow one another by `every` seconds, whatever happens between them.
-struct Ticks {
-    private var next = timespec()
-    private let every: Int
-
-    init(every seconds: Double) {
-        every = Int(seconds * 1e9)
-        clock_gettime(CLOCK_MONOTONIC, &next)
-    }
-
-    /// Sleeps until the next of them.
-    mutating func wait() {
-        next.tv_nsec += every
-        next.tv_sec += next.tv_nsec / 1_000_000_000
-        next.tv_nsec %= 1_000_000_000
-        while clock_nanosleep(CLOCK_MONOTONIC, Int32(TIMER_ABSTIME), &next, nil) == EINTR {}
-    }
-}
-
-/// Set once, by any thread.
-final class OneTimeFlag: Sendable {
-    private let value = Atomic<Bool>(false)
-    var isSet: Bool { value.load(ordering: .acquiring) }
-    func set() { value.store(true, ordering: .releasing) }
-}
-
-/// Runs `body` on a thread of its own.
-final class LoadThread: Sendable {
-    private nonisolated(unsafe) var handle = pthread_t()
-    private final class Body: Sendable {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        // Retained for the thread, which releases it.
-        let argument = Unmanaged.passRetained(Body(body)).toOpaque()
-        pthread_create(
-            &handle, nil,
-            { argument in
-                // The argument above, which is never nil.
-                Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
-                return nil
-            }, argument)
-    }
-
-    func join() { pthread_join(handle, nil) }
 }

@@ -113,7 +113,7 @@ static bool apply_subscribe_result(shunt_host *host, shunt_rule *rule, shunt_sub
     } else if (object != NULL && object->verdict == SHUNT_VERDICT_REJECT) {
         verdict = outcome->verdict = SHUNT_VERDICT_REJECT;
         outcome->why = verdict_why(L, host, -1);
-    } else if (subscription_change(L, -1, &now->topic, &now->group)) {
+    } else if (subscription_change(L, -1, now)) {
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
     } else {
         return unexpected(host, rule, SHUNT_ON_SUBSCRIBE, "nothing, sub:with{} or route.reject()");
@@ -151,4 +151,5 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
     }
     outcome->topic = current.topic;
     outcome->group = current.group;
+    outcome->qos = current.qos;
 }

@@ -32,8 +32,8 @@ static void stop(delivery *chain, shunt_verdict verdict, shunt_bytes why) {
 static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const copy_object *copy) {
     const char *wrong = copy_problem(host, copy);
     uint16_t changes = copy_changes(host, copy);
-    if (changes & ~(SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED)) {
-        wrong = "on_deliver may change a message's payload and format, of the message that it was given";
+    if (changes & ~(SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED | SHUNT_PROPERTIES_CHANGED)) {
+        wrong = "on_deliver may change a message's payload, format and properties, of the message that it was given";
     }
     if (wrong != NULL) {
         hook_error(host, rule, SHUNT_ON_DELIVER, wrong);

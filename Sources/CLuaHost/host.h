@@ -150,7 +150,7 @@ struct shunt_host {
     /// Whom `push_peer` found, and in which call.
     uint64_t peer_read, peer_serial;
     size_t call_emits;
-    bool fanout_exceeded, json_read, filter_read;
+    bool fanout_exceeded, json_read, filter_read, props_read;
     /// Whether `inflated` has the plain payload of the message.
     bool payload_inflated;
     shunt_buffer inflated;
@@ -348,6 +348,7 @@ int string_find(lua_State *L);
 int string_match(lua_State *L);
 int string_gmatch(lua_State *L);
 int string_gsub(lua_State *L);
+int table_sort(lua_State *L);
 
 // MARK: JSON and values
 
@@ -386,8 +387,8 @@ typedef struct {
 typedef struct {
     uint32_t tag;
     uint16_t changes;
-    /// The payload is the router's: only good for this message.
-    bool borrowed;
+    /// What of it is the router's: then it is only good for this message.
+    uint8_t borrowed;
     uint64_t message_serial;
     shunt_message message;
     /// What was not replaced, copied here when it is small enough.
@@ -408,7 +409,7 @@ void push_connection(lua_State *L, shunt_bytes record);
 bool connection_change(lua_State *L, int index, shunt_connect_outcome *outcome);
 void open_subscriptions(lua_State *L);
 void push_subscription(lua_State *L, const shunt_subscription *subscription);
-bool subscription_change(lua_State *L, int index, shunt_bytes *topic, shunt_bytes *group);
+bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
 void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.

@@ -159,7 +159,7 @@ static void sink(lua_State *L, lua_Integer root, lua_Integer size) {
 }
 
 /// A heap sort: it takes n log n steps whatever the comparison says.
-static int table_sort(lua_State *L) {
+int table_sort(lua_State *L) {
     lua_Integer size = length(L, 1);
     luaL_argcheck(L, size < INT32_MAX, 1, "array too big");
     if (!lua_isnoneornil(L, 2)) { luaL_checktype(L, 2, LUA_TFUNCTION); }

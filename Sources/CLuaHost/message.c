@@ -2,12 +2,15 @@
 //
 // `msg` is one object a loop: its fields are read from the router's bytes when they are asked for. A copy keeps what it
 // was given, and copies what it was not, so that a rule may keep it; only a payload too large for that stays the router's.
+#include "properties.h"
 #include "shortcuts.h"
 
-enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535 };
-enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_COPY_VALUES = USER_FILTER };
-/// Of `msg`: what `msg:json()` gave, the filter, decoded, the topic that was asked for last, and the text "topic".
-enum { USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_MESSAGE_VALUES = USER_TOPIC_NAME };
+enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535, BORROWED_PAYLOAD = 1, BORROWED_PROPERTIES = 2 };
+enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_PROPERTIES, USER_COPY_VALUES = USER_PROPERTIES };
+/// Of `msg`: what `msg:json()` gave, the filter, decoded, the topic that was asked for last, the text "topic", and `msg.props`.
+enum {
+    USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_PROPS, USER_MESSAGE_VALUES = USER_PROPS
+};
 
 static char key_message_type, key_copy_type;
 
@@ -58,13 +61,14 @@ static const shunt_message *view_at(lua_State *L, int index, copy_object **copy,
 }
 
 const char *copy_problem(const shunt_host *host, const copy_object *copy) {
-    if (copy == NULL || !copy->borrowed || (host->in_message && copy->message_serial == host->message_serial)) { return NULL; }
-    return "a msg:with{} whose payload is over 64 KiB lives as long as its message: keep msg.payload";
+    if (copy == NULL || copy->borrowed == 0 || (host->in_message && copy->message_serial == host->message_serial)) { return NULL; }
+    return "a msg:with{} whose payload or props are over 64 KiB lives as long as its message: keep msg.payload";
 }
 
 uint16_t copy_changes(const shunt_host *host, const copy_object *copy) {
     if (copy->message_serial == host->message_serial) { return copy->changes; }
-    uint16_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED;
+    uint16_t all = SHUNT_TOPIC_CHANGED | SHUNT_KEY_CHANGED | SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED | SHUNT_QOS_CHANGED
+        | SHUNT_RETAIN_CHANGED | SHUNT_PROPERTIES_CHANGED;
     if (copy->message.kind != host->kind) { all |= SHUNT_KIND_CHANGED; }
     if (copy->message.kind == SHUNT_BROADCAST) { all |= SHUNT_FILTER_CHANGED; }
     return all;
@@ -108,26 +112,52 @@ static shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
 
 // MARK: fields
 
-static int message_json(lua_State *L) {
-    copy_object *copy;
-    uint16_t changes;
+/// Pushes what the payload decodes to, or nil, and what was wrong with it. The payload of `msg`, which is at 1, is decoded once a call.
+static void push_json(lua_State *L, const shunt_message *message, bool current) {
     shunt_host *host = host_of(L);
-    const shunt_message *message = view_at(L, 1, &copy, &changes);
-    if (copy == NULL && host->json_read) {
+    if (current && host->json_read) {
         lua_getiuservalue(L, 1, USER_JSON);
         lua_getiuservalue(L, 1, USER_JSON_ERROR);
-        return 2;
+        return;
     }
     shunt_bytes payload = plain_payload(L, message);
     if (json_decode(L, payload.start, payload.count) == 1) { lua_pushnil(L); }
-    if (copy == NULL) {
-        lua_pushvalue(L, -2);
-        lua_setiuservalue(L, 1, USER_JSON);
-        lua_pushvalue(L, -1);
-        lua_setiuservalue(L, 1, USER_JSON_ERROR);
-        host->json_read = true;
-    }
+    if (!current) { return; }
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, 1, USER_JSON);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, USER_JSON_ERROR);
+    host->json_read = true;
+}
+
+static int message_json(lua_State *L) {
+    copy_object *copy;
+    uint16_t changes;
+    const shunt_message *message = view_at(L, 1, &copy, &changes);
+    push_json(L, message, copy == NULL);
     return 2;
+}
+
+/// Whether a payload begins as an object or an array does.
+static bool looks_like_json(shunt_bytes payload) {
+    const char *at = payload.start, *end = at + payload.count;
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) { at++; }
+    return at < end && (*at == '{' || *at == '[');
+}
+
+/// Pushes the format. Where the sender has named none, it is what the payload looks like.
+static void push_format(lua_State *L, const shunt_message *message, bool current) {
+    const char *format = formats[message->format % 5];
+    if (message->format == 0) {
+        bool is_json = looks_like_json(plain_payload(L, message));
+        if (is_json) {
+            push_json(L, message, current);
+            is_json = lua_type(L, -2) == LUA_TTABLE;
+            lua_pop(L, 2);
+        }
+        format = is_json ? "json" : "text";
+    }
+    lua_pushstring(L, format);
 }
 
 /// Pushes the device filter as a table of what filters have; nil where the message is no broadcast.
@@ -154,16 +184,18 @@ static void push_filter(lua_State *L, const shunt_message *message) {
     lua_pop(L, 1);
 }
 
-/// The current message's filter is decoded once a call.
-static void push_current_filter(lua_State *L, shunt_host *host) {
-    if (host->filter_read) {
-        lua_getiuservalue(L, 1, USER_FILTER_TABLE);
+static void push_props(lua_State *L, const shunt_message *message) { push_user_properties(L, message->properties, message); }
+
+/// Of the current message, which is at 1, these become a table once a call.
+static void push_once(lua_State *L, bool *is_read, int place, void (*push)(lua_State *, const shunt_message *)) {
+    if (*is_read) {
+        lua_getiuservalue(L, 1, place);
         return;
     }
-    push_filter(L, &host->message);
+    push(L, &host_of(L)->message);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, USER_FILTER_TABLE);
-    host->filter_read = true;
+    lua_setiuservalue(L, 1, place);
+    *is_read = true;
 }
 
 static void push_current_topic(lua_State *L, shunt_bytes topic) {
@@ -189,22 +221,24 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
     } else if (IS(name, count, "kind")) {
         lua_pushstring(L, kinds[message->kind % 3]);
     } else if (IS(name, count, "format")) {
-        lua_pushstring(L, formats[message->format % 5]);
+        push_format(L, message, current);
     } else if (IS(name, count, "id")) {
         lua_pushinteger(L, message->id);
     } else if (IS(name, count, "hops")) {
         lua_pushinteger(L, message->hops);
     } else if (IS(name, count, "filter")) {
-        if (current) { push_current_filter(L, host_of(L)); } else { push_filter(L, message); }
+        if (current) { push_once(L, &host_of(L)->filter_read, USER_FILTER_TABLE, push_filter); } else { push_filter(L, message); }
     } else if (IS(name, count, "qos")) {
-        lua_pushinteger(L, 0);
+        lua_pushinteger(L, message->qos);
     } else if (IS(name, count, "retain")) {
-        lua_pushboolean(L, 0);
+        lua_pushboolean(L, message->retain);
     } else if (IS(name, count, "props")) {
-        lua_newtable(L);
+        if (current) { push_once(L, &host_of(L)->props_read, USER_PROPS, push_props); } else { push_props(L, message); }
+    } else if (property_of_field(L, 2) != 0) {
+        push_property(L, message, property_of_field(L, 2));
     } else {
-        luaL_error(L, "msg has no '%s': it has kind, topic, key, payload, format, filter, qos, retain, props, sender, hops, id, "
-                   "json(), with{}", name);
+        luaL_error(L, "msg has no '%s': it has kind, topic, key, payload, format, filter, qos, retain, props, content_type, response_topic, "
+                   "correlation_data, expiry, payload_format, sender, hops, id, json(), with{}", name);
     }
 }
 
@@ -258,9 +292,17 @@ static uint16_t check_fields(lua_State *L, const shunt_message *source) {
             }
             check_filter(L, lua_gettop(L), "push:with{}: filter");
             changes |= SHUNT_FILTER_CHANGED;
+        } else if (key_is(L, -2, "qos")) {
+            if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > 2) { luaL_error(L, "msg:with{}: qos is 0, 1 or 2"); }
+            changes |= SHUNT_QOS_CHANGED;
+        } else if (key_is(L, -2, "retain")) {
+            if (!lua_isboolean(L, -1)) { luaL_error(L, "msg:with{}: retain is true or false, not a %s", luaL_typename(L, -1)); }
+            changes |= SHUNT_RETAIN_CHANGED;
+        } else if (key_is(L, -2, "props") || property_of_field(L, -2) != 0) {
+            changes |= SHUNT_PROPERTIES_CHANGED;
         } else {
-            luaL_error(L, "msg:with{} takes topic, key, payload, format, and filter of a broadcast, not %s",
-                       key_shown(L, -2));
+            luaL_error(L, "msg:with{} takes topic, key, payload, format, qos, retain, props, content_type, response_topic, correlation_data, "
+                       "expiry, payload_format, and filter of a broadcast, not %s", key_shown(L, -2));
         }
     }
     return changes;
@@ -294,18 +336,56 @@ static shunt_bytes keep(copy_object *copy, size_t *used, shunt_bytes bytes) {
     return (shunt_bytes){place, bytes.count};
 }
 
+/// What is too large to be copied is the router's, or shared with the copy it comes from, where that has a text of its own.
+static void share(lua_State *L, const copy_object *from, copy_object *copy, int place, uint8_t borrowed) {
+    copy->borrowed |= from == NULL ? borrowed : from->borrowed & borrowed;
+    if (from == NULL) { return; }
+    lua_getiuservalue(L, 1, place);
+    lua_setiuservalue(L, 3, place);
+}
+
+static void take_flags(lua_State *L, uint16_t changes, shunt_message *message) {
+    if (changes & SHUNT_QOS_CHANGED) {
+        push_raw_field(L, 2, "qos");
+        message->qos = (uint8_t)(lua_tointeger(L, -1) % 3);
+        lua_pop(L, 1);
+    }
+    if (changes & SHUNT_RETAIN_CHANGED) {
+        push_raw_field(L, 2, "retain");
+        message->retain = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+    }
+}
+
+/// A format that is given, or that a content type that is given stands for.
+static void take_format(lua_State *L, uint16_t changes, shunt_message *message) {
+    if (changes & SHUNT_FORMAT_CHANGED) {
+        push_raw_field(L, 2, "format");
+        message->format = key_is(L, -1, "text") ? 1 : 2;
+        lua_pop(L, 1);
+    } else if (changes & SHUNT_PROPERTIES_CHANGED) {
+        bool is_given = push_raw_field(L, 2, "content_type") != LUA_TNIL;
+        if (is_given) { message->format = key_is(L, -1, "text/plain") ? 1 : key_is(L, -1, "application/json") ? 2 : 0; }
+        lua_pop(L, 1);
+    }
+}
+
 static int message_with(lua_State *L) {
     copy_object *from, *copy;
     uint16_t before;
     shunt_host *host = host_of(L);
     const shunt_message *source = view_at(L, 1, &from, &before);
     uint16_t changes = check_fields(L, source);
+    // The content type stands for the format.
+    if (changes & SHUNT_FORMAT_CHANGED && source->properties.count > 0) { changes |= SHUNT_PROPERTIES_CHANGED; }
     bool keeps_payload = source->payload.count <= COPY_PAYLOAD_LIMIT, text;
+    bool keeps_properties = source->properties.count <= COPY_PAYLOAD_LIMIT;
     lua_settop(L, 2);
     size_t inherited = changes & SHUNT_TOPIC_CHANGED ? 0 : source->topic.count, used = 0;
     inherited += changes & SHUNT_KEY_CHANGED ? 0 : source->key.count;
     inherited += changes & SHUNT_PAYLOAD_CHANGED || !keeps_payload ? 0 : source->payload.count;
     inherited += changes & SHUNT_FILTER_CHANGED ? 0 : source->filter.count;
+    inherited += changes & SHUNT_PROPERTIES_CHANGED || !keeps_properties ? 0 : source->properties.count;
     copy = lua_newuserdatauv(L, sizeof *copy + inherited, USER_COPY_VALUES);
     *copy = (copy_object){.tag = TAG_COPY, .changes = changes | before, .message_serial = host->message_serial, .message = *source};
     set_type(L, &key_copy_type);
@@ -322,18 +402,18 @@ static int message_with(lua_State *L) {
     } else if (keeps_payload) {
         message->payload = keep(copy, &used, source->payload);
     } else {
-        // Shared with the copy it comes from, or the router's.
-        copy->borrowed = from == NULL || from->borrowed;
-        if (from != NULL) {
-            lua_getiuservalue(L, 1, USER_PAYLOAD);
-            lua_setiuservalue(L, 3, USER_PAYLOAD);
-        }
+        share(L, from, copy, USER_PAYLOAD, BORROWED_PAYLOAD);
     }
     message->filter = changes & SHUNT_FILTER_CHANGED ? take_filter(L) : keep(copy, &used, source->filter);
-    if (changes & SHUNT_FORMAT_CHANGED) {
-        push_raw_field(L, 2, "format");
-        message->format = key_is(L, -1, "text") ? 1 : 2;
-        lua_pop(L, 1);
+    take_flags(L, changes, message);
+    take_format(L, changes, message);
+    if (changes & SHUNT_PROPERTIES_CHANGED) {
+        copy->changes |= push_changed_properties(L, source, changes, message);
+        lua_setiuservalue(L, 3, USER_PROPERTIES);
+    } else if (keeps_properties) {
+        message->properties = keep(copy, &used, source->properties);
+    } else {
+        share(L, from, copy, USER_PROPERTIES, BORROWED_PROPERTIES);
     }
     return 1;
 }

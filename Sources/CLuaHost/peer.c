@@ -1,5 +1,5 @@
 // `conn`: a client as rules see it. Its record is kept as bytes; a field becomes a Lua value when it is read.
-#include "host.h"
+#include "properties.h"
 #include "record.h"
 
 typedef struct {
@@ -42,6 +42,100 @@ static void push_list(lua_State *L, reader *r) {
         push_bytes(L, read_text(r));
         lua_rawseti(L, -2, i);
     }
+}
+
+// MARK: what clients of MQTT have besides
+
+void shunt_client_begin(shunt_buffer *record, shunt_bytes id, shunt_bytes version, uint32_t keep_alive, uint32_t pairs) {
+    record->count = 0;
+    record->full = false;
+    record_text(record, id);
+    record_text(record, version);
+    shunt_peer_list(record, keep_alive);
+    shunt_peer_list(record, pairs);
+}
+
+void shunt_client_pair(shunt_buffer *record, shunt_bytes name, shunt_bytes value) {
+    record_text(record, name);
+    record_text(record, value);
+}
+
+void shunt_client_will(shunt_buffer *record, const shunt_will *will) {
+    record_text(record, will->topic);
+    record_text(record, will->payload);
+    record_text(record, will->properties);
+    shunt_peer_list(record, will->qos);
+    shunt_peer_list(record, will->retain);
+    shunt_peer_list(record, will->delay);
+}
+
+static void push_will(lua_State *L, reader *r) {
+    if (r->at == r->end) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_createtable(L, 0, 6);
+    push_bytes(L, read_text(r));
+    lua_setfield(L, -2, "topic");
+    push_bytes(L, read_text(r));
+    lua_setfield(L, -2, "payload");
+    push_user_properties(L, read_text(r), NULL);
+    lua_setfield(L, -2, "props");
+    lua_pushinteger(L, read_count(r));
+    lua_setfield(L, -2, "qos");
+    lua_pushboolean(L, read_count(r) != 0);
+    lua_setfield(L, -2, "retain");
+    lua_pushinteger(L, read_count(r));
+    lua_setfield(L, -2, "delay");
+}
+
+static void push_client_pairs(lua_State *L, reader *r, uint32_t count) {
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= count && r->at < r->end; i++) {
+        push_bytes(L, read_text(r));
+        push_bytes(L, read_text(r));
+        add_pair(L, i);
+    }
+}
+
+enum { CLIENT_ID, VERSION, KEEP_ALIVE, WILL, PROPS, CLIENT_FIELDS };
+
+/// Pushes a field of a client's record.
+static void push_of_client(lua_State *L, int field, reader r) {
+    shunt_bytes id = read_text(&r), version = read_text(&r);
+    uint32_t keep_alive = read_count(&r), pairs = read_count(&r);
+    switch (field) {
+    case CLIENT_ID: push_bytes(L, id); break;
+    case VERSION: push_bytes(L, version); break;
+    case KEEP_ALIVE: lua_pushinteger(L, keep_alive); break;
+    case WILL:
+        for (; pairs > 0 && r.at < r.end; pairs--) { skip_texts(&r, 2); }
+        push_will(L, &r);
+        break;
+    default: push_client_pairs(L, &r, pairs);
+    }
+}
+
+/// Pushes a field that only clients of MQTT have. The owner is asked when a rule reads it: it is nil once the client has gone.
+/// - Returns: false where it is no such field.
+static bool push_client_field(lua_State *L, const connection_object *object) {
+    static const char *const names[CLIENT_FIELDS] = {"client_id", "version", "keep_alive", "will", "props"};
+    int field = 0;
+    while (field < CLIENT_FIELDS && !key_is(L, 2, names[field])) { field++; }
+    if (field == CLIENT_FIELDS) { return false; }
+    shunt_host *host = host_of(L);
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    uint64_t id;
+    memcpy(&id, object->record, sizeof id);
+    if (callbacks->client(callbacks->context, id, field >= WILL, &host->record)) {
+        if (host->record.full) { luaL_error(L, "conn.%s: the client's will and properties are too large to be read", names[field]); }
+        push_of_client(L, field, (reader){host->record.bytes, host->record.bytes + host->record.count});
+    } else if (field == PROPS) {
+        lua_newtable(L);
+    } else {
+        lua_pushnil(L);
+    }
+    return true;
 }
 
 // MARK: conn
@@ -112,9 +206,9 @@ static int connection_index(lua_State *L) {
         lua_pushvalue(L, lua_upvalueindex(1));
     } else if (IS(name, count, "with")) {
         lua_pushvalue(L, lua_upvalueindex(2));
-    } else {
-        return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, address, groups, connected_at, "
-                          "close(), with{}", name);
+    } else if (!push_client_field(L, object)) {
+        return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, version, client_id, keep_alive, will, props, "
+                          "address, groups, connected_at, close(), with{}", name);
     }
     return 1;
 }

@@ -3,8 +3,10 @@
 
 enum { USER_TOPIC = 1, USER_GROUP, USER_KEY };
 
+/// Of `sub:with{}` too, which has no sender.
 typedef struct {
     uint32_t tag;
+    uint8_t qos;
     uint64_t sender;
 } subscription_object;
 
@@ -12,7 +14,7 @@ static char key_subscription_type, key_change_type;
 
 void push_subscription(lua_State *L, const shunt_subscription *subscription) {
     subscription_object *object = lua_newuserdatauv(L, sizeof *object, 3);
-    *object = (subscription_object){TAG_SUBSCRIPTION, subscription->sender};
+    *object = (subscription_object){TAG_SUBSCRIPTION, subscription->qos, subscription->sender};
     set_type(L, &key_subscription_type);
     push_bytes(L, subscription->topic);
     lua_setiuservalue(L, -2, USER_TOPIC);
@@ -36,22 +38,31 @@ static int subscription_index(lua_State *L) {
         lua_getiuservalue(L, 1, USER_GROUP);
     } else if (key_is(L, 2, "key")) {
         lua_getiuservalue(L, 1, USER_KEY);
+    } else if (key_is(L, 2, "qos")) {
+        lua_pushinteger(L, object->qos);
     } else if (key_is(L, 2, "sender")) {
         push_peer(L, host, object->sender);
     } else if (key_is(L, 2, "with")) {
         lua_pushvalue(L, lua_upvalueindex(1));
     } else {
-        return luaL_error(L, "sub has no '%s': it has topic, group, key, sender, with{}", name);
+        return luaL_error(L, "sub has no '%s': it has topic, group, key, qos, sender, with{}", name);
     }
     return 1;
 }
 
+static uint8_t check_qos(lua_State *L, uint8_t most) {
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > 2) { luaL_error(L, "sub:with{}: qos is 0, 1 or 2"); }
+    if (lua_tointeger(L, -1) > most) { luaL_error(L, "sub:with{}: qos can be made lower than %d, not higher", (int)most); }
+    return (uint8_t)lua_tointeger(L, -1);
+}
+
 static int subscription_with(lua_State *L) {
-    luaL_argexpected(L, tagged(L, 1, TAG_SUBSCRIPTION) != NULL, 1, "sub");
+    const subscription_object *from = tagged(L, 1, TAG_SUBSCRIPTION);
+    luaL_argexpected(L, from != NULL, 1, "sub");
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
-    uint32_t *change = lua_newuserdatauv(L, sizeof *change, 2);
-    *change = TAG_SUBSCRIPTION_CHANGE;
+    subscription_object *change = lua_newuserdatauv(L, sizeof *change, 2);
+    *change = (subscription_object){.tag = TAG_SUBSCRIPTION_CHANGE, .qos = from->qos};
     set_type(L, &key_change_type);
     for (int place = USER_TOPIC; place <= USER_GROUP; place++) {
         lua_getiuservalue(L, 1, place);
@@ -59,7 +70,11 @@ static int subscription_with(lua_State *L) {
     }
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
         bool topic = key_is(L, -2, "topic");
-        if (!topic && !key_is(L, -2, "group")) { return luaL_error(L, "sub:with{} takes topic, group, not %s", key_shown(L, -2)); }
+        if (key_is(L, -2, "qos")) {
+            change->qos = check_qos(L, from->qos);
+            continue;
+        }
+        if (!topic && !key_is(L, -2, "group")) { return luaL_error(L, "sub:with{} takes topic, group, qos, not %s", key_shown(L, -2)); }
         check_text(L, -1, topic ? "sub:with{}: topic" : "sub:with{}: group", 65535);
         size_t count;
         const char *text = lua_tolstring(L, -1, &count);
@@ -79,10 +94,12 @@ static shunt_bytes uservalue(lua_State *L, int index, int place) {
     return bytes;
 }
 
-bool subscription_change(lua_State *L, int index, shunt_bytes *topic, shunt_bytes *group) {
-    if (tagged(L, index, TAG_SUBSCRIPTION_CHANGE) == NULL) { return false; }
-    *topic = uservalue(L, index, USER_TOPIC);
-    *group = uservalue(L, index, USER_GROUP);
+bool subscription_change(lua_State *L, int index, shunt_subscription *subscription) {
+    const subscription_object *change = tagged(L, index, TAG_SUBSCRIPTION_CHANGE);
+    if (change == NULL) { return false; }
+    subscription->topic = uservalue(L, index, USER_TOPIC);
+    subscription->group = uservalue(L, index, USER_GROUP);
+    subscription->qos = change->qos;
     return true;
 }
 

@@ -293,7 +293,7 @@ const char *room_problem(const shunt_host *host) {
     for (size_t i = 0; i < host->routed_count && host->routed_count > 1; i++) {
         const shunt_message *message = &host->routed[i].message;
         // What is not changed goes out as it came in.
-        if (host->routed[i].changes != 0) { bytes += message->payload.count + message->topic.count; }
+        if (host->routed[i].changes != 0) { bytes += message->payload.count + message->topic.count + message->properties.count; }
     }
     return bytes > host->room_bytes ? "more than 64 MiB would come of one message, all hops together" : NULL;
 }

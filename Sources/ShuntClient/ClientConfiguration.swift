@@ -1,21 +1,25 @@
 import ExchangeCodec
 import ShuntCore
 
-/// The addresses by which a client finds its workers. An empty list is an error when the client starts.
+/// The addresses by which a client finds its workers, and with them the protocol that it speaks. An empty list is an error when the client starts.
 public enum ClientRoute: Equatable, Sendable {
     /// Ask these masters, in turn, which workers there are.
     case masters([HostPort])
     /// Connect to these workers, without a master.
     case workers([HostPort])
+    /// Speak MQTT instead of the exchange protocol, to this broker: any broker, or a worker's MQTT listener.
+    case mqtt(HostPort, MQTTOptions)
 
     var addresses: [HostPort] {
         switch self {
         case .masters(let list), .workers(let list): list
+        case .mqtt(let broker, _): [broker]
         }
     }
 
-    /// - Throws: `usage` if there is no address.
+    /// - Throws: `usage` if there is no address, or MQTT's options cannot be.
     func check() throws(ShuntError) {
+        if case .mqtt(_, let options) = self { try options.check() }
         guard addresses.isEmpty else { return }
         throw ShuntError(.usage, "no master and no worker to connect to", help: "give at least one address")
     }
@@ -31,7 +35,7 @@ public struct ConnectionOptions: Equatable, Sendable {
     public var patience: Duration
     /// The pause between two attempts.
     public var backoff: Backoff
-    /// The largest frame to take or to send, in bytes. Workers have the same limit (`limits.frame`).
+    /// The largest frame, or packet of MQTT, to take or to send, in bytes. Workers have the same limit (`limits.frame`).
     public var frameLimit: Int
     /// The silence after which a PING is sent (exchange protocol §13.3).
     public var pingAfter: Duration

@@ -3,24 +3,27 @@ import ShuntCore
 /// A message to send.
 public struct OutgoingMessage: Equatable, Sendable {
     public var topic: String
-    /// The key; nil and an empty key are the same on the wire.
+    /// The key; nil and an empty key are the same on the wire. Over MQTT it is the user property `key`, and 3.1.1 carries none.
     public var key: String?
-    /// The payload as it goes over the wire: compressed already if `compression` says so. Not empty: the protocol cannot carry an empty
-    /// value (exchange protocol §3).
+    /// The payload as it goes over the wire: compressed already if `compression` says so. Over the exchange protocol not empty: it cannot
+    /// carry an empty value (§3).
     public var payload: [UInt8]
     /// Text or JSON; nothing else may be sent (§4.3).
     public var format: PayloadFormat
     public var compression: PayloadCompression
+    /// What only MQTT carries. The exchange protocol refuses a message that has any of it.
+    public var mqtt: MQTTProperties
 
     public init(
         topic: String, payload: [UInt8], format: PayloadFormat = .text, key: String? = nil,
-        compression: PayloadCompression = .none
+        compression: PayloadCompression = .none, mqtt: MQTTProperties = .none
     ) {
         self.topic = topic
         self.key = key
         self.payload = payload
         self.format = format
         self.compression = compression
+        self.mqtt = mqtt
     }
 
     public init(topic: String, text: String, key: String? = nil) {
@@ -40,12 +43,14 @@ public struct ReceivedMessage: Equatable, Sendable {
     public var payload: [UInt8]
     public var format: PayloadFormat
     public var compression: PayloadCompression
-    /// The sender's frame id. Opaque, and not unique (exchange protocol §7).
+    /// The sender's frame id. Opaque, and not unique (exchange protocol §7). Over MQTT the packet identifier, 0 with QoS 0.
     public var id: Int64
+    /// What MQTT says of it; nil if it came by the exchange protocol.
+    public var mqtt: MQTTProperties?
 
     public init(
         topic: String, key: String? = nil, payload: [UInt8], format: PayloadFormat = .text,
-        compression: PayloadCompression = .none, id: Int64 = 0
+        compression: PayloadCompression = .none, id: Int64 = 0, mqtt: MQTTProperties? = nil
     ) {
         self.topic = topic
         self.key = key
@@ -53,5 +58,6 @@ public struct ReceivedMessage: Equatable, Sendable {
         self.format = format
         self.compression = compression
         self.id = id
+        self.mqtt = mqtt
     }
 }

@@ -34,6 +34,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case deviceUnknown = "device.unknown"
     case deviceNone = "device.none"
     case filterInvalid = "filter.invalid"
+    /// A server does not know the client's name and password, or does not let it do what it asks for.
+    case accessDenied = "access.denied"
     case chatInvalid = "chat.invalid"
     case chatUnknown = "chat.unknown"
     case chatFull = "chat.full"
@@ -90,7 +92,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .frameTimeout, .keepAlive: 408
         // Message-channel's clients know these as 500 (§4.4).
         case .topicNoSubscriber, .subscriptionExists, .subscriptionUnknown, .workerNone, .deviceNone: 500
-        case .ruleRejected, .chatNotMember, .registryReadOnly: 403
+        case .accessDenied, .ruleRejected, .chatNotMember, .registryReadOnly: 403
         case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
         case .chatFull, .sessionReplaced: 409
@@ -115,7 +117,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleFailed, .ruleTime,
             .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78
-        case .registryReadOnly, .ruleRejected: 77
+        case .accessDenied, .registryReadOnly, .ruleRejected: 77
         case .internalError: 70
         case .ioFailed: 74
         case .sessionReplaced: 75

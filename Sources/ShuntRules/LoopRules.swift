@@ -330,14 +330,16 @@ public final class LoopRules: RuleHooks {
             withBytes(of: request.group) { group in
                 withBytes(of: request.key ?? "") { key in
                     var subscription = shunt_subscription(
-                        topic: topic, group: group, key: key, has_key: request.key != nil, sender: peer.raw)
+                        topic: topic, group: group, key: key, has_key: request.key != nil, qos: request.qos.rawValue, sender: peer.raw)
                     var outcome = shunt_subscribe_outcome()
                     shunt_on_subscribe(host.pointer, &subscription, ~off.mask, now, &outcome)
                     switch outcome.verdict {
                     case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
                     case SHUNT_VERDICT_REPLACE:
                         return .acceptAs(
-                            SubscriptionRequest(topic: String(outcome.topic), group: String(outcome.group), key: request.key))
+                            SubscriptionRequest(
+                                topic: String(outcome.topic), group: String(outcome.group), key: request.key,
+                                qos: QoS(rawValue: outcome.qos) ?? .atMostOnce))
                     default: return .accept
                     }
                 }

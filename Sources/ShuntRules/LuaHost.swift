@@ -97,6 +97,22 @@ final class LuaHost {
         return options
     }
 
+    private static func addClients(to callbacks: inout shunt_callbacks) {
+        callbacks.peer = { context, id, record in
+            guard let record, let peer = hostOwner(context)?.peer(ConnectionID(raw: id)) else { return false }
+            peer.write(to: record)
+            return true
+        }
+        callbacks.client = { context, id, all, record in
+            guard let record, let client = hostOwner(context)?.peer(ConnectionID(raw: id))?.mqtt else { return false }
+            client.write(to: record, all: all)
+            return true
+        }
+        callbacks.close = { context, id, why in
+            hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
+        }
+    }
+
     private static func callbacks(_ context: UnsafeMutableRawPointer, forTests: Bool) -> shunt_callbacks {
         var callbacks = shunt_callbacks()
         callbacks.context = context
@@ -109,14 +125,7 @@ final class LuaHost {
             let level = RuleLogEntry.Level(rawValue: level.rawValue) ?? .error
             hostOwner(context)?.log(RuleLogEntry(level: level, rule: String(rule), text: String(text), fields: String(fields)))
         }
-        callbacks.peer = { context, id, record in
-            guard let record, let peer = hostOwner(context)?.peer(ConnectionID(raw: id)) else { return false }
-            peer.write(to: record)
-            return true
-        }
-        callbacks.close = { context, id, why in
-            hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
-        }
+        addClients(to: &callbacks)
         callbacks.stands_in_rule = { context, rule, text, searched in
             guard let owner = hostOwner(context), let searched else { return false }
             var count = 0

@@ -7,9 +7,10 @@ extension shunt_message {
     init(_ message: MessageView, filter: Bytes = Bytes(start: nil, count: 0)) {
         self.init(
             kind: message.kind.rawValue, format: message.format.rawValue, compression: message.compression.rawValue, hops: message.hops,
-            has_key: message.key != nil, id: message.id, sender: message.sender.raw, topic: shunt_bytes(message.topic),
-            key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)), payload: shunt_bytes(message.payload), room: Int(message.room),
-            filter: shunt_bytes(filter), room_bytes: Int(message.roomBytes))
+            has_key: message.key != nil, qos: message.qos.rawValue, retain: message.isRetained, id: message.id, sender: message.sender.raw,
+            topic: shunt_bytes(message.topic), key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)),
+            payload: shunt_bytes(message.payload), room: Int(message.room), filter: shunt_bytes(filter), room_bytes: Int(message.roomBytes),
+            properties: shunt_bytes(message.properties))
     }
 }
 
@@ -22,6 +23,9 @@ extension RoutedMessage {
             topic: Bytes(message.topic), key: message.has_key ? Bytes(message.key) : nil, payload: Bytes(message.payload),
             format: PayloadFormat(rawValue: message.format) ?? .none,
             compression: PayloadCompression(rawValue: message.compression) ?? .none, filter: Bytes(message.filter), rule: rule)
+        qos = QoS(rawValue: message.qos) ?? .atMostOnce
+        isRetained = message.retain
+        properties = Bytes(message.properties)
     }
 }
 

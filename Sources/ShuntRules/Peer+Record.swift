@@ -35,6 +35,38 @@ extension Peer {
     }
 }
 
+extension Peer.MQTT {
+    /// Writes the record that Lua reads fields from (`peer.c`).
+    /// - Parameter all: with user properties and will.
+    func write(to record: UnsafeMutablePointer<shunt_buffer>, all: Bool) {
+        let properties = all ? properties : []
+        withBytes(of: clientID) { id in
+            withBytes(of: version) { shunt_client_begin(record, id, $0, UInt32(keepAlive), UInt32(clamping: properties.count)) }
+        }
+        for property in properties {
+            withBytes(of: property.name) { name in withBytes(of: property.value) { shunt_client_pair(record, name, $0) } }
+        }
+        if all, let will { will.write(to: record) }
+    }
+}
+
+extension Peer.Will {
+    fileprivate func write(to record: UnsafeMutablePointer<shunt_buffer>) {
+        topic.withUnsafeBytes { topic in
+            payload.withUnsafeBytes { payload in
+                properties.withUnsafeBytes { properties in
+                    // Their length is a number: all of its bytes have their highest bit set, except the last.
+                    let encoded = properties.drop { $0 >= 0x80 }.dropFirst()
+                    var will = shunt_will(
+                        topic: shunt_bytes(topic), payload: shunt_bytes(payload), properties: shunt_bytes(Bytes(rebasing: encoded)),
+                        qos: qos.rawValue, retain: isRetained, delay: delay)
+                    shunt_client_will(record, &will)
+                }
+            }
+        }
+    }
+}
+
 private struct RecordReader {
     let bytes: Bytes
     var at = 16

@@ -30,7 +30,8 @@ extension RuleTestBench {
     func subscribe(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         _ = try fields(asked, of: "subscribe", TestField.subscriptionFields)
         var request = SubscriptionRequest(
-            topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
+            topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string,
+            qos: QoS(rawValue: UInt8(clamping: asked["qos"].whole ?? 1)) ?? .atLeastOnce)
         let client = clients.client(asked["sender"])
         let outcome = try loaded().onSubscribe(request, from: client.id, now: now)
         var out = observed()
@@ -45,6 +46,7 @@ extension RuleTestBench {
         }
         out["topic"] = .string(request.topic)
         out["group"] = .string(request.group)
+        out["qos"] = .int(Int64(request.qos.rawValue))
         return .object(out)
     }
 

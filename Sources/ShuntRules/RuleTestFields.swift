@@ -2,19 +2,24 @@ import ShuntCore
 
 /// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
 enum TestField {
-    case text, number, flag, texts, client, members
+    case text, number, flag, texts, client, members, will, properties
     case whole(ClosedRange<Int64>)
     case oneOf([String])
 
     static let clientFields: [String: TestField] = [
         "uid": .text, "device": .text, "tags": .texts, "alias": .texts, "address": .text, "groups": .texts, "protocol": .text,
+        "client_id": .text, "version": .oneOf(["3.1", "3.1.1", "5.0"]), "keep_alive": .whole(0...65_535), "will": .will, "props": .properties,
     ]
     static let messageFields: [String: TestField] = [
         "payload": .text, "key": .text, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
-        "hops": .whole(0...255), "id": .whole(.min ... .max),
+        "hops": .whole(0...255), "id": .whole(.min ... .max), "qos": .whole(0...2), "retain": .flag, "props": .properties, "content_type": .text,
+        "response_topic": .text, "correlation_data": .text, "expiry": .whole(0...4_294_967_294), "payload_format": .whole(0...1),
     ]
     static let chatFields: [String: TestField] = ["id": .text, "members": .members, "created_at": .number]
-    static let subscriptionFields: [String: TestField] = ["topic": .text, "group": .text, "key": .text, "sender": .client]
+    static let subscriptionFields: [String: TestField] = ["topic": .text, "group": .text, "key": .text, "sender": .client, "qos": .whole(0...2)]
+    private static let willFields: [String: TestField] = [
+        "topic": .text, "payload": .text, "qos": .whole(0...2), "retain": .flag, "delay": .whole(0...4_294_967_295), "props": .properties,
+    ]
     private static let memberFields: [String: TestField] = ["uid": .text, "online": .flag]
 
     /// The table that was given to a function, with no keys but these.
@@ -42,6 +47,12 @@ enum TestField {
         case .client:
             _ = try Self.check(value, of: name, Self.clientFields)
             return nil
+        case .will:
+            _ = try Self.check(value, of: name, Self.willFields)
+            return nil
+        case .properties:
+            let isList = value.list?.allSatisfy { $0["name"].bytes != nil && $0["value"].bytes != nil } ?? false
+            return isList ? nil : "a list of { name = \"a\", value = \"b\" } is wanted"
         case .members:
             guard let members = value.list else { return "a list of members is wanted" }
             for member in members {

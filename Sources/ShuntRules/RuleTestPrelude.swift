@@ -57,11 +57,42 @@ let ruleTestPrelude = #"""
       })
     end
 
+    -- User properties by name: the first of each.
+    local function name_props(message)
+      if not message.props then return end
+      local list, names = {}, {}
+      for place, pair in ipairs(message.props) do
+        list[place] = pair
+        names[pair.name] = names[pair.name] or pair.value
+      end
+      message.props = setmetatable(list, { __index = names })
+    end
+
+    -- Properties by name become a list, sorted by their names, as in a rule.
+    local function listed(props)
+      local list, names = {}, {}
+      for key, value in pairs(props) do
+        if type(key) == "string" then names[#names + 1] = key else list[key] = value end
+      end
+      table.sort(names)
+      for _, name in ipairs(names) do list[#list + 1] = { name = name, value = props[name] } end
+      return json.array(list)
+    end
+
+    local function client(asked)
+      if type(asked) ~= "table" then return asked end
+      local copy = {}
+      for key, value in pairs(asked) do copy[key] = value end
+      if type(copy.props) == "table" then copy.props = listed(copy.props) end
+      if type(copy.will) == "table" then copy.will = client(copy.will) end
+      for _, name in ipairs { "sender", "to" } do copy[name] = client(copy[name]) end
+      return copy
+    end
+
     -- Tables in place of JSON, both ways: of payloads into it, of filters both.
     local function message(name, asked)
       if type(asked) ~= "table" then return ask(name, asked) end
-      local copy = {}
-      for key, value in pairs(asked) do copy[key] = value end
+      local copy = client(asked)
       if type(copy.payload) == "table" then
         copy.payload = json.encode(copy.payload)
         copy.format = copy.format or "json"
@@ -69,7 +100,9 @@ let ruleTestPrelude = #"""
       if type(copy.filter) == "table" then copy.filter = json.encode(copy.filter) end
       local out = ask(name, copy)
       if out.filter then out.filter = json.decode(out.filter) end
+      name_props(out)
       for _, sent in ipairs(out.messages or {}) do
+        name_props(sent)
         if sent.filter then sent.filter = json.decode(sent.filter) end
       end
       return out
@@ -79,7 +112,7 @@ let ruleTestPrelude = #"""
       t[name] = function(self, asked) return message(name, of(self, name, asked) or {}) end
     end
     for _, name in ipairs { "chat_open", "chat_join", "chat_close", "connect", "subscribe", "disconnect" } do
-      t[name] = function(self, asked) return ask(name, of(self, name, asked) or {}) end
+      t[name] = function(self, asked) return ask(name, client(of(self, name, asked) or {})) end
     end
     function t:advance(seconds)
       seconds = of(self, "advance", seconds)

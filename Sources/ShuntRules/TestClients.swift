@@ -13,14 +13,34 @@ final class TestClients: PeerDirectory {
         let id = ids[name] ?? ConnectionID(loop: 0, slot: UInt32(ids.count), generation: 1)
         ids[name] = id
         func texts(_ key: String) -> [String] { (asked[key].list ?? []).compactMap(\.string) }
+        let isMQTT = ["client_id", "version", "keep_alive", "will", "props"].contains { asked[$0] != .null } || asked["protocol"] == "mqtt"
         let client = Peer(
             id: id, uid: uid, device: device, tags: texts("tags"), alias: texts("alias"),
-            protocolName: asked["protocol"].string ?? "exchange", address: asked["address"].string ?? "127.0.0.1:50000",
-            groups: texts("groups"), connectedAt: 1_700_000_000)
+            protocolName: asked["protocol"].string ?? (isMQTT ? "mqtt" : "exchange"), address: asked["address"].string ?? "127.0.0.1:50000",
+            groups: texts("groups"), connectedAt: 1_700_000_000, mqtt: isMQTT ? mqtt(asked, device: device) : nil)
         clients[id] = client
         return client
     }
 
+    private func mqtt(_ asked: LuaValue, device: String) -> Peer.MQTT {
+        let keepAlive = UInt16(clamping: asked["keep_alive"].whole ?? 60)
+        return Peer.MQTT(
+            clientID: asked["client_id"].string ?? device, version: asked["version"].string ?? "5.0", keepAlive: keepAlive,
+            properties: asked["props"].pairs, will: asked["will"] == .null ? nil : Peer.Will(asked["will"]))
+    }
+
     func peer(_ id: ConnectionID) -> Peer? { clients[id] }
     func close(_ id: ConnectionID, why: String) { closed = why }
+}
+
+extension Peer.Will {
+    /// As a test tells it.
+    init(_ asked: LuaValue) {
+        var properties = TestProperties()
+        for pair in asked["props"].pairs { properties.add(.user, pair.name, pair.value) }
+        self.init(
+            topic: asked["topic"].bytes ?? [], payload: asked["payload"].bytes ?? [],
+            qos: QoS(rawValue: UInt8(clamping: asked["qos"].whole ?? 0)) ?? .atMostOnce, isRetained: asked["retain"] == .bool(true),
+            properties: properties.behindLength, delay: UInt32(clamping: asked["delay"].whole ?? 0))
+    }
 }

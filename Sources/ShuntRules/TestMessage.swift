@@ -11,6 +11,9 @@ struct TestMessage {
     private let id: Int64
     private let hops: UInt8
     private let sender: ConnectionID
+    private let qos: QoS
+    private let isRetained: Bool
+    private let properties: [UInt8]
 
     init(_ fields: [String: LuaValue], _ kind: MessageKind, topic: String, _ sender: ConnectionID) {
         self.kind = kind
@@ -18,6 +21,9 @@ struct TestMessage {
         self.sender = sender
         payload = fields["payload"]?.bytes ?? []
         key = fields["key"]?.bytes
+        qos = QoS(rawValue: UInt8(clamping: fields["qos"]?.whole ?? 1)) ?? .atLeastOnce
+        isRetained = fields["retain"] == .bool(true)
+        properties = TestProperties(fields).bytes
         format = PayloadFormat.allCases.first { "\($0)" == fields["format"]?.string } ?? .text
         filter = fields["filter"]?.bytes ?? Array("{}".utf8)
         id = if case .int(let id) = fields["id"] { id } else { 1 }
@@ -30,10 +36,13 @@ struct TestMessage {
             payload.withUnsafeBytes { payload in
                 (key ?? []).withUnsafeBytes { keyBytes in
                     filter.withUnsafeBytes { filter in
-                        let view = MessageView(
-                            kind: kind, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format, id: id,
-                            hops: hops, sender: sender)
-                        return body(view, filter)
+                        properties.withUnsafeBytes { properties in
+                            var view = MessageView(
+                                kind: kind, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format, id: id,
+                                hops: hops, sender: sender)
+                            (view.qos, view.isRetained, view.properties) = (qos, isRetained, properties)
+                            return body(view, filter)
+                        }
                     }
                 }
             }
@@ -43,22 +52,25 @@ struct TestMessage {
     // MARK: as a test sees it
 
     var described: [String: LuaValue] {
-        withView { view, filter in Self.described(view.kind, view.topic, view.key, view.payload, view.format, filter) }
+        withView { view, filter in
+            var message = RoutedMessage(
+                kind: view.kind, changes: [], topic: view.topic, key: view.key, payload: view.payload, format: view.format, compression: .none,
+                filter: filter, rule: 0)
+            (message.qos, message.isRetained, message.properties) = (view.qos, view.isRetained, view.properties)
+            return Self.described(message)
+        }
     }
 
     static func described(_ message: RoutedMessage) -> [String: LuaValue] {
-        described(message.kind, message.topic, message.key, message.payload, message.format, message.filter)
-    }
-
-    private static func described(
-        _ kind: MessageKind, _ topic: Bytes, _ key: Bytes?, _ payload: Bytes, _ format: PayloadFormat, _ filter: Bytes
-    ) -> [String: LuaValue] {
-        var fields: [String: LuaValue] = [
-            "kind": .string("\(kind)"), "topic": LuaValue(text: topic),
-            "payload": LuaValue(text: payload), "format": .string("\(format)"),
-        ]
-        if let key { fields["key"] = LuaValue(text: key) }
-        if kind == .broadcast { fields["filter"] = LuaValue(text: filter) }
+        var fields = TestProperties.described(message.properties)
+        fields["kind"] = .string("\(message.kind)")
+        fields["topic"] = LuaValue(text: message.topic)
+        fields["payload"] = LuaValue(text: message.payload)
+        fields["format"] = .string("\(message.format)")
+        fields["qos"] = .int(Int64(message.qos.rawValue))
+        fields["retain"] = .bool(message.isRetained)
+        if let key = message.key { fields["key"] = LuaValue(text: key) }
+        if message.kind == .broadcast { fields["filter"] = LuaValue(text: message.filter) }
         return fields
     }
 }

@@ -4,8 +4,10 @@ import resource
 
 import pytest
 
+from client_commands import Command
 from exchange import Client
-from processes import BINARY, Processes
+from mosquitto import Mosquitto
+from processes import BINARY, Processes, run
 
 
 def pytest_configure(config):
@@ -45,6 +47,43 @@ def connect(shunt):
         return shunt.closing(Client(address, **more))
 
     return open
+
+
+@pytest.fixture
+def command(shunt, tmp_path):
+    """Starts client commands with pipes to type into and to read from."""
+    return lambda *arguments, **more: shunt.closing(Command(tmp_path, *arguments, **more))
+
+
+@pytest.fixture
+def broker(shunt, tmp_path):
+    """Debian's mosquitto."""
+    return shunt.closing(Mosquitto(tmp_path / "mosquitto"))
+
+
+@pytest.fixture
+def pub(broker):
+    """Runs `shunt pub` at the broker, which must succeed; returns what it says."""
+
+    def publish(*arguments, **more):
+        done = run("pub", *arguments, "--mqtt", broker.address, **more)
+        assert done.returncode == 0, done
+        return done.stderr
+
+    return publish
+
+
+@pytest.fixture
+def sub(broker, command):
+    """Starts `shunt sub` at the broker, and returns when it is subscribed."""
+
+    def subscribe(*arguments, at=None, json=True):
+        output = ["--output", "json"] if json else []
+        process = command("sub", *arguments, "--mqtt", at or broker.address, *output)
+        process.wait_for("subscribed to ")
+        return process
+
+    return subscribe
 
 
 @pytest.hookimpl(wrapper=True)

@@ -275,6 +275,15 @@ class Door:
             except OSError:
                 pass
 
+    def cut(self):
+        """Ends the connections that there are. New ones find the target, if there is one."""
+        pairs, self._pairs = self._pairs, []
+        for end in pairs:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
     def close(self):
         self._listener.close()
         for end in self._pairs:

@@ -4,7 +4,7 @@
 
 #include "CLuaHost.h"
 
-enum { RULE_BYTES = 16 * 1024, PAYLOAD_BYTES = 128 * 1024 };
+enum { RULE_BYTES = 16 * 1024, PAYLOAD_BYTES = 128 * 1024, PROPERTY_BYTES = 80 * 1024 };
 
 /// A number below `limit`; the same ones for the same seed.
 uint32_t below(uint32_t limit);
@@ -14,6 +14,8 @@ void seed(uint64_t value);
 size_t generate_rule(char *text, size_t size);
 /// Writes a payload: JSON, broken JSON, or any bytes. - Returns: its length, at least 1.
 size_t generate_payload(char *bytes, size_t size);
+/// Writes properties of MQTT 5.0, encoded, which are broken now and then, to the end of these bytes. - Returns: their length.
+size_t generate_properties(char *bytes, size_t size);
 
 // MARK: allocations that are refused (allocations.c)
 

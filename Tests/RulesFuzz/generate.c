@@ -29,7 +29,10 @@ typedef struct {
 static const char *const expressions[] = {
     "nil", "true", "msg", "ctx", "conn", "json.null", "a", "b", "c", "d", "$S", "$N", "big", "huge",
     "$T", "$F", "$C", "$C", "$C", "msg:json()", "msg.payload", "msg.sender", "msg.topic", "msg:with{payload=$S}",
-    "msg:with{topic=$S,payload=$S}", "msg:with($T)", "route.to($S)", "route.to($S,$E)", "route.fanout{$E,$E}", "route.push($T,$E)",
+    "msg:with{topic=$S,payload=$S}", "msg:with{qos=$N}", "msg:with{retain=$E}", "msg:with{props=$T}", "msg:with{props=msg.props,expiry=$N}",
+    "msg:with{content_type=$E,response_topic=$E,correlation_data=$E,payload_format=$N}", "msg.props", "msg.props[$E]", "msg.content_type",
+    "msg.format", "msg.expiry", "msg.qos", "conn.will", "conn.props", "conn.client_id", "msg.sender.will", "msg.sender.props",
+    "msg:with($T)", "route.to($S)", "route.to($S,$E)", "route.fanout{$E,$E}", "route.push($T,$E)",
     "route.chat($S,$E)", "route.drop($E)", "route.reject($E)", "route.always($E)", "route.done()", "msg.sender:with($T)",
     "($E)[$E]", "($E).x", "($E)..($E)", "($E)==($E)", "($E)<($E)", "#($E)", "-($E)", "($E)+($E)", "($E)//($E)", "($E)&($E)",
     "($E)(($E),$E)", "select(2,pcall($F))", "json.decode($S)", "counter($S,$T)", "R", "_G", "string", "coroutine.wrap($F)",
@@ -49,8 +52,10 @@ static const char *const numbers[] = {
 };
 static const char *const tables[] = {
     "{}", "a", "{1,2,3}", "{nil,1}", "loop", "deep", "{['format\\0']='text'}", "{['payload\\0']='x'}", "{['tags\\0']={}}", "{uid='u'}",
+    "{{name='a',value='b'}}",
     "{topic='a/b'}", "{[1.5]=1}", "json.array{}", "holes", "collide", "{tags={'a'},alias={'b'}}", "{x=json.decode('1234567890123456789012')}",
-    "{$E,$E}", "{payload=$S}", "{[$S]=$E}", "{x=$E,y=$E}", "setmetatable({},{__index=$F})", "setmetatable({},{__newindex=$F})",
+    "{$E,$E}", "{payload=$S}", "{{name=$S,value=$S},{name=$S,value=$E}}", "{{name='key',value=$S},key=$E}", "msg.props",
+    "{[$S]=$S,{name='a',value=$S}}", "{[$S]=$E}", "{x=$E,y=$E}", "setmetatable({},{__index=$F})", "setmetatable({},{__newindex=$F})",
     "setmetatable({},{__len=$F})", "setmetatable({},{__eq=$F,__lt=$F,__le=$F})", "setmetatable({},{__call=$F})",
     "setmetatable({},{__tostring=$F})", "setmetatable({},{__name=$S})", "setmetatable({$E},{__mode='v'})", "setmetatable({},{__close=$F})",
     "setmetatable({},{__pairs=$F})", "setmetatable({},{__unm=$F,__add=$F,__concat=$F})", "setmetatable({},{__gc=$F})",
@@ -85,7 +90,7 @@ static const char *const statements[] = {
 };
 static const char *const blocks[] = {"", "$A", "$A$A", "$A$A$A", "local a=$E $A", "return $E "};
 static const production grammar[] = {
-    PRODUCTION('E', 14, expressions), PRODUCTION('S', 35, strings), PRODUCTION('N', 19, numbers), PRODUCTION('T', 17, tables),
+    PRODUCTION('E', 14, expressions), PRODUCTION('S', 35, strings), PRODUCTION('N', 19, numbers), PRODUCTION('T', 18, tables),
     PRODUCTION('F', 11, functions), PRODUCTION('C', 1, calls), PRODUCTION('A', 7, statements), PRODUCTION('B', 1, blocks),
 };
 
@@ -181,5 +186,33 @@ size_t generate_payload(char *bytes, size_t size) {
         memcpy(bytes + count, piece, length);
         count += length;
     } while (count < wanted);
+    return count;
+}
+
+size_t generate_properties(char *bytes, size_t size) {
+    static const unsigned char pieces[][12] = {
+        // A piece's length, and the piece.
+        {2, 1, 1}, {5, 2, 0, 0, 0, 60}, {5, 3, 0, 2, 'a', '/'}, {5, 8, 0, 2, 'r', '/'}, {4, 9, 0, 1, 0xFF}, {2, 11, 5}, {3, 35, 0, 1},
+        {7, 38, 0, 1, 'a', 0, 1, 'b'}, {9, 38, 0, 3, 'k', 'e', 'y', 0, 1, 'v'}, {5, 38, 0, 0, 0, 0}, {7, 38, 0, 1, 'x', 0, 1, 0xFF},
+        {6, 38, 0, 1, 'n', 0, 0},
+        // Broken ones.
+        {1, 38}, {3, 38, 0, 9}, {3, 38, 0xFF, 0xFF}, {1, 2}, {5, 11, 0xFF, 0xFF, 0xFF, 0xFF}, {1, 0}, {1, 0x7F}, {4, 38, 0, 1, 'a'}, {2, 3, 0},
+    };
+    enum { WHOLE = 12 };
+    size_t count = 0, wanted = below(40) == 0 ? below((uint32_t)size) : below(120);
+    bool may_break = below(3) == 0;
+    while (count < wanted) {
+        const unsigned char *piece = pieces[below(may_break && below(6) == 0 ? COUNT(pieces) : WHOLE)];
+        if (count + piece[0] > size) { break; }
+        memcpy(bytes + count, piece + 1, piece[0]);
+        count += piece[0];
+    }
+    // Cut, or with a byte changed.
+    if (may_break && count > 0) {
+        bytes[below((uint32_t)count)] = (char)below(256);
+        count = below((uint32_t)count + 1);
+    }
+    // At the end of the memory, so that a sanitizer sees who reads on.
+    memmove(bytes + size - count, bytes, count);
     return count;
 }

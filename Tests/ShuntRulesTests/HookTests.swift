@@ -83,7 +83,7 @@ struct HookTests {
         rig.send("a/b", "{}", key: "k", now: 1234.5)
         #expect(
             rig.log.texts == [
-                #"["topic","a/b","k","{}","json",0,false,1,7,true]"#,
+                #"["topic","a/b","k","{}","json",1,false,1,7,true]"#,
                 #"["u1","d1","exchange","127.0.0.1:5000",["g"],1000.0,true]"#,
                 #"["rule","w1",2,1234.5,5]"#,
                 "nil expected a key in quotes at byte 2",

@@ -30,6 +30,7 @@ let hiddenUncompared = "(hidden: the payload is too large to tell whether it is 
 final class LogLines: Sendable {
     private let entries = Mutex<[RuleLogEntry]>([])
     func add(_ entry: RuleLogEntry) { entries.withLock { $0.append(entry) } }
+    func removeAll() { entries.withLock { $0.removeAll() } }
     var all: [RuleLogEntry] { entries.withLock { $0 } }
     var texts: [String] { all.map(\.text) }
 }
@@ -65,6 +66,9 @@ struct Sent: Equatable {
     var filter = ""
     var changes: RoutedMessage.Changes = []
     var rule = 0
+    var qos = QoS.atLeastOnce
+    var isRetained = false
+    var properties: [UInt8] = []
 
     init(_ message: RoutedMessage) {
         kind = message.kind
@@ -76,6 +80,7 @@ struct Sent: Equatable {
         filter = String(decoding: message.filter, as: UTF8.self)
         changes = message.changes
         rule = Int(message.rule)
+        (qos, isRetained, properties) = (message.qos, message.isRetained, Array(message.properties))
     }
 }
 
@@ -140,16 +145,19 @@ struct RuleRig {
     func send(
         _ topic: String = "a/b", _ payload: String = "{}", key: String? = nil, format: PayloadFormat = .json,
         compression: PayloadCompression = .none, from sender: ConnectionID = Clients.peer().id, now: Double = 1000,
-        room: Int = .max
+        room: Int = .max, qos: QoS = .atLeastOnce, isRetained: Bool = false, properties: [UInt8] = []
     ) -> Outcome {
         withBytes(topic) { topic in
             withBytes(payload) { payload in
                 withBytes(key ?? "") { keyBytes in
-                    let message = MessageView(
+                    var message = MessageView(
                         kind: .topic, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format,
                         compression: compression, id: 7, hops: 1, sender: sender, room: room)
-                    let outcome = rules.onMessage(message, selection: rules.selection(for: .topic, topic: topic), now: now)
-                    return Outcome(outcome)
+                    (message.qos, message.isRetained) = (qos, isRetained)
+                    return properties.withUnsafeBytes {
+                        message.properties = $0
+                        return Outcome(rules.onMessage(message, selection: rules.selection(for: .topic, topic: topic), now: now))
+                    }
                 }
             }
         }

@@ -152,7 +152,7 @@ struct TrafficHookTests {
         let sent = rig.route(.chat, "c1", "x").messages
         #expect(sent.map(\.kind) == [.broadcast, .chat, .broadcast])
         #expect(sent.map(\.filter) == [#"{"uid":"u"}"#, "", #"{"uid":"u"}"#])
-        #expect(sent[0].changes == [.kind, .topic, .key, .payload, .format, .filter])
+        #expect(sent[0].changes == [.kind, .topic, .key, .payload, .format, .filter, .qos, .retain, .properties])
         #expect(rig.route(.chat, "c1", "swap").verdict == .pass)
         #expect(rig.log.texts.contains { $0.contains("of another kind can't replace this") })
     }
@@ -279,7 +279,7 @@ struct TrafficHookTests {
         #expect(deliver("reject") == .deliver)
         #expect(rig.figures("on_deliver").verdicts == ["pass": 1, "replace": 1, "drop": 1])
         #expect(rig.figures("on_deliver").errors == [.ruleFailed: 2])
-        #expect(rig.log.texts.contains { $0.contains("may change a message's payload and format") })
+        #expect(rig.log.texts.contains { $0.contains("may change a message's payload, format and properties") })
     }
 
     @Test("each rule sees what the one before made for the recipient; on_error drops where it says so")

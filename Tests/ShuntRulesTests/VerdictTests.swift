@@ -142,7 +142,7 @@ struct VerdictTests {
         rig.send("keep", "first payload", key: "k1")
         let sent = try #require(rig.send("later", "second").messages.first)
         #expect((sent.topic, sent.payload, sent.key) == ("keep", "first payload", "k1"))
-        #expect(sent.changes == [.topic, .key, .payload, .format])
+        #expect(sent.changes == [.topic, .key, .payload, .format, .qos, .retain, .properties])
         rig.rules.onDisconnect(Clients.peer(), why: "gone", now: 1)
         #expect(rig.log.texts.contains { $0.contains("msg is only there while its hook runs") })
     }
@@ -172,7 +172,7 @@ struct VerdictTests {
         arguments: [
             (#"return msg:with { payload = "" }"#, "payload is empty"),
             (#"return msg:with { topic = "a/#" }"#, "has + , # or a zero byte"),
-            (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, and filter of a broadcast, not topics"),
+            (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, qos, retain, props, content_type"),
             (#"return msg:with { format = "image" }"#, "format is text or json"),
             (#"return { topic = "x" }"#, "on_message returned a table"),
             (#"return route.redirect("w:1")"#, "returned a verdict that it can't"),

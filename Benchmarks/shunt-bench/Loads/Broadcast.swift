@@ -1,4 +1,5 @@
 import Glibc
+import ShuntBench
 import ShuntCore
 import Synchronization
 
@@ -20,7 +21,7 @@ struct BroadcastLoad {
     }
 
     func run() throws -> Result {
-        Socket.raiseDescriptorLimit()
+        DescriptorLimit.raise()
         let sockets = try connect()
         let sender = try Socket(host: host, port: port, greeting: wire)
         sender.setReadTimeout(seconds: 10)
@@ -28,12 +29,12 @@ struct BroadcastLoad {
         var result = Result()
         for _ in 0..<rounds {
             let answered = Answer()
-            let start = monotonicSeconds()
+            let start = LoadClock.seconds()
             try sender.write(request)
             let waiting = wire.answersBroadcasts ? LoadThread { answered.wait(sender) } : nil
             // The last first: a reader that follows the writer closely would be woken, at the expense of both, for each of them.
             for socket in sockets.reversed() { try socket.skip(delivery) }
-            result.read.append(monotonicSeconds() - start)
+            result.read.append(LoadClock.seconds() - start)
             waiting?.join()
             if waiting != nil { result.answered.append(try answered.time() - start) }
         }
@@ -60,7 +61,7 @@ private final class Answer: Sendable {
     /// An answer is one small frame: what comes first has all of it.
     func wait(_ socket: Socket) {
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
-            if socket.read(buffer) > 0 { at.store(Int(monotonicSeconds() * 1e9), ordering: .relaxed) }
+            if socket.read(buffer) > 0 { at.store(Int(LoadClock.seconds() * 1e9), ordering: .relaxed) }
         }
     }
 

@@ -1,5 +1,6 @@
 import CLoad
 import Glibc
+import ShuntBench
 import ShuntCore
 
 /// Reads for all consumers, on one thread, and counts. Each consumer's first message is looked at; of the others bytes are counted and not
@@ -52,7 +53,7 @@ final class Consumers: @unchecked Sendable {
             setWakeUp(index)
         }
         open = consumers.count
-        lastAt = monotonicSeconds()
+        lastAt = LoadClock.seconds()
         withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 256) { events in
             while open > 0, failure == nil {
                 let count = Int(epoll_wait(poll, events.baseAddress, Int32(events.count), 100))
@@ -60,7 +61,7 @@ final class Consumers: @unchecked Sendable {
                 guard count == 0 else { continue }
                 // Less than wakes a reader may be there.
                 for index in consumers.indices where consumers[index].isOpen { read(index, poll) }
-                if producersAreDone.isSet, monotonicSeconds() - lastAt > Self.quiet { return }
+                if producersAreDone.isSet, LoadClock.seconds() - lastAt > Self.quiet { return }
             }
         }
     }
@@ -70,7 +71,7 @@ final class Consumers: @unchecked Sendable {
         let got = consumers[index].socket.discard()
         if got > 0 {
             consumers[index].got += got
-            lastAt = monotonicSeconds()
+            lastAt = LoadClock.seconds()
             setWakeUp(index)
         }
         if got == 0 || consumers[index].got >= consumers[index].expected {

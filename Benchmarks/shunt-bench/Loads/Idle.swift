@@ -1,4 +1,5 @@
 import Glibc
+import ShuntBench
 
 /// Connections with a subscription each, which then do nothing.
 struct IdleLoad {
@@ -9,7 +10,7 @@ struct IdleLoad {
 
     /// They are there as long as what this returns is kept.
     func connect() throws -> [Socket] {
-        Socket.raiseDescriptorLimit()
+        DescriptorLimit.raise()
         return try (0..<connections).map { number in
             let socket = try Socket(host: host, port: port, greeting: wire)
             try socket.subscribe("devices/\(number)/inbox", group: "device-\(number)", wire)

@@ -1,4 +1,5 @@
 import CLoad
+import ShuntBench
 import ShuntCore
 
 /// One client that sends so many messages a second, at even times, and another that gets them.
@@ -28,7 +29,7 @@ struct LatencyLoad: Sendable {
         var ticks = Ticks(every: 1 / Double(perSecond))
         for number in 0..<count {
             ticks.wait()
-            sent[number] = monotonicSeconds()
+            sent[number] = LoadClock.seconds()
             try producer.write(message)
             if wire.acknowledgementSize > 0 { _ = producer.discard() }
         }
@@ -42,7 +43,7 @@ struct LatencyLoad: Sendable {
         while messages < count {
             let got = socket.discard(wait: true)
             guard got > 0 else { return }
-            let now = monotonicSeconds()
+            let now = LoadClock.seconds()
             bytes += got
             while messages < min(count, bytes / size) {
                 times[messages] = now

@@ -1,4 +1,5 @@
 import ExchangeCodec
+import ShuntBench
 import ShuntCore
 
 /// Two clients that send one another a message in turn. One thread, so that no waking of another is measured.
@@ -51,12 +52,12 @@ struct RoundTripLoad {
         var times: [Double] = []
         times.reserveCapacity(rounds)
         for round in 0..<(rounds + Self.warmUp) {
-            let start = monotonicSeconds()
+            let start = LoadClock.seconds()
             try one.write(there.request)
             try two.skip(there.delivery)
             try two.write(back.request)
             try one.skip(there.acknowledgement + back.delivery)
-            if round >= Self.warmUp { times.append(monotonicSeconds() - start) }
+            if round >= Self.warmUp { times.append(LoadClock.seconds() - start) }
             try two.skip(back.acknowledgement)
         }
         return times

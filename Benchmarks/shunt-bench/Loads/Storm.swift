@@ -1,6 +1,7 @@
 import ArgumentParser
 import ExchangeCodec
 import Glibc
+import ShuntBench
 import ShuntCore
 import Synchronization
 
@@ -21,9 +22,9 @@ struct Storm: ParsableCommand {
         let took = Mutex(0.0)
         let frames = batches()
         let storm = LoadThread {
-            let start = monotonicSeconds()
+            let start = LoadClock.seconds()
             for frame in frames { try? ask(worker, frame) }
-            took.withLock { $0 = monotonicSeconds() - start }
+            took.withLock { $0 = LoadClock.seconds() - start }
             isOver.store(true, ordering: .releasing)
         }
         var during: [Double] = []
@@ -42,10 +43,10 @@ struct Storm: ParsableCommand {
     private func allocations(for count: Int) throws -> [Double] {
         let request = Frame(.allocation, id: 1, text: "true").encoded()
         return try (0..<count).map { _ in
-            let start = monotonicSeconds()
+            let start = LoadClock.seconds()
             let client = try Socket(host: host, port: port)
             try ask(client, request)
-            return monotonicSeconds() - start
+            return LoadClock.seconds() - start
         }
     }
 

@@ -1,4 +1,5 @@
 import Glibc
+import ShuntBench
 import ShuntCore
 
 /// Producers that send as fast as they may, and consumers that count.
@@ -31,7 +32,7 @@ struct ThroughputLoad: Sendable {
     }
 
     func run() throws -> Result {
-        Socket.raiseDescriptorLimit()
+        DescriptorLimit.raise()
         let each = messages / pairs
         let blocks = try (0..<pairs).map(block)
         let consumers = Consumers(payload: payload)
@@ -47,13 +48,13 @@ struct ThroughputLoad: Sendable {
         }
         let producers = try (0..<pairs).map { try producer(blocks[$0], messages: each) }
         let churning = churn > 0 ? try PatternChurn(wire: wire, host: host, port: port, perSecond: churn) : nil
-        let (start, processor) = (monotonicSeconds(), processorSeconds())
+        let (start, processor) = (LoadClock.seconds(), LoadClock.processorSeconds())
         let reader = LoadThread { consumers.run() }
         for thread in producers.map({ producer in LoadThread { producer.run() } }) { thread.join() }
         consumers.endWhenQuiet()
         // A connection that is closed with something unread in it takes along what its server has not read.
         withExtendedLifetime(producers) { reader.join() }
-        let took = processorSeconds() - processor
+        let took = LoadClock.processorSeconds() - processor
         try churning?.stop()
         if let failure = consumers.failure { throw failure }
         let received = consumers.received

@@ -75,6 +75,9 @@ typedef struct {
     void (*log)(void *context, shunt_log_level level, shunt_bytes rule, shunt_bytes text, shunt_bytes fields);
     /// Writes the client's `shunt_peer_*` record; false once the client has gone.
     bool (*peer)(void *context, uint64_t id, shunt_buffer *record);
+    /// Writes what a client of MQTT has besides (`shunt_client_*`), its user properties and its will only where `all` is wanted; false once
+    /// it has gone, or if it speaks another protocol.
+    bool (*client)(void *context, uint64_t id, bool all, shunt_buffer *record);
     void (*close)(void *context, uint64_t id, shunt_bytes why);
     /// Whether a text stands in one of the rule's own files; adds to `searched` how many bytes of them it looked through.
     bool (*stands_in_rule)(void *context, uint8_t rule, shunt_bytes text, size_t *searched);
@@ -175,6 +178,8 @@ enum { SHUNT_TOPIC, SHUNT_BROADCAST, SHUNT_CHAT };
 typedef struct {
     uint8_t kind, format, compression, hops;
     bool has_key;
+    uint8_t qos;
+    bool retain;
     int64_t id;
     uint64_t sender;
     shunt_bytes topic, key, payload;
@@ -183,6 +188,8 @@ typedef struct {
     /// The device filter of a broadcast: a JSON object.
     shunt_bytes filter;
     size_t room_bytes;
+    /// MQTT 5.0's, encoded, without their length. Nothing is taken for granted of these bytes.
+    shunt_bytes properties;
 } shunt_message;
 
 /// Where the message of the next hook may be written: then it is not copied. Not while a hook runs.
@@ -191,7 +198,7 @@ shunt_message *shunt_host_message(shunt_host *host);
 /// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.
 enum {
     SHUNT_KIND_CHANGED = 1, SHUNT_TOPIC_CHANGED = 2, SHUNT_KEY_CHANGED = 4, SHUNT_PAYLOAD_CHANGED = 8, SHUNT_FORMAT_CHANGED = 16,
-    SHUNT_FILTER_CHANGED = 32
+    SHUNT_FILTER_CHANGED = 32, SHUNT_QOS_CHANGED = 64, SHUNT_RETAIN_CHANGED = 128, SHUNT_PROPERTIES_CHANGED = 256
 };
 
 typedef struct {
@@ -244,6 +251,23 @@ void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at);
 void shunt_peer_text(shunt_buffer *record, const char *text, size_t count);
 void shunt_peer_list(shunt_buffer *record, uint32_t count);
 
+/// What a client of MQTT has besides: this, then each of its user properties, then its will, where it has one.
+/// - Parameter keep_alive: seconds; 0: none.
+void shunt_client_begin(shunt_buffer *record, shunt_bytes id, shunt_bytes version, uint32_t keep_alive, uint32_t pairs);
+void shunt_client_pair(shunt_buffer *record, shunt_bytes name, shunt_bytes value);
+
+typedef struct {
+    shunt_bytes topic, payload;
+    /// As those of `shunt_message`.
+    shunt_bytes properties;
+    uint8_t qos;
+    bool retain;
+    /// Seconds.
+    uint32_t delay;
+} shunt_will;
+
+void shunt_client_will(shunt_buffer *record, const shunt_will *will);
+
 typedef struct {
     /// PASS, REPLACE, REJECT or REDIRECT.
     shunt_verdict verdict;
@@ -270,6 +294,7 @@ void shunt_on_chat_close(shunt_host *host, shunt_bytes chat, shunt_bytes why, ui
 typedef struct {
     shunt_bytes topic, group, key;
     bool has_key;
+    uint8_t qos;
     uint64_t sender;
 } shunt_subscription;
 
@@ -278,6 +303,7 @@ typedef struct {
     shunt_verdict verdict;
     int rule;
     shunt_bytes why, topic, group;
+    uint8_t qos;
 } shunt_subscribe_outcome;
 
 void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
@@ -290,6 +316,23 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
 shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *prelude, const shunt_source *sources, size_t count,
                             shunt_buffer *names);
 bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now);
+
+/// A property of a PUBLISH of MQTT 5.0 (§2.2.2.2).
+typedef struct {
+    uint8_t id;
+    /// The value of a number.
+    uint32_t number;
+    /// A user property's name.
+    shunt_bytes name;
+    /// The value of a text, or data.
+    shunt_bytes value;
+    /// All of its bytes.
+    shunt_bytes whole;
+} shunt_property;
+
+/// Takes the next property off encoded ones, whatever these bytes are: nothing beyond their end is read.
+/// - Returns: false at the end, or where what follows is no property of a PUBLISH.
+bool shunt_next_property(shunt_bytes *encoded, shunt_property *found);
 
 // MARK: stores, counters, topics
 

@@ -81,7 +81,7 @@ public struct PublishProperties {
         /// 0 for none.
         public var topicAlias: UInt16 = 0
         public var subscriptionIdentifiers: [UInt32] = []
-        /// The message's key, which stands in the user property `key`; nil for none.
+        /// The message's key, which stands in the user property `key`; nil for none. What is no text of MQTT's is left out.
         public var key: Bytes?
         /// Where the message has none, and came without properties.
         public var contentType: StaticString?
@@ -94,6 +94,7 @@ public struct PublishProperties {
     public static func rewrite(_ bytes: Bytes, _ changes: Changes) -> [UInt8] {
         var writer = PacketWriter()
         var hasKey = false
+        let key = changes.key.flatMap { $0.count <= 65_535 && UTF8Text.isValid($0) ? $0 : nil }
         if bytes.isEmpty, let type = changes.contentType {
             writer.byte(PropertyID.payloadFormat.rawValue)
             writer.byte(1)
@@ -106,11 +107,11 @@ public struct PublishProperties {
             case .messageExpiry: if changes.expiry != MessageView.noExpiry { writer.expiry(changes.expiry) }
             case .userProperty where !hasKey && name.elementsEqual("key".utf8):
                 hasKey = true
-                if let key = changes.key { writer.pair(key) }
+                if let key { writer.pair(key) }
             default: writer.append(whole)
             }
         }
-        if let key = changes.key, !hasKey, key.count <= 65_535, UTF8Text.isValid(key) { writer.pair(key) }
+        if let key, !hasKey { writer.pair(key) }
         if changes.topicAlias > 0 {
             writer.byte(PropertyID.topicAlias.rawValue)
             writer.uint16(changes.topicAlias)

@@ -11,6 +11,15 @@ public enum MQTTVersion: UInt8, Sendable, CaseIterable, Comparable {
     /// Whether packets have properties and answers have reason codes.
     public var hasProperties: Bool { self == .v5 }
 
+    /// As people and rules write it.
+    public var name: String {
+        switch self {
+        case .v3_1: "3.1"
+        case .v3_1_1: "3.1.1"
+        case .v5: "5.0"
+        }
+    }
+
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 

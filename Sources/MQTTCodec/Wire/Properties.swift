@@ -39,16 +39,7 @@ public struct Properties: Equatable, Sendable {
 
     public init() {}
 
-    /// A pair that applications give a meaning to. Their order counts, and names may repeat.
-    public struct UserProperty: Equatable, Sendable {
-        public var name: String
-        public var value: String
-
-        public init(_ name: String, _ value: String) {
-            self.name = name
-            self.value = value
-        }
-    }
+    public typealias UserProperty = ShuntCore.UserProperty
 
     public static let none = Properties()
 }

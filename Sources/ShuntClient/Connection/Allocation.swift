@@ -26,10 +26,10 @@ enum Allocation {
     ) async throws(ShuntError) -> Frame {
         var ids = RequestIDs.fresh()
         let id = ids.take()
-        let reply = FrameConnection.loops.next().makePromise(of: Frame.self)
-        let connection: FrameConnection
+        let reply = ServerConnection.loops.next().makePromise(of: Frame.self)
+        let connection: ServerConnection
         do throws(ShuntError) {
-            connection = try await FrameConnection.open(to: master, options: options) { _ in
+            connection = try await ServerConnection.open(to: master, options: options) { _ in
                 SingleReply(to: id, at: master, reply: reply)
             }
         } catch {

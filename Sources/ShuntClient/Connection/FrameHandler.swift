@@ -7,7 +7,7 @@ protocol FrameReceiver: AnyObject {
     /// - Parameter frame: the frame's first byte, valid during the call.
     func received(_ view: FrameView, in frame: UnsafeRawPointer)
     /// All frames that one read brought have been passed on.
-    /// - Returns: whether to read on. If not, nothing arrives until a call of `FrameConnection.resumeReading`.
+    /// - Returns: whether to read on. If not, nothing arrives until a call of `ServerConnection.resumeReading`.
     func readCompleted() -> Bool
     /// The connection is gone. The reason is nil if it was just closed. Called once, last.
     func closed(_ error: ShuntError?)

@@ -3,10 +3,10 @@ import Synchronization
 
 /// Hands messages that arrive on connections to the application.
 final class Inbox<Message: Delivered>: Sendable {
-    typealias Limit = DeliveryBuffer<Message, FrameConnection>.Limit
+    typealias Limit = DeliveryBuffer<Message, ServerConnection>.Limit
 
     private struct State {
-        var buffer: DeliveryBuffer<Message, FrameConnection>
+        var buffer: DeliveryBuffer<Message, ServerConnection>
         var waiters: [(id: Int, continuation: CheckedContinuation<Void, Never>)] = []
         var nextWaiter = 0
 
@@ -24,7 +24,7 @@ final class Inbox<Message: Delivered>: Sendable {
     }
 
     /// - Returns: whether the connection should read on.
-    func add(_ messages: [Message], from connection: FrameConnection) -> Bool {
+    func add(_ messages: [Message], from connection: ServerConnection) -> Bool {
         let (readsOn, waiters) = state.withLock { state in
             (state.buffer.add(messages, from: connection), state.takeWaiters())
         }
@@ -94,9 +94,8 @@ public struct InboxIterator<Message: Sendable>: AsyncIteratorProtocol {
     private var batch: [Message] = []
     private var position = 0
 
-    init(_ inbox: Inbox<Message>) where Message: Delivered {
-        nextBatch = { () async throws(ShuntError) in try await inbox.next() }
-    }
+    /// - Parameter nextBatch: at least one message; nil at the end.
+    init(_ nextBatch: @escaping @Sendable () async throws(ShuntError) -> [Message]?) { self.nextBatch = nextBatch }
 
     public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws(ShuntError) -> Message? {
         if position == batch.count {

@@ -32,9 +32,9 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
 
     private enum Event: Sendable {
         case decide(Session.Event)
-        case opened(FrameConnection, number: Int)
+        case opened(ServerConnection, number: Int)
         /// The frames of one read. The connection reads on when they were handled.
-        case arrived([Frame], FrameConnection, number: Int)
+        case arrived([Frame], ServerConnection, number: Int)
         case closed(ShuntError, number: Int)
     }
 
@@ -79,7 +79,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
     private struct Progress {
         var session: Session
         var reader: Reader
-        var connection: FrameConnection?
+        var connection: ServerConnection?
         /// The number of the latest connection; events of earlier ones are out of date.
         var number = 0
         var isOver = false
@@ -126,7 +126,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
     }
 
     private func arrived(
-        _ frames: [Frame], on connection: FrameConnection, _ progress: inout Progress, _ group: inout DiscardingTaskGroup
+        _ frames: [Frame], on connection: ServerConnection, _ progress: inout Progress, _ group: inout DiscardingTaskGroup
     ) {
         let number = progress.number
         var messages: [Reader.Message] = []
@@ -218,7 +218,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
 
     private func connect(to worker: HostPort, _ number: Int) async {
         do throws(ShuntError) {
-            let connection = try await FrameConnection.open(to: worker, options: options, keepsAlive: true) { [events] connection in
+            let connection = try await ServerConnection.open(to: worker, options: options, keepsAlive: true) { [events] connection in
                 SessionReceiver(
                     address: connection.address,
                     onFrames: { events.yield(.arrived($0, connection, number: number)) },

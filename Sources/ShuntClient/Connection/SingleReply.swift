@@ -26,7 +26,7 @@ final class SingleReply: FrameReceiver {
     }
 }
 
-extension FrameConnection {
+extension ServerConnection {
     /// Sends a request, and waits for the reply that the connection's receiver completes the promise with.
     /// - Throws: `connection.lost` if the connection goes or no answer comes in time.
     func request(_ frame: Frame, reply: EventLoopPromise<Frame>, timeout: Duration) async throws(ShuntError) -> Frame {

@@ -6,9 +6,10 @@ public struct ConsumerConfiguration: Equatable, Sendable {
     public var route: ClientRoute
     /// A topic, or a topic filter if the workers know filters: `orders/+`, `orders/#`.
     public var topic: String
-    /// The group: each message goes to one of the group's consumers.
+    /// The group: each message goes to one of the group's consumers. Over MQTT a shared subscription, and an empty text for none.
     public var group: String
-    /// Only messages with this key; nil for all.
+    /// Only messages with this key; nil for all. An MQTT broker does not know keys: the consumer itself leaves the others out, which excludes
+    /// a group.
     public var key: String?
     public var connection: ConnectionOptions
     /// How often to ask the master for new workers.
@@ -39,8 +40,32 @@ public struct ConsumerConfiguration: Equatable, Sendable {
     func check() throws(ShuntError) {
         try route.check()
         if topic.isEmpty { throw ShuntError(.topicInvalid, "the topic is empty", help: "a name such as orders/1") }
+        if case .mqtt(_, let options) = route { return try check(options) }
         if group.isEmpty {
             throw ShuntError(.usage, "the group is empty", help: "any name; of its consumers each message goes to one")
+        }
+    }
+}
+
+extension ConsumerConfiguration {
+    /// The topic filter to subscribe to at an MQTT broker.
+    var filter: String { group.isEmpty ? topic : "$share/\(group)/\(topic)" }
+
+    private func check(_ options: MQTTOptions) throws(ShuntError) {
+        guard TopicFilter.isFilter(topic), MQTTText.isAllowed(filter) else {
+            throw ShuntError(
+                .topicInvalid, "'\(topic)' is no topic filter", help: "+ stands for one whole level, # at the end for all that follows")
+        }
+        guard !group.isEmpty else { return }
+        guard !group.utf8.contains(where: { "/+#".utf8.contains($0) }) else {
+            throw ShuntError(.usage, "the group '\(group)' has /, + or # in it", help: "MQTT allows none of them")
+        }
+        if options.subscription.isNoLocal {
+            throw ShuntError(.usage, "a group with no local", help: "MQTT does not allow them together")
+        }
+        if key != nil {
+            throw ShuntError(
+                .usage, "a group with a key", help: "an MQTT broker knows no keys, and what this consumer leaves out would be lost to the group")
         }
     }
 }
@@ -58,4 +83,14 @@ public enum ConsumerEvent: Equatable, Sendable {
     case masterUnavailable(ShuntError)
     /// A master answers again, after `masterUnavailable`.
     case masterBack
+    /// An MQTT broker has sent the consumer to another one.
+    case redirected(from: HostPort, to: HostPort)
+
+    init(_ news: SessionNews) {
+        switch news {
+        case .attached(let broker, let isBack): self = .subscribed(broker, isBack: isBack)
+        case .lost(let broker, let error): self = .lost(broker, error)
+        case .redirected(let from, let to): self = .redirected(from: from, to: to)
+        }
+    }
 }

@@ -4,7 +4,7 @@ import ShuntCore
 
 /// One worker's connection of a consumer: passes messages on to the inbox, one read at a time.
 final class ConsumerReceiver: FrameReceiver {
-    private let connection: FrameConnection
+    private let connection: ServerConnection
     private let inbox: Inbox<ReceivedMessage>
     private let subscribeID: Int64
     private let subscribed: EventLoopPromise<Frame>
@@ -12,7 +12,7 @@ final class ConsumerReceiver: FrameReceiver {
     private var arrived: [ReceivedMessage] = []
 
     init(
-        connection: FrameConnection, inbox: Inbox<ReceivedMessage>, subscribeID: Int64, subscribed: EventLoopPromise<Frame>,
+        connection: ServerConnection, inbox: Inbox<ReceivedMessage>, subscribeID: Int64, subscribed: EventLoopPromise<Frame>,
         onClose: EventLoopPromise<ShuntError>
     ) {
         self.connection = connection

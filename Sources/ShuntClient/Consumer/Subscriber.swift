@@ -30,7 +30,7 @@ struct Subscriber: Sendable {
             group.addTask { await endPatience(events) }
             switch configuration.route {
             case .masters(let masters): group.addTask { await refresh(masters, events) }
-            case .workers(let workers): events.yield(.listed(workers))
+            case .workers, .mqtt: events.yield(.listed(configuration.route.addresses))
             }
             var progress = Progress(workers: WorkerSet(backoff: options.backoff))
             for await event in stream {
@@ -118,7 +118,7 @@ struct Subscriber: Sendable {
     private func serve(_ worker: HostPort, after delay: Duration, _ events: Events) async {
         if delay > .zero { try? await Task.sleep(for: delay) }
         guard !Task.isCancelled else { return }
-        let loop = FrameConnection.loops.next()
+        let loop = ServerConnection.loops.next()
         let subscribed = loop.makePromise(of: Frame.self)
         let closing = loop.makePromise(of: ShuntError.self)
         do throws(ShuntError) {
@@ -148,10 +148,10 @@ struct Subscriber: Sendable {
 
     private func subscribe(
         at worker: HostPort, _ subscribed: EventLoopPromise<Frame>, _ closing: EventLoopPromise<ShuntError>
-    ) async throws(ShuntError) -> (FrameConnection, Frame) {
+    ) async throws(ShuntError) -> (ServerConnection, Frame) {
         var ids = RequestIDs.fresh()
         let id = ids.take()
-        let connection = try await FrameConnection.open(to: worker, options: options, keepsAlive: true) { [inbox] connection in
+        let connection = try await ServerConnection.open(to: worker, options: options, keepsAlive: true) { [inbox] connection in
             ConsumerReceiver(
                 connection: connection, inbox: inbox, subscribeID: id, subscribed: subscribed, onClose: closing)
         }

@@ -41,6 +41,26 @@ public struct DeviceConfiguration: Equatable, Sendable {
         if device.isEmpty { throw ShuntError(.deviceInvalid, "the device's name is empty", help: "such as phone") }
     }
 
+    /// - Throws: `usage` where the options say what the device's own names say already, or where 3.1.1 cannot carry them.
+    func sessionSettings(_ broker: HostPort, _ options: MQTTOptions) throws(ShuntError) -> MQTTSession<MQTTTicket>.Settings {
+        var options = options
+        guard options.clientID ?? device == device, options.userName ?? uid == uid else {
+            throw ShuntError(
+                .usage, "a client id or user name of its own", help: "over MQTT a device's client id is its name, and its user name the uid")
+        }
+        guard options.version.hasProperties || (tags.isEmpty && alias.isEmpty) else {
+            throw ShuntError(.usage, "MQTT 3.1.1 carries no tags and no alias", help: "5.0 does")
+        }
+        options.clientID = device
+        options.userName = uid
+        options.userProperties += tags.map { UserProperty("tag", $0) } + alias.map { UserProperty("alias", $0) }
+        try options.check()
+        var settings = options.settings(
+            broker, connection, returnPatience: returnPatience, endsWithPatience: true, buffered: bufferedMessages)
+        settings.subscription = options.subscription([NotifyBody.mqttTopic])
+        return settings
+    }
+
     /// - Parameter milliseconds: since 1970.
     func sessionSettings(at milliseconds: Int64) -> WorkerSession<SendTicket>.Settings {
         let registration = Frame.register(
@@ -49,6 +69,11 @@ public struct DeviceConfiguration: Equatable, Sendable {
             greeting: [.init(frame: registration)], patience: connection.patience, returnPatience: returnPatience,
             backoff: connection.backoff, returns: false, resends: false)
     }
+}
+
+extension NotifyBody {
+    /// The topic of broadcasts at an MQTT listener.
+    static let mqttTopic = "$shunt/notify"
 }
 
 /// An event of a device's connection.

@@ -16,17 +16,29 @@ public struct DeviceNotification: Equatable, Sendable {
         self.id = id
     }
 
-    /// Reads a NOTIFY frame. A value that is not the object of §9.5 is taken for the message itself, so that nothing gets lost.
-    init(_ frame: Frame) {
-        guard !frame.value.isEmpty else {
-            self.init(message: nil, id: frame.id)
+    /// Reads the value of a NOTIFY frame, or the payload of a message to `$shunt/notify`. A value that is not the object of §9.5 is taken for
+    /// the message itself, so that nothing gets lost.
+    init(value: [UInt8], id: Int64) {
+        guard !value.isEmpty else {
+            self.init(message: nil, id: id)
             return
         }
         do throws(ShuntError) {
-            let body = try frame.decoding { bytes throws(ShuntError) in try NotifyBody(decoding: bytes) }
-            self.init(message: body.message, filter: DeviceFilter(body), id: frame.id)
+            let body = try value.decoding { bytes throws(ShuntError) in try NotifyBody(decoding: bytes) }
+            self.init(message: body.message, filter: DeviceFilter(body), id: id)
         } catch {
-            self.init(message: frame.text, id: frame.id)
+            self.init(message: String(decoding: value, as: UTF8.self), id: id)
+        }
+    }
+
+    init(_ frame: Frame) { self.init(value: frame.value, id: frame.id) }
+
+    /// A worker passes on the text alone; a broker that knows no broadcasts passes on the object that was published.
+    init(_ message: ReceivedMessage) {
+        if message.mqtt?.contentType == MQTTContentType.text {
+            self.init(message: String(decoding: message.payload, as: UTF8.self), id: message.id)
+        } else {
+            self.init(value: message.payload, id: message.id)
         }
     }
 }
@@ -45,8 +57,13 @@ extension DeviceFilter {
 
 extension Frame {
     /// Reads the value with `body`.
+    func decoding<Body: Sendable>(_ body: (Bytes) throws(ShuntError) -> Body) throws(ShuntError) -> Body { try value.decoding(body) }
+}
+
+extension [UInt8] {
+    /// Reads the bytes with `body`.
     func decoding<Body: Sendable>(_ body: (Bytes) throws(ShuntError) -> Body) throws(ShuntError) -> Body {
-        let result: Result<Body, ShuntError> = value.withUnsafeBytes { bytes in
+        let result: Result<Body, ShuntError> = withUnsafeBytes { bytes in
             do throws(ShuntError) { return .success(try body(bytes)) } catch { return .failure(error) }
         }
         return try result.get()

@@ -7,18 +7,24 @@ import ShuntCore
 /// broadcasts meanwhile. One task takes the notifications by iterating. While it is slow, the session reads nothing more from the worker.
 /// The sequence ends when the session is closed, and fails if a worker refuses the registration for good, another connection registers by
 /// the same names (`session.replaced`), or no worker was found within `returnPatience`. A session that is no longer needed must be closed.
+///
+/// Over MQTT the registration is the connection itself: the client id is the device's name, the user name is the uid, and tags and aliases are
+/// user properties of CONNECT. Broadcasts come on the topic `$shunt/notify`.
 public final class DeviceSession: AsyncSequence, Sendable {
     public typealias Element = DeviceNotification
     public typealias Failure = ShuntError
 
     public let configuration: DeviceConfiguration
-    private let runner: SessionRunner<DeviceReader>
+    private let source: Source
 
-    private init(_ configuration: DeviceConfiguration) {
+    private enum Source: Sendable {
+        case worker(SessionRunner<DeviceReader>)
+        case broker(MQTTClient<DeviceNotification>)
+    }
+
+    private init(_ configuration: DeviceConfiguration, _ source: Source) {
         self.configuration = configuration
-        runner = SessionRunner(
-            options: configuration.connection,
-            inbox: Inbox(limit: .init(messages: configuration.bufferedMessages, bytes: configuration.bufferedBytes)))
+        self.source = source
     }
 
     /// Finds the least loaded worker by way of the masters, or connects straight, and registers.
@@ -29,22 +35,49 @@ public final class DeviceSession: AsyncSequence, Sendable {
         _ configuration: DeviceConfiguration, onEvent: @escaping @Sendable (DeviceEvent) -> Void = { _ in }
     ) async throws(ShuntError) -> DeviceSession {
         try configuration.check()
-        let session = DeviceSession(configuration)
-        try await session.runner.begin(
-            configuration.route, configuration.sessionSettings(at: ClientClock.system.milliseconds),
-            DeviceReader(onEvent: onEvent))
-        return session
+        let reader = DeviceReader(onEvent: onEvent)
+        let (messages, bytes) = (configuration.bufferedMessages, configuration.bufferedBytes)
+        if case .mqtt(let broker, let options) = configuration.route {
+            let client = MQTTClient<DeviceNotification>(
+                try configuration.sessionSettings(broker, options), options: configuration.connection, failsWithoutSubscriber: false,
+                limit: .init(messages: messages, bytes: bytes),
+                read: { SessionReading(message: DeviceNotification($0)) }, news: { reader.read($0) })
+            try await client.begin()
+            return DeviceSession(configuration, .broker(client))
+        }
+        let runner = SessionRunner<DeviceReader>(
+            options: configuration.connection, inbox: Inbox(limit: .init(messages: messages, bytes: bytes)))
+        try await runner.begin(configuration.route, configuration.sessionSettings(at: ClientClock.system.milliseconds), reader)
+        return DeviceSession(configuration, .worker(runner))
     }
 
     /// All notifications that are there, at least one; waits for them.
     /// - Returns: nil at the end.
     /// - Throws: the error that ended the session.
-    public func nextBatch() async throws(ShuntError) -> [DeviceNotification]? { try await runner.inbox.next() }
+    public func nextBatch() async throws(ShuntError) -> [DeviceNotification]? {
+        switch source {
+        case .worker(let runner): try await runner.inbox.next()
+        case .broker(let client): try await client.next()
+        }
+    }
 
     /// Ends the sequence and closes the connection: the device is gone.
-    public func close() { runner.close() }
+    public func close() {
+        switch source {
+        case .worker(let runner): runner.close()
+        case .broker(let client): client.close()
+        }
+    }
 
-    public func makeAsyncIterator() -> InboxIterator<DeviceNotification> { InboxIterator(runner.inbox) }
+    /// The same, and returns when an MQTT broker has heard of it: see `Producer.disconnect`.
+    public func disconnect() async {
+        guard case .broker(let client) = source else { return close() }
+        await client.disconnect()
+    }
+
+    public func makeAsyncIterator() -> InboxIterator<DeviceNotification> {
+        InboxIterator { () async throws(ShuntError) in try await self.nextBatch() }
+    }
 }
 
 extension Frame {

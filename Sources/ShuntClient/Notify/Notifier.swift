@@ -8,6 +8,8 @@ import ShuntCore
 /// workers that hold a device of the uid; Shunt's masters know them a moment after the device has registered. If the master names no
 /// worker, or the device has left the named workers, the notifier asks the other workers too. A worker without a match says so at
 /// once, and its devices are not disturbed. One short connection to each worker for each broadcast.
+///
+/// Over MQTT a broadcast is one message to `$shunt/notify`. A broker says at most, in 5.0 and with QoS 1 or 2, that nobody gets it.
 public struct Notifier: Sendable {
     public var route: ClientRoute
     public var connection: ConnectionOptions
@@ -29,6 +31,7 @@ public struct Notifier: Sendable {
         try route.check()
         try filter.validate()
         let body = NotifyBody(message: message, filter)
+        if case .mqtt(let broker, let options) = route { return NotifyReport(workers: [try await publish(body, broker, options)]) }
         let holders = await holders(of: filter.uid)
         var report = NotifyReport(workers: await notify(holders, body))
         if report.isWithoutMatch {
@@ -36,6 +39,16 @@ public struct Notifier: Sendable {
             report.workers += await notify(others, body)
         }
         return report
+    }
+
+    private func publish(_ body: NotifyBody, _ broker: HostPort, _ options: MQTTOptions) async throws(ShuntError) -> NotifyReport.Worker {
+        let sender = MQTTSender(ProducerConfiguration(route: route, connection: connection), broker, options)
+        try await sender.client.begin()
+        let message = OutgoingMessage(topic: NotifyBody.mqttTopic, payload: body.encoded(), format: .json)
+        let outcome = await sender.client.publish(message)
+        let address = sender.address ?? broker
+        await sender.disconnect()
+        return NotifyReport.Worker(address, NotifyReport.Outcome(outcome))
     }
 
     private func notify(_ workers: [HostPort], _ body: NotifyBody) async -> [NotifyReport.Worker] {
@@ -95,10 +108,10 @@ public struct Notifier: Sendable {
     private func exchange(with worker: HostPort, _ body: NotifyBody) async throws(ShuntError) -> Frame {
         var ids = RequestIDs.fresh()
         let id = ids.take()
-        let reply = FrameConnection.loops.next().makePromise(of: Frame.self)
-        let connection: FrameConnection
+        let reply = ServerConnection.loops.next().makePromise(of: Frame.self)
+        let connection: ServerConnection
         do throws(ShuntError) {
-            connection = try await FrameConnection.open(to: worker, options: self.connection) { _ in
+            connection = try await ServerConnection.open(to: worker, options: self.connection) { _ in
                 SingleReply(to: id, at: worker, reply: reply)
             }
         } catch {

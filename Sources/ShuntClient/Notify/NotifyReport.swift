@@ -4,7 +4,7 @@ import ShuntCore
 /// The outcome of a broadcast at each worker.
 public struct NotifyReport: Equatable, Sendable {
     public enum Outcome: Equatable, Sendable {
-        /// The worker had devices for it. Without counts: it does not count (message-channel's own workers).
+        /// The worker had devices for it. Without counts: it does not count, as message-channel's own workers and MQTT brokers.
         /// - Parameter text: its own words, such as `3 matched, 2 sent, 1 not sent (too slow)`.
         case delivered(NotifyCounts?, text: String)
         /// No device of this worker matches.
@@ -90,6 +90,16 @@ extension NotifyReport.Outcome {
         }
         let refusal = Refusal(answer)
         self = refusal.code == .deviceNone ? .noMatch : .refused(refusal)
+    }
+
+    /// An MQTT broker's answer.
+    init(_ outcome: MQTTOutcome) {
+        switch outcome {
+        case .acknowledged(.noMatchingSubscribers, _): self = .noMatch
+        case .acknowledged(_, let text): self = .delivered(text.flatMap { NotifyCounts($0) }, text: text ?? "")
+        case .failed(let failure):
+            if case .refused(let refusal) = failure.outcome { self = .refused(refusal) } else { self = .unreachable(failure.error) }
+        }
     }
 }
 

@@ -1,56 +1,43 @@
-import ExchangeCodec
-import NIOCore
 import ShuntCore
-import Synchronization
 
-/// Sends messages to a worker, over one connection at a time, and reports how each fared.
+/// Sends messages to a worker or an MQTT broker, over one connection at a time, and reports how each fared.
 ///
 /// Messages go out in the order of the calls. When the connection is lost, the producer goes to the next worker that the master listed, or
-/// asks a master again. `ProducerConfiguration.resends` decides about messages without an answer: by default each is sent at most once. A
-/// producer that is no longer needed must be closed.
+/// asks a master again; over MQTT it goes back to its broker. `ProducerConfiguration.resends` decides about messages without an answer: by
+/// default each is sent at most once. Over MQTT with QoS 1 and 2 they go out again where the broker has kept the session. A producer that is
+/// no longer needed must be closed.
 public final class Producer: Sendable {
     public let configuration: ProducerConfiguration
-    private let state: Mutex<State>
-    private let driver = Mutex<Task<Void, Never>?>(nil)
+    private let sender: any MessageSender
 
-    struct State: ~Copyable {
-        var queue: SendQueue<SendTicket>
-        /// Frames of the connection that have not been handed to its loop yet.
-        var outgoing = ByteBuffer()
-        /// Whether the loop has been asked to fetch them.
-        var isFlushDue = false
-        var connection: FrameConnection?
-    }
-
-    private init(_ configuration: ProducerConfiguration) {
+    private init(_ configuration: ProducerConfiguration, _ sender: any MessageSender) {
         self.configuration = configuration
-        let window = SendQueue<SendTicket>.Window(count: configuration.window, bytes: configuration.windowBytes)
-        state = Mutex(State(queue: SendQueue(window: window, resends: configuration.resends, ids: .fresh())))
+        self.sender = sender
     }
 
-    /// Connects to a worker of the configuration, or to one that its masters name.
+    /// Connects to a worker of the configuration, to one that its masters name, or to its MQTT broker.
     /// - Throws: `usage` without an address; `address.unavailable`, `connection.lost` or `worker.none` if no server was found within
-    ///   `ConnectionOptions.patience`: the error of the last attempt.
+    ///   `ConnectionOptions.patience`: the error of the last attempt; the error of a broker that refuses the connection for good.
     public static func connect(_ configuration: ProducerConfiguration) async throws(ShuntError) -> Producer {
         try configuration.route.check()
-        let producer = Producer(configuration)
-        var search = WorkerSearch(route: configuration.route, backoff: configuration.connection.backoff)
-        let first = try await producer.findWorker(&search, within: configuration.connection.patience)
-        producer.driver.withLock { driver in
-            driver = Task { [search] in await producer.keepConnected(first, search) }
+        guard case .mqtt(let broker, let options) = configuration.route else {
+            return Producer(configuration, try await ExchangeProducer.connect(configuration))
         }
-        return producer
+        let sender = MQTTSender(configuration, broker, options)
+        try await sender.client.begin()
+        return Producer(configuration, sender)
     }
 
-    /// The worker that messages go to; nil while there is none.
-    public var worker: HostPort? { state.withLock { $0.connection?.address } }
+    /// The worker or broker that messages go to; nil while there is none.
+    public var worker: HostPort? { sender.address }
 
-    /// Sends a message, and waits for the worker's acknowledgement: it has been handed to every recipient's connection.
+    /// Sends a message, and waits for its acknowledgement: a worker has handed it to every recipient's connection, a broker has taken it; with
+    /// MQTT's QoS 0 the system has.
     ///
     /// Many tasks may send at a time. One that sends many messages does better with `pipeline`.
     public func send(_ message: OutgoingMessage) async throws(SendFailure) {
-        if let fault = message.fault(frameLimit: configuration.connection.frameLimit) { throw SendFailure(.notSent, fault) }
-        let failure = await withCheckedContinuation { submit(message, .caller($0)) }
+        if let fault = sender.fault(of: message) { throw SendFailure(.notSent, fault) }
+        let failure = await withCheckedContinuation { sender.submit(message, .caller($0)) }
         if let failure { throw failure }
     }
 
@@ -63,157 +50,30 @@ public final class Producer: Sendable {
     }
 
     /// Takes no more messages, gives up those without an answer, and closes the connection.
-    public func close() {
-        let error = ShuntError(.connectionLost, "the producer was closed")
-        let (connection, tickets) = state.withLock { state in (state.connection, state.queue.close(error)) }
-        driver.withLock { $0?.cancel() }
-        connection?.close()
-        for ticket in tickets.unknown { ticket.complete(SendFailure(.unknown, error)) }
-        for ticket in tickets.unsent { ticket.complete(SendFailure(.notSent, error)) }
-    }
+    public func close() { sender.close() }
 
-    // MARK: Sending
+    /// The same, and returns when the server has heard of it. A process that ends right after `close` may leave a broker without the farewell,
+    /// which then publishes the will.
+    public func disconnect() async { await sender.disconnect() }
+
+    func fault(of message: OutgoingMessage) -> ShuntError? { sender.fault(of: message) }
 
     /// Sends a message if there is room now.
     func submitIfRoom(_ message: OutgoingMessage, _ ticket: @autoclosure () -> SendTicket) -> Bool {
-        let (isSent, flush) = state.withLock { state -> (Bool, FrameConnection?) in
-            guard state.queue.hasRoom else { return (false, nil) }
-            guard case .send(let id) = state.queue.submit(.init(message: message, ticket: ticket())) else { return (false, nil) }
-            state.outgoing.writeMessage(message, id: id)
-            return (true, state.startFlush())
-        }
-        if let flush { scheduleFlush(of: flush) }
-        return isSent
+        sender.submitIfRoom(message, ticket)
     }
 
-    func submit(_ message: OutgoingMessage, _ ticket: SendTicket) {
-        let (admission, flush) = state.withLock { state -> (SendQueue<SendTicket>.Admission, FrameConnection?) in
-            let admission = state.queue.submit(.init(message: message, ticket: ticket))
-            guard case .send(let id) = admission else { return (admission, nil) }
-            state.outgoing.writeMessage(message, id: id)
-            return (admission, state.startFlush())
-        }
-        switch admission {
-        case .send: ticket.admitted()
-        case .wait: break
-        case .refuse(let error): ticket.complete(SendFailure(.notSent, error))
-        }
-        if let flush { scheduleFlush(of: flush) }
-    }
-
-    private func scheduleFlush(of connection: FrameConnection) {
-        connection.channel.eventLoop.execute { self.flush(connection) }
-    }
-
-    private func flush(_ connection: FrameConnection) {
-        let bytes = state.withLock { state in
-            // The frames of another connection are fetched by a call on that connection's loop.
-            state.connection?.channel === connection.channel ? state.takeOutgoing() : ByteBuffer()
-        }
-        if bytes.readableBytes > 0 { connection.write(bytes) }
-    }
-
-    // MARK: Answers; on the event loop
-
-    func answered(_ answers: [SendAnswer], on connection: FrameConnection) {
-        var done: [(SendTicket, Refusal?)] = []
-        done.reserveCapacity(answers.count)
-        var admitted: [SendTicket] = []
-        let bytes = state.withLock { state -> ByteBuffer in
-            for answer in answers {
-                if let ticket = state.queue.answered(answer.id) { done.append((ticket, answer.refusal)) }
-            }
-            state.admitWaiting(&admitted)
-            return state.takeOutgoing()
-        }
-        if bytes.readableBytes > 0 { connection.write(bytes) }
-        for ticket in admitted { ticket.admitted() }
-        for (ticket, refusal) in done {
-            ticket.complete(refusal.map { SendFailure(.refused($0), $0.error(at: connection.address.description)) })
-        }
-    }
-
-    /// The oldest message without answer; nil if nothing waits.
-    func oldestUnanswered() -> Int64? { state.withLock { $0.queue.oldest } }
-
-    func lost(_ connection: FrameConnection, _ error: ShuntError) {
-        let unknown = state.withLock { state -> [SendTicket] in
-            state.connection = nil
-            _ = state.takeOutgoing()
-            return state.queue.lost()
-        }
-        for ticket in unknown { ticket.complete(SendFailure(.unknown, error)) }
-    }
-
-    // MARK: Staying connected
-
-    private func keepConnected(_ first: FrameConnection, _ search: WorkerSearch) async {
-        var search = search
-        var connection: FrameConnection? = first
-        while !Task.isCancelled {
-            if let current = connection {
-                let since = ClientClock.system.now
-                await current.closed()
-                search.lost(after: ClientClock.system.now - since)
-            }
-            do throws(ShuntError) {
-                connection = try await findWorker(
-                    &search, within: configuration.returnPatience ?? configuration.connection.patience)
-            } catch {
-                connection = nil
-                let unsent = state.withLock { $0.queue.failWaiting() }
-                for ticket in unsent { ticket.complete(SendFailure(.notSent, error)) }
-            }
-        }
-        // Closed while a connection was on its way.
-        connection?.close()
-    }
-
-    private func findWorker(
-        _ search: inout WorkerSearch, within patience: Duration
-    ) async throws(ShuntError) -> FrameConnection {
-        var options = configuration.connection
-        options.patience = patience
-        return try await options.find(&search) { [options] address throws(ShuntError) in
-            try await FrameConnection.open(to: address, options: options) { connection in
-                // Here, on the loop, so that the connection can not be lost before.
-                self.adopt(connection)
-                return ProducerReceiver(producer: self, connection: connection)
-            }
-        }
-    }
-
-    private func adopt(_ connection: FrameConnection) {
-        var admitted: [SendTicket] = []
-        let flush = state.withLock { state -> FrameConnection? in
-            state.connection = connection
-            state.queue.connected()
-            state.admitWaiting(&admitted)
-            return state.startFlush()
-        }
-        for ticket in admitted { ticket.admitted() }
-        if let flush { scheduleFlush(of: flush) }
-    }
+    func submit(_ message: OutgoingMessage, _ ticket: SendTicket) { sender.submit(message, ticket) }
 }
 
-extension Producer.State {
-    mutating func admitWaiting(_ admitted: inout [SendTicket]) {
-        while let (id, submission) = queue.admitWaiting() {
-            outgoing.writeMessage(submission.message, id: id)
-            admitted.append(submission.ticket)
-        }
-    }
-
-    /// The connection whose loop must be asked to fetch what is outgoing, if it has not been.
-    mutating func startFlush() -> FrameConnection? {
-        guard !isFlushDue, outgoing.readableBytes > 0, let connection else { return nil }
-        isFlushDue = true
-        return connection
-    }
-
-    mutating func takeOutgoing() -> ByteBuffer {
-        isFlushDue = false
-        defer { outgoing = ByteBuffer() }
-        return outgoing
-    }
+/// What a producer sends by.
+protocol MessageSender: Sendable {
+    /// Where messages go; nil while there is no connection.
+    var address: HostPort? { get }
+    /// The reason why the message cannot be sent at all.
+    func fault(of message: OutgoingMessage) -> ShuntError?
+    func submitIfRoom(_ message: OutgoingMessage, _ ticket: () -> SendTicket) -> Bool
+    func submit(_ message: OutgoingMessage, _ ticket: SendTicket)
+    func close()
+    func disconnect() async
 }

@@ -4,14 +4,14 @@ import ShuntCore
 
 /// Collects one read's acknowledgements for a producer, and finds out whether the worker still answers.
 final class ProducerReceiver: FrameReceiver {
-    private let producer: Producer
-    private let connection: FrameConnection
+    private let producer: ExchangeProducer
+    private let connection: ServerConnection
     private var answers: [SendAnswer] = []
     private var watch: AnswerWatch
     private var timer: Scheduled<Void>?
     private var isSilent = false
 
-    init(producer: Producer, connection: FrameConnection) {
+    init(producer: ExchangeProducer, connection: ServerConnection) {
         self.producer = producer
         self.connection = connection
         let timeout = producer.configuration.acknowledgementTimeout

@@ -50,7 +50,7 @@ public final class SendPipeline: Sendable {
             defer { state.totals.submitted += 1 }
             return state.totals.submitted
         }
-        if let fault = message.fault(frameLimit: producer.configuration.connection.frameLimit) {
+        if let fault = producer.fault(of: message) {
             return completed(number, SendFailure(.notSent, fault))
         }
         if producer.submitIfRoom(message, .pipelined(self, number: number, room: nil)) { return }

@@ -19,6 +19,10 @@ extension OutgoingMessage {
         guard format == .text || format == .json else {
             return ShuntError(.requestInvalid, "a payload of format \(format) can not be sent", help: "text or json")
         }
+        guard mqtt == .none else {
+            return ShuntError(
+                .requestUnsupported, "the exchange protocol carries no QoS, retain flag or properties", help: "MQTT does")
+        }
         guard frameSize <= frameLimit else {
             return ShuntError(
                 .frameTooLarge, "the message's frame has \(frameSize) bytes",

@@ -1,11 +1,14 @@
 import ExchangeCodec
+import MQTTCodec
 import ShuntCore
 
-/// A server's refusal: the status and the text of an error frame (exchange protocol §4.5).
+/// A server's refusal: the status and the text of an error frame (exchange protocol §4.5), or a reason code of MQTT.
 public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     /// An HTTP number other than 200.
     public var status: Int
     public var text: String
+    /// MQTT's reason code (5.0 §2.4); nil if the exchange protocol was spoken. `status` is then the one of the error that it stands for.
+    public var reasonCode: UInt8?
 
     public init(status: Int, text: String) {
         self.status = status
@@ -14,11 +17,15 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
 
     init(_ frame: Frame) { self.init(status: Int(frame.status), text: frame.text) }
 
-    public var description: String { "\(status) \(text)" }
+    public var description: String {
+        guard let reasonCode else { return "\(status) \(text)" }
+        return "0x" + (reasonCode < 16 ? "0" : "") + String(reasonCode, radix: 16, uppercase: true) + " " + text
+    }
 
     /// The code of the one list that this answer stands for: by its text where message-channel's text says it
     /// (§4.4), else by its status where that leaves no doubt. A status that many codes share is `refused`.
     public var code: ErrorCode {
+        if let reason = reasonCode.flatMap({ ReasonCode(rawValue: $0) }) { return reason.errorCode }
         if let known = ErrorCode.allCases.first(where: { $0.exchangeText == text && $0.status == status }) { return known }
         switch status {
         case 307: return .chatElsewhere
@@ -33,11 +40,12 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
 
     /// - Parameter location: the server that answered.
     public func error(at location: String? = nil) -> ShuntError {
-        ShuntError(code, "refused with status \(status): \(text)", at: location, help: help)
+        let answer = reasonCode == nil ? "status \(status): \(text)" : "reason \(self)"
+        return ShuntError(code, "refused with \(answer)", at: location, help: help)
     }
 
     private var help: String? {
-        code == .topicNoSubscriber ? "nobody subscribes to this topic and key at this worker" : nil
+        code == .topicNoSubscriber && reasonCode == nil ? "nobody subscribes to this topic and key at this worker" : nil
     }
 
     /// Whether the same request would be refused again.

@@ -33,8 +33,8 @@ struct WorkerSearch: Equatable, Sendable {
         asksLeft -= 1
         switch route {
         case .masters(let masters): return .ask(masters[master])
-        case .workers(let workers):
-            candidates = workers
+        case .workers, .mqtt:
+            candidates = route.addresses
             return .connect(candidates.removeFirst())
         }
     }
@@ -65,7 +65,7 @@ struct WorkerSearch: Equatable, Sendable {
     private static func asks(_ route: ClientRoute) -> Int {
         switch route {
         case .masters(let masters): masters.count
-        case .workers(let workers): min(1, workers.count)
+        case .workers, .mqtt: min(1, route.addresses.count)
         }
     }
 }

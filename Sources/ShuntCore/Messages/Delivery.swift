@@ -54,6 +54,9 @@ public struct DeliveryTerms: Equatable, Sendable {
             | (isRetainAsPublished ? Self.retainAsPublishedBit : 0) | (asksSession ? Self.sessionBit : 0) | (isShared ? Self.sharedBit : 0)
     }
 
+    /// The same with this QoS.
+    public func with(qos: QoS) -> DeliveryTerms { DeliveryTerms(raw: raw & ~(3 << Self.qosShift) | qos.rawValue << Self.qosShift) }
+
     /// The same, where the session is asked.
     public var askingSession: DeliveryTerms { DeliveryTerms(raw: raw | Self.sessionBit) }
 

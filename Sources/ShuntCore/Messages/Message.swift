@@ -84,24 +84,79 @@ public struct MessageView {
     }
 }
 
+/// A pair of MQTT 5.0 that applications give a meaning to. Their order counts, and names may repeat.
+public struct UserProperty: Equatable, Sendable {
+    public var name: String
+    public var value: String
+
+    public init(_ name: String, _ value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
 /// A connected client, as rules see it.
 public struct Peer: Sendable, Equatable {
+    /// What only clients of MQTT have.
+    public struct MQTT: Sendable, Equatable {
+        public var clientID: String
+        /// `3.1`, `3.1.1` or `5.0`.
+        public var version: String
+        /// Seconds; 0: none.
+        public var keepAlive: UInt16
+        /// User properties of its CONNECT.
+        public var properties: [UserProperty]
+        public var will: Will?
+
+        public init(clientID: String, version: String, keepAlive: UInt16, properties: [UserProperty] = [], will: Will? = nil) {
+            self.clientID = clientID
+            self.version = version
+            self.keepAlive = keepAlive
+            self.properties = properties
+            self.will = will
+        }
+    }
+
+    /// What is published when the client goes away without a word.
+    public struct Will: Sendable, Equatable {
+        public var topic: [UInt8]
+        public var payload: [UInt8]
+        public var qos: QoS
+        public var isRetained: Bool
+        /// Of MQTT 5.0, encoded, behind their length; empty where there are none.
+        public var properties: [UInt8]
+        /// Seconds.
+        public var delay: UInt32
+
+        public init(topic: [UInt8], payload: [UInt8], qos: QoS, isRetained: Bool, properties: [UInt8] = [], delay: UInt32 = 0) {
+            self.topic = topic
+            self.payload = payload
+            self.qos = qos
+            self.isRetained = isRetained
+            self.properties = properties
+            self.delay = delay
+        }
+    }
+
     public var id: ConnectionID
     public var uid: String
     public var device: String
     public var tags: [String]
     public var alias: [String]
-    /// The codec's name: `exchange`, later `mqtt`.
+    /// The protocol's name: `exchange` or `mqtt`.
     public var protocolName: String
     /// `ip:port` of the client.
     public var address: String
     public var groups: [String]
     /// Seconds since 1970.
     public var connectedAt: Double
+    /// nil for clients of other protocols.
+    public var mqtt: MQTT?
 
     public init(
         id: ConnectionID, uid: String = "", device: String = "", tags: [String] = [], alias: [String] = [],
-        protocolName: String, address: String, groups: [String] = [], connectedAt: Double
+        protocolName: String, address: String, groups: [String] = [], connectedAt: Double,
+        mqtt: MQTT? = nil
     ) {
         self.id = id
         self.uid = uid
@@ -112,5 +167,6 @@ public struct Peer: Sendable, Equatable {
         self.address = address
         self.groups = groups
         self.connectedAt = connectedAt
+        self.mqtt = mqtt
     }
 }

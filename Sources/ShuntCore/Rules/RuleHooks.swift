@@ -172,6 +172,10 @@ public struct RoutedMessage {
         public static let format = Changes(rawValue: 16)
         /// The device filter of a broadcast.
         public static let filter = Changes(rawValue: 32)
+        public static let qos = Changes(rawValue: 64)
+        public static let retain = Changes(rawValue: 128)
+        /// The properties of MQTT 5.0, and the expiry among them.
+        public static let properties = Changes(rawValue: 256)
     }
 
     public var kind: MessageKind
@@ -185,6 +189,10 @@ public struct RoutedMessage {
     public var compression: PayloadCompression
     /// The device filter of a broadcast as JSON; empty for other kinds.
     public var filter: Bytes
+    public var qos = QoS.atLeastOnce
+    public var isRetained = false
+    /// As `MessageView.properties`.
+    public var properties = Bytes.none
     /// The rule that made it, by its place in the order of priority. It does not see the message again.
     public var rule: UInt8
 
@@ -270,18 +278,21 @@ public struct SubscriptionRequest: Equatable, Sendable {
     public var group: String
     /// Only messages with this key; nil takes all (`*` on the exchange protocol's wire).
     public var key: String?
+    /// The most that messages come with. The exchange protocol's counts as QoS 1. Rules may make it lower.
+    public var qos: QoS
 
-    public init(topic: String, group: String, key: String? = nil) {
+    public init(topic: String, group: String, key: String? = nil, qos: QoS = .atLeastOnce) {
         self.topic = topic
         self.group = group
         self.key = key
+        self.qos = qos
     }
 }
 
 /// The rules' decision about a subscription.
 public enum SubscribeOutcome: Equatable, Sendable {
     case accept
-    /// Accepted with another topic or group.
+    /// Accepted with another topic, another group or a lower QoS.
     case acceptAs(SubscriptionRequest)
     case reject(why: String)
 }

@@ -8,8 +8,8 @@ extension ExchangeFront {
     /// SUBSCRIBE (exchange protocol §9.3, §10.1).
     func subscribe(_ frame: FrameView, _ start: UnsafeRawPointer) {
         do throws(ShuntError) {
-            let request = try subscription(in: frame, start)
-            guard try engine.subscribe(request, client) else { throw ShuntError(.subscriptionExists, "subscribe failed") }
+            var request = try subscription(in: frame, start)
+            guard try engine.subscribe(&request, client) else { throw ShuntError(.subscriptionExists, "subscribe failed") }
             engine.acknowledgeOnceConfirmed(.receipt(.exchange(id: frame.id)), client)
         } catch {
             refuse(frame, error)

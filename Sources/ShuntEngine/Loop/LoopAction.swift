@@ -7,7 +7,9 @@ public enum LoopAction: Equatable, Sendable {
     /// The same, once the rules have been asked about it: `offer(_:to:now:)`.
     case offer(ConnectionID, Stretch)
     /// A message for a client of another loop.
-    case forward(ConnectionID, Stretch, HandOver)
+    case forward(ConnectionID, Stretch)
+    /// The same, for a client whose session has something to say to it.
+    case forwardHandOver(ConnectionID, Stretch, HandOver)
     /// A message for a client of this loop whose session has something to say to it: `hand(_:_:to:_:now:)`.
     case hand(ConnectionID, Stretch, HandOver)
     /// A message that a session has let go: with this packet identifier, and these lower bits of its first byte.

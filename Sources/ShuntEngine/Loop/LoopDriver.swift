@@ -52,10 +52,11 @@ public final class LoopDriver {
         }
         carryOut(edge)
         var last: UInt32?
+        let loop = engine.loop
         for item in mail.items {
             let isAnother = last != item.offset
             last = item.offset
-            let (message, recipient) = (mail.bytes(of: item), item.recipient(on: engine.loop))
+            let (message, recipient) = (mail.bytes(of: item), item.recipient(on: loop))
             if item.handOver.isNone {
                 guard offer(message, item.form, to: recipient, isAnother: isAnother, edge) == .gone else { continue }
             } else {
@@ -97,8 +98,7 @@ public final class LoopDriver {
             case .deliver(let client, let stretch):
                 let outcome = edge.send(bytes(of: stretch, input, made), to: client)
                 if tally != nil { count(outcome.map(Fate.init) ?? .gone) }
-            case .forward(let client, let stretch, let handOver):
-                forward(bytes(of: stretch, input, made), stretch, to: client, handOver)
+            case .forward(let client, let stretch): forward(bytes(of: stretch, input, made), stretch, to: client)
             case .receipt(let client, .exchange(let id)):
                 let receipt = Receipt.exchange(id: id)
                 edge.answer(receipt.size, to: client) { receipt.write(to: $0) }
@@ -127,6 +127,8 @@ public final class LoopDriver {
             let fate = offer(bytes(of: stretch, input, made), stretch.form, to: client, isAnother: stretch != last, edge)
             last = stretch
             if tally != nil { count(fate) }
+        case .forwardHandOver(let client, let stretch, let handOver):
+            forward(bytes(of: stretch, input, made), stretch, to: client, handOver)
         case .hand(let subscriber, let stretch, let handOver):
             let fate = hand(bytes(of: stretch, input, made), stretch.form, to: subscriber, handOver, isAnother: stretch != last, edge)
             last = stretch
@@ -194,6 +196,11 @@ public final class LoopDriver {
     }
 
     private func mail(to loop: Int) -> LoopMail { outgoing[loop].takeUnretainedValue() }
+
+    @usableFromInline
+    func forward(_ message: Bytes, _ stretch: Stretch, to client: ConnectionID) {
+        outgoing[Int(client.loop)]._withUnsafeGuaranteedRef { $0.append(message, stretch, to: client) }
+    }
 
     @usableFromInline
     func forward(_ message: Bytes, _ stretch: Stretch, to client: ConnectionID, _ handOver: HandOver) {

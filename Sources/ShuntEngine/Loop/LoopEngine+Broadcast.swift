@@ -47,9 +47,11 @@ extension LoopEngine {
     private func ruledBroadcast(_ message: BroadcastMessage, _ request: Request, _ hooks: any RuleHooks) {
         router.begin(hooks)
         let (outcome, why, made) = Self.withBytes(message.text) { text in
-            let push = MessageView(
+            var push = MessageView(
                 kind: .broadcast, topic: .none, key: nil, payload: text, format: .text, id: request.receipt.frameID ?? 0,
                 sender: request.client)
+            // What rules make a topic message of it counts as any message of the exchange protocol.
+            push.qos = .atLeastOnce
             let outcome = message.json.withUnsafeBytes { hooks.onBroadcast(push, filter: $0, now: now) }
             return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
         }

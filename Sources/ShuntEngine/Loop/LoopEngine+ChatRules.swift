@@ -69,10 +69,11 @@ extension LoopEngine {
     private func pass(_ request: ChatRequest, _ chat: ChatView, _ hooks: any RuleHooks) -> ChatRequest? {
         let (verdict, why, made) = request.payload.bytes.withUnsafeBytes { payload in
             Self.withBytes(request.chat) { topic in
-                let message = MessageView(
+                var message = MessageView(
                     kind: .chat, topic: topic, key: nil, payload: payload, format: request.payload.format,
                     compression: request.payload.compression, id: request.receipt.frameID ?? 0,
                     sender: request.member.connection)
+                message.qos = .atLeastOnce
                 let outcome = hooks.onChat(message, in: chat, now: now)
                 return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
             }

@@ -3,25 +3,32 @@ import ShuntCore
 /// Subscriptions, as any front asks for them.
 extension LoopEngine {
     /// Enters a subscription, which rules may change or refuse.
-    /// - Parameter request: has passed `check`. Without a group, the client is one of its own: of all its subscriptions that take a message,
-    ///   one gets it.
+    /// - Parameters:
+    ///   - request: has passed `check`; then what rules have made of it. Without a group, the client is one of its own: of all its
+    ///     subscriptions that take a message, one gets it.
+    ///   - terms: with the QoS of the request, which rules may have made lower.
     /// - Returns: false where the client has it already, or is gone.
     /// - Throws: `rule.rejected`, `subscription.limit`; what `check` throws of what a rule has made of it.
-    func subscribe(_ request: SubscriptionRequest, terms: DeliveryTerms = .exchange, _ connection: ConnectionID) throws(ShuntError) -> Bool {
-        var request = request
+    func subscribe(
+        _ request: inout SubscriptionRequest, terms: DeliveryTerms = .exchange, _ connection: ConnectionID
+    ) throws(ShuntError) -> Bool {
+        var terms = terms
         if let hooks {
             router.begin(hooks)
             switch hooks.onSubscribe(request, from: connection, now: now) {
             case .accept: break
             case .acceptAs(let changed):
+                let asked = request.qos
                 request = changed
+                request.qos = min(changed.qos, asked)
+                if terms.form != .exchange { terms = terms.with(qos: request.qos) }
                 try check(request, mayHaveNoGroup: terms.form != .exchange)
             case .reject(let why):
                 throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the subscription" : why)
             }
         }
         let subscriber = subscriber(of: connection)
-        if request.group.isEmpty { request.group = Self.ownGroup(of: subscriber) }
+        let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group
         let slot = connection.slot
         guard isCurrent(connection), clients[slot].state != .closing else { return false }
         guard Int(clients[slot].subscriptions) < limits.subscriptions else {
@@ -30,7 +37,7 @@ extension LoopEngine {
                 help: "no more are allowed (limits.subscriptions)")
         }
         let subscription = Subscription(
-            id: nextSubscription(), connection: subscriber, filter: request.topic, group: request.group, key: request.key, terms: terms)
+            id: nextSubscription(), connection: subscriber, filter: request.topic, group: group, key: request.key, terms: terms)
         guard router.index.insert(subscription) else { return false }
         clients[slot].subscriptions += 1
         output.figures.subscriptions += 1

@@ -319,7 +319,20 @@ extension LoopEngine: PeerDirectory {
         return Peer(
             id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
             alias: identity?.alias ?? [], protocolName: client.protocolName.rawValue, address: client.address.description,
-            groups: client.subscriptions > 0 ? router.index.groups(of: subscriber(of: id)).filter { $0.utf8.first != 0 } : [], connectedAt: client.connectedAt)
+            groups: client.subscriptions > 0 ? router.index.groups(of: subscriber(of: id)).filter { $0.utf8.first != 0 } : [],
+            connectedAt: client.connectedAt, mqtt: mqtt(client))
+    }
+
+    /// What only a client of MQTT has. Nothing is copied: rules may ask for each message.
+    private func mqtt(_ client: Client) -> Peer.MQTT? {
+        guard client.protocolName == .mqtt, let identity = client.identity else { return nil }
+        let will = identity.session?.will ?? identity.will
+        return Peer.MQTT(
+            clientID: identity.device, version: client.version.name, keepAlive: client.keepAlive, properties: identity.properties,
+            will: will.map {
+                Peer.Will(
+                    topic: $0.topic, payload: $0.payload, qos: $0.qos, isRetained: $0.isRetained, properties: $0.properties, delay: $0.delay)
+            })
     }
 
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }

@@ -19,7 +19,7 @@ public enum LoopLetter: Equatable, Sendable {
     case broadcast(BroadcastID, DeviceFilter, frame: [UInt8])
     case tallied(BroadcastID, BroadcastTally)
     /// For the loop that a chat is at home on. With the client as rules see it, who may be unknown there.
-    case chat(ChatEvent, Peer?)
+    indirect case chat(ChatEvent, Peer?)
     /// For the loop that a chat's member is connected to.
     case chatAction(ChatAction)
 }

@@ -30,6 +30,7 @@ extension LoopEngine {
             connection, clientID: identity.device, identity: identity, version: clients[connection.slot].version, expiry: 0)
         session.client = connection
         session.receiveMaximum = limits.mqtt.inflight
+        (session.will, identity.will) = (identity.will, nil)
         identity.session = session
         return session
     }

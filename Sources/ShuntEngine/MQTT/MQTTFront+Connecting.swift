@@ -72,7 +72,10 @@ extension MQTTFront {
             if pair.name == "tag" { identity.tags.append(pair.value) }
             if pair.name == "alias" { identity.alias.append(pair.value) }
         }
+        identity.will = greeting.will.map { Will($0) }
         engine.clients[slot].identity = identity
+        let keepAlive = keepAlive(of: greeting)
+        engine.clients[slot].keepAlive = keepAlive
         if let error = engine.admit(client) {
             return turnAway(error.code == .workerElsewhere ? .useAnotherServer : .notAuthorized, error.code, error.message)
         }
@@ -85,8 +88,6 @@ extension MQTTFront {
             return turnAway(.quotaExceeded, error.code, error.message)
         }
         router.output.figures.mqttClients += 1
-        let keepAlive = keepAlive(of: greeting)
-        engine.clients[slot].keepAlive = keepAlive
         settle(greeting)
         router.publisher = engine.subscriber(of: client)
         router.output.figures.succeeded += 1
@@ -119,12 +120,8 @@ extension MQTTFront {
         let asksForMore =
             asked.receiveMaximum != nil || asked.maximumPacketSize != nil || asked.topicAliasMaximum ?? 0 > 0
             || asked.requestProblemInformation == false
-        let will = greeting.will.map { Will($0) }
-        guard asksForMore || session != nil, let session = engine.needSession(client) else {
-            identity?.will = will
-            return
-        }
-        session.will = will
+        if let session, let identity { (session.will, identity.will) = (identity.will, nil) }
+        guard asksForMore || session != nil, let session = engine.needSession(client) else { return }
         session.receiveMaximum = min(Int(asked.receiveMaximum ?? .max), router.limits.mqtt.inflight)
         session.maximumPacket = asked.maximumPacketSize.map(Int.init) ?? .max
         session.wantsReasons = asked.requestProblemInformation ?? true

@@ -27,7 +27,8 @@ extension MQTTFront {
     private func subscribe(
         _ filter: Subscribe.Filter, _ identifier: UInt32?, _ questions: inout [RetainedQuestion], later: () -> Receipt
     ) throws(ShuntError) -> ReasonCode? {
-        let request = try Self.request(filter.filter)
+        var request = try Self.request(filter.filter)
+        request.qos = filter.qos
         try engine.check(request, mayHaveNoGroup: true)
         switch try subscribeService(request, filter.qos, later) {
         case .done(let reason, _)?: return reason
@@ -42,14 +43,15 @@ extension MQTTFront {
             asksSession: session?.looksAtAll ?? false, isShared: isShared)
         // One that is there already is replaced (MQTT-3.8.4-3).
         let isKnown = engine.unsubscribe(request, client)
-        guard try engine.subscribe(request, terms: terms, client) else { return .unspecifiedError }
+        guard try engine.subscribe(&request, terms: terms, client) else { return .unspecifiedError }
+        let granted = terms.with(qos: request.qos)
         if isShared { session?.hasSharedSubscriptions = true }
         let wantsRetained = filter.retainHandling == .send || (filter.retainHandling == .sendIfNew && !isKnown)
         // Nothing that is retained goes to a shared subscription (5.0 §4.8.2).
         if wantsRetained, !isShared {
-            questions.append(RetainedQuestion(filter: request.topic, subscriber: engine.subscriber(of: client), terms: terms))
+            questions.append(RetainedQuestion(filter: request.topic, subscriber: engine.subscriber(of: client), terms: granted))
         }
-        return ReasonCode(rawValue: filter.qos.rawValue) ?? .success
+        return ReasonCode(rawValue: granted.qos.rawValue) ?? .success
     }
 
     /// The subscription's identifier, or none any longer.

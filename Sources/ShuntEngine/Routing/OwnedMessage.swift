@@ -1,3 +1,4 @@
+import MQTTCodec
 import ShuntCore
 
 /// A message that a rule made, with bytes of its own: what the rules gave lives only until their next call.
@@ -9,6 +10,9 @@ struct OwnedMessage {
     var format: PayloadFormat
     var compression: PayloadCompression
     var filter: [UInt8]
+    var qos: QoS
+    var isRetained: Bool
+    var properties: [UInt8]
 
     init(_ routed: RoutedMessage) {
         kind = routed.kind
@@ -18,20 +22,29 @@ struct OwnedMessage {
         format = routed.format
         compression = routed.compression
         filter = Array(routed.filter)
+        qos = routed.qos
+        isRetained = routed.isRetained
+        properties = Array(routed.properties)
     }
 
     /// - Parameter body: gets the message as one that no client has sent.
     func withView<Result>(id: Int64, _ body: (MessageView) -> Result) -> Result {
         topic.withUnsafeBytes { topic in
             payload.withUnsafeBytes { payload in
-                guard let key else { return body(view(topic, nil, payload, id)) }
-                return key.withUnsafeBytes { body(view(topic, $0, payload, id)) }
+                properties.withUnsafeBytes { properties in
+                    guard let key else { return body(view(topic, nil, payload, properties, id)) }
+                    return key.withUnsafeBytes { body(view(topic, $0, payload, properties, id)) }
+                }
             }
         }
     }
 
-    private func view(_ topic: Bytes, _ key: Bytes?, _ payload: Bytes, _ id: Int64) -> MessageView {
-        MessageView(kind: kind, topic: topic, key: key, payload: payload, format: format, compression: compression, id: id, sender: .nobody)
+    private func view(_ topic: Bytes, _ key: Bytes?, _ payload: Bytes, _ properties: Bytes, _ id: Int64) -> MessageView {
+        var view = MessageView(
+            kind: kind, topic: topic, key: key, payload: payload, format: format, compression: compression, id: id, sender: .nobody)
+        (view.qos, view.isRetained, view.properties) = (qos, isRetained, properties)
+        view.expiry = PublishProperties.expiry(in: properties)
+        return view
     }
 }
 

@@ -90,7 +90,7 @@ extension TopicRouter {
             let handOver = HandOver(qos: view.qos, isRetained: true, isShared: false)
             let subscriber = question.subscriber
             output.actions.append(
-                subscriber.loop == output.loop ? .hand(subscriber, stretch, handOver) : .forward(subscriber, stretch, handOver))
+                subscriber.loop == output.loop ? .hand(subscriber, stretch, handOver) : .forwardHandOver(subscriber, stretch, handOver))
         }
     }
 }

@@ -86,7 +86,7 @@ public final class TopicRouter {
             let recipient = recipients[place]
             guard recipient.terms.takes(stretch.form, isPlain: isPlain) else { return .before(place) }
             let connection = recipient.connection
-            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch, .none))
+            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch))
         }
         return .all
     }
@@ -229,7 +229,7 @@ public final class TopicRouter {
             let recipient = recipients[place]
             guard recipient.terms.takes(stretch.form, isPlain: isPlain) else { return deliver(publication, from: place) }
             let connection = recipient.connection
-            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch, .none))
+            output.actions.append(connection.loop == output.loop ? .deliver(connection, stretch) : .forward(connection, stretch))
         }
         return count
     }
@@ -253,7 +253,7 @@ public final class TopicRouter {
             }
             count += 1
             if connection.loop != output.loop {
-                output.actions.append(.forward(connection, stretch, handOver))
+                output.actions.append(handOver.isNone ? .forward(connection, stretch) : .forwardHandOver(connection, stretch, handOver))
             } else if !handOver.isNone {
                 output.actions.append(.hand(connection, stretch, handOver))
             } else {

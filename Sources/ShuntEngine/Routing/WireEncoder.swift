@@ -164,11 +164,8 @@ extension MessageView {
         self.properties = properties.bytes
         expiry = properties.expiry
         key = properties.key
-        if let type = properties.contentType {
-            if type.elementsEqual("application/json".utf8) { format = .json } else if type.elementsEqual("text/plain".utf8) { format = .text }
-        } else if properties.isText {
-            format = .text
-        }
+        guard let type = properties.contentType else { return }
+        if type.elementsEqual("application/json".utf8) { format = .json } else if type.elementsEqual("text/plain".utf8) { format = .text }
     }
 
     /// What a rule made of a message.
@@ -177,10 +174,11 @@ extension MessageView {
         self.init(
             kind: routed.kind, topic: routed.topic, key: routed.key, payload: routed.payload, format: routed.format,
             compression: routed.compression, id: origin.id, hops: origin.hops, sender: origin.sender)
-        qos = origin.qos
-        isRetained = origin.isRetained
-        properties = origin.properties
-        expiry = origin.expiry
+        let changes = routed.changes
+        qos = changes.contains(.qos) ? routed.qos : origin.qos
+        isRetained = changes.contains(.retain) ? routed.isRetained : origin.isRetained
+        properties = changes.contains(.properties) ? routed.properties : origin.properties
+        expiry = changes.contains(.properties) ? PublishProperties.expiry(in: routed.properties) : origin.expiry
     }
 }
 

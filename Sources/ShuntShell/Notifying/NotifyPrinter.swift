@@ -3,7 +3,7 @@ import ShuntCore
 
 /// Writes the outcome of a broadcast.
 public enum NotifyPrinter {
-    /// A line for each worker, and one for the sums.
+    /// A line for each worker, and one for the sums, if somebody counts.
     public static func text(_ report: NotifyReport) -> [UInt8] {
         var lines: [UInt8] = []
         for worker in report.workers {
@@ -12,6 +12,7 @@ public enum NotifyPrinter {
             lines.appendEscaped(Array(text(worker.outcome).utf8))
             lines.append(UInt8(ascii: "\n"))
         }
+        guard report.workers.contains(where: { !$0.outcome.isUncounted }) else { return lines }
         let counts = report.counts
         let workers = report.workers.count == 1 ? "1 worker" : "\(report.workers.count) workers"
         lines += "\(workers)\t\(counts.matched) matched, \(counts.sent) sent, \(counts.matched - counts.sent) not sent\n".utf8
@@ -34,7 +35,7 @@ public enum NotifyPrinter {
 
     private static func text(_ outcome: NotifyReport.Outcome) -> String {
         switch outcome {
-        case .delivered(nil, _): "sent; this worker does not count"
+        case .delivered(nil, _): "sent; nobody counts there"
         case .delivered(_?, let text): text
         case .noMatch: "no device matches"
         case .refused(let refusal): "refused: \(refusal)"
@@ -64,5 +65,12 @@ public enum NotifyPrinter {
     private static func append(text: String, to line: inout [UInt8]) {
         line += ",\"text\":".utf8
         line.appendJSON(text)
+    }
+}
+
+extension NotifyReport.Outcome {
+    /// Whether it was delivered, to nobody knows how many devices.
+    fileprivate var isUncounted: Bool {
+        if case .delivered(nil, _) = self { true } else { false }
     }
 }

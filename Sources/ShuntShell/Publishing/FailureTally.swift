@@ -14,6 +14,7 @@ public final class FailureTally: Sendable {
         var reasons: [Reason] = []
         var others = 0
         var firstError: ShuntError?
+        var hasBadMessage = false
         /// The reason why no server can be reached any more.
         var cutOff: String?
     }
@@ -44,8 +45,12 @@ public final class FailureTally: Sendable {
             }
         state.withLock { state in
             if state.firstError == nil { state.firstError = failure.error }
-            if failure.outcome == .notSent, failure.error.code.exitCode == ErrorCode.addressUnavailable.exitCode {
-                state.cutOff = text
+            if failure.outcome == .notSent {
+                if failure.error.code.exitCode == ErrorCode.requestInvalid.exitCode {
+                    state.hasBadMessage = true
+                } else {
+                    state.cutOff = text
+                }
             }
             if let index = state.reasons.firstIndex(where: { $0.text == text }) {
                 state.reasons[index].count += 1
@@ -59,6 +64,8 @@ public final class FailureTally: Sendable {
 
     /// Whether no server can be reached any more, so that more messages would fail as well.
     public var isCutOff: Bool { state.withLock { $0.cutOff != nil } }
+    /// Whether a message could not be sent for what it is.
+    public var hasBadMessage: Bool { state.withLock { $0.hasBadMessage } }
     public var firstError: ShuntError? { state.withLock { $0.firstError } }
     /// The reasons, the most frequent first.
     public var reasons: [Reason] { state.withLock { $0.reasons }.sorted { $0.count > $1.count } }

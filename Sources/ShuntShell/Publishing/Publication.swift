@@ -16,12 +16,14 @@ public struct Publication: Sendable {
     public var rate: Double?
     /// How long a message that has no subscriber is sent again, before the next message is sent; nil: it is not sent again.
     public var retry: Duration?
+    /// What MQTT carries beside.
+    public var mqtt: MQTTProperties
     /// How long to wait for answers after the task was cancelled.
     public var grace = Duration.milliseconds(300)
 
     public init(
         topic: String, key: String? = nil, source: Source, format: FormatChoice = .automatic, rate: Double? = nil,
-        retry: Duration? = nil
+        retry: Duration? = nil, mqtt: MQTTProperties = .none
     ) {
         self.topic = topic
         self.key = key
@@ -29,6 +31,7 @@ public struct Publication: Sendable {
         self.format = format
         self.rate = rate
         self.retry = retry
+        self.mqtt = mqtt
     }
 
     /// Sends all, and waits for the answers. A task that is cancelled sends nothing more, and closes the producer.
@@ -56,7 +59,9 @@ public struct Publication: Sendable {
         let elapsed = ContinuousClock.now - start
         progress.cancel()
         await progress.value
-        return PublishReport(totals: totals, elapsed: elapsed, reasons: tally.reasons, others: tally.others, fault: fault)
+        var report = PublishReport(totals: totals, elapsed: elapsed, reasons: tally.reasons, others: tally.others, fault: fault)
+        report.hasBadMessage = tally.hasBadMessage
+        return report
     }
 
     /// Ends early if no server can be reached or the task is cancelled; messages that were not sent are counted.
@@ -112,7 +117,7 @@ public struct Publication: Sendable {
     }
 
     private func message(_ payload: [UInt8]) -> OutgoingMessage {
-        OutgoingMessage(topic: topic, payload: payload, format: format.format(of: payload), key: key)
+        OutgoingMessage(topic: topic, payload: payload, format: format.format(of: payload), key: key, mqtt: mqtt)
     }
 
     private func pace(_ pacer: inout Pacer?) async {

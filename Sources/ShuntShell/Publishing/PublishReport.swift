@@ -9,6 +9,10 @@ public struct PublishReport: Equatable, Sendable {
     public var others = 0
     /// The error of the input that ended it.
     public var fault: ShuntError?
+    /// Whether a message could not be sent for what it is.
+    public var hasBadMessage = false
+    /// Whether messages were acknowledged, which MQTT's are not with QoS 0.
+    public var hasAnswers = true
 
     public init(
         totals: SendPipeline.Totals, elapsed: Duration, reasons: [FailureTally.Reason] = [], others: Int = 0,
@@ -23,7 +27,8 @@ public struct PublishReport: Equatable, Sendable {
 
     /// `10000 sent, 10000 acknowledged, 0 refused in 0.42 s (23,800/s)`
     public var summary: String {
-        var parts = ["\(totals.sent) sent", "\(totals.acknowledged) acknowledged", "\(totals.refused) refused"]
+        var parts = ["\(totals.sent) sent"]
+        if hasAnswers { parts += ["\(totals.acknowledged) acknowledged", "\(totals.refused) refused"] }
         if totals.unknown > 0 { parts.append("\(totals.unknown) of unknown outcome") }
         if totals.notSent > 0 { parts.append("\(totals.notSent) not sent") }
         let seconds = elapsed / .seconds(1)
@@ -46,7 +51,7 @@ public struct PublishReport: Equatable, Sendable {
     public var exitCode: Int32 {
         if let fault { return fault.code.exitCode }
         if totals.acknowledged == totals.submitted { return 0 }
-        return totals.refused == 0 && (totals.unknown > 0 || totals.notSent > 0)
+        return totals.refused == 0 && !hasBadMessage && (totals.unknown > 0 || totals.notSent > 0)
             ? ErrorCode.addressUnavailable.exitCode : ErrorCode.requestInvalid.exitCode
     }
 

@@ -50,6 +50,7 @@ public struct Listening: Sendable {
         case .unavailable(let worker, let error): "\(worker) is not available: \(error.message); trying again"
         case .masterUnavailable(let error): "no list of workers: \(error.description); trying again"
         case .masterBack: "the master is back"
+        case .redirected(let from, let to): "redirected from \(from) to \(to)"
         }
     }
 }

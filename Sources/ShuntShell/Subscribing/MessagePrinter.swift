@@ -71,7 +71,39 @@ public struct MessagePrinter: Sendable {
             line += "\",\"encoding\":\"base64\"".utf8
             if unpacked == nil { line += ",\"compression\":\"\(message.compression)\"".utf8 }
         }
+        if let mqtt = message.mqtt { return append(mqtt, to: &line) }
         // The id is a string: many JSON readers take numbers for doubles, and would lose digits.
         line += ",\"id\":\"\(message.id)\"}".utf8
+    }
+
+    /// The last members of the object. User properties are pairs: their order counts, and names may repeat.
+    private func append(_ mqtt: MQTTProperties, to line: inout [UInt8]) {
+        line += ",\"qos\":\(mqtt.qos?.rawValue ?? 0),\"retain\":\(mqtt.isRetained)".utf8
+        if mqtt.isDuplicate { line += ",\"duplicate\":true".utf8 }
+        for case (let name, let text?) in [("content_type", mqtt.contentType), ("response_topic", mqtt.responseTopic)] {
+            line += ",\"\(name)\":".utf8
+            line.appendJSON(text)
+        }
+        if let data = mqtt.correlationData {
+            line += ",\"correlation\":\"".utf8
+            line.appendBase64(data)
+            line += "\"".utf8
+        }
+        if let seconds = mqtt.messageExpiry { line += ",\"expiry\":\(seconds)".utf8 }
+        if !mqtt.subscriptionIdentifiers.isEmpty {
+            line += ",\"subscriptions\":[\(mqtt.subscriptionIdentifiers.map { "\($0)" }.joined(separator: ","))]".utf8
+        }
+        if !mqtt.userProperties.isEmpty {
+            line += ",\"properties\":[".utf8
+            for (number, pair) in mqtt.userProperties.enumerated() {
+                line += (number > 0 ? ",[" : "[").utf8
+                line.appendJSON(pair.name)
+                line += ",".utf8
+                line.appendJSON(pair.value)
+                line += "]".utf8
+            }
+            line += "]".utf8
+        }
+        line += "}".utf8
     }
 }

@@ -31,6 +31,10 @@ struct ChatCommand: AsyncParsableCommand {
             protocol does not tell who sent a message, so with several others a line may begin with 'someone'. Into a pipe or a \
             file, times are UTC and have the date.
 
+            Over MQTT the chat is the topic $chat/ID, and your name goes along with each line:
+
+              shunt chat support-7 --as ann --mqtt 127.0.0.1
+
             Exit codes: 0 left or ended, 65 a line was not sent, or the chat is full; 69 no server was found, 75 another \
             connection took the place, 77 a rule refused it.
             """)
@@ -53,12 +57,16 @@ struct ChatCommand: AsyncParsableCommand {
         connection.pingAfter = .seconds(15)
         connection.pingTimeout = .seconds(5)
         let configuration = ChatConfiguration(
-            route: try client.route(), chat: id, identity: name.map { ChatIdentity(uid: $0) }, connection: connection)
+            route: try client.route { $0.userProperties = client.mqtt.userProperties }, chat: id, identity: name.map { ChatIdentity(uid: $0) },
+            connection: connection)
         let session = try await ChatSession.join(configuration)
-        defer { session.close() }
         let printer = ChatPrinter(isTerminal: FileDescriptorStream.standardOutput.isTerminal)
-        if let failure = try await Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal).run(on: session) {
-            throw failure
+        let conversation = Conversation(printer: printer, leavesAtEnd: !FileDescriptorStream.standardInput.isTerminal)
+        let failure = try await client.run { () async throws(ShuntError) in
+            try await conversation.run(on: session)
+        } atEnd: {
+            await session.disconnect()
         }
+        if let failure { throw failure }
     }
 }

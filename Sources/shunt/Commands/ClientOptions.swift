@@ -14,7 +14,28 @@ struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Straight to this worker, or these, without asking a master.", valueName: "host:port"))
     var worker: String?
 
-    func route() throws(ShuntError) -> ClientRoute {
+    @OptionGroup(title: "MQTT") var mqtt: MQTTArguments
+
+    func validate() throws {
+        guard mqtt.mqtt != nil else { return }
+        if master != nil { throw ValidationError("--mqtt and --master exclude each other: a broker has no master.") }
+        if worker != nil { throw ValidationError("--mqtt and --worker exclude each other: give --mqtt the address of a worker's MQTT listener.") }
+    }
+
+    /// Whether the command speaks MQTT.
+    var speaksMQTT: Bool { mqtt.mqtt != nil }
+
+    /// - Parameter adapt: changes MQTT's options as the command needs them.
+    func route(_ adapt: (inout MQTTOptions) -> Void = { _ in }) throws(ShuntError) -> ClientRoute {
+        if let broker = try mqtt.broker() {
+            var options = mqtt.options
+            adapt(&options)
+            return .mqtt(broker, options)
+        }
+        return try workers()
+    }
+
+    private func workers() throws(ShuntError) -> ClientRoute {
         switch (master, worker) {
         case (nil, let worker?): .workers(try HostPort.list(worker))
         case (let master?, nil): .masters(try HostPort.list(master, defaultPort: Self.masterPort))
@@ -40,6 +61,20 @@ struct ClientOptions: ParsableArguments {
     /// A user waits, so there is less patience than for a service.
     var connection: ConnectionOptions { ConnectionOptions(patience: .seconds(2)) }
 
+    /// Does the work, and what is to be done after it, however it ends.
+    func run<Value>(
+        _ work: () async throws(ShuntError) -> Value, atEnd end: () async -> Void
+    ) async throws(ShuntError) -> Value {
+        do throws(ShuntError) {
+            let value = try await work()
+            await end()
+            return value
+        } catch {
+            await end()
+            throw error
+        }
+    }
+
     /// What to try when no server was found.
     func advice(_ error: ShuntError) -> ShuntError {
         guard error.code == .addressUnavailable || error.code == .connectionLost,
@@ -47,6 +82,7 @@ struct ClientOptions: ParsableArguments {
         else { return error }
         var error = error
         switch route {
+        case .mqtt: error.help = "is an MQTT broker listening there? the usual port is 1883"
         case .workers: error.help = "is a worker's exchange listener there? try without --worker, by way of a master"
         case .masters(let masters) where error.location.map { place in masters.contains { $0.description == place } } ?? true:
             error.help = "is a master running there? start one with 'shunt dev --config config/dev.yaml', or name it with --master"

@@ -20,6 +20,11 @@ struct DeviceCommand: AsyncParsableCommand {
             Of one uid and device name there is one at a time: the latest to register gets the broadcasts, and the one before \
             ends with 75 where its worker tells it so.
 
+            Over MQTT the client id is the device's name and the user name is the uid; broadcasts come on $shunt/notify. A broker \
+            other than a worker passes every broadcast to every device.
+
+              shunt device --uid ann --device phone --mqtt 127.0.0.1
+
             Exit codes: 0 ended, 65 or 77 the registration was refused, 69 no server was found, 75 another connection took the \
             place.
             """)
@@ -60,14 +65,18 @@ struct DeviceCommand: AsyncParsableCommand {
 
     private func listen() async throws(ShuntError) {
         let configuration = DeviceConfiguration(
-            route: try client.route(), uid: uid, device: device, tags: tags, alias: alias, connection: client.connection)
+            route: try client.route { $0.userProperties = client.mqtt.userProperties }, uid: uid, device: device, tags: tags, alias: alias,
+            connection: client.connection)
         let isQuiet = quiet
         let session = try await DeviceSession.register(configuration) { [device] event in
             if !isQuiet { StatusLines().line(DeviceListening.text(of: event, device: device)) }
         }
-        defer { session.close() }
-        let printer = NotificationPrinter(style: output, hasTime: timestamps)
-        _ = try await DeviceListening(printer: printer, count: count).run(on: session)
+        let listening = DeviceListening(printer: NotificationPrinter(style: output, hasTime: timestamps), count: count)
+        _ = try await client.run { () async throws(ShuntError) in
+            try await listening.run(on: session)
+        } atEnd: {
+            await session.disconnect()
+        }
     }
 }
 

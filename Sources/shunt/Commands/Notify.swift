@@ -25,7 +25,11 @@ struct Notify: AsyncParsableCommand {
             Prints a line for each worker, and the sums: how many devices matched, and to how many of these the message was \
             sent. The rest were too slow, or gone.
 
-            Exit codes: 0 at least one device got it, 65 none did, 69 no master or worker was reached, 77 a rule refused it.
+            Over MQTT it is one message to $shunt/notify, and the broker does not count:
+
+              shunt notify --tag driver 'Storm' --mqtt 127.0.0.1
+
+            Exit codes: 0 at least one device got it, or a broker took it; 65 none did, 69 no master or worker was reached, 77 a rule refused it.
             """)
 
     @Argument(help: "The message: any text; - for all of standard input, without line feeds at its end.")
@@ -58,7 +62,7 @@ struct Notify: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let report: NotifyReport
         do throws(ShuntError) {
-            let route = try client.route()
+            let route = try client.route { $0.userProperties = client.mqtt.userProperties }
             report = try await Notifier(route: route, connection: client.connection).send(try await text(), to: filter)
             let lines = output == .json ? NotifyPrinter.json(report) : NotifyPrinter.text(report)
             _ = try await FileDescriptorStream.standardOutput.write(lines)

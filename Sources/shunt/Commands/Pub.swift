@@ -24,13 +24,18 @@ struct Pub: AsyncParsableCommand {
               shunt pub tick now --count 60 --rate 1/s      once a second
               shunt pub orders/1 x --worker 127.0.0.1:4091  straight to a worker
               shunt pub orders/1 x --retry 10               wait for a subscriber
+              shunt pub t/1 21.5 --mqtt 127.0.0.1 --retain  to an MQTT broker, which keeps it
+
+            Over MQTT the key is the user property 'key'. What a broker has not acknowledged is sent again where it has kept the \
+            session, and never twice with --qos 2. With --qos 0 nobody acknowledges: a message counts as sent when the system has \
+            taken it.
 
             Ctrl-C ends it with the summary: what was sent, acknowledged, refused, of unknown outcome and not sent add up to what \
             was given or read.
 
             Exit codes: 0 all acknowledged, 64 used wrongly, or nothing to send, 65 a message that cannot be sent (too long, no JSON) \
             or was refused, 69 no server was found, or the connection was lost and some have no known outcome; 74 input that \
-            cannot be read; 130 ended by Ctrl-C.
+            cannot be read; 77 not allowed; 130 ended by Ctrl-C.
             """)
 
     @Argument(help: "The topic, such as orders/1.")
@@ -80,12 +85,38 @@ struct Pub: AsyncParsableCommand {
     @Flag(help: "No summary; failures are still told.")
     var quiet = false
 
+    @Flag(help: "MQTT: the broker keeps the message for later subscribers. An empty payload clears what it keeps.")
+    var retain = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("MQTT 5.0: the broker gives the message up where it has waited so long.", valueName: "seconds"))
+    var expiry: UInt32?
+
+    @Option(help: ArgumentHelp("MQTT 5.0: the payload's MIME type. Default: text/plain or application/json.", valueName: "type"))
+    var contentType: String?
+
+    @Option(help: ArgumentHelp("MQTT 5.0: where an answer is to be published.", valueName: "topic"))
+    var responseTopic: String?
+
+    @Option(help: ArgumentHelp("MQTT 5.0: data by which the sender knows an answer again.", valueName: "text"))
+    var correlation: String?
+
     @OptionGroup var client: ClientOptions
 
     func validate() throws {
+        try client.mqtt.refuse(
+            without: client.speaksMQTT, "--mqtt HOST",
+            [
+                ("--retain", retain), ("--expiry", expiry != nil), ("--content-type", contentType != nil),
+                ("--response-topic", responseTopic != nil), ("--correlation", correlation != nil),
+            ])
+        if retry != nil, client.speaksMQTT, client.mqtt.isOld || client.mqtt.qos == .atMostOnce {
+            throw ValidationError("--retry needs --qos 1 or 2, and MQTT 5.0: otherwise no broker says that nobody subscribes.")
+        }
         if json, text { throw ValidationError("--json and --text exclude each other.") }
         if topic.isEmpty { throw ValidationError("The topic is empty: give a name such as orders/1.") }
-        if payload?.isEmpty == true { throw ValidationError("The payload is empty: the protocol carries at least one byte.") }
+        if payload?.isEmpty == true, !client.speaksMQTT { throw ValidationError("The payload is empty: the protocol carries at least one byte.") }
         if !(1...1_000_000).contains(window) { throw ValidationError("--window is \(window): give 1 to 1000000.") }
         try CountOption.check(count)
         if let patience, !(0...1e9).contains(patience) { throw ValidationError("--patience is \(patience): give 0 or more seconds.") }
@@ -112,10 +143,23 @@ struct Pub: AsyncParsableCommand {
         let publication = try await publication()
         let producer = try await Producer.connect(
             ProducerConfiguration(
-                route: try client.route(), connection: client.connection, returnPatience: returnPatience(publication.source),
-                window: window))
-        defer { producer.close() }
-        return await publication.run(on: producer, status: quiet ? nil : StatusLines())
+                route: try client.route { $0.failsWithoutSubscriber = retry != nil }, connection: client.connection,
+                returnPatience: returnPatience(publication.source), window: window))
+        var report = await publication.run(on: producer, status: quiet ? nil : StatusLines())
+        await producer.disconnect()
+        report.hasAnswers = !(client.speaksMQTT && client.mqtt.qos == .atMostOnce)
+        return report
+    }
+
+    private var properties: MQTTProperties {
+        var properties = MQTTProperties()
+        properties.isRetained = retain
+        properties.messageExpiry = expiry
+        properties.contentType = contentType
+        properties.responseTopic = responseTopic
+        properties.correlationData = correlation.map { Array($0.utf8) }
+        properties.userProperties = client.mqtt.userProperties
+        return properties
     }
 
     /// A program that pipes lines in has more to send, so the command waits; a script that calls the command for each message needs an
@@ -130,7 +174,7 @@ struct Pub: AsyncParsableCommand {
         let rate: Double? = if let rate { try Pacer.rate(rate) } else { nil }
         return Publication(
             topic: topic, key: key, source: try await source(), format: json ? .json : text ? .text : .automatic, rate: rate,
-            retry: retry.map { .seconds($0) })
+            retry: retry.map { .seconds($0) }, mqtt: properties)
     }
 
     private func source() async throws(ShuntError) -> Publication.Source {

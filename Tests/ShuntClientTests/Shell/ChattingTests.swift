@@ -192,7 +192,7 @@ struct NotifyingTests {
             String(decoding: NotifyPrinter.text(Self.report), as: UTF8.self) == """
                 a:1\t3 matched, 2 sent, 1 not sent (too slow)
                 b:1\tno device matches
-                c:1\tsent; this worker does not count
+                c:1\tsent; nobody counts there
                 d:1\trefused: 403 at night
                 e:1\tnot reached: no connection
                 5 workers\t3 matched, 2 sent, 1 not sent

@@ -2,9 +2,9 @@ import ShuntCore
 
 #if LIBFUZZER
     // Coverage-guided fuzzing with libFuzzer and AddressSanitizer, where the toolchain has them:
-    // swift build -c release --scratch-path .build/fuzz --product exchange-fuzz -Xswiftc -DLIBFUZZER \
+    // swift build -c release --scratch-path .build/fuzz --product wire-fuzz -Xswiftc -DLIBFUZZER \
     //     -Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld
-    // .build/fuzz/release/exchange-fuzz -max_total_time=60
+    // .build/fuzz/release/wire-fuzz -max_total_time=60
 
     /// libFuzzer's loop.
     @_silgen_name("LLVMFuzzerRunDriver")
@@ -20,6 +20,8 @@ import ShuntCore
             _ = try FrameTarget.check(input)
             _ = try ObjectTarget.check(input)
             _ = try PackingTarget.check(input)
+            _ = try PacketTarget.check(input)
+            _ = try SessionTarget.check(input)
         } catch {
             preconditionFailure("broken: \(error.promise)")
         }
@@ -27,7 +29,7 @@ import ShuntCore
     }
 
     /// SwiftPM names the entry point of an executable after its module.
-    @_cdecl("exchange_fuzz_main")
+    @_cdecl("wire_fuzz_main")
     public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
         var count = count
         var arguments = arguments
@@ -40,15 +42,15 @@ import ShuntCore
         import Darwin
     #endif
 
-    /// `exchange-fuzz [--seconds N | --iterations N] [--seed N]`
+    /// `wire-fuzz [--seconds N | --iterations N] [--seed N]`
     ///
-    /// Feeds changed frames, objects and packed values to the readers of wire data, and checks their promises. The same seed gives the same
+    /// Feeds changed frames, objects, packed values and packets to the readers of wire data, and to MQTT's sessions, and checks their promises. The same seed gives the same
     /// inputs. Ends with 1, and the input in hexadecimal, if a promise does not hold.
     @main
-    enum ExchangeFuzz {
+    enum WireFuzz {
         static func main() {
             guard let options = Options(CommandLine.arguments.dropFirst()) else {
-                print("usage: exchange-fuzz [--seconds N | --iterations N] [--seed N]")
+                print("usage: wire-fuzz [--seconds N | --iterations N] [--seed N]")
                 exit(64)
             }
             exit(run(options))
@@ -59,6 +61,8 @@ import ShuntCore
                 Target("frames", seed: options.seed, corpus: Corpus.frames, check: FrameTarget.check),
                 Target("objects", seed: options.seed, corpus: Corpus.objects, tokens: Corpus.tokens, check: ObjectTarget.check),
                 Target("packings", seed: options.seed, corpus: Corpus.packed, check: PackingTarget.check),
+                Target("packets", seed: options.seed, corpus: Corpus.packets, tokens: Corpus.packetTokens, check: PacketTarget.check),
+                Target("sessions", seed: options.seed, corpus: Corpus.conversations, tokens: Corpus.packetTokens, check: SessionTarget.check),
             ]
             let end = ContinuousClock.now.advanced(by: .seconds(options.seconds))
             var rounds = 0
