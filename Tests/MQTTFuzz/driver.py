@@ -73,8 +73,15 @@ class Conversation:
     # Waiting
 
     def settle(self, is_end: bool):
-        """All clients are asked for a PINGRESP again and again, until nothing else comes before it."""
-        time.sleep(self.pace + (0.004 if is_end else 0))
+        """All clients are asked for a PINGRESP again and again, until nothing else comes before it.
+
+        A broker that has closed a connection may take a moment more to see to its will.
+        """
+        for pause in (0.005, 0.01) if is_end else (0,):
+            time.sleep(self.pace + pause)
+            self.come_to_rest()
+
+    def come_to_rest(self):
         quiet = 0
         for _ in range(30):
             quiet = 0 if any([self.pump(name) for name in list(self.peers)]) else quiet + 1
