@@ -6,7 +6,7 @@ import ShuntReactor
 struct SystemTopics {
     private let version: String
     private let startedAt: Double
-    /// What was published last: only what has changed is published again.
+    /// What was published last: a value that has not changed is not published again.
     private var published: [String: String] = [:]
     private var loads: [Load] = [
         Load(name: "messages/received") { $0.received }, Load(name: "messages/sent") { $0.sent },
@@ -64,7 +64,7 @@ struct SystemTopics {
             }
         }
 
-        /// e to the power of -x, for small positive x, closely enough for an average.
+        /// The exponential of -x, for small positive x, closely enough for an average.
         private static func decay(_ x: Double) -> Double {
             var (term, sum) = (1.0, 1.0)
             for power in 1...8 {

@@ -68,7 +68,8 @@ public final class Worker: Sendable {
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status, logger: Logger(label: "shunt.link"))
+                frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
+                logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
     }

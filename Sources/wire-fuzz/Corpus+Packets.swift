@@ -45,7 +45,8 @@ extension Corpus {
             subscribe.encoded(version), Unsubscribe(4, ["a/+", "$chat/room"]).encoded(version), Ping.request,
             publish(version, "a/b", .atMostOnce, .none), publish(version, "a/b", .atLeastOnce, properties),
             publish(version, version.hasProperties ? "" : "a/b", .exactlyOnce, properties), publish(version, "$chat/room", .atLeastOnce, .none),
-            publish(version, "$shunt/notify", .exactlyOnce, .none), Disconnect(version.hasProperties ? .disconnectWithWill : .success).encoded(version),
+            publish(version, "$shunt/notify", .exactlyOnce, .none),
+            Disconnect(version.hasProperties ? .disconnectWithWill : .success).encoded(version),
         ] + answers.map { PublishAnswer($0, 1).encoded(version) }
     }
 

@@ -15,7 +15,8 @@ enum PacketTarget {
         try expect(header.size <= input.count, "a packet is inside its input")
         let packet = Bytes(rebasing: input[..<header.size])
         for length in [0, 1, 2, header.size / 2, header.size - 1] where length < header.size {
-            try expect(PacketDecoder.decode(Bytes(rebasing: packet[..<length]), limit: 1 << 20) == .needMore, "the start of a packet waits for the rest")
+            try expect(
+                PacketDecoder.decode(Bytes(rebasing: packet[..<length]), limit: 1 << 20) == .needMore, "the start of a packet waits for the rest")
         }
         for version in [MQTTVersion.v3_1_1, .v5] { try check(header, packet, version) }
         return true
@@ -24,25 +25,62 @@ enum PacketTarget {
     private static func check(_ header: PacketHeader, _ packet: Bytes, _ version: MQTTVersion) throws(BrokenInvariant) {
         let body = Bytes(rebasing: packet[header.headerSize...])
         switch header.type {
-        case .connect: try roundTrip(body, "CONNECT") { try Connect(decoding: $0) } write: { $0.encoded() }
+        case .connect:
+            try roundTrip(body, "CONNECT") {
+                try Connect(decoding: $0)
+            } write: {
+                $0.encoded()
+            }
         case .connectAcknowledgement:
-            try roundTrip(body, "CONNACK") { try ConnectAcknowledgement(decoding: $0, version) } write: { $0.encoded(version) ?? [] }
+            try roundTrip(body, "CONNACK") {
+                try ConnectAcknowledgement(decoding: $0, version)
+            } write: {
+                $0.encoded(version) ?? []
+            }
         case .publish: try checkPublish(header, packet, version)
         case .publishAcknowledgement, .publishReceived, .publishRelease, .publishComplete:
-            try roundTrip(body, "an answer") { try PublishAnswer(header.type, decoding: $0, version) } write: { $0.encoded(version) }
-        case .subscribe: try roundTrip(body, "SUBSCRIBE") { try Subscribe(decoding: $0, version) } write: { $0.encoded(version) }
+            try roundTrip(body, "an answer") {
+                try PublishAnswer(header.type, decoding: $0, version)
+            } write: {
+                $0.encoded(version)
+            }
+        case .subscribe:
+            try roundTrip(body, "SUBSCRIBE") {
+                try Subscribe(decoding: $0, version)
+            } write: {
+                $0.encoded(version)
+            }
         case .subscribeAcknowledgement, .unsubscribeAcknowledgement:
             if version == .v5 {
-                try roundTrip(body, "SUBACK") { try SubscribeAnswer(header.type, decoding: $0, version) } write: { $0.encoded(version) }
+                try roundTrip(body, "SUBACK") {
+                    try SubscribeAnswer(header.type, decoding: $0, version)
+                } write: {
+                    $0.encoded(version)
+                }
             }
-        case .unsubscribe: try roundTrip(body, "UNSUBSCRIBE") { try Unsubscribe(decoding: $0, version) } write: { $0.encoded(version) }
-        case .disconnect: try roundTrip(body, "DISCONNECT") { try Disconnect(decoding: $0, version) } write: { $0.encoded(version) }
-        case .authenticate: try roundTrip(body, "AUTH") { try Authenticate(decoding: $0) } write: { $0.encoded() }
+        case .unsubscribe:
+            try roundTrip(body, "UNSUBSCRIBE") {
+                try Unsubscribe(decoding: $0, version)
+            } write: {
+                $0.encoded(version)
+            }
+        case .disconnect:
+            try roundTrip(body, "DISCONNECT") {
+                try Disconnect(decoding: $0, version)
+            } write: {
+                $0.encoded(version)
+            }
+        case .authenticate:
+            try roundTrip(body, "AUTH") {
+                try Authenticate(decoding: $0)
+            } write: {
+                $0.encoded()
+            }
         case .pingRequest, .pingResponse: _ = try? Ping.check(body)
         }
     }
 
-    /// What was read is written so that it is read alike.
+    /// A packet that was read can be written, and is then read alike.
     private static func roundTrip<Packet: Equatable>(
         _ body: Bytes, _ name: String, read: (Bytes) throws -> Packet, write: (Packet) -> [UInt8]
     ) throws(BrokenInvariant) {

@@ -44,7 +44,8 @@ import ShuntCore
 
     /// `wire-fuzz [--seconds N | --iterations N] [--seed N]`
     ///
-    /// Feeds changed frames, objects, packed values and packets to the readers of wire data, and to MQTT's sessions, and checks their promises. The same seed gives the same
+    /// Feeds changed frames, objects, packed values and packets to the readers of wire data, and to MQTT's sessions, and checks their
+    /// promises. The same seed gives the same
     /// inputs. Ends with 1, and the input in hexadecimal, if a promise does not hold.
     @main
     enum WireFuzz {

@@ -1,4 +1,5 @@
 import MQTTCodec
+import ShuntCore
 
 /// MQTT 3.1.1 at QoS 0: nothing is acknowledged, and there are no groups.
 struct MQTTWire: Wire {

@@ -1,4 +1,5 @@
 import MQTTCodec
+import ShuntCore
 
 /// The messages of QoS 1 and 2 that a publisher has sent and that are not acknowledged: their identifiers, and when each was due.
 ///

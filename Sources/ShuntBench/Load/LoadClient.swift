@@ -1,4 +1,5 @@
 import MQTTCodec
+import ShuntCore
 
 /// A connection of a load.
 struct LoadClient {

@@ -42,12 +42,12 @@ extension LoadLoop {
             guard control.underWay <= underWayLimit / 2 else { return }
             isHeld = false
         }
-        let places = queue
-        queue.removeAll(keepingCapacity: true)
-        for place in places {
+        swap(&queue, &turn)
+        for place in turn {
             clients[Int(place)].isQueued = false
             publish(clients.baseAddress! + Int(place), Int(place), at: now)
         }
+        turn.removeAll(keepingCapacity: true)
     }
 
     /// Whether all that was due before the end has been sent, by connections that are still there.

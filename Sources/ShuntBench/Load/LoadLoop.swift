@@ -3,8 +3,8 @@ import Glibc
 import MQTTCodec
 import ShuntCore
 
-// Unsafe: `clients`, `buffer`, `scratch` and `topics` are allocated in `init` and freed in `deinit`; places in them come from their
-// counts.
+// Unsafe: `clients`, `buffer`, `answers`, `scratch` and `topics` are allocated in `init` and freed in `deinit`; places in them come from
+// their counts; a `!` is an address of memory that is not empty.
 
 /// A thread of a load: its connections, opened at their pace, and what they send and read. Sending and reading a message allocates nothing.
 final class LoadLoop: @unchecked Sendable {
@@ -41,6 +41,8 @@ final class LoadLoop: @unchecked Sendable {
     var cursor = 0
     /// Clients that can send more at once.
     var queue: [Int32] = []
+    /// The clients of this turn, while it goes through them.
+    var turn: [Int32] = []
     var isSending: Bool
     /// Deliveries that may be under way; nil: they are not bounded.
     let underWayLimit: Int?
@@ -66,14 +68,19 @@ final class LoadLoop: @unchecked Sendable {
     var processorAtStart: Int?
     var recentP99 = 0
 
+    // Nanoseconds.
+
     /// How long after the end a publisher may still send what was due before.
     static let grace = 2_000_000_000
+    /// How often a thread looks whether it has sent all of that.
     static let graceStep = 5_000_000
     /// How long a message may wait that is not enough to wake its reader.
     private static let sweep = 5_000_000
     /// How often a thread looks whether the start is set: more often than the lead that it is set with.
     private static let startStep = 5_000_000
+    /// What is under way and has not come for so long is lost.
     private static let forgiveness = 300_000_000
+    /// How often publishers that are held look whether enough has come.
     static let heldStep = 200_000
     private static let housekeeping = 20_000_000
 

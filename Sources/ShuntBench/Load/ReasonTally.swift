@@ -1,4 +1,5 @@
 import MQTTCodec
+import ShuntCore
 
 /// How often something went wrong, by its reason. Bounded, however many reasons a broker invents.
 struct ReasonTally: Equatable, Sendable {

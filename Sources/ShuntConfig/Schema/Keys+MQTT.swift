@@ -1,6 +1,7 @@
 import ShuntCore
 
 extension Configuration {
+    /// `mqtt:`, what a worker keeps for clients of MQTT.
     static let mqttKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
             "mqtt.sessions", \.mqtt.sessions, .int(1...100_000_000), .live,

@@ -68,7 +68,7 @@ public enum QueueFullPolicy: String, Sendable, CaseIterable {
 
 /// The clients of MQTT that may send broadcasts.
 public enum BroadcastSenders: String, Sendable, CaseIterable {
-    /// Those that have given a user name.
+    /// Clients that have given a user name.
     case named
     case all
 }

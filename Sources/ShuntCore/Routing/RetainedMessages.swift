@@ -28,6 +28,7 @@ public final class RetainedMessages {
 
     private final class Node {
         let level: [UInt8]
+        // A node is kept by its parent, and never outlives it.
         unowned(unsafe) let parent: Node?
         var children: [[UInt8]: Node] = [:]
         /// Its message's slot; -1 where only topics below it have one.

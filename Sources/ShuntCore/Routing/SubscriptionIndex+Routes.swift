@@ -113,7 +113,8 @@ extension SubscriptionIndex {
         table.routes[at].append(index, group: group, hasKey: hasKey, isNewGroup: isNewGroup)
     }
 
-    /// Several filters of a connection may take the topic: a member has one share in a group; alone in it, that of its highest QoS.
+    /// Several filters of a connection may take the topic: a member has one share in a group. Where it is
+    /// alone in the group, the filter with the highest QoS counts.
     private mutating func dropRepeats() {
         var shares: [Share: Int] = [:]
         var count = 0

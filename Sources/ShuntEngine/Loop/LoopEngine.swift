@@ -25,7 +25,7 @@ public final class LoopEngine {
     let held = HeldMessages()
     /// Sessions that are looked at with the next tick.
     var listedSessions: [MQTTSession] = []
-    /// SUBSCRIBE packets of which some filters have no answer yet, by their numbers; and answers that came before the packet was read to its end.
+    /// SUBSCRIBE packets with filters that have no answer yet, by their numbers; and answers that came before the packet was read to its end.
     var waitingSubscribes: [UInt32: WaitingSubscribe] = [:]
     var earlyAnswers: [(number: UInt32, place: UInt16, error: ShuntError?)] = []
     var lastSubscribe: UInt32 = 0

@@ -1,5 +1,6 @@
 import ExchangeCodec
 import MQTTCodec
+import ShuntCore
 
 /// Names a request in its client's protocol, so that it can be answered.
 public enum Receipt: Equatable, Sendable {

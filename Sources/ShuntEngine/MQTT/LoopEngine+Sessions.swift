@@ -182,7 +182,11 @@ extension LoopEngine {
     private func giveUp(_ session: MQTTSession, why: UndeliveredReason, _ groups: Set<String>) {
         var others: [(held: UInt32, handOver: HandOver)] = []
         for entry in session.window.all where entry.held != HeldMessages.none {
-            if entry.handOver.isShared, entry.handOver.qos == .atLeastOnce { others.append((entry.held, entry.handOver)) } else { lose(entry.held, nil) }
+            if entry.handOver.isShared, entry.handOver.qos == .atLeastOnce {
+                others.append((entry.held, entry.handOver))
+            } else {
+                lose(entry.held, nil)
+            }
         }
         for waiting in session.waiting.all {
             if waiting.handOver.isShared { others.append((waiting.held, waiting.handOver)) } else { lose(waiting.held, why) }

@@ -22,7 +22,7 @@ public final class TopicRouter {
     var publisher = ConnectionID.none
     /// The retained messages that are at home on this loop.
     let retained: RetainedMessages
-    /// Those that clients wait for.
+    /// Retained messages that clients wait for.
     var retainedAnswers: [RetainedAnswer] = []
     /// Scratch for the chosen members of a message.
     var recipients: ContiguousArray<Recipient> = []

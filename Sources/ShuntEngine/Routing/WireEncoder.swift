@@ -61,7 +61,8 @@ final class WireEncoder {
 
     private func mqtt(_ message: MessageView, payload: Bytes, _ form: WireForm, _ made: MadeBytes) -> Stretch? {
         var fields = PublishFields(
-            form.hasProperties ? .v5 : .v3_1_1, topic: message.topic, payload: payload, qos: form.isNumbered ? max(message.qos, .atLeastOnce) : .atMostOnce,
+            form.hasProperties ? .v5 : .v3_1_1, topic: message.topic, payload: payload,
+            qos: form.isNumbered ? max(message.qos, .atLeastOnce) : .atMostOnce,
             isRetained: false, identifier: form.isNumbered ? 1 : 0)
         guard form.hasProperties, !message.properties.isEmpty || message.key != nil || message.format != .none else {
             return write(fields, form, made)

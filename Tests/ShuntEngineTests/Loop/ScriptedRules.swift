@@ -58,7 +58,7 @@ final class ScriptedRules: RuleHooks {
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         let topic = String(decoding: message.topic, as: UTF8.self)
         seen.append("\(topic) hops=\(message.hops)")
-        rooms.append(message.room)
+        rooms.append(Int(message.room))
         return outcome(script[topic] ?? .pass(), message)
     }
 

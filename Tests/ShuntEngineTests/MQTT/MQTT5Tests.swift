@@ -15,7 +15,8 @@ struct MQTT5Tests {
     @Test("CONNACK tells what the worker has decided otherwise (MQTT-3.2.2-15 to 22)")
     func connackProperties() {
         let worker = SimulatedWorker(
-            limits: RoutingLimits(frame: 1 << 20, mqtt: MQTTLimits(maximumSessionExpiry: 60, receiveMaximum: 9, topicAliases: 3, maximumKeepAlive: 30)))
+            limits: RoutingLimits(
+                frame: 1 << 20, mqtt: MQTTLimits(maximumSessionExpiry: 60, receiveMaximum: 9, topicAliases: 3, maximumKeepAlive: 30)))
         let client = SimulatedMQTTClient(worker, nil)
         var greeting = Connect(version: .v5, clientID: "", keepAlive: 100)
         greeting.properties.sessionExpiry = .max

@@ -57,7 +57,10 @@ struct MQTTSessionTests {
         let worker = SimulatedWorker()
         for client in [SimulatedMQTTClient(worker, "old"), .v5(worker, "new")] {
             client.acknowledge(.publishRelease, 77)
-            #expect(client.answered(.publishComplete) == [PublishAnswer(.publishComplete, 77, client.version == .v5 ? .packetIdentifierNotFound : .success)])
+            #expect(
+                client.answered(.publishComplete) == [
+                    PublishAnswer(.publishComplete, 77, client.version == .v5 ? .packetIdentifierNotFound : .success)
+                ])
         }
     }
 
@@ -137,14 +140,17 @@ struct MQTTSessionTests {
 
     // MARK: Sessions
 
-    @Test("A session outlives its connection, with its subscriptions and what waits for it, in order (MQTT-3.1.2-4, MQTT-4.6.0-6)", arguments: [1, 2])
+    @Test(
+        "A session outlives its connection, with its subscriptions and what waits for it, in order (MQTT-3.1.2-4, MQTT-4.6.0-6)", arguments: [1, 2])
     func resumes(loops: Int) {
         let worker = SimulatedWorker(loops: loops)
         let producer = SimulatedMQTTClient(worker, "producer")
         let first = SimulatedMQTTClient(worker, greeting: lasting("consumer"))
         _ = first.subscribe("a/#", qos: .exactlyOnce)
         first.vanish()
-        for number in 1...10 { producer.publish("a/\(number % 2)", "\(number)", qos: number % 3 == 0 ? .exactlyOnce : .atLeastOnce, identifier: UInt16(number)) }
+        for number in 1...10 {
+            producer.publish("a/\(number % 2)", "\(number)", qos: number % 3 == 0 ? .exactlyOnce : .atLeastOnce, identifier: UInt16(number))
+        }
         producer.publish("a/0", "lost", qos: .atMostOnce)
         let second = SimulatedMQTTClient(worker, nil, loop: loops - 1)
         second.send(lasting("consumer").encoded())
