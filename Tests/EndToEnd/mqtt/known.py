@@ -13,7 +13,7 @@ DIFFERENCES = {
     "test_shared.py::test_shares_without_a_name_or_filter[$share/+/f-v5]": "takes a wildcard as a name",
     "test_shared.py::test_no_local_on_a_share*": "takes no local",
     "test_subscribe.py::test_a_filter_again_replaces_its_options*": "a subscription that is replaced keeps its retain as published",
-    "test_subscribe.py::test_no_local*": "a subscription that is replaced keeps its no local",
+    "test_subscribe.py::test_no_local[v5]": "a subscription that is replaced keeps its no local",
     "test_wills.py::test_a_will_follows_a_disconnect_with_an_error*": "drops the will whatever the reason besides 0x04",
     "test_wills.py::test_a_will_follows_a_takeover_that_resumes*": "publishes no will where the session goes on, whatever the delay",
     "test_wills.py::test_the_end_of_the_session_ends_the_delay*": "waits for the delay though the session has ended",
