@@ -23,13 +23,15 @@ class Seen:
     answers: list = field(default_factory=list)
     messages: list = field(default_factory=list)
     is_closed: bool = False
+    # Payloads of wills that brokers may publish or not: shared by all connections of a conversation.
+    free_wills: set = field(default_factory=set)
 
 
 class Peer:
     """A client of the conversation while it is connected."""
 
-    def __init__(self, connection: Client, seen: Seen):
-        self.connection, self.seen = connection, seen
+    def __init__(self, connection: Client, seen: Seen, will: dict | None = None):
+        self.connection, self.seen, self.will = connection, seen, will
         self.ids = itertools.count(100)
         self.is_mute = False
         self.owed: list[tuple[int, int]] = []
@@ -53,6 +55,7 @@ class Conversation:
         self.filters: dict[str, set] = {}
         self.retained: set[str] = set()
         self.begun: dict[tuple[str, int], str] = {}
+        self.free_wills: set[bytes] = set()
         self.handshakes = itertools.count()
 
     def hold(self, steps: list[Step]) -> list[Seen]:
@@ -70,8 +73,15 @@ class Conversation:
     # Waiting
 
     def settle(self, is_end: bool):
-        """All clients are asked for a PINGRESP again and again, until nothing else comes before it."""
-        time.sleep(self.pace + (0.004 if is_end else 0))
+        """All clients are asked for a PINGRESP again and again, until nothing else comes before it.
+
+        A broker that has closed a connection may take a moment more to see to its will.
+        """
+        for pause in (0.005, 0.01) if is_end else (0,):
+            time.sleep(self.pace + pause)
+            self.come_to_rest()
+
+    def come_to_rest(self):
         quiet = 0
         for _ in range(30):
             quiet = 0 if any([self.pump(name) for name in list(self.peers)]) else quiet + 1
@@ -124,7 +134,9 @@ class Conversation:
     # Steps
 
     def connect(self, name, version, clean, will, expiry=None, window=None, aliases=None):
-        seen = Seen(name, version)
+        if name in self.peers and not clean:
+            self.free_will(self.peers[name])
+        seen = Seen(name, version, free_wills=self.free_wills)
         self.seen.append(seen)
         connection = Client(self.address, version)
         more = [(key, value) for key, value in (("session_expiry", expiry), ("receive_maximum", window), ("topic_alias_maximum", aliases)) if value]
@@ -150,7 +162,19 @@ class Conversation:
                     self.take(old, packet_before)
             old.seen.is_closed = True
             old.connection.close()
-        self.peers[name] = Peer(connection, seen)
+        self.peers[name] = Peer(connection, seen, will)
+
+    def free_will(self, peer: Peer):
+        """A client is to be taken over by one that resumes its session: mosquitto does not publish its will then, though its delay of 0 is over.
+
+        A will that would stay, or that cannot be told from others, is taken out of the way by a DISCONNECT.
+        """
+        if peer.will and (peer.will["retain"] or not peer.will["payload"]):
+            peer.connection.send(packets.disconnect(peer.connection.version))
+            self.drop(peer)
+            self.settle(True)
+        elif peer.will:
+            self.free_wills.add(peer.will["payload"].encode())
 
     def topic(self, name) -> str:
         return f"{self.prefix}/{name}"

@@ -132,7 +132,7 @@ def test_retained_messages_keep_their_properties(client, keep, name, keeper, ver
     more = [("payload_format", 1), ("content_type", "text/x"), ("response_topic", "r"), ("correlation_data", b"c"), ("user", ("a", "1")),
             ("user", ("a", "2"))]
     sender = client(speaks=keeper)
-    keep(name, "")
+    keep(name, "", 1)
     sender.publish(name, b"x", 1, retain=True, **({"more": more} if keeper == V5 else {}))
     late = client()
     late.subscribe(name)

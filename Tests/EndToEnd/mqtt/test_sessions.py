@@ -206,6 +206,16 @@ def test_disconnect_may_change_the_expiry(stay, name):
     assert stay(expiry=60).connack.session_present
 
 
+@proves(v5="4.1.0-2")
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["new", "resumed"])
+def test_a_session_without_expiry_ends_as_it_is_taken_over(stay, is_resumed):
+    """Its connection is closed first, and with it the session ends; also where it once had an expiry, and was resumed without one."""
+    if is_resumed:
+        stay(expiry=60).leave()
+    assert stay(expiry=0).connack.session_present == is_resumed
+    assert not stay(expiry=60).connack.session_present
+
+
 @proves(v5="3.14.2-2")
 def test_disconnect_must_not_raise_the_expiry_from_nothing(stay, broker, witness):
     client = stay(expiry=0)

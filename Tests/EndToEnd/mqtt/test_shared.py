@@ -3,7 +3,7 @@
 import pytest
 
 from mqtt import packets
-from mqtt.packets import PUBACK, PUBLISH, PUBREC, PUBREL
+from mqtt.packets import PUBACK, PUBLISH, PUBREC, PUBREL, V5
 from mqtt.proof import proves
 
 
@@ -49,6 +49,21 @@ def test_each_member_has_its_own_qos(client, name):
     assert sum(map(len, shares)) == 9
     for qos, share in enumerate(shares):
         assert {each.qos for each in share} <= {qos}
+
+
+@proves(v3="", v5="4.8.2-3")
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("is_away", [False, True], ids=["there", "away"])
+def test_the_highest_qos_of_a_members_filters_counts(client, name, version, order, is_away):
+    session = {"clean": False} | ({"more": {"session_expiry": 60}} if version == V5 else {})
+    member, sender = client("m", **session), client()
+    member.subscribe(*[(f"$share/{name}/{name}/#", 0), (f"$share/{name}/{name}/+", 2)][::order])
+    if is_away:
+        member.leave()
+    sender.publish(f"{name}/a", b"x", 1)
+    if is_away:
+        member = client("m", **session)
+    assert 1 in [each.qos for each in member.settle(sender, f"{name}-end", 1)]
 
 
 @proves(v5="3.10.4-1")

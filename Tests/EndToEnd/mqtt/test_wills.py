@@ -90,6 +90,15 @@ def test_a_will_follows_a_takeover(watcher, mortal, client):
     assert watcher.message().payload == b"gone"
 
 
+@proves(v3="3.1.2-8", v5="3.1.2-8")
+def test_a_will_follows_a_takeover_that_resumes_the_session(watcher, mortal, client, version):
+    """A delay of 0 is over as soon as the first connection is closed."""
+    session = {"clean": False} | ({"more": {"session_expiry": 60}} if version == V5 else {})
+    mortal(1, **session)
+    assert client("mortal", **session).connack.session_present
+    assert watcher.message().payload == b"gone"
+
+
 @proves(v3="3.1.2-10 3.14.4-3", v5="3.1.2-8 3.1.2-10 3.14.4-3")
 def test_no_will_follows_a_disconnect(watcher, mortal, client, name):
     mortal().leave()
