@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Retained messages: found by topic and by filter, bounded, forgotten")
 struct RetainedMessagesTests {
-    private func keep(_ topic: String, _ size: Int = 10, _ messages: RetainedMessages, expiry: UInt32 = MessageView.noExpiry, at now: Double = 0)
+    private func keep(_ topic: String, _ size: Int, _ messages: RetainedMessages, expiry: UInt32 = MessageView.noExpiry, at now: Double = 0)
         -> RetainedMessages.Outcome
     {
         Array(topic.utf8).withUnsafeBytes {
@@ -20,14 +20,14 @@ struct RetainedMessagesTests {
 
     @Test("Whatever comes and goes, a filter finds the topics that it takes (5.0 §4.7)")
     func filters() {
-        var random = SeededRandom(seed: 4)
+        var random = SplitMix(seed: 4)
         let levels = ["", "a", "b", "$x", "c"]
         let messages = RetainedMessages(MQTTLimits())
         var kept: Set<String> = []
         for _ in 0..<3000 {
             let topic = (0..<Int.random(in: 1...4, using: &random)).map { _ in levels.randomElement(using: &random)! }.joined(separator: "/")
             if Bool.random(using: &random), !topic.isEmpty {
-                #expect(keep(topic, messages) == .kept)
+                #expect(keep(topic, 10, messages) == .kept)
                 kept.insert(topic)
             } else {
                 #expect(Array(topic.utf8).withUnsafeBytes { messages.remove(topic: $0) } == (kept.remove(topic) != nil))
@@ -61,23 +61,23 @@ struct RetainedMessagesTests {
     @Test("Messages and bytes are bounded; what cannot be kept takes the old one's place by nothing")
     func bounds() {
         let few = RetainedMessages(MQTTLimits(retainedMessages: 2, retainedBytes: 10_000))
-        #expect(keep("a", few) == .kept)
-        #expect(keep("b", few) == .kept)
-        #expect(keep("c", few) == .refused)
+        #expect(keep("a", 10, few) == .kept)
+        #expect(keep("b", 10, few) == .kept)
+        #expect(keep("c", 10, few) == .refused)
         #expect(keep("a", 100, few) == .kept)
         #expect(keep("a", 20_000, few) == .refused)
         #expect(topics("#", few) == ["b"])
         // A topic of many levels takes memory by its levels.
         let deep = String(repeating: "x/", count: 200)
-        #expect(keep(deep, few) == .refused)
+        #expect(keep(deep, 10, few) == .refused)
         #expect(few.count == 1)
     }
 
     @Test("A message ends with its expiry, or with its age")
     func time() {
         let messages = RetainedMessages(MQTTLimits(retainedAge: 100))
-        _ = keep("short", messages, expiry: 10)
-        _ = keep("long", messages, expiry: 1000)
+        _ = keep("short", 10, messages, expiry: 10)
+        _ = keep("long", 10, messages, expiry: 1000)
         #expect(topics("#", messages, at: 9) == ["short", "long"])
         #expect(topics("#", messages, at: 10) == ["long"])
         #expect(topics("#", messages, at: 100) == [])
@@ -89,11 +89,11 @@ struct RetainedMessagesTests {
     @Test("A reference does not find what has taken its message's place")
     func references() {
         let messages = RetainedMessages(MQTTLimits())
-        _ = keep("a", messages)
+        _ = keep("a", 10, messages)
         let found = Array("a".utf8).withUnsafeBytes { messages.matching($0, now: 0) }
         #expect(found.count == 1)
         _ = Array("a".utf8).withUnsafeBytes { messages.remove(topic: $0) }
-        _ = keep("b", messages)
+        _ = keep("b", 10, messages)
         #expect(messages.message(found[0], now: 0) == nil)
     }
 }

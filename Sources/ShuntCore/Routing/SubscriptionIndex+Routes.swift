@@ -121,7 +121,10 @@ extension SubscriptionIndex {
             if best.map({ entries[Int(member)].terms.qos > entries[Int($0)].terms.qos }) ?? true { shares[share(of: member)] = member }
         }
         guard !shares.isEmpty else { return }
-        found.removeAll { hasSeveral($0) && shares[share(of: $0)] != $0 }
+        var members: ContiguousArray<UInt32> = []
+        swap(&members, &found)
+        members.removeAll { hasSeveral($0) && shares[share(of: $0)] != $0 }
+        swap(&members, &found)
     }
 
     /// Whether the connection of a member has other subscriptions; most have one.

@@ -8,7 +8,7 @@ import Testing
 struct MQTTPartsTests {
     @Test("A queue is a queue, whatever is put in front or taken out of the middle")
     func fifo() {
-        var random = SeededRandom(seed: 3)
+        var random = SplitMix(seed: 3)
         var queue = Fifo<Int>(), model: [Int] = []
         for number in 0..<20_000 {
             switch Int.random(in: 0..<10, using: &random) {
@@ -31,7 +31,7 @@ struct MQTTPartsTests {
 
     @Test("Deadlines come in order of time, and the ones that no longer count can be taken out")
     func deadlines() {
-        var random = SeededRandom(seed: 5)
+        var random = SplitMix(seed: 5)
         var deadlines = Deadlines<Int>()
         let times = (0..<500).map { _ in Int.random(in: 0..<1000, using: &random) }
         for time in times { deadlines.insert(time, at: Double(time)) }
