@@ -172,6 +172,8 @@ struct FIFO<Element> {
 
     var count: Int { elements.count - start }
     var isEmpty: Bool { count == 0 }
+    /// The oldest.
+    var first: Element? { start < elements.count ? elements[start] : nil }
 
     mutating func append(_ element: Element) { elements.append(element) }
 

@@ -69,26 +69,24 @@ extension MQTTSession {
         guard !view.topic.isEmpty else { throw MQTTFault(.topicAliasInvalid, "a message without a topic", "MQTT-3.1.2-26") }
         let message = try ReceivedMessage(view)
         guard view.qos != .atMostOnce else { return actions.append(.deliver(message, nil)) }
-        switch incoming.arrived(view.identifier, view.qos, isDuplicate: view.isDuplicate) {
-        case .deliver(let receipt): actions.append(.deliver(message, receipt))
-        case .isKnown: break
-        case .acknowledge: acknowledge(view.identifier, view.qos, now)
+        if let receipt = incoming.arrived(view.identifier, view.qos, isDuplicate: view.isDuplicate) {
+            actions.append(.deliver(message, receipt))
         }
+        acknowledge(now)
     }
 
     /// The application has taken messages: the broker may forget them.
     mutating func taken(_ receipts: [MQTTReceipt], _ now: Duration) {
-        for receipt in receipts where incoming.taken(receipt) && isConnected {
-            acknowledge(receipt.identifier, receipt.qos, now)
-        }
+        for receipt in receipts { incoming.taken(receipt) }
+        if isConnected { acknowledge(now) }
     }
 
-    private mutating func acknowledge(_ identifier: UInt16, _ qos: QoS, _ now: Duration) {
-        // Before CONNACK nothing is said; the broker sends the message again.
-        if case .greeting = phase { return }
-        incoming.acknowledged(identifier, qos)
-        let type: PacketType = qos == .exactlyOnce ? .publishReceived : .publishAcknowledgement
-        send(PublishAnswer(type, identifier).encoded(settings.version), now)
+    /// Messages are acknowledged in the order in which they came (MQTT-4.6.0-2).
+    private mutating func acknowledge(_ now: Duration) {
+        while let (identifier, qos) = incoming.nextToAcknowledge() {
+            let type: PacketType = qos == .exactlyOnce ? .publishReceived : .publishAcknowledgement
+            send(PublishAnswer(type, identifier).encoded(settings.version), now)
+        }
     }
 
     private mutating func released(_ answer: PublishAnswer, _ now: Duration) {
@@ -98,22 +96,16 @@ extension MQTTSession {
 }
 
 /// The messages of QoS 1 and 2 that a broker has sent and that it may send again.
-struct MQTTIncoming: Equatable, Sendable {
-    enum Arrival: Equatable {
-        case deliver(MQTTReceipt)
-        /// It waits for the application.
-        case isKnown
-        /// The application has had it.
-        case acknowledge
-    }
-
-    private struct Entry: Equatable {
+struct MQTTIncoming: Sendable {
+    private struct Entry {
         var qos: QoS
         var isTaken = false
     }
 
     /// By packet identifier: at most 65,535.
     private var entries: [UInt16: Entry] = [:]
+    /// Those of this connection that are not acknowledged, in the order in which they came.
+    private var order = FIFO<UInt16>()
     /// The number of the session at the broker.
     private var session = 0
 
@@ -121,34 +113,45 @@ struct MQTTIncoming: Equatable, Sendable {
 
     /// A message has come. A message of QoS 2 is the same as before until it is released (5.0 §4.3.3), one of QoS 1 only if the broker says
     /// that it comes again.
-    mutating func arrived(_ identifier: UInt16, _ qos: QoS, isDuplicate: Bool) -> Arrival {
-        if let entry = entries[identifier], entry.qos == qos, qos == .exactlyOnce || isDuplicate {
-            return entry.isTaken ? .acknowledge : .isKnown
-        }
+    /// - Returns: nil if the application has the message already.
+    mutating func arrived(_ identifier: UInt16, _ qos: QoS, isDuplicate: Bool) -> MQTTReceipt? {
+        order.append(identifier)
+        if let entry = entries[identifier], entry.qos == qos, qos == .exactlyOnce || isDuplicate { return nil }
         entries[identifier] = Entry(qos: qos)
-        return .deliver(MQTTReceipt(identifier: identifier, qos: qos, session: session))
+        return MQTTReceipt(identifier: identifier, qos: qos, session: session)
     }
 
-    /// - Returns: whether the broker is to be told.
-    mutating func taken(_ receipt: MQTTReceipt) -> Bool {
-        guard receipt.session == session, let entry = entries[receipt.identifier], entry.qos == receipt.qos, !entry.isTaken else {
-            return false
-        }
+    mutating func taken(_ receipt: MQTTReceipt) {
+        guard receipt.session == session, entries[receipt.identifier]?.qos == receipt.qos else { return }
         entries[receipt.identifier]?.isTaken = true
-        return true
     }
 
-    /// The broker has been told. A message of QoS 2 stays known until it is released.
-    mutating func acknowledged(_ identifier: UInt16, _ qos: QoS) {
-        if qos == .atLeastOnce { entries[identifier] = nil }
+    /// The next message that the broker is to be told of; nil while the application has not taken it. A message of QoS 2 stays known until it
+    /// is released.
+    mutating func nextToAcknowledge() -> (identifier: UInt16, qos: QoS)? {
+        while let identifier = order.first {
+            guard let entry = entries[identifier] else {
+                _ = order.popFirst()
+                continue
+            }
+            guard entry.isTaken else { return nil }
+            _ = order.popFirst()
+            if entry.qos == .atLeastOnce { entries[identifier] = nil }
+            return (identifier, entry.qos)
+        }
+        return nil
     }
 
     /// - Returns: whether there was such a message.
     mutating func released(_ identifier: UInt16) -> Bool { entries.removeValue(forKey: identifier) != nil }
 
+    /// What is not acknowledged comes again over the next connection.
+    mutating func connectionBegins() { order = FIFO() }
+
     /// The broker has lost the session.
     mutating func forget() {
         entries = [:]
+        order = FIFO()
         session += 1
     }
 }

@@ -130,6 +130,7 @@ struct MQTTSession<Ticket> {
         if wasAttached, connect.version.hasProperties { connect.isClean = false }
         keepAlive = MQTTKeepAlive(seconds: connect.keepAlive, patience: settings.pingTimeout, now: moment.now)
         outgoing.connectionBegins()
+        incoming.connectionBegins()
         send(connect.encoded(), moment.now)
     }
 

@@ -20,6 +20,37 @@ struct MQTTReceivingTests {
         #expect(run.on(.taken(one.receipts + two.receipts)).isEmpty, "once is enough")
     }
 
+    @Test("are acknowledged in the order in which they came, whatever the application takes first: MQTT-4.6.0-2")
+    func order() {
+        var run = MQTTSessionRun()
+        run.attach()
+        var receipts: [MQTTReceipt] = []
+        for identifier in [7, 8, 9] as [UInt16] {
+            receipts += run.receive(run.incoming("x", identifier, qos: identifier == 8 ? .exactlyOnce : .atLeastOnce)).receipts
+        }
+        #expect(run.on(.taken([receipts[2]])).isEmpty)
+        #expect(run.on(.taken([receipts[1]])).isEmpty)
+        let answers = [
+            run.answer(.publishAcknowledgement, 7), run.answer(.publishReceived, 8), run.answer(.publishAcknowledgement, 9),
+        ]
+        #expect(run.on(.taken([receipts[0]])) == answers)
+    }
+
+    @Test("are acknowledged in that order also when they come again")
+    func orderAgain() {
+        var run = MQTTSessionRun()
+        run.attach()
+        var receipts: [MQTTReceipt] = []
+        for identifier in [7, 8] as [UInt16] { receipts += run.receive(run.incoming("x", identifier, qos: .atLeastOnce)).receipts }
+        _ = run.comeBack()
+        _ = run.on(.taken([receipts[1]]))
+        _ = run.greet(session: true)
+        for identifier in [7, 8] as [UInt16] {
+            #expect(run.receive(run.incoming("x", identifier, qos: .atLeastOnce, isDuplicate: true)).isEmpty)
+        }
+        #expect(run.on(.taken([receipts[0]])) == [run.answer(.publishAcknowledgement, 7), run.answer(.publishAcknowledgement, 8)])
+    }
+
     @Test("of QoS 2 come once, however often they are sent, until they are released")
     func exactlyOnce() {
         var run = MQTTSessionRun()
