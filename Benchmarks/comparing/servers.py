@@ -153,7 +153,8 @@ class Mosquitto(Process):
         self.port = free_port()
         settings = pathlib.Path(folder) / f"mosquitto-{self.port}.conf"
         # It drops nothing that waits for a client, as its peers do not.
-        settings.write_text(f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n")
+        settings.write_text(
+            f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n")
         super().__init__(folder, [program("mosquitto"), "-c", str(settings)])
         self.wait_until(lambda: listens(self.port), "mosquitto's start")
 

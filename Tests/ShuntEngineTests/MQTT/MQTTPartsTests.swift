@@ -68,7 +68,7 @@ struct MQTTPartsTests {
         #expect(use("a") == .first(1))
         #expect(use("b") == .first(2))
         #expect(use("a") == .known(1))
-        // One message of another topic takes no number away; two in a row take that of the topic that was used longest ago.
+        // One message of another topic takes no number away; two in a row take the number that was used longest ago.
         #expect(use("c") == .none)
         #expect(use("b") == .known(2))
         #expect(use("c") == .first(1))
