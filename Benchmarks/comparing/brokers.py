@@ -50,7 +50,7 @@ def paced(run):
     for share in ("p50", "p99"):
         run.table.row(f"MQTT: 500 a second to 100, {share}", *([each["messages"]["latency"][share] for each in side] for side in found),
                       theirs.label, show=microseconds)
-    greetings = in_turn(run.rounds, *(lambda server=server: bench(server, "connect", "2000", "--rate", "1K", "--duration", "1")
+    greetings = in_turn(run.rounds, *(lambda server=server: bench(server, "connect", "2000", "--rate", "1K", "--hold", "1")
                                       for server in (ours, theirs)))
     for share in ("p50", "p99"):
         run.table.row(f"MQTT: greeting, {share}", *([each["connections"]["connack"][share] for each in side] for side in greetings),

@@ -1,6 +1,6 @@
 /// Which numbers of each flow have come: a flow's messages are numbered 0, 1, 2, …, and each shall come once.
 ///
-/// Of each flow it remembers so many of the newest numbers as 64 MiB for all flows allow, at least 64 and at most 65,536 of them.
+/// Of each flow it remembers so many of the newest numbers as 64 MiB for all flows allow, at least 64 and at most 1,048,576 of them.
 struct SequenceAccounts {
     enum Arrival: Equatable {
         case new
@@ -25,7 +25,7 @@ struct SequenceAccounts {
 
     /// - Parameter flows: up to ``maximumFlows``.
     init(flows: Int) {
-        var wordsOfEach = 1024
+        var wordsOfEach = 1 << 14
         while wordsOfEach > 2, wordsOfEach * flows > Self.maximumWords { wordsOfEach /= 2 }
         self.wordsOfEach = wordsOfEach
         window = wordsOfEach * 64

@@ -19,6 +19,8 @@ struct Client {
     /// Its first request has come, and passed `on_connect`.
     var isAdmitted = false
     var generation: UInt32 = 0
+    /// MQTT: it has given no user name.
+    var isAnonymous = false
     /// It is a registered device.
     var isDevice = false
     /// It has sent a chat frame.
@@ -46,22 +48,51 @@ struct Client {
         var device = ""
         var tags: [String] = []
         var alias: [String] = []
-        /// MQTT: what is published when the client goes away without a word, if it has no session that keeps it.
-        var will: Will?
         /// MQTT: only of clients that need one.
         var session: MQTTSession?
-        /// MQTT: the QoS with which it wants broadcasts; nil: it wants none.
-        var broadcastQoS: QoS?
-        /// MQTT: the chats that it has subscribed, with their QoS.
-        var chats: [String: QoS] = [:]
-        /// MQTT: bytes of a packet that it takes.
-        var maximumPacket = UInt32.max
-        /// MQTT: it has given no user name.
-        var isAnonymous = false
-        /// MQTT: user properties that its CONNECT had, for rules.
-        var properties: [Properties.UserProperty] = []
+        /// What few clients have: apart, since each byte here is there for millions.
+        private var rare: Rare?
         /// Registrations in a second, and which that was.
         var registrations = (count: UInt32(0), second: UInt32(0))
+
+        private final class Rare {
+            var will: Will?
+            var broadcastQoS: QoS?
+            var chats: [String: QoS] = [:]
+            var maximumPacket = UInt32.max
+            var properties: [Properties.UserProperty] = []
+        }
+
+        private func set(_ isNeeded: Bool, _ change: (Rare) -> Void) {
+            if isNeeded, rare == nil { rare = Rare() }
+            if let rare { change(rare) }
+        }
+
+        /// MQTT: what is published when the client goes away without a word, if it has no session that keeps it.
+        var will: Will? {
+            get { rare?.will }
+            set { set(newValue != nil) { $0.will = newValue } }
+        }
+        /// MQTT: the QoS with which it wants broadcasts; nil: it wants none.
+        var broadcastQoS: QoS? {
+            get { rare?.broadcastQoS }
+            set { set(newValue != nil) { $0.broadcastQoS = newValue } }
+        }
+        /// MQTT: the chats that it has subscribed, with their QoS.
+        var chats: [String: QoS] {
+            get { rare?.chats ?? [:] }
+            set { set(!newValue.isEmpty) { $0.chats = newValue } }
+        }
+        /// MQTT: bytes of a packet that it takes.
+        var maximumPacket: UInt32 {
+            get { rare?.maximumPacket ?? .max }
+            set { set(newValue != .max) { $0.maximumPacket = newValue } }
+        }
+        /// MQTT: user properties that its CONNECT had, for rules.
+        var properties: [Properties.UserProperty] {
+            get { rare?.properties ?? [] }
+            set { set(!newValue.isEmpty) { $0.properties = newValue } }
+        }
     }
 }
 

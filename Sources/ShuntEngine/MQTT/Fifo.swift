@@ -15,12 +15,13 @@ struct Fifo<Element> {
 
     mutating func append(_ element: Element) { items.append(element) }
 
-    mutating func prepend(_ element: Element) {
-        if head > 0 {
+    /// Puts an element before the one at a place, or at the end.
+    mutating func insert(_ element: Element, at place: Int) {
+        if place == 0, head > 0 {
             head -= 1
             items[head] = element
         } else {
-            items.insert(element, at: 0)
+            items.insert(element, at: head + min(place, count))
         }
     }
 
@@ -35,8 +36,6 @@ struct Fifo<Element> {
         if place == 0, let first = popFirst() { return first }
         return items.remove(at: head + place)
     }
-
-    mutating func popLast() -> Element? { isEmpty ? nil : items.popLast() }
 
     mutating func removeAll() { (items, head) = ([], 0) }
 

@@ -152,9 +152,7 @@ extension LoopEngine {
     /// Keeps a message until the client takes it.
     private func keep(_ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession, isShared: Bool) -> HandedMessage {
         let mqtt = limits.mqtt
-        while session.waiting.count >= mqtt.queueMessages || session.waitingBytes + packet.count > mqtt.queueBytes
-            || held.bytes + packet.count > mqtt.memory
-        {
+        while isFull(session, for: packet.count) {
             guard mqtt.queueFull == .dropOldest, let oldest = takeWaiting(session) else {
                 output.figures.lostInSessions += 1
                 undelivered(packet, form, why: .queueFull, now: now)
@@ -170,6 +168,15 @@ extension LoopEngine {
         return .kept
     }
 
+    /// Whether so many bytes more may not wait for a session. If producers wait for its client, what they and other loops had under way still
+    /// enters.
+    private func isFull(_ session: MQTTSession, for count: Int) -> Bool {
+        let mqtt = limits.mqtt
+        if held.bytes + count > mqtt.memory { return true }
+        guard session.waiting.count >= mqtt.queueMessages || session.waitingBytes + count > mqtt.queueBytes else { return false }
+        return !session.isConnected || session.pressure == .stuck || router.index.slowConsumerPolicy(of: session.id) != .hold
+    }
+
     private func takeWaiting(_ session: MQTTSession) -> MQTTSession.Waiting? {
         guard let waiting = session.waiting.popFirst() else { return nil }
         session.waitingBytes -= held.size(waiting.held)
@@ -182,12 +189,19 @@ extension LoopEngine {
         guard let session = session(of: client) else { return }
         // It may have been the one that named an alias.
         session.outgoingAliases.forget()
-        guard stamp.identifier != 0, let entry = session.window.takeBack(stamp.identifier) else { return }
+        guard stamp.identifier != 0 else { return }
+        guard !stamp.isDuplicate else {
+            session.window.sendLater(from: stamp.identifier)
+            return list(session)
+        }
+        guard let entry = session.window.takeBack(stamp.identifier) else { return }
         output.figures.inflight -= 1
         let number =
             entry.held != HeldMessages.none
             ? entry.held : held.hold(packet, form, expiry: expiry(of: packet, form), isShared: false, now: now)
-        session.waiting.prepend(.init(held: number, handOver: entry.handOver))
+        // Several may come back, one after the other: they keep their order.
+        session.waiting.insert(.init(held: number, handOver: entry.handOver), at: session.putBack)
+        session.putBack += 1
         session.waitingBytes += held.size(number)
         output.figures.waiting += 1
         list(session)
@@ -196,6 +210,7 @@ extension LoopEngine {
     /// Sends what waits, as far as the client takes it: first what it may have had on an earlier connection, in the order of then
     /// (MQTT-4.4.0-1, MQTT-4.6.0-1).
     func pump(_ session: MQTTSession) {
+        session.putBack = 0
         while mayBeSent(session), output.actions.count < Self.batchSize, output.made.size < Self.batchBytes {
             if !session.window.isCaughtUp {
                 guard session.window.sent < session.receiveMaximum, let entry = session.window.nextAgain() else { return }

@@ -68,7 +68,7 @@ extension MQTTFront {
         let slot = client.slot
         identity.uid = greeting.userName ?? greeting.clientID
         identity.device = greeting.clientID
-        identity.isAnonymous = greeting.userName == nil
+        engine.clients[slot].isAnonymous = greeting.userName == nil
         identity.properties = greeting.properties.userProperties
         for pair in identity.properties {
             if pair.name == "tag" { identity.tags.append(pair.value) }

@@ -65,7 +65,7 @@ extension MQTTFront {
 
     /// The JSON of NOTIFY, or a text with the filter in the user property `filter`.
     private func notify(_ message: MessageView, _ receipt: Receipt) throws(ShuntError) {
-        guard router.limits.mqtt.broadcastsFrom == .all || identity?.isAnonymous == false else {
+        guard router.limits.mqtt.broadcastsFrom == .all || !engine.clients[client.slot].isAnonymous else {
             throw ShuntError(.ruleRejected, "clients without a user name may not send broadcasts", help: "mqtt.broadcasts_from: all lets them")
         }
         var body: NotifyBody
@@ -187,7 +187,7 @@ extension LoopEngine {
         guard router.index.hasSystemFilters else { return }
         let client = clients[connection.slot]
         let body = PresenceBody(
-            client: identity.device, user: identity.isAnonymous ? nil : identity.uid, address: client.address.description,
+            client: identity.device, user: client.isAnonymous ? nil : identity.uid, address: client.address.description,
             protocolName: client.version.hasProperties ? "mqtt 5.0" : "mqtt 3.1.1", at: Int64(now * 1000),
             keepAlive: why == nil ? Int(client.keepAlive) : nil, why: why)
         let name = "clients/\(Self.topicLevel(identity.device))/\(why == nil ? "connected" : "disconnected")"

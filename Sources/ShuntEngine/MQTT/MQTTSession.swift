@@ -32,6 +32,8 @@ final class MQTTSession {
     /// Messages that wait for room in the window, or for the client.
     var waiting = Fifo<Waiting>()
     var waitingBytes = 0
+    /// Messages at the front of these that the connection did not take.
+    var putBack = 0
     var received = IncomingPackets()
     var incomingAliases = IncomingAliases()
     var outgoingAliases = OutgoingAliases(limit: 0)

@@ -80,12 +80,11 @@ struct OutgoingWindow {
         return entries.remove(at: place)
     }
 
-    /// The connection did not take the message that was sent last.
-    mutating func takeBack(_ identifier: UInt16) -> Entry? {
-        guard count > 0, entries[count - 1].identifier == identifier, sent == count else { return nil }
-        sent -= 1
-        return entries.popLast()
-    }
+    /// The connection did not take a message.
+    mutating func takeBack(_ identifier: UInt16) -> Entry? { place(of: identifier).map { remove($0) } }
+
+    /// The connection did not take a message that had been sent on an earlier one: it and what follows is sent again later.
+    mutating func sendLater(from identifier: UInt16) { if let place = place(of: identifier) { sent = min(sent, place) } }
 
     // MARK: Another connection
 

@@ -7,6 +7,9 @@ public struct PublishStamp: Equatable, Sendable {
     /// The lower bits of the first byte: DUP, QoS, retain (5.0 §3.3.1).
     public let flags: UInt8
 
+    /// Whether the client may have had the message on an earlier connection.
+    var isDuplicate: Bool { flags & 8 != 0 }
+
     init(_ handOver: HandOver, identifier: UInt16 = 0, isDuplicate: Bool = false) {
         self.identifier = identifier
         flags = handOver.publishFlags | (isDuplicate ? 8 : 0)

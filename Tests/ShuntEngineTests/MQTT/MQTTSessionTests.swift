@@ -354,4 +354,45 @@ struct MQTTSessionTests {
         #expect(worker.engines[0].output.figures.waiting == 8)
         #expect(producer.answered(.publishAcknowledgement).count == 40)
     }
+
+    @Test("Messages that a connection does not take wait again, in their order")
+    func putBack() {
+        let worker = SimulatedWorker()
+        let consumer = SimulatedMQTTClient(worker, "consumer"), producer = SimulatedMQTTClient(worker, "producer")
+        _ = consumer.subscribe("a", qos: .atLeastOnce)
+        worker.slow.insert(consumer.id)
+        for number in 1...5 { producer.publish("a", "\(number)", qos: .atLeastOnce, identifier: UInt16(number)) }
+        #expect(consumer.messages() == [])
+        #expect(worker.engines[0].output.figures.inflight == 0)
+        worker.slow.remove(consumer.id)
+        worker.tick()
+        #expect(consumer.messages() == (1...5).map { "a: \($0)" })
+    }
+
+    @Test("What loops had under way when a client's queue filled up enters it all the same: nothing acknowledged is lost")
+    func underWay() {
+        let worker = SimulatedWorker(loops: 2, limits: RoutingLimits(mqtt: MQTTLimits(queueMessages: 8, inflight: 2)))
+        let consumer = SimulatedMQTTClient(worker, "consumer")
+        _ = consumer.subscribe("a", qos: .atLeastOnce)
+        var names = ["p", "q", "r", "s", "t", "u", "v", "w"].map { SimulatedMQTTClient(worker, $0) }
+        names.removeAll { $0.id.loop == consumer.id.loop }
+        guard let producer = names.first else { return }
+        // The consumer's loop cannot tell the producer's in time.
+        worker.deliversAtOnce = false
+        for number in 1...50 { producer.publish("a", "\(number)", qos: .atLeastOnce, identifier: UInt16(number)) }
+        worker.deliversAtOnce = true
+        worker.deliverAll()
+        #expect(worker.held.isEmpty)
+        producer.publish("a", "51", qos: .atLeastOnce, identifier: 51)
+        #expect(worker.held.contains(producer.id))
+        var got: [String] = []
+        for _ in 0..<60 {
+            for delivery in consumer.deliveries() {
+                got.append(delivery.payload)
+                consumer.acknowledge(.publishAcknowledgement, delivery.identifier)
+            }
+        }
+        #expect(got == (1...51).map { "\($0)" })
+        #expect(!worker.held.contains(producer.id))
+    }
 }
