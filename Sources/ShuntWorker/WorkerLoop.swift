@@ -87,6 +87,7 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func dropped(_ frame: Bytes, for connection: Connection) {
+        engine.dropped(connection.id)
         if engine.wantsUndelivered { engine.undelivered(frame, engine.form(of: connection.id), why: .queueFull, now: loop.now) }
     }
 

@@ -121,6 +121,46 @@ def publish_marked(client, marks: Marks):
             client.message(topic, pack(marks.new()), key="k", format=format, compress=compress, timeout=20)
 
 
+def assert_nowhere(marks, folder, opened, began, looked_at):
+    """No file that was open, is below `folder`, or was written since holds a mark; these were looked at."""
+    everything = {path for path in folder.rglob("*") if path.is_file()} | opened | recent_files(began)
+    assert looked_at <= everything
+    control = folder / "control"
+    control.write_bytes(b"..." + base64.b64encode(b"xx" + marks.all[3] + b"yy") + b"...")
+    forms = marks.forms()
+    assert holding([control], forms) == [control], "the scan finds what it looks for"
+    control.unlink()
+    assert not holding(everything - {control}, forms)
+
+
+def test_what_sessions_retained_messages_and_wills_hold_is_in_no_file(shunt, tmp_path):
+    began = time.time() - 1
+    marks = Marks()
+    worker = shunt.worker(
+        {"worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0", "log.level": "trace"},
+        env={"TMPDIR": str(tmp_path)})
+    address = ["-h", "127.0.0.1", "-p", worker.listeners["worker.mqtt"].rpartition(":")[2], "-V", "mqttv5"]
+
+    def new():
+        return marks.new().decode()
+
+    # A session that waits for its client, which has never acknowledged anything.
+    subprocess.run(["mosquitto_sub", *address, "-i", "away", "-c", "-x", "600", "-q", "2", "-t", "#", "-E"], check=True, timeout=20)
+    mortal = subprocess.Popen(["mosquitto_sub", *address, "-t", "none", "--will-topic", "wills", "--will-payload", new(), "--will-qos", "1"])
+    for qos in "012":
+        subprocess.run(
+            ["mosquitto_pub", *address, "-q", qos, "-r", "-t", f"state/{qos}", "-m", new(), "-D", "publish", "user-property", "mark", new(),
+             "-D", "publish", "response-topic", new(), "-D", "publish", "correlation-data", new()], check=True, timeout=20)
+    eventually(lambda: worker.metrics()["shunt_mqtt_clients"] == 1, what="the mortal client")
+    mortal.kill()
+    mortal.wait()
+    eventually(lambda: worker.metrics()["shunt_mqtt_wills_total"] == 1, what="its will")
+    assert worker.metrics()["shunt_mqtt_queued"] == 3, "two messages and the will wait for the session"
+    opened = descriptors(worker.pid)
+    worker.kill()
+    assert_nowhere(marks, tmp_path, opened, began, {worker.stderr_path})
+
+
 def test_marked_payloads_are_in_no_file_that_the_processes_could_have_written(shunt, connect, tmp_path):
     began = time.time() - 1
     marks = Marks()
@@ -159,14 +199,7 @@ def test_marked_payloads_are_in_no_file_that_the_processes_could_have_written(sh
     thread.join()
 
     assert master.registry in opened and worker.stderr_path in opened, "the scan sees what the processes had open"
-    everything = {path for path in tmp_path.rglob("*") if path.is_file()} | opened | recent_files(began)
-    assert {master.registry, worker.stderr_path, plugins / "leaky/rule.lua"} <= everything
-    control = tmp_path / "control"
-    control.write_bytes(b"..." + base64.b64encode(b"xx" + marks.all[3] + b"yy") + b"...")
-    forms = marks.forms()
-    assert holding([control], forms) == [control], "the scan finds what it looks for"
-    control.unlink()
-    assert not holding(everything - {control}, forms)
+    assert_nowhere(marks, tmp_path, opened, began, {master.registry, worker.stderr_path, plugins / "leaky/rule.lua"})
 
 
 @pytest.mark.parametrize("kind", ["dev", "master", "worker"])

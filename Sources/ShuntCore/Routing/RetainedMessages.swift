@@ -158,18 +158,37 @@ public final class RetainedMessages {
     // MARK: Questions
 
     /// The messages that a filter takes.
-    public func matching(_ filter: Bytes, now: Double) -> [Reference] {
+    /// - Returns: nil where there are more than so many: `scan` finds them in parts.
+    public func matching(_ filter: Bytes, now: Double, atMost limit: Int = .max) -> [Reference]? {
         guard count > 0 else { return [] }
         var found: [Int] = []
         if TopicFilter.isPattern(filter) {
-            collect(TopicLevels(filter), below: root, into: &found)
+            collect(TopicLevels(filter), below: root, atMost: limit, into: &found)
         } else if let slot = find(filter, ByteHash.of(filter)) {
             found.append(slot)
         }
-        return found.lazy.filter { !self.isOver($0, now) }.map { Reference(slot: $0, generation: self.slots[$0].generation) }
+        guard found.count <= limit else { return nil }
+        return found.filter { !isOver($0, now) }.map { Reference(slot: $0, generation: slots[$0].generation) }
     }
 
-    private func collect(_ levels: TopicLevels, below node: Node, into found: inout [Int]) {
+    /// Looks at some messages, of which it gives those that a filter takes.
+    /// - Parameters:
+    ///   - place: where to begin; 0 at first. Moves on.
+    ///   - looks: how many messages are looked at.
+    /// - Returns: whether there is more to look at.
+    public func scan(_ filter: Bytes, from place: inout Int, looks: Int, now: Double, _ body: (Reference) -> Void) -> Bool {
+        let end = min(slots.count, place + looks)
+        while place < end {
+            if slots[place].node != nil, !isOver(place, now), slots[place].topic.withUnsafeBytes({ TopicFilter.takes($0, filter: filter) }) {
+                body(Reference(slot: place, generation: slots[place].generation))
+            }
+            place += 1
+        }
+        return place < slots.count
+    }
+
+    private func collect(_ levels: TopicLevels, below node: Node, atMost limit: Int, into found: inout [Int]) {
+        guard found.count <= limit else { return }
         var levels = levels
         guard let level = levels.next() else {
             if node.slot >= 0 { found.append(node.slot) }
@@ -178,20 +197,22 @@ public final class RetainedMessages {
         // A filter that starts with a wildcard takes no `$`-topic (MQTT 5.0 §4.7.2).
         if level.count == 1, level[0] == TopicFilter.hash {
             if node !== root, node.slot >= 0 { found.append(node.slot) }
-            for child in node.children.values where node !== root || child.level.first != TopicFilter.dollar { collectAll(child, into: &found) }
+            for child in node.children.values where node !== root || child.level.first != TopicFilter.dollar {
+                collectAll(child, atMost: limit, into: &found)
+            }
         } else if level.count == 1, level[0] == TopicFilter.plus {
             for child in node.children.values where node !== root || child.level.first != TopicFilter.dollar {
-                collect(levels, below: child, into: &found)
+                collect(levels, below: child, atMost: limit, into: &found)
             }
         } else if let child = node.children[Array(level)] {
-            collect(levels, below: child, into: &found)
+            collect(levels, below: child, atMost: limit, into: &found)
         }
     }
 
     /// Without recursion: a topic may have 65,535 levels.
-    private func collectAll(_ node: Node, into found: inout [Int]) {
+    private func collectAll(_ node: Node, atMost limit: Int, into found: inout [Int]) {
         var waiting = [node]
-        while let next = waiting.popLast() {
+        while found.count <= limit, let next = waiting.popLast() {
             if next.slot >= 0 { found.append(next.slot) }
             waiting.append(contentsOf: next.children.values)
         }

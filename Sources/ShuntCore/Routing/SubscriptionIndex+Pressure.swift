@@ -9,6 +9,12 @@ extension SubscriptionIndex {
         }
     }
 
+    /// How full a connection's out-buffer is, as far as this loop knows.
+    public func pressure(of connection: ConnectionID) -> ConsumerPressure {
+        let first = firstOfConnection[connection]
+        return first == Self.noEntry ? .none : entries[Int(first)].pressure
+    }
+
     /// The treatment of messages for a connection whose out-buffer is full. A connection has one buffer for all of its groups: if producers
     /// wait for it in one group, they wait in all.
     public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy {

@@ -58,6 +58,7 @@ extension LoopEngine {
         guard router.index.remove(connection: subscriber, filter: filter, group: group, key: key) != nil else { return false }
         clients[connection.slot].subscriptions -= 1
         output.figures.subscriptions -= 1
+        router.forgetQuestions(of: subscriber, filter: filter)
         output.tell(.unsubscribed(subscriber, filter: filter, group: group, key: key))
         releaseProducers(heldBy: subscriber)
         return true

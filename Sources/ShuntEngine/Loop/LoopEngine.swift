@@ -25,6 +25,8 @@ public final class LoopEngine {
     let held = HeldMessages()
     /// Sessions that are looked at with the next tick.
     var listedSessions: [MQTTSession] = []
+    /// Clients that may not know an alias which they were told: closed with the next tick.
+    var misled: [ConnectionID] = []
     /// SUBSCRIBE packets with filters that have no answer yet, by their numbers; and answers that came before the packet was read to its end.
     var waitingSubscribes: [UInt32: WaitingSubscribe] = [:]
     var earlyAnswers: [(number: UInt32, place: UInt16, error: ShuntError?)] = []
@@ -212,9 +214,11 @@ public final class LoopEngine {
         case .subscribed(let subscription): _ = router.index.insert(subscription)
         case .unsubscribed(let connection, let filter, let group, let key):
             _ = router.index.remove(connection: connection, filter: filter, group: group, key: key)
+            router.forgetQuestions(of: connection, filter: filter)
             releaseProducers(heldBy: connection)
         case .left(let connection):
             router.index.removeAll(of: connection)
+            router.forgetQuestions(of: connection)
             releaseProducers(heldBy: connection)
         case .pressure(let pressure, let connection):
             router.index.setPressure(pressure, of: connection)

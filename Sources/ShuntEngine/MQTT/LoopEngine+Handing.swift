@@ -184,6 +184,12 @@ extension LoopEngine {
         return waiting
     }
 
+    /// A message of QoS 0 was taken out of a client's buffer. If it named an alias, the client would not understand the ones that follow.
+    public func dropped(_ connection: ConnectionID) {
+        guard let session = session(of: connection), session.outgoingAliases.isUsed, !misled.contains(connection) else { return }
+        misled.append(connection)
+    }
+
     /// The connection did not take a message: it waits in its session again.
     public func putBack(_ client: ConnectionID, _ stamp: PublishStamp, _ packet: Bytes, _ form: WireForm) {
         guard let session = session(of: client) else { return }

@@ -162,6 +162,7 @@ extension LoopEngine {
             output.figures.subscriptions -= Int(session.subscriptions)
             session.subscriptions = 0
             router.index.removeAll(of: session.id)
+            router.forgetQuestions(of: session.id)
             output.tell(.left(session.id))
             releaseProducers(heldBy: session.id)
         }
@@ -176,6 +177,7 @@ extension LoopEngine {
         output.figures.subscriptions -= Int(clients[slot].subscriptions)
         clients[slot].subscriptions = 0
         router.index.removeAll(of: connection)
+        router.forgetQuestions(of: connection)
         output.tell(.left(connection))
         releaseProducers(heldBy: connection)
     }
@@ -246,6 +248,8 @@ extension LoopEngine {
         output.figures.heldBytes = held.bytes
         (output.figures.retained, output.figures.retainedBytes) = (router.retained.count, router.retained.bytes)
         lookAtCongested()
+        for client in misled { close(client, .slowConsumer) }
+        misled = []
     }
 
     /// Publishes a will, through rules like any other message.

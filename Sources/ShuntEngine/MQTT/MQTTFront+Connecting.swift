@@ -156,7 +156,7 @@ extension MQTTFront {
     func disconnect(_ body: Bytes) throws(MQTTFault) {
         let goodbye = try Disconnect(decoding: body, version)
         if let expiry = goodbye.properties.sessionExpiry {
-            guard expiry == 0 || session?.isLasting ?? false else {
+            guard expiry == 0 || session?.expiry ?? 0 > 0 else {
                 throw MQTTFault(.protocolError, "a session expiry that was 0 is raised", "MQTT-3.14.2-2")
             }
             session?.expiry = min(expiry, router.limits.mqtt.maximumSessionExpiry)

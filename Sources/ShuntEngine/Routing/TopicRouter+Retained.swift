@@ -11,13 +11,16 @@ public struct RetainedQuestion: Equatable, Sendable {
 /// Retained messages that are still to be sent for one question: a few at a time, so that a filter that takes all holds nobody up.
 struct RetainedAnswer {
     var question: RetainedQuestion
-    var messages: ArraySlice<RetainedMessages.Reference>
+    /// Where the search for the rest goes on.
+    var place = 0
 }
 
 /// Retained messages: each is at home on the loop that its topic's hash names.
 extension TopicRouter {
-    /// Retained messages that one answer sends between two looks at other work.
+    /// Retained messages that are sent at once; a filter that takes more gets them in parts.
     static let retainedAtOnce = 256
+    /// Retained messages that are looked at for one of these parts.
+    static let retainedLooks = 4096
 
     /// A message with the retain flag has come, or rules have made one.
     func retain(_ message: MessageView) {
@@ -56,24 +59,50 @@ extension TopicRouter {
         answer(question)
     }
 
-    /// Begins to send the retained messages of this loop that a subscription takes.
+    /// Sends the retained messages of this loop that a subscription takes, or begins to.
     func answer(_ question: RetainedQuestion) {
         var filter = question.filter
-        let found = filter.withUTF8 { retained.matching(Bytes($0), now: now) }
-        if !found.isEmpty { retainedAnswers.append(RetainedAnswer(question: question, messages: found[...])) }
+        let found = filter.withUTF8 { retained.matching(Bytes($0), now: now, atMost: Self.retainedAtOnce) }
+        guard found == nil else {
+            for reference in found ?? [] { send(reference, question) }
+            return
+        }
+        // Asked again, it begins again: a client has as many answers under way as it has filters, and each is only a place.
+        forgetQuestions(of: question.subscriber, filter: question.filter)
+        retainedAnswers.append(RetainedAnswer(question: question))
     }
 
-    /// Sends some of the retained messages that clients wait for.
-    /// - Returns: whether there are more.
+    /// Sends some of the retained messages that clients wait for. A client that does not keep up waits.
+    /// - Returns: whether there is more to do at once.
     func sendRetained() -> Bool {
         var place = 0
+        var isWaiting = false
         while place < retainedAnswers.count, output.actions.count < LoopEngine.batchSize, output.made.size < LoopEngine.batchBytes {
             let question = retainedAnswers[place].question
-            for reference in retainedAnswers[place].messages.prefix(Self.retainedAtOnce) { send(reference, question) }
-            retainedAnswers[place].messages = retainedAnswers[place].messages.dropFirst(Self.retainedAtOnce)
-            if retainedAnswers[place].messages.isEmpty { retainedAnswers.remove(at: place) } else { place += 1 }
+            guard index.pressure(of: question.subscriber) != .congested else {
+                place += 1
+                continue
+            }
+            var filter = question.filter
+            let isMore = filter.withUTF8 { filter in
+                retained.scan(Bytes(filter), from: &retainedAnswers[place].place, looks: Self.retainedLooks, now: now) { send($0, question) }
+            }
+            if isMore {
+                isWaiting = true
+                place += 1
+            } else {
+                retainedAnswers.remove(at: place)
+            }
         }
-        return !retainedAnswers.isEmpty
+        return isWaiting || place < retainedAnswers.count
+    }
+
+    /// A client's subscription, or all of them, have gone: what it waits for is not sent.
+    func forgetQuestions(of subscriber: ConnectionID, filter: String? = nil) {
+        guard !retainedAnswers.isEmpty else { return }
+        retainedAnswers.removeAll { answer in
+            answer.question.subscriber == subscriber && (filter.map { $0.utf8.elementsEqual(answer.question.filter.utf8) } ?? true)
+        }
     }
 
     private func send(_ reference: RetainedMessages.Reference, _ question: RetainedQuestion) {
