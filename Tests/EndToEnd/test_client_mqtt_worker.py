@@ -14,7 +14,11 @@ VERSIONS = [pytest.param([], id="5.0"), pytest.param(["--v311"], id="3.1.1")]
 
 @pytest.fixture
 def worker(shunt):
-    return shunt.worker({"worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.loops": 2})
+    # A publisher may be faster than a subscriber: what waits for it is not to be dropped here.
+    return shunt.worker({
+        "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.loops": 2,
+        "mqtt.queue.messages": 100_000,
+    })
 
 
 @pytest.fixture

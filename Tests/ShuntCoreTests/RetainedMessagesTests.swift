@@ -14,7 +14,10 @@ struct RetainedMessagesTests {
 
     private func topics(_ filter: String, _ messages: RetainedMessages, at now: Double = 0) -> Set<String> {
         Array(filter.utf8).withUnsafeBytes { filter in
-            Set((messages.matching(filter, now: now) ?? []).compactMap { messages.message($0, now: now) }.map { String(decoding: $0.topic, as: UTF8.self) })
+            Set(
+                (messages.matching(filter, now: now) ?? []).compactMap { messages.message($0, now: now) }.map {
+                    String(decoding: $0.topic, as: UTF8.self)
+                })
         }
     }
 

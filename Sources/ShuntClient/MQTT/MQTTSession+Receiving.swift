@@ -104,7 +104,7 @@ struct MQTTIncoming: Sendable {
 
     /// By packet identifier: at most 65,535.
     private var entries: [UInt16: Entry] = [:]
-    /// Identifiers of this connection that are not acknowledged, in the order in which they came.
+    /// Identifiers of what came over this connection and is not acknowledged, in order.
     private var order = FIFO<UInt16>()
     /// The number of the session at the broker.
     private var session = 0

@@ -171,7 +171,7 @@ public final class RetainedMessages {
         return found.filter { !isOver($0, now) }.map { Reference(slot: $0, generation: slots[$0].generation) }
     }
 
-    /// Looks at some messages, of which it gives those that a filter takes.
+    /// Looks at some messages, and gives the ones that a filter takes.
     /// - Parameters:
     ///   - place: where to begin; 0 at first. Moves on.
     ///   - looks: how many messages are looked at.
