@@ -37,8 +37,10 @@ extension LoopEngine {
             }
         }
         guard handOver.qos > .atMostOnce, let session else { return pass(packet, form, handOver, session, client, isReplaced) }
-        guard mayBeSent(session), session.waiting.isEmpty, session.window.isCaughtUp, session.window.count < session.receiveMaximum else {
-            return keep(packet, form, handOver, session, isShared: !isReplaced)
+        guard mayBeSent(session), session.waiting.isEmpty, session.window.isCaughtUp, session.window.count < session.receiveMaximum,
+            !session.keeps(handOver) || held.bytes + packet.count <= limits.mqtt.memory
+        else {
+            return keep(packet, form, handOver, session, isShared: !isReplaced, isOffered: client != .none)
         }
         let number =
             session.keeps(handOver) ? held.hold(packet, form, expiry: expiry(of: packet, form), isShared: !isReplaced, now: now) : HeldMessages.none
@@ -150,10 +152,15 @@ extension LoopEngine {
     // MARK: Waiting
 
     /// Keeps a message until the client takes it.
-    private func keep(_ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession, isShared: Bool) -> HandedMessage {
+    /// - Parameter isOffered: the rules have been asked about it.
+    private func keep(
+        _ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession, isShared: Bool, isOffered: Bool
+    ) -> HandedMessage {
         let mqtt = limits.mqtt
         while isFull(session, for: packet.count) {
-            guard mqtt.queueFull == .dropOldest, let oldest = takeWaiting(session) else {
+            // Where others have taken the memory, to drop what waits here makes no room.
+            let makesRoom = held.bytes - session.waitingBytes + packet.count <= mqtt.memory
+            guard mqtt.queueFull == .dropOldest, makesRoom, let oldest = takeWaiting(session) else {
                 output.figures.lostInSessions += 1
                 undelivered(packet, form, why: .queueFull, now: now)
                 return .dropped
@@ -161,7 +168,7 @@ extension LoopEngine {
             lose(oldest.held, .queueFull)
         }
         let number = held.hold(packet, form, expiry: expiry(of: packet, form), isShared: isShared, now: now)
-        session.waiting.append(.init(held: number, handOver: handOver))
+        session.waiting.append(.init(held: number, handOver: handOver, isOffered: isOffered))
         session.waitingBytes += packet.count
         output.figures.waiting += 1
         if session.isConnected { updatePressure(session) }
@@ -206,7 +213,7 @@ extension LoopEngine {
             entry.held != HeldMessages.none
             ? entry.held : held.hold(packet, form, expiry: expiry(of: packet, form), isShared: false, now: now)
         // Several may come back, one after the other: they keep their order.
-        session.waiting.insert(.init(held: number, handOver: entry.handOver), at: session.putBack)
+        session.waiting.insert(.init(held: number, handOver: entry.handOver, isOffered: true), at: session.putBack)
         session.putBack += 1
         session.waitingBytes += held.size(number)
         output.figures.waiting += 1
@@ -243,11 +250,12 @@ extension LoopEngine {
         send(own, of: entry.held, PublishStamp(entry.handOver, identifier: entry.identifier, isDuplicate: true), session)
     }
 
-    private func send(_ waiting: MQTTSession.Waiting, _ session: MQTTSession) {
-        guard held.expiresAt(waiting.held) > now else {
+    private func send(_ next: MQTTSession.Waiting, _ session: MQTTSession) {
+        guard held.expiresAt(next.held) > now else {
             output.figures.expiredInSessions += 1
-            return lose(waiting.held, .expired)
+            return lose(next.held, .expired)
         }
+        guard let waiting = offered(next, session) else { return }
         guard let own = personal(waiting.held, waiting.handOver, session) else {
             output.figures.tooLarge += 1
             return held.release(waiting.held)
@@ -257,6 +265,23 @@ extension LoopEngine {
         output.figures.inflight += 1
         send(own, of: waiting.held, PublishStamp(waiting.handOver, identifier: identifier), session)
         if !isKept { held.release(waiting.held) }
+    }
+
+    /// A message that has waited for an absent client meets the rules about deliveries when the client is there.
+    /// - Returns: nil where they have kept it from the client.
+    private func offered(_ waiting: MQTTSession.Waiting, _ session: MQTTSession) -> MQTTSession.Waiting? {
+        guard !waiting.isOffered, router.looksAtDeliveries else { return waiting }
+        switch offer(held.packet(waiting.held), held.form(waiting.held), to: session.client, isAnother: true, now: now) {
+        case .unchanged: return waiting
+        case .replaced:
+            var changed = waiting
+            changed.held = held.hold(replacementBytes, replaced.form, expiry: expiry(of: replacementBytes, replaced.form), isShared: false, now: now)
+            held.release(waiting.held)
+            return changed
+        case .dropped:
+            held.release(waiting.held)
+            return nil
+        }
     }
 
     /// A held message as one client wants it: with the seconds that are left before it expires (MQTT-3.3.2-6).

@@ -58,6 +58,8 @@ final class MQTTSession {
     struct Waiting {
         var held: UInt32
         var handOver: HandOver
+        /// The rules about deliveries have been asked about it.
+        var isOffered: Bool
     }
 
     init(_ id: ConnectionID, clientID: String, identity: Client.Identity, version: MQTTVersion, expiry: UInt32) {

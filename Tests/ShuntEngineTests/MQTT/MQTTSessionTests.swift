@@ -395,4 +395,36 @@ struct MQTTSessionTests {
         #expect(got == (1...51).map { "\($0)" })
         #expect(!worker.held.contains(producer.id))
     }
+
+    @Test("Rules about deliveries are asked about a message that has waited, when its client is there")
+    func rulesOfDeliveries() {
+        let rules = ScriptedRules()
+        rules.wanted = [.deliver]
+        let worker = SimulatedWorker(hooks: rules)
+        let producer = SimulatedMQTTClient(worker, "producer")
+        let first = SimulatedMQTTClient(worker, greeting: lasting("consumer"))
+        _ = first.subscribe("a", qos: .atLeastOnce)
+        first.vanish()
+        for number in 1...2 { producer.publish("a", "\(number)", qos: .atLeastOnce, identifier: UInt16(number)) }
+        rules.deliveries[ConnectionID(loop: 0, slot: 2, generation: 0)] = "hidden"
+        #expect(SimulatedMQTTClient(worker, greeting: lasting("consumer")).messages() == ["a: hidden", "a: hidden"])
+    }
+
+    @Test("All that is kept for sessions is bounded: where others have the memory, a new message is dropped and what waits stays")
+    func memory() {
+        let worker = SimulatedWorker(limits: RoutingLimits(mqtt: MQTTLimits(memory: 3000)))
+        let producer = SimulatedMQTTClient(worker, "producer")
+        for name in ["one", "two"] {
+            let client = SimulatedMQTTClient(worker, greeting: lasting(name))
+            _ = client.subscribe(name, qos: .atLeastOnce)
+            client.vanish()
+        }
+        let large = String(repeating: "x", count: 1000)
+        for number in 1...2 as ClosedRange<UInt16> { producer.publish("one", large, qos: .atLeastOnce, identifier: number) }
+        producer.publish("two", "small", qos: .atLeastOnce, identifier: 3)
+        for number in 4...6 as ClosedRange<UInt16> { producer.publish("two", large, qos: .atLeastOnce, identifier: number) }
+        #expect(worker.engines[0].held.bytes <= 3000)
+        #expect(SimulatedMQTTClient(worker, greeting: lasting("two")).messages() == ["two: small"])
+        #expect(SimulatedMQTTClient(worker, greeting: lasting("one")).deliveries().count == 2)
+    }
 }
