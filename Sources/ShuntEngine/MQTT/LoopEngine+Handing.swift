@@ -42,12 +42,14 @@ extension LoopEngine {
         else {
             return keep(packet, form, handOver, session, isShared: !isReplaced, isOffered: client != .none)
         }
-        let number =
-            session.keeps(handOver) ? held.hold(packet, form, expiry: expiry(of: packet, form), isShared: !isReplaced, now: now) : HeldMessages.none
         guard let own = personal(packet, form, handOver, session, age: 0) else {
-            held.release(number)
             output.figures.tooLarge += 1
             return .dropped
+        }
+        // What one client's bytes were made of is what another attempt needs.
+        var number = HeldMessages.none
+        if session.keeps(handOver) || own != .asItIs {
+            number = held.hold(packet, form, expiry: expiry(of: packet, form), isShared: !isReplaced, now: now)
         }
         output.figures.inflight += 1
         let stamp = PublishStamp(handOver, identifier: session.window.append(handOver, held: number))
@@ -75,21 +77,16 @@ extension LoopEngine {
     }
 
     private func outcome(_ own: OwnPacket, isReplaced: Bool, _ client: ConnectionID, _ stamp: PublishStamp) -> HandedMessage {
-        switch own {
-        case .asItIs: isReplaced ? .sendReplacement(client, stamp) : .send(client, stamp)
-        case .made(let packet):
-            {
-                replacement.removeAll()
-                replaced = replacement.append(packet, clients[client.slot].form)
-                return .sendReplacement(client, stamp)
-            }()
-        }
+        guard case .made(let packet) = own else { return isReplaced ? .sendReplacement(client, stamp) : .send(client, stamp) }
+        replacement.removeAll()
+        replaced = replacement.append(packet, clients[client.slot].form)
+        return .sendReplacement(client, stamp)
     }
 
     // MARK: One client's bytes
 
     /// The bytes that one client gets.
-    enum OwnPacket {
+    enum OwnPacket: Equatable {
         case asItIs
         case made([UInt8])
     }

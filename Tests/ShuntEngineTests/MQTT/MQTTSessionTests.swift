@@ -355,10 +355,11 @@ struct MQTTSessionTests {
         #expect(producer.answered(.publishAcknowledgement).count == 40)
     }
 
-    @Test("Messages that a connection does not take wait again, in their order")
-    func putBack() {
+    @Test("Messages that a connection does not take wait again, in their order, aliases or not", arguments: [0, 5] as [UInt16])
+    func putBack(aliases: UInt16) {
         let worker = SimulatedWorker()
-        let consumer = SimulatedMQTTClient(worker, "consumer"), producer = SimulatedMQTTClient(worker, "producer")
+        let consumer = SimulatedMQTTClient.v5(worker, "consumer") { $0.properties.topicAliasMaximum = aliases }
+        let producer = SimulatedMQTTClient(worker, "producer")
         _ = consumer.subscribe("a", qos: .atLeastOnce)
         worker.slow.insert(consumer.id)
         for number in 1...5 { producer.publish("a", "\(number)", qos: .atLeastOnce, identifier: UInt16(number)) }
@@ -366,7 +367,10 @@ struct MQTTSessionTests {
         #expect(worker.engines[0].output.figures.inflight == 0)
         worker.slow.remove(consumer.id)
         worker.tick()
-        #expect(consumer.messages() == (1...5).map { "a: \($0)" })
+        let deliveries = consumer.deliveries()
+        #expect(deliveries.map(\.payload) == (1...5).map { "\($0)" })
+        #expect(deliveries.map(\.topic) == (aliases == 0 ? Array(repeating: "a", count: 5) : ["a", "", "", "", ""]))
+        #expect(deliveries.map(\.identifier) == deliveries.map(\.identifier).sorted())
     }
 
     @Test("What loops had under way when a client's queue filled up enters it all the same: nothing acknowledged is lost")
