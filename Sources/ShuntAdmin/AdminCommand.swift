@@ -16,7 +16,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin device alice               every session of a uid
               shunt admin chats                      which worker has which chat
               shunt admin close-chat room-1
-              shunt admin retained 'sensors/#'       MQTT's retained messages, without their payloads; --clear forgets them
+              shunt admin retained 'sensors/#'       what MQTT retains; --clear forgets it
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin workers --output csv > workers.csv

@@ -44,11 +44,11 @@ class Cluster:
         assert done.returncode == code, done
         return done
 
-    def list(self, *arguments) -> dict:
+    def page(self, *arguments) -> dict:
         return json.loads(self.admin(*arguments, "--output", "json").stdout)
 
     def topics(self, *arguments) -> list[str]:
-        return [each["topic"] for each in self.list(*arguments)["retained"]]
+        return [each["topic"] for each in self.page(*arguments)["retained"]]
 
     def api(self, parameters, method="GET"):
         request = urllib.request.Request(f"http://{self.master.admin}/api/v1/retained{parameters}", method=method)
@@ -69,7 +69,7 @@ def test_what_two_workers_retain_is_one_list_without_payloads(cluster):
     cluster.publish(1, "-t", "sensors/b/ü, \"x\"", "-m", "22", "-D", "publish", "message-expiry-interval", "600")
     cluster.publish(1, "-t", "other", "-m", "")
     cluster.publish(1, "-t", "other", "-m", "1")
-    found = cluster.list()
+    found = cluster.page()
     assert [each["topic"] for each in found["retained"]] == ["other", "sensors/a", "sensors/b/ü, \"x\""]
     assert (found["total"], found["missing"], found.get("next_after")) == (3, [], None)
     _, first, second = found["retained"]
@@ -95,7 +95,7 @@ def test_pages_hold_every_message_once(cluster):
         cluster.publish(worker, "-t", "p/both", "-m", "x")
     found, after = [], []
     while True:
-        page = cluster.list("p/+", "--limit", "3", *after)
+        page = cluster.page("p/+", "--limit", "3", *after)
         assert page["total"] == 14 and 0 < len(page["retained"]) <= 3
         found += [(each["topic"], each["worker"]) for each in page["retained"]]
         if "next_after" not in page:
@@ -126,7 +126,7 @@ def test_a_worker_that_does_not_answer_is_named_within_seconds(cluster):
     cluster.workers[1].signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
-        found = cluster.list()
+        found = cluster.page()
         assert 1 < time.monotonic() - began < 10, "two seconds, and what a busy machine adds"
         assert [each["topic"] for each in found["retained"]] == ["t/0"] and found["missing"] == [cluster.names[1]]
         assert f"no answer from {cluster.names[1]}" in cluster.admin().stderr
@@ -135,7 +135,7 @@ def test_a_worker_that_does_not_answer_is_named_within_seconds(cluster):
     finally:
         cluster.workers[1].signal(signal.SIGCONT)
     # The link holds; what was asked meanwhile is done.
-    eventually(lambda: cluster.list()["missing"] == [] and cluster.topics() == [], PATIENCE)
+    eventually(lambda: cluster.page()["missing"] == [] and cluster.topics() == [], PATIENCE)
 
 
 @pytest.mark.parametrize("parameters, method, code", [

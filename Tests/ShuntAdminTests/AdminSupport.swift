@@ -87,7 +87,7 @@ final class Master: Sendable {
             closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, logger: quiet)
     }
 
-    /// Two messages, of which a list has the first ones; `gone` is a filter that a worker does not hear of.
+    /// Two messages; a list has the first ones. `gone` is a filter that a worker does not hear of.
     private static let retained: AdminServer.AskRetained = { request in
         switch request {
         case .list(let filter, let after, let limit):

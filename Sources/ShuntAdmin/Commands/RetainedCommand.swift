@@ -70,7 +70,9 @@ struct RetainedCommand: AdminSubcommand {
     }
 
     /// As a shell's word.
-    private static func quoted(_ text: String) -> String { "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'" }
+    private static func quoted(_ text: String) -> String {
+        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    }
 
     private func clear(_ filter: String, _ session: AdminSession) async throws(ShuntError) {
         let (outcome, json) = try await session.ask(.retained(.clear(filter: filter)), as: ClearedRetained.self)

@@ -9,7 +9,8 @@ extension MasterEngine {
     public func ask(_ request: RetainedRequest, now: Double) throws(ShuntError) -> Int64 {
         try RetainedRequest.check(request.filter)
         guard !retained.isFull else {
-            throw ShuntError(.memoryLimit, "\(RetainedQuestions.capacity) questions for retained messages are under way", help: "try again in a moment")
+            throw ShuntError(
+                .memoryLimit, "\(RetainedQuestions.capacity) questions for retained messages are under way", help: "try again in a moment")
         }
         let workers = directory.commanded()
         let id = ids.next(now: now)
@@ -45,8 +46,7 @@ extension MasterEngine {
     }
 
     func answered(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
-        let body: RetainedAnswerBody? =
-            if !frame.isError, frame.compression == .none, let value = frame.value(in: start) { try? RetainedAnswerBody(decoding: value) } else { nil }
-        retained.answered(frame.id, connection, body)
+        let value = frame.isError || frame.compression != .none ? nil : frame.value(in: start)
+        retained.answered(frame.id, connection, value.flatMap { try? RetainedAnswerBody(decoding: $0) })
     }
 }

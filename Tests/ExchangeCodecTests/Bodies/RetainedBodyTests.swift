@@ -8,7 +8,7 @@ struct RetainedBodyTests {
     @Test(
         "A question is read as it was written",
         arguments: [
-            .list(RetainedQuery(filter: "a/\"+\"/\\ü/#", after: "a\n", limit: 7, bytes: 8)), .clear(filter: "#"),
+            .list(RetainedQuery(filter: "a/\"/+/\\ü/+/#", after: "a\n", limit: 7, bytes: 8)), .clear(filter: "#"),
             .list(RetainedQuery(filter: "#", after: "x", includesAfter: true)), .list(RetainedQuery(filter: "#")),
         ] as [RetainedRequestBody])
     func questions(body: RetainedRequestBody) throws {

@@ -43,6 +43,10 @@ struct RetainedQuestionsTests {
 
     private func outcomes(_ script: MasterEngineTests.Script) -> [RetainedOutcome] { script.engine.takeRetained().map(\.outcome) }
 
+    private func listed(_ outcomes: [RetainedOutcome]) -> RetainedList? {
+        if case .list(let list)? = outcomes.first { list } else { nil }
+    }
+
     @Test("Workers of Shunt's are asked, and their answers are one list; message-channel's get nothing")
     func lists() throws {
         let script = master()
@@ -54,7 +58,7 @@ struct RetainedQuestionsTests {
         answer(script, id + 1, .list([record("t/0")], total: 1, hasMore: false), on: 2)
         #expect(outcomes(script) == [])
         answer(script, id, .list([record("t/2")], total: 7, hasMore: true), on: 2)
-        guard case .list(let list)? = outcomes(script).first else { return #expect(Bool(false), "no list") }
+        let list = try #require(listed(outcomes(script)))
         #expect(list.retained == [record("t/1", "a:1"), record("t/2", "b:1")])
         #expect(list.total == 9 && list.limit == 2 && list.missing == [] && list.nextAfter == "b:1 t/2")
     }
@@ -98,7 +102,7 @@ struct RetainedQuestionsTests {
         #expect(outcomes(script).count == RetainedQuestions.capacity)
         let alone = MasterEngineTests.Script()
         _ = try ask(alone, .list(filter: "#"))
-        guard case .list(let list)? = outcomes(alone).first else { return #expect(Bool(false), "no list") }
+        let list = try #require(listed(outcomes(alone)))
         #expect(list.retained == [] && list.missing == [] && list.nextAfter == nil)
     }
 
@@ -108,13 +112,13 @@ struct RetainedQuestionsTests {
         let producer = SimulatedMQTTClient(worker, "producer")
         for number in 0..<20 { producer.publish("a/\(number)", "12345", qos: .atLeastOnce, isRetained: true) }
         producer.publish("b", "x", isRetained: true)
-        var page = RetainedPage(limit: 100, bytes: 1 << 20)
-        for engine in worker.engines {
-            let part = engine.retainedPage(RetainedQuery(filter: "a/+"), now: worker.now)
-            page.add(part.messages, total: part.total, hasMore: part.end != nil)
+        let topics = (0..<20).map { "a/\($0)" }.sorted()
+        guard case .list(let messages, 20, false) = worker.answer(.list(RetainedQuery(filter: "a/+"))) else {
+            Issue.record("no list of 20")
+            return
         }
-        #expect(page.messages.map(\.topic) == (0..<20).map { "a/\($0)" }.sorted() && page.total == 20 && page.end == nil)
-        #expect(page.messages.allSatisfy { $0.bytes == 5 && $0.qos == 1 && $0.worker.isEmpty })
+        #expect(messages.map(\.topic) == topics)
+        #expect(messages.allSatisfy { $0.bytes == 5 && $0.qos == 1 && $0.worker.isEmpty })
         var clearings = worker.engines.map { $0.beginClearing("a/#", now: worker.now) }
         producer.publish("a/7", "new", isRetained: true)
         for index in clearings.indices { while !clearings[index].isOver { worker.engines[index].goOn(&clearings[index]) } }
@@ -139,7 +143,6 @@ struct RetainedQuestionsTests {
         #expect(link.received(Frame(.binding, id: 79, json: "{}", name: "retained", key: "LIST"), now: 0).count == 1)
         #expect(link.answer(77, .cleared(1), limit: 1024).count == 1)
         let long = RetainedAnswerBody.list([record(String(repeating: "x", count: 2000))], total: 1, hasMore: false)
-        guard case .send(let refusal)? = link.answer(77, long, limit: 1024).first else { return #expect(Bool(false), "nothing is sent") }
-        #expect(refusal.count < 1024)
+        #expect(link.answer(77, long, limit: 1024) == link.refuse(77, ShuntError(.frameTooLarge, "the answer is longer than limits.frame")))
     }
 }
