@@ -4,10 +4,10 @@ public import ArgumentParser
 public struct AdminCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "admin",
-        abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL.",
+        abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only close-chat changes anything.
+            Only close-chat and retained --clear change anything.
 
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
@@ -16,6 +16,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin device alice               every session of a uid
               shunt admin chats                      which worker has which chat
               shunt admin close-chat room-1
+              shunt admin retained 'sensors/#'       what MQTT retains; --clear forgets it
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin workers --output csv > workers.csv
@@ -25,7 +26,7 @@ public struct AdminCommand: AsyncParsableCommand {
             """,
         subcommands: [
             WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
-            CloseChatCommand.self, EventsCommand.self, QueryCommand.self,
+            CloseChatCommand.self, RetainedCommand.self, EventsCommand.self, QueryCommand.self,
         ])
 
     public init() {}

@@ -85,6 +85,9 @@ public final class Master: Sendable {
                 readiness: { registry.problem }, metrics: { figures.metrics(writer: registry.writer.figures) },
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
+                },
+                retained: { request in
+                    await withCheckedContinuation { done in loop.post { $0.ask(request) { done.resume(returning: $0) } } }
                 }, logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }

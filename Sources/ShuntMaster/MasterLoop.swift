@@ -81,6 +81,7 @@ final class MasterLoop: EventLoopHandler {
     func closed(_ connection: Connection, reason: CloseReason) {
         clients.closed(connection, reason)
         engine.closed(connection.id, now: loop.now)
+        settleQuestions()
     }
 
     func connectFailed(role: Connection.Role, address: HostPort, why: String) {}
@@ -148,6 +149,24 @@ final class MasterLoop: EventLoopHandler {
         closures.removeAll(where: isOverdue)
     }
 
+    /// An operator asks for retained messages, or for an end of them.
+    func ask(_ request: RetainedRequest, _ done: @escaping @Sendable (Result<RetainedOutcome, ShuntError>) -> Void) {
+        do throws(ShuntError) {
+            questions[try engine.ask(request, now: loop.now)] = done
+        } catch {
+            done(.failure(error))
+        }
+        carryOut()
+    }
+
+    /// Operators who wait for workers, by the numbers of their questions.
+    private var questions: [Int64: @Sendable (Result<RetainedOutcome, ShuntError>) -> Void] = [:]
+
+    /// Answers operators whose questions all workers have answered, or enough of them.
+    private func settleQuestions() {
+        for ended in engine.takeRetained() { questions.removeValue(forKey: ended.id)?(.success(ended.outcome)) }
+    }
+
     /// Applies limits that have changed.
     func setLimits(_ limits: ConnectionLimits, frame: Int) {
         loop.setLimits(limits)
@@ -157,6 +176,8 @@ final class MasterLoop: EventLoopHandler {
     func stop() {
         for one in closures { one.done(ShuntError(.connectionLost, "the master ends")) }
         closures = []
+        for done in questions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
+        questions = [:]
         loop.shutDown()
     }
 
@@ -176,6 +197,7 @@ final class MasterLoop: EventLoopHandler {
             }
         }
         settleClosures()
+        settleQuestions()
         for case .event(let event) in engine.changes { log(event) }
         writer.submit(engine.changes)
         engine.clear()

@@ -27,6 +27,10 @@ final class ControlLoop: EventLoopHandler {
     /// Seconds between two publications below `$SYS`; 0: none.
     private var systemInterval: Double
     private var systemToldAt = -Double.infinity
+    /// What the master asks of the retained messages.
+    private var inquiries = RetainedInquiries()
+    /// Bytes of a frame that a master takes.
+    private let reportLimit: Int
     /// Open chats that a message-channel master is still to be told, which takes no reports.
     private var retold: [String] = []
 
@@ -42,6 +46,7 @@ final class ControlLoop: EventLoopHandler {
         self.status = status
         self.logger = logger
         // A master has the same limits, more often than not.
+        reportLimit = frameLimit
         var limits = ReportLimits()
         limits.bytes = min(limits.bytes, frameLimit)
         reports = MasterReports(worker: WorkerSource(host: identity.host, port: identity.port), limits: limits)
@@ -215,6 +220,33 @@ final class ControlLoop: EventLoopHandler {
         sendReports()
     }
 
+    /// The master asks for retained messages, or for an end of them.
+    private func asked(_ id: Int64, _ body: RetainedRequestBody) {
+        var query: RetainedQuery?
+        if case .list(var limited) = body {
+            // The frame's head, and the members round the list, have room besides.
+            limited.bytes = min(limited.bytes, max(1, reportLimit - 256))
+            query = limited
+        }
+        guard inquiries.begin(id, query, loops: peers.count) else {
+            return carryOut(link.refuse(id, ShuntError(.memoryLimit, "the worker is asked too much", help: "try again in a moment")))
+        }
+        switch body {
+        case .list(let asked): peers.listRetained(query ?? asked, id: id)
+        case .clear(let filter): peers.clearRetained(filter, id: id)
+        }
+    }
+
+    /// A loop has listed its retained messages.
+    func listed(_ page: RetainedPage, id: Int64) {
+        if let answer = inquiries.listed(id, page) { carryOut(link.answer(id, answer, limit: reportLimit)) }
+    }
+
+    /// A loop has cleared so many retained messages.
+    func cleared(_ count: Int, id: Int64) {
+        if let answer = inquiries.cleared(id, count) { carryOut(link.answer(id, answer, limit: reportLimit)) }
+    }
+
     private func sendReports() {
         reports.gather()
         sendWaitingReports()
@@ -282,6 +314,7 @@ final class ControlLoop: EventLoopHandler {
                 for (index, those) in Dictionary(grouping: confirmed, by: \.loop) {
                     peers.on(index) { $0.confirmed(those.map(\.request)) }
                 }
+            case .asked(let id, let body): asked(id, body)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }
             case .refused(let master, let why):
                 guard abs(loop.now - refusalToldAt) >= 30 else { continue }
@@ -290,6 +323,7 @@ final class ControlLoop: EventLoopHandler {
             case .lost(let master, let why):
                 status.setMaster(nil)
                 reports.end()
+                inquiries.end()
                 retold = []
                 failureToldAt = loop.now
                 logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])

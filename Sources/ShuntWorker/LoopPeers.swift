@@ -129,6 +129,29 @@ final class LoopPeers: Sendable {
         }
     }
 
+    /// Asks every loop for its retained messages; the control loop is told by each.
+    func listRetained(_ query: RetainedQuery, id: Int64) {
+        let control = control.withLock { $0 }
+        onEach { loop in
+            let page = loop.retainedPage(query)
+            control?.post { $0.listed(page, id: id) }
+        }
+    }
+
+    /// Has every loop clear retained messages, each some at a time; the control loop is told by each.
+    func clearRetained(_ filter: String, id: Int64) {
+        onEach { loop in self.goOn(clearing: loop.beginClearing(filter), on: loop, id: id) }
+    }
+
+    private func goOn(clearing: RetainedClearing, on loop: WorkerLoop, id: Int64) {
+        let next = loop.goOn(clearing)
+        if next.isOver {
+            control.withLock { $0 }?.post { $0.cleared(next.cleared, id: id) }
+        } else {
+            on(loop.loop.index) { self.goOn(clearing: next, on: $0, id: id) }
+        }
+    }
+
     var count: Int { threads.withLock { $0.count } }
 
     // MARK: Mail

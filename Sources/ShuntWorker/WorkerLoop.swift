@@ -150,6 +150,18 @@ final class WorkerLoop: EventLoopHandler {
 
     func received(_ event: ChatEvent) { engine.received(event, now: loop.now) }
 
+    /// Retained messages that are at home on this loop.
+    func retainedPage(_ query: RetainedQuery) -> RetainedPage { engine.retainedPage(query, now: loop.now) }
+
+    func beginClearing(_ filter: String) -> RetainedClearing { engine.beginClearing(filter, now: loop.now) }
+
+    /// Clears some more retained messages.
+    func goOn(_ clearing: RetainedClearing) -> RetainedClearing {
+        var clearing = clearing
+        engine.goOn(&clearing)
+        return clearing
+    }
+
     /// All that this loop holds, for a new master.
     func holdings() -> LoopHoldings {
         var devices: [Device] = []

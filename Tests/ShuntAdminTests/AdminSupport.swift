@@ -84,7 +84,23 @@ final class Master: Sendable {
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
-            closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, logger: quiet)
+            closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, logger: quiet)
+    }
+
+    /// Two messages; a list has the first ones. `gone` is a filter that a worker does not hear of.
+    private static let retained: AdminServer.AskRetained = { request in
+        switch request {
+        case .list(let filter, let after, let limit):
+            var page = RetainedPage(limit: limit, bytes: 1 << 20)
+            let all = [
+                RetainedRecord(topic: "a'b/=1", worker: "10.0.0.1:4091", bytes: 5, qos: 1, storedAt: 940, expiresAt: 1_060),
+                RetainedRecord(topic: "c", worker: "10.0.0.2:4091", bytes: 7, qos: 0, storedAt: 400),
+            ]
+            page.add(after == nil ? all : Array(all.dropFirst()), total: 2, hasMore: false)
+            return .success(.list(RetainedList(page, limit: limit, missing: filter == "gone" ? ["10.0.0.3:4091"] : [])))
+        case .clear(let filter):
+            return .success(.cleared(ClearedRetained(cleared: 2, missing: filter == "gone" ? ["10.0.0.3:4091"] : [])))
+        }
     }
 
     private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {

@@ -14,6 +14,7 @@ enum AdminRequest: Equatable, Sendable {
     case chats(ChatQuery)
     case chat(String)
     case closeChat(String)
+    case retained(RetainedRequest)
 }
 
 /// A source of answers, in the admin API's JSON.
@@ -60,6 +61,10 @@ struct RegistrySource: AdminSource {
         case .closeChat:
             throw ShuntError(
                 .registryReadOnly, "only a running master closes chats, the registry's file is read and no more", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .retained:
+            throw ShuntError(
+                .requestUnsupported, "retained messages are with the workers, the registry's file has none", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         }
     }
@@ -135,6 +140,11 @@ struct APISource: AdminSource {
             return ("GET", "/api/v1/chats/" + QueryString.encode(id), [])
         case .closeChat(let id):
             return ("DELETE", "/api/v1/chats/" + QueryString.encode(id), [])
+        case .retained(.list(let filter, let after, let limit)):
+            let place = parameter("after", after?.description)
+            return ("GET", "/api/v1/retained?limit=\(limit)" + parameter("filter", filter) + place, [])
+        case .retained(.clear(let filter)):
+            return ("DELETE", "/api/v1/retained?filter=" + QueryString.encode(filter), [])
         }
     }
 }

@@ -101,6 +101,14 @@ public final class RetainedMessages {
         return true
     }
 
+    /// Forgets a message that `matching` has found.
+    /// - Returns: false where it has been replaced, or has gone, meanwhile.
+    public func remove(_ reference: Reference) -> Bool {
+        guard slots[reference.slot].generation == reference.generation, slots[reference.slot].node != nil else { return false }
+        forget(reference.slot)
+        return true
+    }
+
     /// Forgets messages that have expired. Each call looks at some of all.
     public func sweep(now: Double) {
         guard count > 0 else { return }
@@ -110,8 +118,12 @@ public final class RetainedMessages {
         }
     }
 
-    private func isOver(_ slot: Int, _ now: Double) -> Bool {
-        now >= slots[slot].expiresAt || (limits.retainedAge > 0 && now >= slots[slot].storedAt + Double(limits.retainedAge))
+    private func isOver(_ slot: Int, _ now: Double) -> Bool { now >= end(of: slot) }
+
+    /// When a message goes by itself, seconds since 1970.
+    private func end(of slot: Int) -> Double {
+        let aged = limits.retainedAge > 0 ? slots[slot].storedAt + Double(limits.retainedAge) : .infinity
+        return min(slots[slot].expiresAt, aged)
     }
 
     private func forget(_ slot: Int) {
@@ -227,6 +239,45 @@ public final class RetainedMessages {
         public var storedAt: Double
         /// Seconds that are left; `MessageView.noExpiry` where it does not expire.
         public var expiry: UInt32
+        /// When it goes by itself, seconds since 1970; infinite where it stays.
+        public var endsAt: Double
+    }
+
+    /// Of the messages that `matching` has found the first ones in the order of their topics' bytes.
+    /// - Parameters:
+    ///   - topic: only those behind this topic.
+    ///   - includesTopic: whether this topic's own message counts.
+    ///   - limit: at least 1.
+    public func first(_ limit: Int, of found: [Reference], after topic: Bytes?, includesTopic: Bool) -> (first: [Reference], hasMore: Bool) {
+        var first: [Reference] = []
+        var hasMore = false
+        for reference in found {
+            guard topic.map({ isBehind(reference, $0, orAt: includesTopic) }) ?? true else { continue }
+            guard first.count < limit || precedes(reference, first[first.count - 1]) else {
+                hasMore = true
+                continue
+            }
+            var (low, high) = (0, first.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if precedes(first[middle], reference) { low = middle + 1 } else { high = middle }
+            }
+            first.insert(reference, at: low)
+            if first.count > limit {
+                first.removeLast()
+                hasMore = true
+            }
+        }
+        return (first, hasMore)
+    }
+
+    private func precedes(_ one: Reference, _ other: Reference) -> Bool {
+        slots[one.slot].topic.lexicographicallyPrecedes(slots[other.slot].topic)
+    }
+
+    private func isBehind(_ reference: Reference, _ topic: Bytes, orAt includesTopic: Bool) -> Bool {
+        if topic.lexicographicallyPrecedes(slots[reference.slot].topic) { return true }
+        return includesTopic && topic.elementsEqual(slots[reference.slot].topic)
     }
 
     /// - Returns: nil where it has been replaced, or has gone, meanwhile.
@@ -234,6 +285,7 @@ public final class RetainedMessages {
         let slot = slots[reference.slot]
         guard slot.generation == reference.generation, slot.node != nil, !isOver(reference.slot, now) else { return nil }
         let left = slot.expiresAt.isInfinite ? MessageView.noExpiry : UInt32(max(0, min(slot.expiresAt - now, 4_294_967_294)).rounded(.up))
-        return Retained(topic: slot.topic, packet: slot.packet, qos: slot.qos, storedAt: slot.storedAt, expiry: left)
+        return Retained(
+            topic: slot.topic, packet: slot.packet, qos: slot.qos, storedAt: slot.storedAt, expiry: left, endsAt: end(of: reference.slot))
     }
 }

@@ -31,6 +31,8 @@ public struct MasterLink: Sendable {
         case confirmed([Confirmation])
         /// Devices have registered at other workers: their earlier sessions here end.
         case displaced([DeviceBatchBody.Left])
+        /// The master asks something of this worker's retained messages: call `answer`.
+        case asked(id: Int64, RetainedRequestBody)
     }
 
     /// A loop's wish to hear when the master has taken what it was told.
@@ -214,6 +216,7 @@ public struct MasterLink: Sendable {
         guard case .connected(var connected) = state else { return [] }
         if frame.type == .chat { return chatNews(frame) }
         if frame.type == .registered { return Self.displacements(frame) }
+        if frame.type == .binding, connected.isShunt { return Self.question(frame) }
         guard frame.type == .acknowledgement else { return [] }
         connected.heardAt = now
         connected.unanswered = 0

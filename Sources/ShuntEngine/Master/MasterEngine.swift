@@ -11,7 +11,7 @@ public final class MasterEngine {
         case close(ConnectionID, ErrorCode)
     }
 
-    public private(set) var actions: [Action] = []
+    public internal(set) var actions: [Action] = []
     /// For the registry.
     public private(set) var changes: [RegistryChange] = []
     public private(set) var directory: WorkerDirectory
@@ -21,7 +21,9 @@ public final class MasterEngine {
     private var chats = ChatDirectory()
     /// From then on every worker that the registry held live has had the time to tell what it holds.
     private var settledAt = -Double.infinity
-    private var ids = FrameIDs()
+    var ids = FrameIDs()
+    /// What operators ask the workers.
+    var retained = RetainedQuestions()
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
 
@@ -97,6 +99,7 @@ public final class MasterEngine {
 
     public func closed(_ connection: ConnectionID, now: Double) {
         closing.remove(connection)
+        retained.closed(connection)
         if let worker = peers.removeValue(forKey: connection)?.worker { directory.disconnected(worker, from: connection) }
     }
 
@@ -124,6 +127,7 @@ public final class MasterEngine {
 
     public func tick(now: Double) {
         apply(directory.tick(now: now), now: now)
+        retained.tick(now: now)
         var deviceChanges: [DeviceChange] = []
         devices.tick(now: now, &deviceChanges)
         record(deviceChanges)
@@ -176,6 +180,7 @@ public final class MasterEngine {
 
     private func handle(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) {
         peers[connection]?.noteFrame()
+        if frame.type == .acknowledgement { return answered(frame, start, connection) }
         guard !frame.isError else { return }
         do throws(ShuntError) {
             switch frame.type {

@@ -215,6 +215,11 @@ public struct WorkerDirectory: Sendable {
         self[name].map { $0.record.state != .lost && isLive($0, now: now) } ?? false
     }
 
+    /// Workers of Shunt's own that are not lost, and where they are connected, in the order of their names.
+    func commanded() -> [(name: String, connection: ConnectionID?)] {
+        entries.values.filter { !$0.boot.isEmpty && $0.record.state != .lost }.map { ($0.record.name, $0.connection) }.sorted { $0.0 < $1.0 }
+    }
+
     public func connection(of name: String) -> ConnectionID? { self[name]?.connection }
 
     /// Whether it is one of Shunt's own, which take commands.

@@ -12,15 +12,22 @@ public enum AdminServer {
     /// Has the worker of the chat of that id close it; gives why it can't be closed. Called on none of the caller's threads.
     public typealias CloseChat = @Sendable (String) async -> ShuntError?
 
+    /// Asks all workers for retained messages, or has them clear some. Called on none of the caller's threads.
+    public typealias AskRetained = @Sendable (RetainedRequest) async -> Result<RetainedOutcome, ShuntError>
+
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: any RegistryReader, status: @escaping @Sendable () -> MasterStatus,
         readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" },
-        closeChat: @escaping CloseChat = ShuntError.unknownChat, logger: Logger
+        closeChat: @escaping CloseChat = ShuntError.unknownChat, retained: @escaping AskRetained = AdminServer.nobody,
+        logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat).all
-            + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
+            + RetainedRoutes(ask: retained).all + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }
+
+    /// The answer where no master's loop is there to ask.
+    public static let nobody: AskRetained = { _ in .failure(ShuntError(.connectionLost, "no worker is connected to this master")) }
 }

@@ -112,6 +112,7 @@ final class SimulatedCluster {
             case .confirmed: break
             case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil), of: worker)
             case .displaced(let devices): worker.displaced(devices)
+            case .asked(let id, let body): carryOut(worker.link.answer(id, worker.answer(body), limit: 1 << 20), of: worker)
             }
         }
     }

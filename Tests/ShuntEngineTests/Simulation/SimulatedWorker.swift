@@ -53,6 +53,27 @@ final class SimulatedWorker {
         }
     }
 
+    /// What the loops say to a master's question for retained messages.
+    func answer(_ body: RetainedRequestBody) -> RetainedAnswerBody {
+        switch body {
+        case .list(let query):
+            var page = RetainedPage(limit: query.limit, bytes: query.bytes)
+            for engine in engines {
+                let part = engine.retainedPage(query, now: now)
+                page.add(part.messages, total: part.total, hasMore: part.end != nil)
+            }
+            return .list(page.messages, total: page.total, hasMore: page.end != nil)
+        case .clear(let filter):
+            var cleared = 0
+            for engine in engines {
+                var clearing = engine.beginClearing(filter, now: now)
+                while !clearing.isOver { engine.goOn(&clearing) }
+                cleared += clearing.cleared
+            }
+            return .cleared(cleared)
+        }
+    }
+
     // MARK: Clients
 
     func connect(loop: Int = 0) -> SimulatedClient { SimulatedClient(id: open(loop, .exchange), worker: self) }

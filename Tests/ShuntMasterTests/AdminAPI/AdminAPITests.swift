@@ -287,7 +287,7 @@ private final class Fixture: Sendable {
             let registry = fixture.registry.reader
             let routes =
                 AdminRoutes(registry: registry, status: { status }).all
-                + SessionRoutes(registry: registry, closeChat: { _ in nil }).all
+                + SessionRoutes(registry: registry, closeChat: { _ in nil }).all + RetainedRoutes(ask: AdminServer.nobody).all
             for route in routes {
                 let row = document.split(separator: "\n").first { $0.hasPrefix("| `\(route.method.rawValue) \(route.path)` |") }
                 #expect(row != nil, "\(route.path)")
