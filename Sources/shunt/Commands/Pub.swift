@@ -24,7 +24,7 @@ struct Pub: AsyncParsableCommand {
               shunt pub tick now --count 60 --rate 1/s      once a second
               shunt pub orders/1 x --worker 127.0.0.1:4091  straight to a worker
               shunt pub orders/1 x --retry 10               wait for a subscriber
-              shunt pub t/1 21.5 --mqtt 127.0.0.1 --retain  to an MQTT broker, which keeps it
+              shunt pub t/1 21.5 --mqtt 127.0.0.1 --retain  kept by an MQTT broker
 
             Over MQTT the key is the user property 'key'. What a broker has not acknowledged is sent again where it has kept the \
             session, and never twice with --qos 2. With --qos 0 nobody acknowledges: a message counts as sent when the system has \

@@ -19,7 +19,7 @@ struct Sub: AsyncParsableCommand {
               shunt sub orders/1 --count 1 --output payload   one payload, and end
               shunt sub 'sensors/#' --mqtt 127.0.0.1          at an MQTT broker
               shunt sub 'sensors/#' --mqtt 127.0.0.1 --id x1 --session-expiry 3600
-                                                              with what came since the last time, too
+                                                              what came since, too
 
             As text a line is topic, key and payload with tabs between, and control characters are escaped. As JSON it has \
             topic, key, format, payload and id; a payload that is not UTF-8 is in base64, with "encoding":"base64".
