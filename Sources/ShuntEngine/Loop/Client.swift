@@ -58,7 +58,7 @@ struct Client {
         private final class Rare {
             var will: Will?
             var broadcastQoS: QoS?
-            var chats: [String: QoS] = [:]
+            var chats: [ExactText: QoS] = [:]
             var maximumPacket = UInt32.max
             var properties: [Properties.UserProperty] = []
         }
@@ -79,7 +79,7 @@ struct Client {
             set { set(newValue != nil) { $0.broadcastQoS = newValue } }
         }
         /// MQTT: the chats that it has subscribed, with their QoS.
-        var chats: [String: QoS] {
+        var chats: [ExactText: QoS] {
             get { rare?.chats ?? [:] }
             set { set(!newValue.isEmpty) { $0.chats = newValue } }
         }

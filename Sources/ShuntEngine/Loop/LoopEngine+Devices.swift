@@ -64,10 +64,12 @@ extension LoopEngine {
         replaced(old.connection)
     }
 
-    /// Tells a client that it is no device any more. Java clients take no notice of REGISTERED (§4.1, §13.4).
+    /// A client is no device any more. One of the exchange protocol is told; Java clients take no notice of REGISTERED (§4.1, §13.4). MQTT has
+    /// no packet for that.
     private func replaced(_ connection: ConnectionID) {
         guard isCurrent(connection) else { return }
         clients[connection.slot].isDevice = false
+        guard clients[connection.slot].protocolName == .exchange else { return }
         let frame = Frame(.registered, id: router.makeID(), format: .json, value: ChatNoticeBody(event: "replaced").encoded(), name: "device")
         output.actions.append(.answer(connection, output.made.append(frame.encoded(), .exchange)))
     }

@@ -29,8 +29,9 @@ public final class LoopEngine {
     var misled: [ConnectionID] = []
     /// SUBSCRIBE packets with filters that have no answer yet, by their numbers; and answers that came before the packet was read to its end.
     var waitingSubscribes: [UInt32: WaitingSubscribe] = [:]
-    var earlyAnswers: [(number: UInt32, place: UInt16, error: ShuntError?)] = []
+    var earlyAnswers: [(place: UInt16, error: ShuntError?)] = []
     var lastSubscribe: UInt32 = 0
+    var isReadingSubscribe = false
     /// For client identifiers that the worker chooses.
     let random: () -> UInt64
     /// Where the search for silent clients goes on.
@@ -138,6 +139,7 @@ public final class LoopEngine {
         if clients[slot].isHeld { forgetHeld(connection) }
         if clients[slot].pressure == .stuck { output.figures.stuckConsumers -= 1 }
         confirmations.forget(connection)
+        forgetSubscribes(of: connection)
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }
         clients[slot] = Client(state: .free, generation: connection.generation)

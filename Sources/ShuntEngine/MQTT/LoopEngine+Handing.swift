@@ -27,7 +27,7 @@ extension LoopEngine {
         router.now = now
         if isAnother { held.endBatch() }
         let session = session(of: subscriber)
-        guard let client = session?.client ?? connection(of: subscriber), session != nil || isCurrent(client) else { return .gone }
+        guard let client = session?.client ?? connection(of: subscriber), session != nil || handOver.qos == .atMostOnce else { return .gone }
         var (packet, form, isReplaced) = (packet, form, false)
         if client != .none {
             switch offer(packet, form, to: client, isAnother: isAnother, now: now) {

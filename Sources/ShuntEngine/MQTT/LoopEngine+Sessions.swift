@@ -126,7 +126,8 @@ extension LoopEngine {
         guard session.isLasting else {
             sessions.remove(identity.device, connection)
             let (will, groups) = (session.will, sharedGroups(of: session))
-            session.will = nil
+            // What other loops have under way finds no session.
+            (session.will, session.client, identity.session) = (nil, .none, nil)
             dropSubscriptions(of: connection)
             giveUp(session, why: .sessionEnded, groups)
             publish(will)

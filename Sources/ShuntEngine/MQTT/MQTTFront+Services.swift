@@ -109,14 +109,15 @@ extension MQTTFront {
         guard request.group.isEmpty, let identity else { return nil }
         if request.topic == Self.notifyTopic {
             if qos > .atMostOnce { _ = engine.needSession(client) }
-            identity.broadcastQoS = qos
             try engine.registerByName(client)
+            identity.broadcastQoS = qos
             return .done(ReasonCode(rawValue: qos.rawValue) ?? .success, "")
         }
         guard let name = chatName(request.topic) else { return nil }
+        let chat = try Self.checked(name)
         if qos > .atMostOnce { _ = engine.needSession(client) }
-        identity.chats[name] = qos
-        engine.chat(ChatRequest(member, receipt(), chat: try Self.checked(name), .create))
+        identity.chats[ExactText(chat)] = qos
+        engine.chat(ChatRequest(member, receipt(), chat: chat, .create))
         return .later
     }
 
@@ -128,13 +129,20 @@ extension MQTTFront {
             return identity.broadcastQoS != nil
         }
         guard let name = chatName(request.topic) else { return nil }
-        guard identity.chats.removeValue(forKey: name) != nil, let chat = try? Self.checked(name) else { return false }
+        guard identity.chats.removeValue(forKey: ExactText(name)) != nil, let chat = try? Self.checked(name) else { return false }
         engine.chat(ChatRequest(member, .none, chat: chat, .leave))
         return true
     }
 
+    /// The chat of a filter did not let the client in.
+    func forgetChat(_ filter: String) {
+        if let name = chatName(filter) { identity?.chats[ExactText(name)] = nil }
+    }
+
+    /// By bytes: a mark that combines with the separator before it belongs to the id.
     private func chatName(_ filter: String) -> String? {
-        filter.utf8.starts(with: Self.chatPrefix.utf8) && !TopicFilter.isPattern(filter) ? String(filter.dropFirst(Self.chatPrefix.count)) : nil
+        guard filter.utf8.starts(with: Self.chatPrefix.utf8), !TopicFilter.isPattern(filter) else { return nil }
+        return String(Substring(filter.utf8.dropFirst(Self.chatPrefix.utf8.count)))
     }
 
     private static func checked(_ name: String) throws(ShuntError) -> String {
@@ -167,9 +175,9 @@ extension LoopEngine {
 
     /// The message of a chat for a member who speaks MQTT.
     func deliverChat(_ chat: String, _ key: ChatDeliveryKey, _ payload: ChatPayload, to connection: ConnectionID) {
-        guard key != .notice, let qos = clients[connection.slot].identity?.chats[chat] else { return }
+        guard key != .notice, let qos = clients[connection.slot].identity?.chats[ExactText(chat)] else { return }
         let topic = key == .destroy ? chat + MQTTFront.destroySuffix : chat
-        if key == .destroy { clients[connection.slot].identity?.chats[chat] = nil }
+        if key == .destroy { clients[connection.slot].identity?.chats[ExactText(chat)] = nil }
         Self.withBytes(topic) { topic in
             payload.bytes.withUnsafeBytes { bytes in
                 var message = MessageView(

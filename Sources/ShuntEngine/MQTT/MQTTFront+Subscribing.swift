@@ -4,13 +4,13 @@ import ShuntCore
 /// SUBSCRIBE and UNSUBSCRIBE.
 extension MQTTFront {
     /// Each filter is answered by itself, once all loops know it.
-    func subscribe(_ packet: Subscribe) throws(MQTTFault) {
-        let number = engine.nextSubscribe()
+    func subscribe(_ packet: Subscribe) {
+        let number = engine.beginSubscribe()
         var waiting = WaitingSubscribe(client: client, identifier: packet.identifier)
         for (place, filter) in packet.filters.enumerated() {
             do throws(ShuntError) {
                 let reason = try subscribe(filter, packet.properties.subscriptionIdentifiers.first, &waiting.questions) {
-                    waiting.open += 1
+                    waiting.open[UInt16(place)] = filter.filter
                     return .filter(number, place: UInt16(place))
                 }
                 waiting.reasons.append(reason ?? ReasonCode(rawValue: filter.qos.rawValue) ?? .success)
@@ -97,8 +97,8 @@ struct WaitingSubscribe {
     var identifier: UInt16
     var reasons: [ReasonCode] = []
     var questions: [RetainedQuestion] = []
-    /// Filters that have no answer yet.
-    var open = 0
+    /// The chats that have not answered yet, by their places among the filters.
+    var open: [UInt16: String] = [:]
     /// Of a filter that was refused.
     var properties = Properties.none
 
@@ -115,18 +115,24 @@ struct WaitingSubscribe {
 }
 
 extension LoopEngine {
-    func nextSubscribe() -> UInt32 {
+    /// A SUBSCRIBE is being read: chats may answer before it is read to its end.
+    func beginSubscribe() -> UInt32 {
         lastSubscribe &+= 1
+        isReadingSubscribe = true
         return lastSubscribe
     }
 
-    /// Answers a SUBSCRIBE, or keeps it until its last filter has an answer.
+    /// Answers a SUBSCRIBE that has been read, or keeps it until its last filter has an answer.
     func answer(_ subscribe: WaitingSubscribe, _ number: UInt32) {
-        // Filters may have been answered while others were looked at.
         var subscribe = subscribe
-        for early in earlyAnswers.filter({ $0.number == number }) { settle(&subscribe, early.place, early.error) }
-        earlyAnswers.removeAll { $0.number == number }
-        guard subscribe.open == 0 else {
+        isReadingSubscribe = false
+        for early in earlyAnswers { settle(&subscribe, early.place, early.error) }
+        earlyAnswers = []
+        answerIfSettled(subscribe, number)
+    }
+
+    private func answerIfSettled(_ subscribe: WaitingSubscribe, _ number: UInt32) {
+        guard subscribe.open.isEmpty else {
             waitingSubscribes[number] = subscribe
             return
         }
@@ -141,16 +147,24 @@ extension LoopEngine {
 
     /// A chat has let the client in, or has not.
     func granted(_ number: UInt32, _ place: UInt16, _ error: ShuntError?) {
-        guard var subscribe = waitingSubscribes[number] else { return earlyAnswers.append((number, place, error)) }
-        waitingSubscribes[number] = nil
-        guard isCurrent(subscribe.client) else { return }
+        guard var subscribe = waitingSubscribes.removeValue(forKey: number) else {
+            // Else its client has gone.
+            if isReadingSubscribe, number == lastSubscribe { earlyAnswers.append((place, error)) }
+            return
+        }
         settle(&subscribe, place, error)
-        answer(subscribe, number)
+        answerIfSettled(subscribe, number)
     }
 
     private func settle(_ subscribe: inout WaitingSubscribe, _ place: UInt16, _ error: ShuntError?) {
-        subscribe.open -= 1
-        if let error { subscribe.refuse(Int(place), error) }
+        guard let filter = subscribe.open.removeValue(forKey: place), let error else { return }
+        subscribe.refuse(Int(place), error)
+        MQTTFront(self, subscribe.client).forgetChat(filter)
+    }
+
+    /// A client has gone: nobody waits for the rest of its SUBSCRIBE packets.
+    func forgetSubscribes(of connection: ConnectionID) {
+        if !waitingSubscribes.isEmpty { waitingSubscribes = waitingSubscribes.filter { $0.value.client != connection } }
     }
 }
 

@@ -93,7 +93,7 @@ struct MQTTFront {
         case .publishReceived: publishReceived(try PublishAnswer(header.type, decoding: body, version))
         case .publishRelease: publishReleased(try PublishAnswer(header.type, decoding: body, version))
         case .publishComplete: publishCompleted(try PublishAnswer(header.type, decoding: body, version))
-        case .subscribe: try subscribe(try Subscribe(decoding: body, version))
+        case .subscribe: subscribe(try Subscribe(decoding: body, version))
         case .unsubscribe: unsubscribe(try Unsubscribe(decoding: body, version))
         case .pingRequest:
             try Ping.check(body)

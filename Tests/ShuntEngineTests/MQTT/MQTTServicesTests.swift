@@ -144,4 +144,43 @@ struct MQTTServicesTests {
         #expect(gone?.payload.contains(#""user":"user-a/b""#) == true)
         #expect(gone?.isRetained == false)
     }
+
+    @Test("A device of MQTT that another client replaces gets no frame of the exchange protocol", arguments: [1, 2])
+    func displaced(loops: Int) {
+        let worker = SimulatedWorker(loops: loops)
+        let phone = SimulatedMQTTClient(worker, greeting: known("phone"))
+        _ = phone.subscribe("$shunt/notify")
+        worker.now += 1
+        #expect(worker.connect(loop: loops - 1).register("user-phone", device: "phone") == 200)
+        #expect(phone.received() == [])
+        phone.send(Ping.request)
+        #expect(phone.received() == [Ping.response])
+    }
+
+    @Test("Nothing is kept of chats that refuse a client, or that answer when it has gone")
+    func refusedChats() {
+        let worker = SimulatedWorker(masters: ["m:1"])
+        let ada = SimulatedMQTTClient(worker, greeting: known("ada"))
+        for number in 0..<3 {
+            ada.send(Subscribe(7, [.init("$chat/\(number)")]).encoded(.v5))
+            worker.answered(worker.questions[number], .elsewhere("10.0.0.9:4091"))
+        }
+        let engine = worker.engines[0]
+        #expect(engine.clients[ada.id.slot].identity?.chats.isEmpty == true)
+        ada.send(Subscribe(8, [.init("$chat/late")]).encoded(.v5))
+        #expect(engine.waitingSubscribes.count == 1)
+        ada.vanish()
+        #expect(engine.waitingSubscribes.isEmpty)
+        engine.granted(engine.lastSubscribe, 0, nil)
+        #expect(engine.earlyAnswers.isEmpty)
+    }
+
+    @Test("A chat's id is the bytes behind the prefix, marks that combine with the separator too")
+    func combiningChat() {
+        let worker = SimulatedWorker()
+        let (ada, bob) = (SimulatedMQTTClient(worker, greeting: known("ada")), SimulatedMQTTClient(worker, greeting: known("bob")))
+        for client in [ada, bob] { #expect(client.subscribe("$chat/\u{301}room") == [.success]) }
+        ada.publish("$chat/\u{301}room", "hi")
+        #expect(bob.deliveries().map { Array($0.topic.utf8) } == [Array("$chat/\u{301}room".utf8)])
+    }
 }
