@@ -91,7 +91,7 @@ uint8_t property_of_field(lua_State *L, int index) {
     return 0;
 }
 
-/// What clients of MQTT 5.0 are told of a format; NULL of those that have no content type.
+/// The content type that clients of MQTT 5.0 get for a payload format; NULL for formats without one.
 static const char *type_of(uint8_t format) { return format == 1 ? "text/plain" : format == 2 ? "application/json" : NULL; }
 
 /// A message's property. One that came without any has those that its format stands for.

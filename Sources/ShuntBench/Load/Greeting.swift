@@ -46,8 +46,8 @@ enum Greeting {
     }
 }
 
-/// Finds out whether a broker is there and serves the load, by a connection that ends again: whatever is wrong with address, version or
-/// password is told once and not for each connection.
+/// Opens one connection before the load does, to find out whether the broker is there and serves it. So the user reads once that the address,
+/// the version or the password is wrong, and not once a connection.
 struct BrokerProbe {
     let settings: LoadSettings
 

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What the threads of a load are told. Times are nanoseconds of the monotonic clock.
+/// What the main thread tells the threads of a load. Times are nanoseconds of the monotonic clock.
 final class LoadControl: Sendable {
     private let startTime = Atomic<Int>(.max)
     private let endTime = Atomic<Int>(.max)

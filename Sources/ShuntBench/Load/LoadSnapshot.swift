@@ -16,7 +16,7 @@ public struct LoadSnapshot: Equatable, Sendable {
     /// Of the last second; nanoseconds.
     public var p99: Int
 
-    /// - Parameter before: an earlier one, for what is told a second.
+    /// - Parameter before: an earlier snapshot, from which rates a second are counted.
     public func text(since before: LoadSnapshot?) -> String {
         let failures = failed > 0 ? ", \(Quantity.grouped(failed)) failed" : ""
         let clock = "\(Int(elapsed)) s of \(Int(length.rounded(.up))) s"

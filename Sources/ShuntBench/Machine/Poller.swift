@@ -3,12 +3,12 @@ import Glibc
 
 /// An epoll of connections, each known by a number.
 final class Poller {
-    /// What is asked for, and what is told.
+    /// Events of a connection: the caller asks for some, and epoll reports them.
     struct Interest: OptionSet {
         let rawValue: UInt32
         static let read = Interest(rawValue: EPOLLIN.rawValue)
         static let write = Interest(rawValue: EPOLLOUT.rawValue)
-        /// Told without being asked for: the connection has failed or ended.
+        /// The connection has failed or ended. Epoll reports it without being asked.
         static let end = Interest(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
     }
 

@@ -9,7 +9,7 @@ import ShuntCore
 /// the chat does not take the member back or is not found within `ChatConfiguration.returnPatience`. A session that is no longer needed
 /// must be closed.
 ///
-/// Over MQTT a chat is the topic `$chat/ID`: subscribing joins it, publishing sends to the others, unsubscribing leaves.
+/// Over MQTT a chat is the topic `$chat/ID`. The session subscribes it to join, publishes to it to send, and unsubscribes to leave.
 public final class ChatSession: AsyncSequence, Sendable {
     public typealias Element = ChatEvent
     public typealias Failure = ShuntError

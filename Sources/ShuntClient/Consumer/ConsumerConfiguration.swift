@@ -8,8 +8,8 @@ public struct ConsumerConfiguration: Equatable, Sendable {
     public var topic: String
     /// The group: each message goes to one of the group's consumers. Over MQTT a shared subscription, and an empty text for none.
     public var group: String
-    /// Only messages with this key; nil for all. An MQTT broker does not know keys: the consumer itself leaves the others out, which excludes
-    /// a group.
+    /// Only messages with this key; nil for all. An MQTT broker does not know keys, so the consumer drops messages with other
+    /// keys itself. A group would lose those messages: over MQTT a consumer has a key or a group, not both.
     public var key: String?
     public var connection: ConnectionOptions
     /// How often to ask the master for new workers.

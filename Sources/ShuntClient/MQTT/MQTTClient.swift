@@ -95,7 +95,7 @@ final class MQTTClient<Message: Delivered>: Sendable {
         _ = await withCheckedContinuation { handle(.unsubscribe(.call($0))) }
     }
 
-    /// All messages that are there, at least one; waits for them. With this they are taken, and the broker is told.
+    /// Waits for messages, takes all that are there, and tells the broker that the application has them.
     /// - Returns: nil at the end.
     func next() async throws(ShuntError) -> [Message]? {
         guard let arrivals = try await inbox.next() else { return nil }
