@@ -13,6 +13,9 @@ public struct DescriptorBudget: Equatable, Sendable, CustomStringConvertible {
     /// `maximumConnections` of each HTTP endpoint, which may have twice as many open.
     public let httpConnections: Int
 
+    /// Clients that find no room, and are told where there is some, at a time.
+    public var turnedAway: Int { min(100, (limit - clients) / 4) }
+
     /// For the link, look-ups of names, the registry and files.
     private static let others = 64
     private static let fewestOthers = 12

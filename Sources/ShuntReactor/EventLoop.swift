@@ -291,10 +291,11 @@ public final class EventLoop {
     }
 
     /// Takes over a connected socket.
+    /// - Parameter isBeyondLimit: its handler only tells it to go elsewhere.
     /// - Returns: nil, and the socket is closed, at `limits.connections`.
     @discardableResult
-    public func adopt(descriptor: Int32, role: Connection.Role) -> Connection? {
-        guard !isStopping, figures.connections < limits.connections else {
+    public func adopt(descriptor: Int32, role: Connection.Role, isBeyondLimit: Bool = false) -> Connection? {
+        guard !isStopping, isBeyondLimit || figures.connections < limits.connections else {
             figures.errors += 1
             Glibc.close(descriptor)
             return nil

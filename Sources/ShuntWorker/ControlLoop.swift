@@ -180,8 +180,10 @@ final class ControlLoop: EventLoopHandler {
         isStopping = true
         // A client that was here for a moment should be known.
         sendReports()
-        carryOut(link.stop(identity.heartbeat(peers.figures(), stuck: peers.log.stuck(), now: loop.now), now: loop.now))
+        carryOut(link.stop(heartbeat, now: loop.now))
     }
+
+    private var heartbeat: HeartbeatBody { identity.heartbeat(peers.figures(), stuck: peers.log.stuck(), room: peers.room, now: loop.now) }
 
     // MARK: What loops tell
 
@@ -296,7 +298,8 @@ final class ControlLoop: EventLoopHandler {
                 isLooking = true
                 loop.connect(to: address, role: Self.lookRole)
             case .report:
-                carryOut(link.heartbeat(identity.heartbeat(peers.figures(), stuck: peers.log.stuck(), now: loop.now), now: loop.now))
+                carryOut(link.heartbeat(heartbeat, now: loop.now))
+                if peers.isHalfFull { carryOut(link.askRoom(now: loop.now)) }
             case .close(let why):
                 if let connection { loop.close(connection, .byUs(why: why)) }
             case .joined(let master, let isShunt):
@@ -315,6 +318,8 @@ final class ControlLoop: EventLoopHandler {
                     peers.on(index) { $0.confirmed(those.map(\.request)) }
                 }
             case .asked(let id, let body): asked(id, body)
+            case .learned(let worker): peers.neighbours.learn(worker)
+            case .room(let workers): peers.neighbours.setRoom(workers)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }
             case .refused(let master, let why):
                 guard abs(loop.now - refusalToldAt) >= 30 else { continue }
@@ -322,6 +327,7 @@ final class ControlLoop: EventLoopHandler {
                 logger.warning("the master does not take what it is told", metadata: ["master": "\(master)", "why": "\(why)"])
             case .lost(let master, let why):
                 status.setMaster(nil)
+                peers.neighbours.setRoom([])
                 reports.end()
                 inquiries.end()
                 retold = []

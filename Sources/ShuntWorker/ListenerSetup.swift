@@ -7,18 +7,30 @@ import ShuntReactor
 
 /// What loops know of a listener: how bytes for its clients divide into frames, and what stands between their sockets and these.
 struct ListenerSetup: Sendable {
+    let name: String
     let speaks: ClientProtocol
     let framing: Framing
     /// The only ones that may connect, each with a PROXY header; empty where clients connect themselves.
     private let proxies: [AddressRange]
+    /// Its clients find no room here, and are told where there is some.
+    private(set) var isTurningAway = false
 
-    init(_ listener: Configuration.Worker.Listener) {
+    init(name: String, _ listener: Configuration.Worker.Listener) {
+        self.name = name
         (speaks, framing) =
             switch listener.protocol {
             case .exchange: (.exchange, .exchange)
             case .mqtt: (.mqtt, .mqtt)
             }
         proxies = listener.proxies
+    }
+
+    /// The same listener for clients that find no room; nil where its protocol cannot tell them where there is some.
+    var turningAway: ListenerSetup? {
+        guard speaks == .mqtt else { return nil }
+        var other = self
+        other.isTurningAway = true
+        return other
     }
 
     /// Whether a connection from there is let in. The address is asked for only where it matters.

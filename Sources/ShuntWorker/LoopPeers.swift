@@ -49,18 +49,25 @@ final class LoopPeers: Sendable {
     private let connectionLimit: Atomic<Int>
     /// By their numbers.
     private let listeners: [ListenerSetup]
+    private let descriptors: DescriptorBudget
+    /// Open connections of clients that find no room.
+    private let turnedAway = Atomic<Int>(0)
+    let neighbours = Neighbours()
     let log: ConnectionLog
     let readMail = ReadMail()
     private let starts = DispatchSemaphore(value: 0)
     private let startFailure = Mutex<ShuntError?>(nil)
 
     /// - Parameter connectionLimit: of the whole worker, shared out to its loops.
-    init(loops: Int, listeners: [ListenerSetup], mailboxLimit: Int, connectionLimit: Int, log: ConnectionLog) {
+    init(
+        loops: Int, listeners: [ListenerSetup], mailboxLimit: Int, connectionLimit: Int, descriptors: DescriptorBudget, log: ConnectionLog
+    ) {
         reports = Mutex(Array(repeating: LoopReport(), count: loops))
         connections = Mutex(Array(repeating: 0, count: loops))
         self.listeners = listeners
         self.mailboxLimit = Atomic(mailboxLimit)
         self.connectionLimit = Atomic(connectionLimit)
+        self.descriptors = descriptors
         self.log = log
     }
 
@@ -181,30 +188,66 @@ final class LoopPeers: Sendable {
             }
             adopt(descriptor, listener: listener)
         case .clientBeyondDescriptors(let descriptor):
-            Glibc.close(descriptor)
             log.refused(.descriptors)
+            turnAway(descriptor, listener: listener)
         case .noDescriptor: log.ranOut()
         }
     }
 
-    /// Hands a client to the loop with the fewest, of those that have room; where none has, the loop turns it away.
+    /// Hands a client to the loop with the fewest, if the worker has room.
     private func adopt(_ descriptor: Int32, listener: UInt16) {
-        let limit = connectionLimit.load(ordering: .relaxed)
-        let index = connections.withLock { connections in
-            let count = connections.count
-            let open = connections.indices.filter { connections[$0] < ConnectionLimits.share(of: limit, loops: count, loop: $0) }
-            let index = open.min { connections[$0] < connections[$1] } ?? 0
-            connections[index] += 1
-            return index
+        guard open < connectionLimit.load(ordering: .relaxed) else {
+            log.refused(.connections)
+            return turnAway(descriptor, listener: listener)
         }
-        let thread = threads.withLock { $0[index] }
-        thread.post { loop in
+        let index = addToLeastLoaded()
+        threads.withLock { $0[index] }.post { loop in
             if loop.loop.adopt(descriptor: descriptor, role: .accepted(listener: listener)) == nil {
                 self.connectionClosed(UInt8(index))
                 self.log.refused(.connections)
             }
         }
     }
+
+    /// There is no room for a client. One of MQTT is told where there is, while not too many are; the others are closed.
+    private func turnAway(_ descriptor: Int32, listener: UInt16) {
+        guard listeners[Int(listener)].turningAway != nil, turnedAway.load(ordering: .relaxed) < descriptors.turnedAway else {
+            Glibc.close(descriptor)
+            return
+        }
+        turnedAway.add(1, ordering: .relaxed)
+        let index = addToLeastLoaded()
+        threads.withLock { $0[index] }.post { loop in
+            let role = Connection.Role.accepted(listener: listener + UInt16(self.listeners.count))
+            guard loop.loop.adopt(descriptor: descriptor, role: role, isBeyondLimit: true) == nil else { return }
+            self.connectionClosed(UInt8(index))
+            self.turnedAwayClosed()
+        }
+    }
+
+    /// A client that found no room has gone.
+    func turnedAwayClosed() { turnedAway.subtract(1, ordering: .relaxed) }
+
+    /// Counts a client.
+    /// - Returns: the loop that is to have it.
+    private func addToLeastLoaded() -> Int {
+        connections.withLock { connections in
+            let index = connections.indices.min { connections[$0] < connections[$1] } ?? 0
+            connections[index] += 1
+            return index
+        }
+    }
+
+    /// Clients that have a place here.
+    private var open: Int { connections.withLock { $0.reduce(0, +) } - turnedAway.load(ordering: .relaxed) }
+
+    /// For how many more clients there is room.
+    var room: Int { max(0, capacity - open) }
+
+    /// Whether clients may soon find no room.
+    var isHalfFull: Bool { room <= capacity / 2 }
+
+    private var capacity: Int { min(connectionLimit.load(ordering: .relaxed), descriptors.clients) }
 
     /// A client is at home on another loop, which takes over its connection.
     func move(_ moving: MovingConnection, from loop: UInt8, to other: Int) {

@@ -39,10 +39,10 @@ public final class Worker: Sendable {
         exchangeAddress = sockets.first { worker.listeners[$0.name]?.protocol == .exchange }?.socket.address.description
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
         let count = Self.loopCount(configuration)
-        let setups = sockets.compactMap { worker.listeners[$0.name].map(ListenerSetup.init) }
+        let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0) } }
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
-            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
+            descriptors: descriptors, log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
@@ -96,7 +96,7 @@ public final class Worker: Sendable {
             $0.setSystemInterval(systemInterval)
         }
         peers.onEach { loop in
-            loop.setLimits(limits, ConnectionLimits(configuration, loops: count, loop: Int(loop.loop.index)))
+            loop.setLimits(limits, ConnectionLimits(configuration, loops: count))
             loop.setStrategies(strategies)
             loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
@@ -177,8 +177,8 @@ public final class Worker: Sendable {
             loops: count, listeners: listeners, limits: RoutingLimits(configuration, loops: count), strategies: configuration.worker.groups,
             slowPolicies: configuration.worker.slowPolicies, chat: ChatSettings(configuration), rules: rules)
         var loops: [LoopThread<WorkerLoop>] = []
+        let limits = ConnectionLimits(configuration, loops: count)
         for index in 0..<count {
-            let limits = ConnectionLimits(configuration, loops: count, loop: index)
             loops.append(
                 try LoopThread(index: UInt8(index), name: "loop-\(index)", limits: limits) { loop in
                     WorkerLoop(loop: loop, setup: setup, peers: peers)
@@ -235,17 +235,14 @@ extension ChatSettings {
 }
 
 extension ConnectionLimits {
-    /// Each loop gets its share of what is for the whole worker.
-    init(_ configuration: Configuration, loops: Int, loop: Int) {
+    /// Each loop gets its share of the buffers; the connections of all loops are counted together, as clients move between them.
+    init(_ configuration: Configuration, loops: Int) {
         let limits = configuration.limits
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers / loops, frameSeconds: max(1, Int(limits.frameTime.seconds)),
-            connections: Self.share(of: limits.connections, loops: loops, loop: loop), peerSeconds: limits.peerSeconds,
+            connections: limits.connections, peerSeconds: limits.peerSeconds,
             slowPatience: Int(configuration.worker.slowPatience.seconds * 1000), stuckConsumer: configuration.worker.stuckConsumer)
     }
-
-    /// The shares add up to the total.
-    static func share(of total: Int, loops: Int, loop: Int) -> Int { total / loops + (loop < total % loops ? 1 : 0) }
 }
 
 extension Duration {

@@ -20,14 +20,16 @@ struct WorkerIdentity: Sendable {
     /// What its operator calls it (`worker.name`).
     var name: String
 
-    /// - Parameter stuck: the worst of the stuck consumers.
-    func heartbeat(_ reports: [LoopReport], stuck: [String], now: Double) -> HeartbeatBody {
+    /// - Parameters:
+    ///   - stuck: the worst of the stuck consumers.
+    ///   - room: for how many more clients there is room.
+    func heartbeat(_ reports: [LoopReport], stuck: [String], room: Int, now: Double) -> HeartbeatBody {
         HeartbeatBody(
             machineID: machine, serverName: host, serverPort: port, figures: WorkerFigures(reports),
             createdTime: Int64(now * 1000),
             shunt: ShuntExtension(
                 version: version, boot: boot, listeners: listeners, loops: reports.count, interval: Int((interval * 1000).rounded()),
-                name: name, stuck: stuck))
+                name: name, stuck: stuck, room: room))
     }
 
     /// An EUI-64 as message-channel writes it (§9.1), from the machine's first network card; the name's bytes where there is none.
@@ -66,6 +68,13 @@ extension WorkerFigures {
             deliveries += report.loop.delivered
             heldProducers += report.routing.heldProducers
             stuckConsumers += report.routing.stuckConsumers
+            mqttClients += report.routing.mqttClients
+            mqttSessions += report.routing.sessions
+            mqttAbsent += report.routing.absentSessions
+            mqttQueued += report.routing.waiting
+            mqttHeldBytes += report.routing.heldBytes
+            mqttRetained += report.routing.retained
+            mqttRetainedBytes += report.routing.retainedBytes
         }
         responses = responsesSucceeded + responsesFailed
         responseMilliseconds = Int((reports.reduce(0) { $0 + $1.answerSeconds } * 1000).rounded())

@@ -23,11 +23,17 @@ final class WorkerLoop: EventLoopHandler {
     init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
         self.loop = loop
         self.peers = peers
-        listeners = setup.listeners
+        // Those for clients that find no room come behind the others.
+        listeners = setup.listeners + setup.listeners.map { $0.turningAway ?? $0 }
         version = setup.rules
         engine = LoopEngine(
             loop: loop.index, of: setup.loops, limits: setup.limits, strategies: setup.strategies, slowPolicies: setup.slowPolicies, chat: setup.chat,
-            inflate: { bytes, compression, limit in try? inflate(bytes, compression, limit: limit) })
+            inflate: { bytes, compression, limit in try? inflate(bytes, compression, limit: limit) },
+            neighbour: { [listeners, neighbours = peers.neighbours] worker, listener in
+                let name = listeners[listener].name
+                guard let worker else { return neighbours.room(listener: name) }
+                return neighbours.address(of: worker, listener: name)
+            })
         driver = LoopDriver(engine)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
@@ -41,8 +47,10 @@ final class WorkerLoop: EventLoopHandler {
     // MARK: Events
 
     func opened(_ connection: Connection) {
+        let listener = listeners[connection.role.number]
         engine.opened(
-            connection.id, address: connection.remoteAddress, speaking: listeners[connection.role.number].speaks, now: loop.now)
+            connection.id, address: connection.remoteAddress, speaking: listener.speaks, listener: UInt8(connection.role.number),
+            isTurnedAway: listener.isTurningAway, now: loop.now)
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
@@ -82,6 +90,7 @@ final class WorkerLoop: EventLoopHandler {
     func closed(_ connection: Connection, reason: CloseReason) {
         slow.removeValue(forKey: connection.id)
         peers.connectionClosed(loop.index)
+        if listeners[connection.role.number].isTurningAway { peers.turnedAwayClosed() }
         peers.log.closed(connection, reason)
         engine.closed(connection.id, why: reason.text, now: loop.now)
     }

@@ -231,7 +231,9 @@ import Testing
             #expect(lines.count == 4)
             #expect(
                 lines[1]
-                    == "10.0.0.1:4091,10.0.0.1,4091,live,m-1,shunt 0.1.0,mqtt=10.0.0.1:1883,400.0,999.0,edge-1,[],1,0,0,0,0,0,0,0,0,0,0,0,0,0")
+                    == "10.0.0.1:4091,10.0.0.1,4091,live,m-1,shunt 0.1.0,mqtt=10.0.0.1:1883,400.0,999.0,edge-1,[],1"
+                    + String(repeating: ",0", count: WorkerFigures.columns.count - 1)
+            )
             #expect(
                 try await run(["events", "--output", "csv", "--limit", "1"] + master.api).output.hasSuffix(
                     "3,3.0,worker.joined,10.0.0.3:4091,\"first, \"\"heartbeat\"\"\"\r\n"))

@@ -34,10 +34,13 @@ public struct ChatHostBody: Equatable, Sendable {
     /// nil: the source address of the connection.
     public var host: String?
     public var port: Int
+    /// Whether a redirection is to have the `WorkerAddresses` of the chat's worker as its text. Only Shunt's own masters are asked so.
+    public var wantsAddresses: Bool
 
-    public init(host: String? = nil, port: Int) {
+    public init(host: String? = nil, port: Int, wantsAddresses: Bool = false) {
         self.host = host?.isEmpty == true ? nil : host
         self.port = port
+        self.wantsAddresses = wantsAddresses
     }
 
     /// - Throws: `request.invalid` if this is not the object, or the port is missing. An empty host is none.
@@ -45,14 +48,15 @@ public struct ChatHostBody: Equatable, Sendable {
         let object = try LenientJSON.object(in: bytes, subject: "chat host")
         guard let port = try object.port("port") else { throw object.missing("port") }
         let host = try object.string("host")
-        self.init(host: host?.isEmpty == false ? host : nil, port: port)
+        self.init(host: host?.isEmpty == false ? host : nil, port: port, wantsAddresses: try object.string("addresses") == "true")
     }
 
     /// The one object of the protocol with a space in it.
     public func encoded() -> [UInt8] {
-        guard let host else { return Array("{host:null, port:\(port)}".utf8) }
+        let rest = ", port:\(port)\(wantsAddresses ? ", addresses:true" : "")}"
+        guard let host else { return Array("{host:null\(rest)".utf8) }
         var json = JSONWriter.object(.singleQuoted) { $0.member("host", host) }
         json.removeLast()
-        return json + ", port:\(port)}".utf8
+        return json + rest.utf8
     }
 }

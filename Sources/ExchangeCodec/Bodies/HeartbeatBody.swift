@@ -145,7 +145,20 @@ extension WorkerFigures {
             deliveries: try own["deliveries"] == nil
                 ? object.count("subscriber_message_count") : own.count("deliveries"),
             heldProducers: try own.count("held_producers"), stuckConsumers: try own.count("stuck_consumers"))
+        guard let mqtt = try own.object("mqtt") else { return }
+        for (name, figure) in Self.ofMQTT { self[keyPath: figure] = try mqtt.count(name) }
     }
+
+    /// A worker without clients of MQTT says nothing of it.
+    func writeMQTT(to json: inout JSONWriter) {
+        guard Self.ofMQTT.contains(where: { self[keyPath: $0.figure] != 0 }) else { return }
+        json.member("mqtt") { json in for (name, figure) in Self.ofMQTT { json.member(name, self[keyPath: figure]) } }
+    }
+
+    private static let ofMQTT: [(name: String, figure: WritableKeyPath<WorkerFigures, Int> & Sendable)] = [
+        ("clients", \.mqttClients), ("sessions", \.mqttSessions), ("absent", \.mqttAbsent), ("queued", \.mqttQueued),
+        ("held_bytes", \.mqttHeldBytes), ("retained", \.mqttRetained), ("retained_bytes", \.mqttRetainedBytes),
+    ]
 }
 
 extension LenientObject {

@@ -24,10 +24,12 @@ public struct ShuntExtension: Equatable, Sendable {
     /// The worst of its stuck consumers, as its log names them; at most `maximumStuck`.
     public var stuck: [String]
     public static let maximumStuck = 3
+    /// How many more clients it takes; nil if it does not say.
+    public var room: Int?
 
     public init(
         version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0,
-        name: String = "", stuck: [String] = []
+        name: String = "", stuck: [String] = [], room: Int? = nil
     ) {
         self.version = version
         self.boot = boot
@@ -37,6 +39,7 @@ public struct ShuntExtension: Equatable, Sendable {
         self.interval = interval
         self.name = name
         self.stuck = stuck
+        self.room = room
     }
 
     init?(heartbeat: LenientObject) throws(ShuntError) {
@@ -45,10 +48,11 @@ public struct ShuntExtension: Equatable, Sendable {
             version: try object.string("version") ?? "", boot: try object.string("boot") ?? "",
             listeners: try Self.listeners(in: object), loops: try object.count("loops"),
             isDraining: try object.string("state") == "draining", interval: try object.count("interval"),
-            name: try object.string("name") ?? "", stuck: Array(try object.strings("stuck")?.prefix(Self.maximumStuck) ?? []))
+            name: try object.string("name") ?? "", stuck: Array(try object.strings("stuck")?.prefix(Self.maximumStuck) ?? []),
+            room: try object.integer("room").map { Int(max(0, $0)) })
     }
 
-    private static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {
+    static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {
         guard let addresses = try object.object("listeners") else { return [:] }
         guard addresses.members.count <= maximumListeners else {
             throw ShuntError(
@@ -77,6 +81,8 @@ public struct ShuntExtension: Equatable, Sendable {
             if figures.heldProducers > 0 { json.member("held_producers", figures.heldProducers) }
             if figures.stuckConsumers > 0 { json.member("stuck_consumers", figures.stuckConsumers) }
             if !stuck.isEmpty { json.member("stuck", stuck) }
+            if let room { json.member("room", room) }
+            figures.writeMQTT(to: &json)
         }
     }
 }

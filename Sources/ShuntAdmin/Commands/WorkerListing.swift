@@ -69,6 +69,10 @@ enum WorkerListing {
             ("deliveries", "\(figures.deliveries)"),
             ("held producers", "\(figures.heldProducers)"),
             ("stuck consumers", (["\(figures.stuckConsumers)"] + worker.stuck).joined(separator: "; ")),
+            ("mqtt clients", "\(figures.mqttClients)"),
+            ("mqtt sessions", "\(figures.mqttSessions), \(figures.mqttAbsent) of them away (mqtt.sessions)"),
+            ("mqtt queued", "\(figures.mqttQueued) messages; \(Humane.bytes(figures.mqttHeldBytes)) held (mqtt.memory)"),
+            ("mqtt retained", "\(figures.mqttRetained) messages, \(Humane.bytes(figures.mqttRetainedBytes)) (mqtt.retained.messages, .bytes)"),
         ]
         return FieldList.text(fields, width: width)
     }

@@ -26,6 +26,8 @@ public struct MQTTLimits: Equatable, Sendable {
     public var maximumKeepAlive: UInt16
     /// Retained messages.
     public var retainedMessages: Int
+    /// Whether any message is retained.
+    public var keepsRetained: Bool { retainedMessages > 0 }
     /// Bytes of retained messages, with their topics.
     public var retainedBytes: Int
     /// Seconds after which a retained message is forgotten; 0: never.

@@ -64,6 +64,17 @@ public struct WorkerFigures: Codable, Equatable, Sendable {
     public var heldProducers: Int
     /// Clients that read too slowly for anybody to wait for them, at this moment.
     public var stuckConsumers: Int
+    /// Connected clients of MQTT, at this moment, as are all that follow.
+    public var mqttClients = 0
+    /// Sessions that outlive their connections, and those of them whose client is away.
+    public var mqttSessions = 0
+    public var mqttAbsent = 0
+    /// Messages that wait for clients, and the bytes of what is kept for sessions.
+    public var mqttQueued = 0
+    public var mqttHeldBytes = 0
+    /// Retained messages, and their bytes.
+    public var mqttRetained = 0
+    public var mqttRetainedBytes = 0
 
     public init(
         connections: Int = 0, connectionsAccepted: Int = 0, connectionErrors: Int = 0, requests: Int = 0,

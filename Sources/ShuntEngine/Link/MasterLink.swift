@@ -33,6 +33,10 @@ public struct MasterLink: Sendable {
         case displaced([DeviceBatchBody.Left])
         /// The master asks something of this worker's retained messages: call `answer`.
         case asked(id: Int64, RetainedRequestBody)
+        /// Where clients reach another worker.
+        case learned(WorkerAddresses)
+        /// The other workers that have room.
+        case room([WorkerAddresses])
     }
 
     /// A loop's wish to hear when the master has taken what it was told.
@@ -89,6 +93,8 @@ public struct MasterLink: Sendable {
         var answered = 0
         /// The worker's address as the master sees it.
         var localHost = ""
+        /// The frame of the last question after workers that have room.
+        var roomAsked: Int64?
     }
 
     /// Confirmations that the answer to a frame gives.
@@ -221,9 +227,14 @@ public struct MasterLink: Sendable {
         connected.heardAt = now
         connected.unanswered = 0
         if let asked = connected.questions.removeValue(forKey: frame.id) {
-            let assignment = Self.assignment(frame, own: asked.own, isShunt: connected.isShunt)
             state = .connected(connected)
-            return [.answered(asked.question, assignment)]
+            if let other = Self.addresses(frame) { return [.learned(other), .answered(asked.question, .elsewhere(other.worker))] }
+            return [.answered(asked.question, Self.assignment(frame, own: asked.own, isShunt: connected.isShunt))]
+        }
+        if connected.roomAsked == frame.id {
+            connected.roomAsked = nil
+            state = .connected(connected)
+            return Self.room(frame)
         }
         let confirmed = connected.confirm(frame.id)
         state = .connected(connected)
@@ -248,6 +259,26 @@ public struct MasterLink: Sendable {
         case FrameStatus.temporaryRedirect: .elsewhere(frame.text)
         default: .unavailable
         }
+    }
+
+    /// Of a redirection by one of Shunt's own masters.
+    private static func addresses(_ frame: Frame) -> WorkerAddresses? {
+        guard frame.status == FrameStatus.temporaryRedirect, frame.text.hasPrefix("{") else { return nil }
+        return frame.value.withUnsafeBytes { try? WorkerAddresses(decoding: $0) }
+    }
+
+    private static func room(_ frame: Frame) -> [Action] {
+        guard !frame.isError, let body = try? frame.value.withUnsafeBytes({ try RoomBody(decoding: $0) }) else { return [] }
+        return [.room(body.workers)]
+    }
+
+    /// Asks which other workers have room, where a master of Shunt's own is there to answer.
+    public mutating func askRoom(now: Double) -> [Action] {
+        guard case .connected(var connected) = state, connected.hasJoined, connected.isShunt else { return [] }
+        let id = ids.next(now: now)
+        connected.roomAsked = id
+        state = .connected(connected)
+        return [.send(Frame.room(id: id).encoded())]
     }
 
     private static func displacements(_ frame: Frame) -> [Action] {
@@ -278,6 +309,8 @@ public struct MasterLink: Sendable {
         let own = HostPort(host.host ?? connected.localHost, host.port).description
         connected.questions[id] = Asked(question: question, at: now, own: own)
         state = .connected(connected)
+        var host = host
+        host.wantsAddresses = connected.isShunt
         let frame = Frame(
             .chat, id: id, format: .json, value: host.encoded(), name: question.chat, key: ChatKey.create.rawValue)
         return [.send(frame.encoded())]

@@ -19,6 +19,10 @@ struct Client {
     /// Its first request has come, and passed `on_connect`.
     var isAdmitted = false
     var generation: UInt32 = 0
+    /// Its listener's number.
+    var listener: UInt8 = 0
+    /// There is no room for it.
+    var isTurnedAway = false
     /// MQTT: it has given no user name.
     var isAnonymous = false
     /// It is a registered device.

@@ -81,7 +81,10 @@ extension LoopEngine {
         case .refuse(let connection, let receipt, let error):
             if isCurrent(connection) { refuse(receipt, connection, error) }
         case .redirect(let connection, let receipt, let address):
-            if isCurrent(connection) { refuse(receipt, connection, ShuntError(.chatElsewhere, address)) }
+            guard isCurrent(connection) else { return }
+            let client = clients[connection.slot]
+            let own = client.protocolName == .exchange ? address : neighbour(address, Int(client.listener))
+            refuse(receipt, connection, ShuntError(.chatElsewhere, own ?? ""))
         case .deliver(let connection, let chat, let key, let payload):
             guard isCurrent(connection) else { return }
             output.figures.chatMessages += 1

@@ -32,6 +32,8 @@ public final class LoopEngine {
     var earlyAnswers: [(place: UInt16, error: ShuntError?)] = []
     var lastSubscribe: UInt32 = 0
     var isReadingSubscribe = false
+    /// Where clients of a listener reach the worker of this name, or one that has room.
+    let neighbour: (_ worker: String?, _ listener: Int) -> String?
     /// For client identifiers that the worker chooses.
     let random: () -> UInt64
     /// Where the search for silent clients goes on.
@@ -59,11 +61,13 @@ public final class LoopEngine {
     /// - Parameters:
     ///   - random: for client identifiers that nobody is to guess.
     ///   - inflate: the plain bytes of a packed payload; nil where they are broken, or more than so many.
+    ///   - neighbour: `host:port` where clients of a listener, by its number, reach the worker of a name, or (nil) one that has room.
     public init(
         loop: UInt8, of loops: Int = 1, limits: RoutingLimits = .init(), strategies: GroupStrategies = .init(),
         slowPolicies: SlowConsumerPolicies = .init(), chat: ChatSettings = .init(hasMasters: false), hooks: (any RuleHooks)? = nil,
         random: @escaping () -> UInt64 = { .random(in: .min ... .max) },
-        inflate: @escaping (Bytes, PayloadCompression, Int) -> [UInt8]? = { _, _, _ in nil }
+        inflate: @escaping (Bytes, PayloadCompression, Int) -> [UInt8]? = { _, _, _ in nil },
+        neighbour: @escaping (_ worker: String?, _ listener: Int) -> String? = { worker, _ in worker }
     ) {
         output = LoopOutput(loop: loop, of: loops)
         router = TopicRouter(
@@ -71,6 +75,7 @@ public final class LoopEngine {
             encoder: WireEncoder(output.made, inflated: limits.inflated, inflate), hooks: hooks)
         house = ChatHouse(chat)
         self.random = random
+        self.neighbour = neighbour
         confirmations = SubscriptionConfirmations(loop: loop, loops: loops)
     }
 
@@ -84,11 +89,18 @@ public final class LoopEngine {
     // MARK: Clients
 
     /// A client has connected.
-    public func opened(_ connection: ConnectionID, address: PeerAddress, speaking protocolName: ClientProtocol = .exchange, now: Double) {
+    /// - Parameters:
+    ///   - listener: its listener's number.
+    ///   - isTurnedAway: there is no room for it: it is told where there is some.
+    public func opened(
+        _ connection: ConnectionID, address: PeerAddress, speaking protocolName: ClientProtocol = .exchange, listener: UInt8 = 0,
+        isTurnedAway: Bool = false, now: Double
+    ) {
         let slot = connection.slot
         while clients.count <= slot { clients.append(Client()) }
         clients[slot] = Client(
-            state: .open, protocolName: protocolName, generation: connection.generation, address: address, connectedAt: now)
+            state: .open, protocolName: protocolName, generation: connection.generation, listener: listener, isTurnedAway: isTurnedAway,
+            address: address, connectedAt: now)
         if protocolName == .mqtt { MQTTFront(self, connection).opened(now: now) }
     }
 

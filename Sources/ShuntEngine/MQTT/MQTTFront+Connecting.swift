@@ -21,6 +21,10 @@ extension MQTTFront {
         let identity = Client.Identity()
         identity.maximumPacket = greeting.properties.maximumPacketSize ?? .max
         engine.clients[slot].identity = identity
+        guard !engine.clients[slot].isTurnedAway else {
+            sendElsewhere()
+            return true
+        }
         guard let isAssigned = name(&greeting) else {
             turnAway(.clientIdentifierNotValid, .requestInvalid, "an empty client identifier needs a clean session")
             return true
@@ -33,6 +37,13 @@ extension MQTTFront {
         guard check(greeting) else { return true }
         admit(greeting, identity, isAssigned: isAssigned)
         return true
+    }
+
+    /// There is no room here. A client of 5.0 is told where there is (5.0 §4.13).
+    private func sendElsewhere() {
+        let other = version.hasProperties ? engine.neighbour(nil, Int(engine.clients[client.slot].listener)) : nil
+        guard let other else { return turnAway(.serverBusy, .workerElsewhere, "this worker takes no more clients, and knows of no other with room") }
+        turnAway(.useAnotherServer, .workerElsewhere, other)
     }
 
     /// A client without an identifier gets one that is at home here.
@@ -55,6 +66,10 @@ extension MQTTFront {
         guard let will = greeting.will else { return true }
         guard will.topic.utf8.count <= router.limits.topic else {
             turnAway(.topicNameInvalid, .topicInvalid, "the will's topic has more than \(router.limits.topic) bytes (limits.topic)")
+            return false
+        }
+        guard !will.isRetained || !version.hasProperties || router.limits.mqtt.keepsRetained else {
+            turnAway(.retainNotSupported, .requestUnsupported, "this worker keeps no retained messages (mqtt.retained.messages)")
             return false
         }
         guard !will.topic.utf8.starts(with: "$SYS/".utf8) else {
@@ -137,6 +152,7 @@ extension MQTTFront {
         if isAssigned { properties.assignedClientIdentifier = greeting.clientID }
         if router.limits.mqtt.receiveMaximum < .max { properties.receiveMaximum = router.limits.mqtt.receiveMaximum }
         if router.limits.mqtt.topicAliases > 0 { properties.topicAliasMaximum = router.limits.mqtt.topicAliases }
+        if !router.limits.mqtt.keepsRetained { properties.retainAvailable = false }
         if router.limits.frame < 268_435_460 { properties.maximumPacketSize = UInt32(router.limits.frame) }
         return properties
     }

@@ -35,6 +35,9 @@ extension MQTTFront {
         var stretch = Stretch(.input, packet.qos == .atMostOnce ? form : form.numbered, offset: offset, count: header.size)
         if packet.qos == .atMostOnce, header.flags != 0 { stretch = .none }
         guard version.hasProperties else { return try publish(Publication(message, as: stretch), packet, hooks) }
+        guard !packet.isRetained || router.limits.mqtt.keepsRetained else {
+            throw MQTTFault(.retainNotSupported, "this worker keeps no retained messages (mqtt.retained.messages)", "MQTT-3.2.2-14")
+        }
         let properties = try PublishProperties(packet.encodedProperties)
         message.take(properties)
         let isBroken = properties.isText && !UTF8Text.isPayload(packet.payload)

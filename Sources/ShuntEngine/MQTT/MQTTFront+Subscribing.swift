@@ -108,8 +108,9 @@ struct WaitingSubscribe {
         if place < reasons.count { reasons[place] = reason } else { reasons.append(reason) }
         properties.reasonString = error.message
         guard error.code == .chatElsewhere else { return }
-        // The worker that has the chat.
-        properties.reasonString = "the chat is at another worker"
+        // Where the worker that has the chat serves clients like this one.
+        properties.reasonString = "the chat is at another worker" + (error.message.isEmpty ? ", which has no listener of this one's name" : "")
+        guard !error.message.isEmpty else { return }
         properties.userProperties.append(.init("redirect", error.message))
     }
 }

@@ -107,9 +107,9 @@ struct MQTTFront {
         }
     }
 
-    /// A client that does not send CONNECT within 10 seconds is closed.
+    /// A client that does not send CONNECT within 10 seconds is closed, one that finds no room within 1.5.
     func opened(now: Double) {
-        engine.clients[client.slot].keepAlive = 7
+        engine.clients[client.slot].keepAlive = engine.clients[client.slot].isTurnedAway ? 1 : 7
         engine.clients[client.slot].heardAt = LoopEngine.eighths(now)
     }
 

@@ -273,7 +273,10 @@ public final class MasterEngine {
         let body = try ChatHostBody(decoding: value)
         let worker = try teller(WorkerSource(host: body.host, port: body.port), connection, now: now)
         let owner = try chats.request(chat, key, from: worker, now: now, &found) { directory.isGivenUp($0, now: now) }
-        if owner == worker { answer(frame, connection, owner) } else { redirect(frame, connection, owner) }
+        guard owner != worker else { return answer(frame, connection, owner) }
+        redirect(
+            frame, connection,
+            body.wantsAddresses ? directory.addresses(of: owner).map { String(decoding: $0.encoded(), as: UTF8.self) } ?? owner : owner)
     }
 
     private func value(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> Bytes {
@@ -325,6 +328,7 @@ public final class MasterEngine {
     private func record(_ found: [ChatChange]) { changes += found.map { .chat($0) } }
 
     private func allocate(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
+        if frame.name(in: start)?.elementsEqual(RoomBody.frameName.utf8) == true { return answerRoom(frame, connection, now: now) }
         if frame.format == .json, let value = frame.value(in: start) {
             return try allocate(DeviceAllocationBody(decoding: value), frame, connection, now: now)
         }
@@ -336,6 +340,16 @@ public final class MasterEngine {
         case .all: answer(frame, connection, AllocationReply.encode(workers))
         case .one: answer(frame, connection, first)
         }
+    }
+
+    /// A worker asks which others have room.
+    private func answerRoom(_ frame: FrameView, _ connection: ConnectionID, now: Double) {
+        let own = peers[connection]?.worker
+        let others = directory.allocation(now: now).lazy.filter { $0 != own && !self.directory.isFull($0) }
+        var reply = Frame(acknowledging: frame.id)
+        let body = RoomBody(workers: others.prefix(RoomBody.capacity).compactMap { directory.addresses(of: $0) })
+        (reply.format, reply.value, reply.name) = (.json, body.encoded(), RoomBody.frameName)
+        actions.append(.send(connection, reply.encoded()))
     }
 
     /// Which workers hold a user's devices. Until all have told what they hold, any of them may.

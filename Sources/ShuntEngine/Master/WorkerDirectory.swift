@@ -24,6 +24,8 @@ public struct WorkerDirectory: Sendable {
         var given: [Double] = []
         /// Whether the difference of the clocks has been told.
         var isSkewed = false
+        /// It takes no more clients, as it says.
+        var isFull = false
     }
 
     private var entries: [ExactText: Entry] = [:]
@@ -97,7 +99,7 @@ public struct WorkerDirectory: Sendable {
             // On a new connection a worker tells everything by itself.
             mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection),
             given: known?.given.filter { now - $0 < Self.arrival } ?? [],
-            isSkewed: known?.isSkewed ?? false)
+            isSkewed: known?.isSkewed ?? false, isFull: body.shunt?.room == 0)
         changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
         changes += skew(&entry, created: created, now: now)
         self[name] = entry
@@ -183,14 +185,27 @@ public struct WorkerDirectory: Sendable {
 
     // MARK: Questions
 
-    /// Live workers, the least loaded first (§12.2): by connections, then requests, then their bytes, then the name.
+    /// Live workers, those that have room first, of them the least loaded (§12.2): by connections, then requests, then their bytes, then the
+    /// name.
     public func allocation(now: Double) -> [String] {
         entries.values.filter { $0.record.state == .live && isLive($0, now: now) }.map(\.record).sorted { left, right in
             let (a, b) = (left.figures, right.figures)
             let (more, others) = (self[left.name]?.given.count ?? 0, self[right.name]?.given.count ?? 0)
+            let (isFull, isOtherFull) = (self.isFull(left.name), self.isFull(right.name))
+            guard isFull == isOtherFull else { return isOtherFull }
             return (a.connections + more, a.requests, a.requestBytes, left.name)
                 < (b.connections + others, b.requests, b.requestBytes, right.name)
         }.map(\.name)
+    }
+
+    /// Whether a worker takes no more clients.
+    func isFull(_ name: String) -> Bool { self[name]?.isFull ?? false }
+
+    /// Where clients reach a worker: at the host by which it is known, at its listeners' ports.
+    func addresses(of name: String) -> WorkerAddresses? {
+        guard let record = self[name]?.record else { return nil }
+        let addresses = record.listeners.compactMapValues { address in HostPort(address).map { HostPort(record.host, $0.port).description } }
+        return WorkerAddresses(worker: name, listeners: addresses)
     }
 
     /// A client has been sent to a worker: it counts there before the worker's figures say so.

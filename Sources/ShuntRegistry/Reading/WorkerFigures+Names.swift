@@ -8,6 +8,8 @@ extension WorkerFigures {
         ("responses", \.responses), ("responses_succeeded", \.responsesSucceeded), ("responses_failed", \.responsesFailed),
         ("response_milliseconds", \.responseMilliseconds), ("response_bytes", \.responseBytes),
         ("subscriptions", \.subscriptions), ("deliveries", \.deliveries), ("held_producers", \.heldProducers),
-        ("stuck_consumers", \.stuckConsumers),
+        ("stuck_consumers", \.stuckConsumers), ("mqtt_clients", \.mqttClients), ("mqtt_sessions", \.mqttSessions),
+        ("mqtt_absent", \.mqttAbsent), ("mqtt_queued", \.mqttQueued), ("mqtt_held_bytes", \.mqttHeldBytes),
+        ("mqtt_retained", \.mqttRetained), ("mqtt_retained_bytes", \.mqttRetainedBytes),
     ]
 }

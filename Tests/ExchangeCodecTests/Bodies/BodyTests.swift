@@ -79,6 +79,31 @@ struct BodyTests {
         #expect(try body.encoded().withUnsafeBytes { try HeartbeatBody(decoding: $0) } == body)
     }
 
+    @Test("How much room a worker has is told; a worker that does not say is not full")
+    func room() throws {
+        for room in [nil, 0, 7] {
+            var body = Self.heartbeat
+            body.shunt = ShuntExtension(version: "0.1.0", boot: "b1", room: room)
+            #expect(try body.encoded().withUnsafeBytes { try HeartbeatBody(decoding: $0) }.shunt?.room == room)
+        }
+    }
+
+    @Test("Where clients reach other workers is told as an object, of at most 16 workers")
+    func addresses() throws {
+        let worker = WorkerAddresses(worker: "10.0.0.1:4091", listeners: ["exchange": "10.0.0.1:4091", "mqtt": "10.0.0.1:1883"])
+        #expect(
+            String(decoding: worker.encoded(), as: UTF8.self)
+                == #"{"worker":"10.0.0.1:4091","listeners":{"exchange":"10.0.0.1:4091","mqtt":"10.0.0.1:1883"}}"#)
+        #expect(try worker.encoded().withUnsafeBytes { try WorkerAddresses(decoding: $0) } == worker)
+        let many = RoomBody(workers: Array(repeating: worker, count: 20))
+        #expect(try many.encoded().withUnsafeBytes { try RoomBody(decoding: $0) }.workers == Array(repeating: worker, count: 16))
+        for text in ["", "[]", "{}", #"{"workers":[7]}"#, #"{"workers":[{"listeners":{}}]}"#] where text != "{}" {
+            #expect(throws: ShuntError.self) { try Array(text.utf8).withUnsafeBytes { try RoomBody(decoding: $0) } }
+        }
+        let host = ChatHostBody(host: "w", port: 1, wantsAddresses: true)
+        #expect(try host.encoded().withUnsafeBytes { try ChatHostBody(decoding: $0) } == host)
+    }
+
     @Test("The shortened heartbeat of §19.1 is read, and what is missing is 0")
     func readsShortHeartbeats() throws {
         let input = bytes(

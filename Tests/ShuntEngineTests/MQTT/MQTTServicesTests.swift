@@ -131,6 +131,39 @@ struct MQTTServicesTests {
         #expect(answer?.properties.userProperties == [.init("redirect", "10.0.0.9:4091")])
     }
 
+    @Test("It is told the address for clients like it, or that the worker has no such listener")
+    func addressElsewhere() {
+        let worker = SimulatedWorker(masters: ["m:1"], neighbour: { $0 == "w:1" ? "w:1883" : $0 == "x:1" ? nil : $0 })
+        let ada = SimulatedMQTTClient(worker, greeting: known("ada"))
+        for (chat, at, redirect) in [("a", "w:1", ["w:1883"]), ("b", "x:1", []), ("c", "rule:1", ["rule:1"])] {
+            ada.send(Subscribe(7, [.init("$chat/\(chat)")]).encoded(.v5))
+            worker.answered(worker.questions.removeFirst(), .elsewhere(at))
+            let answer = ada.answers(.subscribeAcknowledgement) { try SubscribeAnswer(.subscribeAcknowledgement, decoding: $0, .v5) }.first
+            #expect(answer?.properties.userProperties.map(\.value) == redirect)
+            #expect(answer?.properties.reasonString?.hasPrefix("the chat is at another worker") == true)
+        }
+    }
+
+    @Test("A client that finds no room is told where there is some, whatever loop it is at home on", arguments: MQTTVersion.allCases)
+    func full(version: MQTTVersion) {
+        for (room, code) in [(String?.some("w:1883"), ReasonCode.useAnotherServer), (nil, .serverBusy)] {
+            let worker = SimulatedWorker(loops: 2, neighbour: { _ in room })
+            for name in ["a", "b", "c", "d"] {
+                let client = SimulatedMQTTClient(worker, greeting: nil, isTurnedAway: true)
+                client.send(Connect(version: version, clientID: name).encoded())
+                let answer = client.answers(.connectAcknowledgement) { try ConnectAcknowledgement(decoding: $0, version) }.first
+                #expect(answer?.reason == (version.hasProperties ? code : .serverUnavailable))
+                #expect(answer?.properties.serverReference == (version.hasProperties ? room : nil))
+                #expect(client.closed == .workerElsewhere)
+            }
+        }
+        let worker = SimulatedWorker()
+        let silent = SimulatedMQTTClient(worker, greeting: nil, isTurnedAway: true)
+        worker.now += 2
+        worker.tick()
+        #expect(silent.closed != nil, "it has no place to keep")
+    }
+
     @Test("Who comes and goes is told to those who want to know")
     func presence() {
         let worker = SimulatedWorker(loops: 2)

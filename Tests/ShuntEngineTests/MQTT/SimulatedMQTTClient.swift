@@ -14,8 +14,8 @@ struct SimulatedMQTTClient {
     }
 
     /// Sends CONNECT, whose answer is taken.
-    init(_ worker: SimulatedWorker, greeting: Connect?, loop: Int = 0) {
-        firstID = worker.open(loop, .mqtt)
+    init(_ worker: SimulatedWorker, greeting: Connect?, loop: Int = 0, isTurnedAway: Bool = false) {
+        firstID = worker.open(loop, .mqtt, isTurnedAway: isTurnedAway)
         self.worker = worker
         version = greeting?.version ?? .v3_1_1
         guard let greeting else { return }

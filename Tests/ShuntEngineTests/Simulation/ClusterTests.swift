@@ -59,6 +59,33 @@ struct ClusterTests {
         #expect(cluster.refused == ["no host:1 \(why)"])
     }
 
+    @Test("A full worker is listed last, and hears where clients of its listeners find room")
+    func full() {
+        let cluster = SimulatedCluster(masters: ["m:1"], workers: ["a:1", "b:1", "c:1"])
+        cluster.workers[0].room = 0
+        cluster.workers[2].room = 0
+        cluster.run(seconds: 4)
+        #expect(cluster.allocation(from: "m:1")?.text == "b:1,a:1,c:1")
+        cluster.askRoom(cluster.workers[0])
+        #expect(cluster.room == [WorkerAddresses(worker: "b:1", listeners: ["exchange": "b:1", "mqtt": "b:1883"])])
+        cluster.askRoom(cluster.workers[1])
+        #expect(cluster.room == [], "nobody is sent to a worker that is full, or to the one that asks")
+        #expect(cluster.refused == [])
+    }
+
+    @Test("A worker learns where clients of each listener reach the worker that has a chat")
+    func addresses() {
+        let cluster = SimulatedCluster(masters: ["m:1"], workers: ["a:1", "b:1"])
+        cluster.run(seconds: 2)
+        let (ann, bob) = (cluster.workers[0].connect(), cluster.workers[1].connect())
+        ann.chat("room", .create)
+        cluster.settle()
+        bob.chat("room", .create)
+        cluster.settle()
+        #expect(bob.chatter() == ["307 a:1"])
+        #expect(cluster.learned == [WorkerAddresses(worker: "a:1", listeners: ["exchange": "a:1", "mqtt": "a:1883"])])
+    }
+
     @Test("Of several masters, the next is tried when one is not there")
     func standby() {
         let cluster = SimulatedCluster(masters: ["m:1", "n:1"], workers: ["a:1", "b:1"])

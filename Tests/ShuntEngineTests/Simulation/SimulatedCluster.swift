@@ -15,6 +15,9 @@ final class SimulatedCluster {
     private(set) var joined: [String] = []
     private(set) var ended: [String] = []
     private(set) var refused: [String] = []
+    /// What masters have told workers of one another.
+    private(set) var learned: [WorkerAddresses] = []
+    private(set) var room: [WorkerAddresses] = []
     private var silent: Set<String> = []
     /// Frames that wait in the sockets of workers that are frozen.
     private var unread: [String: [Frame]] = [:]
@@ -83,6 +86,9 @@ final class SimulatedCluster {
         return answers.first
     }
 
+    /// A worker asks its master for others that have room.
+    func askRoom(_ worker: SimulatedWorker) { carryOut(worker.link.askRoom(now: worker.now), of: worker) }
+
     private func worker(_ name: String) -> SimulatedWorker? { workers.first { $0.name == name } }
 
     private func carryOut(_ actions: [MasterLink.Action], of worker: SimulatedWorker) {
@@ -110,6 +116,8 @@ final class SimulatedCluster {
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
             case .confirmed: break
+            case .learned(let worker): learned.append(worker)
+            case .room(let workers): room = workers
             case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil), of: worker)
             case .displaced(let devices): worker.displaced(devices)
             case .asked(let id, let body): carryOut(worker.link.answer(id, worker.answer(body), limit: 1 << 20), of: worker)

@@ -13,6 +13,8 @@ final class SimulatedWorker {
     private(set) var mail: [MailWay: [LoopMail]] = [:]
     var link: MasterLink
     var reports: MasterReports
+    /// For how many more clients it says that there is room.
+    var room: Int?
     /// Questions for the master, for the cluster to carry.
     var questions: [MasterLink.ChatQuestion] = []
     /// Clients that take nothing.
@@ -37,7 +39,7 @@ final class SimulatedWorker {
 
     init(
         _ name: String = "w:1", loops: Int = 1, masters: [String] = [], limits: RoutingLimits = .init(),
-        strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil
+        strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil, neighbour: @escaping (String?) -> String? = { $0 }
     ) {
         self.name = name
         let chat = ChatSettings(hasMasters: !masters.isEmpty)
@@ -48,7 +50,8 @@ final class SimulatedWorker {
             SimulatedLoop(
                 LoopEngine(
                     loop: UInt8($0), of: loops, limits: limits, strategies: strategies, chat: chat, hooks: hooks,
-                    inflate: { bytes, _, limit in bytes.count > limit ? nil : Array(bytes.reversed()) }),
+                    inflate: { bytes, _, limit in bytes.count > limit ? nil : Array(bytes.reversed()) },
+                    neighbour: { worker, _ in neighbour(worker) }),
                 of: self)
         }
     }
@@ -78,10 +81,10 @@ final class SimulatedWorker {
 
     func connect(loop: Int = 0) -> SimulatedClient { SimulatedClient(id: open(loop, .exchange), worker: self) }
 
-    func open(_ loop: Int, _ speaking: ClientProtocol) -> ConnectionID {
+    func open(_ loop: Int, _ speaking: ClientProtocol, isTurnedAway: Bool = false) -> ConnectionID {
         let id = ConnectionID(loop: UInt8(loop), slot: nextSlot, generation: 0)
         nextSlot += 1
-        engines[loop].opened(id, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), speaking: speaking, now: now)
+        engines[loop].opened(id, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), speaking: speaking, isTurnedAway: isTurnedAway, now: now)
         return id
     }
 
@@ -237,7 +240,8 @@ final class SimulatedWorker {
         let parts = name.split(separator: ":")
         return HeartbeatBody(
             serverName: String(parts[0]), serverPort: Int(parts[1]) ?? 1, figures: WorkerFigures(connections: clients),
-            createdTime: Int64(now * 1000), shunt: ShuntExtension(version: "test", boot: "1"))
+            createdTime: Int64(now * 1000),
+            shunt: ShuntExtension(version: "test", boot: "1", listeners: ["exchange": name, "mqtt": "0.0.0.0:1883"], room: room))
     }
 }
 

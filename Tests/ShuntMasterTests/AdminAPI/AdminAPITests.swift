@@ -99,7 +99,9 @@ private final class Fixture: Sendable {
             #expect(
                 answer.body == """
                     {"configured_name":"","figures":{"connection_errors":0,"connections":0,"connections_accepted":4,"deliveries":0,\
-                    "held_producers":0,"request_bytes":0,"requests":0,"response_bytes":0,"response_milliseconds":0,"responses":0,\
+                    "held_producers":0,"mqtt_absent":0,"mqtt_clients":0,"mqtt_held_bytes":0,"mqtt_queued":0,"mqtt_retained":0,\
+                    "mqtt_retained_bytes":0,"mqtt_sessions":0,\
+                    "request_bytes":0,"requests":0,"response_bytes":0,"response_milliseconds":0,"responses":0,\
                     "responses_failed":0,"responses_succeeded":0,"stuck_consumers":0,"subscriptions":0},\
                     "heartbeat_at":2.5,"host":"10.0.0.1","listeners":{"web_Socket":"10.0.0.1:8083"},"machine":"m","name":"10.0.0.1:4091",\
                     "port":4091,"started_at":1,"state":"live","stuck":[],"version":"shunt 0.1.0"}

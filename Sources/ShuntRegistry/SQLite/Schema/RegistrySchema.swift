@@ -17,6 +17,7 @@ enum RegistrySchema {
         Migration(name: "workers and events", tables: ["meta", "workers", "events"], migrate: createWorkersAndEvents),
         Migration(name: "devices and chats", tables: ["devices", "chats"], migrate: createDevicesAndChats),
         Migration(name: "names of workers", tables: [], migrate: addWorkerNames),
+        Migration(name: "figures of MQTT", tables: [], migrate: addMQTTFigures),
     ]
 
     static var version: Int { migrations.count }
