@@ -51,15 +51,13 @@ struct Client {
         var uid = ""
         var device = ""
         var tags: [String] = []
-        var alias: [String] = []
         /// MQTT: only of clients that need one.
         var session: MQTTSession?
         /// What few clients have: apart, since each byte here is there for millions.
         private var rare: Rare?
-        /// Registrations in a second, and which that was.
-        var registrations = (count: UInt32(0), second: UInt32(0))
 
         private final class Rare {
+            var alias: [String] = []
             var will: Will?
             var broadcastQoS: QoS?
             var chats: [ExactText: QoS] = [:]
@@ -72,6 +70,10 @@ struct Client {
             if let rare { change(rare) }
         }
 
+        var alias: [String] {
+            get { rare?.alias ?? [] }
+            set { set(!newValue.isEmpty) { $0.alias = newValue } }
+        }
         /// MQTT: what is published when the client goes away without a word, if it has no session that keeps it.
         var will: Will? {
             get { rare?.will }

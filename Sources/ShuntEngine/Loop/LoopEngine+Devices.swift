@@ -31,11 +31,11 @@ extension LoopEngine {
 
     /// - Throws: `limit.memory` where the client registers too often.
     func countRegistration(_ connection: ConnectionID) throws(ShuntError) {
-        guard let identity = clients[connection.slot].identity else { return }
-        let second = UInt32(truncatingIfNeeded: UInt64(max(0, now)))
-        if identity.registrations.second != second { identity.registrations = (0, second) }
-        identity.registrations.count += 1
-        guard identity.registrations.count <= Self.registrationsPerSecond else {
+        // The first is free: what a whole second's counts take is bounded by the clients that register again.
+        guard clients[connection.slot].isDevice else { return }
+        if registrations.second != now.rounded(.down) { registrations = (now.rounded(.down), [:]) }
+        registrations.counts[connection, default: 0] += 1
+        guard registrations.counts[connection, default: 0] <= Self.registrationsPerSecond else {
             throw ShuntError(
                 .memoryLimit, "this connection registers too often", help: "at most \(Self.registrationsPerSecond) times a second")
         }

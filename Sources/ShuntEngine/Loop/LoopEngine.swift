@@ -36,6 +36,8 @@ public final class LoopEngine {
     let neighbour: (_ worker: String?, _ listener: Int) -> String?
     /// For client identifiers that the worker chooses.
     let random: () -> UInt64
+    /// How often devices have registered again in a second.
+    var registrations = (second: 0.0, counts: [ConnectionID: Int]())
     /// Where the search for silent clients goes on.
     var silenceAt = 0
     /// What rules have made of the message that was offered last.

@@ -250,7 +250,8 @@ public final class TopicRouter {
                 guard let other = index.localTerms(of: connection, for: publication.message.topic) else { continue }
                 terms = other
             }
-            let (form, handOver) = terms.form == .exchange ? (.exchange, .none) : handOver(publication.message, terms)
+            let (form, handOver) =
+                terms.form == .exchange ? (.exchange, .none) : handOver(publication.message, terms, isLasting: connection.isSession)
             let stretch = forms.stretch(form, encoder)
             guard !stretch.isNone else {
                 output.figures.inexpressible += 1
@@ -269,14 +270,15 @@ public final class TopicRouter {
     }
 
     /// How a client of MQTT gets a message.
-    private func handOver(_ message: MessageView, _ terms: DeliveryTerms) -> (WireForm, HandOver) {
+    /// - Parameter isLasting: its session outlives its connection.
+    private func handOver(_ message: MessageView, _ terms: DeliveryTerms, isLasting: Bool) -> (WireForm, HandOver) {
         let qos = min(message.qos, terms.qos)
         let isRetained = message.isRetained && terms.isRetainAsPublished
         guard qos > .atMostOnce || isRetained || terms.asksSession else { return (terms.form, .none) }
         let form = qos > .atMostOnce ? terms.form.numbered : terms.form
-        // 3.1.1 has no place for the expiry, which the session has to know.
+        // 3.1.1 has no place for the expiry, which the session has to know, and for properties, which a client may want that comes back with 5.0.
         let handOver = HandOver(qos: qos, isRetained: isRetained, isShared: terms.isShared)
-        guard message.expiry != MessageView.noExpiry, qos > .atMostOnce else { return (form, handOver) }
+        guard qos > .atMostOnce, message.expiry != MessageView.noExpiry || isLasting && !message.properties.isEmpty else { return (form, handOver) }
         return (.mqtt5Numbered, handOver)
     }
 }

@@ -274,6 +274,25 @@ struct MQTTSessionTests {
         #expect(SimulatedMQTTClient(worker, greeting: lasting("old")).messages() == ["a: 60"])
     }
 
+    @Test("A message that waits for a client of 3.1.1 keeps its properties for it: it may come back with 5.0 (MQTT-3.3.2-20)")
+    func upgraded() {
+        let worker = SimulatedWorker()
+        let old = SimulatedMQTTClient(worker, greeting: Connect(version: .v3_1_1, clientID: "a", isClean: false))
+        _ = old.subscribe("t", qos: .atLeastOnce)
+        let sender = SimulatedMQTTClient.v5(worker, "sender")
+        var properties = Properties.none
+        properties.contentType = "text/x"
+        sender.publish("t", "here", qos: .atLeastOnce, properties)
+        #expect(old.deliveries().map(\.payload) == ["here"])
+        old.acknowledge(.publishAcknowledgement, 1)
+        old.vanish()
+        sender.publish("t", "absent", qos: .atLeastOnce, properties)
+        let new = SimulatedMQTTClient.v5(worker, "a", isClean: false)
+        let messages = new.deliveries()
+        #expect(messages.map(\.payload) == ["absent"])
+        #expect(messages.first?.properties.contentType == "text/x")
+    }
+
     @Test("A connection that takes no more gets the rest when it has drained, and its producers wait meanwhile")
     func pressure() {
         let worker = SimulatedWorker(limits: RoutingLimits(mqtt: MQTTLimits(queueMessages: 16, patience: 5)))
