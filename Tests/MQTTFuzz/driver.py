@@ -8,7 +8,7 @@ from mqtt import packets
 from mqtt.client import Client, Ended
 from mqtt.packets import (CONNACK, DISCONNECT, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, UNSUBACK, V5, Will, data, packet)
 
-from conversation import INVALID_IN_5, Step
+from conversation import AS_PUBLISHED, INVALID_IN_5, NO_LOCAL, Step
 
 PREFIXES = itertools.count(1)
 
@@ -197,12 +197,17 @@ class Conversation:
         is_new = connection.version == V5
         pairs = []
         for name, made in more["filters"]:
+            # Which mosquitto goes on with where a session that has them from 5.0 is resumed by 3.1.1.
+            if not is_new and peer.seen.connack[1] and name in NO_LOCAL + AS_PUBLISHED:
+                continue
             if is_new and more["share"]:
                 # A group of its own; no retained messages, which mosquitto sends to shares.
                 pairs.append((f"$share/{self.prefix}{peer.seen.client}/{self.topic(name)}", made & 0x0B | 0x20))
             else:
                 pairs.append((self.topic(name), made if is_new else made & 3))
             self.filters[peer.seen.client].add(("$" if is_new and more["share"] else "") + name)
+        if not pairs:
+            return
         identifier = {"subscription_identifier": more["identifier"]} if is_new and more["identifier"] else None
         connection.send(packets.subscribe(connection.version, next(peer.ids), pairs, identifier))
 
