@@ -23,6 +23,8 @@ class Seen:
     answers: list = field(default_factory=list)
     messages: list = field(default_factory=list)
     is_closed: bool = False
+    # It has resumed a session that 3.1.1 has had.
+    resumes_old: bool = False
     # Payloads of wills that brokers may publish or not: shared by all connections of a conversation.
     free_wills: set = field(default_factory=set)
 
@@ -146,6 +148,7 @@ class Conversation:
         connection.send(packets.connect(version, self.prefix + name, clean, will=made, **({"more": more} if version == V5 else {})))
         answer = connection.wait(CONNACK)
         seen.connack = (answer.reason >= 0x80 if version == V5 else bool(answer.reason), answer.session_present)
+        seen.resumes_old = answer.session_present and any(each.client == name and each.version != V5 for each in self.seen)
         if not answer.session_present:
             self.filters[name] = set()
             self.begun = {key: value for key, value in self.begun.items() if key[0] != name}
