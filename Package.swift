@@ -67,6 +67,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "ShuntReactor", dependencies: ["CLinux", "CUV", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
+        .target(name: "ShuntAccess", dependencies: ["CCrypt", "COpenSSL", "ShuntConfig", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntLog", dependencies: ["ShuntConfig", "ShuntCore", logging]),
         .target(
             name: "ShuntRegistry",
@@ -95,7 +96,7 @@ let package = Package(
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",
-            dependencies: ["ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", argumentParser, nioHTTP] + nio),
+            dependencies: ["ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", argumentParser, nioHTTP] + nio),
 
         // Load for brokers.
         .systemLibrary(name: "CLoad"),
@@ -129,6 +130,7 @@ let package = Package(
             name: "ShuntWorkerTests",
             dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker"]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
+        .testTarget(name: "ShuntAccessTests", dependencies: ["SeededRandom", "ShuntAccess", "ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(
             name: "ShuntRegistryTests",
@@ -137,7 +139,10 @@ let package = Package(
         .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
         .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(
-            name: "ShuntAdminTests", dependencies: ["RawHTTP", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+            name: "ShuntAdminTests",
+            dependencies: [
+                "RawHTTP", "ShuntAccess", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging,
+            ]),
         .testTarget(name: "ShuntBenchTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntBench", "ShuntCore"]),
         .testTarget(
             name: "ShuntClientTests",

@@ -7,7 +7,7 @@ public struct AdminCommand: AsyncParsableCommand {
         abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only close-chat and retained --clear change anything.
+            Only close-chat and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
@@ -19,6 +19,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin retained 'sensors/#'       what MQTT retains; --clear forgets it
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
+              shunt admin passwd passwords alice     set the password of a client
               shunt admin workers --output csv > workers.csv
 
             Exit codes: 0 well, 64 usage, 65 what was asked for is wrong or not there, 69 the master or the file cannot be \
@@ -26,7 +27,7 @@ public struct AdminCommand: AsyncParsableCommand {
             """,
         subcommands: [
             WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
-            CloseChatCommand.self, RetainedCommand.self, EventsCommand.self, QueryCommand.self,
+            CloseChatCommand.self, RetainedCommand.self, EventsCommand.self, QueryCommand.self, PasswdCommand.self,
         ])
 
     public init() {}

@@ -53,14 +53,12 @@ struct AdminSession {
     }
 }
 
-/// A subcommand of `shunt admin`.
-protocol AdminSubcommand: AsyncParsableCommand {
-    var options: AdminOptions { get }
-
-    func report(_ session: AdminSession) async throws(ShuntError)
+/// A command whose errors are sentences for people, and whose exit code says what kind of error it was.
+protocol ConsoleCommand: AsyncParsableCommand {
+    func report(on console: Console) async throws(ShuntError)
 }
 
-extension AdminSubcommand {
+extension ConsoleCommand {
     func run() async throws {
         try await run(on: .standard)
     }
@@ -68,13 +66,26 @@ extension AdminSubcommand {
     /// Writes errors to the console as sentences, and throws only the exit code.
     func run(on console: Console) async throws(ExitCode) {
         do throws(ShuntError) {
-            let source = try options.source(environment: console.environment, now: console.now)
-            try await report(AdminSession(source: source, console: console, output: options.output))
+            try await report(on: console)
         } catch {
             let place = error.location.map { "\(Text.printable($0)): " } ?? ""
             console.writeError("shunt: \(place)\(Text.printable(error.message)) (\(error.code.rawValue))\n")
             if let help = error.help { console.writeError("       \(Text.printable(help))\n") }
             throw ExitCode(error.code.exitCode)
         }
+    }
+}
+
+/// A subcommand of `shunt admin` that asks the master, or its registry.
+protocol AdminSubcommand: ConsoleCommand {
+    var options: AdminOptions { get }
+
+    func report(_ session: AdminSession) async throws(ShuntError)
+}
+
+extension AdminSubcommand {
+    func report(on console: Console) async throws(ShuntError) {
+        let source = try options.source(environment: console.environment, now: console.now)
+        try await report(AdminSession(source: source, console: console, output: options.output))
     }
 }

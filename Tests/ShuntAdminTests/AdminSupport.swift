@@ -37,7 +37,7 @@ func run(
     _ arguments: [String], width: Int? = nil, environment: [String: String] = [:], now: Double = 1_000
 ) async throws -> Outcome {
     let recorder = Recorder()
-    let command = try #require(try AdminCommand.parseAsRoot(arguments) as? any AdminSubcommand)
+    let command = try #require(try AdminCommand.parseAsRoot(arguments) as? any ConsoleCommand)
     var exitCode: Int32 = 0
     do {
         try await command.run(on: recorder.console(width: width, environment: environment, now: now))

@@ -12,28 +12,30 @@ public struct ConfigurationErrors: Error, Equatable, Sendable, CustomStringConve
 }
 
 /// Collects errors, so that the caller can tell all of them at once.
-struct ConfigDiagnostics {
-    private(set) var errors: [ShuntError] = []
+package struct ConfigDiagnostics {
+    package private(set) var errors: [ShuntError] = []
     private var untold = 0
     /// The most errors that a report lists: a file of nonsense would have one for each line.
     static let capacity = 100
 
-    mutating func add(_ code: ErrorCode, _ message: String, at location: String, help: String? = nil) {
+    package init() {}
+
+    package mutating func add(_ code: ErrorCode, _ message: String, at location: String, help: String? = nil) {
         add(ShuntError(code, message, at: location, help: help))
     }
 
-    mutating func add(_ error: ShuntError) {
+    package mutating func add(_ error: ShuntError) {
         if errors.count < Self.capacity { errors.append(error) } else { untold += 1 }
     }
 
-    func throwAny() throws(ConfigurationErrors) {
+    package func throwAny() throws(ConfigurationErrors) {
         guard !errors.isEmpty else { return }
         let rest = untold == 0 ? [] : [ShuntError(.configInvalid, "\(untold) more errors")]
         throw ConfigurationErrors(errors: errors + rest)
     }
 
     /// A value as an error shows it: short, in one line.
-    static func excerpt(_ text: String) -> String {
+    package static func excerpt(_ text: String) -> String {
         let shown = text.unicodeScalars.prefix(60).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }.joined()
         return text.unicodeScalars.count > 60 ? shown + "…" : shown
     }

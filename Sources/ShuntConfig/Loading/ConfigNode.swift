@@ -1,21 +1,21 @@
 /// A value as it was given: YAML's scalars, lists and mappings, each with its place.
-struct ConfigNode: Sendable {
-    enum Content: Sendable {
+package struct ConfigNode: Sendable {
+    package enum Content: Sendable {
         /// A plain scalar is one without quotes: only a plain one can be null, a boolean or a number.
         case scalar(String, plain: Bool)
         case list([ConfigNode])
         case mapping([Entry])
     }
 
-    struct Entry: Sendable {
-        var key: String
-        var keyLocation: String
-        var value: ConfigNode
+    package struct Entry: Sendable {
+        package var key: String
+        package var keyLocation: String
+        package var value: ConfigNode
     }
 
-    var content: Content
+    package var content: Content
     /// `file:line:column`, `--set key` or a variable's name.
-    var location: String
+    package var location: String
 
     init(_ content: Content, at location: String) {
         self.content = content
@@ -29,13 +29,13 @@ struct ConfigNode: Sendable {
         ConfigNode(.scalar("", plain: true), at: location)
     }
 
-    var isNull: Bool {
+    package var isNull: Bool {
         guard case .scalar(let text, plain: true) = content else { return false }
         return ["", "~", "null", "Null", "NULL"].contains(text)
     }
 
     /// The entries of a mapping; nil for anything else.
-    var entries: [Entry]? {
+    package var entries: [Entry]? {
         guard case .mapping(let entries) = content else { return nil }
         return entries
     }

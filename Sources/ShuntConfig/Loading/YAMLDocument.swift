@@ -2,9 +2,9 @@ import ShuntCore
 import Yams
 
 /// Reads YAML into nodes.
-enum YAMLDocument {
+package enum YAMLDocument {
     /// The source of a text, which decides how a place in it is written.
-    enum Source {
+    package enum Source {
         case file(String)
         /// `--set key` or a variable's name: too short for lines and columns.
         case named(String)
@@ -33,7 +33,7 @@ enum YAMLDocument {
     static let maximumDepth = 64
 
     /// The root of the document; nil if the text is empty or has only comments.
-    static func parse(_ text: String, from source: Source) throws(ShuntError) -> ConfigNode? {
+    package static func parse(_ text: String, from source: Source) throws(ShuntError) -> ConfigNode? {
         do {
             // The basic resolver uses no regular expressions; the key's type says what a scalar means.
             let parser = try Parser(yaml: preamble + body(of: text), resolver: .basic, constructor: .default, encoding: .utf8)

@@ -1,0 +1,76 @@
+import ShuntCore
+
+/// The rights of a client, compiled: one list of decisions for each action. Clients with the same rights share one.
+final class RightsTable: Sendable {
+    private let publish: DecisionList
+    private let subscribe: DecisionList
+    private let share: DecisionList
+    private let chat: DecisionList
+    private let broadcast: DecisionList
+
+    /// Where chats stand among topics.
+    private static let chats = Array("$chat/".utf8)
+    /// Where broadcasts are sent.
+    static let broadcasts = Array("$shunt/notify".utf8)
+
+    /// - Parameters:
+    ///   - clauses: of an action, in order, with topics as filters.
+    ///   - standard: the decision where no clause takes a topic.
+    init(standard: Bool, clauses: (AccessAction) -> [DecisionList.Clause]) {
+        publish = DecisionList(clauses(.publish), standard: standard)
+        subscribe = DecisionList(clauses(.subscribe), standard: standard)
+        share = DecisionList(clauses(.share), standard: standard)
+        broadcast = DecisionList(clauses(.broadcast), standard: standard)
+        chat = DecisionList(clauses(.chat).compactMap(Self.ofChats), standard: standard, hidesDollar: false)
+    }
+
+    /// Chats are looked for by their identifiers alone.
+    private static func ofChats(_ clause: DecisionList.Clause) -> DecisionList.Clause? {
+        guard let filter = clause.filter else { return clause }
+        guard filter.starts(with: chats) else { return nil }
+        var clause = clause
+        let rest = Array(filter.dropFirst(chats.count))
+        clause.filter = rest == [UInt8(ascii: "#")] ? nil : rest
+        return clause
+    }
+
+    @inline(__always)
+    func list(_ action: AccessAction) -> DecisionList {
+        switch action {
+        case .publish: publish
+        case .subscribe: subscribe
+        case .share: share
+        case .chat: chat
+        case .broadcast: broadcast
+        }
+    }
+
+    /// - Parameters: as `ClientRights.may` has them.
+    func allows(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool {
+        switch action {
+        case .publish: publish.allows(topic: subject, group: nil)
+        case .chat: chat.allows(topic: subject, group: nil)
+        case .subscribe: subscribe.allows(filter: subject, group: nil)
+        case .share: share.allows(filter: subject, group: group)
+        case .broadcast: Self.broadcasts.withUnsafeBytes { broadcast.allows(topic: $0, group: nil) }
+        }
+    }
+}
+
+/// Rights that a table of a rule in Lua adds to the sender's: `grants = { publish = {"audit/#"} }`.
+public struct Grants: Sendable {
+    private let table: RightsTable
+
+    /// - Parameter filters: topic filters by action; of `chat`, identifiers after `$chat/`; of `broadcast`, `$shunt/notify`.
+    /// - Throws: `topic.invalid` for a text that is no filter.
+    public init(_ filters: [AccessAction: [String]]) throws(ShuntError) {
+        for (_, filters) in filters {
+            for filter in filters { try TopicTemplate.check(filter) }
+        }
+        table = RightsTable(standard: false) { action in
+            (filters[action] ?? []).map { DecisionList.Clause(filter: Array($0.utf8), isAllowed: true, place: .grant) }
+        }
+    }
+
+    func allows(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool { table.allows(action, subject, group: group) }
+}

@@ -1,0 +1,21 @@
+import ShuntCore
+
+/// The lines of a file that people write, numbered from 1, without white space at their ends. A line break at the end begins no line.
+struct TextLines: Sequence, IteratorProtocol {
+    private var rest: Substring.UTF8View
+    private var number = 0
+
+    init(_ text: String) { rest = text[...].utf8 }
+
+    mutating func next() -> (number: Int, line: String)? {
+        guard !rest.isEmpty else { return nil }
+        let end = rest.firstIndex(of: 0x0A) ?? rest.endIndex
+        var line = rest[..<end]
+        rest = end < rest.endIndex ? rest[rest.index(after: end)...] : rest[end...]
+        while let last = line.last, Self.isSpace(last) { line = line.dropLast() }
+        number += 1
+        return (number, String(Substring(line)))
+    }
+
+    static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+}
