@@ -87,7 +87,7 @@ let package = Package(
         .target(
             name: "ShuntWorker",
             dependencies: [
-                "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor",
+                "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor",
                 "ShuntRules", logging,
             ], swiftSettings: hotPath),
 

@@ -36,6 +36,16 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case filterInvalid = "filter.invalid"
     /// A server does not know the client's name and password, or does not let it do what it asks for.
     case accessDenied = "access.denied"
+    /// A client has shown nothing that names it, or something wrong.
+    case accessCredentials = "access.credentials"
+    /// It cannot be checked at present who a client is: it is refused.
+    case accessUnavailable = "access.unavailable"
+    /// The token or the certificate that let a client in does not count any longer.
+    case accessExpired = "access.expired"
+    /// An operator has banned the client.
+    case accessBanned = "access.banned"
+    /// The client connects or publishes more often than it may.
+    case accessRate = "access.rate"
     case chatInvalid = "chat.invalid"
     case chatUnknown = "chat.unknown"
     case chatFull = "chat.full"
@@ -92,16 +102,17 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .frameTimeout, .keepAlive: 408
         // Message-channel's clients know these as 500 (§4.4).
         case .topicNoSubscriber, .subscriptionExists, .subscriptionUnknown, .workerNone, .deviceNone: 500
-        case .accessDenied, .ruleRejected, .chatNotMember, .registryReadOnly: 403
+        case .accessCredentials, .accessExpired: 401
+        case .accessDenied, .accessBanned, .ruleRejected, .chatNotMember, .registryReadOnly: 403
         case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
         case .chatFull, .sessionReplaced: 409
         case .hostUnknown: 421
         case .queryLimit: 422
         case .chatElsewhere, .workerElsewhere: 307
-        case .subscriptionLimit, .fanoutLimit: 429
+        case .subscriptionLimit, .fanoutLimit, .accessRate: 429
         case .hopLimit: 508
-        case .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable, .registryUnavailable,
+        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable, .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError: 500
@@ -117,7 +128,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleFailed, .ruleTime,
             .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78
-        case .accessDenied, .registryReadOnly, .ruleRejected: 77
+        case .accessDenied, .accessCredentials, .accessExpired, .accessBanned, .registryReadOnly, .ruleRejected: 77
         case .internalError: 70
         case .ioFailed: 74
         case .sessionReplaced: 75

@@ -30,6 +30,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let answers = PauseReasons(rawValue: 4)
     /// What it sends takes long: others have their turn.
     public static let turn = PauseReasons(rawValue: 8)
+    /// It is not decided yet whether it is let in.
+    public static let access = PauseReasons(rawValue: 16)
 }
 
 /// How a connection ends that is to close after writing.

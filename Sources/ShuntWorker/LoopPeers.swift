@@ -53,6 +53,7 @@ final class LoopPeers: Sendable {
     /// Open connections of clients that find no room.
     private let turnedAway = Atomic<Int>(0)
     let neighbours = Neighbours()
+    let doorkeeper: Doorkeeper
     let log: ConnectionLog
     let readMail = ReadMail()
     private let starts = DispatchSemaphore(value: 0)
@@ -60,7 +61,8 @@ final class LoopPeers: Sendable {
 
     /// - Parameter connectionLimit: of the whole worker, shared out to its loops.
     init(
-        loops: Int, listeners: [ListenerSetup], mailboxLimit: Int, connectionLimit: Int, descriptors: DescriptorBudget, log: ConnectionLog
+        loops: Int, listeners: [ListenerSetup], mailboxLimit: Int, connectionLimit: Int, descriptors: DescriptorBudget, doorkeeper: Doorkeeper,
+        log: ConnectionLog
     ) {
         reports = Mutex(Array(repeating: LoopReport(), count: loops))
         connections = Mutex(Array(repeating: 0, count: loops))
@@ -68,6 +70,7 @@ final class LoopPeers: Sendable {
         self.mailboxLimit = Atomic(mailboxLimit)
         self.connectionLimit = Atomic(connectionLimit)
         self.descriptors = descriptors
+        self.doorkeeper = doorkeeper
         self.log = log
     }
 
@@ -160,6 +163,11 @@ final class LoopPeers: Sendable {
     }
 
     var count: Int { threads.withLock { $0.count } }
+
+    /// Decides whether a client is let in, and tells its loop.
+    func decide(about client: ConnectionID, _ credentials: Credentials, certificate: CertificateName?, from loop: UInt8) {
+        doorkeeper.decide(credentials, certificate: certificate) { [self] admission in on(loop) { $0.decided(admission, about: client) } }
+    }
 
     // MARK: Mail
 

@@ -42,7 +42,7 @@ public final class Worker: Sendable {
         let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0) } }
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
-            descriptors: descriptors, log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
+            descriptors: descriptors, doorkeeper: Doorkeeper([], threads: count), log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)

@@ -142,6 +142,17 @@ final class WorkerLoop: EventLoopHandler {
         peers.readMail.give(mail)
     }
 
+    // MARK: Access
+
+    /// It is decided whether a client is let in.
+    func decided(_ admission: Admission, about client: ConnectionID) { driver.decided(admission, about: client, self) }
+
+    /// Listeners let clients in so from now on.
+    func setAccess(_ doors: [Door]) {
+        engine.setAccess(doors.map { $0.access() }, now: loop.now)
+        driver.carryOut(self)
+    }
+
     // MARK: The master
 
     func answered(chat: String, request: UInt64, _ assignment: ChatAssignment) {
@@ -309,6 +320,16 @@ extension WorkerLoop: LoopEdge {
             return loop.close(connection, .byUs(why: "the client sent a request before its first answer was written"))
         }
         peers.move(moving, from: loop.index, to: other)
+    }
+
+    func authenticate(_ client: ConnectionID, _ credentials: Credentials) {
+        guard let connection = loop.connection(client) else { return }
+        loop.setReadingPaused(true, .access, connection)
+        peers.decide(about: client, credentials, certificate: nil, from: loop.index)
+    }
+
+    func readAgain(_ client: ConnectionID) {
+        if let connection = loop.connection(client) { loop.setReadingPaused(false, .access, connection) }
     }
 
     func wakeAgain() { loop.wakeAgain() }

@@ -181,6 +181,10 @@ private final class FuzzedLoop: LoopEdge {
     func close(_ client: ConnectionID, _ code: ErrorCode?) { worker.closed(client) }
     func setHeld(_ isHeld: Bool, _ client: ConnectionID) {}
     func move(_ client: ConnectionID, to loop: Int, unread: Bytes) { worker.moves.append((client, loop, Array(unread))) }
+    func authenticate(_ client: ConnectionID, _ credentials: Credentials) {}
+
+    func readAgain(_ client: ConnectionID) {}
+
     func wakeAgain() { isAwake = true }
     func emptyMail() -> LoopMail { LoopMail() }
     func post(_ mail: LoopMail, to loop: Int) { worker.mail.append((mail, loop)) }

@@ -1,16 +1,6 @@
-/// A thing that a client does with messages, and needs a right for.
-public enum AccessAction: UInt8, CaseIterable, Sendable {
-    /// To send a message to a topic; a will and a retained message too.
-    case publish
-    /// To subscribe to a topic filter, without a consumer group.
-    case subscribe
-    /// To subscribe to a topic filter as a member of a consumer group.
-    case share
-    /// To send a broadcast: as a topic, `$shunt/notify`.
-    case broadcast
-    /// To be in a chat, and to send to it: as a topic, `$chat/ID`.
-    case chat
+import ShuntCore
 
+extension AccessAction {
     /// The name in files of rules.
     var name: String { "\(self)" }
 }

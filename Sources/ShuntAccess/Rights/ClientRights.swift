@@ -1,24 +1,10 @@
 import Glibc
 import ShuntCore
 
-/// Where a message, or the wish to do something, comes from.
-public enum AccessOrigin: CaseIterable, Sendable {
-    /// The client itself.
-    case client
-    /// The will of a client that is gone.
-    case will
-    /// A message that was kept for the client.
-    case retained
-    /// A rule that changed what the client sent, or made something of it.
-    case rule
-    /// An operator, by the admin API: the API itself has asked for a right.
-    case admin
-}
-
 /// What one client may do. The client's loop alone asks it.
 ///
 /// To ask allocates nothing, except the first time that a client's topic is remembered.
-public final class ClientRights {
+public final class ClientRights: Permissions {
     private let table: RightsTable
     private let lists: AccessLists
     private var published = LastTopic()
@@ -45,6 +31,12 @@ public final class ClientRights {
         guard origin == .rule, let grants else { return false }
         return grants.allows(action, subject, group: group)
     }
+
+    public func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?, origin: AccessOrigin) -> Bool {
+        may(action, subject, group: group, origin: origin, grants: nil)
+    }
+
+    public func mayReceive(_ topic: Bytes) -> Bool { mayReceive(topic, group: nil) }
 
     /// Whether a message of this topic may be delivered to the client, by a subscription of its own or as a member of a group.
     public func mayReceive(_ topic: Bytes, group: Bytes? = nil) -> Bool {

@@ -58,7 +58,7 @@ final class RightsTable: Sendable {
 }
 
 /// Rights that a table of a rule in Lua adds to the sender's: `grants = { publish = {"audit/#"} }`.
-public struct Grants: Sendable {
+public struct Grants: RuleGrants {
     private let table: RightsTable
 
     /// - Parameter filters: topic filters by action; of `chat`, identifiers after `$chat/`; of `broadcast`, `$shunt/notify`.
@@ -73,4 +73,6 @@ public struct Grants: Sendable {
     }
 
     func allows(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool { table.allows(action, subject, group: group) }
+
+    public func allow(_ action: AccessAction, _ subject: Bytes) -> Bool { allows(action, subject, group: nil) }
 }

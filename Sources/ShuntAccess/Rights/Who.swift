@@ -22,14 +22,3 @@ public struct Who: Hashable, Sendable {
         self.acl = acl
     }
 }
-
-/// Topic filters that may be published and subscribed to, with `%u` and `%c`: the `acl` of a token.
-public struct TopicLists: Hashable, Sendable {
-    public var publish: [String]
-    public var subscribe: [String]
-
-    public init(publish: [String] = [], subscribe: [String] = []) {
-        self.publish = publish
-        self.subscribe = subscribe
-    }
-}

@@ -152,11 +152,27 @@ public struct Peer: Sendable, Equatable {
     public var connectedAt: Double
     /// nil for clients of other protocols.
     public var mqtt: MQTT?
+    /// Who it is by what its listener asks; nil where everything is allowed to it.
+    public var access: Access?
+
+    /// What the rights of a client depend on.
+    public struct Access: Sendable, Equatable {
+        /// Its listener's number.
+        public var listener: Int
+        public var address: PeerAddress
+        public var admitted: Admitted
+
+        public init(listener: Int, address: PeerAddress, admitted: Admitted) {
+            self.listener = listener
+            self.address = address
+            self.admitted = admitted
+        }
+    }
 
     public init(
         id: ConnectionID, uid: String = "", device: String = "", tags: [String] = [], alias: [String] = [],
         protocolName: String, address: String, groups: [String] = [], connectedAt: Double,
-        mqtt: MQTT? = nil
+        mqtt: MQTT? = nil, access: Access? = nil
     ) {
         self.id = id
         self.uid = uid
@@ -168,5 +184,6 @@ public struct Peer: Sendable, Equatable {
         self.groups = groups
         self.connectedAt = connectedAt
         self.mqtt = mqtt
+        self.access = access
     }
 }

@@ -26,6 +26,9 @@ public protocol RuleHooks: AnyObject {
     /// A message that this rule sent on has passed `limits.hops` topics, and is dropped.
     func exceededHops(rule: Int, now: Double)
 
+    /// What a rule may do besides what the sender of a message may; nil: nothing.
+    func grants(of rule: Int) -> (any RuleGrants)?
+
     /// Runs `on_connect` for a client whose first request has come, before it is admitted.
     func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome
 
@@ -71,6 +74,7 @@ extension RuleHooks {
     public var takesLong: Bool { false }
     public func decided(by standing: StandingVerdict) {}
     public func exceededHops(rule: Int, now: Double) {}
+    public func grants(of rule: Int) -> (any RuleGrants)? { nil }
     public var wanted: RuleHookSet { [] }
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome { .pass }
     public func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }

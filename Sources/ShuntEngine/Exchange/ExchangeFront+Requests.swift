@@ -53,6 +53,7 @@ extension ExchangeFront {
         do throws(ShuntError) {
             try engine.countRegistration(client)
             let body = try RegisterBody(decoding: try controlValue(of: frame, start))
+            try engine.demand(uid: body.uid, client)
             try engine.register(uid: body.uid, device: body.device, tags: body.tags ?? [], alias: body.alias ?? [], client)
             engine.acknowledgeConfirmed(.exchange(id: frame.id), client)
         } catch {
@@ -63,6 +64,7 @@ extension ExchangeFront {
     /// NOTIFY (exchange protocol §9.5, §10.4).
     func notify(_ frame: FrameView, _ start: UnsafeRawPointer) {
         do throws(ShuntError) {
+            try engine.demand(.broadcast, "", client)
             let (body, filter) = try broadcast(frame, start)
             let message = BroadcastMessage(
                 frame: Array(frame.bytes(in: start)), filter: filter, text: body.message ?? "", json: Array(frame.value(in: start) ?? .none))
@@ -96,7 +98,9 @@ extension ExchangeFront {
                 member.name = join.name ?? ""
                 member.takesNotices = join.takesNotices
             }
-            engine.chat(try ChatRequest(frame, in: start, from: member))
+            let request = try ChatRequest(frame, in: start, from: member)
+            try engine.demand(.chat, request.chat, client)
+            engine.chat(request)
         } catch {
             refuse(frame, error)
         }

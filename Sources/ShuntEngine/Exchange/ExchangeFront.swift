@@ -24,7 +24,7 @@ struct ExchangeFront {
             guard engine.clients[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: router.limits.frame) {
             case .frame(let frame):
-                handle(frame, at: offset, of: bytes, hooks)
+                guard handle(frame, at: offset, of: bytes, hooks) else { return offset }
                 offset += Int(frame.size)
                 if router.index.blocker != .none {
                     engine.holdProducer(client)
@@ -44,17 +44,25 @@ struct ExchangeFront {
         return offset
     }
 
+    /// - Returns: false where it is to come again, when it is decided whether the client is let in.
     @inline(__always)
-    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, _ hooks: (any RuleHooks)?) {
+    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, _ hooks: (any RuleHooks)?) -> Bool {
+        let start = bytes.baseAddress.unsafelyUnwrapped + offset
+        if !engine.clients[client.slot].isAdmitted {
+            switch admit(frame, start) {
+            case .open: break
+            case .waits: return false
+            case .refused: return true
+            }
+        }
         router.output.figures.requests += 1
         router.output.figures.requestBytes += Int(frame.size)
-        if !engine.clients[client.slot].isAdmitted, !admit(frame) { return }
-        let start = bytes.baseAddress.unsafelyUnwrapped + offset
         if frame.type == .message, !frame.isError {
             publish(frame, start, Stretch(.input, .exchange, offset: offset, count: Int(frame.size)), hooks)
         } else {
             handleControl(frame, start)
         }
+        return true
     }
 
     @inline(never)
@@ -75,11 +83,27 @@ struct ExchangeFront {
 
     /// The client's first frame has come.
     @inline(never)
-    private func admit(_ frame: FrameView) -> Bool {
-        guard let error = engine.admit(client) else { return true }
-        refuse(frame, error)
-        engine.close(client, error.code)
-        return false
+    private func admit(_ frame: FrameView, _ start: UnsafeRawPointer) -> LoopEngine.Entrance {
+        var entrance = engine.enter(client) { credentials(in: frame, start) }
+        if case .open = entrance, let error = engine.admit(client) { entrance = .refused(error) }
+        if case .refused(let error) = entrance {
+            refuse(frame, error)
+            engine.close(client, error.code)
+        }
+        return entrance
+    }
+
+    /// A client of this protocol shows who it is by its first frame, a REGISTER with a member `token`: `uid:password`, or a token.
+    private func credentials(in frame: FrameView, _ start: UnsafeRawPointer) -> Credentials {
+        let client = engine.clients[client.slot]
+        var credentials = Credentials(listener: Int(client.listener), .exchange, address: client.address)
+        guard frame.type == .register, let value = frame.value(in: start), frame.compression == .none,
+            let token = try? LenientJSON.object(in: value, subject: "device").string("token")
+        else { return credentials }
+        let colon = token.utf8.firstIndex(of: UInt8(ascii: ":"))
+        credentials.user = colon.map { String(Substring(token.utf8[..<$0])) }
+        credentials.password = Array(colon.map { token.utf8[token.utf8.index(after: $0)...] } ?? token.utf8[...])
+        return credentials
     }
 
     // MARK: Messages
@@ -88,6 +112,7 @@ struct ExchangeFront {
     @inline(__always)
     private func publish(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ hooks: (any RuleHooks)?) {
         guard let topic = frame.name(in: start), topic.count <= router.limits.topic else { return refuseMessage(frame, start) }
+        if engine.clients[client.slot].isRestricted, !engine.may(.publish, topic, client) { return deny(frame, topic) }
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         if route.isNone { return refuseTopic(frame, topic) }
         engine.clients[client.slot].route = route
@@ -130,6 +155,11 @@ struct ExchangeFront {
                 ? ShuntError(.topicInvalid, "a message needs a topic")
                 : ShuntError(
                     .topicInvalid, "the topic has \(length) bytes", help: "at most \(router.limits.topic) (limits.topic)"))
+    }
+
+    @inline(never)
+    private func deny(_ frame: FrameView, _ topic: Bytes) {
+        refuse(frame, ShuntError(.accessDenied, LoopEngine.denial(of: .publish, String(decoding: topic, as: UTF8.self))))
     }
 
     @inline(never)

@@ -23,6 +23,10 @@ struct Client {
     var listener: UInt8 = 0
     /// There is no room for it.
     var isTurnedAway = false
+    /// Not everything is allowed to it.
+    var isRestricted = false
+    /// It is only let in if a rule gives it a uid.
+    var needsName = false
     /// MQTT: it has given no user name.
     var isAnonymous = false
     /// It is a registered device.
@@ -58,6 +62,7 @@ struct Client {
 
         private final class Rare {
             var alias: [String] = []
+            var access: ClientAccess?
             var will: Will?
             var broadcastQoS: QoS?
             var chats: [ExactText: QoS] = [:]
@@ -70,6 +75,11 @@ struct Client {
             if let rare { change(rare) }
         }
 
+        /// Who it is by what its listener asks, and what it may do.
+        var access: ClientAccess? {
+            get { rare?.access }
+            set { set(newValue != nil) { $0.access = newValue } }
+        }
         var alias: [String] {
             get { rare?.alias ?? [] }
             set { set(!newValue.isEmpty) { $0.alias = newValue } }

@@ -26,6 +26,8 @@ public enum LoopAction: Equatable, Sendable {
     case close(ConnectionID, ErrorCode?)
     /// The client is at home on another loop: its connection goes there, with the event's bytes from this offset on.
     case move(ConnectionID, loop: UInt8, offset: UInt32)
+    /// Decide whether a client is let in, by what it has shown (`takeCredentials`); nothing of it is read meanwhile.
+    case authenticate(ConnectionID)
     /// Stop reading from a client: a consumer of its messages is congested.
     case hold(ConnectionID)
     /// Read from it again.

@@ -72,6 +72,11 @@ public final class LoopDriver {
         carryOut(edge)
     }
 
+    /// It is decided whether a client is let in.
+    public func decided<Edge: LoopEdge>(_ admission: Admission, about client: ConnectionID, _ edge: Edge) {
+        if engine.decided(admission, about: client) { edge.readAgain(client) }
+    }
+
     /// All events of a turn have been handled.
     @inlinable
     public func turnEnded<Edge: LoopEdge>(_ edge: Edge) {
@@ -140,6 +145,8 @@ public final class LoopDriver {
             tally = nil
         case .close(let client, let code): edge.close(client, code)
         case .move(let client, let loop, let offset): edge.move(client, to: Int(loop), unread: Bytes(rebasing: input[Int(offset)...]))
+        case .authenticate(let client):
+            if let credentials = engine.takeCredentials(of: client) { edge.authenticate(client, credentials) }
         case .hold(let client): edge.setHeld(true, client)
         case .resume(let client): edge.setHeld(false, client)
         }

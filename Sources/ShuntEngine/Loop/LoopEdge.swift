@@ -25,6 +25,12 @@ public protocol LoopEdge: AnyObject {
     /// Gives a client's connection to another loop, where it begins with these bytes.
     func move(_ client: ConnectionID, to loop: Int, unread: Bytes)
 
+    /// Decides whether a client is let in, and tells the driver: `decided`. Nothing of the client is read until `readAgain`.
+    func authenticate(_ client: ConnectionID, _ credentials: Credentials)
+
+    /// Reads from such a client: what it had sent comes again.
+    func readAgain(_ client: ConnectionID)
+
     /// Begins another turn when this one has ended.
     func wakeAgain()
 

@@ -47,6 +47,7 @@ extension LoopEngine {
         if case .request(let request) = event, let hooks, let peer {
             router.begin(hooks)
             guest = peer
+            router.permissions = permissions(of: peer)
             defer { guest = nil }
             guard let passed = pass(request, of: peer, through: hooks) else { return }
             event = .request(passed)

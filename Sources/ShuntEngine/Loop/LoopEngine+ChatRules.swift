@@ -13,11 +13,24 @@ extension LoopEngine {
 
     /// Sends what a rule has made besides, or of a message of another kind. No rule sees it again.
     func send(_ message: OwnedMessage) {
+        guard mayBeSent(message) else { return }
         switch message.kind {
         case .topic: router.publish(message)
         case .broadcast: push(message, answering: nil)
         case .chat: announce(message)
         }
+    }
+
+    /// Whether the sender of what the rule has seen may send this, too.
+    private func mayBeSent(_ message: OwnedMessage) -> Bool {
+        guard router.permissions != nil else { return true }
+        let action: AccessAction =
+            switch message.kind {
+            case .topic: .publish
+            case .broadcast: .broadcast
+            case .chat: .chat
+            }
+        return message.topic.withUnsafeBytes { router.isAllowed(action, action == .broadcast ? .none : $0, by: message.rule) }
     }
 
     private func announce(_ message: OwnedMessage) {

@@ -13,6 +13,7 @@ extension LoopEngine {
         _ request: inout SubscriptionRequest, terms: DeliveryTerms = .exchange, _ connection: ConnectionID
     ) throws(ShuntError) -> Bool {
         var terms = terms
+        try demand(request, connection)
         if let hooks {
             router.begin(hooks)
             switch hooks.onSubscribe(request, from: connection, now: now) {
@@ -23,10 +24,13 @@ extension LoopEngine {
                 request.qos = min(changed.qos, asked)
                 if terms.form != .exchange { terms = terms.with(qos: request.qos) }
                 try check(request, mayHaveNoGroup: terms.form != .exchange)
+                try demand(request, connection)
             case .reject(let why):
                 throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the subscription" : why)
             }
         }
+        // Of a subscription of its own, a client of MQTT gets what it may read.
+        if try withholds(request, connection, isGroup: terms.form == .exchange || !request.group.isEmpty) { terms = terms.askingSession }
         let subscriber = subscriber(of: connection)
         let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group
         let slot = connection.slot
@@ -47,6 +51,10 @@ extension LoopEngine {
             output.tell(.pressure(clients[slot].pressure, subscriber))
         }
         return true
+    }
+
+    private func demand(_ request: SubscriptionRequest, _ connection: ConnectionID) throws(ShuntError) {
+        try demand(request.group.isEmpty ? .subscribe : .share, request.topic, group: request.group.isEmpty ? nil : request.group, connection)
     }
 
     /// Gives up a subscription.

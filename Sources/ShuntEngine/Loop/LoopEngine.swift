@@ -36,6 +36,13 @@ public final class LoopEngine {
     let neighbour: (_ worker: String?, _ listener: Int) -> String?
     /// For client identifiers that the worker chooses.
     let random: () -> UInt64
+    /// How clients are let in, by the numbers of their listeners; empty: everybody is, and may do everything.
+    var access: [ListenerAccess] = []
+    /// What clients have shown that wait to be let in, until the driver takes it; and what was decided about them.
+    var credentialsOf: [ConnectionID: Credentials] = [:]
+    var admissions: [ConnectionID: Admission] = [:]
+    /// When clients have to go; some entries no longer count.
+    var expiries = Deadlines<ConnectionID>()
     /// How often devices have registered again in a second.
     var registrations = (second: 0.0, counts: [ConnectionID: Int]())
     /// Where the search for silent clients goes on.
@@ -118,6 +125,7 @@ public final class LoopEngine {
         let slot = connection.slot
         guard slot < clients.count, clients[slot].generation == connection.generation else { return bytes.count }
         router.index.blocker = .none
+        if clients[slot].isRestricted || router.permissions != nil { router.permissions = clients[slot].identity?.access?.permissions }
         switch clients[slot].protocolName {
         case .exchange: return ExchangeFront(self, connection).received(bytes)
         case .mqtt: return MQTTFront(self, connection).received(bytes)
@@ -154,6 +162,7 @@ public final class LoopEngine {
         if clients[slot].pressure == .stuck { output.figures.stuckConsumers -= 1 }
         confirmations.forget(connection)
         forgetSubscribes(of: connection)
+        forgetAdmission(of: connection)
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }
         clients[slot] = Client(state: .free, generation: connection.generation)
@@ -202,6 +211,7 @@ public final class LoopEngine {
     func admit(_ connection: ConnectionID) -> ShuntError? {
         let slot = connection.slot
         guard let hooks, let peer = peer(connection) else {
+            guard !clients[slot].needsName else { return Self.unknown }
             clients[slot].isAdmitted = true
             return nil
         }
@@ -213,18 +223,23 @@ public final class LoopEngine {
             if let tags { identity.tags = tags }
             if let alias { identity.alias = alias }
             clients[slot].identity = identity
+            if let uid { name(connection, uid) }
         case .reject(let why): return ShuntError(.ruleRejected, why)
         case .redirect(let worker): return ShuntError(.workerElsewhere, worker)
         }
+        guard !clients[slot].needsName else { return Self.unknown }
         clients[slot].isAdmitted = true
         return nil
     }
+
+    private static let unknown = ShuntError(.accessCredentials, "nobody knows this client", help: "a user name and a password, a token or a certificate")
 
     // MARK: Other events
 
     /// Another loop of the worker has something to tell.
     public func received(_ letter: LoopLetter, now: Double) {
         router.now = now
+        router.permissions = nil
         hooks?.beginTurn()
         switch letter {
         case .subscribed(let subscription): _ = router.index.insert(subscription)
@@ -259,7 +274,9 @@ public final class LoopEngine {
             forgiveSilence()
         }
         tickedAt = now
+        router.permissions = nil
         closeSilent()
+        closeExpired()
         tickSessions()
         answerOverdue()
         chat(.tick, peer: nil)
@@ -340,7 +357,8 @@ extension LoopEngine: PeerDirectory {
             id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
             alias: identity?.alias ?? [], protocolName: client.protocolName.rawValue, address: client.address.description,
             groups: client.subscriptions > 0 ? router.index.groups(of: subscriber(of: id)).filter { $0.utf8.first != 0 } : [],
-            connectedAt: client.connectedAt, mqtt: mqtt(client))
+            connectedAt: client.connectedAt, mqtt: mqtt(client),
+            access: identity?.access.map { Peer.Access(listener: Int(client.listener), address: client.address, admitted: $0.admitted) })
     }
 
     /// What only a client of MQTT has. Nothing is copied: rules may ask for each message.

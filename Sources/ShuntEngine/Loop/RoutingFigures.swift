@@ -10,6 +10,9 @@ public struct RoutingFigures: Equatable, Sendable {
     public var inexpressible = 0
     public var dropped = 0
     public var rejected = 0
+    /// What clients asked for and may not do, and messages of their subscriptions that they may not read.
+    public var denied = 0
+    public var withheld = 0
     public var malformed = 0
     /// Subscriptions of this loop's connections.
     public var subscriptions = 0

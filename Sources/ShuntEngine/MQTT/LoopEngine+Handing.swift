@@ -28,6 +28,7 @@ extension LoopEngine {
         if isAnother { held.endBatch() }
         let session = session(of: subscriber)
         guard let client = session?.client ?? connection(of: subscriber), session != nil || handOver.qos == .atMostOnce else { return .gone }
+        guard mayReceive(packet, form, session?.identity ?? clients[client.slot].identity) else { return .dropped }
         var (packet, form, isReplaced) = (packet, form, false)
         if client != .none {
             switch offer(packet, form, to: client, isAnother: isAnother, now: now) {

@@ -120,7 +120,7 @@ extension LoopEngine {
             let will = identity.will
             identity.will = nil
             dropSubscriptions(of: connection)
-            publish(will)
+            publish(will, of: identity)
             return
         }
         guard session.isLasting else {
@@ -130,7 +130,7 @@ extension LoopEngine {
             (session.will, session.client, identity.session) = (nil, .none, nil)
             dropSubscriptions(of: connection)
             giveUp(session, why: .sessionEnded, groups)
-            publish(will)
+            publish(will, of: identity)
             return
         }
         (session.subscriptions, clients[slot].subscriptions) = (clients[slot].subscriptions, 0)
@@ -149,7 +149,7 @@ extension LoopEngine {
             sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
         } else {
             session.will = nil
-            publish(will)
+            publish(will, of: session.identity)
         }
     }
 
@@ -168,7 +168,7 @@ extension LoopEngine {
             releaseProducers(heldBy: session.id)
         }
         giveUp(session, why: why, groups)
-        publish(will)
+        publish(will, of: session.identity)
     }
 
     /// The client's subscriptions end with its connection: before its will and its messages go to others.
@@ -241,7 +241,7 @@ extension LoopEngine {
         while let id = sessions.wills.popDue(now: now) {
             guard let session = sessions[id], !session.isConnected, let will = session.will else { continue }
             session.will = nil
-            publish(will)
+            publish(will, of: session.identity)
         }
         while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded) }
         router.retained.sweep(now: now)
@@ -253,9 +253,16 @@ extension LoopEngine {
         misled = []
     }
 
-    /// Publishes a will, through rules like any other message.
-    private func publish(_ will: Will?) {
+    /// Publishes a will, through rules like any other message, if its client may still send it.
+    private func publish(_ will: Will?, of identity: Client.Identity) {
         guard let will else { return }
+        let before = router.permissions
+        router.permissions = identity.access?.permissions
+        defer { router.permissions = before }
+        guard will.topic.withUnsafeBytes({ router.permissions?.may(.publish, $0, group: nil, origin: .will) ?? true }) else {
+            output.figures.denied += 1
+            return
+        }
         output.figures.wills += 1
         will.topic.withUnsafeBytes { topic in
             will.payload.withUnsafeBytes { payload in

@@ -35,7 +35,12 @@ extension MQTTFront {
             return false
         }
         guard check(greeting) else { return true }
-        admit(greeting, identity, isAssigned: isAssigned)
+        identity.device = greeting.clientID
+        switch engine.enter(client, { credentials(of: greeting, isAssigned: isAssigned) }) {
+        case .waits: return false
+        case .refused(let error): turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
+        case .open: admit(greeting, identity, isAssigned: isAssigned)
+        }
         return true
     }
 
@@ -55,6 +60,13 @@ extension MQTTFront {
             greeting.clientID = "auto-" + String(engine.random(), radix: 36)
         } while SessionTable.home(of: greeting.clientID, loops: engine.loops) != Int(engine.loop)
         return true
+    }
+
+    private func credentials(of greeting: Connect, isAssigned: Bool) -> Credentials {
+        let client = engine.clients[client.slot]
+        return Credentials(
+            listener: Int(client.listener), .mqtt, address: client.address, clientID: isAssigned ? "" : greeting.clientID,
+            user: greeting.userName, password: greeting.password)
     }
 
     /// What a worker refuses besides broken packets.
@@ -81,19 +93,29 @@ extension MQTTFront {
 
     private func admit(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool) {
         let slot = client.slot
-        identity.uid = greeting.userName ?? greeting.clientID
-        identity.device = greeting.clientID
-        engine.clients[slot].isAnonymous = greeting.userName == nil
+        // Where the listener asks, a name counts that has been proved.
+        let isAsked = identity.access != nil
+        let uid = isAsked ? identity.access?.admitted.uid : greeting.userName
+        identity.uid = uid ?? greeting.clientID
+        engine.clients[slot].isAnonymous = uid == nil
         identity.properties = greeting.properties.userProperties
         for pair in identity.properties {
-            if pair.name == "tag" { identity.tags.append(pair.value) }
-            if pair.name == "alias" { identity.alias.append(pair.value) }
+            if pair.name == "tag", identity.access?.admitted.tags == nil { identity.tags.append(pair.value) }
+            if pair.name == "alias", identity.access?.admitted.alias == nil { identity.alias.append(pair.value) }
         }
         identity.will = greeting.will.map { Will($0) }
         let keepAlive = keepAlive(of: greeting)
         engine.clients[slot].keepAlive = keepAlive
         if let error = engine.admit(client) {
-            return turnAway(error.code == .workerElsewhere ? .useAnotherServer : .notAuthorized, error.code, error.message)
+            return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
+        }
+        if let will = greeting.will {
+            do throws(ShuntError) {
+                try demandPublishing(Array(will.topic.utf8), client)
+            } catch {
+                engine.clients[slot].isAdmitted = false
+                return turnAway(.notAuthorized, error.code, error.message)
+            }
         }
         let expiry = expiry(of: greeting)
         let isPresent: Bool
@@ -101,7 +123,7 @@ extension MQTTFront {
             isPresent = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
         } catch {
             engine.clients[slot].isAdmitted = false
-            return turnAway(.quotaExceeded, error.code, error.message)
+            return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
         }
         router.output.figures.mqttClients += 1
         settle(greeting)

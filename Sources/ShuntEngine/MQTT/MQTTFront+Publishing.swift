@@ -7,6 +7,7 @@ extension MQTTFront {
     func publish(_ packet: PlainPublish, at offset: Int, _ form: WireForm, _ hooks: (any RuleHooks)?) {
         router.output.figures.requests += 1
         router.output.figures.requestBytes += packet.size
+        if engine.clients[client.slot].isRestricted, !engine.may(.publish, packet.topic, client) { return }
         guard let route = route(of: packet.topic) else { return }
         let stretch = Stretch(.input, form, offset: offset, count: packet.size)
         let relayed = router.relay(stretch, key: nil, isPlain: true, route, hooks)
@@ -94,6 +95,9 @@ extension MQTTFront {
         guard !isBroken else {
             router.output.figures.failed += 1
             return conclude(packet, .payloadFormatInvalid, "the payload is said to be UTF-8, and is not")
+        }
+        guard mayPublish(publication.message.topic) else {
+            return conclude(packet, .notAuthorized, LoopEngine.denial(of: .publish, String(decoding: publication.message.topic, as: UTF8.self)))
         }
         if publication.message.topic.first == UInt8(ascii: "$"), let served = service(publication.message, packet) {
             if case .done(let reason, let text) = served { conclude(packet, reason, text) }

@@ -58,6 +58,7 @@ extension MQTTFront {
         guard let identity else { return }
         try engine.countRegistration(client)
         let object = try LenientJSON.object(in: message.payload, subject: "device")
+        try engine.demand(uid: try object.string("uid") ?? identity.uid, client)
         try engine.register(
             uid: try object.string("uid") ?? identity.uid, device: try object.string("device") ?? identity.device,
             tags: try object.strings("tags") ?? [], alias: try object.strings("alias") ?? [], client)
@@ -90,14 +91,19 @@ extension MQTTFront {
 
     /// A message for the other members, or the end of the chat.
     private func chat(_ message: MessageView, _ receipt: Receipt) throws(ShuntError) {
-        var name = Bytes(rebasing: message.topic[Self.chatPrefix.utf8.count...])
-        let ends = name.count > Self.destroySuffix.utf8.count && name.suffix(Self.destroySuffix.utf8.count).elementsEqual(Self.destroySuffix.utf8)
-        if ends { name = Bytes(rebasing: name.dropLast(Self.destroySuffix.utf8.count)) }
+        let (name, ends) = chatName(in: message.topic)
         let format: PayloadFormat = message.format == .json ? .json : .text
         engine.chat(
             ChatRequest(
                 member, receipt, chat: try ChatRequest.chat(name), ends ? .destroy : .session,
                 ChatPayload(Array(message.payload), format: format, compression: message.compression)))
+    }
+
+    /// The chat of a topic, and whether the topic is for the end of the chat.
+    func chatName(in topic: Bytes) -> (name: Bytes, ends: Bool) {
+        let name = Bytes(rebasing: topic[Self.chatPrefix.utf8.count...])
+        let ends = name.count > Self.destroySuffix.utf8.count && name.suffix(Self.destroySuffix.utf8.count).elementsEqual(Self.destroySuffix.utf8)
+        return (ends ? Bytes(rebasing: name.dropLast(Self.destroySuffix.utf8.count)) : name, ends)
     }
 
     private var member: ChatMember { ChatMember(client, uid: identity?.uid ?? "") }
@@ -108,6 +114,7 @@ extension MQTTFront {
     func subscribeService(_ request: SubscriptionRequest, _ qos: QoS, _ receipt: () -> Receipt) throws(ShuntError) -> ServiceOutcome? {
         guard request.group.isEmpty, let identity else { return nil }
         if request.topic == Self.notifyTopic {
+            try engine.demand(.subscribe, request.topic, client)
             if qos > .atMostOnce { _ = engine.needSession(client) }
             try engine.registerByName(client)
             identity.broadcastQoS = qos
@@ -115,6 +122,7 @@ extension MQTTFront {
         }
         guard let name = chatName(request.topic) else { return nil }
         let chat = try Self.checked(name)
+        try engine.demand(.chat, chat, client)
         if qos > .atMostOnce { _ = engine.needSession(client) }
         identity.chats[ExactText(chat)] = qos
         engine.chat(ChatRequest(member, receipt(), chat: chat, .create))

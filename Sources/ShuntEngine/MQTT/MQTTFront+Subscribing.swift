@@ -176,7 +176,7 @@ extension ReasonCode {
             switch code {
             case .topicInvalid, .requestInvalid: .topicFilterInvalid
             case .subscriptionLimit, .memoryLimit: .quotaExceeded
-            case .ruleRejected: .notAuthorized
+            case .ruleRejected, .accessDenied: .notAuthorized
             case .chatElsewhere, .chatFull, .chatInvalid, .masterUnavailable: .implementationSpecificError
             default: .unspecifiedError
             }

@@ -172,7 +172,9 @@ extension ReasonCode {
             switch code {
             case .sessionReplaced: .sessionTakenOver
             case .keepAlive: .keepAliveTimeout
-            case .ruleRejected: .administrativeAction
+            case .ruleRejected, .accessBanned: .administrativeAction
+            case .accessExpired, .accessDenied: .notAuthorized
+            case .accessRate: .messageRateTooHigh
             case .workerElsewhere: .useAnotherServer
             case .frameTooLarge: .packetTooLarge
             case .memoryLimit, .subscriptionLimit: .quotaExceeded

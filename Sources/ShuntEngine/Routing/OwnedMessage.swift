@@ -13,6 +13,8 @@ struct OwnedMessage {
     var qos: QoS
     var isRetained: Bool
     var properties: [UInt8]
+    /// The rule that has made it.
+    var rule: UInt8
 
     init(_ routed: RoutedMessage) {
         kind = routed.kind
@@ -25,6 +27,7 @@ struct OwnedMessage {
         qos = routed.qos
         isRetained = routed.isRetained
         properties = Array(routed.properties)
+        rule = routed.rule
     }
 
     /// - Parameter body: gets the message as one that no client has sent.

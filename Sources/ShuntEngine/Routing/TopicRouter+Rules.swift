@@ -34,6 +34,7 @@ extension TopicRouter {
                 continue
             }
             count += topic.withUnsafeBytes { topic in
+                guard maySend(to: topic, standing.rule) else { return 0 }
                 let target = self.route(of: topic, last: standing.targets[at].route)
                 guard !target.isNone else { return 0 }
                 standing.targets[at].route = target
@@ -93,6 +94,7 @@ extension TopicRouter {
         guard routed.topic.count > 0, routed.topic.count <= limits.topic else { return nil }
         var route = route
         if routed.changes.contains(.topic) {
+            guard maySend(to: routed.topic, routed.rule) else { return 0 }
             route = self.route(of: routed.topic)
             guard !route.isNone, index.rules(of: route).subtracting(excluded).removing(Int(routed.rule)).isEmpty else { return nil }
         }
@@ -113,6 +115,7 @@ extension TopicRouter {
                 others.append(OwnedMessage(routed))
                 return nil
             }
+            guard !routed.changes.contains(.topic) || maySend(to: routed.topic, routed.rule) else { return nil }
             guard !routed.changes.isEmpty else { return Passage(publication: publication, route: route, excluded: excluded) }
             guard routed.topic.count > 0, routed.topic.count <= limits.topic else {
                 output.figures.undelivered += 1
@@ -132,6 +135,19 @@ extension TopicRouter {
             }
             return next
         }
+    }
+
+    /// Whether the sender of the message may publish where a rule sends it: a rule gives nobody rights, unless its table grants them.
+    @inline(__always)
+    private func maySend(to topic: Bytes, _ rule: UInt8) -> Bool { permissions == nil || isAllowed(.publish, topic, by: rule) }
+
+    @inline(never)
+    func isAllowed(_ action: AccessAction, _ subject: Bytes, by rule: UInt8) -> Bool {
+        guard let permissions, !permissions.may(action, subject, group: nil, origin: .rule) else { return true }
+        if hooks?.grants(of: Int(rule))?.allow(action, subject) == true { return true }
+        output.figures.denied += 1
+        deniedOfMessage += 1
+        return false
     }
 
     /// Bytes of what rules have made of the message that is being handled.

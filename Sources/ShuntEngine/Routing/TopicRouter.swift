@@ -20,6 +20,9 @@ public final class TopicRouter {
     var others: [OwnedMessage] = []
     /// The client that is being read from, as subscriptions name it: its session's or its connection's.
     var publisher = ConnectionID.none
+    /// What the sender of the message that is handled may do, where not everything; and how often rules have wanted more of that message.
+    var permissions: (any Permissions)?
+    var deniedOfMessage = 0
     /// The retained messages that are at home on this loop.
     let retained: RetainedMessages
     /// Retained messages that clients wait for.
@@ -115,7 +118,7 @@ public final class TopicRouter {
     private func publish(
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
-        (madeOfMessage, madeBefore) = (0, output.made.size)
+        (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
         begin(hooks)
         let outcome: PublishOutcome
         if let standing = index.standing(of: route) {
@@ -127,6 +130,9 @@ public final class TopicRouter {
         }
         // Other rules may have seen what a standing verdict sends on, too.
         if kept.size > 0 { kept.removeAll() }
+        if deniedOfMessage > 0, case .delivered(0) = outcome {
+            return note(.rejected(why: "the sender may not publish to where a rule sends the message"), publication)
+        }
         return conclude(outcome, publication)
     }
 

@@ -117,6 +117,17 @@ final class SimulatedWorker {
         turnEnded(loop)
     }
 
+    /// Clients that wait to be let in, and what they have shown.
+    var asked: [(client: ConnectionID, credentials: Credentials)] = []
+
+    /// The first of them is let in, or not.
+    func decide(_ admission: Admission) {
+        let client = asked.removeFirst().client
+        let loop = loops[Int(client.loop)]
+        loop.driver.decided(admission, about: client, loop)
+        turnEnded(loop)
+    }
+
     func disconnect(_ id: ConnectionID) {
         let id = current(id)
         let loop = loops[Int(id.loop)]
@@ -289,6 +300,10 @@ final class SimulatedLoop: LoopEdge {
     func close(_ client: ConnectionID, _ code: ErrorCode?) { worker.closed(client, code) }
 
     func move(_ client: ConnectionID, to loop: Int, unread: Bytes) { worker.move(client, to: loop, Array(unread)) }
+
+    func authenticate(_ client: ConnectionID, _ credentials: Credentials) { worker.asked.append((client, credentials)) }
+
+    func readAgain(_ client: ConnectionID) { worker.send([], from: client) }
 
     func wakeAgain() { worker.wakeAgain(Int(engine.loop)) }
 

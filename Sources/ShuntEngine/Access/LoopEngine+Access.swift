@@ -1,0 +1,182 @@
+import ShuntCore
+
+/// Who is let in, and what clients may do.
+extension LoopEngine {
+    /// Where a client stands that wants to come in.
+    enum Entrance {
+        case open
+        /// It is asked for: its first request is to come again with the answer.
+        case waits
+        case refused(ShuntError)
+    }
+
+    /// A client's first request is there.
+    func enter(_ connection: ConnectionID, _ credentials: () -> Credentials) -> Entrance {
+        let listener = Int(clients[connection.slot].listener)
+        guard listener < access.count else { return .open }
+        guard access[listener].asks else {
+            admit(connection, as: Admitted())
+            return .open
+        }
+        switch admissions.removeValue(forKey: connection) {
+        case nil:
+            credentialsOf[connection] = credentials()
+            output.actions.append(.authenticate(connection))
+            return .waits
+        case .admitted(let admitted)?: admit(connection, as: admitted)
+        case .unknown(let mayEnter)?:
+            admit(connection, as: Admitted())
+            clients[connection.slot].needsName = !mayEnter
+        case .refused(let error)?: return .refused(error)
+        }
+        return .open
+    }
+
+    /// What a client has shown, for whom `LoopAction.authenticate` was said.
+    public func takeCredentials(of connection: ConnectionID) -> Credentials? { credentialsOf.removeValue(forKey: connection) }
+
+    /// It is decided about a client. The driver's edge reads its first request again.
+    /// - Returns: whether the client is still there.
+    public func decided(_ admission: Admission, about connection: ConnectionID) -> Bool {
+        guard isCurrent(connection), clients[connection.slot].state == .open, !clients[connection.slot].isAdmitted else { return false }
+        admissions[connection] = admission
+        return true
+    }
+
+    /// The client has gone meanwhile.
+    func forgetAdmission(of connection: ConnectionID) {
+        if !credentialsOf.isEmpty { credentialsOf[connection] = nil }
+        if !admissions.isEmpty { admissions[connection] = nil }
+    }
+
+    /// What is known of a client, and what it may do: also where a rule gives it another uid.
+    func admit(_ connection: ConnectionID, as admitted: Admitted) {
+        let slot = connection.slot
+        let listener = Int(clients[slot].listener)
+        let identity = clients[slot].identity ?? Client.Identity()
+        if let uid = admitted.uid { identity.uid = uid }
+        if let tags = admitted.tags { identity.tags = tags }
+        if let alias = admitted.alias { identity.alias = alias }
+        let permissions = access[listener].permissions?(admitted, identity.device, clients[slot].address)
+        guard permissions != nil || admitted != Admitted() else { return }
+        identity.access = ClientAccess(admitted, permissions)
+        clients[slot].identity = identity
+        clients[slot].isRestricted = permissions != nil
+        if admitted.expiresAt < .infinity { expiries.insert(connection, at: admitted.expiresAt) }
+    }
+
+    /// A rule has named a client.
+    func name(_ connection: ConnectionID, _ uid: String) {
+        clients[connection.slot].needsName = false
+        guard Int(clients[connection.slot].listener) < access.count else { return }
+        var admitted = clients[connection.slot].identity?.access?.admitted ?? Admitted()
+        admitted.uid = uid
+        admit(connection, as: admitted)
+    }
+
+    /// Clients whose time is over are closed.
+    func closeExpired() {
+        while let connection = expiries.popDue(now: now) {
+            guard isCurrent(connection), let until = clients[connection.slot].identity?.access?.admitted.expiresAt, until <= now else { continue }
+            close(connection, .accessExpired)
+        }
+    }
+
+    // MARK: What a client may do
+
+    /// - Parameter group: of `share`, the consumer group.
+    func may(_ action: AccessAction, _ subject: Bytes, group: Bytes? = nil, _ connection: ConnectionID) -> Bool {
+        guard clients[connection.slot].isRestricted, let permissions = clients[connection.slot].identity?.access?.permissions else { return true }
+        if permissions.may(action, subject, group: group, origin: .client) { return true }
+        output.figures.denied += 1
+        return false
+    }
+
+    /// What a client may do that is connected to whatever loop; nil: everything.
+    func permissions(of peer: Peer) -> (any Permissions)? {
+        if peer.id.loop == loop { return clients[peer.id.slot].identity?.access?.permissions }
+        guard let known = peer.access, known.listener < access.count else { return nil }
+        return access[known.listener].permissions?(known.admitted, peer.mqtt?.clientID ?? "", known.address)
+    }
+
+    /// - Throws: `access.denied`.
+    func demand(_ action: AccessAction, _ subject: String, group: String? = nil, _ connection: ConnectionID) throws(ShuntError) {
+        guard clients[connection.slot].isRestricted else { return }
+        let isAllowed = Self.withBytes(subject) { subject in
+            guard let group else { return may(action, subject, connection) }
+            return Self.withBytes(group) { may(action, subject, group: $0, connection) }
+        }
+        guard !isAllowed else { return }
+        throw ShuntError(.accessDenied, Self.denial(of: action, subject))
+    }
+
+    /// A client that was let in under a uid is a device of no other.
+    /// - Throws: `access.denied`.
+    func demand(uid: String, _ connection: ConnectionID) throws(ShuntError) {
+        guard let own = clients[connection.slot].identity?.access?.admitted.uid, !own.utf8.elementsEqual(uid.utf8) else { return }
+        output.figures.denied += 1
+        throw ShuntError(.accessDenied, "this client is '\(own)', and may not register another uid")
+    }
+
+    /// What a client is told of a right that it does not have.
+    static func denial(of action: AccessAction, _ subject: String) -> String {
+        switch action {
+        case .publish: "this client may not publish to '\(subject)'"
+        case .subscribe: "this client may not subscribe to '\(subject)'"
+        case .share: "this client may not share '\(subject)'"
+        case .broadcast: "this client may not send broadcasts"
+        case .chat: "this client may not use the chat '\(subject)'"
+        }
+    }
+
+    /// Whether a subscription's messages have to be looked at one by one, as some are not for the client.
+    /// - Throws: `access.denied` where that cannot be: another member of the group would not get them.
+    func withholds(_ request: SubscriptionRequest, _ connection: ConnectionID, isGroup: Bool) throws(ShuntError) -> Bool {
+        guard clients[connection.slot].isRestricted, let permissions = clients[connection.slot].identity?.access?.permissions else { return false }
+        let withholds = Self.withBytes(request.topic) { topic in
+            isGroup ? Self.withBytes(request.group) { permissions.withholds(topic, group: $0) } : permissions.withholds(topic, group: nil)
+        }
+        guard withholds, isGroup else { return withholds }
+        output.figures.denied += 1
+        throw ShuntError(
+            .accessDenied, "this client may not read some topics of '\(request.topic)'",
+            help: "members of a group must be allowed to read all that the group gets")
+    }
+
+    /// Whether a message may be delivered to a client.
+    func mayReceive(_ packet: Bytes, _ form: WireForm, _ identity: Client.Identity?) -> Bool {
+        guard let permissions = identity?.access?.permissions, let message = WireEncoder.read(packet, form) else { return true }
+        if permissions.mayReceive(message.topic) { return true }
+        output.figures.withheld += 1
+        return false
+    }
+
+    // MARK: Settings
+
+    /// From now on listeners let clients in so, and those that are in may do this: what one may no longer do ends at once.
+    public func setAccess(_ new: [ListenerAccess], now: Double) {
+        router.now = now
+        access = new
+        for slot in clients.indices where clients[slot].state == .open && clients[slot].isAdmitted {
+            renew(ConnectionID(loop: loop, slot: UInt32(slot), generation: clients[slot].generation))
+        }
+    }
+
+    private func renew(_ connection: ConnectionID) {
+        let slot = connection.slot
+        guard Int(clients[slot].listener) < access.count else { return }
+        admit(connection, as: clients[slot].identity?.access?.admitted ?? Admitted())
+        let subscriber = subscriber(of: connection)
+        for subscription in router.index.subscriptions(of: subscriber) {
+            let isGroup = subscription.group != Self.ownGroup(of: subscriber)
+            let request = SubscriptionRequest(topic: subscription.filter, group: isGroup ? subscription.group : "", key: subscription.key)
+            do throws(ShuntError) {
+                try demand(isGroup ? .share : .subscribe, request.topic, group: isGroup ? request.group : nil, connection)
+                guard try withholds(request, connection, isGroup: isGroup), !subscription.terms.asksSession else { continue }
+                changeTerms(of: subscriber) { $0.askingSession }
+            } catch {
+                _ = unsubscribe(request, connection)
+            }
+        }
+    }
+}
