@@ -11,6 +11,8 @@ struct ListenerSetup: Sendable {
     let framing: Framing
     /// The only ones that may connect, each with a PROXY header; empty where clients connect themselves.
     private let proxies: [AddressRange]
+    /// nil where clients do not come by WebSocket.
+    private let door: WebSocketDoor?
 
     init(_ listener: Configuration.Worker.Listener) {
         (speaks, framing) =
@@ -19,6 +21,7 @@ struct ListenerSetup: Sendable {
             case .mqtt: (.mqtt, .mqtt)
             }
         proxies = listener.proxies
+        door = listener.transport == .websocket ? WebSocketDoor(listener) : nil
     }
 
     /// Whether a connection from there is let in. The address is asked for only where it matters.
@@ -29,7 +32,21 @@ struct ListenerSetup: Sendable {
     }
 
     /// For a new connection; nil for plain bytes.
-    func transport() -> (any Transport)? { proxies.isEmpty ? nil : ProxyHeaderReader() }
+    func transport() -> (any Transport)? {
+        let webSocket = door.map { WebSocketTransport($0) }
+        return proxies.isEmpty ? webSocket : ProxyHeaderReader(next: webSocket)
+    }
+}
+
+extension WebSocketDoor {
+    convenience init(_ listener: Configuration.Worker.Listener) {
+        let subprotocols =
+            switch listener.protocol {
+            case .exchange: ["shunt.exchange"]
+            case .mqtt: ["mqtt", "mqttv3.1"]
+            }
+        self.init(path: listener.path, origins: listener.origins, subprotocols: subprotocols)
+    }
 }
 
 extension Framing {
