@@ -108,7 +108,8 @@ let package = Package(
                 "CLinux", "MQTTCodec", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
                 "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
             ]),
-        .executableTarget(name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntReactor"]),
+        .executableTarget(
+            name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntReactor"]),
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
         .executableTarget(

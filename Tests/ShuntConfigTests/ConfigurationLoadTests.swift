@@ -121,7 +121,10 @@ struct ConfigurationLoadTests {
             "worker: { listeners: { a: { listen: a:1, origins: [example.org] } } }", .configType, "test.yaml:1:52",
             "an element of worker.listeners.a.origins", "scheme://host"
         ),
-        ("worker: { listeners: { a: { listen: a:1, origins: [\"https://a/b\"] } } }", .configType, "test.yaml:1:52", "'https://a/b'", "scheme://host"),
+        (
+            "worker: { listeners: { a: { listen: a:1, origins: [\"https://a/b\"] } } }", .configType, "test.yaml:1:52", "'https://a/b'",
+            "scheme://host"
+        ),
         (
             "worker: { listeners: { a: { listen: a:1, proxy_protocol: { from: [10.0.0.1/8] } } } }", .configType, "test.yaml:1:67",
             "an element of worker.listeners.a.proxy_protocol.from", "10.0.0.0/8"

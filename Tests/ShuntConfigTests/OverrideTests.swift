@@ -62,7 +62,8 @@ struct OverrideTests {
 
     @Test("A listener's transport, path and origins are read from a file and from --set; origins are kept in lower case")
     func webSocket() throws {
-        let yaml = "worker: { listeners: { edge: { listen: a:1, transport: websocket, path: /a/b-c, origins: [\"*\", \"HTTPS://Example.org:8443\"] } } }"
+        let yaml =
+            "worker: { listeners: { edge: { listen: a:1, transport: websocket, path: /a/b-c, origins: [\"*\", \"HTTPS://Example.org:8443\"] } } }"
         let edge = try #require(try load(yaml).worker.listeners["edge"])
         #expect(edge.transport == .websocket && edge.path == "/a/b-c" && edge.origins == ["*", "https://example.org:8443"])
         let set = try load(sets: ["worker.listeners.exchange.transport=websocket"]).worker.listeners["exchange"]

@@ -37,7 +37,8 @@ final class WebSocketHarness {
     /// A client's frame.
     /// - Parameter lengthSize: bytes of the length behind the first; nil: as few as there can be.
     static func frame(
-        _ opcode: UInt8, _ payload: [UInt8], isLast: Bool = true, reserved: UInt8 = 0, mask: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D], lengthSize: Int? = nil
+        _ opcode: UInt8, _ payload: [UInt8], isLast: Bool = true, reserved: UInt8 = 0, mask: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D],
+        lengthSize: Int? = nil
     ) -> [UInt8] {
         let size = lengthSize ?? (payload.count < 126 ? 0 : payload.count <= 0xFFFF ? 2 : 8)
         let flag: UInt8 = mask == nil ? 0 : 0x80

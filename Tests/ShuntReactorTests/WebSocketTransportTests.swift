@@ -33,7 +33,9 @@ struct WebSocketTransportTests {
         }
     }
 
-    @Test("What is written is a frame a call, without a mask, its length as short as it can be", arguments: [1, 125, 126, 32_000, 65_535, 65_536, 100_000])
+    @Test(
+        "What is written is a frame a call, without a mask, its length as short as it can be",
+        arguments: [1, 125, 126, 32_000, 65_535, 65_536, 100_000])
     func writing(length: Int) {
         let payload = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         let harness = WebSocketHarness()
@@ -112,15 +114,18 @@ struct WebSocketTransportTests {
         arguments: [
             ("no mask", WebSocketHarness.frame(2, [1], mask: nil), 1002), ("an empty frame without a mask", [0x82, 0], 1002),
             ("text", WebSocketHarness.frame(1, [0x61]), 1003), ("empty text", WebSocketHarness.frame(1, []), 1003),
-            ("reserved bit 1", WebSocketHarness.frame(2, [1], reserved: 4), 1002), ("reserved bit 2", WebSocketHarness.frame(2, [1], reserved: 2), 1002),
+            ("reserved bit 1", WebSocketHarness.frame(2, [1], reserved: 4), 1002),
+            ("reserved bit 2", WebSocketHarness.frame(2, [1], reserved: 2), 1002),
             ("reserved bit 3", WebSocketHarness.frame(9, [1], reserved: 1), 1002), ("opcode 3", WebSocketHarness.frame(3, [1]), 1002),
             ("opcode 7", WebSocketHarness.frame(7, []), 1002), ("opcode 11", WebSocketHarness.frame(11, [1]), 1002),
             ("opcode 15", WebSocketHarness.frame(15, []), 1002), ("a continuation of nothing", WebSocketHarness.frame(0, [1]), 1002),
             ("an empty continuation of nothing", WebSocketHarness.frame(0, []), 1002),
             ("a message inside another", WebSocketHarness.frame(2, [], isLast: false) + WebSocketHarness.frame(2, [1]), 1002),
             ("a ping of 126 bytes", WebSocketHarness.frame(9, [UInt8](repeating: 1, count: 126)), 1002),
-            ("a ping in pieces", WebSocketHarness.frame(9, [1], isLast: false), 1002), ("a pong in pieces", WebSocketHarness.frame(10, [], isLast: false), 1002),
-            ("a close in pieces", WebSocketHarness.frame(8, [], isLast: false), 1002), ("a length of 2 bytes for 125", WebSocketHarness.frame(2, [UInt8](repeating: 1, count: 125), lengthSize: 2), 1002),
+            ("a ping in pieces", WebSocketHarness.frame(9, [1], isLast: false), 1002),
+            ("a pong in pieces", WebSocketHarness.frame(10, [], isLast: false), 1002),
+            ("a close in pieces", WebSocketHarness.frame(8, [], isLast: false), 1002),
+            ("a length of 2 bytes for 125", WebSocketHarness.frame(2, [UInt8](repeating: 1, count: 125), lengthSize: 2), 1002),
             ("a length of 8 bytes for 65,535", WebSocketHarness.frame(2, [UInt8](repeating: 1, count: 65_535), lengthSize: 8), 1002),
             ("half a code", WebSocketHarness.frame(8, [3]), 1002), ("a reason that is no text", WebSocketHarness.frame(8, [3, 0xE8, 0xFF]), 1007),
             ("empty frames without end", (0..<1001).flatMap { _ in WebSocketHarness.frame(2, []) }, 1008),
@@ -223,7 +228,7 @@ struct WebSocketLoopTests {
         var answer: [UInt8] = []
         while !answer.suffix(4).elementsEqual([13, 10, 13, 10]) {
             let byte = client.receive(1)
-            guard !byte.isEmpty else { return Issue.record("no answer") }
+            guard !byte.isEmpty else { break }
             answer += byte
         }
         #expect(answer.starts(with: "HTTP/1.1 101".utf8))
@@ -243,7 +248,7 @@ struct WebSocketLoopTests {
             var echoed: [UInt8] = []
             while echoed.count < frame.count {
                 let head = client.receive(2)
-                guard head.count == 2 else { return Issue.record("the connection ended") }
+                guard head.count == 2 else { break }
                 let length = head[1] < 126 ? Int(head[1]) : client.receive(head[1] == 126 ? 2 : 8).reduce(0) { $0 << 8 | Int($1) }
                 echoed += client.receive(length)
             }

@@ -5,7 +5,9 @@ import Testing
 
 @Suite("The handshake of WebSocket")
 struct WebSocketUpgradeTests {
-    private func read(_ bytes: [UInt8]) -> WebSocketUpgrade.Outcome { bytes.withUnsafeBytes { WebSocketUpgrade.read($0, for: WebSocketHarness.door) } }
+    private func read(_ bytes: [UInt8]) -> WebSocketUpgrade.Outcome {
+        bytes.withUnsafeBytes { WebSocketUpgrade.read($0, for: WebSocketHarness.door) }
+    }
 
     /// The status line's number, the answer's text, and whether the connection is refused.
     private func answer(to bytes: [UInt8]) -> (status: Int, text: String, isRefused: Bool) {
@@ -69,11 +71,13 @@ struct WebSocketUpgradeTests {
         "Others are refused, with the status and what is wrong",
         arguments: [
             (WebSocketHarness.request("GET /other HTTP/1.1"), 404, "/mqtt"), (WebSocketHarness.request("GET /mqtt/ HTTP/1.1"), 404, "/mqtt"),
-            (WebSocketHarness.request("POST /mqtt HTTP/1.1"), 405, "Allow: GET, HEAD"), (WebSocketHarness.request("GET /mqtt HTTP/1.0"), 400, "HTTP/1.1"),
+            (WebSocketHarness.request("POST /mqtt HTTP/1.1"), 405, "Allow: GET, HEAD"),
+            (WebSocketHarness.request("GET /mqtt HTTP/1.0"), 400, "HTTP/1.1"),
             (WebSocketHarness.request("GET /mqtt HTTP/2.0"), 400, "request line"), (WebSocketHarness.request("get /mqtt HTTP/1.1"), 400, "HTTP"),
             (WebSocketHarness.request("GET  /mqtt HTTP/1.1"), 400, "request line"), (WebSocketHarness.request("GET /mqtt"), 400, "request line"),
             (WebSocketHarness.request(without: "Host"), 400, "Host"), (WebSocketHarness.request(adding: ["Host: a"]), 400, "more than one Host"),
-            (WebSocketHarness.request(replacing: ["Upgrade": "h2c"]), 400, "upgrade"), (WebSocketHarness.request(without: "Connection"), 400, "upgrade"),
+            (WebSocketHarness.request(replacing: ["Upgrade": "h2c"]), 400, "upgrade"),
+            (WebSocketHarness.request(without: "Connection"), 400, "upgrade"),
             (WebSocketHarness.request(without: "Sec-WebSocket-Version"), 426, "Sec-WebSocket-Version: 13"),
             (WebSocketHarness.request(replacing: ["Sec-WebSocket-Version": "8"]), 426, "Sec-WebSocket-Version: 13"),
             (WebSocketHarness.request(without: "Sec-WebSocket-Key"), 400, "16 bytes"),
