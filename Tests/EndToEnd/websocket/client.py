@@ -10,9 +10,17 @@ from processes import PATIENCE
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-CONNECT = b"\x10\x10\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x03raw"
 CONNACK = 0x20
 PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
+
+
+def connect_packet(id: bytes = b"raw", version: int = 5) -> bytes:
+    """MQTT's CONNECT: a clean session without keep alive."""
+    body = b"\0\x04MQTT" + bytes([version, 2, 0, 0]) + (b"\0" if version == 5 else b"") + bytes([0, len(id)]) + id
+    return bytes([0x10, len(body)]) + body
+
+
+CONNECT = connect_packet()
 
 
 def accept_key(key: str) -> str:
@@ -93,9 +101,9 @@ class RawClient:
             assert length > 65_535
         return head[0] & 15, self.file.read(length)
 
-    def connect(self):
+    def connect(self, version=5):
         """MQTT's CONNECT and its answer."""
-        self.send(frame(BINARY, CONNECT))
+        self.send(frame(BINARY, connect_packet(version=version)))
         opcode, payload = self.receive()
         assert opcode == BINARY and payload[0] == CONNACK and payload[3] == 0
 

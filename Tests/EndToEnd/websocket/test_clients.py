@@ -13,7 +13,7 @@ import websockets
 from paho.mqtt.enums import CallbackAPIVersion
 
 from exchange import parse_address
-from websocket.client import CONNECT, PINGREQ, PINGRESP
+from websocket.client import PINGREQ, PINGRESP, connect_packet
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 20.0
@@ -82,7 +82,7 @@ def test_the_library_websockets_speaks_with_it(at):
     async def talk():
         async with websockets.connect(f"ws://{at('ws')}/mqtt", subprotocols=["mqtt"], ping_interval=0.05) as client:
             assert client.subprotocol == "mqtt" and not client.protocol.extensions
-            await client.send(CONNECT.replace(b"raw", b"lib"))
+            await client.send(connect_packet(b"lib"))
             assert (await client.recv())[0] == 0x20
             await asyncio.wait_for(await client.ping(b"hello"), PATIENCE)
             await client.send([PINGREQ[:1], PINGREQ[1:]])

@@ -3,7 +3,8 @@ closing (Autobahn|Testsuite 1 to 7), with packets of MQTT as the payload."""
 
 import pytest
 
-from websocket.client import BINARY, CLOSE, CONNECT, CONTINUATION, PING, PINGREQ, PINGRESP, PONG, TEXT, RawClient, close_frame, frame
+from mqtt.proof import proves
+from websocket.client import BINARY, CLOSE, CONTINUATION, PING, PINGREQ, PINGRESP, PONG, TEXT, RawClient, close_frame, connect_packet, frame
 
 
 @pytest.fixture
@@ -13,8 +14,8 @@ def client(open):
     return client
 
 
-def publish(topic: bytes, payload: bytes) -> bytes:
-    body = bytes([0, len(topic)]) + topic + b"\0" + payload
+def publish(topic: bytes, payload: bytes, version=5) -> bytes:
+    body = bytes([0, len(topic)]) + topic + (b"\0" if version == 5 else b"") + payload
     length, size = b"", len(body)
     while True:
         length += bytes([size % 128 | (0x80 if size > 127 else 0)])
@@ -45,9 +46,10 @@ def test_payload_of_any_length_comes_whole(client, size):
     assert collect(client, len(packet)) == packet
 
 
-def test_many_packets_share_a_frame_and_one_may_span_many(open):
+@proves("6.0.0-2", "6.0.0-2")
+def test_many_packets_share_a_frame_and_one_may_span_many(open, version):
     client = open()
-    packets = CONNECT + PINGREQ * 100
+    packets = connect_packet(version=version) + PINGREQ * 100
     client.send(frame(BINARY, packets))
     got = b""
     while not got.endswith(PINGRESP * 100):
@@ -55,7 +57,7 @@ def test_many_packets_share_a_frame_and_one_may_span_many(open):
     for byte in PINGREQ:
         client.send(frame(BINARY, bytes([byte])))
     assert client.receive() == (BINARY, PINGRESP)
-    long = publish(b"a", b"y" * 50_000)
+    long = publish(b"a", b"y" * 50_000, version)
     for start in range(0, len(long), 1000):
         client.send(frame(BINARY, long[start:start + 1000]))
     assert client.is_served()
@@ -128,8 +130,11 @@ def test_unknown_opcodes_end_the_connection(client, opcode, payload):
     client.wait_closed(1002)
 
 
-@pytest.mark.parametrize("payload", [b"", b"hello"])
-def test_text_is_not_taken(client, payload):
+@pytest.mark.parametrize("payload", [b"", PINGREQ])
+@proves("6.0.0-1", "6.0.0-1")
+def test_text_is_not_taken(open, version, payload):
+    client = open()
+    client.connect(version)
     client.send(frame(TEXT, payload))
     client.wait_closed(1003)
 

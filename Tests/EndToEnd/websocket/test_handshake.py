@@ -6,8 +6,9 @@ import time
 import pytest
 
 from exchange import PING as FRAME_PING, decode, encode, eventually
+from mqtt.proof import proves
 from processes import PATIENCE
-from websocket.client import BINARY, CONNECT, KEY, accept_key, frame
+from websocket.client import BINARY, CONNECT, KEY, accept_key, connect_packet, frame
 
 
 def curl(*arguments) -> str:
@@ -96,10 +97,19 @@ def test_hands_are_shaken_byte_by_byte_and_frames_may_follow_at_once(open):
     assert client.answer()[0] == 101
     client.connect()
     other = open(shake=False)
-    other.send(other.request() + frame(BINARY, CONNECT.replace(b"raw", b"fst")))
+    other.send(other.request() + frame(BINARY, connect_packet(b"fst")))
     assert other.answer()[0] == 101
     opcode, payload = other.receive()
     assert opcode == BINARY and payload[0] == 0x20
+
+
+@proves("6.0.0-4", "6.0.0-4")
+def test_of_the_subprotocols_that_a_client_offers_mqtt_is_chosen(open, version):
+    client = open(shake=False)
+    client.send(client.request(protocol="chat, mqtt, other"))
+    status, headers = client.answer()
+    assert status == 101 and headers["sec-websocket-protocol"] == "mqtt"
+    client.connect(version)
 
 
 def test_the_old_name_of_the_subprotocol_is_taken(open):
