@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -34,7 +34,9 @@ def main():
         broker = f"ws://{listeners['worker.web']}/mqtt"
         if "--open" in sys.argv:
             say(f"open {site}?{urlencode({'broker': broker})}, in two windows; Ctrl-C ends it")
-            return worker.wait()
+            with suppress(KeyboardInterrupt):
+                worker.wait()
+            return
         browser = start_browser(folder, stack)
         asyncio.run(chat(browser, site, broker, listeners["worker.exchange"]))
         worker.terminate()

@@ -8,7 +8,7 @@ import pytest
 from exchange import PING as FRAME_PING, decode, encode, eventually
 from mqtt.proof import proves
 from processes import PATIENCE
-from websocket.client import BINARY, CONNECT, KEY, accept_key, connect_packet, frame
+from websocket.client import BINARY, CONNECT, KEY, PINGREQ, PINGRESP, accept_key, connect_packet, frame
 
 
 def curl(*arguments) -> str:
@@ -101,6 +101,20 @@ def test_hands_are_shaken_byte_by_byte_and_frames_may_follow_at_once(open):
     assert other.answer()[0] == 101
     opcode, payload = other.receive()
     assert opcode == BINARY and payload[0] == 0x20
+
+
+def test_what_follows_a_connect_at_once_is_not_lost_where_its_session_is_at_home_on_another_loop(open):
+    for number in range(40):
+        client = open(shake=False)
+        subscribe = b"\x82\x07\0\x01\0\0\x01t\0"
+        packets = [connect_packet(b"at-once-%d" % number), subscribe, PINGREQ * 1000]
+        client.send(client.request() + b"".join(frame(BINARY, packet) for packet in packets))
+        assert client.answer()[0] == 101
+        # The subscription is confirmed once all loops know it.
+        got, suback = b"", b"\x90\x04\0\x01\0\0"
+        while suback not in got or got.count(PINGRESP) < 1000:
+            got += client.receive()[1]
+        assert got[0] == 0x20
 
 
 @proves("6.0.0-4", "6.0.0-4")
