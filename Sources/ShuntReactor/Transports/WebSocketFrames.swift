@@ -125,7 +125,7 @@ enum WebSocketOpcode {
 }
 
 /// Why a WebSocket ends (RFC 6455 §7.4.1).
-public enum WebSocketClose: UInt16, Sendable {
+enum WebSocketClose: UInt16 {
     case normal = 1000
     /// The server ends.
     case goingAway = 1001

@@ -14,7 +14,8 @@ public final class WebSocketTransport: Transport {
     private var own: [UInt8] = []
     /// Where the pong stands in these that no later ping has been answered by; a peer that reads none makes no more than one wait.
     private var pong: Int?
-    private var reader: WebSocketFrameReader?
+    /// Only while a frame is incomplete.
+    private(set) var reader: WebSocketFrameReader?
     /// Data frames in a row that were empty.
     private var emptyFrames: UInt16 = 0
     private var isInMessage = false
