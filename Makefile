@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 # The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
 RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := libcrypt-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
-TEST_PACKAGES := python3-venv mosquitto mosquitto-clients
+TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv
 FORMATTED := Package.swift Sources Tests Benchmarks
 
 .PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install clean packages test-packages

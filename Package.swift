@@ -65,7 +65,7 @@ let package = Package(
 
         // The edge.
         .target(name: "CLinux"),
-        .target(name: "ShuntReactor", dependencies: ["CLinux", "CUV", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "ShuntReactor", dependencies: ["CLinux", "COpenSSL", "CUV", "CWslay", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
         .target(name: "ShuntAccess", dependencies: ["CCrypt", "COpenSSL", "ShuntConfig", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntLog", dependencies: ["ShuntConfig", "ShuntCore", logging]),
@@ -109,7 +109,8 @@ let package = Package(
                 "CLinux", "MQTTCodec", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
                 "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
             ]),
-        .executableTarget(name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine"]),
+        .executableTarget(
+            name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntReactor"]),
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
         .executableTarget(

@@ -52,8 +52,9 @@ public enum ConfigReference {
                 comment += wrap("\(field.path.joined(separator: ".")): \(field.summary). \(field.meaning)").map { "  " + $0 }
             }
         }
-        let value = "\(key.path[key.path.count - 1]): \(key.text(root))"
-        return (comment.map { "# " + $0 } + [value]).map { margin(indent) + $0 }
+        // A long value goes on in the next line, further in.
+        let value = wrap("\(key.path[key.path.count - 1]): \(key.text(root))")
+        return (comment.map { "# " + $0 } + value.prefix(1) + value.dropFirst().map { margin(1) + $0 }).map { margin(indent) + $0 }
     }
 
     private static func margin(_ indent: Int) -> String {

@@ -13,6 +13,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case protocolTLS = "protocol.tls"
     /// The listener requires a proxy's header, and the connection began with none or a wrong one.
     case protocolProxy = "protocol.proxy"
+    /// The listener is for WebSocket, and the client does not keep to it.
+    case protocolWebSocket = "protocol.websocket"
     case payloadInvalid = "payload.invalid"
     case requestInvalid = "request.invalid"
     case requestUnsupported = "request.unsupported"
@@ -94,8 +96,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .payloadInvalid, .requestInvalid, .requestUnsupported,
-            .topicInvalid, .deviceInvalid, .filterInvalid,
+        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .protocolWebSocket, .payloadInvalid, .requestInvalid,
+            .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
             .configMissing, .ruleInvalid:
             400

@@ -9,6 +9,8 @@ public enum CloseReason: Equatable, Sendable {
     case byUs(why: String)
     case failed(why: String)
 
+    public static let processEnds = CloseReason.byUs(why: "the process ends")
+
     public var text: String {
         switch self {
         case .byPeer: "closed by the client"

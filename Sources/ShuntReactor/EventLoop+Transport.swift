@@ -21,7 +21,10 @@ extension EventLoop {
             layer.transport = next
         }
         guard layer.isOpening else { return }
-        if case .opening? = layer.transport?.phase { return }
+        switch layer.transport?.phase {
+        case .opening?, .ended?: return
+        default: break
+        }
         layer.isOpening = false
         handler.opened(connection)
     }
@@ -51,7 +54,10 @@ extension EventLoop {
         }
         guard connection.state == .open else { return }
         guard let transport = layer.transport else { return takeAll(rest, connection) }
-        if case .ended = transport.phase { return close(connection, .byPeer) }
+        if case .ended = transport.phase {
+            writeLast(connection)
+            return close(connection, .byPeer)
+        }
         // It may have something to say to that.
         markDirty(connection)
     }
@@ -84,7 +90,7 @@ extension EventLoop {
                 } else if progress.taken == 0 {
                     guard connection.state == .draining, connection.out.isEmpty, !layer.isFinished else { break }
                     layer.isFinished = true
-                    transport.finish()
+                    transport.finish(because: reasonOfEnding(connection))
                 }
             }
         } catch {
@@ -143,11 +149,14 @@ extension EventLoop {
     private func fail(_ connection: Connection, _ failure: TransportFailure) {
         guard connection.state != .closed else { return }
         figures.errors += 1
-        if let layer = connection.layer, layer.unsent.isEmpty,
-            let last = try? layer.transport?.write(Bytes(start: nil, count: 0), into: wire.outgoing), last.given > 0
-        {
-            _ = send(Bytes(rebasing: UnsafeRawBufferPointer(wire.outgoing)[..<last.given]), connection)
-        }
+        writeLast(connection)
         close(connection, .byUs(why: failure.why))
+    }
+
+    private func writeLast(_ connection: Connection) {
+        guard let layer = connection.layer, layer.unsent.isEmpty,
+            let last = try? layer.transport?.write(Bytes(start: nil, count: 0), into: wire.outgoing), last.given > 0
+        else { return }
+        _ = send(Bytes(rebasing: UnsafeRawBufferPointer(wire.outgoing)[..<last.given]), connection)
     }
 }

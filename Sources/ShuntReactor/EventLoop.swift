@@ -210,11 +210,10 @@ public final class EventLoop {
         acceptors = []
         for case let held? in slots {
             let connection = held.takeUnretainedValue()
-            let why = CloseReason.byUs(why: "the process ends")
             // A transport takes leave of its peer.
-            if connection.layer != nil, connection.state == .open { beginDraining(connection, why) }
+            if connection.layer != nil, connection.state == .open { beginDraining(connection, .processEnds) }
             flush(connection)
-            close(connection, why)
+            close(connection, .processEnds)
         }
         uv_timer_stop(tickTimer)
         uv_check_stop(turnEnd)
@@ -392,7 +391,9 @@ public final class EventLoop {
     }
 
     /// Closes a connection that was to be closed after writing.
-    func closeDrained(_ connection: Connection) { close(connection, endings[connection.id]?.reason ?? .byUs(why: "closed")) }
+    func closeDrained(_ connection: Connection) { close(connection, reasonOfEnding(connection)) }
+
+    func reasonOfEnding(_ connection: Connection) -> CloseReason { endings[connection.id]?.reason ?? .byUs(why: "closed") }
 
     /// Closes at once; what waits is lost.
     public func close(_ connection: Connection, _ reason: CloseReason) {

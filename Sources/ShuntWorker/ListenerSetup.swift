@@ -14,6 +14,8 @@ struct ListenerSetup: Sendable {
     private let proxies: [AddressRange]
     /// Its clients find no room here, and are told where there is some.
     private(set) var isTurningAway = false
+    /// nil where clients do not come by WebSocket.
+    private let door: WebSocketDoor?
 
     init(name: String, _ listener: Configuration.Worker.Listener) {
         self.name = name
@@ -23,6 +25,7 @@ struct ListenerSetup: Sendable {
             case .mqtt: (.mqtt, .mqtt)
             }
         proxies = listener.proxies
+        door = listener.transport == .websocket ? WebSocketDoor(listener) : nil
     }
 
     /// The same listener for clients that find no room; nil where its protocol cannot tell them where there is some.
@@ -41,7 +44,21 @@ struct ListenerSetup: Sendable {
     }
 
     /// For a new connection; nil for plain bytes.
-    func transport() -> (any Transport)? { proxies.isEmpty ? nil : ProxyHeaderReader() }
+    func transport() -> (any Transport)? {
+        let webSocket = door.map { WebSocketTransport($0) }
+        return proxies.isEmpty ? webSocket : ProxyHeaderReader(next: webSocket)
+    }
+}
+
+extension WebSocketDoor {
+    convenience init(_ listener: Configuration.Worker.Listener) {
+        let subprotocols =
+            switch listener.protocol {
+            case .exchange: ["shunt.exchange"]
+            case .mqtt: ["mqtt", "mqttv3.1"]
+            }
+        self.init(path: listener.path, origins: listener.origins, subprotocols: subprotocols)
+    }
 }
 
 extension Framing {

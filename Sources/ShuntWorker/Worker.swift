@@ -157,7 +157,7 @@ public final class Worker: Sendable {
         // A listener of the exchange protocol for clients comes first, the one that is called exchange before others: its port is the
         // worker's in the master's directory.
         func rank(_ name: String, _ listener: Configuration.Worker.Listener) -> Int {
-            listener.protocol != .exchange ? 3 : !listener.proxies.isEmpty ? 2 : name != "exchange" ? 1 : 0
+            listener.protocol != .exchange ? 3 : !listener.proxies.isEmpty || listener.transport != .tcp ? 2 : name != "exchange" ? 1 : 0
         }
         for (name, listener) in listeners.sorted(by: { (rank($0.key, $0.value), $0.key) < (rank($1.key, $1.value), $1.key) }) {
             do throws(ShuntError) {

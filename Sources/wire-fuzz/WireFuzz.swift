@@ -22,6 +22,7 @@ import ShuntCore
             _ = try PackingTarget.check(input)
             _ = try PacketTarget.check(input)
             _ = try SessionTarget.check(input)
+            _ = try WebSocketTarget.check(input)
         } catch {
             preconditionFailure("broken: \(error.promise)")
         }
@@ -44,9 +45,8 @@ import ShuntCore
 
     /// `wire-fuzz [--seconds N | --iterations N] [--seed N]`
     ///
-    /// Feeds changed frames, objects, packed values and packets to the readers of wire data, and to MQTT's sessions, and checks their
-    /// promises. The same seed gives the same
-    /// inputs. Ends with 1, and the input in hexadecimal, if a promise does not hold.
+    /// Feeds changed frames, objects, packed values, packets and WebSocket's frames to the readers of wire data, and to MQTT's sessions, and
+    /// checks their promises. The same seed gives the same inputs. Ends with 1, and the input in hexadecimal, if a promise does not hold.
     @main
     enum WireFuzz {
         static func main() {
@@ -64,6 +64,7 @@ import ShuntCore
                 Target("packings", seed: options.seed, corpus: Corpus.packed, check: PackingTarget.check),
                 Target("packets", seed: options.seed, corpus: Corpus.packets, tokens: Corpus.packetTokens, check: PacketTarget.check),
                 Target("sessions", seed: options.seed, corpus: Corpus.conversations, tokens: Corpus.packetTokens, check: SessionTarget.check),
+                Target("websockets", seed: options.seed, corpus: Corpus.webSockets, check: WebSocketTarget.check),
             ]
             let end = ContinuousClock.now.advanced(by: .seconds(options.seconds))
             var rounds = 0

@@ -47,7 +47,9 @@ struct ConfigurationChangesTests {
         #expect(
             changes.restart == [
                 "worker.listeners.a.listen: a:1 → a:2", "worker.listeners.b.listen: b:1 → none",
+                "worker.listeners.b.origins: [] → none", "worker.listeners.b.path: /mqtt → none",
                 "worker.listeners.b.protocol: exchange → none", "worker.listeners.b.proxy_protocol.from: [] → none",
+                "worker.listeners.b.transport: tcp → none",
             ])
     }
 

@@ -114,6 +114,17 @@ struct ConfigurationLoadTests {
         ),
         ("worker: { listeners: { \"a b\": { listen: a:1 } } }", .configRange, "test.yaml:1:24", "'a b'", "letters, digits"),
         ("worker: { listeners: { a: { listen: a:1, protocol: amqp } } }", .configRange, "test.yaml:1:52", "'amqp'", "exchange, mqtt"),
+        ("worker: { listeners: { a: { listen: a:1, transport: ws } } }", .configRange, "test.yaml:1:53", "'ws'", "tcp, websocket"),
+        ("worker: { listeners: { a: { listen: a:1, path: mqtt } } }", .configType, "test.yaml:1:48", "'mqtt'", "begins with /"),
+        ("worker: { listeners: { a: { listen: a:1, path: \"/a?b\" } } }", .configType, "test.yaml:1:48", "'/a?b'", "begins with /"),
+        (
+            "worker: { listeners: { a: { listen: a:1, origins: [example.org] } } }", .configType, "test.yaml:1:52",
+            "an element of worker.listeners.a.origins", "scheme://host"
+        ),
+        (
+            "worker: { listeners: { a: { listen: a:1, origins: [\"https://a/b\"] } } }", .configType, "test.yaml:1:52", "'https://a/b'",
+            "scheme://host"
+        ),
         (
             "worker: { listeners: { a: { listen: a:1, proxy_protocol: { from: [10.0.0.1/8] } } } }", .configType, "test.yaml:1:67",
             "an element of worker.listeners.a.proxy_protocol.from", "10.0.0.0/8"

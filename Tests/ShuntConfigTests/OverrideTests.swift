@@ -60,6 +60,16 @@ struct OverrideTests {
         #expect(afterNothing == listeners)
     }
 
+    @Test("A listener's transport, path and origins are read from a file and from --set; origins are kept in lower case")
+    func webSocket() throws {
+        let yaml =
+            "worker: { listeners: { edge: { listen: a:1, transport: websocket, path: /a/b-c, origins: [\"*\", \"HTTPS://Example.org:8443\"] } } }"
+        let edge = try #require(try load(yaml).worker.listeners["edge"])
+        #expect(edge.transport == .websocket && edge.path == "/a/b-c" && edge.origins == ["*", "https://example.org:8443"])
+        let set = try load(sets: ["worker.listeners.exchange.transport=websocket"]).worker.listeners["exchange"]
+        #expect(set?.transport == .websocket && set?.path == "/mqtt" && set?.origins == [])
+    }
+
     @Test("--set and the environment give a listener its proxies")
     func proxies() throws {
         let local = try #require(AddressRange("127.0.0.1/32"))

@@ -8,10 +8,26 @@ import Testing
 struct ConnectionSizeTests {
     @Test("An idle connection's own object fits a block of 128 bytes, of which the allocator needs 8")
     func size() throws {
+        let connection = Connection(id: ConnectionID(loop: 0, slot: 0, generation: 0), role: .accepted(listener: 0), descriptor: -1)
+        #expect(try size(of: connection) <= 120)
+    }
+
+    @Test("An idle client of WebSocket keeps two small objects besides; a frame's reader goes when the frame is whole")
+    func webSocket() throws {
+        let harness = WebSocketHarness()
+        let frame = WebSocketHarness.frame(2, [1, 2, 3]) + WebSocketHarness.frame(9, [4])
+        for count in 0..<frame.count {
+            harness.receive(Array(frame.prefix(count)))
+            #expect((harness.transport.reader == nil) == (count == 0 || count == 9))
+            harness.receive(Array(frame.dropFirst(count)))
+            #expect(harness.transport.reader == nil)
+        }
+        #expect(try size(of: harness.transport) + size(of: TransportLayer(harness.transport, since: 1)) <= 256)
+    }
+
+    private func size(of object: AnyObject) throws -> Int {
         let symbol = try #require(dlsym(nil, "malloc_usable_size"))
         let usableSize = unsafeBitCast(symbol, to: (@convention(c) (UnsafeMutableRawPointer) -> Int).self)
-        let connection = Connection(id: ConnectionID(loop: 0, slot: 0, generation: 0), role: .accepted(listener: 0), descriptor: -1)
-        #expect(usableSize(Unmanaged.passUnretained(connection).toOpaque()) <= 120)
-        withExtendedLifetime(connection) {}
+        return withExtendedLifetime(object) { usableSize(Unmanaged.passUnretained(object).toOpaque()) }
     }
 }

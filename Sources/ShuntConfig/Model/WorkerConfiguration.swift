@@ -36,6 +36,12 @@ extension Configuration {
             public var `protocol`: ListenerProtocol
             /// Port 0 asks the system for a free one.
             public var listen: HostPort
+            /// What the protocol's bytes travel in.
+            public var transport = ListenerTransport.tcp
+            /// The path of an HTTP request for WebSocket.
+            public var path = "/mqtt"
+            /// The origins of pages that may connect by WebSocket, besides pages of the same host; `*` for all.
+            public var origins: [String] = []
             /// The proxies that connect here on behalf of clients. Empty: clients connect themselves.
             public var proxies: [AddressRange]
 
@@ -49,6 +55,11 @@ extension Configuration {
         public enum ListenerProtocol: String, CaseIterable, Sendable {
             case exchange
             case mqtt
+        }
+
+        public enum ListenerTransport: String, CaseIterable, Sendable {
+            case tcp
+            case websocket
         }
 
         public struct Heartbeat: Equatable, Sendable {

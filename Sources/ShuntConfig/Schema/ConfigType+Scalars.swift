@@ -129,6 +129,28 @@ extension ConfigType<String> {
         }
     }
 
+    /// The path of an HTTP request.
+    static var requestPath: ConfigType {
+        scalar("path of up to 255 letters, digits and -._~/, that begins with /", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard text.hasPrefix("/"), text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "-._~/".utf8.contains($0) }) else { throw .type }
+            guard text.utf8.count <= 255 else { throw .range }
+            return text
+        }
+    }
+
+    /// Where a page comes from, as browsers say it (RFC 6454 §6.1), or `*`.
+    static var origin: ConfigType {
+        scalar("* for all, or scheme://host or scheme://host:port", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard text != "*" else { return text }
+            guard let separator = text.firstRange(of: "://"), text[..<separator.lowerBound].utf8.allSatisfy(\.isASCIILetterOrDigit),
+                !text.hasPrefix(":")
+            else { throw .type }
+            let authority = text[separator.upperBound...]
+            guard HostPort.isHost(authority) || HostPort(String(authority), ports: 1...65_535) != nil else { throw .type }
+            return text.lowercased()
+        }
+    }
+
     /// A plugin's or listener's name: letters, digits, `-`, `_`.
     static var identifier: ConfigType {
         scalar("name of up to 64 letters, digits, - and _", text: YAMLText.scalar) { text throws(ScalarFault) in

@@ -25,11 +25,14 @@ public protocol Transport: AnyObject {
 
     /// All plain bytes have been taken and the connection is to close: what `write` gives now is the end. Called once, if at all.
     func finish()
+    /// The same, with the reason. The loop calls this one.
+    func finish(because reason: CloseReason)
 }
 
 extension Transport {
     public var remoteAddress: PeerAddress? { nil }
     public func finish() {}
+    public func finish(because reason: CloseReason) { finish() }
 }
 
 public enum TransportPhase {
@@ -38,7 +41,7 @@ public enum TransportPhase {
     case open
     /// Has done its part: from here on the bytes are the socket's own, or go through the next.
     case passed(next: (any Transport)?)
-    /// The peer has said that it sends no more.
+    /// The peer has said that it sends no more. What the transport still wants to write is written once, then the connection closes.
     case ended
 }
 

@@ -34,10 +34,11 @@ assert {version: len(numbers) for version, numbers in STATEMENTS.items()} == {"3
 
 
 def proofs() -> dict[str, dict[str, list[str]]]:
-    """The tests of each statement of each version, as `file::test`, in alphabetical order."""
+    """The tests of each statement of each version, as `file::test`, in alphabetical order by folder."""
     found = {version: {} for version in STATEMENTS}
-    for path in sorted(Path(__file__).parent.glob("test_*.py")):
-        module = importlib.import_module(f"mqtt.{path.stem}")
+    folder = Path(__file__).parents[1]
+    for path in [path for name in ("mqtt", "websocket") for path in sorted((folder / name).glob("test_*.py"))]:
+        module = importlib.import_module(f"{path.parent.name}.{path.stem}")
         for name, test in vars(module).items():
             for version, numbers in getattr(test, "proves", {}).items() if test.__class__.__name__ == "function" else ():
                 for number in numbers:
