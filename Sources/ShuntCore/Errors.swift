@@ -114,7 +114,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatElsewhere, .workerElsewhere: 307
         case .subscriptionLimit, .fanoutLimit, .accessRate: 429
         case .hopLimit: 508
-        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable, .registryUnavailable,
+        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable,
+            .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError: 500

@@ -27,6 +27,8 @@ final class ControlLoop: EventLoopHandler {
     /// Seconds between two publications below `$SYS`; 0: none.
     private var systemInterval: Double
     private var systemToldAt = -Double.infinity
+    private var bounds = BoundsLog()
+    private var roomAskedAt = -Double.infinity
     /// What the master asks of the retained messages.
     private var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
@@ -156,7 +158,15 @@ final class ControlLoop: EventLoopHandler {
         retell()
         peers.log.tick(now: loop.now)
         peers.readMail.tick()
+        bounds.tick(peers.figures(), now: loop.now, logger)
         tellSystemTopics()
+    }
+
+    /// A client finds no room: where there is some should be known now.
+    func askRoom() {
+        guard abs(loop.now - roomAskedAt) >= 0.2 else { return }
+        roomAskedAt = loop.now
+        carryOut(link.askRoom(now: loop.now))
     }
 
     /// The worker's figures, for tools that read them below `$SYS`.
@@ -299,7 +309,7 @@ final class ControlLoop: EventLoopHandler {
                 loop.connect(to: address, role: Self.lookRole)
             case .report:
                 carryOut(link.heartbeat(heartbeat, now: loop.now))
-                if peers.isHalfFull { carryOut(link.askRoom(now: loop.now)) }
+                if peers.isHalfFull { askRoom() }
             case .close(let why):
                 if let connection { loop.close(connection, .byUs(why: why)) }
             case .joined(let master, let isShunt):
@@ -307,6 +317,7 @@ final class ControlLoop: EventLoopHandler {
                 failureToldAt = -Double.infinity
                 logger.info("joined a master", metadata: ["master": "\(master)"])
                 reportAll(isShunt: isShunt)
+                if peers.isHalfFull { askRoom() }
             case .reportAgain: reportAll(isShunt: true)
             case .ended: loop.shutDown()
             case .answered(let question, let assignment):

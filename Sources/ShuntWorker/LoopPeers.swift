@@ -16,6 +16,8 @@ struct LoopReport: Sendable {
     var lostRecipients = 0
     /// Seconds that answers took, all together.
     var answerSeconds = 0.0
+    /// The session that held most when `mqtt.memory` was full last.
+    var largestHoarder = ""
 }
 
 /// What a loop starts with.
@@ -223,6 +225,7 @@ final class LoopPeers: Sendable {
             Glibc.close(descriptor)
             return
         }
+        control.withLock { $0 }?.post { $0.askRoom() }
         turnedAway.add(1, ordering: .relaxed)
         let index = addToLeastLoaded()
         threads.withLock { $0[index] }.post { loop in

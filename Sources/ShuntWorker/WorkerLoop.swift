@@ -130,7 +130,7 @@ final class WorkerLoop: EventLoopHandler {
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
-                answerSeconds: answerSeconds), loop.index)
+                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder), loop.index)
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
@@ -311,7 +311,8 @@ extension WorkerLoop: LoopEdge {
 
     func close(_ client: ConnectionID, _ code: ErrorCode?) {
         guard let connection = loop.connection(client) else { return }
-        loop.closeAfterWriting(connection, code.map { .byUs(why: $0.rawValue) } ?? .byPeer)
+        let text = engine.takeCloseText(of: client)
+        loop.closeAfterWriting(connection, code.map { code in .byUs(why: text.map { "\($0) (\(code.rawValue))" } ?? code.rawValue) } ?? .byPeer)
     }
 
     func move(_ client: ConnectionID, to other: Int, unread: Bytes) {
