@@ -131,7 +131,7 @@ let package = Package(
             name: "ShuntWorkerTests",
             dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker"]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
-        .testTarget(name: "ShuntAccessTests", dependencies: ["SeededRandom", "ShuntAccess", "ShuntConfig", "ShuntCore"]),
+        .testTarget(name: "ShuntAccessTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntAccess", "ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(
             name: "ShuntRegistryTests",
