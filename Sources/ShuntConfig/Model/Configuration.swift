@@ -7,6 +7,7 @@ import ShuntCore
 public struct Configuration: Equatable, Sendable {
     public var master = Master()
     public var worker = Worker()
+    public var access = Access()
     public var chat = Chat()
     public var devices = Devices()
     public var mqtt = MQTT()

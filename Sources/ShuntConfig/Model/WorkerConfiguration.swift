@@ -38,6 +38,10 @@ extension Configuration {
             public var listen: HostPort
             /// The proxies that connect here on behalf of clients. Empty: clients connect themselves.
             public var proxies: [AddressRange]
+            /// Whether clients that nothing knows may come in.
+            public var allowAnonymous = false
+            /// Empty: the `access:` of all listeners holds.
+            public var access = Access()
 
             public init(protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = []) {
                 self.protocol = `protocol`

@@ -78,8 +78,11 @@ extension ConfigType {
             }
             return value
         } text: { value in
+            // What stands in a section of its own is left out where it is the default: the line would be too long to read.
+            let standard = new()
             let entries = value.map { name, element in
-                (key: name, value: YAMLText.mapping(keys.map { (path: $0.path[...], value: $0.text(element)) }))
+                let told = keys.filter { $0.path.count == 1 || $0.text(element) != $0.text(standard) }
+                return (key: name, value: YAMLText.mapping(told.map { (path: $0.path[...], value: $0.text(element)) }))
             }
             return YAMLText.mapping(entries.sorted { $0.key < $1.key })
         } parts: { value in

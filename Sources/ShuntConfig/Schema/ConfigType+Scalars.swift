@@ -63,6 +63,16 @@ extension ConfigType<Int> {
     }
 }
 
+extension ConfigType<Bool> {
+    /// As YAML's core schema has it; in quotes too.
+    static var bool: ConfigType {
+        scalar("true or false", text: \.description) { text throws(ScalarFault) in
+            guard case .bool(let value)? = ConfigValue(plain: text) else { throw .type }
+            return value
+        }
+    }
+}
+
 extension ConfigType<Duration> {
     static func duration(_ range: ClosedRange<Duration>) -> ConfigType {
         let summary = "duration, \(DurationText.write(range.lowerBound)) to \(DurationText.write(range.upperBound))"
@@ -125,6 +135,22 @@ extension ConfigType<String> {
         scalar("path, relative to the working directory or absolute", text: YAMLText.scalar) { text throws(ScalarFault) in
             guard !text.contains("\0") else { throw .type }
             guard (1...4095).contains(text.utf8.count) else { throw .range }
+            return text
+        }
+    }
+
+    static var optionalPath: ConfigType {
+        scalar("path, relative to the working directory or absolute; empty: none", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard !text.contains("\0") else { throw .type }
+            guard text.utf8.count <= 4095 else { throw .range }
+            return text
+        }
+    }
+
+    static var httpURL: ConfigType {
+        scalar("URL that begins with http:// or https://; empty: none", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard text.isEmpty || text.hasPrefix("http://") || text.hasPrefix("https://") else { throw .type }
+            guard text.utf8.count <= 4095, text.utf8.allSatisfy({ (0x21..<0x7F).contains($0) }) else { throw .range }
             return text
         }
     }
