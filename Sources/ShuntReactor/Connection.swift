@@ -30,6 +30,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let answers = PauseReasons(rawValue: 4)
     /// What it sends takes long: others have their turn.
     public static let turn = PauseReasons(rawValue: 8)
+    /// Its transport waits for its turn to work.
+    static let work = PauseReasons(rawValue: 16)
 }
 
 /// How a connection ends that is to close after writing.
@@ -123,6 +125,8 @@ public final class Connection {
     public var waiting: Int { out.count }
     /// The client's: its transport's word, else the socket's.
     public var remoteAddress: PeerAddress { layer?.remoteAddress ?? PeerAddress(remoteOf: descriptor) }
+    /// The client's, where its transport has verified one.
+    public var clientCertificate: ClientCertificate? { layer?.clientCertificate }
     /// The IP address of this end; empty if it has none.
     public var localHost: String { HostPort.of(descriptor, remote: false)?.host ?? "" }
 }
