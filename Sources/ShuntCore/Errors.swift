@@ -13,6 +13,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case protocolTLS = "protocol.tls"
     /// The listener requires a proxy's header, and the connection began with none or a wrong one.
     case protocolProxy = "protocol.proxy"
+    /// A handshake of TLS failed, or its client broke TLS later.
+    case tlsHandshake = "tls.handshake"
     case payloadInvalid = "payload.invalid"
     case requestInvalid = "request.invalid"
     case requestUnsupported = "request.unsupported"
@@ -61,6 +63,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case configType = "config.type"
     case configRange = "config.range"
     case configMissing = "config.missing"
+    /// A certificate, key or revocation list cannot be read, or does not fit the others.
+    case tlsInvalid = "tls.invalid"
     case addressInUse = "address.in_use"
     case addressUnavailable = "address.unavailable"
     case registryInvalid = "registry.invalid"
@@ -84,10 +88,11 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .payloadInvalid, .requestInvalid, .requestUnsupported,
+        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .tlsHandshake, .payloadInvalid, .requestInvalid,
+            .requestUnsupported,
             .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
-            .configMissing, .ruleInvalid:
+            .configMissing, .tlsInvalid, .ruleInvalid:
             400
         case .frameTimeout, .keepAlive: 408
         // Message-channel's clients know these as 500 (§4.4).
@@ -114,7 +119,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         switch self {
         case .usage: 64
         case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
-        case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleFailed, .ruleTime,
+        case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .tlsInvalid, .ruleFailed, .ruleTime,
             .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78
         case .accessDenied, .registryReadOnly, .ruleRejected: 77

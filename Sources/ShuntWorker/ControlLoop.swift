@@ -27,6 +27,7 @@ final class ControlLoop: EventLoopHandler {
     /// Seconds between two publications below `$SYS`; 0: none.
     private var systemInterval: Double
     private var systemToldAt = -Double.infinity
+    private var certificatesSeenAt = -Double.infinity
     /// What the master asks of the retained messages.
     private var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
@@ -157,6 +158,13 @@ final class ControlLoop: EventLoopHandler {
         peers.log.tick(now: loop.now)
         peers.readMail.tick()
         tellSystemTopics()
+        lookAtCertificates()
+    }
+
+    private func lookAtCertificates() {
+        guard abs(loop.now - certificatesSeenAt) >= 1 else { return }
+        certificatesSeenAt = loop.now
+        peers.renewCertificates { $0.look() }
     }
 
     /// The worker's figures, for tools that read them below `$SYS`.

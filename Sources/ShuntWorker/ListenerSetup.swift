@@ -4,6 +4,7 @@ import ShuntConfig
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
+import ShuntTLS
 
 /// What loops know of a listener: how bytes for its clients divide into frames, and what stands between their sockets and these.
 struct ListenerSetup: Sendable {
@@ -11,14 +12,17 @@ struct ListenerSetup: Sendable {
     let framing: Framing
     /// The only ones that may connect, each with a PROXY header; empty where clients connect themselves.
     private let proxies: [AddressRange]
+    /// nil for plain bytes.
+    let tls: ListenerTLS?
 
-    init(_ listener: Configuration.Worker.Listener) {
+    init(_ listener: Configuration.Worker.Listener, tls: ListenerTLS?) {
         (speaks, framing) =
             switch listener.protocol {
             case .exchange: (.exchange, .exchange)
             case .mqtt: (.mqtt, .mqtt)
             }
         proxies = listener.proxies
+        self.tls = tls
     }
 
     /// Whether a connection from there is let in. The address is asked for only where it matters.
@@ -29,7 +33,10 @@ struct ListenerSetup: Sendable {
     }
 
     /// For a new connection; nil for plain bytes.
-    func transport() -> (any Transport)? { proxies.isEmpty ? nil : ProxyHeaderReader() }
+    func transport() -> (any Transport)? {
+        let inner = tls.map { TLSTransport($0.context) }
+        return proxies.isEmpty ? inner : ProxyHeaderReader(next: inner)
+    }
 }
 
 extension Framing {

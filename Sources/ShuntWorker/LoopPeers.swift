@@ -48,7 +48,7 @@ final class LoopPeers: Sendable {
     private let connections: Mutex<[Int]>
     private let connectionLimit: Atomic<Int>
     /// By their numbers.
-    private let listeners: [ListenerSetup]
+    let listeners: [ListenerSetup]
     let log: ConnectionLog
     let readMail = ReadMail()
     private let starts = DispatchSemaphore(value: 0)

@@ -129,6 +129,14 @@ extension ConfigType<String> {
         }
     }
 
+    static func path(emptyMeans: String) -> ConfigType {
+        scalar("path, relative to the working directory or absolute; empty: \(emptyMeans)", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard !text.contains("\0") else { throw .type }
+            guard text.utf8.count <= 4095 else { throw .range }
+            return text
+        }
+    }
+
     /// A plugin's or listener's name: letters, digits, `-`, `_`.
     static var identifier: ConfigType {
         scalar("name of up to 64 letters, digits, - and _", text: YAMLText.scalar) { text throws(ScalarFault) in

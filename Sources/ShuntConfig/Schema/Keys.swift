@@ -90,16 +90,17 @@ extension Configuration {
             "What happens to messages for a stuck consumer when limits.out_buffer is reached, until it has drained."),
     ]
 
-    private static let listenerKeys: [ConfigKey<Worker.Listener>] = [
-        ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 and 5.0."),
-        ConfigKey(
-            "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
-            "The address that clients connect to. Port 0: any free one, which the ready file names."),
-        ConfigKey(
-            "proxy_protocol.from", \.proxies, .list(of: .addressRange, maximum: 256), .restart,
-            "The proxies that connect here, and say by a PROXY header, version 1 or 2, who their client is. Connections from elsewhere are "
-                + "refused. []: clients connect themselves."),
-    ]
+    private static let listenerKeys: [ConfigKey<Worker.Listener>] =
+        [
+            ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 and 5.0."),
+            ConfigKey(
+                "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
+                "The address that clients connect to. Port 0: any free one, which the ready file names."),
+            ConfigKey(
+                "proxy_protocol.from", \.proxies, .list(of: .addressRange, maximum: 256), .restart,
+                "The proxies that connect here, and say by a PROXY header, version 1 or 2, who their client is. Connections from elsewhere are "
+                    + "refused. []: clients connect themselves."),
+        ] + tlsKeys
 
     private static let chatKeys: [ConfigKey<Configuration>] = [
         ConfigKey("chat.members", \.chat.members, .int(2...64), .live, "Members of one chat, including members that may still come back."),
