@@ -160,10 +160,10 @@ public final class Worker: Sendable {
         _ listeners: [String: Configuration.Worker.Listener]
     ) throws(ShuntError) -> [(name: String, socket: ListeningSocket)] {
         var sockets: [(name: String, socket: ListeningSocket)] = []
-        // A listener of the exchange protocol for clients comes first, the one that is called exchange before others: its port is the
-        // worker's in the master's directory.
+        // A listener of the exchange protocol for clients comes first, plain before TLS, which those of message-channel do not speak, and the
+        // one that is called exchange before others: its port is the worker's in the master's directory.
         func rank(_ name: String, _ listener: Configuration.Worker.Listener) -> Int {
-            listener.protocol != .exchange ? 3 : !listener.proxies.isEmpty ? 2 : name != "exchange" ? 1 : 0
+            listener.protocol != .exchange ? 3 : !listener.proxies.isEmpty || listener.tls.isOn ? 2 : name != "exchange" ? 1 : 0
         }
         for (name, listener) in listeners.sorted(by: { (rank($0.key, $0.value), $0.key) < (rank($1.key, $1.value), $1.key) }) {
             do throws(ShuntError) {
