@@ -53,6 +53,8 @@ public struct CertificateMaker {
         }
         guard let new = X509_new(), let fresh = openssl_ec_key("P-256") else { throw failed }
         let (certificate, key) = (Owned(new) { X509_free($0) }, Owned(fresh) { EVP_PKEY_free($0) })
+        // OpenSSL uses them after the last word about them here.
+        defer { withExtendedLifetime((certificate, key)) {} }
         try fill(certificate, key, name)
         let extensions: [(Int32, String)] =
             switch purpose {

@@ -4,7 +4,7 @@ import ShuntCore
 
 // Unsafe: OpenSSL's objects are C structs. An `Owned` owns each and frees it.
 
-/// An object of OpenSSL's that is freed with this.
+/// An object of OpenSSL's that is freed with this. The owner of this must outlive every call that is given the pointer.
 ///
 /// `@unchecked Sendable`: certificates, keys and lists are not changed after they were read, and OpenSSL counts references to them atomically.
 final class Owned: @unchecked Sendable {

@@ -83,7 +83,7 @@ struct TLSContextTests {
     // MARK: Names
 
     @Test("A client gets the certificate of the name that it asks for, or the first", arguments: ["localhost", "b.test", "unknown.test", ""])
-    func names(name: String) throws {
+    func names(askedFor name: String) throws {
         try folder.sign(.server, "b.test")
         let context = try folder.context { $0.identities.append(.init(certificate: folder.file("b.test.pem"), setting: "l.tls.certificates")) }
         let peer = Peer(context)
@@ -132,6 +132,17 @@ struct TLSContextTests {
         #expect(none.shakeHands() && none.transport.clientCertificate == nil)
         try folder.put(try CertificateMaker(days: 30).make(.client, name: "eve"), "eve")
         #expect(!Peer(context, using("eve")).shakeHands())
+    }
+
+    @Test("The names of a certificate are read, and a list is asked by issuer and serial number")
+    func names() throws {
+        let maker = try CertificateMaker(certificate: folder.file("ca.pem"), key: folder.file("ca.key"), days: 1)
+        try folder.put(try maker.make(.server, name: "a.test", alternatives: ["b.test", "127.0.0.1"]), "a")
+        let chain = try PEMFile(folder.file("a.pem"), setting: "a").certificates()
+        let certificate = withExtendedLifetime(chain) { ClientCertificate(chain[0].pointer) }
+        #expect(certificate.dnsNames == ["a.test", "b.test"] && certificate.emails.isEmpty && certificate.uris.isEmpty)
+        #expect(certificate.uid(from: .alternativeName) == "a.test")
+        #expect(try folder.context().revokes(certificate) == false)
     }
 
     // MARK: Resumption

@@ -1,5 +1,6 @@
 """Versions, suites, names, protocols, resumption; and what is no handshake."""
 
+import asyncio
 import os
 import random
 import socket
@@ -136,16 +137,31 @@ def test_handshakes_that_never_end_are_closed_after_ten_seconds_and_are_in_nobod
     worker.wait_log("the TLS handshake was not complete within 10 s")
 
 
+def test_many_handshakes_at_once_all_end_well(worker, certificates):
+    async def connect():
+        reader, writer = await asyncio.open_connection(
+            *parse_address(worker.listeners["worker.exchanges"]), ssl=certificates.context(), server_hostname="localhost",
+            ssl_handshake_timeout=PATIENCE)
+        writer.write(encode(PING, 7))
+        answer = await reader.read(65_536)
+        writer.close()
+        return decode(answer)[0].type
+
+    async def all_at_once():
+        return await asyncio.gather(*(connect() for _ in range(300)))
+
+    assert asyncio.run(all_at_once()) == [ACK] * 300
+
+
 def test_a_truncated_connection_and_both_ends_of_a_whole_one(worker, certificates):
     with certificates.connect(worker.listeners["worker.exchanges"]) as client:
         client.sendall(encode(PING, 7))
         assert decode(client.recv(65_536))[0].type == ACK
         # close_notify both ways: unwrap waits for the server's.
         client.unwrap().close()
-    before = worker.metric("shunt_connections")
+    worker.wait_metric("shunt_connections", 0)
     cut = certificates.connect(worker.listeners["worker.exchanges"])
-    eventually(lambda: worker.metric("shunt_connections") == before + 1, PATIENCE)
-    cut.detach()
-    plain = certificates.connect(worker.listeners["worker.exchanges"])
-    os.write(plain.fileno(), b"\x17\x03\x03\x00\x64half")
-    os.close(plain.detach())
+    worker.wait_metric("shunt_connections", 1)
+    os.write(cut.fileno(), b"\x17\x03\x03\x00\x64half")
+    os.close(cut.detach())
+    worker.wait_metric("shunt_connections", 0)
