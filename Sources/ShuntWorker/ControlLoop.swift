@@ -29,6 +29,7 @@ final class ControlLoop: EventLoopHandler {
     private var systemToldAt = -Double.infinity
     private var bounds = BoundsLog()
     private var roomAskedAt = -Double.infinity
+    private var certificatesSeenAt = -Double.infinity
     /// What the master asks of the retained messages.
     private var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
@@ -160,6 +161,13 @@ final class ControlLoop: EventLoopHandler {
         peers.readMail.tick()
         bounds.tick(peers.figures(), now: loop.now, logger)
         tellSystemTopics()
+        lookAtCertificates()
+    }
+
+    private func lookAtCertificates() {
+        guard abs(loop.now - certificatesSeenAt) >= 1 else { return }
+        certificatesSeenAt = loop.now
+        peers.renewCertificates { $0.look() }
     }
 
     /// A client finds no room: where there is some should be known now.

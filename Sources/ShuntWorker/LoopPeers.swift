@@ -50,7 +50,7 @@ final class LoopPeers: Sendable {
     private let connections: Mutex<[Int]>
     private let connectionLimit: Atomic<Int>
     /// By their numbers.
-    private let listeners: [ListenerSetup]
+    let listeners: [ListenerSetup]
     private let descriptors: DescriptorBudget
     /// Open connections of clients that find no room.
     private let turnedAway = Atomic<Int>(0)

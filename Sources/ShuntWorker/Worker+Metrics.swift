@@ -50,6 +50,7 @@ extension Worker {
             "shunt_stuck_consumers", "Clients that read too slowly for anybody to wait for them.",
             reports.reduce(0) { $0 + $1.routing.stuckConsumers })
         text.mqtt(reports)
+        text.tls(tls.values.sorted { $0.listener < $1.listener }, now: Self.now)
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
         text.rules(reports.map(\.rules))
         return text.text

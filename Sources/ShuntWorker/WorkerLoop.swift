@@ -11,7 +11,7 @@ final class WorkerLoop: EventLoopHandler {
     let engine: LoopEngine
     private let peers: LoopPeers
     private let driver: LoopDriver
-    private let listeners: [ListenerSetup]
+    let listeners: [ListenerSetup]
     /// Clients that are not read from until the mailboxes they fill have room.
     private var held: [ConnectionID] = []
     /// nil where no rules are enabled.
@@ -47,6 +47,7 @@ final class WorkerLoop: EventLoopHandler {
     // MARK: Events
 
     func opened(_ connection: Connection) {
+        if closeIfRevoked(connection) { return }
         let listener = listeners[connection.role.number]
         engine.opened(
             connection.id, address: connection.remoteAddress, speaking: listener.speaks, listener: UInt8(connection.role.number),

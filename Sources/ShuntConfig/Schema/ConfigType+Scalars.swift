@@ -148,8 +148,10 @@ extension ConfigType<String> {
         }
     }
 
-    static var optionalPath: ConfigType {
-        scalar("path, relative to the working directory or absolute; empty: none", text: YAMLText.scalar) { text throws(ScalarFault) in
+    static var optionalPath: ConfigType { path(emptyMeans: "none") }
+
+    static func path(emptyMeans: String) -> ConfigType {
+        scalar("path, relative to the working directory or absolute; empty: \(emptyMeans)", text: YAMLText.scalar) { text throws(ScalarFault) in
             guard !text.contains("\0") else { throw .type }
             guard text.utf8.count <= 4095 else { throw .range }
             return text

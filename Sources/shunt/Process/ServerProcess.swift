@@ -78,7 +78,7 @@ struct ServerProcess {
         ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
         defer { ShuntLog.flush() }
         warn(of: configuration, Logger(label: kind.label))
-        let rules = kind.hasWorker ? try Worker.checkRules(configuration) : nil
+        let rules = kind.hasWorker ? try Worker.check(configuration) : nil
         let about =
             switch rules {
             case nil: ""
