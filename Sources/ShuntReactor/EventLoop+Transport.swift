@@ -67,10 +67,19 @@ extension EventLoop {
         guard connection.state == .open else { return }
         guard let transport = layer.transport else { return takeAll(connection, layer) }
         if transport.hasWork { awaitWork(connection, layer) }
-        // The peer takes what still waits for it, and hears that this is the end.
-        if case .ended = transport.phase { return closeAfterWriting(connection, .byPeer) }
+        if case .ended = transport.phase { return end(connection, layer, transport) }
         // It may have something to say to that.
         markDirty(connection)
+    }
+
+    /// Closes a connection whose peer has said that it sends no more. What waits for it is written as far as it goes at once, and
+    /// the transport's own end.
+    private func end(_ connection: Connection, _ layer: TransportLayer, _ transport: any Transport) {
+        guard writeThrough(connection) == .written, connection.state == .open else { return close(connection, .byPeer) }
+        layer.isFinished = true
+        transport.finish(because: .byPeer)
+        _ = writeThrough(connection)
+        close(connection, .byPeer)
     }
 
     /// Takes on bytes of the socket behind those that the transport was for.

@@ -159,6 +159,7 @@ final class ControlLoop: EventLoopHandler {
         retell()
         peers.log.tick(now: loop.now)
         peers.readMail.tick()
+        peers.doorkeeper.tick()
         bounds.tick(peers.figures(), now: loop.now, logger)
         tellSystemTopics()
         lookAtCertificates()

@@ -167,8 +167,8 @@ final class LoopPeers: Sendable {
     var count: Int { threads.withLock { $0.count } }
 
     /// Decides whether a client is let in, and tells its loop.
-    func decide(about client: ConnectionID, _ credentials: Credentials, certificate: CertificateName?, from loop: UInt8) {
-        doorkeeper.decide(credentials, certificate: certificate) { [self] admission in on(loop) { $0.decided(admission, about: client) } }
+    func decide(about client: ConnectionID, _ credentials: Credentials, _ certificate: ClientCertificate?, from loop: UInt8) {
+        doorkeeper.decide(credentials, certificate) { [self] admission in on(loop) { $0.decided(admission, about: client) } }
     }
 
     // MARK: Mail

@@ -13,6 +13,8 @@ public final class Worker: Sendable {
     public let listeners: [String: String]
     /// Where clients of the exchange protocol connect; nil where there is no listener for them.
     public let exchangeAddress: String?
+    /// By their numbers.
+    private let listenerNames: [String]
     private let loops: [LoopThread<WorkerLoop>]
     private let control: LoopThread<ControlLoop>
     let peers: LoopPeers
@@ -43,10 +45,20 @@ public final class Worker: Sendable {
         exchangeAddress = sockets.first { worker.listeners[$0.name]?.protocol == .exchange }?.socket.address.description
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
         let count = Self.loopCount(configuration)
-        let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0, tls: tls[socket.name]) } }
+        let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0, tls: tls[socket.name]) }
+        }
+        listenerNames = sockets.map(\.name)
+        let doors: [Door]
+        do throws(ShuntError) {
+            doors = try Door.all(of: configuration, listenerNames)
+        } catch {
+            for (_, socket) in sockets { socket.close() }
+            throw error
+        }
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
-            descriptors: descriptors, doorkeeper: Doorkeeper([], threads: count), log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
+            descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Logger(label: "shunt.access")),
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
@@ -84,6 +96,7 @@ public final class Worker: Sendable {
     public func apply(_ configuration: Configuration) throws(ShuntError) -> RuleChanges {
         let before = rules.withLock { $0 }
         let next = try before.next(configuration, now: Self.now)
+        let doors = try Door.all(of: configuration, listenerNames)
         try switchRules(to: next)
         rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration, loops: loops.count)
@@ -106,6 +119,8 @@ public final class Worker: Sendable {
             loop.setChat(chat)
         }
         peers.renewCertificates { $0.reload() }
+        peers.doorkeeper.set(doors)
+        peers.onEach { $0.setAccess(doors) }
         return next.changes(since: before)
     }
 
@@ -123,6 +138,7 @@ public final class Worker: Sendable {
     /// - Returns: how many rules there are.
     public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
+        _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted())
         return try WorkerRules(configuration, now: now).set.rules.count
     }
 
@@ -163,7 +179,8 @@ public final class Worker: Sendable {
         // A listener of the exchange protocol for clients comes first, plain before TLS, which those of message-channel do not speak, and the
         // one that is called exchange before others: its port is the worker's in the master's directory.
         func rank(_ name: String, _ listener: Configuration.Worker.Listener) -> Int {
-            listener.protocol != .exchange ? 3
+            listener.protocol != .exchange
+                ? 3
                 : !listener.proxies.isEmpty || listener.transport != .tcp || listener.tls.isOn ? 2 : name != "exchange" ? 1 : 0
         }
         for (name, listener) in listeners.sorted(by: { (rank($0.key, $0.value), $0.key) < (rank($1.key, $1.value), $1.key) }) {

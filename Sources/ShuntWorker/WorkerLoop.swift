@@ -35,6 +35,7 @@ final class WorkerLoop: EventLoopHandler {
                 return neighbours.address(of: worker, listener: name)
             })
         driver = LoopDriver(engine)
+        engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
             engine.setHooks(rules)
@@ -327,7 +328,7 @@ extension WorkerLoop: LoopEdge {
     func authenticate(_ client: ConnectionID, _ credentials: Credentials) {
         guard let connection = loop.connection(client) else { return }
         loop.setReadingPaused(true, .access, connection)
-        peers.decide(about: client, credentials, certificate: nil, from: loop.index)
+        peers.decide(about: client, credentials, connection.clientCertificate, from: loop.index)
     }
 
     func readAgain(_ client: ConnectionID) {

@@ -14,7 +14,6 @@ struct AccessConfigurationTests {
               acl_file: acl
               rules: acl.yaml
               jwt: { keys: "https://id.example.org/jwks.json", issuer: i, audience: a, uid: name, skew: 5s }
-              http: { url: "http://127.0.0.1:8080/ask", timeout: 500ms, cache: 0s }
             worker:
               listeners:
                 open: { listen: "127.0.0.1:0", allow_anonymous: true }
@@ -24,7 +23,6 @@ struct AccessConfigurationTests {
         (expected.passwordFile, expected.aclFile, expected.rules) = ("passwords", "acl", "acl.yaml")
         expected.jwt.keys = "https://id.example.org/jwks.json"
         (expected.jwt.issuer, expected.jwt.audience, expected.jwt.uid, expected.jwt.skew) = ("i", "a", "name", .seconds(5))
-        (expected.http.url, expected.http.timeout, expected.http.cache) = ("http://127.0.0.1:8080/ask", .milliseconds(500), .zero)
         #expect(configuration.access == expected)
         let open = try #require(configuration.worker.listeners["open"])
         #expect(open.allowAnonymous && open.access.isEmpty)
@@ -36,12 +34,13 @@ struct AccessConfigurationTests {
     func defaults() throws {
         let configuration = try load("")
         #expect(configuration.access.isEmpty)
-        #expect(configuration.worker.listeners.values.allSatisfy { !$0.allowAnonymous && $0.access.isEmpty })
+        #expect(configuration.worker.listeners.values.allSatisfy { $0.access.isEmpty })
+        #expect(!(try #require(try load("worker: { listeners: { a: { listen: a:1 } } }").worker.listeners["a"]).allowAnonymous))
     }
 
     static let wrong: [(String, ErrorCode)] = [
         ("access: {passwords: x}", .configUnknownKey), ("access: {jwt: {skew: 1h}}", .configRange), ("access: {jwt: {uid: ''}}", .configRange),
-        ("access: {http: {url: \"ftp://x\"}}", .configType), ("access: {http: {url: \"http://a b\"}}", .configRange), ("access: x", .configType),
+        ("access: x", .configType),
         ("worker: {listeners: {a: {listen: \"127.0.0.1:0\", allow_anonymous: perhaps}}}", .configType),
         ("worker: {listeners: {a: {listen: \"127.0.0.1:0\", access: {acl: x}}}}", .configUnknownKey),
     ]

@@ -52,7 +52,6 @@ struct ConfigurationChangesTests {
                 "worker.listeners.b.protocol: exchange → none", "worker.listeners.b.proxy_protocol.from: [10.0.0.0/8] → none",
                 "worker.listeners.b.transport: tcp → none",
             ])
-        #expect(changes.restart.contains("worker.listeners.b.access.jwt.uid: sub → none"))
     }
 
     @Test("settings of rules may be secrets and are not shown")

@@ -8,7 +8,6 @@ extension Configuration {
         /// Shunt's own, in YAML.
         public var rules = ""
         public var jwt = JWT()
-        public var http = HTTP()
 
         public init() {}
 
@@ -17,7 +16,7 @@ extension Configuration {
 
         /// Tokens that clients give as their password.
         public struct JWT: Equatable, Sendable {
-            /// A JWK set or PEM: a file, or a URL. Empty: tokens are not looked at.
+            /// A file with a JWK set or PEM. Empty: tokens are not looked at.
             public var keys = ""
             /// Empty: any.
             public var issuer = ""
@@ -27,15 +26,6 @@ extension Configuration {
             public var uid = "sub"
             /// How far clocks may differ.
             public var skew = Duration.seconds(30)
-        }
-
-        /// A service that is asked about each client.
-        public struct HTTP: Equatable, Sendable {
-            /// Empty: none is asked.
-            public var url = ""
-            public var timeout = Duration.seconds(2)
-            /// How long an answer holds; 0: for one connect.
-            public var cache = Duration.seconds(60)
         }
     }
 }

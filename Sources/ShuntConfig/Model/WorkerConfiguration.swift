@@ -12,7 +12,7 @@ extension Configuration {
         /// Threads with connections of their own; 0: one per core.
         public var loops = 0
         /// By name, at least one.
-        public var listeners = ["exchange": Listener(listen: HostPort("127.0.0.1", 4091))]
+        public var listeners = ["exchange": Listener(listen: HostPort("127.0.0.1", 4091), allowAnonymous: true)]
         /// The HTTP service with health and metrics.
         public var http = HTTPService(listen: HostPort("127.0.0.1", 9091))
         public var heartbeat = Heartbeat()
@@ -51,7 +51,10 @@ extension Configuration {
             /// How it speaks TLS, where it does.
             public var tls = TLS()
 
-            public init(protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = []) {
+            public init(
+                protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = [], allowAnonymous: Bool = false
+            ) {
+                self.allowAnonymous = allowAnonymous
                 self.protocol = `protocol`
                 self.listen = listen
                 self.proxies = proxies

@@ -171,14 +171,6 @@ extension ConfigType<String> {
         }
     }
 
-    static var httpURL: ConfigType {
-        scalar("URL that begins with http:// or https://; empty: none", text: YAMLText.scalar) { text throws(ScalarFault) in
-            guard text.isEmpty || text.hasPrefix("http://") || text.hasPrefix("https://") else { throw .type }
-            guard text.utf8.count <= 4095, text.utf8.allSatisfy({ (0x21..<0x7F).contains($0) }) else { throw .range }
-            return text
-        }
-    }
-
     /// A plugin's or listener's name: letters, digits, `-`, `_`.
     static var identifier: ConfigType {
         scalar("name of up to 64 letters, digits, - and _", text: YAMLText.scalar) { text throws(ScalarFault) in

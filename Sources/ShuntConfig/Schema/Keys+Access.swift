@@ -10,19 +10,13 @@ extension Configuration {
         ConfigKey("acl_file", \.aclFile, .optionalPath, .live, "The topics that clients may read and write, in mosquitto's syntax."),
         ConfigKey("rules", \.rules, .optionalPath, .live, "A YAML file of rules about clients, actions and topics; they go before acl_file."),
         ConfigKey(
-            "jwt.keys", \.jwt.keys, .name(maximum: 4095, emptyMeans: "no tokens"), .live,
-            "The keys of tokens that clients give as their password: a file or a URL with a JWK set, or a file with public keys as PEM."),
+            "jwt.keys", \.jwt.keys, .path(emptyMeans: "no tokens"), .live,
+            "The keys of tokens that clients give as their password: a file with a JWK set, or with public keys as PEM."),
         ConfigKey("jwt.issuer", \.jwt.issuer, .name(maximum: 1024, emptyMeans: "any"), .live, "What a token has to have as iss."),
         ConfigKey(
             "jwt.audience", \.jwt.audience, .name(maximum: 1024, emptyMeans: "only tokens without aud"), .live, "What a token has to have as aud."),
         ConfigKey("jwt.uid", \.jwt.uid, .name(maximum: 255), .live, "The claim that is the client's uid."),
         ConfigKey("jwt.skew", \.jwt.skew, .duration(.zero...(.seconds(600))), .live, "How far the clocks of who signs tokens may be off."),
-        ConfigKey(
-            "http.url", \.http.url, .httpURL, .live,
-            "A service that is asked about each client that the ways before do not know, by a POST of JSON. If it cannot be asked, the client is "
-                + "refused."),
-        ConfigKey("http.timeout", \.http.timeout, .duration(.milliseconds(10)...(.seconds(60))), .live, "How long the service has to answer."),
-        ConfigKey("http.cache", \.http.cache, .duration(.zero...(.seconds(86_400))), .live, "How long an answer holds for the same question."),
     ]
 }
 

@@ -82,7 +82,8 @@ final class TransportLayer {
     /// nil once the bytes are the socket's own.
     var transport: (any Transport)?
     var remoteAddress: PeerAddress?
-    var clientCertificate: ClientCertificate?
+    /// Boxed, since few clients have one.
+    private var shown: Shown?
     /// Bytes of the wire that the transport has not been given: only while a read of the connection is handed on, and the loop's.
     var untaken = Bytes(start: nil, count: 0)
     /// Bytes of the wire that the kernel has not taken.
@@ -99,6 +100,17 @@ final class TransportLayer {
     init(_ transport: any Transport, since: UInt32) {
         self.transport = transport
         self.since = since
+    }
+
+    private final class Shown {
+        let certificate: ClientCertificate
+
+        init(_ certificate: ClientCertificate) { self.certificate = certificate }
+    }
+
+    var clientCertificate: ClientCertificate? {
+        get { shown?.certificate }
+        set { shown = newValue.map(Shown.init) }
     }
 
     /// It has had a turn.
