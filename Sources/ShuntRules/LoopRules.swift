@@ -439,6 +439,8 @@ extension LoopRules: LuaHostOwner {
     }
 
     /// Counted and told, but not for the breaker: the rule alone did nothing wrong, the rules together go too far.
+    public func grants(of rule: Int) -> (any RuleGrants)? { set.rules.indices.contains(rule) ? set.rules[rule].definition.grants : nil }
+
     public func exceededHops(rule index: Int, now: Double) {
         guard rules.indices.contains(index) else { return }
         shunt_rule_failed(rules[index].pointer, SHUNT_ON_MESSAGE, SHUNT_HOPS)

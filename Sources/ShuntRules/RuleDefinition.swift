@@ -23,8 +23,28 @@ public struct RuleDefinition: Equatable, Sendable {
         public var retry = 30.0
     }
 
+    /// What a rule may do besides what the sender of a message may.
+    public struct Grants: Equatable, RuleGrants {
+        /// Topic filters.
+        var publish: [[UInt8]] = []
+        /// Filters for the ids of chats.
+        var chat: [[UInt8]] = []
+        var broadcast = false
+
+        public func allow(_ action: AccessAction, _ subject: Bytes) -> Bool {
+            switch action {
+            case .publish: publish.contains { $0.withUnsafeBytes { TopicFilter.takes(subject, filter: $0) } }
+            case .chat: chat.contains { $0.withUnsafeBytes { TopicFilter.takes(subject, filter: $0) } }
+            case .broadcast: broadcast
+            case .subscribe, .share: false
+            }
+        }
+    }
+
     public var name: String
     public var priority: Int
+    /// nil: nothing.
+    public var grants: Grants?
     public var match = Match()
     public var nanoseconds: UInt64
     public var memory: Int
@@ -63,7 +83,7 @@ struct RuleDefinitionReader {
     let limits: RuleLimits
     var warnings: [ShuntError] = []
 
-    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker"]
+    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants"]
     /// Of later versions.
     private static let laterKeys = ["tick"]
 
@@ -97,6 +117,7 @@ struct RuleDefinitionReader {
                 }
                 definition.onError = action
             case "breaker": definition.breaker = try breaker(value)
+            case "grants": definition.grants = try grants(value)
             case "mode":
                 // Such a rule must not decide as any other does.
                 throw invalid("mode is \(shown(value))", key: key, help: "shadow and canary are not in this version yet: leave mode out")
@@ -200,6 +221,27 @@ struct RuleDefinitionReader {
         return text.withUTF8 { bytes in
             bytes.withMemoryRebound(to: CChar.self) { shunt_filter_is_valid($0.baseAddress, $0.count) }
         }
+    }
+
+    // MARK: grants
+
+    private func grants(_ value: LuaValue) throws(ShuntError) -> RuleDefinition.Grants {
+        var grants = RuleDefinition.Grants()
+        for (key, value) in try table(value, "grants", allowed: ["publish", "chat", "broadcast"]) {
+            guard key != "broadcast" else {
+                guard case .bool(let isGranted) = value else {
+                    throw invalid("grants.broadcast is a \(value.typeName)", key: key, help: "true or false")
+                }
+                grants.broadcast = isGranted
+                continue
+            }
+            guard let filters = value.string.map({ [$0] }) ?? value.list?.compactMap(\.string), filters.count == (value.list?.count ?? 1),
+                filters.allSatisfy(isFilter)
+            else { throw invalid("grants.\(key) is no list of topic filters", key: key, help: "{ \"audit/#\" }") }
+            let all = filters.map { Array($0.utf8) }
+            if key == "publish" { grants.publish = all } else { grants.chat = all }
+        }
+        return grants
     }
 
     // MARK: budget and breaker

@@ -11,7 +11,7 @@ struct BoundsLog {
 
     private static let kinds = [
         Kind(
-            figure: \.sessionsEvicted, message: "sessions of absent clients ended early: others needed the room", limit: "mqtt.sessions, mqtt.memory"),
+            figure: \.sessionsEvicted, message: "sessions ended early: others needed the room", limit: "mqtt.sessions, mqtt.memory"),
         Kind(
             figure: \.retainedRefused, message: "retained messages were not kept",
             limit: "mqtt.retained.messages, mqtt.retained.bytes"),

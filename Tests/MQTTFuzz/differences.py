@@ -32,8 +32,9 @@ def messages(seen: Seen):
     """In order per topic and QoS. Of half handshakes it counts only what came twice: a broker may deliver at PUBLISH or at PUBREL.
 
     A broker may send a message that matches several subscriptions once or once each, in 3.1.1 mosquitto with the QoS of any of them: then
-    topic and payload count, once, and not in a session of 3.1.1 that was resumed, by whichever version: QoS 0 does not wait. The order of one message's properties
-    counts among the user properties alone. How much of it came before a connection was closed is free. Some wills are (see the driver).
+    topic and payload count, once, and not in a session of 3.1.1 that was resumed, by whichever version: QoS 0 does not wait. The order of
+    one message's properties counts among the user properties alone. How much of it came before a connection was closed is free. Some wills
+    are (see the driver).
     """
     found, several, halves = defaultdict(list), defaultdict(set), Counter()
     for each in seen.messages:

@@ -133,7 +133,10 @@ extension MQTTFront {
         if greeting.version.hasProperties {
             accepted.properties = properties(greeting, expiry: expiry, keepAlive: keepAlive, isAssigned: isAssigned)
         }
-        answer(accepted.encoded(greeting.version) ?? [])
+        let bytes = accepted.encoded(greeting.version) ?? []
+        // It is sent no packet that is larger than it takes (MQTT-3.1.2-24), and cannot go on without this one.
+        guard bytes.count <= identity.maximumPacket else { return engine.close(client, .frameTooLarge) }
+        answer(bytes)
         engine.tellPresence(identity, client, why: nil)
         // A device that says what it is. One without tags becomes a device when it subscribes broadcasts.
         if !identity.tags.isEmpty || !identity.alias.isEmpty { try? engine.registerByName(client) }

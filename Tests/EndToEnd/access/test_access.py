@@ -136,6 +136,23 @@ def test_rights_hold_after_rules(guarded, tmp_path):
     worker.wait_metric("shunt_access_denied_total", 1)
 
 
+def test_a_rules_table_may_grant_more(guarded, tmp_path):
+    folder = write_rule(tmp_path / "plugins", "mirror", """
+        return { match = { topic = "sensors/#" }, grants = { publish = {"audit/#"} },
+                 on_message = function(msg)
+                   return msg.payload == "audit" and route.to("audit/x") or route.to("elsewhere")
+                 end }
+    """)
+    worker = guarded(**{"rules.directory": folder, "rules.enabled": "[mirror]"})
+    worker.acl.write_text(ACL + "\nuser bob\ntopic read audit/#\ntopic read elsewhere\n")
+    worker.reload()
+    ada, bob = connect(worker, 5, "ada", USERS["ada"]), connect(worker, 5, "bob", USERS["bob"])
+    assert bob.subscribe("audit/#", "elsewhere") == [0, 0]
+    assert ada.publish("sensors/1", b"audit", 1) == 0
+    assert bob.message().topic == "audit/x"
+    assert ada.publish("sensors/1", b"other", 1) == 0x83
+
+
 def test_a_will_needs_the_right_too(guarded):
     worker = guarded()
     client = Client(worker.listeners["worker.mqtt"], 5)

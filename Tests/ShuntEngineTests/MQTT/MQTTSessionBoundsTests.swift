@@ -113,7 +113,7 @@ struct MQTTSessionBoundsTests {
         second.vanish()
         #expect((20_000..<25_000).contains(engine.memoryInUse))
         first.vanish()
-        // It comes back with another will: that of before is not counted any longer.
+        // It comes back with another will: the one of before is not counted any longer.
         let again = connect("a", expiry: 100)
         #expect((20_000..<25_000).contains(engine.memoryInUse))
         again.vanish()
