@@ -5,14 +5,21 @@ import ShuntCore
 
 // Unsafe: libuv's handles are C structs. The `data` of each is an uncounted reference to its owner, which lives until the handle is closed.
 
-/// A listening socket. Opened on any thread, before the loop that serves it runs, so that a port in use is told at once.
+/// A listening socket. Opened on any thread, before the loop that serves it runs, so that an address in use is told at once.
 public struct ListeningSocket: Sendable {
     public let descriptor: Int32
     /// With the real port where 0 was asked for.
-    public let address: HostPort
+    public let address: ListenAddress
 
     /// - Parameter name: what it is for, for the error: `worker.listeners.exchange.listen`.
     /// - Throws: `address.in_use`, `address.unavailable`.
+    public init(_ wanted: ListenAddress, name: String) throws(ShuntError) {
+        switch wanted {
+        case .tcp(let address): try self.init(address, name: name)
+        case .unix(let path): try self.init(path: path, name: name)
+        }
+    }
+
     public init(_ wanted: HostPort, name: String) throws(ShuntError) {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -26,26 +33,79 @@ public struct ListeningSocket: Sendable {
         }
         defer { freeaddrinfo(found) }
         let info = first.pointee
-        let type = info.ai_socktype | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let descriptor = socket(info.ai_family, type, info.ai_protocol)
-        guard descriptor >= 0 else {
-            throw ShuntError(.addressUnavailable, "no socket for \(wanted): \(systemMessage(errno))", at: name)
-        }
+        let descriptor = try Self.open(info.ai_family, info.ai_protocol, "\(wanted)", name)
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        guard bind(descriptor, info.ai_addr, info.ai_addrlen) == 0, listen(descriptor, 4096) == 0 else {
+        guard bind(descriptor, info.ai_addr, info.ai_addrlen) == 0, listen(descriptor, Self.backlog) == 0 else {
             let error = errno
             Glibc.close(descriptor)
-            let inUse = error == EADDRINUSE
-            throw ShuntError(
-                inUse ? .addressInUse : .addressUnavailable, "can't listen on \(wanted): \(systemMessage(error))", at: name,
-                help: inUse ? "end the process that has it, or choose another port (0 takes a free one)" : "an address of this machine")
+            throw Self.failure(error, "\(wanted)", name, remedy: "end the process that has it, or choose another port (0 takes a free one)")
         }
         self.descriptor = descriptor
-        address = HostPort.of(descriptor, remote: false) ?? wanted
+        address = .tcp(HostPort.of(descriptor, remote: false) ?? wanted)
     }
 
-    public func close() { Glibc.close(descriptor) }
+    /// Of a socket in the file system: its owner and group may connect. A socket that a process has left behind is replaced, one that is
+    /// listened on, and a file of another kind, are not.
+    private init(path: String, name: String) throws(ShuntError) {
+        let descriptor = try Self.open(AF_UNIX, 0, path, name)
+        let remedy = "end the process that has it, or choose another path"
+        if Self.call(bind, descriptor, path) != 0 {
+            let error = errno
+            guard error == EADDRINUSE, try Self.isLeftBehind(path, name), unlink(path) == 0, Self.call(bind, descriptor, path) == 0 else {
+                Glibc.close(descriptor)
+                throw Self.failure(error, path, name, remedy: remedy)
+            }
+        }
+        guard chmod(path, 0o660) == 0, listen(descriptor, Self.backlog) == 0 else {
+            let error = errno
+            Glibc.close(descriptor)
+            unlink(path)
+            throw Self.failure(error, path, name, remedy: remedy)
+        }
+        self.descriptor = descriptor
+        address = .unix(path)
+    }
+
+    /// Whether the file is a socket that nobody listens on.
+    private static func isLeftBehind(_ path: String, _ name: String) throws(ShuntError) -> Bool {
+        var file = stat()
+        guard lstat(path, &file) == 0, file.st_mode & S_IFMT == S_IFSOCK else { return false }
+        let probe = try open(AF_UNIX, 0, path, name)
+        defer { Glibc.close(probe) }
+        return call(connect, probe, path) != 0 && errno == ECONNREFUSED
+    }
+
+    private static func open(_ family: Int32, _ protocolNumber: Int32, _ wanted: String, _ name: String) throws(ShuntError) -> Int32 {
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(family, type, protocolNumber)
+        guard descriptor >= 0 else { throw ShuntError(.addressUnavailable, "no socket for \(wanted): \(systemMessage(errno))", at: name) }
+        return descriptor
+    }
+
+    /// Calls `bind` or `connect` with the address of a path, which is not too long.
+    private static func call(_ body: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32, _ descriptor: Int32, _ path: String) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+    }
+
+    private static func failure(_ error: Int32, _ wanted: String, _ name: String, remedy: String) -> ShuntError {
+        let inUse = error == EADDRINUSE
+        return ShuntError(
+            inUse ? .addressInUse : .addressUnavailable, "can't listen on \(wanted): \(systemMessage(error))", at: name,
+            help: inUse ? remedy : "an address of this machine, or unix: and a path in a folder that this user may write to")
+    }
+
+    private static let backlog: Int32 = 4096
+
+    public func close() {
+        Glibc.close(descriptor)
+        if case .unix(let path) = address { unlink(path) }
+    }
 }
 
 /// What an acceptor hands on.
@@ -60,21 +120,21 @@ public enum Accepted: Equatable, Sendable {
 
 /// Accepts connections of one listening socket on one loop, and hands them on.
 final class Acceptor {
-    private let descriptor: Int32
+    private let socket: ListeningSocket
     private let descriptors: DescriptorBudget
     private let poll: UnsafeMutablePointer<uv_poll_t>
     private unowned let loop: EventLoop
     private let accepted: (Accepted) -> Void
     private let retry: UnsafeMutablePointer<uv_timer_t>
 
-    init(_ descriptor: Int32, loop: EventLoop, descriptors: DescriptorBudget, accepted: @escaping (Accepted) -> Void) {
-        self.descriptor = descriptor
+    init(_ socket: ListeningSocket, loop: EventLoop, descriptors: DescriptorBudget, accepted: @escaping (Accepted) -> Void) {
+        self.socket = socket
         self.descriptors = descriptors
         self.loop = loop
         self.accepted = accepted
         poll = .allocate(capacity: 1)
         retry = .allocate(capacity: 1)
-        uv_poll_init(loop.uv, poll, descriptor)
+        uv_poll_init(loop.uv, poll, socket.descriptor)
         uv_timer_init(loop.uv, retry)
         poll.pointee.data = Unmanaged.passUnretained(self).toOpaque()
         retry.pointee.data = Unmanaged.passUnretained(self).toOpaque()
@@ -91,7 +151,7 @@ final class Acceptor {
     /// Takes a bounded number at once, so that a storm of clients leaves the others their turn.
     private func ready() {
         for _ in 0..<64 {
-            let client = linux_accept(descriptor)
+            let client = linux_accept(socket.descriptor)
             if client >= 0 {
                 var yes: Int32 = 1
                 setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
@@ -130,7 +190,7 @@ final class Acceptor {
         uv_close(UnsafeMutableRawPointer(retry).assumingMemoryBound(to: uv_handle_t.self)) { handle in
             Unmanaged<Acceptor>.fromOpaque(handle.unsafelyUnwrapped.pointee.data.unsafelyUnwrapped).release()
         }
-        Glibc.close(descriptor)
+        socket.close()
     }
 
     deinit {
@@ -143,6 +203,6 @@ extension EventLoop {
     /// Serves a listening socket on this loop.
     /// - Parameter accepted: gets each connected socket; adopt it on this loop or hand it to another.
     public func accept(on socket: ListeningSocket, within descriptors: DescriptorBudget, _ accepted: @escaping (Accepted) -> Void) {
-        acceptors.append(Acceptor(socket.descriptor, loop: self, descriptors: descriptors, accepted: accepted))
+        acceptors.append(Acceptor(socket, loop: self, descriptors: descriptors, accepted: accepted))
     }
 }

@@ -31,7 +31,7 @@ extension HostPort {
 }
 
 extension PeerAddress {
-    /// The remote end of a socket; zeros if it has none.
+    /// The remote end of a socket; zeros if it has none, or is one of the file system.
     public init(remoteOf descriptor: Int32) {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -43,6 +43,10 @@ extension PeerAddress {
             return
         }
         let family = Int32(storage.ss_family)
+        guard family == AF_INET || family == AF_INET6 else {
+            self.init()
+            return
+        }
         self = withUnsafeBytes(of: &storage) { bytes in
             let port = UInt16(bigEndian: bytes.load(fromByteOffset: 2, as: UInt16.self))
             guard family == AF_INET6 else {

@@ -34,9 +34,9 @@ public final class Worker: Sendable {
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
-        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange }) else {
+        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange && $0.listen.hostPort != nil }) else {
             throw ShuntError(
-                .configInvalid, "a worker with masters has no listener of the exchange protocol", at: "worker.listeners",
+                .configInvalid, "a worker with masters has no listener of the exchange protocol with a port", at: "worker.listeners",
                 help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
         }
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
@@ -71,7 +71,7 @@ public final class Worker: Sendable {
         }
 
         let identity = WorkerIdentity(
-            host: worker.advertise, port: sockets.first?.socket.address.port ?? 0, machine: WorkerIdentity.machineID(),
+            host: worker.advertise, port: sockets.first?.socket.address.hostPort?.port ?? 0, machine: WorkerIdentity.machineID(),
             boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
             name: worker.name)
         let masters = worker.masters.map(\.description)
@@ -179,7 +179,7 @@ public final class Worker: Sendable {
         // A listener of the exchange protocol for clients comes first, plain before TLS, which those of message-channel do not speak, and the
         // one that is called exchange before others: its port is the worker's in the master's directory.
         func rank(_ name: String, _ listener: Configuration.Worker.Listener) -> Int {
-            listener.protocol != .exchange
+            listener.protocol != .exchange || listener.listen.hostPort == nil
                 ? 3
                 : !listener.proxies.isEmpty || listener.transport != .tcp || listener.tls.isOn ? 2 : name != "exchange" ? 1 : 0
         }

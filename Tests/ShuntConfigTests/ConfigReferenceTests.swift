@@ -49,7 +49,7 @@ struct ConfigReferenceTests {
     func dev() throws {
         let file = configFolder.appending(path: "dev.yaml").path
         var expected = Configuration(hostName: "h")
-        expected.worker.listeners["mqtt"] = .init(protocol: .mqtt, listen: HostPort("127.0.0.1", 1883))
+        expected.worker.listeners["mqtt"] = .init(protocol: .mqtt, listen: .tcp(HostPort("127.0.0.1", 1883)))
         for name in ["exchange", "mqtt"] { expected.worker.listeners[name]?.allowAnonymous = true }
         #expect(try Configuration.load(file: file, environment: [:], sets: [], hostName: "h") == expected)
     }

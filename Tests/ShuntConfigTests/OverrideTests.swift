@@ -54,7 +54,7 @@ struct OverrideTests {
     @Test("--set changes one field of the default listener")
     func defaultListener() throws {
         let listeners = try load(sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker.listeners
-        #expect(listeners == ["exchange": .init(protocol: .exchange, listen: HostPort("127.0.0.1", 0), allowAnonymous: true)])
+        #expect(listeners == ["exchange": .init(protocol: .exchange, listen: .tcp(HostPort("127.0.0.1", 0)), allowAnonymous: true)])
         let afterNothing = try load("worker:\n  listeners:\n", sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker
             .listeners
         #expect(afterNothing == listeners)
@@ -85,7 +85,7 @@ struct OverrideTests {
         #expect(try load(yaml).worker.listeners.keys.sorted() == ["Edge-1"])
         let changed = try load(yaml, sets: ["worker.listeners.Edge-1.listen=b:2", "worker.listeners.other={listen: c:3}"]).worker
             .listeners
-        #expect(changed.mapValues(\.listen) == ["Edge-1": HostPort("b", 2), "other": HostPort("c", 3)])
+        #expect(changed.mapValues(\.listen) == ["Edge-1": .tcp(HostPort("b", 2)), "other": .tcp(HostPort("c", 3))])
         let replaced = try load(yaml, sets: ["worker.listeners={other: {listen: c:3}}"]).worker.listeners
         #expect(replaced.keys.sorted() == ["other"])
     }
@@ -96,10 +96,10 @@ struct OverrideTests {
         let environment = ["SHUNT_WORKER_LISTENERS_EDGE_1_LISTEN": "b:2", "SHUNT_WORKER_LISTENERS_NEW_LISTEN": "c:3"]
         #expect(
             try load(yaml, environment: environment).worker.listeners.mapValues(\.listen)
-                == ["Edge-1": HostPort("b", 2), "new": HostPort("c", 3)])
+                == ["Edge-1": .tcp(HostPort("b", 2)), "new": .tcp(HostPort("c", 3))])
         #expect(
             try load(environment: ["SHUNT_WORKER_LISTENERS_EXCHANGE_LISTEN": "b:2"]).worker.listeners.mapValues(\.listen)
-                == ["exchange": HostPort("b", 2)])
+                == ["exchange": .tcp(HostPort("b", 2))])
     }
 
     @Test("maps take whole values and single entries")

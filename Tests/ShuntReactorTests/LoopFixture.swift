@@ -103,7 +103,7 @@ struct LoopFixture {
         _ transport: @escaping @Sendable () -> (any Transport)?
     ) throws {
         let socket = try ListeningSocket(HostPort("127.0.0.1", 0), name: "test")
-        address = socket.address
+        address = try #require(socket.address.hostPort)
         thread = try LoopThread(index: 0, name: "test", limits: limits) { [seen] loop in
             loop.accept(on: socket, within: DescriptorBudget(limit: 1 << 20, endpoints: 1)) {
                 if case .client(let descriptor) = $0 { loop.adopt(descriptor: descriptor, role: .accepted(listener: 0)) }

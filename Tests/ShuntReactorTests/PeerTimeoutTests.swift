@@ -44,6 +44,7 @@ private final class OptionReader: EventLoopHandler {
         ] as [(Int, [Int32])])
     func options(seconds: Int, expected: [Int32]) throws {
         let socket = try ListeningSocket(HostPort("127.0.0.1", 0), name: "test")
+        let address = try #require(socket.address.hostPort)
         let found = Mutex<[[Int32]]>([])
         let both = DispatchSemaphore(value: 0)
         let noted: @Sendable ([Int32]) -> Void = { options in
@@ -58,7 +59,7 @@ private final class OptionReader: EventLoopHandler {
             }
             return OptionReader(loop, noted)
         }
-        thread.post { $0.loop.connect(to: socket.address, role: .outbound(0)) }
+        thread.post { $0.loop.connect(to: address, role: .outbound(0)) }
         for _ in 0..<2 { #expect(both.wait(timeout: .now() + 20) == .success) }
         thread.post { $0.loop.shutDown() }
         thread.join()

@@ -12,7 +12,7 @@ extension Configuration {
         /// Threads with connections of their own; 0: one per core.
         public var loops = 0
         /// By name, at least one.
-        public var listeners = ["exchange": Listener(listen: HostPort("127.0.0.1", 4091), allowAnonymous: true)]
+        public var listeners = ["exchange": Listener(listen: .tcp(HostPort("127.0.0.1", 4091)), allowAnonymous: true)]
         /// The HTTP service with health and metrics.
         public var http = HTTPService(listen: HostPort("127.0.0.1", 9091))
         public var heartbeat = Heartbeat()
@@ -35,7 +35,7 @@ extension Configuration {
         public struct Listener: Equatable, Sendable {
             public var `protocol`: ListenerProtocol
             /// Port 0 asks the system for a free one.
-            public var listen: HostPort
+            public var listen: ListenAddress
             /// What the protocol's bytes travel in.
             public var transport = ListenerTransport.tcp
             /// The path of an HTTP request for WebSocket.
@@ -52,7 +52,7 @@ extension Configuration {
             public var tls = TLS()
 
             public init(
-                protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = [], allowAnonymous: Bool = false
+                protocol: ListenerProtocol = .exchange, listen: ListenAddress, proxies: [AddressRange] = [], allowAnonymous: Bool = false
             ) {
                 self.allowAnonymous = allowAnonymous
                 self.protocol = `protocol`

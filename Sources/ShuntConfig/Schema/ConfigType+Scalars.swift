@@ -96,6 +96,16 @@ extension ConfigType<HostPort> {
     }
 }
 
+extension ConfigType<ListenAddress> {
+    static var listenAddress: ConfigType {
+        let summary = "address as host:port or [IPv6]:port, port 0 to 65535, or unix: and the path of a socket"
+        return scalar(summary, text: { YAMLText.scalar($0.description) }) { text throws(ScalarFault) in
+            guard let address = ListenAddress(text, ports: 0...65_535) else { throw .type }
+            return address
+        }
+    }
+}
+
 extension ConfigType<AddressRange> {
     static var addressRange: ConfigType {
         scalar("IP address, or addresses as in 10.0.0.0/8", text: { YAMLText.scalar($0.description) }) { text throws(ScalarFault) in

@@ -50,7 +50,7 @@ extension Configuration {
         ConfigKey(
             "worker.listeners", \.worker.listeners,
             .entries("listeners by name", keys: listenerKeys, count: 1...64) {
-                Worker.Listener(listen: HostPort("127.0.0.1", 0))
+                Worker.Listener(listen: .tcp(HostPort("127.0.0.1", 0)))
             },
             .restart,
             "Where clients connect: any number of listeners, each under a name of its own. "
@@ -95,8 +95,9 @@ extension Configuration {
         [
             ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 and 5.0."),
             ConfigKey(
-                "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
-                "The address that clients connect to. Port 0: any free one, which the ready file names."),
+                "listen", \.listen, .listenAddress, .restart, required: true,
+                "The address that clients connect to. Port 0: any free one, which the ready file names. unix:PATH: a socket in the file system, for clients "
+                + "of this machine that its owner or group runs."),
             ConfigKey(
                 "transport", \.transport, .word, .restart,
                 "What the clients' protocol travels in: TCP as it is, or the binary messages of WebSocket."),

@@ -45,5 +45,8 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
         return longest
     }
 
-    public var description: String { isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }
+    /// A client of a socket in the file system has no address.
+    public var isUnix: Bool { high == 0 && low == 0 && port == 0 }
+
+    public var description: String { isUnix ? "unix" : isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }
 }
