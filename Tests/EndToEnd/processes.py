@@ -51,7 +51,7 @@ class Process:
         if config:
             arguments += ["--config", config]
         sets = self.defaults(kind, config) | sets
-        for key, value in (self.opened(sets, config) | sets).items():
+        for key, value in (sets | self.opened(sets, config)).items():
             arguments += ["--set", f"{key}={value}"]
         limit = None if descriptors is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         with open(self.stderr_path, "ab") as stderr, open(folder / "stdout", "ab") as stdout:
@@ -65,9 +65,11 @@ class Process:
     def opened(sets: dict, config: Path | None) -> dict:
         """Listeners let everybody in, unless the test says who may come."""
         text = config.read_text() if config and config.exists() else ""
+        if "worker.listeners" in sets:
+            text = f"worker: {{ listeners: {sets['worker.listeners']} }}"
         if "access" in text or "allow_anonymous" in text or any("access" in key or "allow_anonymous" in key for key in sets):
             return {}
-        names = {match[1] for key in sets if (match := re.match(r"worker\.listeners\.([\w-]+)\.", key))}
+        names = set() if "worker.listeners" in sets else {match[1] for key in sets if (match := re.match(r"worker\.listeners\.([\w-]+)\.", key))}
         try:
             names |= set((yaml.safe_load(text) or {}).get("worker", {}).get("listeners", {}))
         except (AttributeError, TypeError, yaml.YAMLError):

@@ -59,7 +59,8 @@ worker:
 
 
 def check(folder, *sets):
-    base = ["worker.masters=[]", "worker.listeners.mqtts.protocol=mqtt", "worker.listeners.mqtts.listen=127.0.0.1:0"]
+    base = ["worker.masters=[]", "worker.listeners.mqtts.protocol=mqtt", "worker.listeners.mqtts.listen=127.0.0.1:0",
+            "worker.listeners.mqtts.allow_anonymous=true"]
     arguments = [argument for each in [*base, *sets] for argument in ("--set", each)]
     return run("worker", "--check", *arguments, cwd=folder)
 
