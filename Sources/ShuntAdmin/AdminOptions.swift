@@ -25,12 +25,21 @@ struct AdminOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Read the registry's file instead of asking a master.", valueName: "path"), completion: .file())
     var registry: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The file whose first line is your token, where the master asks for one. Default: the token in the environment's "
+                + "SHUNT_ADMIN_TOKEN.", valueName: "path"), completion: .file())
+    var tokenFile: String?
+
     @Option(name: [.short, .long], help: "How to write the answer. json is just what the admin API gives; csv is RFC 4180.")
     var output: OutputFormat = .table
 
     func validate() throws {
         guard master == nil || registry == nil else {
             throw ValidationError("--master and --registry exclude each other: give the one to ask.")
+        }
+        guard tokenFile == nil || registry == nil else {
+            throw ValidationError("--token-file and --registry exclude each other: a file asks for no token.")
         }
     }
 
@@ -39,16 +48,19 @@ struct AdminOptions: ParsableArguments {
         environment: [String: String], now: @escaping @Sendable () -> Double
     ) throws(ShuntError) -> any AdminSource {
         if let registry { return try RegistrySource(path: registry, now: now) }
-        if let master { return APISource(address: master) }
+        return APISource(address: try address(environment), token: try AdminToken.find(file: tokenFile, environment: environment))
+    }
+
+    private func address(_ environment: [String: String]) throws(ShuntError) -> HostPort {
+        if let master { return master }
         func address(in variable: String, _ read: (String) -> HostPort?) throws(ShuntError) -> HostPort? {
             guard let text = environment[variable], !text.isEmpty else { return nil }
             if let address = read(text) { return address }
             throw ShuntError(
                 .usage, "'\(text)' is not an address", at: "the environment's \(variable)", help: "set it to something like 127.0.0.1")
         }
-        if let address = try address(in: Self.adminVariable, Self.address) { return APISource(address: address) }
-        if let address = try address(in: Self.masterVariable, Self.firstHost) { return APISource(address: address) }
-        return APISource(address: Self.defaultMaster)
+        if let address = try address(in: Self.adminVariable, Self.address) { return address }
+        return try address(in: Self.masterVariable, Self.firstHost) ?? Self.defaultMaster
     }
 
     /// The first master of a list: its admin API has a port of its own, the usual one.

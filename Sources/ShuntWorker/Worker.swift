@@ -1,6 +1,7 @@
 import ExchangeCodec
 import Glibc
 import Logging
+public import ShuntAccess
 import ShuntConfig
 import ShuntCore
 import ShuntEngine
@@ -25,7 +26,9 @@ public final class Worker: Sendable {
     ///   - boot: names this run.
     ///   - descriptors: those of the process.
     /// - Throws: `address.in_use`, `address.unavailable`, `rule.*`; nothing is left running.
-    public init(_ configuration: Configuration, version: String, boot: String, descriptors: DescriptorBudget) throws(ShuntError) {
+    public init(
+        _ configuration: Configuration, clusterToken: ClusterToken? = nil, version: String, boot: String, descriptors: DescriptorBudget
+    ) throws(ShuntError) {
         self.descriptors = descriptors
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
@@ -58,7 +61,7 @@ public final class Worker: Sendable {
             host: worker.advertise, port: sockets.first?.socket.address.port ?? 0, machine: WorkerIdentity.machineID(),
             boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
             name: worker.name)
-        let masters = worker.masters.map(\.description)
+        let masters = MasterList(configuration, clusterToken)
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame

@@ -38,6 +38,15 @@ extension ConfigType {
     }
 }
 
+extension ConfigType<Bool> {
+    static var bool: ConfigType {
+        scalar("true or false", text: \.description) { text throws(ScalarFault) in
+            guard let value = Bool(text) else { throw .type }
+            return value
+        }
+    }
+}
+
 extension ConfigType<Int> {
     static func int(_ range: ClosedRange<Int>) -> ConfigType {
         scalar("integer, \(range.lowerBound) to \(range.upperBound)", text: \.description) { text throws(ScalarFault) in
@@ -125,6 +134,14 @@ extension ConfigType<String> {
         scalar("path, relative to the working directory or absolute", text: YAMLText.scalar) { text throws(ScalarFault) in
             guard !text.contains("\0") else { throw .type }
             guard (1...4095).contains(text.utf8.count) else { throw .range }
+            return text
+        }
+    }
+
+    static func optionalPath(emptyMeans: String) -> ConfigType {
+        scalar("path, relative to the working directory or absolute; empty: \(emptyMeans)", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard !text.contains("\0") else { throw .type }
+            guard text.utf8.count <= 4095 else { throw .range }
             return text
         }
     }
