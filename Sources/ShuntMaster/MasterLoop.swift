@@ -211,7 +211,7 @@ final class MasterLoop: EventLoopHandler {
             case .workerLeft: (.info, "a worker left")
             case .workerLost: (.warning, "a worker is lost")
             case .workerSkewed: (.warning, "a worker's clock is wrong")
-            case .linkRefused: (.warning, "who is no worker of this cluster was refused")
+            case .linkRefused: (.warning, "a worker that does not prove the cluster's token was refused")
             case .masterStarted, .masterStopped, .command: (.info, "\(event.kind.rawValue)")
             }
         let address = engine.source(of: event.subject) ?? "-"

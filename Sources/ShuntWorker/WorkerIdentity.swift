@@ -112,7 +112,7 @@ final class WorkerStatus: Sendable {
         if state.isStopping { return ShuntError(.connectionLost, "the worker is stopping") }
         guard isAlone(state), ContinuousClock.now - since < Self.joinPatience else { return nil }
         return ShuntError(
-            .masterUnavailable, "no master has answered yet", help: "the worker serves without one in a few seconds")
+            .masterUnavailable, state.doubt ?? "no master has answered yet", help: "the worker serves without one in a few seconds")
     }
 
     var note: String? {
