@@ -9,11 +9,17 @@ struct AdminToken: Sendable {
     /// For people.
     let origin: String
 
-    /// The token of a file, else the environment's; nil without both.
-    static func find(file: String?, environment: [String: String]) throws(ShuntError) -> AdminToken? {
+    /// The token of a file, else the environment's, else the context's, which goes before the environment's if it was asked for. A context's
+    /// token is for its own hosts alone. nil where there is none.
+    static func find(
+        file: String?, _ choice: ContextChoice?, for address: HostPort, environment: [String: String]
+    ) throws(ShuntError) -> AdminToken? {
         if let file { return try AdminToken(file: file) }
-        guard let text = environment[variable], !text.isEmpty else { return nil }
-        return try AdminToken(text, origin: "the environment's \(variable)")
+        let known = choice.flatMap { $0.context.knows(host: address.host) && !$0.context.tokenFile.isEmpty ? $0 : nil }
+        if let known, known.isAskedFor { return try AdminToken(file: known.context.tokenFile) }
+        if let text = environment[variable], !text.isEmpty { return try AdminToken(text, origin: "the environment's \(variable)") }
+        if let known { return try AdminToken(file: known.context.tokenFile) }
+        return nil
     }
 
     /// The first line of a file.
