@@ -66,6 +66,7 @@ let package = Package(
         // The edge.
         .target(name: "CLinux"),
         .target(name: "ShuntReactor", dependencies: ["CLinux", "COpenSSL", "CUV", "CWslay", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "ShuntTLS", dependencies: ["COpenSSL", "ShuntCore", "ShuntReactor"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
         .target(name: "ShuntAccess", dependencies: ["CCrypt", "COpenSSL", "ShuntConfig", "ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntLog", dependencies: ["ShuntConfig", "ShuntCore", logging]),
@@ -88,7 +89,7 @@ let package = Package(
             name: "ShuntWorker",
             dependencies: [
                 "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor",
-                "ShuntRules", logging,
+                "ShuntRules", "ShuntTLS", logging,
             ], swiftSettings: hotPath),
 
         // The clients.
@@ -107,8 +108,7 @@ let package = Package(
             name: "shunt",
             dependencies: [
                 "CLinux", "MQTTCodec", "ShuntAccess", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog",
-                "ShuntMaster",
-                "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntWorker", argumentParser, logging,
+                "ShuntMaster", "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntTLS", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(
             name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntReactor"]),
@@ -128,11 +128,12 @@ let package = Package(
             name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["SeededRandom", "ShuntCore", "ShuntReactor"]),
+        .testTarget(name: "ShuntTLSTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntCore", "ShuntReactor", "ShuntTLS"]),
         .testTarget(
             name: "ShuntWorkerTests",
             dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker"]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
-        .testTarget(name: "ShuntAccessTests", dependencies: ["SeededRandom", "ShuntAccess", "ShuntConfig", "ShuntCore"]),
+        .testTarget(name: "ShuntAccessTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntAccess", "ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(
             name: "ShuntRegistryTests",

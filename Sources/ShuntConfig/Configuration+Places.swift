@@ -38,6 +38,9 @@ extension Configuration {
     /// The place where a key was given: `file:line:column`, `--set key` or a variable's name; nil if its default holds.
     public func place(of key: String) -> String? { places.byKey[key] }
 
+    /// Whether a key, or one below it, was given anything.
+    public func isGiven(_ key: String) -> Bool { places.byKey.keys.contains { $0 == key || $0.hasPrefix(key + ".") } }
+
     /// An error about the thing that a key names, with the place where the key was given.
     public func placed(_ error: ShuntError, at key: String) -> ShuntError {
         guard let place = place(of: key) else { return error }

@@ -15,6 +15,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case protocolProxy = "protocol.proxy"
     /// The listener is for WebSocket, and the client does not keep to it.
     case protocolWebSocket = "protocol.websocket"
+    /// A handshake of TLS failed, or its client broke TLS later.
+    case tlsHandshake = "tls.handshake"
     case payloadInvalid = "payload.invalid"
     case requestInvalid = "request.invalid"
     case requestUnsupported = "request.unsupported"
@@ -73,6 +75,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case configType = "config.type"
     case configRange = "config.range"
     case configMissing = "config.missing"
+    /// A certificate, key or revocation list cannot be read, or does not fit the others.
+    case tlsInvalid = "tls.invalid"
     case addressInUse = "address.in_use"
     case addressUnavailable = "address.unavailable"
     case registryInvalid = "registry.invalid"
@@ -96,10 +100,10 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var status: Int {
         switch self {
         case .frameTooLarge: 413
-        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .protocolWebSocket, .payloadInvalid, .requestInvalid,
-            .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
+        case .frameMalformed, .protocolHTTP, .protocolMQTT, .protocolTLS, .protocolProxy, .protocolWebSocket, .tlsHandshake, .payloadInvalid,
+            .requestInvalid, .requestUnsupported, .topicInvalid, .deviceInvalid, .filterInvalid,
             .chatInvalid, .queryInvalid, .usage, .refused, .configInvalid, .configUnknownKey, .configType, .configRange,
-            .configMissing, .ruleInvalid:
+            .configMissing, .tlsInvalid, .ruleInvalid:
             400
         case .frameTimeout, .keepAlive: 408
         // Message-channel's clients know these as 500 (§4.4).
@@ -114,7 +118,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatElsewhere, .workerElsewhere: 307
         case .subscriptionLimit, .fanoutLimit, .accessRate: 429
         case .hopLimit: 508
-        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable, .registryUnavailable,
+        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable,
+            .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError: 500
@@ -127,7 +132,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         switch self {
         case .usage: 64
         case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
-        case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .ruleFailed, .ruleTime,
+        case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .tlsInvalid, .ruleFailed, .ruleTime,
             .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78
         case .accessDenied, .accessCredentials, .accessExpired, .accessBanned, .registryReadOnly, .ruleRejected: 77

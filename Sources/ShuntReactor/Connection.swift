@@ -34,6 +34,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let turn = PauseReasons(rawValue: 8)
     /// It is not decided yet whether it is let in.
     public static let access = PauseReasons(rawValue: 16)
+    /// Its transport waits for its turn to work.
+    static let work = PauseReasons(rawValue: 32)
 }
 
 /// How a connection ends that is to close after writing.
@@ -127,6 +129,8 @@ public final class Connection {
     public var waiting: Int { out.count }
     /// The client's: its transport's word, else the socket's.
     public var remoteAddress: PeerAddress { layer?.remoteAddress ?? PeerAddress(remoteOf: descriptor) }
+    /// The client's, where its transport has verified one.
+    public var clientCertificate: ClientCertificate? { layer?.clientCertificate }
     /// The IP address of this end; empty if it has none.
     public var localHost: String { HostPort.of(descriptor, remote: false)?.host ?? "" }
 }

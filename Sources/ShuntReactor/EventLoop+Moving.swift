@@ -8,13 +8,17 @@ public final class MovingConnection: @unchecked Sendable {
     let descriptor: Int32
     let role: Connection.Role
     let layer: TransportLayer?
+    /// Bytes for the handler.
     let unread: [UInt8]
+    /// Bytes of the wire behind those, which the transport has not been given.
+    let wire: [UInt8]
 
-    init(descriptor: Int32, role: Connection.Role, layer: TransportLayer?, unread: [UInt8]) {
+    init(descriptor: Int32, role: Connection.Role, layer: TransportLayer?, unread: [UInt8], wire: [UInt8]) {
         self.descriptor = descriptor
         self.role = role
         self.layer = layer
         self.unread = unread
+        self.wire = wire
     }
 
     /// Where no loop takes it.
@@ -28,8 +32,11 @@ extension EventLoop {
     /// - Returns: nil where something still waits to be written to it, or it is no longer open.
     public func detach(_ connection: Connection, unread: Bytes) -> MovingConnection? {
         guard connection.state == .open, connection.out.isEmpty, connection.layer?.unsent.isEmpty ?? true else { return nil }
+        let layer = connection.layer
         let moving = MovingConnection(
-            descriptor: connection.descriptor, role: connection.role, layer: connection.layer, unread: Array(unread))
+            descriptor: connection.descriptor, role: connection.role, layer: layer, unread: Array(unread), wire: layer.map { Array($0.untaken) } ?? []
+        )
+        layer?.untaken = Bytes(start: nil, count: 0)
         connection.state = .closed
         connection.layer = nil
         releasePartial(connection)
@@ -48,8 +55,13 @@ extension EventLoop {
         guard let connection = enter(descriptor: moving.descriptor, role: moving.role) else { return nil }
         connection.layer = moving.layer
         handler.opened(connection)
-        guard !moving.unread.isEmpty, connection.state == .open else { return connection }
-        moving.unread.withUnsafeBytes { begin($0, connection) }
+        if !moving.unread.isEmpty, connection.state == .open {
+            moving.unread.withUnsafeBytes { begin($0, connection) }
+        }
+        // The transport may hold more itself, and have something to write.
+        if let layer = connection.layer, connection.state == .open {
+            moving.wire.withUnsafeBytes { passOn($0, connection, layer) }
+        }
         return connection
     }
 }

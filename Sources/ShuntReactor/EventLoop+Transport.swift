@@ -14,9 +14,10 @@ extension EventLoop {
     }
 
     /// Looks where the transport stands.
-    private func follow(_ layer: TransportLayer, _ connection: Connection) {
+    func follow(_ layer: TransportLayer, _ connection: Connection) {
         while let transport = layer.transport {
             if let address = transport.remoteAddress { layer.remoteAddress = address }
+            if layer.isOpening, let certificate = transport.clientCertificate { layer.clientCertificate = certificate }
             guard case .passed(let next) = transport.phase else { break }
             layer.transport = next
         }
@@ -33,19 +34,30 @@ extension EventLoop {
 
     /// Reads once from the socket, and hands on all that the transport makes of it.
     func readThrough(_ connection: Connection, _ layer: TransportLayer) {
-        let count = recv(connection.descriptor, wire.incoming.baseAddress, wire.incoming.count, 0)
+        // What comes before it is open is kept, which there may be many of.
+        let size = layer.isOpening ? Self.openingReadSize : wire.incoming.count
+        let count = recv(connection.descriptor, wire.incoming.baseAddress, size, 0)
         guard count > 0 else { return readEnded(connection, count) }
         figures.bytesIn += count
-        var rest = Bytes(start: wire.incoming.baseAddress, count: count)
+        passOn(Bytes(start: wire.incoming.baseAddress, count: count), connection, layer)
+    }
+
+    private static let openingReadSize = 16 << 10
+
+    /// Has the transport make plain bytes of bytes of the wire, and of what it holds itself, and hands those on.
+    func passOn(_ bytes: Bytes, _ connection: Connection, _ layer: TransportLayer) {
+        layer.untaken = bytes
         do throws(TransportFailure) {
             while connection.state == .open, let transport = layer.transport {
                 guard let space = roomForPlain(connection) else { return }
-                let progress = try transport.read(rest, into: space)
-                rest = Bytes(rebasing: rest[progress.taken...])
+                let progress = try transport.read(layer.untaken, into: space)
+                layer.untaken = Bytes(rebasing: layer.untaken[progress.taken...])
                 follow(layer, connection)
                 if progress.given > 0, connection.state == .open { came(progress.given, connection) }
+                // It may be another loop's now.
+                guard connection.state == .open else { return }
                 if progress.given == 0, layer.transport === transport {
-                    guard rest.isEmpty else { throw TransportFailure("the transport does not take what has come") }
+                    guard layer.untaken.isEmpty else { throw TransportFailure("the transport does not take what has come") }
                     break
                 }
             }
@@ -53,23 +65,32 @@ extension EventLoop {
             return fail(connection, error)
         }
         guard connection.state == .open else { return }
-        guard let transport = layer.transport else { return takeAll(rest, connection) }
-        if case .ended = transport.phase {
-            writeLast(connection)
-            return close(connection, .byPeer)
-        }
+        guard let transport = layer.transport else { return takeAll(connection, layer) }
+        if transport.hasWork { awaitWork(connection, layer) }
+        if case .ended = transport.phase { return end(connection, layer, transport) }
         // It may have something to say to that.
         markDirty(connection)
     }
 
+    /// Closes a connection whose peer has said that it sends no more. What waits for it is written as far as it goes at once, and
+    /// the transport's own end.
+    private func end(_ connection: Connection, _ layer: TransportLayer, _ transport: any Transport) {
+        guard writeThrough(connection) == .written, connection.state == .open else { return close(connection, .byPeer) }
+        layer.isFinished = true
+        transport.finish(because: .byPeer)
+        _ = writeThrough(connection)
+        close(connection, .byPeer)
+    }
+
     /// Takes on bytes of the socket behind those that the transport was for.
-    private func takeAll(_ bytes: Bytes, _ connection: Connection) {
-        var rest = bytes
-        while !rest.isEmpty, connection.state == .open, let space = roomForPlain(connection) {
-            let count = min(rest.count, space.count)
-            space.copyMemory(from: Bytes(rebasing: rest[..<count]))
-            rest = Bytes(rebasing: rest[count...])
+    private func takeAll(_ connection: Connection, _ layer: TransportLayer) {
+        while !layer.untaken.isEmpty, let space = roomForPlain(connection) {
+            let count = min(layer.untaken.count, space.count)
+            space.copyMemory(from: Bytes(rebasing: layer.untaken[..<count]))
+            layer.untaken = Bytes(rebasing: layer.untaken[count...])
             came(count, connection)
+            // It may be another loop's now.
+            guard connection.state == .open else { return }
         }
     }
 
@@ -146,7 +167,7 @@ extension EventLoop {
     }
 
     /// Closes a connection whose transport cannot go on. What the transport has to say to that, an alert, is tried to be written.
-    private func fail(_ connection: Connection, _ failure: TransportFailure) {
+    func fail(_ connection: Connection, _ failure: TransportFailure) {
         guard connection.state != .closed else { return }
         figures.errors += 1
         writeLast(connection)

@@ -110,6 +110,8 @@ public final class EventLoop {
     var acceptors: [Acceptor] = []
     /// Connections that are to close after writing.
     private var endings: [ConnectionID: Ending] = [:]
+    /// Connections whose transports wait for their turn to work.
+    var works = WorkQueue()
     /// Connections whose out-buffer has filled up, and those that have drained since they were last looked at.
     var congested: ContiguousArray<ConnectionID> = []
     /// Connections that are to be read from again at the turn's end.
@@ -232,6 +234,7 @@ public final class EventLoop {
 
     private func endTurn() {
         defer { turnBegan = 0 }
+        if works.hasSome { workInTurn() }
         // What writing changes other loops hear of now, not when something else happens here.
         for _ in 0..<Self.passesOfTurnEnd {
             hasNewPressure = false
@@ -244,6 +247,11 @@ public final class EventLoop {
 
     /// So that connections which drain and fill at once do not keep a turn from ending.
     private static let passesOfTurnEnd = 4
+
+    /// Every open connection. None may be closed meanwhile.
+    public func forEachConnection(_ body: (Connection) -> Void) {
+        for case let held? in slots { body(held.takeUnretainedValue()) }
+    }
 
     private var sweepPosition = 0
 
@@ -260,9 +268,9 @@ public final class EventLoop {
                 close(connection, .byUs(why: "a frame was not complete within \(limits.frameSeconds) s (frame.timeout)"))
             } else if connection.state == .draining, seconds > endings[connection.id]?.at ?? 0 {
                 closeDrained(connection)
-            } else if let late = connection.layer?.isLate(at: seconds, after: limits.frameSeconds) {
+            } else if let late = connection.layer?.late(at: seconds, patience: limits.frameSeconds) {
                 figures.errors += 1
-                close(connection, .byUs(why: "\(late) was not complete within \(limits.frameSeconds) s (frame.timeout)"))
+                close(connection, .byUs(why: "\(late.what) was not complete within \(late.seconds) s (frame.timeout)"))
             } else if connection.unacknowledgedSince != 0 {
                 checkAcknowledgements(connection)
             }

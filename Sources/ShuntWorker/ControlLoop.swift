@@ -30,6 +30,9 @@ final class ControlLoop: EventLoopHandler {
     /// Seconds between two publications below `$SYS`; 0: none.
     private var systemInterval: Double
     private var systemToldAt = -Double.infinity
+    private var bounds = BoundsLog()
+    private var roomAskedAt = -Double.infinity
+    private var certificatesSeenAt = -Double.infinity
     /// What the master asks of the retained messages.
     private var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
@@ -162,7 +165,23 @@ final class ControlLoop: EventLoopHandler {
         retell()
         peers.log.tick(now: loop.now)
         peers.readMail.tick()
+        peers.doorkeeper.tick()
+        bounds.tick(peers.figures(), now: loop.now, logger)
         tellSystemTopics()
+        lookAtCertificates()
+    }
+
+    private func lookAtCertificates() {
+        guard abs(loop.now - certificatesSeenAt) >= 1 else { return }
+        certificatesSeenAt = loop.now
+        peers.renewCertificates { $0.look() }
+    }
+
+    /// A client finds no room: where there is some should be known now.
+    func askRoom() {
+        guard abs(loop.now - roomAskedAt) >= 0.2 else { return }
+        roomAskedAt = loop.now
+        carryOut(link.askRoom(now: loop.now))
     }
 
     /// The worker's figures, for tools that read them below `$SYS`.
@@ -320,7 +339,7 @@ final class ControlLoop: EventLoopHandler {
                 loop.connect(to: address, role: Self.lookRole)
             case .report:
                 carryOut(link.heartbeat(heartbeat, now: loop.now))
-                if peers.isHalfFull { carryOut(link.askRoom(now: loop.now)) }
+                if peers.isHalfFull { askRoom() }
             case .close(let why):
                 if let connection { loop.close(connection, .byUs(why: why)) }
             case .joined(let master, let isShunt):
@@ -328,6 +347,7 @@ final class ControlLoop: EventLoopHandler {
                 failureToldAt = -Double.infinity
                 logger.info("joined a master", metadata: ["master": "\(master)"])
                 reportAll(isShunt: isShunt)
+                if peers.isHalfFull { askRoom() }
             case .reportAgain: reportAll(isShunt: true)
             case .ended: loop.shutDown()
             case .answered(let question, let assignment):

@@ -4,6 +4,7 @@ import ShuntConfig
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
+import ShuntTLS
 
 /// What loops know of a listener: how bytes for its clients divide into frames, and what stands between their sockets and these.
 struct ListenerSetup: Sendable {
@@ -14,10 +15,12 @@ struct ListenerSetup: Sendable {
     private let proxies: [AddressRange]
     /// Its clients find no room here, and are told where there is some.
     private(set) var isTurningAway = false
+    /// nil for plain bytes.
+    let tls: ListenerTLS?
     /// nil where clients do not come by WebSocket.
     private let door: WebSocketDoor?
 
-    init(name: String, _ listener: Configuration.Worker.Listener) {
+    init(name: String, _ listener: Configuration.Worker.Listener, tls: ListenerTLS?) {
         self.name = name
         (speaks, framing) =
             switch listener.protocol {
@@ -25,6 +28,7 @@ struct ListenerSetup: Sendable {
             case .mqtt: (.mqtt, .mqtt)
             }
         proxies = listener.proxies
+        self.tls = tls
         door = listener.transport == .websocket ? WebSocketDoor(listener) : nil
     }
 
@@ -46,7 +50,10 @@ struct ListenerSetup: Sendable {
     /// For a new connection; nil for plain bytes.
     func transport() -> (any Transport)? {
         let webSocket = door.map { WebSocketTransport($0) }
-        return proxies.isEmpty ? webSocket : ProxyHeaderReader(next: webSocket)
+        let secured = tls.map { TLSTransport($0.context) }
+        let inner: (any Transport)? =
+            if let webSocket, let secured { StackedTransport(secured, carrying: webSocket) } else { secured ?? webSocket }
+        return proxies.isEmpty ? inner : ProxyHeaderReader(next: inner)
     }
 }
 

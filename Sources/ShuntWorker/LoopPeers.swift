@@ -16,6 +16,8 @@ struct LoopReport: Sendable {
     var lostRecipients = 0
     /// Seconds that answers took, all together.
     var answerSeconds = 0.0
+    /// The session that held most when `mqtt.memory` was full last.
+    var largestHoarder = ""
 }
 
 /// What a loop starts with.
@@ -48,7 +50,7 @@ final class LoopPeers: Sendable {
     private let connections: Mutex<[Int]>
     private let connectionLimit: Atomic<Int>
     /// By their numbers.
-    private let listeners: [ListenerSetup]
+    let listeners: [ListenerSetup]
     private let descriptors: DescriptorBudget
     /// Open connections of clients that find no room.
     private let turnedAway = Atomic<Int>(0)
@@ -165,8 +167,8 @@ final class LoopPeers: Sendable {
     var count: Int { threads.withLock { $0.count } }
 
     /// Decides whether a client is let in, and tells its loop.
-    func decide(about client: ConnectionID, _ credentials: Credentials, certificate: CertificateName?, from loop: UInt8) {
-        doorkeeper.decide(credentials, certificate: certificate) { [self] admission in on(loop) { $0.decided(admission, about: client) } }
+    func decide(about client: ConnectionID, _ credentials: Credentials, _ certificate: ClientCertificate?, from loop: UInt8) {
+        doorkeeper.decide(credentials, certificate) { [self] admission in on(loop) { $0.decided(admission, about: client) } }
     }
 
     // MARK: Mail
@@ -223,6 +225,7 @@ final class LoopPeers: Sendable {
             Glibc.close(descriptor)
             return
         }
+        control.withLock { $0 }?.post { $0.askRoom() }
         turnedAway.add(1, ordering: .relaxed)
         let index = addToLeastLoaded()
         threads.withLock { $0[index] }.post { loop in

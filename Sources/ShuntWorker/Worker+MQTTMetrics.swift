@@ -18,6 +18,7 @@ extension MetricsText {
             ("too_large", sum(\.tooLarge)),
         ]
         for (reason, count) in lost { sample("shunt_mqtt_lost_total", ["reason": reason], count) }
+        counter("shunt_mqtt_hoarded_total", "Messages and sessions given up since they held most of mqtt.memory.", sum(\.hoarded))
         counter("shunt_mqtt_wills_total", "Wills published.", sum(\.wills))
         gauge("shunt_mqtt_retained", "Retained messages (mqtt.retained.messages).", sum(\.retained))
         gauge("shunt_mqtt_retained_bytes", "Bytes of retained messages (mqtt.retained.bytes).", sum(\.retainedBytes))

@@ -49,7 +49,16 @@ extension Worker {
         text.gauge(
             "shunt_stuck_consumers", "Clients that read too slowly for anybody to wait for them.",
             reports.reduce(0) { $0 + $1.routing.stuckConsumers })
+        text.family("shunt_access_refused_total", "counter", "Clients that were refused, by what was wrong.")
+        for why in Doorkeeper.Refusal.allCases { text.sample("shunt_access_refused_total", ["reason": why.rawValue], peers.doorkeeper.refused(why)) }
+        text.counter(
+            "shunt_access_denied_total", "What clients asked for and may not do, by themselves or by what a rule made of it.",
+            reports.reduce(0) { $0 + $1.routing.denied })
+        text.counter(
+            "shunt_access_withheld_total", "Messages of subscriptions that their clients may not read.",
+            reports.reduce(0) { $0 + $1.routing.withheld })
         text.mqtt(reports)
+        text.tls(tls.values.sorted { $0.listener < $1.listener }, now: Self.now)
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
         text.rules(reports.map(\.rules))
         return text.text

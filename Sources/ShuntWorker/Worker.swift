@@ -14,10 +14,14 @@ public final class Worker: Sendable {
     public let listeners: [String: String]
     /// Where clients of the exchange protocol connect; nil where there is no listener for them.
     public let exchangeAddress: String?
+    /// By their numbers.
+    private let listenerNames: [String]
     private let loops: [LoopThread<WorkerLoop>]
     private let control: LoopThread<ControlLoop>
     let peers: LoopPeers
     let descriptors: DescriptorBudget
+    /// By listener, of those that speak TLS.
+    let tls: [String: ListenerTLS]
     private let status: WorkerStatus
     private let rules: Mutex<WorkerRules>
 
@@ -25,7 +29,7 @@ public final class Worker: Sendable {
     /// - Parameters:
     ///   - boot: names this run.
     ///   - descriptors: those of the process.
-    /// - Throws: `address.in_use`, `address.unavailable`, `rule.*`; nothing is left running.
+    /// - Throws: `address.in_use`, `address.unavailable`, `tls.invalid`, `rule.*`; nothing is left running.
     public init(
         _ configuration: Configuration, clusterToken: ClusterToken? = nil, version: String, boot: String, descriptors: DescriptorBudget
     ) throws(ShuntError) {
@@ -38,14 +42,26 @@ public final class Worker: Sendable {
                 .configInvalid, "a worker with masters has no listener of the exchange protocol", at: "worker.listeners",
                 help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
         }
+        let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
+        self.tls = tls
         let sockets = try Self.open(worker.listeners)
         exchangeAddress = sockets.first { worker.listeners[$0.name]?.protocol == .exchange }?.socket.address.description
         listeners = Dictionary(uniqueKeysWithValues: sockets.map { ($0.name, $0.socket.address.description) })
         let count = Self.loopCount(configuration)
-        let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0) } }
+        let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0, tls: tls[socket.name]) }
+        }
+        listenerNames = sockets.map(\.name)
+        let doors: [Door]
+        do throws(ShuntError) {
+            doors = try Door.all(of: configuration, listenerNames)
+        } catch {
+            for (_, socket) in sockets { socket.close() }
+            throw error
+        }
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
-            descriptors: descriptors, doorkeeper: Doorkeeper([], threads: count), log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
+            descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Logger(label: "shunt.access")),
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
@@ -77,12 +93,13 @@ public final class Worker: Sendable {
         peers.start(control)
     }
 
-    /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules.
+    /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules, what is in certificates' files.
     /// - Returns: how the rules differ from those before.
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
     public func apply(_ configuration: Configuration) throws(ShuntError) -> RuleChanges {
         let before = rules.withLock { $0 }
         let next = try before.next(configuration, now: Self.now)
+        let doors = try Door.all(of: configuration, listenerNames)
         try switchRules(to: next)
         rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration, loops: loops.count)
@@ -104,6 +121,9 @@ public final class Worker: Sendable {
             loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
         }
+        peers.renewCertificates { $0.reload() }
+        peers.doorkeeper.set(doors)
+        peers.onEach { $0.setAccess(doors) }
         return next.changes(since: before)
     }
 
@@ -117,10 +137,12 @@ public final class Worker: Sendable {
         throw error
     }
 
-    /// Reads and checks the rules that the configuration enables.
-    /// - Returns: how many there are.
-    public static func checkRules(_ configuration: Configuration) throws(ShuntError) -> Int {
-        try WorkerRules(configuration, now: now).set.rules.count
+    /// Reads and checks the certificates of the listeners, and the rules that the configuration enables.
+    /// - Returns: how many rules there are.
+    public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
+        _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
+        _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted())
+        return try WorkerRules(configuration, now: now).set.rules.count
     }
 
     /// The plugins that run, in the order in which their rules are called.
@@ -157,10 +179,12 @@ public final class Worker: Sendable {
         _ listeners: [String: Configuration.Worker.Listener]
     ) throws(ShuntError) -> [(name: String, socket: ListeningSocket)] {
         var sockets: [(name: String, socket: ListeningSocket)] = []
-        // A listener of the exchange protocol for clients comes first, the one that is called exchange before others: its port is the
-        // worker's in the master's directory.
+        // A listener of the exchange protocol for clients comes first, plain before TLS, which those of message-channel do not speak, and the
+        // one that is called exchange before others: its port is the worker's in the master's directory.
         func rank(_ name: String, _ listener: Configuration.Worker.Listener) -> Int {
-            listener.protocol != .exchange ? 3 : !listener.proxies.isEmpty || listener.transport != .tcp ? 2 : name != "exchange" ? 1 : 0
+            listener.protocol != .exchange
+                ? 3
+                : !listener.proxies.isEmpty || listener.transport != .tcp || listener.tls.isOn ? 2 : name != "exchange" ? 1 : 0
         }
         for (name, listener) in listeners.sorted(by: { (rank($0.key, $0.value), $0.key) < (rank($1.key, $1.value), $1.key) }) {
             do throws(ShuntError) {
@@ -190,7 +214,7 @@ public final class Worker: Sendable {
         return loops
     }
 
-    private static var now: Double {
+    static var now: Double {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9

@@ -11,7 +11,7 @@ final class WorkerLoop: EventLoopHandler {
     let engine: LoopEngine
     private let peers: LoopPeers
     private let driver: LoopDriver
-    private let listeners: [ListenerSetup]
+    let listeners: [ListenerSetup]
     /// Clients that are not read from until the mailboxes they fill have room.
     private var held: [ConnectionID] = []
     /// nil where no rules are enabled.
@@ -35,6 +35,7 @@ final class WorkerLoop: EventLoopHandler {
                 return neighbours.address(of: worker, listener: name)
             })
         driver = LoopDriver(engine)
+        engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
             engine.setHooks(rules)
@@ -47,6 +48,7 @@ final class WorkerLoop: EventLoopHandler {
     // MARK: Events
 
     func opened(_ connection: Connection) {
+        if closeIfRevoked(connection) { return }
         let listener = listeners[connection.role.number]
         engine.opened(
             connection.id, address: connection.remoteAddress, speaking: listener.speaks, listener: UInt8(connection.role.number),
@@ -130,7 +132,7 @@ final class WorkerLoop: EventLoopHandler {
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
-                answerSeconds: answerSeconds), loop.index)
+                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder), loop.index)
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
@@ -311,7 +313,8 @@ extension WorkerLoop: LoopEdge {
 
     func close(_ client: ConnectionID, _ code: ErrorCode?) {
         guard let connection = loop.connection(client) else { return }
-        loop.closeAfterWriting(connection, code.map { .byUs(why: $0.rawValue) } ?? .byPeer)
+        let text = engine.takeCloseText(of: client)
+        loop.closeAfterWriting(connection, code.map { code in .byUs(why: text.map { "\($0) (\(code.rawValue))" } ?? code.rawValue) } ?? .byPeer)
     }
 
     func move(_ client: ConnectionID, to other: Int, unread: Bytes) {
@@ -325,7 +328,7 @@ extension WorkerLoop: LoopEdge {
     func authenticate(_ client: ConnectionID, _ credentials: Credentials) {
         guard let connection = loop.connection(client) else { return }
         loop.setReadingPaused(true, .access, connection)
-        peers.decide(about: client, credentials, certificate: nil, from: loop.index)
+        peers.decide(about: client, credentials, connection.clientCertificate, from: loop.index)
     }
 
     func readAgain(_ client: ConnectionID) {

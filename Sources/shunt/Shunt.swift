@@ -50,7 +50,7 @@ struct Shunt: AsyncParsableCommand {
         version: "shunt \(version)",
         groupedSubcommands: [
             CommandGroup(name: "Processes:", subcommands: [Dev.self, MasterProcess.self, WorkerProcess.self]),
-            CommandGroup(name: "Operating:", subcommands: [AdminCommand.self, ContextCommand.self, Rule.self, Bench.self]),
+            CommandGroup(name: "Operating:", subcommands: [AdminCommand.self, ContextCommand.self, Rule.self, Cert.self, Bench.self]),
             CommandGroup(name: "Clients:", subcommands: [Pub.self, Sub.self, Notify.self, DeviceCommand.self, ChatCommand.self]),
         ])
 }

@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import yaml
+
 from exchange import eventually, parse_address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +50,8 @@ class Process:
         arguments = [BINARY, kind, "--ready-file", self.ready_path]
         if config:
             arguments += ["--config", config]
-        for key, value in (self.defaults(kind, config) | sets).items():
+        sets = self.defaults(kind, config) | sets
+        for key, value in (self.opened(sets, config) | sets).items():
             arguments += ["--set", f"{key}={value}"]
         limit = None if descriptors is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         with open(self.stderr_path, "ab") as stderr, open(folder / "stdout", "ab") as stdout:
@@ -57,6 +60,19 @@ class Process:
                 preexec_fn=limit)
         if ready:
             self.wait_ready()
+
+    @staticmethod
+    def opened(sets: dict, config: Path | None) -> dict:
+        """Listeners let everybody in, unless the test says who may come."""
+        text = config.read_text() if config and config.exists() else ""
+        if "access" in text or "allow_anonymous" in text or any("access" in key or "allow_anonymous" in key for key in sets):
+            return {}
+        names = {match[1] for key in sets if (match := re.match(r"worker\.listeners\.([\w-]+)\.", key))}
+        try:
+            names |= set((yaml.safe_load(text) or {}).get("worker", {}).get("listeners", {}))
+        except (AttributeError, TypeError, yaml.YAMLError):
+            pass
+        return {f"worker.listeners.{name}.allow_anonymous": "true" for name in sorted(names)}
 
     @staticmethod
     def defaults(kind: str, config) -> dict:

@@ -119,7 +119,7 @@ private struct NaiveLists: CustomStringConvertible {
     init(_ random: inout SplitMix) {
         func some<T>(_ values: [T]) -> T? { Bool.random(using: &random) ? values.randomElement(using: &random) : nil }
         if Int.random(in: 0..<4, using: &random) > 0 {
-            entries = (0..<Int.random(in: 0..<6, using: &random)).map { _ in
+            entries = (0..<Int.random(in: 0..<(some([6, 30]) ?? 6), using: &random)).map { _ in
                 Entry(
                     isAllowed: Bool.random(using: &random),
                     actions: some([["all"], ["publish", "chat"], ["subscribe", "share"]]) ?? ["subscribe", "broadcast", "share"],
@@ -134,7 +134,7 @@ private struct NaiveLists: CustomStringConvertible {
             }
         }
         if Int.random(in: 0..<4, using: &random) > 0 {
-            lines = (0..<Int.random(in: 0..<8, using: &random)).map { _ in
+            lines = (0..<Int.random(in: 0..<(some([8, 60]) ?? 8), using: &random)).map { _ in
                 (some(["u1", "", "a/b"]), some(["read", "write", "readwrite"]) ?? "deny", RightsFuzzTests.filter(&random))
             }
         }

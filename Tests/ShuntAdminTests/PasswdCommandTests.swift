@@ -70,6 +70,21 @@ struct PasswdCommandTests {
         }
     }
 
+    @Test("a file that is no password file stays as it is, and a wrong line of a user is mended")
+    func otherFiles() async throws {
+        try await withFolder { file, secret async throws in
+            for text in ["127.0.0.1 localhost\n", "bob:plain\nann:plain\n"] {
+                try Data(text.utf8).write(to: URL(filePath: file))
+                let outcome = try await run(["passwd", file, "ann", "--password-file", secret])
+                #expect(outcome.exitCode == 78 && outcome.errors.hasPrefix("shunt: \(file):1: "), "\(outcome)")
+                #expect(try Data(contentsOf: URL(filePath: file)) == Data(text.utf8))
+            }
+            #expect(try await run(["passwd", file, "bob", "--delete"]).exitCode == 0)
+            #expect(try await run(["passwd", file, "ann", "--password-file", secret]).errors == "changed ann\n")
+            #expect(try verified(file, "ann", "correct horse"))
+        }
+    }
+
     private func verified(_ path: String, _ user: String, _ password: String) throws -> Bool {
         let text = try String(decoding: Data(contentsOf: URL(filePath: path)), as: UTF8.self)
         let file = try PasswordFile(text, name: path)

@@ -45,11 +45,12 @@ struct ConfigReferenceTests {
         _ = try Configuration.parse(lines.joined(separator: "\n"), name: name)
     }
 
-    @Test("config/dev.yaml says what the defaults are, and opens MQTT's port besides")
+    @Test("config/dev.yaml says what the defaults are, opens MQTT's port besides, and lets everybody in")
     func dev() throws {
         let file = configFolder.appending(path: "dev.yaml").path
         var expected = Configuration(hostName: "h")
         expected.worker.listeners["mqtt"] = .init(protocol: .mqtt, listen: HostPort("127.0.0.1", 1883))
+        for name in ["exchange", "mqtt"] { expected.worker.listeners[name]?.allowAnonymous = true }
         #expect(try Configuration.load(file: file, environment: [:], sets: [], hostName: "h") == expected)
     }
 }

@@ -42,13 +42,14 @@ struct ConfigurationChangesTests {
     @Test("a listener's change is told field by field")
     func listeners() throws {
         let changes = try changes(
-            from: "worker: { listeners: { a: { listen: a:1 }, b: { listen: b:1 } } }",
-            to: "worker: { listeners: { a: { listen: a:2 } } }")
+            from: "worker: { listeners: { a: { listen: a:1 }, b: { listen: b:1, proxy_protocol: { from: [10.0.0.0/8] } } } }",
+            to: "worker: { listeners: { a: { listen: a:2, tls: { certificate: a.pem } } } }")
         #expect(
-            changes.restart == [
-                "worker.listeners.a.listen: a:1 → a:2", "worker.listeners.b.listen: b:1 → none",
+            changes.restart.filter { !$0.contains(".b.access.") } == [
+                "worker.listeners.a.listen: a:1 → a:2", "worker.listeners.a.tls.certificate: none → a.pem",
+                "worker.listeners.b.allow_anonymous: false → none", "worker.listeners.b.listen: b:1 → none",
                 "worker.listeners.b.origins: [] → none", "worker.listeners.b.path: /mqtt → none",
-                "worker.listeners.b.protocol: exchange → none", "worker.listeners.b.proxy_protocol.from: [] → none",
+                "worker.listeners.b.protocol: exchange → none", "worker.listeners.b.proxy_protocol.from: [10.0.0.0/8] → none",
                 "worker.listeners.b.transport: tcp → none",
             ])
     }

@@ -54,7 +54,7 @@ struct OverrideTests {
     @Test("--set changes one field of the default listener")
     func defaultListener() throws {
         let listeners = try load(sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker.listeners
-        #expect(listeners == ["exchange": .init(protocol: .exchange, listen: HostPort("127.0.0.1", 0))])
+        #expect(listeners == ["exchange": .init(protocol: .exchange, listen: HostPort("127.0.0.1", 0), allowAnonymous: true)])
         let afterNothing = try load("worker:\n  listeners:\n", sets: ["worker.listeners.exchange.listen=127.0.0.1:0"]).worker
             .listeners
         #expect(afterNothing == listeners)

@@ -15,7 +15,7 @@ struct RetainedMessagesTests {
     private func topics(_ filter: String, _ messages: RetainedMessages, at now: Double = 0) -> Set<String> {
         Array(filter.utf8).withUnsafeBytes { filter in
             Set(
-                (messages.matching(filter, now: now) ?? []).compactMap { messages.message($0, now: now) }.map {
+                messages.matching(filter, now: now).compactMap { messages.message($0, now: now) }.map {
                     String(decoding: $0.topic, as: UTF8.self)
                 })
         }
@@ -93,7 +93,7 @@ struct RetainedMessagesTests {
     func references() {
         let messages = RetainedMessages(MQTTLimits())
         _ = keep("a", 10, messages)
-        let found = Array("a".utf8).withUnsafeBytes { messages.matching($0, now: 0) ?? [] }
+        let found = Array("a".utf8).withUnsafeBytes { messages.matching($0, now: 0) }
         #expect(found.count == 1)
         _ = Array("a".utf8).withUnsafeBytes { messages.remove(topic: $0) }
         _ = keep("b", 10, messages)
@@ -105,8 +105,10 @@ struct RetainedMessagesTests {
         let messages = RetainedMessages(MQTTLimits())
         for number in 0..<1000 { _ = keep(number % 2 == 0 ? "a/\(number)" : "b/\(number)", 10, messages) }
         Array("a/+".utf8).withUnsafeBytes { filter in
-            #expect(messages.matching(filter, now: 0, atMost: 499) == nil)
-            #expect(messages.matching(filter, now: 0, atMost: 500)?.count == 500)
+            for (looks, count) in [(499, nil), (500, 500), (5000, 500)] as [(Int, Int?)] {
+                var left = looks
+                #expect(messages.matching(filter, now: 0, looks: &left)?.count == count)
+            }
             var (place, found, rounds) = (0, 0, 0)
             while messages.scan(filter, from: &place, looks: 64, now: 0, { _ in found += 1 }) { rounds += 1 }
             #expect((found, rounds) == (500, 15))

@@ -55,7 +55,7 @@ struct RetainedPageTests {
             #expect(outcome == .kept)
         }
         func list(_ limit: Int, after: String?, includes: Bool = false) -> ([String], Bool) {
-            let found = Array("t/#".utf8).withUnsafeBytes { (kept.matching($0, now: 1) ?? []) }
+            let found = Array("t/#".utf8).withUnsafeBytes { kept.matching($0, now: 1) }
             let after = after.map { Array($0.utf8) }
             let (first, hasMore) = (after ?? []).withUnsafeBytes {
                 kept.first(limit, of: found, after: after == nil ? nil : $0, includesTopic: includes)
@@ -68,7 +68,7 @@ struct RetainedPageTests {
         #expect(list(5, after: sorted[100]) == (Array(sorted[101..<106]), true))
         #expect(list(5, after: sorted[100], includes: true) == (Array(sorted[100..<105]), true))
         #expect(list(5, after: sorted[295]) == (Array(sorted[296...]), false))
-        let reference = Array("t/1".utf8).withUnsafeBytes { (kept.matching($0, now: 1) ?? []) }[0]
+        let reference = Array("t/1".utf8).withUnsafeBytes { kept.matching($0, now: 1) }[0]
         #expect(kept.remove(reference) && !kept.remove(reference) && kept.count == 299)
     }
 

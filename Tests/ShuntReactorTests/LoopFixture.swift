@@ -43,10 +43,13 @@ final class EchoHandler: EventLoopHandler {
     private let makeTransport: @Sendable () -> (any Transport)?
     /// Whether each frame that comes stops the reading of its connection.
     var pausesAfterEach = false
+    /// Takes each connection over with its first bytes.
+    private let other: LoopThread<EchoHandler>?
     private(set) var connection: Connection?
 
-    init(_ loop: EventLoop, _ seen: Seen, _ makeTransport: @escaping @Sendable () -> (any Transport)?) {
+    init(_ loop: EventLoop, _ seen: Seen, _ other: LoopThread<EchoHandler>?, _ makeTransport: @escaping @Sendable () -> (any Transport)?) {
         self.loop = loop
+        self.other = other
         self.seen = seen
         self.makeTransport = makeTransport
     }
@@ -63,6 +66,11 @@ final class EchoHandler: EventLoopHandler {
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
+        if let other {
+            guard let moving = loop.detach(connection, unread: bytes) else { return 0 }
+            other.post { _ = $0.loop.adopt(moving) }
+            return bytes.count
+        }
         var taken = 0
         while bytes.count - taken >= 4 {
             let length = Int(bytes.loadUnaligned(fromByteOffset: taken, as: UInt32.self))
@@ -89,14 +97,18 @@ struct LoopFixture {
     let thread: LoopThread<EchoHandler>
     private let address: HostPort
 
-    init(limits: ConnectionLimits = ConnectionLimits(), _ transport: @escaping @Sendable () -> (any Transport)?) throws {
+    /// - Parameter other: takes all connections over.
+    init(
+        limits: ConnectionLimits = ConnectionLimits(), movingTo other: LoopThread<EchoHandler>? = nil,
+        _ transport: @escaping @Sendable () -> (any Transport)?
+    ) throws {
         let socket = try ListeningSocket(HostPort("127.0.0.1", 0), name: "test")
         address = socket.address
         thread = try LoopThread(index: 0, name: "test", limits: limits) { [seen] loop in
             loop.accept(on: socket, within: DescriptorBudget(limit: 1 << 20, endpoints: 1)) {
                 if case .client(let descriptor) = $0 { loop.adopt(descriptor: descriptor, role: .accepted(listener: 0)) }
             }
-            return EchoHandler(loop, seen, transport)
+            return EchoHandler(loop, seen, other, transport)
         }
     }
 

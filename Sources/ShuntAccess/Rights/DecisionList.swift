@@ -3,10 +3,10 @@ import ShuntCore
 
 /// What a client may do by one action: clauses in order; the first that takes a topic decides.
 ///
-/// Literal filters are found by a hash, the others are tried in order. To decide takes no memory.
-struct DecisionList: Sendable {
+/// Literal filters are found by a hash where there are several, the others are tried in order. To decide takes no memory.
+final class DecisionList: Sendable {
     /// One filter that is allowed or denied.
-    struct Clause: Sendable {
+    struct Clause: Hashable, Sendable {
         /// nil: everything.
         var filter: [UInt8]?
         var isAllowed: Bool
@@ -16,111 +16,125 @@ struct DecisionList: Sendable {
     }
 
     private struct Row: Sendable {
-        var range: Range<Int>
+        /// Where its filter is in `bytes`.
+        var start: Int32
+        var end: Int32
+        /// Bytes that each topic it takes begins with.
+        var prefix: Int32
+        /// Its place in `groups`; -1: it is about every group.
+        var groups: Int32
         var isEverything: Bool
         var isPattern: Bool
         var isAllowed: Bool
-        var groups: [[UInt8]]?
+
+        var range: Range<Int> { Int(start)..<Int(end) }
     }
 
-    private var bytes: ContiguousArray<UInt8> = []
-    private var rows: ContiguousArray<Row> = []
-    private var places: [AccessPlace] = []
-    /// The literal filters of all groups, by their rows.
-    private var exact = ByteTable()
-    private var hasExact = false
+    private let bytes: ContiguousArray<UInt8>
+    private let rows: ContiguousArray<Row>
+    private let places: [AccessPlace]
+    private let groups: [[[UInt8]]]
+    /// The literal filters of all groups, by their rows; nil where there are few.
+    private let exact: ByteTable?
     /// The rows of all others.
-    private var others: ContiguousArray<Int> = []
+    private let others: ContiguousArray<Int32>
     /// The decision where no clause takes the topic.
     private let standard: Bool
     private let hidesDollar: Bool
+
+    /// As many literal filters as a look at each is as fast as a hash.
+    private static let few = 4
 
     /// - Parameter hidesDollar: as `FilterRelation` has it.
     init(_ clauses: [Clause], standard: Bool, hidesDollar: Bool = true) {
         self.standard = standard
         self.hidesDollar = hidesDollar
-        for clause in clauses {
-            append(clause)
-            // No clause after one that takes everything can decide.
-            if clause.filter == nil, clause.groups == nil { break }
+        // No clause after one that takes everything can decide.
+        let end = clauses.firstIndex { $0.filter == nil && $0.groups == nil }.map { $0 + 1 } ?? clauses.count
+        var (bytes, rows, groups) = (ContiguousArray<UInt8>(), ContiguousArray<Row>(), [[[UInt8]]]())
+        for clause in clauses[..<end] {
+            let filter = clause.filter ?? []
+            rows.append(
+                Row(
+                    start: Int32(bytes.count), end: Int32(bytes.count + filter.count), prefix: Self.prefix(of: filter),
+                    groups: clause.groups == nil ? -1 : Int32(groups.count), isEverything: clause.filter == nil,
+                    isPattern: filter.withUnsafeBytes { TopicFilter.isPattern($0) }, isAllowed: clause.isAllowed))
+            bytes += filter
+            if let names = clause.groups { groups.append(names) }
+        }
+        (self.bytes, self.rows, self.groups) = (bytes, rows, groups)
+        places = clauses[..<end].map(\.place)
+        let literal = rows.indices.filter { !rows[$0].isEverything && !rows[$0].isPattern && rows[$0].groups < 0 }
+        exact = literal.count > Self.few ? Self.table(literal, rows, bytes) : nil
+        let hasTable = exact != nil
+        let hashed = Set(hasTable ? literal : [])
+        others = ContiguousArray(rows.indices.filter { !hashed.contains($0) }.map { Int32($0) })
+    }
+
+    private static func table(_ literal: [Int], _ rows: ContiguousArray<Row>, _ bytes: ContiguousArray<UInt8>) -> ByteTable {
+        bytes.withUnsafeBytes { bytes in
+            var table = ByteTable()
+            let filter = { (number: UInt32) in Bytes(rebasing: bytes[rows[Int(number)].range]) }
+            for number in literal.map({ UInt32($0) }) {
+                let hash = ByteHash.of(filter(number))
+                // Of two that are the same the first decides.
+                if table.find(hash, matches: { filter($0).elementsEqual(filter(number)) }) != nil { continue }
+                table.insert(hash, number) { ByteHash.of(filter($0)) }
+            }
+            return table
         }
     }
 
-    private mutating func append(_ clause: Clause) {
-        let start = bytes.count
-        bytes += clause.filter ?? []
-        let row = Row(
-            range: start..<bytes.count, isEverything: clause.filter == nil,
-            isPattern: clause.filter?.withUnsafeBytes { TopicFilter.isPattern($0) } ?? false, isAllowed: clause.isAllowed, groups: clause.groups)
-        rows.append(row)
-        places.append(clause.place)
-        let number = UInt32(rows.count - 1)
-        guard !row.isEverything, !row.isPattern, row.groups == nil else { return others.append(Int(number)) }
-        let filter = clause.filter ?? []
-        let (isKnown, hash) = filter.withUnsafeBytes { (find($0) != nil, ByteHash.of($0)) }
-        // Of two literal clauses that are the same the first decides.
-        guard !isKnown else { return }
-        hasExact = true
-        let (rows, bytes) = (rows, bytes)
-        exact.insert(hash, number) { other in bytes.withUnsafeBytes { ByteHash.of(Bytes(rebasing: $0[rows[Int(other)].range])) } }
+    /// The bytes up to the first level with a wildcard, without the slash before it: `a/#` takes `a`.
+    private static func prefix(of filter: [UInt8]) -> Int32 {
+        let levels = filter.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let literal = levels.prefix { $0 != [UInt8(ascii: "+")] && $0 != [UInt8(ascii: "#")] }
+        return Int32(literal.reduce(0) { $0 + $1.count } + max(0, literal.count - 1))
     }
 
     /// Whether a look at a topic takes longer than a comparison with the one before.
     var isLong: Bool { others.count > 2 }
 
-    /// Whether it decides the same, whatever the consumer group.
-    var hasGroups: Bool { rows.contains { $0.groups != nil } }
-
     // MARK: Decisions
 
     /// Whether a topic is allowed.
-    func allows(topic: Bytes, group: Bytes?) -> Bool { row(topic, group).map { rows[$0].isAllowed } ?? standard }
+    func allows(topic: Bytes, group: Bytes?) -> Bool {
+        guard !rows.isEmpty else { return standard }
+        let row = row(topic, group)
+        return row < 0 ? standard : rows[row].isAllowed
+    }
 
     /// Whether a subscription's filter is allowed: whether the first clause that takes each of its topics allows them. What a clause before
     /// it denies of them must be withheld when it is delivered (`withholds`).
-    func allows(filter: Bytes, group: Bytes?) -> Bool { row(covering: filter, group).map { rows[$0].isAllowed } ?? standard }
+    func allows(filter: Bytes, group: Bytes?) -> Bool {
+        let row = row(covering: filter, group)
+        return row < 0 ? standard : rows[row].isAllowed
+    }
 
     /// Whether some topics of a filter are denied, although the filter is allowed.
     func withholds(filter: Bytes, group: Bytes?) -> Bool {
-        let end = row(covering: filter, group) ?? rows.count
+        let row = row(covering: filter, group)
         return bytes.withUnsafeBytes { bytes in
-            rows[..<end].contains { row in
+            rows[..<(row < 0 ? rows.count : row)].contains { row in
                 !row.isAllowed && concerns(row, group)
-                    && (row.isEverything
-                        || FilterRelation.overlap(Bytes(rebasing: bytes[row.range]), filter, hidesDollar: hidesDollar))
+                    && (row.isEverything || FilterRelation.overlap(Bytes(rebasing: bytes[row.range]), filter, hidesDollar: hidesDollar))
             }
         }
     }
 
     /// The place of the clause that decides; nil if none does.
     func place(of subject: Bytes, isFilter: Bool, group: Bytes?) -> AccessPlace? {
-        (isFilter ? row(covering: subject, group) : row(subject, group)).map { places[$0] }
+        let row = isFilter ? row(covering: subject, group) : row(subject, group)
+        return row < 0 ? nil : places[row]
     }
 
-    @inline(__always)
-    private func find(_ topic: Bytes) -> Int? {
-        guard hasExact else { return nil }
-        return bytes.withUnsafeBytes { bytes in
-            exact.find(ByteHash.of(topic)) { number in
-                let range = rows[Int(number)].range
-                return range.count == topic.count && Self.equal(bytes, range.lowerBound, topic)
-            }.map { Int($0) }
-        }
-    }
-
-    @inline(__always)
-    private static func equal(_ bytes: Bytes, _ start: Int, _ topic: Bytes) -> Bool {
-        guard let one = bytes.baseAddress, let other = topic.baseAddress else { return topic.isEmpty }
-        return memcmp(one + start, other, topic.count) == 0
-    }
-
-    /// The first row that takes a topic.
-    private func row(_ topic: Bytes, _ group: Bytes?) -> Int? {
-        let exact = find(topic)
-        guard !others.isEmpty else { return exact }
-        return bytes.withUnsafeBytes { bytes in
+    /// The first row that takes a topic; -1 for none.
+    private func row(_ topic: Bytes, _ group: Bytes?) -> Int {
+        bytes.withUnsafeBytes { bytes in
+            let exact = find(topic, bytes)
             for number in others {
-                if let exact, exact < number { return exact }
+                let number = Int(number)
+                if exact >= 0, exact < number { return exact }
                 if takes(rows[number], bytes, topic, group) { return number }
             }
             return exact
@@ -128,28 +142,51 @@ struct DecisionList: Sendable {
     }
 
     @inline(__always)
-    private func takes(_ row: Row, _ bytes: Bytes, _ topic: Bytes, _ group: Bytes?) -> Bool {
-        guard concerns(row, group) else { return false }
-        return row.isEverything || FilterRelation.takes(Bytes(rebasing: bytes[row.range]), topic: topic, hidesDollar: hidesDollar)
+    private func find(_ topic: Bytes, _ bytes: Bytes) -> Int {
+        guard let exact else { return -1 }
+        let number = exact.find(ByteHash.of(topic)) { number in
+            let row = rows[Int(number)]
+            return row.range.count == topic.count && Self.begins(topic, with: row.range, of: bytes)
+        }
+        return number.map { Int($0) } ?? -1
     }
 
-    /// The first row that takes each topic of a filter.
-    private func row(covering filter: Bytes, _ group: Bytes?) -> Int? {
+    @inline(__always)
+    private func takes(_ row: Row, _ bytes: Bytes, _ topic: Bytes, _ group: Bytes?) -> Bool {
+        guard concerns(row, group) else { return false }
+        if row.isEverything { return true }
+        // Most filters end here.
+        guard topic.count >= row.prefix, Self.begins(topic, with: Int(row.start)..<Int(row.start + row.prefix), of: bytes) else { return false }
+        guard row.isPattern else { return topic.count == row.range.count }
+        return FilterRelation.takes(Bytes(rebasing: bytes[row.range]), topic: topic, hidesDollar: hidesDollar)
+    }
+
+    @inline(__always)
+    private static func begins(_ topic: Bytes, with range: Range<Int>, of bytes: Bytes) -> Bool {
+        guard !range.isEmpty, let one = bytes.baseAddress, let other = topic.baseAddress else { return range.isEmpty }
+        return memcmp(one + range.lowerBound, other, range.count) == 0
+    }
+
+    /// The first row that takes each topic of a filter; -1 for none.
+    private func row(covering filter: Bytes, _ group: Bytes?) -> Int {
         guard TopicFilter.isPattern(filter) else { return row(filter, group) }
         return bytes.withUnsafeBytes { bytes in
-            others.first { number in
-                let row = rows[number]
-                guard concerns(row, group) else { return false }
-                return row.isEverything || FilterRelation.covers(Bytes(rebasing: bytes[row.range]), filter, hidesDollar: hidesDollar)
+            for number in others {
+                let row = rows[Int(number)]
+                guard concerns(row, group) else { continue }
+                if row.isEverything || FilterRelation.covers(Bytes(rebasing: bytes[row.range]), filter, hidesDollar: hidesDollar) {
+                    return Int(number)
+                }
             }
+            return -1
         }
     }
 
     @inline(__always)
     private func concerns(_ row: Row, _ group: Bytes?) -> Bool {
-        guard let groups = row.groups else { return true }
+        guard row.groups >= 0 else { return true }
         guard let group else { return false }
-        return groups.contains { $0.count == group.count && group.elementsEqual($0) }
+        return groups[Int(row.groups)].contains { $0.count == group.count && group.elementsEqual($0) }
     }
 }
 

@@ -11,7 +11,7 @@ enum FilterRelation {
         if hidesDollar, isDollar(topic), wanted.isWild { return false }
         while wanted.hasLevel {
             if wanted.isHash { return true }
-            guard levels.hasLevel, wanted.isPlus || wanted.equals(levels) else { return wanted.isHash }
+            guard levels.hasLevel, wanted.isPlus || wanted.equals(levels) else { return false }
             wanted.advance()
             levels.advance()
         }

@@ -29,6 +29,8 @@ public final class Rights {
     /// All that the rights of a client depend on.
     private struct Key: Hashable {
         var entries: [Int]
+        var isNamed: Bool
+        /// Empty where it is in none of the lists.
         var uid: String
         var clientID: String
         var acl: TopicLists?
@@ -43,8 +45,9 @@ public final class Rights {
         let lines = lists.acl?.lines(for: who) ?? []
         let templates =
             chosen.flatMap { (entries[$0].topics ?? []) + (entries[$0].consumerGroups ?? []) } + lines.map(\.filter) + Self.templates(who.acl)
+        let hasUID = templates.contains(where: \.hasUID) || lists.acl?.users[ExactText(who.uid)] != nil
         let key = Key(
-            entries: chosen, uid: lists.acl != nil || templates.contains(where: \.hasUID) ? who.uid : "",
+            entries: chosen, isNamed: !who.uid.isEmpty, uid: hasUID ? who.uid : "",
             clientID: templates.contains(where: \.hasClientID) ? who.clientID : "", acl: who.acl)
         if let table = tables[key] { return ClientRights(table, lists) }
         let table = table(chosen.map { ($0, entries[$0]) }, lines, who)

@@ -17,11 +17,26 @@ final class RightsTable: Sendable {
     ///   - clauses: of an action, in order, with topics as filters.
     ///   - standard: the decision where no clause takes a topic.
     init(standard: Bool, clauses: (AccessAction) -> [DecisionList.Clause]) {
-        publish = DecisionList(clauses(.publish), standard: standard)
-        subscribe = DecisionList(clauses(.subscribe), standard: standard)
-        share = DecisionList(clauses(.share), standard: standard)
-        broadcast = DecisionList(clauses(.broadcast), standard: standard)
-        chat = DecisionList(clauses(.chat).compactMap(Self.ofChats), standard: standard, hidesDollar: false)
+        publish = Self.list(clauses(.publish), standard)
+        let (subscribing, sharing) = (clauses(.subscribe), clauses(.share))
+        subscribe = Self.list(subscribing, standard)
+        share = subscribing == sharing ? subscribe : Self.list(sharing, standard)
+        broadcast = Self.list(clauses(.broadcast).filter(Self.isOfBroadcasts), standard)
+        let chats = clauses(.chat).compactMap(Self.ofChats)
+        chat = chats.isEmpty ? Self.list([], standard) : DecisionList(chats, standard: standard, hidesDollar: false)
+    }
+
+    private static let allowed = DecisionList([], standard: true)
+    private static let denied = DecisionList([], standard: false)
+
+    private static func list(_ clauses: [DecisionList.Clause], _ standard: Bool) -> DecisionList {
+        guard clauses.isEmpty else { return DecisionList(clauses, standard: standard) }
+        return standard ? allowed : denied
+    }
+
+    private static func isOfBroadcasts(_ clause: DecisionList.Clause) -> Bool {
+        guard let filter = clause.filter else { return true }
+        return filter.withUnsafeBytes { filter in broadcasts.withUnsafeBytes { FilterRelation.takes(filter, topic: $0) } }
     }
 
     /// Chats are looked for by their identifiers alone.

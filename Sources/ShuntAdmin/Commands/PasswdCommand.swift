@@ -1,5 +1,6 @@
 import ArgumentParser
 import ShuntAccess
+import ShuntConfig
 import ShuntCore
 
 /// `shunt admin passwd`: sets or deletes a user's password in a password file.
@@ -48,7 +49,18 @@ struct PasswdCommand: ConsoleCommand {
         // The file is read as late as possible: somebody else may edit it while a password is typed.
         let text = try secrets.read() ?? ""
         let isNew = !PasswordFile.has(user, in: text)
-        try secrets.replace(by: PasswordFile.setting(user, to: hash, in: text))
+        let changed = try PasswordFile.setting(user, to: hash, in: text)
+        try check(changed)
+        try secrets.replace(by: changed)
         console.writeError("\(isNew ? "added" : "changed") \(Text.printable(user))\n")
+    }
+
+    /// - Throws: the first error of a text that no worker would read: perhaps the file is another one than was meant.
+    private func check(_ text: String) throws(ShuntError) {
+        do throws(ConfigurationErrors) {
+            _ = try PasswordFile(text, name: file)
+        } catch {
+            throw error.errors.first ?? ShuntError(.configInvalid, "no password file", at: file)
+        }
     }
 }

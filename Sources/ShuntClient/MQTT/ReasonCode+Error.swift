@@ -82,7 +82,7 @@ extension ReasonCode {
     /// What would be right, where that is clear.
     var help: String? {
         switch self {
-        case .unsupportedProtocolVersion: "try MQTT 3.1.1"
+        case .unsupportedProtocolVersion: "try MQTT 3.1.1, or another port: Shunt's port for the exchange protocol speaks no MQTT"
         case .badUserNameOrPassword, .notAuthorized: "give a user name and a password that the broker knows, and that may do this"
         case .sessionTakenOver: "a client id is one client at a time: end the other one, or take another id"
         default: nil

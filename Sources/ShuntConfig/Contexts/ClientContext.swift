@@ -33,9 +33,9 @@ public struct ClientContext: Equatable, Sendable {
         ConfigKey("admin", \.admin, .address(defaultPort: adminPort), .restart, "The master's admin API."),
         ConfigKey("master", \.masters, .addresses(defaultPort: masterPort), .restart, "The masters."),
         ConfigKey("worker", \.workers, .addresses(defaultPort: nil), .restart, "Workers to go to straight, without asking a master."),
-        ConfigKey("token_file", \.tokenFile, .optionalPath(emptyMeans: "no token"), .restart, "The file of the token for the admin API."),
+        ConfigKey("token_file", \.tokenFile, .path(emptyMeans: "no token"), .restart, "The file of the token for the admin API."),
         ConfigKey("user", \.user, .name(maximum: 255, emptyMeans: "no user name"), .restart, "The user name for MQTT."),
-        ConfigKey("password_file", \.passwordFile, .optionalPath(emptyMeans: "no password"), .restart, "The file of the user's password."),
+        ConfigKey("password_file", \.passwordFile, .path(emptyMeans: "no password"), .restart, "The file of the user's password."),
     ]
 }
 

@@ -8,6 +8,7 @@ public struct Configuration: Equatable, Sendable {
     public var master = Master()
     public var cluster = Cluster()
     public var worker = Worker()
+    public var access = Access()
     public var chat = Chat()
     public var devices = Devices()
     public var mqtt = MQTT()

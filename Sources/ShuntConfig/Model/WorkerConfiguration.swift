@@ -12,7 +12,7 @@ extension Configuration {
         /// Threads with connections of their own; 0: one per core.
         public var loops = 0
         /// By name, at least one.
-        public var listeners = ["exchange": Listener(listen: HostPort("127.0.0.1", 4091))]
+        public var listeners = ["exchange": Listener(listen: HostPort("127.0.0.1", 4091), allowAnonymous: true)]
         /// The HTTP service with health and metrics.
         public var http = HTTPService(listen: HostPort("127.0.0.1", 9091))
         public var heartbeat = Heartbeat()
@@ -44,11 +44,48 @@ extension Configuration {
             public var origins: [String] = []
             /// The proxies that connect here on behalf of clients. Empty: clients connect themselves.
             public var proxies: [AddressRange]
+            /// Whether clients that nothing knows may come in.
+            public var allowAnonymous = false
+            /// Empty: the `access:` of all listeners holds.
+            public var access = Access()
+            /// How it speaks TLS, where it does.
+            public var tls = TLS()
 
-            public init(protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = []) {
+            public init(
+                protocol: ListenerProtocol = .exchange, listen: HostPort, proxies: [AddressRange] = [], allowAnonymous: Bool = false
+            ) {
+                self.allowAnonymous = allowAnonymous
                 self.protocol = `protocol`
                 self.listen = listen
                 self.proxies = proxies
+            }
+        }
+
+        /// `tls:` of a listener. Without certificates it speaks plain bytes.
+        public struct TLS: Equatable, Sendable {
+            /// A file in PEM: the certificate and those that lead to its root; empty: none.
+            public var certificate = ""
+            /// The key's file; empty: in the certificate's file, or beside it.
+            public var key = ""
+            /// Files of more certificates, each with its key in it or beside it.
+            public var certificates: [String] = []
+            /// The authorities whose clients are taken; empty: none.
+            public var clientCA = ""
+            public var verify = Verification.none
+            /// The lists of certificates that these authorities have revoked; empty: none.
+            public var revocations = ""
+            public var minimum = Version.tls12
+            public var uidFrom = ClientCertificate.UIDSource.commonName
+
+            public init() {}
+
+            public var isOn: Bool { !certificate.isEmpty || !certificates.isEmpty }
+
+            public enum Verification: String, CaseIterable, Sendable { case none, optional, required }
+
+            public enum Version: String, CaseIterable, Sendable {
+                case tls12 = "1.2"
+                case tls13 = "1.3"
             }
         }
 

@@ -31,6 +31,16 @@ struct ConfigKey<Root: Sendable>: Sendable {
     /// The parts of the value that can change by themselves; one with an empty path where it is a single value.
     let parts: @Sendable (Root) -> [(path: [String], text: String)]
 
+    init(
+        path: [String], summary: String, meaning: String, takesEffect: TakesEffect, isSecret: Bool, isRequired: Bool, shape: ConfigShape,
+        read: @escaping @Sendable (ConfigNode, String, inout Root, inout ConfigDiagnostics) -> Void, text: @escaping @Sendable (Root) -> String,
+        copy: @escaping @Sendable (Root, inout Root) -> Void, parts: @escaping @Sendable (Root) -> [(path: [String], text: String)]
+    ) {
+        (self.path, self.summary, self.meaning, self.takesEffect) = (path, summary, meaning, takesEffect)
+        (self.isSecret, self.isRequired, self.shape) = (isSecret, isRequired, shape)
+        (self.read, self.text, self.copy, self.parts) = (read, text, copy, parts)
+    }
+
     init<Value>(
         _ path: String, _ field: any WritableKeyPath<Root, Value> & Sendable, _ type: ConfigType<Value>,
         _ takesEffect: TakesEffect, secret: Bool = false, required: Bool = false, _ meaning: String

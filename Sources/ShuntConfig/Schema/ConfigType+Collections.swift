@@ -51,7 +51,8 @@ extension ConfigType {
         }
     }
 
-    /// Names with a mapping each, whose fields have a table of their own.
+    /// Names with a mapping each, whose fields have a table of their own. What is in a section of a mapping is written only where it is not as
+    /// in a new one.
     static func entries<Element>(
         _ summary: String, keys: [ConfigKey<Element>], count: ClosedRange<Int>, new: @escaping @Sendable () -> Element
     ) -> ConfigType where Value == [String: Element] {
@@ -78,15 +79,22 @@ extension ConfigType {
             }
             return value
         } text: { value in
+            // What stands in a section of its own is left out where it is the default: the line would be too long to read.
+            let standard = new()
             let entries = value.map { name, element in
-                (key: name, value: YAMLText.mapping(keys.map { (path: $0.path[...], value: $0.text(element)) }))
+                (key: name, value: YAMLText.mapping(told(keys, of: element, new()).map { (path: $0.path[...], value: $0.text(element)) }))
             }
             return YAMLText.mapping(entries.sorted { $0.key < $1.key })
         } parts: { value in
             value.flatMap { name, element in
-                keys.flatMap { key in key.parts(element).map { (path: [name] + key.path + $0.path, text: $0.text) } }
+                told(keys, of: element, new()).flatMap { key in key.parts(element).map { (path: [name] + key.path + $0.path, text: $0.text) } }
             }
         }
+    }
+
+    /// The keys whose values are written.
+    private static func told<Element>(_ keys: [ConfigKey<Element>], of element: Element, _ new: Element) -> [ConfigKey<Element>] {
+        keys.filter { $0.path.count == 1 || $0.text(element) != $0.text(new) }
     }
 
     /// The valid entries; nil if the value is null, and after reporting that it is not a mapping.

@@ -38,15 +38,6 @@ extension ConfigType {
     }
 }
 
-extension ConfigType<Bool> {
-    static var bool: ConfigType {
-        scalar("true or false", text: \.description) { text throws(ScalarFault) in
-            guard let value = Bool(text) else { throw .type }
-            return value
-        }
-    }
-}
-
 extension ConfigType<Int> {
     static func int(_ range: ClosedRange<Int>) -> ConfigType {
         scalar("integer, \(range.lowerBound) to \(range.upperBound)", text: \.description) { text throws(ScalarFault) in
@@ -69,6 +60,16 @@ extension ConfigType<Int> {
     private static func isInteger(_ text: String) -> Bool {
         let digits = text.hasPrefix("-") || text.hasPrefix("+") ? text.dropFirst() : text[...]
         return !digits.isEmpty && digits.utf8.allSatisfy(\.isASCIIDigit)
+    }
+}
+
+extension ConfigType<Bool> {
+    /// As YAML's core schema has it; in quotes too.
+    static var bool: ConfigType {
+        scalar("true or false", text: \.description) { text throws(ScalarFault) in
+            guard case .bool(let value)? = ConfigValue(plain: text) else { throw .type }
+            return value
+        }
     }
 }
 
@@ -138,19 +139,21 @@ extension ConfigType<String> {
         }
     }
 
-    static func optionalPath(emptyMeans: String) -> ConfigType {
-        scalar("path, relative to the working directory or absolute; empty: \(emptyMeans)", text: YAMLText.scalar) { text throws(ScalarFault) in
-            guard !text.contains("\0") else { throw .type }
-            guard text.utf8.count <= 4095 else { throw .range }
-            return text
-        }
-    }
-
     /// The path of an HTTP request.
     static var requestPath: ConfigType {
         scalar("path of up to 255 letters, digits and -._~/, that begins with /", text: YAMLText.scalar) { text throws(ScalarFault) in
             guard text.hasPrefix("/"), text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "-._~/".utf8.contains($0) }) else { throw .type }
             guard text.utf8.count <= 255 else { throw .range }
+            return text
+        }
+    }
+
+    static var optionalPath: ConfigType { path(emptyMeans: "none") }
+
+    static func path(emptyMeans: String) -> ConfigType {
+        scalar("path, relative to the working directory or absolute; empty: \(emptyMeans)", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard !text.contains("\0") else { throw .type }
+            guard text.utf8.count <= 4095 else { throw .range }
             return text
         }
     }

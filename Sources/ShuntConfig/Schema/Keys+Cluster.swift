@@ -4,7 +4,7 @@ extension Configuration {
     /// `cluster:`
     static let clusterKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
-            "cluster.token_file", \.cluster.tokenFile, .optionalPath(emptyMeans: "no token"), .restart,
+            "cluster.token_file", \.cluster.tokenFile, .path(emptyMeans: "no token"), .restart,
             "The file of the cluster's token, 16 bytes or more, as `openssl rand -base64 32` makes one; SHUNT_CLUSTER_TOKEN may hold the token "
                 + "itself instead. Masters and workers that have it talk with such alone as prove that they have it, too; clients need none. "
                 + "Of several lines the first is the token that a worker proves, and a master takes any: so a new one can be brought in."),

@@ -2,7 +2,9 @@ import ShuntCore
 
 extension Configuration {
     /// The table of keys, in the order of the reference.
-    static let keys: [ConfigKey<Configuration>] = masterKeys + clusterKeys + workerKeys + chatKeys + mqttKeys + rulesKeys + limitKeys + logKeys
+    static let keys: [ConfigKey<Configuration>] =
+        masterKeys + clusterKeys + workerKeys + accessKeys.map { $0.of("access", \.access, .live) } + chatKeys + mqttKeys + rulesKeys
+        + limitKeys + logKeys
 
     private static let masterKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
@@ -20,7 +22,7 @@ extension Configuration {
                 + "listens on, as in [master.example.org, \"*.internal\"]. A web page could otherwise ask it under a name of its own "
                 + "that leads here (DNS rebinding)."),
         ConfigKey(
-            "master.admin.tokens_file", \.master.adminTokensFile, .optionalPath(emptyMeans: "whoever reaches the admin API may ask it"), .live,
+            "master.admin.tokens_file", \.master.adminTokensFile, .path(emptyMeans: "whoever reaches the admin API may ask it"), .live,
             "The file of those who may ask the admin API, a line each: role:name:token, or role:name:sha256=HEX. The role is read, or operate "
                 + "for commands too. SIGHUP reads the file again."),
         ConfigKey(
@@ -94,25 +96,29 @@ extension Configuration {
             "What happens to messages for a stuck consumer when limits.out_buffer is reached, until it has drained."),
     ]
 
-    private static let listenerKeys: [ConfigKey<Worker.Listener>] = [
-        ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 and 5.0."),
-        ConfigKey(
-            "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
-            "The address that clients connect to. Port 0: any free one, which the ready file names."),
-        ConfigKey(
-            "transport", \.transport, .word, .restart,
-            "What the clients' protocol travels in: TCP as it is, or the binary messages of WebSocket."),
-        ConfigKey(
-            "path", \.path, .requestPath, .restart, "The path that clients of WebSocket ask for, as in ws://host:port/mqtt."),
-        ConfigKey(
-            "origins", \.origins, .list(of: .origin, maximum: 64), .restart,
-            "The origins of pages whose scripts may connect by WebSocket. Pages of the host that they connect to may always, and so may "
-                + "clients that are no browsers."),
-        ConfigKey(
-            "proxy_protocol.from", \.proxies, .list(of: .addressRange, maximum: 256), .restart,
-            "The proxies that connect here, and say by a PROXY header, version 1 or 2, who their client is. Connections from elsewhere are "
-                + "refused. []: clients connect themselves."),
-    ]
+    private static let listenerKeys: [ConfigKey<Worker.Listener>] =
+        [
+            ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 and 5.0."),
+            ConfigKey(
+                "listen", \.listen, .address(ports: 0...65535), .restart, required: true,
+                "The address that clients connect to. Port 0: any free one, which the ready file names."),
+            ConfigKey(
+                "transport", \.transport, .word, .restart,
+                "What the clients' protocol travels in: TCP as it is, or the binary messages of WebSocket."),
+            ConfigKey(
+                "path", \.path, .requestPath, .restart, "The path that clients of WebSocket ask for, as in ws://host:port/mqtt."),
+            ConfigKey(
+                "origins", \.origins, .list(of: .origin, maximum: 64), .restart,
+                "The origins of pages whose scripts may connect by WebSocket. Pages of the host that they connect to may always, and so may "
+                    + "clients that are no browsers."),
+            ConfigKey(
+                "proxy_protocol.from", \.proxies, .list(of: .addressRange, maximum: 256), .restart,
+                "The proxies that connect here, and say by a PROXY header, version 1 or 2, who their client is. Connections from elsewhere are "
+                    + "refused. []: clients connect themselves."),
+            ConfigKey(
+                "allow_anonymous", \.allowAnonymous, .bool, .restart,
+                "Whether a client may come in that gives no name: it has the rights of clients without a uid."),
+        ] + tlsKeys + accessKeys.map { $0.of("access", \.access, .restart) }
 
     private static let chatKeys: [ConfigKey<Configuration>] = [
         ConfigKey("chat.members", \.chat.members, .int(2...64), .live, "Members of one chat, including members that may still come back."),

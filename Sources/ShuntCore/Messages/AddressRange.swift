@@ -2,7 +2,7 @@ import Glibc
 
 /// A range of IP addresses in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`; without a prefix length, a single address.
 public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
-    private let first: PeerAddress
+    private var first: PeerAddress
     /// The prefix length, of the 128 bits of an address; IPv4 addresses are mapped.
     private let bits: Int
 
@@ -20,6 +20,17 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
         bits = 128 - width + length
         guard masked(first) == first else { return nil }
     }
+
+    /// The range with this prefix that an address is in.
+    /// - Parameter prefix: of the 128 bits of an address; IPv4 addresses are mapped.
+    public init(around address: PeerAddress, prefix: Int) {
+        first = address
+        bits = min(max(prefix, 0), 128)
+        self.first = masked(address)
+    }
+
+    /// The prefix length, of the 128 bits of an address: 96 more than IPv4's own.
+    public var prefix: Int { bits }
 
     /// Whether the address is in the range. A range of IPv6 holds no IPv4 address, not even `::/0`.
     public func contains(_ address: PeerAddress) -> Bool {

@@ -170,16 +170,24 @@ public final class RetainedMessages {
     // MARK: Questions
 
     /// The messages that a filter takes.
-    /// - Returns: nil where there are more than so many: `scan` finds them in parts.
-    public func matching(_ filter: Bytes, now: Double, atMost limit: Int = .max) -> [Reference]? {
+    public func matching(_ filter: Bytes, now: Double) -> [Reference] {
+        var looks = Int.max
+        return matching(filter, now: now, looks: &looks) ?? []
+    }
+
+    /// The messages that a filter takes, if that takes no more than so many looks at levels of topics.
+    /// - Parameter looks: what is left of them.
+    /// - Returns: nil where it takes more: `scan` finds them in parts.
+    public func matching(_ filter: Bytes, now: Double, looks: inout Int) -> [Reference]? {
         guard count > 0 else { return [] }
         var found: [Int] = []
         if TopicFilter.isPattern(filter) {
-            collect(TopicLevels(filter), below: root, atMost: limit, into: &found)
+            collect(Array(TopicLevels(filter)), looks: &looks, into: &found)
         } else if let slot = find(filter, ByteHash.of(filter)) {
+            looks -= 1
             found.append(slot)
         }
-        guard found.count <= limit else { return nil }
+        guard looks >= 0 else { return nil }
         return found.filter { !isOver($0, now) }.map { Reference(slot: $0, generation: slots[$0].generation) }
     }
 
@@ -199,36 +207,56 @@ public final class RetainedMessages {
         return place < slots.count
     }
 
-    private func collect(_ levels: TopicLevels, below node: Node, atMost limit: Int, into found: inout [Int]) {
-        guard found.count <= limit else { return }
-        var levels = levels
-        guard let level = levels.next() else {
-            if node.slot >= 0 { found.append(node.slot) }
-            return
-        }
-        // A filter that starts with a wildcard takes no `$`-topic (MQTT 5.0 §4.7.2).
-        if level.count == 1, level[0] == TopicFilter.hash {
-            if node !== root, node.slot >= 0 { found.append(node.slot) }
-            for child in node.children.values where node !== root || child.level.first != TopicFilter.dollar {
-                collectAll(child, atMost: limit, into: &found)
+    /// A level of the tree that is being gone through.
+    private struct Step {
+        var children: Dictionary<[UInt8], Node>.Values.Iterator
+        /// The level of the filter that the children are held against.
+        var level: Int
+    }
+
+    /// Goes through the tree without recursion, as a topic may have 65,535 levels, and a child at a time, as a level may have as many as there
+    /// are topics.
+    /// - Parameter looks: at children that are left; below 0 it ends.
+    private func collect(_ levels: [Bytes], looks: inout Int, into found: inout [Int]) {
+        var steps: [Step] = []
+        enter(root, 0, levels, &steps, &found)
+        while let last = steps.indices.last {
+            guard let child = steps[last].children.next() else {
+                steps.removeLast()
+                continue
             }
-        } else if level.count == 1, level[0] == TopicFilter.plus {
-            for child in node.children.values where node !== root || child.level.first != TopicFilter.dollar {
-                collect(levels, below: child, atMost: limit, into: &found)
-            }
-        } else if let child = node.children[Array(level)] {
-            collect(levels, below: child, atMost: limit, into: &found)
+            looks -= 1
+            guard looks >= 0 else { return }
+            // A filter that starts with a wildcard takes no `$`-topic (MQTT 5.0 §4.7.2).
+            guard child.parent !== root || child.level.first != TopicFilter.dollar else { continue }
+            let level = steps[last].level
+            enter(child, Self.isHash(levels[level]) ? level : level + 1, levels, &steps, &found)
         }
     }
 
-    /// Without recursion: a topic may have 65,535 levels.
-    private func collectAll(_ node: Node, atMost limit: Int, into found: inout [Int]) {
-        var waiting = [node]
-        while found.count <= limit, let next = waiting.popLast() {
-            if next.slot >= 0 { found.append(next.slot) }
-            waiting.append(contentsOf: next.children.values)
+    /// A node is there, with so many levels of the filter taken.
+    private func enter(_ start: Node, _ first: Int, _ levels: [Bytes], _ steps: inout [Step], _ found: inout [Int]) {
+        var (node, level) = (start, first)
+        while true {
+            guard level < levels.count else {
+                if node.slot >= 0 { found.append(node.slot) }
+                return
+            }
+            if Self.isHash(levels[level]) {
+                if node !== root, node.slot >= 0 { found.append(node.slot) }
+                if !node.children.isEmpty { steps.append(Step(children: node.children.values.makeIterator(), level: level)) }
+                return
+            }
+            if levels[level].count == 1, levels[level][0] == TopicFilter.plus {
+                if !node.children.isEmpty { steps.append(Step(children: node.children.values.makeIterator(), level: level)) }
+                return
+            }
+            guard let child = node.children[Array(levels[level])] else { return }
+            (node, level) = (child, level + 1)
         }
     }
+
+    private static func isHash(_ level: Bytes) -> Bool { level.count == 1 && level[0] == TopicFilter.hash }
 
     /// A message that `matching` has found.
     public struct Retained {

@@ -12,7 +12,9 @@ public struct Credentials: Sendable {
     /// A password, or a token. Never logged.
     public var password: [UInt8]?
 
-    public init(listener: Int, _ protocolName: ClientProtocol, address: PeerAddress, clientID: String = "", user: String? = nil, password: [UInt8]? = nil) {
+    public init(
+        listener: Int, _ protocolName: ClientProtocol, address: PeerAddress, clientID: String = "", user: String? = nil, password: [UInt8]? = nil
+    ) {
         (self.listener, self.protocolName, self.address) = (listener, protocolName, address)
         (self.clientID, self.user, self.password) = (clientID, user, password)
     }

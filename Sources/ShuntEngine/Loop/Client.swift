@@ -62,6 +62,7 @@ struct Client {
 
         private final class Rare {
             var alias: [String] = []
+            var ownBytes = 0
             var access: ClientAccess?
             var will: Will?
             var broadcastQoS: QoS?
@@ -75,6 +76,11 @@ struct Client {
             if let rare { change(rare) }
         }
 
+        /// MQTT: bytes of its will and of the user properties of its CONNECT, as far as these are counted.
+        var ownBytes: Int {
+            get { rare?.ownBytes ?? 0 }
+            set { set(newValue != 0) { $0.ownBytes = newValue } }
+        }
         /// Who it is by what its listener asks, and what it may do.
         var access: ClientAccess? {
             get { rare?.access }

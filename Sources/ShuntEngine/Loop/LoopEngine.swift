@@ -36,6 +36,14 @@ public final class LoopEngine {
     let neighbour: (_ worker: String?, _ listener: Int) -> String?
     /// For client identifiers that the worker chooses.
     let random: () -> UInt64
+    /// Why clients are closed that are being closed, in a sentence.
+    var closeTexts: [ConnectionID: String] = [:]
+    /// Bytes of wills and user properties of clients.
+    var ownBytes = 0
+    /// Sessions that hold much of `mqtt.memory` while it is full, the largest last, when they were sought, and who the largest was.
+    var hoarders: [MQTTSession] = []
+    var hoardersSoughtAt = -Double.infinity
+    public internal(set) var largestHoarder = ""
     /// How clients are let in, by the numbers of their listeners; empty: everybody is, and may do everything.
     var access: [ListenerAccess] = []
     /// What clients have shown that wait to be let in, until the driver takes it; and what was decided about them.
@@ -185,6 +193,9 @@ public final class LoopEngine {
         if pressure != .congested { releaseProducers(heldBy: connection) }
     }
 
+    /// Why a client is closed, in a sentence, if there is more to say than its code.
+    public func takeCloseText(of connection: ConnectionID) -> String? { closeTexts.isEmpty ? nil : closeTexts.removeValue(forKey: connection) }
+
     func isCurrent(_ connection: ConnectionID) -> Bool {
         connection.loop == loop && connection.slot < clients.count && clients[connection.slot].generation == connection.generation
             && clients[connection.slot].state != .free
@@ -199,8 +210,10 @@ public final class LoopEngine {
     }
 
     /// The same without a word.
-    func shut(_ connection: ConnectionID, _ code: ErrorCode?) {
+    /// - Parameter text: why, for the log.
+    func shut(_ connection: ConnectionID, _ code: ErrorCode?, _ text: String? = nil) {
         guard isCurrent(connection) else { return }
+        if let text { closeTexts[connection] = text }
         clients[connection.slot].state = .closing
         output.actions.append(.close(connection, code))
     }
@@ -232,7 +245,8 @@ public final class LoopEngine {
         return nil
     }
 
-    private static let unknown = ShuntError(.accessCredentials, "nobody knows this client", help: "a user name and a password, a token or a certificate")
+    private static let unknown = ShuntError(
+        .accessCredentials, "nobody knows this client", help: "a user name and a password, a token or a certificate")
 
     // MARK: Other events
 

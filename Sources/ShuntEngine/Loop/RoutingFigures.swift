@@ -38,7 +38,9 @@ public struct RoutingFigures: Equatable, Sendable {
     /// Messages on their way to clients of MQTT, and those that wait for clients.
     public var inflight = 0
     public var waiting = 0
-    /// Bytes of messages that are held for sessions.
+    /// Messages and sessions that were given up since they held most of `mqtt.memory`, and others needed some.
+    public var hoarded = 0
+    /// Bytes of messages that are held for sessions, of wills and of user properties.
     public var heldBytes = 0
     /// Sessions that ended early, since others needed the room.
     public var sessionsEvicted = 0

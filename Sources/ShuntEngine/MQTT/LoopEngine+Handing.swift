@@ -38,8 +38,9 @@ extension LoopEngine {
             }
         }
         guard handOver.qos > .atMostOnce, let session else { return pass(packet, form, handOver, session, client, isReplaced) }
+        if memoryInUse + packet.count > limits.mqtt.memory { makeRoom(packet.count, for: session) }
         guard mayBeSent(session), session.waiting.isEmpty, session.window.isCaughtUp, session.window.count < session.receiveMaximum,
-            !session.keeps(handOver) || held.bytes + packet.count <= limits.mqtt.memory
+            !session.keeps(handOver) || memoryInUse + packet.count <= limits.mqtt.memory
         else {
             return keep(packet, form, handOver, session, isShared: !isReplaced, isOffered: client != .none)
         }
@@ -157,7 +158,7 @@ extension LoopEngine {
         let mqtt = limits.mqtt
         while isFull(session, for: packet.count) {
             // Where others have taken the memory, to drop what waits here makes no room.
-            let makesRoom = held.bytes - session.waitingBytes + packet.count <= mqtt.memory
+            let makesRoom = memoryInUse - session.waitingBytes + packet.count <= mqtt.memory
             guard mqtt.queueFull == .dropOldest, makesRoom, let oldest = takeWaiting(session) else {
                 output.figures.lostInSessions += 1
                 undelivered(packet, form, why: .queueFull, now: now)
@@ -177,12 +178,12 @@ extension LoopEngine {
     /// enters.
     private func isFull(_ session: MQTTSession, for count: Int) -> Bool {
         let mqtt = limits.mqtt
-        if held.bytes + count > mqtt.memory { return true }
+        if memoryInUse + count > mqtt.memory { return true }
         guard session.waiting.count >= mqtt.queueMessages || session.waitingBytes + count > mqtt.queueBytes else { return false }
         return !session.isConnected || session.pressure == .stuck || router.index.slowConsumerPolicy(of: session.id) != .hold
     }
 
-    private func takeWaiting(_ session: MQTTSession) -> MQTTSession.Waiting? {
+    func takeWaiting(_ session: MQTTSession) -> MQTTSession.Waiting? {
         guard let waiting = session.waiting.popFirst() else { return nil }
         session.waitingBytes -= held.size(waiting.held)
         output.figures.waiting -= 1

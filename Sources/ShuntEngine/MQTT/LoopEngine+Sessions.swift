@@ -45,10 +45,17 @@ extension LoopEngine {
     /// - Throws: `limit.memory` where there are too many sessions.
     func begin(_ greeting: Connect, expiry: UInt32, isAssigned: Bool, _ connection: ConnectionID) throws(ShuntError) -> Bool {
         guard let identity = clients[connection.slot].identity else { return false }
+        try checkOwner(of: greeting.clientID, identity)
+        try count(greeting, identity)
         var session = takeOver(greeting.clientID, isClean: greeting.isClean)
         let isPresent = session != nil
         if session == nil, expiry > 0 {
-            session = try newSession(greeting, expiry: expiry, identity)
+            do throws(ShuntError) {
+                session = try newSession(greeting, expiry: expiry, identity)
+            } catch {
+                uncount(identity)
+                throw error
+            }
         } else if session == nil, !isAssigned || greeting.version.hasProperties {
             sessions.enter(greeting.clientID, connection, clients)
         }
@@ -58,10 +65,25 @@ extension LoopEngine {
             let form: WireForm = greeting.version.hasProperties ? .mqtt5 : .mqtt3
             changeTerms(of: session.id) { $0.inForm(form) }
         }
+        if session.identity !== identity { uncount(session.identity) }
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
         session.endsAt = .infinity
         clients[connection.slot].subscriptions = session.subscriptions
         return isPresent
+    }
+
+    /// Where clients are asked who they are, a client identifier is that user's who has it: nobody else takes over its session.
+    /// - Throws: `access.denied`.
+    private func checkOwner(of clientID: String, _ identity: Client.Identity) throws(ShuntError) {
+        let owner: Client.Identity? =
+            switch sessions.holder(of: clientID, loop, clients) {
+            case .client(let connection)?: clients[connection.slot].identity
+            case .session(let session)?: session.identity
+            case nil: identity
+            }
+        guard owner?.access != nil || identity.access != nil, owner?.access?.admitted.uid != identity.access?.admitted.uid else { return }
+        output.figures.denied += 1
+        throw ShuntError(.accessDenied, "the client identifier is in use by another user")
     }
 
     /// Ends what another client of the same identifier has here (MQTT-3.1.4-3).
@@ -117,6 +139,7 @@ extension LoopEngine {
         tellPresence(identity, connection, why: why)
         guard let session = identity.session else {
             sessions.remove(identity.device, connection)
+            uncount(identity)
             let will = identity.will
             identity.will = nil
             dropSubscriptions(of: connection)
@@ -125,6 +148,7 @@ extension LoopEngine {
         }
         guard session.isLasting else {
             sessions.remove(identity.device, connection)
+            uncount(identity)
             let (will, groups) = (session.will, sharedGroups(of: session))
             // What other loops have under way finds no session.
             (session.will, session.client, identity.session) = (nil, .none, nil)
@@ -158,6 +182,7 @@ extension LoopEngine {
         let (will, groups) = (session.will, sharedGroups(of: session))
         session.will = nil
         sessions.remove(session)
+        uncount(session.identity)
         output.figures.sessions = sessions.count
         if session.subscriptions > 0 {
             output.figures.subscriptions -= Int(session.subscriptions)
@@ -246,7 +271,8 @@ extension LoopEngine {
         while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded) }
         router.retained.sweep(now: now)
         output.figures.absentSessions = sessions.absent
-        output.figures.heldBytes = held.bytes
+        output.figures.heldBytes = memoryInUse
+        if memoryInUse < limits.mqtt.memory / 2 { hoarders = [] }
         (output.figures.retained, output.figures.retainedBytes) = (router.retained.count, router.retained.bytes)
         lookAtCongested()
         for client in misled { close(client, .slowConsumer) }

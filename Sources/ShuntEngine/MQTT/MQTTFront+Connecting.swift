@@ -47,7 +47,7 @@ extension MQTTFront {
     /// There is no room here. A client of 5.0 is told where there is (5.0 §4.13).
     private func sendElsewhere() {
         let other = version.hasProperties ? engine.neighbour(nil, Int(engine.clients[client.slot].listener)) : nil
-        guard let other else { return turnAway(.serverBusy, .workerElsewhere, "this worker takes no more clients, and knows of no other with room") }
+        guard let other else { return turnAway(.serverBusy, .workerElsewhere, "this worker takes no more clients") }
         turnAway(.useAnotherServer, .workerElsewhere, other)
     }
 
@@ -186,7 +186,7 @@ extension MQTTFront {
             if reason == .useAnotherServer { refused.properties.serverReference = why }
             return refused.encoded(version) ?? []
         }
-        engine.shut(client, code)
+        engine.shut(client, code, why.isEmpty ? nil : why)
     }
 
     // MARK: DISCONNECT
@@ -200,7 +200,7 @@ extension MQTTFront {
             session?.expiry = min(expiry, router.limits.mqtt.maximumSessionExpiry)
         }
         if goodbye.reason == .success { forgetWill() }
-        engine.leave(client, why: "closed by the client")
+        engine.leave(client, why: "DISCONNECT")
         engine.shut(client, nil)
     }
 
@@ -210,5 +210,7 @@ extension MQTTFront {
     }
 
     /// The connection has gone.
-    func closed(why: String) { engine.leave(client, why: why) }
+    func closed(why: String) { engine.leave(client, why: why == Self.closedByPeer ? "the connection ended without DISCONNECT" : why) }
+
+    private static let closedByPeer = "closed by the client"
 }

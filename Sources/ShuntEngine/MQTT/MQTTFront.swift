@@ -144,7 +144,8 @@ struct MQTTFront {
                     ? Disconnect(fault.code, properties: $0).encoded(.v5) : ConnectAcknowledgement(fault.code, properties: $0).encoded(.v5) ?? []
             }
         }
-        engine.shut(client, code)
+        let name = identity?.device ?? ""
+        engine.shut(client, code, name.isEmpty ? fault.message : "\(fault.message), from client '\(name)'")
     }
 
     @inline(never)

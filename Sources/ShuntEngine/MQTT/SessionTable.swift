@@ -31,6 +31,9 @@ struct SessionTable {
         return lasting[slot]
     }
 
+    /// Calls `body` for each lasting session.
+    func forEach(_ body: (MQTTSession) -> Void) { for case let session? in lasting { body(session) } }
+
     // MARK: Client identifiers
 
     /// - Parameter clients: the loop's.

@@ -11,16 +11,18 @@ public struct RetainedQuestion: Equatable, Sendable {
 /// Retained messages that are still to be sent for one question: a few at a time, so that a filter that takes all holds nobody up.
 struct RetainedAnswer {
     var question: RetainedQuestion
-    /// Where the search for the rest goes on.
-    var place = 0
+    /// Where the search for the rest goes on; nil before it has begun.
+    var place: Int?
 }
 
 /// Retained messages: each is at home on the loop that its topic's hash names.
 extension TopicRouter {
-    /// Retained messages that are sent at once; a filter that takes more gets them in parts.
-    static let retainedAtOnce = 256
-    /// Retained messages that are looked at for one of these parts.
+    /// Looks at retained messages, or at levels of their topics, in a turn: about a quarter of a millisecond.
     static let retainedLooks = 4096
+    /// Looks for one question in a turn.
+    static let retainedLooksOfOne = 1024
+    /// Questions that are looked at in a turn.
+    static let retainedQuestions = 256
 
     /// A message with the retain flag has come, or rules have made one.
     func retain(_ message: MessageView) {
@@ -47,7 +49,7 @@ extension TopicRouter {
         topic.withUnsafeBytes { topic in
             if packet.isEmpty {
                 retained.remove(topic: topic)
-            } else if retained.keep(topic: topic, packet: packet, qos: qos, expiry: expiry, now: now) == .refused {
+            } else if retained.keep(topic: topic, packet: packet, qos: qos, expiry: expiry, now: now) == .refused, !topic.starts(with: "$SYS/".utf8) {
                 output.figures.retainedRefused += 1
             }
         }
@@ -59,42 +61,60 @@ extension TopicRouter {
         answer(question)
     }
 
-    /// Sends the retained messages of this loop that a subscription takes, or begins to.
+    /// A subscription is to get the retained messages of this loop that it takes: at once, if they are few and the turn has not had enough of
+    /// that; else at the end of this turn and of those that follow.
     func answer(_ question: RetainedQuestion) {
-        var filter = question.filter
-        let found = filter.withUTF8 { retained.matching(Bytes($0), now: now, atMost: Self.retainedAtOnce) }
-        guard found == nil else {
-            for reference in found ?? [] { send(reference, question) }
-            return
-        }
         // Asked again, it begins again: a client has as many answers under way as it has filters, and each is only a place.
         forgetQuestions(of: question.subscriber, filter: question.filter)
-        retainedAnswers.append(RetainedAnswer(question: question))
+        var answer = RetainedAnswer(question: question)
+        guard retainedLooks <= 0 || goOn(&answer, &retainedLooks) else { return }
+        retainedAnswers.append(answer)
     }
 
-    /// Sends some of the retained messages that clients wait for. A client that does not keep up waits.
+    /// Sends some of the retained messages that clients wait for, to each in turn. A client that does not keep up waits.
     /// - Returns: whether there is more to do at once.
     func sendRetained() -> Bool {
-        var place = 0
-        var isWaiting = false
-        while place < retainedAnswers.count, output.actions.count < LoopEngine.batchSize, output.made.size < LoopEngine.batchBytes {
-            let question = retainedAnswers[place].question
-            guard index.pressure(of: question.subscriber) != .congested else {
-                place += 1
-                continue
-            }
-            var filter = question.filter
-            let isMore = filter.withUTF8 { filter in
-                retained.scan(Bytes(filter), from: &retainedAnswers[place].place, looks: Self.retainedLooks, now: now) { send($0, question) }
-            }
-            if isMore {
-                isWaiting = true
-                place += 1
+        defer { retainedLooks = Self.retainedLooks }
+        guard !retainedAnswers.isEmpty else { return false }
+        var looks = max(retainedLooks, Self.retainedLooksOfOne)
+        var idle = 0
+        for _ in 0..<Self.retainedQuestions where idle < retainedAnswers.count && looks > 0 {
+            guard output.actions.count < LoopEngine.batchSize, output.made.size < LoopEngine.batchBytes else { return true }
+            if retainedAt >= retainedAnswers.count { retainedAt = 0 }
+            if index.pressure(of: retainedAnswers[retainedAt].question.subscriber) == .congested {
+                idle += 1
+                retainedAt += 1
+            } else if goOn(&retainedAnswers[retainedAt], &looks) {
+                idle = 0
+                retainedAt += 1
             } else {
-                retainedAnswers.remove(at: place)
+                idle = 0
+                retainedAnswers.swapAt(retainedAt, retainedAnswers.count - 1)
+                retainedAnswers.removeLast()
             }
         }
-        return isWaiting || place < retainedAnswers.count
+        return idle < retainedAnswers.count
+    }
+
+    /// Most filters take few messages, which the levels of their topics lead to; for the others all messages are gone through.
+    /// - Returns: whether there is more to do.
+    private func goOn(_ answer: inout RetainedAnswer, _ looks: inout Int) -> Bool {
+        let question = answer.question
+        var filter = question.filter
+        var own = min(looks, Self.retainedLooksOfOne)
+        looks -= own
+        return filter.withUTF8 { filter in
+            guard var place = answer.place else {
+                let found = retained.matching(Bytes(filter), now: now, looks: &own)
+                looks += max(0, own)
+                for reference in found ?? [] { send(reference, question) }
+                answer.place = 0
+                return found == nil
+            }
+            let isMore = retained.scan(Bytes(filter), from: &place, looks: own, now: now) { send($0, question) }
+            answer.place = place
+            return isMore
+        }
     }
 
     /// A client's subscription, or all of them, have gone: what it waits for is not sent.

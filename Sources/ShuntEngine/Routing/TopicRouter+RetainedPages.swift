@@ -21,7 +21,7 @@ extension TopicRouter {
 
     func matching(_ filter: String) -> [RetainedMessages.Reference] {
         var filter = filter
-        return filter.withUTF8 { retained.matching(Bytes($0), now: now) ?? [] }
+        return filter.withUTF8 { retained.matching(Bytes($0), now: now) }
     }
 
     private static func record(_ message: RetainedMessages.Retained) -> RetainedRecord {

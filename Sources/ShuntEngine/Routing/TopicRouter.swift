@@ -27,6 +27,10 @@ public final class TopicRouter {
     let retained: RetainedMessages
     /// Retained messages that clients wait for.
     var retainedAnswers: [RetainedAnswer] = []
+    /// Looks at retained messages that are left to this turn.
+    var retainedLooks = TopicRouter.retainedLooks
+    /// The next of them that gets some.
+    var retainedAt = 0
     /// Scratch for the chosen members of a message.
     var recipients: ContiguousArray<Recipient> = []
     /// Where the last message went that a rule has sent to another topic.

@@ -8,6 +8,12 @@ public protocol Transport: AnyObject {
     var phase: TransportPhase { get }
     /// The client's address, where the transport knows better than the socket.
     var remoteAddress: PeerAddress? { get }
+    /// The client's certificate, once the transport has verified it.
+    var clientCertificate: ClientCertificate? { get }
+    /// Seconds that its opening may take, without the time that it waits for its turn to `work`; nil: `limits.frame_time`.
+    var openingSeconds: Int? { get }
+    /// It has something to compute that takes long, a handshake's share; the loop looks after `read` and `work`.
+    var hasWork: Bool { get }
 
     /// Takes bytes that the peer has sent, and gives the plain ones among them.
     ///
@@ -23,6 +29,10 @@ public protocol Transport: AnyObject {
     /// - Parameter space: at least 32 KiB.
     func write(_ plain: Bytes, into space: UnsafeMutableRawBufferPointer) throws(TransportFailure) -> TransportProgress
 
+    /// Computes what takes long: about a millisecond at most. The loop has its connections do this in turn, few in each of its turns, and
+    /// reads nothing more for a connection that waits for it. Then it calls `read` without any bytes, and `write`.
+    func work() throws(TransportFailure)
+
     /// All plain bytes have been taken and the connection is to close: what `write` gives now is the end. Called once, if at all.
     func finish()
     /// The same, with the reason. The loop calls this one.
@@ -31,12 +41,16 @@ public protocol Transport: AnyObject {
 
 extension Transport {
     public var remoteAddress: PeerAddress? { nil }
+    public var clientCertificate: ClientCertificate? { nil }
+    public var openingSeconds: Int? { nil }
+    public var hasWork: Bool { false }
+    public func work() throws(TransportFailure) {}
     public func finish() {}
     public func finish(because reason: CloseReason) { finish() }
 }
 
 public enum TransportPhase {
-    /// Waits for its peer before plain bytes can flow; says for what: `the TLS handshake`. Bounded by `limits.frame_time`.
+    /// Waits for its peer before plain bytes can flow; says for what: `the TLS handshake`. Bounded by `openingSeconds`.
     case opening(String)
     case open
     /// Has done its part: from here on the bytes are the socket's own, or go through the next.
@@ -68,24 +82,53 @@ final class TransportLayer {
     /// nil once the bytes are the socket's own.
     var transport: (any Transport)?
     var remoteAddress: PeerAddress?
+    /// Boxed, since few clients have one.
+    private var shown: Shown?
+    /// Bytes of the wire that the transport has not been given: only while a read of the connection is handed on, and the loop's.
+    var untaken = Bytes(start: nil, count: 0)
     /// Bytes of the wire that the kernel has not taken.
     var unsent = UnsentBytes()
     /// The handler has not heard of the connection.
     var isOpening = true
     /// The transport was told that all is written.
     var isFinished = false
-    /// The loop's clock when it began, in seconds.
-    private let since: UInt32
+    /// The loop's clock when it began, in seconds; later by the time that it waited for the loop.
+    private var since: UInt32
+    /// The loop's clock when it began to wait for its turn to work, in seconds; nil where it does not.
+    private(set) var worksSince: UInt32?
 
     init(_ transport: any Transport, since: UInt32) {
         self.transport = transport
         self.since = since
     }
 
-    /// What it has been waiting for longer than it may; nil where nothing is late.
-    func isLate(at seconds: UInt32, after patience: Int) -> String? {
-        guard isOpening, case .opening(let what)? = transport?.phase, seconds - since > UInt32(clamping: patience) else { return nil }
-        return what
+    private final class Shown {
+        let certificate: ClientCertificate
+
+        init(_ certificate: ClientCertificate) { self.certificate = certificate }
+    }
+
+    var clientCertificate: ClientCertificate? {
+        get { shown?.certificate }
+        set { shown = newValue.map(Shown.init) }
+    }
+
+    /// It has had a turn.
+    private(set) var hasWorked = false
+
+    func awaitsWork(at seconds: UInt32) { worksSince = seconds }
+
+    func works(at seconds: UInt32) {
+        hasWorked = true
+        if let worksSince { since += seconds - worksSince }
+        worksSince = nil
+    }
+
+    /// What it has been waiting for longer than it may, and how long that is in seconds; nil where nothing is late.
+    func late(at seconds: UInt32, patience: Int) -> (what: String, seconds: Int)? {
+        guard isOpening, worksSince == nil, let transport, case .opening(let what) = transport.phase else { return nil }
+        let patience = transport.openingSeconds ?? patience
+        return seconds - since > UInt32(clamping: patience) ? (what, patience) : nil
     }
 }
 

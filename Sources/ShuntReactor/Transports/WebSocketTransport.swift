@@ -192,7 +192,7 @@ public final class WebSocketTransport: Transport {
         let code: WebSocketClose =
             switch reason {
             case .processEnds: .goingAway
-            case .byUs(why: ErrorCode.frameTooLarge.rawValue): .tooBig
+            case .byUs(let why) where why.contains(ErrorCode.frameTooLarge.rawValue): .tooBig
             default: .normal
             }
         sayClose(code.rawValue)

@@ -1,54 +1,126 @@
 import Dispatch
+import Logging
 import ShuntAccess
 import ShuntCore
 import ShuntEngine
 import Synchronization
 
-/// Decides for all loops whether clients are let in: the first that knows a client decides, of its certificate, the password file, and at last
+/// Decides for all loops whether clients are let in. The first that knows a client decides: its certificate, its token, the password file; then
 /// the rules and `allow_anonymous`, which the loop asks. A check that cannot be made refuses.
 final class Doorkeeper: Sendable {
+    /// Why a client was refused, for the figures.
+    enum Refusal: String, CaseIterable, Sendable {
+        case password, token, anonymous, delayed, busy
+    }
+
     private let doors: Mutex<[Door]>
+    private let delays = Mutex(FailureDelays())
+    private let refusals = Mutex<[Refusal: Int]>([:])
     /// Passwords are hashed here, which takes milliseconds of a processor each.
     private let hashing: [DispatchQueue]
     private let hashes = Atomic<Int>(0)
+    private let logger: Logger
     /// The most passwords under way: beyond it clients are refused, to come again.
     private static let capacity = 1000
 
     /// - Parameter doors: of the listeners, by their numbers.
-    init(_ doors: [Door], threads: Int) {
+    init(_ doors: [Door], threads: Int, _ logger: Logger) {
         self.doors = Mutex(doors)
+        self.logger = logger
         hashing = (0..<max(1, threads)).map { DispatchQueue(label: "shunt.passwords.\($0)", qos: .utility) }
     }
 
     func set(_ doors: [Door]) { self.doors.withLock { $0 = doors } }
 
+    func access() -> [ListenerAccess] { doors.withLock { $0 }.map { $0.access() } }
+
+    /// How often clients were refused, since the start.
+    func refused(_ why: Refusal) -> Int { refusals.withLock { $0[why] ?? 0 } }
+
     /// - Parameters:
-    ///   - certificate: whom the client's verified certificate names; nil where it has none.
+    ///   - certificate: what the client has shown and was verified.
     ///   - decided: called once, on any thread.
-    func decide(_ credentials: Credentials, certificate: CertificateName?, _ decided: @escaping @Sendable (Admission) -> Void) {
+    func decide(_ credentials: Credentials, _ certificate: ClientCertificate?, _ decided: @escaping @Sendable (Admission) -> Void) {
         let door = doors.withLock { $0.indices.contains(credentials.listener) ? $0[credentials.listener] : nil }
         guard let door else { return decided(.refused(ShuntError(.accessUnavailable, "the listener is gone"))) }
-        if let certificate {
-            var admitted = Admitted(uid: certificate.uid)
+        if let certificate, let source = door.uidFrom, let uid = certificate.uid(from: source) {
+            var admitted = Admitted(uid: uid)
             admitted.certificate = certificate.commonName
             return decided(.admitted(admitted))
         }
-        guard let user = credentials.user, let passwords = door.passwords else { return decided(.unknown(mayEnter: door.allowsAnonymous)) }
+        guard let password = credentials.password, door.passwords != nil || door.tokens != nil else {
+            if !door.allowsAnonymous { note(.anonymous) }
+            return decided(.unknown(mayEnter: door.allowsAnonymous))
+        }
+        let now = Self.uptime
+        switch delays.withLock({ $0.attempt(from: credentials.address, user: credentials.user ?? "", now: now) }) {
+        case .check: check(credentials, password, door, decided)
+        case .hold(let seconds):
+            let queue = hashing[0]
+            queue.asyncAfter(deadline: .now() + seconds) { [self] in check(credentials, password, door, decided) }
+        case .refuse(let seconds):
+            note(.delayed)
+            let wait = Int(seconds.rounded(.up))
+            decided(.refused(ShuntError(.accessCredentials, "too many failures from this address", help: "try again in \(wait) s")))
+        }
+    }
+
+    private func check(_ credentials: Credentials, _ password: [UInt8], _ door: Door, _ decided: @escaping @Sendable (Admission) -> Void) {
+        if let tokens = door.tokens, password.withUnsafeBytes({ TokenVerifier.isToken($0) }) {
+            return decided(admission(of: credentials, by: password, tokens))
+        }
+        guard let passwords = door.passwords, let user = credentials.user else {
+            return decided(refuse(credentials, .token, "no token"))
+        }
         guard hashes.wrappingAdd(1, ordering: .relaxed).newValue <= Self.capacity else {
             hashes.wrappingSubtract(1, ordering: .relaxed)
+            note(.busy)
             return decided(.refused(ShuntError(.accessUnavailable, "too many passwords are under way", help: "come again in a moment")))
         }
-        let password = credentials.password ?? []
         hashing[Int.random(in: hashing.indices)].async { [self] in
             let isRight = password.withUnsafeBytes { passwords.verify(user: user, password: $0) }
             hashes.wrappingSubtract(1, ordering: .relaxed)
-            decided(isRight ? .admitted(Admitted(uid: user)) : .refused(ShuntError(.accessCredentials, "wrong user name or password")))
+            decided(isRight ? .admitted(Admitted(uid: user)) : refuse(credentials, .password, "wrong user name or password"))
         }
     }
-}
 
-/// Whom a verified certificate names.
-struct CertificateName: Sendable {
-    var uid: String
-    var commonName: String
+    private func admission(of credentials: Credentials, by token: [UInt8], _ tokens: TokenVerifier) -> Admission {
+        let claims: Result<TokenClaims, TokenRefusal> = token.withUnsafeBytes { bytes in
+            do throws(TokenRefusal) {
+                return .success(try tokens.verify(bytes, now: Self.now))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch claims {
+        case .failure(let why): return refuse(credentials, .token, why.rawValue)
+        case .success(let claims):
+            var admitted = Admitted(uid: claims.uid)
+            if !claims.tags.isEmpty { admitted.tags = claims.tags }
+            if !claims.alias.isEmpty { admitted.alias = claims.alias }
+            admitted.acl = claims.acl
+            admitted.expiresAt = claims.expires ?? .infinity
+            return .admitted(admitted)
+        }
+    }
+
+    /// The client is told no more than that; the log tells why, without the secret.
+    private func refuse(_ credentials: Credentials, _ refusal: Refusal, _ why: String) -> Admission {
+        note(refusal)
+        delays.withLock { $0.failed(from: credentials.address, user: credentials.user ?? "", now: Self.uptime) }
+        logger.debug(
+            "refused a client",
+            metadata: [
+                "address": "\(credentials.address)", "client": "\(credentials.clientID)", "user": "\(credentials.user ?? "")", "why": "\(why)",
+            ])
+        return .refused(ShuntError(.accessCredentials, refusal == .token ? "the token does not count" : "wrong user name or password"))
+    }
+
+    private func note(_ refusal: Refusal) { refusals.withLock { $0[refusal, default: 0] += 1 } }
+
+    /// Called regularly.
+    func tick() { delays.withLock { $0.forget(now: Self.uptime) } }
+
+    private static var uptime: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
+    private static var now: Double { Worker.now }
 }

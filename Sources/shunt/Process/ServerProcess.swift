@@ -80,7 +80,7 @@ struct ServerProcess {
         let logger = Logger(label: kind.label)
         warn(of: configuration, logger)
         for warning in try ProcessSecrets(kind, configuration).warnings { logger.warning("\(warning)") }
-        let rules = kind.hasWorker ? try Worker.checkRules(configuration) : nil
+        let rules = kind.hasWorker ? try Worker.check(configuration) : nil
         let about =
             switch rules {
             case nil: ""

@@ -179,4 +179,23 @@ struct MQTTRetainedTests {
         SimulatedMQTTClient(worker, greeting: mortal("f", will)).vanish()
         #expect(watcher.messages() == ["w: gone"])
     }
+
+    @Test("The same wide filter again and again is one question, which ends with its client, and costs each turn little")
+    func repeatedFilters() {
+        let worker = SimulatedWorker(limits: RoutingLimits(subscriptions: 5000, mqtt: MQTTLimits()))
+        let producer = SimulatedMQTTClient(worker, "producer")
+        for number in 0..<20_000 { producer.publish("r/\(number)", "x", isRetained: true) }
+        let engine = worker.engines[0]
+        let id = worker.open(0, .mqtt)
+        let loop = worker.loops[0]
+        // A turn that is not ended: what waits is what one event leaves.
+        let packets = Connect(version: .v5, clientID: "greedy").encoded() + Subscribe(7, Array(repeating: .init("r/#"), count: 1000)).encoded(.v5)
+        _ = packets.withUnsafeBytes { loop.driver.received($0, on: id, loop) }
+        #expect(engine.router.retainedAnswers.count == 1)
+        _ = engine.turnEnded()
+        #expect(engine.output.actions.count < 4 * TopicRouter.retainedLooks)
+        loop.driver.carryOut(loop)
+        engine.closed(id, why: "gone", now: worker.now)
+        #expect(engine.router.retainedAnswers.isEmpty)
+    }
 }

@@ -1,0 +1,92 @@
+import ShuntCore
+
+/// Makes guesses slow: after a few failures, each further attempt from an address waits twice as long, and so does each for a user.
+///
+/// An address that is to wait is refused without a look at its password. An attempt for a user is only held, for a shorter time: else a
+/// stranger could keep the user out. Clients of this machine, perhaps behind a proxy, are told apart by user alone. Failures are
+/// forgotten, one each `forgetsAfter`.
+public struct FailureDelays: Sendable {
+    /// Times in seconds.
+    public struct Settings: Equatable, Sendable {
+        /// Failures without a delay.
+        public var free = 3
+        /// The first delay.
+        public var first = 0.5
+        public var longestForAddress = 60.0
+        public var longestForUser = 5.0
+        public var forgetsAfter = 60.0
+        /// The most addresses and users that are remembered; the one that came first makes way.
+        public var capacity = 65_536
+
+        public init() {}
+    }
+
+    /// What becomes of an attempt.
+    public enum Attempt: Equatable, Sendable {
+        /// The password is checked at once.
+        case check
+        /// It is checked after so many seconds.
+        case hold(Double)
+        /// It is not checked; the address may try again after so many seconds.
+        case refuse(Double)
+    }
+
+    private struct Failures: Sendable {
+        var count: Double
+        /// When `count` was right.
+        var at: Double
+        /// No attempt before.
+        var until: Double
+
+        /// How many are not forgotten.
+        func count(_ now: Double, _ forgetsAfter: Double) -> Double { max(0, count - max(0, now - at) / forgetsAfter) }
+    }
+
+    private let settings: Settings
+    private var table: BoundedTable<NameKey, Failures>
+
+    public init(_ settings: Settings = Settings()) {
+        self.settings = settings
+        table = BoundedTable(capacity: settings.capacity)
+    }
+
+    /// Addresses and users that are remembered.
+    public var count: Int { table.count }
+
+    /// - Parameters:
+    ///   - user: empty where the client gives none.
+    ///   - now: seconds of a clock that never goes back.
+    public func attempt(from address: PeerAddress, user: String, now: Double) -> Attempt {
+        if let key = Self.key(address), let failures = table[key], failures.until > now { return .refuse(failures.until - now) }
+        guard !user.isEmpty, let failures = table[Self.key(user)] else { return .check }
+        let delay = delay(after: failures.count(now, settings.forgetsAfter), settings.longestForUser)
+        return delay > 0 ? .hold(delay) : .check
+    }
+
+    /// An attempt was checked, and was wrong.
+    public mutating func failed(from address: PeerAddress, user: String, now: Double) {
+        if let key = Self.key(address) { add(key, settings.longestForAddress, now) }
+        if !user.isEmpty { add(Self.key(user), settings.longestForUser, now) }
+    }
+
+    /// Gives up what is forgotten: now and then.
+    public mutating func forget(now: Double) {
+        let forgetsAfter = settings.forgetsAfter
+        table.remove { $0.count(now, forgetsAfter) == 0 && $0.until <= now }
+    }
+
+    private mutating func add(_ key: NameKey, _ longest: Double, _ now: Double) {
+        let count = (table[key]?.count(now, settings.forgetsAfter) ?? 0) + 1
+        table.set(key, to: Failures(count: count, at: now, until: now + delay(after: count, longest)))
+    }
+
+    private func delay(after count: Double, _ longest: Double) -> Double {
+        // A part of a failure that is not forgotten counts as a whole one.
+        let beyond = Int(count.rounded(.up)) - settings.free
+        guard beyond > 0 else { return 0 }
+        return min(longest, settings.first * Double(1 << min(beyond - 1, 30)))
+    }
+
+    private static func key(_ address: PeerAddress) -> NameKey? { address.network.map { NameKey(network: $0) } }
+    private static func key(_ user: String) -> NameKey { NameKey(1, user) }
+}
