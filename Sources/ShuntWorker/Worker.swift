@@ -27,6 +27,7 @@ public final class Worker: Sendable {
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
+    ///   - clusterToken: what masters must prove to have; nil: nothing.
     ///   - boot: names this run.
     ///   - descriptors: those of the process.
     /// - Throws: `address.in_use`, `address.unavailable`, `tls.invalid`, `rule.*`; nothing is left running.
@@ -37,11 +38,7 @@ public final class Worker: Sendable {
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
-        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange }) else {
-            throw ShuntError(
-                .configInvalid, "a worker with masters has no listener of the exchange protocol", at: "worker.listeners",
-                help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
-        }
+        try Self.checkListeners(of: worker)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
         let sockets = try Self.open(worker.listeners)
@@ -91,6 +88,14 @@ public final class Worker: Sendable {
                 logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
+    }
+
+    private static func checkListeners(of worker: Configuration.Worker) throws(ShuntError) {
+        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange }) else {
+            throw ShuntError(
+                .configInvalid, "a worker with masters has no listener of the exchange protocol", at: "worker.listeners",
+                help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
+        }
     }
 
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules, what is in certificates' files.

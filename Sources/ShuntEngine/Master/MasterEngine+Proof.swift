@@ -25,6 +25,8 @@ extension MasterEngine {
         if case .proved? = peers[connection]?.trust { return true }
         switch frame.type {
         case .allocation: return frame.name(in: start)?.elementsEqual(RoomBody.frameName.utf8) != true
+        // Workers at another master look by it whether this one is there; it is answered 400.
+        case .ping: return frame.value(in: start) == nil
         case .binding: return frame.name(in: start)?.elementsEqual(LinkProof.frameName.utf8) == true
         default: return false
         }

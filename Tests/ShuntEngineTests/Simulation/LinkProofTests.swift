@@ -150,11 +150,14 @@ struct LinkProofTests {
         let secret = LinkSecret.simulated(["a"])
         let worker = SimulatedWorker("a:1")
         let speech: [Frame] = [
-            .heartbeat(id: 1, worker.heartbeat()), Frame(.ping, id: 2), .room(id: 3),
+            .heartbeat(id: 1, worker.heartbeat()), .room(id: 3),
             Frame(.register, id: 4, format: .json, value: RegisterBody(uid: "u", device: "d", tags: [], alias: []).encoded()),
             Frame(.chat, id: 5, format: .json, value: worker.host.encoded(), name: "c", key: ChatKey.create.rawValue),
             Frame(.message, id: 6, text: "x", name: "t"),
         ]
+        let looking = Script(secret: secret)
+        #expect(looking.ask(Frame(.ping, id: 2)).status == 400)
+        #expect(looking.engine.refusals == 0 && looking.engine.refusalToldAt == -.infinity, "a look is no attempt")
         let stranger = Script(secret: secret)
         for frame in speech { #expect(stranger.ask(frame).status == 401, "\(frame)") }
         #expect(stranger.ask(Frame(.allocation, id: 7, text: "TRUE")).text == "not found server")
