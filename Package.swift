@@ -82,7 +82,7 @@ let package = Package(
         .target(
             name: "ShuntMaster",
             dependencies: [
-                "ExchangeCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
+                "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
                 logging,
             ]),
         .target(
@@ -107,8 +107,8 @@ let package = Package(
         .executableTarget(
             name: "shunt",
             dependencies: [
-                "CLinux", "MQTTCodec", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog", "ShuntMaster",
-                "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntTLS", "ShuntWorker", argumentParser, logging,
+                "CLinux", "MQTTCodec", "ShuntAccess", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog",
+                "ShuntMaster", "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntTLS", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(
             name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntReactor"]),
@@ -140,7 +140,8 @@ let package = Package(
             dependencies: ["ShuntCore", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "RawHTTP", path: "Tests/RawHTTP"),
         .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
-        .testTarget(name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+        .testTarget(
+            name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntAccess", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(
             name: "ShuntAdminTests",
             dependencies: [

@@ -17,13 +17,25 @@ struct AdminOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The master to ask; a port of its admin API other than 4080 after a colon. Default: what the environment's SHUNT_ADMIN "
-                + "says, else the host in SHUNT_MASTER, else 127.0.0.1.",
+                + "says, else the host in SHUNT_MASTER, else the context, else 127.0.0.1.",
             valueName: "host"),
         transform: AdminOptions.parseAddress)
     var master: HostPort?
 
     @Option(help: ArgumentHelp("Read the registry's file instead of asking a master.", valueName: "path"), completion: .file())
     var registry: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The file whose first line is your token, where the master asks for one. Default: the token in the environment's "
+                + "SHUNT_ADMIN_TOKEN, else the context's.", valueName: "path"), completion: .file())
+    var tokenFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The context that says where the master is, and where your token. Default: the environment's SHUNT_CONTEXT, else the current one; "
+                + "see shunt context.", valueName: "name"))
+    var context: String?
 
     @Option(name: [.short, .long], help: "How to write the answer. json is just what the admin API gives; csv is RFC 4180.")
     var output: OutputFormat = .table
@@ -32,6 +44,12 @@ struct AdminOptions: ParsableArguments {
         guard master == nil || registry == nil else {
             throw ValidationError("--master and --registry exclude each other: give the one to ask.")
         }
+        guard context == nil || registry == nil else {
+            throw ValidationError("--context and --registry exclude each other: give the one to ask.")
+        }
+        guard tokenFile == nil || registry == nil else {
+            throw ValidationError("--token-file and --registry exclude each other: a file asks for no token.")
+        }
     }
 
     /// - Parameter now: seconds since 1970.
@@ -39,16 +57,23 @@ struct AdminOptions: ParsableArguments {
         environment: [String: String], now: @escaping @Sendable () -> Double
     ) throws(ShuntError) -> any AdminSource {
         if let registry { return try RegistrySource(path: registry, now: now) }
-        if let master { return APISource(address: master) }
+        let choice = try ContextChoice.find(context, environment: environment)
+        let address = try address(choice, environment)
+        return APISource(
+            address: address, token: try AdminToken.find(file: tokenFile, choice, for: address, environment: environment))
+    }
+
+    private func address(_ choice: ContextChoice?, _ environment: [String: String]) throws(ShuntError) -> HostPort {
+        if let master { return master }
+        if let choice, choice.isAskedFor, let address = choice.context.adminAddress { return address }
         func address(in variable: String, _ read: (String) -> HostPort?) throws(ShuntError) -> HostPort? {
             guard let text = environment[variable], !text.isEmpty else { return nil }
             if let address = read(text) { return address }
             throw ShuntError(
                 .usage, "'\(text)' is not an address", at: "the environment's \(variable)", help: "set it to something like 127.0.0.1")
         }
-        if let address = try address(in: Self.adminVariable, Self.address) { return APISource(address: address) }
-        if let address = try address(in: Self.masterVariable, Self.firstHost) { return APISource(address: address) }
-        return APISource(address: Self.defaultMaster)
+        if let address = try address(in: Self.adminVariable, Self.address) { return address }
+        return try address(in: Self.masterVariable, Self.firstHost) ?? choice?.context.adminAddress ?? Self.defaultMaster
     }
 
     /// The first master of a list: its admin API has a port of its own, the usual one.

@@ -9,6 +9,7 @@ struct HTTPConnection: Sendable {
 
     func serve() async {
         // Where reading or writing fails, the client has gone.
+        let source = channel.channel.remoteAddress?.ipAddress ?? ""
         try? await channel.executeThenClose { inbound, outbound in
             var parts = inbound.makeAsyncIterator()
             do {
@@ -16,7 +17,7 @@ struct HTTPConnection: Sendable {
                     var isRead = false
                     let response =
                         if let fault { HTTPResponse.problem(fault) } else {
-                            await routes.respond(to: head) { () async throws(ShuntError) -> [UInt8] in
+                            await routes.respond(to: head, from: source) { () async throws(ShuntError) -> [UInt8] in
                                 try await body(of: head, &parts, &isRead)
                             }
                         }

@@ -18,6 +18,8 @@ public final class HTTPEndpoint: Sendable {
         public var maximumConnections = 128
         /// The names by which it may be asked, besides IP addresses and localhost.
         public var hosts = AllowedHosts([], key: "the server's names")
+        /// Who may ask; nil: everybody.
+        public var authority: (any HTTPAuthority)?
         /// How long the head of a connection's first request may take.
         public var headTimeout: Duration = .seconds(5)
         /// How long a connection may stay silent, in the midst of a request too.
@@ -54,7 +56,7 @@ public final class HTTPEndpoint: Sendable {
         _ routes: [HTTPRoute], _ configuration: Configuration, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let connections = OpenConnections(limit: configuration.maximumConnections)
-        let table = RouteTable(routes, logger: logger)
+        let table = RouteTable(routes, authority: configuration.authority, logger: logger)
         let bootstrap = ServerBootstrap(group: eventLoops)
             .serverChannelOption(.backlog, value: 128)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

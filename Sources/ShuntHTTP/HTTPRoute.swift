@@ -9,6 +9,15 @@ public struct HTTPRoute: Sendable {
         case delete = "DELETE"
     }
 
+    /// What one must be allowed to do to ask for it.
+    public enum Need: Sendable {
+        /// Everybody may.
+        case nothing
+        case read
+        /// It changes something.
+        case operate
+    }
+
     /// The largest body that is read, in bytes.
     public static let maximumBodyLength = 1 << 20
 
@@ -17,15 +26,17 @@ public struct HTTPRoute: Sendable {
     public let path: String
     /// The query parameters that are known; any other is an error.
     public let parameters: [String]
+    public let need: Need
     let handle: @Sendable (HTTPCall) async throws -> HTTPResponse
 
     public init(
-        _ method: Method, _ path: String, parameters: [String] = [],
+        _ method: Method, _ path: String, parameters: [String] = [], need: Need = .read,
         handle: @escaping @Sendable (HTTPCall) async throws -> HTTPResponse
     ) {
         self.method = method
         self.path = path
         self.parameters = parameters
+        self.need = need
         self.handle = handle
     }
 }
@@ -38,6 +49,8 @@ public struct HTTPCall: Sendable {
     public let parameters: [String: String]
     /// Whole, at most ``HTTPRoute/maximumBodyLength`` bytes.
     public let body: [UInt8]
+    /// The name of the one who asks; nil where the endpoint does not want to know.
+    public let caller: String?
 
     /// A parameter that must be a whole number within `range`.
     public func integer<T: FixedWidthInteger & Sendable>(

@@ -22,8 +22,8 @@ public enum HealthServer {
     /// `/healthz` and `/readyz`.
     public static func routes(readiness: @escaping Readiness, note: @escaping Note = { nil }) -> [HTTPRoute] {
         [
-            HTTPRoute(.get, "/healthz") { _ in .text("ok\n") },
-            HTTPRoute(.get, "/readyz") { _ in
+            HTTPRoute(.get, "/healthz", need: .nothing) { _ in .text("ok\n") },
+            HTTPRoute(.get, "/readyz", need: .nothing) { _ in
                 guard let reason = await readiness() else { return .text(note().map { "ready; \($0)\n" } ?? "ready\n") }
                 return .problem(reason, status: 503)
             },

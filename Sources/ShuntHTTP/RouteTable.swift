@@ -5,21 +5,29 @@ import ShuntCore
 /// Finds the route of a request, and answers what has none with the list of those there are.
 struct RouteTable: Sendable {
     private let routes: [HTTPRoute]
+    private let authority: (any HTTPAuthority)?
     private let logger: Logger
 
-    init(_ routes: [HTTPRoute], logger: Logger) {
+    init(_ routes: [HTTPRoute], authority: (any HTTPAuthority)? = nil, logger: Logger) {
         self.routes = routes
+        self.authority = authority
         self.logger = logger
     }
 
     /// An error becomes an `application/problem+json` answer.
-    /// - Parameter body: reads the request's body; called once, where a route takes it.
-    func respond(to request: HTTPRequestHead, body: () async throws(ShuntError) -> [UInt8]) async -> HTTPResponse {
+    /// - Parameters:
+    ///   - source: the client's IP address.
+    ///   - body: reads the request's body; called once, where a route takes it.
+    func respond(
+        to request: HTTPRequestHead, from source: String, body: () async throws(ShuntError) -> [UInt8]
+    ) async -> HTTPResponse {
         let target = RequestTarget(request.uri)
         do {
-            return try await answer(request.method.rawValue, target, body)
+            return try await answer(request, target, source, body)
         } catch let error as ShuntError {
-            return .problem(error)
+            var response = HTTPResponse.problem(error)
+            response.addChallenge(for: error)
+            return response
         } catch {
             logger.error("A request failed", metadata: ["path": "\(target.path)", "error": "\(error)"])
             return .problem(ShuntError(.internalError, "the server failed to answer", help: "its log says why"))
@@ -27,18 +35,22 @@ struct RouteTable: Sendable {
     }
 
     private func answer(
-        _ name: String, _ target: RequestTarget, _ body: () async throws(ShuntError) -> [UInt8]
+        _ request: HTTPRequestHead, _ target: RequestTarget, _ source: String, _ body: () async throws(ShuntError) -> [UInt8]
     ) async throws -> HTTPResponse {
+        let name = request.method.rawValue
         let segments = try Self.segments(of: target.path)
         let matching = routes.compactMap { route in Self.match(route.path, segments).map { (route: route, segment: $0) } }
+        // HEAD is GET without the body (RFC 9110 §9.3.2).
+        let method = name == "HEAD" ? .get : HTTPRoute.Method(rawValue: name)
+        let found = matching.first { $0.route.method == method }
+        // What there is to ask for is told to those who may ask.
+        let caller = try await caller(of: request, source, (found ?? matching.first)?.route.need ?? .read)
         guard !matching.isEmpty else {
             throw ShuntError(
                 .notFound, "there is nothing at this path", at: target.path,
                 help: "there is " + paths.joined(separator: ", "))
         }
-        // HEAD is GET without the body (RFC 9110 §9.3.2).
-        let method = name == "HEAD" ? .get : HTTPRoute.Method(rawValue: name)
-        guard let (route, segment) = matching.first(where: { $0.route.method == method }) else {
+        guard let (route, segment) = found else {
             let allowed = matching.map(\.route.method.rawValue).joined(separator: ", ")
             var response = HTTPResponse.problem(
                 ShuntError(.methodNotAllowed, "\(name) cannot be done here", at: target.path, help: "use " + allowed))
@@ -47,7 +59,13 @@ struct RouteTable: Sendable {
         }
         let parameters = try QueryString.parse(target.query, known: route.parameters)
         return try await route.handle(
-            HTTPCall(segment: segment, parameters: parameters, body: route.method == .post ? try await body() : []))
+            HTTPCall(segment: segment, parameters: parameters, body: route.method == .post ? try await body() : [], caller: caller))
+    }
+
+    private func caller(of request: HTTPRequestHead, _ source: String, _ need: HTTPRoute.Need) async throws(ShuntError) -> String? {
+        guard let authority, need != .nothing else { return nil }
+        let fields = request.headers["authorization"]
+        return try await authority.admit(authorization: fields.count == 1 ? fields[0] : nil, from: source, to: need)
     }
 
     /// Each once, in the order of the table.

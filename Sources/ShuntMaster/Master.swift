@@ -1,5 +1,6 @@
 import ExchangeCodec
 import Logging
+import ShuntAccess
 import ShuntConfig
 import ShuntCore
 import ShuntEngine
@@ -16,6 +17,7 @@ public final class Master: Sendable {
     private let loop: LoopThread<MasterLoop>
     private let registry: Registry
     private let admin: HTTPEndpoint
+    private let door: AdminDoor
     private let clock: @Sendable () -> Double
     private let version: String
     private let startedAt: Double
@@ -27,9 +29,10 @@ public final class Master: Sendable {
     ///   - hostName: the machine's own name.
     ///   - descriptors: those of the process.
     ///   - clock: seconds since 1970.
+    ///   - secrets: those of this configuration.
     /// - Throws: `registry.*`, `address.*`; nothing is left running.
     public static func start(
-        _ configuration: Configuration, version: String, hostName: String, descriptors: DescriptorBudget,
+        _ configuration: Configuration, secrets: MasterSecrets, version: String, hostName: String, descriptors: DescriptorBudget,
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) -> Master {
         var writing = RegistryWriter.Configuration()
@@ -39,7 +42,7 @@ public final class Master: Sendable {
             path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
         do throws(ShuntError) {
             return try await Master(
-                configuration, registry: registry, version: version, hostName: hostName, descriptors: descriptors, clock: clock)
+                configuration, secrets, registry: registry, version: version, hostName: hostName, descriptors: descriptors, clock: clock)
         } catch {
             try? await registry.close()
             throw error
@@ -47,7 +50,8 @@ public final class Master: Sendable {
     }
 
     private init(
-        _ configuration: Configuration, registry: Registry, version: String, hostName: String, descriptors: DescriptorBudget,
+        _ configuration: Configuration, _ secrets: MasterSecrets, registry: Registry, version: String, hostName: String,
+        descriptors: DescriptorBudget,
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
@@ -60,7 +64,7 @@ public final class Master: Sendable {
         let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
         startedAt = clock()
-        let engine = EngineSettings(configuration)
+        let engine = EngineSettings(configuration, secrets.cluster)
         let writer = registry.writer
         let limits = ConnectionLimits(configuration)
         let figures = MasterFigures()
@@ -70,11 +74,13 @@ public final class Master: Sendable {
                 logger: logger)
         }
         self.loop = loop
+        door = AdminDoor(secrets.tokens, logger: Logger(label: "shunt.admin"))
         do throws(ShuntError) {
             let address = master.admin.listen
             var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
             endpoint.maximumConnections = descriptors.httpConnections
             endpoint.hosts = AllowedHosts(master.admin.hosts + [address.host, hostName], key: "master.admin.hosts")
+            endpoint.authority = door
             admin = try await AdminServer.start(
                 endpoint, registry: registry.reader,
                 status: { [startedAt] in
@@ -88,7 +94,7 @@ public final class Master: Sendable {
                 },
                 retained: { request in
                     await withCheckedContinuation { done in loop.post { $0.ask(request) { done.resume(returning: $0) } } }
-                }, logger: Logger(label: "shunt.admin"))
+                }, record: Self.recorder(writer, clock), logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }
             loop.join()
@@ -103,8 +109,20 @@ public final class Master: Sendable {
         tell(.masterStarted, name, "shunt \(version)", at: startedAt)
     }
 
-    /// Applies limits that may change while it runs.
-    public func apply(_ configuration: Configuration) {
+    /// Tells the registry and the log of operators' commands.
+    private static func recorder(_ writer: RegistryWriter, _ clock: @escaping @Sendable () -> Double) -> AdminServer.RecordCommand {
+        let logger = Logger(label: "shunt.admin")
+        return { caller, command, refusal in
+            let by = caller ?? "anybody"
+            let detail = String(command.prefix(200)) + (refusal.map { ": refused, \($0.code.rawValue)" } ?? "")
+            writer.submit([.event(EventRecord(at: clock(), kind: .command, subject: by, detail: detail))])
+            logger.notice("a command", metadata: ["by": "\(by)", "command": "\(detail)"])
+        }
+    }
+
+    /// Applies what may change while it runs: limits, and who may ask the admin API.
+    public func apply(_ configuration: Configuration, secrets: MasterSecrets) {
+        door.set(secrets.tokens)
         let limits = ConnectionLimits(configuration)
         let frame = configuration.limits.frame
         loop.post { $0.setLimits(limits, frame: frame) }
@@ -142,8 +160,14 @@ private struct EngineSettings: Sendable {
     private let keepDevices: Double
     private let deviceMemory: Int
     private let frameLimit: Int
+    private let secret: LinkSecret?
+    private let unproved: [AddressRange]
 
-    init(_ configuration: Configuration) {
+    init(_ configuration: Configuration, _ token: ClusterToken?) {
+        secret = token.map { token in
+            LinkSecret(count: token.count, code: { token.proof($0, of: $1) }, nonce: { ClusterToken.nonce() })
+        }
+        unproved = configuration.cluster.allowJava ? configuration.cluster.javaFrom : []
         liveFor = configuration.master.heartbeat.liveFor.inSeconds
         keepDevices = configuration.devices.keep.inSeconds
         deviceMemory = configuration.devices.memory
@@ -151,7 +175,8 @@ private struct EngineSettings: Sendable {
     }
 
     func make() -> MasterEngine {
-        MasterEngine(liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit)
+        MasterEngine(
+            liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit, secret: secret, unproved: unproved)
     }
 }
 

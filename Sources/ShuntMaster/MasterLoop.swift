@@ -211,7 +211,8 @@ final class MasterLoop: EventLoopHandler {
             case .workerLeft: (.info, "a worker left")
             case .workerLost: (.warning, "a worker is lost")
             case .workerSkewed: (.warning, "a worker's clock is wrong")
-            case .masterStarted, .masterStopped: (.info, "\(event.kind.rawValue)")
+            case .linkRefused: (.warning, "a worker that does not prove the cluster's token was refused")
+            case .masterStarted, .masterStopped, .command: (.info, "\(event.kind.rawValue)")
             }
         let address = engine.source(of: event.subject) ?? "-"
         logger.log(level: level, text, metadata: ["worker": "\(event.subject)", "from": "\(address)", "why": "\(event.detail)"])

@@ -12,11 +12,14 @@ final class ControlLoop: EventLoopHandler {
     private let status: WorkerStatus
     private let logger: Logger
     private var link: MasterLink
+    /// Where masters are that need not prove anything.
+    private let unproved: [AddressRange]
     private var connection: Connection?
     private var random = SystemRandomNumberGenerator()
     private var reports: MasterReports
     private var failureToldAt = -Double.infinity
     private var refusalToldAt = -Double.infinity
+    private var doubtToldAt = -Double.infinity
     private var isStopping = false
     /// An earlier master of the list is being asked whether it is there, on this connection once it is open.
     private var isLooking = false
@@ -38,7 +41,7 @@ final class ControlLoop: EventLoopHandler {
     private var retold: [String] = []
 
     init(
-        loop: EventLoop, sockets: [ListeningSocket], masters: [String], interval: Double, identity: WorkerIdentity,
+        loop: EventLoop, sockets: [ListeningSocket], masters: MasterList, interval: Double, identity: WorkerIdentity,
         frameLimit: Int, systemInterval: Double, descriptors: DescriptorBudget, peers: LoopPeers, status: WorkerStatus, logger: Logger
     ) {
         systemTopics = SystemTopics(version: identity.version, now: loop.now)
@@ -47,13 +50,14 @@ final class ControlLoop: EventLoopHandler {
         self.peers = peers
         self.identity = identity
         self.status = status
+        unproved = masters.unproved
         self.logger = logger
         // A master has the same limits, more often than not.
         reportLimit = frameLimit
         var limits = ReportLimits()
         limits.bytes = min(limits.bytes, frameLimit)
         reports = MasterReports(worker: WorkerSource(host: identity.host, port: identity.port), limits: limits)
-        link = MasterLink(masters: masters, interval: interval, now: loop.now)
+        link = MasterLink(masters: masters.addresses, interval: interval, secret: masters.secret, now: loop.now)
         for (number, socket) in sockets.enumerated() {
             loop.accept(on: socket, within: descriptors) { peers.accepted($0, listener: UInt16(number)) }
         }
@@ -66,7 +70,9 @@ final class ControlLoop: EventLoopHandler {
             return send(Frame(.ping, id: 1).encoded(), to: connection)
         }
         self.connection = connection
-        carryOut(link.connected(now: loop.now, localHost: connection.localHost))
+        let master = PeerAddress(host: connection.remoteAddress.host)
+        let isTrusted = master.map { address in unproved.contains { $0.contains(address) } } ?? false
+        carryOut(link.connected(now: loop.now, localHost: connection.localHost, isTrusted: isTrusted))
     }
 
     /// A look at an earlier master is over.
@@ -299,6 +305,21 @@ final class ControlLoop: EventLoopHandler {
         peers.askHoldings(round: reports.round)
     }
 
+    /// A master that is there is not used.
+    private func doubt(_ why: String) {
+        status.setDoubt(why)
+        guard abs(loop.now - doubtToldAt) >= 30 else { return }
+        doubtToldAt = loop.now
+        logger.error("a master is not trusted", metadata: ["why": "\(why)"])
+    }
+
+    private func refused(_ master: String, _ why: String) {
+        if !link.isUp { status.setDoubt("\(master) does not take this worker: \(why)") }
+        guard abs(loop.now - refusalToldAt) >= 30 else { return }
+        refusalToldAt = loop.now
+        logger.warning("the master does not take what it is told", metadata: ["master": "\(master)", "why": "\(why)"])
+    }
+
     private func carryOut(_ actions: [MasterLink.Action]) {
         for action in actions {
             switch action {
@@ -341,10 +362,9 @@ final class ControlLoop: EventLoopHandler {
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }
-            case .refused(let master, let why):
-                guard abs(loop.now - refusalToldAt) >= 30 else { continue }
-                refusalToldAt = loop.now
-                logger.warning("the master does not take what it is told", metadata: ["master": "\(master)", "why": "\(why)"])
+            case .untrusted(let master, let why):
+                doubt("\(master) was left: \(why)")
+            case .refused(let master, let why): refused(master, why)
             case .lost(let master, let why):
                 status.setMaster(nil)
                 peers.neighbours.setRoom([])

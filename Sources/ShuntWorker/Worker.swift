@@ -1,6 +1,7 @@
 import ExchangeCodec
 import Glibc
 import Logging
+public import ShuntAccess
 import ShuntConfig
 import ShuntCore
 import ShuntEngine
@@ -26,19 +27,18 @@ public final class Worker: Sendable {
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
+    ///   - clusterToken: what masters must prove to have; nil: nothing.
     ///   - boot: names this run.
     ///   - descriptors: those of the process.
     /// - Throws: `address.in_use`, `address.unavailable`, `tls.invalid`, `rule.*`; nothing is left running.
-    public init(_ configuration: Configuration, version: String, boot: String, descriptors: DescriptorBudget) throws(ShuntError) {
+    public init(
+        _ configuration: Configuration, clusterToken: ClusterToken? = nil, version: String, boot: String, descriptors: DescriptorBudget
+    ) throws(ShuntError) {
         self.descriptors = descriptors
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
-        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange && $0.listen.hostPort != nil }) else {
-            throw ShuntError(
-                .configInvalid, "a worker with masters has no listener of the exchange protocol with a port", at: "worker.listeners",
-                help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
-        }
+        try Self.checkListeners(of: worker)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
         let sockets = try Self.open(worker.listeners)
@@ -74,7 +74,7 @@ public final class Worker: Sendable {
             host: worker.advertise, port: sockets.first?.socket.address.hostPort?.port ?? 0, machine: WorkerIdentity.machineID(),
             boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
             name: worker.name)
-        let masters = worker.masters.map(\.description)
+        let masters = MasterList(configuration, clusterToken)
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame
@@ -88,6 +88,14 @@ public final class Worker: Sendable {
                 logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
+    }
+
+    private static func checkListeners(of worker: Configuration.Worker) throws(ShuntError) {
+        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange && $0.listen.hostPort != nil }) else {
+            throw ShuntError(
+                .configInvalid, "a worker with masters has no listener of the exchange protocol with a port", at: "worker.listeners",
+                help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
+        }
     }
 
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules, what is in certificates' files.

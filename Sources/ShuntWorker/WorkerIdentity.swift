@@ -85,6 +85,8 @@ extension WorkerFigures {
 final class WorkerStatus: Sendable {
     private struct State {
         var master: String?
+        /// Why a master that is there is not used.
+        var doubt: String?
         var isStopping = false
     }
 
@@ -100,7 +102,8 @@ final class WorkerStatus: Sendable {
     /// The master that has answered; nil while there is none.
     var master: String? { state.withLock { $0.master } }
 
-    func setMaster(_ master: String?) { state.withLock { $0.master = master } }
+    func setMaster(_ master: String?) { state.withLock { ($0.master, $0.doubt) = (master, nil) } }
+    func setDoubt(_ why: String) { state.withLock { $0.doubt = why } }
     func setStopping() { state.withLock { $0.isStopping = true } }
 
     /// A worker exists once it listens and its rules are loaded.
@@ -109,11 +112,13 @@ final class WorkerStatus: Sendable {
         if state.isStopping { return ShuntError(.connectionLost, "the worker is stopping") }
         guard isAlone(state), ContinuousClock.now - since < Self.joinPatience else { return nil }
         return ShuntError(
-            .masterUnavailable, "no master has answered yet", help: "the worker serves without one in a few seconds")
+            .masterUnavailable, state.doubt ?? "no master has answered yet", help: "the worker serves without one in a few seconds")
     }
 
     var note: String? {
-        isAlone(state.withLock { $0 }) ? "no master answers: the worker goes on without one, new clients do not find it" : nil
+        let state = state.withLock { $0 }
+        guard isAlone(state) else { return nil }
+        return "\(state.doubt ?? "no master answers"): the worker goes on without one, new clients do not find it"
     }
 
     private func isAlone(_ state: State) -> Bool { hasMasters && state.master == nil }

@@ -41,8 +41,8 @@ struct Shunt: AsyncParsableCommand {
               shunt pub orders/1 '{"id":1}'           in a third
               shunt admin workers                     what the master knows
 
-            All commands find the master by --master, and without it by SHUNT_MASTER in the environment: a host, such as \
-            10.0.0.1; a port is only needed where it is not the usual one.
+            All commands find the master by --master, and without it by SHUNT_MASTER in the environment, or by a context: a host, \
+            such as 10.0.0.1; a port is only needed where it is not the usual one.
 
             Exit codes: 0 well, 64 usage, 65 bad data, 69 something is not to be reached or a port is in use, 70 internal, \
             74 input or output failed, 75 another connection took the place, 77 not allowed, 78 configuration.
@@ -50,7 +50,7 @@ struct Shunt: AsyncParsableCommand {
         version: "shunt \(version)",
         groupedSubcommands: [
             CommandGroup(name: "Processes:", subcommands: [Dev.self, MasterProcess.self, WorkerProcess.self]),
-            CommandGroup(name: "Operating:", subcommands: [AdminCommand.self, Rule.self, Cert.self, Bench.self]),
+            CommandGroup(name: "Operating:", subcommands: [AdminCommand.self, ContextCommand.self, Rule.self, Cert.self, Bench.self]),
             CommandGroup(name: "Clients:", subcommands: [Pub.self, Sub.self, Notify.self, DeviceCommand.self, ChatCommand.self]),
         ])
 }

@@ -86,10 +86,10 @@ struct ConfigurationLoadTests {
     static let wrong: [(yaml: String, code: ErrorCode, location: String, says: String, help: String)] = [
         ("limits:\n  frames: 1MiB", .configUnknownKey, "test.yaml:2:3", "limits.frames", "did you mean 'frame'"),
         ("worker:\n  live_for: 3s", .configUnknownKey, "test.yaml:2:3", "worker.live_for", "'master.heartbeat.live_for'"),
-        ("zzz: 1", .configUnknownKey, "test.yaml:1:1", "zzz", "master, worker, access, chat, devices, mqtt, rules, limits, log"),
+        ("zzz: 1", .configUnknownKey, "test.yaml:1:1", "zzz", "master, cluster, worker, access, chat, devices, mqtt, rules, limits, log"),
         ("worker: [1]", .configType, "test.yaml:1:9", "worker is not a mapping", "name, advertise"),
-        ("- 1", .configType, "test.yaml:1:1", "not a mapping", "master, worker"),
-        ("text", .configType, "test.yaml:1:1", "not a mapping", "master, worker"),
+        ("- 1", .configType, "test.yaml:1:1", "not a mapping", "master, cluster, worker"),
+        ("text", .configType, "test.yaml:1:1", "not a mapping", "master, cluster, worker"),
         ("worker: { loops: many }", .configType, "test.yaml:1:18", "worker.loops cannot be 'many'", "integer, 0 to 254"),
         ("worker: { loops: -1 }", .configRange, "test.yaml:1:18", "'-1'", "0 to 254"),
         ("worker: { loops: 99999999999999999999 }", .configRange, "test.yaml:1:18", "out of range", "0 to 254"),

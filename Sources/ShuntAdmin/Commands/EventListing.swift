@@ -59,9 +59,9 @@ enum EventListing {
     private static func tone(_ event: StoredEvent) -> Table.Tone {
         switch EventRecord.Kind(rawValue: event.kind) {
         case .workerLost: .bad
-        case .workerSkewed: .warning
+        case .workerSkewed, .linkRefused: .warning
         case .workerJoined, .workerReturned: .good
-        case .masterStarted, .masterStopped, .workerLeft, nil: .plain
+        case .masterStarted, .masterStopped, .workerLeft, .command, nil: .plain
         }
     }
 }

@@ -95,21 +95,41 @@ struct RegistrySource: AdminSource {
 /// A master's admin API.
 struct APISource: AdminSource {
     let address: HostPort
+    /// What shows who asks; nil for nothing.
+    var token: AdminToken?
 
     var name: String { address.description }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8] {
         let (method, target, body) = Self.encode(request)
-        let answer = try await HTTPClient.send(method, target, body: body, to: address)
+        let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address)
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
         if answer.contentType == ProblemDetails.mediaType,
             let problem = try? RegistryJSON.decode(ProblemDetails.self, from: answer.body)
         {
-            throw problem.error
+            throw explained(problem.error)
         }
         throw ShuntError(
             .masterUnavailable, "what answers there is not a Shunt master (HTTP status \(answer.status))", at: name,
             help: "give the master's admin address with --master (master.admin.listen in its configuration)")
+    }
+
+    /// What the operator can do where the master wants to know who asks, or does not let that one.
+    private func explained(_ error: ShuntError) -> ShuntError {
+        var error = error
+        switch (error.code, token) {
+        case (.accessCredentials, nil):
+            error.location = name
+            error.help = "give the file of your token with --token-file, or the token in the environment's \(AdminToken.variable)"
+        case (.accessCredentials, let token?):
+            error.location = name
+            error.help = "the token came from \(token.origin): see whether master.admin.tokens_file has it"
+        case (.accessDenied, let token?):
+            error.location = name
+            error.help = "the token came from \(token.origin): a command needs one whose role is operate"
+        default: break
+        }
+        return error
     }
 
     private static func encode(_ request: AdminRequest) -> (method: String, target: String, body: [UInt8]) {

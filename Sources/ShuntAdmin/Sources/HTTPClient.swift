@@ -20,8 +20,9 @@ enum HTTPClient {
 
     private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
+    /// - Parameter token: what shows who asks; nil for nothing.
     static func send(
-        _ method: String, _ target: String, body: [UInt8], to address: HostPort
+        _ method: String, _ target: String, body: [UInt8], token: String?, to address: HostPort
     ) async throws(ShuntError) -> Answer {
         do {
             let answer = eventLoops.next().makePromise(of: Answer.self)
@@ -37,7 +38,7 @@ enum HTTPClient {
             // A channel that fails before its handlers are in would leave the promise open.
             connecting.whenFailure { answer.fail($0) }
             // At once, on the loop: a server waits for a request no longer than a few seconds, however busy this machine is.
-            connecting.whenSuccess { write(method, target, body, address, to: $0).cascadeFailure(to: answer) }
+            connecting.whenSuccess { write(method, target, body, token, address, to: $0).cascadeFailure(to: answer) }
             let channel = try await connecting.get()
             let timeout = channel.eventLoop.scheduleTask(in: answerTimeout) { answer.fail(AnswerFailure.late) }
             defer {
@@ -51,9 +52,10 @@ enum HTTPClient {
     }
 
     private static func write(
-        _ method: String, _ target: String, _ body: [UInt8], _ address: HostPort, to channel: any Channel
+        _ method: String, _ target: String, _ body: [UInt8], _ token: String?, _ address: HostPort, to channel: any Channel
     ) -> EventLoopFuture<Void> {
         var headers: HTTPHeaders = ["Host": address.description, "Accept": "application/json", "Connection": "close"]
+        if let token { headers.add(name: "Authorization", value: "Bearer \(token)") }
         if !body.isEmpty {
             headers.add(name: "Content-Type", value: "application/json")
             headers.add(name: "Content-Length", value: "\(body.count)")

@@ -5,6 +5,10 @@ public struct ConfigurationErrors: Error, Equatable, Sendable, CustomStringConve
     /// At least one.
     public let errors: [ShuntError]
 
+    init(errors: [ShuntError]) { self.errors = errors }
+
+    package init(_ error: ShuntError) { errors = [error] }
+
     /// One error a line.
     public var description: String {
         errors.map(\.description).joined(separator: "\n")

@@ -15,7 +15,8 @@ enum ConfigFile {
         return try YAMLDocument.parse(text, from: .file(path))
     }
 
-    private static func contents(of path: String) throws(ShuntError) -> [UInt8] {
+    /// - Throws: what is wrong with the file; its size is bounded.
+    static func contents(of path: String) throws(ShuntError) -> [UInt8] {
         // Opened without waiting for a fifo's writer, then read as usual: `--config <(…)` works, and nothing hangs.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw unreadable(path, errno) }

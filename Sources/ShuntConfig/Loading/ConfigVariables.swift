@@ -3,8 +3,10 @@ import ShuntCore
 /// The environment's names for keys: `worker.http.listen` is `SHUNT_WORKER_HTTP_LISTEN`.
 struct ConfigVariables {
     static let prefix = "SHUNT_"
-    /// Variables that are not keys: commands read the master's address from them.
-    static let reserved: Set<String> = ["SHUNT_ADMIN", "SHUNT_MASTER"]
+    /// Variables that are not keys: commands read the master's address and the like from them, and tokens are no part of a configuration.
+    static let reserved: Set<String> = [
+        "SHUNT_ADMIN", "SHUNT_MASTER", "SHUNT_ADMIN_TOKEN", "SHUNT_CONTEXT", Configuration.clusterTokenVariable,
+    ]
 
     let keys: [ConfigKey<Configuration>]
 

@@ -6,6 +6,7 @@ import ShuntCore
 /// The keys, their ranges and what they mean stand in one table, `Configuration.keys`; `config/reference.yaml` is made from it.
 public struct Configuration: Equatable, Sendable {
     public var master = Master()
+    public var cluster = Cluster()
     public var worker = Worker()
     public var access = Access()
     public var chat = Chat()

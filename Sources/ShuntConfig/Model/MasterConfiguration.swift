@@ -9,6 +9,8 @@ extension Configuration {
         public var exchange = Service(listen: HostPort("127.0.0.1", 4088))
         /// Where the admin API answers.
         public var admin = HTTPService(listen: HostPort("127.0.0.1", 4080))
+        /// The file of the tokens that the admin API asks for; empty: it asks for none.
+        public var adminTokensFile = ""
         public var registry = Registry()
         public var heartbeat = Heartbeat()
 

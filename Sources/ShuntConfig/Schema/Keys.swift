@@ -3,7 +3,8 @@ import ShuntCore
 extension Configuration {
     /// The table of keys, in the order of the reference.
     static let keys: [ConfigKey<Configuration>] =
-        masterKeys + workerKeys + accessKeys.map { $0.of("access", \.access, .live) } + chatKeys + mqttKeys + rulesKeys + limitKeys + logKeys
+        masterKeys + clusterKeys + workerKeys + accessKeys.map { $0.of("access", \.access, .live) } + chatKeys + mqttKeys + rulesKeys
+        + limitKeys + logKeys
 
     private static let masterKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
@@ -14,12 +15,16 @@ extension Configuration {
             "The address for workers and clients. Port 0: any free one, which the ready file names."),
         ConfigKey(
             "master.admin.listen", \.master.admin.listen, .address(ports: 0...65535), .restart,
-            "The address of the admin API. It asks for no password yet: keep it on loopback."),
+            "The address of the admin API. Without master.admin.tokens_file it is open to whoever reaches it: keep it on loopback."),
         ConfigKey(
             "master.admin.hosts", \.master.admin.hosts, .list(of: .hostPattern, maximum: 64), .restart,
             "Names by which the admin API may be asked, besides IP addresses, localhost, the machine's own name and the host that it "
                 + "listens on, as in [master.example.org, \"*.internal\"]. A web page could otherwise ask it under a name of its own "
                 + "that leads here (DNS rebinding)."),
+        ConfigKey(
+            "master.admin.tokens_file", \.master.adminTokensFile, .path(emptyMeans: "whoever reaches the admin API may ask it"), .live,
+            "The file of those who may ask the admin API, a line each: role:name:token, or role:name:sha256=HEX. The role is read, or operate "
+                + "for commands too. SIGHUP reads the file again."),
         ConfigKey(
             "master.registry.path", \.master.registry.path, .path, .restart,
             "The registry's SQLite file: workers and events, nothing of a message."),

@@ -109,12 +109,16 @@ public struct EventRecord: Codable, Equatable, Sendable {
         case workerLost = "worker.lost"
         case workerLeft = "worker.left"
         case workerSkewed = "worker.skewed"
+        /// Somebody has come who says that it is a worker, and does not prove it.
+        case linkRefused = "link.refused"
+        /// An operator has given a command.
+        case command
     }
 
     /// Seconds since 1970.
     public var at: Double
     public var kind: Kind
-    /// The worker's name, or the like.
+    /// The worker's name, the address of who was refused, the name of the operator's token.
     public var subject: String
     /// A sentence; never anything of a message.
     public var detail: String

@@ -23,6 +23,8 @@ public struct MasterLink: Sendable {
         case lost(master: String, why: String)
         /// The master does not take a heartbeat or a report.
         case refused(master: String, why: String)
+        /// The master has not proved the cluster's token, and is left.
+        case untrusted(master: String, why: String)
         /// The master has answered a loop's question.
         case answered(ChatQuestion, ChatAssignment)
         /// The master tells something of a chat by itself.
@@ -73,6 +75,7 @@ public struct MasterLink: Sendable {
     }
 
     struct Connected: Equatable, Sendable {
+        var proof = Proof.done
         var nextReport: Double
         /// Heartbeats sent since one was answered, and when the first of them was.
         var unanswered = 0
@@ -125,13 +128,17 @@ public struct MasterLink: Sendable {
     /// Questions that may be under way.
     static let questionCapacity = 10_000
 
-    private(set) var state: State
-    private let masters: [String]
-    private let interval: Double
+    var state: State
+    let masters: [String]
+    let interval: Double
+    /// What a master must prove; nil where nobody needs to.
+    let secret: LinkSecret?
+    /// Until when masters that have not proved it are not looked at, by their places.
+    var distrusted: [Int: Double] = [:]
     /// The place in `masters` that is tried, or used.
-    private var place = 0
+    private(set) var place = 0
     private var failures = 0
-    private var ids = FrameIDs()
+    var ids = FrameIDs()
     /// When the last master was lost, or the start.
     private var aloneSince: Double
     /// The earlier master of the list that is back.
@@ -145,7 +152,9 @@ public struct MasterLink: Sendable {
     /// - Parameters:
     ///   - masters: `host:port`, tried in turn. Not empty.
     ///   - interval: seconds between heartbeats.
-    public init(masters: [String], interval: Double, now: Double) {
+    ///   - secret: what both ends prove; nil for nothing.
+    public init(masters: [String], interval: Double, secret: LinkSecret? = nil, now: Double) {
+        self.secret = secret
         self.masters = masters
         self.interval = interval
         aloneSince = now
@@ -179,6 +188,10 @@ public struct MasterLink: Sendable {
             state = .connecting
             return [.connect(to: master)]
         case .connected(var connected):
+            if let pending = connected.proof.pending {
+                let isLate = abs(now - pending.since) > Self.proofPatience
+                return isLate ? leave("it does not answer", now: now) : []
+            }
             connected.heardAt = min(connected.heardAt, now)
             // Three heartbeats without an answer, and the time for them: the master is gone, whatever TCP thinks.
             if connected.unanswered >= 3, now - connected.heardAt > 3 * interval {
@@ -186,8 +199,10 @@ public struct MasterLink: Sendable {
             }
             if place % masters.count > 0, connected.hasJoined, now >= connected.nextLook || connected.nextLook - now > look {
                 connected.nextLook = now + look
+                let earlier = connected.looked % (place % masters.count)
+                if isDistrusted(earlier, now: now) { connected.looked += 1 }
                 state = .connected(connected)
-                return [.look(at: masters[connected.looked % (place % masters.count)])]
+                return isDistrusted(earlier, now: now) ? [] : [.look(at: masters[earlier])]
             }
             guard now >= connected.nextReport || connected.nextReport - now > interval else { return [] }
             connected.nextReport = now + interval
@@ -201,16 +216,20 @@ public struct MasterLink: Sendable {
         }
     }
 
-    /// - Parameter localHost: this end's IP address: a master's name for a worker that advertises none.
-    public mutating func connected(now: Double, localHost: String = "") -> [Action] {
+    /// - Parameters:
+    ///   - localHost: this end's IP address: a master's name for a worker that advertises none.
+    ///   - isTrusted: whether this master need not prove anything.
+    public mutating func connected(now: Double, localHost: String = "", isTrusted: Bool = false) -> [Action] {
         guard state == .connecting else { return [] }
-        state = .connected(Connected(nextReport: now + interval, heardAt: now, nextLook: now + look, localHost: localHost))
+        let connected = Connected(nextReport: now + interval, heardAt: now, nextLook: now + look, localHost: localHost)
+        if let secret, !isTrusted { return greet(secret, connected, now: now) }
+        state = .connected(connected)
         return [.report]
     }
 
     /// The figures that `report` asked for.
     public mutating func heartbeat(_ body: HeartbeatBody, now: Double) -> [Action] {
-        guard case .connected(var connected) = state else { return [] }
+        guard case .connected(var connected) = state, connected.proof == .done else { return [] }
         connected.unanswered += 1
         state = .connected(connected)
         return [.send(Frame.heartbeat(id: ids.next(now: now), body).encoded())]
@@ -220,6 +239,7 @@ public struct MasterLink: Sendable {
     public mutating func received(_ frame: Frame, now: Double) -> [Action] {
         if case .leaving(frame.id, _) = state, frame.type == .acknowledgement { return end() }
         guard case .connected(var connected) = state else { return [] }
+        guard connected.proof == .done else { return proofReceived(frame, connected, now: now) }
         if frame.type == .chat { return chatNews(frame) }
         if frame.type == .registered { return Self.displacements(frame) }
         if frame.type == .binding, connected.isShunt { return Self.question(frame) }
@@ -391,7 +411,7 @@ public struct MasterLink: Sendable {
     /// The worker ends: it signs off, and waits a moment for the answer.
     public mutating func stop(_ body: HeartbeatBody, now: Double) -> [Action] {
         // Also where no answer has come yet: the master may know the worker by its first heartbeat.
-        guard case .connected(let connected) = state else { return end() }
+        guard case .connected(let connected) = state, connected.proof == .done else { return end() }
         var body = body
         body.createdTime = HeartbeatBody.signingOff
         let id = ids.next(now: now)

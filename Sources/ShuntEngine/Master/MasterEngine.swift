@@ -15,7 +15,7 @@ public final class MasterEngine {
     /// For the registry.
     public private(set) var changes: [RegistryChange] = []
     public private(set) var directory: WorkerDirectory
-    private var peers: [ConnectionID: Peer] = [:]
+    var peers: [ConnectionID: Peer] = [:]
     private var closing: Set<ConnectionID> = []
     private var devices: DeviceDirectory
     private var chats = ChatDirectory()
@@ -27,9 +27,19 @@ public final class MasterEngine {
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
 
-    private struct Peer {
+    /// What workers must prove; nil where nobody needs to.
+    let secret: LinkSecret?
+    /// Where workers come from that need not.
+    let unproved: [AddressRange]
+    /// Refusals that no event has told yet.
+    var refusals = 0
+    var refusalToldAt = -Double.infinity
+
+    struct Peer {
         /// The IP address.
         var source: String
+        /// Whether it may speak as a worker.
+        var trust: Trust
         /// Whose heartbeats come here.
         var worker: String?
         /// Where it was sent last, and when.
@@ -52,7 +62,14 @@ public final class MasterEngine {
     /// - Parameters:
     ///   - keepDevices: seconds that a device which has left is remembered.
     ///   - deviceMemory: bytes that devices may take.
-    public init(liveFor: Double, keepDevices: Double = 86_400, deviceMemory: Int = 1 << 30, frameLimit: Int) {
+    ///   - secret: what workers must prove; nil for nothing.
+    ///   - unproved: where workers come from that need not.
+    public init(
+        liveFor: Double, keepDevices: Double = 86_400, deviceMemory: Int = 1 << 30, frameLimit: Int, secret: LinkSecret? = nil,
+        unproved: [AddressRange] = []
+    ) {
+        self.secret = secret
+        self.unproved = unproved
         directory = WorkerDirectory(liveFor: liveFor)
         devices = DeviceDirectory(keep: keepDevices, memory: deviceMemory)
         self.frameLimit = frameLimit
@@ -73,7 +90,7 @@ public final class MasterEngine {
 
     /// - Parameter source: the client's IP address, without the port.
     public func opened(_ connection: ConnectionID, source: String) {
-        peers[connection] = Peer(source: source)
+        peers[connection] = Peer(source: source, trust: trust(of: source))
         if roomOrder.count > 2 * peers.count + 64 {
             roomOrder.removeSubrange(..<roomPosition)
             roomOrder.removeAll { peers[$0] == nil }
@@ -180,6 +197,7 @@ public final class MasterEngine {
 
     private func handle(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) {
         peers[connection]?.noteFrame()
+        guard admits(frame, start, connection) else { return refuseUnproved(frame, connection, now: now) }
         if frame.type == .acknowledgement { return answered(frame, start, connection) }
         guard !frame.isError else { return }
         do throws(ShuntError) {
@@ -194,7 +212,10 @@ public final class MasterEngine {
             case .message, .subscribe, .unsubscribe, .notify:
                 throw ShuntError(
                     .requestUnsupported, "a master does not serve \(frame.type)", help: "connect to a worker: ALLOCATION lists them")
-            case .balance, .binding, .registered, .acknowledgement: break
+            case .binding:
+                guard frame.name(in: start)?.elementsEqual(LinkProof.frameName.utf8) == true else { break }
+                try link(frame, start, connection, now: now)
+            case .balance, .registered, .acknowledgement: break
             }
         } catch {
             refuse(frame, connection, error)
@@ -323,6 +344,8 @@ public final class MasterEngine {
         record(chatChanges)
     }
 
+    func record(_ event: EventRecord) { changes.append(.event(event)) }
+
     private func record(_ found: [DeviceChange]) { changes += found.map { .device($0) } }
 
     private func record(_ found: [ChatChange]) { changes += found.map { .chat($0) } }
@@ -371,7 +394,7 @@ public final class MasterEngine {
         actions.append(.send(connection, Frame(acknowledging: frame.id).encoded()))
     }
 
-    private func answer(_ frame: FrameView, _ connection: ConnectionID, _ text: String) {
+    func answer(_ frame: FrameView, _ connection: ConnectionID, _ text: String) {
         actions.append(.send(connection, Frame(acknowledging: frame.id, text: text).encoded()))
     }
 
@@ -384,7 +407,7 @@ public final class MasterEngine {
         actions.append(.send(connection, Frame(.chat, id: ids.next(now: now), text: text, name: chat, key: key.rawValue).encoded()))
     }
 
-    private func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) { refuse(frame.id, connection, error) }
+    func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) { refuse(frame.id, connection, error) }
 
     private func refuse(_ id: Int64, _ connection: ConnectionID, _ error: ShuntError) {
         actions.append(.send(connection, Frame(acknowledging: id, error).encoded()))
@@ -395,7 +418,7 @@ public final class MasterEngine {
         close(connection, refusal.code)
     }
 
-    private func close(_ connection: ConnectionID, _ code: ErrorCode) {
+    func close(_ connection: ConnectionID, _ code: ErrorCode) {
         closing.insert(connection)
         actions.append(.close(connection, code))
     }

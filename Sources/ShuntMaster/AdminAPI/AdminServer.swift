@@ -6,8 +6,8 @@ public import ShuntRegistry
 /// The master's face for operators and their programs: JSON under `/api/v1`.
 ///
 /// Keys are snake_case, times seconds since 1970, errors `application/problem+json` with a `code` from ``ErrorCode``.
-/// An event stream, commands and the dashboard get files of routes beside ``AdminRoutes``; who may ask belongs into
-/// `HTTPEndpoint`, before any route.
+/// An event stream, more commands and the dashboard get files of routes beside ``AdminRoutes``; who may ask is decided by the
+/// configuration's `HTTPAuthority`, before any route.
 public enum AdminServer {
     /// Has the worker of the chat of that id close it; gives why it can't be closed. Called on none of the caller's threads.
     public typealias CloseChat = @Sendable (String) async -> ShuntError?
@@ -15,16 +15,19 @@ public enum AdminServer {
     /// Asks all workers for retained messages, or has them clear some. Called on none of the caller's threads.
     public typealias AskRetained = @Sendable (RetainedRequest) async -> Result<RetainedOutcome, ShuntError>
 
+    /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
+    public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
+
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: any RegistryReader, status: @escaping @Sendable () -> MasterStatus,
         readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" },
         closeChat: @escaping CloseChat = ShuntError.unknownChat, retained: @escaping AskRetained = AdminServer.nobody,
-        logger: Logger
+        record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
-            AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat).all
-            + RetainedRoutes(ask: retained).all + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
+            AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
+            + RetainedRoutes(ask: retained, record: record).all + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }
 

@@ -5,6 +5,7 @@ import ShuntRegistry
 /// `/api/v1/retained`: what the workers retain. Metadata only: no payload comes this way.
 struct RetainedRoutes {
     let ask: AdminServer.AskRetained
+    let record: AdminServer.RecordCommand
 
     var all: [HTTPRoute] { [listRetained, clearRetained] }
 
@@ -22,11 +23,15 @@ struct RetainedRoutes {
     }
 
     private var clearRetained: HTTPRoute {
-        HTTPRoute(.delete, "/api/v1/retained", parameters: ["filter"]) { [ask] call in
+        HTTPRoute(.delete, "/api/v1/retained", parameters: ["filter"], need: .operate) { [ask, record] call in
             guard let filter = try Self.filter(call) else {
                 throw ShuntError(.requestInvalid, "there is no filter", at: "filter", help: "give ?filter=sensors/%23; %23 is #, which takes all")
             }
-            return try Self.response(await ask(.clear(filter: filter)))
+            let answer = await ask(.clear(filter: filter))
+            var refusal: ShuntError?
+            if case .failure(let error) = answer { refusal = error }
+            record(call.caller, "retained --clear \(filter)", refusal)
+            return try Self.response(answer)
         }
     }
 

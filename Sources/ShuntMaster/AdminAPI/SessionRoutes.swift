@@ -6,6 +6,7 @@ import ShuntRegistry
 struct SessionRoutes {
     let registry: any RegistryReader
     let closeChat: AdminServer.CloseChat
+    let record: AdminServer.RecordCommand
 
     var all: [HTTPRoute] {
         [listDevices, getDevice, listChats, getChat, deleteChat]
@@ -46,8 +47,10 @@ struct SessionRoutes {
     }
 
     private var deleteChat: HTTPRoute {
-        HTTPRoute(.delete, "/api/v1/chats/{id}") { [closeChat] call in
-            if let error = await closeChat(call.segment) { throw error }
+        HTTPRoute(.delete, "/api/v1/chats/{id}", need: .operate) { [closeChat, record] call in
+            let error = await closeChat(call.segment)
+            record(call.caller, "close-chat \(call.segment)", error)
+            if let error { throw error }
             return .json(try RegistryJSON.encode(ClosedChat(closed: call.segment)))
         }
     }

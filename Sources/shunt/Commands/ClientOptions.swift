@@ -1,5 +1,6 @@
 import ArgumentParser
 import ShuntClient
+import ShuntConfig
 import ShuntCore
 
 /// The options by which a client command finds its workers.
@@ -7,12 +8,18 @@ struct ClientOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The masters to ask which workers there are, with commas between several; a port other than 4088 after a colon. "
-                + "Default: what the environment's SHUNT_MASTER says, else 127.0.0.1.",
+                + "Default: what the environment's SHUNT_MASTER says, else the context, else 127.0.0.1.",
             valueName: "host"))
     var master: String?
 
     @Option(help: ArgumentHelp("Straight to this worker, or these, without asking a master.", valueName: "host:port"))
     var worker: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The context that says where masters or workers are. Default: the environment's SHUNT_CONTEXT, else the current one; see "
+                + "shunt context.", valueName: "name"))
+    var context: String?
 
     @OptionGroup(title: "MQTT") var mqtt: MQTTArguments
 
@@ -28,7 +35,7 @@ struct ClientOptions: ParsableArguments {
     /// - Parameter adapt: changes MQTT's options as the command needs them.
     func route(_ adapt: (inout MQTTOptions) -> Void = { _ in }) throws(ShuntError) -> ClientRoute {
         if let broker = try mqtt.broker() {
-            var options = mqtt.options
+            var options = try mqtt.options(at: broker, try choice())
             adapt(&options)
             return .mqtt(broker, options)
         }
@@ -39,18 +46,35 @@ struct ClientOptions: ParsableArguments {
         switch (master, worker) {
         case (nil, let worker?): .workers(try HostPort.list(worker))
         case (let master?, nil): .masters(try HostPort.list(master, defaultPort: Self.masterPort))
-        case (nil, nil): .masters(try Self.mastersOfEnvironment())
+        case (nil, nil): try found()
         case (_?, _?): throw ShuntError(.usage, "--master and --worker exclude each other", help: "give one of them")
         }
     }
 
-    private static let masterPort = 4088
+    private func choice() throws(ShuntError) -> ContextChoice? {
+        try ContextChoice.find(context, environment: ProcessEnvironment.variables)
+    }
+
+    /// Where no option says it: a context that is asked for, the environment, another context, this machine.
+    private func found() throws(ShuntError) -> ClientRoute {
+        let choice = try choice()
+        let route = choice.flatMap { Self.route(of: $0.context) }
+        if choice?.isAskedFor == true, let route { return route }
+        if let masters = try Self.mastersOfEnvironment() { return .masters(masters) }
+        return route ?? .masters([HostPort("127.0.0.1", Self.masterPort)])
+    }
+
+    private static func route(of context: ClientContext) -> ClientRoute? {
+        if !context.workers.isEmpty { return .workers(context.workers) }
+        return context.masters.isEmpty ? nil : .masters(context.masters)
+    }
+
+    private static let masterPort = ClientContext.masterPort
     private static let masterVariable = "SHUNT_MASTER"
 
-    private static func mastersOfEnvironment() throws(ShuntError) -> [HostPort] {
-        guard let text = ProcessEnvironment.variables[masterVariable], !text.isEmpty else {
-            return [HostPort("127.0.0.1", masterPort)]
-        }
+    /// nil where the environment names none.
+    private static func mastersOfEnvironment() throws(ShuntError) -> [HostPort]? {
+        guard let text = ProcessEnvironment.variables[masterVariable], !text.isEmpty else { return nil }
         do throws(ShuntError) {
             return try HostPort.list(text, defaultPort: masterPort)
         } catch {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ShuntClient
+import ShuntConfig
 import ShuntCore
 
 /// The options by which a client command speaks MQTT instead of the exchange protocol.
@@ -24,9 +25,12 @@ struct MQTTArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The password. Other users of this machine can see arguments, but not the environment, where SHUNT_MQTT_PASSWORD is looked at too.",
+            "The password. Other users of this machine can see arguments, but neither --password-file nor the environment's SHUNT_MQTT_PASSWORD.",
             valueName: "text"))
     var password: String?
+
+    @Option(help: ArgumentHelp("The file whose first line is the password.", valueName: "path"), completion: .file())
+    var passwordFile: String?
 
     @Flag(
         inversion: .prefixedNo,
@@ -70,7 +74,7 @@ struct MQTTArguments: ParsableArguments {
             without: mqtt != nil, "--mqtt HOST",
             [
                 ("--v311", isOld), ("--qos", qos != nil), ("--id", clientID != nil), ("--user", userName != nil),
-                ("--password", password != nil), (clean == false ? "--no-clean" : "--clean", clean != nil),
+                ("--password", password != nil), ("--password-file", passwordFile != nil), (clean == false ? "--no-clean" : "--clean", clean != nil),
                 ("--session-expiry", sessionExpiry != nil), ("--keep-alive", keepAlive != nil), ("--property", !properties.isEmpty),
                 ("--will-topic", willTopic != nil),
             ])
@@ -102,13 +106,31 @@ struct MQTTArguments: ParsableArguments {
 
     var version: MQTTVersion { isOld ? .v3_1_1 : .v5 }
 
+    /// The user name and the password. A context's are for its own hosts alone.
+    private func credentials(at broker: HostPort, _ choice: ContextChoice?) throws(ShuntError) -> (user: String?, password: [UInt8]?) {
+        let context = choice.flatMap { $0.context.knows(host: broker.host) && !$0.context.user.isEmpty ? $0.context : nil }
+        let user = userName ?? context?.user
+        if let password { return (user, Array(password.utf8)) }
+        if let passwordFile { return (user, try Self.firstLine(of: passwordFile)) }
+        let isContexts = context.map { $0.user == user && !$0.passwordFile.isEmpty } ?? false
+        if let context, isContexts, choice?.isAskedFor == true { return (user, try Self.firstLine(of: context.passwordFile)) }
+        if user != nil, let text = ProcessEnvironment.variables["SHUNT_MQTT_PASSWORD"] { return (user, Array(text.utf8)) }
+        if let context, isContexts { return (user, try Self.firstLine(of: context.passwordFile)) }
+        return (user, nil)
+    }
+
+    private static func firstLine(of file: String) throws(ShuntError) -> [UInt8] {
+        Array(try SecretText(path: file).text.prefix { !$0.isNewline }.utf8)
+    }
+
     /// The options without those of one command.
-    var options: MQTTOptions {
+    func options(at broker: HostPort, _ choice: ContextChoice?) throws(ShuntError) -> MQTTOptions {
+        let credentials = try credentials(at: broker, choice)
         var options = MQTTOptions()
         options.version = version
         options.clientID = clientID
-        options.userName = userName
-        options.password = (password ?? (userName == nil ? nil : ProcessEnvironment.variables["SHUNT_MQTT_PASSWORD"])).map { Array($0.utf8) }
+        options.userName = credentials.user
+        options.password = credentials.password
         options.isClean = clean ?? (sessionExpiry ?? 0 == 0)
         options.sessionExpiry = sessionExpiry
         options.keepAlive = keepAlive ?? options.keepAlive

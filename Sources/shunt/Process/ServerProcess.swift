@@ -74,10 +74,12 @@ struct ServerProcess {
     }
 
     /// Warns as the process itself would.
-    private static func check(_ kind: Kind, _ configuration: Configuration) throws(ShuntError) {
+    private static func check(_ kind: Kind, _ configuration: Configuration) throws {
         ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
         defer { ShuntLog.flush() }
-        warn(of: configuration, Logger(label: kind.label))
+        let logger = Logger(label: kind.label)
+        warn(of: configuration, logger)
+        for warning in try ProcessSecrets(kind, configuration).warnings { logger.warning("\(warning)") }
         let rules = kind.hasWorker ? try Worker.check(configuration) : nil
         let about =
             switch rules {
@@ -96,18 +98,20 @@ struct ServerProcess {
 
     // MARK: Life
 
-    private mutating func start() async throws(ShuntError) {
+    private mutating func start() async throws {
         Self.warn(of: configuration, logger)
         guard descriptors.limit >= fewestDescriptors else { throw tooFewDescriptors }
-        if kind.hasMaster {
-            let started = try await startMaster()
+        let secrets = try ProcessSecrets(kind, configuration)
+        for warning in secrets.warnings { logger.warning("\(warning)") }
+        if let own = secrets.master {
+            let started = try await startMaster(own)
             master = started
             // The worker of the same process has one master, wherever it really listens.
             if kind == .dev, let address = HostPort(started.exchangeAddress) { configuration.worker.masters = [address] }
         }
         if kind.hasWorker {
             let boot = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-            let started = try Worker(configuration, version: Shunt.version, boot: boot, descriptors: descriptors)
+            let started = try Worker(configuration, clusterToken: secrets.cluster, version: Shunt.version, boot: boot, descriptors: descriptors)
             worker = started
             let http = configuration.worker.http.listen
             var endpoint = HTTPEndpoint.Configuration(host: http.host, port: http.port)
@@ -130,10 +134,11 @@ struct ServerProcess {
         tellRoomForClients()
     }
 
-    private func startMaster() async throws(ShuntError) -> Master {
+    private func startMaster(_ secrets: MasterSecrets) async throws(ShuntError) -> Master {
         do throws(ShuntError) {
             return try await Master.start(
-                configuration, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
+                configuration, secrets: secrets, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors,
+                clock: wallClock)
         } catch {
             switch error.code {
             case .registryInvalid, .registryUnavailable, .registryReadOnly:
@@ -175,9 +180,11 @@ struct ServerProcess {
                     help: "signal again when it is written; {} stands for all defaults")
             }
             if kind == .dev { new.worker.masters = configuration.worker.masters }
+            let secrets = try ProcessSecrets(kind, new)
+            for warning in secrets.warnings { logger.warning("\(warning)") }
             let changes = Configuration.changes(from: configuration, to: new)
             let rules = try worker?.apply(new)
-            master?.apply(new)
+            if let own = secrets.master { master?.apply(new, secrets: own) }
             ShuntLog.apply(new.log)
             for change in changes.live { logger.notice("changed", metadata: ["key": "\(change)"]) }
             for change in changes.restart {

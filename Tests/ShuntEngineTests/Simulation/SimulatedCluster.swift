@@ -22,9 +22,17 @@ final class SimulatedCluster {
     /// Frames that wait in the sockets of workers that are frozen.
     private var unread: [String: [Frame]] = [:]
 
-    init(masters names: [String], workers: [String], loops: Int = 1) {
-        for name in names { masters[name] = MasterEngine(liveFor: 20, frameLimit: 1 << 20) }
-        self.workers = workers.map { SimulatedWorker($0, loops: loops, masters: names) }
+    /// The tokens of masters and workers that have some, by their names; the first is the one that is proved.
+    private let tokens: [String: [String]]
+    /// What workers have said of masters that they left.
+    private(set) var untrusted: [String] = []
+    /// All that has gone over links, master and frame.
+    private(set) var sent: [(master: String, frame: Frame)] = []
+
+    init(masters names: [String], workers: [String], loops: Int = 1, tokens: [String: [String]] = [:]) {
+        self.tokens = tokens
+        self.workers = workers.map { SimulatedWorker($0, loops: loops, masters: names, secret: tokens[$0].map(LinkSecret.simulated)) }
+        for name in names { start(master: name) }
     }
 
     /// Lets time pass, a tenth of a second a step.
@@ -53,7 +61,10 @@ final class SimulatedCluster {
         }
     }
 
-    func start(master name: String) { masters[name] = MasterEngine(liveFor: 20, frameLimit: 1 << 20) }
+    func start(master name: String) {
+        masters[name] = MasterEngine(
+            liveFor: 20, frameLimit: 1 << 20, secret: tokens[name].map(LinkSecret.simulated), unproved: [AddressRange("10.9.0.0/16")!])
+    }
 
     /// The worker stops doing anything, as if its machine had gone.
     func freeze(worker name: String) { silent.insert(name) }
@@ -97,6 +108,10 @@ final class SimulatedCluster {
             case .connect(let address): connect(worker, to: address)
             case .send(let bytes):
                 guard let link = links[worker.name], let master = masters[link.master] else { continue }
+                bytes.withUnsafeBytes { bytes in
+                    guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
+                    sent.append((link.master, Frame(view, in: start)))
+                }
                 for frame in deliver(bytes, to: master, from: link.connection) {
                     carryOut(worker.link.received(frame, now: worker.now), of: worker)
                 }
@@ -111,6 +126,7 @@ final class SimulatedCluster {
             case .ended:
                 ended.append(worker.name)
                 links[worker.name] = nil
+            case .untrusted(let master, let why): untrusted.append("\(worker.name) \(master) \(why)")
             case .refused(_, let why): refused.append("\(worker.name) \(why)")
             case .lost: worker.reports.end()
             case .answered(let question, let assignment): worker.answered(question, assignment)

@@ -39,11 +39,12 @@ final class SimulatedWorker {
 
     init(
         _ name: String = "w:1", loops: Int = 1, masters: [String] = [], limits: RoutingLimits = .init(),
-        strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil, neighbour: @escaping (String?) -> String? = { $0 }
+        strategies: GroupStrategies = .init(), hooks: (any RuleHooks)? = nil, neighbour: @escaping (String?) -> String? = { $0 },
+        secret: LinkSecret? = nil
     ) {
         self.name = name
         let chat = ChatSettings(hasMasters: !masters.isEmpty)
-        link = MasterLink(masters: masters, interval: 3, now: now)
+        link = MasterLink(masters: masters, interval: 3, secret: secret, now: now)
         let parts = name.split(separator: ":")
         reports = MasterReports(worker: WorkerSource(host: String(parts[0]), port: Int(parts[1]) ?? 1))
         self.loops = (0..<loops).map {

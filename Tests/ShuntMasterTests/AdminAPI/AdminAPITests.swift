@@ -289,7 +289,8 @@ private final class Fixture: Sendable {
             let registry = fixture.registry.reader
             let routes =
                 AdminRoutes(registry: registry, status: { status }).all
-                + SessionRoutes(registry: registry, closeChat: { _ in nil }).all + RetainedRoutes(ask: AdminServer.nobody).all
+                + SessionRoutes(registry: registry, closeChat: { _ in nil }, record: { _, _, _ in }).all
+                + RetainedRoutes(ask: AdminServer.nobody, record: { _, _, _ in }).all
             for route in routes {
                 let row = document.split(separator: "\n").first { $0.hasPrefix("| `\(route.method.rawValue) \(route.path)` |") }
                 #expect(row != nil, "\(route.path)")

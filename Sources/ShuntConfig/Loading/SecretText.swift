@@ -1,0 +1,30 @@
+import Glibc
+import ShuntCore
+
+/// A file that holds secrets, as it was read.
+public struct SecretText: Sendable {
+    public let path: String
+    public let text: String
+    /// What is wrong with the file's mode, for a warning.
+    public let warning: ShuntError?
+
+    /// - Throws: `config.missing`, `config.invalid` or `config.range` with the path. The text is in no error.
+    public init(path: String) throws(ShuntError) {
+        let bytes: [UInt8]
+        do throws(ShuntError) {
+            bytes = try ConfigFile.contents(of: path)
+        } catch {
+            throw ShuntError(error.code, error.message, at: path, help: error.code == .configMissing ? "name a file that exists" : error.help)
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ShuntError(.configInvalid, "not UTF-8", at: path, help: "write the file as UTF-8")
+        }
+        self.path = path
+        self.text = text
+        var about = stat()
+        let isShared = stat(path, &about) == 0 && about.st_mode & 0o007 != 0
+        warning =
+            isShared
+            ? ShuntError(.accessDenied, "every user of this machine may read or write the file", at: path, help: "chmod o= it") : nil
+    }
+}

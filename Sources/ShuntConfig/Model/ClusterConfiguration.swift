@@ -1,0 +1,15 @@
+import ShuntCore
+
+extension Configuration {
+    /// `cluster:`, what masters and workers ask of each other.
+    public struct Cluster: Equatable, Sendable {
+        /// The file of the token that both ends of a link prove; empty: none.
+        public var tokenFile = ""
+        /// Whether workers and masters of message-channel take part without a proof.
+        public var allowJava = false
+        /// Where they connect from.
+        public var javaFrom: [AddressRange] = []
+
+        public init() {}
+    }
+}
