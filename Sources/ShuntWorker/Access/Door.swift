@@ -67,6 +67,11 @@ extension Door {
             tokens = TokenVerifier(keys: try files.keys(access.jwt.keys, "\(section).jwt.keys"), settings: settings)
         }
         if listener.tls.isOn, listener.tls.verify != .none { uidFrom = listener.tls.uidFrom }
+        guard listener.limits.connectionsPerAddress == 0 || listener.proxies.isEmpty else {
+            throw ShuntError(
+                .configInvalid, "\(key).limits.connections_per_address would count proxies, which all clients come through",
+                at: "\(key).limits.connections_per_address", help: "leave it out: a proxy knows its clients' addresses and can count them")
+        }
         guard allowsAnonymous || passwords != nil || tokens != nil || uidFrom != nil else {
             throw ShuntError(
                 .configInvalid, "nobody can come in by \(key): nothing says who clients are, and anonymous ones may not come", at: key,
