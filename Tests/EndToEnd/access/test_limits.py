@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from access.test_access import hashed
 from exchange import Client as ExchangeClient, eventually, parse_address
 from mqtt import packets
 from mqtt.client import Client
@@ -101,3 +102,42 @@ def test_a_proxys_clients_are_not_counted_as_one():
     sets = OPEN | {"worker.listeners.mqtt.proxy_protocol.from": "[127.0.0.1]", "worker.listeners.mqtt.limits.connections_per_address": 3}
     refused = run("worker", "--check", *[f"--set={key}={value}" for key, value in sets.items()])
     assert refused.returncode == 78 and "would count proxies" in refused.stderr
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_client_that_connects_again_and_again_is_refused(shunt, version):
+    worker = shunt.worker(OPEN | {"access.flapping.connects": 5, "access.flapping.within": "60s", "access.flapping.refused_for": "3s"})
+    address = worker.listeners["worker.mqtt"]
+
+    def connect(name, refused=False):
+        client = Client(address, version)
+        client.connect(name, refused=refused)
+        return client
+
+    for _ in range(4):
+        connect("flaps").close()
+    begun = time.monotonic()
+    for _ in range(3):
+        refused = connect("flaps", refused=True)
+        assert refused.connack.reason == (0x9F if version == 5 else 3)
+    connect("steady")
+    worker.wait_metric('shunt_access_refused_total{reason="flapping"}', 3)
+    time.sleep(max(0, 3.1 - (time.monotonic() - begun)))
+    connect("flaps")
+
+
+def test_a_stranger_makes_no_client_flap(shunt, tmp_path):
+    """Connects with a wrong password do not count."""
+    (tmp_path / "passwords").write_text(f"ada:{hashed('secret-1')}\n")
+    worker = shunt.worker(OPEN | {"worker.listeners.mqtt.allow_anonymous": "false", "access.flapping.connects": 3,
+                                  "access.password_file": tmp_path / "passwords", "worker.listeners.exchange.allow_anonymous": "true"})
+    address = worker.listeners["worker.mqtt"]
+    for _ in range(3):
+        Client(address, 5).connect("c", user="ada", password=b"wrong", refused=True)
+    eventually(lambda: connack(address, "ada", b"secret-1") == 0, 20)
+
+
+def connack(address, user, password) -> int:
+    client = Client(address, 5)
+    client.send(packets.connect(5, "c", user=user, password=password))
+    return client.wait(packets.CONNACK).reason
