@@ -34,6 +34,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let turn = PauseReasons(rawValue: 8)
     /// It is not decided yet whether it is let in.
     public static let access = PauseReasons(rawValue: 16)
+    /// It has sent as much as it may for now.
+    public static let pace = PauseReasons(rawValue: 64)
     /// Its transport waits for its turn to work.
     static let work = PauseReasons(rawValue: 32)
 }

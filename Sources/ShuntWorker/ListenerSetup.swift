@@ -17,6 +17,10 @@ struct ListenerSetup: Sendable {
     private(set) var isTurningAway = false
     /// nil for plain bytes.
     let tls: ListenerTLS?
+    /// nil where it takes any number of clients.
+    let gate: ConnectionGate?
+    /// nil where its clients may publish as fast as they like.
+    let pace: Pace?
     /// nil where clients do not come by WebSocket.
     private let door: WebSocketDoor?
 
@@ -29,6 +33,8 @@ struct ListenerSetup: Sendable {
             }
         proxies = listener.proxies
         self.tls = tls
+        gate = ConnectionGate(listener.limits)
+        pace = Pace(listener.limits)
         door = listener.transport == .websocket ? WebSocketDoor(listener) : nil
     }
 

@@ -49,6 +49,9 @@ extension Worker {
         text.gauge(
             "shunt_stuck_consumers", "Clients that read too slowly for anybody to wait for them.",
             reports.reduce(0) { $0 + $1.routing.stuckConsumers })
+        text.counter(
+            "shunt_pace_holds_total", "How often a client was not read from, as it had sent as much as its listener lets it.",
+            reports.reduce(0) { $0 + $1.paceHolds })
         text.family("shunt_access_refused_total", "counter", "Clients that were refused, by what was wrong.")
         for why in Doorkeeper.Refusal.allCases { text.sample("shunt_access_refused_total", ["reason": why.rawValue], peers.doorkeeper.refused(why)) }
         text.counter(

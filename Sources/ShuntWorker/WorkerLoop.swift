@@ -1,3 +1,4 @@
+import Dispatch
 import ExchangeCodec
 import PayloadCompression
 import ShuntCore
@@ -19,12 +20,18 @@ final class WorkerLoop: EventLoopHandler {
     private var version: WorkerRules
     /// The version before, until all loops have switched.
     private var previous: WorkerRules?
+    /// The clients of listeners that take only so many.
+    private var entered: [ConnectionID: Entered] = [:]
+    /// Whether the clients of any listener may send only so much.
+    private let isPacing: Bool
+    private var paced = PacedClients()
 
     init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
         self.loop = loop
         self.peers = peers
         // Those for clients that find no room come behind the others.
         listeners = setup.listeners + setup.listeners.map { $0.turningAway ?? $0 }
+        isPacing = setup.listeners.contains { $0.pace != nil }
         version = setup.rules
         engine = LoopEngine(
             loop: loop.index, of: setup.loops, limits: setup.limits, strategies: setup.strategies, slowPolicies: setup.slowPolicies, chat: setup.chat,
@@ -56,7 +63,7 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
-        let taken = driver.received(bytes, on: connection.id, self)
+        let taken = isPacing ? receivedPaced(bytes, connection) : driver.received(bytes, on: connection.id, self)
         if peers.isFull { hold(connection) }
         return taken
     }
@@ -91,6 +98,8 @@ final class WorkerLoop: EventLoopHandler {
 
     func closed(_ connection: Connection, reason: CloseReason) {
         slow.removeValue(forKey: connection.id)
+        if isPacing { paced.closed(connection.id) }
+        leave(connection.id)?.leave()
         peers.connectionClosed(loop.index)
         if listeners[connection.role.number].isTurningAway { peers.turnedAwayClosed() }
         peers.log.closed(connection, reason)
@@ -128,11 +137,12 @@ final class WorkerLoop: EventLoopHandler {
 
     func tick() {
         for client in held { engine.isUnread(client, now: loop.now) }
+        if isPacing { tickPaced() }
         engine.tick(now: loop.now)
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
-                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder), loop.index)
+                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder, paceHolds: paced.holds), loop.index)
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }
@@ -154,6 +164,40 @@ final class WorkerLoop: EventLoopHandler {
         engine.setAccess(doors.map { $0.access() }, now: loop.now)
         driver.carryOut(self)
     }
+
+    // MARK: Limits of listeners
+
+    /// A client that its listener counts is there.
+    func count(_ entered: Entered?, _ connection: Connection) {
+        guard let entered else { return }
+        if connection.isOpen { self.entered[connection.id] = entered } else { entered.leave() }
+    }
+
+    /// A client is no longer this loop's.
+    private func leave(_ client: ConnectionID) -> Entered? { entered.isEmpty ? nil : entered.removeValue(forKey: client) }
+
+    /// A client's bytes have come, and only so much of them may be taken.
+    private func receivedPaced(_ bytes: Bytes, _ connection: Connection) -> Int {
+        let (client, listener, now) = (connection.id, listeners[connection.role.number], Self.uptime)
+        guard let pace = listener.pace else { return driver.received(bytes, on: client, self) }
+        var portion = paced.portion(of: bytes, from: client, of: listener, pace, now: now)
+        let taken = driver.received(Bytes(rebasing: bytes[..<portion.count]), on: client, self)
+        // It may have gone, or to another loop.
+        guard connection.isOpen else { return taken }
+        if taken < portion.count { portion = paced.portion(of: Bytes(rebasing: bytes[..<taken]), from: client, of: listener, pace, now: now) }
+        if paced.took(portion, from: client, now: now) { loop.setReadingPaused(true, .pace, connection) }
+        return taken
+    }
+
+    private func tickPaced() {
+        for client in paced.due(now: Self.uptime) {
+            if let connection = loop.connection(client) { loop.setReadingPaused(false, .pace, connection) }
+        }
+        for client in paced.held { engine.isUnread(client, now: loop.now) }
+    }
+
+    /// Seconds of a clock that never goes back.
+    private static var uptime: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
 
     // MARK: The master
 
@@ -322,7 +366,7 @@ extension WorkerLoop: LoopEdge {
         guard let moving = loop.detach(connection, unread: unread) else {
             return loop.close(connection, .byUs(why: "the client sent a request before its first answer was written"))
         }
-        peers.move(moving, from: loop.index, to: other)
+        peers.move(moving, leave(client), from: loop.index, to: other)
     }
 
     func authenticate(_ client: ConnectionID, _ credentials: Credentials) {

@@ -165,6 +165,21 @@ struct AbuseTests {
         #expect(bans.all.map(\.subject.description) == ["192.0.2.1/32", "2001:db8::/32", "::/64", "client:c1", "uid:ann"])
     }
 
+    @Test("a client that flaps is refused without a look at its connects; others that were refused make nobody flap")
+    func refusedWithoutCounting() {
+        var settings = Flapping.Settings()
+        settings.connects = 2
+        var flapping = Flapping(settings)
+        let refusal = { (flapping: Flapping, now: Double) in
+            flapping.refusal(clientID: "c", uid: "", address: self.address("10.0.0.1"), now: now)
+        }
+        for _ in 0..<10 { #expect(refusal(flapping, 0) == nil) }
+        let connects = [0.0, 1].map { flapping.connects(clientID: "c", uid: "", address: address("10.0.0.1"), now: $0) }
+        #expect(connects == [nil, 300])
+        #expect(refusal(flapping, 2) == 299 && refusal(flapping, 301) == nil)
+        #expect(flapping.refusal(clientID: "", uid: "", address: address("10.0.0.1"), now: 2) == nil)
+    }
+
     @Test("what cannot be banned", arguments: ["", "client:", "uid:", "10.0.0.1/8", "ann", "10.0.0.0/33"])
     func wrongSubjects(text: String) { #expect(BanSubject(text) == nil) }
 

@@ -32,7 +32,7 @@ public struct Flapping: Sendable {
         var until: Double
     }
 
-    private let settings: Settings
+    public let settings: Settings
     private var table: BoundedTable<NameKey, Window>
 
     public init(_ settings: Settings = Settings()) {
@@ -50,16 +50,26 @@ public struct Flapping: Sendable {
     /// - Returns: for how many seconds it is refused; nil where it may.
     public mutating func connects(clientID: String, uid: String, address: PeerAddress, now: Double) -> Double? {
         var longest: Double?
-        for key in Key.allCases where settings.keys.contains(key) {
-            let name: NameKey? =
-                switch key {
-                case .clientID: clientID.isEmpty ? nil : NameKey(0, clientID)
-                case .uid: uid.isEmpty ? nil : NameKey(1, uid)
-                case .address: address.network.map { NameKey(network: $0) }
-                }
-            if let name, let refusal = count(name, now) { longest = max(refusal, longest ?? 0) }
+        for name in names(clientID, uid, address) {
+            if let refusal = count(name, now) { longest = max(refusal, longest ?? 0) }
         }
         return longest
+    }
+
+    /// The same without counting a connect: a stranger that is refused for something else makes no client flap.
+    public func refusal(clientID: String, uid: String, address: PeerAddress, now: Double) -> Double? {
+        names(clientID, uid, address).compactMap { table[$0].map { $0.until - now } }.filter { $0 > 0 }.max()
+    }
+
+    private func names(_ clientID: String, _ uid: String, _ address: PeerAddress) -> [NameKey] {
+        Key.allCases.compactMap { key in
+            guard settings.keys.contains(key) else { return nil }
+            return switch key {
+            case .clientID: clientID.isEmpty ? nil : NameKey(0, clientID)
+            case .uid: uid.isEmpty ? nil : NameKey(1, uid)
+            case .address: address.network.map { NameKey(network: $0) }
+            }
+        }
     }
 
     /// Gives up what is over: now and then.

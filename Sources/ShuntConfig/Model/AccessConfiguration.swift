@@ -8,11 +8,20 @@ extension Configuration {
         /// Shunt's own, in YAML.
         public var rules = ""
         public var jwt = JWT()
+        public var flapping = Flapping()
 
         public init() {}
 
         /// Whether nothing is set: of a listener, that those of all listeners hold.
         public var isEmpty: Bool { self == Access() }
+
+        /// When a client that connects again and again is refused.
+        public struct Flapping: Equatable, Sendable {
+            /// The connect that is refused; 0: none is.
+            public var connects = 0
+            public var within = Duration.seconds(60)
+            public var refusedFor = Duration.seconds(300)
+        }
 
         /// Tokens that clients give as their password.
         public struct JWT: Equatable, Sendable {

@@ -48,6 +48,7 @@ extension Configuration {
             public var allowAnonymous = false
             /// Empty: the `access:` of all listeners holds.
             public var access = Access()
+            public var limits = ListenerLimits()
             /// How it speaks TLS, where it does.
             public var tls = TLS()
 
@@ -59,6 +60,18 @@ extension Configuration {
                 self.listen = listen
                 self.proxies = proxies
             }
+        }
+
+        /// `limits:` of a listener; 0: none.
+        public struct ListenerLimits: Equatable, Sendable {
+            /// Open at once.
+            public var connectionsPerAddress = 0
+            public var connectionsPerSecond = 0
+            /// Of one client, as are the bytes.
+            public var messagesPerSecond = 0
+            public var bytesPerSecond = 0
+
+            public init() {}
         }
 
         /// `tls:` of a listener. Without certificates it speaks plain bytes.

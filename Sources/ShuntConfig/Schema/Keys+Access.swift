@@ -17,6 +17,15 @@ extension Configuration {
             "jwt.audience", \.jwt.audience, .name(maximum: 1024, emptyMeans: "only tokens without aud"), .live, "What a token has to have as aud."),
         ConfigKey("jwt.uid", \.jwt.uid, .name(maximum: 255), .live, "The claim that is the client's uid."),
         ConfigKey("jwt.skew", \.jwt.skew, .duration(.zero...(.seconds(600))), .live, "How far the clocks of who signs tokens may be off."),
+        ConfigKey(
+            "flapping.connects", \.flapping.connects, .int(0...1_000_000), .live,
+            "A client of MQTT, by its identifier, that is let in so often within flapping.within is refused for a while; 0: it is not. 15 is a "
+                + "good value."),
+        ConfigKey(
+            "flapping.within", \.flapping.within, .duration(.seconds(1)...(.seconds(86_400))), .live,
+            "The time in which its connects are counted, from the first one."),
+        ConfigKey(
+            "flapping.refused_for", \.flapping.refusedFor, .duration(.seconds(1)...(.seconds(86_400))), .live, "How long it is refused."),
     ]
 }
 

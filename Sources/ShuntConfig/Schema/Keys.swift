@@ -119,7 +119,7 @@ extension Configuration {
             ConfigKey(
                 "allow_anonymous", \.allowAnonymous, .bool, .restart,
                 "Whether a client may come in that gives no name: it has the rights of clients without a uid."),
-        ] + tlsKeys + accessKeys.map { $0.of("access", \.access, .restart) }
+        ] + listenerLimitKeys + tlsKeys + accessKeys.map { $0.of("access", \.access, .restart) }
 
     private static let chatKeys: [ConfigKey<Configuration>] = [
         ConfigKey("chat.members", \.chat.members, .int(2...64), .live, "Members of one chat, including members that may still come back."),

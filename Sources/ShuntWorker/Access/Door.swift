@@ -12,9 +12,11 @@ struct Door: Sendable {
     var lists = AccessLists()
     /// Whether clients may have certificates, and where these name the client.
     var uidFrom: ClientCertificate.UIDSource?
+    /// nil where clients may connect as often as they like.
+    var flapping: Flapping.Settings?
 
     /// Whether anything has to be asked: else everybody comes in, and may do everything.
-    var asks: Bool { !allowsAnonymous || passwords != nil || tokens != nil || lists.isSet || uidFrom != nil }
+    var asks: Bool { !allowsAnonymous || passwords != nil || tokens != nil || lists.isSet || uidFrom != nil || flapping != nil }
 
     /// What a loop needs to know of it.
     func access() -> ListenerAccess {
@@ -66,7 +68,18 @@ extension Door {
             settings.skew = access.jwt.skew.seconds
             tokens = TokenVerifier(keys: try files.keys(access.jwt.keys, "\(section).jwt.keys"), settings: settings)
         }
+        if access.flapping.connects > 0 {
+            var settings = Flapping.Settings()
+            (settings.connects, settings.window) = (access.flapping.connects, access.flapping.within.seconds)
+            settings.refusal = access.flapping.refusedFor.seconds
+            flapping = settings
+        }
         if listener.tls.isOn, listener.tls.verify != .none { uidFrom = listener.tls.uidFrom }
+        guard listener.limits.connectionsPerAddress == 0 || listener.proxies.isEmpty else {
+            throw ShuntError(
+                .configInvalid, "\(key).limits.connections_per_address would count proxies, which all clients come through",
+                at: "\(key).limits.connections_per_address", help: "leave it out: a proxy knows its clients' addresses and can count them")
+        }
         guard allowsAnonymous || passwords != nil || tokens != nil || uidFrom != nil else {
             throw ShuntError(
                 .configInvalid, "nobody can come in by \(key): nothing says who clients are, and anonymous ones may not come", at: key,

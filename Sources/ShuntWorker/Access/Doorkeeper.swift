@@ -10,11 +10,13 @@ import Synchronization
 final class Doorkeeper: Sendable {
     /// Why a client was refused, for the figures.
     enum Refusal: String, CaseIterable, Sendable {
-        case password, token, anonymous, delayed, busy
+        case password, token, anonymous, delayed, busy, flapping
     }
 
     private let doors: Mutex<[Door]>
     private let delays = Mutex(FailureDelays())
+    /// By the numbers of listeners, of those that refuse clients which connect again and again.
+    private let flapping: Mutex<[Int: Flapping]>
     private let refusals = Mutex<[Refusal: Int]>([:])
     /// Passwords are hashed here, which takes milliseconds of a processor each.
     private let hashing: [DispatchQueue]
@@ -26,11 +28,25 @@ final class Doorkeeper: Sendable {
     /// - Parameter doors: of the listeners, by their numbers.
     init(_ doors: [Door], threads: Int, _ logger: Logger) {
         self.doors = Mutex(doors)
+        flapping = Mutex(Self.flapping(at: doors, [:]))
         self.logger = logger
         hashing = (0..<max(1, threads)).map { DispatchQueue(label: "shunt.passwords.\($0)", qos: .utility) }
     }
 
-    func set(_ doors: [Door]) { self.doors.withLock { $0 = doors } }
+    func set(_ doors: [Door]) {
+        self.doors.withLock { $0 = doors }
+        flapping.withLock { $0 = Self.flapping(at: doors, $0) }
+    }
+
+    /// What is known of clients stays where the settings do.
+    private static func flapping(at doors: [Door], _ before: [Int: Flapping]) -> [Int: Flapping] {
+        var all: [Int: Flapping] = [:]
+        for (listener, door) in doors.enumerated() {
+            guard let settings = door.flapping else { continue }
+            all[listener] = before[listener].flatMap { $0.settings == settings ? $0 : nil } ?? Flapping(settings)
+        }
+        return all
+    }
 
     func access() -> [ListenerAccess] { doors.withLock { $0 }.map { $0.access() } }
 
@@ -41,6 +57,32 @@ final class Doorkeeper: Sendable {
     ///   - certificate: what the client has shown and was verified.
     ///   - decided: called once, on any thread.
     func decide(_ credentials: Credentials, _ certificate: ClientCertificate?, _ decided: @escaping @Sendable (Admission) -> Void) {
+        if let refusal = flaps(credentials, isLetIn: false) { return decided(refusal) }
+        identify(credentials, certificate) { [self] admission in
+            switch admission {
+            case .refused, .unknown(mayEnter: false): decided(admission)
+            case .admitted, .unknown(mayEnter: true): decided(flaps(credentials, isLetIn: true) ?? admission)
+            }
+        }
+    }
+
+    /// - Parameter isLetIn: whether the client would be let in, which counts as a connect.
+    /// - Returns: the refusal of a client that connects again and again.
+    private func flaps(_ credentials: Credentials, isLetIn: Bool) -> Admission? {
+        let (listener, id, uid, address) = (credentials.listener, credentials.clientID, credentials.user ?? "", credentials.address)
+        let seconds: Double? = flapping.withLock { all in
+            guard all[listener] != nil else { return nil }
+            return isLetIn
+                ? all[listener]?.connects(clientID: id, uid: uid, address: address, now: Self.uptime)
+                : all[listener]?.refusal(clientID: id, uid: uid, address: address, now: Self.uptime)
+        }
+        guard let seconds else { return nil }
+        note(.flapping)
+        log(credentials, "flapping")
+        return .refused(ShuntError(.accessRate, "this client has connected too often: try again in \(Int(seconds.rounded(.up))) s"))
+    }
+
+    private func identify(_ credentials: Credentials, _ certificate: ClientCertificate?, _ decided: @escaping @Sendable (Admission) -> Void) {
         let door = doors.withLock { $0.indices.contains(credentials.listener) ? $0[credentials.listener] : nil }
         guard let door else { return decided(.refused(ShuntError(.accessUnavailable, "the listener is gone"))) }
         if let certificate, let source = door.uidFrom, let uid = certificate.uid(from: source) {
@@ -108,18 +150,25 @@ final class Doorkeeper: Sendable {
     private func refuse(_ credentials: Credentials, _ refusal: Refusal, _ why: String) -> Admission {
         note(refusal)
         delays.withLock { $0.failed(from: credentials.address, user: credentials.user ?? "", now: Self.uptime) }
+        log(credentials, why)
+        return .refused(ShuntError(.accessCredentials, refusal == .token ? "the token does not count" : "wrong user name or password"))
+    }
+
+    private func log(_ credentials: Credentials, _ why: String) {
         logger.debug(
             "refused a client",
             metadata: [
                 "address": "\(credentials.address)", "client": "\(credentials.clientID)", "user": "\(credentials.user ?? "")", "why": "\(why)",
             ])
-        return .refused(ShuntError(.accessCredentials, refusal == .token ? "the token does not count" : "wrong user name or password"))
     }
 
     private func note(_ refusal: Refusal) { refusals.withLock { $0[refusal, default: 0] += 1 } }
 
     /// Called regularly.
-    func tick() { delays.withLock { $0.forget(now: Self.uptime) } }
+    func tick() {
+        delays.withLock { $0.forget(now: Self.uptime) }
+        flapping.withLock { all in for listener in all.keys { all[listener]?.forget(now: Self.uptime) } }
+    }
 
     private static var uptime: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
     private static var now: Double { Worker.now }
