@@ -49,20 +49,23 @@ def test_an_exchange_client_comes_by_a_socket_too(local, tmp_path):
         assert client.recv(100)[:1] == b"q"
 
 
+def start_on(path):
+    sets = ("worker.masters=[]", "worker.http.listen=127.0.0.1:0", f"worker.listeners.x.listen=unix:{path}", "worker.listeners.x.allow_anonymous=true")
+    return run("worker", *(word for one in sets for word in ("--set", one)))
+
+
 def test_a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not(local, shunt, tmp_path):
     worker = local()
     worker.kill()
     path = tmp_path / "mqtt.sock"
     assert path.exists()
     again = local()
-    refused = run("worker", "--set", "worker.masters=[]", "--set", "worker.http.listen=127.0.0.1:0", "--set", f"worker.listeners.x.listen=unix:{path}",
-                  "--set", "worker.listeners.x.allow_anonymous=true")
+    refused = start_on(path)
     assert refused.returncode == 69 and "address.in_use" in refused.stderr
     again.stop()
     assert not path.exists()
     path.write_text("a file of somebody's")
-    refused = run("worker", "--set", "worker.masters=[]", "--set", "worker.http.listen=127.0.0.1:0", "--set", f"worker.listeners.x.listen=unix:{path}",
-                  "--set", "worker.listeners.x.allow_anonymous=true")
+    refused = start_on(path)
     assert refused.returncode == 69 and path.read_text() == "a file of somebody's"
 
 

@@ -13,7 +13,7 @@ struct PacedClientsTests {
     private let ping: [UInt8] = [0xC0, 0]
 
     private func listener(_ protocolName: Configuration.Worker.ListenerProtocol, messages: Int = 0, bytes: Int = 0) throws -> ListenerSetup {
-        var listener = Configuration.Worker.Listener(protocol: protocolName, listen: HostPort("127.0.0.1", 0))
+        var listener = Configuration.Worker.Listener(protocol: protocolName, listen: .tcp(HostPort("127.0.0.1", 0)))
         (listener.limits.messagesPerSecond, listener.limits.bytesPerSecond) = (messages, bytes)
         return ListenerSetup(name: "test", listener, tls: nil)
     }

@@ -80,7 +80,6 @@ extension ConfigType {
             return value
         } text: { value in
             // What stands in a section of its own is left out where it is the default: the line would be too long to read.
-            let standard = new()
             let entries = value.map { name, element in
                 (key: name, value: YAMLText.mapping(told(keys, of: element, new()).map { (path: $0.path[...], value: $0.text(element)) }))
             }

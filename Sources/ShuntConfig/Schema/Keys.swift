@@ -101,8 +101,8 @@ extension Configuration {
             ConfigKey("protocol", \.protocol, .word, .restart, "The clients' protocol: message-channel's exchange protocol, or MQTT 3.1.1 and 5.0."),
             ConfigKey(
                 "listen", \.listen, .listenAddress, .restart, required: true,
-                "The address that clients connect to. Port 0: any free one, which the ready file names. unix:PATH: a socket in the file system, for clients "
-                + "of this machine that its owner or group runs."),
+                "The address that clients connect to. Port 0: any free one, which the ready file names. unix:PATH: a socket in the file system, "
+                    + "for clients of this machine that its owner or group runs."),
             ConfigKey(
                 "transport", \.transport, .word, .restart,
                 "What the clients' protocol travels in: TCP as it is, or the binary messages of WebSocket."),
