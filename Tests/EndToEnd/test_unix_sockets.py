@@ -50,7 +50,8 @@ def test_an_exchange_client_comes_by_a_socket_too(local, tmp_path):
 
 
 def start_on(path):
-    sets = ("worker.masters=[]", "worker.http.listen=127.0.0.1:0", f"worker.listeners.x.listen=unix:{path}", "worker.listeners.x.allow_anonymous=true")
+    sets = ("worker.masters=[]", "worker.http.listen=127.0.0.1:0", f"worker.listeners.x.listen=unix:{path}",
+            "worker.listeners.x.allow_anonymous=true")
     return run("worker", *(word for one in sets for word in ("--set", one)))
 
 
