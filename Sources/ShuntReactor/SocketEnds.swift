@@ -31,7 +31,7 @@ extension HostPort {
 }
 
 extension PeerAddress {
-    /// The remote end of a socket; zeros if it has none, or is one of the file system.
+    /// The remote end of a socket; zeros if it has none, or has it no longer.
     public init(remoteOf descriptor: Int32) {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -44,7 +44,7 @@ extension PeerAddress {
         }
         let family = Int32(storage.ss_family)
         guard family == AF_INET || family == AF_INET6 else {
-            self.init()
+            self = .unix
             return
         }
         self = withUnsafeBytes(of: &storage) { bytes in

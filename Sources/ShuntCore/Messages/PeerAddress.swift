@@ -18,10 +18,10 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     public var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
 
     /// The host of the client, which may have many ports and in IPv6 many addresses: the IPv4 address, or the 64-bit network of the IPv6
-    /// address. nil for this machine: all clients may come through a proxy on it.
+    /// address. nil for this machine, sockets in its file system too: all clients may come through a proxy on it.
     public var network: UInt64? {
         if isIPv4 { return low >> 24 & 0xFF == 127 ? nil : low }
-        return high == 0 && low == 1 ? nil : high
+        return high == 0 && low <= 1 ? nil : high
     }
 
     /// The address without the port: dotted for IPv4, by RFC 5952 for IPv6 (`::1`).
@@ -45,8 +45,9 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
         return longest
     }
 
-    /// A client of a socket in the file system has no address.
-    public var isUnix: Bool { high == 0 && low == 0 && port == 0 }
+    /// Of a client that came by a socket in the file system, which has no address.
+    public static let unix = PeerAddress(high: 0, low: 0, port: .max)
+    public var isUnix: Bool { self == .unix }
 
     public var description: String { isUnix ? "unix" : isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }
 }
