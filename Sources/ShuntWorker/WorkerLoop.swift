@@ -356,8 +356,8 @@ extension WorkerLoop: LoopEdge {
     }
 
     func close(_ client: ConnectionID, _ code: ErrorCode?) {
-        guard let connection = loop.connection(client) else { return }
         let text = engine.takeCloseText(of: client)
+        guard let connection = loop.connection(client) else { return }
         loop.closeAfterWriting(connection, code.map { code in .byUs(why: text.map { "\($0) (\(code.rawValue))" } ?? code.rawValue) } ?? .byPeer)
     }
 

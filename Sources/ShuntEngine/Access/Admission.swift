@@ -48,13 +48,17 @@ public struct ListenerAccess {
     }
 }
 
-/// A client that was let in, and what it may do.
+/// A client that was let in by a listener that asks, and what it may do.
 final class ClientAccess {
     let admitted: Admitted
+    /// The listener's number.
+    let listener: Int
+    let clientID: String
+    let address: PeerAddress
+    /// nil: everything.
     var permissions: (any Permissions)?
 
-    init(_ admitted: Admitted, _ permissions: (any Permissions)?) {
-        self.admitted = admitted
-        self.permissions = permissions
+    init(_ admitted: Admitted, listener: Int, clientID: String, address: PeerAddress) {
+        (self.admitted, self.listener, self.clientID, self.address) = (admitted, listener, clientID, address)
     }
 }

@@ -13,11 +13,7 @@ extension LoopEngine {
     /// A client's first request is there.
     func enter(_ connection: ConnectionID, _ credentials: () -> Credentials) -> Entrance {
         let listener = Int(clients[connection.slot].listener)
-        guard listener < access.count else { return .open }
-        guard access[listener].asks else {
-            admit(connection, as: Admitted())
-            return .open
-        }
+        guard listener < access.count, access[listener].asks else { return .open }
         switch admissions.removeValue(forKey: connection) {
         case nil:
             credentialsOf[connection] = credentials()
@@ -49,27 +45,26 @@ extension LoopEngine {
         if !admissions.isEmpty { admissions[connection] = nil }
     }
 
-    /// What is known of a client, and what it may do: also where a rule gives it another uid.
-    func admit(_ connection: ConnectionID, as admitted: Admitted) {
+    /// What is known of a client of a listener that asks: also where a rule gives it another uid.
+    private func admit(_ connection: ConnectionID, as admitted: Admitted) {
         let slot = connection.slot
-        let listener = Int(clients[slot].listener)
         let identity = clients[slot].identity ?? Client.Identity()
+        clients[slot].identity = identity
         if let uid = admitted.uid { identity.uid = uid }
         if let tags = admitted.tags { identity.tags = tags }
         if let alias = admitted.alias { identity.alias = alias }
-        let permissions = access[listener].permissions?(admitted, identity.device, clients[slot].address)
-        guard permissions != nil || admitted != Admitted() else { return }
-        identity.access = ClientAccess(admitted, permissions)
-        clients[slot].identity = identity
-        clients[slot].isRestricted = permissions != nil
+        let access = ClientAccess(
+            admitted, listener: Int(clients[slot].listener), clientID: identity.device, address: clients[slot].address)
+        identity.access = access
+        renew(access)
+        clients[slot].isRestricted = access.permissions != nil
         if admitted.expiresAt < .infinity { expiries.insert(connection, at: admitted.expiresAt) }
     }
 
-    /// A rule has named a client.
+    /// A rule has named a client. That counts for its rights where the listener asks who clients are.
     func name(_ connection: ConnectionID, _ uid: String) {
         clients[connection.slot].needsName = false
-        guard Int(clients[connection.slot].listener) < access.count else { return }
-        var admitted = clients[connection.slot].identity?.access?.admitted ?? Admitted()
+        guard var admitted = clients[connection.slot].identity?.access?.admitted else { return }
         admitted.uid = uid
         admit(connection, as: admitted)
     }
@@ -146,32 +141,46 @@ extension LoopEngine {
     /// Whether a message may be delivered to a client.
     func mayReceive(_ packet: Bytes, _ form: WireForm, _ identity: Client.Identity?) -> Bool {
         guard let permissions = identity?.access?.permissions, let message = WireEncoder.read(packet, form) else { return true }
-        if permissions.mayReceive(message.topic) { return true }
+        // Who is in a chat, or gets broadcasts, was asked when it joined.
+        if MQTTFront.isService(message.topic) || permissions.mayReceive(message.topic) { return true }
         output.figures.withheld += 1
         return false
     }
 
     // MARK: Settings
 
-    /// From now on listeners let clients in so, and those that are in may do this: what one may no longer do ends at once.
+    /// From now on listeners let clients in so, and those that are in may do this: what one may no longer do ends at once. A client that came
+    /// in before its listener asked counts as one that nothing names.
     public func setAccess(_ new: [ListenerAccess], now: Double) {
         router.now = now
         access = new
+        sessions.forEach { if let access = $0.identity.access { renew(access) } }
         for slot in clients.indices where clients[slot].state == .open && clients[slot].isAdmitted {
-            renew(ConnectionID(loop: loop, slot: UInt32(slot), generation: clients[slot].generation))
+            let connection = ConnectionID(loop: loop, slot: UInt32(slot), generation: clients[slot].generation)
+            if let known = clients[slot].identity?.access {
+                renew(known)
+                clients[slot].isRestricted = known.permissions != nil
+            } else if Int(clients[slot].listener) < access.count, access[Int(clients[slot].listener)].asks {
+                admit(connection, as: Admitted())
+            }
+            checkSubscriptions(of: connection)
         }
     }
 
-    private func renew(_ connection: ConnectionID) {
-        let slot = connection.slot
-        guard Int(clients[slot].listener) < access.count else { return }
-        admit(connection, as: clients[slot].identity?.access?.admitted ?? Admitted())
+    private func renew(_ client: ClientAccess) {
+        client.permissions =
+            client.listener < access.count ? access[client.listener].permissions?(client.admitted, client.clientID, client.address) : nil
+    }
+
+    /// A client's rights are others than when it subscribed: what it may not subscribe ends.
+    func checkSubscriptions(of connection: ConnectionID) {
+        guard clients[connection.slot].isRestricted else { return }
         let subscriber = subscriber(of: connection)
         for subscription in router.index.subscriptions(of: subscriber) {
             let isGroup = subscription.group != Self.ownGroup(of: subscriber)
             let request = SubscriptionRequest(topic: subscription.filter, group: isGroup ? subscription.group : "", key: subscription.key)
             do throws(ShuntError) {
-                try demand(isGroup ? .share : .subscribe, request.topic, group: isGroup ? request.group : nil, connection)
+                try demand(request, connection)
                 guard try withholds(request, connection, isGroup: isGroup), !subscription.terms.asksSession else { continue }
                 changeTerms(of: subscriber) { $0.askingSession }
             } catch {

@@ -53,7 +53,8 @@ extension LoopEngine {
         return true
     }
 
-    private func demand(_ request: SubscriptionRequest, _ connection: ConnectionID) throws(ShuntError) {
+    /// - Throws: `access.denied`.
+    func demand(_ request: SubscriptionRequest, _ connection: ConnectionID) throws(ShuntError) {
         try demand(request.group.isEmpty ? .subscribe : .share, request.topic, group: request.group.isEmpty ? nil : request.group, connection)
     }
 

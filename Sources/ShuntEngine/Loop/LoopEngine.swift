@@ -171,6 +171,7 @@ public final class LoopEngine {
         confirmations.forget(connection)
         forgetSubscribes(of: connection)
         forgetAdmission(of: connection)
+        if !closeTexts.isEmpty { closeTexts[connection] = nil }
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }
         clients[slot] = Client(state: .free, generation: connection.generation)
@@ -289,6 +290,7 @@ public final class LoopEngine {
         }
         tickedAt = now
         router.permissions = nil
+        router.retainedIdle = 0
         closeSilent()
         closeExpired()
         tickSessions()

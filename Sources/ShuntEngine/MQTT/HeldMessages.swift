@@ -57,6 +57,13 @@ final class HeldMessages {
         return number
     }
 
+    /// Bytes that it takes to keep a message: none where it is the one that was held last.
+    /// - Parameter isShared: as `hold` has it.
+    func cost(of packet: Bytes, isShared: Bool) -> Int {
+        if isShared, let last, last.start == packet.baseAddress, last.count == packet.count { return 0 }
+        return packet.count + Self.overhead
+    }
+
     /// Another session wants the message too.
     func retain(_ number: UInt32) { if number != Self.none { messages[Int(number)].references += 1 } }
 
@@ -78,6 +85,10 @@ final class HeldMessages {
     /// Lives as long as somebody wants the message.
     func packet(_ number: UInt32) -> Bytes { Bytes(start: messages[Int(number)].start, count: Int(messages[Int(number)].count)) }
     func size(_ number: UInt32) -> Int { Int(messages[Int(number)].count) }
+    /// Bytes that are given back when a session gives the message up: none while others want it.
+    func gain(_ number: UInt32) -> Int { messages[Int(number)].references == 1 ? size(number) + Self.overhead : 0 }
+    /// The part of a message's memory that each of those has who want it.
+    func share(_ number: UInt32) -> Int { number == Self.none ? 0 : (size(number) + Self.overhead) / Int(messages[Int(number)].references) }
     func form(_ number: UInt32) -> WireForm { messages[Int(number)].form }
     func expiresAt(_ number: UInt32) -> Double { messages[Int(number)].expiresAt }
 }

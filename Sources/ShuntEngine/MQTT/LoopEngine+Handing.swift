@@ -38,11 +38,12 @@ extension LoopEngine {
             }
         }
         guard handOver.qos > .atMostOnce, let session else { return pass(packet, form, handOver, session, client, isReplaced) }
-        if memoryInUse + packet.count > limits.mqtt.memory { makeRoom(packet.count, for: session) }
+        let cost = held.cost(of: packet, isShared: !isReplaced)
+        if memoryInUse + cost > limits.mqtt.memory { makeRoom(cost, for: session) }
         guard mayBeSent(session), session.waiting.isEmpty, session.window.isCaughtUp, session.window.count < session.receiveMaximum,
-            !session.keeps(handOver) || memoryInUse + packet.count <= limits.mqtt.memory
+            !session.keeps(handOver) || memoryInUse + cost <= limits.mqtt.memory
         else {
-            return keep(packet, form, handOver, session, isShared: !isReplaced, isOffered: client != .none)
+            return keep(packet, form, handOver, session, cost: cost, isShared: !isReplaced, isOffered: client != .none)
         }
         guard let own = personal(packet, form, handOver, session, age: 0) else {
             output.figures.tooLarge += 1
@@ -151,15 +152,14 @@ extension LoopEngine {
     // MARK: Waiting
 
     /// Keeps a message until the client takes it.
-    /// - Parameter isOffered: the rules have been asked about it.
+    /// - Parameters:
+    ///   - cost: bytes of memory that it takes.
+    ///   - isOffered: the rules have been asked about it.
     private func keep(
-        _ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession, isShared: Bool, isOffered: Bool
+        _ packet: Bytes, _ form: WireForm, _ handOver: HandOver, _ session: MQTTSession, cost: Int, isShared: Bool, isOffered: Bool
     ) -> HandedMessage {
-        let mqtt = limits.mqtt
-        while isFull(session, for: packet.count) {
-            // Where others have taken the memory, to drop what waits here makes no room.
-            let makesRoom = memoryInUse - session.waitingBytes + packet.count <= mqtt.memory
-            guard mqtt.queueFull == .dropOldest, makesRoom, let oldest = takeWaiting(session) else {
+        while isFull(session, for: packet.count, cost: cost) {
+            guard limits.mqtt.queueFull == .dropOldest, makesRoom(session, cost), let oldest = takeWaiting(session) else {
                 output.figures.lostInSessions += 1
                 undelivered(packet, form, why: .queueFull, now: now)
                 return .dropped
@@ -176,11 +176,19 @@ extension LoopEngine {
 
     /// Whether so many bytes more may not wait for a session. If producers wait for its client, what they and other loops had under way still
     /// enters.
-    private func isFull(_ session: MQTTSession, for count: Int) -> Bool {
+    /// - Parameter cost: bytes of memory that they take.
+    private func isFull(_ session: MQTTSession, for count: Int, cost: Int) -> Bool {
         let mqtt = limits.mqtt
-        if memoryInUse + count > mqtt.memory { return true }
+        if memoryInUse + cost > mqtt.memory { return true }
         guard session.waiting.count >= mqtt.queueMessages || session.waitingBytes + count > mqtt.queueBytes else { return false }
         return !session.isConnected || session.pressure == .stuck || router.index.slowConsumerPolicy(of: session.id) != .hold
+    }
+
+    /// Whether there is room for a message once what waits for the session is dropped: where others hold the memory, or want the same
+    /// messages, there is none.
+    private func makesRoom(_ session: MQTTSession, _ cost: Int) -> Bool {
+        let missing = memoryInUse + cost - limits.mqtt.memory
+        return missing <= 0 || session.waiting.all.reduce(0) { $0 + held.gain($1.held) } >= missing
     }
 
     func takeWaiting(_ session: MQTTSession) -> MQTTSession.Waiting? {
@@ -254,6 +262,7 @@ extension LoopEngine {
             output.figures.expiredInSessions += 1
             return lose(next.held, .expired)
         }
+        guard mayReceive(held.packet(next.held), held.form(next.held), session.identity) else { return held.release(next.held) }
         guard let waiting = offered(next, session) else { return }
         guard let own = personal(waiting.held, waiting.handOver, session) else {
             output.figures.tooLarge += 1

@@ -39,21 +39,23 @@ extension LoopEngine {
 
     /// `mqtt.memory` is full, and a session needs some of it: the sessions that hold most give up messages, the oldest first. One all of whose
     /// messages are under way, since its client does not acknowledge them, ends.
-    func makeRoom(_ count: Int, for session: MQTTSession) {
+    /// - Parameter cost: bytes of memory.
+    func makeRoom(_ cost: Int, for session: MQTTSession) {
         if hoarders.isEmpty, abs(now - hoardersSoughtAt) >= Self.hoarderInterval { seekHoarders() }
-        let own = held(by: session)
-        while memoryInUse + count > limits.mqtt.memory, let hoarder = hoarders.last {
-            guard hoarder !== session, held(by: hoarder) > own + count else {
-                hoarders.removeLast()
-                continue
-            }
-            output.figures.hoarded += 1
-            if let oldest = takeWaiting(hoarder) {
+        guard !hoarders.isEmpty else { return }
+        let own = share(of: session) + cost
+        while memoryInUse + cost > limits.mqtt.memory, let hoarder = hoarders.last {
+            var bytes = hoarder === session ? 0 : share(of: hoarder)
+            while bytes > own, memoryInUse + cost > limits.mqtt.memory, let oldest = takeWaiting(hoarder) {
+                bytes -= held.share(oldest.held)
+                output.figures.hoarded += 1
                 lose(oldest.held, .queueFull)
-            } else {
-                hoarders.removeLast()
-                end(hoarder: hoarder)
             }
+            guard memoryInUse + cost > limits.mqtt.memory else { return }
+            hoarders.removeLast()
+            guard bytes > own else { continue }
+            output.figures.hoarded += 1
+            end(hoarder: hoarder)
         }
     }
 
@@ -73,7 +75,7 @@ extension LoopEngine {
         hoardersSoughtAt = now
         var found: [(bytes: Int, session: MQTTSession)] = []
         func look(_ session: MQTTSession) {
-            let bytes = held(by: session)
+            let bytes = share(of: session)
             guard bytes > 0, found.count < Self.hoarders || bytes > found[0].bytes else { return }
             found.insert((bytes, session), at: found.firstIndex { $0.bytes > bytes } ?? found.count)
             if found.count > Self.hoarders { found.removeFirst() }
@@ -84,8 +86,8 @@ extension LoopEngine {
         if let largest = found.last { largestHoarder = "'\(largest.session.clientID)' with \(largest.bytes) bytes" }
     }
 
-    /// Bytes that a session holds, as if nobody shared them.
-    private func held(by session: MQTTSession) -> Int {
-        session.waitingBytes + session.window.all.reduce(0) { $0 + ($1.held == HeldMessages.none ? 0 : held.size($1.held)) }
+    /// Bytes that a session holds: of what others hold too, its share.
+    private func share(of session: MQTTSession) -> Int {
+        session.waiting.all.reduce(0) { $0 + held.share($1.held) } + session.window.all.reduce(0) { $0 + held.share($1.held) }
     }
 }

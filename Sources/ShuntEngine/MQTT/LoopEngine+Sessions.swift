@@ -69,6 +69,8 @@ extension LoopEngine {
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
         session.endsAt = .infinity
         clients[connection.slot].subscriptions = session.subscriptions
+        // It may have come back with other rights.
+        if isPresent { checkSubscriptions(of: connection) }
         return isPresent
     }
 

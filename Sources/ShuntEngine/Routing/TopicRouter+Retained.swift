@@ -66,6 +66,7 @@ extension TopicRouter {
     func answer(_ question: RetainedQuestion) {
         // Asked again, it begins again: a client has as many answers under way as it has filters, and each is only a place.
         forgetQuestions(of: question.subscriber, filter: question.filter)
+        retainedIdle = 0
         var answer = RetainedAnswer(question: question)
         guard retainedLooks <= 0 || goOn(&answer, &retainedLooks) else { return }
         retainedAnswers.append(answer)
@@ -77,23 +78,24 @@ extension TopicRouter {
         defer { retainedLooks = Self.retainedLooks }
         guard !retainedAnswers.isEmpty else { return false }
         var looks = max(retainedLooks, Self.retainedLooksOfOne)
-        var idle = 0
-        for _ in 0..<Self.retainedQuestions where idle < retainedAnswers.count && looks > 0 {
-            guard output.actions.count < LoopEngine.batchSize, output.made.size < LoopEngine.batchBytes else { return true }
+        for _ in 0..<Self.retainedQuestions {
+            guard retainedIdle < retainedAnswers.count else { return false }
+            guard looks > 0, output.actions.count < LoopEngine.batchSize, output.made.size < LoopEngine.batchBytes else { return true }
             if retainedAt >= retainedAnswers.count { retainedAt = 0 }
             if index.pressure(of: retainedAnswers[retainedAt].question.subscriber) == .congested {
-                idle += 1
+                retainedIdle += 1
                 retainedAt += 1
-            } else if goOn(&retainedAnswers[retainedAt], &looks) {
-                idle = 0
+                continue
+            }
+            retainedIdle = 0
+            if goOn(&retainedAnswers[retainedAt], &looks) {
                 retainedAt += 1
             } else {
-                idle = 0
                 retainedAnswers.swapAt(retainedAt, retainedAnswers.count - 1)
                 retainedAnswers.removeLast()
             }
         }
-        return idle < retainedAnswers.count
+        return retainedIdle < retainedAnswers.count
     }
 
     /// Most filters take few messages, which the levels of their topics lead to; for the others all messages are gone through.

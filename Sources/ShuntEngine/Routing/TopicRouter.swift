@@ -27,6 +27,8 @@ public final class TopicRouter {
     let retained: RetainedMessages
     /// Retained messages that clients wait for.
     var retainedAnswers: [RetainedAnswer] = []
+    /// How many of them in a row wait for clients that do not keep up. Where all do, the next tick looks again.
+    var retainedIdle = 0
     /// Looks at retained messages that are left to this turn.
     var retainedLooks = TopicRouter.retainedLooks
     /// The next of them that gets some.

@@ -153,6 +153,20 @@ def test_a_rules_table_may_grant_more(guarded, tmp_path):
     assert ada.publish("sensors/1", b"other", 1) == 0x83
 
 
+@pytest.mark.parametrize("qos", [0, 1])
+def test_who_may_be_in_a_chat_hears_it(guarded, qos):
+    """The right to be in a chat is asked for once: its messages need no other."""
+    worker = guarded()
+    worker.acl.write_text(ACL + "\nuser bob\ntopic write $chat/room\n")
+    worker.reload()
+    ada, bob, eve = (connect(worker, 5, user, USERS[user]) for user in ("ada", "bob", "eve"))
+    assert eve.subscribe("$chat/room", qos=qos) == [0x87]
+    assert ada.subscribe("$chat/room", qos=qos) == [qos] and bob.subscribe("$chat/room", qos=qos) == [qos]
+    assert ada.publish("$chat/room", b"hello", 1) == 0
+    assert bob.message().payload == b"hello"
+    assert eve.publish("$chat/room", b"hello", 1) == 0x87
+
+
 def test_a_will_needs_the_right_too(guarded):
     worker = guarded()
     client = Client(worker.listeners["worker.mqtt"], 5)

@@ -45,6 +45,15 @@ final class ScriptedRules: RuleHooks {
     deinit { for bytes in bytes { bytes.deallocate() } }
 
     func beginTurn() { turns += 1 }
+    /// Whether rules may send more than the sender of a message may.
+    var grantsAll = false
+
+    private struct Everything: RuleGrants {
+        func allow(_ action: AccessAction, _ subject: Bytes) -> Bool { true }
+    }
+
+    func grants(of rule: Int) -> (any RuleGrants)? { grantsAll ? Everything() : nil }
+
     func exceededHops(rule: Int, now: Double) { beyondHops.append(rule) }
 
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {

@@ -198,4 +198,21 @@ struct MQTTRetainedTests {
         engine.closed(id, why: "gone", now: worker.now)
         #expect(engine.router.retainedAnswers.isEmpty)
     }
+
+    @Test("Answers for clients that do not keep up keep no loop awake: the next tick looks at them again")
+    func congestedAnswers() {
+        let worker = SimulatedWorker()
+        let slow = SimulatedMQTTClient(worker, "slow")
+        _ = slow.subscribe("r/#")
+        SimulatedMQTTClient(worker, "producer").publish("r/1", "x", isRetained: true)
+        let engine = worker.engines[0]
+        engine.pressure(.congested, on: slow.id)
+        let question = RetainedQuestion(filter: "r/#", subscriber: slow.id, terms: DeliveryTerms(.mqtt3))
+        engine.router.retainedAnswers = Array(repeating: RetainedAnswer(question: question), count: 1000)
+        #expect((0..<10).map { _ in engine.turnEnded() } == [true, true, true] + Array(repeating: false, count: 7))
+        engine.pressure(.none, on: slow.id)
+        engine.tick(now: worker.now)
+        while engine.turnEnded() { engine.clear() }
+        #expect(engine.router.retainedAnswers.isEmpty)
+    }
 }

@@ -93,6 +93,25 @@ struct MQTTSessionBoundsTests {
         #expect(SimulatedMQTTClient(worker, greeting: lasting("absent")).deliveries().count == 20)
     }
 
+    @Test("Sessions that hold the same messages lose none of them for another one: that would make no room")
+    func sharedMessages() {
+        let worker = SimulatedWorker(limits: RoutingLimits(mqtt: MQTTLimits(queueMessages: 1000, queueBytes: 1 << 20, memory: 20_000)))
+        for number in 0..<50 {
+            let client = SimulatedMQTTClient(worker, greeting: lasting("s\(number)"))
+            _ = client.subscribe("all", qos: .atLeastOnce)
+            client.vanish()
+        }
+        let producer = SimulatedMQTTClient(worker, "producer")
+        for _ in 0..<18 { producer.publish("all", String(repeating: "x", count: 1000), qos: .atLeastOnce) }
+        let one = SimulatedMQTTClient(worker, greeting: lasting("one"))
+        _ = one.subscribe("one", qos: .atLeastOnce)
+        one.vanish()
+        for _ in 0..<3 { producer.publish("one", String(repeating: "y", count: 1000), qos: .atLeastOnce) }
+        let figures = worker.engines[0].output.figures
+        #expect(figures.hoarded == 0)
+        #expect(figures.waiting == 50 * 18)
+    }
+
     @Test("User properties and wills count as memory, and are refused where there is none; what is counted is given back")
     func ownBytes() {
         let worker = SimulatedWorker(limits: RoutingLimits(mqtt: MQTTLimits(memory: 50_000)))

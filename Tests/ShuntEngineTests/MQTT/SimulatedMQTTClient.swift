@@ -14,10 +14,10 @@ struct SimulatedMQTTClient {
     }
 
     /// Sends CONNECT, whose answer is taken.
-    init(_ worker: SimulatedWorker, greeting: Connect?, loop: Int = 0, isTurnedAway: Bool = false) {
+    init(_ worker: SimulatedWorker, greeting: Connect?, version: MQTTVersion = .v3_1_1, loop: Int = 0, isTurnedAway: Bool = false) {
         firstID = worker.open(loop, .mqtt, isTurnedAway: isTurnedAway)
         self.worker = worker
-        version = greeting?.version ?? .v3_1_1
+        self.version = greeting?.version ?? version
         guard let greeting else { return }
         send(greeting.encoded())
         _ = worker.takePackets(id, 1)
