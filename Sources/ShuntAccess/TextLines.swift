@@ -1,3 +1,4 @@
+import ShuntConfig
 import ShuntCore
 
 /// The lines of a file that people write, numbered from 1, without white space at their ends. A line break at the end begins no line.
@@ -18,4 +19,23 @@ struct TextLines: Sequence, IteratorProtocol {
     }
 
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+    /// Reads a file of entries, one a line; empty lines and those that begin with `#` are none.
+    /// - Parameters:
+    ///   - name: the file's name, for errors.
+    ///   - read: takes an entry with its line's number.
+    /// - Returns: every wrong line's error, with its place.
+    static func readEntries(
+        of text: String, name: String, _ read: (_ line: String, _ number: Int) throws(ShuntError) -> Void
+    ) -> ConfigDiagnostics {
+        var diagnostics = ConfigDiagnostics()
+        for (number, line) in TextLines(text) where !line.isEmpty && !line.hasPrefix("#") {
+            do throws(ShuntError) {
+                try read(line, number)
+            } catch {
+                diagnostics.add(error.code, error.message, at: "\(name):\(number)", help: error.help)
+            }
+        }
+        return diagnostics
+    }
 }

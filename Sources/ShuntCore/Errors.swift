@@ -75,7 +75,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case configType = "config.type"
     case configRange = "config.range"
     case configMissing = "config.missing"
-    /// A certificate, key or revocation list cannot be read, or does not fit the others.
+    /// A certificate, its key or a revocation list cannot be read, or they do not belong together.
     case tlsInvalid = "tls.invalid"
     case addressInUse = "address.in_use"
     case addressUnavailable = "address.unavailable"

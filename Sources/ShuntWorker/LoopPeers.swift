@@ -18,6 +18,8 @@ struct LoopReport: Sendable {
     var answerSeconds = 0.0
     /// The session that held most when `mqtt.memory` was full last.
     var largestHoarder = ""
+    /// What a client was denied last, and by what.
+    var lastDenied = ""
     /// How often a client was not read from, as it had sent as much as it may.
     var paceHolds = 0
 }

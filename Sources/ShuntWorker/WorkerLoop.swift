@@ -142,7 +142,8 @@ final class WorkerLoop: EventLoopHandler {
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
-                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder, paceHolds: paced.holds), loop.index)
+                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder, lastDenied: engine.lastDenied, paceHolds: paced.holds),
+            loop.index)
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }

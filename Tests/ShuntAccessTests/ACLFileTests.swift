@@ -120,7 +120,7 @@ struct ACLFileTests {
         let none = Rights(AccessLists(acl: try ACLFile("# nothing\n", name: "acl"))).rights(of: Who(uid: "ann"))
         for action in AccessAction.allCases {
             #expect(!bytes("a") { none.may(action, $0) })
-            #expect(bytes("a") { ClientRights.everything.may(action, $0) })
+            #expect(bytes("a") { Rights(AccessLists()).rights(of: Who()).may(action, $0) })
         }
     }
 }

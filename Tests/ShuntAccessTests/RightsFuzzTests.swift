@@ -88,7 +88,7 @@ struct RightsFuzzTests {
             #expect(
                 bytes(topic) { rights.may(.chat, $0) } == lists.allows(.chat, "$chat/" + topic, nil, who), "\(lists) \(who) \(topic)")
             let group = ["g", "h"].randomElement(using: &random) ?? ""
-            let received = bytes(topic) { topic in bytes(group) { rights.mayReceive(topic, group: $0) } }
+            let received = bytes(topic) { topic in bytes(group) { rights.may(.share, topic, group: $0) } }
             #expect(received == lists.allows(.share, topic, group, who), "\(lists) \(who) \(topic) \(group)")
         }
         #expect(rights.may(.broadcast) == lists.allows(.broadcast, "$shunt/notify", nil, who), "\(lists) \(who)")

@@ -2,9 +2,9 @@ import ShuntCore
 
 /// Makes guesses slow: after a few failures, each further attempt from an address waits twice as long, and so does each for a user.
 ///
-/// An address that is to wait is refused without a look at its password. An attempt for a user is only held, for a shorter time: else a
-/// stranger could keep the user out. Clients of this machine, perhaps behind a proxy, are told apart by user alone. Failures are
-/// forgotten, one each `forgetsAfter`.
+/// An address that has to wait is refused, and its password is not looked at. An attempt for a user is only held, for a shorter time: else a
+/// stranger could keep the user out. Clients of this machine may come through a proxy: for them only the user's failures count. Each
+/// `forgetsAfter`, one failure is forgotten.
 public struct FailureDelays: Sendable {
     /// Times in seconds.
     public struct Settings: Equatable, Sendable {

@@ -31,24 +31,20 @@ public struct ACLFile: Sendable {
     /// - Throws: every wrong line with its number.
     public init(_ text: String, name: String) throws(ConfigurationErrors) {
         self.name = name
-        var diagnostics = ConfigDiagnostics()
         var user: ExactText?
-        for (number, line) in TextLines(text) {
-            do throws(ShuntError) {
-                guard number <= Self.maximumLines else {
-                    throw ShuntError(.configRange, "too many lines", help: "at most \(Self.maximumLines)")
-                }
-                try read(line, number, &user)
-            } catch {
-                diagnostics.add(error.code, error.message, at: "\(name):\(number)", help: error.help)
-                if number > Self.maximumLines { break }
+        var lines = 0
+        try TextLines.readEntries(of: text, name: name) { (line, number) throws(ShuntError) in
+            lines += 1
+            guard lines <= Self.maximumLines else {
+                // Told once.
+                if lines == Self.maximumLines + 1 { throw ShuntError(.configRange, "too many lines", help: "at most \(Self.maximumLines)") }
+                return
             }
-        }
-        try diagnostics.throwAny()
+            try read(line, number, &user)
+        }.throwAny()
     }
 
     private mutating func read(_ line: String, _ number: Int, _ user: inout ExactText?) throws(ShuntError) {
-        if line.isEmpty || line.hasPrefix("#") { return }
         var rest = line[...]
         let word = Self.takeWord(&rest)
         switch word {

@@ -17,16 +17,7 @@ public struct PasswordFile: Sendable {
     /// - Parameter name: the file's name, for errors.
     /// - Throws: every wrong line with its number.
     public init(_ text: String, name: String) throws(ConfigurationErrors) {
-        var diagnostics = ConfigDiagnostics()
-        for (number, line) in TextLines(text) {
-            if line.isEmpty || line.hasPrefix("#") { continue }
-            do throws(ShuntError) {
-                try add(line)
-            } catch {
-                diagnostics.add(error.code, error.message, at: "\(name):\(number)", help: error.help)
-            }
-        }
-        try diagnostics.throwAny()
+        try TextLines.readEntries(of: text, name: name) { (line, _) throws(ShuntError) in try add(line) }.throwAny()
     }
 
     private mutating func add(_ line: String) throws(ShuntError) {

@@ -15,38 +15,16 @@ public final class ClientRights: Permissions {
         self.lists = lists
     }
 
-    /// Rights to everything, as of a client where no list is set, and of rules that run without a client.
-    public static var everything: ClientRights { Rights(AccessLists()).rights(of: Who()) }
-
-    /// - Parameters:
-    ///   - subject: of `publish` the topic, of `subscribe` and `share` the topic filter, of `chat` the chat's identifier; of `broadcast`
-    ///     nothing.
-    ///   - group: of `share`, the consumer group.
-    ///   - grants: what the rule may do besides; only for what comes from a rule.
-    public func may(
-        _ action: AccessAction, _ subject: Bytes = .none, group: Bytes? = nil, origin: AccessOrigin = .client, grants: Grants? = nil
-    ) -> Bool {
-        if origin == .admin { return true }
-        if action == .publish ? mayPublish(subject) : table.allows(action, subject, group: group) { return true }
-        guard origin == .rule, let grants else { return false }
-        return grants.allows(action, subject, group: group)
+    public func may(_ action: AccessAction, _ subject: Bytes = .none, group: Bytes? = nil) -> Bool {
+        action == .publish ? mayPublish(subject) : table.allows(action, subject, group: group)
     }
 
-    public func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?, origin: AccessOrigin) -> Bool {
-        may(action, subject, group: group, origin: origin, grants: nil)
-    }
-
-    public func mayReceive(_ topic: Bytes) -> Bool { mayReceive(topic, group: nil) }
-
-    /// Whether a message of this topic may be delivered to the client, by a subscription of its own or as a member of a group.
-    public func mayReceive(_ topic: Bytes, group: Bytes? = nil) -> Bool {
-        guard group == nil else { return table.list(.share).allows(topic: topic, group: group) }
+    public func mayReceive(_ topic: Bytes) -> Bool {
         let list = table.list(.subscribe)
         guard list.isLong else { return list.allows(topic: topic, group: nil) }
         return received.decision(topic) { list.allows(topic: topic, group: nil) }
     }
 
-    /// Whether messages for a subscription that is allowed need `mayReceive`, each of them: whether some of its topics are denied.
     public func withholds(_ filter: Bytes, group: Bytes? = nil) -> Bool {
         table.list(group == nil ? .subscribe : .share).withholds(filter: filter, group: group)
     }
@@ -57,7 +35,6 @@ public final class ClientRights: Permissions {
         return published.decision(topic) { list.allows(topic: topic, group: nil) }
     }
 
-    /// The place of what decides: `acl.yaml:3:5`, `acl:12`, "the client's token", or that nothing does. For logs.
     public func place(of action: AccessAction, _ subject: Bytes = .none, group: Bytes? = nil) -> String {
         let isFilter = action == .subscribe || action == .share
         let place = RightsTable.broadcasts.withUnsafeBytes { broadcasts in
@@ -67,7 +44,6 @@ public final class ClientRights: Permissions {
         case .rules(let number)?: return lists.rules?.entries[number].location ?? ""
         case .file(let number)?: return "\(lists.acl?.name ?? ""):\(number)"
         case .token?: return "the client's token"
-        case .grant?: return "the rule's grants"
         case nil: return "no entry"
         }
     }

@@ -3,7 +3,7 @@ import ShuntCore
 
 /// What a client may do by one action: clauses in order; the first that takes a topic decides.
 ///
-/// Literal filters are found by a hash where there are several, the others are tried in order. To decide takes no memory.
+/// A hash finds literal filters where there are several; patterns are tried in order. To decide takes no memory.
 final class DecisionList: Sendable {
     /// One filter that is allowed or denied.
     struct Clause: Hashable, Sendable {
@@ -198,6 +198,4 @@ enum AccessPlace: Hashable, Sendable {
     case token
     /// A line of an `ACLFile`.
     case file(Int)
-    /// A table of a rule in Lua.
-    case grant
 }

@@ -71,23 +71,3 @@ final class RightsTable: Sendable {
         }
     }
 }
-
-/// Rights that a table of a rule in Lua adds to the sender's: `grants = { publish = {"audit/#"} }`.
-public struct Grants: RuleGrants {
-    private let table: RightsTable
-
-    /// - Parameter filters: topic filters by action; of `chat`, identifiers after `$chat/`; of `broadcast`, `$shunt/notify`.
-    /// - Throws: `topic.invalid` for a text that is no filter.
-    public init(_ filters: [AccessAction: [String]]) throws(ShuntError) {
-        for (_, filters) in filters {
-            for filter in filters { try TopicTemplate.check(filter) }
-        }
-        table = RightsTable(standard: false) { action in
-            (filters[action] ?? []).map { DecisionList.Clause(filter: Array($0.utf8), isAllowed: true, place: .grant) }
-        }
-    }
-
-    func allows(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool { table.allows(action, subject, group: group) }
-
-    public func allow(_ action: AccessAction, _ subject: Bytes) -> Bool { allows(action, subject, group: nil) }
-}

@@ -26,15 +26,7 @@ public struct AdminTokens: Sendable {
     /// - Parameter name: the file's name, for errors.
     /// - Throws: every wrong line with its number, and a file without any token. No error has a part of a token in it.
     public init(_ text: String, name: String) throws(ConfigurationErrors) {
-        var diagnostics = ConfigDiagnostics()
-        for (number, line) in TextLines(text) {
-            if line.isEmpty || line.hasPrefix("#") { continue }
-            do throws(ShuntError) {
-                try add(line)
-            } catch {
-                diagnostics.add(error.code, error.message, at: "\(name):\(number)", help: error.help)
-            }
-        }
+        var diagnostics = TextLines.readEntries(of: text, name: name) { (line, _) throws(ShuntError) in try add(line) }
         // One that is being written may be empty: nobody is let in or kept out by it.
         if entries.isEmpty, diagnostics.errors.isEmpty { diagnostics.add(.configMissing, "the file has no token", at: name, help: Self.form) }
         try diagnostics.throwAny()

@@ -11,7 +11,7 @@ public struct TokenClaims: Equatable, Sendable {
     public var expires: Double?
 }
 
-/// Why a token is refused. The raw value counts and logs it; nothing of the token is told.
+/// Why a token is refused. Figures and the log name the reason by its raw value; neither has a part of the token.
 public enum TokenRefusal: String, Error, CaseIterable, Sendable {
     /// More than `TokenVerifier.maximumSize`.
     case tooLong = "token_too_long"

@@ -38,7 +38,7 @@ struct ContextList: ConsoleCommand {
     func report(on console: Console) async throws(ShuntError) {
         let file = try contextFile(console)
         let contexts = try ClientContexts(path: file, home: console.environment["HOME"])
-        // One that is not there is no reason to hide the others.
+        // A missing context does not hide the ones that are there.
         let used = (try? ContextChoice.find(nil, environment: console.environment))?.name
         for name in contexts.contexts.keys.sorted() { try console.write("\(name == used ? "*" : " ") \(name)\n") }
         if contexts.contexts.isEmpty { console.writeError("there are none: write some in \(Text.printable(file))\n") }

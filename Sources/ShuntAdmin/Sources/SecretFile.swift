@@ -1,5 +1,6 @@
 import Glibc
 import ShuntAccess
+import ShuntConfig
 import ShuntCore
 
 /// A file with secrets, as a whole: read, and replaced in one step, so that nobody reads half of it.
@@ -8,28 +9,12 @@ struct SecretFile {
 
     /// nil if there is no such file.
     func read() throws(ShuntError) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { return nil }
-            throw Self.failure("cannot be read", path, errno)
+        do throws(ShuntError) {
+            return try ConfigFile.text(of: path, maximum: PasswordFile.maximumSize)
+        } catch {
+            guard error.code == .configMissing else { throw error }
+            return nil
         }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw Self.failure("cannot be read", path, errno) }
-            if count == 0 { break }
-            bytes += chunk[..<count]
-            guard bytes.count <= PasswordFile.maximumSize else {
-                throw ShuntError(.configRange, "the file is too large", at: path, help: "at most 64MiB")
-            }
-        }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ShuntError(.configInvalid, "the file is not UTF-8", at: path, help: "name a password file")
-        }
-        return text
     }
 
     /// Replaces the file by one with this text, made for its owner alone; one that was there keeps its owner and mode. A link stays a link.

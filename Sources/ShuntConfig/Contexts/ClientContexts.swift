@@ -28,15 +28,12 @@ public struct ClientContexts: Equatable, Sendable {
     /// - Throws: the first error, with file, line and column.
     public init(path: String, home: String?) throws(ShuntError) {
         self.path = path
-        let bytes: [UInt8]
+        let text: String
         do throws(ShuntError) {
-            bytes = try ConfigFile.contents(of: path)
+            text = try ConfigFile.text(of: path)
         } catch {
             guard error.code == .configMissing else { throw error }
             return
-        }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ShuntError(.configInvalid, "not UTF-8", at: path, help: "write the file as UTF-8")
         }
         try read(text, home: home)
     }

@@ -10,17 +10,8 @@ public struct SecretText: Sendable {
 
     /// - Throws: `config.missing`, `config.invalid` or `config.range` with the path. The text is in no error.
     public init(path: String) throws(ShuntError) {
-        let bytes: [UInt8]
-        do throws(ShuntError) {
-            bytes = try ConfigFile.contents(of: path)
-        } catch {
-            throw ShuntError(error.code, error.message, at: path, help: error.code == .configMissing ? "name a file that exists" : error.help)
-        }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ShuntError(.configInvalid, "not UTF-8", at: path, help: "write the file as UTF-8")
-        }
+        text = try ConfigFile.text(of: path)
         self.path = path
-        self.text = text
         var about = stat()
         let isShared = stat(path, &about) == 0 && about.st_mode & 0o007 != 0
         warning =

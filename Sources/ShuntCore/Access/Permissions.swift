@@ -12,29 +12,17 @@ public enum AccessAction: UInt8, CaseIterable, Sendable {
     case chat
 }
 
-/// Where a message, or the wish to do something, comes from.
-public enum AccessOrigin: CaseIterable, Sendable {
-    /// The client itself.
-    case client
-    /// The will of a client that is gone.
-    case will
-    /// A message that was kept for the client.
-    case retained
-    /// A rule that changed what the client sent, or made something of it.
-    case rule
-    /// An operator, by the admin API: the API itself has asked for a right.
-    case admin
-}
-
 /// What one client may do. Its loop alone asks it, on the way of each message: to ask allocates nothing.
 public protocol Permissions: AnyObject {
     /// - Parameters:
     ///   - subject: of `publish` the topic, of `subscribe` and `share` the topic filter, of `chat` the chat's identifier; of `broadcast`
     ///     nothing.
     ///   - group: of `share`, the consumer group.
-    func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?, origin: AccessOrigin) -> Bool
+    func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool
     /// Whether a message of this topic may be delivered to the client.
     func mayReceive(_ topic: Bytes) -> Bool
+    /// What decides, for the log: `acl.yaml:3:5`, `acl:12`, "the client's token", "no entry".
+    func place(of action: AccessAction, _ subject: Bytes, group: Bytes?) -> String
     /// Whether messages for a subscription that is allowed need `mayReceive`, each of them: whether some of its topics are denied.
     func withholds(_ filter: Bytes, group: Bytes?) -> Bool
 }

@@ -82,8 +82,8 @@ extension LoopEngine {
     /// - Parameter group: of `share`, the consumer group.
     func may(_ action: AccessAction, _ subject: Bytes, group: Bytes? = nil, _ connection: ConnectionID) -> Bool {
         guard clients[connection.slot].isRestricted, let permissions = clients[connection.slot].identity?.access?.permissions else { return true }
-        if permissions.may(action, subject, group: group, origin: .client) { return true }
-        output.figures.denied += 1
+        if permissions.may(action, subject, group: group) { return true }
+        router.denied(action, subject, group: group, permissions)
         return false
     }
 
@@ -113,7 +113,7 @@ extension LoopEngine {
         throw ShuntError(.accessDenied, "this client is '\(own)', and may not register another uid")
     }
 
-    /// What a client is told of a right that it does not have.
+    /// What the worker answers to a client that lacks a right.
     static func denial(of action: AccessAction, _ subject: String) -> String {
         switch action {
         case .publish: "this client may not publish to '\(subject)'"

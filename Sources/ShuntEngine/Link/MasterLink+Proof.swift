@@ -1,7 +1,8 @@
 import ExchangeCodec
 import ShuntCore
 
-/// The begin of a link where the cluster has a token: nothing is told to a master, or taken from it, before both have proved it.
+/// How a link begins where the cluster has a token: the worker tells its master nothing, and takes nothing from it, before each has proved
+/// to the other that it has the token.
 extension MasterLink {
     /// How far the proof is.
     enum Proof: Equatable, Sendable {

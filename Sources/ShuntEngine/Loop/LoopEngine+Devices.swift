@@ -64,8 +64,8 @@ extension LoopEngine {
         replaced(old.connection)
     }
 
-    /// A client is no device any more. One of the exchange protocol is told; Java clients take no notice of REGISTERED (§4.1, §13.4). MQTT has
-    /// no packet for that.
+    /// A client has stopped being a device. The worker tells a client of the exchange protocol so; Java clients ignore REGISTERED (§4.1,
+    /// §13.4), and MQTT has no packet for it.
     private func replaced(_ connection: ConnectionID) {
         guard isCurrent(connection) else { return }
         clients[connection.slot].isDevice = false

@@ -44,6 +44,8 @@ public final class LoopEngine {
     var hoarders: [MQTTSession] = []
     var hoardersSoughtAt = -Double.infinity
     public internal(set) var largestHoarder = ""
+    /// What a client was denied last, and by what.
+    public var lastDenied: String { router.lastDenied }
     /// How clients are let in, by the numbers of their listeners; empty: everybody is, and may do everything.
     var access: [ListenerAccess] = []
     /// What clients have shown that wait to be let in, until the driver takes it; and what was decided about them.

@@ -28,7 +28,8 @@ extension LoopEngine {
         if isAnother { held.endBatch() }
         let session = session(of: subscriber)
         guard let client = session?.client ?? connection(of: subscriber), session != nil || handOver.qos == .atMostOnce else { return .gone }
-        guard mayReceive(packet, form, session?.identity ?? clients[client.slot].identity) else { return .dropped }
+        // A member of a group may read all that the group gets.
+        guard handOver.isShared || mayReceive(packet, form, session?.identity ?? clients[client.slot].identity) else { return .dropped }
         var (packet, form, isReplaced) = (packet, form, false)
         if client != .none {
             switch offer(packet, form, to: client, isAnother: isAnother, now: now) {
@@ -262,7 +263,9 @@ extension LoopEngine {
             output.figures.expiredInSessions += 1
             return lose(next.held, .expired)
         }
-        guard mayReceive(held.packet(next.held), held.form(next.held), session.identity) else { return held.release(next.held) }
+        guard next.handOver.isShared || mayReceive(held.packet(next.held), held.form(next.held), session.identity) else {
+            return held.release(next.held)
+        }
         guard let waiting = offered(next, session) else { return }
         guard let own = personal(waiting.held, waiting.handOver, session) else {
             output.figures.tooLarge += 1

@@ -287,10 +287,12 @@ extension LoopEngine {
         let before = router.permissions
         router.permissions = identity.access?.permissions
         defer { router.permissions = before }
-        guard will.topic.withUnsafeBytes({ router.permissions?.may(.publish, $0, group: nil, origin: .will) ?? true }) else {
-            output.figures.denied += 1
-            return
+        let isDenied = will.topic.withUnsafeBytes { topic in
+            guard let permissions = router.permissions, !permissions.may(.publish, topic, group: nil) else { return false }
+            router.denied(.publish, topic, group: nil, permissions)
+            return true
         }
+        guard !isDenied else { return }
         output.figures.wills += 1
         will.topic.withUnsafeBytes { topic in
             will.payload.withUnsafeBytes { payload in

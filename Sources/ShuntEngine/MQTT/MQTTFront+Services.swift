@@ -18,7 +18,7 @@ extension MQTTFront {
     static let chatPrefix = "$chat/"
     static let destroySuffix = "/destroy"
 
-    /// Whether the topic is that of a chat's messages, or of broadcasts.
+    /// Whether a topic names a chat's messages, or broadcasts.
     static func isService(_ topic: Bytes) -> Bool { topic.starts(with: chatPrefix.utf8) || topic.elementsEqual(notifyTopic.utf8) }
 
     /// Takes a message for one of the worker's own topics.

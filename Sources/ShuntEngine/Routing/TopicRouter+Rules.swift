@@ -143,9 +143,9 @@ extension TopicRouter {
 
     @inline(never)
     func isAllowed(_ action: AccessAction, _ subject: Bytes, by rule: UInt8) -> Bool {
-        guard let permissions, !permissions.may(action, subject, group: nil, origin: .rule) else { return true }
+        guard let permissions, !permissions.may(action, subject, group: nil) else { return true }
         if hooks?.grants(of: Int(rule))?.allow(action, subject) == true { return true }
-        output.figures.denied += 1
+        denied(action, subject, group: nil, permissions)
         deniedOfMessage += 1
         return false
     }

@@ -23,6 +23,9 @@ public final class TopicRouter {
     /// What the sender of the message that is handled may do, where not everything; and how often rules have wanted more of that message.
     var permissions: (any Permissions)?
     var deniedOfMessage = 0
+    /// What a client was denied last, and by what.
+    private(set) var lastDenied = ""
+    private var deniedAt = -Double.infinity
     /// The retained messages that are at home on this loop.
     let retained: RetainedMessages
     /// Retained messages that clients wait for.
@@ -59,6 +62,16 @@ public final class TopicRouter {
         hooks = new
         looksAtDeliveries = new?.wanted.contains(.deliver) ?? false
         index.forgetRoutes()
+    }
+
+    /// Counts what a client may not do. Once a second it is noted what that was, for the log.
+    @inline(never)
+    func denied(_ action: AccessAction, _ subject: Bytes, group: Bytes?, _ permissions: any Permissions) {
+        output.figures.denied += 1
+        guard abs(now - deniedAt) >= 1 else { return }
+        deniedAt = now
+        let name = String(decoding: subject.prefix(200), as: UTF8.self)
+        lastDenied = "\(action) \(name.debugDescription) by \(permissions.place(of: action, subject, group: group))"
     }
 
     // MARK: Publishing

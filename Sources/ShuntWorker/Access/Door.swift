@@ -1,4 +1,3 @@
-import Glibc
 import ShuntAccess
 import ShuntConfig
 import ShuntCore
@@ -85,80 +84,5 @@ extension Door {
                 .configInvalid, "nobody can come in by \(key): nothing says who clients are, and anonymous ones may not come", at: key,
                 help: "allow_anonymous: true lets everybody in; `access:` names a password file or keys of tokens")
         }
-    }
-}
-
-/// The files of access that have been read, by path.
-struct AccessFiles {
-    private var passwords: [String: PasswordFile] = [:]
-    private var acls: [String: ACLFile] = [:]
-    private var rules: [String: AccessRules] = [:]
-    private var keys: [String: TokenKeys] = [:]
-
-    mutating func passwords(_ path: String, _ key: String) throws(ShuntError) -> PasswordFile {
-        if let known = passwords[path] { return known }
-        let text = try Self.text(of: path, key, maximum: PasswordFile.maximumSize)
-        let file = try Self.first { () throws(ConfigurationErrors) in try PasswordFile(text, name: path) }
-        passwords[path] = file
-        return file
-    }
-
-    mutating func acl(_ path: String, _ key: String) throws(ShuntError) -> ACLFile {
-        if let known = acls[path] { return known }
-        let text = try Self.text(of: path, key, maximum: ACLFile.maximumSize)
-        let file = try Self.first { () throws(ConfigurationErrors) in try ACLFile(text, name: path) }
-        acls[path] = file
-        return file
-    }
-
-    mutating func rules(_ path: String, _ key: String) throws(ShuntError) -> AccessRules {
-        if let known = rules[path] { return known }
-        let text = try Self.text(of: path, key, maximum: AccessRules.maximumSize)
-        let file = try Self.first { () throws(ConfigurationErrors) in try AccessRules(text, name: path) }
-        rules[path] = file
-        return file
-    }
-
-    mutating func keys(_ path: String, _ key: String) throws(ShuntError) -> TokenKeys {
-        if let known = keys[path] { return known }
-        let file = try TokenKeys(try Self.text(of: path, key, maximum: TokenKeys.maximumSize), name: path)
-        keys[path] = file
-        return file
-    }
-
-    /// - Returns: the errors of a file as one, which has the place of the first and the words of the others.
-    private static func first<File>(_ read: () throws(ConfigurationErrors) -> File) throws(ShuntError) -> File {
-        do throws(ConfigurationErrors) {
-            return try read()
-        } catch {
-            guard var first = error.errors.first else { throw ShuntError(.configInvalid, "the file cannot be read") }
-            let others = error.errors.dropFirst().prefix(9).map(\.description)
-            if !others.isEmpty { first.help = ([first.help].compactMap { $0 } + others).joined(separator: "; ") }
-            throw first
-        }
-    }
-
-    /// - Throws: `config.missing`, `config.range`, at the setting's place.
-    private static func text(of path: String, _ key: String, maximum: Int) throws(ShuntError) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw ShuntError(.configMissing, "the file \(path) cannot be read: \(String(cString: strerror(errno)))", at: key)
-        }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = read(descriptor, &block, block.count)
-            guard count >= 0 else {
-                throw ShuntError(.configMissing, "the file \(path) cannot be read: \(String(cString: strerror(errno)))", at: key)
-            }
-            guard count > 0 else { break }
-            bytes += block[..<count]
-            guard bytes.count <= maximum else { throw ShuntError(.configRange, "the file \(path) has more than \(maximum) bytes", at: key) }
-        }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ShuntError(.configInvalid, "the file \(path) is no text in UTF-8", at: key)
-        }
-        return text
     }
 }

@@ -105,6 +105,8 @@ def test_an_acl_says_what_a_client_may_publish_and_read(guarded, version):
     bob.publish("own/bob/x", b"own", 1)
     assert bob.message().payload == b"own"
     eventually(lambda: worker.metric("shunt_access_denied_total") >= 4, 10)
+    worker.wait_log("clients asked for what they may not do")
+    assert 'subscribe \\"other/#\\" by no entry' in worker.stderr
 
 
 def test_messages_that_a_subscriber_may_not_read_are_withheld(guarded):

@@ -12,11 +12,12 @@ struct AccessTests {
         var denied: [AccessAction: [String]]
         init(_ denied: [AccessAction: [String]]) { self.denied = denied }
 
-        func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?, origin: AccessOrigin) -> Bool {
+        func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool {
             !(denied[action] ?? []).contains { subject.starts(with: $0.utf8) }
         }
 
-        func mayReceive(_ topic: Bytes) -> Bool { may(.subscribe, topic, group: nil, origin: .retained) }
+        func mayReceive(_ topic: Bytes) -> Bool { may(.subscribe, topic, group: nil) }
+        func place(of action: AccessAction, _ subject: Bytes, group: Bytes?) -> String { "the test" }
         func withholds(_ filter: Bytes, group: Bytes?) -> Bool { filter.contains(UInt8(ascii: "#")) && denied[.subscribe] != nil }
     }
 
@@ -204,6 +205,7 @@ struct AccessTests {
         let topics = reader.deliveries().map(\.topic)
         #expect(topics == (!isGranted ? ["free", "v"] : ["secret/x", "secret/x", "free", "v", "secret/y", "secret/y"]))
         #expect(worker.engines[0].output.figures.denied == (!isGranted ? 5 : 0))
+        #expect(worker.engines[0].lastDenied == (!isGranted ? "publish \"secret/x\" by the test" : ""))
         let reasons = ada.answered(.publishAcknowledgement).map(\.reason.isError)
         #expect(reasons == (!isGranted ? [true, false, false, true, true] : [false, false, false, false, false]))
     }

@@ -1,0 +1,55 @@
+import ShuntAccess
+import ShuntConfig
+import ShuntCore
+
+/// The files of access that have been read, by path: one that several listeners name is read once.
+struct AccessFiles {
+    private var passwords: [String: PasswordFile] = [:]
+    private var acls: [String: ACLFile] = [:]
+    private var rules: [String: AccessRules] = [:]
+    private var keys: [String: TokenKeys] = [:]
+
+    mutating func passwords(_ path: String, _ key: String) throws(ShuntError) -> PasswordFile {
+        try Self.read(path, key, PasswordFile.maximumSize, &passwords) { (text) throws(ConfigurationErrors) in
+            try PasswordFile(text, name: path)
+        }
+    }
+
+    mutating func acl(_ path: String, _ key: String) throws(ShuntError) -> ACLFile {
+        try Self.read(path, key, ACLFile.maximumSize, &acls) { (text) throws(ConfigurationErrors) in try ACLFile(text, name: path) }
+    }
+
+    mutating func rules(_ path: String, _ key: String) throws(ShuntError) -> AccessRules {
+        try Self.read(path, key, AccessRules.maximumSize, &rules) { (text) throws(ConfigurationErrors) in try AccessRules(text, name: path) }
+    }
+
+    mutating func keys(_ path: String, _ key: String) throws(ShuntError) -> TokenKeys {
+        try Self.read(path, key, TokenKeys.maximumSize, &keys) { (text) throws(ConfigurationErrors) in
+            do throws(ShuntError) { return try TokenKeys(text, name: path) } catch { throw ConfigurationErrors(error) }
+        }
+    }
+
+    /// - Parameter key: the setting that names the file: where one that is not there is an error.
+    /// - Throws: the errors of a file as one, which has the place of the first and the words of the others.
+    private static func read<File>(
+        _ path: String, _ key: String, _ maximum: Int, _ known: inout [String: File], _ parse: (String) throws(ConfigurationErrors) -> File
+    ) throws(ShuntError) -> File {
+        if let file = known[path] { return file }
+        let text: String
+        do throws(ShuntError) {
+            text = try ConfigFile.text(of: path, maximum: maximum)
+        } catch {
+            throw ShuntError(error.code, "\(path): \(error.message)", at: key, help: error.help)
+        }
+        do throws(ConfigurationErrors) {
+            let file = try parse(text)
+            known[path] = file
+            return file
+        } catch {
+            guard var first = error.errors.first else { throw ShuntError(.configInvalid, "\(path) cannot be read", at: key) }
+            let others = error.errors.dropFirst().prefix(9).map(\.description)
+            if !others.isEmpty { first.help = ([first.help].compactMap { $0 } + others).joined(separator: "; ") }
+            throw first
+        }
+    }
+}
