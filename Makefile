@@ -46,7 +46,7 @@ format:
 
 unit-test: packages
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build
+	scripts/unit-tests
 
 ## The real binary, with clients that were written apart from it.
 end-to-end: build

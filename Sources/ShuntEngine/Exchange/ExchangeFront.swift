@@ -24,7 +24,11 @@ struct ExchangeFront {
             guard engine.clients[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: router.limits.frame) {
             case .frame(let frame):
-                guard handle(frame, at: offset, of: bytes, hooks) else { return offset }
+                if !engine.clients[slot].isAdmitted {
+                    guard let isLetIn = admit(frame, bytes.baseAddress.unsafelyUnwrapped + offset) else { return offset }
+                    guard isLetIn else { return bytes.count }
+                }
+                handle(frame, at: offset, of: bytes, hooks)
                 offset += Int(frame.size)
                 if router.index.blocker != .none {
                     engine.holdProducer(client)
@@ -44,17 +48,9 @@ struct ExchangeFront {
         return offset
     }
 
-    /// - Returns: false where it is to come again, when it is decided whether the client is let in.
     @inline(__always)
-    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, _ hooks: (any RuleHooks)?) -> Bool {
+    private func handle(_ frame: FrameView, at offset: Int, of bytes: Bytes, _ hooks: (any RuleHooks)?) {
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
-        if !engine.clients[client.slot].isAdmitted {
-            switch admit(frame, start) {
-            case .open: break
-            case .waits: return false
-            case .refused: return true
-            }
-        }
         router.output.figures.requests += 1
         router.output.figures.requestBytes += Int(frame.size)
         if frame.type == .message, !frame.isError {
@@ -62,7 +58,6 @@ struct ExchangeFront {
         } else {
             handleControl(frame, start)
         }
-        return true
     }
 
     @inline(never)
@@ -82,15 +77,21 @@ struct ExchangeFront {
     }
 
     /// The client's first frame has come.
+    /// - Returns: whether the client is let in; nil where that is to be decided, and the frame comes again.
     @inline(never)
-    private func admit(_ frame: FrameView, _ start: UnsafeRawPointer) -> LoopEngine.Entrance {
-        var entrance = engine.enter(client) { credentials(in: frame, start) }
-        if case .open = entrance, let error = engine.admit(client) { entrance = .refused(error) }
-        if case .refused(let error) = entrance {
-            refuse(frame, error)
-            engine.close(client, error.code)
+    private func admit(_ frame: FrameView, _ start: UnsafeRawPointer) -> Bool? {
+        let error: ShuntError?
+        switch engine.enter(client, { credentials(in: frame, start) }) {
+        case .waits: return nil
+        case .refused(let refusal): error = refusal
+        case .open: error = engine.admit(client)
         }
-        return entrance
+        guard let error else { return true }
+        router.output.figures.requests += 1
+        router.output.figures.requestBytes += Int(frame.size)
+        refuse(frame, error)
+        engine.close(client, error.code)
+        return false
     }
 
     /// A client of this protocol shows who it is by its first frame, a REGISTER with a member `token`: `uid:password`, or a token.
