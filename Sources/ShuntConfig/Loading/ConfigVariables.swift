@@ -4,7 +4,7 @@ import ShuntCore
 struct ConfigVariables {
     static let prefix = "SHUNT_"
     /// Variables that are not keys: commands read the master's address from them.
-    static let reserved: Set<String> = ["SHUNT_ADMIN", "SHUNT_MASTER"]
+    static let reserved: Set<String> = ["SHUNT_ADMIN", "SHUNT_CAFILE", "SHUNT_MASTER", "SHUNT_PASSWORD_FILE", "SHUNT_TOKEN_FILE", "SHUNT_USER"]
 
     let keys: [ConfigKey<Configuration>]
 

@@ -14,6 +14,8 @@ struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Straight to this worker, or these, without asking a master.", valueName: "host:port"))
     var worker: String?
 
+    @OptionGroup(title: "TLS and credentials") var access: AccessArguments
+
     @OptionGroup(title: "MQTT") var mqtt: MQTTArguments
 
     func validate() throws {
@@ -27,8 +29,12 @@ struct ClientOptions: ParsableArguments {
 
     /// - Parameter adapt: changes MQTT's options as the command needs them.
     func route(_ adapt: (inout MQTTOptions) -> Void = { _ in }) throws(ShuntError) -> ClientRoute {
-        if let broker = try mqtt.broker() {
+        if let broker = try mqtt.broker(isSecure: access.tls) {
             var options = mqtt.options
+            let credentials = try access.credentials()
+            options.userName = credentials.user
+            let password = credentials.password ?? (credentials.user == nil ? nil : ProcessEnvironment.variables["SHUNT_MQTT_PASSWORD"])
+            options.password = password.map { Array($0.utf8) }
             adapt(&options)
             return .mqtt(broker, options)
         }
@@ -59,7 +65,14 @@ struct ClientOptions: ParsableArguments {
     }
 
     /// A user waits, so there is less patience than for a service.
-    var connection: ConnectionOptions { ConnectionOptions(patience: .seconds(2)) }
+    /// - Throws: `tls.invalid`, `io.failed` or `usage` for files and credentials that cannot be used.
+    func connection() throws(ShuntError) -> ConnectionOptions {
+        let token = speaksMQTT ? nil : try access.credentials().token()
+        return ConnectionOptions(patience: .seconds(2), tls: try access.client(), token: token)
+    }
+
+    /// Bytes of the largest message.
+    var frameLimit: Int { ConnectionOptions().frameLimit }
 
     /// Does the work, and what is to be done after it, however it ends.
     func run<Value>(

@@ -6,7 +6,7 @@ import ShuntCore
 struct MQTTArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Speak MQTT 5.0 to this broker, instead of the exchange protocol to workers; a port other than 1883 after a colon.",
+            "Speak MQTT 5.0 to this broker, instead of the exchange protocol to workers; a port other than 1883 (8883 with --tls) after a colon.",
             valueName: "host"))
     var mqtt: String?
 
@@ -18,15 +18,6 @@ struct MQTTArguments: ParsableArguments {
 
     @Option(name: .customLong("id"), help: ArgumentHelp("The client id. Default: one that is made up.", valueName: "client-id"))
     var clientID: String?
-
-    @Option(name: .customLong("user"), help: ArgumentHelp("The user name.", valueName: "name"))
-    var userName: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "The password. Other users of this machine can see arguments, but not the environment, where SHUNT_MQTT_PASSWORD is looked at too.",
-            valueName: "text"))
-    var password: String?
 
     @Flag(
         inversion: .prefixedNo,
@@ -69,8 +60,8 @@ struct MQTTArguments: ParsableArguments {
         try refuse(
             without: mqtt != nil, "--mqtt HOST",
             [
-                ("--v311", isOld), ("--qos", qos != nil), ("--id", clientID != nil), ("--user", userName != nil),
-                ("--password", password != nil), (clean == false ? "--no-clean" : "--clean", clean != nil),
+                ("--v311", isOld), ("--qos", qos != nil), ("--id", clientID != nil),
+                (clean == false ? "--no-clean" : "--clean", clean != nil),
                 ("--session-expiry", sessionExpiry != nil), ("--keep-alive", keepAlive != nil), ("--property", !properties.isEmpty),
                 ("--will-topic", willTopic != nil),
             ])
@@ -88,27 +79,27 @@ struct MQTTArguments: ParsableArguments {
         throw ValidationError("\(option.name) needs \(needed).")
     }
 
+    /// - Parameter isSecure: whether TLS is spoken.
     /// - Returns: nil without --mqtt.
     /// - Throws: `usage` where the text is no address.
-    func broker() throws(ShuntError) -> HostPort? {
+    func broker(isSecure: Bool) throws(ShuntError) -> HostPort? {
         guard let mqtt else { return nil }
-        guard let broker = HostPort(mqtt, defaultPort: Self.usualPort) else {
+        guard let broker = HostPort(mqtt, defaultPort: isSecure ? Self.securePort : Self.usualPort) else {
             throw ShuntError(.usage, "'\(mqtt)' is no address", at: "--mqtt", help: "a host, such as 127.0.0.1 or broker.example:1884")
         }
         return broker
     }
 
     private static let usualPort = 1883
+    private static let securePort = 8883
 
     var version: MQTTVersion { isOld ? .v3_1_1 : .v5 }
 
-    /// The options without those of one command.
+    /// The options without those of one command, and without the user.
     var options: MQTTOptions {
         var options = MQTTOptions()
         options.version = version
         options.clientID = clientID
-        options.userName = userName
-        options.password = (password ?? (userName == nil ? nil : ProcessEnvironment.variables["SHUNT_MQTT_PASSWORD"])).map { Array($0.utf8) }
         options.isClean = clean ?? (sessionExpiry ?? 0 == 0)
         options.sessionExpiry = sessionExpiry
         options.keepAlive = keepAlive ?? options.keepAlive
