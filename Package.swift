@@ -83,8 +83,8 @@ let package = Package(
         .target(
             name: "ShuntMaster",
             dependencies: [
-                "ExchangeCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
-                logging,
+                "ExchangeCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry", "ShuntTLS",
+                "ShuntTLSNIO", logging,
             ]),
         .target(
             name: "ShuntWorker",
@@ -99,7 +99,7 @@ let package = Package(
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",
-            dependencies: ["ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", argumentParser, nioHTTP] + nio),
+            dependencies: ["ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", "ShuntTLSNIO", argumentParser, nioHTTP] + nio),
 
         // Load for brokers.
         .systemLibrary(name: "CLoad"),

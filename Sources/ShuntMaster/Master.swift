@@ -20,6 +20,7 @@ public final class Master: Sendable {
     private let version: String
     private let startedAt: Double
     private let isAnnounced = Atomic(false)
+    private let adminTLS: AdminTLS?
     private let logger = Logger(label: "shunt.master")
 
     /// Opens the registry and the listeners.
@@ -27,7 +28,7 @@ public final class Master: Sendable {
     ///   - hostName: the machine's own name.
     ///   - descriptors: those of the process.
     ///   - clock: seconds since 1970.
-    /// - Throws: `registry.*`, `address.*`; nothing is left running.
+    /// - Throws: `registry.*`, `address.*`, `tls.invalid`; nothing is left running.
     public static func start(
         _ configuration: Configuration, version: String, hostName: String, descriptors: DescriptorBudget,
         clock: @escaping @Sendable () -> Double
@@ -51,6 +52,7 @@ public final class Master: Sendable {
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
+        adminTLS = try AdminTLS(configuration, logger)
         self.registry = registry
         self.clock = clock
         self.version = version
@@ -73,6 +75,7 @@ public final class Master: Sendable {
         do throws(ShuntError) {
             let address = master.admin.listen
             var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
+            endpoint.tls = adminTLS?.server
             endpoint.maximumConnections = descriptors.httpConnections
             endpoint.hosts = AllowedHosts(master.admin.hosts + [address.host, hostName], key: "master.admin.hosts")
             admin = try await AdminServer.start(
@@ -103,11 +106,12 @@ public final class Master: Sendable {
         tell(.masterStarted, name, "shunt \(version)", at: startedAt)
     }
 
-    /// Applies limits that may change while it runs.
+    /// Applies limits that may change while it runs, and reads the admin API's certificate again.
     public func apply(_ configuration: Configuration) {
         let limits = ConnectionLimits(configuration)
         let frame = configuration.limits.frame
         loop.post { $0.setLimits(limits, frame: frame) }
+        adminTLS?.reload()
     }
 
     /// Closes everything, after the registry has written its changes.

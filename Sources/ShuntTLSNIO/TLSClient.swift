@@ -92,23 +92,21 @@ public final class TLSClient: @unchecked Sendable, Equatable {
 
 /// How a server speaks TLS.
 public struct TLSServer: Sendable {
-    private let owner: any AnyObject & Sendable
-    private let make: @Sendable () -> OpaquePointer?
+    /// A connection of OpenSSL's (`SSL`), and what must live as long as it does.
+    public typealias Connection = (ssl: OpaquePointer?, owner: any AnyObject & Sendable)
 
-    /// - Parameters:
-    ///   - owner: lives as long as a connection does.
-    ///   - make: makes an `SSL` of OpenSSL's, which the handler frees.
-    public init(_ owner: any AnyObject & Sendable, _ make: @escaping @Sendable () -> OpaquePointer?) {
-        self.owner = owner
-        self.make = make
-    }
+    private let make: @Sendable () -> Connection
+
+    /// - Parameter make: makes a connection, which its handler frees; nil where memory is short.
+    public init(_ make: @escaping @Sendable () -> Connection) { self.make = make }
 
     /// A handler for a connection that was accepted.
     /// - Throws: `limit.memory`.
     public func handler() throws(ShuntError) -> TLSHandler {
-        guard let connection = make() else { throw ShuntError(.memoryLimit, "no memory for a TLS connection: \(lastError)") }
-        SSL_set_accept_state(connection)
-        return TLSHandler(connection, .server, owner: owner, opened: nil)
+        let (ssl, owner) = make()
+        guard let ssl else { throw ShuntError(.memoryLimit, "no memory for a TLS connection: \(lastError)") }
+        SSL_set_accept_state(ssl)
+        return TLSHandler(ssl, .server, owner: owner, opened: nil)
     }
 }
 

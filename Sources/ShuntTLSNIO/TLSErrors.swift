@@ -3,7 +3,7 @@ import ShuntCore
 
 /// What a client's user is told; a server's errors end its connection, and nobody reads them.
 extension ShuntError {
-    private static let portHelp = "leave TLS away, or give the port of a listener that speaks TLS: by default 8883 is MQTT's"
+    private static let portHelp = "leave TLS away, or give the port of a listener that speaks TLS"
 
     /// By OpenSSL's errors of this thread, and its judgement of the server's certificate.
     static func ofHandshake(_ connection: OpaquePointer, _ side: TLSHandler.Side) -> ShuntError {

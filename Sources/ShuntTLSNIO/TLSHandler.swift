@@ -126,7 +126,11 @@ public final class TLSHandler: ChannelDuplexHandler {
     public func read(context: ChannelHandlerContext) {
         isWanted = true
         // Some may have come with the peer's last word of the handshake, or while nobody wanted more.
-        if isOpen, decrypt(context) { return context.fireChannelReadComplete() }
+        if isOpen, decrypt(context) {
+            context.fireChannelReadComplete()
+            // A channel that reads by itself asks again only when its socket has brought something.
+            guard (try? context.channel.syncOptions?.getOption(.autoRead)) == true else { return }
+        }
         context.read()
     }
 

@@ -162,7 +162,7 @@ private final class Pair {
             }
         }
         try client.pipeline.syncOperations.addHandler(tls.handler(for: HostPort(host, 8883), protocols: ["mqtt"], opened: opened))
-        try server.pipeline.syncOperations.addHandler(TLSServer(context) { context.makeConnection() }.handler())
+        try server.pipeline.syncOperations.addHandler(TLSServer { (context.makeConnection(), context) }.handler())
     }
 
     func start() throws {

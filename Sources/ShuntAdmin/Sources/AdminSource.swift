@@ -2,6 +2,7 @@ import ShuntConfig
 import ShuntCore
 import ShuntHTTP
 import ShuntRegistry
+import ShuntTLSNIO
 
 /// A question to the admin API.
 enum AdminRequest: Equatable, Sendable {
@@ -95,12 +96,14 @@ struct RegistrySource: AdminSource {
 /// A master's admin API.
 struct APISource: AdminSource {
     let address: HostPort
+    /// nil: plain HTTP.
+    var tls: TLSClient?
 
     var name: String { address.description }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8] {
         let (method, target, body) = Self.encode(request)
-        let answer = try await HTTPClient.send(method, target, body: body, to: address)
+        let answer = try await HTTPClient.send(method, target, body: body, to: address, tls: tls)
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
         if answer.contentType == ProblemDetails.mediaType,
             let problem = try? RegistryJSON.decode(ProblemDetails.self, from: answer.body)

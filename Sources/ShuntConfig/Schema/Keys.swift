@@ -21,6 +21,12 @@ extension Configuration {
                 + "listens on, as in [master.example.org, \"*.internal\"]. A web page could otherwise ask it under a name of its own "
                 + "that leads here (DNS rebinding)."),
         ConfigKey(
+            "master.admin.tls.certificate", \.master.admin.tls.certificate, .path(emptyMeans: "no TLS"), .restart,
+            "The admin API's certificate, in PEM, then those that lead to its root: it speaks HTTPS alone. SIGHUP reads the files again."),
+        ConfigKey(
+            "master.admin.tls.key", \.master.admin.tls.key, .path(emptyMeans: "in the certificate's file, or beside it as its name with .key"),
+            .restart, "The certificate's private key, in PEM without a passphrase."),
+        ConfigKey(
             "master.registry.path", \.master.registry.path, .path, .restart,
             "The registry's SQLite file: workers and events, nothing of a message."),
         ConfigKey(
