@@ -22,6 +22,7 @@ public final class Master: Sendable {
     private let version: String
     private let startedAt: Double
     private let isAnnounced = Atomic(false)
+    private let adminTLS: AdminTLS?
     private let logger = Logger(label: "shunt.master")
 
     /// Opens the registry and the listeners.
@@ -30,7 +31,7 @@ public final class Master: Sendable {
     ///   - descriptors: those of the process.
     ///   - clock: seconds since 1970.
     ///   - secrets: those of this configuration.
-    /// - Throws: `registry.*`, `address.*`; nothing is left running.
+    /// - Throws: `registry.*`, `address.*`, `tls.invalid`; nothing is left running.
     public static func start(
         _ configuration: Configuration, secrets: MasterSecrets, version: String, hostName: String, descriptors: DescriptorBudget,
         clock: @escaping @Sendable () -> Double
@@ -55,6 +56,7 @@ public final class Master: Sendable {
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
+        adminTLS = try AdminTLS(configuration, logger)
         self.registry = registry
         self.clock = clock
         self.version = version
@@ -78,6 +80,7 @@ public final class Master: Sendable {
         do throws(ShuntError) {
             let address = master.admin.listen
             var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
+            endpoint.tls = adminTLS?.server
             endpoint.maximumConnections = descriptors.httpConnections
             endpoint.hosts = AllowedHosts(master.admin.hosts + [address.host, hostName], key: "master.admin.hosts")
             endpoint.authority = door
@@ -120,12 +123,13 @@ public final class Master: Sendable {
         }
     }
 
-    /// Applies what may change while it runs: limits, and who may ask the admin API.
+    /// Applies what may change while it runs: limits, and who may ask the admin API; reads the admin API's certificate again.
     public func apply(_ configuration: Configuration, secrets: MasterSecrets) {
         door.set(secrets.tokens)
         let limits = ConnectionLimits(configuration)
         let frame = configuration.limits.frame
         loop.post { $0.setLimits(limits, frame: frame) }
+        adminTLS?.reload()
     }
 
     /// Closes everything, after the registry has written its changes.

@@ -2,6 +2,7 @@ import ShuntConfig
 import ShuntCore
 import ShuntHTTP
 import ShuntRegistry
+import ShuntTLSNIO
 
 /// A question to the admin API.
 enum AdminRequest: Equatable, Sendable {
@@ -97,12 +98,14 @@ struct APISource: AdminSource {
     let address: HostPort
     /// What shows who asks; nil for nothing.
     var token: AdminToken?
+    /// nil: plain HTTP.
+    var tls: TLSClient?
 
     var name: String { address.description }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8] {
         let (method, target, body) = Self.encode(request)
-        let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address)
+        let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address, tls: tls)
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
         if answer.contentType == ProblemDetails.mediaType,
             let problem = try? RegistryJSON.decode(ProblemDetails.self, from: answer.body)
