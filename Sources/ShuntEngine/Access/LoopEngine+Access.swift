@@ -12,6 +12,11 @@ extension LoopEngine {
 
     /// A client's first request is there.
     func enter(_ connection: ConnectionID, _ credentials: () -> Credentials) -> Entrance {
+        // Before any password is looked at.
+        if !bans.isEmpty, let error = refusal(of: credentials()) {
+            forgetAdmission(of: connection)
+            return .refused(error)
+        }
         let listener = Int(clients[connection.slot].listener)
         guard listener < access.count else { return .open }
         guard access[listener].asks else {
@@ -111,8 +116,9 @@ extension LoopEngine {
     }
 
     /// A client that was let in under a uid is a device of no other.
-    /// - Throws: `access.denied`.
+    /// - Throws: `access.denied`, `access.banned`.
     func demand(uid: String, _ connection: ConnectionID) throws(ShuntError) {
+        if let error = refusal(ofUID: uid) { throw error }
         guard let own = clients[connection.slot].identity?.access?.admitted.uid, !own.utf8.elementsEqual(uid.utf8) else { return }
         output.figures.denied += 1
         throw ShuntError(.accessDenied, "this client is '\(own)', and may not register another uid")
