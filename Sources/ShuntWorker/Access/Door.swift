@@ -19,14 +19,19 @@ struct Door: Sendable {
 
     /// What a loop needs to know of it.
     func access() -> ListenerAccess {
+        var access = ListenerAccess(asks: asks, takesTokens: tokens != nil, permissions: nil)
+        access.counts = { [passwords] admitted in
+            admitted.passwordStamp == nil || passwords?.stamp(of: admitted.uid ?? "") == admitted.passwordStamp
+        }
         // A token may have lists of its own.
-        guard lists.isSet || tokens != nil else { return ListenerAccess(asks: asks, permissions: nil) }
+        guard lists.isSet || tokens != nil else { return access }
         let rights = Rights(lists)
-        return ListenerAccess(asks: asks) { admitted, clientID, address in
+        access.permissions = { admitted, clientID, address in
             rights.rights(
                 of: Who(
                     uid: admitted.uid ?? "", clientID: clientID, address: address, certificate: admitted.certificate, acl: admitted.acl))
         }
+        return access
     }
 }
 

@@ -57,6 +57,8 @@ final class Doorkeeper: Sendable {
     ///   - certificate: what the client has shown and was verified.
     ///   - decided: called once, on any thread.
     func decide(_ credentials: Credentials, _ certificate: ClientCertificate?, _ decided: @escaping @Sendable (Admission) -> Void) {
+        // Who is in has connected before.
+        guard !credentials.isRenewal else { return identify(credentials, certificate, decided) }
         if let refusal = flaps(credentials, isLetIn: false) { return decided(refusal) }
         identify(credentials, certificate) { [self] admission in
             switch admission {
@@ -122,7 +124,9 @@ final class Doorkeeper: Sendable {
         hashing[Int.random(in: hashing.indices)].async { [self] in
             let isRight = password.withUnsafeBytes { passwords.verify(user: user, password: $0) }
             hashes.wrappingSubtract(1, ordering: .relaxed)
-            decided(isRight ? .admitted(Admitted(uid: user)) : refuse(credentials, .password, "wrong user name or password"))
+            var admitted = Admitted(uid: user)
+            admitted.passwordStamp = passwords.stamp(of: user)
+            decided(isRight ? .admitted(admitted) : refuse(credentials, .password, "wrong user name or password"))
         }
     }
 
