@@ -44,7 +44,7 @@ extension Configuration {
                 door(
                     "master.admin.listen",
                     isOpen
-                        ? "the admin API is open to whoever reaches \(admin)" : "tokens of the admin API cross the network in clear at \(admin)",
+                        ? "the admin API is open to whoever reaches \(admin)" : "tokens of the admin API cross the network in clear: \(admin) has no TLS",
                     help: isOpen
                         ? "name a file of tokens in master.admin.tokens_file, and a certificate in master.admin.tls; or listen on loopback"
                         : "name a certificate in master.admin.tls, or listen on loopback"))
@@ -76,7 +76,7 @@ extension Configuration {
             case (false, false):
                 found.append(
                     door(
-                        "\(key).listen", "passwords and tokens cross the network in clear at \(key), \(address)",
+                        "\(key).listen", "passwords and tokens for \(key) cross the network in clear: \(address) has no TLS",
                         help: "give it `tls:`, or listen on loopback"))
             }
         }

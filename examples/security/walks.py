@@ -94,8 +94,11 @@ class Shell:
         (folder / "bin").mkdir()
         (folder / "bin/shunt").symlink_to(SHUNT)
         self.environment = environment
-        self.shell = subprocess.Popen(["bash", "--norc", "-m"], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=subprocess.STDOUT, text=True, bufsize=1)
+        self.shell = subprocess.Popen(["bash", "--norc"], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, start_new_session=True)
+        self.printed = b""
+        # Jobs have numbers, as at a terminal.
+        self.ask("set -m 2> /dev/null")
 
     def placed(self, text: str) -> str:
         """With this shell's ports in the place of the page's."""
@@ -105,9 +108,6 @@ class Shell:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.placed(text))
-        if text.startswith("# bin/"):
-            path.write_text(self.placed(text.replace("# " + name, "#!/bin/sh", 1)))
-            path.chmod(0o755)
 
     def run(self, command: Command):
         text = self.placed(command.text)
@@ -116,23 +116,32 @@ class Shell:
             return self.compare(command, *self.typed(text))
         if text.rstrip().endswith("&"):
             return self.start(text.rstrip()[:-1])
-        self.compare(command, *self.ask("{ " + text + "\n} < /dev/null"))
+        text = "{ " + text + "\n} < /dev/null"
+        answer = self.ask(text)
+        if re.search(r"^grep|\| grep", command.text):
+            # What is looked for may be on its way.
+            deadline = time.monotonic() + 10
+            while answer[1] != 0 and time.monotonic() < deadline:
+                time.sleep(0.1)
+                answer = self.ask(text)
+        self.compare(command, *answer)
 
     def ask(self, text: str) -> tuple[str, int]:
         """What a command prints, on both outputs, and its exit code."""
         self.tick += 1
         mark = f"walk-{os.getpid()}-{self.tick}"
-        self.shell.stdin.write(f"{text}\nset -- $?\necho\necho {mark} $1\n")
+        self.shell.stdin.write(f"{text}\nset -- $?\necho\necho {mark} $1\n".encode())
         self.shell.stdin.flush()
-        lines, deadline = [], time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            line = self.shell.stdout.readline()
-            if not line:
-                raise Wrong(f"the shell has ended:\n{''.join(lines)}")
-            if line.startswith(mark):
-                return "".join(lines), int(line.split()[1])
-            lines.append(line)
-        raise Wrong(f"not within {PATIENCE:.0f} s:\n{''.join(lines)}")
+        end, deadline = re.compile(rf"^{mark} (\d+)\n".encode(), re.MULTILINE), time.monotonic() + PATIENCE
+        while not (found := end.search(self.printed)):
+            if not select.select([self.shell.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise Wrong(f"not within {PATIENCE:.0f} s:\n{self.printed.decode()}")
+            more = os.read(self.shell.stdout.fileno(), 65_536)
+            if not more:
+                raise Wrong(f"the shell has ended:\n{self.printed.decode()}")
+            self.printed += more
+        printed, self.printed = self.printed[:found.start()].decode(), self.printed[found.end():]
+        return printed, int(found[1])
 
     def typed(self, text: str) -> tuple[str, int]:
         """Runs a command at a terminal, and answers its questions for a password."""
@@ -156,18 +165,25 @@ class Shell:
 
     def start(self, text: str):
         """A server process, until it listens: on loopback, where the page says all addresses."""
+        if log := re.search(r"\bshunt sub\b.* 2> (\S+)", text):
+            self.ask(f"{text} &")
+            return self.wait(lambda: "subscribed" in (self.folder / log[1]).read_text(), f"it does not subscribe: {text}")
         self.started += 1
         ready = self.folder / f".ready-{self.started}"
         for name in re.findall(r"--config (\S+)", text):
             (self.folder / f".{name}").write_text((self.folder / name).read_text().replace("0.0.0.0", "127.0.0.1"))
         text = re.sub(r"--config (\S+)", r"--config .\1", text)
         self.ask(f"{text.replace('shunt worker', f'shunt worker --ready-file {ready}').replace('shunt master', f'shunt master --ready-file {ready}')} &")
+        self.wait(lambda: ready.exists() or self.ask("jobs -l %%")[0].count("Exit"), f"it does not listen: {text}")
+        if not ready.exists():
+            raise Wrong(f"it ended: {text}")
+
+    def wait(self, condition, otherwise: str):
         deadline = time.monotonic() + PATIENCE
-        while not ready.exists():
-            if time.monotonic() > deadline or self.ask("jobs -l %%")[0].count("Exit"):
-                logs = "".join(path.read_text() for path in self.folder.glob("*.log"))
-                raise Wrong(f"it does not listen: {text}\n{logs}")
-            time.sleep(0.02)
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Wrong(otherwise)
+            time.sleep(0.05)
 
     def compare(self, command: Command, printed: str, code: int):
         lines = [line.strip() for line in printed.replace("\r", "\n").splitlines() if line.strip()]
