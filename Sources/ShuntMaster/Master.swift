@@ -62,7 +62,7 @@ public final class Master: Sendable {
         self.version = version
         let known = KnownBefore(
             workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
-            chats: try await registry.reader.chats())
+            chats: try await registry.reader.chats(), bans: try await registry.reader.bans())
         let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
         startedAt = clock()
@@ -95,6 +95,7 @@ public final class Master: Sendable {
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
                 },
+                changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in
                     await withCheckedContinuation { done in loop.post { $0.ask(request) { done.resume(returning: $0) } } }
                 }, record: Self.recorder(writer, clock), logger: Logger(label: "shunt.admin"))
@@ -104,6 +105,18 @@ public final class Master: Sendable {
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = HostPort(admin.host, admin.port).description
+    }
+
+    /// Bans somebody, or lifts a ban: once that is done, a restart keeps it.
+    private static func change(_ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter) async -> ShuntError? {
+        let error = await withCheckedContinuation { done in loop.post { $0.change(change) { done.resume(returning: $0) } } }
+        if let error { return error }
+        do throws(ShuntError) {
+            try await writer.flush()
+            return nil
+        } catch {
+            return error
+        }
     }
 
     /// Tells the registry that the whole process has started.

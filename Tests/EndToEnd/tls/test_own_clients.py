@@ -177,6 +177,6 @@ def test_options_that_belong_together():
         done = run("pub", "a", "x", *arguments)
         assert done.returncode == 64 and missing in done.stderr, done
     missing = run("pub", "a", "x", "--user", "ada", "--password-file", "/nowhere")
-    assert missing.returncode == 74 and "/nowhere" in missing.stderr, missing
+    assert missing.returncode == 78 and "/nowhere" in missing.stderr, missing
     missing = run("pub", "a", "x", "--tls", "--cafile", "/nowhere")
     assert missing.returncode == 78 and "/nowhere" in missing.stderr, missing
