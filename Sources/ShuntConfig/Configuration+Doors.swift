@@ -32,7 +32,8 @@ extension Configuration {
         let serious = (role.hasMaster ? masterDoors(role) : []) + (role.hasWorker ? workerDoors(role) : [])
         let slight = javaDoors(role) + (role.hasWorker ? slightDoors : [])
         let isHardened = profile == .hardened
-        return serious.map { OpenDoor(error: isHardened ? $0.refused : $0, isRefused: isHardened) } + slight.map { OpenDoor(error: $0, isRefused: false) }
+        return serious.map { OpenDoor(error: isHardened ? $0.refused : $0, isRefused: isHardened) }
+            + slight.map { OpenDoor(error: $0, isRefused: false) }
     }
 
     private func masterDoors(_ role: Role) -> [ShuntError] {
@@ -44,7 +45,8 @@ extension Configuration {
                 door(
                     "master.admin.listen",
                     isOpen
-                        ? "the admin API is open to whoever reaches \(admin)" : "tokens of the admin API cross the network in clear: \(admin) has no TLS",
+                        ? "the admin API is open to whoever reaches \(admin)"
+                        : "tokens of the admin API cross the network in clear: \(admin) has no TLS",
                     help: isOpen
                         ? "name a file of tokens in master.admin.tokens_file, and a certificate in master.admin.tls; or listen on loopback"
                         : "name a certificate in master.admin.tls, or listen on loopback"))
@@ -82,7 +84,9 @@ extension Configuration {
         }
         if !role.hasMaster, !role.hasClusterToken, let far = worker.masters.first(where: { !$0.isLoopback }) {
             found.append(
-                door("worker.masters", "whoever answers at \(far) is taken for the master", help: "give masters and workers a token by cluster.token_file"))
+                door(
+                    "worker.masters", "whoever answers at \(far) is taken for the master",
+                    help: "give masters and workers a token by cluster.token_file"))
         }
         return found
     }

@@ -1,3 +1,4 @@
+import Foundation
 import ShuntCore
 import Testing
 
@@ -16,6 +17,19 @@ struct ProfileTests {
         for row in HardenedDefaults.rows where !row.key.contains("*") {
             let key = try #require(Configuration.keys.first { $0.path == row.path })
             #expect(key.text(hardened) == row.value, "\(row.key)")
+        }
+    }
+
+    @Test("docs/security.md has each of them, with both defaults")
+    func page() throws {
+        let file = configFolder.deletingLastPathComponent().appending(path: "docs/security.md")
+        let rows = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").filter { $0.hasPrefix("| `") }
+        let standard = try load("")
+        for row in HardenedDefaults.rows where row.key != "worker.listeners.*.access.flapping.connects" {
+            let cells = rows.first { $0.hasPrefix("| `\(row.key)` |") }?.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            #expect(cells?.count == 4 && cells?[2] == "`\(row.value)`", "\(row.key)")
+            guard let key = Configuration.keys.first(where: { $0.path == row.path }) else { continue }
+            #expect(cells?[1] == "`\(key.text(standard))`", "\(row.key)")
         }
     }
 

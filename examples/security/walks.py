@@ -22,6 +22,8 @@ PATIENCE = 60.0
 PORTS = {8883: None, 8084: None, 4091: None, 4088: "SHUNT_MASTER_EXCHANGE_LISTEN", 4080: "SHUNT_MASTER_ADMIN_LISTEN",
          9091: "SHUNT_WORKER_HTTP_LISTEN"}
 FAILURE = re.compile(r"shunt: |Error|Connection error|curl: ")
+# Commands that look and change nothing.
+LOOKS = re.compile(r"^grep|\| grep|^shunt admin (workers|events|bans)")
 # What is typed where a password is asked for.
 PASSWORD = "lovelace"
 
@@ -117,14 +119,15 @@ class Shell:
         if text.rstrip().endswith("&"):
             return self.start(text.rstrip()[:-1])
         text = "{ " + text + "\n} < /dev/null"
-        answer = self.ask(text)
-        if re.search(r"^grep|\| grep", command.text):
-            # What is looked for may be on its way.
-            deadline = time.monotonic() + 10
-            while answer[1] != 0 and time.monotonic() < deadline:
-                time.sleep(0.1)
-                answer = self.ask(text)
-        self.compare(command, *answer)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return self.compare(command, *self.ask(text))
+            except Wrong:
+                # What is looked for may be on its way.
+                if not LOOKS.search(command.text) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def ask(self, text: str) -> tuple[str, int]:
         """What a command prints, on both outputs, and its exit code."""
@@ -167,13 +170,14 @@ class Shell:
         """A server process, until it listens: on loopback, where the page says all addresses."""
         if log := re.search(r"\bshunt sub\b.* 2> (\S+)", text):
             self.ask(f"{text} &")
-            return self.wait(lambda: "subscribed" in (self.folder / log[1]).read_text(), f"it does not subscribe: {text}")
+            path = self.folder / log[1]
+            return self.wait(lambda: path.exists() and "subscribed" in path.read_text(), f"it does not subscribe: {text}")
         self.started += 1
         ready = self.folder / f".ready-{self.started}"
         for name in re.findall(r"--config (\S+)", text):
             (self.folder / f".{name}").write_text((self.folder / name).read_text().replace("0.0.0.0", "127.0.0.1"))
         text = re.sub(r"--config (\S+)", r"--config .\1", text)
-        self.ask(f"{text.replace('shunt worker', f'shunt worker --ready-file {ready}').replace('shunt master', f'shunt master --ready-file {ready}')} &")
+        self.ask(re.sub(r"\bshunt (worker|master)\b", rf"shunt \1 --ready-file {ready}", text) + " &")
         self.wait(lambda: ready.exists() or self.ask("jobs -l %%")[0].count("Exit"), f"it does not listen: {text}")
         if not ready.exists():
             raise Wrong(f"it ended: {text}")

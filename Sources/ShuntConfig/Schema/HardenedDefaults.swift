@@ -32,7 +32,7 @@ public enum HardenedDefaults {
         Row(key: "limits.frame_time", value: "10s"),
     ]
 
-    /// The default of a key, as YAML; nil where it is that of the standard profile.
+    /// The default of a key, as YAML; nil where the standard profile's is as good.
     static func text(of path: [String]) -> String? { rows.first { $0.path == path }?.value }
 
     /// Whether the settings ask for the profile.
@@ -62,7 +62,7 @@ public enum HardenedDefaults {
     private static func applies(_ path: some Collection<String>, to listener: ConfigNode) -> Bool {
         guard listener.entries != nil else { return false }
         switch path.first {
-        // Without an `access:` of its own it has that of all listeners.
+        // Without an `access:` of its own it has the one of all listeners.
         case "access": return listener["access"]?.entries?.isEmpty == false
         // Behind proxies all clients come from their addresses.
         case "limits" where path.contains("connections_per_address"):

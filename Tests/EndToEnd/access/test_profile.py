@@ -72,7 +72,7 @@ def test_a_hardened_worker_serves_clients_and_has_the_stricter_defaults(shunt, f
     # The standard profile takes 10 MiB.
     other = Client(worker.listeners["worker.mqtt"], 5)
     other.connect("other", user="ada", password=b"secret-1")
-    assert other.connack.properties[0x27] == 1 << 20
+    assert other.connack.get("maximum_packet_size") == 1 << 20
 
 
 def test_a_reload_into_open_doors_changes_nothing(shunt, folder):

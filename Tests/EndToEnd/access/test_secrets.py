@@ -196,14 +196,16 @@ def test_wrong_files_of_secrets_are_told_without_what_is_in_them(tmp_path):
     certificates.client("ann")
     for name in ("server", "ann"):
         secrets.add(f"private key of {name}", Path(certificates[f"{name}.key"]).read_text().splitlines()[1])
-    wrong = {"short": secrets.new("short token")[:12], "passwords": f"ada {secrets.new('password')}\n", "tokens": f"own:{secrets.new('admin token')}\n",
+    wrong = {"short": secrets.new("short token")[:12], "passwords": f"ada {secrets.new('password')}\n",
+             "tokens": f"own:{secrets.new('admin token')}\n",
              "keys": '{"keys":[{"kty":"oct","k":"' + secrets.new("key") + '"'}
     for name, text in wrong.items():
         (tmp_path / name).write_text(text)
     secrets.add("short token", wrong["short"])
-    own = f"worker.listeners.mqtts={{protocol: mqtt, listen: '127.0.0.1:0', allow_anonymous: true, tls: {{certificate: {certificates['server.pem']}, key: %s}}}}"
+    tls = f"{{certificate: {certificates['server.pem']}, key: {certificates['ann.key']}}}"
+    own = f"worker.listeners.mqtts={{protocol: mqtt, listen: '127.0.0.1:0', allow_anonymous: true, tls: {tls}}}"
     for sets in (["cluster.token_file=short"], ["access.password_file=passwords"], ["master.admin.tokens_file=tokens"], ["access.jwt.keys=keys"],
-                 ["worker.listeners.exchange.listen=127.0.0.1:0", own % certificates["ann.key"]]):
+                 ["worker.listeners.exchange.listen=127.0.0.1:0", own]):
         result = run("dev", "--check", *(word for each in sets for word in ("--set", each)), cwd=tmp_path)
         assert result.returncode == 78 and not secrets.found((result.stdout + result.stderr).encode()), result.stderr
 
