@@ -215,7 +215,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def take(walk: Walk, keep: bool):
+def take(walk: Walk, options: argparse.Namespace):
     print(f"\n{walk.name}", flush=True)
     begin = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix=f"{walk.name}-"))
@@ -229,10 +229,10 @@ def take(walk: Walk, keep: bool):
                 shell.write(*step)
     except Wrong as wrong:
         logs = "".join(f"\n{path.name}:\n{path.read_text()}" for path in sorted(folder.glob("*.log")))
-        sys.exit(f"\nWRONG, in {walk.name} of {PAGE.name}: {wrong}{logs}")
+        sys.exit(f"\nWRONG, in {walk.name} of {options.page.name}: {wrong}{logs}")
     finally:
         shell.end()
-        if keep:
+        if options.keep:
             print(f"  in {folder}")
         else:
             shutil.rmtree(folder)
@@ -240,20 +240,23 @@ def take(walk: Walk, keep: bool):
 
 
 def main():
-    known = walks(PAGE.read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description="Does what docs/security.md tells, and compares.")
-    parser.add_argument("walks", nargs="*", metavar="WALK", choices=[[], *(walk.name for walk in known)], help="the walks to take: all without one")
+    parser.add_argument("walks", nargs="*", metavar="WALK", help="the walks to take: all without one")
     parser.add_argument("--list", action="store_true", help="print the names of the walks")
     parser.add_argument("--keep", action="store_true", help="leave the folders")
+    parser.add_argument("--page", type=Path, default=PAGE, help="another page")
     options = parser.parse_args()
+    known = walks(options.page.read_text(encoding="utf-8"))
+    names = [walk.name for walk in known]
     if options.list:
-        print("\n".join(walk.name for walk in known))
-        return
+        return print("\n".join(names))
+    if unknown := set(options.walks) - set(names):
+        parser.error(f"no walk is called {unknown.pop()}: there are {', '.join(names)}")
     if not SHUNT.exists():
         sys.exit(f"{SHUNT} is not there: build it with 'make build', or name it with SHUNT_BINARY")
     for walk in known:
         if not options.walks or walk.name in options.walks:
-            take(walk, options.keep)
+            take(walk, options)
     print("\nAll is as it should be.")
 
 

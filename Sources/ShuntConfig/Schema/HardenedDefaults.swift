@@ -1,7 +1,7 @@
 import ShuntCore
 
 /// The defaults of `profile: hardened`, where they are others than those of the table of keys.
-public enum HardenedDefaults {
+enum HardenedDefaults {
     /// A key and its default, as YAML. `*` stands for each listener.
     struct Row {
         let key: String
