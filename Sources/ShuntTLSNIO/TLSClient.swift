@@ -61,7 +61,8 @@ public final class TLSClient: @unchecked Sendable, Equatable {
     }
 
     private static func wrong(_ file: String, _ wanted: String) -> ShuntError {
-        ShuntError(.tlsInvalid, "the file cannot be used: \(lastError)", at: file, help: "a file in PEM: \(wanted)")
+        let why = access(file, R_OK) == 0 ? lastError : String(cString: strerror(errno)).lowercased()
+        return ShuntError(.tlsInvalid, "the file cannot be used: \(why)", at: file, help: "a file in PEM: \(wanted)")
     }
 
     /// A handler that speaks TLS with a server, whose certificate must be for this host.
