@@ -87,7 +87,7 @@ extension Door {
         guard allowsAnonymous || passwords != nil || tokens != nil || uidFrom != nil else {
             throw ShuntError(
                 .configInvalid, "nobody can come in by \(key): nothing says who clients are, and anonymous ones may not come", at: key,
-                help: "allow_anonymous: true lets everybody in; `access:` names a password file or keys of tokens")
+                help: "`access:` names a password file or keys of tokens, tls.verify asks for certificates; allow_anonymous: true lets everybody in")
         }
     }
 }
