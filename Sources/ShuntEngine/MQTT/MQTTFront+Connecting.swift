@@ -72,7 +72,8 @@ extension MQTTFront {
     /// What a worker refuses besides broken packets.
     private func check(_ greeting: Connect) -> Bool {
         if let method = greeting.properties.authenticationMethod, method != Self.tokenMethod || !engine.takesTokens(client) {
-            let known = engine.takesTokens(client) ? "the one authentication method here is \(Self.tokenMethod)" : "no authentication method is known here"
+            let known =
+                engine.takesTokens(client) ? "the one authentication method here is \(Self.tokenMethod)" : "no authentication method is known here"
             turnAway(.badAuthenticationMethod, .requestUnsupported, known)
             return false
         }
