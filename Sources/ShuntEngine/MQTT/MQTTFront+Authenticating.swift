@@ -13,7 +13,7 @@ extension MQTTFront {
             throw MQTTFault(.protocolError, "AUTH without an authentication method in CONNECT", "MQTT-4.12.0-6")
         }
         guard request.properties.authenticationMethod == Self.tokenMethod else {
-            throw MQTTFault(.badAuthenticationMethod, "AUTH with another authentication method than CONNECT", "MQTT-4.12.1-1")
+            throw MQTTFault(.protocolError, "AUTH with another authentication method than CONNECT", "MQTT-4.12.1-1")
         }
         guard request.reason == .reAuthenticate else { throw MQTTFault(.protocolError, "AUTH that goes on with what nobody has begun") }
         switch engine.renew(client, { credentials(of: request, identity) }) {

@@ -296,13 +296,12 @@ def test_a_token_is_renewed_before_it_is_over(shunt, tmp_path):
         client = come(60)
         client.send(packets.auth(0x19, wrong))
         assert client.ended() == 0x87 and client.farewell.get("reason_string")
-    for sent, reason in [
-        (packets.auth(0x19, {"authentication_method": "SCRAM-SHA-1"}), 0x8C), (packets.auth(0x18, shown("x")), 0x82),
-        (packets.auth(), 0x8C), (packets.auth(0x19), 0x8C),
+    for sent in [
+        packets.auth(0x19, {"authentication_method": "SCRAM-SHA-1"}), packets.auth(0x18, shown("x")), packets.auth(), packets.auth(0x19),
     ]:
         client = come(60)
         client.send(sent)
-        assert client.ended() == reason
+        assert client.ended() == 0x82
     other = Client(worker.listeners["worker.mqtt"], 5)
     assert other.connect("", more=method | {"authentication_method": "SCRAM-SHA-1"}, refused=True).reason == 0x8C
     assert other.farewell is None or "OAUTH2-JWT" in other.connack.get("reason_string")
