@@ -1,0 +1,78 @@
+"""An HTTP server of a test: what it answers is a function's, and it remembers what it was asked."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from exchange import eventually
+
+
+class Answering:
+    """`answer` gets the JSON of a POST, or None, and returns a status and a body; bytes without a status are sent as they are."""
+
+    def __init__(self, answer, port: int = 0):
+        self.answer, self.asked = answer, []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def do_GET(self):
+                self.reply(None)
+
+            def reply(self, question):
+                outer.asked.append(question)
+                status, body = outer.answer(question)
+                if body is FLOOD:
+                    return self.flood()
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+                except OSError:
+                    pass
+
+            def flood(self):
+                """100 MB, without saying so."""
+                try:
+                    self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+                    for _ in range(1600):
+                        self.wfile.write(b" " * 65_536)
+                except OSError:
+                    outer.was_cut = True
+
+            def log_message(self, *_):
+                pass
+
+        self.was_cut = False
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/answer"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def wait_asked(self, count: int):
+        eventually(lambda: len(self.asked) >= count, 20, f"{count} questions")
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+FLOOD = object()
+
+
+def slow(seconds: float, answer):
+    def late(question):
+        time.sleep(seconds)
+        return answer(question)
+
+    return late
+
+
+def always(status: int, body):
+    return lambda _: (status, body)
