@@ -2,7 +2,7 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// An HTTP server that answers by the path of a request: `/status/500`, `/large`, `/garbage`, `/silent`, `/slow`, `/echo`, `/once`.
+/// An HTTP server that answers by the path of a request, as in `/status/500`.
 final class AnsweringServer: Sendable {
     let port: Int
     private let socket: Int32
@@ -54,6 +54,9 @@ final class AnsweringServer: Sendable {
         case "/silent": _ = Self.read(client)
         case "/garbage": Self.send(client, "\u{1}\u{2}not HTTP at all\r\n\r\n")
         case "/large", "/counted": Self.sendLarge(client, isCounted: path == "/counted")
+        case "/headers":
+            Self.send(client, "HTTP/1.1 200 OK\r\n")
+            while Self.send(client, String(repeating: "Name: value\r\n", count: 5000)) {}
         case "/slow":
             usleep(50_000)
             Self.answer(client, 200, "slow")

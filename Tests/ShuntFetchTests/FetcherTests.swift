@@ -42,7 +42,7 @@ struct FetcherTests {
 
     @Test("what is no HTTP, no server, no such scheme or a redirect elsewhere is no answer")
     func failures() async {
-        for url in ["/garbage", "http://127.0.0.1:1/", "file:///etc/passwd", "ftp://127.0.0.1/", "http://"] {
+        for url in ["/garbage", "/headers", "http://127.0.0.1:1/", "file:///etc/passwd", "ftp://127.0.0.1/", "http://"] {
             guard case .failure(.unreachable(let why)) = await fetch(url) else {
                 Issue.record("\(url) was answered")
                 continue

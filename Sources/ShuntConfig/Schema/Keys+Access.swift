@@ -35,8 +35,8 @@ extension Configuration {
         ConfigKey(
             "http.retries", \.http.retries, .int(0...5), .live, "How often it is asked again where it cannot be reached or answers 5xx."),
         ConfigKey(
-            "http.concurrency", \.http.concurrency, .int(1...1000), .live,
-            "The most questions under way; others wait for http.timeout, up to 1,000."),
+            "http.concurrency", \.http.concurrency, .int(1...256), .live,
+            "The most questions under way, each of which takes a file descriptor; up to 1,000 others wait, for http.timeout at most."),
         ConfigKey(
             "http.cache", \.http.cache, .duration(.zero...(.seconds(86_400))), .live,
             "How long an answer counts for clients that show the same; 0s: each client is asked about."),

@@ -33,12 +33,13 @@ extension Doorkeeper {
         (question.clientID, question.user, question.password) = (credentials.clientID, credentials.user, credentials.password)
         (question.address, question.listener) = (credentials.address.host, door.name)
         question.protocolName = credentials.protocolName.rawValue
-        question.certificate = certificate?.commonName
+        let commonName = certificate.flatMap { $0.commonName.isEmpty ? nil : $0.commonName }
+        question.certificate = commonName
         service.ask(question) { [self] verdict in
             switch verdict {
             case .answer(.allow(var admitted)):
                 guard admitted.expiresAt > Worker.now else { return decided(refuse(credentials, .http, "the answer has expired")) }
-                admitted.certificate = certificate?.commonName
+                admitted.certificate = commonName
                 decided(.admitted(admitted))
             case .answer(.deny): decided(refuse(credentials, .http, "the service denies it"))
             case .answer(.ignore): decided(unknown(door))

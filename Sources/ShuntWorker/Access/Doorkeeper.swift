@@ -40,9 +40,10 @@ final class Doorkeeper: Sendable {
     }
 
     func set(_ doors: [Door]) {
+        // First: a door finds what it names.
+        remote.set(doors)
         self.doors.withLock { $0 = doors }
         flapping.withLock { $0 = Self.flapping(at: doors, $0) }
-        remote.set(doors)
     }
 
     /// What is known of clients stays where the settings do.

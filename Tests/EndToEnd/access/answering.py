@@ -1,6 +1,7 @@
 """An HTTP server of a test: what it answers is a function's, and it remembers what it was asked."""
 
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,9 +10,10 @@ from exchange import eventually
 
 
 class Answering:
-    """`answer` gets the JSON of a POST, or None, and returns a status and a body; bytes without a status are sent as they are."""
+    """`answer` gets the JSON of a POST, or None, and returns a status and a body: an object for JSON, bytes, or FLOOD. With a `context` it
+    speaks TLS."""
 
-    def __init__(self, answer, port: int = 0):
+    def __init__(self, answer, port: int = 0, context: ssl.SSLContext | None = None):
         self.answer, self.asked = answer, []
         outer = self
 
@@ -51,8 +53,10 @@ class Answering:
         self.was_cut = False
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
+        if context:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/answer"
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}/answer"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def wait_asked(self, count: int):

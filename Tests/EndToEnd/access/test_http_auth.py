@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import time
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 
 from access.answering import FLOOD, Answering, always, slow
 from access.test_access import OPEN, connect, hashed
+from access.test_jwks_url import key_set, token
 from exchange import JSON, REGISTER, Client as ExchangeClient, eventually
 from mqtt import packets
 from mqtt.client import Client
 from processes import run
+from tls.certificates import Certificates
 
 SECRET = "a-secret-that-nobody-logs"
 ALLOW, DENY, IGNORE = ({"result": word} for word in ("allow", "deny", "ignore"))
@@ -66,7 +69,7 @@ def test_what_it_answers_decides(asking, version, refused, elsewhere):
     worker = asking(lambda question: answers[question["user"]])
     assert reason(worker, "ada", version=version) == 0
     assert reason(worker, "eve", version=version) == refused
-    assert reason(worker, "new", version=version) == (0x87 if version == 5 else 5)
+    assert reason(worker, "new", version=version) == refused, "nothing else knows it"
     for user in ("broken", "lost", "odd", "more", "flood", "moved"):
         assert reason(worker, user, version=version) == elsewhere, user
     assert reason(worker, "over", version=version) == refused
@@ -88,7 +91,7 @@ def test_a_slow_service_times_out(asking):
     worker.wait_log("no answer in time")
 
 
-@pytest.mark.parametrize("on_error,anonymous,expected", [("refuse", "true", 0x88), ("ignore", "true", 0), ("ignore", "false", 0x87)])
+@pytest.mark.parametrize("on_error,anonymous,expected", [("refuse", "true", 0x88), ("ignore", "true", 0), ("ignore", "false", 0x86)])
 def test_a_service_that_is_down(asking, on_error, anonymous, expected):
     worker = asking(always(200, ALLOW), **{"access.http.on_error": on_error, "worker.listeners.mqtt.allow_anonymous": anonymous,
                                            "worker.listeners.exchange.allow_anonymous": "true"})
@@ -146,6 +149,32 @@ def test_the_first_that_knows_a_client_decides(asking, tmp_path):
     assert worker.service.asked == []
     assert reason(worker, "bob") == 0
     assert [question["user"] for question in worker.service.asked] == ["bob"]
+
+
+def test_a_token_is_not_asked_about(asking, tmp_path):
+    (tmp_path / "keys.json").write_text(json.dumps(key_set("one")))
+    worker = asking(always(200, ALLOW), **{"access.jwt.keys": tmp_path / "keys.json"})
+    assert reason(worker, "any", token("one")) == 0
+    assert reason(worker, "any", token("other")) == 0x86
+    assert worker.service.asked == []
+    assert reason(worker, "any") == 0 and reason(worker, None, None) == 0
+    assert [question["user"] for question in worker.service.asked] == ["any", None]
+
+
+def test_a_service_with_a_certificate(asking, shunt, tmp_path):
+    certificates = Certificates(tmp_path / "certificates")
+    certificates.server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates["server.pem"], certificates["server.key"])
+    service = shunt.closing(Answering(always(200, ALLOW), context=context))
+    trusting = asking(always(200, DENY), **{"access.http.url": service.url, "access.http.ca": certificates["ca.pem"]})
+    assert reason(trusting) == 0 and len(service.asked) == 1
+    # The system does not know the authority.
+    strict = asking(always(200, DENY), **{"access.http.url": service.url})
+    assert reason(strict) == 0x88 and len(service.asked) == 1
+    strict.wait_log("certificate")
+    checked = run("worker", "--check", "--set", f"access.http.url={service.url}", "--set", f"access.http.ca={certificates['server.key']}")
+    assert checked.returncode == 78 and "access.http.ca" in checked.stderr
 
 
 def test_a_client_that_is_denied_again_and_again_waits(asking):

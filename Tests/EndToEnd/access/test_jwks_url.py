@@ -73,6 +73,8 @@ def test_an_unknown_key_leads_to_one_fetch(fetching):
         client.send(packets.connect(5, "", user="any", password=token("two").encode()))
     assert [client.wait(packets.CONNACK).reason for client in clients] == [0] * 10
     assert len(worker.source.asked) == 2
+    worker.reload()
+    assert reason(worker, token("two")) == 0 and len(worker.source.asked) == 2, "a reload keeps what is known"
     # A stranger makes the worker fetch no more than that.
     assert reason(worker, token("three")) == 0x86
     assert len(worker.source.asked) == 2
