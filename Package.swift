@@ -79,14 +79,15 @@ let package = Package(
                 "ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
-        .target(name: "ShuntHTTP", dependencies: ["ShuntCore", logging, nioHTTP] + nio),
+        .target(name: "ShuntTLSNIO", dependencies: ["COpenSSL", "ShuntCore", .product(name: "NIOCore", package: "swift-nio")]),
+        .target(name: "ShuntHTTP", dependencies: ["ShuntCore", "ShuntTLSNIO", logging, nioHTTP] + nio),
 
         // The processes.
         .target(
             name: "ShuntMaster",
             dependencies: [
                 "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
-                logging,
+                "ShuntTLS", "ShuntTLSNIO", logging,
             ]),
         .target(
             name: "ShuntWorker",
@@ -96,11 +97,12 @@ let package = Package(
             ], swiftSettings: hotPath),
 
         // The clients.
-        .target(name: "ShuntClient", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore"] + nio),
+        .target(
+            name: "ShuntClient", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntTLSNIO"] + nio),
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",
-            dependencies: ["ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", argumentParser, nioHTTP] + nio),
+            dependencies: ["ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", "ShuntTLSNIO", argumentParser, nioHTTP] + nio),
 
         // Load for brokers.
         .systemLibrary(name: "CLoad"),
@@ -132,6 +134,12 @@ let package = Package(
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["SeededRandom", "ShuntCore", "ShuntReactor"]),
         .testTarget(name: "ShuntTLSTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntCore", "ShuntReactor", "ShuntTLS"]),
+        .testTarget(
+            name: "ShuntTLSNIOTests",
+            dependencies: [
+                "SeededRandom", "ShuntCore", "ShuntTLS", "ShuntTLSNIO", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ]),
         .testTarget(
             name: "ShuntWorkerTests",
             dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker"]),

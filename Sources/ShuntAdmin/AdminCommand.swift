@@ -7,7 +7,7 @@ public struct AdminCommand: AsyncParsableCommand {
         abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only close-chat and retained --clear change anything there. passwd asks nobody: it edits a file.
+            Only close-chat, ban, unban and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
@@ -17,6 +17,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin chats                      which worker has which chat
               shunt admin close-chat room-1
               shunt admin retained 'sensors/#'       what MQTT retains; --clear forgets it
+              shunt admin ban uid:mallory --for 1h   keep somebody out; also bans, unban
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin passwd passwords alice     set the password of a client
@@ -27,7 +28,8 @@ public struct AdminCommand: AsyncParsableCommand {
             """,
         subcommands: [
             WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
-            CloseChatCommand.self, RetainedCommand.self, EventsCommand.self, QueryCommand.self, PasswdCommand.self,
+            CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, EventsCommand.self, QueryCommand.self,
+            PasswdCommand.self,
         ])
 
     public init() {}

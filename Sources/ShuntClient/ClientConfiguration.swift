@@ -1,5 +1,6 @@
 import ExchangeCodec
 import ShuntCore
+import ShuntTLSNIO
 
 /// The addresses by which a client finds its workers, and with them the protocol that it speaks. An empty list is an error when the client starts.
 public enum ClientRoute: Equatable, Sendable {
@@ -10,7 +11,7 @@ public enum ClientRoute: Equatable, Sendable {
     /// Speak MQTT instead of the exchange protocol, to this broker: any broker, or a worker's MQTT listener.
     case mqtt(HostPort, MQTTOptions)
 
-    var addresses: [HostPort] {
+    public var addresses: [HostPort] {
         switch self {
         case .masters(let list), .workers(let list): list
         case .mqtt(let broker, _): [broker]
@@ -25,7 +26,10 @@ public enum ClientRoute: Equatable, Sendable {
     }
 }
 
-/// Times and bounds of one client's connections.
+/// How clients speak TLS: whose certificates they trust, and which one they show.
+public typealias TLSClient = ShuntTLSNIO.TLSClient
+
+/// How one client's connections are made: times and bounds, TLS, and who the client is.
 public struct ConnectionOptions: Equatable, Sendable {
     /// The time to open a TCP connection.
     public var connectTimeout: Duration
@@ -41,11 +45,16 @@ public struct ConnectionOptions: Equatable, Sendable {
     public var pingAfter: Duration
     /// How long the answer to a PING may take.
     public var pingTimeout: Duration
+    /// How TLS is spoken with workers and brokers; nil: not at all. Masters are asked for workers in plain bytes.
+    public var tls: TLSClient?
+    /// Shows workers who the client is, by the exchange protocol: `uid:password`, or a token. nil: nothing is shown. For MQTT that is said in
+    /// `MQTTOptions`.
+    public var token: String?
 
     public init(
         connectTimeout: Duration = .seconds(3), replyTimeout: Duration = .seconds(3), patience: Duration = .seconds(5),
         backoff: Backoff = Backoff(), frameLimit: Int = FrameLayout.defaultLimit, pingAfter: Duration = .seconds(60),
-        pingTimeout: Duration = .seconds(15)
+        pingTimeout: Duration = .seconds(15), tls: TLSClient? = nil, token: String? = nil
     ) {
         self.connectTimeout = connectTimeout
         self.replyTimeout = replyTimeout
@@ -54,5 +63,7 @@ public struct ConnectionOptions: Equatable, Sendable {
         self.frameLimit = frameLimit
         self.pingAfter = pingAfter
         self.pingTimeout = pingTimeout
+        self.tls = tls
+        self.token = token
     }
 }

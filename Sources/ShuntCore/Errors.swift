@@ -48,6 +48,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case accessExpired = "access.expired"
     /// An operator has banned the client.
     case accessBanned = "access.banned"
+    /// There is no such ban.
+    case banUnknown = "ban.unknown"
     /// The client connects or publishes more often than it may.
     case accessRate = "access.rate"
     case chatInvalid = "chat.invalid"
@@ -110,7 +112,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .topicNoSubscriber, .subscriptionExists, .subscriptionUnknown, .workerNone, .deviceNone: 500
         case .accessCredentials, .accessExpired: 401
         case .accessDenied, .accessBanned, .ruleRejected, .chatNotMember, .registryReadOnly: 403
-        case .workerUnknown, .deviceUnknown, .chatUnknown, .notFound, .ruleMissing: 404
+        case .workerUnknown, .deviceUnknown, .chatUnknown, .banUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
         case .chatFull, .sessionReplaced: 409
         case .hostUnknown: 421
@@ -131,7 +133,9 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     public var exitCode: Int32 {
         switch self {
         case .usage: 64
-        case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost: 69
+        case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost,
+            .tlsHandshake:
+            69
         case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .tlsInvalid, .ruleFailed, .ruleTime,
             .ruleMemory, .ruleInvalid, .ruleMissing, .registryInvalid:
             78

@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 public import ShuntCore
+public import ShuntTLSNIO
 
 /// A listening HTTP/1.1 server.
 ///
@@ -26,6 +27,8 @@ public final class HTTPEndpoint: Sendable {
         public var idleTimeout: Duration = .seconds(30)
         /// How long requests that are under way may take when the server stops.
         public var stopTimeout: Duration = .seconds(6)
+        /// nil: plain HTTP. A handshake has the time of a request's head.
+        public var tls: TLSServer?
 
         public init(host: String, port: Int) {
             self.host = host
@@ -85,6 +88,7 @@ public final class HTTPEndpoint: Sendable {
         _ channel: any Channel, _ routes: RouteTable, _ configuration: Configuration, _ connections: OpenConnections
     ) throws {
         let pipeline = channel.pipeline.syncOperations
+        if let tls = configuration.tls { try pipeline.addHandler(try tls.handler()) }
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderListSize = 80 << 10
         // Requests come one at a time: HTTPConnection asks for the next when one is answered.

@@ -22,6 +22,7 @@ public final class Master: Sendable {
     private let version: String
     private let startedAt: Double
     private let isAnnounced = Atomic(false)
+    private let adminTLS: AdminTLS?
     private let logger = Logger(label: "shunt.master")
 
     /// Opens the registry and the listeners.
@@ -30,7 +31,7 @@ public final class Master: Sendable {
     ///   - descriptors: those of the process.
     ///   - clock: seconds since 1970.
     ///   - secrets: those of this configuration.
-    /// - Throws: `registry.*`, `address.*`; nothing is left running.
+    /// - Throws: `registry.*`, `address.*`, `tls.invalid`; nothing is left running.
     public static func start(
         _ configuration: Configuration, secrets: MasterSecrets, version: String, hostName: String, descriptors: DescriptorBudget,
         clock: @escaping @Sendable () -> Double
@@ -55,12 +56,13 @@ public final class Master: Sendable {
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
+        adminTLS = try AdminTLS(configuration, logger)
         self.registry = registry
         self.clock = clock
         self.version = version
         let known = KnownBefore(
             workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
-            chats: try await registry.reader.chats())
+            chats: try await registry.reader.chats(), bans: try await registry.reader.bans())
         let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
         startedAt = clock()
@@ -78,6 +80,7 @@ public final class Master: Sendable {
         do throws(ShuntError) {
             let address = master.admin.listen
             var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
+            endpoint.tls = adminTLS?.server
             endpoint.maximumConnections = descriptors.httpConnections
             endpoint.hosts = AllowedHosts(master.admin.hosts + [address.host, hostName], key: "master.admin.hosts")
             endpoint.authority = door
@@ -92,6 +95,7 @@ public final class Master: Sendable {
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
                 },
+                changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in
                     await withCheckedContinuation { done in loop.post { $0.ask(request) { done.resume(returning: $0) } } }
                 }, record: Self.recorder(writer, clock), logger: Logger(label: "shunt.admin"))
@@ -101,6 +105,18 @@ public final class Master: Sendable {
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = HostPort(admin.host, admin.port).description
+    }
+
+    /// Bans somebody, or lifts a ban: once that is done, a restart keeps it.
+    private static func change(_ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter) async -> ShuntError? {
+        let error = await withCheckedContinuation { done in loop.post { $0.change(change) { done.resume(returning: $0) } } }
+        if let error { return error }
+        do throws(ShuntError) {
+            try await writer.flush()
+            return nil
+        } catch {
+            return error
+        }
     }
 
     /// Tells the registry that the whole process has started.
@@ -120,12 +136,13 @@ public final class Master: Sendable {
         }
     }
 
-    /// Applies what may change while it runs: limits, and who may ask the admin API.
+    /// Applies what may change while it runs: limits, and who may ask the admin API; reads the admin API's certificate again.
     public func apply(_ configuration: Configuration, secrets: MasterSecrets) {
         door.set(secrets.tokens)
         let limits = ConnectionLimits(configuration)
         let frame = configuration.limits.frame
         loop.post { $0.setLimits(limits, frame: frame) }
+        adminTLS?.reload()
     }
 
     /// Closes everything, after the registry has written its changes.

@@ -11,6 +11,7 @@ struct KnownBefore: Sendable {
     var workers: [WorkerRecord]
     var devices: [DeviceRecord]
     var chats: [ChatRecord]
+    var bans: [Ban]
 }
 
 /// The master's exchange port: carries out what its engine decides.
@@ -32,7 +33,7 @@ final class MasterLoop: EventLoopHandler {
         self.figures = figures
         self.logger = logger
         clients = ClientTroubles(descriptors)
-        engine.restore(known.workers, devices: known.devices, chats: known.chats, now: loop.now)
+        engine.restore(known.workers, devices: known.devices, chats: known.chats, bans: known.bans, now: loop.now)
         loop.accept(on: socket, within: descriptors) { [unowned self] in accepted($0) }
     }
 
@@ -147,6 +148,22 @@ final class MasterLoop: EventLoopHandler {
                     help: "look with `shunt admin chats`, and try again"))
         }
         closures.removeAll(where: isOverdue)
+    }
+
+    /// An operator bans somebody, or lifts a ban.
+    /// - Parameter done: gets the error; nil when it is told to the workers, and on its way to the registry.
+    func change(_ change: BanChange, _ done: @escaping @Sendable (ShuntError?) -> Void) {
+        var failure: ShuntError?
+        do throws(ShuntError) {
+            switch change {
+            case .ban(let ban): try engine.ban(ban, now: loop.now)
+            case .unban(let subject): try engine.unban(subject, now: loop.now)
+            }
+        } catch {
+            failure = error
+        }
+        carryOut()
+        done(failure)
     }
 
     /// An operator asks for retained messages, or for an end of them.

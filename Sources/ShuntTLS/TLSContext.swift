@@ -54,7 +54,8 @@ public final class TLSContext: @unchecked Sendable {
     /// Whether a list revokes the certificate, which was verified against these authorities or earlier ones.
     public func revokes(_ certificate: ClientCertificate) -> Bool { revocations?.have(certificate) ?? false }
 
-    func makeConnection() -> OpaquePointer? { SSL_new(identities[0].context.pointer) }
+    /// An `SSL` of OpenSSL's, which the caller frees before this ends; nil where memory is short.
+    public func makeConnection() -> OpaquePointer? { SSL_new(identities[0].context.pointer) }
 
     // MARK: OpenSSL's context
 

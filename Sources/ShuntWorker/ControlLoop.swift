@@ -33,6 +33,9 @@ final class ControlLoop: EventLoopHandler {
     private var bounds = BoundsLog()
     private var roomAskedAt = -Double.infinity
     private var certificatesSeenAt = -Double.infinity
+    /// Whom operators keep out.
+    private var bans = Bans()
+    private var bansSeenAt = -Double.infinity
     /// What the master asks of the retained messages.
     private var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
@@ -169,6 +172,7 @@ final class ControlLoop: EventLoopHandler {
         bounds.tick(peers.figures(), now: loop.now, logger)
         tellSystemTopics()
         lookAtCertificates()
+        expireBans()
     }
 
     private func lookAtCertificates() {
@@ -245,6 +249,31 @@ final class ControlLoop: EventLoopHandler {
         reports.add(devices: holdings.devices, chats: holdings.chats, round: round)
         if !reports.isShunt, round == reports.round { retold += holdings.chats.map(\.chat) }
         sendReports()
+    }
+
+    /// The master tells who is banned. While none is there, what it has told holds.
+    private func learn(_ body: BansBody) {
+        var new = Bans()
+        switch body {
+        case .remove(let subjects): for subject in subjects { _ = bans.remove(subject) }
+        case .all(let told), .add(let told):
+            if case .all = body { bans = Bans() }
+            // A master has no more than a worker may.
+            for ban in told {
+                try? bans.add(ban)
+                try? new.add(ban)
+            }
+        }
+        tellBans(new: new)
+    }
+
+    private func tellBans(new: Bans) { peers.onEach { [bans] in $0.setBans(bans, new: new) } }
+
+    /// Bans that are over take no memory.
+    private func expireBans() {
+        guard !bans.isEmpty, abs(loop.now - bansSeenAt) >= 60 else { return }
+        bansSeenAt = loop.now
+        if !bans.expire(now: loop.now).isEmpty { tellBans(new: Bans()) }
     }
 
     /// The master asks for retained messages, or for an end of them.
@@ -359,6 +388,7 @@ final class ControlLoop: EventLoopHandler {
                     peers.on(index) { $0.confirmed(those.map(\.request)) }
                 }
             case .asked(let id, let body): asked(id, body)
+            case .bans(let body): learn(body)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }

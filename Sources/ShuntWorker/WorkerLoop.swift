@@ -166,6 +166,12 @@ final class WorkerLoop: EventLoopHandler {
         driver.carryOut(self)
     }
 
+    /// These are banned; clients of new bans are closed.
+    func setBans(_ bans: Bans, new: Bans) {
+        engine.setBans(bans, new: new, now: loop.now)
+        driver.carryOut(self)
+    }
+
     // MARK: Limits of listeners
 
     /// A client that its listener counts is there.

@@ -35,6 +35,7 @@ enum ObjectTarget {
         try roundTrip(input, "heartbeat", read: { try HeartbeatBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "device batch", read: { try DeviceBatchBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "chat report", read: { try ChatReportBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "bans", read: { try BansBody(key: "ADD", decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "retained", read: { try RetainedRequestBody(key: "LIST", decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "retained answer", read: { try RetainedAnswerBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "ALLOCATION", read: { try DeviceAllocationBody(decoding: $0) }, write: { $0.encoded() })

@@ -92,14 +92,17 @@ def test_a_broker_that_wants_a_password_refuses_others(shunt, tmp_path, version)
     passwords.chmod(0o644)
     broker = shunt.closing(Mosquitto(tmp_path / "guarded", "allow_anonymous false", f"password_file {passwords}"))
     to = ["--mqtt", broker.address, *version]
+    for word in ("secret", "guess"):
+        (tmp_path / word).write_text(word + "\n")
     for command, wrong in [
-        (["pub", "a", "x"], []), (["sub", "a"], ["--user", "ann", "--password", "guess"]), (["notify", "x"], []), (["chat", "c"], ["--as", "ann"]),
+        (["pub", "a", "x"], []), (["sub", "a"], ["--user", "ann", "--password-file", tmp_path / "guess"]),
+        (["notify", "x"], []), (["chat", "c"], ["--as", "ann"]),
     ]:
         done = run(*command, *to, *wrong)
         assert done.returncode == 77 and "access.denied" in done.stderr, done
         assert broker.address in done.stderr and "user name and a password" in done.stderr
-    assert run("pub", "a", "x", *to, "--user", "ann", "--password", "secret").returncode == 0
-    assert run("pub", "a", "x", *to, "--user", "ann", env={"SHUNT_MQTT_PASSWORD": "secret"}).returncode == 0
+    assert run("pub", "a", "x", *to, "--user", "ann", "--password-file", tmp_path / "secret").returncode == 0
+    assert run("pub", "a", "x", *to, "--user", "ann", env={"SHUNT_PASSWORD": "secret"}).returncode == 0
 
 
 def test_what_the_brokers_acl_forbids_is_told(shunt, tmp_path):

@@ -347,6 +347,7 @@ import Testing
         arguments: [
             AdminCommand.self, WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
             ChatCommand.self, CloseChatCommand.self, EventsCommand.self, QueryCommand.self,
+            BanCommand.self, UnbanCommand.self, BansCommand.self,
         ] as [any ParsableCommand.Type])
     func help(_ command: any ParsableCommand.Type) {
         let text = AdminCommand.helpMessage(for: command)

@@ -11,13 +11,14 @@ import Testing
         contexts:
           prod: { admin: 10.0.0.1, master: "10.0.0.1, 10.0.0.2:5000", token_file: prod.token, user: ada, password_file: ~/p }
           here: { worker: "127.0.0.1:4091,[::1]:4092", token_file: /etc/token }
+          far: { admin: "https://far:4443/", tls: true, cafile: ca.pem, cert: me.pem, jwt_file: ~/me.jwt }
         """
 
     @Test("Addresses have their usual ports, and paths are relative to the file") func read() throws {
         let contexts = try ClientContexts(Self.text, path: "/users/ada/.config/shunt/client.yaml", home: "/users/ada")
-        #expect(contexts.current == "prod" && contexts.contexts.count == 2)
+        #expect(contexts.current == "prod" && contexts.contexts.count == 3)
         let prod = try contexts.context("prod", at: "")
-        #expect(prod.admin == HostPort("10.0.0.1", 4080))
+        #expect(prod.admin == AdminAddress(HostPort("10.0.0.1", 4080)))
         #expect(prod.masters == [HostPort("10.0.0.1", 4088), HostPort("10.0.0.2", 5000)])
         #expect((prod.tokenFile, prod.user, prod.passwordFile) == ("/users/ada/.config/shunt/prod.token", "ada", "/users/ada/p"))
         let here = try contexts.context("here", at: "")
@@ -25,6 +26,10 @@ import Testing
         #expect(here.adminAddress == nil)
         #expect(prod.knows(host: "10.0.0.2") && !prod.knows(host: "10.0.0.3") && here.knows(host: "::1"))
         #expect(here.fields.map(\.key) == ["worker", "token_file"])
+        let far = try contexts.context("far", at: "")
+        #expect(far.admin?.address == HostPort("far", 4443) && far.admin?.isSecure == true && far.tls)
+        #expect((far.cafile, far.jwtFile) == ("/users/ada/.config/shunt/ca.pem", "/users/ada/me.jwt"))
+        #expect(far.fields.first?.value == "https://far:4443" && far.fields.map(\.key) == ["admin", "tls", "cafile", "cert", "jwt_file"])
     }
 
     @Test(

@@ -32,6 +32,26 @@ import Testing
         }
     }
 
+    @Test("Bans come back as they were written, and go when they are lifted")
+    func bans() async throws {
+        let addresses = try #require(BanSubject("2001:db8::/32"))
+        let bans = [Ban(addresses, until: 17.5, why: "'; --"), Ban(.client("é\nx")), Ban(.uid("ann"), why: "日本")]
+        let changes: [RegistryChange] = [.ban(Ban(.uid("ann"), until: 1)), .ban(Ban(.uid("bob"))), .unban(.uid("bob")), .unban(.uid("nobody"))]
+        try await filled(changes + bans.map { .ban($0) }) { reader async throws in
+            #expect(try await reader.bans() == bans)
+            let page = try await reader.bans(limit: 1, offset: 1)
+            #expect(page.bans == [BanRecord(bans[1])] && page.total == 3)
+        }
+        let folder = try TemporaryFolder()
+        let registry = try Registry.open(path: folder("registry.sqlite"), writing: byHand, logger: quiet)
+        for changes in [bans.map { .ban($0) }, [.unban(.uid("ann")), .ban(Ban(.client("é\nx"), why: "again"))]] as [[RegistryChange]] {
+            registry.writer.submit(changes)
+            try await registry.writer.flush()
+        }
+        #expect(try await registry.reader.bans() == [bans[0], Ban(.client("é\nx"), why: "again")])
+        try await registry.close()
+    }
+
     @Test("What happens later to devices and chats reaches the rows that are there")
     func laterChanges() async throws {
         let folder = try TemporaryFolder()

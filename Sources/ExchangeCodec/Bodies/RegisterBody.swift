@@ -43,6 +43,12 @@ public struct RegisterBody: Equatable, Sendable {
             workerHost: try object.string("worker_host"), workerPort: try object.port("worker_port") ?? 0)
     }
 
+    /// Whether this is no device's, but shows only who the client is (`Frame.introduction`).
+    public static func isIntroduction(_ bytes: Bytes) -> Bool {
+        guard let object = try? LenientJSON.object(in: bytes, subject: "REGISTER body"), let token = try? object.string("token") else { return false }
+        return !token.isEmpty && (try? object.string("uid")) == .some(nil) && (try? object.string("device")) == .some(nil)
+    }
+
     public func encoded() -> [UInt8] {
         JSONWriter.object { json in
             json.member("address", address)

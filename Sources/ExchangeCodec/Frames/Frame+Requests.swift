@@ -17,6 +17,12 @@ extension Frame {
         Frame(.register, id: id, format: .json, value: body.encoded())
     }
 
+    /// A REGISTER of no device: it shows who the client is, and no more.
+    /// - Parameter token: `uid:password`, or a token.
+    public static func introduction(id: Int64, token: String) -> Frame {
+        Frame(.register, id: id, format: .json, value: JSONWriter.object { $0.member("token", token) })
+    }
+
     public static func notify(id: Int64, _ body: NotifyBody) -> Frame {
         Frame(.notify, id: id, format: .json, value: body.encoded())
     }

@@ -8,7 +8,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case unsubscribe = 5
     case allocation = 6
     case balance = 7
-    /// Assigned, never sent by message-channel. One of Shunt's masters asks its workers with it (`RetainedRequestBody`).
+    /// Assigned, never sent by message-channel. One of Shunt's masters asks and tells its workers with it (`RetainedRequestBody`, `BansBody`).
     case binding = 8
     case register = 9
     /// Assigned, never sent.

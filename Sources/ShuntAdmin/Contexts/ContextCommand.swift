@@ -15,8 +15,9 @@ public struct ContextCommand: AsyncParsableCommand {
                 prod: { admin: 10.0.0.1, master: 10.0.0.1, token_file: prod.token, user: ada, password_file: ~/prod.password }
                 here: { master: 127.0.0.1 }
 
-            There are admin, master, worker (host, or host:port; commas between several masters or workers), token_file, user and \
-            password_file, relative to the folder of the file. --context NAME, then the environment's SHUNT_CONTEXT, then current say \
+            There are admin (https:// before it for TLS), master, worker (host, or host:port; commas between several masters or workers), \
+            tls, and files, relative to the folder of this one: token_file (of the admin API), password_file or jwt_file with user, \
+            cafile, cert and cert_key. --context NAME, then the environment's SHUNT_CONTEXT, then current say \
             which one counts. Other options go before it, and so do other variables unless --context is given. Its secrets go to \
             its own hosts alone.
             """,

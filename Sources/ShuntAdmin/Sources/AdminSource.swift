@@ -2,6 +2,7 @@ import ShuntConfig
 import ShuntCore
 import ShuntHTTP
 import ShuntRegistry
+import ShuntTLSNIO
 
 /// A question to the admin API.
 enum AdminRequest: Equatable, Sendable {
@@ -15,6 +16,9 @@ enum AdminRequest: Equatable, Sendable {
     case chat(String)
     case closeChat(String)
     case retained(RetainedRequest)
+    case bans(limit: Int, offset: Int)
+    case ban(BanRequest)
+    case unban(String)
 }
 
 /// A source of answers, in the admin API's JSON.
@@ -58,6 +62,11 @@ struct RegistrySource: AdminSource {
         case .device(let uid): try encode(await reader.device(uid))
         case .chats(let query): try encode(await reader.chats(query))
         case .chat(let id): try encode(await reader.chat(id))
+        case .bans(let limit, let offset): try encode(await reader.bans(limit: limit, offset: offset))
+        case .ban, .unban:
+            throw ShuntError(
+                .registryReadOnly, "only a running master bans anybody, the registry's file is read and no more", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
         case .closeChat:
             throw ShuntError(
                 .registryReadOnly, "only a running master closes chats, the registry's file is read and no more", at: name,
@@ -97,12 +106,14 @@ struct APISource: AdminSource {
     let address: HostPort
     /// What shows who asks; nil for nothing.
     var token: AdminToken?
+    /// nil: plain HTTP.
+    var tls: TLSClient?
 
     var name: String { address.description }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8] {
         let (method, target, body) = Self.encode(request)
-        let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address)
+        let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address, tls: tls)
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
         if answer.contentType == ProblemDetails.mediaType,
             let problem = try? RegistryJSON.decode(ProblemDetails.self, from: answer.body)
@@ -163,6 +174,10 @@ struct APISource: AdminSource {
         case .retained(.list(let filter, let after, let limit)):
             let place = parameter("after", after?.description)
             return ("GET", "/api/v1/retained?limit=\(limit)" + parameter("filter", filter) + place, [])
+        case .bans(let limit, let offset): return ("GET", "/api/v1/bans?limit=\(limit)&offset=\(offset)", [])
+        // Texts and a whole number can always be encoded.
+        case .ban(let request): return ("POST", "/api/v1/bans", (try? RegistryJSON.encode(request)) ?? [])
+        case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
         case .retained(.clear(let filter)):
             return ("DELETE", "/api/v1/retained?filter=" + QueryString.encode(filter), [])
         }

@@ -3,6 +3,7 @@ import NIOHTTP1
 import NIOPosix
 import ShuntConfig
 import ShuntCore
+import ShuntTLSNIO
 
 /// One HTTP/1.1 request on a connection of its own: a command needs no more.
 enum HTTPClient {
@@ -20,25 +21,40 @@ enum HTTPClient {
 
     private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    /// - Parameter token: what shows who asks; nil for nothing.
+    /// - Parameters:
+    ///   - token: what shows who asks; nil for nothing.
+    ///   - tls: nil: plain HTTP.
     static func send(
-        _ method: String, _ target: String, body: [UInt8], token: String?, to address: HostPort
+        _ method: String, _ target: String, body: [UInt8], token: String?, to address: HostPort, tls: TLSClient? = nil
     ) async throws(ShuntError) -> Answer {
         do {
-            let answer = eventLoops.next().makePromise(of: Answer.self)
+            let loop = eventLoops.next()
+            let answer = loop.makePromise(of: Answer.self)
+            let opened = loop.makePromise(of: Void.self)
+            if tls == nil { opened.succeed(()) }
             let connecting = ClientBootstrap(group: eventLoops)
                 .connectTimeout(connectTimeout)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        if let tls {
+                            let handler = try tls.handler(for: address, protocols: ["http/1.1"], opened: opened)
+                            try channel.pipeline.syncOperations.addHandler(handler)
+                        }
                         try channel.pipeline.syncOperations.addHTTPClientHandlers()
                         try channel.pipeline.syncOperations.addHandler(AnswerCollector(answer, limit: maximumBodyLength))
                     }
                 }
                 .connect(host: address.host, port: address.port)
             // A channel that fails before its handlers are in would leave the promise open.
-            connecting.whenFailure { answer.fail($0) }
+            connecting.whenFailure {
+                opened.fail($0)
+                answer.fail($0)
+            }
+            opened.futureResult.whenFailure { answer.fail($0) }
             // At once, on the loop: a server waits for a request no longer than a few seconds, however busy this machine is.
-            connecting.whenSuccess { write(method, target, body, token, address, to: $0).cascadeFailure(to: answer) }
+            connecting.and(opened.futureResult).whenSuccess { channel, _ in
+                write(method, target, body, token, address, to: channel).cascadeFailure(to: answer)
+            }
             let channel = try await connecting.get()
             let timeout = channel.eventLoop.scheduleTask(in: answerTimeout) { answer.fail(AnswerFailure.late) }
             defer {
@@ -67,11 +83,12 @@ enum HTTPClient {
     }
 
     private static func describe(_ error: any Error, _ address: HostPort) -> ShuntError {
+        if let error = error as? ShuntError { return error }
         let what =
             switch error {
             case AnswerFailure.late: "the master does not answer within 15 seconds"
             case AnswerFailure.tooLong: "the answer is longer than \(maximumBodyLength >> 20) MiB"
-            case AnswerFailure.closed: "the connection was closed before the answer came"
+            case AnswerFailure.closed: "the connection was closed before the answer came (a master that speaks TLS wants https://)"
             case is HTTPParserError: "what answers there does not speak HTTP"
             default: "no master can be reached"
             }

@@ -29,7 +29,7 @@ enum Allocation {
         let reply = ServerConnection.loops.next().makePromise(of: Frame.self)
         let connection: ServerConnection
         do throws(ShuntError) {
-            connection = try await ServerConnection.open(to: master, options: options) { _ in
+            connection = try await ServerConnection.open(toMaster: master, options: options) { _ in
                 SingleReply(to: id, at: master, reply: reply)
             }
         } catch {

@@ -39,6 +39,9 @@ extension ShuntError {
     /// The advice for a server that a client does not reach; a caller that knows more replaces it.
     public static let unreachableHelp = "is a server listening there, and can it be reached from here?"
 
+    /// Whether the server refuses who the client says it is: it would do so again.
+    var refusesIdentity: Bool { [.accessCredentials, .accessExpired, .accessBanned].contains(code) }
+
     /// The answer is not a frame but HTTP or something else.
     static func noExchangePort(_ address: HostPort) -> ShuntError {
         ShuntError(

@@ -15,7 +15,7 @@ protocol FrameReceiver: AnyObject {
 
 /// Cuts what arrives into frames. Reads only when the receiver wants more, so that a slow application slows the
 /// sender down by TCP's own means.
-final class FrameHandler: ChannelInboundHandler {
+final class FrameHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
     private let receiver: any FrameReceiver

@@ -218,7 +218,7 @@ final class SessionRunner<Reader: SessionReader>: Sendable {
 
     private func connect(to worker: HostPort, _ number: Int) async {
         do throws(ShuntError) {
-            let connection = try await ServerConnection.open(to: worker, options: options, keepsAlive: true) { [events] connection in
+            let connection = try await ServerConnection.open(toWorker: worker, options: options, keepsAlive: true) { [events] connection in
                 SessionReceiver(
                     address: connection.address,
                     onFrames: { events.yield(.arrived($0, connection, number: number)) },

@@ -2,7 +2,8 @@ import ShuntCore
 
 extension ConnectionOptions {
     /// Carries out a search's steps until a connection is open.
-    /// - Throws: the error of the last attempt, when a pause would go beyond `patience`.
+    /// - Throws: the error of the last attempt, when a pause would go beyond `patience`; at once where a worker refuses the client's
+    ///   credentials.
     func find<Connection>(
         _ search: inout WorkerSearch, connect: (HostPort) async throws(ShuntError) -> Connection
     ) async throws(ShuntError) -> Connection {
@@ -22,6 +23,7 @@ extension ConnectionOptions {
                 case .pause: break
                 }
             } catch {
+                if error.refusesIdentity { throw error }
                 failure = error
             }
         }

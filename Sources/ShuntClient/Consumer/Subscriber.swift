@@ -14,7 +14,8 @@ struct Subscriber: Sendable {
         case listed([HostPort])
         case mastersFailed(ShuntError)
         case subscribed(HostPort)
-        case refused(HostPort, Refusal)
+        /// For good.
+        case refused(ShuntError)
         /// `lifetime` is nil if the worker never took the subscription.
         case ended(HostPort, lifetime: Duration?, ShuntError)
         case patienceOver
@@ -63,11 +64,9 @@ struct Subscriber: Sendable {
         case .subscribed(let worker):
             onEvent(.subscribed(worker, isBack: progress.workers.subscribed(worker)))
             start.resolve(.success(()))
-        case .refused(let worker, let refusal):
-            progress.failure = refusal.error(at: worker.description)
-            guard refusal.isPermanent else { break }
-            start.resolve(.failure(progress.failure))
-            inbox.finish(.failure(progress.failure))
+        case .refused(let error):
+            start.resolve(.failure(error))
+            inbox.finish(.failure(error))
             progress.isOver = true
         case .ended(let worker, let lifetime, let error):
             progress.failure = error
@@ -126,8 +125,9 @@ struct Subscriber: Sendable {
             if answer.isError {
                 connection.close()
                 let refusal = Refusal(answer)
-                events.yield(.refused(worker, refusal))
-                throw refusal.error(at: worker.description)
+                let error = refusal.error(at: worker.description)
+                if refusal.isPermanent { events.yield(.refused(error)) }
+                throw error
             }
             events.yield(.subscribed(worker))
             let since = ClientClock.system.now
@@ -142,6 +142,7 @@ struct Subscriber: Sendable {
             // Both may have their value already; if the connection never came about, they have not.
             subscribed.fail(error)
             closing.succeed(error)
+            if error.refusesIdentity { events.yield(.refused(error)) }
             events.yield(.ended(worker, lifetime: nil, error))
         }
     }
@@ -151,7 +152,7 @@ struct Subscriber: Sendable {
     ) async throws(ShuntError) -> (ServerConnection, Frame) {
         var ids = RequestIDs.fresh()
         let id = ids.take()
-        let connection = try await ServerConnection.open(to: worker, options: options, keepsAlive: true) { [inbox] connection in
+        let connection = try await ServerConnection.open(toWorker: worker, options: options, keepsAlive: true) { [inbox] connection in
             ConsumerReceiver(
                 connection: connection, inbox: inbox, subscribeID: id, subscribed: subscribed, onClose: closing)
         }

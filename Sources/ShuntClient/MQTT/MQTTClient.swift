@@ -227,7 +227,7 @@ final class MQTTClient<Message: Delivered>: Sendable {
 
     private func connect(to address: HostPort, _ number: Int) async {
         do throws(ShuntError) {
-            _ = try await ServerConnection.open(to: address, options: options) { connection in
+            _ = try await ServerConnection.open(to: address, options: options, tls: options.tls, applicationProtocols: ["mqtt"]) { connection in
                 // Here, on the loop, so that the connection can not be lost before.
                 let handler = MQTTHandler(client: self, connection: connection, number: number, checkEvery: self.checkInterval)
                 try connection.channel.pipeline.syncOperations.addHandler(handler)

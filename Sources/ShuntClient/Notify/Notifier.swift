@@ -111,7 +111,7 @@ public struct Notifier: Sendable {
         let reply = ServerConnection.loops.next().makePromise(of: Frame.self)
         let connection: ServerConnection
         do throws(ShuntError) {
-            connection = try await ServerConnection.open(to: worker, options: self.connection) { _ in
+            connection = try await ServerConnection.open(toWorker: worker, options: self.connection) { _ in
                 SingleReply(to: id, at: worker, reply: reply)
             }
         } catch {

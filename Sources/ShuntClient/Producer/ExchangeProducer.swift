@@ -139,6 +139,8 @@ final class ExchangeProducer: MessageSender {
                 connection = nil
                 let unsent = state.withLock { $0.queue.failWaiting() }
                 for ticket in unsent { ticket.complete(SendFailure(.notSent, error)) }
+                // The same question at once would get the same answer.
+                if error.refusesIdentity { try? await Task.sleep(for: configuration.connection.patience) }
             }
         }
         // Closed while a connection was on its way.
@@ -151,7 +153,7 @@ final class ExchangeProducer: MessageSender {
         var options = configuration.connection
         options.patience = patience
         return try await options.find(&search) { [options] address throws(ShuntError) in
-            try await ServerConnection.open(to: address, options: options) { connection in
+            try await ServerConnection.open(toWorker: address, options: options) { connection in
                 // Here, on the loop, so that the connection can not be lost before.
                 self.adopt(connection)
                 return ProducerReceiver(producer: self, connection: connection)

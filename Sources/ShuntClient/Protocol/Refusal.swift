@@ -29,6 +29,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         if let known = ErrorCode.allCases.first(where: { $0.exchangeText == text && $0.status == status }) { return known }
         switch status {
         case 307: return .chatElsewhere
+        case 401: return .accessCredentials
         case 403: return .ruleRejected
         case 409: return .chatFull
         case 408: return .frameTimeout

@@ -138,7 +138,7 @@ struct WorkerSession<Ticket> {
         case (.pauseOver, .pausing(let then)):
             if let then { connect(to: then) } else { proceed(moment) }
         case (.connected, .connecting(let worker)): greet(worker, step: 0, moment)
-        case (.unreachable(let error), .connecting): failed(error, moment)
+        case (.unreachable(let error), .connecting): if error.refusesIdentity { end(error) } else { failed(error, moment) }
         case (.lost(let error), _): lost(error, moment)
         case (.answered(let id, let refusal), _):
             if let request = outstanding.take(id) { answered(request, refusal, moment) }

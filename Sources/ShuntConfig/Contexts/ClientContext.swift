@@ -2,16 +2,24 @@ public import ShuntCore
 
 /// A cluster as a user's commands reach it: addresses, and the files of secrets.
 public struct ClientContext: Equatable, Sendable {
-    /// The admin API.
-    public var admin: HostPort?
+    public var admin: AdminAddress?
     public var masters: [HostPort] = []
     /// Workers to go to straight; they go before the masters.
     public var workers: [HostPort] = []
-    /// The file of the token for the admin API; empty: none. Absolute, as `passwordFile` is.
+    /// The file of the token for the admin API; empty: none. The paths of files are absolute.
     public var tokenFile = ""
-    /// The user name for MQTT; empty: none.
+    /// Whether workers and brokers are spoken to by TLS.
+    public var tls = false
+    /// The file of the authorities to trust; empty: those that the system trusts.
+    public var cafile = ""
+    /// The files of the client's own certificate and its key; empty: none.
+    public var cert = ""
+    public var certKey = ""
+    /// The user name; empty: none.
     public var user = ""
     public var passwordFile = ""
+    /// The file of a token (JWT) instead of a password; empty: none.
+    public var jwtFile = ""
 
     public init() {}
 
@@ -19,31 +27,37 @@ public struct ClientContext: Equatable, Sendable {
     public static let masterPort = 4088
 
     /// Where the admin API is: where the context says, else the usual port of the first master.
-    public var adminAddress: HostPort? { admin ?? masters.first.map { HostPort($0.host, Self.adminPort) } }
+    public var adminAddress: AdminAddress? { admin ?? masters.first.map { AdminAddress(HostPort($0.host, Self.adminPort)) } }
 
     /// Whether this host is one of the context's: its secrets go to no other.
-    public func knows(host: String) -> Bool { ([admin].compactMap { $0 } + masters + workers).contains { $0.host == host } }
+    public func knows(host: String) -> Bool { admin?.address.host == host || (masters + workers).contains { $0.host == host } }
 
-    /// Its keys with their values, as they are written; no secrets.
+    /// The keys that say something, with their values as they are written; no secrets.
     public var fields: [(key: String, value: String)] {
-        Self.keys.map { (key: $0.path.joined(separator: "."), value: $0.text(self)) }.filter { $0.value != "\"\"" && $0.value != "''" }
+        let nothing = ClientContext()
+        return Self.keys.filter { $0.text(self) != $0.text(nothing) }.map { (key: $0.path.joined(separator: "."), value: $0.text(self)) }
     }
 
     static let keys: [ConfigKey<ClientContext>] = [
-        ConfigKey("admin", \.admin, .address(defaultPort: adminPort), .restart, "The master's admin API."),
+        ConfigKey("admin", \.admin, .adminAddress, .restart, "The master's admin API."),
         ConfigKey("master", \.masters, .addresses(defaultPort: masterPort), .restart, "The masters."),
         ConfigKey("worker", \.workers, .addresses(defaultPort: nil), .restart, "Workers to go to straight, without asking a master."),
         ConfigKey("token_file", \.tokenFile, .path(emptyMeans: "no token"), .restart, "The file of the token for the admin API."),
-        ConfigKey("user", \.user, .name(maximum: 255, emptyMeans: "no user name"), .restart, "The user name for MQTT."),
+        ConfigKey("tls", \.tls, .bool, .restart, "Whether workers and brokers are spoken to by TLS."),
+        ConfigKey("cafile", \.cafile, .path(emptyMeans: "those that the system trusts"), .restart, "The authorities to trust, for TLS."),
+        ConfigKey("cert", \.cert, .path(emptyMeans: "none"), .restart, "The client's own certificate, for TLS."),
+        ConfigKey("cert_key", \.certKey, .path(emptyMeans: "beside the certificate, or in it"), .restart, "Its key."),
+        ConfigKey("user", \.user, .name(maximum: 255, emptyMeans: "no user name"), .restart, "The user name."),
         ConfigKey("password_file", \.passwordFile, .path(emptyMeans: "no password"), .restart, "The file of the user's password."),
+        ConfigKey("jwt_file", \.jwtFile, .path(emptyMeans: "no token"), .restart, "The file of a token (JWT) for workers, instead of a password."),
     ]
 }
 
-extension ConfigType<HostPort?> {
-    fileprivate static func address(defaultPort: Int) -> ConfigType {
-        scalar("host or host:port; a host alone has port \(defaultPort)", text: { YAMLText.scalar($0?.description ?? "") }) {
-            text throws(ScalarFault) in
-            guard let address = HostPort(text, defaultPort: defaultPort) else { throw .type }
+extension ConfigType<AdminAddress?> {
+    fileprivate static var adminAddress: ConfigType {
+        let words = "host or host:port, https:// before it for TLS; a host alone has port \(ClientContext.adminPort)"
+        return scalar(words, text: { YAMLText.scalar($0?.description ?? "") }) { text throws(ScalarFault) in
+            guard let address = AdminAddress(text) else { throw .type }
             return address
         }
     }

@@ -53,8 +53,9 @@ public struct ClientContexts: Equatable, Sendable {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
         contexts = contexts.mapValues { context in
             var context = context
-            context.tokenFile = Self.absolute(context.tokenFile, folder, home)
-            context.passwordFile = Self.absolute(context.passwordFile, folder, home)
+            for file in [\ClientContext.tokenFile, \.cafile, \.cert, \.certKey, \.passwordFile, \.jwtFile] {
+                context[keyPath: file] = Self.absolute(context[keyPath: file], folder, home)
+            }
             return context
         }
     }

@@ -5,7 +5,8 @@ struct ConfigVariables {
     static let prefix = "SHUNT_"
     /// Variables that are not keys: commands read the master's address and the like from them, and tokens are no part of a configuration.
     static let reserved: Set<String> = [
-        "SHUNT_ADMIN", "SHUNT_MASTER", "SHUNT_ADMIN_TOKEN", "SHUNT_CONTEXT", Configuration.clusterTokenVariable,
+        "SHUNT_ADMIN", "SHUNT_ADMIN_TOKEN", "SHUNT_CAFILE", "SHUNT_CONTEXT", "SHUNT_MASTER", "SHUNT_PASSWORD", "SHUNT_PASSWORD_FILE",
+        "SHUNT_TOKEN_FILE", "SHUNT_USER", Configuration.clusterTokenVariable,
     ]
 
     let keys: [ConfigKey<Configuration>]

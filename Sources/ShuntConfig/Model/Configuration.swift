@@ -46,7 +46,16 @@ public struct Configuration: Equatable, Sendable {
         public var listen: HostPort
         /// Host names that requests may use for it; `*.name` is any host under that name.
         public var hosts: [String] = []
+        public var tls = TLS()
 
         public init(listen: HostPort) { self.listen = listen }
+
+        /// Without a certificate it speaks plain HTTP.
+        public struct TLS: Equatable, Sendable {
+            /// A file in PEM: the certificate and those that lead to its root; empty: none.
+            public var certificate = ""
+            /// The key's file; empty: in the certificate's file, or beside it.
+            public var key = ""
+        }
     }
 }

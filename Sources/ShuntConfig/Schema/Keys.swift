@@ -26,6 +26,12 @@ extension Configuration {
             "The file of those who may ask the admin API, a line each: role:name:token, or role:name:sha256=HEX. The role is read, or operate "
                 + "for commands too. SIGHUP reads the file again."),
         ConfigKey(
+            "master.admin.tls.certificate", \.master.admin.tls.certificate, .path(emptyMeans: "no TLS"), .restart,
+            "The admin API's certificate, in PEM, then those that lead to its root: it speaks HTTPS alone. SIGHUP reads the files again."),
+        ConfigKey(
+            "master.admin.tls.key", \.master.admin.tls.key, .path(emptyMeans: "in the certificate's file, or beside it as its name with .key"),
+            .restart, "The certificate's private key, in PEM without a passphrase."),
+        ConfigKey(
             "master.registry.path", \.master.registry.path, .path, .restart,
             "The registry's SQLite file: workers and events, nothing of a message."),
         ConfigKey(

@@ -12,6 +12,11 @@ extension LoopEngine {
 
     /// A client's first request is there.
     func enter(_ connection: ConnectionID, _ credentials: () -> Credentials) -> Entrance {
+        // Before any password is looked at.
+        if !bans.isEmpty, let error = refusal(of: credentials()) {
+            forgetAdmission(of: connection)
+            return .refused(error)
+        }
         let listener = Int(clients[connection.slot].listener)
         guard listener < access.count, access[listener].asks else { return .open }
         switch admissions.removeValue(forKey: connection) {
@@ -106,8 +111,9 @@ extension LoopEngine {
     }
 
     /// A client that was let in under a uid is a device of no other.
-    /// - Throws: `access.denied`.
+    /// - Throws: `access.denied`, `access.banned`.
     func demand(uid: String, _ connection: ConnectionID) throws(ShuntError) {
+        if let error = refusal(ofUID: uid) { throw error }
         guard let own = clients[connection.slot].identity?.access?.admitted.uid, !own.utf8.elementsEqual(uid.utf8) else { return }
         output.figures.denied += 1
         throw ShuntError(.accessDenied, "this client is '\(own)', and may not register another uid")
@@ -142,7 +148,7 @@ extension LoopEngine {
     func mayReceive(_ packet: Bytes, _ form: WireForm, _ identity: Client.Identity?) -> Bool {
         guard let permissions = identity?.access?.permissions, let message = WireEncoder.read(packet, form) else { return true }
         // Who is in a chat, or gets broadcasts, was asked when it joined.
-        if MQTTFront.isService(message.topic) || permissions.mayReceive(message.topic) { return true }
+        if message.kind != .topic || permissions.mayReceive(message.topic) { return true }
         output.figures.withheld += 1
         return false
     }

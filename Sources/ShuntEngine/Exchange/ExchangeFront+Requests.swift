@@ -51,8 +51,11 @@ extension ExchangeFront {
     /// REGISTER (exchange protocol §9.4, §10.3).
     func register(_ frame: FrameView, _ start: UnsafeRawPointer) {
         do throws(ShuntError) {
+            let value = try controlValue(of: frame, start)
+            // Whom the token names was found out when the frame came first.
+            if RegisterBody.isIntroduction(value) { return engine.acknowledge(.exchange(id: frame.id), client) }
             try engine.countRegistration(client)
-            let body = try RegisterBody(decoding: try controlValue(of: frame, start))
+            let body = try RegisterBody(decoding: value)
             try engine.demand(uid: body.uid, client)
             try engine.register(uid: body.uid, device: body.device, tags: body.tags ?? [], alias: body.alias ?? [], client)
             engine.acknowledgeConfirmed(.exchange(id: frame.id), client)

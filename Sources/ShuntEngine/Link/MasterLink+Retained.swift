@@ -1,9 +1,12 @@
 import ExchangeCodec
 import ShuntCore
 
-/// A master's questions about the worker's retained messages.
+/// What a master tells of bans, and its questions about the worker's retained messages.
 extension MasterLink {
     static func question(_ frame: Frame) -> [Action] {
+        if frame.name == BansBody.frameName {
+            return (try? frame.value.withUnsafeBytes { try BansBody(key: frame.key, decoding: $0) }).map { [.bans($0)] } ?? []
+        }
         guard frame.name == RetainedRequestBody.frameName else { return [] }
         guard let body = try? frame.value.withUnsafeBytes({ try RetainedRequestBody(key: frame.key, decoding: $0) }) else {
             return [.send(Frame(acknowledging: frame.id, ShuntError(.requestInvalid, "the question cannot be read")).encoded())]

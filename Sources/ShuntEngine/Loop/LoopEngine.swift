@@ -51,6 +51,8 @@ public final class LoopEngine {
     /// What clients have shown that wait to be let in, until the driver takes it; and what was decided about them.
     var credentialsOf: [ConnectionID: Credentials] = [:]
     var admissions: [ConnectionID: Admission] = [:]
+    /// Whom operators keep out.
+    var bans = Bans()
     /// When clients have to go; some entries no longer count.
     var expiries = Deadlines<ConnectionID>()
     /// How often devices have registered again in a second.
@@ -228,6 +230,7 @@ public final class LoopEngine {
         let slot = connection.slot
         guard let hooks, let peer = peer(connection) else {
             guard !clients[slot].needsName else { return Self.unknown }
+            if let error = refusal(of: connection) { return error }
             clients[slot].isAdmitted = true
             return nil
         }
@@ -244,6 +247,7 @@ public final class LoopEngine {
         case .redirect(let worker): return ShuntError(.workerElsewhere, worker)
         }
         guard !clients[slot].needsName else { return Self.unknown }
+        if let error = refusal(of: connection) { return error }
         clients[slot].isAdmitted = true
         return nil
     }

@@ -30,6 +30,8 @@ public struct RoutingFigures: Equatable, Sendable {
     public var chatMessages = 0
     /// Messages that were held for members of chats, and given up.
     public var expired = 0
+    /// Clients that were refused, as operators have banned them.
+    public var banned = 0
     /// MQTT: connected clients.
     public var mqttClients = 0
     /// Sessions at home on this loop that outlive their connections, and those of them whose client is away.

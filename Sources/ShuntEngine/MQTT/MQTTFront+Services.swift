@@ -18,9 +18,6 @@ extension MQTTFront {
     static let chatPrefix = "$chat/"
     static let destroySuffix = "/destroy"
 
-    /// Whether a topic names a chat's messages, or broadcasts.
-    static func isService(_ topic: Bytes) -> Bool { topic.starts(with: chatPrefix.utf8) || topic.elementsEqual(notifyTopic.utf8) }
-
     /// Takes a message for one of the worker's own topics.
     /// - Returns: nil where the topic is one like any other.
     func service(_ message: MessageView, _ packet: PublishView) -> ServiceOutcome? {

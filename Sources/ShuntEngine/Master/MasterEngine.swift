@@ -13,7 +13,7 @@ public final class MasterEngine {
 
     public internal(set) var actions: [Action] = []
     /// For the registry.
-    public private(set) var changes: [RegistryChange] = []
+    public internal(set) var changes: [RegistryChange] = []
     public private(set) var directory: WorkerDirectory
     var peers: [ConnectionID: Peer] = [:]
     private var closing: Set<ConnectionID> = []
@@ -22,6 +22,9 @@ public final class MasterEngine {
     /// From then on every worker that the registry held live has had the time to tell what it holds.
     private var settledAt = -Double.infinity
     var ids = FrameIDs()
+    /// Whom operators keep out, and when it was last looked which bans are over.
+    var bans = Bans()
+    var bansSeenAt = -Double.infinity
     /// What operators ask the workers.
     var retained = RetainedQuestions()
     /// Bytes of a frame, head and body.
@@ -78,7 +81,10 @@ public final class MasterEngine {
     // MARK: Events
 
     /// What the registry held when the master started. Workers have two heartbeats' time to tell their chats and devices again.
-    public func restore(_ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], now: Double) {
+    public func restore(
+        _ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], bans: [Ban] = [], now: Double
+    ) {
+        for ban in bans { try? self.bans.add(ban) }
         directory.restore(workers, now: now)
         if workers.contains(where: { $0.state != .lost }) { settledAt = now + Self.patience }
         record(self.devices.restore(devices, now: now, until: now + Self.patience))
@@ -145,6 +151,7 @@ public final class MasterEngine {
     public func tick(now: Double) {
         apply(directory.tick(now: now), now: now)
         retained.tick(now: now)
+        tickBans(now: now)
         var deviceChanges: [DeviceChange] = []
         devices.tick(now: now, &deviceChanges)
         record(deviceChanges)
@@ -230,10 +237,12 @@ public final class MasterEngine {
         let source = peers[connection]?.source ?? ""
         apply(try directory.heartbeat(body, source: source, connection: connection, now: now), now: now)
         let worker = name(WorkerSource(host: body.serverName, port: body.serverPort), source)
+        let isFirst = peers[connection]?.worker == nil
         peers[connection]?.worker = worker
         // Java's workers know no text here.
         guard body.shunt != nil else { return acknowledge(frame, connection) }
         answer(frame, connection, (directory.takeReportRequest(worker) ? HeartbeatReply.report : .shunt).rawValue)
+        if isFirst { tellBans(to: connection, now: now) }
     }
 
     /// What a worker tells of devices: a batch of a Shunt worker, or a device of a Java worker (§9.4).

@@ -3,6 +3,12 @@ public import ShuntCore
 public import ShuntHTTP
 public import ShuntRegistry
 
+/// What an operator does about a ban.
+public enum BanChange: Equatable, Sendable {
+    case ban(Ban)
+    case unban(BanSubject)
+}
+
 /// The master's face for operators and their programs: JSON under `/api/v1`.
 ///
 /// Keys are snake_case, times seconds since 1970, errors `application/problem+json` with a `code` from ``ErrorCode``.
@@ -11,6 +17,9 @@ public import ShuntRegistry
 public enum AdminServer {
     /// Has the worker of the chat of that id close it; gives why it can't be closed. Called on none of the caller's threads.
     public typealias CloseChat = @Sendable (String) async -> ShuntError?
+
+    /// Bans somebody or lifts a ban, and gives why it can't. Called on none of the caller's threads.
+    public typealias ChangeBan = @Sendable (BanChange) async -> ShuntError?
 
     /// Asks all workers for retained messages, or has them clear some. Called on none of the caller's threads.
     public typealias AskRetained = @Sendable (RetainedRequest) async -> Result<RetainedOutcome, ShuntError>
@@ -22,11 +31,14 @@ public enum AdminServer {
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: any RegistryReader, status: @escaping @Sendable () -> MasterStatus,
         readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" },
-        closeChat: @escaping CloseChat = ShuntError.unknownChat, retained: @escaping AskRetained = AdminServer.nobody,
+        closeChat: @escaping CloseChat = ShuntError.unknownChat,
+        changeBan: @escaping ChangeBan = { _ in ShuntError(.connectionLost, "no master is there to ban anybody") },
+        retained: @escaping AskRetained = AdminServer.nobody,
         record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
+            + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }

@@ -9,6 +9,9 @@ public struct MasterStatus: Sendable {
     public var uptimeSeconds: Double
     public var writer: RegistryWriter.Figures
 
+    /// By the master's clock, seconds since 1970.
+    var now: Double { startedAt + uptimeSeconds }
+
     public init(version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures) {
         self.version = version
         self.startedAt = startedAt

@@ -39,6 +39,12 @@ public protocol RegistryReader: Sendable {
     /// The chat of that id. Throws `chat.unknown` where there is none.
     func chat(_ id: String) async throws(ShuntError) -> ChatRecord
 
+    /// All bans, by subject. For the master's start.
+    func bans() async throws(ShuntError) -> [Ban]
+
+    /// A page of bans, by subject. A page beyond the end is empty.
+    func bans(limit: Int, offset: Int) async throws(ShuntError) -> BanPage
+
     /// What one reading SQL statement gives, at most 10,000 rows and 8 MiB, within 5 seconds.
     ///
     /// Throws `registry.read_only` for a statement that would do more than read, `query.invalid` with the database's message and

@@ -10,6 +10,11 @@ struct PendingChanges: Sendable {
     /// An event's detail is a sentence: longer ones are cut.
     static let maximumDetailLength = 1_000
 
+    enum BanUpdate: Equatable {
+        case put(Ban)
+        case lifted
+    }
+
     struct Limits: Equatable {
         var workers: Int
         var events: Int
@@ -22,6 +27,8 @@ struct PendingChanges: Sendable {
     /// Newer than the record of the same name in `workers`.
     private(set) var states: [String: StateChange] = [:]
     private(set) var events: [EventRecord] = []
+    /// What becomes of each ban: as few as operators make of them, so they have no bound of their own.
+    private(set) var bans: [BanSubject: BanUpdate] = [:]
     var devices: PendingRows<DeviceUpdate>
     var chats: PendingRows<ChatUpdate>
     /// What did not fit since the last `take`.
@@ -34,7 +41,7 @@ struct PendingChanges: Sendable {
         chats = PendingRows(capacity: limits.chats)
     }
 
-    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty && devices.count + chats.count == 0 }
+    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty && bans.isEmpty && devices.count + chats.count == 0 }
 
     mutating func add(_ change: RegistryChange) {
         switch change {
@@ -53,6 +60,8 @@ struct PendingChanges: Sendable {
             events.append(event)
         case .device(let change): devices.add(change)
         case .chat(let change): chats.add(change)
+        case .ban(let ban): bans[ban.subject] = .put(ban)
+        case .unban(let subject): bans[subject] = .lifted
         }
     }
 
@@ -78,6 +87,7 @@ struct PendingChanges: Sendable {
             }
             workers[name] = record
         }
+        bans.merge(failed.bans) { newer, _ in newer }
         let newer = events
         events = failed.events
         let room = limits.events - events.count

@@ -52,7 +52,7 @@ struct ChatCommand: AsyncParsableCommand {
     }
 
     private func talk() async throws(ShuntError) {
-        var connection = client.connection
+        var connection = try client.connection()
         // A user waits for the answer: the session gives up a worker that hangs sooner.
         connection.pingAfter = .seconds(15)
         connection.pingTimeout = .seconds(5)

@@ -17,9 +17,11 @@ struct ClientOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The context that says where masters or workers are. Default: the environment's SHUNT_CONTEXT, else the current one; see "
-                + "shunt context.", valueName: "name"))
+            "The context that says where masters or workers are, and who you are. Default: the environment's SHUNT_CONTEXT, else the "
+                + "current one; see shunt context.", valueName: "name"))
     var context: String?
+
+    @OptionGroup(title: "TLS and credentials") var access: AccessArguments
 
     @OptionGroup(title: "MQTT") var mqtt: MQTTArguments
 
@@ -34,19 +36,24 @@ struct ClientOptions: ParsableArguments {
 
     /// - Parameter adapt: changes MQTT's options as the command needs them.
     func route(_ adapt: (inout MQTTOptions) -> Void = { _ in }) throws(ShuntError) -> ClientRoute {
-        if let broker = try mqtt.broker() {
-            var options = try mqtt.options(at: broker, try choice())
+        let choice = try choice()
+        if let plain = try mqtt.broker(isSecure: false) {
+            let settings = try access.settings(choice, for: [plain])
+            let credentials = try settings.credentials()
+            var options = mqtt.options
+            options.userName = credentials.user
+            options.password = credentials.password.map { Array($0.utf8) }
             adapt(&options)
-            return .mqtt(broker, options)
+            return .mqtt(settings.tls ? try mqtt.broker(isSecure: true) ?? plain : plain, options)
         }
-        return try workers()
+        return try workers(choice)
     }
 
-    private func workers() throws(ShuntError) -> ClientRoute {
+    private func workers(_ choice: ContextChoice?) throws(ShuntError) -> ClientRoute {
         switch (master, worker) {
         case (nil, let worker?): .workers(try HostPort.list(worker))
         case (let master?, nil): .masters(try HostPort.list(master, defaultPort: Self.masterPort))
-        case (nil, nil): try found()
+        case (nil, nil): try found(choice)
         case (_?, _?): throw ShuntError(.usage, "--master and --worker exclude each other", help: "give one of them")
         }
     }
@@ -56,8 +63,7 @@ struct ClientOptions: ParsableArguments {
     }
 
     /// Where no option says it: a context that is asked for, the environment, another context, this machine.
-    private func found() throws(ShuntError) -> ClientRoute {
-        let choice = try choice()
+    private func found(_ choice: ContextChoice?) throws(ShuntError) -> ClientRoute {
         let route = choice.flatMap { Self.route(of: $0.context) }
         if choice?.isAskedFor == true, let route { return route }
         if let masters = try Self.mastersOfEnvironment() { return .masters(masters) }
@@ -83,7 +89,15 @@ struct ClientOptions: ParsableArguments {
     }
 
     /// A user waits, so there is less patience than for a service.
-    var connection: ConnectionOptions { ConnectionOptions(patience: .seconds(2)) }
+    /// - Throws: `tls.invalid`, `io.failed` or `usage` for files and credentials that cannot be used.
+    func connection() throws(ShuntError) -> ConnectionOptions {
+        let settings = try access.settings(try choice(), for: try route().addresses)
+        let token = speaksMQTT ? nil : try settings.credentials().token()
+        return ConnectionOptions(patience: .seconds(2), tls: try settings.client(), token: token)
+    }
+
+    /// Bytes of the largest message.
+    var frameLimit: Int { ConnectionOptions().frameLimit }
 
     /// Does the work, and what is to be done after it, however it ends.
     func run<Value>(

@@ -66,7 +66,7 @@ struct DeviceCommand: AsyncParsableCommand {
     private func listen() async throws(ShuntError) {
         let configuration = DeviceConfiguration(
             route: try client.route { $0.userProperties = client.mqtt.userProperties }, uid: uid, device: device, tags: tags, alias: alias,
-            connection: client.connection)
+            connection: try client.connection())
         let isQuiet = quiet
         let session = try await DeviceSession.register(configuration) { [device] event in
             if !isQuiet { StatusLines().line(DeviceListening.text(of: event, device: device)) }

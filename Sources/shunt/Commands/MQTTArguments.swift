@@ -7,7 +7,7 @@ import ShuntCore
 struct MQTTArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Speak MQTT 5.0 to this broker, instead of the exchange protocol to workers; a port other than 1883 after a colon.",
+            "Speak MQTT 5.0 to this broker, instead of the exchange protocol to workers; a port other than 1883 (8883 with --tls) after a colon.",
             valueName: "host"))
     var mqtt: String?
 
@@ -19,18 +19,6 @@ struct MQTTArguments: ParsableArguments {
 
     @Option(name: .customLong("id"), help: ArgumentHelp("The client id. Default: one that is made up.", valueName: "client-id"))
     var clientID: String?
-
-    @Option(name: .customLong("user"), help: ArgumentHelp("The user name.", valueName: "name"))
-    var userName: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "The password. Other users of this machine can see arguments, but neither --password-file nor the environment's SHUNT_MQTT_PASSWORD.",
-            valueName: "text"))
-    var password: String?
-
-    @Option(help: ArgumentHelp("The file whose first line is the password.", valueName: "path"), completion: .file())
-    var passwordFile: String?
 
     @Flag(
         inversion: .prefixedNo,
@@ -73,8 +61,7 @@ struct MQTTArguments: ParsableArguments {
         try refuse(
             without: mqtt != nil, "--mqtt HOST",
             [
-                ("--v311", isOld), ("--qos", qos != nil), ("--id", clientID != nil), ("--user", userName != nil),
-                ("--password", password != nil), ("--password-file", passwordFile != nil), (clean == false ? "--no-clean" : "--clean", clean != nil),
+                ("--v311", isOld), ("--qos", qos != nil), ("--id", clientID != nil), (clean == false ? "--no-clean" : "--clean", clean != nil),
                 ("--session-expiry", sessionExpiry != nil), ("--keep-alive", keepAlive != nil), ("--property", !properties.isEmpty),
                 ("--will-topic", willTopic != nil),
             ])
@@ -92,45 +79,27 @@ struct MQTTArguments: ParsableArguments {
         throw ValidationError("\(option.name) needs \(needed).")
     }
 
+    /// - Parameter isSecure: whether TLS is spoken.
     /// - Returns: nil without --mqtt.
     /// - Throws: `usage` where the text is no address.
-    func broker() throws(ShuntError) -> HostPort? {
+    func broker(isSecure: Bool) throws(ShuntError) -> HostPort? {
         guard let mqtt else { return nil }
-        guard let broker = HostPort(mqtt, defaultPort: Self.usualPort) else {
+        guard let broker = HostPort(mqtt, defaultPort: isSecure ? Self.securePort : Self.usualPort) else {
             throw ShuntError(.usage, "'\(mqtt)' is no address", at: "--mqtt", help: "a host, such as 127.0.0.1 or broker.example:1884")
         }
         return broker
     }
 
     private static let usualPort = 1883
+    private static let securePort = 8883
 
     var version: MQTTVersion { isOld ? .v3_1_1 : .v5 }
 
-    /// The user name and the password. A context's are for its own hosts alone.
-    private func credentials(at broker: HostPort, _ choice: ContextChoice?) throws(ShuntError) -> (user: String?, password: [UInt8]?) {
-        let context = choice.flatMap { $0.context.knows(host: broker.host) && !$0.context.user.isEmpty ? $0.context : nil }
-        let user = userName ?? context?.user
-        if let password { return (user, Array(password.utf8)) }
-        if let passwordFile { return (user, try Self.firstLine(of: passwordFile)) }
-        let isContexts = context.map { $0.user == user && !$0.passwordFile.isEmpty } ?? false
-        if let context, isContexts, choice?.isAskedFor == true { return (user, try Self.firstLine(of: context.passwordFile)) }
-        if user != nil, let text = ProcessEnvironment.variables["SHUNT_MQTT_PASSWORD"] { return (user, Array(text.utf8)) }
-        if let context, isContexts { return (user, try Self.firstLine(of: context.passwordFile)) }
-        return (user, nil)
-    }
-
-    private static func firstLine(of file: String) throws(ShuntError) -> [UInt8] {
-        Array(try SecretText(path: file).text.prefix { !$0.isNewline }.utf8)
-    }
-
-    /// The options without those of one command.
-    func options(at broker: HostPort, _ choice: ContextChoice?) throws(ShuntError) -> MQTTOptions {
-        let credentials = try credentials(at: broker, choice)
+    /// The options without those of one command, and without the user.
+    var options: MQTTOptions {
         var options = MQTTOptions()
         options.version = version
         options.clientID = clientID
-        options.userName = credentials.user
-        options.password = credentials.password
         options.isClean = clean ?? (sessionExpiry ?? 0 == 0)
         options.sessionExpiry = sessionExpiry
         options.keepAlive = keepAlive ?? options.keepAlive

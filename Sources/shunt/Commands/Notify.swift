@@ -63,7 +63,7 @@ struct Notify: AsyncParsableCommand {
         let report: NotifyReport
         do throws(ShuntError) {
             let route = try client.route { $0.userProperties = client.mqtt.userProperties }
-            report = try await Notifier(route: route, connection: client.connection).send(try await text(), to: filter)
+            report = try await Notifier(route: route, connection: try client.connection()).send(try await text(), to: filter)
             let lines = output == .json ? NotifyPrinter.json(report) : NotifyPrinter.text(report)
             _ = try await FileDescriptorStream.standardOutput.write(lines)
         } catch {
@@ -74,7 +74,7 @@ struct Notify: AsyncParsableCommand {
 
     private func text() async throws(ShuntError) -> String {
         guard message == "-" else { return message }
-        var bytes = try await MessageInput.readStandardInput(limit: client.connection.frameLimit)
+        var bytes = try await MessageInput.readStandardInput(limit: client.frameLimit)
         while bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         guard let text = String(validating: bytes, as: UTF8.self), !text.isEmpty else {
             throw ShuntError(.usage, bytes.isEmpty ? "there is no message" : "not UTF-8", at: "standard input", help: "give a text")

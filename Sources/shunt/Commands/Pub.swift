@@ -143,7 +143,7 @@ struct Pub: AsyncParsableCommand {
         let publication = try await publication()
         let producer = try await Producer.connect(
             ProducerConfiguration(
-                route: try client.route { $0.failsWithoutSubscriber = retry != nil }, connection: client.connection,
+                route: try client.route { $0.failsWithoutSubscriber = retry != nil }, connection: try client.connection(),
                 returnPatience: returnPatience(publication.source), window: window))
         var report = await publication.run(on: producer, status: quiet ? nil : StatusLines())
         await producer.disconnect()
@@ -179,8 +179,8 @@ struct Pub: AsyncParsableCommand {
 
     private func source() async throws(ShuntError) -> Publication.Source {
         let given = try RawArguments.process.bytes(of: payload)
-        if let file { return .payload(try await MessageInput.read(file: file, limit: client.connection.frameLimit), count: count) }
-        if whole { return .payload(try await MessageInput.readStandardInput(limit: client.connection.frameLimit), count: count) }
+        if let file { return .payload(try await MessageInput.read(file: file, limit: client.frameLimit), count: count) }
+        if whole { return .payload(try await MessageInput.readStandardInput(limit: client.frameLimit), count: count) }
         if let given, payload != "-" { return .payload(given, count: count) }
         let input = FileDescriptorStream.standardInput
         guard payload == "-" || !input.isTerminal else {

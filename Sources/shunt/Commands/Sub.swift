@@ -96,7 +96,7 @@ struct Sub: AsyncParsableCommand {
     private func listen() async throws(ShuntError) {
         let configuration = ConsumerConfiguration(
             route: try client.route(adapt), topic: topic, group: group ?? (client.speaksMQTT ? "" : Listening.freshGroup()), key: key,
-            connection: client.connection)
+            connection: try client.connection())
         let isQuiet = quiet
         if !isQuiet, !client.speaksMQTT, let warning = Listening.warning(about: topic) { StatusLines().line(warning) }
         let consumer = try await Consumer.subscribe(configuration) { [topic] event in

@@ -218,10 +218,13 @@ struct LinkProofTests {
         func ask(_ frame: Frame) -> Frame {
             _ = frame.encoded().withUnsafeBytes { engine.received($0, on: connection, now: 100) }
             defer { engine.clear() }
+            // What the master tells by itself, as who is banned, is no answer.
             var answer: Frame?
             for action in engine.actions {
                 switch action {
-                case .send(_, let bytes): answer = LinkProofTests.frame(bytes)
+                case .send(_, let bytes):
+                    let sent = LinkProofTests.frame(bytes)
+                    if sent.name != BansBody.frameName { answer = sent }
                 case .close: isClosed = true
                 }
             }

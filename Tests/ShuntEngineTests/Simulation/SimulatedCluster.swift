@@ -17,6 +17,8 @@ final class SimulatedCluster {
     private(set) var refused: [String] = []
     /// What masters have told workers of one another.
     private(set) var learned: [WorkerAddresses] = []
+    /// What masters have told workers of bans.
+    private(set) var bans: [(worker: String, body: BansBody)] = []
     private(set) var room: [WorkerAddresses] = []
     private var silent: Set<String> = []
     /// Frames that wait in the sockets of workers that are frozen.
@@ -87,6 +89,14 @@ final class SimulatedCluster {
         ask(master, all ? Frame(.allocation, id: 5, text: "TRUE") : Frame(.allocation, id: 5))
     }
 
+    /// An operator does something at a master.
+    func at(_ master: String, _ act: (MasterEngine) throws -> Void) rethrows {
+        guard let engine = masters[master] else { return }
+        try act(engine)
+        // What it has to tell goes out with an answer.
+        _ = allocation(from: master)
+    }
+
     /// What a client of a master gets.
     func ask(_ master: String, _ request: Frame) -> Frame? {
         guard let engine = masters[master] else { return nil }
@@ -132,6 +142,7 @@ final class SimulatedCluster {
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
             case .confirmed: break
+            case .bans(let body): bans.append((worker.name, body))
             case .learned(let worker): learned.append(worker)
             case .room(let workers): room = workers
             case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil), of: worker)

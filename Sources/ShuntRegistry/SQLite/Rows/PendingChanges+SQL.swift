@@ -7,6 +7,7 @@ extension PendingChanges {
         try writeWorkers(db)
         try writeStates(db)
         try writeEvents(db, kept: keepingEvents)
+        try writeBans(db)
     }
 
     private func writeWorkers(_ db: Database) throws {
@@ -31,6 +32,18 @@ extension PendingChanges {
         let statement = try db.cachedStatement(sql: "UPDATE workers SET state = ?, state_at = ? WHERE name = ?")
         for (name, change) in states {
             try statement.execute(arguments: [change.state.rawValue, change.at.orZero, name])
+        }
+    }
+
+    private func writeBans(_ db: Database) throws {
+        guard !bans.isEmpty else { return }
+        let put = try db.cachedStatement(sql: "INSERT OR REPLACE INTO bans (subject, until, why) VALUES (?, ?, ?)")
+        let lift = try db.cachedStatement(sql: "DELETE FROM bans WHERE subject = ?")
+        for (subject, update) in bans {
+            switch update {
+            case .put(let ban): try put.execute(arguments: [subject.description, ban.until?.orZero, ban.why])
+            case .lifted: try lift.execute(arguments: [subject.description])
+            }
         }
     }
 

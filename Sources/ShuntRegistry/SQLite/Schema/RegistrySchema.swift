@@ -18,6 +18,7 @@ enum RegistrySchema {
         Migration(name: "devices and chats", tables: ["devices", "chats"], migrate: createDevicesAndChats),
         Migration(name: "names of workers", tables: [], migrate: addWorkerNames),
         Migration(name: "figures of MQTT", tables: [], migrate: addMQTTFigures),
+        Migration(name: "bans", tables: ["bans"], migrate: addBans),
     ]
 
     static var version: Int { migrations.count }
@@ -25,6 +26,8 @@ enum RegistrySchema {
     static let withSessions = 2
     /// The first that has the names that operators give workers.
     static let withWorkerNames = 3
+    /// The first that has bans.
+    static let withBans = 5
 
     /// What is wrong with a file that says it has this schema; nil where nothing is.
     static func fault(_ db: Database, version: Int) throws -> String? {

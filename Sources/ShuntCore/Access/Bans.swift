@@ -1,13 +1,15 @@
-import ShuntCore
-
 /// Who is banned: a client identifier, a uid, or addresses.
 public enum BanSubject: Hashable, Comparable, Sendable, CustomStringConvertible {
     case client(ExactText)
     case uid(ExactText)
     case addresses(AddressRange)
 
-    /// `client:ID`, `uid:NAME`, or an address, perhaps with a prefix length; nil for anything else.
+    /// The longest name, in bytes, with its kind.
+    public static let maximum = 1024
+
+    /// `client:ID`, `uid:NAME`, or an address, perhaps with a prefix length; nil for anything else, and for what is longer than `maximum`.
     public init?(_ text: String) {
+        guard text.utf8.count <= Self.maximum else { return nil }
         if text.hasPrefix("client:"), text.utf8.count > 7 {
             self = .client(ExactText(String(text.dropFirst(7))))
         } else if text.hasPrefix("uid:"), text.utf8.count > 4 {
@@ -59,6 +61,7 @@ public struct Bans: Sendable {
     public init() {}
 
     public var count: Int { bans.count }
+    public var isEmpty: Bool { bans.isEmpty }
     /// In the order of their subjects.
     public var all: [Ban] { bans.values.sorted { $0.subject < $1.subject } }
 
@@ -84,7 +87,7 @@ public struct Bans: Sendable {
 
     /// Takes out the bans that are over, and returns them.
     public mutating func expire(now: Double) -> [Ban] {
-        let over = all.filter { !$0.holds(at: now) }
+        let over = bans.values.filter { !$0.holds(at: now) }.sorted { $0.subject < $1.subject }
         for ban in over { _ = remove(ban.subject) }
         return over
     }
