@@ -9,15 +9,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from exchange import eventually
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 256
+
+
 class Answering:
     """`answer` gets the JSON of a POST, or None, and returns a status and a body: an object for JSON, bytes, or FLOOD. With a `context` it
-    speaks TLS."""
+    speaks TLS. With `silence` it keeps a connection until nothing has come for so many seconds."""
 
-    def __init__(self, answer, port: int = 0, context: ssl.SSLContext | None = None):
-        self.answer, self.asked = answer, []
+    def __init__(self, answer, port: int = 0, context: ssl.SSLContext | None = None, silence: float | None = None):
+        self.answer, self.asked, self.connections = answer, [], 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout, protocol_version = silence, "HTTP/1.1" if silence else "HTTP/1.0"
+
+            def setup(self):
+                super().setup()
+                outer.connections += 1
+
             def do_POST(self):
                 self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
@@ -51,7 +61,7 @@ class Answering:
                 pass
 
         self.was_cut = False
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         if context:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)

@@ -81,7 +81,7 @@ def test_an_unknown_key_leads_to_one_fetch(fetching):
 
 
 def test_keys_stay_for_a_while_when_the_source_is_down(fetching, shunt):
-    worker = fetching(always(200, key_set("one")), **{"access.jwt.refresh": "1s", "access.jwt.keep": "4s"})
+    worker = fetching(always(200, key_set("one")), **{"access.jwt.refresh": "1s", "access.jwt.keep": "6s"})
     assert reason(worker, token("one")) == 0
     port = worker.source.port
     worker.source.close()
