@@ -5,7 +5,7 @@ PYTHON ?= python3
 PREFIX ?= /usr/local
 # The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
 RELEASE := -c release --static-swift-stdlib
-BUILD_PACKAGES := libcrypt-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
+BUILD_PACKAGES := libcrypt-dev libcurl4-openssl-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
 TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv
 FORMATTED := Package.swift Sources Tests Benchmarks
 

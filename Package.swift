@@ -69,6 +69,9 @@ let package = Package(
         .target(name: "ShuntTLS", dependencies: ["COpenSSL", "ShuntCore", "ShuntReactor"], swiftSettings: hotPath),
         .target(name: "ShuntConfig", dependencies: ["ShuntCore", .product(name: "Yams", package: "Yams")]),
         .target(name: "ShuntAccess", dependencies: ["CCrypt", "COpenSSL", "ShuntConfig", "ShuntCore"], swiftSettings: hotPath),
+        // libcurl is loaded when it is needed.
+        .target(name: "CCurl"),
+        .target(name: "ShuntFetch", dependencies: ["CCurl", "CLinux", "ShuntCore"]),
         .target(name: "ShuntLog", dependencies: ["ShuntConfig", "ShuntCore", logging]),
         .target(
             name: "ShuntRegistry",
@@ -89,8 +92,8 @@ let package = Package(
         .target(
             name: "ShuntWorker",
             dependencies: [
-                "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor",
-                "ShuntRules", "ShuntTLS", logging,
+                "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntFetch",
+                "ShuntReactor", "ShuntRules", "ShuntTLS", logging,
             ], swiftSettings: hotPath),
 
         // The clients.
@@ -142,6 +145,7 @@ let package = Package(
             dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker"]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntAccessTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntAccess", "ShuntConfig", "ShuntCore"]),
+        .testTarget(name: "ShuntFetchTests", dependencies: ["ShuntFetch"]),
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(
             name: "ShuntRegistryTests",

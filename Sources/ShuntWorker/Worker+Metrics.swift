@@ -55,6 +55,7 @@ extension Worker {
         text.family("shunt_access_refused_total", "counter", "Clients that were refused, by what was wrong.")
         for why in Doorkeeper.Refusal.allCases { text.sample("shunt_access_refused_total", ["reason": why.rawValue], peers.doorkeeper.refused(why)) }
         text.sample("shunt_access_refused_total", ["reason": "banned"], reports.reduce(0) { $0 + $1.routing.banned })
+        text.remoteAccess(peers.doorkeeper.remote)
         text.counter(
             "shunt_access_denied_total", "What clients asked for and may not do, by themselves or by what a rule made of it.",
             reports.reduce(0) { $0 + $1.routing.denied })

@@ -174,6 +174,7 @@ public final class Worker: Sendable {
     }
 
     private static func stop(_ loops: [LoopThread<WorkerLoop>], _ peers: LoopPeers) {
+        peers.doorkeeper.remote.stop()
         peers.onEach { $0.stop() }
         for loop in loops { loop.join() }
     }

@@ -13,7 +13,8 @@ struct AccessConfigurationTests {
               password_file: passwords
               acl_file: acl
               rules: acl.yaml
-              jwt: { keys: "https://id.example.org/jwks.json", issuer: i, audience: a, uid: name, skew: 5s }
+              jwt: { keys: "https://id.example.org/jwks.json", issuer: i, audience: a, uid: name, skew: 5s, refresh: 1m, keep: 2h, ca: ca.pem }
+              http: { url: "http://localhost:8080/auth?key=x", timeout: 500ms, retries: 0, concurrency: 4, cache: 0s, on_error: ignore, ca: c.pem }
             worker:
               listeners:
                 open: { listen: "127.0.0.1:0", allow_anonymous: true }
@@ -23,6 +24,10 @@ struct AccessConfigurationTests {
         (expected.passwordFile, expected.aclFile, expected.rules) = ("passwords", "acl", "acl.yaml")
         expected.jwt.keys = "https://id.example.org/jwks.json"
         (expected.jwt.issuer, expected.jwt.audience, expected.jwt.uid, expected.jwt.skew) = ("i", "a", "name", .seconds(5))
+        (expected.jwt.refresh, expected.jwt.keep, expected.jwt.authorities) = (.seconds(60), .seconds(7200), "ca.pem")
+        expected.http.url = "http://localhost:8080/auth?key=x"
+        (expected.http.timeout, expected.http.retries, expected.http.concurrency) = (.milliseconds(500), 0, 4)
+        (expected.http.cache, expected.http.onError, expected.http.authorities) = (.zero, .ignore, "c.pem")
         #expect(configuration.access == expected)
         let open = try #require(configuration.worker.listeners["open"])
         #expect(open.allowAnonymous && open.access.isEmpty)
@@ -40,7 +45,9 @@ struct AccessConfigurationTests {
 
     static let wrong: [(String, ErrorCode)] = [
         ("access: {passwords: x}", .configUnknownKey), ("access: {jwt: {skew: 1h}}", .configRange), ("access: {jwt: {uid: ''}}", .configRange),
-        ("access: x", .configType),
+        ("access: x", .configType), ("access: {jwt: {keys: 'http://id.example.org/jwks.json'}}", .configType),
+        ("access: {http: {url: 'http://10.0.0.1/auth'}}", .configType), ("access: {http: {url: auth.json}}", .configType),
+        ("access: {http: {on_error: allow}}", .configRange), ("access: {http: {timeout: 0s}}", .configRange),
         ("worker: {listeners: {a: {listen: \"127.0.0.1:0\", allow_anonymous: perhaps}}}", .configType),
         ("worker: {listeners: {a: {listen: \"127.0.0.1:0\", access: {acl: x}}}}", .configUnknownKey),
     ]
@@ -50,6 +57,20 @@ struct AccessConfigurationTests {
         let found = ShuntConfigTests.errors(yaml)
         #expect(found.map(\.code) == [code], "\(found)")
         #expect(found.first?.location?.hasPrefix("test.yaml:1:") == true)
+    }
+
+    @Test(
+        "an address of HTTP is whole, without a user, and secure unless it is this machine's",
+        arguments: [
+            ("https://id.example.org/jwks.json", "https://id.example.org/jwks.json"), ("https://a:8443?x=secret", "https://a:8443"),
+            ("http://127.0.0.1:80/a", "http://127.0.0.1:80/a"), ("http://[::1]/a?b", "http://[::1]/a"), ("HTTP://localhost", "HTTP://localhost"),
+            ("http://10.0.0.1/", nil), ("http://example.org", nil), ("https://user:password@a/", nil), ("https://", nil), ("https://a/ b", nil),
+            ("https://a/#b", nil), ("ftp://a/", nil), ("keys.json", nil), ("http://localhost@evil.example/", nil), ("http://127.0.0.1.evil/", nil),
+            ("http://localhost\\@evil.example/", nil),
+        ] as [(String, String?)])
+    func addresses(text: String, name: String?) {
+        #expect(HTTPAddress(text)?.description == name)
+        #expect(HTTPAddress(text)?.text == name.map { _ in text })
     }
 
     @Test("files of access are taken on live, the listeners' own at the next start")

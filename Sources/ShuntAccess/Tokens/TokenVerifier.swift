@@ -1,16 +1,5 @@
 import ShuntCore
 
-/// What a token says about its client.
-public struct TokenClaims: Equatable, Sendable {
-    public var uid: String
-    public var tags: [String] = []
-    public var alias: [String] = []
-    /// What it may publish and subscribe to; nil where the token does not say.
-    public var acl: TopicLists?
-    /// Seconds since 1970 when the connection ends, the skew included; nil: never.
-    public var expires: Double?
-}
-
 /// Why a token is refused. Figures and the log name the reason by its raw value; neither has a part of the token.
 public enum TokenRefusal: String, Error, CaseIterable, Sendable {
     /// More than `TokenVerifier.maximumSize`.
@@ -79,11 +68,11 @@ public struct TokenVerifier: Sendable {
             guard let names = audience?.string.map({ [$0] }) ?? audience?.strings, names.contains(settings.audience), !settings.audience.isEmpty
             else { throw .audience }
         }
-        guard let uid = claims[settings.uid]?.string, Self.isName(uid) else { throw .claims }
+        guard let uid = claims[settings.uid]?.string, TokenClaims.isName(uid) else { throw .claims }
         var found = TokenClaims(uid: uid)
-        found.tags = try Self.names(claims["tags"])
-        found.alias = try Self.names(claims["alias"])
-        found.acl = try Self.lists(claims["acl"])
+        found.tags = try TokenClaims.names(claims["tags"])
+        found.alias = try TokenClaims.names(claims["alias"])
+        found.acl = try TokenClaims.lists(claims["acl"])
         found.expires = claims["exp"]?.number.map { $0 + settings.skew }
         return found
     }
@@ -128,30 +117,5 @@ public struct TokenVerifier: Sendable {
         for name in ["nbf", "iat"] {
             if let start = try time(name), now < start - settings.skew { throw .early }
         }
-    }
-
-    // MARK: Claims
-
-    private static func isName(_ text: String) -> Bool {
-        (1...maximumName).contains(text.utf8.count) && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
-    }
-
-    private static func names(_ value: StrictJSON?) throws(TokenRefusal) -> [String] {
-        guard let value else { return [] }
-        guard let names = value.strings, names.count <= maximumElements, names.allSatisfy(isName) else { throw .claims }
-        return names
-    }
-
-    /// `{"publish": [filter, …], "subscribe": [filter, …]}`; other members are refused, since they may be meant to forbid something.
-    private static func lists(_ value: StrictJSON?) throws(TokenRefusal) -> TopicLists? {
-        guard let value else { return nil }
-        guard case .object(let members) = value, members.keys.allSatisfy({ $0 == "publish" || $0 == "subscribe" }) else { throw .claims }
-        func filters(_ name: String) throws(TokenRefusal) -> [String] {
-            guard let value = value[name] else { return [] }
-            guard let filters = value.strings, filters.count <= maximumElements else { throw .claims }
-            for filter in filters where (try? TopicTemplate.check(filter)) == nil { throw .claims }
-            return filters
-        }
-        return TopicLists(publish: try filters("publish"), subscribe: try filters("subscribe"))
     }
 }

@@ -8,6 +8,7 @@ extension Configuration {
         /// Shunt's own, in YAML.
         public var rules = ""
         public var jwt = JWT()
+        public var http = HTTP()
         public var flapping = Flapping()
 
         public init() {}
@@ -25,7 +26,7 @@ extension Configuration {
 
         /// Tokens that clients give as their password.
         public struct JWT: Equatable, Sendable {
-            /// A file with a JWK set or PEM. Empty: tokens are not looked at.
+            /// A file with a JWK set or PEM, or the address of a JWK set. Empty: tokens are not looked at.
             public var keys = ""
             /// Empty: any.
             public var issuer = ""
@@ -35,6 +36,34 @@ extension Configuration {
             public var uid = "sub"
             /// How far clocks may differ.
             public var skew = Duration.seconds(30)
+            /// Of keys that an address gives: how often they are fetched, and how long they count after the last fetch that worked.
+            public var refresh = Duration.seconds(300)
+            public var keep = Duration.seconds(3600)
+            /// A file with the authorities of the address, as PEM. Empty: those of the system.
+            public var authorities = ""
+        }
+
+        /// A service that is asked about clients.
+        public struct HTTP: Equatable, Sendable {
+            /// Empty: none is asked.
+            public var url = ""
+            public var timeout = Duration.seconds(2)
+            /// How often it is asked again where it cannot be reached, or answers 5xx.
+            public var retries = 1
+            /// The most questions under way.
+            public var concurrency = 32
+            /// How long an answer counts.
+            public var cache = Duration.seconds(60)
+            public var onError = OnError.refuse
+            /// A file with the authorities of the address, as PEM. Empty: those of the system.
+            public var authorities = ""
+
+            /// What becomes of a client about which there is no answer.
+            public enum OnError: String, CaseIterable, Sendable {
+                case refuse
+                /// What comes next decides, as where the service says ignore.
+                case ignore
+            }
         }
     }
 }

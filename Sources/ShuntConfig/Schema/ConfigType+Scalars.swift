@@ -168,6 +168,24 @@ extension ConfigType<String> {
         }
     }
 
+    /// Where Shunt asks by HTTP.
+    static var httpAddress: ConfigType {
+        scalar("\(HTTPAddress.summary); empty: none", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard text.isEmpty || HTTPAddress(text) != nil else { throw .type }
+            return text
+        }
+    }
+
+    /// A file, or where Shunt asks by HTTP.
+    static func pathOrHTTPAddress(emptyMeans: String) -> ConfigType {
+        let path = path(emptyMeans: emptyMeans)
+        return scalar("\(path.summary); or \(HTTPAddress.summary)", text: YAMLText.scalar) { text throws(ScalarFault) in
+            guard !text.contains("\0"), !HTTPAddress.isMeant(by: text) || HTTPAddress(text) != nil else { throw .type }
+            guard text.utf8.count <= 4095 else { throw .range }
+            return text
+        }
+    }
+
     /// Where a page comes from, as browsers say it (RFC 6454 §6.1), or `*`.
     static var origin: ConfigType {
         scalar("* for all, or scheme://host or scheme://host:port", text: YAMLText.scalar) { text throws(ScalarFault) in

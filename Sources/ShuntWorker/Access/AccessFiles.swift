@@ -8,6 +8,7 @@ struct AccessFiles {
     private var acls: [String: ACLFile] = [:]
     private var rules: [String: AccessRules] = [:]
     private var keys: [String: TokenKeys] = [:]
+    private var authorities: [String: [UInt8]] = [:]
 
     mutating func passwords(_ path: String, _ key: String) throws(ShuntError) -> PasswordFile {
         try Self.read(path, key, PasswordFile.maximumSize, missing: "`shunt admin passwd \(path) USER` makes it", &passwords) {
@@ -27,6 +28,16 @@ struct AccessFiles {
     mutating func keys(_ path: String, _ key: String) throws(ShuntError) -> TokenKeys {
         try Self.read(path, key, TokenKeys.maximumSize, &keys) { (text) throws(ConfigurationErrors) in
             do throws(ShuntError) { return try TokenKeys(text, name: path) } catch { throw ConfigurationErrors(error) }
+        }
+    }
+
+    /// PEM of who may sign a server's certificate.
+    mutating func authorities(_ path: String, _ key: String) throws(ShuntError) -> [UInt8] {
+        try Self.read(path, key, 1 << 20, &authorities) { (text) throws(ConfigurationErrors) in
+            guard text.contains("-----BEGIN CERTIFICATE-----") else {
+                throw ConfigurationErrors(ShuntError(.configInvalid, "\(path) has no certificate", at: key, help: "a file with PEM"))
+            }
+            return Array(text.utf8)
         }
     }
 

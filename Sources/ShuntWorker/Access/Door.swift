@@ -5,9 +5,13 @@ import ShuntEngine
 
 /// How a listener lets clients in, as its configuration and files say at present.
 struct Door: Sendable {
+    /// The listener's.
+    var name = ""
     var allowsAnonymous = true
     var passwords: PasswordFile?
-    var tokens: TokenVerifier?
+    var tokens: TokenSource?
+    /// Asked about clients that nothing before names.
+    var service: AccessService.Settings?
     var lists = AccessLists()
     /// Whether clients may have certificates, and where these name the client.
     var uidFrom: ClientCertificate.UIDSource?
@@ -15,7 +19,10 @@ struct Door: Sendable {
     var flapping: Flapping.Settings?
 
     /// Whether anything has to be asked: else everybody comes in, and may do everything.
-    var asks: Bool { !allowsAnonymous || passwords != nil || tokens != nil || lists.isSet || uidFrom != nil || flapping != nil }
+    var asks: Bool { !allowsAnonymous || namesClients || lists.isSet || flapping != nil }
+
+    /// Whether anything but rules may say who a client is.
+    private var namesClients: Bool { passwords != nil || tokens != nil || service != nil || uidFrom != nil }
 
     /// What a loop needs to know of it.
     func access() -> ListenerAccess {
@@ -23,8 +30,8 @@ struct Door: Sendable {
         access.counts = { [passwords] admitted in
             admitted.passwordStamp == nil || passwords?.stamp(of: admitted.uid ?? "") == admitted.passwordStamp
         }
-        // A token may have lists of its own.
-        guard lists.isSet || tokens != nil else { return access }
+        // A token or a service's answer may have lists of its own.
+        guard lists.isSet || tokens != nil || service != nil else { return access }
         let rights = Rights(lists)
         access.permissions = { admitted, clientID, address in
             rights.rights(
@@ -51,7 +58,9 @@ extension Door {
             let key = "worker.listeners.\(name)"
             let isOwn = !listener.access.isEmpty
             do throws(ShuntError) {
-                doors.append(try Door(listener, isOwn ? listener.access : configuration.access, key, isOwn ? "\(key).access" : "access", &files))
+                var door = try Door(listener, isOwn ? listener.access : configuration.access, key, isOwn ? "\(key).access" : "access", &files)
+                door.name = name
+                doors.append(door)
             } catch {
                 throw configuration.placed(error)
             }
@@ -66,12 +75,8 @@ extension Door {
         if !access.passwordFile.isEmpty { passwords = try files.passwords(access.passwordFile, "\(section).password_file") }
         if !access.aclFile.isEmpty { lists.acl = try files.acl(access.aclFile, "\(section).acl_file") }
         if !access.rules.isEmpty { lists.rules = try files.rules(access.rules, "\(section).rules") }
-        if !access.jwt.keys.isEmpty {
-            var settings = TokenVerifier.Settings()
-            (settings.issuer, settings.audience, settings.uid) = (access.jwt.issuer, access.jwt.audience, access.jwt.uid)
-            settings.skew = access.jwt.skew.seconds
-            tokens = TokenVerifier(keys: try files.keys(access.jwt.keys, "\(section).jwt.keys"), settings: settings)
-        }
+        tokens = try TokenSource(access.jwt, "\(section).jwt", &files)
+        service = try AccessService.Settings(access.http, "\(section).http", &files)
         if access.flapping.connects > 0 {
             var settings = Flapping.Settings()
             (settings.connects, settings.window) = (access.flapping.connects, access.flapping.within.seconds)
@@ -84,7 +89,7 @@ extension Door {
                 .configInvalid, "\(key).limits.connections_per_address would count proxies, which all clients come through",
                 at: "\(key).limits.connections_per_address", help: "leave it out: a proxy knows its clients' addresses and can count them")
         }
-        guard allowsAnonymous || passwords != nil || tokens != nil || uidFrom != nil else {
+        guard allowsAnonymous || namesClients else {
             throw ShuntError(
                 .configInvalid, "nobody can come in by \(key): nothing says who clients are, and anonymous ones may not come", at: key,
                 help: "`access:` names a password file or keys of tokens, tls.verify asks for certificates; allow_anonymous: true lets everybody in")

@@ -5,18 +5,23 @@ import ShuntCore
 import ShuntEngine
 import Synchronization
 
-/// Decides for all loops whether clients are let in. The first that knows a client decides: its certificate, its token, the password file; then
-/// the rules and `allow_anonymous`, which the loop asks. A check that cannot be made refuses.
+/// Decides for all loops whether clients are let in. The first that knows a client decides: its certificate, its token, the password file, an
+/// HTTP service; then the rules and `allow_anonymous`, which the loop asks. A check that cannot be made refuses.
 final class Doorkeeper: Sendable {
     /// Why a client was refused, for the figures.
     enum Refusal: String, CaseIterable, Sendable {
         case password, token, anonymous, delayed, busy, flapping
+        /// An HTTP service has denied it.
+        case http
+        /// No keys for tokens, no answer of the HTTP service.
+        case keys, unavailable
     }
 
     private let doors: Mutex<[Door]>
     private let delays = Mutex(FailureDelays())
     /// By the numbers of listeners, of those that refuse clients which connect again and again.
     private let flapping: Mutex<[Int: Flapping]>
+    let remote: RemoteAccess
     private let refusals = Mutex<[Refusal: Int]>([:])
     /// Passwords are hashed here, which takes milliseconds of a processor each.
     private let hashing: [DispatchQueue]
@@ -29,11 +34,14 @@ final class Doorkeeper: Sendable {
     init(_ doors: [Door], threads: Int, _ logger: Logger) {
         self.doors = Mutex(doors)
         flapping = Mutex(Self.flapping(at: doors, [:]))
+        remote = RemoteAccess(doors, logger)
         self.logger = logger
         hashing = (0..<max(1, threads)).map { DispatchQueue(label: "shunt.passwords.\($0)", qos: .utility) }
     }
 
     func set(_ doors: [Door]) {
+        // First: a door finds what it names.
+        remote.set(doors)
         self.doors.withLock { $0 = doors }
         flapping.withLock { $0 = Self.flapping(at: doors, $0) }
     }
@@ -92,16 +100,14 @@ final class Doorkeeper: Sendable {
             admitted.certificate = certificate.commonName
             return decided(.admitted(admitted))
         }
-        guard let password = credentials.password, door.passwords != nil || door.tokens != nil else {
-            if !door.allowsAnonymous { note(.anonymous) }
-            return decided(.unknown(mayEnter: door.allowsAnonymous))
-        }
+        let isChecked = credentials.password != nil && (door.passwords != nil || door.tokens != nil)
+        guard isChecked || door.service != nil else { return decided(unknown(door)) }
         let now = Self.uptime
         switch delays.withLock({ $0.attempt(from: credentials.address, user: credentials.user ?? "", now: now) }) {
-        case .check: check(credentials, password, door, decided)
+        case .check: check(credentials, certificate, door, decided)
         case .hold(let seconds):
             let queue = hashing[0]
-            queue.asyncAfter(deadline: .now() + seconds) { [self] in check(credentials, password, door, decided) }
+            queue.asyncAfter(deadline: .now() + seconds) { [self] in check(credentials, certificate, door, decided) }
         case .refuse(let seconds):
             note(.delayed)
             let wait = Int(seconds.rounded(.up))
@@ -109,11 +115,16 @@ final class Doorkeeper: Sendable {
         }
     }
 
-    private func check(_ credentials: Credentials, _ password: [UInt8], _ door: Door, _ decided: @escaping @Sendable (Admission) -> Void) {
-        if let tokens = door.tokens, password.withUnsafeBytes({ TokenVerifier.isToken($0) }) {
-            return decided(admission(of: credentials, by: password, tokens))
+    private func check(
+        _ credentials: Credentials, _ certificate: ClientCertificate?, _ door: Door, _ decided: @escaping @Sendable (Admission) -> Void
+    ) {
+        if let tokens = door.tokens, let password = credentials.password, password.withUnsafeBytes({ TokenVerifier.isToken($0) }) {
+            return check(credentials, token: password, tokens, decided)
         }
-        guard let passwords = door.passwords, let user = credentials.user else {
+        guard let passwords = door.passwords, let user = credentials.user, let password = credentials.password,
+            door.service == nil || passwords.knows(user)
+        else {
+            guard door.service == nil else { return ask(credentials, certificate, door, decided) }
             return decided(refuse(credentials, .token, "no token"))
         }
         guard hashes.wrappingAdd(1, ordering: .relaxed).newValue <= Self.capacity else {
@@ -130,35 +141,15 @@ final class Doorkeeper: Sendable {
         }
     }
 
-    private func admission(of credentials: Credentials, by token: [UInt8], _ tokens: TokenVerifier) -> Admission {
-        let claims: Result<TokenClaims, TokenRefusal> = token.withUnsafeBytes { bytes in
-            do throws(TokenRefusal) {
-                return .success(try tokens.verify(bytes, now: Self.now))
-            } catch {
-                return .failure(error)
-            }
-        }
-        switch claims {
-        case .failure(let why): return refuse(credentials, .token, why.rawValue)
-        case .success(let claims):
-            var admitted = Admitted(uid: claims.uid)
-            if !claims.tags.isEmpty { admitted.tags = claims.tags }
-            if !claims.alias.isEmpty { admitted.alias = claims.alias }
-            admitted.acl = claims.acl
-            admitted.expiresAt = claims.expires ?? .infinity
-            return .admitted(admitted)
-        }
-    }
-
     /// The client is told no more than that; the log tells why, without the secret.
-    private func refuse(_ credentials: Credentials, _ refusal: Refusal, _ why: String) -> Admission {
+    func refuse(_ credentials: Credentials, _ refusal: Refusal, _ why: String) -> Admission {
         note(refusal)
         delays.withLock { $0.failed(from: credentials.address, user: credentials.user ?? "", now: Self.uptime) }
         log(credentials, why)
         return .refused(ShuntError(.accessCredentials, refusal == .token ? "the token does not count" : "wrong user name or password"))
     }
 
-    private func log(_ credentials: Credentials, _ why: String) {
+    func log(_ credentials: Credentials, _ why: String) {
         logger.debug(
             "refused a client",
             metadata: [
@@ -166,14 +157,14 @@ final class Doorkeeper: Sendable {
             ])
     }
 
-    private func note(_ refusal: Refusal) { refusals.withLock { $0[refusal, default: 0] += 1 } }
+    func note(_ refusal: Refusal) { refusals.withLock { $0[refusal, default: 0] += 1 } }
 
     /// Called regularly.
     func tick() {
         delays.withLock { $0.forget(now: Self.uptime) }
         flapping.withLock { all in for listener in all.keys { all[listener]?.forget(now: Self.uptime) } }
+        remote.tick()
     }
 
-    private static var uptime: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
-    private static var now: Double { Worker.now }
+    static var uptime: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
 }

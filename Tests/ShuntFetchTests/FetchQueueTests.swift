@@ -1,0 +1,49 @@
+import Testing
+
+@testable import ShuntFetch
+
+@Suite("which requests are begun when")
+struct FetchQueueTests {
+    private let lane = FetchLane("a", limit: 2, waiting: 2, patience: 5)
+    private func entry(_ job: Int, _ lane: FetchLane) -> FetchQueue<Int>.Entry { .init(job: job, lane: lane) }
+
+    @Test("of a lane so many are under way, so many wait, and the others are refused")
+    func bounds() {
+        var queue = FetchQueue<Int>()
+        let taken = (1...5).map { queue.add(entry($0, lane), now: 0) }
+        #expect(taken == [true, true, true, true, false])
+        same(queue.due(now: 0).map(\.job), [1, 2])
+        same(queue.due(now: 0).count, 0)
+        same(queue.add(entry(6, lane), now: 0), false)
+        queue.ended(lane)
+        same(queue.due(now: 0).map(\.job), [3])
+        // Another lane has a bound of its own.
+        same(queue.add(entry(7, FetchLane("b", limit: 1)), now: 0), true)
+        same(queue.due(now: 0).map(\.job), [7])
+    }
+
+    @Test("a request that has waited too long is given up")
+    func patience() {
+        var queue = FetchQueue<Int>()
+        for job in 1...3 { same(queue.add(entry(job, lane), now: Double(job)), true) }
+        same(queue.due(now: 3).map(\.job), [1, 2])
+        #expect(queue.next == 8)
+        same(queue.expired(now: 7.9).count, 0)
+        same(queue.expired(now: 8).map(\.job), [3])
+        #expect(queue.next == nil)
+    }
+
+    @Test("one that is tried again keeps its place while it waits")
+    func pauses() {
+        var queue = FetchQueue<Int>()
+        for job in 1...3 { same(queue.add(entry(job, lane), now: 0), true) }
+        let begun = queue.due(now: 0)
+        queue.pause(begun[0], until: 2)
+        same(queue.due(now: 1).count, 0)
+        #expect(queue.next == 2)
+        same(queue.due(now: 2).map(\.job), [1])
+        queue.ended(lane)
+        same(queue.due(now: 2).map(\.job), [3])
+        #expect(queue.rest.isEmpty)
+    }
+}
