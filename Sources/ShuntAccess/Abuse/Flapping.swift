@@ -1,16 +1,12 @@
-import ShuntCore
+public import ShuntConfig
+public import ShuntCore
 
 /// Finds clients that connect again and again: after so many connects within a window they are refused for a time.
 ///
 /// A window begins with the first connect after the one before has ended.
 public struct Flapping: Sendable {
     /// What tells clients apart.
-    public enum Key: String, CaseIterable, Sendable {
-        case clientID = "client_id"
-        case uid
-        /// Clients behind one address, as of a gateway, count together.
-        case address
-    }
+    public typealias Key = Configuration.Access.Flapping.Key
 
     /// Times in seconds.
     public struct Settings: Equatable, Sendable {

@@ -22,6 +22,15 @@ extension Configuration {
             public var connects = 0
             public var within = Duration.seconds(60)
             public var refusedFor = Duration.seconds(300)
+            /// What tells clients apart: each of these is counted.
+            public var by = [Key.clientID]
+
+            public enum Key: String, CaseIterable, Sendable {
+                case clientID = "client_id"
+                case uid
+                /// Clients behind one address, as of a gateway, count together.
+                case address
+            }
         }
 
         /// Tokens that clients give as their password.

@@ -48,13 +48,16 @@ extension Configuration {
             "The authorities that the service's certificate is checked with: a file with PEM."),
         ConfigKey(
             "flapping.connects", \.flapping.connects, .int(0...1_000_000), .live,
-            "A client of MQTT, by its identifier, that is let in so often within flapping.within is refused for a while; 0: it is not. 15 is a "
-                + "good value."),
+            "A client that is let in so often within flapping.within is refused for a while; 0: it is not. 15 is a good value."),
         ConfigKey(
             "flapping.within", \.flapping.within, .duration(.seconds(1)...(.seconds(86_400))), .live,
             "The time in which its connects are counted, from the first one."),
         ConfigKey(
             "flapping.refused_for", \.flapping.refusedFor, .duration(.seconds(1)...(.seconds(86_400))), .live, "How long it is refused."),
+        ConfigKey(
+            "flapping.by", \.flapping.by, .list(of: .word, maximum: 3), .live,
+            "What tells clients apart: client_id (of MQTT), uid (the user name that is given), address (an IPv4 address or a /64 of IPv6: "
+                + "all behind it count together). Where there are several, each is counted."),
     ]
 }
 

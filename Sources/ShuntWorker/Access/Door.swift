@@ -81,6 +81,7 @@ extension Door {
             var settings = Flapping.Settings()
             (settings.connects, settings.window) = (access.flapping.connects, access.flapping.within.seconds)
             settings.refusal = access.flapping.refusedFor.seconds
+            settings.keys = Set(access.flapping.by)
             flapping = settings
         }
         if listener.tls.isOn, listener.tls.verify != .none { uidFrom = listener.tls.uidFrom }

@@ -1,12 +1,13 @@
 """What one address and one client may take of a listener."""
 
+import json
 import socket
 import time
 
 import pytest
 
 from access.test_access import hashed
-from exchange import Client as ExchangeClient, eventually, parse_address
+from exchange import JSON, REGISTER, Client as ExchangeClient, eventually, parse_address
 from mqtt import packets
 from mqtt.client import Client
 from processes import run
@@ -126,6 +127,29 @@ def test_a_client_that_connects_again_and_again_is_refused(shunt, version):
     connect("flaps")
 
 
+@pytest.mark.parametrize("by", ["uid", "address"])
+def test_flapping_by_user_and_by_address(shunt, tmp_path, by):
+    (tmp_path / "passwords").write_text(f"ada:{hashed('secret-1')}\nbob:{hashed('secret-2')}\n")
+    worker = shunt.worker(OPEN | {"access.flapping.connects": 4, "access.flapping.by": f"[{by}]", "access.password_file": tmp_path / "passwords",
+                                  "worker.listeners.mqtt.allow_anonymous": "false", "worker.listeners.exchange.allow_anonymous": "false",
+                                  "worker.listeners.exchange.listen": "127.0.0.1:0"})
+    for number in range(2):
+        assert connack(worker.listeners["worker.mqtt"], "ada", b"secret-1", f"c{number}") == 0
+    assert first(worker, "ada:secret-1") == 200, "each listener counts its own"
+    assert connack(worker.listeners["worker.mqtt"], "ada", b"secret-1", "c2") == 0
+    assert connack(worker.listeners["worker.mqtt"], "ada", b"secret-1", "c9") == 0x9F
+    assert connack(worker.listeners["worker.mqtt"], "bob", b"secret-2", "d") == (0 if by == "uid" else 0x9F)
+    for _ in range(2):
+        assert first(worker, "ada:secret-1") == 200
+    assert first(worker, "ada:secret-1") == 429
+
+
+def first(worker, token) -> int:
+    """The status of a first frame of the exchange protocol."""
+    body = {"uid": "", "device": "", "tags": [], "alias": [], "token": token}
+    return ExchangeClient(worker.exchange).request(REGISTER, json.dumps(body).encode(), format=JSON).status
+
+
 def test_a_stranger_makes_no_client_flap(shunt, tmp_path):
     """Connects with a wrong password do not count."""
     (tmp_path / "passwords").write_text(f"ada:{hashed('secret-1')}\n")
@@ -137,7 +161,7 @@ def test_a_stranger_makes_no_client_flap(shunt, tmp_path):
     eventually(lambda: connack(address, "ada", b"secret-1") == 0, 20)
 
 
-def connack(address, user, password) -> int:
+def connack(address, user, password, name="c") -> int:
     client = Client(address, 5)
-    client.send(packets.connect(5, "c", user=user, password=password))
+    client.send(packets.connect(5, name, user=user, password=password))
     return client.wait(packets.CONNACK).reason
