@@ -146,7 +146,7 @@ def test_flapping_by_user_and_by_address(shunt, tmp_path, by):
 
 def first(worker, token) -> int:
     """The status of a first frame of the exchange protocol."""
-    body = {"uid": "", "device": "", "tags": [], "alias": [], "token": token}
+    body = {"uid": "ada", "device": "phone", "tags": [], "alias": [], "token": token}
     return ExchangeClient(worker.exchange).request(REGISTER, json.dumps(body).encode(), format=JSON).status
 
 
