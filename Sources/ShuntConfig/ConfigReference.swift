@@ -45,11 +45,13 @@ public enum ConfigReference {
     }
 
     private static func entry<Root>(_ key: ConfigKey<Root>, of root: Root, indent: Int) -> [String] {
-        var comment = wrap(key.meaning) + wrap(key.summary + (key.takesEffect == .live ? " (live)" : " (restart)"))
+        let stricter = HardenedDefaults.text(of: key.path).map { ". Hardened: \($0)" } ?? ""
+        var comment = wrap(key.meaning) + wrap(key.summary + (key.takesEffect == .live ? " (live)" : " (restart)") + stricter)
         if case .entries(let fields) = key.shape {
             comment.append("Each has:")
             for field in fields {
-                comment += wrap("\(field.path.joined(separator: ".")): \(field.summary). \(field.meaning)").map { "  " + $0 }
+                let stricter = HardenedDefaults.text(of: key.path + ["*"] + field.path).map { " Hardened: \($0)." } ?? ""
+                comment += wrap("\(field.path.joined(separator: ".")): \(field.summary). \(field.meaning)\(stricter)").map { "  " + $0 }
             }
         }
         // A long value goes on in the next line, further in.

@@ -52,6 +52,10 @@ extension Configuration {
             if !environment.isEmpty || !sets.isEmpty { putDefaultEntries(in: &tree, overrides) }
             warnings = overrides.apply(environment: environment, to: &tree, &diagnostics)
             for set in sets { overrides.apply(set: set, to: &tree, &diagnostics) }
+            if HardenedDefaults.areWanted(by: tree) {
+                putDefaultEntries(in: &tree, overrides)
+                HardenedDefaults.fill(&tree, overrides)
+            }
         }
         var configuration = unnamed
         configuration.places = Places(tree)
@@ -60,7 +64,7 @@ extension Configuration {
         return configuration
     }
 
-    /// Overrides may change a single field of a default listener: it has to be there for that.
+    /// Overrides, and the defaults of a profile, may change a single field of a default listener: it has to be there for that.
     private static func putDefaultEntries(in tree: inout ConfigNode, _ overrides: ConfigOverrides) {
         for key in keys {
             guard case .entries = key.shape, tree[path: key.path].map(\.isNull) ?? true else { continue }

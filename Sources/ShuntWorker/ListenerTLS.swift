@@ -114,7 +114,16 @@ extension TLSSettings {
         self.init(
             name: key, identities: identities, clientAuthorities: tls.clientCA, verify: Verification(rawValue: tls.verify.rawValue) ?? .required,
             revocations: tls.revocations, minimum: Version(rawValue: tls.minimum.rawValue) ?? .tls13,
-            applicationProtocols: listener?.protocol == .mqtt ? ["mqtt"] : [])
+            applicationProtocols: listener.map(Self.applicationProtocols) ?? [])
+    }
+
+    /// What clients may ask for by ALPN. Browsers ask for HTTP, in which WebSocket begins.
+    private static func applicationProtocols(of listener: Configuration.Worker.Listener) -> [String] {
+        switch (listener.transport, listener.protocol) {
+        case (.websocket, _): ["http/1.1"]
+        case (.tcp, .mqtt): ["mqtt"]
+        case (.tcp, .exchange): []
+        }
     }
 }
 

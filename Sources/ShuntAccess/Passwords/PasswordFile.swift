@@ -40,6 +40,9 @@ public struct PasswordFile: Sendable {
 
     public func knows(_ user: String) -> Bool { places[ExactText(user)] != nil }
 
+    /// What tells a user's entry from a later one: the same as long as the hash is, in this process; nil for a user that is not there.
+    public func stamp(of user: String) -> Int? { places[ExactText(user)].map { hashes[$0].hashValue } }
+
     /// Whether a user has this password. A user that is not there takes as long as one that is.
     ///
     /// It takes milliseconds of processor time: not for a loop.

@@ -2,8 +2,8 @@ import COpenSSL
 import ShuntCore
 
 /// A hashed password, as a line of a password file has it.
-struct PasswordHash: Equatable, Sendable {
-    private enum Form: Equatable, Sendable {
+struct PasswordHash: Hashable, Sendable {
+    private enum Form: Hashable, Sendable {
         /// Mosquitto 1.6's: SHA-512 of the password and then the salt.
         case sha512(salt: [UInt8], digest: [UInt8])
         /// Mosquitto 2's: PBKDF2 by HMAC-SHA-512.

@@ -273,7 +273,7 @@ struct MQTTSession<Ticket> {
     private mutating func lost(_ error: ShuntError, _ moment: Moment) {
         switch phase {
         case .greeting:
-            let help = "is that an MQTT listener, and does it speak this version of MQTT?"
+            let help = "is that an MQTT listener, does it want TLS (--tls), and does it speak this version of MQTT?"
             let hint = error.code == .connectionLost && error.help == nil
             failed(ShuntError(error.code, error.message, at: error.location, help: hint ? help : error.help), moment)
         case .subscribing:

@@ -9,6 +9,11 @@ public struct ConfigurationErrors: Error, Equatable, Sendable, CustomStringConve
 
     package init(_ error: ShuntError) { errors = [error] }
 
+    /// - Throws: the errors, where there are any.
+    public static func throwAny(of errors: [ShuntError]) throws(ConfigurationErrors) {
+        guard errors.isEmpty else { throw ConfigurationErrors(errors: errors) }
+    }
+
     /// One error a line.
     public var description: String {
         errors.map(\.description).joined(separator: "\n")

@@ -5,6 +5,7 @@ import ShuntCore
 /// One file may configure all of them; each process reads the parts that it needs.
 /// The keys, their ranges and what they mean stand in one table, `Configuration.keys`; `config/reference.yaml` is made from it.
 public struct Configuration: Equatable, Sendable {
+    public var profile = Profile.standard
     public var master = Master()
     public var cluster = Cluster()
     public var worker = Worker()
@@ -30,6 +31,13 @@ public struct Configuration: Equatable, Sendable {
     mutating func nameProcesses(after hostName: String) {
         if master.name.isEmpty { master.name = hostName }
         if worker.name.isEmpty { worker.name = hostName }
+    }
+
+    /// `profile:`, how strict the defaults of the other keys are, and whether doors may stand open.
+    public enum Profile: String, CaseIterable, Sendable {
+        case standard
+        /// Defaults are those of `HardenedDefaults`; a door that stands open to the network ends the start.
+        case hardened
     }
 
     /// `listen:`, for a service that has no other key.

@@ -23,7 +23,7 @@ extension Configuration {
         }
 
         public enum Subsystem: String, CaseIterable, Sendable {
-            case master, worker, rules, registry, link, listener, admin
+            case master, worker, rules, registry, link, listener, access, admin
         }
 
         public enum Format: String, CaseIterable, Sendable {

@@ -3,8 +3,15 @@ import ShuntCore
 extension Configuration {
     /// The table of keys, in the order of the reference.
     static let keys: [ConfigKey<Configuration>] =
-        masterKeys + clusterKeys + workerKeys + accessKeys.map { $0.of("access", \.access, .live) } + chatKeys + mqttKeys + rulesKeys
+        profileKeys + masterKeys + clusterKeys + workerKeys + accessKeys.map { $0.of("access", \.access, .live) } + chatKeys + mqttKeys + rulesKeys
         + limitKeys + logKeys
+
+    private static let profileKeys: [ConfigKey<Configuration>] = [
+        ConfigKey(
+            "profile", \.profile, .word, .restart,
+            "standard, or hardened for what the internet reaches: keys have the stricter defaults that are told below as \"Hardened\", and the "
+                + "process does not start where a door stands open to other machines. What a file says counts in both. docs/security.md lists it.")
+    ]
 
     private static let masterKeys: [ConfigKey<Configuration>] = [
         ConfigKey(

@@ -9,6 +9,8 @@ public struct Admitted: Equatable, Sendable {
     public var certificate: String?
     /// Topic filters that it may publish and subscribe, by its token; nil: the lists alone say.
     public var acl: TopicLists?
+    /// Of the entry of the password file that it came in by; nil: by something else.
+    public var passwordStamp: Int?
     /// Seconds since 1970 when it has to go, or show a newer token.
     public var expiresAt = Double.infinity
 

@@ -11,6 +11,8 @@ public struct Credentials: Sendable {
     public var user: String?
     /// A password, or a token. Never logged.
     public var password: [UInt8]?
+    /// Whether the client is in already, and shows a newer token.
+    public var isRenewal = false
 
     public init(
         listener: Int, _ protocolName: ClientProtocol, address: PeerAddress, clientID: String = "", user: String? = nil, password: [UInt8]? = nil
@@ -39,11 +41,15 @@ public enum Admission: Sendable {
 public struct ListenerAccess {
     /// Whether it is asked for each client whether to let it in.
     public var asks: Bool
+    /// Whether tokens count.
+    public var takesTokens: Bool
+    /// Whether a client that is in still counts as who it was: its password may have gone, or be another. nil: all do.
+    public var counts: ((Admitted) -> Bool)?
     /// What a client may do; nil: everything.
     public var permissions: ((Admitted, _ clientID: String, PeerAddress) -> any Permissions)?
 
-    public init(asks: Bool, permissions: ((Admitted, _ clientID: String, PeerAddress) -> any Permissions)?) {
-        self.asks = asks
+    public init(asks: Bool, takesTokens: Bool = false, permissions: ((Admitted, _ clientID: String, PeerAddress) -> any Permissions)?) {
+        (self.asks, self.takesTokens) = (asks, takesTokens)
         self.permissions = permissions
     }
 }
@@ -57,6 +63,8 @@ final class ClientAccess {
     let address: PeerAddress
     /// nil: everything.
     var permissions: (any Permissions)?
+    /// Whether it has said by CONNECT that AUTH may bring newer tokens.
+    var isRenewable = false
 
     init(_ admitted: Admitted, listener: Int, clientID: String, address: PeerAddress) {
         (self.admitted, self.listener, self.clientID, self.address) = (admitted, listener, clientID, address)

@@ -39,9 +39,31 @@ extension LoopEngine {
     /// It is decided about a client. The driver's edge reads its first request again.
     /// - Returns: whether the client is still there.
     public func decided(_ admission: Admission, about connection: ConnectionID) -> Bool {
-        guard isCurrent(connection), clients[connection.slot].state == .open, !clients[connection.slot].isAdmitted else { return false }
+        guard isCurrent(connection), clients[connection.slot].state == .open else { return false }
         admissions[connection] = admission
         return true
+    }
+
+    /// A client that is in shows a newer token: from now on that one counts, and says how long and what it may do.
+    func renew(_ connection: ConnectionID, _ credentials: () -> Credentials) -> Entrance {
+        let uid = clients[connection.slot].identity?.access?.admitted.uid
+        switch admissions[connection] {
+        case .admitted(let admitted)? where admitted.uid != uid:
+            forgetAdmission(of: connection)
+            return .refused(ShuntError(.accessCredentials, "the token is another user's"))
+        case .unknown?:
+            forgetAdmission(of: connection)
+            return .refused(ShuntError(.accessCredentials, "the token does not count"))
+        case .admitted, .refused, nil: break
+        }
+        let entrance = enter(connection, credentials)
+        if case .open = entrance { checkSubscriptions(of: connection) }
+        return entrance
+    }
+
+    func takesTokens(_ connection: ConnectionID) -> Bool {
+        let listener = Int(clients[connection.slot].listener)
+        return listener < access.count && access[listener].takesTokens
     }
 
     /// The client has gone meanwhile.
@@ -60,6 +82,7 @@ extension LoopEngine {
         if let alias = admitted.alias { identity.alias = alias }
         let access = ClientAccess(
             admitted, listener: Int(clients[slot].listener), clientID: identity.device, address: clients[slot].address)
+        access.isRenewable = identity.access?.isRenewable ?? false
         identity.access = access
         renew(access)
         clients[slot].isRestricted = access.permissions != nil
@@ -164,6 +187,10 @@ extension LoopEngine {
         for slot in clients.indices where clients[slot].state == .open && clients[slot].isAdmitted {
             let connection = ConnectionID(loop: loop, slot: UInt32(slot), generation: clients[slot].generation)
             if let known = clients[slot].identity?.access {
+                if known.listener < access.count, access[known.listener].counts?(known.admitted) == false {
+                    close(connection, .accessExpired)
+                    continue
+                }
                 renew(known)
                 clients[slot].isRestricted = known.permissions != nil
             } else if Int(clients[slot].listener) < access.count, access[Int(clients[slot].listener)].asks {

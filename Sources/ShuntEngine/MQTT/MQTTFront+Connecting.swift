@@ -66,13 +66,15 @@ extension MQTTFront {
         let client = engine.clients[client.slot]
         return Credentials(
             listener: Int(client.listener), .mqtt, address: client.address, clientID: isAssigned ? "" : greeting.clientID,
-            user: greeting.userName, password: greeting.password)
+            user: greeting.userName, password: greeting.properties.authenticationData ?? greeting.password)
     }
 
     /// What a worker refuses besides broken packets.
     private func check(_ greeting: Connect) -> Bool {
-        if greeting.properties.authenticationMethod != nil {
-            turnAway(.badAuthenticationMethod, .requestUnsupported, "no authentication method is known here")
+        if let method = greeting.properties.authenticationMethod, method != Self.tokenMethod || !engine.takesTokens(client) {
+            let known =
+                engine.takesTokens(client) ? "the one authentication method here is \(Self.tokenMethod)" : "no authentication method is known here"
+            turnAway(.badAuthenticationMethod, .requestUnsupported, known)
             return false
         }
         guard let will = greeting.will else { return true }
@@ -96,6 +98,7 @@ extension MQTTFront {
         // Where the listener asks, a name counts that has been proved.
         let isAsked = identity.access != nil
         let uid = isAsked ? identity.access?.admitted.uid : greeting.userName
+        if greeting.properties.authenticationMethod != nil { identity.access?.isRenewable = true }
         identity.uid = uid ?? greeting.clientID
         engine.clients[slot].isAnonymous = uid == nil
         identity.properties = greeting.properties.userProperties
@@ -175,6 +178,7 @@ extension MQTTFront {
         if expiry != greeting.properties.sessionExpiry ?? 0 { properties.sessionExpiry = expiry }
         if keepAlive != greeting.keepAlive { properties.serverKeepAlive = keepAlive }
         if isAssigned { properties.assignedClientIdentifier = greeting.clientID }
+        properties.authenticationMethod = greeting.properties.authenticationMethod
         if router.limits.mqtt.receiveMaximum < .max { properties.receiveMaximum = router.limits.mqtt.receiveMaximum }
         if router.limits.mqtt.topicAliases > 0 { properties.topicAliasMaximum = router.limits.mqtt.topicAliases }
         if !router.limits.mqtt.keepsRetained { properties.retainAvailable = false }

@@ -65,7 +65,7 @@ struct MQTTFront {
         return offset
     }
 
-    /// - Returns: false where the client goes on elsewhere.
+    /// - Returns: false where the client goes on elsewhere, or the packet comes again.
     @inline(never)
     private func handle(_ header: PacketHeader, _ bytes: Bytes, at offset: Int, _ hooks: (any RuleHooks)?) -> Bool {
         router.output.figures.requests += 1
@@ -77,6 +77,7 @@ struct MQTTFront {
             }
             let body = Bytes(rebasing: bytes[header.headerSize..<header.size])
             if header.type == .connect, !engine.clients[client.slot].isAdmitted { return try connect(body, at: offset) }
+            if header.type == .authenticate, version.hasProperties, engine.clients[client.slot].isAdmitted { return try renew(body) }
             try handleControl(header, body)
         } catch {
             refuse(error)
@@ -99,10 +100,7 @@ struct MQTTFront {
             try Ping.check(body)
             answer(Ping.response)
         case .disconnect: try disconnect(body)
-        case .authenticate:
-            guard version.hasProperties else { throw MQTTFault(.protocolError, "packet type 15 is reserved") }
-            _ = try Authenticate(decoding: body)
-            throw MQTTFault(.protocolError, "AUTH without an authentication method in CONNECT", "MQTT-4.12.0-6")
+        case .authenticate: throw MQTTFault(.protocolError, "packet type 15 is reserved")
         default: throw MQTTFault(.protocolError, "a packet of type \(header.type.rawValue), which a client has no reason to send")
         }
     }
@@ -162,7 +160,13 @@ struct MQTTFront {
     /// The worker closes a client of 5.0 and tells it why (5.0 §3.14).
     func tellClose(_ code: ErrorCode) {
         guard version.hasProperties, engine.clients[client.slot].isAdmitted else { return }
-        answer(Disconnect(ReasonCode(closing: code), properties: .none).encoded(.v5))
+        let why =
+            switch code {
+            case .accessExpired: "what the client came in by counts no longer: its token is over, or its password another"
+            case .accessBanned: "this client is banned"
+            default: ""
+            }
+        answer(why) { Disconnect(ReasonCode(closing: code), properties: $0).encoded(.v5) }
     }
 }
 

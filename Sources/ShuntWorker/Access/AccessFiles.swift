@@ -11,7 +11,8 @@ struct AccessFiles {
     private var authorities: [String: [UInt8]] = [:]
 
     mutating func passwords(_ path: String, _ key: String) throws(ShuntError) -> PasswordFile {
-        try Self.read(path, key, PasswordFile.maximumSize, &passwords) { (text) throws(ConfigurationErrors) in
+        try Self.read(path, key, PasswordFile.maximumSize, missing: "`shunt admin passwd \(path) USER` makes it", &passwords) {
+            (text) throws(ConfigurationErrors) in
             try PasswordFile(text, name: path)
         }
     }
@@ -40,15 +41,18 @@ struct AccessFiles {
         }
     }
 
-    /// - Parameter key: the setting that names the file: where one that is not there is an error.
+    /// - Parameters:
+    ///   - key: the setting that names the file: where one that is not there is an error.
+    ///   - missing: what to do where there is no such file.
     /// - Throws: the errors of a file as one, which has the place of the first and the words of the others.
     private static func read<File>(
-        _ path: String, _ key: String, _ maximum: Int, _ known: inout [String: File], _ parse: (String) throws(ConfigurationErrors) -> File
+        _ path: String, _ key: String, _ maximum: Int, missing: String = "name a file that exists", _ known: inout [String: File],
+        _ parse: (String) throws(ConfigurationErrors) -> File
     ) throws(ShuntError) -> File {
         if let file = known[path] { return file }
         let text: String
         do throws(ShuntError) {
-            text = try ConfigFile.text(of: path, maximum: maximum)
+            text = try ConfigFile.text(of: path, maximum: maximum, missing: missing)
         } catch {
             throw ShuntError(error.code, "\(path): \(error.message)", at: key, help: error.help)
         }

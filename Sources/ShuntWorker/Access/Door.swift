@@ -26,14 +26,19 @@ struct Door: Sendable {
 
     /// What a loop needs to know of it.
     func access() -> ListenerAccess {
+        var access = ListenerAccess(asks: asks, takesTokens: tokens != nil, permissions: nil)
+        access.counts = { [passwords] admitted in
+            admitted.passwordStamp == nil || passwords?.stamp(of: admitted.uid ?? "") == admitted.passwordStamp
+        }
         // A token or a service's answer may have lists of its own.
-        guard lists.isSet || tokens != nil || service != nil else { return ListenerAccess(asks: asks, permissions: nil) }
+        guard lists.isSet || tokens != nil || service != nil else { return access }
         let rights = Rights(lists)
-        return ListenerAccess(asks: asks) { admitted, clientID, address in
+        access.permissions = { admitted, clientID, address in
             rights.rights(
                 of: Who(
                     uid: admitted.uid ?? "", clientID: clientID, address: address, certificate: admitted.certificate, acl: admitted.acl))
         }
+        return access
     }
 }
 
@@ -87,7 +92,7 @@ extension Door {
         guard allowsAnonymous || namesClients else {
             throw ShuntError(
                 .configInvalid, "nobody can come in by \(key): nothing says who clients are, and anonymous ones may not come", at: key,
-                help: "allow_anonymous: true lets everybody in; `access:` names a password file, keys of tokens or a service")
+                help: "`access:` names a password file, keys or a service, tls.verify asks for certificates; allow_anonymous: true lets all in")
         }
     }
 }

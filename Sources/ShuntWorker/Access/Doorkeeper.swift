@@ -65,6 +65,8 @@ final class Doorkeeper: Sendable {
     ///   - certificate: what the client has shown and was verified.
     ///   - decided: called once, on any thread.
     func decide(_ credentials: Credentials, _ certificate: ClientCertificate?, _ decided: @escaping @Sendable (Admission) -> Void) {
+        // Who is in has connected before.
+        guard !credentials.isRenewal else { return identify(credentials, certificate, decided) }
         if let refusal = flaps(credentials, isLetIn: false) { return decided(refusal) }
         identify(credentials, certificate) { [self] admission in
             switch admission {
@@ -122,7 +124,8 @@ final class Doorkeeper: Sendable {
         guard let passwords = door.passwords, let user = credentials.user, let password = credentials.password,
             door.service == nil || passwords.knows(user)
         else {
-            guard door.service == nil else { return ask(credentials, certificate, door, decided) }
+            // A client renews what it has shown by a token alone.
+            guard door.service == nil || credentials.isRenewal else { return ask(credentials, certificate, door, decided) }
             return decided(refuse(credentials, .token, "no token"))
         }
         guard hashes.wrappingAdd(1, ordering: .relaxed).newValue <= Self.capacity else {
@@ -133,7 +136,9 @@ final class Doorkeeper: Sendable {
         hashing[Int.random(in: hashing.indices)].async { [self] in
             let isRight = password.withUnsafeBytes { passwords.verify(user: user, password: $0) }
             hashes.wrappingSubtract(1, ordering: .relaxed)
-            decided(isRight ? .admitted(Admitted(uid: user)) : refuse(credentials, .password, "wrong user name or password"))
+            var admitted = Admitted(uid: user)
+            admitted.passwordStamp = passwords.stamp(of: user)
+            decided(isRight ? .admitted(admitted) : refuse(credentials, .password, "wrong user name or password"))
         }
     }
 

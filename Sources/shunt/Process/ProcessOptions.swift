@@ -22,7 +22,7 @@ struct ProcessOptions: ParsableArguments {
         completion: .file())
     var readyFile: String?
 
-    @Flag(help: "Only checks the configuration and the rules: 0 if all is right, 78 if not.")
+    @Flag(help: "Only checks the configuration and the rules, and warns of what stands open: 0 if all is right, 78 if not.")
     var check = false
 
     /// Reads the configuration: defaults, then the file, then SHUNT_* variables, then `--set`.

@@ -10,13 +10,15 @@ struct ProcessSecrets {
     /// What is wrong with the files' modes, and which doors stand open.
     private(set) var warnings: [ShuntError] = []
 
-    /// - Throws: every wrong line, with its place.
+    /// - Throws: every wrong line, with its place; every door that stands open, where the profile does not allow it.
     init(_ kind: ServerProcess.Kind, _ configuration: Configuration) throws {
         var warnings: [ShuntError] = []
         cluster = try ClusterToken.load(configuration) { warnings.append($0) }
         master = kind.hasMaster ? try MasterSecrets(configuration, cluster: cluster) { warnings.append($0) } : nil
-        warnings += configuration.openDoors(hasMaster: kind.hasMaster, hasClusterToken: cluster != nil)
-        self.warnings = warnings
+        let role = Configuration.Role(hasMaster: kind.hasMaster, hasWorker: kind.hasWorker, hasClusterToken: cluster != nil)
+        let doors = configuration.openDoors(of: role)
+        try ConfigurationErrors.throwAny(of: doors.filter(\.isRefused).map(\.error))
+        self.warnings = warnings + doors.map(\.error)
     }
 }
 

@@ -256,7 +256,67 @@ def test_tokens_name_clients_and_end_their_connections(shunt, tmp_path):
     assert ada.publish("t/bob", b"x", 1) == 0x87
     for wrong in [token(claims | {"exp": now - 5}), token(claims | {"iss": "other"}), token(claims, b"x" * 32), "eyJ.e30.", "no token"]:
         assert connect(worker, 5, "any", wrong, refused=True).connack.reason == 0x86
-    assert ada.ended() == 0x87, "the token is over"
+    assert ada.ended() == 0x87 and "its token is over" in ada.farewell.get("reason_string")
+
+
+def test_a_token_is_renewed_before_it_is_over(shunt, tmp_path):
+    key = base64.urlsafe_b64encode(b"a-shared-key-of-32-bytes-length!").rstrip(b"=").decode()
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [{"kty": "oct", "kid": "k", "alg": "HS256", "k": key}]}))
+    worker = shunt.worker(OPEN | {"access.jwt.keys": tmp_path / "keys.json", "access.jwt.skew": "0s",
+                                  "worker.listeners.exchange.allow_anonymous": "true"})
+    method = {"authentication_method": "OAUTH2-JWT"}
+
+    def shown(text: str) -> dict:
+        return method | {"authentication_data": text.encode()}
+
+    def claims(seconds: float, user="ada", topics=("t/#",)) -> dict:
+        return {"sub": user, "exp": time.time() + seconds, "acl": {"publish": ["t/#"], "subscribe": list(topics)}}
+
+    def come(seconds: float) -> Client:
+        client = Client(worker.listeners["worker.mqtt"], 5)
+        connack = client.connect("", more=shown(token(claims(seconds))))
+        assert connack.get("authentication_method") == "OAUTH2-JWT"
+        return client
+
+    ada = come(3)
+    assert ada.subscribe("t/#", qos=1) == [1]
+    # More than one, in a row, and with other packets behind.
+    for _ in range(3):
+        ada.send(packets.auth(0x19, shown(token(claims(60)))) + packets.publish(5, "t/1", b"x", 1, id=9))
+        answer = ada.wait(packets.AUTH)
+        assert answer.reason == 0 and answer.get("authentication_method") == "OAUTH2-JWT"
+        assert ada.wait(packets.PUBACK, 9).reason == 0 and ada.message().payload == b"x"
+    time.sleep(3.5)
+    assert ada.publish("t/1", b"still", 1) == 0 and ada.message().payload == b"still"
+    # A newer token may allow less.
+    ada.send(packets.auth(0x19, shown(token(claims(60, topics=["u/#"])))))
+    ada.wait(packets.AUTH)
+    assert ada.publish("t/1", b"x", 1) == 0x10
+    for wrong in [shown(token(claims(60, "bob"))), shown(token(claims(-5))), shown(token(claims(60), b"x" * 32)), shown("x"), method]:
+        client = come(60)
+        client.send(packets.auth(0x19, wrong))
+        assert client.ended() == 0x87 and client.farewell.get("reason_string")
+    for sent, reason in [
+        (packets.auth(0x19, {"authentication_method": "SCRAM-SHA-1"}), 0x8C), (packets.auth(0x18, shown("x")), 0x82),
+        (packets.auth(), 0x8C), (packets.auth(0x19), 0x8C),
+    ]:
+        client = come(60)
+        client.send(sent)
+        assert client.ended() == reason
+    other = Client(worker.listeners["worker.mqtt"], 5)
+    assert other.connect("", more=method | {"authentication_method": "SCRAM-SHA-1"}, refused=True).reason == 0x8C
+    assert other.farewell is None or "OAUTH2-JWT" in other.connack.get("reason_string")
+
+
+def test_who_is_no_longer_in_the_password_file_has_to_go(guarded):
+    worker = guarded()
+    ada, bob, eve = (connect(worker, 5, user, USERS[user]) for user in ("ada", "bob", "eve"))
+    lines = dict(line.split(":", 1) for line in worker.passwords.read_text().split())
+    worker.passwords.write_text(f"ada:{lines['ada']}\nbob:{hashed('another')}\n")
+    worker.reload()
+    assert bob.ended() == 0x87 and eve.ended() == 0x87
+    assert ada.publish("sensors/1", b"x", 1) in (0, 0x10)
+    connect(worker, 5, "bob", "another")
 
 
 def test_guesses_become_slow(guarded):

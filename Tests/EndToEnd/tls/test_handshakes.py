@@ -95,6 +95,20 @@ def test_application_protocols(worker, certificates):
     assert failures(worker, "alpn") == before + 1
 
 
+def test_browsers_reach_websocket_over_tls_by_their_application_protocols(shunt, certificates):
+    key = "worker.listeners.wss"
+    worker = shunt.worker(listeners(certificates) | {f"{key}.protocol": "mqtt", f"{key}.transport": "websocket", f"{key}.listen": "127.0.0.1:0",
+                                                     f"{key}.tls.certificate": certificates["server.pem"]})
+    context = certificates.context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with certificates.connect(worker.listeners["worker.wss"], context=context) as client:
+        assert client.selected_alpn_protocol() == "http/1.1"
+        client.sendall(b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                       b"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: c2h1bnQtc2h1bnQtc2h1bg==\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+
+
+
 @pytest.mark.parametrize(
     "start", [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00", encode(PING, 7)],
     ids=["HTTP", "MQTT", "exchange"])
