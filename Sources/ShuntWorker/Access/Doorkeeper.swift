@@ -124,7 +124,8 @@ final class Doorkeeper: Sendable {
         guard let passwords = door.passwords, let user = credentials.user, let password = credentials.password,
             door.service == nil || passwords.knows(user)
         else {
-            guard door.service == nil else { return ask(credentials, certificate, door, decided) }
+            // A client renews what it has shown by a token alone.
+            guard door.service == nil || credentials.isRenewal else { return ask(credentials, certificate, door, decided) }
             return decided(refuse(credentials, .token, "no token"))
         }
         guard hashes.wrappingAdd(1, ordering: .relaxed).newValue <= Self.capacity else {
