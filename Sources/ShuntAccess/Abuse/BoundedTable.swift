@@ -1,3 +1,5 @@
+import ShuntCore
+
 /// Values by key, at most so many: a new key takes the place of the one that came first.
 struct BoundedTable<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private var values: [Key: Value] = [:]
@@ -40,9 +42,12 @@ struct NameKey: Hashable, Sendable {
         hash = hasher.finalize()
     }
 
-    init(network: UInt64) {
+    /// Of an IPv4 address, or of the 64-bit network of an IPv6 address.
+    init(_ address: PeerAddress) {
         var hasher = Hasher()
-        hasher.combine(network)
+        hasher.combine(address.high)
+        // The addresses of this machine, ::1 among them, are no networks.
+        hasher.combine(address.high == 0 ? address.low : 0)
         hash = hasher.finalize()
     }
 }

@@ -3,8 +3,8 @@ import ShuntCore
 /// Makes guesses slow: after a few failures, each further attempt from an address waits twice as long, and so does each for a user.
 ///
 /// An address that has to wait is refused, and its password is not looked at. An attempt for a user is only held, for a shorter time: else a
-/// stranger could keep the user out. Clients of this machine may come through a proxy: for them only the user's failures count. Each
-/// `forgetsAfter`, one failure is forgotten.
+/// stranger could keep the user out. So is one from this machine, where all clients may come through a proxy. Each `forgetsAfter`, one
+/// failure is forgotten.
 public struct FailureDelays: Sendable {
     /// Times in seconds.
     public struct Settings: Equatable, Sendable {
@@ -14,6 +14,7 @@ public struct FailureDelays: Sendable {
         public var first = 0.5
         public var longestForAddress = 60.0
         public var longestForUser = 5.0
+        public var longestForThisMachine = 1.0
         public var forgetsAfter = 60.0
         /// The most addresses and users that are remembered; the one that came first makes way.
         public var capacity = 65_536
@@ -57,15 +58,21 @@ public struct FailureDelays: Sendable {
     ///   - user: empty where the client gives none.
     ///   - now: seconds of a clock that never goes back.
     public func attempt(from address: PeerAddress, user: String, now: Double) -> Attempt {
-        if let key = Self.key(address), let failures = table[key], failures.until > now { return .refuse(failures.until - now) }
-        guard !user.isEmpty, let failures = table[Self.key(user)] else { return .check }
-        let delay = delay(after: failures.count(now, settings.forgetsAfter), settings.longestForUser)
+        let isOfThisMachine = address.network == nil
+        if !isOfThisMachine, let failures = table[NameKey(address)], failures.until > now { return .refuse(failures.until - now) }
+        let forMachine = isOfThisMachine ? delay(for: NameKey(address), settings.longestForThisMachine, now) : 0
+        let forUser = user.isEmpty ? 0 : delay(for: Self.key(user), settings.longestForUser, now)
+        let delay = max(forMachine, forUser)
         return delay > 0 ? .hold(delay) : .check
+    }
+
+    private func delay(for key: NameKey, _ longest: Double, _ now: Double) -> Double {
+        table[key].map { delay(after: $0.count(now, settings.forgetsAfter), longest) } ?? 0
     }
 
     /// An attempt was checked, and was wrong.
     public mutating func failed(from address: PeerAddress, user: String, now: Double) {
-        if let key = Self.key(address) { add(key, settings.longestForAddress, now) }
+        add(NameKey(address), settings.longestForAddress, now)
         if !user.isEmpty { add(Self.key(user), settings.longestForUser, now) }
     }
 
@@ -87,6 +94,5 @@ public struct FailureDelays: Sendable {
         return min(longest, settings.first * Double(1 << min(beyond - 1, 30)))
     }
 
-    private static func key(_ address: PeerAddress) -> NameKey? { address.network.map { NameKey(network: $0) } }
     private static func key(_ user: String) -> NameKey { NameKey(1, user) }
 }

@@ -63,7 +63,7 @@ public struct Flapping: Sendable {
             return switch key {
             case .clientID: clientID.isEmpty ? nil : NameKey(0, clientID)
             case .uid: uid.isEmpty ? nil : NameKey(1, uid)
-            case .address: address.network.map { NameKey(network: $0) }
+            case .address: NameKey(address)
             }
         }
     }
