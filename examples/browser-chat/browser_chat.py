@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import functools
+import hashlib
 import http.server
 import itertools
 import json
@@ -31,23 +32,25 @@ def main():
         folder = Path(folder)
         worker, listeners = start_worker(folder, stack)
         site = serve_page(stack)
-        broker = f"ws://{listeners['worker.web']}/mqtt"
+        # By the name of the page's host: pages of other hosts are refused.
+        broker, secure = (f"{scheme}://localhost:{listeners[name].rsplit(':', 1)[1]}/mqtt"
+                          for scheme, name in (("ws", "worker.web"), ("wss", "worker.secure")))
         if "--open" in sys.argv:
             say(f"open {site}?{urlencode({'broker': broker})}, in two windows; Ctrl-C ends it")
             with suppress(KeyboardInterrupt):
                 worker.wait()
             return
         browser = start_browser(folder, stack)
-        asyncio.run(chat(browser, site, broker, listeners["worker.exchange"]))
+        asyncio.run(chat(browser, site, broker, secure, listeners["worker.exchange"]))
         worker.terminate()
         check(worker.wait(PATIENCE) == 0, "the worker has ended, with exit code 0", worker.returncode)
     print("\nAll is as it should be.")
 
 
-async def chat(browser: str, site: str, broker: str, exchange: str):
+async def chat(browser: str, site: str, broker: str, secure: str, exchange: str):
     """What happens, step by step."""
     async with Browser(browser) as browser:
-        address = lambda **more: f"{site}?{urlencode({'broker': broker, 'room': 'lobby', **more}, quote_via=quote)}"
+        address = lambda **more: f"{site}?{urlencode({'broker': secure, 'room': 'lobby', **more}, quote_via=quote)}"
         ann, bob = await browser.page(address(name="Ann")), await browser.page(address(name="Bob"))
         for page in (ann, bob):
             await page.wait("both are here", "texts('#present li').length === 2")
@@ -70,8 +73,8 @@ async def chat(browser: str, site: str, broker: str, exchange: str):
         await ann.picture("ann")
         await bob.picture("bob-small", width=400)
 
-        carol = await browser.page(address(room="attic", name="Carol"))
-        await carol.wait("Carol is in a room of her own", "texts('#present li').length === 1")
+        carol = await browser.page(address(room="attic", name="Carol", broker=broker))
+        await carol.wait("Carol, who does without TLS, is in a room of her own", "texts('#present li').length === 1")
         check(await carol.value("texts('#lines li')") == [], "and hears nothing of the lobby", "")
 
         await bob.close()
@@ -173,6 +176,7 @@ class Page:
 
 def start_worker(folder: Path, stack: ExitStack):
     ready, log = folder / "ready.json", folder / "worker.log"
+    subprocess.run([SHUNT, "cert", "--self-signed", "localhost", "--out", folder], env=environment(), check=True, stdout=subprocess.DEVNULL)
     worker = start(stack, [SHUNT, "worker", "--config", HERE / "config.yaml", "--ready-file", ready], log, cwd=folder)
     wait("the worker is ready", lambda: ready.exists() or fail_if_ended(worker, log))
     return worker, json.loads(ready.read_text())["listeners"]
@@ -188,7 +192,14 @@ def serve_page(stack: ExitStack) -> str:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=HERE / "page"))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.shutdown)
-    return f"http://127.0.0.1:{server.server_port}/"
+    return f"http://localhost:{server.server_port}/"
+
+
+def key_hash(certificate: Path) -> str:
+    """By which Chromium is told to trust this one certificate."""
+    key = subprocess.run(["openssl", "x509", "-in", certificate, "-pubkey", "-noout"], check=True, capture_output=True).stdout
+    key = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=key, check=True, capture_output=True).stdout
+    return base64.b64encode(hashlib.sha256(key).digest()).decode()
 
 
 def start_browser(folder: Path, stack: ExitStack) -> str:
@@ -197,7 +208,8 @@ def start_browser(folder: Path, stack: ExitStack) -> str:
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     browser = start(
         stack, ["chromium", "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--no-first-run",
-                f"--user-data-dir={profile}", *sandbox, "about:blank"], log, cwd=folder)
+                f"--user-data-dir={profile}", f"--ignore-certificate-errors-spki-list={key_hash(folder / 'server.pem')}", *sandbox,
+                "about:blank"], log, cwd=folder)
     port = profile / "DevToolsActivePort"
     wait("Chromium is ready", lambda: port.exists() and port.read_text().count("\n") >= 1 or fail_if_ended(browser, log))
     number, path = port.read_text().split("\n")[:2]
