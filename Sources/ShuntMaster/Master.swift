@@ -98,6 +98,9 @@ public final class Master: Sendable {
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in
                     await withCheckedContinuation { done in loop.post { $0.ask(request) { done.resume(returning: $0) } } }
+                },
+                refused: { query in
+                    await withCheckedContinuation { done in loop.post { $0.ask(query) { done.resume(returning: $0) } } }
                 }, record: Self.recorder(writer, clock), logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }

@@ -176,12 +176,24 @@ final class MasterLoop: EventLoopHandler {
         carryOut()
     }
 
+    /// An operator asks for clients that were refused.
+    func ask(_ query: RefusedQuery, _ done: @escaping @Sendable (Result<RefusedList, ShuntError>) -> Void) {
+        do throws(ShuntError) {
+            refusedQuestions[try engine.ask(query, now: loop.now)] = done
+        } catch {
+            done(.failure(error))
+        }
+        carryOut()
+    }
+
     /// Operators who wait for workers, by the numbers of their questions.
     private var questions: [Int64: @Sendable (Result<RetainedOutcome, ShuntError>) -> Void] = [:]
+    private var refusedQuestions: [Int64: @Sendable (Result<RefusedList, ShuntError>) -> Void] = [:]
 
     /// Answers operators whose questions all workers have answered, or enough of them.
     private func settleQuestions() {
         for ended in engine.takeRetained() { questions.removeValue(forKey: ended.id)?(.success(ended.outcome)) }
+        for ended in engine.takeRefused() { refusedQuestions.removeValue(forKey: ended.id)?(.success(ended.list)) }
     }
 
     /// Applies limits that have changed.
@@ -194,7 +206,8 @@ final class MasterLoop: EventLoopHandler {
         for one in closures { one.done(ShuntError(.connectionLost, "the master ends")) }
         closures = []
         for done in questions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
-        questions = [:]
+        for done in refusedQuestions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
+        (questions, refusedQuestions) = ([:], [:])
         loop.shutDown()
     }
 

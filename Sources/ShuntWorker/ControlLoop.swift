@@ -295,12 +295,21 @@ final class ControlLoop: EventLoopHandler {
 
     /// A loop has listed its retained messages.
     func listed(_ page: RetainedPage, id: Int64) {
-        if let answer = inquiries.listed(id, page) { carryOut(link.answer(id, answer, limit: reportLimit)) }
+        if let answer = inquiries.listed(id, page) { carryOut(link.answer(id, answer.encoded(), limit: reportLimit)) }
     }
 
     /// A loop has cleared so many retained messages.
     func cleared(_ count: Int, id: Int64) {
-        if let answer = inquiries.cleared(id, count) { carryOut(link.answer(id, answer, limit: reportLimit)) }
+        if let answer = inquiries.cleared(id, count) { carryOut(link.answer(id, answer.encoded(), limit: reportLimit)) }
+    }
+
+    /// The master asks which clients were refused.
+    private func askedRefused(_ id: Int64, _ query: RefusedQuery) {
+        var query = query
+        query.limit = min(query.limit, max(1, reportLimit / RefusedRecord.maximumBytes))
+        let listeners = peers.listeners
+        let answer = peers.doorkeeper.refused.answer(query) { listeners.indices.contains($0) ? listeners[$0].name : "" }
+        carryOut(link.answer(id, answer.encoded(), limit: reportLimit))
     }
 
     private func sendReports() {
@@ -388,6 +397,7 @@ final class ControlLoop: EventLoopHandler {
                     peers.on(index) { $0.confirmed(those.map(\.request)) }
                 }
             case .asked(let id, let body): asked(id, body)
+            case .askedRefused(let id, let query): askedRefused(id, query)
             case .bans(let body): learn(body)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)

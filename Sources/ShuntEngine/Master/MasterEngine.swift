@@ -27,6 +27,7 @@ public final class MasterEngine {
     var bansSeenAt = -Double.infinity
     /// What operators ask the workers.
     var retained = RetainedQuestions()
+    var refused = WorkerQuestions<RefusedList>()
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
 
@@ -123,6 +124,7 @@ public final class MasterEngine {
     public func closed(_ connection: ConnectionID, now: Double) {
         closing.remove(connection)
         retained.closed(connection)
+        refused.closed(connection)
         if let worker = peers.removeValue(forKey: connection)?.worker { directory.disconnected(worker, from: connection) }
     }
 
@@ -151,6 +153,7 @@ public final class MasterEngine {
     public func tick(now: Double) {
         apply(directory.tick(now: now), now: now)
         retained.tick(now: now)
+        refused.tick(now: now)
         tickBans(now: now)
         var deviceChanges: [DeviceChange] = []
         devices.tick(now: now, &deviceChanges)

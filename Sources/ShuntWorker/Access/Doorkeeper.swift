@@ -18,6 +18,8 @@ final class Doorkeeper: Sendable {
     /// By the numbers of listeners, of those that refuse clients which connect again and again.
     private let flapping: Mutex<[Int: Flapping]>
     private let refusals = Mutex<[Refusal: Int]>([:])
+    /// Whom this worker has refused.
+    let refused = RefusalList()
     /// Passwords are hashed here, which takes milliseconds of a processor each.
     private let hashing: [DispatchQueue]
     private let hashes = Atomic<Int>(0)
@@ -77,7 +79,7 @@ final class Doorkeeper: Sendable {
                 : all[listener]?.refusal(clientID: id, uid: uid, address: address, now: Self.uptime)
         }
         guard let seconds else { return nil }
-        note(.flapping)
+        note(.flapping, credentials)
         log(credentials, "flapping")
         return .refused(ShuntError(.accessRate, "this client has connected too often: try again in \(Int(seconds.rounded(.up))) s"))
     }
@@ -101,7 +103,7 @@ final class Doorkeeper: Sendable {
             let queue = hashing[0]
             queue.asyncAfter(deadline: .now() + seconds) { [self] in check(credentials, password, door, decided) }
         case .refuse(let seconds):
-            note(.delayed)
+            note(.delayed, credentials)
             let wait = Int(seconds.rounded(.up))
             decided(.refused(ShuntError(.accessCredentials, "too many failures from this address", help: "try again in \(wait) s")))
         }
@@ -116,7 +118,7 @@ final class Doorkeeper: Sendable {
         }
         guard hashes.wrappingAdd(1, ordering: .relaxed).newValue <= Self.capacity else {
             hashes.wrappingSubtract(1, ordering: .relaxed)
-            note(.busy)
+            note(.busy, credentials)
             return decided(.refused(ShuntError(.accessUnavailable, "too many passwords are under way", help: "come again in a moment")))
         }
         hashing[Int.random(in: hashing.indices)].async { [self] in
@@ -148,7 +150,7 @@ final class Doorkeeper: Sendable {
 
     /// The client is told no more than that; the log tells why, without the secret.
     private func refuse(_ credentials: Credentials, _ refusal: Refusal, _ why: String) -> Admission {
-        note(refusal)
+        note(refusal, credentials)
         delays.withLock { $0.failed(from: credentials.address, user: credentials.user ?? "", now: Self.uptime) }
         log(credentials, why)
         return .refused(ShuntError(.accessCredentials, refusal == .token ? "the token does not count" : "wrong user name or password"))
@@ -162,7 +164,11 @@ final class Doorkeeper: Sendable {
             ])
     }
 
-    private func note(_ refusal: Refusal) { refusals.withLock { $0[refusal, default: 0] += 1 } }
+    /// - Parameter credentials: nil where it is not sure yet that the client is refused.
+    private func note(_ refusal: Refusal, _ credentials: Credentials? = nil) {
+        refusals.withLock { $0[refusal, default: 0] += 1 }
+        if let credentials { refused.note(credentials, refusal.rawValue) }
+    }
 
     /// Called regularly.
     func tick() {
