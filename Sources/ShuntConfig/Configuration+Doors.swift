@@ -9,6 +9,7 @@ extension Configuration {
     ///   - hasMaster: whether the process is a master.
     ///   - hasClusterToken: whether there is a token of the cluster, wherever it comes from.
     public func openDoors(hasMaster: Bool, hasClusterToken: Bool) -> [ShuntError] {
+        let asksWorkers = hasClusterToken || !cluster.tls.certificate.isEmpty
         var found: [ShuntError] = []
         if hasMaster, master.adminTokensFile.isEmpty, !master.admin.listen.isLoopback {
             found.append(
@@ -18,16 +19,16 @@ extension Configuration {
                         help: "name a file of tokens in master.admin.tokens_file, or listen on loopback"),
                     at: "master.admin.listen"))
         }
-        if hasMaster, !hasClusterToken, !master.exchange.listen.isLoopback {
+        if hasMaster, !asksWorkers, !master.exchange.listen.isLoopback {
             found.append(
                 placed(
                     ShuntError(
                         .accessCredentials, "whoever reaches \(master.exchange.listen) may say that it is a worker",
-                        help: "give masters and workers a token by cluster.token_file"),
+                        help: "give masters and workers a token by cluster.token_file, or certificates by cluster.tls"),
                     at: "master.exchange.listen"))
         }
-        if cluster.allowJava, cluster.javaFrom.isEmpty || !hasClusterToken {
-            let why = hasClusterToken ? "cluster.java_from names no address" : "without a token all may come anyway"
+        if cluster.allowJava, cluster.javaFrom.isEmpty || !asksWorkers {
+            let why = asksWorkers ? "cluster.java_from names no address" : "without a token or TLS all may come anyway"
             found.append(placed(ShuntError(.configInvalid, "cluster.allow_java changes nothing: \(why)"), at: "cluster.allow_java"))
         }
         return found

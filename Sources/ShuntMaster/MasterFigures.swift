@@ -9,12 +9,13 @@ final class MasterFigures: Sendable {
         var chats = 0
         var workers = 0
         var memory: DeviceMemory?
+        var refusals = LinkRefusals()
     }
 
     private let state = Mutex(State())
 
-    func set(devices: Int, _ memory: DeviceMemory, chats: Int, workers: Int) {
-        state.withLock { $0 = State(devices: devices, chats: chats, workers: workers, memory: memory) }
+    func set(devices: Int, _ memory: DeviceMemory, chats: Int, workers: Int, refusals: LinkRefusals) {
+        state.withLock { $0 = State(devices: devices, chats: chats, workers: workers, memory: memory, refusals: refusals) }
     }
 
     /// In Prometheus' text format 0.0.4.
@@ -40,6 +41,11 @@ final class MasterFigures: Sendable {
         add(
             "shunt_master_registry_dropped_total", "counter", "Changes that could not be kept for the registry.",
             writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats)
+        text += "# HELP shunt_master_link_refused_total Peers that have not proved that they belong to the cluster.\n"
+        text += "# TYPE shunt_master_link_refused_total counter\n"
+        for (reason, count) in [("token", state.refusals.token), ("certificate", state.refusals.certificate)] {
+            text += "shunt_master_link_refused_total{reason=\"\(reason)\"} \(count)\n"
+        }
         return text
     }
 }
