@@ -93,7 +93,7 @@ public final class Master: Sendable {
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
                         writer: registry.writer.figures)
                 },
-                readiness: { registry.problem }, metrics: { figures.metrics(writer: registry.writer.figures) },
+                readiness: { registry.problem }, metrics: { figures.metrics(writer: registry.writer.figures, tls: clusterTLS, now: clock()) },
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
                 },

@@ -1,5 +1,6 @@
 import ShuntEngine
 import ShuntRegistry
+import ShuntTLS
 import Synchronization
 
 /// The figures of the master's loop, for other threads to read.
@@ -19,7 +20,10 @@ final class MasterFigures: Sendable {
     }
 
     /// In Prometheus' text format 0.0.4.
-    func metrics(writer: RegistryWriter.Figures) -> String {
+    /// - Parameters:
+    ///   - tls: what workers come by.
+    ///   - now: seconds since 1970.
+    func metrics(writer: RegistryWriter.Figures, tls: ReloadableTLS?, now: Double) -> String {
         let state = state.withLock { $0 }
         var text = ""
         func add(_ name: String, _ type: String, _ help: String, _ value: Int) {
@@ -45,6 +49,13 @@ final class MasterFigures: Sendable {
         text += "# TYPE shunt_master_link_refused_total counter\n"
         for (reason, count) in [("token", state.refusals.token), ("certificate", state.refusals.certificate)] {
             text += "shunt_master_link_refused_total{reason=\"\(reason)\"} \(count)\n"
+        }
+        guard let tls else { return text }
+        text += "# HELP shunt_cluster_certificate_expiry_seconds Seconds until the cluster's certificate expires; below 0 once it has.\n"
+        text += "# TYPE shunt_cluster_certificate_expiry_seconds gauge\n"
+        for expiry in tls.context.expiries {
+            let file = expiry.file.debugDescription
+            text += "shunt_cluster_certificate_expiry_seconds{certificate=\(file)} \(Int(expiry.at - now))\n"
         }
         return text
     }

@@ -23,6 +23,8 @@ public final class Worker: Sendable {
     let descriptors: DescriptorBudget
     /// By listener, of those that speak TLS.
     let tls: [String: ListenerTLS]
+    /// How masters are spoken to; nil: by plain bytes.
+    let clusterTLS: ReloadableTLS?
     private let status: WorkerStatus
     private let rules: Mutex<WorkerRules>
 
@@ -38,6 +40,7 @@ public final class Worker: Sendable {
         descriptors: DescriptorBudget
     ) throws(ShuntError) {
         self.descriptors = descriptors
+        self.clusterTLS = clusterTLS
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)

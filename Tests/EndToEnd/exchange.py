@@ -170,7 +170,7 @@ def parse_address(address: str) -> tuple[str, int]:
 class Client:
     """One connection. A thread reads: answers go to whoever asked for them, all else waits in `inbox`."""
 
-    def __init__(self, address: str, receive_buffer: int | None = None, reading: bool = True, source: str | None = None, tls=None):
+    def __init__(self, address: str, receive_buffer: int | None = None, reading: bool = True, source: str | None = None):
         self.socket = socket.socket()
         if source:
             self.socket.bind((source, 0))
@@ -178,10 +178,8 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(10)
         self.socket.connect(parse_address(address))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls:
-            self.socket = tls.wrap_socket(self.socket)
         self.socket.settimeout(None)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.inbox: deque[Frame] = deque()
         self.answers: deque[Frame] = deque()
         self.closed = False

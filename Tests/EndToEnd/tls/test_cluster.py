@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -10,7 +11,7 @@ import urllib.error
 
 import pytest
 
-from exchange import ALLOCATION, BINDING, PING, Client, eventually
+from exchange import ALLOCATION, BINDING, PING, Client, decode, encode, eventually, parse_address
 from processes import Door, get, run
 from tls.certificates import Certificates
 
@@ -99,8 +100,11 @@ def test_members_of_one_authority_come_together(shunt, cluster_ca, connect):
         assert client.request(ALLOCATION).status == 200
         assert client.request(PING).status == 400
     assert refused(master) == 0 and events(master) == []
-    # Nothing of the link is plain: the master sees a handshake from each worker.
-    assert run("pub", "t", "x", "--master", master.master).stderr.count("topic.no_subscriber") == 1
+    name = "shunt_cluster_certificate_expiry_seconds"
+    for metrics in (get(f"http://{master.admin}/metrics"), get(f"http://{workers[0].listeners['worker.http']}/metrics")):
+        seconds = int(re.search(rf'^{name}{{certificate=".*/(?:m|w1)\.pem"}} (\d+)$', metrics, re.MULTILINE)[1])
+        assert 824 * 86_400 < seconds <= 825 * 86_400
+    assert "topic.no_subscriber" in run("pub", "t", "x", "--master", master.master).stderr
 
 
 def test_dev_shows_its_certificate_to_itself(shunt, cluster_ca):
@@ -173,11 +177,56 @@ def test_a_worker_with_tls_at_a_plain_master(shunt, cluster_ca):
 def test_who_shows_no_certificate_may_ask_for_workers_and_no_more(shunt, cluster_ca):
     master = shunt.master(tls(cluster_ca, "m"))
     context = ssl.create_default_context(cafile=cluster_ca["ca.pem"])
-    context.check_hostname = False
-    with Client(master.master, tls=context) as client:
-        assert client.request(ALLOCATION).text == "not found server"
-        answer = client.request(BINDING, b"00" * 32, "link", "HELLO")
+    with cluster_ca.connect(master.master, name="m", context=context) as stranger:
+
+        def ask(*request):
+            # One thread: OpenSSL's connection is for one at a time.
+            stranger.sendall(encode(*request))
+            buffer = b""
+            while not (found := decode(buffer)):
+                buffer += stranger.recv(4096)
+            return found[0]
+
+        assert ask(ALLOCATION, 1).text == "not found server"
+        answer = ask(BINDING, 2, b"00" * 32, "link", "HELLO")
         assert answer.status == 401 and "certificate" in answer.text
+
+
+def test_a_worker_goes_to_the_master_that_takes_it_and_comes_back_to_an_earlier_one(shunt, cluster_ca, tmp_path):
+    other = authority(tmp_path / "other")
+    first, second = shunt.closing(Door()), shunt.master(tls(cluster_ca, "m"))
+    stranger = shunt.master(tls(other, "m"))
+    first.target = stranger.master
+    worker = shunt.worker(FAST | tls(cluster_ca, "w1") | {"worker.masters": f"[{first.address}, {second.master}]"})
+    joins(worker, second)
+    # It looks at the stranger meanwhile, which is not one to go back to.
+    looks = refused(stranger)
+    eventually(lambda: refused(stranger) >= looks + 2, 20, "looks at the first master")
+    assert stranger.workers() == {} and worker.stderr.count("lost the master") == 0
+    own = shunt.master(tls(cluster_ca, "w2"))
+    first.target = own.master
+    joins(worker, own)
+
+
+def test_silent_connections_make_room_for_a_worker(shunt, cluster_ca):
+    master = shunt.master(tls(cluster_ca, "m") | {"limits.connections": 10})
+    silent = [socket.create_connection(parse_address(master.master)) for _ in range(12)]
+    silent[-1].send(b"\x16")
+    worker = worker_of(shunt, master, tls(cluster_ca, "w1"))
+    joins(worker, master)
+    assert sum(is_closed(one, 0.1) for one in silent) >= 3
+    for one in silent:
+        one.close()
+
+
+def is_closed(one: socket.socket, patience: float) -> bool:
+    one.settimeout(patience)
+    try:
+        return one.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def test_token_and_tls_are_both_needed(shunt, cluster_ca, token):
