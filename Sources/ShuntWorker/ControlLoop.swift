@@ -8,11 +8,11 @@ import ShuntTLS
 /// A worker's loop without clients: accepts connections and hands them to the others, and keeps the link to the master.
 final class ControlLoop: EventLoopHandler {
     let loop: EventLoop
-    private let peers: LoopPeers
+    let peers: LoopPeers
     private let identity: WorkerIdentity
     private let status: WorkerStatus
     private let logger: Logger
-    private var link: MasterLink
+    var link: MasterLink
     /// Where masters are that need not prove anything, and speak plain bytes.
     private let unproved: [AddressRange]
     /// How the others are spoken to; nil: by plain bytes too.
@@ -43,9 +43,9 @@ final class ControlLoop: EventLoopHandler {
     private var bans = Bans()
     private var bansSeenAt = -Double.infinity
     /// What the master asks of the retained messages.
-    private var inquiries = RetainedInquiries()
+    var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
-    private let reportLimit: Int
+    let reportLimit: Int
     /// Open chats that a message-channel master is still to be told, which takes no reports.
     private var retold: [String] = []
 
@@ -302,42 +302,6 @@ final class ControlLoop: EventLoopHandler {
         if !bans.expire(now: loop.now).isEmpty { tellBans(new: Bans()) }
     }
 
-    /// The master asks for retained messages, or for an end of them.
-    private func asked(_ id: Int64, _ body: RetainedRequestBody) {
-        var query: RetainedQuery?
-        if case .list(var limited) = body {
-            // The frame's head, and the members round the list, have room besides.
-            limited.bytes = min(limited.bytes, max(1, reportLimit - 256))
-            query = limited
-        }
-        guard inquiries.begin(id, query, loops: peers.count) else {
-            return carryOut(link.refuse(id, ShuntError(.memoryLimit, "the worker is asked too much", help: "try again in a moment")))
-        }
-        switch body {
-        case .list(let asked): peers.listRetained(query ?? asked, id: id)
-        case .clear(let filter): peers.clearRetained(filter, id: id)
-        }
-    }
-
-    /// A loop has listed its retained messages.
-    func listed(_ page: RetainedPage, id: Int64) {
-        if let answer = inquiries.listed(id, page) { carryOut(link.answer(id, answer.encoded(), limit: reportLimit)) }
-    }
-
-    /// A loop has cleared so many retained messages.
-    func cleared(_ count: Int, id: Int64) {
-        if let answer = inquiries.cleared(id, count) { carryOut(link.answer(id, answer.encoded(), limit: reportLimit)) }
-    }
-
-    /// The master asks which clients were refused.
-    private func askedRefused(_ id: Int64, _ query: RefusedQuery) {
-        var query = query
-        query.limit = min(query.limit, max(1, reportLimit / RefusedRecord.maximumBytes))
-        let listeners = peers.listeners
-        let answer = peers.doorkeeper.refused.answer(query) { listeners.indices.contains($0) ? listeners[$0].name : "" }
-        carryOut(link.answer(id, answer.encoded(), limit: reportLimit))
-    }
-
     private func sendReports() {
         reports.gather()
         sendWaitingReports()
@@ -387,7 +351,7 @@ final class ControlLoop: EventLoopHandler {
         logger.warning("the master does not take what it is told", metadata: ["master": "\(master)", "why": "\(why)"])
     }
 
-    private func carryOut(_ actions: [MasterLink.Action]) {
+    func carryOut(_ actions: [MasterLink.Action]) {
         for action in actions {
             switch action {
             case .connect(let text):
