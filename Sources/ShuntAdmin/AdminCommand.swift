@@ -18,6 +18,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin close-chat room-1
               shunt admin retained 'sensors/#'       what MQTT retains; --clear forgets it
               shunt admin ban uid:mallory --for 1h   keep somebody out; also bans, unban
+              shunt admin refused                    whom workers have refused, and why
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin passwd passwords alice     set the password of a client
@@ -28,8 +29,9 @@ public struct AdminCommand: AsyncParsableCommand {
             """,
         subcommands: [
             WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
-            CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, EventsCommand.self, QueryCommand.self,
-            PasswdCommand.self,
+            CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
+            EventsCommand.self,
+            QueryCommand.self, PasswdCommand.self,
         ])
 
     public init() {}

@@ -51,11 +51,11 @@ extension Configuration {
                         ? "name a file of tokens in master.admin.tokens_file, and a certificate in master.admin.tls; or listen on loopback"
                         : "name a certificate in master.admin.tls, or listen on loopback"))
         }
-        if !exchange.isLoopback, !role.hasClusterToken {
+        if !exchange.isLoopback, !isProven(role) {
             found.append(
                 door(
                     "master.exchange.listen", "whoever reaches \(exchange) may say that it is a worker",
-                    help: "give masters and workers a token by cluster.token_file"))
+                    help: "give masters and workers a token by cluster.token_file, or certificates by cluster.tls"))
         }
         return found
     }
@@ -82,18 +82,21 @@ extension Configuration {
                         help: "give it `tls:`, or listen on loopback"))
             }
         }
-        if !role.hasMaster, !role.hasClusterToken, let far = worker.masters.first(where: { !$0.isLoopback }) {
+        if !role.hasMaster, !isProven(role), let far = worker.masters.first(where: { !$0.isLoopback }) {
             found.append(
                 door(
                     "worker.masters", "whoever answers at \(far) is taken for the master",
-                    help: "give masters and workers a token by cluster.token_file"))
+                    help: "give masters and workers a token by cluster.token_file, or certificates by cluster.tls"))
         }
         return found
     }
 
+    /// Whether masters and workers prove that they belong to the cluster.
+    private func isProven(_ role: Role) -> Bool { role.hasClusterToken || !cluster.tls.certificate.isEmpty }
+
     private func javaDoors(_ role: Role) -> [ShuntError] {
-        guard cluster.allowJava, cluster.javaFrom.isEmpty || !role.hasClusterToken else { return [] }
-        let why = role.hasClusterToken ? "cluster.java_from names no address" : "without a token all may come anyway"
+        guard cluster.allowJava, cluster.javaFrom.isEmpty || !isProven(role) else { return [] }
+        let why = isProven(role) ? "cluster.java_from names no address" : "without a token or TLS all may come anyway"
         return [placed(ShuntError(.configInvalid, "cluster.allow_java changes nothing: \(why)"), at: "cluster.allow_java")]
     }
 

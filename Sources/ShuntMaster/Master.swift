@@ -7,6 +7,7 @@ import ShuntEngine
 import ShuntHTTP
 import ShuntReactor
 import ShuntRegistry
+public import ShuntTLS
 import Synchronization
 
 /// A running master: the exchange port, the registry and the admin API.
@@ -31,10 +32,11 @@ public final class Master: Sendable {
     ///   - descriptors: those of the process.
     ///   - clock: seconds since 1970.
     ///   - secrets: those of this configuration.
+    ///   - clusterTLS: what workers come by; nil: plain bytes.
     /// - Throws: `registry.*`, `address.*`, `tls.invalid`; nothing is left running.
     public static func start(
-        _ configuration: Configuration, secrets: MasterSecrets, version: String, hostName: String, descriptors: DescriptorBudget,
-        clock: @escaping @Sendable () -> Double
+        _ configuration: Configuration, secrets: MasterSecrets, clusterTLS: ReloadableTLS? = nil, version: String, hostName: String,
+        descriptors: DescriptorBudget, clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) -> Master {
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = configuration.master.registry.batch
@@ -43,7 +45,7 @@ public final class Master: Sendable {
             path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
         do throws(ShuntError) {
             return try await Master(
-                configuration, secrets, registry: registry, version: version, hostName: hostName, descriptors: descriptors, clock: clock)
+                configuration, secrets, clusterTLS, registry: registry, version: version, hostName: hostName, descriptors: descriptors, clock: clock)
         } catch {
             try? await registry.close()
             throw error
@@ -51,8 +53,8 @@ public final class Master: Sendable {
     }
 
     private init(
-        _ configuration: Configuration, _ secrets: MasterSecrets, registry: Registry, version: String, hostName: String,
-        descriptors: DescriptorBudget,
+        _ configuration: Configuration, _ secrets: MasterSecrets, _ clusterTLS: ReloadableTLS?, registry: Registry, version: String,
+        hostName: String, descriptors: DescriptorBudget,
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
@@ -66,14 +68,14 @@ public final class Master: Sendable {
         let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
         startedAt = clock()
-        let engine = EngineSettings(configuration, secrets.cluster)
+        let engine = EngineSettings(configuration, secrets.cluster, needsCertificate: clusterTLS != nil)
         let writer = registry.writer
         let limits = ConnectionLimits(configuration)
         let figures = MasterFigures()
         let loop = try LoopThread(index: 0, name: "master", limits: limits) { [logger] loop in
             MasterLoop(
-                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), known: known, writer: writer, figures: figures,
-                logger: logger)
+                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), tls: clusterTLS, known: known, writer: writer,
+                figures: figures, logger: logger)
         }
         self.loop = loop
         door = AdminDoor(secrets.tokens, logger: Logger(label: "shunt.admin"))
@@ -91,13 +93,16 @@ public final class Master: Sendable {
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
                         writer: registry.writer.figures)
                 },
-                readiness: { registry.problem }, metrics: { figures.metrics(writer: registry.writer.figures) },
+                readiness: { registry.problem }, metrics: { figures.metrics(writer: registry.writer.figures, tls: clusterTLS, now: clock()) },
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
                 },
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in
                     await withCheckedContinuation { done in loop.post { $0.ask(request) { done.resume(returning: $0) } } }
+                },
+                refused: { query in
+                    await withCheckedContinuation { done in loop.post { $0.ask(query) { done.resume(returning: $0) } } }
                 }, record: Self.recorder(writer, clock), logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }
@@ -178,9 +183,11 @@ private struct EngineSettings: Sendable {
     private let deviceMemory: Int
     private let frameLimit: Int
     private let secret: LinkSecret?
+    private let needsCertificate: Bool
     private let unproved: [AddressRange]
 
-    init(_ configuration: Configuration, _ token: ClusterToken?) {
+    init(_ configuration: Configuration, _ token: ClusterToken?, needsCertificate: Bool) {
+        self.needsCertificate = needsCertificate
         secret = token.map { token in
             LinkSecret(count: token.count, code: { token.proof($0, of: $1) }, nonce: { ClusterToken.nonce() })
         }
@@ -193,7 +200,8 @@ private struct EngineSettings: Sendable {
 
     func make() -> MasterEngine {
         MasterEngine(
-            liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit, secret: secret, unproved: unproved)
+            liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit, secret: secret,
+            needsCertificate: needsCertificate, unproved: unproved)
     }
 }
 

@@ -1,5 +1,6 @@
 import ShuntEngine
 import ShuntRegistry
+import ShuntTLS
 import Synchronization
 
 /// The figures of the master's loop, for other threads to read.
@@ -9,16 +10,20 @@ final class MasterFigures: Sendable {
         var chats = 0
         var workers = 0
         var memory: DeviceMemory?
+        var refusals = LinkRefusals()
     }
 
     private let state = Mutex(State())
 
-    func set(devices: Int, _ memory: DeviceMemory, chats: Int, workers: Int) {
-        state.withLock { $0 = State(devices: devices, chats: chats, workers: workers, memory: memory) }
+    func set(devices: Int, _ memory: DeviceMemory, chats: Int, workers: Int, refusals: LinkRefusals) {
+        state.withLock { $0 = State(devices: devices, chats: chats, workers: workers, memory: memory, refusals: refusals) }
     }
 
     /// In Prometheus' text format 0.0.4.
-    func metrics(writer: RegistryWriter.Figures) -> String {
+    /// - Parameters:
+    ///   - tls: what workers come by.
+    ///   - now: seconds since 1970.
+    func metrics(writer: RegistryWriter.Figures, tls: ReloadableTLS?, now: Double) -> String {
         let state = state.withLock { $0 }
         var text = ""
         func add(_ name: String, _ type: String, _ help: String, _ value: Int) {
@@ -40,6 +45,18 @@ final class MasterFigures: Sendable {
         add(
             "shunt_master_registry_dropped_total", "counter", "Changes that could not be kept for the registry.",
             writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats)
+        text += "# HELP shunt_master_link_refused_total Peers that have not proved that they belong to the cluster.\n"
+        text += "# TYPE shunt_master_link_refused_total counter\n"
+        for (reason, count) in [("token", state.refusals.token), ("certificate", state.refusals.certificate)] {
+            text += "shunt_master_link_refused_total{reason=\"\(reason)\"} \(count)\n"
+        }
+        guard let tls else { return text }
+        text += "# HELP shunt_cluster_certificate_expiry_seconds Seconds until the cluster's certificate expires; below 0 once it has.\n"
+        text += "# TYPE shunt_cluster_certificate_expiry_seconds gauge\n"
+        for expiry in tls.context.expiries {
+            let file = expiry.file.debugDescription
+            text += "shunt_cluster_certificate_expiry_seconds{certificate=\(file)} \(Int(expiry.at - now))\n"
+        }
         return text
     }
 }

@@ -5,6 +5,7 @@ import ShuntCore
 import ShuntEngine
 import ShuntReactor
 import ShuntRegistry
+import ShuntTLS
 
 /// The registry's records at the master's start.
 struct KnownBefore: Sendable {
@@ -22,15 +23,22 @@ final class MasterLoop: EventLoopHandler {
     private let figures: MasterFigures
     private let logger: Logger
     private var fullness = DeviceFullness()
+    /// nil: peers speak plain bytes alone.
+    private let tls: ReloadableTLS?
+    /// Connections that have not said yet whether they speak TLS, or are shaking hands; and these in the order in which they came.
+    private var unopened: [ConnectionID: PlainOrTLS] = [:]
+    private var unopenedOrder: [ConnectionID] = []
+    private var unopenedPosition = 0
 
     init(
-        loop: EventLoop, socket: ListeningSocket, descriptors: DescriptorBudget, engine: MasterEngine, known: KnownBefore,
+        loop: EventLoop, socket: ListeningSocket, descriptors: DescriptorBudget, engine: MasterEngine, tls: ReloadableTLS?, known: KnownBefore,
         writer: RegistryWriter, figures: MasterFigures, logger: Logger
     ) {
         self.loop = loop
         self.engine = engine
         self.writer = writer
         self.figures = figures
+        self.tls = tls
         self.logger = logger
         clients = ClientTroubles(descriptors)
         engine.restore(known.workers, devices: known.devices, chats: known.chats, bans: known.bans, now: loop.now)
@@ -49,7 +57,7 @@ final class MasterLoop: EventLoopHandler {
 
     /// A worker must be able to connect, however many clients stay connected.
     private func makeRoom(for descriptor: Int32, _ limit: ClientTroubles.Limit) {
-        guard let other = engine.makeRoom(), let connection = loop.connection(other) else {
+        guard let other = longestUnopened() ?? engine.makeRoom(), let connection = loop.connection(other) else {
             clients.refused[limit, default: 0] += 1
             Glibc.close(descriptor)
             return
@@ -61,7 +69,32 @@ final class MasterLoop: EventLoopHandler {
 
     private var clients: ClientTroubles
 
-    func opened(_ connection: Connection) { engine.opened(connection.id, source: connection.remoteAddress.host) }
+    /// The connection to close for a new one before any other: it has said nothing of use.
+    private func longestUnopened() -> ConnectionID? {
+        while unopenedPosition < unopenedOrder.count {
+            defer { unopenedPosition += 1 }
+            if unopened[unopenedOrder[unopenedPosition]] != nil { return unopenedOrder[unopenedPosition] }
+        }
+        return nil
+    }
+
+    func transport(for connection: Connection) -> (any Transport)? {
+        guard let tls else { return nil }
+        let transport = PlainOrTLS { tls.context }
+        unopened[connection.id] = transport
+        if unopenedOrder.count > 2 * unopened.count + 64 {
+            unopenedOrder.removeAll { unopened[$0] == nil }
+            unopenedPosition = 0
+        }
+        unopenedOrder.append(connection.id)
+        return transport
+    }
+
+    func opened(_ connection: Connection) {
+        if tls != nil { unopened[connection.id] = nil }
+        engine.opened(
+            connection.id, source: connection.remoteAddress.host, hasCertificate: tls != nil && connection.clientCertificate != nil)
+    }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
         let taken = engine.received(bytes, on: connection.id, now: loop.now)
@@ -81,6 +114,12 @@ final class MasterLoop: EventLoopHandler {
 
     func closed(_ connection: Connection, reason: CloseReason) {
         clients.closed(connection, reason)
+        if tls != nil, let transport = unopened.removeValue(forKey: connection.id) {
+            if transport.isTLS, case .byUs(let why) = reason {
+                engine.handshakeFailed(source: connection.remoteAddress.host, why: why, now: loop.now)
+            }
+            return
+        }
         engine.closed(connection.id, now: loop.now)
         settleQuestions()
     }
@@ -94,7 +133,8 @@ final class MasterLoop: EventLoopHandler {
         carryOut()
         clients.tick(now: loop.now, logger)
         let memory = engine.deviceMemory
-        figures.set(devices: engine.deviceCount, memory, chats: engine.chatCount, workers: engine.directory.count)
+        figures.set(
+            devices: engine.deviceCount, memory, chats: engine.chatCount, workers: engine.directory.count, refusals: engine.linkRefusals)
         guard let news = fullness.news(memory, now: loop.now) else { return }
         logger.warning(
             "devices take all the memory that they may (devices.memory)",
@@ -176,12 +216,24 @@ final class MasterLoop: EventLoopHandler {
         carryOut()
     }
 
+    /// An operator asks for clients that were refused.
+    func ask(_ query: RefusedQuery, _ done: @escaping @Sendable (Result<RefusedList, ShuntError>) -> Void) {
+        do throws(ShuntError) {
+            refusedQuestions[try engine.ask(query, now: loop.now)] = done
+        } catch {
+            done(.failure(error))
+        }
+        carryOut()
+    }
+
     /// Operators who wait for workers, by the numbers of their questions.
     private var questions: [Int64: @Sendable (Result<RetainedOutcome, ShuntError>) -> Void] = [:]
+    private var refusedQuestions: [Int64: @Sendable (Result<RefusedList, ShuntError>) -> Void] = [:]
 
     /// Answers operators whose questions all workers have answered, or enough of them.
     private func settleQuestions() {
         for ended in engine.takeRetained() { questions.removeValue(forKey: ended.id)?(.success(ended.outcome)) }
+        for ended in engine.takeRefused() { refusedQuestions.removeValue(forKey: ended.id)?(.success(ended.list)) }
     }
 
     /// Applies limits that have changed.
@@ -194,7 +246,8 @@ final class MasterLoop: EventLoopHandler {
         for one in closures { one.done(ShuntError(.connectionLost, "the master ends")) }
         closures = []
         for done in questions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
-        questions = [:]
+        for done in refusedQuestions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
+        (questions, refusedQuestions) = ([:], [:])
         loop.shutDown()
     }
 
@@ -228,7 +281,7 @@ final class MasterLoop: EventLoopHandler {
             case .workerLeft: (.info, "a worker left")
             case .workerLost: (.warning, "a worker is lost")
             case .workerSkewed: (.warning, "a worker's clock is wrong")
-            case .linkRefused: (.warning, "a worker that does not prove the cluster's token was refused")
+            case .linkRefused: (.warning, "a worker that does not prove that it belongs to the cluster was refused")
             case .masterStarted, .masterStopped, .command: (.info, "\(event.kind.rawValue)")
             }
         let address = engine.source(of: event.subject) ?? "-"

@@ -11,6 +11,9 @@ extension EventLoop {
         follow(layer, connection)
         // It may have the first word.
         markDirty(connection)
+        guard transport.hasWork else { return }
+        awaitWork(connection, layer)
+        wakeAgain()
     }
 
     /// Looks where the transport stands.

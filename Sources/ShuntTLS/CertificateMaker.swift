@@ -11,6 +11,8 @@ public struct CertificateMaker {
         case authority
         case server
         case client
+        /// Of a cluster: a server to some, a client of others.
+        case member
     }
 
     /// Texts in PEM.
@@ -62,6 +64,12 @@ public struct CertificateMaker {
             case .server:
                 [
                     (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"), (NID_ext_key_usage, "serverAuth"),
+                    (NID_subject_alt_name, ([name] + alternatives).map(Self.alternative).joined(separator: ",")),
+                ]
+            case .member:
+                [
+                    (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
+                    (NID_ext_key_usage, "serverAuth,clientAuth"),
                     (NID_subject_alt_name, ([name] + alternatives).map(Self.alternative).joined(separator: ",")),
                 ]
             case .client:

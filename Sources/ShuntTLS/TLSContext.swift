@@ -8,7 +8,15 @@ import ShuntCore
 ///
 /// `@unchecked Sendable`: OpenSSL's contexts are only read once they are made, which any thread may do.
 public final class TLSContext: @unchecked Sendable {
+    /// Which end of its connections this is.
+    public enum Role: Sendable {
+        case server
+        /// Shows its certificate to servers that ask for one, and takes servers alone that the authorities vouch for, whatever their names.
+        case client
+    }
+
     public let settings: TLSSettings
+    public let role: Role
     public let figures: TLSFigures
     /// What an operator should know of the files: a certificate that has expired.
     public let warnings: [ShuntError]
@@ -27,12 +35,14 @@ public final class TLSContext: @unchecked Sendable {
 
     /// Reads the files.
     /// - Parameters:
+    ///   - role: a client verifies servers, so its settings name authorities.
     ///   - tickets: kept over reloads.
     ///   - figures: kept over reloads.
     /// - Throws: `tls.invalid`, with the setting as the place.
-    public init(_ settings: TLSSettings, tickets: TicketKeys, figures: TLSFigures) throws(ShuntError) {
+    public init(_ settings: TLSSettings, role: Role = .server, tickets: TicketKeys, figures: TLSFigures) throws(ShuntError) {
         let files = try TLSFiles(settings)
         self.settings = settings
+        self.role = role
         self.tickets = tickets
         self.figures = figures
         warnings = files.warnings
@@ -41,9 +51,10 @@ public final class TLSContext: @unchecked Sendable {
         digest = files.digest
         var identities: [Identity] = []
         for identity in files.identities {
-            identities.append(Identity(certificate: identity.chain[0], context: try Self.make(settings, identity, files)))
+            identities.append(Identity(certificate: identity.chain[0], context: try Self.make(settings, role, identity, files)))
         }
         self.identities = identities
+        guard role == .server else { return }
         let me = Unmanaged.passUnretained(self).toOpaque()
         for identity in identities { answer(identity.context.pointer, me) }
     }
@@ -68,9 +79,11 @@ public final class TLSContext: @unchecked Sendable {
     /// Bytes of the certificates that a client may send.
     private static let clientCertificates = 64 << 10
 
-    private static func make(_ settings: TLSSettings, _ identity: TLSFiles.Identity, _ files: TLSFiles) throws(ShuntError) -> Owned {
+    private static func make(_ settings: TLSSettings, _ role: Role, _ identity: TLSFiles.Identity, _ files: TLSFiles) throws(ShuntError) -> Owned {
         ERR_clear_error()
-        guard let context = SSL_CTX_new(TLS_server_method()) else { throw ShuntError(.internalError, "no TLS: \(lastError)") }
+        guard let context = SSL_CTX_new(role == .server ? TLS_server_method() : TLS_client_method()) else {
+            throw ShuntError(.internalError, "no TLS: \(lastError)")
+        }
         let owned = Owned(context) { SSL_CTX_free($0) }
         openssl_set_server_options(context)
         // An idle connection keeps no buffers; a write goes on from wherever the out-buffer has moved to.

@@ -41,7 +41,7 @@ struct TLSFiles {
                 help: "a file with the certificates of the authorities that sign clients' certificates")
         }
         if !settings.clientAuthorities.isEmpty {
-            let file = try PEMFile(settings.clientAuthorities, setting: "\(settings.name).client_ca")
+            let file = try PEMFile(settings.clientAuthorities, setting: settings.authoritiesSetting)
             authorities = try file.certificates()
             for authority in authorities { checkDates(of: authority, file) }
             judges += file.bytes
@@ -140,7 +140,7 @@ struct TLSFiles {
             isTaken = isTaken && X509_STORE_set_flags(store, UInt(X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL)) == 1
         }
         guard isTaken else {
-            throw ShuntError(.tlsInvalid, "\(settings.clientAuthorities) cannot be used: \(lastError)", at: "\(settings.name).client_ca")
+            throw ShuntError(.tlsInvalid, "\(settings.clientAuthorities) cannot be used: \(lastError)", at: settings.authoritiesSetting)
         }
     }
 

@@ -1,6 +1,6 @@
 import ShuntCore
 
-/// How a listener speaks TLS.
+/// How a listener, or a link of the cluster, speaks TLS.
 public struct TLSSettings: Equatable, Sendable {
     /// A certificate and its key.
     public struct Identity: Equatable, Sendable {
@@ -38,8 +38,10 @@ public struct TLSSettings: Equatable, Sendable {
     public var name: String
     /// The first is for clients that ask for no name, or one that no other has.
     public var identities: [Identity]
-    /// A file with the certificates of the authorities whose clients are taken; empty: none.
+    /// A file with the certificates of the authorities whose clients are taken, or servers; empty: none.
     public var clientAuthorities: String
+    /// The setting that names it.
+    public var authoritiesSetting: String
     public var verify: Verification
     /// A file with the revocation lists of these authorities; empty: none.
     public var revocations: String
@@ -49,11 +51,13 @@ public struct TLSSettings: Equatable, Sendable {
 
     public init(
         name: String, identities: [Identity], clientAuthorities: String = "", verify: Verification = .none, revocations: String = "",
-        minimum: Version = .tls12, applicationProtocols: [String] = []
+        minimum: Version = .tls12, applicationProtocols: [String] = [],
+        authoritiesSetting: String? = nil
     ) {
         self.name = name
         self.identities = identities
         self.clientAuthorities = clientAuthorities
+        self.authoritiesSetting = authoritiesSetting ?? "\(name).client_ca"
         self.verify = verify
         self.revocations = revocations
         self.minimum = minimum

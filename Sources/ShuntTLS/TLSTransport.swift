@@ -4,7 +4,7 @@ import ShuntReactor
 
 // Unsafe: OpenSSL's objects are C structs. The transport owns its own, and frees it when it ends.
 
-/// TLS between a client's socket and its frames, the server's side (RFC 8446, RFC 5246).
+/// TLS between a socket and its frames, the server's side or the client's, as the context says (RFC 8446, RFC 5246).
 ///
 /// The handshake is computed in `work`, when the loop has its turn for it: until then it costs what the client has sent. An open connection
 /// has buffers only while a record of it is incomplete.
@@ -20,7 +20,9 @@ public final class TLSTransport: Transport {
     private var connection: OpaquePointer?
     /// What the client has sent that OpenSSL was not given, while the handshake goes on.
     private var unread: [UInt8] = []
-    private var isFailed = false
+    /// Why it could not go on, in a sentence.
+    public private(set) var failure: String?
+    private var isFailed: Bool { failure != nil }
 
     public init(_ context: TLSContext) { self.context = context }
 
@@ -37,7 +39,8 @@ public final class TLSTransport: Transport {
 
     public var hasWork: Bool {
         guard case .opening = phase else { return false }
-        return !unread.isEmpty
+        // A client has the first word.
+        return !unread.isEmpty || connection == nil && context.role == .client
     }
 
     public func work() throws(TransportFailure) {
@@ -67,14 +70,14 @@ public final class TLSTransport: Transport {
         }
         // One reference for both directions.
         SSL_set_bio(connection, bio, bio)
-        SSL_set_accept_state(connection)
+        if context.role == .server { SSL_set_accept_state(connection) } else { SSL_set_connect_state(connection) }
         self.connection = connection
         return connection
     }
 
     private func open(_ connection: OpaquePointer) throws(TransportFailure) {
         let isResumed = SSL_session_reused(connection) == 1
-        if let certificate = SSL_get0_peer_certificate(connection), context.settings.verify != .none {
+        if context.role == .server, let certificate = SSL_get0_peer_certificate(connection), context.settings.verify != .none {
             // A session that is resumed was verified when it began.
             if isResumed, X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0 {
                 throw fail(TLSFailure(.certificate, "the client's certificate has expired"))
@@ -87,7 +90,7 @@ public final class TLSTransport: Transport {
     }
 
     private func fail(_ failure: TLSFailure) -> TransportFailure {
-        isFailed = true
+        self.failure = failure.why
         if case .opening = phase { context.figures.failed(failure.reason) }
         return TransportFailure("\(failure.why) (\(ErrorCode.tlsHandshake.rawValue))")
     }
@@ -134,7 +137,7 @@ public final class TLSTransport: Transport {
         case SSL_ERROR_ZERO_RETURN:
             phase = .ended
             return TransportProgress(taken: bytes.count, given: given)
-        default: throw fail(.ofRecords())
+        default: throw fail(.ofRecords(connection))
         }
     }
 
@@ -155,7 +158,7 @@ public final class TLSTransport: Transport {
                 taken += count
             }
         }
-        if isBroken { throw fail(.ofRecords()) }
+        if isBroken { throw fail(.ofRecords(connection)) }
         return TransportProgress(taken: taken, given: wire.given)
     }
 

@@ -3,23 +3,29 @@ import Logging
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
+import ShuntTLS
 
 /// A worker's loop without clients: accepts connections and hands them to the others, and keeps the link to the master.
 final class ControlLoop: EventLoopHandler {
     let loop: EventLoop
-    private let peers: LoopPeers
+    let peers: LoopPeers
     private let identity: WorkerIdentity
     private let status: WorkerStatus
     private let logger: Logger
-    private var link: MasterLink
-    /// Where masters are that need not prove anything.
+    var link: MasterLink
+    /// Where masters are that need not prove anything, and speak plain bytes.
     private let unproved: [AddressRange]
+    /// How the others are spoken to; nil: by plain bytes too.
+    private let tls: ReloadableTLS?
+    /// TLS of the connection that was made last, or is being made, to the master.
+    private var dialled: TLSTransport?
     private var connection: Connection?
     private var random = SystemRandomNumberGenerator()
     private var reports: MasterReports
     private var failureToldAt = -Double.infinity
     private var refusalToldAt = -Double.infinity
-    private var doubtToldAt = -Double.infinity
+    /// What was told of masters that are not trusted, since one was joined.
+    private var doubts: Set<String> = []
     private var isStopping = false
     /// An earlier master of the list is being asked whether it is there, on this connection once it is open.
     private var isLooking = false
@@ -37,9 +43,9 @@ final class ControlLoop: EventLoopHandler {
     private var bans = Bans()
     private var bansSeenAt = -Double.infinity
     /// What the master asks of the retained messages.
-    private var inquiries = RetainedInquiries()
+    var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
-    private let reportLimit: Int
+    let reportLimit: Int
     /// Open chats that a message-channel master is still to be told, which takes no reports.
     private var retold: [String] = []
 
@@ -54,6 +60,7 @@ final class ControlLoop: EventLoopHandler {
         self.identity = identity
         self.status = status
         unproved = masters.unproved
+        tls = masters.tls
         self.logger = logger
         // A master has the same limits, more often than not.
         reportLimit = frameLimit
@@ -73,9 +80,20 @@ final class ControlLoop: EventLoopHandler {
             return send(Frame(.ping, id: 1).encoded(), to: connection)
         }
         self.connection = connection
-        let master = PeerAddress(host: connection.remoteAddress.host)
-        let isTrusted = master.map { address in unproved.contains { $0.contains(address) } } ?? false
-        carryOut(link.connected(now: loop.now, localHost: connection.localHost, isTrusted: isTrusted))
+        carryOut(link.connected(now: loop.now, localHost: connection.localHost, isTrusted: isTrusted(connection)))
+    }
+
+    private func isTrusted(_ connection: Connection) -> Bool {
+        guard !unproved.isEmpty, let master = PeerAddress(host: connection.remoteAddress.host) else { return false }
+        return unproved.contains { $0.contains(master) }
+    }
+
+    /// An earlier master is looked at by TLS as well: one that does not shake hands is not there.
+    func transport(for connection: Connection) -> (any Transport)? {
+        guard let tls, !isTrusted(connection) else { return nil }
+        let transport = TLSTransport(tls.context)
+        if connection.role != Self.lookRole { dialled = transport }
+        return transport
     }
 
     /// A look at an earlier master is over.
@@ -132,12 +150,20 @@ final class ControlLoop: EventLoopHandler {
     func framing(of role: Connection.Role) -> Framing { .link }
 
     func closed(_ connection: Connection, reason: CloseReason) {
-        if connection === looking {
+        // One that is not open yet has no other place.
+        guard connection.role != Self.lookRole else {
+            guard isLooking, looking == nil || connection === looking else { return }
             looking = nil
             return looked(isThere: false)
         }
-        guard connection === self.connection else { return }
+        guard connection === self.connection || self.connection == nil else { return }
         self.connection = nil
+        let failure = dialled?.failure
+        dialled = nil
+        if let failure, !isStopping {
+            doubt("\(link.master) was left: \(failure) (cluster.tls)")
+            failureToldAt = loop.now
+        }
         linkClosed(why: reason == .byPeer ? "the master closed the connection" : reason.text)
     }
 
@@ -276,33 +302,6 @@ final class ControlLoop: EventLoopHandler {
         if !bans.expire(now: loop.now).isEmpty { tellBans(new: Bans()) }
     }
 
-    /// The master asks for retained messages, or for an end of them.
-    private func asked(_ id: Int64, _ body: RetainedRequestBody) {
-        var query: RetainedQuery?
-        if case .list(var limited) = body {
-            // The frame's head, and the members round the list, have room besides.
-            limited.bytes = min(limited.bytes, max(1, reportLimit - 256))
-            query = limited
-        }
-        guard inquiries.begin(id, query, loops: peers.count) else {
-            return carryOut(link.refuse(id, ShuntError(.memoryLimit, "the worker is asked too much", help: "try again in a moment")))
-        }
-        switch body {
-        case .list(let asked): peers.listRetained(query ?? asked, id: id)
-        case .clear(let filter): peers.clearRetained(filter, id: id)
-        }
-    }
-
-    /// A loop has listed its retained messages.
-    func listed(_ page: RetainedPage, id: Int64) {
-        if let answer = inquiries.listed(id, page) { carryOut(link.answer(id, answer, limit: reportLimit)) }
-    }
-
-    /// A loop has cleared so many retained messages.
-    func cleared(_ count: Int, id: Int64) {
-        if let answer = inquiries.cleared(id, count) { carryOut(link.answer(id, answer, limit: reportLimit)) }
-    }
-
     private func sendReports() {
         reports.gather()
         sendWaitingReports()
@@ -334,11 +333,14 @@ final class ControlLoop: EventLoopHandler {
         peers.askHoldings(round: reports.round)
     }
 
+    private static let doubtsKept = 64
+
     /// A master that is there is not used.
     private func doubt(_ why: String) {
         status.setDoubt(why)
-        guard abs(loop.now - doubtToldAt) >= 30 else { return }
-        doubtToldAt = loop.now
+        // Each is told once, until a master is joined. Several masters may fail in turn.
+        if doubts.count >= Self.doubtsKept { doubts = [] }
+        guard doubts.insert(why).inserted else { return }
         logger.error("a master is not trusted", metadata: ["why": "\(why)"])
     }
 
@@ -349,7 +351,7 @@ final class ControlLoop: EventLoopHandler {
         logger.warning("the master does not take what it is told", metadata: ["master": "\(master)", "why": "\(why)"])
     }
 
-    private func carryOut(_ actions: [MasterLink.Action]) {
+    func carryOut(_ actions: [MasterLink.Action]) {
         for action in actions {
             switch action {
             case .connect(let text):
@@ -374,6 +376,7 @@ final class ControlLoop: EventLoopHandler {
             case .joined(let master, let isShunt):
                 status.setMaster(master)
                 failureToldAt = -Double.infinity
+                doubts = []
                 logger.info("joined a master", metadata: ["master": "\(master)"])
                 reportAll(isShunt: isShunt)
                 if peers.isHalfFull { askRoom() }
@@ -388,6 +391,7 @@ final class ControlLoop: EventLoopHandler {
                     peers.on(index) { $0.confirmed(those.map(\.request)) }
                 }
             case .asked(let id, let body): asked(id, body)
+            case .askedRefused(let id, let query): askedRefused(id, query)
             case .bans(let body): learn(body)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)

@@ -196,20 +196,25 @@ final class LoopPeers: Sendable {
         switch accepted {
         case .client(let descriptor):
             guard listeners[Int(listener)].admits(PeerAddress(remoteOf: descriptor)) else {
-                log.refused(.proxies, address: PeerAddress(remoteOf: descriptor))
+                refuse(PeerAddress(remoteOf: descriptor), .proxies, listener: listener)
                 Glibc.close(descriptor)
                 return
             }
             guard let gate = listeners[Int(listener)].gate else { return adopt(descriptor, listener: listener) }
             let address = PeerAddress(remoteOf: descriptor)
             guard let refusal = gate.enters(address) else { return adopt(descriptor, listener: listener, Entered(gate: gate, address: address)) }
-            log.refused(refusal, address: address)
+            refuse(address, refusal, listener: listener)
             Glibc.close(descriptor)
         case .clientBeyondDescriptors(let descriptor):
             log.refused(.descriptors)
             turnAway(descriptor, listener: listener)
         case .noDescriptor: log.ranOut()
         }
+    }
+
+    private func refuse(_ address: PeerAddress, _ why: Refusal, listener: UInt16) {
+        log.refused(why, address: address)
+        doorkeeper.refused.note(address, why.rawValue, listener: Int(listener))
     }
 
     /// Hands a client to the loop with the fewest, if the worker has room.

@@ -64,6 +64,7 @@ extension Worker {
             reports.reduce(0) { $0 + $1.routing.withheld })
         text.mqtt(reports)
         text.tls(tls.values.sorted { $0.listener < $1.listener }, now: Self.now)
+        text.clusterCertificate(clusterTLS, now: Self.now)
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
         text.rules(reports.map(\.rules))
         return text.text

@@ -1,6 +1,15 @@
 import ShuntTLS
 
 extension MetricsText {
+    /// How long the certificate is good for that masters see.
+    mutating func clusterCertificate(_ tls: ReloadableTLS?, now: Double) {
+        guard let tls else { return }
+        family("shunt_cluster_certificate_expiry_seconds", "gauge", "Seconds until the cluster's certificate expires; below 0 once it has.")
+        for expiry in tls.context.expiries {
+            sample("shunt_cluster_certificate_expiry_seconds", ["certificate": expiry.file], Int(expiry.at - now))
+        }
+    }
+
     /// What handshakes came to, and how long certificates are good for. Nothing where no listener speaks TLS.
     mutating func tls(_ listeners: [ListenerTLS], now: Double) {
         guard !listeners.isEmpty else { return }

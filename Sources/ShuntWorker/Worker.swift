@@ -6,6 +6,7 @@ import ShuntConfig
 import ShuntCore
 import ShuntEngine
 import ShuntReactor
+public import ShuntTLS
 import Synchronization
 
 /// A running worker: its listeners, loops and the link to its master.
@@ -22,19 +23,24 @@ public final class Worker: Sendable {
     let descriptors: DescriptorBudget
     /// By listener, of those that speak TLS.
     let tls: [String: ListenerTLS]
+    /// How masters are spoken to; nil: by plain bytes.
+    let clusterTLS: ReloadableTLS?
     private let status: WorkerStatus
     private let rules: Mutex<WorkerRules>
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
     ///   - clusterToken: what masters must prove to have; nil: nothing.
+    ///   - clusterTLS: how masters are spoken to; nil: by plain bytes.
     ///   - boot: names this run.
     ///   - descriptors: those of the process.
     /// - Throws: `address.in_use`, `address.unavailable`, `tls.invalid`, `rule.*`; nothing is left running.
     public init(
-        _ configuration: Configuration, clusterToken: ClusterToken? = nil, version: String, boot: String, descriptors: DescriptorBudget
+        _ configuration: Configuration, clusterToken: ClusterToken? = nil, clusterTLS: ReloadableTLS? = nil, version: String, boot: String,
+        descriptors: DescriptorBudget
     ) throws(ShuntError) {
         self.descriptors = descriptors
+        self.clusterTLS = clusterTLS
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
@@ -74,7 +80,7 @@ public final class Worker: Sendable {
             host: worker.advertise, port: sockets.first?.socket.address.hostPort?.port ?? 0, machine: WorkerIdentity.machineID(),
             boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
             name: worker.name)
-        let masters = MasterList(configuration, clusterToken)
+        let masters = MasterList(configuration, clusterToken, clusterTLS)
         let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
         let frameLimit = configuration.limits.frame

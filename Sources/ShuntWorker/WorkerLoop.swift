@@ -144,6 +144,7 @@ final class WorkerLoop: EventLoopHandler {
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
                 answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder, lastDenied: engine.lastDenied, paceHolds: paced.holds),
             loop.index)
+        if let refused = engine.takeRefused() { peers.doorkeeper.refused.add(refused) }
         peers.log.publish(slow.values, loop.index)
         if !held.isEmpty, !peers.isAboveHalf { release() }
     }

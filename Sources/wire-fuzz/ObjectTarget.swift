@@ -38,6 +38,8 @@ enum ObjectTarget {
         try roundTrip(input, "bans", read: { try BansBody(key: "ADD", decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "retained", read: { try RetainedRequestBody(key: "LIST", decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "retained answer", read: { try RetainedAnswerBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "refused", read: { try RefusedRequestBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "refused answer", read: { try RefusedAnswerBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "ALLOCATION", read: { try DeviceAllocationBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "worker", read: { try WorkerAddresses(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "room", read: { try RoomBody(decoding: $0) }, write: { $0.encoded() })

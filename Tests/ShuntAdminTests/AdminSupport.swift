@@ -84,7 +84,8 @@ final class Master: Sendable {
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
-            closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, logger: quiet)
+            closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, refused: Self.refused,
+            logger: quiet)
     }
 
     /// Two messages; a list has the first ones. `gone` is a filter that a worker does not hear of.
@@ -101,6 +102,19 @@ final class Master: Sendable {
         case .clear(let filter):
             return .success(.cleared(ClearedRetained(cleared: 2, missing: filter == "gone" ? ["10.0.0.3:4091"] : [])))
         }
+    }
+
+    /// One client that a worker has refused, of those that match.
+    private static let refused: AdminServer.AskRefused = { query in
+        var list = RefusedList(limit: query.limit)
+        list.add(
+            [
+                RefusedRecord(
+                    address: "10.9.0.1", user: query.user ?? "ann", reason: "password", listener: "mqtt", count: 3, firstAt: 400, lastAt: 940)
+            ],
+            total: 2, of: "10.0.0.1:4091")
+        if query.addresses != nil { list.missing = ["10.0.0.3:4091"] }
+        return .success(list)
     }
 
     private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {

@@ -79,7 +79,8 @@ public enum RetainedAnswerBody: Equatable, Sendable {
             messages.append(
                 RetainedRecord(
                     topic: topic, bytes: try one.count("bytes"), qos: min(2, try one.count("qos")),
-                    storedAt: Self.seconds(try one.integer("stored") ?? 0), expiresAt: try one.integer("expires").map(Self.seconds)))
+                    storedAt: MillisecondTime.seconds(try one.integer("stored") ?? 0),
+                    expiresAt: try one.integer("expires").map(MillisecondTime.seconds)))
         }
         self = .list(messages, total: try object.count("total"), hasMore: try object.bool("more") ?? false)
     }
@@ -92,23 +93,13 @@ public enum RetainedAnswerBody: Equatable, Sendable {
                     json.member("topic", one.topic)
                     json.member("bytes", one.bytes)
                     json.member("qos", one.qos)
-                    json.member("stored", Self.milliseconds(one.storedAt))
-                    json.member("expires", one.expiresAt.map(Self.milliseconds))
+                    json.member("stored", MillisecondTime.milliseconds(one.storedAt))
+                    json.member("expires", one.expiresAt.map(MillisecondTime.milliseconds))
                 }
                 json.member("total", total)
                 if hasMore { json.member("more", true) }
             case .cleared(let count): json.member("cleared", count)
             }
         }
-    }
-
-    /// Beyond any date, and exact in milliseconds and in seconds.
-    private static let latest: Int64 = 1 << 50
-
-    private static func seconds(_ milliseconds: Int64) -> Double { Double(min(max(milliseconds, -latest), latest)) / 1_000 }
-
-    /// Since 1970.
-    private static func milliseconds(_ seconds: Double) -> Int64 {
-        Int64(min(max(seconds * 1_000, -Double(latest)), Double(latest)).rounded())
     }
 }

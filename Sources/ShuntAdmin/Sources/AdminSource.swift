@@ -16,6 +16,7 @@ enum AdminRequest: Equatable, Sendable {
     case chat(String)
     case closeChat(String)
     case retained(RetainedRequest)
+    case refused(RefusedQuery)
     case bans(limit: Int, offset: Int)
     case ban(BanRequest)
     case unban(String)
@@ -74,6 +75,10 @@ struct RegistrySource: AdminSource {
         case .retained:
             throw ShuntError(
                 .requestUnsupported, "retained messages are with the workers, the registry's file has none", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .refused:
+            throw ShuntError(
+                .requestUnsupported, "the workers know whom they have refused, the registry's file does not", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         }
     }
@@ -174,6 +179,9 @@ struct APISource: AdminSource {
         case .retained(.list(let filter, let after, let limit)):
             let place = parameter("after", after?.description)
             return ("GET", "/api/v1/retained?limit=\(limit)" + parameter("filter", filter) + place, [])
+        case .refused(let query):
+            let filter = parameter("address", query.addresses?.description) + parameter("user", query.user)
+            return ("GET", "/api/v1/refused?limit=\(query.limit)" + filter, [])
         case .bans(let limit, let offset): return ("GET", "/api/v1/bans?limit=\(limit)&offset=\(offset)", [])
         // Texts and a whole number can always be encoded.
         case .ban(let request): return ("POST", "/api/v1/bans", (try? RegistryJSON.encode(request)) ?? [])

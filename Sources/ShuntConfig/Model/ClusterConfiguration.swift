@@ -10,6 +10,19 @@ extension Configuration {
         /// Where they connect from.
         public var javaFrom: [AddressRange] = []
 
+        public var tls = TLS()
+
+        /// The certificate of this master or worker, and the authority of all.
+        public struct TLS: Equatable, Sendable {
+            /// PEM, then those that lead to its root; empty: no TLS.
+            public var certificate = ""
+            /// Empty: in the certificate's file, or beside it.
+            public var key = ""
+            public var authority = ""
+
+            public init() {}
+        }
+
         public init() {}
     }
 }

@@ -13,9 +13,13 @@ extension LoopEngine {
     /// A client's first request is there.
     func enter(_ connection: ConnectionID, _ credentials: () -> Credentials) -> Entrance {
         // Before any password is looked at.
-        if !bans.isEmpty, let error = refusal(of: credentials()) {
-            forgetAdmission(of: connection)
-            return .refused(error)
+        if !bans.isEmpty {
+            let credentials = credentials()
+            if let error = refusal(of: credentials) {
+                noteRefused(connection, "banned", user: credentials.user)
+                forgetAdmission(of: connection)
+                return .refused(error)
+            }
         }
         let listener = Int(clients[connection.slot].listener)
         guard listener < access.count, access[listener].asks else { return .open }
@@ -112,6 +116,7 @@ extension LoopEngine {
         guard clients[connection.slot].isRestricted, let permissions = clients[connection.slot].identity?.access?.permissions else { return true }
         if permissions.may(action, subject, group: group) { return true }
         router.denied(action, subject, group: group, permissions)
+        noteDenied(connection)
         return false
     }
 
@@ -136,9 +141,13 @@ extension LoopEngine {
     /// A client that was let in under a uid is a device of no other.
     /// - Throws: `access.denied`, `access.banned`.
     func demand(uid: String, _ connection: ConnectionID) throws(ShuntError) {
-        if let error = refusal(ofUID: uid) { throw error }
+        if let error = refusal(ofUID: uid) {
+            noteRefused(connection, "banned", user: uid)
+            throw error
+        }
         guard let own = clients[connection.slot].identity?.access?.admitted.uid, !own.utf8.elementsEqual(uid.utf8) else { return }
         output.figures.denied += 1
+        noteDenied(connection)
         throw ShuntError(.accessDenied, "this client is '\(own)', and may not register another uid")
     }
 
@@ -162,6 +171,7 @@ extension LoopEngine {
         }
         guard withholds, isGroup else { return withholds }
         output.figures.denied += 1
+        noteDenied(connection)
         throw ShuntError(
             .accessDenied, "this client may not read some topics of '\(request.topic)'",
             help: "members of a group must be allowed to read all that the group gets")

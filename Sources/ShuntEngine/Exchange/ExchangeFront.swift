@@ -24,24 +24,16 @@ struct ExchangeFront {
             guard engine.clients[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: router.limits.frame) {
             case .frame(let frame):
-                if !engine.clients[slot].isAdmitted {
-                    guard let isLetIn = admit(frame, bytes.baseAddress.unsafelyUnwrapped + offset) else { return offset }
-                    guard isLetIn else { return bytes.count }
-                }
+                if !engine.clients[slot].isAdmitted, let taken = admit(frame, at: offset, of: bytes) { return taken }
                 handle(frame, at: offset, of: bytes, hooks)
                 offset += Int(frame.size)
                 if router.index.blocker != .none {
                     engine.holdProducer(client)
                     return offset
                 }
-            case .needMore:
-                let isFirst = offset == 0 && !engine.clients[slot].isAdmitted
-                guard isFirst, let refusal = StreamRefusal(of: bytes, isFirst: true) else { return offset }
-                refuse(refusal)
-                return bytes.count
+            case .needMore: return isNoFrame(bytes, at: offset) ? bytes.count : offset
             case .malformed(let fault):
-                let isFirst = offset == 0 && !engine.clients[slot].isAdmitted
-                refuse(StreamRefusal(of: Bytes(rebasing: bytes[offset...]), isFirst: isFirst, fault))
+                refuse(StreamRefusal(of: Bytes(rebasing: bytes[offset...]), isFirst: isFirst(offset), fault))
                 return bytes.count
             }
         }
@@ -76,22 +68,33 @@ struct ExchangeFront {
         }
     }
 
-    /// The client's first frame has come.
-    /// - Returns: whether the client is let in; nil where that is to be decided, and the frame comes again.
+    private func isFirst(_ offset: Int) -> Bool { offset == 0 && !engine.clients[client.slot].isAdmitted }
+
+    /// Whether what has come of a first frame is another protocol's: the client is told so.
     @inline(never)
-    private func admit(_ frame: FrameView, _ start: UnsafeRawPointer) -> Bool? {
+    private func isNoFrame(_ bytes: Bytes, at offset: Int) -> Bool {
+        guard isFirst(offset), let refusal = StreamRefusal(of: bytes, isFirst: true) else { return false }
+        refuse(refusal)
+        return true
+    }
+
+    /// The client's first frame has come.
+    /// - Returns: nil where the client is let in; else the bytes that are taken: none of the frame where that is to be decided, and it comes again.
+    @inline(never)
+    private func admit(_ frame: FrameView, at offset: Int, of bytes: Bytes) -> Int? {
+        let start = bytes.baseAddress.unsafelyUnwrapped + offset
         let error: ShuntError?
         switch engine.enter(client, { credentials(in: frame, start) }) {
-        case .waits: return nil
+        case .waits: return offset
         case .refused(let refusal): error = refusal
         case .open: error = engine.admit(client)
         }
-        guard let error else { return true }
+        guard let error else { return nil }
         router.output.figures.requests += 1
         router.output.figures.requestBytes += Int(frame.size)
         refuse(frame, error)
         engine.close(client, error.code)
-        return false
+        return bytes.count
     }
 
     /// A client of this protocol shows who it is by its first frame, a REGISTER with a member `token`: `uid:password`, or a token.

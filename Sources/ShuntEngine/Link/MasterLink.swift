@@ -35,6 +35,8 @@ public struct MasterLink: Sendable {
         case displaced([DeviceBatchBody.Left])
         /// The master asks something of this worker's retained messages: call `answer`.
         case asked(id: Int64, RetainedRequestBody)
+        /// The master asks which clients this worker has refused: call `answer`.
+        case askedRefused(id: Int64, RefusedQuery)
         /// The master tells who is banned.
         case bans(BansBody)
         /// Where clients reach another worker.

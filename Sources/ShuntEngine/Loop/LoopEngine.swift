@@ -53,6 +53,8 @@ public final class LoopEngine {
     var admissions: [ConnectionID: Admission] = [:]
     /// Whom operators keep out.
     var bans = Bans()
+    /// Whom this loop has refused since `takeRefused`.
+    var refused = RefusedClients(capacity: 256)
     /// When clients have to go; some entries no longer count.
     var expiries = Deadlines<ConnectionID>()
     /// How often devices have registered again in a second.
@@ -227,6 +229,12 @@ public final class LoopEngine {
     /// - Returns: why it is not let in; nil where it is.
     @inline(never)
     func admit(_ connection: ConnectionID) -> ShuntError? {
+        let error = reasonToRefuse(connection)
+        if let error { noteRefused(connection, error) }
+        return error
+    }
+
+    private func reasonToRefuse(_ connection: ConnectionID) -> ShuntError? {
         let slot = connection.slot
         guard let hooks, let peer = peer(connection) else {
             guard !clients[slot].needsName else { return Self.unknown }

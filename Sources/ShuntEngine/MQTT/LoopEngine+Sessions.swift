@@ -45,7 +45,7 @@ extension LoopEngine {
     /// - Throws: `limit.memory` where there are too many sessions.
     func begin(_ greeting: Connect, expiry: UInt32, isAssigned: Bool, _ connection: ConnectionID) throws(ShuntError) -> Bool {
         guard let identity = clients[connection.slot].identity else { return false }
-        try checkOwner(of: greeting.clientID, identity)
+        try checkOwner(of: greeting.clientID, identity, connection)
         try count(greeting, identity)
         var session = takeOver(greeting.clientID, isClean: greeting.isClean)
         let isPresent = session != nil
@@ -76,7 +76,7 @@ extension LoopEngine {
 
     /// Where clients are asked who they are, a client identifier is that user's who has it: nobody else takes over its session.
     /// - Throws: `access.denied`.
-    private func checkOwner(of clientID: String, _ identity: Client.Identity) throws(ShuntError) {
+    private func checkOwner(of clientID: String, _ identity: Client.Identity, _ newcomer: ConnectionID) throws(ShuntError) {
         let owner: Client.Identity? =
             switch sessions.holder(of: clientID, loop, clients) {
             case .client(let connection)?: clients[connection.slot].identity
@@ -85,6 +85,7 @@ extension LoopEngine {
             }
         guard owner?.access != nil || identity.access != nil, owner?.access?.admitted.uid != identity.access?.admitted.uid else { return }
         output.figures.denied += 1
+        noteDenied(newcomer)
         throw ShuntError(.accessDenied, "the client identifier is in use by another user")
     }
 

@@ -12,17 +12,10 @@ extension MasterEngine {
             throw ShuntError(
                 .memoryLimit, "\(RetainedQuestions.capacity) questions for retained messages are under way", help: "try again in a moment")
         }
-        let workers = directory.commanded()
         let id = ids.next(now: now)
-        var asked: [ConnectionID: String] = [:]
-        var missing: [String] = []
-        for (worker, connection) in workers {
-            guard let connection, asked[connection] == nil else {
-                missing.append(worker)
-                continue
-            }
-            asked[connection] = worker
-            let body = Self.body(of: request, to: worker, bytes: RetainedQuestions.listBytes / workers.count)
+        let (asked, missing) = askable()
+        for (connection, worker) in asked {
+            let body = Self.body(of: request, to: worker, bytes: RetainedQuestions.listBytes / asked.count)
             actions.append(.send(connection, Frame.retained(id: id, body).encoded()))
         }
         retained.begin(id, request, workers: asked, missing: missing, now: now)
@@ -43,10 +36,5 @@ extension MasterEngine {
                     includesAfter: after.map { $0.worker.utf8.lexicographicallyPrecedes(worker.utf8) } ?? false, limit: limit,
                     bytes: min(bytes, RetainedQuery.maximumBytes)))
         }
-    }
-
-    func answered(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID) {
-        let value = frame.isError || frame.compression != .none ? nil : frame.value(in: start)
-        retained.answered(frame.id, connection, value.flatMap { try? RetainedAnswerBody(decoding: $0) })
     }
 }

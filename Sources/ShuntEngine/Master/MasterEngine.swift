@@ -27,13 +27,18 @@ public final class MasterEngine {
     var bansSeenAt = -Double.infinity
     /// What operators ask the workers.
     var retained = RetainedQuestions()
+    var refused = WorkerQuestions<RefusedList>()
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
 
     /// What workers must prove; nil where nobody needs to.
     let secret: LinkSecret?
-    /// Where workers come from that need not.
+    /// Whether workers must have shown a certificate of the cluster.
+    let needsCertificate: Bool
+    /// Where workers come from that need neither.
     let unproved: [AddressRange]
+    /// Peers that were refused, as they have not proved that they belong to the cluster.
+    public internal(set) var linkRefusals = LinkRefusals()
     /// Refusals that no event has told yet.
     var refusals = 0
     var refusalToldAt = -Double.infinity
@@ -41,6 +46,8 @@ public final class MasterEngine {
     struct Peer {
         /// The IP address.
         var source: String
+        /// Whether it has shown a certificate of the cluster.
+        var hasCertificate: Bool
         /// Whether it may speak as a worker.
         var trust: Trust
         /// Whose heartbeats come here.
@@ -66,12 +73,14 @@ public final class MasterEngine {
     ///   - keepDevices: seconds that a device which has left is remembered.
     ///   - deviceMemory: bytes that devices may take.
     ///   - secret: what workers must prove; nil for nothing.
-    ///   - unproved: where workers come from that need not.
+    ///   - needsCertificate: whether workers must have shown a certificate of the cluster, too.
+    ///   - unproved: where workers come from that need neither.
     public init(
         liveFor: Double, keepDevices: Double = 86_400, deviceMemory: Int = 1 << 30, frameLimit: Int, secret: LinkSecret? = nil,
-        unproved: [AddressRange] = []
+        needsCertificate: Bool = false, unproved: [AddressRange] = []
     ) {
         self.secret = secret
+        self.needsCertificate = needsCertificate
         self.unproved = unproved
         directory = WorkerDirectory(liveFor: liveFor)
         devices = DeviceDirectory(keep: keepDevices, memory: deviceMemory)
@@ -94,9 +103,11 @@ public final class MasterEngine {
     /// Seconds in which every worker has sent two heartbeats.
     static let patience = 2 * WorkerDirectory.usualInterval
 
-    /// - Parameter source: the client's IP address, without the port.
-    public func opened(_ connection: ConnectionID, source: String) {
-        peers[connection] = Peer(source: source, trust: trust(of: source))
+    /// - Parameters:
+    ///   - source: the client's IP address, without the port.
+    ///   - hasCertificate: whether it has shown a certificate of the cluster, which was verified.
+    public func opened(_ connection: ConnectionID, source: String, hasCertificate: Bool = false) {
+        peers[connection] = Peer(source: source, hasCertificate: hasCertificate, trust: trust(of: source, hasCertificate: hasCertificate))
         if roomOrder.count > 2 * peers.count + 64 {
             roomOrder.removeSubrange(..<roomPosition)
             roomOrder.removeAll { peers[$0] == nil }
@@ -123,6 +134,7 @@ public final class MasterEngine {
     public func closed(_ connection: ConnectionID, now: Double) {
         closing.remove(connection)
         retained.closed(connection)
+        refused.closed(connection)
         if let worker = peers.removeValue(forKey: connection)?.worker { directory.disconnected(worker, from: connection) }
     }
 
@@ -151,6 +163,7 @@ public final class MasterEngine {
     public func tick(now: Double) {
         apply(directory.tick(now: now), now: now)
         retained.tick(now: now)
+        refused.tick(now: now)
         tickBans(now: now)
         var deviceChanges: [DeviceChange] = []
         devices.tick(now: now, &deviceChanges)

@@ -24,6 +24,9 @@ public enum AdminServer {
     /// Asks all workers for retained messages, or has them clear some. Called on none of the caller's threads.
     public typealias AskRetained = @Sendable (RetainedRequest) async -> Result<RetainedOutcome, ShuntError>
 
+    /// Asks all workers for clients that they have refused. Called on none of the caller's threads.
+    public typealias AskRefused = @Sendable (RefusedQuery) async -> Result<RefusedList, ShuntError>
+
     /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
@@ -34,15 +37,18 @@ public enum AdminServer {
         closeChat: @escaping CloseChat = ShuntError.unknownChat,
         changeBan: @escaping ChangeBan = { _ in ShuntError(.connectionLost, "no master is there to ban anybody") },
         retained: @escaping AskRetained = AdminServer.nobody,
+        refused: @escaping AskRefused = { _ in .failure(AdminServer.noWorker) },
         record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
-            + RetainedRoutes(ask: retained, record: record).all + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
+            + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
+            + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }
 
     /// The answer where no master's loop is there to ask.
-    public static let nobody: AskRetained = { _ in .failure(ShuntError(.connectionLost, "no worker is connected to this master")) }
+    public static let nobody: AskRetained = { _ in .failure(noWorker) }
+    public static let noWorker = ShuntError(.connectionLost, "no worker is connected to this master")
 }

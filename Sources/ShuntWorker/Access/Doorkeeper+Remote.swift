@@ -58,7 +58,7 @@ extension Doorkeeper {
 
     /// It cannot be decided, which is no failure of the client's.
     private func unavailable(_ credentials: Credentials, _ refusal: Refusal, _ why: String) -> Admission {
-        note(refusal)
+        note(refusal, credentials)
         log(credentials, why)
         return .refused(ShuntError(.accessUnavailable, "it cannot be decided now who this client is", help: "come again in a moment"))
     }

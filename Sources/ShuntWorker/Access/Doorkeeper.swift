@@ -23,6 +23,8 @@ final class Doorkeeper: Sendable {
     private let flapping: Mutex<[Int: Flapping]>
     let remote: RemoteAccess
     private let refusals = Mutex<[Refusal: Int]>([:])
+    /// Whom this worker has refused.
+    let refused = RefusalList()
     /// Passwords are hashed here, which takes milliseconds of a processor each.
     private let hashing: [DispatchQueue]
     private let hashes = Atomic<Int>(0)
@@ -87,7 +89,7 @@ final class Doorkeeper: Sendable {
                 : all[listener]?.refusal(clientID: id, uid: uid, address: address, now: Self.uptime)
         }
         guard let seconds else { return nil }
-        note(.flapping)
+        note(.flapping, credentials)
         log(credentials, "flapping")
         return .refused(ShuntError(.accessRate, "this client has connected too often: try again in \(Int(seconds.rounded(.up))) s"))
     }
@@ -109,7 +111,7 @@ final class Doorkeeper: Sendable {
             let queue = hashing[0]
             queue.asyncAfter(deadline: .now() + seconds) { [self] in check(credentials, certificate, door, decided) }
         case .refuse(let seconds):
-            note(.delayed)
+            note(.delayed, credentials)
             let wait = Int(seconds.rounded(.up))
             decided(.refused(ShuntError(.accessCredentials, "too many failures from this address", help: "try again in \(wait) s")))
         }
@@ -130,7 +132,7 @@ final class Doorkeeper: Sendable {
         }
         guard hashes.wrappingAdd(1, ordering: .relaxed).newValue <= Self.capacity else {
             hashes.wrappingSubtract(1, ordering: .relaxed)
-            note(.busy)
+            note(.busy, credentials)
             return decided(.refused(ShuntError(.accessUnavailable, "too many passwords are under way", help: "come again in a moment")))
         }
         hashing[Int.random(in: hashing.indices)].async { [self] in
@@ -144,7 +146,7 @@ final class Doorkeeper: Sendable {
 
     /// The client is told no more than that; the log tells why, without the secret.
     func refuse(_ credentials: Credentials, _ refusal: Refusal, _ why: String) -> Admission {
-        note(refusal)
+        note(refusal, credentials)
         delays.withLock { $0.failed(from: credentials.address, user: credentials.user ?? "", now: Self.uptime) }
         log(credentials, why)
         return .refused(ShuntError(.accessCredentials, refusal == .token ? "the token does not count" : "wrong user name or password"))
@@ -158,7 +160,11 @@ final class Doorkeeper: Sendable {
             ])
     }
 
-    func note(_ refusal: Refusal) { refusals.withLock { $0[refusal, default: 0] += 1 } }
+    /// - Parameter credentials: nil where it is not sure yet that the client is refused.
+    func note(_ refusal: Refusal, _ credentials: Credentials? = nil) {
+        refusals.withLock { $0[refusal, default: 0] += 1 }
+        if let credentials { refused.note(credentials, refusal.rawValue) }
+    }
 
     /// Called regularly.
     func tick() {

@@ -14,6 +14,7 @@ struct Cert: ParsableCommand {
               shunt cert --ca 'Our-CA'                ca.pem and ca.key, which sign others
               shunt cert --server broker.local        server.pem and server.key, signed by ca.pem
               shunt cert --client ann                 ann.pem and ann.key, signed by ca.pem: ann is the client's uid
+              shunt cert --member edge-1              edge-1.pem and edge-1.key, signed by ca.pem: a master or worker (cluster.tls)
 
             A file that is there is not written over. Keys can be read by their owner alone.
             """)
@@ -30,6 +31,9 @@ struct Cert: ParsableCommand {
     @Option(help: "Make a client's certificate, signed by the authority: its uid.")
     var client: String?
 
+    @Option(help: "Make the certificate of a cluster's master or worker, signed by the authority: its name.")
+    var member: String?
+
     @Option(name: .customLong("also"), help: "Another host name or IP address of the server; may be given several times.")
     var alternatives: [String] = []
 
@@ -40,8 +44,8 @@ struct Cert: ParsableCommand {
     var out = "."
 
     func validate() throws {
-        guard [selfSigned, authority, server, client].compactMap({ $0 }).count == 1 else {
-            throw ValidationError("One of --self-signed, --ca, --server and --client says what to make.")
+        guard [selfSigned, authority, server, client, member].compactMap({ $0 }).count == 1 else {
+            throw ValidationError("One of --self-signed, --ca, --server, --client and --member says what to make.")
         }
         guard (1...36_500).contains(days) else { throw ValidationError("--days is 1 to 36500.") }
     }
@@ -63,6 +67,8 @@ struct Cert: ParsableCommand {
                 ("ca", try maker.make(.authority, name: authority))
             } else if let client {
                 (client, try maker.make(.client, name: client))
+            } else if let member {
+                (member, try maker.make(.member, name: member, alternatives: alternatives))
             } else {
                 ("server", try maker.make(.server, name: selfSigned ?? server ?? "", alternatives: alternatives))
             }

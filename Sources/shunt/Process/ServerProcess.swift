@@ -25,6 +25,7 @@ struct ServerProcess {
     private var master: Master?
     private var worker: Worker?
     private var health: HTTPEndpoint?
+    private var clusterTLS: ClusterTLS?
     private let descriptors: DescriptorBudget
 
     /// Runs until it is told to end.
@@ -80,6 +81,7 @@ struct ServerProcess {
         let logger = Logger(label: kind.label)
         warn(of: configuration, logger)
         for warning in try ProcessSecrets(kind, configuration).warnings { logger.warning("\(warning)") }
+        _ = try ClusterTLS(kind, configuration) { logger.warning("\($0)") }
         let rules = kind.hasWorker ? try Worker.check(configuration) : nil
         let about =
             switch rules {
@@ -103,6 +105,7 @@ struct ServerProcess {
         guard descriptors.limit >= fewestDescriptors else { throw tooFewDescriptors }
         let secrets = try ProcessSecrets(kind, configuration)
         for warning in secrets.warnings { logger.warning("\(warning)") }
+        clusterTLS = try ClusterTLS(kind, configuration) { [logger] in logger.warning("\($0)") }
         if let own = secrets.master {
             let started = try await startMaster(own)
             master = started
@@ -111,7 +114,9 @@ struct ServerProcess {
         }
         if kind.hasWorker {
             let boot = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-            let started = try Worker(configuration, clusterToken: secrets.cluster, version: Shunt.version, boot: boot, descriptors: descriptors)
+            let started = try Worker(
+                configuration, clusterToken: secrets.cluster, clusterTLS: clusterTLS?.client, version: Shunt.version, boot: boot,
+                descriptors: descriptors)
             worker = started
             let http = configuration.worker.http.listen
             var endpoint = HTTPEndpoint.Configuration(host: http.host, port: http.port)
@@ -137,8 +142,8 @@ struct ServerProcess {
     private func startMaster(_ secrets: MasterSecrets) async throws(ShuntError) -> Master {
         do throws(ShuntError) {
             return try await Master.start(
-                configuration, secrets: secrets, version: Shunt.version, hostName: ProcessEnvironment.hostName, descriptors: descriptors,
-                clock: wallClock)
+                configuration, secrets: secrets, clusterTLS: clusterTLS?.server, version: Shunt.version,
+                hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
         } catch {
             switch error.code {
             case .registryInvalid, .registryUnavailable, .registryReadOnly:
@@ -184,6 +189,7 @@ struct ServerProcess {
             for warning in secrets.warnings { logger.warning("\(warning)") }
             let changes = Configuration.changes(from: configuration, to: new)
             let rules = try worker?.apply(new)
+            clusterTLS?.reload(logger)
             if let own = secrets.master { master?.apply(new, secrets: own) }
             ShuntLog.apply(new.log)
             for change in changes.live { logger.notice("changed", metadata: ["key": "\(change)"]) }

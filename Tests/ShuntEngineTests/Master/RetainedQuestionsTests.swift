@@ -141,8 +141,8 @@ struct RetainedQuestionsTests {
         #expect(link.received(question, now: 0) == [.asked(id: 77, .clear(filter: "#"))])
         #expect(link.received(Frame(.binding, id: 78), now: 0) == [])
         #expect(link.received(Frame(.binding, id: 79, json: "{}", name: "retained", key: "LIST"), now: 0).count == 1)
-        #expect(link.answer(77, .cleared(1), limit: 1024).count == 1)
+        #expect(link.answer(77, RetainedAnswerBody.cleared(1).encoded(), limit: 1024).count == 1)
         let long = RetainedAnswerBody.list([record(String(repeating: "x", count: 2000))], total: 1, hasMore: false)
-        #expect(link.answer(77, long, limit: 1024) == link.refuse(77, ShuntError(.frameTooLarge, "the answer is longer than limits.frame")))
+        #expect(link.answer(77, long.encoded(), limit: 1024) == link.refuse(77, ShuntError(.frameTooLarge, "the answer is longer than limits.frame")))
     }
 }

@@ -239,3 +239,74 @@ struct LinkProofTests {
         }
     }
 }
+
+@Suite("A master that wants a certificate of the cluster")
+struct LinkCertificateTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        var hasCertificate = false
+        var hasToken = false
+        var provesToken = false
+        /// Whether it comes from an address of message-channel's workers.
+        var isUnproved = false
+        var isWorker: Bool
+        /// Who counts the refusal.
+        var refused: (token: Int, certificate: Int) = (0, 0)
+        var testDescription: String { "certificate \(hasCertificate), token \(hasToken), proves it \(provesToken), named address \(isUnproved)" }
+    }
+
+    static let rows: [Row] = [
+        Row(isWorker: false, refused: (0, 1)), Row(hasCertificate: true, isWorker: true), Row(isUnproved: true, isWorker: true),
+        Row(hasToken: true, isWorker: false, refused: (0, 1)),
+        // The proof is not taken, and neither is the heartbeat.
+        Row(hasToken: true, provesToken: true, isWorker: false, refused: (0, 2)),
+        Row(hasCertificate: true, hasToken: true, isWorker: false, refused: (1, 0)),
+        Row(hasCertificate: true, hasToken: true, provesToken: true, isWorker: true),
+        Row(hasToken: true, isUnproved: true, isWorker: true),
+    ]
+
+    private let peer = ConnectionID(loop: 0, slot: 1, generation: 0)
+
+    private func ask(_ frame: Frame, _ engine: MasterEngine) -> Frame? {
+        _ = frame.encoded().withUnsafeBytes { engine.received($0, on: peer, now: 10) }
+        defer { engine.clear() }
+        guard case .send(_, let bytes)? = engine.actions.first else { return nil }
+        return bytes.withUnsafeBytes { bytes in
+            guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return nil }
+            return Frame(view, in: start)
+        }
+    }
+
+    @Test("Where both are set, both are needed; who lacks one may ask for workers, and no more", arguments: rows)
+    func table(row: Row) throws {
+        let secret = LinkSecret.simulated(["a"])
+        let engine = MasterEngine(
+            liveFor: 20, frameLimit: 1 << 20, secret: row.hasToken ? secret : nil, needsCertificate: true,
+            unproved: row.isUnproved ? [try #require(AddressRange("10.0.0.0/8"))] : [])
+        engine.opened(peer, source: "10.0.0.7", hasCertificate: row.hasCertificate)
+        if row.provesToken {
+            let own = [UInt8](repeating: 7, count: LinkProof.length)
+            let answer = ask(LinkProof.frame(.hello, id: 1, own), engine)
+            if row.hasCertificate {
+                let value = try #require(answer?.value)
+                let theirs = try #require(LinkProof.bytes(of: value))
+                let proof = secret.proof(of: .worker, worker: own, master: theirs)
+                #expect(ask(LinkProof.frame(.prove, id: 2, proof), engine)?.isError == false)
+            } else {
+                #expect(answer?.status == 401 && answer?.text.contains("certificate") == true)
+            }
+        }
+        let beat = ask(Frame.heartbeat(id: 3, HeartbeatBody(serverPort: 1, createdTime: 10_000)), engine)
+        #expect(beat?.isError == !row.isWorker, "\(String(describing: beat?.text))")
+        #expect(ask(Frame(.allocation, id: 4), engine)?.text == (row.isWorker ? "10.0.0.7:1" : "not found server"))
+        #expect(engine.linkRefusals.token == row.refused.token && engine.linkRefusals.certificate == row.refused.certificate)
+    }
+
+    @Test("Handshakes that fail are counted, and told as one event in ten seconds")
+    func handshakes() {
+        let engine = MasterEngine(liveFor: 20, frameLimit: 1 << 20, needsCertificate: true)
+        for now in [1.0, 2, 5, 12] { engine.handshakeFailed(source: "10.0.0.7", why: "the client refused", now: now) }
+        let details = engine.changes.compactMap { if case .event(let event) = $0 { event.detail } else { nil } }
+        #expect(details == ["the client refused", "the client refused; 3 refusals since the last event"])
+        #expect(engine.linkRefusals.certificate == 4)
+    }
+}

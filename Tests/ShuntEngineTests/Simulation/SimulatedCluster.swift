@@ -147,7 +147,8 @@ final class SimulatedCluster {
             case .room(let workers): room = workers
             case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil), of: worker)
             case .displaced(let devices): worker.displaced(devices)
-            case .asked(let id, let body): carryOut(worker.link.answer(id, worker.answer(body), limit: 1 << 20), of: worker)
+            case .asked(let id, let body): carryOut(worker.link.answer(id, worker.answer(body).encoded(), limit: 1 << 20), of: worker)
+            case .askedRefused(let id, _): carryOut(worker.link.answer(id, RefusedAnswerBody([], total: 0).encoded(), limit: 1 << 20), of: worker)
             }
         }
     }

@@ -1,0 +1,24 @@
+import ShuntCore
+import ShuntHTTP
+import ShuntRegistry
+
+/// `/api/v1/refused`: the clients that workers have refused.
+enum RefusedRoutes {
+    static func list(_ ask: @escaping AdminServer.AskRefused) -> HTTPRoute {
+        HTTPRoute(.get, "/api/v1/refused", parameters: ["limit", "address", "user"]) { call in
+            let query = RefusedQuery(
+                limit: try call.integer("limit", in: 1...RefusedQuery.maximumLimit, default: 100), addresses: try addresses(call),
+                user: call.parameters["user"])
+            return .json(try RegistryJSON.encode(try await ask(query).get()))
+        }
+    }
+
+    private static func addresses(_ call: HTTPCall) throws(ShuntError) -> AddressRange? {
+        guard let text = call.parameters["address"] else { return nil }
+        guard let addresses = AddressRange(text) else {
+            throw ShuntError(
+                .requestInvalid, "'\(text)' is no address", at: "address", help: "an address, perhaps with a prefix length as in 10.0.0.0/8")
+        }
+        return addresses
+    }
+}
