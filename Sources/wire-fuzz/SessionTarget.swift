@@ -55,7 +55,8 @@ private final class FuzzedWorker {
     var now = 1_700_000_000.0
 
     init() {
-        let limits = RoutingLimits(mqtt: MQTTLimits(maximumSessionExpiry: .max, queueMessages: 20, inflight: 5, retainedMessages: 50))
+        // One second less than for ever (5.0 §3.1.2.11.2): each session ends.
+        let limits = RoutingLimits(mqtt: MQTTLimits(maximumSessionExpiry: .max - 1, queueMessages: 20, inflight: 5, retainedMessages: 50))
         for loop in 0..<2 {
             var number: UInt64 = 0
             let engine = LoopEngine(
