@@ -162,7 +162,7 @@ struct MQTTFront {
         guard version.hasProperties, engine.clients[client.slot].isAdmitted else { return }
         let why =
             switch code {
-            case .accessExpired: "what the client came in by counts no longer: its token is over, or its password another"
+            case .accessExpired: "its token is over, or its password has changed"
             case .accessBanned: "this client is banned"
             default: ""
             }
