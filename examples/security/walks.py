@@ -23,7 +23,7 @@ PORTS = {8883: None, 8084: None, 4091: None, 4088: "SHUNT_MASTER_EXCHANGE_LISTEN
          9091: "SHUNT_WORKER_HTTP_LISTEN"}
 FAILURE = re.compile(r"shunt: |Error|Connection error|curl: ")
 # Commands that look and change nothing.
-LOOKS = re.compile(r"^grep|\| grep|^shunt admin (workers|events|bans)")
+LOOKS = re.compile(r"^grep|\| grep|^shunt admin (workers|events|bans|refused)")
 # What is typed where a password is asked for.
 PASSWORD = "lovelace"
 
