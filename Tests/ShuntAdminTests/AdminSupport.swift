@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Logging
 import ShuntCore
 import ShuntHTTP
@@ -47,13 +48,30 @@ func run(
     return Outcome(output: recorder.output, errors: recorder.errors, exitCode: exitCode)
 }
 
+/// A port that stays the test's own while its server is stopped: the system gives none below 32768 to those who ask for any.
+func ownPort() -> Int {
+    while true {
+        let port = Int.random(in: 10_000..<30_000)
+        let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(probe) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let outcome = withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(probe, $0, size) } }
+        if outcome == 0 { return port }
+    }
+}
+
 /// A registry, and a master's admin API over it.
 final class Master: Sendable {
     let folder: URL
     let registry: Registry
     let endpoint: HTTPEndpoint
 
-    init() async throws {
+    /// - Parameter port: 0: any.
+    init(port: Int = 0) async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-\(UUID().uuidString)")
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = .seconds(3_600)
@@ -82,7 +100,7 @@ final class Master: Sendable {
         try await registry.writer.flush()
         let writer = registry.writer
         endpoint = try await AdminServer.start(
-            .init(host: "127.0.0.1", port: 0), registry: registry.reader,
+            .init(host: "127.0.0.1", port: port), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
             closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, refused: Self.refused,
             logger: quiet)

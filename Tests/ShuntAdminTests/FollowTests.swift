@@ -14,9 +14,9 @@ import Testing
 @Suite struct FollowTests {
     @Test("Following shows each event once, waits for a master that goes away, and ends when it is stopped")
     func follow() async throws {
-        let first = try await Master()
+        let port = ownPort()
+        let first = try await Master(port: port)
         let recorder = Recorder()
-        let port = first.endpoint.port
         let command = try #require(
             try AdminCommand.parseAsRoot(
                 ["events", "--follow", "--limit", "1", "--interval", "0.01", "--output", "json"] + first.api) as? EventsCommand)
@@ -71,7 +71,7 @@ import Testing
         }
         let first = try registry("first.sqlite")
         try await tell(first, 1...3)
-        let endpoint = try await serve(first, port: 0)
+        let endpoint = try await serve(first, port: ownPort())
         let recorder = Recorder()
         let command = try #require(
             try AdminCommand.parseAsRoot(

@@ -217,7 +217,8 @@ struct EscapeTests {
             """#)
         let clock = ThreadClock()
         let outcome = rig.send("escape")
-        #expect(clock.milliseconds < 50)
+        // Without its end it would never come back; a busy machine's caches make the same work cost several times as much.
+        #expect(clock.milliseconds < 250)
         let figures = rig.figures()
         switch escape.end {
         case .time: #expect(figures.errors == [.ruleTime: 1], "\(rig.log.texts)")
@@ -258,7 +259,7 @@ struct EscapeTests {
         let clock = ThreadClock()
         rig.send("close")
         rig.send("resume")
-        #expect(clock.milliseconds < 20)
+        #expect(clock.milliseconds < 100)
         #expect(rig.log.texts.suffix(2) == ["false", "false"])
     }
 
