@@ -6,7 +6,13 @@ struct TextLines: Sequence, IteratorProtocol {
     private var rest: Substring.UTF8View
     private var number = 0
 
-    init(_ text: String) { rest = text[...].utf8 }
+    init(_ text: String) {
+        rest = text[...].utf8
+        // Some editors begin a file with a byte order mark.
+        if rest.starts(with: Self.byteOrderMark) { rest = rest.dropFirst(Self.byteOrderMark.count) }
+    }
+
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
     mutating func next() -> (number: Int, line: String)? {
         guard !rest.isEmpty else { return nil }

@@ -20,7 +20,7 @@ struct PasswordFileTests {
         ("sha512crypt", "secret", "$6$nf1xIs3b.GjU0T1H$e5ynM.vQTJcjWbD/UVMW9HAnNDekB0sGgNv.0JdJNWECuTD18QcwZTmSc.9xizvXqCmupF6i7sOMake1eCQcQ/"),
     ]
 
-    static let text = "# made by hand\n\n" + lines.map { "\($0.0):\($0.2)" }.joined(separator: "\r\n") + "\n"
+    static let text = "\u{FEFF}# made by hand\n\n" + lines.map { "\($0.0):\($0.2)" }.joined(separator: "\r\n") + "\n"
 
     @Test("each kind of hash takes its password, and no other", arguments: lines.map(\.0))
     func kinds(user: String) throws {
