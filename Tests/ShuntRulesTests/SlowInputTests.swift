@@ -21,7 +21,7 @@ struct SlowInputTests {
         let rig = try RuleRig(
             #"""
             R.breaker = { errors = 1000000 }
-            R.budget = { memory = "64MiB" }
+            R.budget = { time = "20ms", memory = "64MiB" }
             local seen, worse = {}, {}
             function R.on_load()
               for i = 1, 16384 do seen[i * 32767] = true end
@@ -177,12 +177,12 @@ struct SlowInputTests {
             #"""
             R.breaker = { errors = 1000000 }
             R.budget = { time = "20ms" }
-            local seen, n = {}, 65536
+            local seen, n = {}, 16384
             function R.on_load() for i = 1, n do seen["k" .. i] = i end end
             function R.on_message(msg)
               for _ = 1, 20 do
                 n = n + 1
-                seen["k" .. n - 65536] = nil
+                seen["k" .. n - 16384] = nil
                 seen["k" .. n] = n
               end
             end
