@@ -1,3 +1,5 @@
+import COpenSSL
+
 /// Base64 (RFC 4648), read strictly: no other characters, no bits left over.
 enum Base64 {
     /// With padding, as password files have it; nil if the text is no base64.
@@ -14,14 +16,9 @@ enum Base64 {
 
     /// With padding.
     static func encode(_ bytes: [UInt8]) -> String {
-        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start...].prefix(3)
-            let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-            text += (0..<4).map { $0 <= group.count ? digits[bits >> (18 - 6 * $0) & 63] : UInt8(ascii: "=") }
-        }
-        return String(decoding: text, as: UTF8.self)
+        var encoded = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
+        let count = EVP_EncodeBlock(&encoded, bytes, Int32(bytes.count))
+        return String(decoding: encoded.prefix(Int(count)), as: UTF8.self)
     }
 
     private static func decode(_ text: some Collection<UInt8>, _ sixtyTwo: UInt8, _ sixtyThree: UInt8) -> [UInt8]? {

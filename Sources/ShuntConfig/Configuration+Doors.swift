@@ -97,7 +97,7 @@ extension Configuration {
     private func javaDoors(_ role: Role) -> [ShuntError] {
         guard cluster.allowJava, cluster.javaFrom.isEmpty || !isProven(role) else { return [] }
         let why = isProven(role) ? "cluster.java_from names no address" : "without a token or TLS all may come anyway"
-        return [placed(ShuntError(.configInvalid, "cluster.allow_java changes nothing: \(why)"), at: "cluster.allow_java")]
+        return [idle("cluster.allow_java", why)]
     }
 
     /// Warnings in each profile: figures are no secret of clients, and who came in by a listener without lists has shown who it is.
@@ -108,6 +108,16 @@ extension Configuration {
                 door(
                     "worker.http.listen", "whoever reaches \(worker.http.listen) may read the worker's figures at /metrics",
                     help: "listen on loopback or an address of your own network, or let a firewall choose who comes"))
+        }
+        for (name, listener) in worker.listeners.sorted(by: { $0.key < $1.key }) {
+            let key = "worker.listeners.\(name)"
+            if listener.tls.isOn, listener.tls.verify == .none, !listener.tls.clientCA.isEmpty {
+                found.append(
+                    idle("\(key).tls.client_ca", "nobody is asked for a certificate", help: "set \(key).tls.verify to required, or optional"))
+            }
+            if listener.transport != .websocket, !listener.origins.isEmpty {
+                found.append(idle("\(key).origins", "the listener serves no WebSocket", help: "set \(key).transport to websocket"))
+            }
         }
         guard profile == .hardened else { return found }
         for (name, listener) in worker.listeners.sorted(by: { $0.key < $1.key }) where listener.listen.hostPort?.isLoopback == false {
@@ -120,6 +130,11 @@ extension Configuration {
                     help: "name lists of what clients may do, in \(key).acl_file or \(key).rules"))
         }
         return found
+    }
+
+    /// A setting that protects nobody as it stands.
+    private func idle(_ key: String, _ why: String, help: String? = nil) -> ShuntError {
+        placed(ShuntError(.configInvalid, "\(key) changes nothing: \(why)", help: help), at: key)
     }
 
     private func door(_ key: String, _ message: String, help: String) -> ShuntError {

@@ -20,7 +20,7 @@ struct BoundsLog {
             figure: \.hoarded, message: "sessions gave up messages: they held most of the memory, and others needed some", key: "mqtt.memory",
             example: ("largest", \.largestHoarder)),
         Kind(figure: \.lostInSessions, message: "messages were dropped: too much waits for their clients", key: "mqtt.queue, mqtt.memory"),
-        Kind(figure: \.denied, message: "clients asked for what they may not do", key: "access", example: ("last", \.lastDenied)),
+        Kind(figure: \.denied, message: "clients asked for what they may not do", key: "access", example: ("example", \.deniedExample)),
     ]
 
     private var told = kinds.map { _ in (count: 0, at: -Double.infinity) }

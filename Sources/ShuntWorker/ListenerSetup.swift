@@ -70,7 +70,7 @@ extension WebSocketDoor {
             case .exchange: ["shunt.exchange"]
             case .mqtt: ["mqtt", "mqttv3.1"]
             }
-        self.init(path: listener.path, origins: listener.origins, subprotocols: subprotocols)
+        self.init(path: listener.path, origins: listener.origins, isSecure: listener.tls.isOn, subprotocols: subprotocols)
     }
 }
 

@@ -19,7 +19,7 @@ struct LoopReport: Sendable {
     /// The session that held most when `mqtt.memory` was full last.
     var largestHoarder = ""
     /// What a client was denied last, and by what.
-    var lastDenied = ""
+    var deniedExample = ""
     /// How often a client was not read from, as it had sent as much as it may.
     var paceHolds = 0
 }

@@ -29,7 +29,7 @@ final class WorkerLoop: EventLoopHandler {
     init(loop: EventLoop, setup: LoopSetup, peers: LoopPeers) {
         self.loop = loop
         self.peers = peers
-        // Those for clients that find no room come behind the others.
+        // Behind the listeners stand the same ones again, for the clients whom the worker has no room for.
         listeners = setup.listeners + setup.listeners.map { $0.turningAway ?? $0 }
         isPacing = setup.listeners.contains { $0.pace != nil }
         version = setup.rules
@@ -142,7 +142,7 @@ final class WorkerLoop: EventLoopHandler {
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
-                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder, lastDenied: engine.lastDenied, paceHolds: paced.holds),
+                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder, deniedExample: engine.deniedExample, paceHolds: paced.holds),
             loop.index)
         if let refused = engine.takeRefused() { peers.doorkeeper.refused.add(refused) }
         peers.log.publish(slow.values, loop.index)

@@ -3,7 +3,7 @@ import ShuntReactor
 
 /// The promises of a client's WebSocket for any input: it means the same wherever it is cut, and gives no more than has come.
 enum WebSocketTarget {
-    private static let door = WebSocketDoor(path: "/mqtt", origins: [], subprotocols: ["mqtt"])
+    private static let door = WebSocketDoor(path: "/mqtt", origins: [], isSecure: false, subprotocols: ["mqtt"])
 
     /// What came of a conversation.
     private struct Outcome: Equatable {

@@ -56,6 +56,45 @@ struct AbuseTests {
         #expect(delays.attempt(from: address("127.0.0.1"), user: "ann", now: 0) == .hold(5))
     }
 
+    @Test("a user who was right before from an address does not wait there for what others guess elsewhere; who guesses there does")
+    func known() {
+        var delays = FailureDelays()
+        let home = address("10.0.0.1")
+        delays.succeeded(from: home, user: "ann")
+        delays.succeeded(from: address("127.0.0.1"), user: "ann")
+        for number in 1...100 { delays.failed(from: address("10.0.1.\(number)"), user: "ann", now: 0) }
+        #expect(delays.attempt(from: home, user: "ann", now: 0) == .check && delays.knows("ann", from: home))
+        #expect(delays.attempt(from: address("10.0.0.2"), user: "ann", now: 0) == .hold(5))
+        #expect(delays.attempt(from: address("127.0.0.1"), user: "ann", now: 0) == .hold(5), "anybody may come by a proxy of this machine")
+        for _ in 1...4 { delays.failed(from: home, user: "bob", now: 0) }
+        #expect(delays.attempt(from: home, user: "ann", now: 0) == .refuse(0.5))
+        #expect(delays.refusal(of: home, now: 0.6) == nil)
+    }
+
+    @Test("addresses take turns; users who were right before go first; what waits and what is held is bounded")
+    func turns() {
+        var settings = LoginQueue<Int>.Settings()
+        (settings.capacity, settings.perAddress, settings.heldPerUser) = (5, 3, 2)
+        var queue = LoginQueue<Int>(settings)
+        let flood = address("10.0.0.1"), other = address("10.0.0.2")
+        let flooded = (1...5).map { queue.add($0, from: flood, isKnown: false) }
+        #expect(flooded == [true, true, true, false, false])
+        let others = [(10, other, false), (11, other, true), (12, address("10.0.0.3"), false), (13, address("10.0.0.4"), false)].map {
+            queue.add($0.0, from: $0.1, isKnown: $0.2)
+        }
+        #expect(others == [true, true, true, false] && queue.count == 6)
+        var order: [Int] = []
+        while let next = queue.next() { order.append(next) }
+        #expect(order == [11, 1, 10, 12, 2, 3] && queue.count == 0)
+        let known = (1...4).map { queue.add($0, from: flood, isKnown: true) }
+        #expect(known == [true, true, true, false])
+        let held = ["ann", "ann", "ann", "bob"].map { queue.hold($0) }
+        #expect(held == [true, true, false, true])
+        queue.release("ann")
+        let again = ["ann", "ann"].map { queue.hold($0) }
+        #expect(again == [true, false])
+    }
+
     @Test("this machine, where all may come through a proxy, is held for a second at most, and never refused", arguments: ["127.0.0.1", "::1"])
     func thisMachine(host: String) {
         var delays = FailureDelays()
@@ -118,7 +157,8 @@ struct AbuseTests {
                     clientID: varied == .clientID ? "c\(number)" : "c", uid: varied == .uid ? "u\(number)" : "u",
                     address: address(varied == .address ? "10.0.0.\(number)" : "10.0.0.1"), now: 0)
             }
-            #expect((refusals.last != .some(nil)) == (varied != key))
+            let isAnother = varied == key || key == .clientID && varied == .uid
+            #expect((refusals.last != .some(nil)) == !isAnother)
         }
         var flapping = Flapping(settings)
         let nameless = (0..<5).map { _ in flapping.connects(clientID: "", uid: "", address: address("127.0.0.1"), now: 0) }

@@ -145,6 +145,19 @@ struct ProfileTests {
         #expect(configuration.openDoors(of: .init(hasMaster: true, hasWorker: true, hasClusterToken: false)).isEmpty)
     }
 
+    @Test(
+        "settings of a listener that change nothing are told, on loopback too",
+        arguments: [
+            ("tls: {certificate: c, client_ca: ca}", "tls.client_ca"), ("tls: {certificate: c, client_ca: ca, verify: optional}", nil),
+            ("origins: [\"https://a.example\"]", "origins"), ("transport: websocket, origins: [\"https://a.example\"]", nil),
+        ] as [(String, String?)])
+    func idle(listener: String, key: String?) throws {
+        let configuration = try load("worker: {listeners: {a: {protocol: mqtt, listen: \"127.0.0.1:0\", \(listener)}}}")
+        let told = configuration.openDoors(of: .init(hasMaster: false, hasWorker: true, hasClusterToken: false))
+        #expect(told.map { $0.error.location } == [key].compactMap { $0.map { configuration.place(of: "worker.listeners.a.\($0)") } })
+        #expect(told.allSatisfy { !$0.isRefused && $0.error.message.contains("changes nothing") })
+    }
+
     @Test("settings for message-channel that change nothing are told")
     func java() throws {
         let open = try load("cluster: {allow_java: true, java_from: [10.0.0.0/8]}")

@@ -5,7 +5,7 @@ import Testing
 
 /// A transport of WebSocket without a loop or a socket.
 final class WebSocketHarness {
-    static let door = WebSocketDoor(path: "/mqtt", origins: ["https://example.org:8443"], subprotocols: ["mqtt", "mqttv3.1"])
+    static let door = WebSocketDoor(path: "/mqtt", origins: ["https://example.org:8443"], isSecure: true, subprotocols: ["mqtt", "mqttv3.1"])
 
     let transport: WebSocketTransport
     /// What came out of the frames.

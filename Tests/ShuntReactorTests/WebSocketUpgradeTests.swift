@@ -130,9 +130,24 @@ struct WebSocketUpgradeTests {
         #expect(harness.wire.starts(with: "HTTP/1.1 200 OK\r\n".utf8))
     }
 
+    @Test(
+        "Without TLS a page of the same host may come by an address or localhost alone: a name may lead here by its page's will",
+        arguments: [
+            ("127.0.0.1:8084", true), ("[::1]:8084", true), ("LOCALHOST:80", true), ("evil.example:8084", false), ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false), ("[evil]", false),
+        ])
+    func rebinding(host: String, mayCome: Bool) {
+        for isSecure in [false, true] {
+            let door = WebSocketDoor(path: "/", origins: [], isSecure: isSecure, subprotocols: ["mqtt"])
+            let request = WebSocketHarness.request("GET / HTTP/1.1", replacing: ["Host": host, "Origin": "http://\(host)"])
+            let outcome = request.withUnsafeBytes { WebSocketUpgrade.read($0, for: door) }
+            if case .accepted = outcome { #expect(mayCome || isSecure) } else { #expect(!mayCome && !isSecure, "\(outcome)") }
+        }
+    }
+
     @Test("All origins may come where the listener says so")
     func allOrigins() {
-        let door = WebSocketDoor(path: "/", origins: ["*"], subprotocols: ["shunt.exchange"])
+        let door = WebSocketDoor(path: "/", origins: ["*"], isSecure: false, subprotocols: ["shunt.exchange"])
         let request = WebSocketHarness.request("GET / HTTP/1.1", replacing: ["Origin": "null", "Sec-WebSocket-Protocol": "shunt.exchange"])
         guard case .accepted = request.withUnsafeBytes({ WebSocketUpgrade.read($0, for: door) }) else {
             Issue.record("the origin is refused")

@@ -45,9 +45,15 @@ struct NameKey: Hashable, Sendable {
     /// Of an IPv4 address, or of the 64-bit network of an IPv6 address.
     init(_ address: PeerAddress) {
         var hasher = Hasher()
-        hasher.combine(address.high)
-        // The addresses of this machine, ::1 among them, are no networks.
-        hasher.combine(address.high == 0 ? address.low : 0)
+        hasher.combine(ConnectionQuota.key(address))
+        hash = hasher.finalize()
+    }
+
+    /// Of a name together with an address.
+    init(_ name: String, at address: PeerAddress) {
+        var hasher = Hasher()
+        hasher.combine(ConnectionQuota.key(address))
+        for byte in name.utf8 { hasher.combine(byte) }
         hash = hasher.finalize()
     }
 }

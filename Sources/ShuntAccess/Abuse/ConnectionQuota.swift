@@ -45,7 +45,8 @@ public struct ConnectionQuota: Sendable {
         open[key] = before > 1 ? before - 1 : nil
     }
 
-    private static func key(_ address: PeerAddress) -> PeerAddress {
+    /// What one client may have: an IPv4 address, or the 64-bit network of an IPv6 address.
+    static func key(_ address: PeerAddress) -> PeerAddress {
         // The addresses of this machine, ::1 among them, are no networks.
         PeerAddress(high: address.high, low: address.high == 0 ? address.low : 0)
     }

@@ -41,7 +41,7 @@ public struct Flapping: Sendable {
 
     /// A client connects.
     /// - Parameters:
-    ///   - uid, clientID: empty where there is none.
+    ///   - uid: that it has proved. Empty where there is none, as `clientID`.
     ///   - now: seconds of a clock that never goes back.
     /// - Returns: for how many seconds it is refused; nil where it may.
     public mutating func connects(clientID: String, uid: String, address: PeerAddress, now: Double) -> Double? {
@@ -61,7 +61,8 @@ public struct Flapping: Sendable {
         Key.allCases.compactMap { key in
             guard settings.keys.contains(key) else { return nil }
             return switch key {
-            case .clientID: clientID.isEmpty ? nil : NameKey(0, clientID)
+            // Another user with the same identifier is another client: nobody makes the one flap by being the other.
+            case .clientID: clientID.isEmpty ? nil : NameKey(0, "\(clientID)\u{0}\(uid)")
             case .uid: uid.isEmpty ? nil : NameKey(1, uid)
             case .address: NameKey(address)
             }

@@ -1,5 +1,5 @@
-/// Whether a service answers, as an operator is told it: once when it fails, once when it has worked for a while. It is told the time, in
-/// seconds.
+/// Tells when the log should say something about a service: once when it fails, and once when it has worked for a while. Times are seconds,
+/// which the caller gives.
 public struct Outage: Sendable {
     public enum Change: Equatable, Sendable {
         case begins, ends

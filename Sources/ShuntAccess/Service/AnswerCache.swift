@@ -1,4 +1,4 @@
-/// The answers of a service that still count, and who waits for one: a question that is under way is not asked again. It is told the time.
+/// The answers of a service that still count, and who waits for one: a question that is under way is not asked again. The caller gives the time.
 public struct AnswerCache<Waiter: Sendable>: Sendable {
     public enum Step: Equatable, Sendable {
         case answer(ServiceAnswer)

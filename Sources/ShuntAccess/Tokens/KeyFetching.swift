@@ -1,5 +1,5 @@
-/// When the keys for tokens are fetched from their address, and how long those that were fetched count. It is told the time, in seconds of a
-/// clock that never goes back.
+/// When the keys for tokens are fetched from their address, and how long fetched keys count. The caller gives the time, in seconds of a clock
+/// that never goes back.
 public struct KeyFetching: Sendable {
     /// Times in seconds.
     public struct Settings: Equatable, Sendable {
@@ -16,7 +16,7 @@ public struct KeyFetching: Sendable {
         public init() {}
     }
 
-    /// What an operator is told, once for each change.
+    /// What the log says, once for each change.
     public enum Change: Equatable, Sendable {
         /// Keys are there, for the first time or again.
         case works

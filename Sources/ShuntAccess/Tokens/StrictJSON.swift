@@ -23,11 +23,8 @@ indirect enum StrictJSON: Equatable, Sendable {
         self = value
     }
 
-    /// The value of a key of an object; nil where it is missing or null.
-    subscript(key: String) -> StrictJSON? {
-        guard case .object(let members) = self, let value = members[key], value != .null else { return nil }
-        return value
-    }
+    /// The value of a key of an object; nil where it is missing. One that is null is there: what it means is not this side's to guess.
+    subscript(key: String) -> StrictJSON? { if case .object(let members) = self { members[key] } else { nil } }
 
     var string: String? { if case .string(let text) = self { text } else { nil } }
     var number: Double? { if case .number(let number) = self { number } else { nil } }

@@ -44,8 +44,20 @@ package struct ConfigDiagnostics {
     }
 
     /// A value as an error shows it: short, in one line.
-    package static func excerpt(_ text: String) -> String {
+    package static func excerpt(_ given: String) -> String {
+        let text = withoutSecrets(given)
         let shown = text.unicodeScalars.prefix(60).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }.joined()
         return text.unicodeScalars.count > 60 ? shown + "…" : shown
+    }
+
+    /// An address without its user and password, and without what follows a question mark.
+    private static func withoutSecrets(_ text: String) -> String {
+        guard let scheme = text.firstRange(of: "://") else { return text }
+        let rest = text[scheme.upperBound...]
+        let address = rest.prefix { $0 != "?" }
+        let shown = rest.endIndex == address.endIndex ? address : address + "?…"
+        let authority = shown.prefix { $0 != "/" }
+        guard let at = authority.lastIndex(of: "@") else { return String(text[..<scheme.upperBound] + shown) }
+        return text[..<scheme.upperBound] + "…" + shown[at...]
     }
 }

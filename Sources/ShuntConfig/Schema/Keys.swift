@@ -123,8 +123,9 @@ extension Configuration {
                 "path", \.path, .requestPath, .restart, "The path that clients of WebSocket ask for, as in ws://host:port/mqtt."),
             ConfigKey(
                 "origins", \.origins, .list(of: .origin, maximum: 64), .restart,
-                "The origins of pages whose scripts may connect by WebSocket. Pages of the host that they connect to may always, and so may "
-                    + "clients that are no browsers."),
+                "The origins of pages whose scripts may connect by WebSocket. Pages of the host that they connect to may as well, where that is an "
+                    + "IP address or localhost, or the listener speaks TLS: a page could have another name lead here (DNS rebinding). Clients "
+                    + "that are no browsers may."),
             ConfigKey(
                 "proxy_protocol.from", \.proxies, .list(of: .addressRange, maximum: 256), .restart,
                 "The proxies that connect here, and say by a PROXY header, version 1 or 2, who their client is. Connections from elsewhere are "

@@ -19,7 +19,7 @@ public struct RefusedQuery: Equatable, Sendable {
 
 /// A client that a worker has refused, as operators see it: once for each reason and listener.
 public struct RefusedRecord: Codable, Equatable, Sendable {
-    /// The most bytes that one takes as JSON, about: the user name is cut, the others are short.
+    /// About the most bytes that a record takes as JSON. The user name is cut, and the other texts are short.
     public static let maximumBytes = 640
 
     /// The IP address; `unix` for a client of a socket in the file system.

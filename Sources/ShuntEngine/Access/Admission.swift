@@ -11,7 +11,9 @@ public struct Credentials: Sendable {
     public var user: String?
     /// A password, or a token. Never logged.
     public var password: [UInt8]?
-    /// Whether the client is in already, and shows a newer token.
+    /// Whether the client says that it is a token.
+    public var isToken = false
+    /// Whether the client is in already, and shows another token.
     public var isRenewal = false
 
     public init(
@@ -24,7 +26,7 @@ public struct Credentials: Sendable {
 
 extension Credentials: CustomStringConvertible, CustomDebugStringConvertible {
     /// Without the password.
-    public var description: String { "\(address) client '\(clientID)' user \(user.map { "'\($0)'" } ?? "none")" }
+    public var description: String { "\(address) client '\(clientID)' user \(user.map { "'\(RefusedClients.shown($0))'" } ?? "none")" }
     public var debugDescription: String { description }
 }
 

@@ -48,11 +48,11 @@ extension LoopEngine {
         return true
     }
 
-    /// A client that is in shows a newer token: from now on that one counts, and says how long and what it may do.
+    /// A client that is in shows another token: from now on that one counts, and says how long and what it may do.
     func renew(_ connection: ConnectionID, _ credentials: () -> Credentials) -> Entrance {
         let uid = clients[connection.slot].identity?.access?.admitted.uid
         switch admissions[connection] {
-        case .admitted(let admitted)? where admitted.uid != uid:
+        case .admitted(let admitted)? where uid != nil && admitted.uid != uid:
             forgetAdmission(of: connection)
             return .refused(ShuntError(.accessCredentials, "the token is another user's"))
         case .unknown?:

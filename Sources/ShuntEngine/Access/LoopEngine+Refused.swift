@@ -19,7 +19,7 @@ extension LoopEngine {
     ///   else be its identifier.
     func noteRefused(_ connection: ConnectionID, _ reason: String, user: String? = nil) {
         let client = clients[connection.slot]
-        // Those for clients that find no room come behind the others.
+        // Behind the listeners stand the same ones again, for the clients whom the worker has no room for.
         let listener = access.isEmpty ? Int(client.listener) : Int(client.listener) % access.count
         let known = client.identity.flatMap { $0.access.map { $0.admitted.uid } ?? $0.uid }
         refused.note(.init(address: client.address, user: user ?? known ?? "", reason: reason, listener: listener), now: now)

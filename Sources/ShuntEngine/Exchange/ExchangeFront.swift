@@ -24,7 +24,7 @@ struct ExchangeFront {
             guard engine.clients[slot].state != .closing else { return bytes.count }
             switch FrameDecoder.decode(Bytes(rebasing: bytes[offset...]), limit: router.limits.frame) {
             case .frame(let frame):
-                if !engine.clients[slot].isAdmitted, let taken = admit(frame, at: offset, of: bytes) { return taken }
+                if frame.type == .register || !engine.clients[slot].isAdmitted, let taken = admit(frame, at: offset, of: bytes) { return taken }
                 handle(frame, at: offset, of: bytes, hooks)
                 offset += Int(frame.size)
                 if router.index.blocker != .none {
@@ -70,7 +70,7 @@ struct ExchangeFront {
 
     private func isFirst(_ offset: Int) -> Bool { offset == 0 && !engine.clients[client.slot].isAdmitted }
 
-    /// Whether what has come of a first frame is another protocol's: the client is told so.
+    /// Whether a client begins with bytes of another protocol. It gets an answer that says so.
     @inline(never)
     private func isNoFrame(_ bytes: Bytes, at offset: Int) -> Bool {
         guard isFirst(offset), let refusal = StreamRefusal(of: bytes, isFirst: true) else { return false }
@@ -78,16 +78,16 @@ struct ExchangeFront {
         return true
     }
 
-    /// The client's first frame has come.
+    /// A frame has come by which the client shows who it is: its first one, or a later REGISTER with a token, which then counts instead.
     /// - Returns: nil where the client is let in; else the bytes that are taken: none of the frame where that is to be decided, and it comes again.
     @inline(never)
     private func admit(_ frame: FrameView, at offset: Int, of bytes: Bytes) -> Int? {
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
-        let error: ShuntError?
-        switch engine.enter(client, { credentials(in: frame, start) }) {
+        var error: ShuntError?
+        switch entrance(frame, start) {
         case .waits: return offset
         case .refused(let refusal): error = refusal
-        case .open: error = engine.admit(client)
+        case .open: if !engine.clients[client.slot].isAdmitted { error = engine.admit(client) }
         }
         guard let error else { return nil }
         router.output.figures.requests += 1
@@ -95,6 +95,15 @@ struct ExchangeFront {
         refuse(frame, error)
         engine.close(client, error.code)
         return bytes.count
+    }
+
+    private func entrance(_ frame: FrameView, _ start: UnsafeRawPointer) -> LoopEngine.Entrance {
+        guard engine.clients[client.slot].isAdmitted else { return engine.enter(client) { credentials(in: frame, start) } }
+        guard engine.clients[client.slot].identity?.access != nil else { return .open }
+        var shown = credentials(in: frame, start)
+        guard shown.password != nil else { return .open }
+        shown.isRenewal = true
+        return engine.renew(client) { shown }
     }
 
     /// A client of this protocol shows who it is by its first frame, a REGISTER with a member `token`: `uid:password`, or a token.

@@ -45,7 +45,7 @@ public final class LoopEngine {
     var hoardersSoughtAt = -Double.infinity
     public internal(set) var largestHoarder = ""
     /// What a client was denied last, and by what.
-    public var lastDenied: String { router.lastDenied }
+    public var deniedExample: String { router.deniedExample }
     /// How clients are let in, by the numbers of their listeners; empty: everybody is, and may do everything.
     var access: [ListenerAccess] = []
     /// What clients have shown that wait to be let in, until the driver takes it; and what was decided about them.

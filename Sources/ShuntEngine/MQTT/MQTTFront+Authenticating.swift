@@ -1,7 +1,7 @@
 import MQTTCodec
 import ShuntCore
 
-/// AUTH: a client shows a newer token before the one that it came with is over (5.0 §4.12.1).
+/// AUTH: a client shows another token before the one that it came with is over (5.0 §4.12.1).
 extension MQTTFront {
     /// The authentication method of clients that renew their tokens: CONNECT and AUTH bear the token as authentication data.
     static let tokenMethod = "OAUTH2-JWT"
@@ -35,6 +35,7 @@ extension MQTTFront {
         var credentials = Credentials(
             listener: Int(client.listener), .mqtt, address: client.address, clientID: identity.device, user: identity.uid,
             password: request.properties.authenticationData)
+        credentials.isToken = true
         credentials.isRenewal = true
         return credentials
     }

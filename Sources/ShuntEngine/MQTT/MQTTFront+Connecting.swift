@@ -64,9 +64,11 @@ extension MQTTFront {
 
     private func credentials(of greeting: Connect, isAssigned: Bool) -> Credentials {
         let client = engine.clients[client.slot]
-        return Credentials(
+        var credentials = Credentials(
             listener: Int(client.listener), .mqtt, address: client.address, clientID: isAssigned ? "" : greeting.clientID,
             user: greeting.userName, password: greeting.properties.authenticationData ?? greeting.password)
+        credentials.isToken = greeting.properties.authenticationMethod != nil
+        return credentials
     }
 
     /// What a worker refuses besides broken packets.

@@ -24,7 +24,7 @@ public final class TopicRouter {
     var permissions: (any Permissions)?
     var deniedOfMessage = 0
     /// What a client was denied last, and by what.
-    private(set) var lastDenied = ""
+    private(set) var deniedExample = ""
     private var deniedAt = -Double.infinity
     /// The retained messages that are at home on this loop.
     let retained: RetainedMessages
@@ -71,7 +71,7 @@ public final class TopicRouter {
         guard abs(now - deniedAt) >= 1 else { return }
         deniedAt = now
         let name = String(decoding: subject.prefix(200), as: UTF8.self)
-        lastDenied = "\(action) \(name.debugDescription) by \(permissions.place(of: action, subject, group: group))"
+        deniedExample = "\(action) \(name.debugDescription) by \(permissions.place(of: action, subject, group: group))"
     }
 
     // MARK: Publishing

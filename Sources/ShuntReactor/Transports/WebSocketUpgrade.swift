@@ -5,14 +5,17 @@ import ShuntCore
 public final class WebSocketDoor: Sendable {
     /// The path that clients ask for.
     public let path: String
-    /// The origins of pages that may connect, as in `https://example.org`; `*` for all. A page of the host that the client asks for may always.
+    /// The origins of pages that may connect, as in `https://example.org`; `*` for all. A page of the host that the client asks for may as well,
+    /// where the host is known to be this one.
     public let origins: [String]
+    /// Whether the client speaks TLS, and so knows by a certificate that it reaches the host which it asks for.
+    public let isSecure: Bool
     /// What the frames may carry: `mqtt`. The first that a client offers is taken.
     public let subprotocols: [String]
 
-    public init(path: String, origins: [String], subprotocols: [String]) {
+    public init(path: String, origins: [String], isSecure: Bool, subprotocols: [String]) {
         self.path = path
-        self.origins = origins
+        (self.origins, self.isSecure) = (origins, isSecure)
         self.subprotocols = subprotocols
     }
 }
@@ -96,7 +99,15 @@ public enum WebSocketUpgrade {
     private static func isAllowed(_ origin: Bytes, host: Bytes, _ door: WebSocketDoor) -> Bool {
         if door.origins.contains(where: { $0 == "*" || origin.equalsIgnoringCase($0.utf8) }) { return true }
         guard let authority = authority(of: origin) else { return false }
-        return withoutPort(authority).equalsIgnoringCase(withoutPort(host))
+        let host = withoutPort(host)
+        return withoutPort(authority).equalsIgnoringCase(host) && (door.isSecure || isCertain(host))
+    }
+
+    /// A page may have any name lead here, its own too (DNS rebinding); but no address, and not `localhost`.
+    private static func isCertain(_ host: Bytes) -> Bool {
+        if host.equalsIgnoringCase("localhost".utf8) { return true }
+        let isBracketed = host.count > 2 && host.first == 0x5B && host.last == 0x5D
+        return PeerAddress(host: String(decoding: isBracketed ? Bytes(rebasing: host.dropFirst().dropLast()) : host, as: UTF8.self)) != nil
     }
 
     /// Host and port of `https://host:port`; nil where there are none, as in `null`.

@@ -25,12 +25,10 @@ final class Doorkeeper: Sendable {
     private let refusals = Mutex<[Refusal: Int]>([:])
     /// Whom this worker has refused.
     let refused = RefusalList()
-    /// Passwords are hashed here, which takes milliseconds of a processor each.
-    private let hashing: [DispatchQueue]
-    private let hashes = Atomic<Int>(0)
+    private let turns: LoginTurns
     private let logger: Logger
-    /// The most passwords under way: beyond it clients are refused, to come again.
-    private static let capacity = 1000
+    /// Seconds after which a client hears that it is to come again: it is closed after ten (`LoopEngine.checkKeepAlive`).
+    private static let patience = 8.0
 
     /// - Parameter doors: of the listeners, by their numbers.
     init(_ doors: [Door], threads: Int, _ logger: Logger) {
@@ -38,7 +36,7 @@ final class Doorkeeper: Sendable {
         flapping = Mutex(Self.flapping(at: doors, [:]))
         remote = RemoteAccess(doors, logger)
         self.logger = logger
-        hashing = (0..<max(1, threads)).map { DispatchQueue(label: "shunt.passwords.\($0)", qos: .utility) }
+        turns = LoginTurns(threads: threads)
     }
 
     func set(_ doors: [Door]) {
@@ -69,25 +67,31 @@ final class Doorkeeper: Sendable {
     func decide(_ credentials: Credentials, _ certificate: ClientCertificate?, _ decided: @escaping @Sendable (Admission) -> Void) {
         // Who is in has connected before.
         guard !credentials.isRenewal else { return identify(credentials, certificate, decided) }
-        if let refusal = flaps(credentials, isLetIn: false) { return decided(refusal) }
+        let asked = flapping.withLock { all in
+            all[credentials.listener]?.refusal(
+                clientID: credentials.clientID, uid: credentials.user ?? "", address: credentials.address, now: Self.uptime)
+        }
+        if let refusal = refusal(credentials, flapping: asked) { return decided(refusal) }
         identify(credentials, certificate) { [self] admission in
             switch admission {
             case .refused, .unknown(mayEnter: false): decided(admission)
-            case .admitted, .unknown(mayEnter: true): decided(flaps(credentials, isLetIn: true) ?? admission)
+            case .admitted(let admitted): decided(connects(credentials, as: admitted.uid ?? "") ?? admission)
+            case .unknown(mayEnter: true): decided(connects(credentials, as: "") ?? admission)
             }
         }
     }
 
-    /// - Parameter isLetIn: whether the client would be let in, which counts as a connect.
+    /// A client would be let in, which counts as a connect.
+    /// - Parameter uid: that it has proved; empty: none. What it says of itself would count against another.
     /// - Returns: the refusal of a client that connects again and again.
-    private func flaps(_ credentials: Credentials, isLetIn: Bool) -> Admission? {
-        let (listener, id, uid, address) = (credentials.listener, credentials.clientID, credentials.user ?? "", credentials.address)
-        let seconds: Double? = flapping.withLock { all in
-            guard all[listener] != nil else { return nil }
-            return isLetIn
-                ? all[listener]?.connects(clientID: id, uid: uid, address: address, now: Self.uptime)
-                : all[listener]?.refusal(clientID: id, uid: uid, address: address, now: Self.uptime)
+    private func connects(_ credentials: Credentials, as uid: String) -> Admission? {
+        let seconds = flapping.withLock { all in
+            all[credentials.listener]?.connects(clientID: credentials.clientID, uid: uid, address: credentials.address, now: Self.uptime)
         }
+        return refusal(credentials, flapping: seconds)
+    }
+
+    private func refusal(_ credentials: Credentials, flapping seconds: Double?) -> Admission? {
         guard let seconds else { return nil }
         note(.flapping, credentials)
         log(credentials, "flapping")
@@ -104,17 +108,36 @@ final class Doorkeeper: Sendable {
         }
         let isChecked = credentials.password != nil && (door.passwords != nil || door.tokens != nil)
         guard isChecked || door.service != nil else { return decided(unknown(door)) }
-        let now = Self.uptime
-        switch delays.withLock({ $0.attempt(from: credentials.address, user: credentials.user ?? "", now: now) }) {
-        case .check: check(credentials, certificate, door, decided)
-        case .hold(let seconds):
-            let queue = hashing[0]
-            queue.asyncAfter(deadline: .now() + seconds) { [self] in check(credentials, certificate, door, decided) }
-        case .refuse(let seconds):
-            note(.delayed, credentials)
-            let wait = Int(seconds.rounded(.up))
-            decided(.refused(ShuntError(.accessCredentials, "too many failures from this address", help: "try again in \(wait) s")))
+        let since = Self.uptime
+        let user = credentials.user ?? ""
+        let turn: LoginTurns.Check = { [self] in
+            // What others of this address have tried meanwhile counts.
+            if let seconds = delays.withLock({ $0.refusal(of: credentials.address, now: Self.uptime) }) {
+                return decided(delayed(credentials, seconds))
+            }
+            guard Self.uptime - since <= Self.patience else { return decided(busy(credentials)) }
+            check(credentials, certificate, door, decided)
         }
+        let wait: LoginTurns.Check = { [self] in
+            let isKnown = delays.withLock { $0.knows(user, from: credentials.address) }
+            if !turns.add(from: credentials.address, isKnown: isKnown, turn) { decided(busy(credentials)) }
+        }
+        switch delays.withLock({ $0.attempt(from: credentials.address, user: user, now: since) }) {
+        case .check: wait()
+        case .hold(let seconds): if !turns.hold(user, seconds: seconds, wait) { decided(busy(credentials)) }
+        case .refuse(let seconds): decided(delayed(credentials, seconds))
+        }
+    }
+
+    private func delayed(_ credentials: Credentials, _ seconds: Double) -> Admission {
+        note(.delayed, credentials)
+        let wait = Int(seconds.rounded(.up))
+        return .refused(ShuntError(.accessCredentials, "too many failures from this address", help: "try again in \(wait) s"))
+    }
+
+    private func busy(_ credentials: Credentials) -> Admission {
+        note(.busy, credentials)
+        return .refused(ShuntError(.accessUnavailable, "too many clients are waiting to be checked", help: "come again in a moment"))
     }
 
     private func check(
@@ -123,25 +146,20 @@ final class Doorkeeper: Sendable {
         if let tokens = door.tokens, let password = credentials.password, password.withUnsafeBytes({ TokenVerifier.isToken($0) }) {
             return check(credentials, token: password, tokens, decided)
         }
+        guard !credentials.isToken else { return decided(refuse(credentials, .token, "no token")) }
         guard let passwords = door.passwords, let user = credentials.user, let password = credentials.password,
             door.service == nil || passwords.knows(user)
         else {
-            // A client renews what it has shown by a token alone.
-            guard door.service == nil || credentials.isRenewal else { return ask(credentials, certificate, door, decided) }
+            guard door.service == nil else { return ask(credentials, certificate, door, decided) }
             return decided(refuse(credentials, .token, "no token"))
         }
-        guard hashes.wrappingAdd(1, ordering: .relaxed).newValue <= Self.capacity else {
-            hashes.wrappingSubtract(1, ordering: .relaxed)
-            note(.busy, credentials)
-            return decided(.refused(ShuntError(.accessUnavailable, "too many passwords are under way", help: "come again in a moment")))
+        guard password.withUnsafeBytes({ passwords.verify(user: user, password: $0) }) else {
+            return decided(refuse(credentials, .password, "wrong user name or password"))
         }
-        hashing[Int.random(in: hashing.indices)].async { [self] in
-            let isRight = password.withUnsafeBytes { passwords.verify(user: user, password: $0) }
-            hashes.wrappingSubtract(1, ordering: .relaxed)
-            var admitted = Admitted(uid: user)
-            admitted.passwordStamp = passwords.stamp(of: user)
-            decided(isRight ? .admitted(admitted) : refuse(credentials, .password, "wrong user name or password"))
-        }
+        delays.withLock { $0.succeeded(from: credentials.address, user: user) }
+        var admitted = Admitted(uid: user)
+        admitted.passwordStamp = passwords.stamp(of: user)
+        decided(.admitted(admitted))
     }
 
     /// The client is told no more than that; the log tells why, without the secret.
@@ -156,7 +174,9 @@ final class Doorkeeper: Sendable {
         logger.debug(
             "refused a client",
             metadata: [
-                "address": "\(credentials.address)", "client": "\(credentials.clientID)", "user": "\(credentials.user ?? "")", "why": "\(why)",
+                "address": "\(credentials.address)", "client": "\(credentials.clientID)",
+                // Some people type passwords, and tokens, as user names.
+                "user": "\(RefusedClients.shown(credentials.user ?? ""))", "why": "\(why)",
             ])
     }
 

@@ -123,7 +123,7 @@ final class RemoteKeys: Sendable {
         }
     }
 
-    /// A fetch has ended: clients that wait are told, and the operator where it changes something.
+    /// A fetch has ended. Clients that wait get their answer, and the log a line where something has changed.
     private func settle(_ why: String = "", _ end: (inout State, Double) -> KeyFetching.Change?) {
         let (change, waiters) = state.withLock { state in
             let change = end(&state, Doorkeeper.uptime)

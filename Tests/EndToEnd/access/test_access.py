@@ -94,6 +94,8 @@ def test_an_acl_says_what_a_client_may_publish_and_read(guarded, version):
     ada, bob = connect(worker, version, "ada", USERS["ada"]), connect(worker, version, "bob", USERS["bob"])
     denied = 0x87 if version == 5 else 0x80
     assert bob.subscribe("sensors/#", "other/#", "own/bob/x", "own/ada/x", qos=1) == [1, denied, 1, denied]
+    worker.wait_log("clients asked for what they may not do")
+    assert '"example":"subscribe \\"other/#\\" by no entry"' in worker.stderr
     # What is denied below an allowed filter is withheld.
     assert ada.subscribe("sensors/#", qos=1) == [1]
     assert ada.publish("sensors/1", b"allowed", 1) == (0 if version == 5 else None) or version == 4
@@ -105,8 +107,6 @@ def test_an_acl_says_what_a_client_may_publish_and_read(guarded, version):
     bob.publish("own/bob/x", b"own", 1)
     assert bob.message().payload == b"own"
     eventually(lambda: worker.metric("shunt_access_denied_total") >= 4, 10)
-    worker.wait_log("clients asked for what they may not do")
-    assert 'subscribe \\"other/#\\" by no entry' in worker.stderr
 
 
 def test_messages_that_a_subscriber_may_not_read_are_withheld(guarded):
@@ -305,6 +305,47 @@ def test_a_token_is_renewed_before_it_is_over(shunt, tmp_path):
     other = Client(worker.listeners["worker.mqtt"], 5)
     assert other.connect("", more=method | {"authentication_method": "SCRAM-SHA-1"}, refused=True).reason == 0x8C
     assert other.farewell is None or "OAUTH2-JWT" in other.connack.get("reason_string")
+
+
+def test_a_token_is_no_password_and_a_password_no_token(shunt, tmp_path):
+    """Where the authentication method says that a token comes, a password is none, though the listener takes both."""
+    key = base64.urlsafe_b64encode(b"a-shared-key-of-32-bytes-length!").rstrip(b"=").decode()
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [{"kty": "oct", "kid": "k", "alg": "HS256", "k": key}]}))
+    (tmp_path / "passwords").write_text(f"ada:{hashed('secret-1')}\n")
+    worker = shunt.worker(OPEN | {"access.jwt.keys": tmp_path / "keys.json", "access.password_file": tmp_path / "passwords",
+                                  "worker.listeners.exchange.allow_anonymous": "false", "worker.listeners.exchange.listen": "127.0.0.1:0",
+                                  "access.jwt.skew": "0s", "log.levels": "{access: debug}"})
+    method = {"authentication_method": "OAUTH2-JWT"}
+    good = token({"sub": "ada", "exp": time.time() + 60})
+    client = Client(worker.listeners["worker.mqtt"], 5)
+    client.connect("", user="ada", more=method | {"authentication_data": good.encode()})
+    client.send(packets.auth(0x19, method | {"authentication_data": b"secret-1"}))
+    assert client.ended() == 0x87
+    client = Client(worker.listeners["worker.mqtt"], 5)
+    assert client.connect("", user="ada", more=method | {"authentication_data": b"secret-1"}, refused=True).reason == 0x86
+    # A token by mistake in the place of the name is not in the log.
+    client = Client(worker.listeners["worker.mqtt"], 5)
+    assert client.connect("", user=good, password=b"x", refused=True).reason == 0x86
+    assert connect(worker, 5, "ada", token({"sub": "ada", "acl": None}), refused=True).connack.reason == 0x86, "null is no list"
+
+    # By the exchange protocol another REGISTER shows another token.
+    def register(client, text) -> int:
+        body = {"uid": "ada", "device": "phone", "tags": [], "alias": []} | ({"token": text} if text else {})
+        return client.request(REGISTER, json.dumps(body).encode(), format=JSON).status
+
+    ada = ExchangeClient(worker.exchange)
+    over = time.time() + 2
+    assert register(ada, token({"sub": "ada", "exp": over, "acl": {"publish": ["t/#"]}})) == 200
+    assert [register(ada, each) for each in (None, token({"sub": "ada", "exp": time.time() + 60, "acl": {"publish": ["u/#"]}}))] == [200, 200]
+    assert ada.message("t/1", "x").status == 403
+    for wrong in ("ada:wrong", token({"sub": "bob"})):
+        client = ExchangeClient(worker.exchange)
+        assert register(client, good) == 200 and register(client, wrong) == 401
+    # It outlives the token that it came with.
+    while time.time() < over + 0.5:
+        assert ada.message("u/1", "x").status not in (401, 403)
+        time.sleep(0.2)
+    assert good[40:] not in worker.stderr and "eyJ" in worker.stderr
 
 
 def test_who_is_no_longer_in_the_password_file_has_to_go(guarded):

@@ -1,12 +1,13 @@
 """What one address and one client may take of a listener."""
 
+import base64
 import json
 import socket
 import time
 
 import pytest
 
-from access.test_access import hashed
+from access.test_access import hashed, token
 from exchange import JSON, REGISTER, Client as ExchangeClient, eventually, parse_address
 from mqtt import packets
 from mqtt.client import Client
@@ -142,6 +143,22 @@ def test_flapping_by_user_and_by_address(shunt, tmp_path, by):
     for _ in range(2):
         assert first(worker, "ada:secret-1") == 200
     assert first(worker, "ada:secret-1") == 429
+
+
+def test_nobody_makes_another_user_flap(shunt, tmp_path):
+    """The user name counts that a client has proved: a token names another one than the client says."""
+    (tmp_path / "passwords").write_text(f"ada:{hashed('secret-1')}\n")
+    key = base64.urlsafe_b64encode(b"a-shared-key-of-32-bytes-length!").rstrip(b"=").decode()
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [{"kty": "oct", "kid": "k", "alg": "HS256", "k": key}]}))
+    worker = shunt.worker(OPEN | {"access.flapping.connects": 4, "access.flapping.by": "[client_id, uid]", "access.jwt.keys": tmp_path / "keys.json",
+                                  "access.password_file": tmp_path / "passwords", "worker.listeners.mqtt.allow_anonymous": "false",
+                                  "worker.listeners.exchange.allow_anonymous": "true"})
+    mallory = token({"sub": "mallory"}).encode()
+    for turn in range(6):
+        code = connack(worker.listeners["worker.mqtt"], "ada", mallory, "phone" if turn % 2 else f"other-{turn}")
+        assert code == (0 if turn < 3 else 0x9F), turn
+    assert connack(worker.listeners["worker.mqtt"], "ada", b"secret-1", "phone") in (0, 0x87), "0x87: the identifier is mallory's, who is there"
+    assert connack(worker.listeners["worker.mqtt"], "ada", b"secret-1", "tablet") == 0
 
 
 def first(worker, token) -> int:

@@ -205,7 +205,7 @@ struct AccessTests {
         let topics = reader.deliveries().map(\.topic)
         #expect(topics == (!isGranted ? ["free", "v"] : ["secret/x", "secret/x", "free", "v", "secret/y", "secret/y"]))
         #expect(worker.engines[0].output.figures.denied == (!isGranted ? 5 : 0))
-        #expect(worker.engines[0].lastDenied == (!isGranted ? "publish \"secret/x\" by the test" : ""))
+        #expect(worker.engines[0].deniedExample == (!isGranted ? "publish \"secret/x\" by the test" : ""))
         let reasons = ada.answered(.publishAcknowledgement).map(\.reason.isError)
         #expect(reasons == (!isGranted ? [true, false, false, true, true] : [false, false, false, false, false]))
     }
