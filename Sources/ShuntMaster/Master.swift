@@ -70,15 +70,15 @@ public final class Master: Sendable {
         startedAt = clock()
         let engine = EngineSettings(configuration, secrets.cluster, needsCertificate: clusterTLS != nil)
         let writer = registry.writer
-        let limits = ConnectionLimits(configuration)
         let figures = MasterFigures()
-        let loop = try LoopThread(index: 0, name: "master", limits: limits) { [logger] loop in
+        let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(configuration)) { [logger] loop in
             MasterLoop(
                 loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), tls: clusterTLS, known: known, writer: writer,
                 figures: figures, logger: logger)
         }
         self.loop = loop
-        door = AdminDoor(secrets.tokens, logger: Logger(label: "shunt.admin"))
+        let door = Self.door(secrets.tokens, writer, clock)
+        self.door = door
         do throws(ShuntError) {
             let address = master.admin.listen
             var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
@@ -93,7 +93,8 @@ public final class Master: Sendable {
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
                         writer: registry.writer.figures)
                 },
-                readiness: { registry.problem }, metrics: { figures.metrics(writer: registry.writer.figures, tls: clusterTLS, now: clock()) },
+                readiness: { registry.problem },
+                metrics: { figures.metrics(writer: registry.writer.figures, door: door, tls: clusterTLS, now: clock()) },
                 closeChat: { chat in
                     await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
                 },
@@ -110,6 +111,13 @@ public final class Master: Sendable {
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = HostPort(admin.host, admin.port).description
+    }
+
+    private static func door(_ tokens: AdminTokens?, _ writer: RegistryWriter, _ clock: @escaping @Sendable () -> Double) -> AdminDoor {
+        let record: AdminDoor.RecordRefusals = { source, what in
+            writer.submit([.event(EventRecord(at: clock(), kind: .adminRefused, subject: source, detail: what))])
+        }
+        return AdminDoor(tokens, record: record, logger: Logger(label: "shunt.admin"))
     }
 
     /// Bans somebody, or lifts a ban: once that is done, a restart keeps it.

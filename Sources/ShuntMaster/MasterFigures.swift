@@ -21,9 +21,10 @@ final class MasterFigures: Sendable {
 
     /// In Prometheus' text format 0.0.4.
     /// - Parameters:
+    ///   - door: of the admin API.
     ///   - tls: what workers come by.
     ///   - now: seconds since 1970.
-    func metrics(writer: RegistryWriter.Figures, tls: ReloadableTLS?, now: Double) -> String {
+    func metrics(writer: RegistryWriter.Figures, door: AdminDoor, tls: ReloadableTLS?, now: Double) -> String {
         let state = state.withLock { $0 }
         var text = ""
         func add(_ name: String, _ type: String, _ help: String, _ value: Int) {
@@ -49,6 +50,11 @@ final class MasterFigures: Sendable {
         text += "# TYPE shunt_master_link_refused_total counter\n"
         for (reason, count) in [("token", state.refusals.token), ("certificate", state.refusals.certificate)] {
             text += "shunt_master_link_refused_total{reason=\"\(reason)\"} \(count)\n"
+        }
+        text += "# HELP shunt_master_admin_refused_total Requests to the admin API that were refused for want of a token.\n"
+        text += "# TYPE shunt_master_admin_refused_total counter\n"
+        for reason in AdminDoor.Refusal.allCases {
+            text += "shunt_master_admin_refused_total{reason=\"\(reason.rawValue)\"} \(door.refused(reason))\n"
         }
         guard let tls else { return text }
         text += "# HELP shunt_cluster_certificate_expiry_seconds Seconds until the cluster's certificate expires; below 0 once it has.\n"

@@ -282,7 +282,7 @@ final class MasterLoop: EventLoopHandler {
             case .workerLost: (.warning, "a worker is lost")
             case .workerSkewed: (.warning, "a worker's clock is wrong")
             case .linkRefused: (.warning, "a worker that does not prove that it belongs to the cluster was refused")
-            case .masterStarted, .masterStopped, .command: (.info, "\(event.kind.rawValue)")
+            case .masterStarted, .masterStopped, .adminRefused, .command: (.info, "\(event.kind.rawValue)")
             }
         let address = engine.source(of: event.subject) ?? "-"
         logger.log(level: level, text, metadata: ["worker": "\(event.subject)", "from": "\(address)", "why": "\(event.detail)"])

@@ -25,6 +25,8 @@ struct PEMFile {
     /// The setting.
     let setting: String
     let bytes: [UInt8]
+    /// Whether every user of the machine may read it, or write it.
+    let isShared: Bool
     /// Bytes of a file: lists of revoked certificates are long.
     private static let limit = 256 << 20
 
@@ -37,6 +39,8 @@ struct PEMFile {
             throw ShuntError(.tlsInvalid, why, at: setting, help: "a file in PEM; a path is relative to the working directory")
         }
         defer { fclose(file) }
+        var about = stat()
+        isShared = fstat(fileno(file), &about) == 0 && about.st_mode & 0o007 != 0
         var bytes: [UInt8] = []
         while bytes.count <= Self.limit {
             let chunk = [UInt8](unsafeUninitializedCapacity: 64 << 10) { $1 = fread($0.baseAddress, 1, 64 << 10, file) }
@@ -68,7 +72,12 @@ struct PEMFile {
         } free: {
             X509_free($0)
         }
-        guard !all.isEmpty else { throw wrong("has no certificate", help: "PEM, with the lines BEGIN CERTIFICATE and END CERTIFICATE") }
+        guard !all.isEmpty else {
+            let isKey = (try? privateKey()) != nil
+            throw wrong(
+                isKey ? "has a private key and no certificate" : "has no certificate",
+                help: isKey ? "were certificate and key exchanged?" : "PEM, with the lines BEGIN CERTIFICATE and END CERTIFICATE")
+        }
         return all
     }
 

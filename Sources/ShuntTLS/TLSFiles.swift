@@ -63,6 +63,9 @@ struct TLSFiles {
                 .tlsInvalid, "the key in \(keyFile.path) does not fit the certificate in \(file.path)", at: keyFile.setting,
                 help: "the certificate must be the file's first, and made for this key")
         }
+        if keyFile.isShared {
+            warnings.append(keyFile.wrong("has a private key, and every user of this machine may read or write it", help: "chmod o= it"))
+        }
         checkDates(of: chain[0], file)
         identities.append(Identity(file: file.path, setting: file.setting, chain: chain, key: key))
         return file.bytes + keyFile.bytes

@@ -145,18 +145,23 @@ extension WorkerLoop {
             guard connection.role.number == listener, let certificate = connection.clientCertificate else { return }
             if context.revokes(certificate) { revoked.append(connection) }
         }
-        for connection in revoked { loop.close(connection, Self.revoked) }
+        // One in its handshake is not the engine's yet.
+        for connection in revoked where !expel(connection.id, why: Self.revoked) { closeSilently(connection) }
     }
 
     /// Lists may have changed during its handshake, or on its way from another loop.
     func closeIfRevoked(_ connection: Connection) -> Bool {
         guard let certificate = connection.clientCertificate, let tls = listeners[connection.role.number].tls, tls.context.revokes(certificate)
         else { return false }
-        loop.close(connection, Self.revoked)
+        closeSilently(connection)
         return true
     }
 
-    private static let revoked = CloseReason.byUs(why: "the client's certificate is revoked (\(ErrorCode.tlsHandshake.rawValue))")
+    private func closeSilently(_ connection: Connection) {
+        loop.close(connection, .byUs(why: "\(Self.revoked) (\(ErrorCode.tlsHandshake.rawValue))"))
+    }
+
+    private static let revoked = "the client's certificate is revoked"
 }
 
 /// Tells whether a file is another one than before.

@@ -56,14 +56,14 @@ public final class Worker: Sendable {
         listenerNames = sockets.map(\.name)
         let doors: [Door]
         do throws(ShuntError) {
-            doors = try Door.all(of: configuration, listenerNames)
+            doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
         } catch {
             for (_, socket) in sockets { socket.close() }
             throw error
         }
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
-            descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Logger(label: "shunt.access")),
+            descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
             log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
@@ -104,13 +104,15 @@ public final class Worker: Sendable {
         }
     }
 
+    private static let accessLogger = Logger(label: "shunt.access")
+
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules, what is in certificates' files.
     /// - Returns: how the rules differ from those before.
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
     public func apply(_ configuration: Configuration) throws(ShuntError) -> RuleChanges {
         let before = rules.withLock { $0 }
         let next = try before.next(configuration, now: Self.now)
-        let doors = try Door.all(of: configuration, listenerNames)
+        let doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
         try switchRules(to: next)
         rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration, loops: loops.count)
@@ -152,7 +154,7 @@ public final class Worker: Sendable {
     /// - Returns: how many rules there are.
     public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
-        _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted())
+        _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
         return try WorkerRules(configuration, now: now).set.rules.count
     }
 

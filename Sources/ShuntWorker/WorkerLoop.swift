@@ -173,6 +173,14 @@ final class WorkerLoop: EventLoopHandler {
         driver.carryOut(self)
     }
 
+    /// What has let a client in no longer counts.
+    /// - Returns: false where the engine does not know the client.
+    func expel(_ client: ConnectionID, why: String) -> Bool {
+        let isKnown = engine.expel(client, why: why, now: loop.now)
+        driver.carryOut(self)
+        return isKnown
+    }
+
     // MARK: Limits of listeners
 
     /// A client that its listener counts is there.

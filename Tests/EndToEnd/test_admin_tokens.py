@@ -79,6 +79,21 @@ def test_commands_are_events_with_the_name_of_the_token(guarded):
     eventually(lambda: expected <= set(events()), 20, "the events")
 
 
+def test_refusals_are_counted_and_one_event_tells_of_many(guarded):
+    process, _ = guarded
+    assert [ask(process, "/api/v1/workers", token)[0] for token in ("wrong", None)] == [401, 401]
+    assert ask(process, "/api/v1/chats/c", READER, "DELETE")[0] == 403
+    metrics = ask(process, "/metrics", READER)[1]
+    for reason, count in {"token": 1, "missing": 1, "role": 1, "rate": 0}.items():
+        assert f'shunt_master_admin_refused_total{{reason="{reason}"}} {count}\n' in metrics
+
+    def events():
+        done = admin(process, "events", "--kind", "admin.refused", "--output", "json", token=READER)
+        return [(event["subject"], event["detail"]) for event in json.loads(done.stdout)["events"]]
+
+    eventually(lambda: events() == [("127.0.0.1", "a wrong token")], 20, "the event")
+
+
 def test_tokens_are_exchanged_by_sighup_and_a_wrong_file_changes_nothing(guarded):
     process, file = guarded
     file.write_text(f"read:new:another-{READER}\n")

@@ -183,6 +183,8 @@ struct OverrideTests {
         ("live_for=1s", .configUnknownKey, "--set live_for", "did you mean 'master.heartbeat.live_for'"),
         ("qqqqqqqq=1", .configUnknownKey, "--set qqqqqqqq", "config/reference.yaml"),
         ("worker.loops.x=1", .configUnknownKey, "--set worker.loops.x", "worker.loops"),
+        ("worker.listeners.a.tls.cert=x", .configUnknownKey, "--set worker.listeners.a.tls.cert", "'worker.listeners.a.tls.certificate'"),
+        ("worker.listeners.a.tls.kei=x", .configUnknownKey, "--set worker.listeners.a.tls.kei", "'worker.listeners.a.tls.key'"),
         ("worker.listeners.a.tls=1", .configUnknownKey, "--set worker.listeners.a.tls", "worker.listeners.NAME.listen"),
         ("worker..loops=1", .configUnknownKey, "--set worker..loops", "did you mean 'worker.loops'"),
         ("worker.loops", .configInvalid, "--set worker.loops", "key.path=value"),

@@ -26,7 +26,10 @@ final class Folder {
         try write(made.key, name + ".key")
     }
 
-    func write(_ text: String, _ name: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: file(name))) }
+    func write(_ text: String, _ name: String) throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: file(name)))
+        chmod(file(name), 0o600)
+    }
 
     func sign(_ purpose: CertificateMaker.Purpose, _ name: String, days: Int = 30) throws {
         try put(try CertificateMaker(certificate: file("ca.pem"), key: file("ca.key"), days: days).make(purpose, name: name), name)

@@ -40,7 +40,7 @@ struct TLSContextTests {
         let wrongKey = folder.error(server("server.pem", "ca.key"))
         #expect(wrongKey?.message.contains("does not fit the certificate in \(folder.file("server.pem"))") ?? false)
         #expect(wrongKey?.location == "l.tls.key")
-        #expect(folder.error(server("server.key"))?.message.contains("has no certificate") ?? false)
+        #expect(folder.error(server("server.key"))?.message.contains("has a private key and no certificate") ?? false)
         #expect(folder.error(server("server.pem", "ca.pem"))?.message.contains("has no private key") ?? false)
 
         let text = try String(contentsOfFile: folder.file("server.pem"), encoding: .utf8)
@@ -59,6 +59,15 @@ struct TLSContextTests {
         try folder.write(both.joined(), "both.pem")
         let context = try folder.context { $0.identities[0].certificate = folder.file("both.pem") }
         #expect(Peer(context).shakeHands())
+    }
+
+    @Test("A key that all may read is a warning")
+    func sharedKey() throws {
+        for (mode, isShared) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
+            chmod(folder.file("server.key"), mode_t(mode))
+            let warnings = try folder.context().warnings.map(\.message)
+            #expect(warnings.contains { $0.contains("server.key has a private key, and every user") } == isShared, "\(warnings)")
+        }
     }
 
     @Test("An expired certificate is a warning")

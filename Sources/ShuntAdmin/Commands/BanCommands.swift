@@ -28,7 +28,7 @@ struct BanCommand: AdminSubcommand {
 
     func validate() throws {
         guard BanSubject(subject) != nil else {
-            throw ValidationError("'\(subject)' cannot be banned: give client:ID, uid:NAME, or an address, perhaps with a prefix length.")
+            throw ValidationError("'\(subject)' cannot be banned: \(BanSubject.form).")
         }
         if let duration, Self.seconds(duration) == nil { throw ValidationError("--for is '\(duration)': give a time such as 90s, 10m, 1h or 7d.") }
     }

@@ -59,7 +59,7 @@ enum EventListing {
     private static func tone(_ event: StoredEvent) -> Table.Tone {
         switch EventRecord.Kind(rawValue: event.kind) {
         case .workerLost: .bad
-        case .workerSkewed, .linkRefused: .warning
+        case .workerSkewed, .linkRefused, .adminRefused: .warning
         case .workerJoined, .workerReturned: .good
         case .masterStarted, .masterStopped, .workerLeft, .command, nil: .plain
         }

@@ -120,6 +120,12 @@ struct ConfigOverrides {
         if let owner = keys.first(where: { path.starts(with: $0.path) }) {
             let name = owner.path.joined(separator: ".")
             guard case .entries(let fields) = owner.shape else { return "\(name) has nothing below it" }
+            let entry = path.prefix(owner.path.count + 1)
+            let field = path.dropFirst(entry.count).joined(separator: ".")
+            let known = fields.map { $0.path.joined(separator: ".") }
+            // `tls.cert` is short for one of them, `tls` is a section.
+            let long = known.first { !field.isEmpty && $0.hasPrefix(field) && !$0.hasPrefix(field + ".") }
+            if let close = long ?? Suggestion.closest(to: field, in: known) { return "did you mean '\((entry + [close]).joined(separator: "."))'?" }
             return "known are " + fields.map { "\(name).NAME." + $0.path.joined(separator: ".") }.joined(separator: ", ")
         }
         if let elsewhere = keys.first(where: { $0.path.last == path.last }) {

@@ -12,10 +12,13 @@ public struct SecretText: Sendable {
     public init(path: String) throws(ShuntError) {
         text = try ConfigFile.text(of: path)
         self.path = path
+        warning = Self.warning(about: path)
+    }
+
+    /// What is wrong with the mode of a file that is for its owner; nil where nothing is.
+    public static func warning(about path: String) -> ShuntError? {
         var about = stat()
-        let isShared = stat(path, &about) == 0 && about.st_mode & 0o007 != 0
-        warning =
-            isShared
-            ? ShuntError(.accessDenied, "every user of this machine may read or write the file", at: path, help: "chmod o= it") : nil
+        guard stat(path, &about) == 0, about.st_mode & 0o007 != 0 else { return nil }
+        return ShuntError(.accessDenied, "every user of this machine may read or write the file", at: path, help: "chmod o= it")
     }
 }

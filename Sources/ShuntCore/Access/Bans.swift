@@ -7,6 +7,9 @@ public enum BanSubject: Hashable, Comparable, Sendable, CustomStringConvertible 
     /// The longest name, in bytes, with its kind.
     public static let maximum = 1024
 
+    /// What can be banned, for an error.
+    public static let form = "give client:ID, uid:NAME, or an address, perhaps with a prefix length as in 10.0.0.0/8, all bits after it 0"
+
     /// `client:ID`, `uid:NAME`, or an address, perhaps with a prefix length; nil for anything else, and for what is longer than `maximum`.
     public init?(_ text: String) {
         guard text.utf8.count <= Self.maximum else { return nil }

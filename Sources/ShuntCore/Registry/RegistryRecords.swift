@@ -111,6 +111,8 @@ public struct EventRecord: Codable, Equatable, Sendable {
         case workerSkewed = "worker.skewed"
         /// Somebody has come who says that it is a worker, and does not prove it.
         case linkRefused = "link.refused"
+        /// Somebody has asked the admin API who may not.
+        case adminRefused = "admin.refused"
         /// An operator has given a command.
         case command
     }

@@ -109,6 +109,17 @@ extension LoopEngine {
         }
     }
 
+    /// What has let a client in no longer counts.
+    /// - Parameter why: for the log.
+    /// - Returns: false where the engine does not know the client, or closes it already.
+    public func expel(_ connection: ConnectionID, why: String, now: Double) -> Bool {
+        router.now = now
+        guard isCurrent(connection), clients[connection.slot].state == .open else { return false }
+        closeTexts[connection] = why
+        close(connection, .accessExpired)
+        return true
+    }
+
     // MARK: What a client may do
 
     /// - Parameter group: of `share`, the consumer group.

@@ -162,7 +162,7 @@ struct MQTTFront {
         guard version.hasProperties, engine.clients[client.slot].isAdmitted else { return }
         let why =
             switch code {
-            case .accessExpired: "its token is over, or its password has changed"
+            case .accessExpired: "its token is over, its password has changed, or its certificate is revoked"
             case .accessBanned: "this client is banned"
             default: ""
             }

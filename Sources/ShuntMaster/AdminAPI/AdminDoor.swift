@@ -7,40 +7,84 @@ import Synchronization
 
 /// Who may ask the admin API: the holders of its tokens, or everybody where there are none.
 final class AdminDoor: HTTPAuthority {
+    /// Why a request was refused, for the figures.
+    enum Refusal: String, CaseIterable, Sendable {
+        case missing, token, rate, role
+
+        fileprivate var sentence: String {
+            switch self {
+            case .missing: "no token"
+            case .token: "a wrong token"
+            case .rate: "too many wrong tokens"
+            case .role: "a token that only reads"
+            }
+        }
+    }
+
+    /// Gets the address of who was refused, and a sentence.
+    typealias RecordRefusals = @Sendable (_ from: String, _ what: String) -> Void
+
     private struct State {
         var tokens: AdminTokens?
         var delays = GuessDelays()
-        /// Requests that were refused and are not in the log yet.
-        var untold = 0
-        var toldAt = -Double.infinity
+        var refusals: [Refusal: Int] = [:]
+        /// Requests that were refused and are not in the log yet, and not among the events.
+        var unlogged = Untold(interval: 1)
+        var unrecorded = Untold(interval: 10)
+    }
+
+    /// Counts what is told at most once in an interval.
+    private struct Untold {
+        /// Seconds.
+        let interval: Double
+        private var count = 0
+        private var toldAt = -Double.infinity
+
+        init(interval: Double) { self.interval = interval }
+
+        /// - Returns: how many there were since the last time; nil where it is too early.
+        mutating func add(now: Double) -> Int? {
+            count += 1
+            guard now - toldAt >= interval else { return nil }
+            defer { (count, toldAt) = (0, now) }
+            return count
+        }
     }
 
     private let state: Mutex<State>
     private let start = ContinuousClock.now
+    private let record: RecordRefusals
     private let logger: Logger
 
-    init(_ tokens: AdminTokens?, logger: Logger) {
+    init(_ tokens: AdminTokens?, record: @escaping RecordRefusals, logger: Logger) {
         state = Mutex(State(tokens: tokens))
+        self.record = record
         self.logger = logger
     }
 
     /// Requests from now on need one of these.
     func set(_ tokens: AdminTokens?) { state.withLock { $0.tokens = tokens } }
 
+    /// How often requests were refused, since the start.
+    func refused(_ why: Refusal) -> Int { state.withLock { $0.refusals[why] ?? 0 } }
+
     func admit(authorization: String?, from source: String, to need: HTTPRoute.Need) async throws(ShuntError) -> String? {
         guard state.withLock({ $0.tokens != nil }) else { return nil }
         guard let token = authorization.flatMap(Self.token) else {
+            refuse(source, .missing)
             throw ShuntError(
                 .accessCredentials, "this master asks for a token", at: "Authorization", help: "send Authorization: Bearer TOKEN")
         }
-        guard let wait = state.withLock({ $0.delays.turn(of: source, now: now) }) else {
-            tell(source, "too many wrong tokens")
-            throw ShuntError(.accessRate, "too many wrong tokens have come from this address", help: "wait some seconds")
+        if !isKnown(token, source) {
+            guard let wait = state.withLock({ $0.delays.turn(of: source, now: now) }) else {
+                refuse(source, .rate)
+                throw ShuntError(.accessRate, "too many wrong tokens have come from this address", help: "wait some seconds")
+            }
+            if wait > 0 { try? await Task.sleep(for: .seconds(wait)) }
         }
-        if wait > 0 { try? await Task.sleep(for: .seconds(wait)) }
         guard let holder = try holder(of: token, source) else { return nil }
         guard need != .operate || holder.role == .operate else {
-            tell(source, "a token that only reads")
+            refuse(source, .role)
             throw ShuntError(
                 .accessDenied, "the token '\(holder.name)' may read, this is a command", at: "Authorization",
                 help: "ask with a token whose role is operate")
@@ -48,13 +92,21 @@ final class AdminDoor: HTTPAuthority {
         return holder.name
     }
 
+    /// Whether the token is right, and was right before from this address.
+    private func isKnown(_ token: String, _ source: String) -> Bool {
+        guard let holder = state.withLock({ $0.tokens })?.holder(of: token) else { return false }
+        return state.withLock { $0.delays.knows(holder.name, from: source) }
+    }
+
     /// nil where there are no tokens any more.
     private func holder(of token: String, _ source: String) throws(ShuntError) -> AdminTokens.Holder? {
-        let now = now
         guard let tokens = state.withLock({ $0.tokens }) else { return nil }
-        if let holder = tokens.holder(of: token) { return holder }
+        if let holder = tokens.holder(of: token) {
+            state.withLock { $0.delays.succeeded(source, as: holder.name) }
+            return holder
+        }
         state.withLock { $0.delays.failed(source, now: now) }
-        tell(source, "a wrong token")
+        refuse(source, .token)
         throw ShuntError(
             .accessCredentials, "the token is none of this master's", at: "Authorization", help: "master.admin.tokens_file lists them")
     }
@@ -67,17 +119,17 @@ final class AdminDoor: HTTPAuthority {
         return token.isEmpty ? nil : String(token)
     }
 
-    /// At most one line a second.
-    private func tell(_ source: String, _ why: String) {
+    /// Counts it, and tells of it: at most one line of the log a second, and one event in ten.
+    private func refuse(_ source: String, _ why: Refusal) {
         let now = now
-        let count = state.withLock { state in
-            state.untold += 1
-            guard now - state.toldAt >= 1 else { return 0 }
-            defer { (state.untold, state.toldAt) = (0, now) }
-            return state.untold
+        let (logged, recorded) = state.withLock { state in
+            state.refusals[why, default: 0] += 1
+            return (state.unlogged.add(now: now), state.unrecorded.add(now: now))
         }
-        guard count > 0 else { return }
-        logger.warning("admin requests were refused", metadata: ["requests": "\(count)", "from": "\(source)", "why": "\(why)"])
+        if let logged {
+            logger.warning("admin requests were refused", metadata: ["requests": "\(logged)", "from": "\(source)", "why": "\(why.sentence)"])
+        }
+        if let recorded { record(source, recorded == 1 ? why.sentence : "\(why.sentence); \(recorded) refusals since the last event") }
     }
 
     /// Seconds, of a clock that nobody sets.

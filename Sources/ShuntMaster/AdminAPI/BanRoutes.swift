@@ -51,7 +51,7 @@ struct BanRoutes {
         guard let subject = BanSubject(text) else {
             throw ShuntError(
                 .requestInvalid, "'\(text)' cannot be banned", at: "subject",
-                help: "client:ID, uid:NAME, or an address, perhaps with a prefix length as in 10.0.0.0/8")
+                help: BanSubject.form)
         }
         return subject
     }

@@ -4,6 +4,8 @@ import ShuntCore
 
 /// The files of access that have been read, by path: one that several listeners name is read once.
 struct AccessFiles {
+    /// What is wrong with files that can be used.
+    private(set) var warnings: [ShuntError] = []
     private var passwords: [String: PasswordFile] = [:]
     private var acls: [String: ACLFile] = [:]
     private var rules: [String: AccessRules] = [:]
@@ -11,7 +13,8 @@ struct AccessFiles {
     private var authorities: [String: [UInt8]] = [:]
 
     mutating func passwords(_ path: String, _ key: String) throws(ShuntError) -> PasswordFile {
-        try Self.read(path, key, PasswordFile.maximumSize, missing: "`shunt admin passwd \(path) USER` makes it", &passwords) {
+        if passwords[path] == nil, let warning = SecretText.warning(about: path) { warnings.append(warning) }
+        return try Self.read(path, key, PasswordFile.maximumSize, missing: "`shunt admin passwd \(path) USER` makes it", &passwords) {
             (text) throws(ConfigurationErrors) in
             try PasswordFile(text, name: path)
         }

@@ -1,3 +1,4 @@
+import Logging
 import ShuntAccess
 import ShuntConfig
 import ShuntCore
@@ -48,10 +49,12 @@ extension AccessLists {
 
 extension Door {
     /// Reads the files of all listeners; a file that several name is read once.
+    /// Warns of what is wrong with those that can be used.
     /// - Parameter names: of the listeners, in the order of their numbers.
     /// - Throws: every error of a file, with its line; `config.invalid` for a listener that lets nobody in.
-    static func all(of configuration: Configuration, _ names: [String]) throws(ShuntError) -> [Door] {
+    static func all(of configuration: Configuration, _ names: [String], _ logger: Logger) throws(ShuntError) -> [Door] {
         var files = AccessFiles()
+        defer { for warning in files.warnings { logger.warning("\(warning)") } }
         var doors: [Door] = []
         for name in names {
             guard let listener = configuration.worker.listeners[name] else { continue }

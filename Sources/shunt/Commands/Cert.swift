@@ -60,6 +60,9 @@ struct Cert: ParsableCommand {
 
     private func make() throws {
         let alone = selfSigned != nil || authority != nil
+        guard alone || access("\(out)/ca.pem", F_OK) == 0 else {
+            throw ShuntError(.tlsInvalid, "there is no \(out)/ca.pem that could sign it", help: "`shunt cert --ca NAME` makes an authority")
+        }
         let maker = try CertificateMaker(
             certificate: alone ? nil : "\(out)/ca.pem", key: alone ? nil : "\(out)/ca.key", days: authority == nil ? days : max(days, 3650))
         let (file, made): (String, CertificateMaker.Made) =

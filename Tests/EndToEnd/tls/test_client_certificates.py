@@ -83,5 +83,23 @@ def test_a_new_list_disconnects_those_whom_it_revokes_and_nobody_else(shunt, tmp
             pass
         with certificates.connect(address, client="bob") as another:
             assert pings(another)
-    worker.wait_log("revoked")
+    worker.wait_log("certificate is revoked")
     assert worker.metric('shunt_tls_handshakes_failed_total{listener="exchanges",reason="revoked"}') == 1
+
+
+def test_a_client_of_mqtt_5_hears_that_its_certificate_is_revoked(shunt, tmp_path):
+    certificates = Certificates(tmp_path / "c")
+    certificates.server()
+    certificates.client("ann")
+    certificates.revoke()
+    worker = shunt.worker(listeners(certificates, client_ca=certificates["ca.pem"], verify="required", crl=certificates["crl.pem"]))
+    with certificates.connect(worker.listeners["worker.mqtts"], client="ann") as ann:
+        variable = b"\0\4MQTT\5\2\0\x3c\0" + b"\0\1a"
+        ann.sendall(bytes([0x10, len(variable)]) + variable)
+        assert ann.recv(65_536)[0] == 0x20
+        certificates.revoke("ann")
+        worker.reload()
+        farewell = b""
+        while part := ann.recv(65_536):
+            farewell += part
+        assert farewell[0] == 0xE0 and farewell[2] == 0x87 and b"certificate is revoked" in farewell

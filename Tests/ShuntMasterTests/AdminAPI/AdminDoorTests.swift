@@ -3,6 +3,7 @@ import RawHTTP
 import ShuntAccess
 import ShuntCore
 import ShuntHTTP
+import Synchronization
 import Testing
 
 @testable import ShuntMaster
@@ -11,13 +12,22 @@ import Testing
     private static let reader = "readers-token-0123456789"
     private static let operating = "operators-token-0123456789"
 
+    /// What was recorded.
+    private final class Events: Sendable {
+        private let all = Mutex<[String]>([])
+        var texts: [String] { all.withLock { $0 } }
+        func add(_ text: String) { all.withLock { $0.append(text) } }
+    }
+
+    private let events = Events()
+
     private static func tokens() throws -> AdminTokens {
         try AdminTokens("read:dash:\(reader)\noperate:ops:\(operating)", name: "tokens")
     }
 
     private func serving(_ body: (AdminDoor, Int) async throws -> Void) async throws {
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let door = AdminDoor(try Self.tokens(), logger: quiet)
+        let door = AdminDoor(try Self.tokens(), record: { [events] in events.add("\($0): \($1)") }, logger: quiet)
         var configuration = HTTPEndpoint.Configuration(host: "127.0.0.1", port: 0)
         configuration.authority = door
         let routes =
@@ -92,8 +102,10 @@ import Testing
         }
     }
 
-    @Test("Who guesses waits, the others of that address a little, and at last it is refused") func guesses() async throws {
-        try await serving { (_, port) async throws in
+    @Test("Who guesses waits, new ones of that address with it, and at last it is refused; who was right before is not held up")
+    func guesses() async throws {
+        try await serving { (door, port) async throws in
+            #expect(try await ask(port, "GET /things", "Authorization: Bearer \(Self.reader)").status == 200)
             let began = ContinuousClock.now
             for _ in 0..<8 { #expect(try await ask(port, "GET /things", "Authorization: Bearer wrong").status == 401) }
             // 0.1 + 0.2 + 0.4 s
@@ -104,6 +116,10 @@ import Testing
             }
             #expect(Set(statuses) == [401, 429])
             #expect(try await ask(port, "GET /healthz").status == 200)
+            #expect(try await ask(port, "GET /things", "Authorization: Bearer \(Self.reader)").status == 200)
+            #expect(door.refused(.token) == 8 + statuses.count { $0 == 401 } && door.refused(.rate) == statuses.count { $0 == 429 })
+            // One event for many.
+            #expect(events.texts.count < 4 && events.texts.first == "127.0.0.1: a wrong token", "\(events.texts)")
         }
     }
 }
