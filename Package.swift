@@ -106,7 +106,7 @@ let package = Package(
 
         // Load for brokers.
         .systemLibrary(name: "CLoad"),
-        .target(name: "ShuntBench", dependencies: ["CLoad", "MQTTCodec", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "ShuntBench", dependencies: ["CLoad", "COpenSSL", "MQTTCodec", "ShuntCore"], swiftSettings: hotPath),
 
         // The commands.
         .executableTarget(

@@ -18,6 +18,7 @@
 // Macros that Swift does not import.
 
 static inline long openssl_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
+static inline long openssl_set_connection_mode(SSL *connection, long mode) { return SSL_set_mode(connection, mode); }
 static inline int openssl_set_minimum_version(SSL_CTX *context, int version) { return SSL_CTX_set_min_proto_version(context, version); }
 static inline int openssl_set_groups(SSL_CTX *context, const char *names) { return SSL_CTX_set1_groups_list(context, names); }
 static inline int openssl_add_chain_certificate(SSL_CTX *context, X509 *certificate) {

@@ -115,6 +115,13 @@ extension Configuration {
                 found.append(
                     idle("\(key).tls.client_ca", "nobody is asked for a certificate", help: "set \(key).tls.verify to required, or optional"))
             }
+            if listener.proxies.contains(where: { $0.description.hasSuffix("/0") }) {
+                found.append(
+                    placed(
+                        ShuntError(
+                            .configInvalid, "\(key).proxy_protocol.from takes everybody for a proxy: any client may say that it has any address",
+                            help: "name the proxies' own addresses"), at: "\(key).proxy_protocol.from"))
+            }
             if listener.transport != .websocket, !listener.origins.isEmpty {
                 found.append(idle("\(key).origins", "the listener serves no WebSocket", help: "set \(key).transport to websocket"))
             }

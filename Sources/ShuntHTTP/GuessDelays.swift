@@ -1,7 +1,6 @@
 import ShuntCore
 
-/// Makes guesses slow: a client that has guessed wrong several times waits for its turn, longer each time. A client that was right before
-/// does not wait for what others guess at its address. Bounded.
+/// Makes guesses slow: a client that has guessed wrong several times waits for its turn, longer each time. Bounded.
 public struct GuessDelays: Sendable {
     private struct Guesser {
         var failures = 0
@@ -10,13 +9,7 @@ public struct GuessDelays: Sendable {
         var next: Double
     }
 
-    private struct Known: Hashable {
-        var source: PeerAddress
-        var name: String
-    }
-
     private var guessers: [PeerAddress: Guesser] = [:]
-    private var known: Set<Known> = []
     /// When those that are to be forgotten were last looked for.
     private var clearedAt = -Double.infinity
 
@@ -26,7 +19,7 @@ public struct GuessDelays: Sendable {
     static let longest = 5.0
     /// Seconds after the last wrong guess in which it is forgotten.
     static let memory = 60.0
-    /// Addresses that are remembered; all others share what one of them has done. As many of those who were right.
+    /// Addresses that are remembered; all others share what one of them has done.
     static let capacity = 4096
     /// Stands for all addresses beyond these.
     private static let others = PeerAddress(high: 0, low: 0)
@@ -63,19 +56,6 @@ public struct GuessDelays: Sendable {
         guesser.failedAt = now
         guesser.next = max(guesser.next, now + Self.delay(after: guesser.failures))
         guessers[key] = guesser
-    }
-
-    /// The holder of a name was right.
-    public mutating func succeeded(_ source: String, as name: String) {
-        guard let address = PeerAddress(host: source) else { return }
-        // They all wait for their turn once more, and are known again.
-        if known.count >= Self.capacity { known = [] }
-        known.insert(Known(source: address, name: name))
-    }
-
-    /// Whether the holder of a name was right before, from this address.
-    public func knows(_ name: String, from source: String) -> Bool {
-        PeerAddress(host: source).map { known.contains(Known(source: $0, name: name)) } ?? false
     }
 
     var count: Int { guessers.count }

@@ -7,6 +7,8 @@ extension EventLoop {
     func open(_ connection: Connection) {
         guard let transport = handler.transport(for: connection) else { return handler.opened(connection) }
         let layer = TransportLayer(transport, since: seconds)
+        // Now: a peer that resets the connection during its handshake has no address any more.
+        layer.remoteAddress = connection.remoteAddress
         connection.layer = layer
         follow(layer, connection)
         // It may have the first word.

@@ -20,7 +20,7 @@ public final class TLSContext: @unchecked Sendable {
     public let figures: TLSFigures
     /// What an operator should know of the files: a certificate that has expired.
     public let warnings: [ShuntError]
-    /// Certificates by their files, and the time when each expires in seconds since 1970.
+    /// Certificates and revocation lists by their files, and the time when each expires in seconds since 1970.
     public let expiries: [(file: String, at: Double)]
     private let tickets: TicketKeys
     private let identities: [Identity]
@@ -46,7 +46,9 @@ public final class TLSContext: @unchecked Sendable {
         self.tickets = tickets
         self.figures = figures
         warnings = files.warnings
-        expiries = files.identities.map { ($0.file, CertificateDetails.seconds(X509_get0_notAfter($0.chain[0].pointer))) }
+        expiries =
+            files.identities.map { ($0.file, CertificateDetails.seconds(X509_get0_notAfter($0.chain[0].pointer))) }
+            + [files.revocationsExpiry].compactMap { $0 }
         revocations = files.revocations
         digest = files.digest
         var identities: [Identity] = []

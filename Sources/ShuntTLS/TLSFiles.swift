@@ -24,6 +24,8 @@ struct TLSFiles {
     private(set) var identities: [Identity] = []
     private var authorities: [Owned] = []
     private(set) var revocations: RevocationLists?
+    /// When the first of the lists expires, in seconds since 1970.
+    private(set) var revocationsExpiry: (file: String, at: Double)?
     private(set) var warnings: [ShuntError] = []
     /// SHA-256 of all files.
     private(set) var digest: [UInt8] = []
@@ -107,7 +109,9 @@ struct TLSFiles {
                 throw file.wrong("has a revocation list of another authority: \(issuer)", help: "all lists must be signed by one of tls.client_ca")
             }
             covered.insert(issuer)
-            if let next = X509_CRL_get0_nextUpdate(list.pointer), X509_cmp_current_time(next) < 0 {
+            guard let next = X509_CRL_get0_nextUpdate(list.pointer) else { continue }
+            revocationsExpiry = (file.path, min(revocationsExpiry?.at ?? .infinity, CertificateDetails.seconds(next)))
+            if X509_cmp_current_time(next) < 0 {
                 warnings.append(
                     file.wrong("has a revocation list that has expired: \(issuer)", help: "its clients are refused until there is a newer one"))
             }

@@ -74,6 +74,14 @@ public final class TLSClient: @unchecked Sendable, Equatable {
     public func handler(
         for address: HostPort, protocols: [String] = [], opened: EventLoopPromise<Void>? = nil
     ) throws(ShuntError) -> TLSHandler {
+        TLSHandler(try connection(to: address, protocols: protocols), .client(address), owner: self, opened: opened)
+    }
+
+    /// A connection of OpenSSL's (`SSL`) to a server whose certificate must be for this host, for a caller that moves its bytes and frees it. It
+    /// must end before this does.
+    /// - Parameter protocols: what is offered by ALPN (RFC 7301); empty: nothing.
+    /// - Throws: `tls.invalid` where the host can be in no certificate.
+    public func connection(to address: HostPort, protocols: [String] = []) throws(ShuntError) -> OpaquePointer {
         ERR_clear_error()
         guard let connection = SSL_new(context) else { throw ShuntError(.memoryLimit, "no memory for a TLS connection: \(lastError)") }
         SSL_set_connect_state(connection)
@@ -87,8 +95,11 @@ public final class TLSClient: @unchecked Sendable, Equatable {
         }
         let offer = protocols.flatMap { [UInt8($0.utf8.count)] + $0.utf8 }
         if !offer.isEmpty { SSL_set_alpn_protos(connection, offer, UInt32(offer.count)) }
-        return TLSHandler(connection, .client(address), owner: self, opened: opened)
+        return connection
     }
+
+    /// Why the handshake of such a connection has failed, by OpenSSL's errors of the calling thread.
+    public static func failure(of connection: OpaquePointer, to address: HostPort) -> ShuntError { .ofHandshake(connection, .client(address)) }
 }
 
 /// How a server speaks TLS.

@@ -15,6 +15,7 @@ extension ShuntError {
         case SSL_R_CERTIFICATE_VERIFY_FAILED: return ofCertificate(SSL_get_verify_result(connection), side)
         case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
             return side.error("the server speaks no version of TLS that this client does", help: "1.2 and 1.3 are spoken")
+        case SSL_R_UNEXPECTED_EOF_WHILE_READING: return ofEnd(side)
         // A worker's plain port answers so; so does a server that has no suite in common.
         case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE: return side.error("the server refused the TLS handshake", help: portHelp)
         default: return ofRecords(side, what: "the TLS handshake failed")

@@ -39,9 +39,9 @@ final class ControlLoop: EventLoopHandler {
     private var bounds = BoundsLog()
     private var roomAskedAt = -Double.infinity
     private var certificatesSeenAt = -Double.infinity
-    /// Whom operators keep out.
-    private var bans = Bans()
-    private var bansSeenAt = -Double.infinity
+    /// What the master has told of bans and the loops have not learned yet.
+    private var toldBans: [BansBody] = []
+    private var bansToldAt = -Double.infinity
     /// What the master asks of the retained messages.
     var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
@@ -175,6 +175,7 @@ final class ControlLoop: EventLoopHandler {
     func turnEnded() {
         sendWaitingReports()
         confirm()
+        tellBans()
     }
 
     /// One batch is under way at a time: what comes meanwhile is in the next.
@@ -198,13 +199,13 @@ final class ControlLoop: EventLoopHandler {
         bounds.tick(peers.figures(), now: loop.now, logger)
         tellSystemTopics()
         lookAtCertificates()
-        expireBans()
+        tellBans()
     }
 
     private func lookAtCertificates() {
         guard abs(loop.now - certificatesSeenAt) >= 1 else { return }
         certificatesSeenAt = loop.now
-        peers.renewCertificates { $0.look() }
+        peers.renewCertificates { [now = loop.now] in $0.look(now: now) }
     }
 
     /// A client finds no room: where there is some should be known now.
@@ -277,30 +278,16 @@ final class ControlLoop: EventLoopHandler {
         sendReports()
     }
 
-    /// The master tells who is banned. While none is there, what it has told holds.
-    private func learn(_ body: BansBody) {
-        var new = Bans()
-        switch body {
-        case .remove(let subjects): for subject in subjects { _ = bans.remove(subject) }
-        case .all(let told), .add(let told):
-            if case .all = body { bans = Bans() }
-            // A master has no more than a worker may.
-            for ban in told {
-                try? bans.add(ban)
-                try? new.add(ban)
-            }
-        }
-        tellBans(new: new)
+    /// The loops learn who is banned. While no master is there, what one has told holds.
+    private func tellBans() {
+        guard !toldBans.isEmpty, abs(loop.now - bansToldAt) >= Self.bansInterval else { return }
+        bansToldAt = loop.now
+        peers.onEach { [toldBans] in $0.changeBans(toldBans) }
+        toldBans = []
     }
 
-    private func tellBans(new: Bans) { peers.onEach { [bans] in $0.setBans(bans, new: new) } }
-
-    /// Bans that are over take no memory.
-    private func expireBans() {
-        guard !bans.isEmpty, abs(loop.now - bansSeenAt) >= 60 else { return }
-        bansSeenAt = loop.now
-        if !bans.expire(now: loop.now).isEmpty { tellBans(new: Bans()) }
-    }
+    /// Seconds between two times in which loops learn of bans: each time they look at all of their clients.
+    private static let bansInterval = 0.05
 
     private func sendReports() {
         reports.gather()
@@ -392,7 +379,7 @@ final class ControlLoop: EventLoopHandler {
                 }
             case .asked(let id, let body): asked(id, body)
             case .askedRefused(let id, let query): askedRefused(id, query)
-            case .bans(let body): learn(body)
+            case .bans(let body): toldBans.append(body)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }

@@ -23,6 +23,8 @@ final class ListenerTLS: Sendable {
         var stamps: [FileStamp]
         /// Files that have changed since, and may not be written whole yet.
         var changed: [FileStamp]?
+        /// Seconds since 1970; before the first look nothing has expired that was not told when it was read.
+        var lookedAt = Double.infinity
     }
 
     /// - Throws: `tls.invalid`, with the setting's place.
@@ -56,8 +58,14 @@ final class ListenerTLS: Sendable {
     }
 
     /// Reads the files again where they have changed, and have been left alone since the last look.
+    /// Warns of what has expired since the last look.
+    /// - Parameter now: seconds since 1970.
     /// - Returns: the new context; nil where nothing has changed.
-    func look() -> TLSContext? {
+    func look(now: Double) -> TLSContext? {
+        for file in expired(now: now) {
+            logger.warning(
+                "has expired: clients are refused until there is a newer one", metadata: ["listener": "\(listener)", "file": "\(file)"])
+        }
         let stamps = FileStamp.of(settings.files)
         let isDue = state.withLock { state in
             guard stamps != state.stamps else {
@@ -68,6 +76,14 @@ final class ListenerTLS: Sendable {
             return stamps == state.changed
         }
         return isDue ? reload() : nil
+    }
+
+    /// The files that have expired since the last call. Reading a file that has expired before warns of it.
+    private func expired(now: Double) -> [String] {
+        state.withLock { state in
+            defer { state.lookedAt = now }
+            return state.context.expiries.filter { $0.at > state.lookedAt && $0.at <= now }.map(\.file)
+        }
     }
 
     private static func read(

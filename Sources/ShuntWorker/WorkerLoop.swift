@@ -167,9 +167,9 @@ final class WorkerLoop: EventLoopHandler {
         driver.carryOut(self)
     }
 
-    /// These are banned; clients of new bans are closed.
-    func setBans(_ bans: Bans, new: Bans) {
-        engine.setBans(bans, new: new, now: loop.now)
+    /// The master has told who is banned; clients of new bans are closed.
+    func changeBans(_ told: [BansBody]) {
+        engine.changeBans(told, now: loop.now)
         driver.carryOut(self)
     }
 

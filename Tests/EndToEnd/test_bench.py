@@ -12,8 +12,10 @@ import time
 
 import pytest
 
-from exchange import eventually
+from exchange import eventually, parse_address
 from processes import BINARY, environment, run
+from tls.certificates import Certificates
+from tls.conftest import listeners
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
@@ -234,14 +236,38 @@ def test_names_and_passwords(tmp_path):
     subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "joe", "secret"], check=True, timeout=30)
     broker = Broker(tmp_path / "broker", "allow_anonymous false", f"password_file {passwords}")
     try:
-        for wrong in ((), ("--user", "joe", "--password", "wrong")):
+        for name in ("secret", "wrong"):
+            (tmp_path / name).write_text(f"{name}\n")
+            (tmp_path / name).chmod(0o600)
+        for wrong in ((), ("--user", "joe", "--password-file", tmp_path / "wrong")):
             for version in ((), ("--v311",)):
                 refused = run("bench", "p2p-1-1-1-1", "--host", broker.host, *wrong, *version)
                 assert refused.returncode == 65
-                assert "the broker refused a connection: " in refused.stderr and "--user and --password" in refused.stderr
-        check(load("p2p-2-2-100-100", broker.host, "--user", "joe", "--password", "secret"))
+                assert "the broker refused a connection: " in refused.stderr and "--user and --password-file" in refused.stderr
+        check(load("p2p-2-2-100-100", broker.host, "--user", "joe", "--password-file", tmp_path / "secret"))
     finally:
         broker.close()
+
+
+def test_a_load_over_tls(shunt, tmp_path):
+    certificates = Certificates(tmp_path / "c")
+    certificates.server()
+    certificates.client("ann")
+    worker = shunt.worker(listeners(certificates, client_ca=certificates["ca.pem"], verify="required"))
+    host = "localhost:%d" % parse_address(worker.listeners["worker.mqtts"])[1]
+    trust = ("--tls", "--cafile", certificates["ca.pem"])
+    tls = (*trust, "--cert", certificates["ann.pem"], "--cert-key", certificates["ann.key"])
+    # A fan-out of payloads that are larger than a record, and as fast as it goes.
+    check(load("fanout-1-10-100-1K", host, "--size", "40000", *tls), copies=10)
+    check(load("p2p-2-2-2-2", host, "--rate", "max", "--qos", "1", *tls))
+    connected = run("bench", "connect", 50, "--host", host, "--rate", "max", "--hold", 0, "--json", *tls)
+    assert json.loads(connected.stdout)["connections"]["made"] == 50
+    for options, status, said in (
+        (trust, 69, "certificate"), (("--tls",), 69, "signed by nobody that this client trusts"),
+        (("--cafile", "x"), 64, "needs --tls"), ((), 65, "--tls"),
+    ):
+        refused = run("bench", "p2p-1-1-1-1", "--host", host, *options)
+        assert refused.returncode == status and said in refused.stderr, refused
 
 
 # A broker that misbehaves
@@ -392,7 +418,9 @@ def test_a_port_that_says_nothing():
     (("p2p-1-1-1-1", "--duration", "0"), 64, "seconds"),
     (("p2p-1-1-1-1", "--prefix", "a/#"), 64, "can't begin a topic"),
     (("p2p-1-1-1-1", "--prefix", ""), 64, "can't begin a topic"),
-    (("p2p-1-1-1-1", "--password", "x"), 64, "--password needs --user"),
+    # No secret on the command line, which others can see.
+    (("p2p-1-1-1-1", "--password", "x"), 64, "Unknown option '--password'"),
+    (("p2p-1-1-1-1", "--cert-key", "x"), 64, "--cert-key needs --cert"),
     (("p2p-1-1-1-1", "--threads", "0"), 64, "give 1 to 64"),
     (("p2p-1-1-1-1", "--host", "a b"), 64, "is no address"),
     (("p2p-1-1-1-1", "--host", "127.0.0.1:1"), 69, "can't connect: connection refused"),

@@ -217,7 +217,7 @@ struct AbuseTests {
         #expect(bans.remove(try #require(BanSubject("10.0.0.0/8"))))
         #expect(!bans.remove(try #require(BanSubject("10.0.0.0/8"))))
         #expect(why("", "", "10.1.2.3") == nil)
-        #expect(bans.all.map(\.subject.description) == ["192.0.2.1/32", "2001:db8::/32", "::/64", "client:c1", "uid:ann"])
+        #expect(bans.all.map(\.subject.description).sorted() == ["192.0.2.1/32", "2001:db8::/32", "::/64", "client:c1", "uid:ann"])
     }
 
     @Test("a client that flaps is refused without a look at its connects; others that were refused make nobody flap")
@@ -235,7 +235,7 @@ struct AbuseTests {
         #expect(flapping.refusal(clientID: "", uid: "", address: address("10.0.0.1"), now: 2) == nil)
     }
 
-    @Test("what cannot be banned", arguments: ["", "client:", "uid:", "10.0.0.1/8", "ann", "10.0.0.0/33"])
+    @Test("what cannot be banned", arguments: ["", "client:", "uid:a\u{0}b", "uid:", "10.0.0.1/8", "ann", "10.0.0.0/33"])
     func wrongSubjects(text: String) { #expect(BanSubject(text) == nil) }
 
     @Test("bans are bounded, and so are their reasons")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Logging
 import RawHTTP
 import ShuntCore
@@ -280,7 +281,9 @@ import Testing
 
     @Test("A master that cannot be reached is 69, and says what to try")
     func noMaster() async throws {
-        let port = try await freedPort()
+        // A port that is taken and not listened on: one that was given back may be another test's by now.
+        let socket = try RefusingSocket()
+        let port = socket.port
         let outcome = try await run(["workers", "--master", "127.0.0.1:\(port)"])
         #expect(outcome.exitCode == 69)
         #expect(outcome.errors.hasPrefix("shunt: 127.0.0.1:\(port): no master can be reached (master.unavailable)\n"))
@@ -359,9 +362,27 @@ import Testing
     }
 
     /// A port that nothing listens on: one that was just given back.
-    private func freedPort() async throws -> Int {
-        let endpoint = try await HTTPEndpoint.start([], .init(host: "127.0.0.1", port: 0), logger: quiet)
-        await endpoint.stop()
-        return endpoint.port
+}
+
+/// A port of loopback that refuses connections, as long as this lives.
+private final class RefusingSocket {
+    let port: Int
+    private let descriptor: Int32
+
+    init() throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in(
+            sin_family: sa_family_t(AF_INET), sin_port: 0, sin_addr: in_addr(s_addr: UInt32(0x7F00_0001).bigEndian),
+            sin_zero: (0, 0, 0, 0, 0, 0, 0, 0))
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { [descriptor] pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
+            }
+        }
+        port = Int(UInt16(bigEndian: address.sin_port))
+        try #require(isBound)
     }
+
+    deinit { close(descriptor) }
 }

@@ -149,13 +149,22 @@ struct ProfileTests {
         "settings of a listener that change nothing are told, on loopback too",
         arguments: [
             ("tls: {certificate: c, client_ca: ca}", "tls.client_ca"), ("tls: {certificate: c, client_ca: ca, verify: optional}", nil),
-            ("origins: [\"https://a.example\"]", "origins"), ("transport: websocket, origins: [\"https://a.example\"]", nil),
+            ("proxy_protocol: {from: [127.0.0.1/32]}", nil), ("origins: [\"https://a.example\"]", "origins"),
+            ("transport: websocket, origins: [\"https://a.example\"]", nil),
         ] as [(String, String?)])
     func idle(listener: String, key: String?) throws {
         let configuration = try load("worker: {listeners: {a: {protocol: mqtt, listen: \"127.0.0.1:0\", \(listener)}}}")
         let told = configuration.openDoors(of: .init(hasMaster: false, hasWorker: true, hasClusterToken: false))
         #expect(told.map { $0.error.location } == [key].compactMap { $0.map { configuration.place(of: "worker.listeners.a.\($0)") } })
         #expect(told.allSatisfy { !$0.isRefused && $0.error.message.contains("changes nothing") })
+    }
+
+    @Test("everybody as a proxy is told", arguments: ["0.0.0.0/0", "::/0"])
+    func everybodyIsProxy(range: String) throws {
+        let listener = "a: {protocol: mqtt, listen: \"127.0.0.1:0\", proxy_protocol: {from: [10.0.0.0/8, \"\(range)\"]}}"
+        let configuration = try load("worker: {listeners: {\(listener)}}")
+        let told = configuration.openDoors(of: .init(hasMaster: false, hasWorker: true, hasClusterToken: false))
+        #expect(told.count == 1 && told.allSatisfy { !$0.isRefused && $0.error.message.contains("takes everybody for a proxy") })
     }
 
     @Test("settings for message-channel that change nothing are told")

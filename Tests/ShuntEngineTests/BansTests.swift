@@ -7,14 +7,12 @@ import Testing
 
 @Suite("Clients that operators keep out")
 struct BansTests {
-    private func bans(_ subjects: BanSubject..., until: Double? = nil) -> Bans {
-        var bans = Bans()
-        for subject in subjects { try? bans.add(Ban(subject, until: until)) }
-        return bans
+    private func ban(_ subjects: BanSubject..., until: Double? = nil, at worker: SimulatedWorker) {
+        tell([.all(subjects.map { Ban($0, until: until) })], worker)
     }
 
-    private func set(_ bans: Bans, new: Bans, at worker: SimulatedWorker) {
-        for engine in worker.engines { engine.setBans(bans, new: new, now: worker.now) }
+    private func tell(_ told: [BansBody], _ worker: SimulatedWorker) {
+        for engine in worker.engines { engine.changeBans(told, now: worker.now) }
         worker.tick()
     }
 
@@ -31,8 +29,7 @@ struct BansTests {
     func closes(loops: Int) {
         let worker = SimulatedWorker(loops: loops)
         let banned = SimulatedMQTTClient.v5(worker, "bad"), other = SimulatedMQTTClient.v5(worker, "good")
-        let all = bans(.client("bad"), until: worker.now + 60)
-        set(all, new: all, at: worker)
+        ban(.client("bad"), until: worker.now + 60, at: worker)
         #expect(banned.closed == .accessBanned && other.closed == nil)
         #expect(connect(worker, .v5, "bad") == .banned)
         #expect(connect(worker, .v5, "good2") == .success)
@@ -40,12 +37,23 @@ struct BansTests {
         #expect(connect(worker, .v5, "bad") == .success)
     }
 
+    @Test("What is told at once is taken in its order")
+    func order() {
+        let worker = SimulatedWorker()
+        let names = ["a", "b", "c", "d"].map { SimulatedMQTTClient.v5(worker, $0) }
+        let all = ["a", "b", "c", "d"].map { Ban(.client(ExactText($0))) }
+        tell([.add([all[0]]), .all([all[1]]), .add([all[2], all[3]]), .remove([all[2].subject])], worker)
+        #expect(names.map(\.closed) == [nil, .accessBanned, nil, .accessBanned])
+        #expect(["a", "b", "c", "d"].map { connect(worker, .v5, $0) } == [.success, .banned, .success, .banned])
+        tell([.remove([all[1].subject, all[3].subject])], worker)
+        #expect(connect(worker, .v5, "b") == .success)
+    }
+
     @Test("A client is refused by the user name that it gives, before anybody looks at its password")
     func byUser() {
         let worker = SimulatedWorker()
         for engine in worker.engines { engine.setAccess([ListenerAccess(asks: true, permissions: nil)], now: worker.now) }
-        let all = bans(.uid("mallory"))
-        set(all, new: Bans(), at: worker)
+        ban(.uid("mallory"), at: worker)
         #expect(connect(worker, .v5, "c1", user: "mallory") == .banned)
         #expect(worker.asked.isEmpty)
         #expect(connect(worker, .v5, "c2", user: "ann") == nil)
@@ -55,12 +63,11 @@ struct BansTests {
     @Test("A client of the exchange protocol may not register a banned uid; the name of its device is no client identifier")
     func register() {
         let worker = SimulatedWorker()
-        let all = bans(.uid("mallory"), .client("phone"))
-        set(all, new: all, at: worker)
+        ban(.uid("mallory"), .client("phone"), at: worker)
         let client = worker.connect()
         #expect(client.register("mallory", device: "phone") == 403)
         #expect(client.register("ann", device: "phone") == 200)
-        set(bans(.uid("ann")), new: bans(.uid("ann")), at: worker)
+        ban(.uid("ann"), at: worker)
         #expect(worker.closed[client.id] == .accessBanned)
     }
 

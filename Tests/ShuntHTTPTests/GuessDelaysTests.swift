@@ -43,15 +43,6 @@ import Testing
         #expect(delays.count == 0)
     }
 
-    @Test("Who was right before does not wait for others; who was not does") func known() {
-        var delays = GuessDelays()
-        delays.succeeded("10.0.0.1", as: "ops")
-        _ = guess(&delays, "10.0.0.1", times: 20)
-        #expect(delays.knows("ops", from: "10.0.0.1") && !delays.knows("ops", from: "10.0.0.2") && !delays.knows("ci", from: "10.0.0.1"))
-        for number in 0...GuessDelays.capacity { delays.succeeded("10.1.0.1", as: "\(number)") }
-        #expect(!delays.knows("0", from: "10.1.0.1") && delays.knows("\(GuessDelays.capacity)", from: "10.1.0.1"))
-    }
-
     @Test("A network of IPv6 is one guesser") func networks() {
         var delays = GuessDelays()
         for host in 1...20 { delays.failed("2001:db8::\(host)", now: 0) }

@@ -54,7 +54,7 @@ public enum BansBody: Equatable, Sendable {
     }
 
     /// All bans, in frames that a worker takes: the first one says that it begins anew.
-    public static func parts(of bans: [Ban]) -> [BansBody] {
+    public static func parts(of bans: some Sequence<Ban>) -> [BansBody] {
         var parts: [[Ban]] = [[]]
         var size = 0
         for ban in bans {
@@ -76,9 +76,12 @@ public enum BansBody: Equatable, Sendable {
     private static let latest: Int64 = 1 << 50
 }
 
-extension Frame {
-    /// What one of Shunt's masters tells one of Shunt's workers.
-    public static func bans(id: Int64, _ body: BansBody) -> Frame {
-        Frame(.binding, id: id, format: .json, value: body.encoded(), name: BansBody.frameName, key: body.key)
-    }
+/// What a master tells of bans, as it goes to any number of workers.
+public struct EncodedBans: Sendable {
+    private let key: String
+    private let bytes: [UInt8]
+
+    public init(_ body: BansBody) { (key, bytes) = (body.key, body.encoded()) }
+
+    public func frame(id: Int64) -> Frame { Frame(.binding, id: id, format: .json, value: bytes, name: BansBody.frameName, key: key) }
 }

@@ -1,6 +1,9 @@
+import COpenSSL
 import Glibc
 import MQTTCodec
 import ShuntCore
+
+// Unsafe: a `!` is an address of a packet, which is not empty.
 
 /// CONNECT and CONNACK, as every connection of a load has them.
 enum Greeting {
@@ -84,22 +87,41 @@ struct BrokerProbe {
         guard wait(descriptor, POLLOUT, until: deadline) else { throw unreachable("no answer within \(Quantity.seconds(settings.patience))") }
         let code = socketError(descriptor)
         guard code == 0 else { throw unreachable(String(cString: strerror(code)).lowercased()) }
+        let socket = SecureSocket(descriptor: descriptor, tls: try settings.tls?.connection(over: descriptor))
+        defer { SSL_free(socket.tls) }
+        try shakeHands(socket, until: deadline)
         // A number that no connection of the load has.
         let packet = Greeting.packet(settings, client: settings.connections)
-        _ = packet.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-        try judge(try answer(descriptor, until: deadline))
+        _ = packet.withUnsafeBytes { socket.send($0.baseAddress!, $0.count) }
+        try judge(try answer(socket, until: deadline))
         let goodbye = Disconnect().encoded(settings.version)
-        _ = goodbye.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        _ = goodbye.withUnsafeBytes { socket.send($0.baseAddress!, $0.count) }
     }
 
-    private func answer(_ descriptor: Int32, until deadline: Int) throws(ShuntError) -> Greeting.Answer {
+    private func shakeHands(_ socket: SecureSocket, until deadline: Int) throws(ShuntError) {
+        guard let tls = settings.tls, let connection = socket.tls else { return }
+        while true {
+            let event: Int32
+            switch LoadTLS.shakeHands(connection) {
+            case .done: return
+            case .failed: throw tls.failure(connection)
+            case .wantsRead: event = POLLIN
+            case .wantsWrite: event = POLLOUT
+            }
+            guard wait(socket.descriptor, event, until: deadline) else {
+                throw refused("no end of the TLS handshake within \(Quantity.seconds(settings.patience))", "is this a port for TLS?")
+            }
+        }
+    }
+
+    private func answer(_ socket: SecureSocket, until deadline: Int) throws(ShuntError) -> Greeting.Answer {
         var bytes: [UInt8] = []
-        while wait(descriptor, POLLIN, until: deadline) {
+        while socket.hasMore || wait(socket.descriptor, POLLIN, until: deadline) {
             var chunk = [UInt8](repeating: 0, count: 4096)
-            let got = recv(descriptor, &chunk, chunk.count, 0)
+            let got = socket.receive(&chunk, chunk.count)
             if got < 0, errno == EAGAIN || errno == EINTR { continue }
             guard got > 0 else {
-                throw refused("it closed the connection before CONNACK", settings.version == .v5 ? "--v311, where it knows MQTT 3.1.1 alone" : nil)
+                throw refused("it closed the connection before CONNACK", endHelp)
             }
             bytes += chunk[..<got]
             let found = bytes.withUnsafeBytes { bytes -> Greeting.Answer? in
@@ -111,8 +133,18 @@ struct BrokerProbe {
             }
             if let found { return found }
         }
-        throw refused("no CONNACK within \(Quantity.seconds(settings.patience))", "is this a port for MQTT, without TLS?")
+        throw refused("no CONNACK within \(Quantity.seconds(settings.patience))", portHelp)
     }
+
+    private var endHelp: String? {
+        let help = [
+            settings.version == .v5 ? "--v311, where it knows MQTT 3.1.1 alone" : nil, settings.tls == nil ? "--tls, where the port speaks TLS" : nil,
+        ]
+        let given = help.compactMap { $0 }
+        return given.isEmpty ? nil : given.joined(separator: "; ")
+    }
+
+    private var portHelp: String { settings.tls == nil ? "is this a port for MQTT, without TLS?" : "is this a port for MQTT?" }
 
     private func judge(_ answer: Greeting.Answer) throws(ShuntError) {
         switch answer {
@@ -121,8 +153,8 @@ struct BrokerProbe {
         case .refused(.unsupportedProtocolVersion) where settings.version == .v5: throw refused("it does not know MQTT 5.0", "--v311")
         case .refused(let reason):
             let isLogin = [ReasonCode.badUserNameOrPassword, .notAuthorized].contains(reason)
-            throw refused(reason.words, isLogin ? "--user and --password" : nil)
-        case .nonsense(let what): throw refused("it sent \(what)", "is this a port for MQTT, without TLS?")
+            throw refused(reason.words, isLogin ? "--user and --password-file, or --token-file" : nil)
+        case .nonsense(let what): throw refused("it sent \(what)", portHelp)
         }
     }
 

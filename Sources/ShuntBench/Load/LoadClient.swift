@@ -6,6 +6,8 @@ struct LoadClient {
     enum State: UInt8 {
         case closed
         case connecting
+        /// Until the TLS handshake is done.
+        case securing
         /// Until CONNACK.
         case greeting
         /// Until SUBACK.
@@ -27,6 +29,8 @@ struct LoadClient {
     /// Whether it is among those that can send more at once.
     var isQueued = false
     var descriptor: Int32 = -1
+    /// OpenSSL's connection; nil for plain bytes.
+    var tls: OpaquePointer?
     /// When it was due to be opened, and when it last sent and read something; nanoseconds.
     var dueAt = 0
     var sentAt = 0
@@ -39,6 +43,8 @@ struct LoadClient {
     /// Bytes that the socket did not take; while there are some, the client sends and reads nothing else.
     var output: [UInt8] = []
     var outputAt = 0
+
+    var socket: SecureSocket { SecureSocket(descriptor: descriptor, tls: tls) }
 }
 
 /// What one thread of a load has counted.

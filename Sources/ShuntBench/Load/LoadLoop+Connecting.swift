@@ -1,4 +1,5 @@
 import CLoad
+import COpenSSL
 import Glibc
 import MQTTCodec
 import ShuntCore
@@ -46,6 +47,28 @@ extension LoadLoop {
     func connected(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
         let error = load_connect_error(client.pointee.descriptor)
         guard error == 0 else { return end(client, String(cString: strerror(error)).lowercased()) }
+        guard let tls = settings.tls else { return greet(client, place) }
+        do throws(ShuntError) {
+            client.pointee.tls = try tls.connection(over: client.pointee.descriptor)
+        } catch {
+            return end(client, error.message)
+        }
+        client.pointee.state = .securing
+        shakeHands(client, place)
+    }
+
+    /// Goes on with a TLS handshake.
+    func shakeHands(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
+        guard let tls = client.pointee.tls else { return }
+        switch LoadTLS.shakeHands(tls) {
+        case .done: greet(client, place)
+        case .wantsRead: poller.change(client.pointee.descriptor, .read, number: place)
+        case .wantsWrite: poller.change(client.pointee.descriptor, .write, number: place)
+        case .failed: end(client, settings.tls?.failure(tls).message ?? "the TLS handshake failed")
+        }
+    }
+
+    private func greet(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
         client.pointee.state = .greeting
         poller.change(client.pointee.descriptor, .read, number: place)
         send(Greeting.packet(settings, client: client.pointee.number), client, place)
@@ -80,7 +103,7 @@ extension LoadLoop {
 
     private func settled(_ client: UnsafeMutablePointer<LoadClient>) {
         client.pointee.state = .ready
-        if let wakeUp, client.pointee.subscriber >= 0 { load_wake_at(client.pointee.descriptor, Int32(wakeUp)) }
+        if let wakeUp, client.pointee.subscriber >= 0, client.pointee.tls == nil { load_wake_at(client.pointee.descriptor, Int32(wakeUp)) }
         figures.open += 1
         unsettled -= 1
     }
@@ -104,6 +127,8 @@ extension LoadLoop {
 
     private func close(_ client: UnsafeMutablePointer<LoadClient>) {
         client.pointee.state = .closed
+        SSL_free(client.pointee.tls)
+        client.pointee.tls = nil
         if client.pointee.descriptor >= 0 { Glibc.close(client.pointee.descriptor) }
         client.pointee.descriptor = -1
         (client.pointee.input, client.pointee.output) = ([], [])
@@ -113,7 +138,7 @@ extension LoadLoop {
         if client.pointee.state == .ready, client.pointee.output.isEmpty {
             let packet = Disconnect().encoded(settings.version)
             // A broker that does not read it learns of the end by the close.
-            _ = packet.withUnsafeBytes { Glibc.send(client.pointee.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            _ = packet.withUnsafeBytes { client.pointee.socket.send($0.baseAddress!, $0.count) }
         }
         close(client)
     }
@@ -126,6 +151,7 @@ extension LoadLoop {
             let missing: String? =
                 switch client.pointee.state {
                 case .connecting: "no answer to the connection"
+                case .securing: "no end of the TLS handshake"
                 case .greeting: "no CONNACK"
                 case .subscribing: "no SUBACK"
                 case .closed, .ready: nil

@@ -8,10 +8,14 @@ import ShuntCore
 /// Reading packets, counting messages, answering them.
 extension LoadLoop {
     func read(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
+        repeat { readOnce(client, place) } while client.pointee.isReading && client.pointee.socket.hasMore
+    }
+
+    private func readOnce(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
         guard client.pointee.isReading else { return }
         let kept = client.pointee.input.count
         if kept > 0 { client.pointee.input.withUnsafeBytes { buffer.copyMemory(from: $0.baseAddress!, byteCount: kept) } }
-        let got = recv(client.pointee.descriptor, buffer + kept, bufferSize - kept, Int32(MSG_DONTWAIT))
+        let got = client.pointee.socket.receive(buffer + kept, bufferSize - kept)
         guard got > 0 else {
             let code = errno
             if got < 0, code == EAGAIN || code == EINTR { return }

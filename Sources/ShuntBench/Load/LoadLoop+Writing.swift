@@ -122,7 +122,7 @@ extension LoadLoop {
         client.pointee.sentAt = now
         var taken = 0
         if client.pointee.output.isEmpty {
-            taken = Glibc.send(client.pointee.descriptor, bytes, count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            taken = client.pointee.socket.send(bytes, count)
             if taken == count { return }
             if taken < 0 {
                 guard errno == EAGAIN || errno == EINTR else { return failed(client) }
@@ -137,10 +137,8 @@ extension LoadLoop {
     func flush(_ client: UnsafeMutablePointer<LoadClient>, _ place: Int) {
         let waiting = client.pointee.output.count - client.pointee.outputAt
         guard waiting > 0 else { return }
-        let (descriptor, from) = (client.pointee.descriptor, client.pointee.outputAt)
-        let taken = client.pointee.output.withUnsafeBytes {
-            Glibc.send(descriptor, $0.baseAddress! + from, waiting, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
-        }
+        let (socket, from) = (client.pointee.socket, client.pointee.outputAt)
+        let taken = client.pointee.output.withUnsafeBytes { socket.send($0.baseAddress! + from, waiting) }
         if taken < 0 {
             guard errno == EAGAIN || errno == EINTR else { return failed(client) }
             return
@@ -151,6 +149,7 @@ extension LoadLoop {
         client.pointee.outputAt = 0
         watch(client, place)
         if client.pointee.publisher >= 0 { publish(client, place, at: LoadClock.now()) }
+        if client.pointee.socket.hasMore { read(client, place) }
     }
 
     /// Asks for what can be done next. A subscriber whose answers are not read does not read: else they would grow.

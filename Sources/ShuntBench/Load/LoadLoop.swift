@@ -189,6 +189,10 @@ final class LoadLoop: @unchecked Sendable {
             connected(client, place)
             return
         }
+        if client.pointee.state == .securing {
+            shakeHands(client, place)
+            return
+        }
         if events.contains(.write) { flush(client, place) }
         // A connection that has failed says why when it is read.
         if !events.isDisjoint(with: [.read, .end]), client.pointee.state != .closed { read(client, place) }

@@ -12,6 +12,8 @@ public struct LoadSettings: Sendable {
 
     public var work: Work
     public var broker: HostPort
+    /// nil: in plain bytes.
+    public var tls: LoadTLS?
     public var version = MQTTVersion.v5
     public var userName: String?
     public var password: String?

@@ -93,7 +93,9 @@ extension ReasonCode {
 extension Refusal {
     /// - Parameter reasonString: the broker's own words.
     init(_ reason: ReasonCode, _ reasonString: String? = nil) {
-        self.init(status: reason.errorCode.status, text: reason.text + (reasonString.map { ": \($0)" } ?? ""))
+        self.init(
+            status: reason.errorCode.status,
+            text: [reason.text, reasonString].compactMap { $0 }.reduce("") { $0 == $1 || $0.isEmpty ? $1 : "\($0): \($1)" })
         reasonCode = reason.rawValue
     }
 

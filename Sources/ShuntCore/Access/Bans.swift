@@ -10,9 +10,10 @@ public enum BanSubject: Hashable, Comparable, Sendable, CustomStringConvertible 
     /// What can be banned, for an error.
     public static let form = "give client:ID, uid:NAME, or an address, perhaps with a prefix length as in 10.0.0.0/8, all bits after it 0"
 
-    /// `client:ID`, `uid:NAME`, or an address, perhaps with a prefix length; nil for anything else, and for what is longer than `maximum`.
+    /// `client:ID`, `uid:NAME`, or an address, perhaps with a prefix length; nil for anything else, for what is longer than `maximum`, and for a
+    /// NUL, which no name has.
     public init?(_ text: String) {
-        guard text.utf8.count <= Self.maximum else { return nil }
+        guard text.utf8.count <= Self.maximum, !text.utf8.contains(0) else { return nil }
         if text.hasPrefix("client:"), text.utf8.count > 7 {
             self = .client(ExactText(String(text.dropFirst(7))))
         } else if text.hasPrefix("uid:"), text.utf8.count > 4 {
@@ -56,6 +57,8 @@ public struct Bans: Sendable {
     private var prefixes: [Int: Int] = [:]
     /// The lengths, the longest first.
     private var lengths: [Int] = []
+    /// No ban is over before.
+    private var nextEnd = Double.infinity
 
     public static let maximum = 100_000
     /// The longest reason, in bytes.
@@ -65,8 +68,8 @@ public struct Bans: Sendable {
 
     public var count: Int { bans.count }
     public var isEmpty: Bool { bans.isEmpty }
-    /// In the order of their subjects.
-    public var all: [Ban] { bans.values.sorted { $0.subject < $1.subject } }
+    /// In no order.
+    public var all: some Collection<Ban> { bans.values }
 
     /// Adds a ban, in the place of an earlier one with the same subject.
     /// - Throws: `limit.memory` if there are too many, `request.invalid` for a reason that is too long.
@@ -77,6 +80,7 @@ public struct Bans: Sendable {
         guard bans.count < Self.maximum || bans[ban.subject] != nil else {
             throw ShuntError(.memoryLimit, "there are \(Self.maximum) bans", help: "ban a range of addresses, or lift some")
         }
+        nextEnd = min(nextEnd, ban.until ?? .infinity)
         if bans.updateValue(ban, forKey: ban.subject) == nil { count(ban.subject, 1) }
     }
 
@@ -90,8 +94,10 @@ public struct Bans: Sendable {
 
     /// Takes out the bans that are over, and returns them.
     public mutating func expire(now: Double) -> [Ban] {
+        guard now >= nextEnd else { return [] }
         let over = bans.values.filter { !$0.holds(at: now) }.sorted { $0.subject < $1.subject }
         for ban in over { _ = remove(ban.subject) }
+        nextEnd = bans.values.reduce(.infinity) { min($0, $1.until ?? .infinity) }
         return over
     }
 

@@ -33,11 +33,16 @@ public struct ClientCertificate: Equatable, Sendable {
         case alternativeName = "san"
     }
 
-    /// The client's uid; nil where the certificate has no such name.
+    /// The longest name that counts, in bytes.
+    public static let longestUID = 255
+
+    /// The client's uid; nil where the certificate has no such name, or one that is too long. Of several the first counts.
     public func uid(from source: UIDSource) -> String? {
-        switch source {
-        case .commonName: commonName.isEmpty ? nil : commonName
-        case .alternativeName: emails.first ?? dnsNames.first ?? uris.first
-        }
+        let name: String? =
+            switch source {
+            case .commonName: commonName.isEmpty ? nil : commonName
+            case .alternativeName: emails.first ?? dnsNames.first ?? uris.first
+            }
+        return name.flatMap { $0.utf8.count <= Self.longestUID ? $0 : nil }
     }
 }

@@ -1,17 +1,40 @@
+public import ExchangeCodec
 import ShuntCore
 
 /// Clients that operators have banned.
 extension LoopEngine {
-    /// From now on these are banned.
-    /// - Parameter new: those among them that are new: their clients are closed.
-    public func setBans(_ all: Bans, new: Bans, now: Double) {
+    /// The master has told these, in this order. Clients of new bans are closed.
+    public func changeBans(_ told: [BansBody], now: Double) {
         router.now = now
-        bans = all
+        var new = Bans()
+        for body in told {
+            switch body {
+            case .remove(let subjects):
+                for subject in subjects {
+                    _ = bans.remove(subject)
+                    _ = new.remove(subject)
+                }
+            case .all(let told), .add(let told):
+                if case .all = body { (bans, new) = (Bans(), Bans()) }
+                // A master has no more than a worker may.
+                for ban in told {
+                    try? bans.add(ban)
+                    try? new.add(ban)
+                }
+            }
+        }
         guard !new.isEmpty else { return }
         for slot in clients.indices where clients[slot].state == .open && clients[slot].isAdmitted {
             let connection = ConnectionID(loop: loop, slot: UInt32(slot), generation: clients[slot].generation)
             if ban(of: connection, in: new) != nil { close(connection, .accessBanned) }
         }
+    }
+
+    /// Bans that are over take no memory.
+    func expireBans() {
+        guard !bans.isEmpty, abs(now - bansSeenAt) >= 60 else { return }
+        bansSeenAt = now
+        _ = bans.expire(now: now)
     }
 
     /// A client that shows who it says it is: nothing of that is checked yet.

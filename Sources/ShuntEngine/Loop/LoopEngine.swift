@@ -53,6 +53,7 @@ public final class LoopEngine {
     var admissions: [ConnectionID: Admission] = [:]
     /// Whom operators keep out.
     var bans = Bans()
+    var bansSeenAt = -Double.infinity
     /// Whom this loop has refused since `takeRefused`.
     var refused = RefusedClients(capacity: 256)
     /// When clients have to go; some entries no longer count.
@@ -307,6 +308,7 @@ public final class LoopEngine {
         router.retainedIdle = 0
         closeSilent()
         closeExpired()
+        expireBans()
         tickSessions()
         answerOverdue()
         chat(.tick, peer: nil)

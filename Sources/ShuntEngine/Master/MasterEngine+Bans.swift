@@ -7,6 +7,7 @@ extension MasterEngine {
     /// - Throws: `limit.memory`, `request.invalid` as `Bans.add` has them.
     public func ban(_ ban: Ban, now: Double) throws(ShuntError) {
         try bans.add(ban)
+        encodedBans = nil
         changes.append(.ban(ban))
         tellWorkers(.add([ban]), now: now)
     }
@@ -17,6 +18,7 @@ extension MasterEngine {
         guard bans.remove(subject) else {
             throw ShuntError(.banUnknown, "'\(subject)' is not banned", help: "list the bans with `shunt admin bans`")
         }
+        encodedBans = nil
         changes.append(.unban(subject))
         tellWorkers(.remove([subject]), now: now)
     }
@@ -25,19 +27,26 @@ extension MasterEngine {
     func tickBans(now: Double) {
         guard abs(now - bansSeenAt) >= 1 else { return }
         bansSeenAt = now
-        for ban in bans.expire(now: now) { changes.append(.unban(ban.subject)) }
+        for ban in bans.expire(now: now) {
+            encodedBans = nil
+            changes.append(.unban(ban.subject))
+        }
     }
 
     /// A worker has joined, and may know of bans that were lifted meanwhile.
     func tellBans(to connection: ConnectionID, now: Double) {
-        for part in BansBody.parts(of: bans.all) { tell(part, to: connection, now: now) }
+        // Many join at once where a master has started again.
+        let parts = encodedBans ?? BansBody.parts(of: bans.all).map { EncodedBans($0) }
+        encodedBans = parts
+        for part in parts { tell(part, to: connection, now: now) }
     }
 
     private func tellWorkers(_ body: BansBody, now: Double) {
-        for connection in Set(directory.commanded().compactMap(\.connection)) { tell(body, to: connection, now: now) }
+        let part = EncodedBans(body)
+        for connection in Set(directory.commanded().compactMap(\.connection)) { tell(part, to: connection, now: now) }
     }
 
-    private func tell(_ body: BansBody, to connection: ConnectionID, now: Double) {
-        actions.append(.send(connection, Frame.bans(id: ids.next(now: now), body).encoded()))
+    private func tell(_ part: EncodedBans, to connection: ConnectionID, now: Double) {
+        actions.append(.send(connection, part.frame(id: ids.next(now: now)).encoded()))
     }
 }

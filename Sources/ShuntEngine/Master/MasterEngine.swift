@@ -25,6 +25,8 @@ public final class MasterEngine {
     /// Whom operators keep out, and when it was last looked which bans are over.
     var bans = Bans()
     var bansSeenAt = -Double.infinity
+    /// All bans, for workers that join; nil: to be encoded again.
+    var encodedBans: [EncodedBans]?
     /// What operators ask the workers.
     var retained = RetainedQuestions()
     var refused = WorkerQuestions<RefusedList>()

@@ -75,14 +75,11 @@ final class AdminDoor: HTTPAuthority {
             throw ShuntError(
                 .accessCredentials, "this master asks for a token", at: "Authorization", help: "send Authorization: Bearer TOKEN")
         }
-        if !isKnown(token, source) {
-            guard let wait = state.withLock({ $0.delays.turn(of: source, now: now) }) else {
-                refuse(source, .rate)
-                throw ShuntError(.accessRate, "too many wrong tokens have come from this address", help: "wait some seconds")
-            }
-            if wait > 0 { try? await Task.sleep(for: .seconds(wait)) }
+        guard let tokens = state.withLock({ $0.tokens }) else { return nil }
+        // A right token does not wait: else a stranger at the same address could keep it out.
+        guard let holder = tokens.holder(of: token) else {
+            throw await delayed(source)
         }
-        guard let holder = try holder(of: token, source) else { return nil }
         guard need != .operate || holder.role == .operate else {
             refuse(source, .role)
             throw ShuntError(
@@ -92,22 +89,17 @@ final class AdminDoor: HTTPAuthority {
         return holder.name
     }
 
-    /// Whether the token is right, and was right before from this address.
-    private func isKnown(_ token: String, _ source: String) -> Bool {
-        guard let holder = state.withLock({ $0.tokens })?.holder(of: token) else { return false }
-        return state.withLock { $0.delays.knows(holder.name, from: source) }
-    }
-
-    /// nil where there are no tokens any more.
-    private func holder(of token: String, _ source: String) throws(ShuntError) -> AdminTokens.Holder? {
-        guard let tokens = state.withLock({ $0.tokens }) else { return nil }
-        if let holder = tokens.holder(of: token) {
-            state.withLock { $0.delays.succeeded(source, as: holder.name) }
-            return holder
+    /// The answer to a wrong token, which comes the later the more of them the address has sent.
+    private func delayed(_ source: String) async -> ShuntError {
+        let now = now
+        guard let wait = state.withLock({ $0.delays.turn(of: source, now: now) }) else {
+            refuse(source, .rate)
+            return ShuntError(.accessRate, "too many wrong tokens have come from this address", help: "wait some seconds")
         }
         state.withLock { $0.delays.failed(source, now: now) }
         refuse(source, .token)
-        throw ShuntError(
+        if wait > 0 { try? await Task.sleep(for: .seconds(wait)) }
+        return ShuntError(
             .accessCredentials, "the token is none of this master's", at: "Authorization", help: "master.admin.tokens_file lists them")
     }
 

@@ -31,7 +31,7 @@ struct BanRoutes {
             }
             let ban = Ban(try Self.subject(request.subject), until: request.seconds.map { now() + $0 }, why: request.why ?? "")
             let error = await change(.ban(ban))
-            record(call.caller, "ban \(ban.subject)", error)
+            record(call.caller, Self.command(ban, seconds: request.seconds), error)
             if let error { throw error }
             return .json(try RegistryJSON.encode(BanRecord(ban)))
         }
@@ -45,6 +45,11 @@ struct BanRoutes {
             if let error { throw error }
             return .json(try RegistryJSON.encode(LiftedBan(lifted: subject.description)))
         }
+    }
+
+    /// As the operator may have typed it.
+    private static func command(_ ban: Ban, seconds: Double?) -> String {
+        "ban \(ban.subject)" + (seconds.map { " --for \(Int($0))s" } ?? "") + (ban.why.isEmpty ? "" : " --why \(ban.why)")
     }
 
     private static func subject(_ text: String) throws(ShuntError) -> BanSubject {

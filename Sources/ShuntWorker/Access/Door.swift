@@ -59,6 +59,12 @@ extension Door {
         for name in names {
             guard let listener = configuration.worker.listeners[name] else { continue }
             let key = "worker.listeners.\(name)"
+            guard !listener.proxies.isEmpty || !configuration.isGiven("\(key).proxy_protocol") else {
+                throw configuration.placed(
+                    ShuntError(
+                        .configInvalid, "\(key).proxy_protocol.from names no proxy", at: "\(key).proxy_protocol.from",
+                        help: "name the proxies' addresses, or take proxy_protocol away where clients connect themselves"))
+            }
             let isOwn = !listener.access.isEmpty
             do throws(ShuntError) {
                 var door = try Door(listener, isOwn ? listener.access : configuration.access, key, isOwn ? "\(key).access" : "access", &files)

@@ -1,21 +1,16 @@
 import ArgumentParser
 import MQTTCodec
 import ShuntBench
+import ShuntClient
 import ShuntCore
 
 /// The options that all loads have.
 struct BenchOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The broker; port 1883 if none is given.", valueName: "host:port"))
-    var host = "127.0.0.1:1883"
+    @Option(help: ArgumentHelp("The broker; port 1883 if none is given, 8883 with --tls.", valueName: "host:port"))
+    var host = "127.0.0.1"
 
     @Flag(name: .customLong("v311"), help: "Speak MQTT 3.1.1 in place of 5.0.")
     var isOld = false
-
-    @Option(help: "The user name of all clients.")
-    var user: String?
-
-    @Option(help: "Their password.")
-    var password: String?
 
     @Option(parsing: .unconditional, help: ArgumentHelp("The keep alive of all clients; 0: none.", valueName: "seconds"))
     var keepAlive = 60
@@ -49,11 +44,12 @@ struct BenchOptions: ParsableArguments {
     @Flag(help: "No progress line.")
     var quiet = false
 
+    @OptionGroup(title: "TLS and credentials, the same for all clients") var access: AccessArguments
+
     func validate() throws {
         if !(0...65_535).contains(keepAlive) { throw ValidationError("--keep-alive is \(keepAlive): give 0 to 65535 seconds.") }
         if !(0.001...3600).contains(patience) { throw ValidationError("--patience is \(patience): give 0.001 to 3600 seconds.") }
         if let threads, !(1...64).contains(threads) { throw ValidationError("--threads is \(threads): give 1 to 64.") }
-        if password != nil, user == nil { throw ValidationError("--password needs --user.") }
         if let prefix {
             let isTopic = Array(prefix.utf8).withUnsafeBytes { TopicFilter.isTopic($0) }
             guard !prefix.isEmpty, prefix.utf8.count <= 1000, isTopic, !prefix.hasPrefix("$"), !prefix.hasSuffix("/") else {
@@ -63,13 +59,22 @@ struct BenchOptions: ParsableArguments {
     }
 
     func settings(_ work: LoadSettings.Work, connectRate: Double) throws(ShuntError) -> LoadSettings {
-        guard let broker = HostPort(host, defaultPort: 1883) else {
+        guard let broker = HostPort(host, defaultPort: access.tls ? 8883 : 1883) else {
             throw ShuntError(.usage, "'\(host)' is no address", at: "--host", help: "host:port, as in 127.0.0.1:1883")
         }
+        let access = try access.settings(nil, for: [broker])
         let seed = seed ?? UInt32.random(in: 0...UInt32.max)
         var settings = LoadSettings(work, broker: broker, prefix: prefix ?? "shunt-bench/\(String(seed, radix: 16))", seed: seed)
         settings.version = isOld ? .v3_1_1 : .v5
-        (settings.userName, settings.password) = (user, password)
+        let credentials = try access.credentials()
+        (settings.userName, settings.password) = (credentials.user, credentials.password)
+        settings.tls = try access.client().map { client in
+            LoadTLS { () throws(ShuntError) in
+                try client.connection(to: broker, protocols: ["mqtt"])
+            } failure: {
+                TLSClient.failure(of: $0, to: broker)
+            }
+        }
         settings.keepAlive = UInt16(keepAlive)
         settings.connectRate = connectRate
         settings.patience = patience

@@ -38,8 +38,8 @@ class Certificates:
     def client(self, name: str):
         self.make("--client", name)
 
-    def revoke(self, *names: str):
-        """Writes crl.pem, a list of these clients alone."""
+    def revoke(self, *names: str, seconds: int | None = None):
+        """Writes crl.pem, a list of these clients alone, which holds for 30 days, or so many seconds."""
         (self.folder / "index").write_text("")
         (self.folder / "crlnumber").write_text("01\n")
         (self.folder / "openssl.cnf").write_text(
@@ -47,7 +47,8 @@ class Certificates:
         base = ["openssl", "ca", "-config", self["openssl.cnf"], "-keyfile", self["ca.key"], "-cert", self["ca.pem"]]
         for name in names:
             subprocess.run([*base, "-revoke", self[f"{name}.pem"]], check=True, capture_output=True)
-        subprocess.run([*base, "-gencrl", "-out", self["crl.new"]], check=True, capture_output=True)
+        period = ["-crlsec", str(seconds), "-crldays", "0"] if seconds else []
+        subprocess.run([*base, "-gencrl", "-out", self["crl.new"], *period], check=True, capture_output=True)
         (self.folder / "crl.new").replace(self.folder / "crl.pem")
 
     def context(self, client: str | None = None, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:

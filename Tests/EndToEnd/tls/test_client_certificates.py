@@ -103,3 +103,15 @@ def test_a_client_of_mqtt_5_hears_that_its_certificate_is_revoked(shunt, tmp_pat
         while part := ann.recv(65_536):
             farewell += part
         assert farewell[0] == 0xE0 and farewell[2] == 0x87 and b"certificate is revoked" in farewell
+
+
+def test_a_list_that_expires_is_a_figure_and_a_warning(shunt, tmp_path):
+    certificates = Certificates(tmp_path / "c")
+    certificates.server()
+    certificates.client("ann")
+    certificates.revoke(seconds=5)
+    worker = shunt.worker(listeners(certificates, client_ca=certificates["ca.pem"], verify="required", crl=certificates["crl.pem"]))
+    name = f'shunt_tls_certificate_expiry_seconds{{listener="mqtts",certificate="{certificates["crl.pem"]}"}}'
+    assert -1 <= worker.metric(name) <= 5
+    worker.wait_log("clients are refused until there is a newer one")
+    assert worker.metric(name) <= 0 and worker.stderr.count(str(certificates["crl.pem"])) >= 1

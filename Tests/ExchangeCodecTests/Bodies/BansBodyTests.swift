@@ -28,7 +28,7 @@ struct BansBodyTests {
         let why = String(repeating: "\u{1}", count: Bans.maximumWhy)
         let bans = (0..<1_000).map { Ban(.client(ExactText("c\($0)" + String(repeating: "\"", count: 1_000))), why: why) }
         let parts = BansBody.parts(of: bans)
-        #expect(parts.count > 1 && parts.allSatisfy { Frame.bans(id: 1, $0).encoded().count <= 1 << 20 })
+        #expect(parts.count > 1 && parts.allSatisfy { EncodedBans($0).frame(id: 1).encoded().count <= 1 << 20 })
         var read: [Ban] = []
         for (number, part) in parts.enumerated() {
             switch part {
