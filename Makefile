@@ -80,13 +80,13 @@ fuzz-mqtt-briefly: build test-packages
 fuzz-mqtt: build test-packages
 	scripts/python Tests/MQTTFuzz/fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),$$(date +%s))
 
-bench-briefly: build
+bench-briefly: build test-packages
 	$(SWIFT) build $(RELEASE) --product shunt-bench
-	Benchmarks/compare start rules --rounds 1 --messages 200000
+	Benchmarks/compare start rules tls websocket --rounds 1 --messages 200000
 
 ## Throughput, latency, memory and start-up, beside peers in the same run.
 bench: build
-	@scripts/packages mosquitto nats-server redis-server valgrind
+	@scripts/packages libnginx-mod-stream mosquitto nats-server nginx openssl redis-server valgrind
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare
 

@@ -120,7 +120,7 @@ let package = Package(
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
         .executableTarget(
-            name: "shunt-bench", dependencies: ["CLoad", "ExchangeCodec", "MQTTCodec", "ShuntBench", "ShuntCore", argumentParser],
+            name: "shunt-bench", dependencies: ["CLoad", "COpenSSL", "ExchangeCodec", "MQTTCodec", "ShuntBench", "ShuntCore", argumentParser],
             path: "Benchmarks/shunt-bench"),
 
         // Tests.

@@ -21,31 +21,43 @@ def start(run):
     run.table.line("shunt worker", *(f"{sorted(column)[len(column) // 2] / 1e6:.1f} MB" for column in zip(*found)))
 
 
+def of_a_client(run, start, count):
+    """
+    Resident bytes of each of so many clients that do nothing.
+
+    start: gives a server that it starts in a run.
+    """
+    def hold(server, connections):
+        command = [LOAD, "idle", "--peer", server.wire, "--port", str(server.port), "--connections", str(connections)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def taken(server):
+        return sum(resident(pid)[0] for pid in server.pids)
+
+    with run.fresh() as fresh:
+        server = start(fresh)
+        # The code that serves clients comes into memory with the first of them, not with each. What these give back counts for later ones.
+        hold(server, count // 30).communicate()
+        # Pages that were given back at the start come back within a second.
+        time.sleep(max(0.5, server.started + 2 - time.monotonic()))
+        before = taken(server)
+        clients = hold(server, count)
+        try:
+            if not clients.stdout.readline():
+                raise Refused(f"{server.label} did not take {count} clients")
+            time.sleep(0.5)
+            return (taken(server) - before) / count
+        finally:
+            clients.communicate()
+
+
 def idle(run):
     """memory of an idle client with one subscription: exchange, MQTT, nats-server, mosquitto"""
     count = open_files()
     run.table.title(f"Idle: resident memory of each of {count} clients with a subscription of its own")
 
-    def hold(server, connections):
-        command = [LOAD, "idle", "--peer", server.wire, "--port", str(server.port), "--connections", str(connections)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
     def each(kind, **options):
-        with run.fresh() as fresh:
-            server = fresh.start(kind, **options)
-            # The code that serves clients comes into memory with the first of them, not with each.
-            hold(server, 500).communicate()
-            # Pages that were given back at the start come back within a second.
-            time.sleep(max(0.5, server.started + 2 - time.monotonic()))
-            before = resident(server.pid)[0]
-            clients = hold(server, count)
-            try:
-                if not clients.stdout.readline():
-                    raise Refused(f"{server.label} did not take {count} clients")
-                time.sleep(0.5)
-                return (resident(server.pid)[0] - before) / count
-            finally:
-                clients.communicate()
+        return of_a_client(run, lambda fresh: fresh.start(kind, **options), count)
 
     def sides(kind, *peers):
         if run.beside:

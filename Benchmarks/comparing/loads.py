@@ -54,6 +54,14 @@ class Run:
         self.servers.callback(server.stop)
         return server
 
+    def peer(self, kind, *sets):
+        """One that others may stand in for; None, and a word about it, where it is not installed."""
+        try:
+            return self.start(kind, *sets)
+        except Refused as refusal:
+            self.table.skip(kind.label, refusal)
+            return None
+
     def other(self, kind, *sets):
         """The worker of `--beside`."""
         server = self.start(kind, *sets, binary=self.beside)
@@ -72,12 +80,12 @@ class Run:
 
     def rate(self, server, what="throughput", **options):
         """Deliveries a second; with `--processor`, a second that the server takes of the processors."""
-        before = processor_seconds(server.pid)
+        before = processor_seconds(*server.pids)
         result = measure(what, server, **options)
         if result["lost"]:
             print(f"  ({result['lost']} of {result['lost'] + result['deliveries']} messages were lost at {server.label})")
         if self.arguments.processor:
-            return result["deliveries"] / (processor_seconds(server.pid) - before)
+            return result["deliveries"] / (processor_seconds(*server.pids) - before)
         return result["per_second"]
 
     def pair(self, kind, peer, *sets):

@@ -44,9 +44,9 @@ def resident(pid):
     return found["VmRSS"], found["RssAnon"]
 
 
-def processor_seconds(pid):
-    """What a process has taken of the processors."""
-    return sum(int(task.read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+def processor_seconds(*pids):
+    """What processes have taken of the processors."""
+    return sum(int(task.read_text().split()[0]) for pid in pids for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def open_files():
@@ -68,6 +68,8 @@ class Process:
         with self.words.open("wb") as words:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, env=environment)
         self.pid = self.process.pid
+        # Of all processes that serve its clients.
+        self.pids = [self.pid]
         self.started = time.monotonic()
 
     def wait_until(self, is_ready, what, seconds=60):
@@ -93,7 +95,8 @@ class Shunt(Process):
         command = [*command, "--ready-file", str(ready)]
         for key in ("log.level=warning", *sets):
             command += ["--set", key]
-        opened = [f"worker.listeners.{name}.allow_anonymous=true" for name in ("exchange", "mqtt") if f"worker.listeners.{name}.listen" in str(sets)]
+        listeners = [key.split(".")[2] for key in sets if key.startswith("worker.listeners.") and ".listen=" in key]
+        opened = [f"worker.listeners.{name}.allow_anonymous=true" for name in listeners]
         try:
             super().__init__(folder, command + [word for key in opened for word in ("--set", key)])
             self.wait_until(ready.exists, "Shunt's start")
@@ -157,12 +160,13 @@ class Mosquitto(Process):
     label = "mosquitto"
     wire = "mqtt"
 
-    def __init__(self, folder):
+    def __init__(self, folder, *lines):
         self.port = free_port()
         settings = pathlib.Path(folder) / f"mosquitto-{self.port}.conf"
         # It drops nothing that waits for a client, as its peers do not.
         settings.write_text(
-            f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n")
+            f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n"
+            + "".join(line + "\n" for line in lines))
         super().__init__(folder, [program("mosquitto"), "-c", str(settings)])
         self.wait_until(lambda: listens(self.port), "mosquitto's start")
 

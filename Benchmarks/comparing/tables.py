@@ -55,11 +55,19 @@ TARGETS = {
     "MQTT: latency, p99": AtMost(1),
     "exchange: an idle client": (AtMost(0.75), "KB"),
     "MQTT: an idle client": (AtMost(0.8), "KB"),
+    "TLS 1.3: handshakes": AtLeast(0.9),
+    "TLS 1.2: handshakes": AtLeast(0.9),
+    "TLS 1.3: handshakes, resumed": AtLeast(0.9),
+    "TLS 1.2: handshakes, resumed": AtLeast(0.9),
+    "MQTT over TLS: an idle client": (AtMost(20), "KB"),
 }
 
 
-# Rows that are held against nats-server; other peers stand beside it.
-SECOND = {"MQTT: 1 to 1", "MQTT: ten pairs", "MQTT: 1 to 10", "MQTT: 1 to 1000"}
+# Of rows with several peers, the one that the target is for.
+HELD_AGAINST = {
+    **dict.fromkeys(("MQTT: 1 to 1", "MQTT: ten pairs", "MQTT: 1 to 10", "MQTT: 1 to 1000"), "nats-server"),
+    **dict.fromkeys((name for name in TARGETS if ": handshakes" in name), "s_server"),
+}
 
 
 def median(values):
@@ -72,6 +80,10 @@ def median_ratio(ours, theirs):
 
 def rate(per_second):
     return f"{per_second / 1e6:.2f} M/s"
+
+
+def count(per_second):
+    return f"{per_second:,.0f} /s"
 
 
 def kilobytes(size):
@@ -116,9 +128,7 @@ class Table:
 
     def verdict(self, name, label, ratio, own):
         target = TARGETS.get(name) if self.has_targets else None
-        # A second peer of a row is beside the point.
-        is_second = label in ("mosquitto", "redis") and name in SECOND
-        if target is None or is_second:
+        if target is None or HELD_AGAINST.get(name, label) != label:
             return ""
         value, unit = (own / 1e3, f" {target[1]}") if isinstance(target, tuple) else (ratio, "")
         target = target[0] if isinstance(target, tuple) else target

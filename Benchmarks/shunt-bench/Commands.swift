@@ -1,4 +1,5 @@
 import ArgumentParser
+import COpenSSL
 import Glibc
 import ShuntCore
 
@@ -6,15 +7,19 @@ import ShuntCore
 struct ShuntBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "shunt-bench", abstract: "Load for a worker, and the same load for its peers.",
-        subcommands: [Throughput.self, Topics.self, Latency.self, BroadcastCommand.self, RoundTrip.self, Idle.self, Storm.self])
+        subcommands: [
+            Throughput.self, Topics.self, Latency.self, BroadcastCommand.self, RoundTrip.self, Idle.self, HandshakesCommand.self, Storm.self,
+        ])
 }
 
 enum Peer: String, ExpressibleByArgument, CaseIterable {
-    case shunt, mqtt, nats, redis
+    case shunt, mqtt, mqtts, ws, nats, redis
     var wire: any Wire {
         switch self {
         case .shunt: ExchangeWire()
         case .mqtt: MQTTWire()
+        case .mqtts: MQTTWire(carrier: .tls)
+        case .ws: MQTTWire(carrier: .webSocket)
         case .nats: NATSWire()
         case .redis: RedisWire()
         }
@@ -23,7 +28,8 @@ enum Peer: String, ExpressibleByArgument, CaseIterable {
 
 /// What is measured, and where.
 struct Target: ParsableArguments {
-    @Option(help: "What is spoken there: shunt (the exchange protocol), mqtt (3.1.1, QoS 0) or nats.") var peer = Peer.shunt
+    @Option(help: "What is spoken there: shunt (the exchange protocol); mqtt (3.1.1, QoS 0), over TLS mqtts, over WebSocket ws; nats; redis.")
+    var peer = Peer.shunt
     @Option var host = "127.0.0.1"
     @Option var port: Int
     @Flag(help: "The result as a JSON object.") var json = false
@@ -150,5 +156,28 @@ struct Idle: ParsableCommand {
         fflush(nil)
         while readLine() != nil {}
         withExtendedLifetime(sockets) {}
+    }
+}
+
+struct HandshakesCommand: ParsableCommand {
+    enum Version: String, ExpressibleByArgument, CaseIterable { case v1_2 = "1.2", v1_3 = "1.3" }
+
+    static let configuration = CommandConfiguration(
+        commandName: "handshakes", abstract: "TLS connections, one after the other, that end once hands are shaken.")
+    @Option var host = "127.0.0.1"
+    @Option var port: Int
+    @Option(help: "The version of TLS: 1.2 or 1.3.") var tls = Version.v1_3
+    @Flag(help: "Resumes the session of a first connection, which does not count.") var resume = false
+    @Option var seconds = 2.0
+    @Flag(help: "The result as a JSON object.") var json = false
+
+    func run() throws {
+        let load = HandshakeLoad(host: host, port: port, version: tls == .v1_2 ? TLS1_2_VERSION : TLS1_3_VERSION, resumes: resume, seconds: seconds)
+        let result = try load.run()
+        if json {
+            print("{\"handshakes\":\(result.handshakes),\"resumed\":\(result.resumed)}")
+        } else {
+            print("\(result.handshakes) handshakes, \(result.resumed) of them resumed")
+        }
     }
 }

@@ -23,7 +23,7 @@ struct BroadcastLoad {
     func run() throws -> Result {
         DescriptorLimit.raise()
         let sockets = try connect()
-        let sender = try Socket(host: host, port: port, greeting: wire)
+        let sender = try wire.connect(host, port)
         sender.setReadTimeout(seconds: 10)
         let (request, delivery) = wire.broadcast(payload: payload)
         var result = Result()
@@ -43,7 +43,7 @@ struct BroadcastLoad {
 
     private func connect() throws -> [Socket] {
         let sockets = try (0..<devices).map { number in
-            let socket = try Socket(host: host, port: port, greeting: wire)
+            let socket = try wire.connect(host, port)
             socket.setReadTimeout(seconds: 10)
             try socket.write(wire.register(device: number).request)
             return socket

@@ -2,7 +2,7 @@ import Glibc
 import ShuntBench
 
 /// Connections with a subscription each, which then do nothing.
-struct IdleLoad {
+struct IdleLoad: Sendable {
     let wire: any Wire
     let host: String
     let port: Int
@@ -11,8 +11,8 @@ struct IdleLoad {
     /// They are there as long as what this returns is kept.
     func connect() throws -> [Socket] {
         DescriptorLimit.raise()
-        return try (0..<connections).map { number in
-            let socket = try Socket(host: host, port: port, greeting: wire)
+        return try Crowd.connect(connections) { number in
+            let socket = try wire.connect(host, port)
             try socket.subscribe("devices/\(number)/inbox", group: "device-\(number)", wire)
             return socket
         }

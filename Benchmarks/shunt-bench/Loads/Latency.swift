@@ -16,10 +16,10 @@ struct LatencyLoad: Sendable {
 
     /// - Returns: seconds from just before a message is written until its consumer has read it, of each message.
     func run() throws -> [Double] {
-        let consumer = try Socket(host: host, port: port, greeting: wire)
+        let consumer = try wire.connect(host, port)
         try consumer.subscribe(Self.topic, group: "latency", wire)
         consumer.setReadTimeout(seconds: 3)
-        let producer = try Socket(host: host, port: port, greeting: wire)
+        let producer = try wire.connect(host, port)
         let count = Self.warmUp + perSecond * seconds
         let (sent, received) = (Times(count), Times(count))
         let size = wire.deliverySize(topic: Self.topic, payload: payload)

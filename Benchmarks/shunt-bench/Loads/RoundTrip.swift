@@ -22,7 +22,7 @@ struct RoundTripLoad {
     func topic(_ wire: any Wire) throws -> [Double] {
         let (here, there) = ("bench/here", "bench/there")
         let ends = try [here, there].map { topic in
-            let socket = try Socket(host: host, port: port, greeting: wire)
+            let socket = try wire.connect(host, port)
             try socket.subscribe(topic, group: topic, wire)
             return socket
         }

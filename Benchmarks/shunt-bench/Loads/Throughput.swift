@@ -40,11 +40,12 @@ struct ThroughputLoad: Sendable {
             // Topics are of one length, so the first of them tells what each delivery has.
             let filter = name(consume, pair)
             let delivery = wire.deliverySize(topic: topics.count > 1 ? topics[0] : filter, payload: payload)
-            for member in 0..<fanout {
-                let socket = try Socket(host: host, port: port, greeting: wire, receiveBuffer: Consumers.receiveBuffer)
+            let sockets = try Crowd.connect(fanout) { member in
+                let socket = try wire.connect(host, port, receiveBuffer: Consumers.receiveBuffer)
                 try socket.subscribe(filter, group: "g\(pair)-\(member)", wire)
-                consumers.add(socket, messages: each, delivery: delivery)
+                return socket
             }
+            for socket in sockets { consumers.add(socket, messages: each, delivery: delivery) }
         }
         let producers = try (0..<pairs).map { try producer(blocks[$0], messages: each) }
         let churning = churn > 0 ? try PatternChurn(wire: wire, host: host, port: port, perSecond: churn) : nil
@@ -70,7 +71,7 @@ struct ThroughputLoad: Sendable {
 
     private func producer(_ block: MessageBlock, messages: Int) throws -> Producer {
         Producer(
-            socket: try Socket(host: host, port: port, greeting: wire, receiveBuffer: Consumers.receiveBuffer), block: block, messages: messages,
+            socket: try wire.connect(host, port, receiveBuffer: Consumers.receiveBuffer), block: block, messages: messages,
             window: window,
             acknowledgement: wire.acknowledgementSize)
     }
@@ -85,7 +86,7 @@ final class PatternChurn: Sendable {
     private let socket: Socket
 
     init(wire: any Wire, host: String, port: Int, perSecond: Int) throws {
-        let socket = try Socket(host: host, port: port, greeting: wire)
+        let socket = try wire.connect(host, port)
         let isOver = isOver
         self.socket = socket
         thread = LoadThread {

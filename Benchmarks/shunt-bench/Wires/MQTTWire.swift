@@ -1,29 +1,32 @@
 import MQTTCodec
 import ShuntCore
 
-/// MQTT 3.1.1 at QoS 0: nothing is acknowledged, and there are no groups.
+/// MQTT 3.1.1 at QoS 0: nothing is acknowledged, and there are no groups. Over WebSocket each packet is a frame.
 struct MQTTWire: Wire {
     private let version = MQTTVersion.v3_1_1
+    var carrier = Carrier.tcp
 
     /// CONNECT with a clean session and no keep-alive.
-    func greeting(client: Int) -> [UInt8] { Connect(version: version, clientID: "bench-\(client)").encoded() }
+    func greeting(client: Int) -> [UInt8] { carrier.framed(Connect(version: version, clientID: "bench-\(client)").encoded()) }
 
     var welcome: Welcome { .bytes(4) }
 
     func subscribe(topic: String, group: String) -> (request: [UInt8], answer: Int) {
-        (Subscribe(1, [Subscribe.Filter(topic)]).encoded(version), 5)
+        (carrier.framed(Subscribe(1, [Subscribe.Filter(topic)]).encoded(version)), 5)
     }
 
     func unsubscribe(topic: String, group: String) -> (request: [UInt8], answer: Int) {
-        (Unsubscribe(1, [topic]).encoded(version), 4)
+        (carrier.framed(Unsubscribe(1, [topic]).encoded(version)), 4)
     }
 
-    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] {
+    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] { carrier.framed(packet(topic, payload)) }
+
+    func deliverySize(topic: String, payload: Int) -> Int { packet(topic, payload).count }
+
+    private func packet(_ topic: String, _ payload: Int) -> [UInt8] {
         let (topic, payload) = (Array(topic.utf8), Array(repeating: UInt8(ascii: "x"), count: payload))
         return topic.withUnsafeBytes { topic in payload.withUnsafeBytes { PublishFields(version, topic: topic, payload: $0).encoded() } }
     }
-
-    func deliverySize(topic: String, payload: Int) -> Int { publish(topic: topic, payload: payload, id: 0).count }
 
     var acknowledgementSize: Int { 0 }
 }

@@ -4,6 +4,8 @@ import ShuntCore
 /// What a load generator needs to know of a protocol: fixed-size messages, so that bytes can be counted instead of parsed. Topics and
 /// filters are written as MQTT does, whatever the protocol makes of them.
 protocol Wire: Sendable {
+    /// What it is spoken over.
+    var carrier: Carrier { get }
     /// Sent once by a client before anything else; `client` is a number of its own. Empty: clients send none.
     func greeting(client: Int) -> [UInt8]
     /// What the server says to a client that has greeted it.
@@ -26,6 +28,10 @@ protocol Wire: Sendable {
     var answersBroadcasts: Bool { get }
 }
 
+extension Wire {
+    var carrier: Carrier { .tcp }
+}
+
 enum Welcome {
     case nothing
     case line
@@ -45,26 +51,29 @@ extension Wire {
     var answersBroadcasts: Bool { false }
 }
 
-extension Socket {
+extension Wire {
     /// Connects, and does what a client does first.
-    convenience init(host: String, port: Int, greeting wire: any Wire, receiveBuffer: Int? = nil) throws {
-        try self.init(host: host, port: port, receiveBuffer: receiveBuffer)
+    func connect(_ host: String, _ port: Int, receiveBuffer: Int? = nil) throws -> Socket {
+        let socket = try carrier.connect(host, port, receiveBuffer: receiveBuffer)
         // No other client of this process has this descriptor, and no other process this number.
-        let greeting = wire.greeting(client: Int(getpid()) << 16 | Int(descriptor))
-        guard !greeting.isEmpty else { return }
-        try write(greeting)
-        switch wire.welcome {
+        let greeting = greeting(client: Int(getpid()) << 16 | Int(socket.descriptor))
+        guard !greeting.isEmpty else { return socket }
+        try socket.write(greeting)
+        switch welcome {
         case .nothing: break
-        case .bytes(let count): try skip(count)
+        case .bytes(let count): try socket.skip(count)
         case .line:
             try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
                 repeat {
-                    guard read(byte) == 1 else { throw ShuntError(.internalError, "no greeting") }
+                    guard socket.read(byte) == 1 else { throw ShuntError(.internalError, "no greeting") }
                 } while byte[0] != 10
             }
         }
+        return socket
     }
+}
 
+extension Socket {
     /// Subscribes, and waits for the answer.
     func subscribe(_ topic: String, group: String, _ wire: any Wire) throws {
         let (request, answer) = wire.subscribe(topic: topic, group: group)

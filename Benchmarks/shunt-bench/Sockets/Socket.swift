@@ -3,8 +3,8 @@ import Glibc
 import ShuntCore
 
 /// A blocking TCP client, as thin as it gets.
-final class Socket: @unchecked Sendable {
-    // `@unchecked Sendable`: a descriptor; one thread sends and one receives.
+class Socket: @unchecked Sendable {
+    // `@unchecked Sendable`: a descriptor; one thread sends and one receives. A subclass says where it allows less.
     let descriptor: Int32
 
     /// - Parameter receiveBuffer: bytes that may wait in the kernel; nil: as many as it likes.
@@ -28,12 +28,18 @@ final class Socket: @unchecked Sendable {
         }
         var yes: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+        setKernelTimeout(seconds: Self.patience)
     }
+
+    /// Seconds that a read waits where none are set: a server that says nothing for so long is broken.
+    static let patience = 30
 
     deinit { Glibc.close(descriptor) }
 
     /// What is not there by then will not come.
-    func setReadTimeout(seconds: Int) {
+    func setReadTimeout(seconds: Int) { setKernelTimeout(seconds: seconds) }
+
+    private func setKernelTimeout(seconds: Int) {
         var timeout = timeval(tv_sec: seconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
@@ -63,6 +69,22 @@ final class Socket: @unchecked Sendable {
     func discard(_ count: Int = 1 << 20, wait: Bool = false) -> Int {
         recv(descriptor, nil, count, Int32(MSG_TRUNC) | (wait ? 0 : Int32(MSG_DONTWAIT)))
     }
+
+    /// The same for sockets whose bytes must be looked at.
+    final func discardByReading(_ count: Int, wait: Bool) -> Int {
+        withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 1) { buffer in
+            var total = 0
+            while total < count || holdsUnread {
+                let got = read(buffer, wait: wait && total == 0)
+                guard got > 0 else { return total > 0 ? total : got }
+                total += got
+            }
+            return total
+        }
+    }
+
+    /// Whether there is something to read that the kernel has no more.
+    var holdsUnread: Bool { false }
 
     /// Who waits until it can read is woken when so many bytes are there, not for each packet. Reads that wait themselves are not for this:
     /// what they have begun to take counts no more, and nothing wakes them for the rest.
