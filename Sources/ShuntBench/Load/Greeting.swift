@@ -119,7 +119,10 @@ struct BrokerProbe {
         while socket.hasMore || wait(socket.descriptor, POLLIN, until: deadline) {
             var chunk = [UInt8](repeating: 0, count: 4096)
             let got = socket.receive(&chunk, chunk.count)
-            if got < 0, errno == EAGAIN || errno == EINTR { continue }
+            let code = errno
+            if got < 0, code == EAGAIN || code == EINTR { continue }
+            // In TLS 1.3 a server judges a client's certificate when the client takes the handshake for done.
+            if got < 0, code == EPROTO, let tls = settings.tls, let connection = socket.tls { throw tls.failure(connection) }
             guard got > 0 else {
                 throw refused("it closed the connection before CONNACK", endHelp)
             }

@@ -19,6 +19,9 @@ extension LoadLoop {
         guard got > 0 else {
             let code = errno
             if got < 0, code == EAGAIN || code == EINTR { return }
+            if got < 0, code == EPROTO, let tls = settings.tls, let connection = client.pointee.tls {
+                return end(client, tls.failure(connection).message)
+            }
             let isClosed = got == 0 || code == ECONNRESET
             let reason = isClosed ? "closed by the broker" : String(cString: strerror(code)).lowercased()
             return end(client, reason + (client.pointee.state == .greeting ? " before CONNACK" : ""))

@@ -47,7 +47,7 @@ class Certificates:
         base = ["openssl", "ca", "-config", self["openssl.cnf"], "-keyfile", self["ca.key"], "-cert", self["ca.pem"]]
         for name in names:
             subprocess.run([*base, "-revoke", self[f"{name}.pem"]], check=True, capture_output=True)
-        period = ["-crlsec", str(seconds), "-crldays", "0"] if seconds else []
+        period = ["-crlsec", str(seconds)] if seconds else []
         subprocess.run([*base, "-gencrl", "-out", self["crl.new"], *period], check=True, capture_output=True)
         (self.folder / "crl.new").replace(self.folder / "crl.pem")
 
