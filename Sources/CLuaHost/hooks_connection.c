@@ -1,4 +1,4 @@
-// on_connect, on_disconnect, on_subscribe: each rule in turn, and what comes of what they return.
+// on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_tick: each rule in turn, and what comes of what they return.
 #include "chain.h"
 
 // MARK: on_connect and on_disconnect
@@ -62,6 +62,16 @@ void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, doub
     }
 }
 
+/// Calls a hook whose results mean nothing.
+static void call_to_tell(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
+    if (call_hook(host, rule, hook, arguments)) {
+        count(rule, hook, SHUNT_VERDICT_PASS);
+    } else {
+        hook_failed(host, rule, hook);
+    }
+    lua_settop(rule->L, SLOT_BASE);
+}
+
 typedef struct {
     shunt_bytes record, why;
 } disconnect_arguments;
@@ -85,16 +95,11 @@ void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, 
         lua_pushcfunction(L, disconnect_body);
         lua_pushlightuserdata(L, &arguments);
         push_hook(rule, SHUNT_ON_DISCONNECT);
-        if (call_hook(host, rule, SHUNT_ON_DISCONNECT, 2)) {
-            count(rule, SHUNT_ON_DISCONNECT, SHUNT_VERDICT_PASS);
-        } else {
-            hook_failed(host, rule, SHUNT_ON_DISCONNECT);
-        }
-        lua_settop(L, SLOT_BASE);
+        call_to_tell(host, rule, SHUNT_ON_DISCONNECT, 2);
     }
 }
 
-// MARK: on_subscribe
+// MARK: on_subscribe and on_unsubscribe
 
 static int subscribe_body(lua_State *L) {
     const shunt_subscription *subscription = lua_touserdata(L, 1);
@@ -152,4 +157,32 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
     outcome->topic = current.topic;
     outcome->group = current.group;
     outcome->qos = current.qos;
+}
+
+void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now) {
+    if (host->rule != NULL) { return; }
+    release_results(host);
+    host->now = now;
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_UNSUBSCRIBE)) != NULL) {
+        lua_pushcfunction(rule->L, subscribe_body);
+        lua_pushlightuserdata(rule->L, (void *)subscription);
+        push_hook(rule, SHUNT_ON_UNSUBSCRIBE);
+        push_context(rule);
+        call_to_tell(host, rule, SHUNT_ON_UNSUBSCRIBE, 3);
+    }
+}
+
+// MARK: on_tick
+
+void shunt_on_tick(shunt_host *host, uint64_t rules, double now) {
+    if (host->rule != NULL) { return; }
+    release_results(host);
+    host->now = now;
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_TICK)) != NULL) {
+        push_hook(rule, SHUNT_ON_TICK);
+        push_context(rule);
+        call_to_tell(host, rule, SHUNT_ON_TICK, 1);
+    }
 }

@@ -19,7 +19,7 @@ public final class LoopRules: RuleHooks {
     let host: LuaHost
     private let pointer: OpaquePointer
     private(set) var set: RuleSet
-    private var rules: [LoadedRule] = []
+    private(set) var rules: [LoadedRule] = []
     /// By hook: which rules want what.
     private var matchers = [[NativeMatch]](repeating: [], count: Int(SHUNT_HOOKS.rawValue))
     public private(set) var wanted: RuleHookSet = []
@@ -27,7 +27,10 @@ public final class LoopRules: RuleHooks {
     /// The rules that a breaker has switched off, and when the first of them is tried again.
     private(set) var off = RuleSelection.none
     private var retryAt = Double.infinity
-    private var now = 0.0
+    /// When each rule's `on_tick` is due, and when the first of them is.
+    var ticks: [Double] = []
+    var nextTick = Double.infinity
+    private(set) var now = 0.0
     public private(set) var takesLong = false
     private var calls: UInt32 = 0
     private var readBegan: UInt64 = 0
@@ -188,13 +191,19 @@ public final class LoopRules: RuleHooks {
         breakers = next.rules.map { Breaker($0.definition.breaker) }
         wanted = []
         for hook in RuleHook.called {
-            guard let place = hook.index, let kinds = hook.kinds else { continue }
+            guard let place = hook.index else { continue }
+            guard let kinds = hook.kinds else {
+                if loaded.contains(where: { $0.has(place) }) { wanted.formUnion(hook.wanted) }
+                continue
+            }
             let having = loaded.indices.filter { loaded[$0].has(place) && !kinds.isDisjoint(with: next.rules[$0].definition.match.kinds) }
             matchers[Int(place.rawValue)] = having.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
             if !having.isEmpty { wanted.formUnion(hook.wanted) }
         }
         off = .none
         retryAt = .infinity
+        ticks = next.rules.indices.map { loaded[$0].has(SHUNT_ON_TICK) ? now + next.rules[$0].definition.tick : .infinity }
+        nextTick = ticks.min() ?? .infinity
     }
 
     // MARK: messages
@@ -298,63 +307,6 @@ public final class LoopRules: RuleHooks {
         routed.deallocate()
         routedCapacity = count * 2
         routed = .allocate(capacity: routedCapacity)
-    }
-
-    // MARK: connections and subscriptions
-
-    public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
-        begin(now, peer.id)
-        shunt_host_end_turn(host.pointer)
-        if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
-        return peer.withRecord { record in
-            var outcome = shunt_connect_outcome()
-            shunt_on_connect(host.pointer, record, ~off.mask, now, &outcome)
-            switch outcome.verdict {
-            case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
-            case SHUNT_VERDICT_REDIRECT: return .redirect(to: String(outcome.why))
-            case SHUNT_VERDICT_REPLACE:
-                let changes = Peer.changes(in: Bytes(outcome.record))
-                return .acceptAs(
-                    uid: outcome.has_uid ? changes.uid : nil, tags: outcome.has_tags ? changes.tags : nil,
-                    alias: outcome.has_alias ? changes.alias : nil)
-            default: return .accept
-            }
-        }
-    }
-
-    public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
-        begin(now, peer)
-        shunt_host_end_turn(host.pointer)
-        if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
-        return withBytes(of: request.topic) { topic in
-            withBytes(of: request.group) { group in
-                withBytes(of: request.key ?? "") { key in
-                    var subscription = shunt_subscription(
-                        topic: topic, group: group, key: key, has_key: request.key != nil, qos: request.qos.rawValue, sender: peer.raw)
-                    var outcome = shunt_subscribe_outcome()
-                    shunt_on_subscribe(host.pointer, &subscription, ~off.mask, now, &outcome)
-                    switch outcome.verdict {
-                    case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
-                    case SHUNT_VERDICT_REPLACE:
-                        return .acceptAs(
-                            SubscriptionRequest(
-                                topic: String(outcome.topic), group: String(outcome.group), key: request.key,
-                                qos: QoS(rawValue: outcome.qos) ?? .atMostOnce))
-                    default: return .accept
-                    }
-                }
-            }
-        }
-    }
-
-    public func onDisconnect(_ peer: Peer, why: String, now: Double) {
-        begin(now, peer.id)
-        shunt_host_end_turn(host.pointer)
-        guard rules.contains(where: { $0.has(SHUNT_ON_DISCONNECT) }) else { return }
-        if !off.isEmpty { retry() }
-        peer.withRecord { record in
-            withBytes(of: why) { why in shunt_on_disconnect(host.pointer, record, why, ~off.mask, now) }
-        }
     }
 
     // MARK: rules that are switched off

@@ -51,6 +51,8 @@ public struct RuleDefinition: Equatable, Sendable {
     /// nil: reject for on_connect and on_subscribe, pass for the rest.
     public var onError: OnError?
     public var breaker = Breaker()
+    /// Seconds between two calls of `on_tick`.
+    public var tick = 60.0
     /// The names of the hooks that this version calls.
     public var hooks: Set<String> = []
 
@@ -83,9 +85,7 @@ struct RuleDefinitionReader {
     let limits: RuleLimits
     var warnings: [ShuntError] = []
 
-    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants"]
-    /// Of later versions.
-    private static let laterKeys = ["tick"]
+    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin
@@ -121,8 +121,11 @@ struct RuleDefinitionReader {
             case "mode":
                 // Such a rule must not decide as any other does.
                 throw invalid("mode is \(shown(value))", key: key, help: "shadow and canary are not in this version yet: leave mode out")
-            case _ where Self.laterKeys.contains(key):
-                warnings.append(ShuntError(.ruleInvalid, "this version does not use \(key)", at: plugin.location(of: key)))
+            case "tick":
+                guard let seconds = value.number, (0.1...LoopRules.longestTick).contains(seconds) else {
+                    throw invalid("tick is \(shown(value))", key: key, help: "seconds between two calls of on_tick, 0.1 to 86400")
+                }
+                definition.tick = seconds
             default: try hook(key, value, &definition)
             }
         }

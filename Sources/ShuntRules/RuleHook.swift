@@ -45,6 +45,8 @@ enum RuleHook: String, CaseIterable {
         case .onChatClose: .chatClose
         case .onDeliver: .deliver
         case .onUndelivered: .undelivered
+        case .onUnsubscribe: .unsubscribe
+        case .onTick: .tick
         default: []
         }
     }

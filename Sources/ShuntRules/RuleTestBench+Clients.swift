@@ -50,6 +50,13 @@ extension RuleTestBench {
         return .object(out)
     }
 
+    func unsubscribe(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        _ = try fields(asked, of: "unsubscribe", TestField.subscriptionFields)
+        let request = SubscriptionRequest(topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
+        try loaded().onUnsubscribe(request, from: clients.client(asked["sender"]).id, now: now)
+        return .object(observed())
+    }
+
     func disconnect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         _ = try fields(asked, of: "disconnect", TestField.clientFields, ["why": .text])
         try loaded().onDisconnect(clients.client(asked), why: asked["why"].string ?? "closed", now: now)

@@ -30,6 +30,7 @@ final class RuleTestBench {
         case "undelivered": return try undelivered(arguments)
         case "connect": return try connect(arguments)
         case "subscribe": return try subscribe(arguments)
+        case "unsubscribe": return try unsubscribe(arguments)
         case "disconnect": return try disconnect(arguments)
         case "chat_open": return try chatEntry(SHUNT_ON_CHAT_OPEN, arguments)
         case "chat_join": return try chatEntry(SHUNT_ON_CHAT_JOIN, arguments)
@@ -38,8 +39,7 @@ final class RuleTestBench {
             guard let seconds = arguments["seconds"].number, seconds >= 0 else {
                 throw ShuntError(.ruleInvalid, "t:advance takes seconds, 0 or more")
             }
-            now += seconds
-            return .object([:])
+            return try advance(seconds)
         case "settings":
             guard arguments["settings"].table != nil || arguments["settings"].list != nil || arguments["settings"] == .null else {
                 throw ShuntError(.ruleInvalid, "t:settings takes a table")
@@ -48,6 +48,21 @@ final class RuleTestBench {
         default: throw ShuntError(.ruleInvalid, "t has no \(name)")
         }
     }
+
+    /// Lets time pass. `on_tick` is called as often as it is due, at the times when it is.
+    func advance(_ seconds: Double) throws(ShuntError) -> LuaValue {
+        let end = now + seconds
+        let rules = try loaded()
+        for _ in 0..<Self.mostTicks where rules.nextTick <= end {
+            now = max(now, rules.nextTick)
+            rules.onTick(now: now)
+        }
+        now = end
+        return .object(observed())
+    }
+
+    /// Of one `t:advance`.
+    private static let mostTicks = 10_000
 
     /// The rule's loop as `loaded` gave it.
     var current: LoopRules? { rules }

@@ -111,7 +111,7 @@ let ruleTestPrelude = #"""
     for _, name in ipairs { "message", "broadcast", "chat", "deliver", "undelivered" } do
       t[name] = function(self, asked) return message(name, of(self, name, asked) or {}) end
     end
-    for _, name in ipairs { "chat_open", "chat_join", "chat_close", "connect", "subscribe", "disconnect" } do
+    for _, name in ipairs { "chat_open", "chat_join", "chat_close", "connect", "subscribe", "unsubscribe", "disconnect" } do
       t[name] = function(self, asked) return ask(name, client(of(self, name, asked) or {})) end
     end
     function t:advance(seconds)

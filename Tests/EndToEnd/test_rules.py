@@ -9,7 +9,8 @@ import pytest
 
 import bodies
 from exchange import (
-    CHAT, GZIP, JSON, LZ4, MESSAGE, NOTIFY, PING, SNAPPY, SUBSCRIBE, broadcast, encode, eventually, subscription)
+    CHAT, GZIP, JSON, LZ4, MESSAGE, NOTIFY, PING, SNAPPY, SUBSCRIBE, UNSUBSCRIBE, broadcast, encode, eventually, subscription)
+from mqtt.client import Client as MQTTClient
 from processes import copy_plugins, write_rule, write_whole
 
 
@@ -168,6 +169,34 @@ def test_rules_admit_clients_change_subscriptions_and_hear_of_the_end(shunt, con
     assert client.message("new", "x").status == 200
     client.close()
     worker.wait_log("goodbye")
+
+
+def test_rules_hear_of_subscriptions_that_end_and_of_time(shunt, connect, tmp_path):
+    source = """
+        local ended, ticks = counter("ended_total"), counter("ticks_total")
+        return { name = "watch", tick = 0.2,
+          on_unsubscribe = function(sub, ctx)
+            log.info(sub.sender.protocol .. " gave up " .. sub.topic .. " of " .. sub.group)
+            ended:inc()
+          end,
+          on_tick = function(ctx) ticks:inc() end }"""
+    plugins = write_rule(tmp_path / "plugins", "watch", source)
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 2,
+                           "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0",
+                           "worker.listeners.mqtt.allow_anonymous": "true"})
+    client = connect(worker.exchange).subscribe("a/+", "billing")
+    assert client.request(UNSUBSCRIBE, subscription("a/+", "billing"), format=JSON).status == 200
+    assert client.request(UNSUBSCRIBE, subscription("a/+", "billing"), format=JSON).status != 200
+    other = MQTTClient(worker.listeners["worker.mqtt"], 5)
+    other.connect("c")
+    other.subscribe("$share/g/b/#", "c")
+    assert other.unsubscribe("$share/g/b/#", "c") == [0, 0]
+    worker.wait_log("exchange gave up a/+ of billing")
+    worker.wait_log("mqtt gave up b/# of g")
+    # Each loop has its own.
+    eventually(lambda: worker.metric('shunt_rule_ticks_total{rule="watch"}') >= 6, 20)
+    # What is not there does not end.
+    eventually(lambda: worker.metric('shunt_rule_ended_total{rule="watch"}') == 3, 20)
 
 
 def test_a_client_that_a_rule_turns_away_is_told_why_and_closed(shunt, connect, tmp_path):

@@ -142,6 +142,7 @@ size_t generate_rule(char *text, size_t size) {
     static const char *const hooks[] = {
         "on_message(msg, ctx)", "on_message(msg, ctx)", "on_deliver(msg, conn, ctx)", "on_undelivered(msg, why, ctx)", "on_broadcast(msg, ctx)",
         "on_chat(msg, chat, ctx)", "on_connect(conn, ctx)", "on_subscribe(msg, ctx)", "on_disconnect(conn, why)", "on_chat_open(chat, conn, ctx)",
+        "on_unsubscribe(msg, ctx)", "on_tick(ctx)",
     };
     writer out = {text, size, 0};
     put(&out, prelude);

@@ -253,6 +253,8 @@ static void call(session *s, uint32_t which) {
         shunt_subscription subscription = {.topic = {"a/+", 3}, .group = {"g", 1}, .qos = (uint8_t)below(3), .sender = 5};
         shunt_subscribe_outcome subscribed = {0};
         shunt_on_subscribe(s->host, &subscription, subject, s->now, &subscribed);
+        shunt_on_unsubscribe(s->host, &subscription, subject, s->now);
+        shunt_on_tick(s->host, subject, s->now);
         if (subscribed.verdict != SHUNT_VERDICT_REJECT && subscribed.qos > subscription.qos) { broken("a subscription's QoS was raised"); }
         break;
     }

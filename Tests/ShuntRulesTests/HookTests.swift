@@ -57,6 +57,51 @@ struct HookTests {
         #expect(subscribe("x") == .reject(why: "not g1"))
     }
 
+    @Test("on_unsubscribe gets what was given up; what it returns means nothing, and an error holds nobody up")
+    func unsubscribe() throws {
+        let rig = try RuleRig(
+            #"""
+            function R.on_unsubscribe(sub, ctx)
+              if sub.topic == "bad" then error("no") end
+              log.info(sub.sender.uid .. " " .. sub.topic .. " " .. sub.group .. " " .. tostring(sub.key) .. " " .. tostring(ctx.now))
+              return route.reject("stay")
+            end
+            """#)
+        #expect(rig.rules.wanted == .unsubscribe)
+        for topic in ["a/+", "bad"] {
+            rig.rules.onUnsubscribe(SubscriptionRequest(topic: topic, group: "g", key: topic == "bad" ? "k" : nil), from: Clients.peer().id, now: 7)
+        }
+        #expect(rig.log.texts.first == "u1 a/+ g nil 7.0")
+        #expect(rig.figures("on_unsubscribe").errors == [.ruleFailed: 1])
+    }
+
+    @Test("on_tick comes as often as the rule says, and not for others; a clock that was set back holds it up no longer than that")
+    func tick() throws {
+        let rig = try RuleRig("R.tick = 2.5 function R.on_tick(ctx) log.info(ctx.now) end")
+        #expect(rig.rules.wanted == .tick)
+        let start = rig.rules.nextTick - 2.5
+        for step in 0...10 { rig.rules.onTick(now: start + Double(step)) }
+        #expect(rig.log.texts.count == 3, "\(rig.log.texts)")
+        // Far behind, it comes at once, and then at its pace.
+        for second in [-100_000.0, -99_999, -99_997] { rig.rules.onTick(now: start + second) }
+        #expect(rig.log.texts.count == 5, "\(rig.log.texts)")
+        let without = try RuleRig("function R.on_message() end")
+        #expect(!without.rules.wanted.contains(.tick) && without.rules.nextTick == .infinity)
+        for wrong in ["0", "86401", "'5s'"] { #expect(throws: ShuntError.self) { try RuleRig("R.tick = \(wrong) function R.on_tick() end") } }
+    }
+
+    @Test("rules tick each at their own pace; one that fails is switched off alone")
+    func ticks() throws {
+        let rig = try RuleRig(files: [
+            "a/rule.lua": "return { tick = 1, on_tick = function() log.info('a') end }",
+            "b/rule.lua": "return { tick = 3, breaker = { errors = 1, window = '100s', retry = '1000s' }, on_tick = function() error('b') end }",
+        ])
+        let start = rig.rules.nextTick - 1
+        for step in 1...12 { rig.rules.onTick(now: start + Double(step)) }
+        #expect(rig.log.texts.count { $0 == "a" } == 12, "\(rig.log.texts)")
+        #expect(rig.log.texts.count { $0.contains("b/rule.lua") } == 2, "\(rig.log.texts)")
+    }
+
     @Test("on_disconnect gets the client and the reason")
     func disconnect() throws {
         let rig = try RuleRig("function R.on_disconnect(conn, why) log.info(conn.uid .. ' ' .. why) end")

@@ -123,11 +123,11 @@ struct LifecycleTests {
 
     @Test("hooks of later versions load with a warning")
     func laterHooks() throws {
-        let folder = try PluginFolder(["r/rule.lua": "return { tick = 5,\n  on_tick = function() end, on_message = function() end }"])
+        let folder = try PluginFolder(["r/rule.lua": "return {\n  on_select = function() end, on_message = function() end }"])
         let set = try RuleSet.load(directory: folder.path, settings: ["other": [:]])
         #expect(
             set.warnings.map(\.message) == [
-                "this version does not call on_tick", "this version does not use tick", "there are settings for other, which is not enabled",
+                "this version does not call on_select", "there are settings for other, which is not enabled",
             ])
         #expect(set.warnings.first?.location?.hasSuffix("r/rule.lua:2") == true)
     }

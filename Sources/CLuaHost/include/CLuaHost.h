@@ -308,6 +308,11 @@ typedef struct {
 
 void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
                         shunt_subscribe_outcome *outcome);
+/// A client has given a subscription up.
+void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now);
+
+/// Calls `on_tick` of these rules.
+void shunt_on_tick(shunt_host *host, uint64_t rules, double now);
 
 // MARK: rule tests
 

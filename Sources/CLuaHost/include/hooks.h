@@ -18,7 +18,9 @@
     X(CHAT, "on_chat", 1 << SHUNT_CHAT) \
     X(CHAT_CLOSE, "on_chat_close", 1 << SHUNT_CHAT) \
     X(DELIVER, "on_deliver", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT) \
-    X(UNDELIVERED, "on_undelivered", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT)
+    X(UNDELIVERED, "on_undelivered", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT) \
+    X(UNSUBSCRIBE, "on_unsubscribe", 0) \
+    X(TICK, "on_tick", 0)
 
 /// Name in C, and in figures and rule tests.
 #define SHUNT_VERDICT_TABLE(X) \

@@ -66,6 +66,12 @@ public protocol RuleHooks: AnyObject {
 
     /// Runs `on_undelivered`. The buffers that a message hook returned last stay valid.
     func onUndelivered(_ message: MessageView, why: String, now: Double)
+
+    /// Runs `on_unsubscribe`: a client that stays has given a subscription up, or may not have it any more.
+    func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double)
+
+    /// Runs `on_tick` of the rules whose time has come.
+    func onTick(now: Double)
 }
 
 extension RuleHooks {
@@ -83,6 +89,8 @@ extension RuleHooks {
     public func onChatClose(_ chat: ChatView, why: String, now: Double) {}
     public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome { .deliver }
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {}
+    public func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) {}
+    public func onTick(now: Double) {}
 }
 
 /// Hooks that are only called where a rule has them.
@@ -96,6 +104,8 @@ public struct RuleHookSet: OptionSet, Sendable {
     public static let chatClose = RuleHookSet(rawValue: 16)
     public static let deliver = RuleHookSet(rawValue: 32)
     public static let undelivered = RuleHookSet(rawValue: 64)
+    public static let unsubscribe = RuleHookSet(rawValue: 128)
+    public static let tick = RuleHookSet(rawValue: 256)
 }
 
 /// A chat as rules see it.

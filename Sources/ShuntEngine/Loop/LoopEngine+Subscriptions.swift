@@ -70,6 +70,7 @@ extension LoopEngine {
         router.forgetQuestions(of: subscriber, filter: filter)
         output.tell(.unsubscribed(subscriber, filter: filter, group: group, key: key))
         releaseProducers(heldBy: subscriber)
+        if let hooks, hooks.wanted.contains(.unsubscribe) { hooks.onUnsubscribe(request, from: connection, now: now) }
         return true
     }
 

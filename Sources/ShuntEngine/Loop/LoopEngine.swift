@@ -312,6 +312,7 @@ public final class LoopEngine {
         tickSessions()
         answerOverdue()
         chat(.tick, peer: nil)
+        if let hooks, hooks.wanted.contains(.tick) { hooks.onTick(now: now) }
     }
 
     /// All events of a turn have been handled: what has changed in subscriptions meanwhile is to be confirmed by the other loops.
