@@ -31,11 +31,34 @@ final class WebSocketFrameReader {
     static let longestPiece = 4096
 
     private var context: wslay_frame_context_ptr?
-    /// What wslay may take. It takes more than it needs.
+    /// What wslay may take. It would take more than the frame has.
     private var wire = Bytes(start: nil, count: 0)
+    private var header = Header()
+    /// Bytes of the payload that wslay was fed, and that it has given.
     private var fed: UInt64 = 0
-    private var used: UInt64 = 0
     private var offset: UInt64 = 0
+
+    /// A frame's header as far as it was fed.
+    private struct Header {
+        /// Bytes so far, and in all.
+        var count = 0
+        var size = 2
+        private(set) var payload: UInt64 = 0
+        private var lengthEnds = 2
+
+        var isWhole: Bool { count == size }
+
+        mutating func append(_ byte: UInt8) {
+            count += 1
+            if count == 2 {
+                lengthEnds = WebSocketFrame.lengthEnds(byte)
+                size = lengthEnds + (byte & 0x80 == 0 ? 0 : 4)
+                payload = lengthEnds == 2 ? UInt64(byte & 0x7F) : 0
+            } else if count > 2, count <= lengthEnds {
+                payload = payload << 8 | UInt64(byte)
+            }
+        }
+    }
 
     init() {
         var callbacks = wslay_frame_callbacks()
@@ -50,15 +73,16 @@ final class WebSocketFrameReader {
 
     deinit { wslay_frame_context_free(context) }
 
-    /// All that was taken is used, and no frame is incomplete.
-    var isIdle: Bool { fed == used && offset == 0 }
+    /// No frame is incomplete.
+    var isIdle: Bool { header.count == 0 }
 
     private func feed(_ buffer: UnsafeMutablePointer<UInt8>, _ room: Int) -> Int {
-        let count = min(room, wire.count)
+        let wanted = header.isWhole ? header.payload - fed : UInt64(header.size - header.count)
+        let count = min(room, wire.count, Int(clamping: wanted))
         guard count > 0, let start = wire.baseAddress else { return -1 }
         UnsafeMutableRawPointer(buffer).copyMemory(from: start, byteCount: count)
+        if header.isWhole { fed += UInt64(count) } else { for byte in wire[..<count] { header.append(byte) } }
         wire = Bytes(rebasing: wire[count...])
-        fed += UInt64(count)
         return count
     }
 
@@ -71,25 +95,69 @@ final class WebSocketFrameReader {
         wire = self.wire
         guard result >= 0 else { return result == Int(WSLAY_ERR_WANT_READ.rawValue) ? .needMore : .malformed }
         let begins = offset == 0
-        if begins { used += Self.headerSize(frame) }
         offset += UInt64(frame.data_length)
-        used += UInt64(frame.data_length)
         let ends = offset == frame.payload_length
-        if ends { offset = 0 }
+        if ends { (header, fed, offset) = (Header(), 0, 0) }
         return .piece(
             Piece(
                 opcode: frame.opcode, reserved: frame.rsv, isMasked: frame.mask != 0, endsMessage: frame.fin != 0,
                 payload: Bytes(start: frame.data, count: frame.data_length), beginsFrame: begins, endsFrame: ends))
     }
+}
 
-    private static func headerSize(_ frame: wslay_frame_iocb) -> UInt64 {
-        UInt64(WebSocketFrame.headerSize(payload: frame.payload_length)) + (frame.mask != 0 ? 4 : 0)
+/// A message of one frame that has come whole, as nearly all are. All other frames are wslay's.
+struct WholeWebSocketFrame {
+    private let key: Bytes
+    private let masked: Bytes
+
+    /// Bytes of the frame, and of its payload.
+    var size: Int { headerSize + masked.count }
+    var payload: Int { masked.count }
+    private let headerSize: Int
+
+    /// - Returns: nil where the bytes begin with anything else than a whole masked binary message of 1 to 65,535 bytes.
+    init?(_ wire: Bytes) {
+        guard wire.count > 6, wire[0] == 0x80 | WebSocketOpcode.binary, wire[1] & 0x80 != 0 else { return nil }
+        var count = Int(wire[1] & 0x7F)
+        let lengthEnds = WebSocketFrame.lengthEnds(wire[1])
+        if lengthEnds == 4 {
+            count = Int(wire[2]) << 8 | Int(wire[3])
+            guard count >= 126 else { return nil }
+        }
+        headerSize = lengthEnds + 4
+        guard lengthEnds <= 4, count > 0, wire.count - headerSize >= count else { return nil }
+        key = Bytes(rebasing: wire[lengthEnds..<headerSize])
+        masked = Bytes(rebasing: wire[headerSize..<headerSize + count])
+    }
+
+    /// - Parameter space: at least as many bytes as the payload has.
+    func unmask(into space: UnsafeMutableRawBufferPointer) {
+        let four = UInt64(key.loadUnaligned(as: UInt32.self))
+        let eight = four << 32 | four
+        var place = 0
+        while place + 8 <= masked.count {
+            space.storeBytes(of: masked.loadUnaligned(fromByteOffset: place, as: UInt64.self) ^ eight, toByteOffset: place, as: UInt64.self)
+            place += 8
+        }
+        while place < masked.count {
+            space[place] = masked[place] ^ key[place & 3]
+            place += 1
+        }
     }
 }
 
 /// Writing whole frames without a mask, as servers do (RFC 6455 §5.2).
 enum WebSocketFrame {
     static let longestHeader = 10
+
+    /// Where the length ends, by a header's second byte.
+    static func lengthEnds(_ second: UInt8) -> Int {
+        switch second & 0x7F {
+        case 126: 4
+        case 127: 10
+        default: 2
+        }
+    }
 
     static func headerSize(payload: UInt64) -> Int { payload < 126 ? 2 : payload <= 0xFFFF ? 4 : 10 }
 

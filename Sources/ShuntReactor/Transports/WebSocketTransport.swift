@@ -76,19 +76,29 @@ public final class WebSocketTransport: Transport {
         }
     }
 
+    /// What comes whole is read here, anything else by wslay.
     /// - Returns: how many bytes of payload stand in the space.
     private func readFrames(_ wire: inout Bytes, into space: UnsafeMutableRawBufferPointer) -> Int {
-        guard !wire.isEmpty || reader != nil else { return 0 }
-        let reader = self.reader ?? WebSocketFrameReader()
-        self.reader = reader
+        defer { if reader?.isIdle == true { reader = nil } }
         var given = 0
-        while ending == nil, space.count - given >= WebSocketFrameReader.longestPiece {
+        while ending == nil, !wire.isEmpty {
+            let room = UnsafeMutableRawBufferPointer(rebasing: space[given...])
+            if !isInMessage, reader?.isIdle != false, let frame = WholeWebSocketFrame(wire), frame.payload <= room.count || given > 0 {
+                // A longer one is for the next call, which has more room. wslay cuts what is longer than all room.
+                guard frame.payload <= room.count else { break }
+                frame.unmask(into: room)
+                given += frame.payload
+                wire = Bytes(rebasing: wire[frame.size...])
+                emptyFrames = 0
+                continue
+            }
+            guard room.count >= WebSocketFrameReader.longestPiece else { break }
+            let reader = self.reader ?? WebSocketFrameReader()
+            self.reader = reader
             switch reader.next(&wire) {
-            case .piece(let piece): given += take(piece, into: UnsafeMutableRawBufferPointer(rebasing: space[given...]))
+            case .piece(let piece): given += take(piece, into: room)
             case .malformed: fail(.protocolError, "a WebSocket frame's header is malformed")
-            case .needMore:
-                if reader.isIdle { self.reader = nil }
-                return given
+            case .needMore: return given
             }
         }
         return given
