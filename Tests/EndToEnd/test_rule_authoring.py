@@ -1,4 +1,4 @@
-"""What authors of rules use without a server: `shunt rule test` with its options."""
+"""What authors of rules use without a server: `shunt rule new`, and `shunt rule test` with its options."""
 
 import json
 import signal
@@ -73,3 +73,33 @@ def test_watch_runs_again_when_a_file_changes_and_outlives_failures(plugins, tmp
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("kind", ["message", "connect", "broadcast", "chat"])
+def test_a_new_plugin_passes_its_tests_and_runs_in_a_worker(tmp_path, kind):
+    made = run("rule", "new", "mine", "--kind", kind, cwd=tmp_path)
+    assert made.returncode == 0 and not made.stderr, made
+    assert {path.name for path in (tmp_path / "plugins/mine").iterdir()} == {"rule.lua", "rule_test.lua", "README.md"}
+    assert all(word in made.stdout for word in ("shunt rule test plugins/mine", "enabled: [mine]", "kill -HUP"))
+    tested = run("rule", "test", "plugins/mine", cwd=tmp_path)
+    assert tested.returncode == 0 and "0 failed" in tested.stdout and "warning" not in tested.stdout, tested
+    page = (tmp_path / "plugins/mine/README.md").read_text()
+    (tmp_path / "worker.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    checked = run("worker", "--check", "--config", "worker.yaml", cwd=tmp_path)
+    assert checked.returncode == 0, checked
+
+
+def test_new_writes_nothing_over_and_refuses_names_that_are_none(plugins):
+    before = {path: path.read_text() for path in plugins.rglob("*.lua")}
+    again = run("rule", "new", "no", "--in", plugins)
+    assert again.returncode == 64 and f"{plugins}/no" in again.stderr and not again.stdout
+    assert {path: path.read_text() for path in plugins.rglob("*.*")} == before
+    for name, near in (("orders.eu", "orders-eu"), ("../up", "up"), ("all", "")):
+        refused = run("rule", "new", name, "--in", plugins)
+        assert refused.returncode == 64 and name in refused.stderr and near in refused.stderr and not refused.stdout
+    assert [path.name for path in plugins.iterdir()] == ["no"]
+    assert run("rule", "new", "x", "--kind", "massage").returncode == 64
+    assert run("rule", "new", "x", "--in", plugins / "a/b").returncode == 74
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run([BINARY, "rule", "new", "y", "--in", plugins], stdout=full, stderr=subprocess.PIPE, env=environment())
+    assert ended.returncode == 74
