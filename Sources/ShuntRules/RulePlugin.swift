@@ -29,7 +29,7 @@ public struct RulePlugin: Equatable, Sendable {
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         self.directory = path
         name = path.split(separator: "/").last.map(String.init) ?? path
-        var files = try Self.luaFiles(in: path, below: "", depth: Self.depth)
+        var files = try Self.luaFiles(in: path)
         guard let rule = files.firstIndex(of: Self.ruleFile) else {
             throw ShuntError(
                 .ruleMissing, "the plugin \(name) has no rule.lua", at: path,
@@ -67,6 +67,9 @@ public struct RulePlugin: Equatable, Sendable {
             return stat("\(directory)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
         }
     }
+
+    /// The Lua files of a plugin's folder, from the folder on.
+    static func luaFiles(in directory: String) throws(ShuntError) -> [String] { try luaFiles(in: directory, below: "", depth: depth) }
 
     private static func luaFiles(in directory: String, below prefix: String, depth: Int) throws(ShuntError) -> [String] {
         var files: [String] = []

@@ -6,6 +6,8 @@ public struct RuleTestResult: Equatable, Sendable {
     public var name: String
     /// nil: it passed. Its location is `file:line` of the test.
     public var failure: ShuntError?
+    /// How long it took.
+    public var seconds = 0.0
 }
 
 /// Runs a plugin's rule_test.lua against its rule, in virtual time, without a server.
@@ -30,12 +32,17 @@ public struct RuleTestRunner: Sendable {
         return try RuleSet.warnings(of: plugin, limits: limits)
     }
 
+    /// - Parameter isWanted: says by a test's name whether it is run.
     /// - Returns: the tests in the order of their names, each run in states of its own; empty where there is no rule_test.lua. A
     ///   rule_test.lua that does not load is a test that failed.
-    public func run() -> [RuleTestResult] {
+    public func run(where isWanted: (String) -> Bool = { _ in true }) -> [RuleTestResult] {
         do throws(ShuntError) {
             guard plugin.test != nil else { return [] }
-            return try session().names.map { RuleTestResult(name: $0, failure: run($0)) }
+            return try session().names.filter(isWanted).map { name in
+                let start = ContinuousClock.now
+                let failure = run(name)
+                return RuleTestResult(name: name, failure: failure, seconds: (ContinuousClock.now - start) / .seconds(1))
+            }
         } catch {
             return [RuleTestResult(name: "rule_test.lua", failure: error)]
         }

@@ -238,7 +238,7 @@ def test_exit_codes_say_what_kind_of_failure_it_was(tmp_path, arguments, code):
 
 COMMANDS = [
     "", "dev", "master", "worker", "pub", "sub", "admin", "admin workers", "admin worker", "admin events", "admin query", "rule",
-    "rule test",
+    "rule new", "rule test",
 ]
 
 
