@@ -11,25 +11,130 @@ let ruleTestPrelude = #"""
       return asked
     end
 
-    local function shown(value)
-      if type(value) == "string" then return '"' .. value .. '"' end
-      if type(value) ~= "table" then return tostring(value) end
-      local done, text = pcall(json.encode, value)
-      return done and text or tostring(value)
+    -- Bounds of what a failure tells: bytes of a value and of a path, differences, bytes of them all (the host keeps 1,023).
+    local VALUE, PATH, DIFFERENCES, BYTES = 80, 100, 10, 800
+
+    -- Where the character begins that this byte belongs to; the byte itself in what is not UTF-8.
+    local function edge(text, at)
+      for first = at, math.max(at - 3, 1), -1 do
+        local byte = text:byte(first)
+        if not byte or byte & 0xC0 ~= 0x80 then return first end
+      end
+      return at
     end
 
-    local function same(a, b)
-      if type(a) ~= "table" or type(b) ~= "table" then return a == b end
-      for key, value in pairs(a) do if not same(value, b[key]) then return false end end
-      for key in pairs(b) do if a[key] == nil then return false end end
-      return true
+    local function cut(text, most)
+      if #text <= most then return text end
+      return text:sub(1, edge(text, most + 1) - 1) .. "…"
+    end
+
+    local function quoted(text) return '"' .. text:gsub("\n", "\\n") .. '"' end
+
+    local function shown(value)
+      if type(value) == "string" then return quoted(cut(value, VALUE)) end
+      if type(value) ~= "table" then return tostring(value) end
+      local done, text = pcall(json.encode, value)
+      return cut(done and text or tostring(value), VALUE)
+    end
+
+    -- Long texts: the place where they begin to differ, with what stands around it.
+    local function text_difference(text, expected)
+      local at = 1
+      while text:sub(at, at + 255) == expected:sub(at, at + 255) do at = at + 256 end
+      while text:byte(at) == expected:byte(at) do at = at + 1 end
+      local _, lines = text:sub(1, at - 1):gsub("\n", "")
+      local first = edge(text, math.max(at - 20, 1))
+      local function around(whole)
+        if at > #whole then return "the end after " .. quoted(whole:sub(first)) end
+        return quoted((first > 1 and "…" or "") .. cut(whole:sub(first, at + 2 * VALUE), VALUE))
+      end
+      return ("byte %d%s: expected %s, got %s"):format(
+        at, lines > 0 and (" in line %d"):format(lines + 1) or "", around(expected), around(text))
+    end
+
+    local function difference(value, expected)
+      if type(value) == "string" and type(expected) == "string" and math.max(#value, #expected) > VALUE then
+        return text_difference(value, expected)
+      end
+      return "expected " .. shown(expected) .. ", got " .. shown(value)
+    end
+
+    -- A key's place among others: numbers, texts, the rest.
+    local function before(a, b)
+      local kinds = { number = 1, string = 2 }
+      local x, y = kinds[type(a)] or 3, kinds[type(b)] or 3
+      if x ~= y then return x < y end
+      if x < 3 then return a < b end
+      return tostring(a) < tostring(b)
+    end
+
+    local function keys_of(a, b)
+      local keys, known = {}, {}
+      for _, each in ipairs { a, b } do
+        for key in pairs(each) do
+          if not known[key] then known[key], keys[#keys + 1] = true, key end
+        end
+      end
+      table.sort(keys, before)
+      return keys
+    end
+
+    local function path_of(keys)
+      local parts = {}
+      for place = math.max(#keys - 40, 1), #keys do
+        local key = keys[place]
+        local text = type(key) == "string" and cut(key, 60) or tostring(key)
+        if type(key) ~= "string" then
+          parts[#parts + 1] = "[" .. text .. "]"
+        else
+          parts[#parts + 1] = key:find("^[%a_][%w_]*$") and "." .. text or "[" .. quoted(text) .. "]"
+        end
+      end
+      local path = table.concat(parts)
+      if #keys > #parts or #path > PATH then path = "…" .. path:sub(edge(path, math.max(#path - PATH, 1))) end
+      return path
+    end
+
+    -- Where two values differ, a text for each place, and whether there are more places.
+    local function differences(value, expected)
+      local found, more, bytes, keys, met = {}, false, 0, {}, {}
+      local function compare(a, b)
+        if more then return end
+        if type(a) ~= "table" or type(b) ~= "table" then
+          if a == b then return end
+          local text = difference(a, b)
+          if #keys > 0 and a == nil then text = "missing, expected " .. shown(b) end
+          if #keys > 0 and b == nil then text = "not expected, got " .. shown(a) end
+          if #keys > 0 then text = path_of(keys) .. ": " .. text end
+          bytes = bytes + #text
+          more = #found == DIFFERENCES or #found > 0 and bytes > BYTES
+          if not more then found[#found + 1] = text end
+          return
+        end
+        -- Two tables are compared once: they may contain themselves.
+        met[a] = met[a] or {}
+        if met[a][b] then return end
+        met[a][b] = true
+        local depth = #keys + 1
+        for _, key in ipairs(keys_of(a, b)) do
+          keys[depth] = key
+          compare(a[key], b[key])
+          keys[depth] = nil
+        end
+      end
+      compare(value, expected)
+      return found, more
     end
 
     function t:eq(value, expected, what)
       of(self, "eq")
-      if not same(value, expected) then
-        error((what and what .. ": " or "") .. "expected " .. shown(expected) .. ", got " .. shown(value), 2)
+      local found, more = differences(value, expected)
+      if #found == 0 then return end
+      local text = found[1]
+      if more or #found > 1 then
+        text = (more and "more than %d" or "%d"):format(#found) .. " differences:\n" .. table.concat(found, "\n")
       end
+      error((what and cut(tostring(what), VALUE) .. ": " or "") .. text, 2)
     end
 
     function t:ok(value, what)

@@ -103,3 +103,12 @@ def test_new_writes_nothing_over_and_refuses_names_that_are_none(plugins):
     with open("/dev/full", "wb") as full:
         ended = subprocess.run([BINARY, "rule", "new", "y", "--in", plugins], stdout=full, stderr=subprocess.PIPE, env=environment())
     assert ended.returncode == 74
+
+
+def test_a_failed_comparison_tells_where_tables_differ(plugins):
+    (plugins / "no/rule_test.lua").write_text("""return { ["x"] = function(t)
+      t:eq({ lines = { { sku = "x" }, { sku = "b" } }, n = 1 }, { lines = { { sku = "x" }, { sku = "a" } } })
+    end }""")
+    result = run("rule", "test", plugins)
+    assert result.returncode == 65
+    assert '        .lines[2].sku: expected "a", got "b"\n        .n: not expected, got 1' in result.stdout
