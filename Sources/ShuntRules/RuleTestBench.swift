@@ -57,6 +57,9 @@ final class RuleTestBench {
             now = max(now, rules.nextTick)
             rules.onTick(now: now)
         }
+        guard rules.nextTick > end else {
+            throw ShuntError(.ruleInvalid, "t:advance would call on_tick more than \(Self.mostTicks) times", help: "advance less, or raise tick")
+        }
         now = end
         return .object(observed())
     }

@@ -1,7 +1,7 @@
 public import ShuntCore
 
-/// Clients whose credentials wait to be checked, and whose turn it is. Addresses take turns, so that one that sends many keeps the others from
-/// nothing; before all of them come users who were right before from their address. Bounded.
+/// Holds clients whose credentials wait for their check, and tells which is next. Addresses take turns: a flood from one address delays no
+/// other. A user who was right before from the same address comes before all of them. Bounded.
 public struct LoginQueue<Login: Sendable>: Sendable {
     public struct Settings: Equatable, Sendable {
         /// The most that wait, as many users besides who were right before, and the most of one address.

@@ -33,7 +33,7 @@ final class AdminDoor: HTTPAuthority {
         var unrecorded = Untold(interval: 10)
     }
 
-    /// Counts what is told at most once in an interval.
+    /// Counts refusals, and says once in an interval how many there were.
     private struct Untold {
         /// Seconds.
         let interval: Double

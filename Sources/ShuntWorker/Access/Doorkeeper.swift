@@ -116,7 +116,12 @@ final class Doorkeeper: Sendable {
                 return decided(delayed(credentials, seconds))
             }
             guard Self.uptime - since <= Self.patience else { return decided(busy(credentials)) }
-            check(credentials, certificate, door, decided)
+            check(credentials, certificate, door) { [self] admission in
+                if case .admitted(let admitted) = admission {
+                    delays.withLock { $0.succeeded(from: credentials.address, user: admitted.uid ?? "") }
+                }
+                decided(admission)
+            }
         }
         let wait: LoginTurns.Check = { [self] in
             let isKnown = delays.withLock { $0.knows(user, from: credentials.address) }
@@ -156,7 +161,6 @@ final class Doorkeeper: Sendable {
         guard password.withUnsafeBytes({ passwords.verify(user: user, password: $0) }) else {
             return decided(refuse(credentials, .password, "wrong user name or password"))
         }
-        delays.withLock { $0.succeeded(from: credentials.address, user: user) }
         var admitted = Admitted(uid: user)
         admitted.passwordStamp = passwords.stamp(of: user)
         decided(.admitted(admitted))
