@@ -23,7 +23,7 @@ public final class Rehearsal {
         _ set: RuleSet, limits: RuleLimits = RuleLimits(), subscribers: [RehearsedSubscriber]?, now: Double
     ) throws(ShuntError) {
         rules = try ObservedRules(set: set, limits: limits, watchesDeliveries: subscribers != nil, now: now)
-        engine = LoopEngine(loop: 0, chat: ChatSettings(hasMasters: false), hooks: rules, random: { 0 })
+        engine = LoopEngine(loop: 0, chat: ChatSettings(members: 100_000, hasMasters: false), hooks: rules, random: { 0 })
         edge = RehearsalEdge(engine, now: now)
         hasSubscribers = subscribers != nil
         for subscriber in subscribers ?? [] { try add(subscriber) }

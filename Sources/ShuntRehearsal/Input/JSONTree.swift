@@ -183,7 +183,10 @@ private struct JSONTreeParser {
         if next == UInt8(ascii: "-") { at += 1 }
         let first = next
         let whole = digits()
-        guard whole > 0, whole == 1 || first != UInt8(ascii: "0") else { throw Fault(text: "not a number") }
+        guard whole > 0, whole == 1 || first != UInt8(ascii: "0") else {
+            at = start
+            throw Fault(text: "not a number")
+        }
         if next == UInt8(ascii: ".") {
             at += 1
             guard digits() > 0 else { throw Fault(text: "a number's point wants digits after it") }

@@ -137,7 +137,8 @@ public final class ObservedRules: RuleHooks {
                 course.stop(action, rule, kept.keep(bytes(of: step.why)))
             } else {
                 let outcome = observe(rule, &step) { call(hook, course, chat, rule, now) }
-                take(outcome, of: rule, hook, &course, &step)
+                let decision = outcome == nil ? SHUNT_VERDICT_PASS : rules.decision
+                take(outcome ?? .pass, decision, of: rule, hook, &course, &step)
             }
             steps.append(step)
         }
@@ -151,7 +152,8 @@ public final class ObservedRules: RuleHooks {
         if let place = out.firstIndex(where: { $0.isSame(as: here) }) { out.remove(at: place) }
     }
 
-    private func call(_ hook: shunt_hook, _ course: Course, _ chat: ChatView?, _ rule: Int, _ now: Double) -> MessageOutcome {
+    /// - Returns: nil where the rule lets the message pass.
+    private func call(_ hook: shunt_hook, _ course: Course, _ chat: ChatView?, _ rule: Int, _ now: Double) -> MessageOutcome? {
         rules.begin(now, course.view.sender)
         var view = course.view
         view.room -= UInt32(clamping: min(Int(view.room), course.sent.count))
@@ -165,7 +167,7 @@ public final class ObservedRules: RuleHooks {
                     rules.host.pointer, rules.view, chat.map { rules.bytes(of: $0) } ?? shunt_bytes(), mask, now, rules.outcome)
             default: shunt_on_message(rules.host.pointer, rules.view, mask, now, rules.outcome)
             }
-        return isMore ? rules.finished() : .pass
+        return isMore ? rules.finished() : nil
     }
 
     /// What a rule that is switched off does to the message, if it does not let it pass.
@@ -207,8 +209,8 @@ public final class ObservedRules: RuleHooks {
     }
 
     /// Goes on with what a rule has decided.
-    private func take(_ outcome: MessageOutcome, of rule: Int, _ hook: shunt_hook, _ course: inout Course, _ step: inout RuleStep) {
-        let decision = outcome.isPlainPass ? SHUNT_VERDICT_PASS : rules.decision
+    private func take(
+        _ outcome: MessageOutcome, _ decision: shunt_verdict, of rule: Int, _ hook: shunt_hook, _ course: inout Course, _ step: inout RuleStep) {
         var made = outcome.messages.map { routed in
             var routed = kept.keep(routed)
             routed.changes.formUnion(course.changes)

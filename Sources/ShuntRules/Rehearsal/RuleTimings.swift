@@ -101,7 +101,6 @@ public struct RuleTimer {
     ) -> RuleTiming {
         let count = callsPerBatch(hook, own, messages)
         let emptyCount = callsPerBatch(hook, empty, messages)
-        own.clearFailure()
         let before = own.figures(of: hook)
         var (times, emptyTimes): ([Double], [Double]) = ([], [])
         for _ in 0..<batches {
@@ -158,7 +157,6 @@ private final class TimedRules {
 
     func has(_ hook: shunt_hook) -> Bool { rules.rules[0].has(hook) }
     var failure: String? { rules.failure }
-    func clearFailure() { rules.failure = nil }
 
     func figures(of hook: shunt_hook) -> (verdicts: [String: UInt64], failures: UInt64) {
         let figures = RuleFigures.Hook(shunt_rule_figures(rules.rules[0].pointer, hook).pointee)
