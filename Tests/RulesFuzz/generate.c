@@ -71,7 +71,7 @@ static const char *const calls[] = {
     "string.gsub($S,$S,$T)", "string.gmatch($S,$S)()", "string.byte($S,$N,$N)", "string.upper($S)", "string.reverse($S)",
     "string.packsize($S)", "string.unpack($S,$S,$N)", "table.insert($T,$N,$E)", "table.remove($T,$N)", "table.sort($T,$F)", "table.sort($T)",
     "table.unpack($T,$N,$N)", "utf8.len($S,$N,$N)", "utf8.offset($S,$N)", "utf8.codepoint($S,$N,$N)", "utf8.char($N,$N)", "utf8.codes($S)",
-    "json.encode($E)", "json.decode($S)", "json.array($T)", "base64.decode($S)", "hash.hmac($S,$S)", "hash.crc32($S)", "time.parse($S)",
+    "json.encode($E)", "json.decode($S)", "json.array($T)", "base64.decode($S)", "hash.hmac($S,$S)", "hash.crc32($S)", "re.test($S,$S)", "re.match($S,$S)", "re.replace($S,$S,$S)", "time.parse($S)",
     "time.format($N)", "kv.set($S,$E,$N)", "kv.get($S)", "kv.incr($S,$N)", "kv.delete($S)", "shared.set($S,$E)", "shared.get($S)",
     "shared.incr($S,$N,$N)", "counter($S,$T):inc($E)", "counter('n'):inc()", "log.info($E,$E)", "log.error($S,$T)", "log.debug($E)", "print($E,$E)",
     "match($S,$S)", "pcall($F,$E)", "xpcall($F,$F,$E)", "select($N,$E,$E)", "rawset($T,$E,$E)", "rawget($T,$E)", "rawequal($E,$E)",
