@@ -40,6 +40,7 @@ let package = Package(
 
         // The pure core.
         .target(name: "ShuntCore"),
+        .target(name: "ShuntJSON"),
         .target(name: "ExchangeCodec", dependencies: ["ShuntCore"]),
         .target(name: "MQTTCodec", dependencies: ["ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntEngine", dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntCore"], swiftSettings: hotPath),
@@ -78,7 +79,7 @@ let package = Package(
         .target(
             name: "ShuntRegistry",
             dependencies: [
-                "ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift"),
+                "ShuntCore", "ShuntJSON", logging, .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         .target(name: "ShuntTLSNIO", dependencies: ["COpenSSL", "ShuntCore", .product(name: "NIOCore", package: "swift-nio")]),
@@ -88,14 +89,14 @@ let package = Package(
         .target(
             name: "ShuntMaster",
             dependencies: [
-                "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
-                "ShuntTLS", "ShuntTLSNIO", logging,
+                "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntJSON", "ShuntReactor",
+                "ShuntRegistry", "ShuntTLS", "ShuntTLSNIO", logging,
             ]),
         .target(
             name: "ShuntWorker",
             dependencies: [
                 "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntFetch",
-                "ShuntReactor", "ShuntRules", "ShuntTLS", logging,
+                "ShuntJSON", "ShuntReactor", "ShuntRules", "ShuntTLS", logging,
             ], swiftSettings: hotPath),
 
         // The clients.
@@ -104,7 +105,9 @@ let package = Package(
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",
-            dependencies: ["ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", "ShuntTLSNIO", argumentParser, nioHTTP] + nio),
+            dependencies: [
+                "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntRegistry", "ShuntTLSNIO", argumentParser, nioHTTP,
+            ] + nio),
 
         // Load for brokers.
         .systemLibrary(name: "CLoad"),
@@ -152,15 +155,16 @@ let package = Package(
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(
             name: "ShuntRegistryTests",
-            dependencies: ["ShuntCore", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+            dependencies: ["ShuntCore", "ShuntJSON", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "RawHTTP", path: "Tests/RawHTTP"),
         .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
         .testTarget(
-            name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntAccess", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+            name: "ShuntMasterTests",
+            dependencies: ["RawHTTP", "ShuntAccess", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(
             name: "ShuntAdminTests",
             dependencies: [
-                "RawHTTP", "ShuntAccess", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging,
+                "RawHTTP", "ShuntAccess", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntMaster", "ShuntRegistry", logging,
             ]),
         .testTarget(name: "ShuntBenchTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntBench", "ShuntCore"]),
         .testTarget(

@@ -312,6 +312,7 @@ void open_coroutine(lua_State *L);
 void open_json(lua_State *L);
 void open_hash(lua_State *L);
 void open_base64(lua_State *L);
+void open_re(lua_State *L);
 void open_time(lua_State *L);
 void open_log(lua_State *L);
 void open_counter(lua_State *L);

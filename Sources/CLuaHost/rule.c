@@ -43,7 +43,7 @@ static void push_environment(lua_State *L) {
     static const struct { const char *name; void (*open)(lua_State *); } libraries[] = {
         {"string", open_string}, {"table", open_table}, {"coroutine", open_coroutine}, {"json", open_json},
         {"hash", open_hash}, {"base64", open_base64}, {"time", open_time}, {"log", open_log}, {"route", open_route},
-        {"counter", open_counter},
+        {"counter", open_counter}, {"re", open_re},
     };
     lua_createtable(L, 0, 48);
     open_base(L);
@@ -52,7 +52,6 @@ static void push_environment(lua_State *L) {
         lua_setfield(L, -2, libraries[i].name);
     }
     open_stores(L);
-    set_missing(L, "re");
     set_missing(L, "sessions");
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "_G");

@@ -158,6 +158,9 @@ public final class Worker: Sendable {
         return try WorkerRules(configuration, now: now).set.rules.count
     }
 
+    /// Who performs the commands that operators give this worker by its master.
+    public var commands: WorkerCommands { peers.commands }
+
     /// The plugins that run, in the order in which their rules are called.
     public var ruleNames: [String] { rules.withLock { $0.set.rules.map(\.plugin.name) } }
 
