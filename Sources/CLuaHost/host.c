@@ -166,8 +166,9 @@ void set_type(lua_State *L, void *key) {
 }
 
 void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
-                           uint64_t turn_nanoseconds) {
+                           uint64_t turn_nanoseconds, bool tells_payloads) {
     host->options.turn_nanoseconds = turn_nanoseconds;
+    host->options.tells_payloads = tells_payloads;
     host->options.state_memory = state_memory;
     share_memory(host);
     host->options.fanout = fanout;

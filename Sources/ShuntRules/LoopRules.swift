@@ -62,15 +62,14 @@ public final class LoopRules: RuleHooks {
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
-    ///   - tellsPayloads: whether what rules log, or raise, may repeat a payload: in tests.
     ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
         set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, tellsPayloads: Bool = false, inflate: @escaping PayloadInflater, now: Double
+        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
         outcome.initialize(to: shunt_outcome())
-        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, tellsPayloads: tellsPayloads)
+        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
         pointer = host.pointer
         view = shunt_host_message(pointer)
         self.set = .empty
@@ -96,7 +95,7 @@ public final class LoopRules: RuleHooks {
     public func setLimits(_ limits: RuleLimits) {
         shunt_host_set_limits(
             host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
-            limits.turnNanoseconds)
+            limits.turnNanoseconds, limits.logsPayloads)
     }
 
     // MARK: versions

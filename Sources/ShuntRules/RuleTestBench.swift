@@ -77,9 +77,11 @@ final class RuleTestBench {
         if let rules { return rules }
         let set = try RuleSet(plugins: [plugin], settings: [plugin.name: settings], limits: limits, now: now)
         let lines = lines
+        var limits = limits
+        limits.logsPayloads = true
         let rules = try LoopRules(
             set: set, worker: "test", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { lines.add($0) },
-            tellsPayloads: true, inflate: { _, _, _, _ in [] }, now: now)
+            inflate: { _, _, _, _ in [] }, now: now)
         rules.peers = clients
         self.rules = rules
         return rules

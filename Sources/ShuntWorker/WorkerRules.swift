@@ -102,6 +102,7 @@ extension RuleLimits {
         callMemory = rules.budget.memory
         callMemoryCap = callMemory
         stateMemory = rules.stateMemory
+        logsPayloads = rules.logPayloads
         inflatedBytes = configuration.limits.inflated
         fanout = configuration.limits.fanout
         topicBytes = configuration.limits.topic

@@ -106,7 +106,7 @@ typedef struct {
     /// Of all calls that one message causes, from `shunt_host_begin_turn` on.
     uint64_t turn_nanoseconds;
     size_t load_memory;
-    /// What rules say may repeat payloads: in rule tests.
+    /// What rules say may repeat payloads: in rule tests, and where an operator allows it.
     bool tells_payloads;
     shunt_callbacks callbacks;
     /// What all loops share; the owner keeps it alive.
@@ -117,7 +117,7 @@ typedef struct {
 shunt_host *shunt_host_create(const shunt_options *options);
 /// Other limits from the next call on.
 void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
-                           uint64_t turn_nanoseconds);
+                           uint64_t turn_nanoseconds, bool tells_payloads);
 /// Another message has come: the calls from here on have `turn_nanoseconds` together, until the owner's clock moves on.
 void shunt_host_begin_turn(shunt_host *host);
 /// What comes now is no part of a message's turn: only each call's own budget counts.

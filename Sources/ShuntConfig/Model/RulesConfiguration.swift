@@ -10,6 +10,9 @@ extension Configuration {
         /// Bytes that the Lua state of one loop may hold.
         public var stateMemory = 64 << 20
 
+        /// Whether what rules log, and their errors, may repeat payloads.
+        public var logPayloads = false
+
         public init() {}
 
         public enum Enabled: Equatable, Sendable {

@@ -168,6 +168,9 @@ extension Configuration {
         ConfigKey(
             "rules.state_memory", \.rules.stateMemory, .size(1 << 20...(16 << 30)), .live,
             "The most memory that all rules of one loop may hold. Each has an equal share of it for itself."),
+        ConfigKey(
+            "rules.log_payloads", \.rules.logPayloads, .bool, .live,
+            "Whether what rules log, and their errors, may repeat payloads. Otherwise the log hides what does."),
     ]
 
     private static let limitKeys: [ConfigKey<Configuration>] = [
