@@ -82,7 +82,8 @@ def test_settings_by_set_and_variables_are_checked_too(tmp_path):
 
 def test_a_wrong_schema_is_told_with_the_line_of_the_rule(tmp_path):
     _, result = checked(tmp_path, GOOD, RULE.replace("default = 4", "default = 99"))
-    assert result.returncode == 78 and "door/rule.lua:6: the default of settings.keep does not fit: settings.keep is 99" in result.stderr, result.stderr
+    assert result.returncode == 78, result.stderr
+    assert "door/rule.lua:6: the default of settings.keep does not fit: settings.keep is 99" in result.stderr
     _, result = checked(tmp_path, GOOD, RULE.replace("= integer {", "= interger {"))
     assert result.returncode == 78 and "door/rule.lua:6:" in result.stderr and "interger" in result.stderr, result.stderr
     _, result = checked(tmp_path, GOOD, RULE.replace('= duration { default = "1m" }', "= duratoin"))
