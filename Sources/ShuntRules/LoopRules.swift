@@ -56,6 +56,7 @@ public final class LoopRules: RuleHooks {
     private var failureLog: FailureLog
     private let counterCapacity: Int
     private let logger: @Sendable (RuleLogEntry) -> Void
+    private let secretTexts: SecretTexts
     private let inflater: PayloadInflater
 
     /// Loads the rules into states of their own and calls their `on_load`.
@@ -73,7 +74,9 @@ public final class LoopRules: RuleHooks {
         pointer = host.pointer
         view = shunt_host_message(pointer)
         self.set = .empty
-        logger = log
+        let secretTexts = SecretTexts()
+        self.secretTexts = secretTexts
+        if tellsPayloads { logger = log } else { logger = { entry in log(secretTexts.hiding(entry)) } }
         counterCapacity = limits.counters
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
@@ -105,6 +108,7 @@ public final class LoopRules: RuleHooks {
     /// - Returns: why it can't; then the old version goes on.
     public func replace(with next: RuleSet, now: Double) -> ShuntError? {
         begin(now, nil)
+        secretTexts.set(next.rules, and: set.rules)
         do throws(ShuntError) {
             var loaded: [LoadedRule] = []
             for rule in next.rules {
@@ -118,7 +122,7 @@ public final class LoopRules: RuleHooks {
             activate(loaded, of: next)
             return nil
         } catch {
-            return error
+            return SecretTexts.hide(next.rules.reduce(into: []) { $0.formUnion($1.secrets) }, in: error)
         }
     }
 
@@ -187,6 +191,7 @@ public final class LoopRules: RuleHooks {
         shunt_host_activate(host.pointer, pointers, pointers.count)
         rules = loaded
         set = next
+        secretTexts.set(next.rules)
         breakers = next.rules.map { Breaker($0.definition.breaker) }
         wanted = []
         for hook in RuleHook.called {

@@ -94,7 +94,8 @@ final class RuleTestBench {
             _ = try loaded()
             return .object([:])
         } catch {
-            return .object(["error": .string(error.message)])
+            let all = error.all.map { $0.message + ($0.help.map { "; \($0)" } ?? "") }
+            return .object(["error": .string(all.joined(separator: "\n"))])
         }
     }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "hooks.h"
+#include "words.h"
 
 typedef struct shunt_host shunt_host;
 typedef struct shunt_rule shunt_rule;
@@ -156,6 +157,11 @@ bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook);
 /// Whether a hook's first parameter is `self`, as in `function R:on_message`: hooks are called without it.
 bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook);
+/// Whether a text has a match of a Lua pattern; false where the pattern is wrong: see `shunt_host_error`.
+bool shunt_rule_finds(shunt_host *host, shunt_rule *rule, shunt_bytes pattern, shunt_bytes text, bool *found);
+/// A word of a rule's `settings`, and what it takes; NULL after the last.
+const char *shunt_schema_word(size_t index);
+const char *shunt_schema_doc(size_t index);
 /// Writes what a file compiles to; false where it does not.
 bool shunt_compile(shunt_bytes text, shunt_buffer *code);
 /// Calls `on_load(settings, saved)`; `saved` is what the version before returned from `on_unload`.
