@@ -34,6 +34,17 @@ extension LuaDefinitions {
                 Function($0, ["text: any", "fields?: table"], [], "Writes a line of the level `\($0)`, when the call has ended.")
             }),
         Library(
+            name: "re", doc: "Regular expressions, searched in time that grows with the text alone.",
+            functions: [
+                Function("test", ["text: string", "pattern: string"], ["boolean"], "Whether the expression matches anywhere in the text."),
+                Function(
+                    "match", ["text: string", "pattern: string"], ["string? first", "string? ..."],
+                    "The groups of the leftmost match, or the whole match where there is no group; nil if there is none."),
+                Function(
+                    "replace", ["text: string", "pattern: string", "with: string", "most?: integer"], ["string text", "integer count"],
+                    "The text with its matches replaced, and how many there were; in `with`, %0 is the match, %1 to %9 are groups."),
+            ]),
+        Library(
             name: "hash", doc: "Hashes, in hexadecimal digits.",
             functions: [
                 Function("sha256", ["text: string"], ["string"], "SHA-256."),
