@@ -2,6 +2,7 @@
 //
 // `msg` is one object a loop: its fields are read from the router's bytes when they are asked for. A copy keeps what it
 // was given, and copies what it was not, so that a rule may keep it; only a payload too large for that stays the router's.
+#include "made.h"
 #include "properties.h"
 #include "shortcuts.h"
 
@@ -370,11 +371,9 @@ static void take_format(lua_State *L, uint16_t changes, shunt_message *message) 
     }
 }
 
-static int message_with(lua_State *L) {
-    copy_object *from, *copy;
-    uint16_t before;
+int push_copy(lua_State *L, const shunt_message *source, const copy_object *from, uint16_t before) {
+    copy_object *copy;
     shunt_host *host = host_of(L);
-    const shunt_message *source = view_at(L, 1, &from, &before);
     uint16_t changes = check_fields(L, source);
     // The content type stands for the format.
     if (changes & SHUNT_FORMAT_CHANGED && source->properties.count > 0) { changes |= SHUNT_PROPERTIES_CHANGED; }
@@ -416,6 +415,13 @@ static int message_with(lua_State *L) {
         share(L, from, copy, USER_PROPERTIES, BORROWED_PROPERTIES);
     }
     return 1;
+}
+
+static int message_with(lua_State *L) {
+    copy_object *from;
+    uint16_t before;
+    const shunt_message *source = view_at(L, 1, &from, &before);
+    return push_copy(L, source, from, before);
 }
 
 // MARK: setting up

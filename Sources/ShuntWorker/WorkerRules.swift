@@ -36,7 +36,7 @@ struct WorkerRules: Sendable {
         } catch {
             throw Self.placed(error, configuration)
         }
-        for warning in set.warnings { logger.warning("\(warning)") }
+        for warning in set.warnings { logger.warning("\(Self.placed(warning, configuration))") }
     }
 
     /// Another version, with what the rules of this one shared.
@@ -59,6 +59,7 @@ struct WorkerRules: Sendable {
     private static func placed(_ error: ShuntError, _ configuration: Configuration) -> ShuntError {
         let rules = configuration.rules
         guard let location = error.location else { return error }
+        if location.hasPrefix("rules.settings.") { return Self.settingPlaced(error, location, configuration) }
         if location == rules.directory {
             guard let present = try? RulePlugin.names(in: rules.directory) else {
                 return configuration.placed(error, at: "rules.directory")
@@ -75,6 +76,15 @@ struct WorkerRules: Sendable {
         var error = error
         error.help = [error.help, "its settings are at \(place)"].compactMap { $0 }.joined(separator: "; ")
         return error
+    }
+
+    /// An error about a setting, by its key. An unknown key is found where it is written, a missing one where it would stand.
+    private static func settingPlaced(_ error: ShuntError, _ key: String, _ configuration: Configuration) -> ShuntError {
+        let isName = error.code == .configUnknownKey || error.code == .configMissing
+        var placed = error
+        placed.location = configuration.nearestPlace(of: key, isName: isName) ?? error.location
+        placed.others = error.others.map { Self.placed($0, configuration) }
+        return placed
     }
 
     /// The rules for one loop, each in a Lua state of its own. Called on the loop; nil where none are enabled.
@@ -103,6 +113,7 @@ extension RuleLimits {
         callMemory = rules.budget.memory
         callMemoryCap = callMemory
         stateMemory = rules.stateMemory
+        logsPayloads = rules.logPayloads
         inflatedBytes = configuration.limits.inflated
         fanout = configuration.limits.fanout
         topicBytes = configuration.limits.topic

@@ -18,6 +18,12 @@ extension LuaDefinitions {
                 Function("done", [], ["shunt.Verdict"], "No other rule sees it; it is delivered as it is now."),
                 Function("redirect", ["worker: string"], ["shunt.Verdict"], "The client is told to go to the worker `host:port`."),
                 Function(
+                    "message", ["fields: table"], ["shunt.Message"],
+                    "A message that is made of none: it takes what `msg:with{}` takes, and needs a payload."),
+                Function(
+                    "delay", ["seconds: number", "msg?: shunt.Message|shunt.Verdict"], ["shunt.Verdict"],
+                    "It goes out later instead; it is kept in memory."),
+                Function(
                     "always", ["verdict?: shunt.Verdict"], ["shunt.Verdict"],
                     "As the verdict says, for this and every later message of the topic; nothing: the rule passes them all."),
             ]),
@@ -106,6 +112,11 @@ extension LuaDefinitions {
             test("subscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client subscribes."),
             test("unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
             test("disconnect", "{ why?: string, \(clientFields) }", "A client goes."),
+            test("register", "{ \(clientFields) }", "A client registers as a device."),
+            test("select", "{ group?: string, members?: table[], \(message) }", "A group chooses among its members."),
+            test("will", "{ \(message) }", "A will is about to be published."),
+            test("acked", "{ \(message) }", "A client has acknowledged a message."),
+            test("session", "{ event?: string, client_id?: string, uid?: string }", "A session is created, resumed, over."),
             Function("settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."),
             Function("advance", ["seconds: number"], ["shunt.Outcome"], "Moves the clock; on_tick is called when it is due."),
             Function("eq", ["value: any", "expected: any", "what?: string"], [], "Fails the test where they differ, and tells where."),

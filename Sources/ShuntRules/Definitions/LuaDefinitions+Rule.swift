@@ -1,5 +1,5 @@
 extension LuaDefinitions {
-    static let classes = [rule, message, properties, filter, client, will, subscription, chat, context, verdict, counterClass, store, testClass, outcome]
+    static let classes = [rule, message, properties, filter, client, member, session, will, subscription, chat, context, verdict, counterClass, store, testClass, outcome]
 
     private static let decision = "shunt.Verdict|shunt.Message|nil"
 
@@ -19,6 +19,7 @@ extension LuaDefinitions {
             Field("budget?", "{ time?: string, memory?: string }", "Of a call; at most the configuration's."),
             Field("grants?", "{ publish?: string[], chat?: string[], broadcast?: boolean }", "What the rule may do besides what the sender may."),
             Field("on_error?", "\"pass\"|\"drop\"|\"reject\"", "What stands where a call fails."),
+            Field("settings?", "table", "What the rule's settings are: names with types, such as `integer { default = 4 }`."),
             Field("tick?", "number", "Seconds between two calls of on_tick: 0.1 to 86,400, 60 where there is none."),
             Field("breaker?", "{ errors?: integer, window?: string, retry?: string }", "When a rule that keeps failing is switched off."),
             hook("on_load", "settings: table, saved: table?", "", "The rule starts; an error keeps it from starting."),
@@ -34,6 +35,13 @@ extension LuaDefinitions {
             hook("on_chat_close", "chat: shunt.Chat, why: string, ctx: shunt.Context", "", "A chat has ended."),
             hook("on_deliver", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "Once for each recipient of a message."),
             hook("on_undelivered", "msg: shunt.Message, why: string, ctx: shunt.Context", "", "A message has not reached anybody, or a recipient."),
+            hook("on_register", "conn: shunt.Client, ctx: shunt.Context", "shunt.Verdict|shunt.Client|nil", "A client registers as a device."),
+            hook(
+                "on_select", "group: string, members: shunt.Member[], msg: shunt.Message, ctx: shunt.Context", "shunt.Member?",
+                "A consumer group has several members who may get a message."),
+            hook("on_will", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "A will is about to be published."),
+            hook("on_session", "event: string, session: shunt.Session, ctx: shunt.Context", "", "A session of MQTT is created, resumed, over."),
+            hook("on_acked", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", "", "A client has acknowledged a message of QoS 1 or 2."),
             hook("on_disconnect", "conn: shunt.Client, why: string", "", "A client that was let in has gone."),
             hook("on_tick", "ctx: shunt.Context", "", "Every `tick` seconds on each loop."),
         ])
@@ -93,12 +101,32 @@ extension LuaDefinitions {
             Field("keep_alive", "integer?", "Of MQTT: seconds; 0: none."), Field("will", "shunt.Will?", "Of MQTT: its will."),
             Field("props", "shunt.Properties?", "Of MQTT: the user properties of its CONNECT."), Field("address", "string", "As in 10.0.0.1:50000."),
             Field("groups", "string[]", "The groups that it subscribes in."), Field("connected_at", "number", "Seconds since 1970."),
+            Field("attributes", "table<string, string>", "Texts that rules have given it."),
         ],
         methods: [
             Function("close", ["why?: string"], [], "Closes its connection at the end of the turn."),
             Function(
-                "with", ["changes: { uid?: string, tags?: string[], alias?: string[] }"], ["shunt.Client"],
-                "In on_connect: lets the client in with these in place of its own."),
+                "with", [
+                    "changes: { uid?: string, tags?: string[], alias?: string[], attributes?: table<string, string>, expires_at?: number, "
+                        + "limits?: { messages_per_second?: integer, bytes_per_second?: integer } }"
+                ], ["shunt.Client"], "In on_connect and on_register: lets the client in with these in place of its own."),
+        ])
+
+    static let member = Class(
+        name: "shunt.Member", doc: "A member of a consumer group, for on_select to choose.",
+        fields: [
+            Field("id", "integer", "Its connection."), Field("uid", "string?", "Its uid."), Field("conn", "shunt.Client?", "The client."),
+            Field("delivered", "integer", "Messages that this loop has given it."), Field("congested", "boolean", "Its queue is filling up."),
+            Field("absent", "boolean", "Its session waits for it to come back."),
+        ])
+
+    static let session = Class(
+        name: "shunt.Session", doc: "A session of MQTT.",
+        fields: [
+            Field("client_id", "string", "Its client identifier."), Field("uid", "string", "Its user."), Field("version", "string", "3.1, 3.1.1 or 5.0."),
+            Field("expiry", "integer?", "Seconds that it is kept without a connection; nil: without end."),
+            Field("connected", "boolean", "Whether its client is there."), Field("subscriptions", "integer", "How many it has."),
+            Field("waiting", "integer", "Messages that wait for its client."), Field("inflight", "integer", "Messages that it has yet to acknowledge."),
         ])
 
     static let will = Class(

@@ -36,12 +36,13 @@ public final class ObservedRules: RuleHooks {
     public init(set: RuleSet, limits: RuleLimits, watchesDeliveries: Bool, now: Double) throws(ShuntError) {
         var limits = limits
         limits.failuresPerSecond = .max
+        limits.logsPayloads = true
         self.limits = limits
         self.watchesDeliveries = watchesDeliveries
         let lines = lines
         rules = try LoopRules(
             set: set, worker: "rehearsal", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { lines.add($0) },
-            tellsPayloads: true, inflate: { _, _, _, _ in [] }, now: now)
+            inflate: { _, _, _, _ in [] }, now: now)
         rules.peers = clients
         for rule in rules.rules { shunt_rule_set_metered(rule.pointer, true) }
     }
@@ -71,9 +72,12 @@ public final class ObservedRules: RuleHooks {
     public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection { rules.selection(for: kind, topic: topic) }
     public func grants(of rule: Int) -> (any RuleGrants)? { rules.grants(of: rule) }
     public func beginTurn() { rules.beginTurn() }
+    public func setDelayRoom(messages: Int, bytes: Int) { rules.setDelayRoom(messages: messages, bytes: bytes) }
+    public func name(of rule: Int) -> String { rules.name(of: rule) }
+    public func rule(named name: String) -> Int? { rules.rule(named: name) }
 
     public var wanted: RuleHookSet {
-        let ofMessages: RuleHookSet = watchesDeliveries ? [.broadcast, .chat, .deliver, .undelivered] : [.broadcast, .chat]
+        let ofMessages: RuleHookSet = watchesDeliveries ? [.broadcast, .chat, .deliver, .undelivered, .select] : [.broadcast, .chat]
         return rules.wanted.intersection(ofMessages)
     }
 
@@ -131,6 +135,8 @@ public final class ObservedRules: RuleHooks {
         var left = selection
         while !course.isStopped, let rule = left.first {
             left = left.removing(rule)
+            // It wants the topic for another hook.
+            guard rules.rules[rule].has(hook) else { continue }
             var step = RuleStep(
                 rule: names[rule], hook: String(cString: shunt_hook_name(hook)), before: ObservedMessage(course.view, filter: course.filter))
             if let action = refusal(of: rule, for: hook, &step) {
@@ -292,6 +298,19 @@ public final class ObservedRules: RuleHooks {
             replacement = routed
         }
         return replacement.map(DeliverOutcome.replace) ?? .deliver
+    }
+
+    public func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int? {
+        let asked = rules.selection(SHUNT_ON_SELECT, for: message.kind, message.topic)
+        guard let first = asked.first else { return nil }
+        var step = RuleStep(rule: names[first], hook: "on_select", before: ObservedMessage(message), why: "group \(group)")
+        let place = observe(first, &step) { rules.onSelect(group, members, message, now: now) }
+        if let place, members.indices.contains(place) {
+            (step.decision, step.recipient) = ("select", clients.peer(members[place].id)?.uid ?? "")
+        }
+        if step.error != nil { step.decision = "failed" }
+        steps.append(step)
+        return place
     }
 
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {

@@ -148,8 +148,9 @@ private final class TimedRules {
     init(_ set: RuleSet, _ limits: RuleLimits) throws(ShuntError) {
         var limits = limits
         limits.failuresPerSecond = 1
+        limits.logsPayloads = true
         rules = try LoopRules(
-            set: set, worker: "bench", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { _ in }, tellsPayloads: true,
+            set: set, worker: "bench", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { _ in },
             inflate: { _, _, _, _ in [] }, now: TimedRules.clock(CLOCK_REALTIME) / 1e9)
         client = clients.client(["uid": "u1", "device": "d1"])
         rules.peers = clients

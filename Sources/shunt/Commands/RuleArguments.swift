@@ -31,6 +31,8 @@ struct RuleArguments: ParsableArguments {
     /// What the rules are loaded from.
     struct Loaded {
         let set: RuleSet
+        /// As they were given, by the plugins' names.
+        let settings: [String: SettingValue]
         let limits: RuleLimits
     }
 
@@ -40,7 +42,8 @@ struct RuleArguments: ParsableArguments {
         let paths = other ?? paths
         guard let config else {
             let plugins = try Self.plugins(paths, RuleLimits())
-            return Loaded(set: try RuleSet(plugins: plugins, settings: try ownSettings(of: plugins), now: wallClock()), limits: RuleLimits())
+            let settings = try ownSettings(of: plugins)
+            return Loaded(set: try RuleSet(plugins: plugins, settings: settings, now: wallClock()), settings: settings, limits: RuleLimits())
         }
         let configuration = try Configuration.load(
             file: config, environment: ProcessEnvironment.variables, sets: [], hostName: ProcessEnvironment.hostName)
@@ -49,7 +52,7 @@ struct RuleArguments: ParsableArguments {
         guard paths.isEmpty else {
             let plugins = try Self.plugins(paths, limits)
             let settings = all.filter { name, _ in plugins.contains { $0.name == name } }
-            return Loaded(set: try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock()), limits: limits)
+            return Loaded(set: try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock()), settings: settings, limits: limits)
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {
@@ -61,7 +64,7 @@ struct RuleArguments: ParsableArguments {
         guard !set.rules.isEmpty else {
             throw ShuntError(.usage, "the configuration enables no rules", at: config, help: "name a plugin's folder, or set rules.enabled")
         }
-        return Loaded(set: set, limits: limits)
+        return Loaded(set: set, settings: all, limits: limits)
     }
 
     private static func plugins(_ paths: [String], _ limits: RuleLimits) throws(ShuntError) -> [RulePlugin] {
