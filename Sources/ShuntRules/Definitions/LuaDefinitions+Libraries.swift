@@ -1,4 +1,5 @@
 extension LuaDefinitions {
+    /// The tables among the globals.
     static let libraries = [
         Library(
             name: "route", doc: "Verdicts: what becomes of a message, a client or a subscription.",
@@ -67,11 +68,13 @@ extension LuaDefinitions {
             name: "time", doc: "Time, in UTC.",
             functions: [
                 Function("now", [], ["number"], "Seconds since 1970."),
-                Function("format", ["seconds?: number", "pattern?: string"], ["string"], "RFC 3339 without a pattern, else %Y %m %d %H %M %S %w %%."),
+                Function(
+                    "format", ["seconds?: number", "pattern?: string"], ["string"], "RFC 3339 without a pattern, else %Y %m %d %H %M %S %w %%."),
                 Function("parse", ["text: string"], ["number? seconds", "string? why"], "Seconds since 1970 of a time in RFC 3339, or nil and why."),
             ]),
         Library(name: "kv", doc: "This rule's store on this loop: 10,000 entries and 8 MiB.", type: "shunt.Store"),
-        Library(name: "shared", doc: "The store of all rules and loops of the worker: 100,000 entries, 64 MiB; `incr` is atomic.", type: "shunt.Store"),
+        Library(
+            name: "shared", doc: "The store of all rules and loops of the worker: 100,000 entries, 64 MiB; `incr` is atomic.", type: "shunt.Store"),
     ]
 
     static let functions = [
@@ -110,14 +113,17 @@ extension LuaDefinitions {
             test("chat_close", "{ \(chatFields), why?: string }", "A chat has ended."),
             test("connect", "{ \(clientFields) }", "A client connects."),
             test("subscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client subscribes."),
-            test("unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
+            test(
+                "unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
             test("disconnect", "{ why?: string, \(clientFields) }", "A client goes."),
             test("register", "{ \(clientFields) }", "A client registers as a device."),
             test("select", "{ group?: string, members?: table[], \(message) }", "A group chooses among its members."),
             test("will", "{ \(message) }", "A will is about to be published."),
             test("acked", "{ \(message) }", "A client has acknowledged a message."),
             test("session", "{ event?: string, client_id?: string, uid?: string }", "A session is created, resumed, over."),
-            Function("settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."),
+            Function(
+                "settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."
+            ),
             Function("advance", ["seconds: number"], ["shunt.Outcome"], "Moves the clock; on_tick is called when it is due."),
             Function("eq", ["value: any", "expected: any", "what?: string"], [], "Fails the test where they differ, and tells where."),
             Function("ok", ["value: any", "what?: string"], [], "Fails the test where the value is false or nil."),

@@ -52,7 +52,8 @@ struct RuleArguments: ParsableArguments {
         guard paths.isEmpty else {
             let plugins = try Self.plugins(paths, limits)
             let settings = all.filter { name, _ in plugins.contains { $0.name == name } }
-            return Loaded(set: try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock()), settings: settings, limits: limits)
+            return Loaded(
+                set: try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock()), settings: settings, limits: limits)
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {

@@ -38,7 +38,8 @@ struct RuleBench: ParsableCommand {
             var timings: [RuleTiming] = []
             for rule in loaded.set.rules {
                 let one = try RuleSet(
-                    plugins: [rule.plugin], settings: [rule.plugin.name: loaded.settings[rule.plugin.name] ?? .object([:])], limits: loaded.limits, now: wallClock())
+                    plugins: [rule.plugin], settings: [rule.plugin.name: loaded.settings[rule.plugin.name] ?? .object([:])], limits: loaded.limits,
+                    now: wallClock())
                 timings += try RuleTimer(one, limits: loaded.limits, batches: batches).run(messages)
             }
             guard !timings.isEmpty else { throw ShuntError(.usage, "the rules have no hook that can be timed", at: rules.paths.first) }
