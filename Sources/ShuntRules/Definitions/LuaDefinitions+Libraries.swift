@@ -91,7 +91,7 @@ extension LuaDefinitions {
         Function(name, ["asked?: \(asked)"], ["shunt.Outcome"], doc)
     }
 
-    private static let message =
+    private static let messageFields =
         "topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, "
         + "content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, "
         + "sender?: table, hops?: integer, id?: integer"
@@ -103,11 +103,11 @@ extension LuaDefinitions {
     static let testClass = Class(
         name: "shunt.Test", doc: "What a test of rule_test.lua is given: it calls the rule without a server.",
         methods: [
-            test("message", "{ \(message) }", "A topic message."),
-            test("broadcast", "{ filter?: table|string, \(message) }", "A broadcast."),
-            test("chat", "{ \(chatFields), \(message) }", "A message to a chat."),
-            test("deliver", "{ to?: table, kind?: string, filter?: table|string, \(message) }", "A delivery to `to`."),
-            test("undelivered", "{ why?: string, kind?: string, filter?: table|string, \(message) }", "A message that has not arrived."),
+            test("message", "{ \(messageFields) }", "A topic message."),
+            test("broadcast", "{ filter?: table|string, \(messageFields) }", "A broadcast."),
+            test("chat", "{ \(chatFields), \(messageFields) }", "A message to a chat."),
+            test("deliver", "{ to?: table, kind?: string, filter?: table|string, \(messageFields) }", "A delivery to `to`."),
+            test("undelivered", "{ why?: string, kind?: string, filter?: table|string, \(messageFields) }", "A message that has not arrived."),
             test("chat_open", "{ \(chatFields), sender?: table }", "A client creates a chat."),
             test("chat_join", "{ \(chatFields), sender?: table }", "A client joins a chat."),
             test("chat_close", "{ \(chatFields), why?: string }", "A chat has ended."),
@@ -117,9 +117,9 @@ extension LuaDefinitions {
                 "unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
             test("disconnect", "{ why?: string, \(clientFields) }", "A client goes."),
             test("register", "{ \(clientFields) }", "A client registers as a device."),
-            test("select", "{ group?: string, members?: table[], \(message) }", "A group chooses among its members."),
-            test("will", "{ \(message) }", "A will is about to be published."),
-            test("acked", "{ \(message) }", "A client has acknowledged a message."),
+            test("select", "{ group?: string, members?: table[], \(messageFields) }", "A group chooses among its members."),
+            test("will", "{ \(messageFields) }", "A will is about to be published."),
+            test("acked", "{ \(messageFields) }", "A client has acknowledged a message."),
             test("session", "{ event?: string, client_id?: string, uid?: string }", "A session is created, resumed, over."),
             Function(
                 "settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."

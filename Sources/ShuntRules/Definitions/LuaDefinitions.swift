@@ -1,5 +1,3 @@
-import ShuntCore
-
 /// What a rule has besides Lua's own, as one table: names, types and meanings. Definitions for the Lua language server (LuaLS) are printed from
 /// it; a test holds it against a real state.
 public enum LuaDefinitions {
