@@ -78,7 +78,8 @@ public final class LoopRules: RuleHooks {
         self.set = .empty
         let secretTexts = SecretTexts()
         self.secretTexts = secretTexts
-        if tellsPayloads { logger = log } else { logger = { entry in log(secretTexts.hiding(entry)) } }
+        // A secret is never shown, whatever else rules may log.
+        logger = { entry in log(secretTexts.hiding(entry)) }
         counterCapacity = limits.counters
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
