@@ -51,7 +51,7 @@ struct RehearsalTests {
         let rig = try Rig([
             "a": "return { match = { topic = 't' }, priority = 3, on_message = function(m) return m:with { payload = m.payload .. 'a' } end }",
             "b":
-                "return { match = { topic = 't' }, priority = 2, on_message = function(m, c) c:emit(m:with { topic = 'b' }) return m:with { key = 'k' } end }",
+                "return { match = { topic = 't' }, priority = 2, on_message = function(m, c) c:emit(route.to('b')) return m:with { key = 'k' } end }",
             "c": "return { match = { topic = 't' }, priority = 1, on_message = function(m) return route.done() end }",
             "d": "return { match = { topic = 't' }, on_message = function(m) return route.drop() end }",
         ])

@@ -16,7 +16,7 @@
 ---@field on_load? fun(settings: table, saved: table?) The rule starts; an error keeps it from starting.
 ---@field on_unload? fun(): table? Another version takes over, or the worker ends; the table is the next version's `saved`.
 ---@field on_connect? fun(conn: shunt.Client, ctx: shunt.Context): shunt.Verdict|shunt.Client|nil A client's first frame has come.
----@field on_subscribe? fun(sub: shunt.Subscription, ctx: shunt.Context): shunt.Verdict|shunt.Subscription|nil A subscription is asked for.
+---@field on_subscribe? fun(sub: shunt.Subscription, ctx: shunt.Context): shunt.Verdict|shunt.Subscription|nil One is asked for.
 ---@field on_unsubscribe? fun(sub: shunt.Subscription, ctx: shunt.Context) A client that stays has given a subscription up.
 ---@field on_message? fun(msg: shunt.Message, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil A topic message has come.
 ---@field on_broadcast? fun(push: shunt.Message, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil A broadcast has come; `push.filter` is its device filter.
@@ -247,7 +247,7 @@ function shunt_Test:connect(asked) end
 ---@return shunt.Outcome
 function shunt_Test:subscribe(asked) end
 
----A client gives a subscription up.
+---One is given up.
 ---@param asked? { topic?: string, group?: string, key?: string, qos?: integer, sender?: table }
 ---@return shunt.Outcome
 function shunt_Test:unsubscribe(asked) end

@@ -114,7 +114,7 @@ extension LuaDefinitions {
             test("connect", "{ \(clientFields) }", "A client connects."),
             test("subscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client subscribes."),
             test(
-                "unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
+                "unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "One is given up."),
             test("disconnect", "{ why?: string, \(clientFields) }", "A client goes."),
             test("register", "{ \(clientFields) }", "A client registers as a device."),
             test("select", "{ group?: string, members?: table[], \(messageFields) }", "A group chooses among its members."),
