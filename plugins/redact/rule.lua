@@ -54,7 +54,7 @@ local function read_redaction(r, where)
   for _, kind in ipairs { "remove", "mask", "hash" } do
     for i, path in ipairs(r[kind] or {}) do
       local name = table.concat(path, ".")
-      if seen[name] then fail(("%s.%s[%d]"):format(where, kind, i), "is in %s too: a field is removed, masked or hashed", seen[name]) end
+      if seen[name] then fail(("%s.%s[%d]"):format(where, kind, i), "'%s' is in %s too: it is removed, masked or hashed", name, seen[name]) end
       seen[name], steps[#steps + 1] = kind, { path = signed(path), change = changes[kind] }
     end
   end

@@ -118,7 +118,8 @@ struct SettingTypeTests {
         let rig = try SettingsRig(
             """
             { a = integer { default = 4 }, b = text { optional = true }, c = duration { default = "1m" }, d = path { default = "x.y" },
-              e = table { f = size { default = "1KiB" }, g = text { optional = true } }, h = table({ i = integer { default = 1 } }, { optional = true }),
+              e = table { f = size { default = "1KiB" }, g = text { optional = true } },
+              h = table({ i = integer { default = 1 } }, { optional = true }),
               l = list({ m = integer { default = 2 }, n = text }, { default = {} }), o = table({ p = text }, { optional = true }) }
             """)
         #expect(try rig.taken([:]) == ["a": 4, "c": 60, "d": ["x", "y"], "e": ["f": 1024], "l": []])
