@@ -6,7 +6,7 @@ local R = {
     redactions = list({
       topic = filter { default = "#", doc = "which topics" },
       remove = list(path, { optional = true, doc = "fields that are taken out" }),
-      mask = list(path, { optional = true, doc = "fields of which the last four characters stay" }),
+      mask = list(path, { optional = true, doc = "fields that keep only their last four characters" }),
       hash = list(path, { optional = true, doc = "fields that become a digest, the same for the same value and salt" }),
       salt = text { optional = true, min = 8, secret = true, doc = "needed for `hash`; the same on all workers" },
     }, { min = 1, doc = "all that are for a message's topic are done" }),

@@ -74,8 +74,10 @@ struct SettingTypeTests {
     @Test("an error names the value that is wrong, however deep, and all of them are told")
     func nested() throws {
         let rig = try SettingsRig(
-            "{ redactions = list { topic = filter, remove = list(path, { optional = true }) }, more = map(table { at = duration }), keep = integer { default = 4 } }"
-        )
+            """
+            { redactions = list { topic = filter, remove = list(path, { optional = true }) }, more = map(table { at = duration }),
+              keep = integer { default = 4 } }
+            """)
         let errors = rig.errors([
             "redactions": [["topic": "a", "remove": ["x"]], ["topic": "b", "remove": [5, "y", "a..b"]], ["remov": ["z"]]],
             "more": ["k": ["at": "soon"]],
