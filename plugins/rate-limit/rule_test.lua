@@ -54,7 +54,7 @@ return {
     t:ok(t:settings { limits = { { rate = 1, burst = 2, by = "connection" } } })
     t:eq(sent(t, 5, "", nil, "d1"), 2)
     local ok, why = t:settings { limits = { { rate = 1, by = "name" } } }
-    t:ok(not ok and why:find("must be uid, connection or address", 1, true), why)
+    t:ok(not ok and why:find('is "name"; one of uid, connection, address', 1, true), why)
   end,
 
   ["limits the topics that it is told to"] = function(t)

@@ -6,7 +6,7 @@ local R = {
     redactions = list({
       topic = filter { default = "#", doc = "which topics" },
       remove = list(path, { optional = true, doc = "fields that are taken out" }),
-      mask = list(path, { optional = true, doc = "fields of which the last four characters stay" }),
+      mask = list(path, { optional = true, doc = "fields that keep only their last four characters" }),
       hash = list(path, { optional = true, doc = "fields that become a digest, the same for the same value and salt" }),
       salt = text { optional = true, min = 8, secret = true, doc = "needed for `hash`; the same on all workers" },
     }, { min = 1, doc = "all that are for a message's topic are done" }),
@@ -54,7 +54,7 @@ local function read_redaction(r, where)
   for _, kind in ipairs { "remove", "mask", "hash" } do
     for i, path in ipairs(r[kind] or {}) do
       local name = table.concat(path, ".")
-      if seen[name] then fail(("%s.%s[%d]"):format(where, kind, i), "is in %s too: a field is removed, masked or hashed", seen[name]) end
+      if seen[name] then fail(("%s.%s[%d]"):format(where, kind, i), "'%s' is in %s too: it is removed, masked or hashed", name, seen[name]) end
       seen[name], steps[#steps + 1] = kind, { path = signed(path), change = changes[kind] }
     end
   end

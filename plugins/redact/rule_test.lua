@@ -191,7 +191,7 @@ return {
       { { redactions = { { remove = { "a" }, topic = "#/a" } } }, 'redactions[0].topic is "#/a"; a topic filter' },
       { { redactions = { { delete = { "a" } } } }, "unknown key delete in rules.settings.redact.redactions[0]; it has hash, mask" },
       { { redactions = { "card" } }, "redactions[0] is a text; a table with hash" },
-      { { redactions = { { remove = { "a" } } }, unreadable = "mask" }, 'redact.unreadable is "mask"; one of reject, drop, pass' },
+      { { redactions = { { remove = { "a" } } }, unreadable = "mask" }, 'redact.unreadable is "mask"; did you mean pass? one of reject, drop, pass' },
       { { redactions = { { remove = { "a" } } }, redaction = {} }, "did you mean redactions?" },
     }
     for _, case in ipairs(wrong) do

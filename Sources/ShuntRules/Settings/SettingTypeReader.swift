@@ -34,6 +34,8 @@ struct SettingTypeReader {
         for index in stride(from: 0, to: list.count - 1, by: 2) {
             guard let name = list[index].string, let place = list[index + 1].string else { continue }
             guard let word = Self.others[name] ?? Suggestion.closest(to: name, in: Self.words) else { continue }
+            // Of short names many are near, and some rule may test for a global that is not there.
+            guard Self.others[name] != nil || name.utf8.count > 5 || name.first == word.first else { continue }
             throw wrong("unknown type \(name)", located(place) ?? plugin.location(of: "settings"), "did you mean \(word)? " + Self.allWords)
         }
     }
@@ -152,7 +154,7 @@ struct SettingTypeReader {
             case ("optional", .bool(let isOptional)): type.isOptional = isOptional
             case ("secret", .bool(let isSecret)): type.isSecret = isSecret
             case ("doc", .string(let doc)): type.doc = doc
-            case ("pattern", .string(let pattern)) where ["text", "topic", "filter"].contains(word):
+            case ("pattern", .string(let pattern)) where Self.texts.contains(word):
                 type.pattern = pattern
                 do throws(ShuntError) { _ = try finds?(pattern, "") } catch {
                     throw wrong("\(key): the pattern \"\(pattern)\" is none of Lua: \(error.message)", place, "such as \"^%a+$\"")
@@ -182,14 +184,14 @@ struct SettingTypeReader {
             let what = name.isEmpty || Int(name) != nil ? "a value without a name" : "the unknown option \(name)"
             return wrong("\(key): \(word) is given \(what)", place, near + "options: " + names.joined(separator: ", "))
         }
-        if ["min", "max", "pattern"].contains(name), name == "pattern" ? !["text", "topic", "filter"].contains(word) : true,
-            !Self.ranged.contains(word)
-        {
+        let having = ["min": Self.ranged, "max": Self.ranged, "pattern": Self.texts][name]
+        if let having, !having.contains(word) {
             return wrong("\(key): \(word) has no \(name)", place, "leave it out")
         }
         return wrong("\(key): \(name) is a \(value.typeName)", place, name == "optional" || name == "secret" ? "true or false" : "a text")
     }
 
+    private static let texts = ["text", "topic", "filter"]
     private static let ranged = ["text", "integer", "number", "duration", "size", "list", "map"]
 
     private func bound(_ value: LuaValue, _ name: String, _ type: SettingType, _ key: String, _ place: String) throws(ShuntError) -> Double {

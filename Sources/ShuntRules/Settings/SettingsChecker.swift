@@ -101,7 +101,7 @@ struct SettingsChecker {
         var checked: SettingValue? = given
         switch type.kind {
         case .topic: checked = SettingText.isTopic(text) ? given : nil
-        case .filter: checked = TopicFilter.isFilter(text) ? given : nil
+        case .filter: checked = SettingText.isFilter(text) ? given : nil
         case .path: checked = SettingText.path(text).map { .array($0.map(SettingValue.string)) }
         default: checked = type.contains(Double(text.utf8.count)) ? given : nil
         }
@@ -208,6 +208,8 @@ enum SettingText {
         var text = text
         return (1...longestTopic).contains(text.utf8.count) && text.withUTF8 { TopicFilter.isTopic(Bytes($0)) }
     }
+
+    static func isFilter(_ text: String) -> Bool { (1...longestTopic).contains(text.utf8.count) && TopicFilter.isFilter(text) }
 
     /// The names of a dotted path; nil where one is empty, or a member 0.
     static func path(_ text: String) -> [String]? {

@@ -74,8 +74,10 @@ struct SettingTypeTests {
     @Test("an error names the value that is wrong, however deep, and all of them are told")
     func nested() throws {
         let rig = try SettingsRig(
-            "{ redactions = list { topic = filter, remove = list(path, { optional = true }) }, more = map(table { at = duration }), keep = integer { default = 4 } }"
-        )
+            """
+            { redactions = list { topic = filter, remove = list(path, { optional = true }) }, more = map(table { at = duration }),
+              keep = integer { default = 4 } }
+            """)
         let errors = rig.errors([
             "redactions": [["topic": "a", "remove": ["x"]], ["topic": "b", "remove": [5, "y", "a..b"]], ["remov": ["z"]]],
             "more": ["k": ["at": "soon"]],
@@ -118,7 +120,8 @@ struct SettingTypeTests {
         let rig = try SettingsRig(
             """
             { a = integer { default = 4 }, b = text { optional = true }, c = duration { default = "1m" }, d = path { default = "x.y" },
-              e = table { f = size { default = "1KiB" }, g = text { optional = true } }, h = table({ i = integer { default = 1 } }, { optional = true }),
+              e = table { f = size { default = "1KiB" }, g = text { optional = true } },
+              h = table({ i = integer { default = 1 } }, { optional = true }),
               l = list({ m = integer { default = 2 }, n = text }, { default = {} }), o = table({ p = text }, { optional = true }) }
             """)
         #expect(try rig.taken([:]) == ["a": 4, "c": 60, "d": ["x", "y"], "e": ["f": 1024], "l": []])
