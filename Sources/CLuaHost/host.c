@@ -1,5 +1,6 @@
 // A loop's host, and what each rule's Lua state has from the start.
 #include "chain.h"
+#include "made.h"
 #include "memory.h"
 
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static int set_up(lua_State *L) {
     lua_settop(L, 0);
     open_message(L);
     open_chat(L);
+    open_members(L);
     open_peers(L);
     open_verdicts(L);
     open_context(L);

@@ -64,6 +64,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case descriptorLimit = "limit.descriptors"
     case hopLimit = "limit.hops"
     case fanoutLimit = "limit.fanout"
+    /// Rules may delay no more messages.
+    case delayLimit = "limit.delay"
     // Decisions and faults of rules.
     case ruleRejected = "rule.rejected"
     case ruleFailed = "rule.failed"
@@ -120,7 +122,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatElsewhere, .workerElsewhere: 307
         case .subscriptionLimit, .fanoutLimit, .accessRate: 429
         case .hopLimit: 508
-        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable,
+        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .delayLimit, .descriptorLimit, .masterUnavailable,
             .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503

@@ -23,6 +23,8 @@ public final class LoopRules: RuleHooks {
     /// By hook: which rules want what.
     private var matchers = [[NativeMatch]](repeating: [], count: Int(SHUNT_HOOKS.rawValue))
     public private(set) var wanted: RuleHookSet = []
+    /// The rules that have `on_select`, by their bits.
+    private var selecting: UInt64 = 0
     private var breakers: [Breaker] = []
     /// The rules that a breaker has switched off, and when the first of them is tried again.
     private(set) var off = RuleSelection.none
@@ -200,6 +202,7 @@ public final class LoopRules: RuleHooks {
             matchers[Int(place.rawValue)] = having.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
             if !having.isEmpty { wanted.formUnion(hook.wanted) }
         }
+        selecting = loaded.indices.reduce(0) { $0 | (loaded[$1].has(SHUNT_ON_SELECT) ? 1 << UInt64($1) : 0) }
         off = .none
         retryAt = .infinity
         ticks = next.rules.indices.map { loaded[$0].has(SHUNT_ON_TICK) ? now + next.rules[$0].definition.tick : .infinity }
@@ -210,7 +213,9 @@ public final class LoopRules: RuleHooks {
 
     public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         switch kind {
-        case .topic: selection(SHUNT_ON_MESSAGE, for: kind, topic)
+        case .topic:
+            // The router asks rules only about topics that some want: a group's choice is such a wish.
+            RuleSelection(mask: selection(SHUNT_ON_MESSAGE, for: kind, topic).mask | selection(SHUNT_ON_SELECT, for: kind, topic).mask)
         case .broadcast: selection(SHUNT_ON_BROADCAST, for: kind, topic)
         case .chat: selection(SHUNT_ON_CHAT, for: kind, topic)
         }
@@ -271,7 +276,8 @@ public final class LoopRules: RuleHooks {
             messages: messages(outcome.pointee.messages, outcome.pointee.count),
             rule: outcome.pointee.rule < 0 ? nil : UInt8(truncatingIfNeeded: outcome.pointee.rule))
         result.isStanding = outcome.pointee.always
-        result.passing = RuleSelection(mask: outcome.pointee.passing)
+        // A rule that chooses members is to see that the topic stays a topic of rules.
+        result.passing = RuleSelection(mask: outcome.pointee.passing & ~selecting)
         return result
     }
 
@@ -296,7 +302,7 @@ public final class LoopRules: RuleHooks {
         }
     }
 
-    private func messages(_ given: UnsafePointer<shunt_routed>?, _ count: Int) -> UnsafeBufferPointer<RoutedMessage> {
+    func messages(_ given: UnsafePointer<shunt_routed>?, _ count: Int) -> UnsafeBufferPointer<RoutedMessage> {
         guard let given, count > 0 else { return UnsafeBufferPointer(start: nil, count: 0) }
         if count > routedCapacity { makeRoom(for: count) }
         for index in 0..<count { (routed + index).initialize(to: RoutedMessage(given + index)) }
@@ -370,6 +376,7 @@ extension LoopRules: LuaHostOwner {
     func failed(rule index: Int, hook: shunt_hook, code: ErrorCode, message: String?) {
         guard breakers.indices.contains(index) else { return }
         if let message { tell(failureOf: index, in: hook, code, message) }
+        tellFailedMessage(rule: index, hook, code)
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
         let switchedOff = breakers[index].failed(

@@ -251,6 +251,9 @@ extension RoutingLimits {
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
             hops: limits.hops, fanout: limits.fanout, inflated: limits.inflated, mqtt: MQTTLimits(configuration, loops: loops))
+        let delay = configuration.rules.delay
+        (delayedMessages, delayedBytes) = (delay.messages / loops, delay.bytes / loops)
+        deadLetterTopic = Array(configuration.rules.deadLetter.utf8)
     }
 }
 
