@@ -45,7 +45,7 @@ static inline void begin_message(shunt_host *host, const shunt_message *message,
     host->in_message = true;
 }
 
-/// What a rule has returned: a changed client, or subscription. False where it is none.
+/// Takes what a rule has returned, where that is a changed client, or a changed subscription; else false.
 /// - Parameter registers: only tags and alias may be changed.
 bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome);
 bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
