@@ -45,6 +45,11 @@ static inline void begin_message(shunt_host *host, const shunt_message *message,
     host->in_message = true;
 }
 
+/// Takes what a rule has returned, where that is a changed client, or a changed subscription; else false.
+/// - Parameter registers: only tags and alias may be changed.
+bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome);
+bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
+void push_subscription(lua_State *L, const shunt_subscription *subscription);
 /// Lets go of what the last chain sent.
 void release_results(shunt_host *host);
 /// A hook begins that is about no message: what rules send in it is their own.

@@ -131,7 +131,7 @@ void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_
     host->in_message = false;
 }
 
-/// Arguments: the recipient, the hook, msg, ctx. Who has gone meanwhile is not told of.
+/// Arguments: the recipient, the hook, msg, ctx. A client that has gone meanwhile is not told of.
 static int acked_body(lua_State *L) {
     const uint64_t *recipient = lua_touserdata(L, 1);
     push_peer(L, host_of(L), *recipient);

@@ -411,11 +411,7 @@ uint16_t copy_changes(const shunt_host *host, const copy_object *copy);
 void push_peer(lua_State *L, shunt_host *host, uint64_t id);
 void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
-/// - Parameter registers: only tags and alias may be changed.
-bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome);
 void open_subscriptions(lua_State *L);
-void push_subscription(lua_State *L, const shunt_subscription *subscription);
-bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
 void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.

@@ -372,7 +372,6 @@ static void take_format(lua_State *L, uint16_t changes, shunt_message *message) 
 }
 
 int push_copy(lua_State *L, const shunt_message *source, const copy_object *from, uint16_t before) {
-    copy_object *copy;
     shunt_host *host = host_of(L);
     uint16_t changes = check_fields(L, source);
     // The content type stands for the format.
@@ -385,7 +384,7 @@ int push_copy(lua_State *L, const shunt_message *source, const copy_object *from
     inherited += changes & SHUNT_PAYLOAD_CHANGED || !keeps_payload ? 0 : source->payload.count;
     inherited += changes & SHUNT_FILTER_CHANGED ? 0 : source->filter.count;
     inherited += changes & SHUNT_PROPERTIES_CHANGED || !keeps_properties ? 0 : source->properties.count;
-    copy = lua_newuserdatauv(L, sizeof *copy + inherited, USER_COPY_VALUES);
+    copy_object *copy = lua_newuserdatauv(L, sizeof *copy + inherited, USER_COPY_VALUES);
     *copy = (copy_object){.tag = TAG_COPY, .changes = changes | before, .message_serial = host->message_serial, .message = *source};
     set_type(L, &key_copy_type);
     shunt_message *message = &copy->message;

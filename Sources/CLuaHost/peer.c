@@ -1,4 +1,5 @@
 // `conn`: a client as rules see it. Its record is kept as bytes; a field becomes a Lua value when it is read.
+#include "chain.h"
 #include "properties.h"
 #include "record.h"
 

@@ -281,7 +281,7 @@ static const char *current_problem(const shunt_host *host) {
 
 static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t rule);
 
-/// What is delayed is what it would be without.
+/// Adds a message that goes out later, as what it would go out as at once.
 static const char *collect_delayed(shunt_host *host, const lua_value *value, uint8_t rule) {
     const verdict_object *verdict = (const verdict_object *)object_of(value);
     const char *wrong = NULL;

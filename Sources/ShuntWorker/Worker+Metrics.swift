@@ -42,7 +42,9 @@ extension Worker {
         ]
         for (reason, count) in drops { text.sample("shunt_messages_dropped_total", ["reason": reason], count) }
         text.counter("shunt_delays_total", "Messages that rules have delayed.", reports.reduce(0) { $0 + $1.routing.delays })
-        text.gauge("shunt_delayed_messages", "Messages that rules have delayed and that are still to go out.", reports.reduce(0) { $0 + $1.routing.delayed })
+        text.gauge(
+            "shunt_delayed_messages", "Messages that rules have delayed and that are still to go out.",
+            reports.reduce(0) { $0 + $1.routing.delayed })
         text.counter("shunt_dead_letters_total", "Dead letters that somebody got.", reports.reduce(0) { $0 + $1.routing.deadLetters })
         text.counter(
             "shunt_dead_letters_lost_total", "Dead letters that nobody got, or that were too many.",

@@ -113,7 +113,7 @@ def test_a_rule_says_how_long_a_client_stays_and_how_fast_it_sends(hooked, conne
 
 
 SELECT = """
-local R = { match = { topic = "work/#" } }
+local R = { match = { topic = "jobs/#" } }
 function R.on_subscribe(sub) shared.set("member:" .. sub.sender.id, sub.sender.device) end
 function R.on_select(group, members, msg)
   for _, member in ipairs(members) do
@@ -129,13 +129,13 @@ def test_a_rule_chooses_the_member_of_a_group_on_whatever_loop(hooked, connect):
     worker, mqtt = hooked(SELECT)
     members = {name: mqtt(name) for name in ("ann", "bob", "cid", "dan", "eve")}
     for member in members.values():
-        member.subscribe("$share/g/work/+")
+        member.subscribe("$share/g/jobs/+")
     for producer in [connect(worker.exchange) for _ in range(4)]:
         for name, member in members.items():
-            assert producer.message("work/1", name).status == 200
+            assert producer.message("jobs/1", name).status == 200
             assert member.message().payload == name.encode()
     for _ in range(10):
-        assert producer.message("work/1", "nobody").status == 200
+        assert producer.message("jobs/1", "nobody").status == 200
     error = 'shunt_rule_errors_total{rule="hooks",hook="on_select",code="rule.failed"}'
     eventually(lambda: worker.metrics().get(error) == 10, what="10 errors of on_select")
 

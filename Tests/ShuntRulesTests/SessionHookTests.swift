@@ -48,7 +48,8 @@ struct SessionHookTests {
             """,
             "b/rule.lua": """
             return { priority = 1, on_connect = function(conn)
-              return conn:with { uid = conn.attributes.plan .. "-" .. conn.attributes.zone, expires_at = 6000, limits = { bytes_per_second = 0 } } end }
+              local name = conn.attributes.plan .. "-" .. conn.attributes.zone
+              return conn:with { uid = name, expires_at = 6000, limits = { bytes_per_second = 0 } } end }
             """,
         ])
         let terms = ClientTerms(
@@ -67,7 +68,8 @@ struct SessionHookTests {
             ("attributes = { a = 1 }", "an attribute must be a text"), ("attributes = { [('n'):rep(65)] = 'x' }", "longer than 64"),
             ("attributes = { a = ('n'):rep(513) }", "longer than 512"), ("['attributes\\0'] = {}", "a name with a zero byte in it"),
             ("attributes = (function() local t = {} for i = 1, 33 do t['a' .. i] = 'x' end return t end)()", "more than 32"),
-            ("expires_at = 'soon'", "expires_at is a time"), ("expires_at = 0/0", "expires_at is a time"), ("expires_at = -5", "expires_at is a time"),
+            ("expires_at = 'soon'", "expires_at is a time"), ("expires_at = 0/0", "expires_at is a time"),
+            ("expires_at = -5", "expires_at is a time"),
             ("limits = 5", "limits is a table"), ("limits = { ['messages_per_second\\0'] = 1 }", "a name with a zero byte in it"),
             ("limits = { messages_per_second = 1.5 }", "whole number"), ("limits = { bytes_per_second = -1 }", "whole number"),
             ("limits = { bytes_per_second = 1 << 62 }", "whole number"), ("nothing = 1", "takes uid, tags, alias, attributes"),

@@ -400,14 +400,14 @@ extension LoopEngine: PeerDirectory {
         guard isCurrent(id) else { return guest?.id == id ? guest : nil }
         let client = clients[id.slot]
         let identity = client.identity
-        var peer = Peer(
+        var seen = Peer(
             id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
             alias: identity?.alias ?? [], protocolName: client.protocolName.rawValue, address: client.address.description,
             groups: client.subscriptions > 0 ? router.index.groups(of: subscriber(of: id)).filter { $0.utf8.first != 0 } : [],
             connectedAt: client.connectedAt, mqtt: mqtt(client),
             access: identity?.access.map { Peer.Access(listener: Int(client.listener), address: client.address, admitted: $0.admitted) })
-        if let attributes = identity?.attributes, !attributes.isEmpty { peer.attributes = attributes }
-        return peer
+        if let attributes = identity?.attributes, !attributes.isEmpty { seen.attributes = attributes }
+        return seen
     }
 
     /// What only a client of MQTT has. Nothing is copied: rules may ask for each message.

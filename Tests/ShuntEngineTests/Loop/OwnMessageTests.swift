@@ -9,7 +9,9 @@ import Testing
 struct OwnMessageTests {
     private let rules = OwnRules()
 
-    private func texts(_ client: SimulatedClient) -> [String] { client.received().filter { $0.type == .message }.map { "\($0.name ?? "-") \($0.text)" } }
+    private func texts(_ client: SimulatedClient) -> [String] {
+        client.received().filter { $0.type == .message }.map { "\($0.name ?? "-") \($0.text)" }
+    }
 
     @Test("A message of a rule's own meets the rules of its topic, except the one that sent it, and reaches both protocols")
     func own() {
