@@ -98,14 +98,14 @@ struct SessionHookTests {
             return { priority = 2, match = { topic = { "a", "b" } }, on_select = function(group, members, msg, ctx)
               local seen = {}
               for i, m in ipairs(members) do seen[i] = { m.id == m.conn and 1 or 0, m.uid or "-", m.delivered, m.congested, m.absent } end
-              log.info(group .. " " .. msg.topic .. " " .. msg.payload .. " " .. json.encode(seen))
+              log.info(group .. " " .. msg.topic .. " " .. #msg.payload .. " " .. json.encode(seen))
               if msg.topic == "a" then return members[3] end
             end }
             """#,
             "b/rule.lua": "return { priority = 1, match = { topic = 'b' }, on_select = function(group, members) return members[2] end }",
         ])
         #expect(select(rig) == 2)
-        #expect(rig.log.texts == [#"g a text [[0,"u1",7,false,false],[0,"-",0,true,false],[0,"-",3,false,true]]"#])
+        #expect(rig.log.texts == [#"g a 4 [[0,"u1",7,false,false],[0,"-",0,true,false],[0,"-",3,false,true]]"#])
         #expect(select(rig, "b") == 1)
         #expect(select(rig, "c") == nil)
         #expect(rig.figures("on_select", rule: 0).verdicts == ["select": 1, "pass": 1])
