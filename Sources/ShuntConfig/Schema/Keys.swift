@@ -168,7 +168,7 @@ extension Configuration {
         ConfigKey(
             "rules.state_memory", \.rules.stateMemory, .size(1 << 20...(16 << 30)), .live,
             "The most memory that all rules of one loop may hold. Each has an equal share of it for itself."),
-    ]
+    ] + ruleChangeKeys
 
     private static let limitKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
