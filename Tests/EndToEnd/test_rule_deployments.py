@@ -147,7 +147,7 @@ def test_unchanged_rules_keep_their_state(rules):
     worker.reload()
     producer.message("t", "x")
     assert worker.receiver.receive(1)[0].text == "v22"
-    assert worker.worker.metric('shunt_rule_calls_total{rule="a",hook="on_message"}') == 2
+    worker.worker.wait_metric('shunt_rule_calls_total{rule="a",hook="on_message"}', 2)
 
 
 @pytest.mark.parametrize("worse", ["error('no')", "for i = 1, 20000 do msg = msg end"], ids=["errors", "slower"])
