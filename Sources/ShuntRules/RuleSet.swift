@@ -51,7 +51,8 @@ public struct RuleSet: Sendable {
     ///   - settings: by the plugin's name.
     /// - Throws: `rule.missing` or `rule.invalid` with `file:line`; `rule.time`, `rule.memory` where loading ran over.
     public static func load(
-        directory: String, enabled: Enabled = .all, disabled: [String] = [], settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(),
+        directory: String, enabled: Enabled = .all, disabled: [String] = [], settings: [String: SettingValue] = [:],
+        limits: RuleLimits = RuleLimits(),
         trials: [String: RuleTrial] = [:], now: Double = 0
     ) throws(ShuntError) -> RuleSet {
         if case .names(let names) = enabled, names.isEmpty { return .empty }
@@ -87,7 +88,8 @@ public struct RuleSet: Sendable {
             rules.append(rule)
             warnings += found
         }
-        for name in settings.keys.sorted() where !plugins.contains(where: { $0.name == name || $0.name + RuleTrial.suffix == name && trials[$0.name] != nil }) {
+        for name in settings.keys.sorted()
+        where !plugins.contains(where: { $0.name == name || $0.name + RuleTrial.suffix == name && trials[$0.name] != nil }) {
             warnings.append(ShuntError(.ruleInvalid, "there are settings for \(name), which is not enabled", at: "rules.settings.\(name)"))
         }
         let sorted = rules.sorted {

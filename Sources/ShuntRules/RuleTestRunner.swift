@@ -43,7 +43,8 @@ public struct RuleTestRunner: Sendable {
     /// - Returns: the tests in the order of their names, each run in states of its own; empty where there is no rule_test.lua. A
     ///   rule_test.lua that does not load is a test that failed.
     /// - Parameter isLast: says by a test's result whether it is the last.
-    public func run(where isWanted: (String) -> Bool = { _ in true }, stopping isLast: (RuleTestResult) -> Bool = { _ in false }) -> [RuleTestResult] {
+    public func run(where isWanted: (String) -> Bool = { _ in true }, stopping isLast: (RuleTestResult) -> Bool = { _ in false }) -> [RuleTestResult]
+    {
         do throws(ShuntError) {
             guard plugin.test != nil else { return [] }
             var results: [RuleTestResult] = []

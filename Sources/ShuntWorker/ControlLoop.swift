@@ -239,7 +239,7 @@ final class ControlLoop: EventLoopHandler {
         carryOut(link.stop(heartbeat, now: loop.now))
     }
 
-    private var heartbeat: HeartbeatBody { 
+    private var heartbeat: HeartbeatBody {
         identity.heartbeat(
             peers.figures(), stuck: peers.log.stuck(), room: peers.room, events: peers.ruleEvents.recent(now: loop.now), now: loop.now)
     }

@@ -97,7 +97,8 @@ struct TrialTests {
               log.info(tostring(shared.incr("n")) .. " " .. tostring(kv.incr("n")) .. " " .. tostring(shared.get("loaded")))
             end }
             """
-        let other = "return { priority = -1, on_message = function() log.info('other ' .. tostring(shared.get('n')) .. tostring(shared.get('loaded'))) end }"
+        let other =
+            "return { priority = -1, on_message = function() log.info('other ' .. tostring(shared.get('n')) .. tostring(shared.get('loaded'))) end }"
         let rig = try Rig(rule, more: ["z/rule.lua": other], mode: .shadow)
         rig.send()
         rig.send()
@@ -120,7 +121,9 @@ struct TrialTests {
         withBytes("a") { bytes in
             let message = MessageView(kind: .topic, topic: bytes, key: nil, payload: bytes, format: .text, id: 7, sender: .client(0))
             if case .deliver = rig.rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: .client(1), now: 1000) {
-            } else { Issue.record("on_deliver was applied") }
+            } else {
+                Issue.record("on_deliver was applied")
+            }
         }
         for hook in ["on_connect", "on_subscribe", "on_chat_join", "on_deliver"] {
             #expect(rig.figures("r", hook).observed == 1 && rig.figures("r", hook).different == 1, "\(hook)")

@@ -77,11 +77,13 @@ struct UnchangedRuleTests {
         rig.send()
         rig.log.removeAll()
         let next = try rewrite(
-            rig, "other/rule.lua", Self.other(2).replacing("log.info(\"load other 2\")", with: "if saved == nil then log.info('checked') else error('bad saved') end"))
+            rig, "other/rule.lua",
+            Self.other(2).replacing("log.info(\"load other 2\")", with: "if saved == nil then log.info('checked') else error('bad saved') end"))
         // on_unload of version 1 returns nothing, so this one takes what it is given.
         #expect(rig.rules.replace(with: next, now: 1001) == nil)
         rig.rules.settle()
-        let third = try rewrite(rig, "other/rule.lua", Self.other(3).replacing("log.info(\"load other 3\")", with: "if ready then error('no') end ready = 1"))
+        let third = try rewrite(
+            rig, "other/rule.lua", Self.other(3).replacing("log.info(\"load other 3\")", with: "if ready then error('no') end ready = 1"))
         #expect(rig.rules.replace(with: third, now: 1002) == nil)
         #expect(rig.send().messages.map(\.topic) == ["n2"])
     }

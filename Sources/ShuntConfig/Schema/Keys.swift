@@ -4,7 +4,7 @@ extension Configuration {
     /// The table of keys, in the order of the reference.
     static let keys: [ConfigKey<Configuration>] =
         profileKeys + masterKeys + clusterKeys + workerKeys + accessKeys.map { $0.of("access", \.access, .live) } + chatKeys + mqttKeys + rulesKeys
-        + limitKeys + logKeys
+        + ruleChangeKeys + limitKeys + logKeys
 
     private static let profileKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
@@ -168,7 +168,7 @@ extension Configuration {
         ConfigKey(
             "rules.state_memory", \.rules.stateMemory, .size(1 << 20...(16 << 30)), .live,
             "The most memory that all rules of one loop may hold. Each has an equal share of it for itself."),
-    ] + ruleChangeKeys
+    ]
 
     private static let limitKeys: [ConfigKey<Configuration>] = [
         ConfigKey(

@@ -19,7 +19,10 @@ enum OwnThread {
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, stack)
         defer { pthread_attr_destroy(&attributes) }
-        let work = Unmanaged.passRetained(Work { if isNice { lowerPriority() }; body() })
+        let work = Unmanaged.passRetained(
+            Work {
+                if isNice { lowerPriority() }; body()
+            })
         var thread = pthread_t()
         let status = pthread_create(
             &thread, &attributes,

@@ -20,7 +20,9 @@ struct RuleCheck {
             let results = runner.run { _ in
                 if cut == nil { cut = whyCut(start, plugin) }
                 return cut == nil
-            } stopping: { $0.failure != nil }
+            } stopping: {
+                $0.failure != nil
+            }
             if let cut { throw cut }
             if let failed = results.first(where: { $0.failure != nil }), var error = failed.failure {
                 error.message = "the test \"\(failed.name)\" of \(plugin.name) failed: \(error.message)"

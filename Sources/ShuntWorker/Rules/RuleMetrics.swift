@@ -26,7 +26,8 @@ extension MetricsText {
         verdicts.family("shunt_rule_verdicts_total", "counter", "What a rule's hook decided.")
         errors.family("shunt_rule_errors_total", "counter", "Calls of a rule's hook that failed.")
         times.family(
-            "shunt_rule_seconds", "histogram", "How long calls of a rule's hook took: the first 1,024 of a version, then one in 64, which counts as 64.")
+            "shunt_rule_seconds", "histogram",
+            "How long calls of a rule's hook took: the first 1,024 of a version, then one in 64, which counts as 64.")
         trials.family("shunt_rule_trial_total", "counter", "Decisions of a rule on trial that were compared with the rule beside it, or with none.")
         memory.family("shunt_rule_memory_bytes", "gauge", "What the Lua states of a rule hold, on all loops.")
         off.family("shunt_rule_off", "gauge", "Loops on which a rule is switched off after too many errors.")

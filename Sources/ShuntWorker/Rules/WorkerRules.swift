@@ -177,15 +177,16 @@ public struct RuleChanges: Equatable, Codable, Sendable {
 extension RuleTrial {
     /// The plugins on trial, by their names.
     static func all(of rules: Configuration.Rules) -> [String: RuleTrial] {
-        Dictionary(uniqueKeysWithValues: rules.trials.map { name, trial in
-            let mode: RuleMode =
-                switch trial.mode {
-                case .live: .live
-                case .shadow: .shadow
-                case .canary: .canary(RuleShare(percent: Double(trial.share), uids: Set(trial.uids), addresses: trial.addresses))
-                }
-            let settings = rules.settings[name + suffix].map(SettingValue.init)
-            return (name, RuleTrial(mode: mode, directory: trial.directory.isEmpty ? nil : trial.directory, settings: settings))
-        })
+        Dictionary(
+            uniqueKeysWithValues: rules.trials.map { name, trial in
+                let mode: RuleMode =
+                    switch trial.mode {
+                    case .live: .live
+                    case .shadow: .shadow
+                    case .canary: .canary(RuleShare(percent: Double(trial.share), uids: Set(trial.uids), addresses: trial.addresses))
+                    }
+                let settings = rules.settings[name + suffix].map(SettingValue.init)
+                return (name, RuleTrial(mode: mode, directory: trial.directory.isEmpty ? nil : trial.directory, settings: settings))
+            })
     }
 }
