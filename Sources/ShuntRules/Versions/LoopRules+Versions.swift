@@ -41,13 +41,7 @@ extension LoopRules {
         begin(now, nil)
         let current = Version(rules: rules, set: set, breakers: breakers, ticks: ticks)
         for (index, rule) in rules.enumerated() where !old.rules.contains(where: { $0 === rule }) {
-            let name = set.rules[index].definition.name
-            stop(rule, named: name, now: now)
-            // What it did meanwhile was done.
-            if let place = old.set.rules.firstIndex(where: { $0.definition.name == name }) {
-                let own = ownFigures(of: index)
-                old.rules[place].earlier = old.rules[place].earlier.map { own.adding($0, counters: counterCapacity) } ?? own
-            }
+            stop(rule, named: set.rules[index].definition.name, now: now)
         }
         restart(old.rules.filter { rule in !rules.contains { $0 === rule } }, of: old.set, now: now)
         activate(old.rules, of: old.set, carrying: current)
