@@ -1,5 +1,5 @@
 // What the chains of hooks share.
-#include "chain.h"
+#include "trial.h"
 
 #include <stdio.h>
 
@@ -45,7 +45,7 @@ void call_to_tell(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argum
     int top = lua_gettop(rule->L) - arguments - 1;
     bool ran = call_hook(host, rule, hook, arguments);
     if (ran) { count(rule, hook, SHUNT_VERDICT_PASS); } else { hook_failed(host, rule, hook); }
-    keep_emitted(host, rule, before, !ran);
+    keep_emitted(host, rule, before, !ran || is_observed(host, rule));
     lua_settop(rule->L, top);
 }
 

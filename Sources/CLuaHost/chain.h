@@ -27,7 +27,8 @@ static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hoo
     while (*rules != 0) {
         size_t index = (size_t)__builtin_ctzll(*rules);
         *rules &= *rules - 1;
-        if (index < host->rule_count && host->rules[index]->hooks[hook] != LUA_NOREF) { return host->rules[index]; }
+        if (index >= host->rule_count || host->rules[index]->hooks[hook] == LUA_NOREF) { continue; }
+        if (__builtin_expect((host->skipped >> index & 1) == 0, 1)) { return host->rules[index]; }
     }
     return NULL;
 }

@@ -1,5 +1,5 @@
 // on_chat_open, on_chat_join, on_chat_close.
-#include "chain.h"
+#include "trial.h"
 
 /// Arguments: the client's record, the hook, chat, ctx. conn is made within the protected call.
 static int entry_body(lua_State *L) {
@@ -43,18 +43,23 @@ void shunt_on_chat_entry(shunt_host *host, shunt_hook hook, shunt_bytes chat, sh
         push_hook(rule, hook);
         push_slot(rule, SLOT_CHAT);
         push_context(rule);
-        bool ran = call_hook(host, rule, hook, 4) && apply_entry_result(host, rule, hook, outcome, &done);
-        keep_emitted(host, rule, sent, !ran);
+        shunt_connect_outcome own = *outcome;
+        bool own_done = false, ran = call_hook(host, rule, hook, 4) && apply_entry_result(host, rule, hook, &own, &own_done);
+        keep_emitted(host, rule, sent, !ran || is_observed(host, rule));
+        trial_note(host, rule, hook, ran ? (int)own.verdict : TRIAL_FAILED, own.why, (shunt_bytes){0});
         if (!ran) {
             hook_failed(host, rule, hook);
             if (rule->policy.on_error[hook] != SHUNT_PASS_ON_ERROR) {
-                outcome->verdict = SHUNT_VERDICT_REJECT;
-                outcome->rule = rule->index;
-                outcome->why = failure_why(host, rule);
-                done = true;
+                own.verdict = SHUNT_VERDICT_REJECT;
+                own.rule = rule->index;
+                own.why = failure_why(host, rule);
+                own_done = true;
             }
         }
         lua_settop(L, SLOT_BASE);
+        if (is_observed(host, rule)) { continue; }
+        *outcome = own;
+        done = own_done;
     }
     host->chat = (shunt_bytes){0};
 }

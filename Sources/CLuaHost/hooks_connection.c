@@ -1,6 +1,8 @@
 // on_connect, on_register, on_disconnect, on_subscribe, on_unsubscribe, on_session, on_tick: each rule in turn, and what comes of what they
 // return.
-#include "chain.h"
+#include "trial.h"
+
+#include <stdio.h>
 
 #include <math.h>
 
@@ -53,19 +55,28 @@ static void run_connection(shunt_host *host, shunt_hook hook, shunt_bytes record
     begin_own(host, now);
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, hook)) != NULL) {
-        const void *before = outcome->record.start;
+        shunt_connect_outcome own = *outcome;
+        own.verdict = SHUNT_VERDICT_PASS;
         size_t sent = host->routed_count;
-        bool ran = call_with_connection(host, rule, hook, &outcome->record) && apply_connect_result(host, rule, hook, outcome);
-        keep_emitted(host, rule, sent, !ran);
+        bool ran = call_with_connection(host, rule, hook, &own.record) && apply_connect_result(host, rule, hook, &own);
+        keep_emitted(host, rule, sent, !ran || is_observed(host, rule));
+        shunt_bytes what = own.verdict == SHUNT_VERDICT_REPLACE ? own.record : own.why;
+        trial_note(host, rule, hook, ran ? (int)own.verdict : TRIAL_FAILED, what, (shunt_bytes){0});
         if (!ran) {
             hook_failed(host, rule, hook);
             if (rule->policy.on_error[hook] != SHUNT_PASS_ON_ERROR) {
-                outcome->verdict = SHUNT_VERDICT_REJECT;
-                outcome->rule = rule->index;
-                outcome->why = failure_why(host, rule);
+                own.verdict = SHUNT_VERDICT_REJECT;
+                own.rule = rule->index;
+                own.why = failure_why(host, rule);
             }
         }
-        keep_result(host, rule, SLOT_BASE, outcome->record.start != before);
+        if (is_observed(host, rule)) {
+            lua_settop(rule->L, SLOT_BASE);
+            continue;
+        }
+        keep_result(host, rule, SLOT_BASE, own.record.start != outcome->record.start);
+        if (own.verdict == SHUNT_VERDICT_PASS) { own.verdict = outcome->verdict; }
+        *outcome = own;
         if (outcome->verdict == SHUNT_VERDICT_REJECT || outcome->verdict == SHUNT_VERDICT_REDIRECT) { return; }
     }
 }
@@ -134,6 +145,19 @@ static bool apply_subscribe_result(shunt_host *host, shunt_rule *rule, shunt_sub
     return true;
 }
 
+/// Its topic and its QoS say what a rule has made of a subscription.
+static void note_subscription(shunt_host *host, const shunt_rule *rule, const shunt_subscribe_outcome *own, const shunt_subscription *changed,
+                              bool ran, shunt_bytes topic) {
+    char text[MAX_WHY];
+    shunt_bytes what = own->why;
+    if (own->verdict == SHUNT_VERDICT_REPLACE) {
+        int count = snprintf(text, sizeof text, "%d %.*s %.*s", changed->qos, (int)(changed->group.count & 0xFF), (const char *)changed->group.start,
+                             (int)(changed->topic.count & 0xFF), (const char *)changed->topic.start);
+        what = (shunt_bytes){text, (size_t)count < sizeof text ? (size_t)count : sizeof text - 1};
+    }
+    trial_note(host, rule, SHUNT_ON_SUBSCRIBE, ran ? (int)own->verdict : TRIAL_FAILED, what, topic);
+}
+
 void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
                         shunt_subscribe_outcome *outcome) {
     *outcome = (shunt_subscribe_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
@@ -143,23 +167,33 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
         lua_State *L = rule->L;
-        const void *before = current.topic.start;
+        shunt_subscription changed = current;
+        shunt_subscribe_outcome own = *outcome;
+        own.verdict = SHUNT_VERDICT_PASS;
         size_t sent = host->routed_count;
         lua_pushcfunction(L, subscribe_body);
         lua_pushlightuserdata(L, &current);
         push_hook(rule, SHUNT_ON_SUBSCRIBE);
         push_context(rule);
-        bool ran = call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) && apply_subscribe_result(host, rule, &current, outcome);
-        keep_emitted(host, rule, sent, !ran);
+        bool ran = call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) && apply_subscribe_result(host, rule, &changed, &own);
+        keep_emitted(host, rule, sent, !ran || is_observed(host, rule));
+        note_subscription(host, rule, &own, &changed, ran, current.topic);
         if (!ran) {
             hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
             if (rule->policy.on_error[SHUNT_ON_SUBSCRIBE] != SHUNT_PASS_ON_ERROR) {
-                outcome->verdict = SHUNT_VERDICT_REJECT;
-                outcome->rule = rule->index;
-                outcome->why = failure_why(host, rule);
+                own.verdict = SHUNT_VERDICT_REJECT;
+                own.rule = rule->index;
+                own.why = failure_why(host, rule);
             }
         }
-        keep_result(host, rule, SLOT_BASE, current.topic.start != before);
+        if (is_observed(host, rule)) {
+            lua_settop(L, SLOT_BASE);
+            continue;
+        }
+        keep_result(host, rule, SLOT_BASE, changed.topic.start != current.topic.start);
+        if (own.verdict == SHUNT_VERDICT_PASS) { own.verdict = outcome->verdict; }
+        current = changed;
+        *outcome = own;
         if (outcome->verdict == SHUNT_VERDICT_REJECT) { return; }
     }
     outcome->topic = current.topic;

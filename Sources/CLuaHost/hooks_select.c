@@ -1,5 +1,5 @@
 // on_select, and the members that it chooses from. Called while messages are being delivered, so it leaves alone what the last chain sent.
-#include "chain.h"
+#include "trial.h"
 #include "made.h"
 
 typedef struct {
@@ -96,6 +96,7 @@ int shunt_on_select(shunt_host *host, shunt_bytes group, const shunt_member *mem
         push_context(rule);
         if (call_hook(host, rule, SHUNT_ON_SELECT, 4) && chosen(host, rule, &place)) {
             count(rule, SHUNT_ON_SELECT, place < 0 ? SHUNT_VERDICT_PASS : SHUNT_VERDICT_SELECT);
+            if (is_observed(host, rule)) { place = -1; }
         } else {
             hook_failed(host, rule, SHUNT_ON_SELECT);
         }

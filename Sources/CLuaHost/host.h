@@ -67,6 +67,15 @@ typedef struct {
     lua_value verdict;
 } kept_route;
 
+enum { TRIAL_FAILED = -1 };
+enum { TRIAL_WHY, TRIAL_TOPIC, TRIAL_PAYLOAD, TRIAL_REST, TRIAL_COUNT, TRIAL_PARTS };
+
+/// What a hook decided, to be compared: a verdict or TRIAL_FAILED, and hashes.
+typedef struct {
+    int verdict;
+    uint64_t parts[TRIAL_PARTS];
+} trial_decision;
+
 /// A rule and its Lua state. What one rule does to its state, its memory above all, is no other rule's affair.
 struct shunt_rule {
     char name[MAX_NAME];
@@ -110,6 +119,9 @@ struct shunt_rule {
     size_t counter_count;
     bool counters_full;
     shunt_figures figures[SHUNT_HOOKS];
+    /// No decision of it is applied; and the next rule is the one that it is compared with.
+    bool shadow, has_live;
+    shunt_trial_figures trial[SHUNT_HOOKS];
 };
 
 struct shunt_host {
@@ -158,6 +170,13 @@ struct shunt_host {
     shunt_buffer inflated;
     /// Whether the call's payload is being inflated, or could not be: its failure is then the client's.
     enum { PAYLOAD_FINE, PAYLOAD_INFLATING, PAYLOAD_REFUSED } payload;
+
+    // rules on trial (trial.c)
+    /// Rules whose decisions the call does not apply, those that it does not call, and those that it asks, by their bits.
+    uint64_t observed, skipped, selected;
+    /// The rule on trial whose decision waits for that of the rule beside it.
+    shunt_rule *awaiting;
+    trial_decision awaited;
 
     // results
     shunt_routed *routed;
@@ -416,6 +435,9 @@ void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.
 void check_filter(lua_State *L, int index, const char *what);
+
+/// Whether what the rule that runs does now is to have no effect: its decision is not applied (trial.c).
+bool is_apart(const shunt_host *host);
 
 /// Pushes a copy of the value at the top of another state's stack. What only that state can have is left out.
 /// - Returns: how many values were.

@@ -239,7 +239,7 @@ static int connection_close(lua_State *L) {
     shunt_bytes why;
     why.start = luaL_optlstring(L, 2, "closed by a rule", &why.count);
     if (why.count > MAX_WHY) { why.count = MAX_WHY; }
-    host->options.callbacks.close(host->options.callbacks.context, id, why);
+    if (!is_apart(host)) { host->options.callbacks.close(host->options.callbacks.context, id, why); }
     return 0;
 }
 

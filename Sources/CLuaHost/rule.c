@@ -170,6 +170,9 @@ void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook) { return rule->hooks[hook] != LUA_NOREF; }
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook) { return &rule->figures[hook]; }
 
+size_t shunt_rule_memory(const shunt_rule *rule) { return rule->used; }
+shunt_bytes shunt_host_topic(const shunt_host *host) { return host->in_message ? host->message.topic : (shunt_bytes){0}; }
+
 void shunt_rule_failed(shunt_rule *rule, shunt_hook hook, shunt_failure failure) { rule->figures[hook].failures[failure]++; }
 void shunt_rule_decided(shunt_rule *rule, shunt_verdict verdict) { rule->figures[SHUNT_ON_MESSAGE].verdicts[verdict]++; }
 

@@ -68,6 +68,12 @@ public struct RulePlugin: Equatable, Sendable {
         }
     }
 
+    /// Whether an operator has renamed a plugin's folder, so that it does not run.
+    public static func isHidden(_ name: String, in directory: String) -> Bool { isDirectory("\(directory)/.\(name)") }
+
+    /// Bytes of its files.
+    public var bytes: Int { sources.reduce(test?.text.count ?? 0) { $0 + $1.text.count } }
+
     /// The Lua files of a plugin's folder, from the folder on.
     static func luaFiles(in directory: String) throws(ShuntError) -> [String] { try luaFiles(in: directory, below: "", depth: depth) }
 

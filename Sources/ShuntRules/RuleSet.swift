@@ -14,6 +14,24 @@ public struct RuleSet: Sendable {
         public let definition: RuleDefinition
         /// As the rule gets them: checked, with defaults.
         public let settings: SettingValue
+        /// Whether its decisions are applied.
+        public let mode: RuleMode
+        /// Whether it is another version of the next rule in the order, and runs beside it.
+        public let isBeside: Bool
+        /// Tells versions apart.
+        public let digest: String
+
+        init(_ plugin: RulePlugin, _ definition: RuleDefinition, _ settings: SettingValue, _ mode: RuleMode? = nil, isBeside: Bool = false) {
+            (self.plugin, self.definition, self.settings) = (plugin, definition, settings)
+            self.mode = mode ?? definition.mode
+            self.isBeside = isBeside
+            digest = plugin.digest(with: settings)
+        }
+
+        /// Whether the rule of another version does the same, so that it need not start anew.
+        public func isSame(as other: Rule) -> Bool {
+            plugin.isSame(as: other.plugin) && definition == other.definition && settings == other.settings
+        }
     }
 
     /// By priority, highest first; then by name.
@@ -29,15 +47,18 @@ public struct RuleSet: Sendable {
     }
 
     /// Reads and checks the plugins of a directory: syntax, tables, and that `on_load` takes the settings.
-    /// - Parameter settings: by the plugin's name.
+    /// - Parameters:
+    ///   - disabled: plugins that do not run although all do.
+    ///   - settings: by the plugin's name.
     /// - Throws: `rule.missing` or `rule.invalid` with `file:line`; `rule.time`, `rule.memory` where loading ran over.
     public static func load(
-        directory: String, enabled: Enabled = .all, settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(),
-        now: Double = 0
+        directory: String, enabled: Enabled = .all, disabled: [String] = [], settings: [String: SettingValue] = [:],
+        limits: RuleLimits = RuleLimits(),
+        trials: [String: RuleTrial] = [:], now: Double = 0
     ) throws(ShuntError) -> RuleSet {
         if case .names(let names) = enabled, names.isEmpty { return .empty }
         // A folder without a rule.lua is an error: a guard must not go because its file is missing for a moment.
-        var names = enabled == .all ? try RulePlugin.folders(in: directory) : []
+        var names = enabled == .all ? try RulePlugin.folders(in: directory).filter { !disabled.contains($0) } : []
         if case .names(let asked) = enabled {
             let present = try RulePlugin.names(in: directory)
             names = asked
@@ -45,12 +66,13 @@ public struct RuleSet: Sendable {
         }
         var plugins: [RulePlugin] = []
         for name in names { plugins.append(try RulePlugin(directory: directory + "/" + name, limits: limits)) }
-        return try RuleSet(plugins: plugins, settings: settings, limits: limits, now: now)
+        return try RuleSet(plugins: plugins, settings: settings, limits: limits, trials: trials, now: now)
     }
 
     /// Checks plugins that have been read.
     public init(
-        plugins: [RulePlugin], settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(), now: Double = 0
+        plugins: [RulePlugin], settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(), trials: [String: RuleTrial] = [:],
+        now: Double = 0
     ) throws(ShuntError) {
         guard plugins.count <= RuleSelection.capacity else {
             throw ShuntError(.ruleInvalid, "\(plugins.count) rules are enabled", help: "a worker runs at most \(RuleSelection.capacity)")
@@ -67,17 +89,18 @@ public struct RuleSet: Sendable {
             rules.append(rule)
             warnings += found
         }
-        for name in settings.keys.sorted() where !plugins.contains(where: { $0.name == name }) {
+        for name in settings.keys.sorted()
+        where !plugins.contains(where: { $0.name == name || $0.name + RuleTrial.suffix == name && trials[$0.name] != nil }) {
             warnings.append(ShuntError(.ruleInvalid, "there are settings for \(name), which is not enabled", at: "rules.settings.\(name)"))
         }
-        self.rules = rules.sorted {
+        let sorted = rules.sorted {
             ($1.definition.priority, $0.definition.name) < ($0.definition.priority, $1.definition.name)
         }
-        self.warnings = warnings
+        (self.rules, self.warnings) = try Self.adding(trials, to: sorted, warnings, limits, now)
     }
 
     /// Loads the plugin in a state of its own, as every loop will.
-    private static func check(
+    static func check(
         _ plugin: RulePlugin, _ settings: SettingValue, _ limits: RuleLimits, _ now: Double
     ) throws(ShuntError) -> (Rule, [ShuntError]) {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
@@ -89,7 +112,7 @@ public struct RuleSet: Sendable {
         var definition = try reader.read(table)
         let settings = try checked(settings, definition, of: plugin, finds: finds)
         try loaded.configure(definition, settings: settings)
-        let rule = Rule(plugin: plugin, definition: definition, settings: settings)
+        let rule = Rule(plugin, definition, settings)
         do throws(ShuntError) {
             try loaded.start(after: nil, now: now)
             if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
@@ -97,7 +120,7 @@ public struct RuleSet: Sendable {
             throw SecretTexts.hide(rule.secrets, in: aboutSettings(error, of: plugin))
         }
         let warnings = reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
-        return (Rule(plugin: plugin, definition: definition, settings: settings), warnings)
+        return (Rule(plugin, definition, settings), warnings)
     }
 
     /// What can be said of a plugin without its settings: syntax, its table, its hooks. `on_load` is not called.

@@ -26,7 +26,8 @@ public final class Worker: Sendable {
     /// How masters are spoken to; nil: by plain bytes.
     let clusterTLS: ReloadableTLS?
     private let status: WorkerStatus
-    private let rules: Mutex<WorkerRules>
+    let deployments: RuleDeployments
+    let keeper: RuleKeeper
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
@@ -42,8 +43,8 @@ public final class Worker: Sendable {
         self.descriptors = descriptors
         self.clusterTLS = clusterTLS
         let worker = configuration.worker
-        let checked = try WorkerRules(configuration, now: Self.now)
-        rules = Mutex(checked)
+        let ruleEvents = RuleEvents()
+        let checked = try WorkerRules(configuration, events: ruleEvents, now: Self.now)
         try Self.checkListeners(of: worker)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
@@ -64,7 +65,9 @@ public final class Worker: Sendable {
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
-            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors), ruleEvents: ruleEvents)
+        deployments = RuleDeployments(checked, configuration, peers)
+        keeper = RuleKeeper(deployments)
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
@@ -93,7 +96,14 @@ public final class Worker: Sendable {
                 frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
                 logger: Logger(label: "shunt.link"))
         }
+        performRuleCommands()
         peers.start(control)
+        do throws(ShuntError) {
+            try keeper.start()
+        } catch {
+            stop()
+            throw error
+        }
     }
 
     private static func checkListeners(of worker: Configuration.Worker) throws(ShuntError) {
@@ -107,14 +117,13 @@ public final class Worker: Sendable {
     private static let accessLogger = Logger(label: "shunt.access")
 
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules, what is in certificates' files.
+    /// - Parameter isCancelled: whether the process is to end, asked while the new rules are tested.
     /// - Returns: how the rules differ from those before.
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
-    public func apply(_ configuration: Configuration) throws(ShuntError) -> RuleChanges {
-        let before = rules.withLock { $0 }
-        let next = try before.next(configuration, now: Self.now)
+    public func apply(_ configuration: Configuration, isCancelled: @escaping @Sendable () -> Bool = { false }) throws(ShuntError) -> RuleChanges {
         let doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
-        try switchRules(to: next)
-        rules.withLock { $0 = next }
+        let changes = try deployments.reload(configuration, isCancelled: isCancelled)
+        keeper.look()
         let limits = RoutingLimits(configuration, loops: loops.count)
         let count = loops.count
         let strategies = configuration.worker.groups
@@ -137,17 +146,7 @@ public final class Worker: Sendable {
         peers.renewCertificates { $0.reload() }
         peers.doorkeeper.set(doors)
         peers.onEach { $0.setAccess(doors) }
-        return next.changes(since: before)
-    }
-
-    /// Has all loops switch to other rules, or none: where one cannot, those that have go back.
-    private func switchRules(to next: WorkerRules) throws(ShuntError) {
-        let failures = peers.ask { $0.setRules(next) }.compactMapValues { $0 }
-        peers.onEach { $0.settleRules(all: failures.isEmpty) }
-        guard let loop = failures.keys.min(), var error = failures[loop] else { return }
-        let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
-        error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
-        throw error
+        return changes
     }
 
     /// Reads and checks the certificates of the listeners, and the rules that the configuration enables.
@@ -155,14 +154,13 @@ public final class Worker: Sendable {
     public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
-        return try WorkerRules(configuration, now: now).set.rules.count
+        return try WorkerRules(configuration, events: RuleEvents(), now: now).set.rules.count
     }
+
+    var loopCount: Int { loops.count }
 
     /// Who performs the commands that operators give this worker by its master.
     public var commands: WorkerCommands { peers.commands }
-
-    /// The plugins that run, in the order in which their rules are called.
-    public var ruleNames: [String] { rules.withLock { $0.set.rules.map(\.plugin.name) } }
 
     /// What the worker has counted.
     public var figures: WorkerFigures { WorkerFigures(peers.figures()) }
@@ -179,6 +177,7 @@ public final class Worker: Sendable {
     /// Closes everything and waits for the loops to end.
     public func stop() {
         status.setStopping()
+        keeper.stop()
         control.post { $0.stop() }
         control.join()
         Self.stop(loops, peers)

@@ -31,7 +31,7 @@ struct LifecycleTests {
             ("return { match = { topics = \"a\" } }", "r/rule.lua:1", "unknown key topics in match", "allowed: kind, topic"),
             ("return { budget = { time = 2 } }", "r/rule.lua:1", "budget.time is 2", "a time like \"2ms\" or \"10s\""),
             ("return { budget = { memory = \"lots\" } }", "r/rule.lua:1", "budget.memory is \"lots\"", nil),
-            ("return { mode = \"shadow\" }", "r/rule.lua:1", "mode is \"shadow\"", "shadow and canary are not in this version yet"),
+            ("return { mode = \"shade\" }", "r/rule.lua:1", "mode is \"shade\"", "live, shadow, or canary"),
             ("return { on_error = \"ignore\" }", "r/rule.lua:1", "on_error is \"ignore\"", "pass, drop or reject"),
             ("return { breaker = { errors = -1 } }", "r/rule.lua:1", "breaker.errors is -1", nil),
             ("return { on_message = 5 }", "r/rule.lua:1", "on_message is a number", "a function"),

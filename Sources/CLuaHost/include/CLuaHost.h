@@ -57,13 +57,24 @@ typedef enum { SHUNT_PASS_ON_ERROR, SHUNT_DROP_ON_ERROR, SHUNT_REJECT_ON_ERROR }
 
 typedef enum { SHUNT_DEBUG, SHUNT_INFO, SHUNT_WARN, SHUNT_ERROR } shunt_log_level;
 
+/// Four buckets an octave of time, from 64 ns to 17 s.
+enum { SHUNT_TIME_BUCKETS = 112 };
+
 typedef struct {
     uint64_t calls;
     uint64_t verdicts[SHUNT_VERDICTS];
     uint64_t failures[SHUNT_FAILURES];
-    /// One call in 64 is timed: their number, and what they took together.
+    /// A version's first 1,024 calls are timed, then one in 64, which stands for all of them: how many calls the timed ones stand for, and
+    /// what those took together.
     uint64_t sampled, sampled_nanoseconds;
+    /// How many of `sampled` took how long: see `shunt_time_bound`.
+    uint64_t times[SHUNT_TIME_BUCKETS];
+    /// Which call is timed next.
+    uint64_t sample_at;
 } shunt_figures;
+
+/// Nanoseconds below which the calls of a bucket took; of the last one any longer time.
+uint64_t shunt_time_bound(size_t bucket);
 
 /// What a host asks of its owner. None of these may call the host again, or raise.
 typedef struct {
@@ -85,6 +96,9 @@ typedef struct {
     /// Unpacks to at most `plain->limit` bytes. `plain->full` tells whether there are more. Gives up once
     /// `shunt_host_is_overdue`, the one function that a callback may call.
     bool (*inflate)(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain);
+    /// What a rule on trial decided is not what the rule beside it did, or not to pass where there is none. Verdicts are those of
+    /// `shunt_verdict`, or -1 where the call failed; `parts` has a bit for each of `SHUNT_TRIAL_*` that differs. Not called inside Lua.
+    void (*differs)(void *context, uint8_t rule, shunt_hook hook, int live, int own, uint32_t parts, shunt_bytes topic);
     /// A test's call of its rule: a value in, a value out (`value.c`); NULL outside rule tests.
     bool (*test)(void *context, shunt_bytes arguments, shunt_buffer *result);
 } shunt_callbacks;
@@ -112,6 +126,8 @@ typedef struct {
     shunt_callbacks callbacks;
     /// What all loops share; the owner keeps it alive.
     shunt_store *shared;
+    /// The same for what rules write whose decisions are not applied; NULL where none are.
+    shunt_store *apart;
 } shunt_options;
 
 /// NULL where there is no memory.
@@ -181,6 +197,29 @@ void shunt_rule_failed(shunt_rule *rule, shunt_hook hook, shunt_failure failure)
 void shunt_rule_decided(shunt_rule *rule, shunt_verdict verdict);
 /// The rules that run, by priority, highest first; at most 64.
 void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t count);
+
+/// Bytes of the rule's Lua state.
+size_t shunt_rule_memory(const shunt_rule *rule);
+/// The topic of the message that the hook is about; empty where it is about none.
+shunt_bytes shunt_host_topic(const shunt_host *host);
+
+// MARK: rules on trial
+
+/// What of two decisions may differ.
+enum { SHUNT_TRIAL_WHY = 1, SHUNT_TRIAL_TOPIC = 2, SHUNT_TRIAL_PAYLOAD = 4, SHUNT_TRIAL_REST = 8, SHUNT_TRIAL_COUNT = 16 };
+
+typedef struct {
+    /// Calls whose decision was not applied, was compared, and differed.
+    uint64_t observed, compared, different;
+} shunt_trial_figures;
+
+/// For the hooks from here on, until the next call: the rules whose decisions are not applied, and those that are not called. What the
+/// first write to `shared` goes apart, and they close no client.
+void shunt_host_observe(shunt_host *host, uint64_t observed, uint64_t skipped);
+/// - Parameter is_shadow: no decision of the rule is ever applied.
+/// - Parameter has_live: the next rule in the order is the one that it is compared with.
+void shunt_rule_set_trial(shunt_rule *rule, bool is_shadow, bool has_live);
+shunt_trial_figures shunt_rule_trial(const shunt_rule *rule, shunt_hook hook);
 
 // MARK: hooks
 

@@ -89,9 +89,9 @@ struct RuleCommand: AdminSubcommand {
 struct ReloadRules: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "reload",
-        abstract: "Have workers read their configuration and their rules' files again, as SIGHUP does.",
+        abstract: "Have workers read their rules' files again.",
         discussion: """
-            The tests of rules that have changed are run first. Each worker takes the new version whole, or keeps the old one and says why.
+            The configuration stays as it is: SIGHUP reads it again too. The tests of rules that have changed are run first. Each worker takes the new version whole, or keeps the old one and says why.
 
               shunt admin rules reload
               shunt admin rules reload --worker 10.0.0.1:4091

@@ -4,7 +4,7 @@ extension Configuration {
     /// The table of keys, in the order of the reference.
     static let keys: [ConfigKey<Configuration>] =
         profileKeys + masterKeys + clusterKeys + workerKeys + accessKeys.map { $0.of("access", \.access, .live) } + chatKeys + mqttKeys + rulesKeys
-        + limitKeys + logKeys
+        + ruleChangeKeys + limitKeys + logKeys
 
     private static let profileKeys: [ConfigKey<Configuration>] = [
         ConfigKey(
