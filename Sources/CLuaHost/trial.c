@@ -1,5 +1,7 @@
 #include "trial.h"
 
+// Decisions of rules on trial, beside those of the rules that they may replace.
+
 bool is_apart(const shunt_host *host) {
     // While a rule loads, it has no place in the order yet.
     return host->rule->shadow || (host->hook > SHUNT_ON_UNLOAD && is_observed(host, host->rule));

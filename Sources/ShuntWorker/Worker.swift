@@ -55,13 +55,7 @@ public final class Worker: Sendable {
         let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0, tls: tls[socket.name]) }
         }
         listenerNames = sockets.map(\.name)
-        let doors: [Door]
-        do throws(ShuntError) {
-            doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
-        } catch {
-            for (_, socket) in sockets { socket.close() }
-            throw error
-        }
+        let doors = try Self.doors(of: configuration, sockets)
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
@@ -79,15 +73,12 @@ public final class Worker: Sendable {
             throw error
         }
 
-        let identity = WorkerIdentity(
-            host: worker.advertise, port: sockets.first?.socket.address.hostPort?.port ?? 0, machine: WorkerIdentity.machineID(),
-            boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
-            name: worker.name)
+        let port = sockets.first?.socket.address.hostPort?.port ?? 0
+        let identity = Self.identity(of: worker, port: port, boot: boot, version: version, listeners)
         let masters = MasterList(configuration, clusterToken, clusterTLS)
-        let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
+        let (interval, systemInterval) = (worker.heartbeat.every.seconds, configuration.mqtt.sysInterval.seconds)
         let frameLimit = configuration.limits.frame
-        let systemInterval = configuration.mqtt.sysInterval.seconds
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
         ) { [peers, status] loop in
@@ -104,6 +95,25 @@ public final class Worker: Sendable {
             stop()
             throw error
         }
+    }
+
+    private static func doors(
+        of configuration: Configuration, _ sockets: [(name: String, socket: ListeningSocket)]
+    ) throws(ShuntError) -> [Door] {
+        do throws(ShuntError) {
+            return try Door.all(of: configuration, sockets.map(\.name), accessLogger)
+        } catch {
+            for (_, socket) in sockets { socket.close() }
+            throw error
+        }
+    }
+
+    private static func identity(
+        of worker: Configuration.Worker, port: Int, boot: String, version: String, _ listeners: [String: String]
+    ) -> WorkerIdentity {
+        WorkerIdentity(
+            host: worker.advertise, port: port, machine: WorkerIdentity.machineID(), boot: boot, version: version, listeners: listeners,
+            interval: worker.heartbeat.every.seconds, name: worker.name)
     }
 
     private static func checkListeners(of worker: Configuration.Worker) throws(ShuntError) {

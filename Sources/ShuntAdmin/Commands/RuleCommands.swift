@@ -91,7 +91,8 @@ struct ReloadRules: AdminSubcommand {
         commandName: "reload",
         abstract: "Have workers read their rules' files again.",
         discussion: """
-            The configuration stays as it is: SIGHUP reads it again too. The tests of rules that have changed are run first. Each worker takes the new version whole, or keeps the old one and says why.
+            The configuration stays as it is: SIGHUP reads it again too. The tests of rules that have changed are run first. Each worker \
+            takes the new version whole, or keeps the old one and says why.
 
               shunt admin rules reload
               shunt admin rules reload --worker 10.0.0.1:4091

@@ -47,7 +47,7 @@ public struct DeployGuard: Equatable, Sendable {
     /// By rule, of those that are new or other than before. An empty one had no version before.
     public let before: [String: Record]
 
-    /// A p99 that is longer by less than this is none that anybody notices.
+    /// Seconds. Nobody notices a p99 that is longer by less than this.
     static let noticeable = 20e-6
 
     public init(_ settings: Settings, before: [String: Record], now: Double) {

@@ -16,6 +16,7 @@ extension LoopRules {
         var hooks: [String: RuleFigures.Hook] = [:]
         for hook in RuleHook.called {
             guard let place = hook.index, loaded.has(place) else { continue }
+            // The host has figures of every hook of its table.
             let counted = shunt_rule_figures(loaded.pointer, place).unsafelyUnwrapped
             var figures = RuleFigures.Hook(counted.pointee)
             figures.times = RuleTimes(counted)

@@ -19,6 +19,7 @@ enum OwnThread {
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, stack)
         defer { pthread_attr_destroy(&attributes) }
+        // The thread is handed the work, and releases it.
         let work = Unmanaged.passRetained(
             Work {
                 if isNice { lowerPriority() }; body()
@@ -27,6 +28,7 @@ enum OwnThread {
         let status = pthread_create(
             &thread, &attributes,
             { argument in
+                // What pthread_create was given, above.
                 Unmanaged<Work>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().body()
                 return nil
             }, work.toOpaque())

@@ -31,7 +31,7 @@ public struct RuleReport: Codable, Equatable, Sendable {
         public var order: Int
         public var priority: Int
         public var digest: String
-        /// live, shadow or canary.
+        /// One of live, shadow and canary.
         public var mode: String
         /// Loops on which its breaker has switched it off, and how often that was done.
         public var off: Int
