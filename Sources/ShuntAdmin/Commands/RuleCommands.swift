@@ -71,7 +71,7 @@ struct RuleCommand: AdminSubcommand {
         guard !one.workers.isEmpty else {
             let names = Set(found.workers.flatMap { $0.answer?.rules.map(\.name) ?? [] }).sorted()
             throw ShuntError(
-                .ruleMissing, "no worker runs a rule \(name)",
+                .notFound, "no worker runs a rule \(name)",
                 help: Suggestion.closest(to: name, in: names).map { "did you mean \($0)?" } ?? "`shunt admin rules` lists the rules")
         }
         switch session.output {
