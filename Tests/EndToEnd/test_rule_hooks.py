@@ -198,7 +198,7 @@ rules: {{ directory: {plugins}, enabled: all, dead_letter: "{topic}" }}
     assert producer.message("nowhere", "lost").status == 500
     assert producer.message("bad/1", "failed", key="k").status == 200
     got = consumer.receive(2)
-    assert [(frame.text, frame.key) for frame in got] == [("lost", "no subscriber"), ("failed", "rule.failed")]
+    assert [(frame.text, frame.key) for frame in got] == [("lost", b"no subscriber"), ("failed", b"rule.failed")]
     letters = [watcher.message() for _ in range(2)]
     assert [letter.payload for letter in letters] == [b"lost", b"failed"]
     pairs = [dict(letter.all("user")) for letter in letters]
