@@ -19,6 +19,7 @@ static void release(shunt_rule *rule) {
 void release_results(shunt_host *host) {
     uint64_t left = host->holding | host->delivering;
     host->routed_count = 0;
+    host->has_emitted = false;
     if (left == 0) { return; }
     host->holding = host->delivering = 0;
     for (; left != 0; left &= left - 1) { release(host->rules[__builtin_ctzll(left)]); }
@@ -33,6 +34,7 @@ void begin_own(shunt_host *host, double now) {
     host->room_bytes = MADE_BYTES;
     // Copies of the last message that do not have all of its bytes are not good here.
     host->message_serial++;
+    host->has_emitted = true;
 }
 
 void keep_emitted(shunt_host *host, const shunt_rule *rule, size_t before, bool failed) {

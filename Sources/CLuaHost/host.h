@@ -181,6 +181,8 @@ struct shunt_host {
     // results
     shunt_routed *routed;
     size_t routed_count, routed_capacity;
+    /// What is in it was emitted in a hook that is not about a message, and has not been taken yet.
+    bool has_emitted;
     /// The rules with something of the last chain in their states, and with copies for the last recipient.
     uint64_t holding, delivering;
     char why[MAX_WHY];

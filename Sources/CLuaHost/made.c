@@ -36,7 +36,8 @@ void shunt_host_set_delay_room(shunt_host *host, size_t messages, size_t bytes) 
     host->delay_bytes = bytes;
 }
 
-const shunt_routed *shunt_host_emitted(const shunt_host *host, size_t *count) {
-    *count = host->routed_count;
+const shunt_routed *shunt_host_emitted(shunt_host *host, size_t *count) {
+    *count = host->has_emitted ? host->routed_count : 0;
+    host->has_emitted = false;
     return host->routed;
 }

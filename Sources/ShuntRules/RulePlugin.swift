@@ -28,7 +28,7 @@ public struct RulePlugin: Equatable, Sendable {
         var path = directory
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         self.directory = path
-        name = path.split(separator: "/").last.map(String.init) ?? path
+        name = Self.name(of: path)
         var files = try Self.luaFiles(in: path)
         guard let rule = files.firstIndex(of: Self.ruleFile) else {
             throw ShuntError(
@@ -53,6 +53,14 @@ public struct RulePlugin: Equatable, Sendable {
         }
         self.sources = sources
         self.test = test
+    }
+
+    /// The folder's own name, where the path ends with dots too.
+    private static func name(of path: String) -> String {
+        let last = path.split(separator: "/").last.map(String.init) ?? path
+        guard last == "." || last == "..", let whole = realpath(path, nil) else { return last }
+        defer { free(whole) }
+        return String(cString: whole).split(separator: "/").last.map(String.init) ?? path
     }
 
     /// The plugins of a directory: the names of its folders that have a rule.lua, sorted.

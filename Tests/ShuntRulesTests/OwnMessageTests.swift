@@ -7,6 +7,15 @@ import Testing
 struct OwnMessageTests {
     private func sent(_ rig: RuleRig) -> [Sent] { rig.rules.emitted.map(Sent.init) }
 
+    @Test("what a hook about a message sends is not sent again by a hook that no rule has")
+    func messagesOfOthers() throws {
+        let rig = try RuleRig("function R.on_message(msg) return route.to('b') end")
+        #expect(rig.send().messages.map(\.topic) == ["b"])
+        #expect(sent(rig).isEmpty)
+        rig.rules.onDisconnect(Clients.peer(), why: "", now: 1)
+        #expect(sent(rig).isEmpty)
+    }
+
     @Test("on_connect, on_disconnect, on_subscribe, on_register, on_session and on_tick send messages that are made of none")
     func emitted() throws {
         let rig = try RuleRig(
@@ -25,8 +34,10 @@ struct OwnMessageTests {
         let peer = Clients.peer()
         func topics() -> [String] { sent(rig).map(\.topic) }
         #expect(rig.rules.onConnect(peer, now: 1) == .accept)
-        #expect(topics() == ["events/connect"])
-        let message = try #require(sent(rig).first)
+        let connected = sent(rig)
+        #expect(connected.map(\.topic) == ["events/connect"])
+        #expect(sent(rig).isEmpty, "they are given once")
+        let message = try #require(connected.first)
         #expect((message.payload, message.key, message.qos, message.isRetained, message.format) == ("connect", "k", .exactlyOnce, true, .text))
         #expect(!message.properties.isEmpty)
         rig.rules.onDisconnect(peer, why: "", now: 1)

@@ -314,8 +314,8 @@ typedef struct {
 int shunt_on_select(shunt_host *host, shunt_bytes group, const shunt_member *members, size_t count, const shunt_message *message,
                     uint64_t rules, double now);
 
-/// What the rules have sent with `ctx:emit` in the last of the hooks that are not about a message: it stays until the next hook.
-const shunt_routed *shunt_host_emitted(const shunt_host *host, size_t *count);
+/// What the rules have sent with `ctx:emit` in the last hook, if that is not about a message: given once. It stays until the next hook.
+const shunt_routed *shunt_host_emitted(shunt_host *host, size_t *count);
 /// How many messages, and bytes of them, may still be delayed.
 void shunt_host_set_delay_room(shunt_host *host, size_t messages, size_t bytes);
 

@@ -38,7 +38,7 @@ public protocol RuleHooks: AnyObject {
     /// Runs `on_register` for a client that becomes a device, which the peer's uid, device, tags and alias tell.
     func onRegister(_ peer: Peer, now: Double) -> RegisterOutcome
 
-    /// What the rules have sent of their own in the last of the hooks that are not about a message. Lives until the next call of any hook.
+    /// What the rules have sent of their own in the last hook, if that is not about a message: given once. Lives until the next call of any hook.
     var emitted: UnsafeBufferPointer<RoutedMessage> { get }
 
     /// Runs `on_disconnect`.
