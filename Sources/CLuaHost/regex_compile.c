@@ -1,4 +1,4 @@
-// The tree of a pattern becomes a program, from its end to its begin: each node is told what comes after it.
+// Makes a program of a pattern's tree. It begins with the last instruction, so that the code of each node knows where to go on.
 #include "regex_tree.h"
 
 /// An automaton has room for about this many states of usual size.

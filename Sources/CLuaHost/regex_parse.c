@@ -291,7 +291,7 @@ static bool braces(compiler *c, uint32_t *least, uint32_t *most) {
     if (at == c->end || *at != '}') { return false; }
     if (*least > MAX_REPEAT || *most > MAX_REPEAT) { regex_wrong(c, "more than 1000 repetitions"); }
     if (!unbounded && *most < *least) { regex_wrong(c, "the numbers of a repetition are the wrong way round"); }
-    // {0} and {0,0} are nothing at all: the most, then, is told from "any number" by a least beyond it.
+    // A most of 0 means any number. So {0} and {0,0}, which match nothing, get a least that no pattern can have.
     if (!unbounded && *most == 0) { *least = MAX_REPEAT + 1; }
     c->at = at + 1;
     return true;

@@ -169,21 +169,21 @@ public struct ShuntError: Error, Equatable, Sendable, CustomStringConvertible {
         self.help = help
     }
 
-    /// The first of these, with the others in it; nil where there are none.
+    /// One error that carries all of these: the first, with the rest in `others`. nil for an empty list.
     public init?(all errors: [ShuntError]) {
         guard var first = errors.first else { return nil }
         first.others += errors.dropFirst()
         self = first
     }
 
-    /// This error and the others, each alone.
+    /// This error and those that it carries, as single errors.
     public var all: [ShuntError] {
         var first = self
         first.others = []
         return [first] + others.flatMap(\.all)
     }
 
-    /// `location: message (code); help`; of the others only how many there are.
+    /// `location: message (code); help`, and how many errors it carries besides.
     public var description: String {
         let more = others.isEmpty ? "" : "; and \(others.count) more"
         return (location.map { "\($0): " } ?? "") + message + " (\(code.rawValue))" + (help.map { "; \($0)" } ?? "") + more

@@ -50,7 +50,8 @@ const char *shunt_hook_name(shunt_hook hook);
 uint8_t shunt_hook_kinds(shunt_hook hook);
 const char *shunt_verdict_name(shunt_verdict verdict);
 
-/// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold. SHUNT_DELAYS: no more may be delayed.
+/// SHUNT_PAYLOAD: the client's payload is not in the format that it names, or unpacks to more than the call may hold. SHUNT_DELAYS: the rule
+/// wants to delay more messages than it may.
 typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_HOPS, SHUNT_PAYLOAD, SHUNT_DELAYS, SHUNT_FAILURES } shunt_failure;
 
 typedef enum { SHUNT_PASS_ON_ERROR, SHUNT_DROP_ON_ERROR, SHUNT_REJECT_ON_ERROR } shunt_on_error;

@@ -44,6 +44,7 @@ struct ListRules: AdminSubcommand {
         case .table: try session.write(RuleListing.table(versions, now: session.console.now()))
         }
         for name in RuleListing.differing(versions) { session.note("workers run different versions of \(name)") }
+        session.noteRefusals(found)
         session.noteMissing(found, "its rules are not listed")
     }
 }
@@ -82,6 +83,7 @@ struct RuleCommand: AdminSubcommand {
                 try session.console.write(RuleListing.detail(version, now: session.console.now(), width: session.console.width))
             }
         }
+        session.noteRefusals(found)
         session.noteMissing(found, "what it knows is not shown")
     }
 }

@@ -176,11 +176,13 @@ extension WorkerAnswersRecord<RuleSetRecord> {
 }
 
 extension AdminSession {
-    /// Names the workers that have not answered, or not well.
+    /// Names the workers that have refused, and why.
+    func noteRefusals<Answer>(_ answers: WorkerAnswersRecord<Answer>) {
+        for worker in answers.workers { if let error = worker.error { note("\(worker.worker): \(error.message)") } }
+    }
+
+    /// Names the workers that have not answered.
     func noteMissing<Answer>(_ answers: WorkerAnswersRecord<Answer>, _ consequence: String) {
-        if Answer.self == RuleSetRecord.self {
-            for worker in answers.workers { if let error = worker.error { note("\(worker.worker): \(error.message)") } }
-        }
         if !answers.missing.isEmpty { note("no answer from \(answers.missing.joined(separator: ", ")): \(consequence)") }
     }
 }

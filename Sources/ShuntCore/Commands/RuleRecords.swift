@@ -150,24 +150,3 @@ public struct RuleDeploymentRecord: Codable, Equatable, Sendable {
         self.gone = gone
     }
 }
-
-/// An object of the admin API: what each worker has answered to a command.
-public struct WorkerAnswersRecord<Answer: Codable & Sendable>: Codable, Sendable {
-    public struct Worker: Codable, Sendable {
-        public var worker: String
-        /// nil where the worker has refused.
-        public var answer: Answer?
-        public var error: Problem?
-    }
-
-    public struct Problem: Codable, Equatable, Sendable {
-        public var code: String
-        public var message: String
-        public var location: String?
-        public var help: String?
-    }
-
-    public var workers: [Worker]
-    /// Workers that were not reached, or have not answered in time.
-    public var missing: [String]
-}

@@ -1,7 +1,7 @@
 import MQTTCodec
 import ShuntCore
 
-/// What rules are told of sessions, wills and acknowledgements.
+/// The engine tells rules of sessions, wills and acknowledgements.
 extension LoopEngine {
     /// Something happens to a session that outlives its connection.
     func tell(_ event: SessionEvent, _ session: MQTTSession) {

@@ -17,7 +17,7 @@ struct DeadLetters {
 extension TopicRouter {
     /// Keeps a copy of a message that has come to nothing.
     /// - Parameters:
-    ///   - why: an error's code, or what `on_undelivered` is told.
+    ///   - why: an error's code, or the reason that `on_undelivered` gets.
     ///   - rule: the name of the rule that is to blame, if one is.
     @inline(never)
     func keepDeadLetter(_ message: MessageView, why: String, rule: String = "") {

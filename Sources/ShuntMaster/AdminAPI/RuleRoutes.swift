@@ -11,7 +11,7 @@ struct RuleRoutes {
 
     private var list: HTTPRoute {
         HTTPRoute(.get, "/api/v1/rules", parameters: ["worker"]) { [command] call in
-            try WorkerAnswersJSON.response(await command(WorkerCommand(.rules, worker: call.parameters["worker"])))
+            try await command(WorkerCommand(.rules, worker: call.parameters["worker"])).response(RuleSetRecord.self)
         }
     }
 
@@ -27,7 +27,7 @@ struct RuleRoutes {
             let worker = call.parameters["worker"]
             let answers = await command(WorkerCommand(name, worker: worker, patience: Self.patience))
             record(call.caller, words + (worker.map { " --worker \($0)" } ?? ""), answers.refusal)
-            return try WorkerAnswersJSON.response(answers)
+            return try answers.response(RuleDeploymentRecord.self)
         }
     }
 }
@@ -45,26 +45,20 @@ extension Result<WorkerAnswers, ShuntError> {
     }
 }
 
-/// The answers of workers as JSON: a `WorkerAnswersRecord`, in which each worker's answer stands as it came.
-enum WorkerAnswersJSON {
-    static func response(_ answers: Result<WorkerAnswers, ShuntError>) throws -> HTTPResponse { .json(try encode(try answers.get())) }
+extension Result<WorkerAnswers, ShuntError> {
+    /// The answers as the admin API gives them. An answer that is not the record that is asked for is the worker's error.
+    func response<Record: Codable & Sendable>(_ type: Record.Type) throws -> HTTPResponse {
+        let answers = try get()
+        let workers = answers.answers.map { WorkerAnswersRecord<Record>.Worker(worker: $0.worker, result: Self.record($0.result)) }
+        return .json(try RecordJSON.encode(WorkerAnswersRecord(workers: workers, missing: answers.missing)))
+    }
 
-    static func encode(_ answers: WorkerAnswers) throws -> [UInt8] {
-        var json = Array(#"{"missing":"#.utf8)
-        json += try RecordJSON.encode(answers.missing)
-        json += #","workers":["#.utf8
-        for (index, answer) in answers.answers.enumerated() {
-            if index > 0 { json += ",".utf8 }
-            let name = try RecordJSON.encode(answer.worker)
-            switch answer.result {
-            case .success(let object): json += Array(#"{"answer":"#.utf8) + object + Array(#","worker":"#.utf8) + name + [UInt8(ascii: "}")]
-            case .failure(let error):
-                let problem = [
-                    "code": error.code.rawValue, "message": error.message, "location": error.location, "help": error.help,
-                ].compactMapValues { $0 }
-                json += Array(#"{"error":"#.utf8) + (try RecordJSON.encode(problem)) + Array(#","worker":"#.utf8) + name + [UInt8(ascii: "}")]
+    private static func record<Record: Decodable>(_ answer: Result<[UInt8], ShuntError>) -> Result<Record, ShuntError> {
+        answer.flatMap { json in
+            guard let record = try? RecordJSON.decode(Record.self, from: json) else {
+                return .failure(ShuntError(.requestUnsupported, "the worker's answer cannot be read: it has another version of Shunt"))
             }
+            return .success(record)
         }
-        return json + Array("]}".utf8)
     }
 }

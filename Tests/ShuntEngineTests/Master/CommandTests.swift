@@ -6,15 +6,6 @@ import Testing
 
 @Suite("Operators' commands")
 struct CommandTests {
-    /// A master with two workers of Shunt's, and one of message-channel's.
-    private func master() -> MasterEngineTests.Script {
-        let script = MasterEngineTests.Script()
-        script.beat("a", on: 1)
-        script.beat("b", on: 2)
-        script.beat("j", on: 3, isShunt: false)
-        return script
-    }
-
     /// Gives a command, and takes what goes to each worker.
     private func give(_ script: MasterEngineTests.Script, _ command: WorkerCommand) throws -> (id: Int64, [UInt32: CommandRequestBody]) {
         let id = try script.engine.command(command, now: script.now)
@@ -41,7 +32,7 @@ struct CommandTests {
 
     @Test("All of Shunt's workers get a command, and each one's answer stands by its name")
     func toAll() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         let (id, sent) = try give(script, WorkerCommand(.rulesReload, arguments: Array(#"{"a":1}"#.utf8)))
         #expect(Set(sent.keys) == [1, 2])
         #expect(sent[1] == CommandRequestBody(.rulesReload, arguments: Array(#"{"a":1}"#.utf8)))
@@ -62,7 +53,7 @@ struct CommandTests {
 
     @Test("One worker may be meant; a name that no worker has is an error")
     func toOne() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         let (id, sent) = try give(script, WorkerCommand(.rules, worker: "b:1"))
         #expect(Set(sent.keys) == [2])
         answer(script, id, .success(done), on: 2)
@@ -78,7 +69,7 @@ struct CommandTests {
 
     @Test("A command ends when its own patience ends; the worker that says nothing, or goes, is named")
     func missing() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         let (id, _) = try give(script, WorkerCommand(.rulesReload, patience: 30))
         answer(script, id, .success(done), on: 1)
         script.wait(29)
@@ -93,7 +84,7 @@ struct CommandTests {
 
     @Test("At most sixteen commands are under way")
     func bounded() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         for _ in 0..<16 { _ = try give(script, WorkerCommand(.rules)) }
         #expect {
             try script.engine.command(WorkerCommand(.rules), now: script.now)

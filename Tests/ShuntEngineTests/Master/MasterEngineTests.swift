@@ -33,6 +33,15 @@ struct MasterEngineTests {
             return answer
         }
 
+        /// A master with two workers of Shunt's, `a` and `b`, and one of message-channel's, `j`.
+        static func withThreeWorkers() -> Script {
+            let script = Script()
+            script.beat("a", on: 1)
+            script.beat("b", on: 2)
+            script.beat("j", on: 3, isShunt: false)
+            return script
+        }
+
         /// Lets time pass.
         func wait(_ seconds: Int) {
             for _ in 0..<seconds {

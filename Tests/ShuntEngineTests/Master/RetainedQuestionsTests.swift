@@ -6,15 +6,6 @@ import Testing
 
 @Suite("A master asks for retained messages")
 struct RetainedQuestionsTests {
-    /// A master with two workers of Shunt's, and one of message-channel's.
-    private func master() -> MasterEngineTests.Script {
-        let script = MasterEngineTests.Script()
-        script.beat("a", on: 1)
-        script.beat("b", on: 2)
-        script.beat("j", on: 3, isShunt: false)
-        return script
-    }
-
     /// Asks, and takes what goes to each worker.
     private func ask(_ script: MasterEngineTests.Script, _ request: RetainedRequest) throws -> (id: Int64, [UInt32: RetainedRequestBody]) {
         let id = try script.engine.ask(request, now: script.now)
@@ -49,7 +40,7 @@ struct RetainedQuestionsTests {
 
     @Test("Workers of Shunt's are asked, and their answers are one list; message-channel's get nothing")
     func lists() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         let (id, sent) = try ask(script, .list(filter: "t/#", limit: 2))
         #expect(Set(sent.keys) == [1, 2])
         answer(script, id, .list([record("t/1"), record("t/3")], total: 2, hasMore: false), on: 1)
@@ -65,7 +56,7 @@ struct RetainedQuestionsTests {
 
     @Test("A list goes on behind the place where it ended: of one topic, workers are in order")
     func goesOn() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         let (_, sent) = try ask(script, .list(filter: "#", after: RetainedPlace("a:1 t"), limit: 5))
         func query(_ number: UInt32) -> RetainedQuery? { if case .list(let query)? = sent[number] { query } else { nil } }
         #expect(query(1)?.after == "t" && query(1)?.includesAfter == false && query(1)?.limit == 5)
@@ -74,7 +65,7 @@ struct RetainedQuestionsTests {
 
     @Test("Who refuses, goes away or says nothing for two seconds is named as missing")
     func missing() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         let (id, _) = try ask(script, .clear(filter: "#"))
         answer(script, id, .cleared(3), on: 1)
         script.wait(1)
@@ -94,7 +85,7 @@ struct RetainedQuestionsTests {
 
     @Test("Wrong filters and too many questions are refused; without workers the list is empty")
     func refusals() throws {
-        let script = master()
+        let script = MasterEngineTests.Script.withThreeWorkers()
         #expect(throws: ShuntError.self) { try script.engine.ask(.clear(filter: "a/#/b"), now: script.now) }
         for _ in 0..<RetainedQuestions.capacity { _ = try ask(script, .list(filter: "#")) }
         #expect(throws: ShuntError.self) { try script.engine.ask(.list(filter: "#"), now: script.now) }

@@ -13,12 +13,12 @@ import Testing
 private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// Ids of the chats that were to be closed.
-private final class ClosingChats: Sendable {
+final class ClosingChats: Sendable {
     let asked = Mutex<[String]>([])
 }
 
 /// An admin API over a registry with three workers, two events, three devices and two chats.
-private final class Fixture: Sendable {
+final class Fixture: Sendable {
     let folder: URL
     let registry: Registry
     let endpoint: HTTPEndpoint
@@ -47,7 +47,7 @@ private final class Fixture: Sendable {
             closeChat: { [closing] chat in
                 closing.asked.withLock { $0.append(chat) }
                 return chat.hasPrefix("room") ? nil : ShuntError.unknownChat(chat)
-            }, logger: quiet)
+            }, command: RuleRoutesTests.answers, logger: quiet)
     }
 
     static func device(_ uid: String, _ device: String, _ tags: [String]) -> DeviceRecord {
@@ -79,18 +79,19 @@ private final class Fixture: Sendable {
     }
 }
 
-@Suite struct AdminAPITests {
-    private func serving(_ body: (Fixture) async throws -> Void) async throws {
-        let fixture = try await Fixture()
-        do {
-            try await body(fixture)
-        } catch {
-            try await fixture.close()
-            throw error
-        }
+/// A fixture for a test, closed when it ends.
+func serving(_ body: (Fixture) async throws -> Void) async throws {
+    let fixture = try await Fixture()
+    do {
+        try await body(fixture)
+    } catch {
         try await fixture.close()
+        throw error
     }
+    try await fixture.close()
+}
 
+@Suite struct AdminAPITests {
     @Test("A worker is JSON with snake_case keys, and listener names as they are")
     func worker() async throws {
         try await serving { fixture async throws in
