@@ -94,6 +94,7 @@ public final class Worker: Sendable {
                 logger: Logger(label: "shunt.link"))
         }
         peers.start(control)
+        peers.answerAboutMessages(allowsPayloads: worker.adminPayloads)
     }
 
     private static func checkListeners(of worker: Configuration.Worker) throws(ShuntError) {
