@@ -32,7 +32,8 @@ import Testing
             }
             var chosen: ContiguousArray<Recipient> = []
             Self.withBytes(topic, key) { topic, key in
-                index.select(index.route(of: topic, last: .none) { _ in .none }, key: key, into: &chosen)
+                let route = index.route(of: topic, last: .none) { _ in .none }
+                index.select(route, key: key, into: &chosen)
             }
             let expected = chosen.map(\.connection.raw).sorted()
             #expect((told.plain + told.groups.compactMap(\.chosen)).map(\.raw).sorted() == expected)
