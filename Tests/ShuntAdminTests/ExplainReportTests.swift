@@ -26,13 +26,18 @@ import Testing
     }
 
     @Test("Workers that differ in nothing but times are told together")
-    func together() {
+    func together() throws {
         let rule = ExplainRecord.Rule(rule: "r", topic: "t", verdict: "pass", why: "", seconds: 1, changes: [], sends: [])
         let one = Self.answer { $0.rules = [rule] }
         var two = one
         two.rules[0].seconds = 2
         let other = Self.answer { $0.outcome = "nobody" }
-        let workers = [("a", one), ("b", other), ("c", two)].map { ExplainReport.Worker(worker: $0, answer: $1, error: nil) }
+        struct Given: Encodable {
+            var worker: String
+            var answer: ExplainRecord
+        }
+        let given = [("a", one), ("b", other), ("c", two)].map { Given(worker: $0, answer: $1) }
+        let workers = try RecordJSON.decode([ExplainReport.Worker].self, from: try RecordJSON.encode(given))
         #expect(ExplainReport.together(workers).map(\.workers) == [["a", "c"], ["b"]])
     }
 
