@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { STEPS = 8, SAMPLE = 64, SCRATCH_KEPT = 64 * 1024 };
+enum { STEPS = 8, SAMPLE = 64, SAMPLED_FIRST = 1024, SCRATCH_KEPT = 64 * 1024 };
 
 // Lua's own, of ldo.c and lvm.c.
 lua_call_info *luaD_precall(lua_State *L, lua_value *function, int results);
@@ -43,7 +43,7 @@ void hook_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
     char place[sizeof host->where], whole[sizeof host->error];
     hook_place(rule, hook, place, sizeof place);
     snprintf(whole, sizeof whole, "%s%s", place, text);
-    set_error(host, SHUNT_FAILED, whole);
+    set_error(host, host->delay_exceeded ? SHUNT_DELAYS : SHUNT_FAILED, whole);
 }
 
 /// The error object is not asked for its `__tostring`: no rule code runs any more.
@@ -59,7 +59,8 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
         set_error(host, SHUNT_MEMORY, text);
     } else if (lua_type(L, -1) == LUA_TSTRING) {
         shunt_failure failure = host->payload == PAYLOAD_REFUSED ? SHUNT_PAYLOAD : SHUNT_FAILED;
-        set_error(host, host->fanout_exceeded ? SHUNT_FANOUT : failure, lua_tostring(L, -1));
+        if (host->fanout_exceeded || host->delay_exceeded) { failure = host->fanout_exceeded ? SHUNT_FANOUT : SHUNT_DELAYS; }
+        set_error(host, failure, lua_tostring(L, -1));
     } else {
         snprintf(text, sizeof text, "%sraised a %s instead of a text", host->where, luaL_typename(L, -1));
         set_error(host, SHUNT_FAILED, text);
@@ -72,7 +73,7 @@ static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->hook = hook;
     host->serial++;
     host->call_emits = 0;
-    host->fanout_exceeded = host->json_read = host->filter_read = host->props_read = false;
+    host->fanout_exceeded = host->delay_exceeded = host->json_read = host->filter_read = host->props_read = false;
     host->payload = PAYLOAD_FINE;
     host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }
@@ -128,10 +129,26 @@ static __attribute__((noinline)) int recover(lua_State *L, ptrdiff_t place, int 
     return status;
 }
 
+enum { FIRST_OCTAVE = 6, STEPS_PER_OCTAVE = 4 };
+
+static size_t time_bucket(uint64_t time) {
+    if (time < 1u << FIRST_OCTAVE) { return 0; }
+    int octave = 63 - __builtin_clzll(time);
+    size_t bucket = (size_t)(octave - FIRST_OCTAVE) * STEPS_PER_OCTAVE + (time >> (octave - 2) & 3);
+    return bucket < SHUNT_TIME_BUCKETS ? bucket : SHUNT_TIME_BUCKETS - 1;
+}
+
+uint64_t shunt_time_bound(size_t bucket) {
+    return (uint64_t)(5 + bucket % STEPS_PER_OCTAVE) << (bucket / STEPS_PER_OCTAVE + FIRST_OCTAVE - 2);
+}
+
 /// The figures of a call that is timed.
 static __attribute__((noinline)) void sample(shunt_figures *figures, uint64_t started) {
-    figures->sampled++;
-    figures->sampled_nanoseconds += nanoseconds() - started;
+    uint64_t time = nanoseconds() - started, stands_for = figures->calls <= SAMPLED_FIRST ? 1 : SAMPLE;
+    figures->sample_at = figures->calls - 1 + stands_for;
+    figures->sampled += stands_for;
+    figures->sampled_nanoseconds += time * stands_for;
+    figures->times[time_bucket(time)] += stands_for;
 }
 
 static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L, int arguments) {
@@ -161,7 +178,7 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
         return false;
     }
     begin(host, rule, hook);
-    uint64_t started = figures->calls++ % SAMPLE == 0 ? nanoseconds() : 0;
+    uint64_t started = figures->calls++ >= figures->sample_at ? nanoseconds() : 0;
     lua_value *function = thread->top - (arguments + 1);
     lua_jump jump;
     const ptrdiff_t place = (char *)function - (char *)thread->stack;

@@ -1,6 +1,6 @@
-// on_deliver and on_undelivered: called while what the last chain sent is being delivered, so they leave that alone. Their own
+// on_deliver, on_undelivered and on_acked: called while what the last chain sent is being delivered, so they leave that alone. Their own
 // results come above it on the stack, where the copies for a recipient stay until the next one is asked about.
-#include "chain.h"
+#include "trial.h"
 
 typedef struct {
     shunt_deliver_outcome *outcome;
@@ -73,6 +73,30 @@ static void release_deliveries(shunt_host *host) {
     host->delivering = 0;
 }
 
+/// A rule beside one that is on trial has decided. One that failed counts as what its `on_error` makes of it.
+static void note_delivery(shunt_host *host, const shunt_rule *rule, const delivery *chain) {
+    if (!is_awaited(host, rule)) { return; }
+    int verdict = chain->stopped ? SHUNT_VERDICT_DROP : chain->current == rule ? SHUNT_VERDICT_REPLACE : SHUNT_VERDICT_PASS;
+    trial_note(host, rule, SHUNT_ON_DELIVER, verdict, chain->stopped ? chain->outcome->why : host->message.payload, host->message.topic);
+}
+
+/// Calls a rule whose decision is not applied, with its arguments on the stack. False, and nothing done, for any other.
+static bool deliver_on_trial(shunt_host *host, shunt_rule *rule, const delivery *chain) {
+    if (!is_observed(host, rule)) { return false; }
+    shunt_message message = host->message;
+    uint16_t changes = host->changes;
+    shunt_deliver_outcome outcome = *chain->outcome;
+    delivery own = {.outcome = &outcome};
+    bool ran = call_hook(host, rule, SHUNT_ON_DELIVER, 4) && apply_result(host, rule, &own);
+    if (!ran) { hook_failed(host, rule, SHUNT_ON_DELIVER); }
+    int verdict = !ran ? TRIAL_FAILED : own.stopped ? SHUNT_VERDICT_DROP : own.current != NULL ? SHUNT_VERDICT_REPLACE : SHUNT_VERDICT_PASS;
+    trial_note(host, rule, SHUNT_ON_DELIVER, verdict, own.stopped ? outcome.why : host->message.payload, message.topic);
+    host->message = message;
+    host->changes = changes;
+    host->payload_inflated = false;
+    return true;
+}
+
 void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now,
                       shunt_deliver_outcome *outcome) {
     *outcome = (shunt_deliver_outcome){.verdict = SHUNT_VERDICT_PASS};
@@ -90,12 +114,17 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
         push_hook(rule, SHUNT_ON_DELIVER);
         push_slot(rule, SLOT_MESSAGE);
         push_context(rule);
+        if (__builtin_expect(host->observed != 0, 0) && deliver_on_trial(host, rule, &chain)) {
+            lua_settop(L, top);
+            continue;
+        }
         if (!call_hook(host, rule, SHUNT_ON_DELIVER, 4) || !apply_result(host, rule, &chain)) {
             hook_failed(host, rule, SHUNT_ON_DELIVER);
             if (rule->policy.on_error[SHUNT_ON_DELIVER] != SHUNT_PASS_ON_ERROR) {
                 stop(&chain, SHUNT_VERDICT_DROP, failure_why(host, rule));
             }
         }
+        note_delivery(host, rule, &chain);
         if (chain.current == rule) {
             rule->deliveries = top + 1;
             host->delivering |= (uint64_t)1 << rule->index;
@@ -121,18 +150,37 @@ void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_UNDELIVERED)) != NULL) {
         lua_State *L = rule->L;
-        int top = lua_gettop(L);
         lua_pushcfunction(L, undelivered_body);
         lua_pushlightuserdata(L, &why);
         push_hook(rule, SHUNT_ON_UNDELIVERED);
         push_slot(rule, SLOT_MESSAGE);
         push_context(rule);
-        if (call_hook(host, rule, SHUNT_ON_UNDELIVERED, 4)) {
-            count(rule, SHUNT_ON_UNDELIVERED, SHUNT_VERDICT_PASS);
-        } else {
-            hook_failed(host, rule, SHUNT_ON_UNDELIVERED);
-        }
-        lua_settop(L, top);
+        call_to_tell(host, rule, SHUNT_ON_UNDELIVERED, 4);
+    }
+    host->in_message = false;
+}
+
+/// Arguments: the recipient, the hook, msg, ctx. A client that has gone meanwhile is not told of.
+static int acked_body(lua_State *L) {
+    const uint64_t *recipient = lua_touserdata(L, 1);
+    push_peer(L, host_of(L), *recipient);
+    if (lua_isnil(L, -1)) { return 0; }
+    lua_insert(L, 4);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+void shunt_on_acked(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now) {
+    if (host->rule != NULL) { return; }
+    begin_message(host, message, now);
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_ACKED)) != NULL) {
+        lua_pushcfunction(rule->L, acked_body);
+        lua_pushlightuserdata(rule->L, &recipient);
+        push_hook(rule, SHUNT_ON_ACKED);
+        push_slot(rule, SLOT_MESSAGE);
+        push_context(rule);
+        call_to_tell(host, rule, SHUNT_ON_ACKED, 4);
     }
     host->in_message = false;
 }

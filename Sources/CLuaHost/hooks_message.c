@@ -1,5 +1,5 @@
-// on_message, on_broadcast, on_chat: each rule in turn, and what comes of what they return.
-#include "chain.h"
+// on_message, on_broadcast, on_chat, on_will: each rule in turn, and what comes of what they return.
+#include "trial.h"
 
 typedef struct {
     shunt_hook hook;
@@ -137,8 +137,27 @@ static void failed(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     stop(chain, action == SHUNT_DROP_ON_ERROR ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_REJECT, rule, failure_why(host, rule));
 }
 
+/// Arguments: the client's record, the hook, msg, ctx. conn is made within the protected call.
+static int will_body(lua_State *L) {
+    const shunt_bytes *record = lua_touserdata(L, 1);
+    push_connection(L, *record);
+    lua_insert(L, 4);
+    lua_call(L, 3, 1);
+    return 1;
+}
+
+static bool call_will(shunt_host *host, shunt_rule *rule) {
+    lua_pushcfunction(rule->L, will_body);
+    lua_pushlightuserdata(rule->L, &host->will_client);
+    push_hook(rule, SHUNT_ON_WILL);
+    push_slot(rule, SLOT_MESSAGE);
+    push_context(rule);
+    return call_hook(host, rule, SHUNT_ON_WILL, 4);
+}
+
 /// Calls a rule's hook with msg, chat where there is one, and ctx, which there is room for. - Returns: where its result is on the stack.
 static inline __attribute__((always_inline)) bool call(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
+    if (hook == SHUNT_ON_WILL) { return call_will(host, rule); }
     lua_thread *thread = thread_of(rule->L);
     lua_value *top = thread->top;
     *top++ = rule->functions[hook];
@@ -149,11 +168,13 @@ static inline __attribute__((always_inline)) bool call(shunt_host *host, shunt_r
     return call_hook(host, rule, hook, hook == SHUNT_ON_CHAT ? 3 : 2);
 }
 
-static inline __attribute__((always_inline)) void run_rule(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
+/// - Returns: whether the rule decided something, be it to pass.
+static inline __attribute__((always_inline)) bool run_applied(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
     size_t before = host->routed_count;
     lua_thread *thread = thread_of(rule->L);
     ptrdiff_t top = thread->top - thread->stack;
-    if (__builtin_expect(!call(host, rule, hook) || !apply_result(host, rule, hook, chain), 0)) {
+    bool ran = call(host, rule, hook) && apply_result(host, rule, hook, chain);
+    if (__builtin_expect(!ran, 0)) {
         host->routed_count = before;
         chain->outcome->always = false;
         failed(host, rule, chain);
@@ -162,6 +183,66 @@ static inline __attribute__((always_inline)) void run_rule(shunt_host *host, shu
     bool keeps = chain->stopped | (chain->replaced_by == rule);
     if (!keeps) { thread->top = thread->stack + top; }
     if (keeps | (rule->emitted > 0)) { host->holding |= (uint64_t)1 << rule->index; }
+    return ran;
+}
+
+/// What a rule has decided, with the messages that it sends.
+static trial_decision decision_of(const shunt_host *host, const shunt_rule *rule, const message_chain *chain, bool ran, size_t before) {
+    trial_decision decision;
+    bool replaces = !chain->stopped && chain->replaced_by == rule;
+    trial_begin(&decision, replaces ? SHUNT_VERDICT_REPLACE : chain->stopped ? (int)chain->outcome->decision : SHUNT_VERDICT_PASS);
+    if (!ran) {
+        decision.verdict = TRIAL_FAILED;
+        return decision;
+    }
+    if (chain->stopped) { trial_add(&decision, TRIAL_WHY, chain->outcome->why); }
+    if (replaces) { trial_add_message(&decision, &host->message); }
+    for (size_t i = before; i < host->routed_count; i++) { trial_add_message(&decision, &host->routed[i].message); }
+    return decision;
+}
+
+/// Calls a rule whose decision is not applied: the message is then as it was before, and what the rule would send is not sent.
+static void observe(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
+    shunt_message message = host->message;
+    uint16_t changes = host->changes;
+    size_t before = host->routed_count;
+    lua_State *L = rule->L;
+    int top = lua_gettop(L);
+    shunt_outcome outcome = {.verdict = SHUNT_VERDICT_PASS, .rule = -1};
+    message_chain own = {.hook = hook, .outcome = &outcome};
+    bool ran = call(host, rule, hook) && apply_result(host, rule, hook, &own);
+    if (!ran) { hook_failed(host, rule, hook); }
+    trial_decision decision = decision_of(host, rule, &own, ran, before);
+    host->message = message;
+    host->changes = changes;
+    host->payload_inflated = false;
+    host->routed_count = before;
+    lua_settop(L, top);
+    for (; rule->emitted > 0; rule->emitted--) {
+        lua_pushnil(L);
+        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)rule->emitted);
+    }
+    trial_observed(host, rule, hook, &decision, message.topic);
+}
+
+/// Of a rule that is on trial, or beside one that is. False for all others.
+static __attribute__((noinline)) bool run_on_trial(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
+    if (is_observed(host, rule)) {
+        observe(host, rule, hook);
+        return true;
+    }
+    if (!is_awaited(host, rule)) { return false; }
+    shunt_bytes topic = host->message.topic;
+    size_t before = host->routed_count;
+    bool ran = run_applied(host, rule, hook, chain);
+    trial_decision decision = decision_of(host, rule, chain, ran, before);
+    trial_decided(host, rule, hook, &decision, topic);
+    return true;
+}
+
+static inline __attribute__((always_inline)) void run_rule(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
+    if (__builtin_expect(host->observed != 0, 0) && run_on_trial(host, rule, hook, chain)) { return; }
+    run_applied(host, rule, hook, chain);
 }
 
 static void finish(shunt_host *host, message_chain *chain) {
@@ -185,6 +266,7 @@ static inline __attribute__((always_inline)) bool run(shunt_host *host, shunt_ho
     if (__builtin_expect((host->holding | host->delivering) != 0, 0)) { release_results(host); }
     host->routed_count = 0;
     begin_message(host, message, now);
+    host->selected = rules;
     shunt_rule *rule;
     while (!chain.stopped && (rule = next_rule(host, &rules, hook)) != NULL) { run_rule(host, rule, hook, &chain); }
     bool is_more = chain.stopped || chain.replaced_by != NULL || host->routed_count > 0 || outcome->passing != 0;
@@ -199,6 +281,12 @@ bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t r
 
 bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome) {
     return run(host, SHUNT_ON_BROADCAST, push, rules, now, outcome);
+}
+
+bool shunt_on_will(shunt_host *host, const shunt_message *message, shunt_bytes record, uint64_t rules, double now,
+                   shunt_outcome *outcome) {
+    host->will_client = record;
+    return run(host, SHUNT_ON_WILL, message, rules, now, outcome);
 }
 
 bool shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,

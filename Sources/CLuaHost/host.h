@@ -67,6 +67,15 @@ typedef struct {
     lua_value verdict;
 } kept_route;
 
+enum { TRIAL_FAILED = -1 };
+enum { TRIAL_WHY, TRIAL_TOPIC, TRIAL_PAYLOAD, TRIAL_REST, TRIAL_COUNT, TRIAL_PARTS };
+
+/// What a hook decided, to be compared: a verdict or TRIAL_FAILED, and hashes.
+typedef struct {
+    int verdict;
+    uint64_t parts[TRIAL_PARTS];
+} trial_decision;
+
 /// A rule and its Lua state. What one rule does to its state, its memory above all, is no other rule's affair.
 struct shunt_rule {
     char name[MAX_NAME];
@@ -74,8 +83,8 @@ struct shunt_rule {
     /// The next of the host's rules, whether they run, are being loaded, or are being replaced.
     shunt_rule *next;
     lua_State *L;
-    // memory
     size_t used, ceiling;
+    shunt_meter meter;
     /// What of `state_memory` is this rule's: its share, or what it uses where that is more; 0 while it does not run.
     size_t reserved;
     /// What it used after the last collection in the middle of a call.
@@ -110,6 +119,9 @@ struct shunt_rule {
     size_t counter_count;
     bool counters_full;
     shunt_figures figures[SHUNT_HOOKS];
+    /// No decision of it is applied; and the next rule is the one that it is compared with.
+    bool shadow, has_live;
+    shunt_trial_figures trial[SHUNT_HOOKS];
 };
 
 struct shunt_host {
@@ -145,21 +157,32 @@ struct shunt_host {
     uint16_t changes;
     /// What rules may still send, in messages and bytes.
     size_t room, room_bytes;
-    /// The chat's record while a hook of chats runs.
-    shunt_bytes chat;
+    /// The chat's record while a hook of chats runs, and the client's while on_will does.
+    shunt_bytes chat, will_client;
+    /// What may still be delayed, of messages and bytes of them.
+    size_t delay_room, delay_bytes;
     /// Whom `push_peer` found, and in which call.
     uint64_t peer_read, peer_serial;
     size_t call_emits;
-    bool fanout_exceeded, json_read, filter_read, props_read;
+    bool fanout_exceeded, delay_exceeded, json_read, filter_read, props_read;
     /// Whether `inflated` has the plain payload of the message.
     bool payload_inflated;
     shunt_buffer inflated;
     /// Whether the call's payload is being inflated, or could not be: its failure is then the client's.
     enum { PAYLOAD_FINE, PAYLOAD_INFLATING, PAYLOAD_REFUSED } payload;
 
+    // rules on trial (trial.c)
+    /// Rules whose decisions the call does not apply, those that it does not call, and those that it asks, by their bits.
+    uint64_t observed, skipped, selected;
+    /// The rule on trial whose decision waits for the decision of the rule beside it.
+    shunt_rule *awaiting;
+    trial_decision awaited;
+
     // results
     shunt_routed *routed;
     size_t routed_count, routed_capacity;
+    /// What is in it was emitted in a hook that is not about a message, and has not been taken yet.
+    bool has_emitted;
     /// The rules with something of the last chain in their states, and with copies for the last recipient.
     uint64_t holding, delivering;
     char why[MAX_WHY];
@@ -232,7 +255,7 @@ void budget_check_running(void);
 extern char key_anchors, key_routes, key_strings, key_json_array, key_math, key_utf8;
 
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
-       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER };
+       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER, TAG_MEMBER };
 
 /// The object at an index, which begins with its tag; NULL for any other value. All full userdata in a state are ours.
 static inline uint32_t *object_at(lua_State *L, int index) {
@@ -302,54 +325,7 @@ static inline void scratch_char(lua_State *L, shunt_host *host, char c) {
 /// Pushes what was added since `base` as a string and takes it off.
 void scratch_push(lua_State *L, shunt_host *host, size_t base);
 
-// MARK: libraries: each fills a fresh table for a rule's globals
-
-void open_base(lua_State *L);
-void open_string(lua_State *L);
-void open_table(lua_State *L);
-void open_coroutine(lua_State *L);
-void open_json(lua_State *L);
-void open_hash(lua_State *L);
-void open_base64(lua_State *L);
-void open_re(lua_State *L);
-void open_time(lua_State *L);
-void open_log(lua_State *L);
-void open_counter(lua_State *L);
-void open_stores(lua_State *L);
-void open_route(lua_State *L);
-void open_message(lua_State *L);
-void open_chat(lua_State *L);
-void open_peers(lua_State *L);
-void open_context(lua_State *L);
-void open_counter_type(lua_State *L);
-void open_big_integers(lua_State *L);
-void free_counters(shunt_rule *rule);
-void open_verdicts(lua_State *L);
-
-/// Upvalues: sources by name, loaded modules by name, the rule's globals, its folder.
-int base_require(lua_State *L);
-/// Pushes the function that a file's text is, or raises what is wrong with it. Byte code is refused.
-void load_text(lua_State *L, shunt_bytes text, const char *name);
-/// Raises again what ended the call; nothing that rules write may catch it.
-void rethrow_kill(lua_State *L, shunt_host *host, int status);
-/// Says something about all rules, after the call.
-void log_notice(shunt_host *host, const char *text);
-/// Writes what the rule said in the call that has ended, without what repeats the payload.
-void log_flush(shunt_host *host, const shunt_rule *rule);
-void log_write(lua_State *L, shunt_log_level level, const char *text, size_t count, int fields);
-/// Pushes the text of a value. Where Lua would write an address, it pushes the name of the value's type.
-const char *push_text_of(lua_State *L, int index, size_t *count);
-/// memmem that looks at the budget.
-const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count);
-int string_format(lua_State *L);
-int string_rep(lua_State *L);
-void bound_strings(lua_State *L);
-void bound_utf8(lua_State *L);
-int string_find(lua_State *L);
-int string_match(lua_State *L);
-int string_gmatch(lua_State *L);
-int string_gsub(lua_State *L);
-int table_sort(lua_State *L);
+#include "libraries.h"
 
 // MARK: JSON and values
 
@@ -382,6 +358,8 @@ typedef struct {
     bool has_message;
     /// The bytes of its target, where that is a text.
     shunt_bytes text;
+    /// Milliseconds, of a delay.
+    uint32_t delay;
     /// The verdict's first uservalue is its target: topic, chat id, filter, reason, or list. The second is its message or nil.
 } verdict_object;
 
@@ -407,14 +385,14 @@ uint16_t copy_changes(const shunt_host *host, const copy_object *copy);
 void push_peer(lua_State *L, shunt_host *host, uint64_t id);
 void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
-bool connection_change(lua_State *L, int index, shunt_connect_outcome *outcome);
 void open_subscriptions(lua_State *L);
-void push_subscription(lua_State *L, const shunt_subscription *subscription);
-bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
 void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.
 void check_filter(lua_State *L, int index, const char *what);
+
+/// Whether what the rule that runs does now is to have no effect: its decision is not applied (trial.c).
+bool is_apart(const shunt_host *host);
 
 /// Pushes a copy of the value at the top of another state's stack. What only that state can have is left out.
 /// - Returns: how many values were.

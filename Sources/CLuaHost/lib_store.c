@@ -43,8 +43,8 @@ shunt_store *local_store_of(shunt_host *host, const shunt_rule *rule) {
 /// Upvalue of each function: whether it is of `shared`.
 static shunt_store *store_of(lua_State *L) {
     shunt_host *host = host_of(L);
-    if (lua_toboolean(L, lua_upvalueindex(1))) { return host->options.shared; }
     shunt_rule *rule = host->rule;
+    if (lua_toboolean(L, lua_upvalueindex(1))) { return is_apart(host) && host->options.apart != NULL ? host->options.apart : host->options.shared; }
     if (rule->kv == NULL) { rule->kv = local_store_of(host, rule); }
     if (rule->kv == NULL) { luaL_error(L, "kv: no memory"); }
     return rule->kv;

@@ -1,5 +1,6 @@
 // A rule in a state: its own globals, its table, its hooks.
 #include "chain.h"
+#include "schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,8 +95,11 @@ static int load_body(lua_State *L) {
     shunt_rule *rule = request->rule;
     push_environment(L);
     set_require(L, request, 2);
+    schema_open(L, 2);
     load_chunk(L, request->folder, &request->sources[0], 2);
     lua_call(L, 0, 1);
+    schema_close(L, 2, 3);
+    lua_remove(L, 3);
     if (!lua_istable(L, -1)) {
         return luaL_error(L, "%s/%s:1: a rule file returns its table, not a %s", request->folder, request->sources[0].path,
                           luaL_typename(L, -1));
@@ -165,6 +169,9 @@ void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
 
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook) { return rule->hooks[hook] != LUA_NOREF; }
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook) { return &rule->figures[hook]; }
+
+size_t shunt_rule_memory(const shunt_rule *rule) { return rule->used; }
+shunt_bytes shunt_host_topic(const shunt_host *host) { return host->in_message ? host->message.topic : (shunt_bytes){0}; }
 
 void shunt_rule_failed(shunt_rule *rule, shunt_hook hook, shunt_failure failure) { rule->figures[hook].failures[failure]++; }
 void shunt_rule_decided(shunt_rule *rule, shunt_verdict verdict) { rule->figures[SHUNT_ON_MESSAGE].verdicts[verdict]++; }

@@ -295,6 +295,11 @@ final class MasterLoop: EventLoopHandler {
             case .workerLost: (.warning, "a worker is lost")
             case .workerSkewed: (.warning, "a worker's clock is wrong")
             case .linkRefused: (.warning, "a worker that does not prove that it belongs to the cluster was refused")
+            case .rulesLoaded: (.info, "a worker runs other rules")
+            case .rulesRefused: (.warning, "a worker keeps its rules, as it does not take the new ones")
+            case .rulesRolledBack: (.warning, "a worker has gone back to the rules before")
+            case .ruleOff: (.warning, "a worker has switched a rule off")
+            case .ruleOn: (.info, "a worker tries a rule again")
             case .masterStarted, .masterStopped, .adminRefused, .command: (.info, "\(event.kind.rawValue)")
             }
         let address = engine.source(of: event.subject) ?? "-"

@@ -5,7 +5,12 @@ import ShuntCore
 final class LoadedRule {
     let pointer: OpaquePointer
     let plugin: RulePlugin
-    private let host: LuaHost
+    let host: LuaHost
+    let name: String
+    /// Its last failures, and what it would have decided.
+    var notes = RuleNotes()
+    /// How often its breaker has switched it off.
+    var trips: UInt64 = 0
     /// What earlier versions of the rule did.
     var earlier: RuleFigures?
 
@@ -19,11 +24,15 @@ final class LoadedRule {
         pointer = loaded
         self.plugin = plugin
         self.host = host
+        self.name = name ?? plugin.name
     }
 
     deinit { shunt_rule_free(host.pointer, pointer) }
 
     func has(_ hook: shunt_hook) -> Bool { shunt_rule_has(pointer, hook) }
+
+    /// - Parameter hasLive: whether the next rule in the order is the one that it is compared with.
+    func set(_ mode: RuleMode, hasLive: Bool) { shunt_rule_set_trial(pointer, mode == .shadow, hasLive) }
 
     /// Warns of hooks that are written with a colon.
     func methodWarnings() -> [ShuntError] {

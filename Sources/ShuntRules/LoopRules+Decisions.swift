@@ -13,6 +13,8 @@ public struct RuleMessage: Sendable {
     public var isRetained = false
     public var properties: [UInt8] = []
     public var hops: UInt8 = 0
+    /// Milliseconds after which it goes out.
+    public var delay: UInt32 = 0
     public var sender = ConnectionID.none
 
     public init(topic: [UInt8], key: [UInt8]?, payload: [UInt8]) { (self.topic, self.key, self.payload) = (topic, key, payload) }
@@ -20,6 +22,7 @@ public struct RuleMessage: Sendable {
     init(_ routed: RoutedMessage, of message: RuleMessage) {
         (kind, topic, key) = (routed.kind, Array(routed.topic), routed.key.map { Array($0) })
         (payload, format, qos, isRetained) = (Array(routed.payload), routed.format, routed.qos, routed.isRetained)
+        delay = routed.delay
         (properties, hops, sender) = (Array(routed.properties), message.hops, message.sender)
     }
 
@@ -73,13 +76,34 @@ extension LoopRules {
         return readers
     }
 
+    /// The rules that may choose the members of groups which get a topic's messages.
+    public func choosers(of topic: Bytes) -> [String] {
+        let choosing = selection(SHUNT_ON_SELECT, for: .topic, topic)
+        return names.indices.filter { choosing.contains($0) }.map { names[$0] }
+    }
+
+    /// Why a rule does not decide about what this client sends; nil where it does.
+    private func excuse(of rule: Int, for client: ConnectionID) -> String? {
+        guard hasModes else { return nil }
+        chooseModes(for: client)
+        if observed.contains(rule) { return "on trial: what it decides is not applied" }
+        return skipped.contains(rule) ? "its canary decides for this client" : nil
+    }
+
     /// Asks one rule about a message.
     public func decide(_ message: RuleMessage, rule: Int, now: Double) -> RuleDecision {
-        message.withView { view in
+        if let excuse = excuse(of: rule, for: message.sender) {
+            return RuleDecision(
+                rule: rule, name: names[rule], verdict: "pass", why: excuse, seconds: 0, stops: false, outcome: .pass, replacement: nil,
+                changes: [], sent: [], isMoved: false)
+        }
+        // A canary is asked with the rule beside it, which is skipped.
+        let mask: UInt64 = hasModes && set.rules[rule].isBeside ? 3 << UInt64(rule) : 1 << UInt64(rule)
+        return message.withView { view in
             beginTurn()
             failure = nil
             let began = Self.nanoseconds()
-            let outcome = onMessage(view, selection: RuleSelection(mask: 1 << UInt64(rule)), now: now)
+            let outcome = onMessage(view, selection: RuleSelection(mask: mask), now: now)
             let seconds = Double(Self.nanoseconds() &- began) * 1e-9
             let verdict = self.outcome.pointee.decision
             var made = outcome.messages.map { (message: RuleMessage($0, of: message), isMoved: $0.changes.contains(.topic)) }
@@ -114,7 +138,7 @@ extension RoutedMessage.Changes {
     var names: [String] {
         let all: [(RoutedMessage.Changes, String)] = [
             (.kind, "kind"), (.topic, "topic"), (.key, "key"), (.payload, "payload"), (.format, "format"), (.filter, "filter"), (.qos, "qos"),
-            (.retain, "retain"), (.properties, "props"),
+            (.retain, "retain"), (.properties, "props"), (.delayed, "delay"),
         ]
         return all.filter { contains($0.0) }.map(\.1)
     }

@@ -21,7 +21,8 @@ extension LoopRules {
             if let (code, _) = figures.errors.first(where: { $0.value != earlier.errors[$0.key] ?? 0 }) {
                 tell(.init(rule: name, verdict: "error", why: failure ?? code.rawValue, seconds: seconds, topic: topic))
             } else if let (verdict, _) = figures.verdicts.first(where: { $0.value != earlier.verdicts[$0.key] ?? 0 }) {
-                tell(.init(rule: name, verdict: verdict, why: isLast ? outcome.reason : "", seconds: seconds, topic: topic))
+                let why = hasModes && observed.contains(index) ? "on trial: not applied" : isLast ? outcome.reason : ""
+                tell(.init(rule: name, verdict: verdict, why: why, seconds: seconds, topic: topic))
             } else if isLast {
                 // Switched off: it was not called.
                 tell(.init(rule: name, verdict: "off", why: outcome.reason, seconds: seconds, topic: topic))

@@ -18,15 +18,17 @@ public final class LoopRules: RuleHooks {
 
     let host: LuaHost
     private let pointer: OpaquePointer
-    private(set) var set: RuleSet
-    private(set) var rules: [LoadedRule] = []
+    var set: RuleSet
+    var rules: [LoadedRule] = []
     /// By hook: which rules want what.
-    private var matchers = [[NativeMatch]](repeating: [], count: Int(SHUNT_HOOKS.rawValue))
-    public private(set) var wanted: RuleHookSet = []
-    private var breakers: [Breaker] = []
+    var matchers = [[NativeMatch]](repeating: [], count: Int(SHUNT_HOOKS.rawValue))
+    public internal(set) var wanted: RuleHookSet = []
+    /// The rules that have `on_select`, by their bits.
+    var selecting: UInt64 = 0
+    var breakers: [Breaker] = []
     /// The rules that a breaker has switched off, and when the first of them is tried again.
-    private(set) var off = RuleSelection.none
-    private var retryAt = Double.infinity
+    var off = RuleSelection.none
+    var retryAt = Double.infinity
     /// When each rule's `on_tick` is due, and when the first of them is.
     var ticks: [Double] = []
     var nextTick = Double.infinity
@@ -35,7 +37,7 @@ public final class LoopRules: RuleHooks {
     private var calls: UInt32 = 0
     private var readBegan: UInt64 = 0
     /// Who caused the hook that runs; nil where nobody did.
-    private var client: ConnectionID?
+    private(set) var client: ConnectionID?
     /// The chat of the hook that runs, as Lua reads it: kept for its memory.
     var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
@@ -46,7 +48,14 @@ public final class LoopRules: RuleHooks {
     /// The last refusal of a rule that is off.
     private var refusal: ContiguousArray<UInt8> = []
     /// The version before, until `settle` or `revert`.
-    private var before: (rules: [LoadedRule], set: RuleSet)?
+    var before: Version?
+    /// Which rules are on trial, and, of the hook that runs: whose decisions are not applied, and who is not called.
+    var modes = Modes()
+    var hasModes = false
+    var observed = RuleSelection.none
+    var skipped = RuleSelection.none
+    /// How many examples of what rules on trial decide are still noted in this second.
+    var examples = (second: 0.0, left: 0)
     /// What the rules returned for the last message: for rule tests.
     var decision: shunt_verdict { outcome.pointee.decision }
 
@@ -54,27 +63,31 @@ public final class LoopRules: RuleHooks {
     var failure: String?
 
     private var failureLog: FailureLog
-    private let counterCapacity: Int
-    private let logger: @Sendable (RuleLogEntry) -> Void
+    let counterCapacity: Int
+    let logger: @Sendable (RuleLogEntry) -> Void
+    let secretTexts: SecretTexts
     private let inflater: PayloadInflater
 
     /// Loads the rules into states of their own and calls their `on_load`.
     /// - Parameters:
     ///   - shared: the worker's one store.
+    ///   - apart: the same for rules whose decisions are not applied.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
-    ///   - tellsPayloads: whether what rules log, or raise, may repeat a payload: in tests.
     ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
-        set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, tellsPayloads: Bool = false, inflate: @escaping PayloadInflater, now: Double
+        set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore, apart: SharedStore? = nil,
+        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
         outcome.initialize(to: shunt_outcome())
-        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, tellsPayloads: tellsPayloads)
+        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, apart: apart)
         pointer = host.pointer
         view = shunt_host_message(pointer)
         self.set = .empty
-        logger = log
+        let secretTexts = SecretTexts()
+        self.secretTexts = secretTexts
+        // A secret is never shown, whatever else rules may log.
+        logger = { entry in log(secretTexts.hiding(entry)) }
         counterCapacity = limits.counters
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
@@ -96,121 +109,16 @@ public final class LoopRules: RuleHooks {
     public func setLimits(_ limits: RuleLimits) {
         shunt_host_set_limits(
             host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
-            limits.turnNanoseconds)
-    }
-
-    // MARK: versions
-
-    /// Switches to another version of the rules: `on_unload` of the old, then `on_load` of the new with what it saved.
-    /// Call it between two messages. The old version is kept until `settle`.
-    /// - Returns: why it can't; then the old version goes on.
-    public func replace(with next: RuleSet, now: Double) -> ShuntError? {
-        begin(now, nil)
-        do throws(ShuntError) {
-            var loaded: [LoadedRule] = []
-            for rule in next.rules {
-                let one = try LoadedRule(rule.plugin, name: rule.definition.name, in: host)
-                try one.configure(rule.definition, settings: rule.settings)
-                loaded.append(one)
-            }
-            try hand(over: loaded, of: next, now: now)
-            handFigures(to: loaded, of: next)
-            before = (rules, set)
-            activate(loaded, of: next)
-            return nil
-        } catch {
-            return error
-        }
-    }
-
-    /// Lets go of the version before: every loop has switched.
-    public func settle() { before = nil }
-
-    /// Goes back to the version before, which starts again from what it saved: another loop could not switch.
-    public func revert(now: Double) {
-        guard let old = before else { return }
-        begin(now, nil)
-        for (index, rule) in rules.enumerated() { stop(rule, named: set.rules[index].definition.name, now: now) }
-        restart(old.rules, of: old.set, now: now)
-        activate(old.rules, of: old.set)
-        before = nil
-    }
-
-    /// Calls `on_unload` of all rules, as before an exit.
-    public func stop(now: Double) {
-        for (index, rule) in rules.enumerated() { stop(rule, named: set.rules[index].definition.name, now: now) }
-        activate([], of: .empty)
-    }
-
-    private func stop(_ rule: LoadedRule, named name: String, now: Double) {
-        do throws(ShuntError) {
-            try rule.stop(now: now)
-        } catch {
-            logger(RuleLogEntry(level: .error, rule: name, text: "on_unload: \(error)"))
-        }
-    }
-
-    private func hand(over loaded: [LoadedRule], of next: RuleSet, now: Double) throws(ShuntError) {
-        var before: [String: LoadedRule] = [:]
-        for (index, rule) in rules.enumerated() {
-            stop(rule, named: set.rules[index].definition.name, now: now)
-            before[set.rules[index].definition.name] = rule
-        }
-        do throws(ShuntError) {
-            for (index, rule) in loaded.enumerated() {
-                try rule.start(after: before[next.rules[index].definition.name], now: now)
-            }
-        } catch {
-            // The old version was told to stop: it starts again from what it saved.
-            restart(rules, of: set, now: now)
-            throw error
-        }
-    }
-
-    /// A reload is no reason for a counter to begin again.
-    private func handFigures(to loaded: [LoadedRule], of next: RuleSet) {
-        let before = Dictionary(figures().map { ($0.rule, $0) }) { first, _ in first }
-        for (index, rule) in loaded.enumerated() { rule.earlier = before[next.rules[index].definition.name] }
-    }
-
-    private func restart(_ rules: [LoadedRule], of set: RuleSet, now: Double) {
-        for (index, rule) in rules.enumerated() {
-            do throws(ShuntError) {
-                try rule.start(after: rule, now: now)
-            } catch {
-                logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: "on_load: \(error)"))
-            }
-        }
-    }
-
-    private func activate(_ loaded: [LoadedRule], of next: RuleSet) {
-        let pointers: [OpaquePointer?] = loaded.map(\.pointer)
-        shunt_host_activate(host.pointer, pointers, pointers.count)
-        rules = loaded
-        set = next
-        breakers = next.rules.map { Breaker($0.definition.breaker) }
-        wanted = []
-        for hook in RuleHook.called {
-            guard let place = hook.index else { continue }
-            guard let kinds = hook.kinds else {
-                if loaded.contains(where: { $0.has(place) }) { wanted.formUnion(hook.wanted) }
-                continue
-            }
-            let having = loaded.indices.filter { loaded[$0].has(place) && !kinds.isDisjoint(with: next.rules[$0].definition.match.kinds) }
-            matchers[Int(place.rawValue)] = having.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
-            if !having.isEmpty { wanted.formUnion(hook.wanted) }
-        }
-        off = .none
-        retryAt = .infinity
-        ticks = next.rules.indices.map { loaded[$0].has(SHUNT_ON_TICK) ? now + next.rules[$0].definition.tick : .infinity }
-        nextTick = ticks.min() ?? .infinity
+            limits.turnNanoseconds, limits.logsPayloads)
     }
 
     // MARK: messages
 
     public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         switch kind {
-        case .topic: selection(SHUNT_ON_MESSAGE, for: kind, topic)
+        case .topic:
+            // The router asks rules only about topics that some want: a group's choice is such a wish.
+            RuleSelection(mask: selection(SHUNT_ON_MESSAGE, for: kind, topic).mask | selection(SHUNT_ON_SELECT, for: kind, topic).mask)
         case .broadcast: selection(SHUNT_ON_BROADCAST, for: kind, topic)
         case .chat: selection(SHUNT_ON_CHAT, for: kind, topic)
         }
@@ -227,6 +135,7 @@ public final class LoopRules: RuleHooks {
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         begin(now, message.sender)
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_MESSAGE) { return outcome }
+        let selection = hasModes ? withoutForwarded(selection, kind: message.kind, topic: message.topic) : selection
         view.pointee = shunt_message(message)
         guard shunt_on_message(pointer, view, selection.mask & ~off.mask, now, outcome) else { return .pass }
         return finished()
@@ -255,6 +164,7 @@ public final class LoopRules: RuleHooks {
         calls &+= 1
         // A look at the clock costs half of a call: at one in eight.
         if calls & 7 == 0 { lookAtClock() }
+        if hasModes { chooseModes(for: client) }
     }
 
     @inline(never)
@@ -270,8 +180,11 @@ public final class LoopRules: RuleHooks {
             verdict(outcome.pointee.verdict), why: Bytes(outcome.pointee.why),
             messages: messages(outcome.pointee.messages, outcome.pointee.count),
             rule: outcome.pointee.rule < 0 ? nil : UInt8(truncatingIfNeeded: outcome.pointee.rule))
+        // While rules are on trial, each message is asked about.
+        guard !hasModes else { return result }
         result.isStanding = outcome.pointee.always
-        result.passing = RuleSelection(mask: outcome.pointee.passing)
+        // A rule that chooses members is to see that the topic stays a topic of rules.
+        result.passing = RuleSelection(mask: outcome.pointee.passing & ~selecting)
         return result
     }
 
@@ -296,7 +209,7 @@ public final class LoopRules: RuleHooks {
         }
     }
 
-    private func messages(_ given: UnsafePointer<shunt_routed>?, _ count: Int) -> UnsafeBufferPointer<RoutedMessage> {
+    func messages(_ given: UnsafePointer<shunt_routed>?, _ count: Int) -> UnsafeBufferPointer<RoutedMessage> {
         guard let given, count > 0 else { return UnsafeBufferPointer(start: nil, count: 0) }
         if count > routedCapacity { makeRoom(for: count) }
         for index in 0..<count { (routed + index).initialize(to: RoutedMessage(given + index)) }
@@ -317,7 +230,7 @@ public final class LoopRules: RuleHooks {
         for index in breakers.indices where off.contains(index) {
             if breakers[index].retried(now: now) {
                 off = off.removing(index)
-                logger(RuleLogEntry(level: .info, rule: set.rules[index].definition.name, text: "switched on again, to try"))
+                logger(RuleLogEntry(level: .info, rule: set.rules[index].definition.name, text: "switched on again, to try", event: .on))
             } else if case .off(let until) = breakers[index].state {
                 retryAt = min(retryAt, until)
             }
@@ -327,7 +240,8 @@ public final class LoopRules: RuleHooks {
     /// A rule that is off fails without being run: its `on_error` stands, so that a guard that is off lets nobody through.
     private func actionOfOff(_ rules: RuleSelection, for hook: shunt_hook) -> (RuleDefinition.OnError, why: String, rule: Int)? {
         retry()
-        for index in self.rules.indices where off.contains(index) && rules.contains(index) && self.rules[index].has(hook) {
+        let deciding = hasModes ? rules.subtracting(observed).subtracting(skipped) : rules
+        for index in self.rules.indices where off.contains(index) && deciding.contains(index) && self.rules[index].has(hook) {
             let action = set.rules[index].definition.onError(of: hook)
             if action != .pass { return (action, "rule \(set.rules[index].definition.name) is switched off", index) }
         }
@@ -344,24 +258,6 @@ public final class LoopRules: RuleHooks {
     func refusalOfOff(in selection: RuleSelection = RuleSelection(mask: .max), for hook: shunt_hook) -> String? {
         actionOfOff(selection, for: hook)?.why
     }
-
-    // MARK: figures
-
-    /// What the rules and earlier versions of them did, in their order.
-    public func figures() -> [RuleFigures] {
-        return set.rules.enumerated().map { index, rule in
-            var hooks: [String: RuleFigures.Hook] = [:]
-            for hook in RuleHook.called {
-                guard let place = hook.index, rules[index].has(place) else { continue }
-                hooks[hook.rawValue] = RuleFigures.Hook(shunt_rule_figures(rules[index].pointer, place).pointee)
-            }
-            let counters = (0..<shunt_counter_count(rules[index].pointer)).map {
-                RuleFigures.Counter(shunt_counter_at(rules[index].pointer, $0))
-            }
-            let own = RuleFigures(rule: rule.definition.name, hooks: hooks, counters: counters, isOff: off.contains(index))
-            return rules[index].earlier.map { own.adding($0, counters: counterCapacity) } ?? own
-        }
-    }
 }
 
 extension LoopRules: LuaHostOwner {
@@ -370,6 +266,7 @@ extension LoopRules: LuaHostOwner {
     func failed(rule index: Int, hook: shunt_hook, code: ErrorCode, message: String?) {
         guard breakers.indices.contains(index) else { return }
         if let message { tell(failureOf: index, in: hook, code, message) }
+        tellFailedMessage(rule: index, hook, code)
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
         let switchedOff = breakers[index].failed(
@@ -378,16 +275,24 @@ extension LoopRules: LuaHostOwner {
         off.insert(index)
         retryAt = min(retryAt, until)
         let definition = set.rules[index].definition
+        rules[index].trips += 1
         logger(
             RuleLogEntry(
-                level: .error, rule: definition.name, text: "switched off: too many errors; tried again in \(definition.breaker.retry) s"))
+                level: .error, rule: definition.name, text: "switched off: too many errors; tried again in \(definition.breaker.retry) s",
+                event: .off))
     }
 
     private func tell(failureOf index: Int, in hook: shunt_hook, _ code: ErrorCode, _ message: String) {
-        let text = "\(String(cString: shunt_hook_name(hook))): \(message) (\(code.rawValue))"
+        let name = String(cString: shunt_hook_name(hook))
+        let text = "\(name): \(message) (\(code.rawValue))"
         failure = text
+        let note = RuleFigures.Failure(
+            at: now, hook: name, code: code, text: message, topic: Self.shown(Bytes(shunt_host_topic(pointer))), client: clientShown)
+        rules[index].notes.add(note)
         let last = failureLog.isLast(index) ? " (further errors of this rule and second are counted only)" : ""
-        logger(RuleLogEntry(level: .error, rule: set.rules[index].definition.name, text: text + last))
+        logger(
+            RuleLogEntry(
+                level: .error, rule: set.rules[index].definition.name, text: text + last, topic: note.topic, client: note.client))
     }
 
     /// Counted and told, but not for the breaker: the rule alone did nothing wrong, the rules together go too far.

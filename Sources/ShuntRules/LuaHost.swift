@@ -19,11 +19,14 @@ protocol LuaHostOwner: AnyObject {
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
     ) throws(ShuntError) -> [UInt8]
+    /// What a rule on trial decided differs from what the rule beside it did; see `shunt_callbacks`.
+    func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes)
     /// A rule test's call: what it gives back, or why it can't.
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError>
 }
 
 extension LuaHostOwner {
+    func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes) {}
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool { false }
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> { .failure(ShuntError(.internalError, "not a rule test")) }
 }
@@ -47,8 +50,11 @@ final class LuaHost {
     /// The callbacks' way back. Freed with the state, after which nothing calls.
     private let back: Unmanaged<BackReference>
     private let shared: SharedStore
+    private let apart: SharedStore?
 
-    init(worker: String, loop: Int, limits: RuleLimits, shared: SharedStore, forTests: Bool = false, tellsPayloads: Bool = false) throws(ShuntError) {
+    init(
+        worker: String, loop: Int, limits: RuleLimits, shared: SharedStore, apart: SharedStore? = nil, forTests: Bool = false
+    ) throws(ShuntError) {
         let reference = BackReference()
         let back = Unmanaged.passRetained(reference)
         let pointer = worker.withCString { worker in
@@ -56,7 +62,8 @@ final class LuaHost {
             options.worker = worker
             options.loop = Int32(clamping: loop)
             options.shared = shared.store
-            options.tells_payloads = tellsPayloads
+            options.apart = apart?.store
+            options.tells_payloads = limits.logsPayloads
             return shunt_host_create(&options)
         }
         guard let pointer else {
@@ -65,7 +72,7 @@ final class LuaHost {
         }
         self.pointer = pointer
         self.back = back
-        self.shared = shared
+        (self.shared, self.apart) = (shared, apart)
         reference.host = self
     }
 
@@ -124,6 +131,9 @@ final class LuaHost {
         callbacks.log = { context, level, rule, text, fields in
             let level = RuleLogEntry.Level(rawValue: level.rawValue) ?? .error
             hostOwner(context)?.log(RuleLogEntry(level: level, rule: String(rule), text: String(text), fields: String(fields)))
+        }
+        callbacks.differs = { context, rule, hook, live, own, parts, topic in
+            hostOwner(context)?.differs(rule: Int(rule), hook: hook, live: live, own: own, parts: parts, topic: Bytes(topic))
         }
         addClients(to: &callbacks)
         callbacks.stands_in_rule = { context, rule, text, searched in

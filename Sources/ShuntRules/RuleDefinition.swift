@@ -53,6 +53,10 @@ public struct RuleDefinition: Equatable, Sendable {
     public var breaker = Breaker()
     /// Seconds between two calls of `on_tick`.
     public var tick = 60.0
+    /// What the rule says of its settings; nil where it says nothing.
+    public var schema: SettingsSchema?
+    /// Where the configuration says nothing else.
+    public var mode = RuleMode.live
     /// The names of the hooks that this version calls.
     public var hooks: Set<String> = []
 
@@ -84,8 +88,10 @@ struct RuleDefinitionReader {
     let plugin: RulePlugin
     let limits: RuleLimits
     var warnings: [ShuntError] = []
+    /// nil: patterns of settings are not looked at.
+    var finds: PatternFinder?
 
-    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick"]
+    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick", "settings", "mode"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin
@@ -118,9 +124,8 @@ struct RuleDefinitionReader {
                 definition.onError = action
             case "breaker": definition.breaker = try breaker(value)
             case "grants": definition.grants = try grants(value)
-            case "mode":
-                // Such a rule must not decide as any other does.
-                throw invalid("mode is \(shown(value))", key: key, help: "shadow and canary are not in this version yet: leave mode out")
+            case "settings": definition.schema = try SettingTypeReader(plugin: plugin, finds: finds).schema(value)
+            case "mode": definition.mode = try mode(value)
             case "tick":
                 guard let seconds = value.number, (0.1...LoopRules.longestTick).contains(seconds) else {
                     throw invalid("tick is \(shown(value))", key: key, help: "seconds between two calls of on_tick, 0.1 to 86400")
@@ -133,6 +138,17 @@ struct RuleDefinitionReader {
             warnings.append(ShuntError(.ruleInvalid, "the rule has no hook that this version calls", at: plugin.location(of: "")))
         }
         return definition
+    }
+
+    private func mode(_ value: LuaValue) throws(ShuntError) -> RuleMode {
+        switch value.string {
+        case "live": .live
+        case "shadow": .shadow
+        case "canary": .canary(RuleShare())
+        default:
+            throw invalid(
+                "mode is \(shown(value))", key: "mode", help: "live, shadow, or canary; rules.trials says for which clients a canary decides")
+        }
     }
 
     private func name(_ value: LuaValue) throws(ShuntError) -> String {

@@ -6,13 +6,19 @@ public struct RuleFigures: Equatable, Sendable {
     /// One hook of one rule.
     public struct Hook: Equatable, Sendable {
         public var calls: UInt64 = 0
-        /// By verdict: pass, replace, route, fanout, push, chat, drop, reject, done, redirect; only verdicts that came up.
+        /// By verdict: pass, replace, route, fanout, push, chat, drop, reject, done, redirect, delay, select; only verdicts that came up.
         public var verdicts: [String: UInt64] = [:]
-        /// By code: rule.time, rule.memory, rule.failed, limit.fanout, payload.invalid; only codes that came up.
+        /// By code: rule.time, rule.memory, rule.failed, limit.fanout, limit.delay, payload.invalid; only codes that came up.
         public var errors: [ErrorCode: UInt64] = [:]
-        /// One call in 64 is timed: their number and what they took together.
-        public var sampledCalls: UInt64 = 0
-        public var sampledNanoseconds: UInt64 = 0
+        /// A version's first 1,024 calls are timed, then one in 64, which counts as 64.
+        public var times = RuleTimes()
+        /// Calls whose decisions were not applied, since the rule is on trial; those that were compared with the rule beside it, or with no
+        /// rule; those that differed.
+        public var observed: UInt64 = 0
+        public var compared: UInt64 = 0
+        public var different: UInt64 = 0
+
+        public var failures: UInt64 { errors.values.reduce(0, +) }
     }
 
     public struct Counter: Equatable, Sendable {
@@ -26,14 +32,41 @@ public struct RuleFigures: Equatable, Sendable {
     /// By the hook's name, those that the rule has.
     public var hooks: [String: Hook]
     public var counters: [Counter]
-    /// Whether the breaker has switched the rule off.
+    /// Whether the breaker has switched the rule off, and how often it did.
     public var isOff: Bool
+    public var trips: UInt64 = 0
+    public var mode = RuleMode.live
+    /// The version's digest, and what this version alone did.
+    public var version = ""
+    public var current: [String: Hook] = [:]
+    public var currentTrips: UInt64 = 0
+    /// Bytes of its Lua state.
+    public var memory = 0
+    /// The last failures, and the last examples of what a rule on trial decided.
+    public var failures: [Failure] = []
+    public var differences: [LoopRules.Difference] = []
+
+    /// A failure, as the log has it.
+    public struct Failure: Equatable, Sendable {
+        public var at: Double
+        public var hook: String
+        public var code: ErrorCode
+        /// Without what repeats the payload.
+        public var text: String
+        public var topic: String
+        public var client: String
+    }
+
+    init(rule: String, hooks: [String: Hook], counters: [Counter], isOff: Bool) {
+        (self.rule, self.hooks, self.counters, self.isOff) = (rule, hooks, counters, isOff)
+    }
 
     /// Adds what an earlier version of the rule did.
     /// - Parameter capacity: counters that are kept at most; those of the earlier version give way.
     func adding(_ earlier: RuleFigures, counters capacity: Int) -> RuleFigures {
         var sum = self
         sum.hooks.merge(earlier.hooks) { $0.adding($1) }
+        sum.trips += earlier.trips
         var places: [[String]: Int] = [:]
         for (index, counter) in counters.enumerated() { places[[counter.name, counter.labels]] = index }
         for counter in earlier.counters {
@@ -48,13 +81,16 @@ public struct RuleFigures: Equatable, Sendable {
 }
 
 extension RuleFigures.Hook {
-    fileprivate func adding(_ earlier: RuleFigures.Hook) -> RuleFigures.Hook {
+    /// The sum of two versions or loops.
+    public func adding(_ earlier: RuleFigures.Hook) -> RuleFigures.Hook {
         var sum = self
         sum.calls += earlier.calls
         sum.verdicts.merge(earlier.verdicts, uniquingKeysWith: +)
         sum.errors.merge(earlier.errors, uniquingKeysWith: +)
-        sum.sampledCalls += earlier.sampledCalls
-        sum.sampledNanoseconds += earlier.sampledNanoseconds
+        sum.times = sum.times + earlier.times
+        sum.observed += earlier.observed
+        sum.compared += earlier.compared
+        sum.different += earlier.different
         return sum
     }
 }
@@ -70,8 +106,6 @@ extension RuleFigures.Counter {
 extension RuleFigures.Hook {
     init(_ figures: shunt_figures) {
         calls = figures.calls
-        sampledCalls = figures.sampled
-        sampledNanoseconds = figures.sampled_nanoseconds
         withUnsafeBytes(of: figures.verdicts) { bytes in
             for (verdict, count) in bytes.bindMemory(to: UInt64.self).enumerated() where count > 0 {
                 verdicts[shunt_verdict(UInt32(verdict)).name] = count
@@ -98,6 +132,7 @@ extension ErrorCode {
             case SHUNT_FANOUT: .fanoutLimit
             case SHUNT_HOPS: .hopLimit
             case SHUNT_PAYLOAD: .payloadInvalid
+            case SHUNT_DELAYS: .delayLimit
             default: .ruleFailed
             }
     }

@@ -11,10 +11,26 @@ public struct RuleLogEntry: Equatable, Sendable {
     /// The fields as JSON; empty where there are none.
     public var fields: String
 
-    public init(level: Level, rule: String, text: String, fields: String = "") {
+    /// Of a failure: the topic of its message, and the client; empty where there are none.
+    public var topic: String
+    public var client: String
+    /// What of it is worth to be looked up later.
+    public var event: Event?
+
+    /// A breaker has switched a rule off on a loop, or on again.
+    public enum Event: Sendable {
+        case off, on
+    }
+
+    public init(
+        level: Level, rule: String, text: String, fields: String = "", topic: String = "", client: String = "", event: Event? = nil
+    ) {
         self.level = level
         self.rule = rule
         self.text = text
         self.fields = fields
+        self.topic = topic
+        self.client = client
+        self.event = event
     }
 }

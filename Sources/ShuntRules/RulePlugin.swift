@@ -28,7 +28,7 @@ public struct RulePlugin: Equatable, Sendable {
         var path = directory
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         self.directory = path
-        name = path.split(separator: "/").last.map(String.init) ?? path
+        name = Self.name(of: path)
         var files = try Self.luaFiles(in: path)
         guard let rule = files.firstIndex(of: Self.ruleFile) else {
             throw ShuntError(
@@ -55,6 +55,14 @@ public struct RulePlugin: Equatable, Sendable {
         self.test = test
     }
 
+    /// The folder's own name, where the path ends with dots too.
+    private static func name(of path: String) -> String {
+        let last = path.split(separator: "/").last.map(String.init) ?? path
+        guard last == "." || last == "..", let whole = realpath(path, nil) else { return last }
+        defer { free(whole) }
+        return String(cString: whole).split(separator: "/").last.map(String.init) ?? path
+    }
+
     /// The plugins of a directory: the names of its folders that have a rule.lua, sorted.
     public static func names(in directory: String) throws(ShuntError) -> [String] {
         try entries(of: directory).filter { access("\(directory)/\($0)/\(ruleFile)", F_OK) == 0 }
@@ -67,6 +75,12 @@ public struct RulePlugin: Equatable, Sendable {
             return stat("\(directory)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
         }
     }
+
+    /// Whether an operator has renamed a plugin's folder, so that it does not run.
+    public static func isHidden(_ name: String, in directory: String) -> Bool { isDirectory("\(directory)/.\(name)") }
+
+    /// Bytes of its files.
+    public var bytes: Int { sources.reduce(test?.text.count ?? 0) { $0 + $1.text.count } }
 
     /// The Lua files of a plugin's folder, from the folder on.
     static func luaFiles(in directory: String) throws(ShuntError) -> [String] { try luaFiles(in: directory, below: "", depth: depth) }

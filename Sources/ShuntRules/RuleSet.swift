@@ -12,7 +12,26 @@ public struct RuleSet: Sendable {
     public struct Rule: Sendable {
         public let plugin: RulePlugin
         public let definition: RuleDefinition
+        /// As the rule gets them: checked, with defaults.
         public let settings: SettingValue
+        /// Whether its decisions are applied.
+        public let mode: RuleMode
+        /// Whether it is another version of the next rule in the order, and runs beside it.
+        public let isBeside: Bool
+        /// Tells versions apart.
+        public let digest: String
+
+        init(_ plugin: RulePlugin, _ definition: RuleDefinition, _ settings: SettingValue, _ mode: RuleMode? = nil, isBeside: Bool = false) {
+            (self.plugin, self.definition, self.settings) = (plugin, definition, settings)
+            self.mode = mode ?? definition.mode
+            self.isBeside = isBeside
+            digest = plugin.digest(with: settings)
+        }
+
+        /// Whether the rule of another version does the same, so that it need not start anew.
+        public func isSame(as other: Rule) -> Bool {
+            plugin.isSame(as: other.plugin) && definition == other.definition && settings == other.settings
+        }
     }
 
     /// By priority, highest first; then by name.
@@ -28,15 +47,18 @@ public struct RuleSet: Sendable {
     }
 
     /// Reads and checks the plugins of a directory: syntax, tables, and that `on_load` takes the settings.
-    /// - Parameter settings: by the plugin's name.
+    /// - Parameters:
+    ///   - disabled: plugins that do not run although all do.
+    ///   - settings: by the plugin's name.
     /// - Throws: `rule.missing` or `rule.invalid` with `file:line`; `rule.time`, `rule.memory` where loading ran over.
     public static func load(
-        directory: String, enabled: Enabled = .all, settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(),
-        now: Double = 0
+        directory: String, enabled: Enabled = .all, disabled: [String] = [], settings: [String: SettingValue] = [:],
+        limits: RuleLimits = RuleLimits(),
+        trials: [String: RuleTrial] = [:], now: Double = 0
     ) throws(ShuntError) -> RuleSet {
         if case .names(let names) = enabled, names.isEmpty { return .empty }
         // A folder without a rule.lua is an error: a guard must not go because its file is missing for a moment.
-        var names = enabled == .all ? try RulePlugin.folders(in: directory) : []
+        var names = enabled == .all ? try RulePlugin.folders(in: directory).filter { !disabled.contains($0) } : []
         if case .names(let asked) = enabled {
             let present = try RulePlugin.names(in: directory)
             names = asked
@@ -44,12 +66,13 @@ public struct RuleSet: Sendable {
         }
         var plugins: [RulePlugin] = []
         for name in names { plugins.append(try RulePlugin(directory: directory + "/" + name, limits: limits)) }
-        return try RuleSet(plugins: plugins, settings: settings, limits: limits, now: now)
+        return try RuleSet(plugins: plugins, settings: settings, limits: limits, trials: trials, now: now)
     }
 
     /// Checks plugins that have been read.
     public init(
-        plugins: [RulePlugin], settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(), now: Double = 0
+        plugins: [RulePlugin], settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(), trials: [String: RuleTrial] = [:],
+        now: Double = 0
     ) throws(ShuntError) {
         guard plugins.count <= RuleSelection.capacity else {
             throw ShuntError(.ruleInvalid, "\(plugins.count) rules are enabled", help: "a worker runs at most \(RuleSelection.capacity)")
@@ -66,41 +89,51 @@ public struct RuleSet: Sendable {
             rules.append(rule)
             warnings += found
         }
-        for name in settings.keys.sorted() where !plugins.contains(where: { $0.name == name }) {
+        for name in settings.keys.sorted()
+        where !plugins.contains(where: { $0.name == name || $0.name + RuleTrial.suffix == name && trials[$0.name] != nil }) {
             warnings.append(ShuntError(.ruleInvalid, "there are settings for \(name), which is not enabled", at: "rules.settings.\(name)"))
         }
-        self.rules = rules.sorted {
+        let sorted = rules.sorted {
             ($1.definition.priority, $0.definition.name) < ($0.definition.priority, $1.definition.name)
         }
-        self.warnings = warnings
+        (self.rules, self.warnings) = try Self.adding(trials, to: sorted, warnings, limits, now)
     }
 
     /// Loads the plugin in a state of its own, as every loop will.
-    private static func check(
+    static func check(
         _ plugin: RulePlugin, _ settings: SettingValue, _ limits: RuleLimits, _ now: Double
     ) throws(ShuntError) -> (Rule, [ShuntError]) {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
         let loaded = try LoadedRule(plugin, in: host)
         let table = try loaded.table()
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
+        let finds: PatternFinder = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
+        reader.finds = finds
         var definition = try reader.read(table)
+        let settings = try checked(settings, definition, of: plugin, finds: finds)
         try loaded.configure(definition, settings: settings)
-        try loaded.start(after: nil, now: now)
-        if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
+        let rule = Rule(plugin, definition, settings)
+        do throws(ShuntError) {
+            try loaded.start(after: nil, now: now)
+            if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
+        } catch {
+            throw SecretTexts.hide(rule.secrets, in: aboutSettings(error, of: plugin))
+        }
         let warnings = reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
-        return (Rule(plugin: plugin, definition: definition, settings: settings), warnings)
+        return (Rule(plugin, definition, settings), warnings)
     }
 
     /// What can be said of a plugin without its settings: syntax, its table, its hooks. `on_load` is not called.
     static func warnings(of plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) -> [ShuntError] {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
-        var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
         let loaded = try LoadedRule(plugin, in: host)
+        var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
+        reader.finds = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
         let definition = try reader.read(loaded.table())
         return reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
     }
 
-    private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {
+    static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {
         let nearest = Suggestion.closest(to: name, in: present).map { "did you mean \($0)? " } ?? ""
         let list = present.isEmpty ? "it has none" : "it has " + present.joined(separator: ", ")
         return ShuntError(.ruleMissing, "there is no plugin \(name)", at: directory, help: nearest + list)

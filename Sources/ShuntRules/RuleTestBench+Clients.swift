@@ -6,14 +6,15 @@ extension RuleTestBench {
     func connect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let client = clients.client(.object(try fields(asked, of: "connect", TestField.clientFields)))
         let outcome = try loaded().onConnect(client, now: now)
-        var out = observed()
+        var out = observedOwn()
         out["uid"] = .string(client.uid)
         out["tags"] = .array(client.tags.map(LuaValue.string))
         out["alias"] = .array(client.alias.map(LuaValue.string))
         switch outcome {
         case .accept: out["verdict"] = "accept"
-        case .acceptAs(let uid, let tags, let alias):
+        case .acceptAs(let uid, let tags, let alias, let terms):
             out["verdict"] = "replace"
+            out.merge(described(terms)) { own, _ in own }
             if let uid { out["uid"] = .string(uid) }
             if let tags { out["tags"] = .array(tags.map(LuaValue.string)) }
             if let alias { out["alias"] = .array(alias.map(LuaValue.string)) }
@@ -34,7 +35,7 @@ extension RuleTestBench {
             qos: QoS(rawValue: UInt8(clamping: asked["qos"].whole ?? 1)) ?? .atLeastOnce)
         let client = clients.client(asked["sender"])
         let outcome = try loaded().onSubscribe(request, from: client.id, now: now)
-        var out = observed()
+        var out = observedOwn()
         switch outcome {
         case .accept: out["verdict"] = "accept"
         case .acceptAs(let changed):
@@ -54,13 +55,13 @@ extension RuleTestBench {
         _ = try fields(asked, of: "unsubscribe", TestField.subscriptionFields)
         let request = SubscriptionRequest(topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
         try loaded().onUnsubscribe(request, from: clients.client(asked["sender"]).id, now: now)
-        return .object(observed())
+        return .object(observedOwn())
     }
 
     func disconnect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         _ = try fields(asked, of: "disconnect", TestField.clientFields, ["why": .text])
         try loaded().onDisconnect(clients.client(asked), why: asked["why"].string ?? "closed", now: now)
-        return .object(observed())
+        return .object(observedOwn())
     }
 
     // MARK: chats
@@ -82,7 +83,7 @@ extension RuleTestBench {
         let client = clients.client(asked["sender"])
         guard isWanted(hook, .chat, chat.id) else { return .object(["verdict": "unmatched"]) }
         let outcome = hook == SHUNT_ON_CHAT_OPEN ? rules.onChatOpen(chat, by: client, now: now) : rules.onChatJoin(chat, by: client, now: now)
-        var out = observed()
+        var out = observedOwn()
         switch outcome {
         case .accept, .acceptAs: out["verdict"] = "accept"
         case .reject(let why):
@@ -98,6 +99,6 @@ extension RuleTestBench {
     func chatClose(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         _ = try fields(asked, of: "chat_close", TestField.chatFields, ["why": .text])
         try loaded().onChatClose(chat(of: asked), why: asked["why"].string ?? "closed", now: now)
-        return .object(observed())
+        return .object(observedOwn())
     }
 }

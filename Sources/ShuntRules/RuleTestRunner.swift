@@ -14,11 +14,18 @@ public struct RuleTestResult: Equatable, Sendable {
 public struct RuleTestRunner: Sendable {
     public let plugin: RulePlugin
     private let limits: RuleLimits
+    private let testNanoseconds: UInt64
     private let print: @Sendable (String) -> Void
 
-    /// - Parameter print: gets what tests print.
-    public init(plugin: RulePlugin, limits: RuleLimits = RuleLimits(), print: @escaping @Sendable (String) -> Void = { _ in }) {
+    /// - Parameters:
+    ///   - testNanoseconds: how long a test may take, or the file of tests to load.
+    ///   - print: gets what tests print.
+    public init(
+        plugin: RulePlugin, limits: RuleLimits = RuleLimits(), testNanoseconds: UInt64 = 10_000_000_000,
+        print: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.plugin = plugin
+        self.testNanoseconds = testNanoseconds
         self.limits = limits
         self.print = print
     }
@@ -35,14 +42,19 @@ public struct RuleTestRunner: Sendable {
     /// - Parameter isWanted: says by a test's name whether it is run.
     /// - Returns: the tests in the order of their names, each run in states of its own; empty where there is no rule_test.lua. A
     ///   rule_test.lua that does not load is a test that failed.
-    public func run(where isWanted: (String) -> Bool = { _ in true }) -> [RuleTestResult] {
+    /// - Parameter isLast: says by a test's result whether it is the last.
+    public func run(where isWanted: (String) -> Bool = { _ in true }, stopping isLast: (RuleTestResult) -> Bool = { _ in false }) -> [RuleTestResult]
+    {
         do throws(ShuntError) {
             guard plugin.test != nil else { return [] }
-            return try session().names.filter(isWanted).map { name in
+            var results: [RuleTestResult] = []
+            for name in try session().names where isWanted(name) {
                 let start = ContinuousClock.now
                 let failure = run(name)
-                return RuleTestResult(name: name, failure: failure, seconds: (ContinuousClock.now - start) / .seconds(1))
+                results.append(RuleTestResult(name: name, failure: failure, seconds: (ContinuousClock.now - start) / .seconds(1)))
+                if results.last.map(isLast) ?? false { break }
             }
+            return results
         } catch {
             return [RuleTestResult(name: "rule_test.lua", failure: error)]
         }
@@ -57,7 +69,7 @@ public struct RuleTestRunner: Sendable {
     }
 
     private func session() throws(ShuntError) -> RuleTestSession {
-        try RuleTestSession(plugin: plugin, limits: limits, print: print)
+        try RuleTestSession(plugin: plugin, limits: limits, nanoseconds: testNanoseconds, print: print)
     }
 }
 
@@ -72,13 +84,13 @@ private final class RuleTestSession: LuaHostOwner {
     private let bench: RuleTestBench
     private let print: (String) -> Void
 
-    init(plugin: RulePlugin, limits: RuleLimits, print: @escaping (String) -> Void) throws(ShuntError) {
+    init(plugin: RulePlugin, limits: RuleLimits, nanoseconds: UInt64, print: @escaping (String) -> Void) throws(ShuntError) {
         self.plugin = plugin
         self.limits = limits
         self.print = print
         var testLimits = limits
         // Tests may try a lot; they are still ended.
-        testLimits.loadNanoseconds = 10_000_000_000
+        testLimits.loadNanoseconds = nanoseconds
         testLimits.loadMemory = 64 << 20
         testLimits.logLinesPerSecond = 10_000
         host = try LuaHost(worker: "test", loop: 0, limits: testLimits, shared: try SharedStore(limits: limits), forTests: true)

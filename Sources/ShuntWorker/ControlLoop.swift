@@ -239,7 +239,10 @@ final class ControlLoop: EventLoopHandler {
         carryOut(link.stop(heartbeat, now: loop.now))
     }
 
-    private var heartbeat: HeartbeatBody { identity.heartbeat(peers.figures(), stuck: peers.log.stuck(), room: peers.room, now: loop.now) }
+    private var heartbeat: HeartbeatBody {
+        identity.heartbeat(
+            peers.figures(), stuck: peers.log.stuck(), room: peers.room, events: peers.ruleEvents.recent(now: loop.now), now: loop.now)
+    }
 
     // MARK: What loops tell
 

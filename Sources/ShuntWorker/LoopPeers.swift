@@ -64,13 +64,14 @@ final class LoopPeers: Sendable {
     let doorkeeper: Doorkeeper
     let log: ConnectionLog
     let readMail = ReadMail()
+    let ruleEvents: RuleEvents
     private let starts = DispatchSemaphore(value: 0)
     private let startFailure = Mutex<ShuntError?>(nil)
 
     /// - Parameter connectionLimit: of the whole worker, shared out to its loops.
     init(
         loops: Int, listeners: [ListenerSetup], mailboxLimit: Int, connectionLimit: Int, descriptors: DescriptorBudget, doorkeeper: Doorkeeper,
-        log: ConnectionLog
+        log: ConnectionLog, ruleEvents: RuleEvents
     ) {
         reports = Mutex(Array(repeating: LoopReport(), count: loops))
         connections = Mutex(Array(repeating: 0, count: loops))
@@ -79,7 +80,7 @@ final class LoopPeers: Sendable {
         self.connectionLimit = Atomic(connectionLimit)
         self.descriptors = descriptors
         self.doorkeeper = doorkeeper
-        self.log = log
+        (self.log, self.ruleEvents) = (log, ruleEvents)
     }
 
     func start(_ threads: [LoopThread<WorkerLoop>]) { self.threads.withLock { $0 = threads } }

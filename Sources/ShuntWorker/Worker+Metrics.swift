@@ -1,6 +1,5 @@
 import ExchangeCodec
 import ShuntCore
-import ShuntRules
 
 extension Worker {
     /// The worker's figures in Prometheus' text format.
@@ -36,10 +35,19 @@ extension Worker {
             ("rule_dropped", reports.reduce(0) { $0 + $1.routing.dropped }),
             ("rule_rejected", reports.reduce(0) { $0 + $1.routing.rejected }),
             ("slow_consumer", reports.reduce(0) { $0 + $1.loop.droppedSlow }),
+            ("delay_expired", reports.reduce(0) { $0 + $1.routing.delaysExpired }),
             ("chat_expired", reports.reduce(0) { $0 + $1.routing.expired }),
             ("client_gone", reports.reduce(0) { $0 + $1.lostRecipients + $1.loop.lostAtClose }),
         ]
         for (reason, count) in drops { text.sample("shunt_messages_dropped_total", ["reason": reason], count) }
+        text.counter("shunt_delays_total", "Messages that rules have delayed.", reports.reduce(0) { $0 + $1.routing.delays })
+        text.gauge(
+            "shunt_delayed_messages", "Messages that rules have delayed and that are still to go out.",
+            reports.reduce(0) { $0 + $1.routing.delayed })
+        text.counter("shunt_dead_letters_total", "Dead letters that somebody got.", reports.reduce(0) { $0 + $1.routing.deadLetters })
+        text.counter(
+            "shunt_dead_letters_lost_total", "Dead letters that nobody got, or that were too many.",
+            reports.reduce(0) { $0 + $1.routing.deadLettersLost })
         text.counter("shunt_frames_malformed_total", "Frames that could not be read.", reports.reduce(0) { $0 + $1.routing.malformed })
         text.counter("shunt_slow_consumers_closed_total", "Clients closed because they were too slow.", reports.reduce(0) { $0 + $1.loop.closedSlow })
         text.gauge(
@@ -66,6 +74,7 @@ extension Worker {
         text.tls(tls.values.sorted { $0.listener < $1.listener }, now: Self.now)
         text.clusterCertificate(clusterTLS, now: Self.now)
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
+        text.deployments(deployments.current, peers.ruleEvents)
         text.rules(reports.map(\.rules))
         return text.text
     }
@@ -73,7 +82,7 @@ extension Worker {
 
 /// Prometheus' text format 0.0.4, written line by line.
 struct MetricsText {
-    private(set) var text = ""
+    var text = ""
 
     mutating func family(_ name: String, _ type: String, _ help: String) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
@@ -94,58 +103,7 @@ struct MetricsText {
         sample(name, [:], value)
     }
 
-    /// What the rules of all loops did, added up by rule and hook.
-    mutating func rules(_ loops: [[RuleFigures]]) {
-        guard let first = loops.first(where: { !$0.isEmpty }) else { return }
-        var calls = MetricsText(), verdicts = MetricsText(), errors = MetricsText(), off = MetricsText()
-        calls.family("shunt_rule_calls_total", "counter", "Calls of a rule's hook.")
-        verdicts.family("shunt_rule_verdicts_total", "counter", "What a rule's hook decided.")
-        errors.family("shunt_rule_errors_total", "counter", "Calls of a rule's hook that failed.")
-        off.family("shunt_rule_off", "gauge", "Loops on which a rule is switched off after too many errors.")
-        for rule in first {
-            let all = loops.flatMap { $0.filter { $0.rule == rule.rule } }
-            off.sample("shunt_rule_off", ["rule": rule.rule], all.reduce(0) { $0 + ($1.isOff ? 1 : 0) })
-            for hook in rule.hooks.keys.sorted() {
-                let figures = all.compactMap { $0.hooks[hook] }
-                calls.sample("shunt_rule_calls_total", ["rule": rule.rule, "hook": hook], figures.reduce(0) { $0 + $1.calls })
-                for verdict in Set(figures.flatMap(\.verdicts.keys)).sorted() {
-                    let count = figures.reduce(0) { $0 + ($1.verdicts[verdict] ?? 0) }
-                    verdicts.sample("shunt_rule_verdicts_total", ["rule": rule.rule, "hook": hook, "verdict": verdict], count)
-                }
-                for code in Set(figures.flatMap(\.errors.keys)).sorted(by: { $0.rawValue < $1.rawValue }) {
-                    let count = figures.reduce(0) { $0 + ($1.errors[code] ?? 0) }
-                    errors.sample("shunt_rule_errors_total", ["rule": rule.rule, "hook": hook, "code": code.rawValue], count)
-                }
-            }
-        }
-        text += calls.text + verdicts.text + errors.text + off.text
-        counters(loops.flatMap { $0.flatMap { rule in rule.counters.map { (rule.rule, $0) } } })
-    }
-
-    /// What rules count by themselves, under the names that they gave; counters end in `_total`, as Prometheus wants it.
-    private mutating func counters(_ all: [(rule: String, counter: RuleFigures.Counter)]) {
-        let families = Dictionary(grouping: all) { $0.counter.name.hasSuffix("_total") ? $0.counter.name : $0.counter.name + "_total" }
-        for (name, named) in families.sorted(by: { $0.key < $1.key }) {
-            family("shunt_rule_\(name)", "counter", "Counted by a rule.")
-            let samples = Dictionary(grouping: named) { [$0.rule, $0.counter.labels] }
-            for (key, same) in samples.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-                let total = same.reduce(0) { $0 + $1.counter.value }
-                let labels = [("rule", key[0])] + Self.labels(key[1])
-                let inside = labels.map { "\($0.0)=\"\(Self.escape($0.1))\"" }.joined(separator: ",")
-                text += "shunt_rule_\(name){\(inside)} \(total)\n"
-            }
-        }
-    }
-
-    /// The labels that a rule gave, a JSON object of texts; `counter()` has checked their names.
-    private static func labels(_ json: String) -> [(String, String)] {
-        let object = Array(json.utf8).withUnsafeBytes { try? LenientJSON.object(in: $0, subject: "labels") }
-        return (object?.members ?? []).compactMap { member in
-            (try? object?.string(member.key)).map { (member.key, $0) }
-        }
-    }
-
-    private static func escape(_ value: String) -> String {
+    static func escape(_ value: String) -> String {
         value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
     }
 }

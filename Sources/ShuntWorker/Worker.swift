@@ -26,7 +26,8 @@ public final class Worker: Sendable {
     /// How masters are spoken to; nil: by plain bytes.
     let clusterTLS: ReloadableTLS?
     private let status: WorkerStatus
-    private let rules: Mutex<WorkerRules>
+    let deployments: RuleDeployments
+    let keeper: RuleKeeper
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:
@@ -42,8 +43,8 @@ public final class Worker: Sendable {
         self.descriptors = descriptors
         self.clusterTLS = clusterTLS
         let worker = configuration.worker
-        let checked = try WorkerRules(configuration, now: Self.now)
-        rules = Mutex(checked)
+        let ruleEvents = RuleEvents()
+        let checked = try WorkerRules(configuration, events: ruleEvents, now: Self.now)
         try Self.checkListeners(of: worker)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
@@ -54,17 +55,13 @@ public final class Worker: Sendable {
         let setups = sockets.compactMap { socket in worker.listeners[socket.name].map { ListenerSetup(name: socket.name, $0, tls: tls[socket.name]) }
         }
         listenerNames = sockets.map(\.name)
-        let doors: [Door]
-        do throws(ShuntError) {
-            doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
-        } catch {
-            for (_, socket) in sockets { socket.close() }
-            throw error
-        }
+        let doors = try Self.doors(of: configuration, sockets)
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
-            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors), ruleEvents: ruleEvents)
+        deployments = RuleDeployments(checked, configuration, peers)
+        keeper = RuleKeeper(deployments)
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
@@ -76,25 +73,47 @@ public final class Worker: Sendable {
             throw error
         }
 
-        let identity = WorkerIdentity(
-            host: worker.advertise, port: sockets.first?.socket.address.hostPort?.port ?? 0, machine: WorkerIdentity.machineID(),
-            boot: boot, version: version, listeners: listeners, interval: worker.heartbeat.every.seconds,
-            name: worker.name)
+        let identity = Self.identity(
+            of: worker, port: sockets.first?.socket.address.hostPort?.port ?? 0, boot: boot, version: version, listeners)
         let masters = MasterList(configuration, clusterToken, clusterTLS)
-        let interval = worker.heartbeat.every.seconds
         let opened = sockets.map(\.socket)
-        let frameLimit = configuration.limits.frame
-        let systemInterval = configuration.mqtt.sysInterval.seconds
+        let (interval, systemInterval) = (worker.heartbeat.every.seconds, configuration.mqtt.sysInterval.seconds)
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
+                frameLimit: configuration.limits.frame, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
                 logger: Logger(label: "shunt.link"))
         }
-        peers.start(control)
+        performRuleCommands()
         peers.answerAboutMessages(allowsPayloads: worker.adminPayloads)
+        peers.start(control)
+        do throws(ShuntError) {
+            try keeper.start()
+        } catch {
+            stop()
+            throw error
+        }
+    }
+
+    private static func doors(
+        of configuration: Configuration, _ sockets: [(name: String, socket: ListeningSocket)]
+    ) throws(ShuntError) -> [Door] {
+        do throws(ShuntError) {
+            return try Door.all(of: configuration, sockets.map(\.name), accessLogger)
+        } catch {
+            for (_, socket) in sockets { socket.close() }
+            throw error
+        }
+    }
+
+    private static func identity(
+        of worker: Configuration.Worker, port: Int, boot: String, version: String, _ listeners: [String: String]
+    ) -> WorkerIdentity {
+        WorkerIdentity(
+            host: worker.advertise, port: port, machine: WorkerIdentity.machineID(), boot: boot, version: version, listeners: listeners,
+            interval: worker.heartbeat.every.seconds, name: worker.name)
     }
 
     private static func checkListeners(of worker: Configuration.Worker) throws(ShuntError) {
@@ -108,14 +127,13 @@ public final class Worker: Sendable {
     private static let accessLogger = Logger(label: "shunt.access")
 
     /// Takes on what may change while it runs: limits, strategies, what happens to slow consumers, the rules, what is in certificates' files.
+    /// - Parameter isCancelled: whether the process is to end, asked while the new rules are tested.
     /// - Returns: how the rules differ from those before.
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
-    public func apply(_ configuration: Configuration) throws(ShuntError) -> RuleChanges {
-        let before = rules.withLock { $0 }
-        let next = try before.next(configuration, now: Self.now)
+    public func apply(_ configuration: Configuration, isCancelled: @escaping @Sendable () -> Bool = { false }) throws(ShuntError) -> RuleChanges {
         let doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
-        try switchRules(to: next)
-        rules.withLock { $0 = next }
+        let changes = try deployments.reload(configuration, isCancelled: isCancelled)
+        keeper.look()
         let limits = RoutingLimits(configuration, loops: loops.count)
         let count = loops.count
         let strategies = configuration.worker.groups
@@ -138,17 +156,7 @@ public final class Worker: Sendable {
         peers.renewCertificates { $0.reload() }
         peers.doorkeeper.set(doors)
         peers.onEach { $0.setAccess(doors) }
-        return next.changes(since: before)
-    }
-
-    /// Has all loops switch to other rules, or none: where one cannot, those that have go back.
-    private func switchRules(to next: WorkerRules) throws(ShuntError) {
-        let failures = peers.ask { $0.setRules(next) }.compactMapValues { $0 }
-        peers.onEach { $0.settleRules(all: failures.isEmpty) }
-        guard let loop = failures.keys.min(), var error = failures[loop] else { return }
-        let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
-        error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
-        throw error
+        return changes
     }
 
     /// Reads and checks the certificates of the listeners, and the rules that the configuration enables.
@@ -156,14 +164,13 @@ public final class Worker: Sendable {
     public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
-        return try WorkerRules(configuration, now: now).set.rules.count
+        return try WorkerRules(configuration, events: RuleEvents(), now: now).set.rules.count
     }
+
+    var loopCount: Int { loops.count }
 
     /// Who performs the commands that operators give this worker by its master.
     public var commands: WorkerCommands { peers.commands }
-
-    /// The plugins that run, in the order in which their rules are called.
-    public var ruleNames: [String] { rules.withLock { $0.set.rules.map(\.plugin.name) } }
 
     /// What the worker has counted.
     public var figures: WorkerFigures { WorkerFigures(peers.figures()) }
@@ -180,6 +187,7 @@ public final class Worker: Sendable {
     /// Closes everything and waits for the loops to end.
     public func stop() {
         status.setStopping()
+        keeper.stop()
         control.post { $0.stop() }
         control.join()
         Self.stop(loops, peers)
@@ -252,6 +260,9 @@ extension RoutingLimits {
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
             hops: limits.hops, fanout: limits.fanout, inflated: limits.inflated, mqtt: MQTTLimits(configuration, loops: loops))
+        let delay = configuration.rules.delay
+        (delayedMessages, delayedBytes) = (delay.messages / loops, delay.bytes / loops)
+        deadLetterTopic = Array(configuration.rules.deadLetter.utf8)
     }
 }
 

@@ -23,13 +23,16 @@ struct WorkerIdentity: Sendable {
     /// - Parameters:
     ///   - stuck: the worst of the stuck consumers.
     ///   - room: for how many more clients there is room.
-    func heartbeat(_ reports: [LoopReport], stuck: [String], room: Int, now: Double) -> HeartbeatBody {
-        HeartbeatBody(
+    ///   - events: what happened of late.
+    func heartbeat(_ reports: [LoopReport], stuck: [String], room: Int, events: [WorkerEvent], now: Double) -> HeartbeatBody {
+        var body = HeartbeatBody(
             machineID: machine, serverName: host, serverPort: port, figures: WorkerFigures(reports),
             createdTime: Int64(now * 1000),
             shunt: ShuntExtension(
                 version: version, boot: boot, listeners: listeners, loops: reports.count, interval: Int((interval * 1000).rounded()),
                 name: name, stuck: stuck, room: room))
+        body.shunt?.events = events
+        return body
     }
 
     /// An EUI-64 as message-channel writes it (§9.1), from the machine's first network card; the name's bytes where there is none.

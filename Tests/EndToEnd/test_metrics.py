@@ -38,6 +38,9 @@ def families(text: str) -> dict[str, dict]:
             match = SAMPLE.fullmatch(line)
             assert match, line
             name, labels, value = match.groups()
+            if family and family["type"] == "histogram":
+                name = re.sub(r"_(bucket|sum|count)$", "", name)
+                labels = f"{match[1]}{labels}"
             assert found.get(name) is family, f"{name} stands outside its family"
             assert labels not in family["samples"], f"{name}{labels} comes twice"
             names = re.findall(r'([a-zA-Z_][a-zA-Z0-9_]*)="', labels or "")

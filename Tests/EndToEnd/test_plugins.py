@@ -106,6 +106,7 @@ def test_a_broken_rule_keeps_the_old_one_running_and_the_reason_is_logged(config
     assert producer.message("orders/1", '{"card":{"number":"4111111111111111"}}', format=JSON).status == 200
     assert json.loads(consumer.receive(1)[0].text)["card"]["number"] == "************1111"
     (plugins / "redact/rule.lua").write_text("return { on_message = function(m) return route.drop('all') end }")
+    (plugins / "redact/rule_test.lua").unlink()
     assert "read the configuration again" in worker.reload()
     assert producer.message("orders/1", '{"card":{"number":"4111111111111111"}}', format=JSON).status == 200
     assert not consumer.inbox

@@ -89,8 +89,7 @@ def test_payloads_need_the_role_and_are_an_event(cluster, tmp_path):
     Client(cluster.workers_of[0].exchange).message("orders/1", b"a\x1b[31mb")
     assert trace.process.wait(PATIENCE) == 0
     assert "payload a\\u{1B}[31mb" in trace.out.read_text()
-    events = run("admin", "events", *cluster.read, "--output", "json").stdout
-    assert "follow orders/# --payloads" in events
+    eventually(lambda: "follow orders/# --payloads" in run("admin", "events", *cluster.read, "--output", "json").stdout)
 
 
 def test_a_recording_is_the_operators_own_file_and_runs_again(cluster, tmp_path):

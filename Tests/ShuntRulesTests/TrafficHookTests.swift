@@ -468,7 +468,7 @@ struct TrafficHookTests {
                 out = t:chat { id = "c", payload = { a = 1 }, sender = { uid = "s" }, members = { { uid = "s" }, { uid = "b", online = false } } }
                 t:eq(out.verdict, "pass") t:eq(out.payload, '{"a":1}') t:eq(#out.messages, 2) t:eq(out.messages[2].filter, { uid = "b" })
                 t:eq(t:chat { payload = "no", sender = { uid = "s" } }.why, "s")
-                t:eq(t:chat_open { id = "far" }, { verdict = "redirect", worker = "w:1", logs = {} })
+                t:eq(t:chat_open { id = "far" }, { verdict = "redirect", worker = "w:1", logs = {}, messages = {} })
                 t:eq(t:chat_open {}.verdict, "accept")
                 t:eq(t:chat_join { members = { { uid = "a" }, { uid = "b" } }, sender = { uid = "c" } }.why, "c")
                 t:eq(t:chat_close { id = "c", why = "idle" }.logs, { "cidle" })

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "hooks.h"
+#include "words.h"
 
 typedef struct shunt_host shunt_host;
 typedef struct shunt_rule shunt_rule;
@@ -49,20 +50,31 @@ const char *shunt_hook_name(shunt_hook hook);
 uint8_t shunt_hook_kinds(shunt_hook hook);
 const char *shunt_verdict_name(shunt_verdict verdict);
 
-/// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold.
-typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_HOPS, SHUNT_PAYLOAD, SHUNT_FAILURES } shunt_failure;
+/// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold. SHUNT_DELAYS: no more may be delayed.
+typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_HOPS, SHUNT_PAYLOAD, SHUNT_DELAYS, SHUNT_FAILURES } shunt_failure;
 
 typedef enum { SHUNT_PASS_ON_ERROR, SHUNT_DROP_ON_ERROR, SHUNT_REJECT_ON_ERROR } shunt_on_error;
 
 typedef enum { SHUNT_DEBUG, SHUNT_INFO, SHUNT_WARN, SHUNT_ERROR } shunt_log_level;
 
+/// Four buckets an octave of time, from 64 ns to 17 s.
+enum { SHUNT_TIME_BUCKETS = 112 };
+
 typedef struct {
     uint64_t calls;
     uint64_t verdicts[SHUNT_VERDICTS];
     uint64_t failures[SHUNT_FAILURES];
-    /// One call in 64 is timed: their number, and what they took together.
+    /// A version's first 1,024 calls are timed, then one in 64, which stands for all of them: how many calls the timed ones stand for, and
+    /// what those took together.
     uint64_t sampled, sampled_nanoseconds;
+    /// How many of `sampled` took how long: see `shunt_time_bound`.
+    uint64_t times[SHUNT_TIME_BUCKETS];
+    /// Which call is timed next.
+    uint64_t sample_at;
 } shunt_figures;
+
+/// Nanoseconds below which the calls of a bucket took; of the last one any longer time.
+uint64_t shunt_time_bound(size_t bucket);
 
 /// What a host asks of its owner. None of these may call the host again, or raise.
 typedef struct {
@@ -84,6 +96,9 @@ typedef struct {
     /// Unpacks to at most `plain->limit` bytes. `plain->full` tells whether there are more. Gives up once
     /// `shunt_host_is_overdue`, the one function that a callback may call.
     bool (*inflate)(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain);
+    /// What a rule on trial decided is not what the rule beside it did, or not to pass where there is none. Verdicts are those of
+    /// `shunt_verdict`, or -1 where the call failed; `parts` has a bit for each of `SHUNT_TRIAL_*` that differs. Not called inside Lua.
+    void (*differs)(void *context, uint8_t rule, shunt_hook hook, int live, int own, uint32_t parts, shunt_bytes topic);
     /// A test's call of its rule: a value in, a value out (`value.c`); NULL outside rule tests.
     bool (*test)(void *context, shunt_bytes arguments, shunt_buffer *result);
 } shunt_callbacks;
@@ -106,18 +121,20 @@ typedef struct {
     /// Of all calls that one message causes, from `shunt_host_begin_turn` on.
     uint64_t turn_nanoseconds;
     size_t load_memory;
-    /// What rules say may repeat payloads: in rule tests.
+    /// What rules say may repeat payloads: in rule tests, and where an operator allows it.
     bool tells_payloads;
     shunt_callbacks callbacks;
     /// What all loops share; the owner keeps it alive.
     shunt_store *shared;
+    /// The same for what rules write whose decisions are not applied; NULL where none are.
+    shunt_store *apart;
 } shunt_options;
 
 /// NULL where there is no memory.
 shunt_host *shunt_host_create(const shunt_options *options);
 /// Other limits from the next call on.
 void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
-                           uint64_t turn_nanoseconds);
+                           uint64_t turn_nanoseconds, bool tells_payloads);
 /// Another message has come: the calls from here on have `turn_nanoseconds` together, until the owner's clock moves on.
 void shunt_host_begin_turn(shunt_host *host);
 /// What comes now is no part of a message's turn: only each call's own budget counts.
@@ -156,6 +173,11 @@ bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook);
 /// Whether a hook's first parameter is `self`, as in `function R:on_message`: hooks are called without it.
 bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook);
+/// Whether a text has a match of a Lua pattern; false where the pattern is wrong: see `shunt_host_error`.
+bool shunt_rule_finds(shunt_host *host, shunt_rule *rule, shunt_bytes pattern, shunt_bytes text, bool *found);
+/// A word of a rule's `settings`, and what it takes; NULL after the last.
+const char *shunt_schema_word(size_t index);
+const char *shunt_schema_doc(size_t index);
 /// Writes what a file compiles to; false where it does not.
 bool shunt_compile(shunt_bytes text, shunt_buffer *code);
 /// Calls `on_load(settings, saved)`; `saved` is what the version before returned from `on_unload`.
@@ -163,12 +185,41 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// What a rule has asked its allocator for since it is metered: how often, and how many bytes; those that it gave back are not taken off.
+typedef struct {
+    uint64_t allocations, bytes;
+} shunt_meter;
+void shunt_rule_set_metered(shunt_rule *rule, bool metered);
+shunt_meter shunt_rule_meter(const shunt_rule *rule);
 /// Counts a failure that was found after the call.
 void shunt_rule_failed(shunt_rule *rule, shunt_hook hook, shunt_failure failure);
 /// Counts a message that a rule's standing verdict decided, without a call.
 void shunt_rule_decided(shunt_rule *rule, shunt_verdict verdict);
 /// The rules that run, by priority, highest first; at most 64.
 void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t count);
+
+/// Bytes of the rule's Lua state.
+size_t shunt_rule_memory(const shunt_rule *rule);
+/// The topic of the message that the hook is about; empty where it is about none.
+shunt_bytes shunt_host_topic(const shunt_host *host);
+
+// MARK: rules on trial
+
+/// What of two decisions may differ.
+enum { SHUNT_TRIAL_WHY = 1, SHUNT_TRIAL_TOPIC = 2, SHUNT_TRIAL_PAYLOAD = 4, SHUNT_TRIAL_REST = 8, SHUNT_TRIAL_COUNT = 16 };
+
+typedef struct {
+    /// Calls whose decision was not applied, was compared, and differed.
+    uint64_t observed, compared, different;
+} shunt_trial_figures;
+
+/// For the hooks from here on, until the next call: the rules whose decisions are not applied, and those that are not called. What the
+/// first write to `shared` goes apart, and they close no client.
+void shunt_host_observe(shunt_host *host, uint64_t observed, uint64_t skipped);
+/// - Parameter is_shadow: no decision of the rule is ever applied.
+/// - Parameter has_live: the next rule in the order is the one that it is compared with.
+void shunt_rule_set_trial(shunt_rule *rule, bool is_shadow, bool has_live);
+shunt_trial_figures shunt_rule_trial(const shunt_rule *rule, shunt_hook hook);
 
 // MARK: hooks
 
@@ -183,7 +234,8 @@ typedef struct {
     int64_t id;
     uint64_t sender;
     shunt_bytes topic, key, payload;
-    /// How many messages, and `room_bytes` of them, rules may still make of it. One that takes its place is not counted.
+    /// How many messages, and `room_bytes` of them, rules may still make of it. One that takes its place is not counted. Of a routed
+    /// message that is delayed: by how many milliseconds.
     size_t room;
     /// The device filter of a broadcast: a JSON object.
     shunt_bytes filter;
@@ -198,7 +250,7 @@ shunt_message *shunt_host_message(shunt_host *host);
 /// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.
 enum {
     SHUNT_KIND_CHANGED = 1, SHUNT_TOPIC_CHANGED = 2, SHUNT_KEY_CHANGED = 4, SHUNT_PAYLOAD_CHANGED = 8, SHUNT_FORMAT_CHANGED = 16,
-    SHUNT_FILTER_CHANGED = 32, SHUNT_QOS_CHANGED = 64, SHUNT_RETAIN_CHANGED = 128, SHUNT_PROPERTIES_CHANGED = 256
+    SHUNT_FILTER_CHANGED = 32, SHUNT_QOS_CHANGED = 64, SHUNT_RETAIN_CHANGED = 128, SHUNT_PROPERTIES_CHANGED = 256, SHUNT_DELAYED = 512
 };
 
 typedef struct {
@@ -225,6 +277,9 @@ typedef struct {
 /// Returns whether there is more to do than to let the message pass: false where all rules let it pass and sent nothing.
 bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
 bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
+/// A will that is about to be published; `record` is its client's.
+bool shunt_on_will(shunt_host *host, const shunt_message *message, shunt_bytes record, uint64_t rules, double now,
+                   shunt_outcome *outcome);
 /// `chat` is a chat's record.
 bool shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
                    shunt_outcome *outcome);
@@ -242,10 +297,31 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
                       shunt_deliver_outcome *outcome);
 /// The same holds here.
 void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_bytes why, uint64_t rules, double now);
+/// And here: a recipient has acknowledged a message.
+void shunt_on_acked(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now);
 
-/// A client's record: its id, connected_at, and the texts in this order.
+/// A member of a consumer group that may get a message.
+typedef struct {
+    /// Its connection, or its session.
+    uint64_t id;
+    /// Messages that this loop has given it.
+    uint64_t delivered;
+    bool is_congested, is_absent;
+} shunt_member;
+
+/// The same holds here, too: a consumer group must choose.
+/// - Returns: the place of the member that a rule has chosen; -1 where none has.
+int shunt_on_select(shunt_host *host, shunt_bytes group, const shunt_member *members, size_t count, const shunt_message *message,
+                    uint64_t rules, double now);
+
+/// What the rules have sent with `ctx:emit` in the last hook, if that is not about a message: given once. It stays until the next hook.
+const shunt_routed *shunt_host_emitted(shunt_host *host, size_t *count);
+/// How many messages, and bytes of them, may still be delayed.
+void shunt_host_set_delay_room(shunt_host *host, size_t messages, size_t bytes);
+
+/// A client's record: its id, connected_at, and the texts in this order, then the lists. Attributes are names, each before its value.
 enum { SHUNT_PEER_UID, SHUNT_PEER_DEVICE, SHUNT_PEER_PROTOCOL, SHUNT_PEER_ADDRESS, SHUNT_PEER_TEXTS };
-enum { SHUNT_PEER_TAGS, SHUNT_PEER_ALIAS, SHUNT_PEER_GROUPS, SHUNT_PEER_LISTS };
+enum { SHUNT_PEER_TAGS, SHUNT_PEER_ALIAS, SHUNT_PEER_GROUPS, SHUNT_PEER_ATTRIBUTES, SHUNT_PEER_LISTS };
 void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at);
 /// Texts come in order, then each list: its count, then its texts.
 void shunt_peer_text(shunt_buffer *record, const char *text, size_t count);
@@ -274,12 +350,18 @@ typedef struct {
     int rule;
     /// The reason or the worker's address.
     shunt_bytes why;
-    bool has_uid, has_tags, has_alias;
+    bool has_uid, has_tags, has_alias, has_attributes;
     /// REPLACE: the whole record with the changes in it.
     shunt_bytes record;
+    /// When the client has to go, in seconds since 1970; infinite where no rule says.
+    double expires_at;
+    /// What it may send in a second; 0: any number, negative where no rule says.
+    int64_t messages, bytes;
 } shunt_connect_outcome;
 
 void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome);
+/// A client registers as the device that its record says. The verdict is PASS, REPLACE (of tags and alias) or REJECT.
+void shunt_on_register(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome);
 void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now);
 
 /// A chat's record: when it was opened, its id, and its members, each of whom follows by `shunt_chat_member`.
@@ -311,6 +393,17 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
 /// A client has given a subscription up.
 void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now);
 
+/// A session that outlives its connection, or may.
+typedef struct {
+    shunt_bytes client_id, uid, version;
+    /// Seconds that it is kept without a connection; UINT32_MAX: without end.
+    uint32_t expiry;
+    bool is_connected;
+    size_t subscriptions, waiting, inflight;
+} shunt_session;
+
+void shunt_on_session(shunt_host *host, shunt_bytes event, const shunt_session *session, uint64_t rules, double now);
+
 /// Calls `on_tick` of these rules.
 void shunt_on_tick(shunt_host *host, uint64_t rules, double now);
 
@@ -339,25 +432,6 @@ typedef struct {
 /// - Returns: false at the end, or where what follows is no property of a PUBLISH.
 bool shunt_next_property(shunt_bytes *encoded, shunt_property *found);
 
-// MARK: stores, counters, topics
-
-/// A map of texts to texts, numbers and booleans with a time to live. Locked inside: any thread may use it.
-shunt_store *shunt_store_create(uint32_t entries, size_t bytes);
-void shunt_store_free(shunt_store *store);
-size_t shunt_store_count(shunt_store *store);
-
-typedef struct {
-    const char *name, *labels;
-    double value;
-} shunt_counter_value;
-size_t shunt_counter_count(const shunt_rule *rule);
-shunt_counter_value shunt_counter_at(const shunt_rule *rule, size_t index);
-
-/// Whether a text has another in it.
-bool shunt_contains(shunt_bytes text, shunt_bytes part);
-
-/// Whether an MQTT topic filter (MQTT 5 §4.7) takes a topic.
-bool shunt_topic_matches(const char *filter, size_t filter_count, const char *topic, size_t topic_count);
-bool shunt_filter_is_valid(const char *filter, size_t count);
+#include "stores.h"
 
 #endif

@@ -26,6 +26,9 @@ public struct ShuntExtension: Equatable, Sendable {
     public static let maximumStuck = 3
     /// How many more clients it takes; nil if it does not say.
     public var room: Int?
+    /// What happened of late; a master has heard of most of it before.
+    public var events: [WorkerEvent] = []
+    public static let maximumEvents = 16
 
     public init(
         version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0,
@@ -50,7 +53,16 @@ public struct ShuntExtension: Equatable, Sendable {
             isDraining: try object.string("state") == "draining", interval: try object.count("interval"),
             name: try object.string("name") ?? "", stuck: Array(try object.strings("stuck")?.prefix(Self.maximumStuck) ?? []),
             room: try object.integer("room").map { Int(max(0, $0)) })
+        for element in try object.array("events")?.prefix(Self.maximumEvents) ?? [] {
+            guard case .object(let one) = element, let number = try one.integer("number"), let at = try one.integer("at"),
+                let kind = try one.string("kind").flatMap(EventRecord.Kind.init), WorkerEvent.kinds.contains(kind)
+            else { continue }
+            let detail = PrintableText.of(String((try one.string("detail") ?? "").prefix(Self.maximumDetail)))
+            events.append(WorkerEvent(number: number, at: Double(at) / 1000, kind: kind, detail: detail))
+        }
     }
+
+    private static let maximumDetail = 1000
 
     static func listeners(in object: LenientObject) throws(ShuntError) -> [String: String] {
         guard let addresses = try object.object("listeners") else { return [:] }
@@ -82,6 +94,14 @@ public struct ShuntExtension: Equatable, Sendable {
             if figures.stuckConsumers > 0 { json.member("stuck_consumers", figures.stuckConsumers) }
             if !stuck.isEmpty { json.member("stuck", stuck) }
             if let room { json.member("room", room) }
+            if !events.isEmpty {
+                json.member("events", objects: events) { json, event in
+                    json.member("number", event.number)
+                    json.member("at", Int64(event.at * 1000))
+                    json.member("kind", event.kind.rawValue)
+                    json.member("detail", event.detail)
+                }
+            }
             figures.writeMQTT(to: &json)
         }
     }

@@ -60,9 +60,10 @@ enum EventListing {
     private static func tone(_ event: StoredEvent) -> Table.Tone {
         switch EventRecord.Kind(rawValue: event.kind) {
         case .workerLost: .bad
-        case .workerSkewed, .linkRefused, .adminRefused: .warning
+        case .workerSkewed, .linkRefused, .adminRefused, .rulesRefused, .rulesRolledBack: .warning
+        case .ruleOff: .bad
         case .workerJoined, .workerReturned: .good
-        case .masterStarted, .masterStopped, .workerLeft, .command, nil: .plain
+        case .masterStarted, .masterStopped, .workerLeft, .rulesLoaded, .ruleOn, .command, nil: .plain
         }
     }
 }

@@ -90,6 +90,7 @@ enum ExplainReport {
             let next = chosen.isEmpty ? "no member takes the key" : "next is \(chosen.joined(separator: " or "))"
             fields.append(("  group", "\(group.name) (\(members)): \(next)"))
         }
+        if !route.choosers.isEmpty { fields.append(("", "but on_select of \(route.choosers.joined(separator: ", ")) may choose others")) }
         if let bytes = route.retainedBytes { fields.append(("  retained", "a message of \(bytes) bytes is retained for the topic")) }
         if route.recipients == 0 {
             let near = route.nearest.map { "did you mean \($0)? That has subscribers" } ?? "nothing that is subscribed is nearly the same"

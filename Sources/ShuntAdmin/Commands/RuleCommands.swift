@@ -71,7 +71,7 @@ struct RuleCommand: AdminSubcommand {
         guard !one.workers.isEmpty else {
             let names = Set(found.workers.flatMap { $0.answer?.rules.map(\.name) ?? [] }).sorted()
             throw ShuntError(
-                .ruleMissing, "no worker runs a rule \(name)",
+                .notFound, "no worker runs a rule \(name)",
                 help: Suggestion.closest(to: name, in: names).map { "did you mean \($0)?" } ?? "`shunt admin rules` lists the rules")
         }
         switch session.output {
@@ -89,9 +89,10 @@ struct RuleCommand: AdminSubcommand {
 struct ReloadRules: AdminSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "reload",
-        abstract: "Have workers read their configuration and their rules' files again, as SIGHUP does.",
+        abstract: "Have workers read their rules' files again.",
         discussion: """
-            The tests of rules that have changed are run first. Each worker takes the new version whole, or keeps the old one and says why.
+            The configuration stays as it is: SIGHUP reads it again too. The tests of rules that have changed are run first. Each worker \
+            takes the new version whole, or keeps the old one and says why.
 
               shunt admin rules reload
               shunt admin rules reload --worker 10.0.0.1:4091

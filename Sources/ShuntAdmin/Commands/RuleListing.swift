@@ -131,11 +131,11 @@ enum RuleListing {
         switch session.output {
         case .json: try session.write(json: json)
         case .csv:
-            var csv = CSV(header: ["worker", "version", "anew", "gone", "tests", "error"])
+            var csv = CSV(header: ["worker", "version", "anew", "gone", "error"])
             for one in answers.workers {
                 csv.append([
                     one.worker, one.answer.map { "\($0.version)" } ?? "", CSV.list(one.answer?.anew ?? []), CSV.list(one.answer?.gone ?? []),
-                    one.answer.map { "\($0.tests)" } ?? "", one.error?.message ?? "",
+                    one.error?.message ?? "",
                 ])
             }
             try session.write(csv)
@@ -156,7 +156,7 @@ enum RuleListing {
         guard let done = worker.answer else { return "" }
         let changed = done.anew.isEmpty ? "no rule has changed" : "new: \(done.anew.joined(separator: ", "))"
         let gone = done.gone.isEmpty ? "" : "; gone: \(done.gone.joined(separator: ", "))"
-        return "version \(done.version), \(changed)\(gone)" + (done.tests > 0 ? "; \(done.tests) tests passed" : "")
+        return "version \(done.version), \(changed)\(gone)"
     }
 }
 

@@ -125,6 +125,8 @@ public struct ExplainRecord: Codable, Equatable, Sendable {
         /// The first of the plain subscribers.
         public var clients: [Client] = []
         public var groups: [Group] = []
+        /// Rules whose `on_select` may choose other members.
+        public var choosers: [String] = []
         /// Bytes of the message that is retained for the topic now.
         public var retainedBytes: Int?
         /// Where nobody gets it: a filter that is nearly the topic.

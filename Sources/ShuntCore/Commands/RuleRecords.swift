@@ -143,14 +143,11 @@ public struct RuleDeploymentRecord: Codable, Equatable, Sendable {
     /// Rules that are new, or have other files or settings; and those that run no more.
     public var anew: [String]
     public var gone: [String]
-    /// Tests of rules that were run first.
-    public var tests: Int
 
-    public init(version: Int, anew: [String], gone: [String], tests: Int) {
+    public init(version: Int, anew: [String], gone: [String]) {
         self.version = version
         self.anew = anew
         self.gone = gone
-        self.tests = tests
     }
 }
 

@@ -113,6 +113,15 @@ public struct EventRecord: Codable, Equatable, Sendable {
         case linkRefused = "link.refused"
         /// Somebody has asked the admin API who may not.
         case adminRefused = "admin.refused"
+        /// A worker runs another version of its rules.
+        case rulesLoaded = "rules.loaded"
+        /// A worker was given rules that it does not take; the old ones go on.
+        case rulesRefused = "rules.refused"
+        /// A worker has gone back to the version before, by an operator or by itself.
+        case rulesRolledBack = "rules.rolled_back"
+        /// A rule fails too often, and is switched off on a loop; or it is tried again.
+        case ruleOff = "rule.off"
+        case ruleOn = "rule.on"
         /// An operator has given a command.
         case command
     }

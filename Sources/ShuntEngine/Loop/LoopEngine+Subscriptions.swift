@@ -16,7 +16,9 @@ extension LoopEngine {
         try demand(request, connection)
         if let hooks {
             router.begin(hooks)
-            switch hooks.onSubscribe(request, from: connection, now: now) {
+            let outcome = hooks.onSubscribe(request, from: connection, now: now)
+            sendEmitted(hooks)
+            switch outcome {
             case .accept: break
             case .acceptAs(let changed):
                 let asked = request.qos
@@ -70,7 +72,10 @@ extension LoopEngine {
         router.forgetQuestions(of: subscriber, filter: filter)
         output.tell(.unsubscribed(subscriber, filter: filter, group: group, key: key))
         releaseProducers(heldBy: subscriber)
-        if let hooks, hooks.wanted.contains(.unsubscribe) { hooks.onUnsubscribe(request, from: connection, now: now) }
+        if let hooks, hooks.wanted.contains(.unsubscribe) {
+            hooks.onUnsubscribe(request, from: connection, now: now)
+            sendEmitted(hooks)
+        }
         return true
     }
 

@@ -26,6 +26,8 @@ public struct WorkerDirectory: Sendable {
         var isSkewed = false
         /// It takes no more clients, as it says.
         var isFull = false
+        /// The number of the last event that it has told in this run.
+        var lastEvent: Int64 = 0
     }
 
     private var entries: [ExactText: Entry] = [:]
@@ -99,9 +101,11 @@ public struct WorkerDirectory: Sendable {
             // On a new connection a worker tells everything by itself.
             mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection),
             given: known?.given.filter { now - $0 < Self.arrival } ?? [],
-            isSkewed: known?.isSkewed ?? false, isFull: body.shunt?.room == 0)
+            isSkewed: known?.isSkewed ?? false, isFull: body.shunt?.room == 0,
+            lastEvent: known?.boot == boot ? known?.lastEvent ?? 0 : 0)
         changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
         changes += skew(&entry, created: created, now: now)
+        changes += told(body.shunt?.events ?? [], by: &entry)
         self[name] = entry
         changes.append(.worker(entry.record))
         return changes
@@ -243,6 +247,13 @@ public struct WorkerDirectory: Sendable {
     private func isLive(_ entry: Entry, now: Double) -> Bool { now - entry.record.heartbeatAt < liveFor }
 
     // MARK: Events
+
+    /// What the worker tells of itself; of most of it the master has heard before.
+    private func told(_ events: [WorkerEvent], by entry: inout Entry) -> [RegistryChange] {
+        let new = events.filter { $0.number > entry.lastEvent }
+        entry.lastEvent = max(entry.lastEvent, new.map(\.number).max() ?? 0)
+        return new.map { .event(EventRecord(at: $0.at, kind: $0.kind, subject: entry.record.name, detail: $0.detail)) }
+    }
 
     private func events(
         from old: WorkerRecord.State?, to new: WorkerRecord.State, isNewRun: Bool, _ entry: Entry, now: Double

@@ -150,5 +150,16 @@ final class TracingHooks: RuleHooks {
     func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) {
         inner?.onUnsubscribe(request, from: peer, now: now)
     }
-    func onTick(now: Double) { inner?.onTick(now: now) }
+    func onTick(now: Double, sent: () -> Void) { inner?.onTick(now: now, sent: sent) }
+    func onRegister(_ peer: Peer, now: Double) -> RegisterOutcome { inner?.onRegister(peer, now: now) ?? .accept }
+    var emitted: UnsafeBufferPointer<RoutedMessage> { inner?.emitted ?? UnsafeBufferPointer(start: nil, count: 0) }
+    func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int? {
+        inner?.onSelect(group, members, message, now: now)
+    }
+    func onWill(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome { inner?.onWill(message, of: peer, now: now) ?? .pass }
+    func onSession(_ event: SessionEvent, _ session: SessionView, now: Double) { inner?.onSession(event, session, now: now) }
+    func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double) { inner?.onAcked(message, by: peer, now: now) }
+    func setDelayRoom(messages: Int, bytes: Int) { inner?.setDelayRoom(messages: messages, bytes: bytes) }
+    func name(of rule: Int) -> String { inner?.name(of: rule) ?? "" }
+    func rule(named name: String) -> Int? { inner?.rule(named: name) }
 }

@@ -16,6 +16,8 @@ public struct RulePaths: Sendable {
 
         fileprivate var files: [String: Stamp] = [:]
 
+        public init() {}
+
         /// The files that are new, gone or written since, sorted.
         public func changes(since before: Snapshot) -> [String] {
             Set(files.keys).union(before.files.keys).filter { files[$0] != before.files[$0] }.sorted()

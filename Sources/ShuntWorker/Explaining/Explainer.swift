@@ -1,4 +1,3 @@
-import Glibc
 import ShuntAccess
 import ShuntCore
 import ShuntEngine
@@ -23,17 +22,19 @@ final class Explainer: Sendable {
             underWay.subtract(1, ordering: .relaxed)
             return done(.failure(ShuntError(.memoryLimit, "the worker explains other messages already", help: "try again in a moment")))
         }
-        let isStarted = BackgroundThread.start { [self] in
-            defer { underWay.subtract(1, ordering: .relaxed) }
-            do throws(ShuntError) {
-                done(.success(try encoded(try explain(try Self.request(arguments)))))
-            } catch {
-                done(.failure(error))
+        do throws(ShuntError) {
+            try OwnThread.startDetached(isNice: false) { [self] in
+                defer { underWay.subtract(1, ordering: .relaxed) }
+                do throws(ShuntError) {
+                    done(.success(try encoded(try explain(try Self.request(arguments)))))
+                } catch {
+                    done(.failure(error))
+                }
             }
+        } catch {
+            underWay.subtract(1, ordering: .relaxed)
+            done(.failure(error))
         }
-        guard !isStarted else { return }
-        underWay.subtract(1, ordering: .relaxed)
-        done(.failure(ShuntError(.internalError, "the system gives no thread")))
     }
 
     private func encoded(_ record: ExplainRecord) throws(ShuntError) -> [UInt8] {
@@ -102,6 +103,10 @@ final class Explainer: Sendable {
             if count > 0 { record.rules[place].offLoops = count }
         }
         record.routes = routes(path.stops, request)
+        for place in record.routes.indices where !record.routes[place].groups.isEmpty {
+            var topic = record.routes[place].topic
+            record.routes[place].choosers = topic.withUTF8 { rules?.choosers(of: Bytes($0)) ?? [] }
+        }
         if record.outcome == "delivered", record.others.isEmpty, !record.routes.contains(where: { $0.recipients > 0 && $0.refused == nil }) {
             (record.outcome, record.why) =
                 path.isRefused
@@ -201,31 +206,4 @@ private final class ImaginarySender: PeerDirectory {
     func peer(_ id: ConnectionID) -> Peer? { id == self.id ? own : nil }
     /// Nobody is there to be closed.
     func close(_ id: ConnectionID, why: String) {}
-}
-
-/// A thread that does one thing.
-private final class BackgroundThread: Sendable {
-    private let body: @Sendable () -> Void
-
-    private init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-
-    /// - Returns: false if the system gives none; then its one Unmanaged reference is let go here.
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
-        var (handle, attributes) = (pthread_t(), pthread_attr_t())
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        // Rules may nest as deeply as Lua allows. Unmanaged: the thread is given the one reference, and takes it when it starts; so the argument
-        // is never nil.
-        pthread_attr_setstacksize(&attributes, 4 << 20)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        let argument = Unmanaged.passRetained(BackgroundThread(body)).toOpaque()
-        let status = pthread_create(
-            &handle, &attributes,
-            { argument in
-                Unmanaged<BackgroundThread>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().body()
-                return nil
-            }, argument)
-        if status != 0 { Unmanaged<BackgroundThread>.fromOpaque(argument).release() }
-        return status == 0
-    }
 }

@@ -67,7 +67,8 @@ struct MessagePath {
     private mutating func ask(_ wanted: RuleSelection, about message: RuleMessage, excluded: RuleSelection, by: String?) -> End {
         var (current, isMoved, last, end) = (message, false, Int?.none, End.pass)
         var made: [(message: RuleMessage, isMoved: Bool, rule: Int)] = []
-        var rest = wanted
+        // Others only choose members of groups.
+        var rest = RuleSelection(mask: wanted.mask & (rules?.readers.mask ?? 0))
         while let rule = rest.first, let rules {
             rest = rest.removing(rule)
             guard record.rules.count < Self.decisions else { break }
@@ -105,7 +106,7 @@ struct MessagePath {
     private mutating func pass(_ message: RuleMessage, isMoved: Bool, rule: Int, excluded: RuleSelection, by: String?) {
         guard let rules else { return }
         let name = rules.names[rule]
-        guard message.kind == .topic else {
+        guard message.kind == .topic, message.delay == 0 else {
             record.others.append("\(name): \(Self.target(message))")
             return
         }
@@ -146,7 +147,7 @@ struct MessagePath {
 
     private static func target(_ message: RuleMessage) -> String {
         switch message.kind {
-        case .topic: text(message.topic)
+        case .topic: text(message.topic) + (message.delay > 0 ? ", after \(Double(message.delay) / 1000) s" : "")
         case .broadcast: "a broadcast"
         case .chat: "chat \(text(message.topic))"
         }

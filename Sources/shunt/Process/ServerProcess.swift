@@ -8,6 +8,7 @@ import ShuntLog
 import ShuntMaster
 import ShuntReactor
 import ShuntWorker
+import Synchronization
 
 /// A master, a worker, or both, from start to end.
 struct ServerProcess {
@@ -188,7 +189,7 @@ struct ServerProcess {
             let secrets = try ProcessSecrets(kind, new)
             for warning in secrets.warnings { logger.warning("\(warning)") }
             let changes = Configuration.changes(from: configuration, to: new)
-            let rules = try worker?.apply(new)
+            let rules = try worker?.apply(new, isCancelled: { Signals.isStopRequested.load(ordering: .relaxed) })
             clusterTLS?.reload(logger)
             if let own = secrets.master { master?.apply(new, secrets: own) }
             ShuntLog.apply(new.log)
@@ -206,6 +207,8 @@ struct ServerProcess {
                 ])
         } catch let errors as ConfigurationErrors {
             for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
+        } catch let error as ShuntError {
+            for error in error.all { logger.error("the configuration stays as it was: \(error)") }
         } catch {
             logger.error("the configuration stays as it was: \(error)")
         }

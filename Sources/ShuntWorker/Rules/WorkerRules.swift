@@ -10,19 +10,28 @@ struct WorkerRules: Sendable {
     private let worker: String
     let limits: RuleLimits
     private let shared: SharedStore
+    /// What rules write whose decisions are not applied.
+    private let apart: SharedStore
+    private let events: RuleEvents
     private let logger: Logger
+    /// Counts the versions that this worker has run; one that comes back keeps its number.
+    private(set) var number = 1
+    /// When it was loaded, in seconds since 1970.
+    let loadedAt: Double
 
     /// Reads and checks the plugins that the configuration enables.
-    /// - Parameter shared: the store of the version before; nil makes a new one.
+    /// - Parameter before: the version that runs, whose stores go on; nil makes new ones.
     /// - Throws: `rule.*`, with file and line.
-    init(_ configuration: Configuration, shared: SharedStore? = nil, now: Double) throws(ShuntError) {
+    init(_ configuration: Configuration, after before: WorkerRules? = nil, events: RuleEvents, now: Double) throws(ShuntError) {
         limits = RuleLimits(configuration)
         worker = configuration.worker.name
         logger = Logger(label: "shunt.rules")
-        if let shared {
-            self.shared = shared
+        self.events = events
+        loadedAt = now
+        if let before {
+            (shared, apart) = (before.shared, before.apart)
         } else {
-            self.shared = try SharedStore(limits: limits)
+            (shared, apart) = (try SharedStore(limits: limits), try SharedStore(limits: limits))
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {
@@ -31,34 +40,45 @@ struct WorkerRules: Sendable {
             }
         do throws(ShuntError) {
             set = try RuleSet.load(
-                directory: configuration.rules.directory, enabled: enabled,
-                settings: configuration.rules.settings.mapValues(SettingValue.init), limits: limits, now: now)
+                directory: configuration.rules.directory, enabled: enabled, disabled: configuration.rules.disabled,
+                settings: configuration.rules.settings.mapValues(SettingValue.init), limits: limits,
+                trials: RuleTrial.all(of: configuration.rules), now: now)
         } catch {
             throw Self.placed(error, configuration)
         }
-        for warning in set.warnings { logger.warning("\(warning)") }
+        for warning in set.warnings { logger.warning("\(Self.placed(warning, configuration))") }
+        number = before.map { isSame(as: $0) ? $0.number : $0.number + 1 } ?? 1
     }
 
     /// Another version, with what the rules of this one shared.
     func next(_ configuration: Configuration, now: Double) throws(ShuntError) -> WorkerRules {
-        try WorkerRules(configuration, shared: shared, now: now)
+        try WorkerRules(configuration, after: self, events: events, now: now)
+    }
+
+    /// Whether every rule goes on as it is.
+    func isSame(as other: WorkerRules) -> Bool { set.isSame(as: other.set) }
+
+    /// Gives it the next number that no version has had.
+    func numbered(_ number: Int) -> WorkerRules {
+        var copy = self
+        copy.number = number
+        return copy
     }
 
     /// How this version differs from the one before.
     func changes(since before: WorkerRules) -> RuleChanges {
-        func versions(_ set: RuleSet) -> [String: RuleSet.Rule] {
-            Dictionary(set.rules.map { ($0.definition.name, $0) }) { first, _ in first }
-        }
-        let (old, new) = (versions(before.set), versions(set))
+        let (old, new) = (before.set.rules, set.rules)
         return RuleChanges(
-            anew: new.keys.sorted().filter { old[$0]?.plugin != new[$0]?.plugin || old[$0]?.settings != new[$0]?.settings },
-            gone: old.keys.sorted().filter { new[$0] == nil })
+            version: number,
+            anew: new.filter { rule in !old.contains { $0.isSame(as: rule) } }.map(\.definition.name).sorted(),
+            gone: old.map(\.definition.name).filter { name in !new.contains { $0.definition.name == name } }.sorted())
     }
 
     /// An error of a rule, told with the line of the configuration that led to it.
     private static func placed(_ error: ShuntError, _ configuration: Configuration) -> ShuntError {
         let rules = configuration.rules
         guard let location = error.location else { return error }
+        if location.hasPrefix("rules.settings.") { return Self.settingPlaced(error, location, configuration) }
         if location == rules.directory {
             guard let present = try? RulePlugin.names(in: rules.directory) else {
                 return configuration.placed(error, at: "rules.directory")
@@ -77,12 +97,22 @@ struct WorkerRules: Sendable {
         return error
     }
 
+    /// An error about a setting, by its key. An unknown key is found where it is written, a missing one where it would stand.
+    private static func settingPlaced(_ error: ShuntError, _ key: String, _ configuration: Configuration) -> ShuntError {
+        let isName = error.code == .configUnknownKey || error.code == .configMissing
+        var placed = error
+        placed.location = configuration.nearestPlace(of: key, isName: isName) ?? error.location
+        placed.others = error.others.map { Self.placed($0, configuration) }
+        return placed
+    }
+
     /// The same rules in states that nobody else sees: what they keep, count and log there is gone with them. nil where none are enabled.
     /// - Parameter peers: has to live as long as they.
     func sandbox(peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
         guard !set.rules.isEmpty else { return nil }
         let rules = try LoopRules(
-            set: set, worker: worker, loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { _ in },
+            set: set, worker: worker, loop: 0, limits: limits, shared: try SharedStore(limits: limits),
+            apart: try SharedStore(limits: limits), log: { _ in },
             inflate: { (packed, compression, limit, check) throws(ShuntError) in
                 try inflate(packed, compression, limit: limit, check: check)
             }, now: now)
@@ -94,8 +124,9 @@ struct WorkerRules: Sendable {
     func load(loop: UInt8, peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
         guard !set.rules.isEmpty else { return nil }
         let rules = try LoopRules(
-            set: set, worker: worker, loop: Int(loop), limits: limits, shared: shared,
-            log: { [logger] entry in
+            set: set, worker: worker, loop: Int(loop), limits: limits, shared: shared, apart: apart,
+            log: { [logger, events] entry in
+                if let event = entry.event { events.add(event, rule: entry.rule, loop: loop, now: Worker.now) }
                 logger.log(level: entry.level.swiftLog, "\(entry.text)", metadata: entry.metadata)
             },
             inflate: { (packed, compression, limit, check) throws(ShuntError) in
@@ -107,7 +138,8 @@ struct WorkerRules: Sendable {
 }
 
 extension RuleLimits {
-    init(_ configuration: Configuration) {
+    /// As a worker's rules have them.
+    public init(_ configuration: Configuration) {
         self.init()
         let rules = configuration.rules
         callNanoseconds = UInt64(rules.budget.time.seconds * 1e9)
@@ -115,6 +147,7 @@ extension RuleLimits {
         callMemory = rules.budget.memory
         callMemoryCap = callMemory
         stateMemory = rules.stateMemory
+        logsPayloads = rules.logPayloads
         inflatedBytes = configuration.limits.inflated
         fanout = configuration.limits.fanout
         topicBytes = configuration.limits.topic
@@ -122,7 +155,8 @@ extension RuleLimits {
 }
 
 extension SettingValue {
-    init(_ value: ConfigValue) {
+    /// As a rule is given it.
+    public init(_ value: ConfigValue) {
         self =
             switch value {
             case .null: .null
@@ -138,7 +172,11 @@ extension SettingValue {
 
 extension RuleLogEntry {
     fileprivate var metadata: Logger.Metadata {
-        fields.isEmpty ? ["rule": "\(rule)"] : ["rule": "\(rule)", "fields": "\(fields)"]
+        var metadata: Logger.Metadata = ["rule": "\(rule)"]
+        if !fields.isEmpty { metadata["fields"] = "\(fields)" }
+        if !topic.isEmpty { metadata["topic"] = "\(topic)" }
+        if !client.isEmpty { metadata["client"] = "\(client)" }
+        return metadata
     }
 }
 
@@ -154,9 +192,28 @@ extension RuleLogEntry.Level {
 }
 
 /// How the rules of a version differ from those of the one before, by name.
-public struct RuleChanges: Equatable, Sendable {
+public struct RuleChanges: Equatable, Codable, Sendable {
+    /// The number of the version that runs now.
+    public let version: Int
     /// Rules that are new, or have other files or settings.
     public let anew: [String]
     /// Rules that run no more.
     public let gone: [String]
+}
+
+extension RuleTrial {
+    /// The plugins on trial, by their names.
+    static func all(of rules: Configuration.Rules) -> [String: RuleTrial] {
+        Dictionary(
+            uniqueKeysWithValues: rules.trials.map { name, trial in
+                let mode: RuleMode =
+                    switch trial.mode {
+                    case .live: .live
+                    case .shadow: .shadow
+                    case .canary: .canary(RuleShare(percent: Double(trial.share), uids: Set(trial.uids), addresses: trial.addresses))
+                    }
+                let settings = rules.settings[name + suffix].map(SettingValue.init)
+                return (name, RuleTrial(mode: mode, directory: trial.directory.isEmpty ? nil : trial.directory, settings: settings))
+            })
+    }
 }

@@ -1,0 +1,86 @@
+import ShuntCore
+
+/// Looks in its first minute at a version of the rules, and says whether it is worse than the one before. Time is handed in.
+public struct DeployGuard: Equatable, Sendable {
+    public struct Settings: Equatable, Sendable {
+        /// Seconds for which a version is looked at; 0: not at all.
+        public var window = 60.0
+        /// Of a rule or a hook with fewer calls nothing is said.
+        public var calls: UInt64 = 100
+        /// How many more of 100 calls may fail than did before.
+        public var errors = 1.0
+        /// How many times as long as before may a hook's p99 be.
+        public var slower = 3.0
+
+        public init() {}
+    }
+
+    public enum Verdict: Equatable, Sendable {
+        case watching
+        /// The time is over.
+        case kept
+        case worse(why: String)
+    }
+
+    /// What one version of a rule did.
+    public struct Record: Equatable, Sendable {
+        public var hooks: [String: RuleFigures.Hook]
+        /// How often its breaker has switched it off.
+        public var trips: UInt64
+
+        public init(hooks: [String: RuleFigures.Hook] = [:], trips: UInt64 = 0) { (self.hooks, self.trips) = (hooks, trips) }
+
+        /// A rule on several loops.
+        public mutating func add(_ other: Record) {
+            hooks.merge(other.hooks) { $0.adding($1) }
+            trips += other.trips
+        }
+
+        var calls: UInt64 { hooks.values.reduce(0) { $0 + $1.calls } }
+        var failures: UInt64 { hooks.values.reduce(0) { $0 + $1.failures } }
+        /// Of 100 calls.
+        var failing: Double { calls == 0 ? 0 : Double(failures) / Double(calls) * 100 }
+    }
+
+    public let settings: Settings
+    public let startedAt: Double
+    /// By rule, of those that are new or other than before. An empty one had no version before.
+    public let before: [String: Record]
+
+    /// Seconds. Nobody notices a p99 that is longer by less than this.
+    static let noticeable = 20e-6
+
+    public init(_ settings: Settings, before: [String: Record], now: Double) {
+        (self.settings, self.before, startedAt) = (settings, before, now)
+    }
+
+    /// - Parameter current: what the rules of `before` have done in this version.
+    public func look(at current: [String: Record], now: Double) -> Verdict {
+        for (name, old) in before.sorted(by: { $0.key < $1.key }) {
+            if let record = current[name], let why = worse(record, than: old) { return .worse(why: "\(name): \(why)") }
+        }
+        return now - startedAt >= settings.window ? .kept : .watching
+    }
+
+    private func worse(_ new: Record, than old: Record) -> String? {
+        if new.trips > 0, old.trips == 0 { return "its breaker has switched it off" }
+        if new.calls >= settings.calls, new.failing > old.failing + settings.errors {
+            return "\(Self.percent(new.failing)) of \(new.calls) calls failed, \(Self.percent(old.failing)) before"
+        }
+        for (hook, figures) in new.hooks.sorted(by: { $0.key < $1.key }) {
+            guard let then = old.hooks[hook], figures.times.count >= settings.calls, then.times.count >= settings.calls,
+                let p99 = figures.times.quantile(0.99), let p99Then = then.times.quantile(0.99)
+            else { continue }
+            if p99 > p99Then * settings.slower, p99 - p99Then > Self.noticeable {
+                return "p99 of \(hook) is \(Self.time(p99)), it was \(Self.time(p99Then))"
+            }
+        }
+        return nil
+    }
+
+    private static func percent(_ value: Double) -> String { "\((value * 10).rounded() / 10) %" }
+
+    private static func time(_ seconds: Double) -> String {
+        seconds < 1e-3 ? "\((seconds * 1e7).rounded() / 10) us" : "\((seconds * 1e4).rounded() / 10) ms"
+    }
+}

@@ -1,0 +1,265 @@
+import Logging
+import ShuntConfig
+import ShuntCore
+import ShuntRules
+import Synchronization
+
+/// The versions of a worker's rules: the one that runs, those before it, and how one takes over from another.
+final class RuleDeployments: Sendable {
+    private struct State {
+        var current: WorkerRules
+        var configuration: Configuration
+        /// The versions before, the last one last.
+        var earlier: [WorkerRules] = []
+        var lastNumber = 1
+        var watched: DeployGuard?
+        /// The files as they were when they were read last.
+        var files = RulePaths.Snapshot()
+        var refusal: RuleReport.Refusal?
+    }
+
+    private let state: Mutex<State>
+    /// Held while a version takes over: one at a time.
+    private let changing = Mutex<Void>(())
+    private let peers: LoopPeers
+    private let logger = Logger(label: "shunt.rules")
+    private let isStopping = Atomic<Bool>(false)
+
+    /// The versions before that are kept, and their files' bytes.
+    private static let kept = 8
+    private static let keptBytes = 32 << 20
+
+    init(_ rules: WorkerRules, _ configuration: Configuration, _ peers: LoopPeers) {
+        var first = State(current: rules, configuration: configuration)
+        first.files = Self.paths(configuration).snapshot()
+        state = Mutex(first)
+        self.peers = peers
+    }
+
+    var current: WorkerRules { state.withLock { $0.current } }
+    var configuration: Configuration { state.withLock { $0.configuration } }
+    var earlier: [WorkerRules] { state.withLock { $0.earlier } }
+    var refusal: RuleReport.Refusal? { state.withLock { $0.refusal } }
+    var isGuarding: Bool { state.withLock { $0.watched != nil } }
+
+    func stop() { isStopping.store(true, ordering: .relaxed) }
+
+    // MARK: changes
+
+    /// Reads the plugins again, checks and tests what has changed, and has all loops switch to it.
+    /// - Parameters:
+    ///   - configuration: another one; nil: the same.
+    ///   - isCancelled: whether the process is to end.
+    /// - Throws: `rule.*`; then nothing has changed.
+    func reload(
+        _ configuration: Configuration? = nil, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws(ShuntError) -> RuleChanges {
+        do throws(ShuntError) {
+            return try exclusively { () throws(ShuntError) in
+                let before = state.withLock { $0 }
+                let configuration = configuration ?? before.configuration
+                let files = Self.paths(configuration).snapshot()
+                state.withLock { $0.files = files }
+                let stops = { @Sendable [self] in isStopping.load(ordering: .relaxed) || isCancelled() }
+                let now = Worker.now
+                let next = try OwnThread.run { () throws(ShuntError) in
+                    try Self.checked(configuration, after: before.current, from: before.configuration, now: now, isCancelled: stops)
+                }
+                try peers.switchRules(to: next)
+                return took(next, configuration, now: now)
+            }
+        } catch {
+            refused(error)
+            throw error
+        }
+    }
+
+    /// Reads a version and tests what of it is new.
+    private static func checked(
+        _ configuration: Configuration, after before: WorkerRules, from old: Configuration, now: Double, isCancelled: @escaping @Sendable () -> Bool
+    ) throws(ShuntError) -> WorkerRules {
+        let next = try before.next(configuration, now: now)
+        try noneIsMissing(in: next, configuration, after: before, from: old)
+        guard configuration.rules.tests else { return next }
+        let tested = next.set.rules.map(\.plugin).filter { plugin in !before.set.rules.contains { $0.plugin == plugin } }
+        try RuleCheck(limits: next.limits, isCancelled: isCancelled).run(tested)
+        return next
+    }
+
+    /// Under `all` nobody has said that a plugin is to go: it is missed.
+    private static func noneIsMissing(
+        in next: WorkerRules, _ configuration: Configuration, after before: WorkerRules, from old: Configuration
+    ) throws(ShuntError) {
+        let rules = configuration.rules
+        guard rules.enabled == .all, old.rules.enabled == .all, rules.directory == old.rules.directory else { return }
+        let names = Set(next.set.rules.map(\.plugin.name))
+        for name in before.set.rules.filter({ !$0.isBeside }).map(\.plugin.name) where !names.contains(name) && !rules.disabled.contains(name) {
+            guard !RulePlugin.isHidden(name, in: rules.directory) else { continue }
+            throw ShuntError(
+                .ruleMissing, "the plugin \(name) runs, and its folder is gone", at: rules.directory,
+                help: "put it back; to remove a plugin list it in rules.disabled, or rename its folder to .\(name) first")
+        }
+    }
+
+    private func took(_ next: WorkerRules, _ configuration: Configuration, now: Double) -> RuleChanges {
+        let figures = peers.figures().map(\.rules)
+        let changes = state.withLock { state in
+            state.configuration = configuration
+            state.refusal = nil
+            let before = state.current
+            guard !next.isSame(as: before) else {
+                state.current = next.numbered(before.number)
+                return RuleChanges(version: before.number, anew: [], gone: [])
+            }
+            state.lastNumber += 1
+            state.current = next.numbered(state.lastNumber)
+            state.earlier.append(before)
+            state.earlier.keepLast(Self.kept, bytes: Self.keptBytes)
+            let changes = state.current.changes(since: before)
+            state.watched = Self.guarding(changes.anew, of: before, configuration, figures, now: now)
+            return changes
+        }
+        if !changes.anew.isEmpty || !changes.gone.isEmpty { tell(.rulesLoaded, Self.text(of: changes)) }
+        return changes
+    }
+
+    /// Goes back to the version before the one that runs.
+    /// - Parameter why: where no operator has asked for it.
+    /// - Throws: `rule.missing` if there is none; `rule.*` if a loop cannot go back.
+    func rollback(why: String? = nil) throws(ShuntError) -> RuleChanges {
+        try exclusively { () throws(ShuntError) in
+            let (before, target) = state.withLock { ($0.current, $0.earlier.last) }
+            guard let target else {
+                throw ShuntError(
+                    .ruleMissing, "there is no version of the rules before version \(before.number)",
+                    help: "the worker keeps those that it has run since it started, \(Self.kept) at most")
+            }
+            try peers.switchRules(to: target)
+            let changes = target.changes(since: before)
+            state.withLock { state in
+                state.current = target
+                state.earlier.removeLast()
+                state.watched = nil
+            }
+            let because = why.map { "; by itself: \($0)" } ?? ""
+            let text = "version \(before.number) is gone, version \(target.number) is back" + because
+            peers.ruleEvents.add(.rulesRolledBack, text, now: Worker.now)
+            if why == nil { logger.notice("rolled the rules back: \(text)") } else { logger.error("rolled the rules back: \(text)") }
+            return changes
+        }
+    }
+
+    private func exclusively<Value>(_ body: () throws(ShuntError) -> Value) throws(ShuntError) -> Value {
+        let result = changing.withLock { _ -> Result<Value, ShuntError> in
+            do throws(ShuntError) { return .success(try body()) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    private func refused(_ error: ShuntError) {
+        state.withLock { $0.refusal = RuleReport.Refusal(at: Worker.now, why: "\(error)") }
+        peers.ruleEvents.add(.rulesRefused, "\(error)", now: Worker.now)
+    }
+
+    private func tell(_ kind: EventRecord.Kind, _ text: String) { peers.ruleEvents.add(kind, text, now: Worker.now) }
+
+    private static func text(of changes: RuleChanges) -> String {
+        func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
+        return "version \(changes.version); loaded anew: \(list(changes.anew)); ended: \(list(changes.gone))"
+    }
+
+    // MARK: the first minute of a version
+
+    private static func guarding(
+        _ anew: [String], of before: WorkerRules, _ configuration: Configuration, _ figures: [[RuleFigures]], now: Double
+    ) -> DeployGuard? {
+        let keys = configuration.rules.guard
+        guard keys.window.seconds > 0, !anew.isEmpty else { return nil }
+        var settings = DeployGuard.Settings()
+        (settings.window, settings.calls) = (keys.window.seconds, UInt64(keys.calls))
+        (settings.errors, settings.slower) = (Double(keys.errors), Double(keys.slower))
+        let old = records(of: figures)
+        return DeployGuard(settings, before: Dictionary(uniqueKeysWithValues: anew.map { ($0, old[$0] ?? DeployGuard.Record()) }), now: now)
+    }
+
+    /// What each rule has done in the version that runs, on all loops.
+    private static func records(of figures: [[RuleFigures]]) -> [String: DeployGuard.Record] {
+        var records: [String: DeployGuard.Record] = [:]
+        for rule in figures.joined() { records[rule.rule, default: .init()].add(.init(hooks: rule.current, trips: rule.currentTrips)) }
+        return records
+    }
+
+    /// Looks at the version that has begun last; rolls it back if it is worse than the one before.
+    func look() {
+        guard let watched = state.withLock({ $0.watched }) else { return }
+        // What loops have counted is known a tenth of a second later.
+        guard Worker.now - watched.startedAt > 0.3 else { return }
+        let digests = Dictionary(current.set.rules.map { ($0.definition.name, $0.digest) }) { first, _ in first }
+        let figures = peers.figures().map { $0.rules.filter { digests[$0.rule] == $0.version } }
+        switch watched.look(at: Self.records(of: figures), now: Worker.now) {
+        case .watching: break
+        case .kept: state.withLock { state in if state.watched == watched { state.watched = nil } }
+        case .worse(let why):
+            do throws(ShuntError) {
+                _ = try rollback(why: why)
+            } catch {
+                state.withLock { $0.watched = nil }
+                logger.error("a version of the rules is worse than the one before (\(why)), and could not be rolled back: \(error)")
+            }
+        }
+    }
+
+    // MARK: files
+
+    private static func paths(_ configuration: Configuration) -> RulePaths {
+        let rules = configuration.rules
+        return RulePaths([rules.directory] + rules.trials.values.map(\.directory).filter { !$0.isEmpty }.sorted())
+    }
+
+    var isWatching: Bool { state.withLock { $0.configuration.rules.watch } }
+
+    /// The files as they are now, if they are others than were read.
+    func changedFiles() -> RulePaths.Snapshot? {
+        let (configuration, seen) = state.withLock { ($0.configuration, $0.files) }
+        let now = Self.paths(configuration).snapshot()
+        return now == seen ? nil : now
+    }
+
+    /// Takes on files that have changed, and says how that went.
+    func reloadChanged() {
+        do throws(ShuntError) {
+            let changes = try reload()
+            guard !changes.anew.isEmpty || !changes.gone.isEmpty else { return }
+            logger.notice("files of the rules have changed", metadata: ["rules": "\(Self.text(of: changes))"])
+        } catch {
+            logger.error("files of the rules have changed, and the old rules go on: \(error)")
+        }
+    }
+}
+
+extension [WorkerRules] {
+    /// Lets go of the oldest.
+    fileprivate mutating func keepLast(_ count: Int, bytes: Int) {
+        var held = 0
+        var kept = 0
+        for version in reversed() {
+            held += version.set.rules.reduce(0) { $0 + $1.plugin.bytes }
+            // The one before is always there to go back to.
+            guard kept < 1 || (kept < count && held <= bytes) else { break }
+            kept += 1
+        }
+        removeFirst(self.count - kept)
+    }
+}
+
+extension LoopPeers {
+    /// Has all loops switch to other rules, or none: where one cannot, those that have go back.
+    fileprivate func switchRules(to next: WorkerRules) throws(ShuntError) {
+        let failures = ask { $0.setRules(next) }.compactMapValues { $0 }
+        onEach { $0.settleRules(all: failures.isEmpty) }
+        guard let loop = failures.keys.min(), var error = failures[loop] else { return }
+        let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
+        error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
+        throw error
+    }
+}

@@ -1,0 +1,82 @@
+import ShuntCore
+import Testing
+
+@testable import ShuntRules
+
+@Suite("A version in its first minute")
+struct DeployGuardTests {
+    /// What a hook did: calls, how many of them failed, how long most took and how long one in 50 did.
+    struct Did: Sendable {
+        var calls: UInt64
+        var failed: UInt64 = 0
+        var time: UInt64 = 1_000
+        var slow: UInt64?
+        var trips: UInt64 = 0
+
+        var record: DeployGuard.Record {
+            var hook = RuleFigures.Hook()
+            hook.calls = calls
+            if failed > 0 { hook.errors = [.ruleFailed: failed] }
+            let slowCalls = slow == nil ? 0 : calls / 50
+            if calls > slowCalls { hook.times.add(nanoseconds: time, calls: calls - slowCalls) }
+            if let slow, slowCalls > 0 { hook.times.add(nanoseconds: slow, calls: slowCalls) }
+            return DeployGuard.Record(hooks: ["on_message": hook], trips: trips)
+        }
+    }
+
+    @Test(
+        "is worse only by more than the margins, with enough calls",
+        arguments: [
+            ("the same", Did(calls: 1000), Did(calls: 1000), false),
+            ("a rule that did not run before", nil, Did(calls: 1000), false),
+            ("one that did not run before, and fails", nil, Did(calls: 100, failed: 2), true),
+            ("within the margin of failures", Did(calls: 1000), Did(calls: 1000, failed: 10), false),
+            ("beyond it", Did(calls: 1000), Did(calls: 1000, failed: 11), true),
+            ("as many failures as before", Did(calls: 1000, failed: 500), Did(calls: 1000, failed: 505), false),
+            ("too few calls to tell", Did(calls: 1000), Did(calls: 99, failed: 99), false),
+            ("its breaker has opened", Did(calls: 1000), Did(calls: 6, failed: 6, trips: 1), true),
+            ("it had opened before, too", Did(calls: 1000, failed: 200, trips: 1), Did(calls: 50, failed: 50, trips: 1), false),
+            ("three times as slow, which nobody notices", Did(calls: 1000), Did(calls: 1000, time: 10_000), false),
+            ("slower by less than the factor", Did(calls: 1000, time: 1_000_000), Did(calls: 1000, time: 2_000_000), false),
+            ("slower by more", Did(calls: 1000, time: 1_000_000), Did(calls: 1000, time: 5_000_000), true),
+            ("one in 50 is slower", Did(calls: 1000), Did(calls: 1000, slow: 1_000_000), true),
+            ("too few calls before to compare", Did(calls: 50), Did(calls: 1000, time: 1_000_000), false),
+            ("faster, and fails less", Did(calls: 1000, failed: 100, time: 1_000_000), Did(calls: 1000), false),
+        ] as [(String, Did?, Did, Bool)])
+    func verdicts(what: String, before: Did?, after: Did, isWorse: Bool) {
+        let watched = DeployGuard(.init(), before: ["r": before?.record ?? .init()], now: 100)
+        let verdict = watched.look(at: ["r": after.record], now: 101)
+        if case .worse(let why) = verdict {
+            #expect(isWorse, "\(what): \(why)")
+            #expect(why.hasPrefix("r: "))
+        } else {
+            #expect(verdict == .watching && !isWorse, "\(what)")
+        }
+    }
+
+    @Test("is kept when its time is over, unless it is worse at that moment; other rules do not matter")
+    func time() {
+        let watched = DeployGuard(.init(), before: ["r": Did(calls: 1000).record], now: 100)
+        let fails = Did(calls: 1000, failed: 1000).record
+        #expect(watched.look(at: ["r": Did(calls: 1000).record], now: 159.9) == .watching)
+        #expect(watched.look(at: ["other": fails], now: 159.9) == .watching)
+        #expect(watched.look(at: [:], now: 160) == .kept)
+        if case .worse = watched.look(at: ["r": fails], now: 160) {} else { Issue.record("it was kept") }
+    }
+
+    @Test("times fall into buckets that are at most a quarter wide, whatever they are")
+    func times() throws {
+        for time: UInt64 in [1, 63, 64, 100, 128, 1_000, 4_097, 65_535, 1_000_000, 33_333_333, 10_000_000_000] {
+            var times = RuleTimes()
+            times.add(nanoseconds: time)
+            let p99 = try #require(times.quantile(0.99))
+            #expect(p99 * 1e9 > Double(time) && p99 * 1e9 <= max(80, Double(time) * 1.25 + 1), "\(time): \(p99)")
+        }
+        var times = RuleTimes()
+        times.add(nanoseconds: 1_000, calls: 990)
+        times.add(nanoseconds: 1_000_000, calls: 10)
+        #expect(try #require(times.quantile(0.5)) < 1.3e-6 && times.quantile(0.99)! < 1.3e-6 && times.quantile(0.995)! > 0.9e-3)
+        #expect(times.count == 1000 && times.count(below: 1 << 10) == 990 && times.count(below: 1 << 20) == 1000)
+        #expect(RuleTimes().quantile(0.5) == nil)
+    }
+}
