@@ -20,6 +20,16 @@ extension LoopEngine {
     /// Filters that somebody has subscribed: some, where there are very many.
     public func someFilters(_ limit: Int) -> [String] { router.index.someFilters(limit) }
 
+    /// What names a client of this loop. Its groups are left out: a client may have very many.
+    func naming(_ id: ConnectionID) -> Peer? {
+        if id.isSession { return sessions[id].flatMap { $0.isConnected ? naming($0.client) : nil } }
+        guard isCurrent(id) else { return nil }
+        let client = clients[id.slot]
+        return Peer(
+            id: id, uid: client.identity?.uid ?? "", device: client.identity?.device ?? "", protocolName: client.protocolName.rawValue,
+            address: client.address.description, connectedAt: client.connectedAt)
+    }
+
     /// Who the clients of this loop are.
     public func describe(_ clients: [ConnectionID], topic: [UInt8]) -> [ConnectionID: ExplainRecord.Client] {
         var described: [ConnectionID: ExplainRecord.Client] = [:]
@@ -27,7 +37,7 @@ extension LoopEngine {
             let session = id.isSession ? sessions[id] : nil
             let identity = id.isSession ? session?.identity : isCurrent(id) ? self.clients[id.slot].identity : nil
             let isWithheld = topic.withUnsafeBytes { topic in identity?.access?.permissions.map { !$0.mayReceive(topic) } ?? false }
-            if let peer = peer(id) {
+            if let peer = naming(id) {
                 described[id] = .init(uid: peer.uid, client: peer.device, address: peer.address, isWithheld: isWithheld)
             } else if let session {
                 described[id] = .init(
