@@ -73,21 +73,21 @@ public final class Worker: Sendable {
             throw error
         }
 
-        let port = sockets.first?.socket.address.hostPort?.port ?? 0
-        let identity = Self.identity(of: worker, port: port, boot: boot, version: version, listeners)
+        let identity = Self.identity(
+            of: worker, port: sockets.first?.socket.address.hostPort?.port ?? 0, boot: boot, version: version, listeners)
         let masters = MasterList(configuration, clusterToken, clusterTLS)
         let opened = sockets.map(\.socket)
         let (interval, systemInterval) = (worker.heartbeat.every.seconds, configuration.mqtt.sysInterval.seconds)
-        let frameLimit = configuration.limits.frame
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
         ) { [peers, status] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
+                frameLimit: configuration.limits.frame, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
                 logger: Logger(label: "shunt.link"))
         }
         performRuleCommands()
+        peers.answerAboutMessages(allowsPayloads: worker.adminPayloads)
         peers.start(control)
         do throws(ShuntError) {
             try keeper.start()

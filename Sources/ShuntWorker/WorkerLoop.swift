@@ -91,6 +91,8 @@ final class WorkerLoop: EventLoopHandler {
 
     /// This loop's clients whose out-buffers have filled up.
     private var slow: [ConnectionID: SlowClient] = [:]
+    /// What operators follow.
+    var traces: Traces?
     /// Clients that were held and are to be read from again at the end of the turn.
     private var resumable: [ConnectionID] = []
     /// Clients whose rest is taken at the end of the turn, as rules have taken long for what came before.
@@ -139,6 +141,7 @@ final class WorkerLoop: EventLoopHandler {
         for client in held { engine.isUnread(client, now: loop.now) }
         tickPaced()
         engine.tick(now: loop.now)
+        traces?.tick(now: loop.now)
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
@@ -313,6 +316,10 @@ final class WorkerLoop: EventLoopHandler {
         }
         engine.setHooks(rules)
     }
+
+    /// The version that runs, and those of its rules that a breaker has switched off here.
+    var rulesVersion: WorkerRules { version }
+    var switchedOff: [String] { rules?.switchedOff ?? [] }
 
     /// Publishes a figure of the worker's below `$SYS`.
     func publishSystem(_ name: String, _ value: String) {

@@ -107,6 +107,9 @@ extension Configuration {
         ConfigKey(
             "worker.stuck_consumer", \.worker.stuckConsumer, .word, .live,
             "What happens to messages for a stuck consumer when limits.out_buffer is reached, until it has drained."),
+        ConfigKey(
+            "worker.admin_payloads", \.worker.adminPayloads, .bool, .restart,
+            "Whether operators whose token has the role operate may see payloads of live messages: shunt admin trace --payloads, and record."),
     ]
 
     private static let listenerKeys: [ConfigKey<Worker.Listener>] =

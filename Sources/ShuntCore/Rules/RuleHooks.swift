@@ -20,6 +20,9 @@ public protocol RuleHooks: AnyObject {
     /// - Returns: the messages to send. Their buffers live until the next call of any hook.
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome
 
+    /// The same while an operator follows the message: each rule's decision is told.
+    func onMessage(_ message: MessageView, selection: RuleSelection, now: Double, telling tell: (TracedMessage.Step) -> Void) -> MessageOutcome
+
     /// Counts a message that a standing decision (`route.always`) of a rule has decided.
     func decided(by standing: StandingVerdict)
 
@@ -104,6 +107,9 @@ extension RuleHooks {
     public func beginTurn() {}
     public func beginRead() {}
     public var takesLong: Bool { false }
+    public func onMessage(
+        _ message: MessageView, selection: RuleSelection, now: Double, telling tell: (TracedMessage.Step) -> Void
+    ) -> MessageOutcome { onMessage(message, selection: selection, now: now) }
     public func decided(by standing: StandingVerdict) {}
     public func exceededHops(rule: Int, now: Double) {}
     public func grants(of rule: Int) -> (any RuleGrants)? { nil }

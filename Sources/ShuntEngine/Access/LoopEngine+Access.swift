@@ -126,6 +126,7 @@ extension LoopEngine {
     func may(_ action: AccessAction, _ subject: Bytes, group: Bytes? = nil, _ connection: ConnectionID) -> Bool {
         guard clients[connection.slot].isRestricted, let permissions = clients[connection.slot].identity?.access?.permissions else { return true }
         if permissions.may(action, subject, group: group) { return true }
+        router.asking = connection
         router.denied(action, subject, group: group, permissions)
         noteDenied(connection)
         return false

@@ -106,6 +106,20 @@ struct WorkerRules: Sendable {
         return placed
     }
 
+    /// The same rules in states that nobody else sees: what they keep, count and log there is gone with them. nil where none are enabled.
+    /// - Parameter peers: has to live as long as they.
+    func sandbox(peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
+        guard !set.rules.isEmpty else { return nil }
+        let rules = try LoopRules(
+            set: set, worker: worker, loop: 0, limits: limits, shared: try SharedStore(limits: limits),
+            apart: try SharedStore(limits: limits), log: { _ in },
+            inflate: { (packed, compression, limit, check) throws(ShuntError) in
+                try inflate(packed, compression, limit: limit, check: check)
+            }, now: now)
+        rules.peers = peers
+        return rules
+    }
+
     /// The rules for one loop, each in a Lua state of its own. Called on the loop; nil where none are enabled.
     func load(loop: UInt8, peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
         guard !set.rules.isEmpty else { return nil }
