@@ -1,66 +1,144 @@
-// on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_tick: each rule in turn, and what comes of what they return.
-#include "chain.h"
+// on_connect, on_auth, on_disconnect, on_subscribe, on_unsubscribe, on_tick: each rule in turn, and what comes of what they return.
+#include "waiting.h"
 
-// MARK: on_connect and on_disconnect
+// MARK: on_connect and on_auth
 
-/// Arguments: what to make conn of, the hook, ctx. Objects are made within the protected call.
+typedef struct {
+    shunt_hook hook;
+    /// What a client has sent to prove who it is: of on_auth.
+    shunt_bytes record, data;
+} entry;
+
+/// Objects are made within the protected call.
+static int push_entry(lua_State *L, const void *what) {
+    const entry *given = what;
+    push_connection(L, given->record);
+    if (given->hook != SHUNT_ON_AUTH) { return 1; }
+    push_bytes(L, given->data);
+    return 2;
+}
+
+/// Arguments: what to make conn of, the hook, ctx.
 static int connect_body(lua_State *L) {
-    const shunt_bytes *record = lua_touserdata(L, 1);
     lua_pushvalue(L, 2);
-    push_connection(L, *record);
+    int count = push_entry(L, lua_touserdata(L, 1));
     lua_pushvalue(L, 3);
-    lua_call(L, 2, 1);
+    lua_call(L, count + 1, 1);
     return 1;
 }
 
-static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_connect_outcome *outcome) {
+static const char *expected_of(shunt_hook hook) {
+    return hook == SHUNT_ON_AUTH ? "nothing, route.continue(), conn:with{} or route.reject()"
+                                 : "nothing, conn:with{}, route.reject() or route.redirect()";
+}
+
+static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_connect_outcome *outcome) {
     lua_State *L = rule->L;
     verdict_object *object = tagged(L, -1, TAG_VERDICT);
     shunt_verdict verdict = object == NULL ? SHUNT_VERDICT_PASS : object->verdict;
     if (lua_isnil(L, -1)) {
-    } else if (verdict == SHUNT_VERDICT_REJECT || verdict == SHUNT_VERDICT_REDIRECT) {
+    } else if (verdict == SHUNT_VERDICT_REJECT || (verdict == SHUNT_VERDICT_REDIRECT && hook == SHUNT_ON_CONNECT)) {
         outcome->verdict = verdict;
         outcome->why = verdict_why(L, host, -1);
+    } else if (verdict == SHUNT_VERDICT_CONTINUE && hook == SHUNT_ON_AUTH) {
+        outcome->verdict = verdict;
+        outcome->data = object->text;
     } else if (connection_change(L, -1, outcome)) {
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
     } else {
-        return unexpected(host, rule, SHUNT_ON_CONNECT, "nothing, conn:with{}, route.reject() or route.redirect()");
+        return unexpected(host, rule, hook, expected_of(hook));
     }
     if (verdict != SHUNT_VERDICT_PASS) { outcome->rule = rule->index; }
-    count(rule, SHUNT_ON_CONNECT, verdict);
+    count(rule, hook, verdict);
     return true;
 }
 
-static bool call_with_connection(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_bytes *record) {
+static call_end call_with_connection(shunt_host *host, shunt_rule *rule, const entry *given, shunt_waiting **waiting) {
     lua_State *L = rule->L;
+    if (rule->looks_up) { return begin_call(host, rule, given->hook, push_entry, given, waiting); }
     lua_pushcfunction(L, connect_body);
-    lua_pushlightuserdata(L, record);
-    push_hook(rule, hook);
+    lua_pushlightuserdata(L, (void *)given);
+    push_hook(rule, given->hook);
     push_context(rule);
-    return call_hook(host, rule, hook, 3);
+    return call_hook(host, rule, given->hook, 3) ? CALL_RAN : CALL_FAILED;
 }
 
-void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
-    *outcome = (shunt_connect_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = record};
+/// Copies what the chain has come to: the rules before lose what they have returned.
+/// - Returns: false where there is no memory: then the call has failed.
+static bool keep_connect(shunt_host *host, shunt_waiting *waiting, uint64_t rules, const entry *given, shunt_connect_outcome *outcome) {
+    shunt_buffer kept = {.limit = waiting->kept.limit};
+    bool fits = shunt_buffer_append(&kept, given->record.start, given->record.count)
+        && (given->data.count == 0 || shunt_buffer_append(&kept, given->data.start, given->data.count));
+    if (!fits) {
+        shunt_buffer_free(&kept);
+        return give_up_call(host, waiting);
+    }
+    shunt_buffer_free(&waiting->kept);
+    waiting->kept = kept;
+    waiting->rules = rules;
+    waiting->state.connect.outcome = *outcome;
+    waiting->state.connect.record = (shunt_bytes){kept.bytes, given->record.count};
+    waiting->state.connect.data = (shunt_bytes){kept.bytes + given->record.count, given->data.count};
+    outcome->waiting = waiting;
+    return true;
+}
+
+static void refuse_connect(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_connect_outcome *outcome) {
+    hook_failed(host, rule, hook);
+    if (rule->policy.on_error[hook] == SHUNT_PASS_ON_ERROR) { return; }
+    outcome->verdict = SHUNT_VERDICT_REJECT;
+    outcome->rule = rule->index;
+    outcome->why = failure_why(host, rule);
+}
+
+/// Whether no other rule is asked. What proves who a client is, is one rule's affair.
+static bool ends_entry(shunt_hook hook, shunt_verdict verdict) {
+    return verdict == SHUNT_VERDICT_REJECT || verdict == SHUNT_VERDICT_REDIRECT || (hook == SHUNT_ON_AUTH && verdict != SHUNT_VERDICT_PASS);
+}
+
+/// - Parameter waiting: the call that it goes on with; NULL: none.
+static void run_connect(shunt_host *host, entry given, uint64_t rules, shunt_waiting *waiting, shunt_bytes answer,
+                        shunt_connect_outcome *outcome) {
+    for (;;) {
+        shunt_rule *rule = waiting != NULL ? waiting->rule : next_rule(host, &rules, given.hook);
+        if (rule == NULL) { return; }
+        given.record = outcome->record;
+        call_end ended = waiting != NULL ? resume_call(host, waiting, answer) : call_with_connection(host, rule, &given, &waiting);
+        if (ended == CALL_WAITS && keep_connect(host, waiting, rules, &given, outcome)) { return; }
+        if (ended != CALL_RAN || !apply_connect_result(host, rule, given.hook, outcome)) { refuse_connect(host, rule, given.hook, outcome); }
+        waiting = NULL;
+        keep_result(host, rule, SLOT_BASE, outcome->record.start != given.record.start || outcome->verdict == SHUNT_VERDICT_CONTINUE);
+        if (ends_entry(given.hook, outcome->verdict)) { return; }
+    }
+}
+
+static void begin_connect(shunt_host *host, entry given, uint64_t rules, double now, shunt_connect_outcome *outcome) {
+    *outcome = (shunt_connect_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = given.record};
     if (host->rule != NULL) { return; }
     release_results(host);
     host->now = now;
-    shunt_rule *rule;
-    while ((rule = next_rule(host, &rules, SHUNT_ON_CONNECT)) != NULL) {
-        const void *before = outcome->record.start;
-        bool ran = call_with_connection(host, rule, SHUNT_ON_CONNECT, &outcome->record);
-        if (!ran || !apply_connect_result(host, rule, outcome)) {
-            hook_failed(host, rule, SHUNT_ON_CONNECT);
-            if (rule->policy.on_error[SHUNT_ON_CONNECT] != SHUNT_PASS_ON_ERROR) {
-                outcome->verdict = SHUNT_VERDICT_REJECT;
-                outcome->rule = rule->index;
-                outcome->why = failure_why(host, rule);
-            }
-        }
-        keep_result(host, rule, SLOT_BASE, outcome->record.start != before);
-        if (outcome->verdict == SHUNT_VERDICT_REJECT || outcome->verdict == SHUNT_VERDICT_REDIRECT) { return; }
-    }
+    run_connect(host, given, rules, NULL, (shunt_bytes){0}, outcome);
 }
+
+void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
+    begin_connect(host, (entry){.hook = SHUNT_ON_CONNECT, .record = record}, rules, now, outcome);
+}
+
+void shunt_on_auth(shunt_host *host, shunt_bytes record, shunt_bytes data, uint64_t rules, double now, shunt_connect_outcome *outcome) {
+    begin_connect(host, (entry){SHUNT_ON_AUTH, record, data}, rules, now, outcome);
+}
+
+void shunt_connect_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes answer, uint64_t off, double now,
+                          shunt_connect_outcome *outcome) {
+    *outcome = waiting->state.connect.outcome;
+    outcome->record = waiting->state.connect.record;
+    if (host->rule != NULL || waiting->rule == NULL) { return; }
+    release_results(host);
+    host->now = now;
+    run_connect(host, (entry){.hook = waiting->hook, .data = waiting->state.connect.data}, waiting->rules & ~off, waiting, answer, outcome);
+}
+
+// MARK: on_disconnect
 
 /// Calls a hook whose results mean nothing.
 static void call_to_tell(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
@@ -128,35 +206,86 @@ static bool apply_subscribe_result(shunt_host *host, shunt_rule *rule, shunt_sub
     return true;
 }
 
-void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
-                        shunt_subscribe_outcome *outcome) {
-    *outcome = (shunt_subscribe_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
-    if (host->rule != NULL) { return; }
-    shunt_subscription current = *subscription;
-    release_results(host);
-    host->now = now;
+static int push_asked(lua_State *L, const void *subscription) {
+    push_subscription(L, subscription);
+    return 1;
+}
+
+static call_end call_with_subscription(shunt_host *host, shunt_rule *rule, shunt_subscription *asked, shunt_waiting **waiting) {
+    lua_State *L = rule->L;
+    if (rule->looks_up) { return begin_call(host, rule, SHUNT_ON_SUBSCRIBE, push_asked, asked, waiting); }
+    lua_pushcfunction(L, subscribe_body);
+    lua_pushlightuserdata(L, asked);
+    push_hook(rule, SHUNT_ON_SUBSCRIBE);
+    push_context(rule);
+    return call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) ? CALL_RAN : CALL_FAILED;
+}
+
+/// The same of a subscription.
+static bool keep_subscribe(shunt_host *host, shunt_waiting *waiting, uint64_t rules, const shunt_subscription *asked,
+                           shunt_subscribe_outcome *outcome) {
+    shunt_buffer kept = {.limit = waiting->kept.limit};
+    const shunt_bytes texts[] = {asked->topic, asked->group, asked->key};
+    bool fits = true;
+    for (int i = 0; i < 3; i++) { fits &= texts[i].count == 0 || shunt_buffer_append(&kept, texts[i].start, texts[i].count); }
+    if (!fits || kept.bytes == NULL) {
+        shunt_buffer_free(&kept);
+        return give_up_call(host, waiting);
+    }
+    shunt_buffer_free(&waiting->kept);
+    waiting->kept = kept;
+    waiting->rules = rules;
+    shunt_subscription *copy = &waiting->state.subscribe.asked;
+    *copy = *asked;
+    copy->topic.start = kept.bytes;
+    copy->group.start = kept.bytes + copy->topic.count;
+    copy->key.start = kept.bytes + copy->topic.count + copy->group.count;
+    waiting->state.subscribe.outcome = *outcome;
+    outcome->waiting = waiting;
+    return true;
+}
+
+static void refuse_subscribe(shunt_host *host, shunt_rule *rule, shunt_subscribe_outcome *outcome) {
+    hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
+    if (rule->policy.on_error[SHUNT_ON_SUBSCRIBE] == SHUNT_PASS_ON_ERROR) { return; }
+    outcome->verdict = SHUNT_VERDICT_REJECT;
+    outcome->rule = rule->index;
+    outcome->why = failure_why(host, rule);
+}
+
+static void run_subscribe(shunt_host *host, shunt_subscription current, uint64_t rules, shunt_waiting *waiting, shunt_bytes answer,
+                          shunt_subscribe_outcome *outcome) {
     shunt_rule *rule;
-    while ((rule = next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
-        lua_State *L = rule->L;
+    while ((rule = waiting != NULL ? waiting->rule : next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
         const void *before = current.topic.start;
-        lua_pushcfunction(L, subscribe_body);
-        lua_pushlightuserdata(L, &current);
-        push_hook(rule, SHUNT_ON_SUBSCRIBE);
-        push_context(rule);
-        if (!call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) || !apply_subscribe_result(host, rule, &current, outcome)) {
-            hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
-            if (rule->policy.on_error[SHUNT_ON_SUBSCRIBE] != SHUNT_PASS_ON_ERROR) {
-                outcome->verdict = SHUNT_VERDICT_REJECT;
-                outcome->rule = rule->index;
-                outcome->why = failure_why(host, rule);
-            }
-        }
+        call_end ended = waiting != NULL ? resume_call(host, waiting, answer) : call_with_subscription(host, rule, &current, &waiting);
+        if (ended == CALL_WAITS && keep_subscribe(host, waiting, rules, &current, outcome)) { return; }
+        if (ended != CALL_RAN || !apply_subscribe_result(host, rule, &current, outcome)) { refuse_subscribe(host, rule, outcome); }
+        waiting = NULL;
         keep_result(host, rule, SLOT_BASE, current.topic.start != before);
         if (outcome->verdict == SHUNT_VERDICT_REJECT) { return; }
     }
     outcome->topic = current.topic;
     outcome->group = current.group;
     outcome->qos = current.qos;
+}
+
+void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
+                        shunt_subscribe_outcome *outcome) {
+    *outcome = (shunt_subscribe_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
+    if (host->rule != NULL) { return; }
+    release_results(host);
+    host->now = now;
+    run_subscribe(host, *subscription, rules, NULL, (shunt_bytes){0}, outcome);
+}
+
+void shunt_subscribe_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes answer, uint64_t off, double now,
+                            shunt_subscribe_outcome *outcome) {
+    *outcome = waiting->state.subscribe.outcome;
+    if (host->rule != NULL || waiting->rule == NULL) { return; }
+    release_results(host);
+    host->now = now;
+    run_subscribe(host, waiting->state.subscribe.asked, waiting->rules & ~off, waiting, answer, outcome);
 }
 
 void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now) {

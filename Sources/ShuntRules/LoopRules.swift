@@ -50,6 +50,11 @@ public final class LoopRules: RuleHooks {
     /// What the rules returned for the last message: for rule tests.
     var decision: shunt_verdict { outcome.pointee.decision }
 
+    /// Where rules look things up; nil: nowhere.
+    public var lookups: (any RuleLookups)? { didSet { allowLookups() } }
+    /// Calls that wait for that.
+    var waits = RuleWaits()
+
     /// The last failure that was told: for rule tests.
     var failure: String?
 
@@ -84,6 +89,7 @@ public final class LoopRules: RuleHooks {
     }
 
     deinit {
+        abandonAll()
         routed.deallocate()
         outcome.deallocate()
         shunt_buffer_free(&chatRecord)
@@ -184,6 +190,7 @@ public final class LoopRules: RuleHooks {
     }
 
     private func activate(_ loaded: [LoadedRule], of next: RuleSet) {
+        abandonAll()
         let pointers: [OpaquePointer?] = loaded.map(\.pointer)
         shunt_host_activate(host.pointer, pointers, pointers.count)
         rules = loaded
@@ -200,10 +207,21 @@ public final class LoopRules: RuleHooks {
             matchers[Int(place.rawValue)] = having.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
             if !having.isEmpty { wanted.formUnion(hook.wanted) }
         }
+        allowLookups()
         off = .none
         retryAt = .infinity
         ticks = next.rules.indices.map { loaded[$0].has(SHUNT_ON_TICK) ? now + next.rules[$0].definition.tick : .infinity }
         nextTick = ticks.min() ?? .infinity
+    }
+
+    /// Which rules may look something up, as the configuration says.
+    public func allowLookups() {
+        wanted.remove(.lookups)
+        for (index, rule) in rules.enumerated() {
+            let isAllowed = lookups?.allows(set.rules[index].plugin.name) ?? false
+            shunt_rule_set_lookups(rule.pointer, isAllowed)
+            if isAllowed { wanted.insert(.lookups) }
+        }
     }
 
     // MARK: messages

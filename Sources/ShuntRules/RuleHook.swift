@@ -20,6 +20,7 @@ enum RuleHook: String, CaseIterable {
     case onDeliver = "on_deliver"
     case onUndelivered = "on_undelivered"
     case onTick = "on_tick"
+    case onAuth = "on_auth"
 
     /// Its place in the host's table; nil for hooks that this version does not call.
     var index: shunt_hook? { Self.places[rawValue] }
@@ -47,6 +48,7 @@ enum RuleHook: String, CaseIterable {
         case .onUndelivered: .undelivered
         case .onUnsubscribe: .unsubscribe
         case .onTick: .tick
+        case .onAuth: .auth
         default: []
         }
     }

@@ -67,6 +67,7 @@ extension Worker {
         text.clusterCertificate(clusterTLS, now: Self.now)
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
         text.rules(reports.map(\.rules))
+        text.lookups(peers.lookups.figures())
         return text.text
     }
 }
@@ -120,6 +121,18 @@ struct MetricsText {
         }
         text += calls.text + verdicts.text + errors.text + off.text
         counters(loops.flatMap { $0.flatMap { rule in rule.counters.map { (rule.rule, $0) } } })
+    }
+
+    /// What rules have looked up. Nothing where none may.
+    mutating func lookups(_ all: [String: LookupService.Figures]) {
+        guard !all.isEmpty else { return }
+        family("shunt_rule_lookups_total", "counter", "What rules have asked for, by what came of it; the rest is under way.")
+        for (rule, figures) in all.sorted(by: { $0.key < $1.key }) {
+            let results = [
+                ("answered", figures.answered), ("cached", figures.cached), ("failed", figures.failed), ("refused", figures.refused),
+            ]
+            for (result, count) in results { sample("shunt_rule_lookups_total", ["rule": rule, "result": result], count) }
+        }
     }
 
     /// What rules count by themselves, under the names that they gave; counters end in `_total`, as Prometheus wants it.

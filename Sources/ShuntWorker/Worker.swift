@@ -45,6 +45,7 @@ public final class Worker: Sendable {
         let checked = try WorkerRules(configuration, now: Self.now)
         rules = Mutex(checked)
         try Self.checkListeners(of: worker)
+        let permits = try LookupService.permits(configuration)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
         let sockets = try Self.open(worker.listeners)
@@ -65,6 +66,7 @@ public final class Worker: Sendable {
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
             log: ConnectionLog(Logger(label: "shunt.listener"), descriptors))
+        peers.lookups.set(permits)
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
         loops = try Self.startLoops(count, configuration, setups, checked, peers)
         peers.start(loops)
@@ -113,7 +115,14 @@ public final class Worker: Sendable {
         let before = rules.withLock { $0 }
         let next = try before.next(configuration, now: Self.now)
         let doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
-        try switchRules(to: next)
+        let permits = try LookupService.permits(configuration)
+        let permitsBefore = peers.lookups.set(permits)
+        do throws(ShuntError) {
+            try switchRules(to: next)
+        } catch {
+            peers.lookups.set(permitsBefore)
+            throw error
+        }
         rules.withLock { $0 = next }
         let limits = RoutingLimits(configuration, loops: loops.count)
         let count = loops.count
@@ -133,6 +142,7 @@ public final class Worker: Sendable {
             loop.setStrategies(strategies)
             loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
+            loop.lookupsChanged()
         }
         peers.renewCertificates { $0.reload() }
         peers.doorkeeper.set(doors)
@@ -155,6 +165,7 @@ public final class Worker: Sendable {
     public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
+        _ = try LookupService.permits(configuration)
         return try WorkerRules(configuration, now: now).set.rules.count
     }
 
@@ -183,6 +194,7 @@ public final class Worker: Sendable {
 
     private static func stop(_ loops: [LoopThread<WorkerLoop>], _ peers: LoopPeers) {
         peers.doorkeeper.remote.stop()
+        peers.lookups.stop()
         peers.onEach { $0.stop() }
         for loop in loops { loop.join() }
     }

@@ -45,6 +45,7 @@ final class WorkerLoop: EventLoopHandler {
         engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
+            rules?.lookups = LoopLookups(peers, loop: loop.index)
             engine.setHooks(rules)
             peers.started(nil)
         } catch {
@@ -138,6 +139,7 @@ final class WorkerLoop: EventLoopHandler {
     func tick() {
         for client in held { engine.isUnread(client, now: loop.now) }
         if isPacing { tickPaced() }
+        for lookup in rules?.overdueLookups(now: loop.now) ?? [] { lookedUp(lookup, .failed("timed out")) }
         engine.tick(now: loop.now)
         peers.publish(
             LoopReport(
@@ -180,6 +182,15 @@ final class WorkerLoop: EventLoopHandler {
         driver.carryOut(self)
         return isKnown
     }
+
+    /// What a rule has looked up is there.
+    func lookedUp(_ lookup: UInt64, _ answer: LookupAnswer) {
+        guard let (client, outcome) = rules?.lookedUp(lookup, answer, now: loop.now) else { return }
+        driver.decided(outcome, by: client, self)
+    }
+
+    /// Which rules may look what up has changed.
+    func lookupsChanged() { rules?.allowLookups() }
 
     // MARK: Limits of listeners
 
@@ -279,9 +290,11 @@ final class WorkerLoop: EventLoopHandler {
                 let new = try next.load(loop: loop.index, peers: engine, now: loop.now)
                 rules?.stop(now: loop.now)
                 rules = new
+                rules?.lookups = LoopLookups(peers, loop: loop.index)
             }
             (previous, version) = (version, next)
             engine.setHooks(rules)
+            driver.rulesChanged(self)
             return nil
         } catch {
             return error
@@ -306,6 +319,7 @@ final class WorkerLoop: EventLoopHandler {
             rules?.revert(now: loop.now)
         }
         engine.setHooks(rules)
+        driver.rulesChanged(self)
     }
 
     /// Publishes a figure of the worker's below `$SYS`.
@@ -393,6 +407,10 @@ extension WorkerLoop: LoopEdge {
 
     func readAgain(_ client: ConnectionID) {
         if let connection = loop.connection(client) { loop.setReadingPaused(false, .access, connection) }
+    }
+
+    func setWaiting(_ isWaiting: Bool, _ client: ConnectionID) {
+        if let connection = loop.connection(client) { loop.setReadingPaused(isWaiting, .rules, connection) }
     }
 
     func wakeAgain() { loop.wakeAgain() }

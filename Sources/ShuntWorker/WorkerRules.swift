@@ -36,7 +36,7 @@ struct WorkerRules: Sendable {
         } catch {
             throw Self.placed(error, configuration)
         }
-        for warning in set.warnings { logger.warning("\(warning)") }
+        for warning in set.warnings + lookupWarnings(configuration) { logger.warning("\(warning)") }
     }
 
     /// Another version, with what the rules of this one shared.

@@ -14,6 +14,8 @@
 typedef struct shunt_host shunt_host;
 typedef struct shunt_rule shunt_rule;
 typedef struct shunt_store shunt_store;
+/// A call that waits for a look-up.
+typedef struct shunt_waiting shunt_waiting;
 
 typedef struct {
     const void *start;
@@ -64,6 +66,23 @@ typedef struct {
     uint64_t sampled, sampled_nanoseconds;
 } shunt_figures;
 
+typedef enum { SHUNT_GET, SHUNT_POST, SHUNT_RESOLVE } shunt_lookup_kind;
+
+/// What a rule looks up.
+typedef struct {
+    shunt_lookup_kind kind;
+    /// A URL or a name, as the rule has written it.
+    shunt_bytes target;
+    shunt_bytes body;
+    /// Lines, each with a zero byte behind it; nothing else below 0x20 but tabs.
+    shunt_bytes headers;
+    /// Seconds; 0: as the configuration says, not at all.
+    double timeout, cache;
+} shunt_lookup;
+
+/// `answer` gets why it is REFUSED, or the value (`value.c`) that is KNOWN: a table, or a text that says why there is none.
+typedef enum { SHUNT_LOOK_REFUSED, SHUNT_LOOK_KNOWN, SHUNT_LOOK_WAITS } shunt_look;
+
 /// What a host asks of its owner. None of these may call the host again, or raise.
 typedef struct {
     void *context;
@@ -84,6 +103,8 @@ typedef struct {
     /// Unpacks to at most `plain->limit` bytes. `plain->full` tells whether there are more. Gives up once
     /// `shunt_host_is_overdue`, the one function that a callback may call.
     bool (*inflate)(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain);
+    /// A rule looks something up; after WAITS its call is among what the hook returns. NULL: nothing can be looked up.
+    shunt_look (*look_up)(void *context, uint8_t rule, const shunt_lookup *lookup, shunt_buffer *answer);
     /// A test's call of its rule: a value in, a value out (`value.c`); NULL outside rule tests.
     bool (*test)(void *context, shunt_bytes arguments, shunt_buffer *result);
 } shunt_callbacks;
@@ -253,7 +274,8 @@ void shunt_peer_list(shunt_buffer *record, uint32_t count);
 
 /// What a client of MQTT has besides: this, then each of its user properties, then its will, where it has one.
 /// - Parameter keep_alive: seconds; 0: none.
-void shunt_client_begin(shunt_buffer *record, shunt_bytes id, shunt_bytes version, uint32_t keep_alive, uint32_t pairs);
+/// - Parameter method: of its authentication; empty: none.
+void shunt_client_begin(shunt_buffer *record, shunt_bytes id, shunt_bytes version, shunt_bytes method, uint32_t keep_alive, uint32_t pairs);
 void shunt_client_pair(shunt_buffer *record, shunt_bytes name, shunt_bytes value);
 
 typedef struct {
@@ -277,9 +299,15 @@ typedef struct {
     bool has_uid, has_tags, has_alias;
     /// REPLACE: the whole record with the changes in it.
     shunt_bytes record;
+    /// CONTINUE: what the client is sent.
+    shunt_bytes data;
+    /// The call that waits for a look-up, which the owner goes on with, or frees: nothing else counts then.
+    shunt_waiting *waiting;
 } shunt_connect_outcome;
 
 void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome);
+/// A step of a client's authentication: REPLACE where it has shown who it is, CONTINUE, REJECT, or PASS where no rule knows the method.
+void shunt_on_auth(shunt_host *host, shunt_bytes record, shunt_bytes data, uint64_t rules, double now, shunt_connect_outcome *outcome);
 void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now);
 
 /// A chat's record: when it was opened, its id, and its members, each of whom follows by `shunt_chat_member`.
@@ -304,6 +332,8 @@ typedef struct {
     int rule;
     shunt_bytes why, topic, group;
     uint8_t qos;
+    /// As `shunt_connect_outcome` has it.
+    shunt_waiting *waiting;
 } shunt_subscribe_outcome;
 
 void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
@@ -313,6 +343,24 @@ void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscripti
 
 /// Calls `on_tick` of these rules.
 void shunt_on_tick(shunt_host *host, uint64_t rules, double now);
+
+// MARK: look-ups
+
+/// Whether a rule's hooks may look something up. Not while one of them runs.
+void shunt_rule_set_lookups(shunt_rule *rule, bool looks_up);
+/// Goes on with a call of on_connect or on_auth. The outcome may point into `waiting`: free it then.
+/// - Parameters:
+///   - answer: a value, as `look_up` gives it.
+///   - off: rules that are asked no more.
+void shunt_connect_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes answer, uint64_t off, double now,
+                          shunt_connect_outcome *outcome);
+void shunt_subscribe_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes answer, uint64_t off, double now,
+                            shunt_subscribe_outcome *outcome);
+shunt_hook shunt_waiting_hook(const shunt_waiting *waiting);
+/// The rules that are still to be asked when it has ended.
+uint64_t shunt_waiting_rules(const shunt_waiting *waiting);
+/// Gives a call up, or lets go of one that has ended. Its rule may have gone already.
+void shunt_waiting_free(shunt_host *host, shunt_waiting *waiting);
 
 // MARK: rule tests
 

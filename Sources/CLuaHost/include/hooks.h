@@ -20,7 +20,8 @@
     X(DELIVER, "on_deliver", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT) \
     X(UNDELIVERED, "on_undelivered", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT) \
     X(UNSUBSCRIBE, "on_unsubscribe", 0) \
-    X(TICK, "on_tick", 0)
+    X(TICK, "on_tick", 0) \
+    X(AUTH, "on_auth", 0)
 
 /// Name in C, and in figures and rule tests.
 #define SHUNT_VERDICT_TABLE(X) \
@@ -33,6 +34,7 @@
     X(DROP, "drop") \
     X(REJECT, "reject") \
     X(DONE, "done") \
-    X(REDIRECT, "redirect")
+    X(REDIRECT, "redirect") \
+    X(CONTINUE, "continue")
 
 #endif

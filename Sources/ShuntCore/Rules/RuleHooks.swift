@@ -72,6 +72,13 @@ public protocol RuleHooks: AnyObject {
 
     /// Runs `on_tick` of the rules whose time has come.
     func onTick(now: Double)
+
+    /// Runs `on_auth` for a step of a client's authentication.
+    /// - Parameter peer: who it is as far as it is known.
+    func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome
+
+    /// A client has gone for which a call waits.
+    func abandon(_ peer: ConnectionID)
 }
 
 extension RuleHooks {
@@ -91,6 +98,8 @@ extension RuleHooks {
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {}
     public func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) {}
     public func onTick(now: Double) {}
+    public func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { .unknown }
+    public func abandon(_ peer: ConnectionID) {}
 }
 
 /// Hooks that are only called where a rule has them.
@@ -106,6 +115,9 @@ public struct RuleHookSet: OptionSet, Sendable {
     public static let undelivered = RuleHookSet(rawValue: 64)
     public static let unsubscribe = RuleHookSet(rawValue: 128)
     public static let tick = RuleHookSet(rawValue: 256)
+    public static let auth = RuleHookSet(rawValue: 1 << 14)
+    /// Not a hook: some rule may look something up, and its hooks may wait.
+    public static let lookups = RuleHookSet(rawValue: 1 << 15)
 }
 
 /// A chat as rules see it.
@@ -283,6 +295,8 @@ public enum ConnectOutcome: Equatable, Sendable {
     case reject(why: String)
     /// Told to connect to this `host:port`.
     case redirect(to: String)
+    /// A rule looks something up: the outcome comes later.
+    case waits
 }
 
 /// A subscription that a client asks for.
@@ -309,4 +323,6 @@ public enum SubscribeOutcome: Equatable, Sendable {
     /// Accepted with another topic, another group or a lower QoS.
     case acceptAs(SubscriptionRequest)
     case reject(why: String)
+    /// A rule looks something up: the outcome comes later.
+    case waits
 }

@@ -8,11 +8,25 @@ extension ExchangeFront {
     /// SUBSCRIBE (exchange protocol §9.3, §10.1).
     func subscribe(_ frame: FrameView, _ start: UnsafeRawPointer) {
         do throws(ShuntError) {
-            var request = try subscription(in: frame, start)
-            guard try engine.subscribe(&request, client) else { throw ShuntError(.subscriptionExists, "subscribe failed") }
-            engine.acknowledgeOnceConfirmed(.receipt(.exchange(id: frame.id)), client)
+            subscribe(try subscription(in: frame, start), nil, id: frame.id)
         } catch {
             refuse(frame, error)
+        }
+    }
+
+    private func subscribe(_ asked: SubscriptionRequest, _ decided: SubscribeOutcome?, id: Int64) {
+        do throws(ShuntError) {
+            var request = asked
+            switch try engine.subscribe(&request, decided: decided, client) {
+            case .entered: engine.acknowledgeOnceConfirmed(.receipt(.exchange(id: id)), client)
+            case .known: throw ShuntError(.subscriptionExists, "subscribe failed")
+            case .waits:
+                engine.whenDecided(client) { [client] engine, outcome in
+                    ExchangeFront(engine, client).subscribe(asked, outcome.subscribe, id: id)
+                }
+            }
+        } catch {
+            engine.refuse(.exchange(id: id), client, error)
         }
     }
 

@@ -69,6 +69,7 @@ struct Client {
             var chats: [ExactText: QoS] = [:]
             var maximumPacket = UInt32.max
             var properties: [Properties.UserProperty] = []
+            var authMethod: String?
         }
 
         private func set(_ isNeeded: Bool, _ change: (Rare) -> Void) {
@@ -109,6 +110,11 @@ struct Client {
         var maximumPacket: UInt32 {
             get { rare?.maximumPacket ?? .max }
             set { set(newValue != .max) { $0.maximumPacket = newValue } }
+        }
+        /// MQTT: the authentication method that its CONNECT has named.
+        var authMethod: String? {
+            get { rare?.authMethod }
+            set { set(newValue != nil) { $0.authMethod = newValue } }
         }
         /// MQTT: user properties that its CONNECT had, for rules.
         var properties: [Properties.UserProperty] {

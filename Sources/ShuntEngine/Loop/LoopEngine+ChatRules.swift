@@ -66,7 +66,7 @@ extension LoopEngine {
     private func admit(_ request: ChatRequest, _ outcome: ConnectOutcome) -> ChatRequest? {
         let connection = request.member.connection
         switch outcome {
-        case .accept: return request
+        case .accept, .waits: return request
         case .acceptAs(let uid, _, _):
             var request = request
             if let uid { request.member.uid = uid }
