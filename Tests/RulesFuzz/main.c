@@ -270,7 +270,8 @@ static void call(session *s, uint32_t which) {
         keep(s, subscribed.waiting);
         shunt_on_unsubscribe(s->host, &subscription, subject, s->now);
         shunt_on_tick(s->host, subject, s->now);
-        if (!is_open && subscribed.verdict != SHUNT_VERDICT_REJECT && subscribed.qos > subscription.qos) { broken("a subscription's QoS was raised"); }
+        bool is_raised = !is_open && subscribed.verdict != SHUNT_VERDICT_REJECT && subscribed.qos > subscription.qos;
+        if (is_raised) { broken("a subscription's QoS was raised"); }
         break;
     }
     case 5: shunt_on_chat_entry(s->host, SHUNT_ON_CHAT_OPEN, room, client, subject, s->now, &connected); break;

@@ -82,7 +82,7 @@ struct LookupTests {
                 "b/rule.lua":
                     #"return { priority = 2, on_connect = function(c) return c:with { uid = c.uid .. http.get("http://b/").body } end }"#,
                 "c/rule.lua":
-                    #"return { priority = 1, on_connect = function(c) local x = http.get("http://c/").body return c:with { alias = { c.uid .. c.tags[1] .. x } } end }"#,
+                    #"return { priority = 1, on_connect = function(c) return c:with { alias = { c.uid .. c.tags[1] .. http.get("http://c/").body } } end }"#,
                 "d/rule.lua": #"return { on_connect = function(c) if c.alias[1] ~= "u1Bt!" then return route.reject(c.alias[1]) end end }"#,
             ]))
         #expect(rig.rules.onConnect(peer(1, uid: "u1"), now: 1) == .waits)
@@ -157,7 +157,13 @@ struct LookupTests {
     @Test("a client that goes, a reload and an end give the calls up; 10,000 that wait are freed with what they held")
     func abandons() throws {
         let (rig, lookups) = try rig(
-            #"function R.on_connect(c) local kept = ("x"):rep(100) .. c.uid http.get("http://a/" .. c.uid) return route.reject(kept) end"#)
+            #"""
+            function R.on_connect(c)
+              local kept = ("x"):rep(100) .. c.uid
+              http.get("http://a/" .. c.uid)
+              return route.reject(kept)
+            end
+            """#)
         func wait(_ count: Int) -> Int {
             (0..<count).count { rig.rules.onConnect(peer($0, uid: "u\($0)"), now: 1) == .waits }
         }
@@ -204,7 +210,12 @@ struct LookupTests {
     @Test("on_subscribe waits, and what it returns then counts")
     func subscribes() throws {
         let (rig, lookups) = try rig(
-            #"function R.on_subscribe(sub) local a = http.post("http://acl/", { topic = sub.topic }):json() return sub:with { topic = a.topic, qos = 0 } end"#
+            #"""
+            function R.on_subscribe(sub)
+              local answer = http.post("http://acl/", { topic = sub.topic }):json()
+              return sub:with { topic = answer.topic, qos = 0 }
+            end
+            """#
         )
         rig.clients.known[.client(1)] = peer(1, uid: "u")
         let request = SubscriptionRequest(topic: "a/+", group: "g", key: "k", qos: .exactlyOnce)

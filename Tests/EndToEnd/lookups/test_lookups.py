@@ -78,12 +78,13 @@ def test_a_backend_that_misbehaves(asking, fault, text):
     assert code == 0x87 and text in why
     # It was asked once, nowhere else, and the worker serves on.
     assert [each[1] for each in worker.backend.asked] == ["/clients/c"]
-    assert worker.resident < 300 << 20
+    assert worker.peak() < 400 << 20
 
 
 def test_what_the_list_does_not_name_is_an_error_of_the_rule(asking):
-    urls = ["http://127.0.0.1:1/", "http://localhost:$PORT/", "http://user@$HOST/", "file:///etc/passwd", "http://[::1]:$PORT/", 
-            "http://$HOST.evil/", "http://$HOST /", "HTTP://$HOST:80/", "http://2130706433:$PORT/", "http://$HOST\\\\@evil/", "http://$HOST\\0.evil/", "http://$HOST#@evil/"]
+    urls = ["http://127.0.0.1:1/", "http://localhost:$PORT/", "http://user@$HOST/", "file:///etc/passwd", "http://[::1]:$PORT/",
+            "http://$HOST.evil/", "http://$HOST /", "HTTP://$HOST:80/", "http://2130706433:$PORT/", "http://$HOST\\\\@evil/",
+            "http://$HOST\\0.evil/", "http://$HOST#@evil/"]
     rule = """
     local R = {}
     function R.on_connect(conn)
@@ -91,7 +92,8 @@ def test_what_the_list_does_not_name_is_an_error_of_the_rule(asking):
       return route.reject(tostring(ok) .. " " .. tostring(why))
     end
     return R"""
-    table = "local URLS = {" + ",".join(f'("{url}"):gsub("%$PORT", ("$HOST"):match(":(.*)")) .. ""' for url in urls) + "}\n"
+    each = ",".join(f'(("{url}"):gsub("%$PORT", (("$HOST"):match(":(.*)"))))' for url in urls)
+    table = "local URLS = {" + each + "}\n"
     worker = asking(table + rule, allow)
     for number, url in enumerate(urls, 1):
         code, why = reason(worker, str(number))
@@ -131,7 +133,7 @@ def test_a_host_that_does_not_answer_is_left_alone_for_a_while(asking):
 
 
 def test_clients_that_go_while_they_wait_leave_nothing(asking):
-    worker = asking(CONNECT, lambda *asked: SILENCE if "gone" in asked[1] else (0, 200, uid_of(asked[1])), {"timeout": "2s", "at_once": "1000"})
+    worker = asking(CONNECT, lambda *asked: SILENCE if "gone" in asked[1] else (0, 200, uid_of(asked[1])), {"timeout": "60s", "wait": "60s", "at_once": "1000"})
     made = [client(worker) for _ in range(200)]
     for number, each in enumerate(made):
         each.send(packets.connect(5, f"gone{number}"))
@@ -196,7 +198,8 @@ def test_subscriptions_wait_filter_by_filter(asking):
 def test_a_wrong_list_is_told_by_a_check(shunt, tmp_path):
     folder = write_rule(tmp_path / "rules", "asks", "return {}")
     config = tmp_path / "worker.yaml"
-    text = (f"worker: {{ listeners: {{ m: {{ protocol: mqtt, listen: 127.0.0.1:0 }} }} }}\nrules:\n  directory: {folder}\n  enabled: all\n"
+    listener = "{ protocol: mqtt, listen: 127.0.0.1:0, allow_anonymous: true }"
+    text = (f"worker: {{ listeners: {{ m: {listener} }} }}\nrules:\n  directory: {folder}\n  enabled: all\n"
             "  lookups:\n    NAME:\n      hosts: [HOST]\n")
     for name, host, code, said in [("asks", '"http://a/path"', 78, "worker.yaml:7"), ("asks", '"*.internal"', 78, "worker.yaml:7"),
                                    ("axks", "a", 0, "did you mean asks?"), ("asks", "", 0, "allows nothing"), ("asks", "a", 0, "")]:
