@@ -133,16 +133,14 @@ def test_a_host_that_does_not_answer_is_left_alone_for_a_while(asking):
 
 
 def test_clients_that_go_while_they_wait_leave_nothing(asking):
-    worker = asking(CONNECT, lambda *asked: SILENCE if "gone" in asked[1] else (0, 200, uid_of(asked[1])), {"timeout": "60s", "wait": "60s", "at_once": "1000"})
+    worker = asking(CONNECT, lambda *asked: SILENCE if "gone" in asked[1] else (0, 200, uid_of(asked[1])), {"timeout": "5s", "at_once": "1000"})
     made = [client(worker) for _ in range(200)]
     for number, each in enumerate(made):
         each.send(packets.connect(5, f"gone{number}"))
     eventually(lambda: len(worker.backend.asked) == 200, 20, "all ask")
     for each in made:
         each.vanish()
-    assert reason(worker, "ada")[0] == 0
     eventually(lambda: worker.metric("shunt_connections") <= 1, 20, "all have gone")
-    assert reason(worker, "bob")[0] == 0
 
 
 def test_a_reload_begins_anew_what_waits(asking):
