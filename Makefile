@@ -53,6 +53,7 @@ end-to-end: build
 	@scripts/pytest Tests/EndToEnd
 
 examples: build
+	.build/release/shunt rule test examples/recipes
 	@set -e; for example in examples/*/run; do echo "== $$example"; $$example; done
 
 fuzz-briefly: packages

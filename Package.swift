@@ -40,6 +40,7 @@ let package = Package(
 
         // The pure core.
         .target(name: "ShuntCore"),
+        .target(name: "ShuntJSON"),
         .target(name: "ExchangeCodec", dependencies: ["ShuntCore"]),
         .target(name: "MQTTCodec", dependencies: ["ShuntCore"], swiftSettings: hotPath),
         .target(name: "ShuntEngine", dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntCore"], swiftSettings: hotPath),
@@ -63,6 +64,8 @@ let package = Package(
             ]),
         .target(name: "ShuntRules", dependencies: ["CLuaHost", "ShuntCore"], swiftSettings: hotPath),
 
+        .target(name: "ShuntRehearsal", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
+
         // The edge.
         .target(name: "CLinux"),
         .target(name: "ShuntReactor", dependencies: ["CLinux", "COpenSSL", "CUV", "CWslay", "ShuntCore"], swiftSettings: hotPath),
@@ -76,7 +79,7 @@ let package = Package(
         .target(
             name: "ShuntRegistry",
             dependencies: [
-                "ShuntCore", logging, .product(name: "GRDB", package: "GRDB.swift"),
+                "ShuntCore", "ShuntJSON", logging, .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         .target(name: "ShuntTLSNIO", dependencies: ["COpenSSL", "ShuntCore", .product(name: "NIOCore", package: "swift-nio")]),
@@ -86,14 +89,14 @@ let package = Package(
         .target(
             name: "ShuntMaster",
             dependencies: [
-                "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntReactor", "ShuntRegistry",
-                "ShuntTLS", "ShuntTLSNIO", logging,
+                "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntJSON", "ShuntReactor",
+                "ShuntRegistry", "ShuntTLS", "ShuntTLSNIO", logging,
             ]),
         .target(
             name: "ShuntWorker",
             dependencies: [
                 "ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntFetch",
-                "ShuntReactor", "ShuntRules", "ShuntTLS", logging,
+                "ShuntJSON", "ShuntReactor", "ShuntRules", "ShuntTLS", logging,
             ], swiftSettings: hotPath),
 
         // The clients.
@@ -102,7 +105,9 @@ let package = Package(
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",
-            dependencies: ["ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntRegistry", "ShuntTLSNIO", argumentParser, nioHTTP] + nio),
+            dependencies: [
+                "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntRegistry", "ShuntTLSNIO", argumentParser, nioHTTP,
+            ] + nio),
 
         // Load for brokers.
         .systemLibrary(name: "CLoad"),
@@ -113,7 +118,7 @@ let package = Package(
             name: "shunt",
             dependencies: [
                 "CLinux", "MQTTCodec", "ShuntAccess", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog",
-                "ShuntMaster", "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntTLS", "ShuntWorker", argumentParser, logging,
+                "ShuntMaster", "ShuntReactor", "ShuntRehearsal", "ShuntRules", "ShuntShell", "ShuntTLS", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(
             name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntReactor"]),
@@ -132,6 +137,7 @@ let package = Package(
         .testTarget(
             name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
+        .testTarget(name: "ShuntRehearsalTests", dependencies: ["ShuntCore", "ShuntRehearsal", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["SeededRandom", "ShuntCore", "ShuntReactor"]),
         .testTarget(name: "ShuntTLSTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntCore", "ShuntReactor", "ShuntTLS"]),
         .testTarget(
@@ -149,15 +155,16 @@ let package = Package(
         .testTarget(name: "ShuntLogTests", dependencies: ["ShuntConfig", "ShuntLog", logging]),
         .testTarget(
             name: "ShuntRegistryTests",
-            dependencies: ["ShuntCore", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+            dependencies: ["ShuntCore", "ShuntJSON", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "RawHTTP", path: "Tests/RawHTTP"),
         .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
         .testTarget(
-            name: "ShuntMasterTests", dependencies: ["RawHTTP", "ShuntAccess", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging]),
+            name: "ShuntMasterTests",
+            dependencies: ["RawHTTP", "ShuntAccess", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntMaster", "ShuntRegistry", logging]),
         .testTarget(
             name: "ShuntAdminTests",
             dependencies: [
-                "RawHTTP", "ShuntAccess", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntMaster", "ShuntRegistry", logging,
+                "RawHTTP", "ShuntAccess", "ShuntAdmin", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntMaster", "ShuntRegistry", logging,
             ]),
         .testTarget(name: "ShuntBenchTests", dependencies: ["MQTTCodec", "SeededRandom", "ShuntBench", "ShuntCore"]),
         .testTarget(

@@ -43,7 +43,7 @@ void hook_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
     char place[sizeof host->where], whole[sizeof host->error];
     hook_place(rule, hook, place, sizeof place);
     snprintf(whole, sizeof whole, "%s%s", place, text);
-    set_error(host, SHUNT_FAILED, whole);
+    set_error(host, host->delay_exceeded ? SHUNT_DELAYS : SHUNT_FAILED, whole);
 }
 
 /// The error object is not asked for its `__tostring`: no rule code runs any more.
@@ -59,7 +59,8 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
         set_error(host, SHUNT_MEMORY, text);
     } else if (lua_type(L, -1) == LUA_TSTRING) {
         shunt_failure failure = host->payload == PAYLOAD_REFUSED ? SHUNT_PAYLOAD : SHUNT_FAILED;
-        set_error(host, host->fanout_exceeded ? SHUNT_FANOUT : failure, lua_tostring(L, -1));
+        if (host->fanout_exceeded || host->delay_exceeded) { failure = host->fanout_exceeded ? SHUNT_FANOUT : SHUNT_DELAYS; }
+        set_error(host, failure, lua_tostring(L, -1));
     } else {
         snprintf(text, sizeof text, "%sraised a %s instead of a text", host->where, luaL_typename(L, -1));
         set_error(host, SHUNT_FAILED, text);
@@ -72,7 +73,7 @@ static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->hook = hook;
     host->serial++;
     host->call_emits = 0;
-    host->fanout_exceeded = host->json_read = host->filter_read = host->props_read = false;
+    host->fanout_exceeded = host->delay_exceeded = host->json_read = host->filter_read = host->props_read = false;
     host->payload = PAYLOAD_FINE;
     host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }

@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+/// Bytes of what rules may send of their own at once.
+enum { MADE_BYTES = 64 << 20 };
+
 static void release(shunt_rule *rule) {
     lua_State *L = rule->L;
     thread_of(L)->top = thread_of(L)->stack + SLOT_BASE + 1;
@@ -19,6 +22,31 @@ void release_results(shunt_host *host) {
     if (left == 0) { return; }
     host->holding = host->delivering = 0;
     for (; left != 0; left &= left - 1) { release(host->rules[__builtin_ctzll(left)]); }
+}
+
+void begin_own(shunt_host *host, double now) {
+    release_results(host);
+    host->now = now;
+    host->kind = SHUNT_TOPIC;
+    host->changes = 0;
+    host->room = host->options.fanout;
+    host->room_bytes = MADE_BYTES;
+    // Copies of the last message that do not have all of its bytes are not good here.
+    host->message_serial++;
+}
+
+void keep_emitted(shunt_host *host, const shunt_rule *rule, size_t before, bool failed) {
+    if (failed) { host->routed_count = before; }
+    if (rule->emitted > 0) { host->holding |= (uint64_t)1 << rule->index; }
+}
+
+void call_to_tell(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
+    size_t before = host->routed_count;
+    int top = lua_gettop(rule->L) - arguments - 1;
+    bool ran = call_hook(host, rule, hook, arguments);
+    if (ran) { count(rule, hook, SHUNT_VERDICT_PASS); } else { hook_failed(host, rule, hook); }
+    keep_emitted(host, rule, before, !ran);
+    lua_settop(rule->L, top);
 }
 
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {

@@ -45,8 +45,20 @@ static inline void begin_message(shunt_host *host, const shunt_message *message,
     host->in_message = true;
 }
 
+/// Takes what a rule has returned, where that is a changed client, or a changed subscription; else false.
+/// - Parameter registers: only tags and alias may be changed.
+bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome);
+bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
+void push_subscription(lua_State *L, const shunt_subscription *subscription);
 /// Lets go of what the last chain sent.
 void release_results(shunt_host *host);
+/// A hook begins that is about no message: what rules send in it is their own.
+void begin_own(shunt_host *host, double now);
+/// A rule's call in such a hook is over: what it has sent stays if it has not failed.
+/// - Parameter before: how much had been sent when it began.
+void keep_emitted(shunt_host *host, const shunt_rule *rule, size_t before, bool failed);
+/// The same for a hook whose results mean nothing: calls it and takes its results off.
+void call_to_tell(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments);
 /// The failed rule's reason for a drop or reject by `on_error`; a client learns no more.
 shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule);
 /// Sets the error for a result, on the top of the stack, that the hook can't return.

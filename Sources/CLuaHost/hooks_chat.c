@@ -31,19 +31,21 @@ void shunt_on_chat_entry(shunt_host *host, shunt_hook hook, shunt_bytes chat, sh
                          shunt_connect_outcome *outcome) {
     *outcome = (shunt_connect_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = record};
     if (host->rule != NULL) { return; }
-    release_results(host);
-    host->now = now;
+    begin_own(host, now);
     host->chat = chat;
     bool done = false;
     shunt_rule *rule;
     while (!done && (rule = next_rule(host, &rules, hook)) != NULL) {
         lua_State *L = rule->L;
+        size_t sent = host->routed_count;
         lua_pushcfunction(L, entry_body);
         lua_pushlightuserdata(L, &record);
         push_hook(rule, hook);
         push_slot(rule, SLOT_CHAT);
         push_context(rule);
-        if (!call_hook(host, rule, hook, 4) || !apply_entry_result(host, rule, hook, outcome, &done)) {
+        bool ran = call_hook(host, rule, hook, 4) && apply_entry_result(host, rule, hook, outcome, &done);
+        keep_emitted(host, rule, sent, !ran);
+        if (!ran) {
             hook_failed(host, rule, hook);
             if (rule->policy.on_error[hook] != SHUNT_PASS_ON_ERROR) {
                 outcome->verdict = SHUNT_VERDICT_REJECT;
@@ -68,8 +70,7 @@ static int close_body(lua_State *L) {
 
 void shunt_on_chat_close(shunt_host *host, shunt_bytes chat, shunt_bytes why, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    release_results(host);
-    host->now = now;
+    begin_own(host, now);
     host->chat = chat;
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_CHAT_CLOSE)) != NULL) {
@@ -79,12 +80,7 @@ void shunt_on_chat_close(shunt_host *host, shunt_bytes chat, shunt_bytes why, ui
         push_hook(rule, SHUNT_ON_CHAT_CLOSE);
         push_slot(rule, SLOT_CHAT);
         push_context(rule);
-        if (call_hook(host, rule, SHUNT_ON_CHAT_CLOSE, 4)) {
-            count(rule, SHUNT_ON_CHAT_CLOSE, SHUNT_VERDICT_PASS);
-        } else {
-            hook_failed(host, rule, SHUNT_ON_CHAT_CLOSE);
-        }
-        lua_settop(L, SLOT_BASE);
+        call_to_tell(host, rule, SHUNT_ON_CHAT_CLOSE, 4);
     }
     host->chat = (shunt_bytes){0};
 }

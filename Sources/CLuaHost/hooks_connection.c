@@ -1,7 +1,10 @@
-// on_connect, on_auth, on_disconnect, on_subscribe, on_unsubscribe, on_tick: each rule in turn, and what comes of what they return.
+// on_connect, on_register, on_auth, on_disconnect, on_subscribe, on_unsubscribe, on_session, on_tick: each rule in turn, and what comes of
+// what they return.
 #include "waiting.h"
 
-// MARK: on_connect and on_auth
+#include <math.h>
+
+// MARK: on_connect, on_register and on_auth
 
 typedef struct {
     shunt_hook hook;
@@ -28,11 +31,13 @@ static int connect_body(lua_State *L) {
 }
 
 static const char *expected_of(shunt_hook hook) {
+    if (hook == SHUNT_ON_REGISTER) { return "nothing, conn:with{tags, alias} or route.reject()"; }
     return hook == SHUNT_ON_AUTH ? "nothing, route.continue(), conn:with{} or route.reject()"
                                  : "nothing, conn:with{}, route.reject() or route.redirect()";
 }
 
 static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_connect_outcome *outcome) {
+    bool registers = hook == SHUNT_ON_REGISTER;
     lua_State *L = rule->L;
     verdict_object *object = tagged(L, -1, TAG_VERDICT);
     shunt_verdict verdict = object == NULL ? SHUNT_VERDICT_PASS : object->verdict;
@@ -43,8 +48,10 @@ static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_hook 
     } else if (verdict == SHUNT_VERDICT_CONTINUE && hook == SHUNT_ON_AUTH) {
         outcome->verdict = verdict;
         outcome->data = object->text;
-    } else if (connection_change(L, -1, outcome)) {
+    } else if (connection_change(L, -1, registers, outcome)) {
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
+    } else if (registers) {
+        return unexpected(host, rule, hook, "nothing, conn:with{tags, alias} or route.reject()");
     } else {
         return unexpected(host, rule, hook, expected_of(hook));
     }
@@ -55,7 +62,8 @@ static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_hook 
 
 static call_end call_with_connection(shunt_host *host, shunt_rule *rule, const entry *given, shunt_waiting **waiting) {
     lua_State *L = rule->L;
-    if (rule->looks_up) { return begin_call(host, rule, given->hook, push_entry, given, waiting); }
+    // A device that registers does not wait.
+    if (rule->looks_up && given->hook != SHUNT_ON_REGISTER) { return begin_call(host, rule, given->hook, push_entry, given, waiting); }
     lua_pushcfunction(L, connect_body);
     lua_pushlightuserdata(L, (void *)given);
     push_hook(rule, given->hook);
@@ -103,9 +111,12 @@ static void run_connect(shunt_host *host, entry given, uint64_t rules, shunt_wai
         shunt_rule *rule = waiting != NULL ? waiting->rule : next_rule(host, &rules, given.hook);
         if (rule == NULL) { return; }
         given.record = outcome->record;
+        size_t sent = host->routed_count;
         call_end ended = waiting != NULL ? resume_call(host, waiting, answer) : call_with_connection(host, rule, &given, &waiting);
-        if (ended == CALL_WAITS && keep_connect(host, waiting, rules, &given, outcome)) { return; }
-        if (ended != CALL_RAN || !apply_connect_result(host, rule, given.hook, outcome)) { refuse_connect(host, rule, given.hook, outcome); }
+        if (ended == CALL_WAITS && keep_connect(host, waiting, rules, &given, outcome)) { return keep_emitted(host, rule, sent, false); }
+        bool ran = ended == CALL_RAN && apply_connect_result(host, rule, given.hook, outcome);
+        keep_emitted(host, rule, sent, !ran);
+        if (!ran) { refuse_connect(host, rule, given.hook, outcome); }
         waiting = NULL;
         keep_result(host, rule, SLOT_BASE, outcome->record.start != given.record.start || outcome->verdict == SHUNT_VERDICT_CONTINUE);
         if (ends_entry(given.hook, outcome->verdict)) { return; }
@@ -113,15 +124,19 @@ static void run_connect(shunt_host *host, entry given, uint64_t rules, shunt_wai
 }
 
 static void begin_connect(shunt_host *host, entry given, uint64_t rules, double now, shunt_connect_outcome *outcome) {
-    *outcome = (shunt_connect_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = given.record};
+    *outcome = (shunt_connect_outcome){
+        .verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = given.record, .expires_at = INFINITY, .messages = -1, .bytes = -1};
     if (host->rule != NULL) { return; }
-    release_results(host);
-    host->now = now;
+    begin_own(host, now);
     run_connect(host, given, rules, NULL, (shunt_bytes){0}, outcome);
 }
 
 void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
     begin_connect(host, (entry){.hook = SHUNT_ON_CONNECT, .record = record}, rules, now, outcome);
+}
+
+void shunt_on_register(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
+    begin_connect(host, (entry){.hook = SHUNT_ON_REGISTER, .record = record}, rules, now, outcome);
 }
 
 void shunt_on_auth(shunt_host *host, shunt_bytes record, shunt_bytes data, uint64_t rules, double now, shunt_connect_outcome *outcome) {
@@ -133,22 +148,11 @@ void shunt_connect_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes 
     *outcome = waiting->state.connect.outcome;
     outcome->record = waiting->state.connect.record;
     if (host->rule != NULL || waiting->rule == NULL) { return; }
-    release_results(host);
-    host->now = now;
+    begin_own(host, now);
     run_connect(host, (entry){.hook = waiting->hook, .data = waiting->state.connect.data}, waiting->rules & ~off, waiting, answer, outcome);
 }
 
 // MARK: on_disconnect
-
-/// Calls a hook whose results mean nothing.
-static void call_to_tell(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
-    if (call_hook(host, rule, hook, arguments)) {
-        count(rule, hook, SHUNT_VERDICT_PASS);
-    } else {
-        hook_failed(host, rule, hook);
-    }
-    lua_settop(rule->L, SLOT_BASE);
-}
 
 typedef struct {
     shunt_bytes record, why;
@@ -158,14 +162,14 @@ static int disconnect_body(lua_State *L) {
     disconnect_arguments *arguments = lua_touserdata(L, 1);
     push_connection(L, arguments->record);
     push_bytes(L, arguments->why);
-    lua_call(L, 2, 0);
+    push_value(host_of(L)->rule, host_of(L)->rule->context_value);
+    lua_call(L, 3, 0);
     return 0;
 }
 
 void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    release_results(host);
-    host->now = now;
+    begin_own(host, now);
     disconnect_arguments arguments = {record, why};
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_DISCONNECT)) != NULL) {
@@ -258,9 +262,12 @@ static void run_subscribe(shunt_host *host, shunt_subscription current, uint64_t
     shunt_rule *rule;
     while ((rule = waiting != NULL ? waiting->rule : next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
         const void *before = current.topic.start;
+        size_t sent = host->routed_count;
         call_end ended = waiting != NULL ? resume_call(host, waiting, answer) : call_with_subscription(host, rule, &current, &waiting);
-        if (ended == CALL_WAITS && keep_subscribe(host, waiting, rules, &current, outcome)) { return; }
-        if (ended != CALL_RAN || !apply_subscribe_result(host, rule, &current, outcome)) { refuse_subscribe(host, rule, outcome); }
+        if (ended == CALL_WAITS && keep_subscribe(host, waiting, rules, &current, outcome)) { return keep_emitted(host, rule, sent, false); }
+        bool ran = ended == CALL_RAN && apply_subscribe_result(host, rule, &current, outcome);
+        keep_emitted(host, rule, sent, !ran);
+        if (!ran) { refuse_subscribe(host, rule, outcome); }
         waiting = NULL;
         keep_result(host, rule, SLOT_BASE, current.topic.start != before);
         if (outcome->verdict == SHUNT_VERDICT_REJECT) { return; }
@@ -290,8 +297,7 @@ void shunt_subscribe_resume(shunt_host *host, shunt_waiting *waiting, shunt_byte
 
 void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    release_results(host);
-    host->now = now;
+    begin_own(host, now);
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_UNSUBSCRIBE)) != NULL) {
         lua_pushcfunction(rule->L, subscribe_body);
@@ -302,12 +308,65 @@ void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscripti
     }
 }
 
+// MARK: on_session
+
+typedef struct {
+    shunt_bytes event;
+    const shunt_session *session;
+} session_arguments;
+
+static void push_session(lua_State *L, const shunt_session *session) {
+    lua_createtable(L, 0, 8);
+    push_bytes(L, session->client_id);
+    lua_setfield(L, -2, "client_id");
+    push_bytes(L, session->uid);
+    lua_setfield(L, -2, "uid");
+    push_bytes(L, session->version);
+    lua_setfield(L, -2, "version");
+    if (session->expiry != UINT32_MAX) {
+        lua_pushinteger(L, session->expiry);
+        lua_setfield(L, -2, "expiry");
+    }
+    lua_pushboolean(L, session->is_connected);
+    lua_setfield(L, -2, "connected");
+    lua_pushinteger(L, (lua_Integer)session->subscriptions);
+    lua_setfield(L, -2, "subscriptions");
+    lua_pushinteger(L, (lua_Integer)session->waiting);
+    lua_setfield(L, -2, "waiting");
+    lua_pushinteger(L, (lua_Integer)session->inflight);
+    lua_setfield(L, -2, "inflight");
+}
+
+/// Arguments: what to tell, the hook, ctx.
+static int session_body(lua_State *L) {
+    const session_arguments *arguments = lua_touserdata(L, 1);
+    push_bytes(L, arguments->event);
+    lua_insert(L, 3);
+    push_session(L, arguments->session);
+    lua_insert(L, 4);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+void shunt_on_session(shunt_host *host, shunt_bytes event, const shunt_session *session, uint64_t rules, double now) {
+    if (host->rule != NULL) { return; }
+    begin_own(host, now);
+    session_arguments arguments = {event, session};
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_SESSION)) != NULL) {
+        lua_pushcfunction(rule->L, session_body);
+        lua_pushlightuserdata(rule->L, &arguments);
+        push_hook(rule, SHUNT_ON_SESSION);
+        push_context(rule);
+        call_to_tell(host, rule, SHUNT_ON_SESSION, 3);
+    }
+}
+
 // MARK: on_tick
 
 void shunt_on_tick(shunt_host *host, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    release_results(host);
-    host->now = now;
+    begin_own(host, now);
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_TICK)) != NULL) {
         push_hook(rule, SHUNT_ON_TICK);

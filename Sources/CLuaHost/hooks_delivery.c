@@ -1,4 +1,4 @@
-// on_deliver and on_undelivered: called while what the last chain sent is being delivered, so they leave that alone. Their own
+// on_deliver, on_undelivered and on_acked: called while what the last chain sent is being delivered, so they leave that alone. Their own
 // results come above it on the stack, where the copies for a recipient stay until the next one is asked about.
 #include "chain.h"
 
@@ -121,18 +121,37 @@ void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_UNDELIVERED)) != NULL) {
         lua_State *L = rule->L;
-        int top = lua_gettop(L);
         lua_pushcfunction(L, undelivered_body);
         lua_pushlightuserdata(L, &why);
         push_hook(rule, SHUNT_ON_UNDELIVERED);
         push_slot(rule, SLOT_MESSAGE);
         push_context(rule);
-        if (call_hook(host, rule, SHUNT_ON_UNDELIVERED, 4)) {
-            count(rule, SHUNT_ON_UNDELIVERED, SHUNT_VERDICT_PASS);
-        } else {
-            hook_failed(host, rule, SHUNT_ON_UNDELIVERED);
-        }
-        lua_settop(L, top);
+        call_to_tell(host, rule, SHUNT_ON_UNDELIVERED, 4);
+    }
+    host->in_message = false;
+}
+
+/// Arguments: the recipient, the hook, msg, ctx. A client that has gone meanwhile is not told of.
+static int acked_body(lua_State *L) {
+    const uint64_t *recipient = lua_touserdata(L, 1);
+    push_peer(L, host_of(L), *recipient);
+    if (lua_isnil(L, -1)) { return 0; }
+    lua_insert(L, 4);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+void shunt_on_acked(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now) {
+    if (host->rule != NULL) { return; }
+    begin_message(host, message, now);
+    shunt_rule *rule;
+    while ((rule = next_rule(host, &rules, SHUNT_ON_ACKED)) != NULL) {
+        lua_pushcfunction(rule->L, acked_body);
+        lua_pushlightuserdata(rule->L, &recipient);
+        push_hook(rule, SHUNT_ON_ACKED);
+        push_slot(rule, SLOT_MESSAGE);
+        push_context(rule);
+        call_to_tell(host, rule, SHUNT_ON_ACKED, 4);
     }
     host->in_message = false;
 }

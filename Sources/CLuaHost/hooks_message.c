@@ -1,4 +1,4 @@
-// on_message, on_broadcast, on_chat: each rule in turn, and what comes of what they return.
+// on_message, on_broadcast, on_chat, on_will: each rule in turn, and what comes of what they return.
 #include "chain.h"
 
 typedef struct {
@@ -137,8 +137,27 @@ static void failed(shunt_host *host, shunt_rule *rule, message_chain *chain) {
     stop(chain, action == SHUNT_DROP_ON_ERROR ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_REJECT, rule, failure_why(host, rule));
 }
 
+/// Arguments: the client's record, the hook, msg, ctx. conn is made within the protected call.
+static int will_body(lua_State *L) {
+    const shunt_bytes *record = lua_touserdata(L, 1);
+    push_connection(L, *record);
+    lua_insert(L, 4);
+    lua_call(L, 3, 1);
+    return 1;
+}
+
+static bool call_will(shunt_host *host, shunt_rule *rule) {
+    lua_pushcfunction(rule->L, will_body);
+    lua_pushlightuserdata(rule->L, &host->will_client);
+    push_hook(rule, SHUNT_ON_WILL);
+    push_slot(rule, SLOT_MESSAGE);
+    push_context(rule);
+    return call_hook(host, rule, SHUNT_ON_WILL, 4);
+}
+
 /// Calls a rule's hook with msg, chat where there is one, and ctx, which there is room for. - Returns: where its result is on the stack.
 static inline __attribute__((always_inline)) bool call(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
+    if (hook == SHUNT_ON_WILL) { return call_will(host, rule); }
     lua_thread *thread = thread_of(rule->L);
     lua_value *top = thread->top;
     *top++ = rule->functions[hook];
@@ -199,6 +218,12 @@ bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t r
 
 bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome) {
     return run(host, SHUNT_ON_BROADCAST, push, rules, now, outcome);
+}
+
+bool shunt_on_will(shunt_host *host, const shunt_message *message, shunt_bytes record, uint64_t rules, double now,
+                   shunt_outcome *outcome) {
+    host->will_client = record;
+    return run(host, SHUNT_ON_WILL, message, rules, now, outcome);
 }
 
 bool shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,

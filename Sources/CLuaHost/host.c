@@ -1,4 +1,5 @@
 // A loop's host, and what each rule's Lua state has from the start.
+#include "made.h"
 #include "waiting.h"
 #include "memory.h"
 
@@ -49,6 +50,7 @@ static int set_up(lua_State *L) {
     lua_settop(L, 0);
     open_message(L);
     open_chat(L);
+    open_members(L);
     open_peers(L);
     open_verdicts(L);
     open_context(L);
@@ -168,8 +170,9 @@ void set_type(lua_State *L, void *key) {
 }
 
 void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
-                           uint64_t turn_nanoseconds) {
+                           uint64_t turn_nanoseconds, bool tells_payloads) {
     host->options.turn_nanoseconds = turn_nanoseconds;
+    host->options.tells_payloads = tells_payloads;
     host->options.state_memory = state_memory;
     share_memory(host);
     host->options.fanout = fanout;

@@ -75,8 +75,8 @@ struct shunt_rule {
     /// The next of the host's rules, whether they run, are being loaded, or are being replaced.
     shunt_rule *next;
     lua_State *L;
-    // memory
     size_t used, ceiling;
+    shunt_meter meter;
     /// What of `state_memory` is this rule's: its share, or what it uses where that is more; 0 while it does not run.
     size_t reserved;
     /// What it used after the last collection in the middle of a call.
@@ -148,12 +148,14 @@ struct shunt_host {
     uint16_t changes;
     /// What rules may still send, in messages and bytes.
     size_t room, room_bytes;
-    /// The chat's record while a hook of chats runs.
-    shunt_bytes chat;
+    /// The chat's record while a hook of chats runs, and the client's while on_will does.
+    shunt_bytes chat, will_client;
+    /// What may still be delayed, of messages and bytes of them.
+    size_t delay_room, delay_bytes;
     /// Whom `push_peer` found, and in which call.
     uint64_t peer_read, peer_serial;
     size_t call_emits;
-    bool fanout_exceeded, json_read, filter_read, props_read;
+    bool fanout_exceeded, delay_exceeded, json_read, filter_read, props_read;
     /// Whether `inflated` has the plain payload of the message.
     bool payload_inflated;
     shunt_buffer inflated;
@@ -239,7 +241,7 @@ void budget_check_running(void);
 extern char key_anchors, key_routes, key_strings, key_json_array, key_math, key_utf8;
 
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
-       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER };
+       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER, TAG_MEMBER };
 
 /// The object at an index, which begins with its tag; NULL for any other value. All full userdata in a state are ours.
 static inline uint32_t *object_at(lua_State *L, int index) {
@@ -318,6 +320,7 @@ void open_coroutine(lua_State *L);
 void open_json(lua_State *L);
 void open_hash(lua_State *L);
 void open_base64(lua_State *L);
+void open_re(lua_State *L);
 void open_time(lua_State *L);
 void open_log(lua_State *L);
 void open_counter(lua_State *L);
@@ -367,6 +370,8 @@ typedef struct {
     bool has_message;
     /// The bytes of its target, where that is a text.
     shunt_bytes text;
+    /// Milliseconds, of a delay.
+    uint32_t delay;
     /// The verdict's first uservalue is its target: topic, chat id, filter, reason, or list. The second is its message or nil.
 } verdict_object;
 
@@ -392,10 +397,7 @@ uint16_t copy_changes(const shunt_host *host, const copy_object *copy);
 void push_peer(lua_State *L, shunt_host *host, uint64_t id);
 void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
-bool connection_change(lua_State *L, int index, shunt_connect_outcome *outcome);
 void open_subscriptions(lua_State *L);
-void push_subscription(lua_State *L, const shunt_subscription *subscription);
-bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
 void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.

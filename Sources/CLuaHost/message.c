@@ -2,6 +2,7 @@
 //
 // `msg` is one object a loop: its fields are read from the router's bytes when they are asked for. A copy keeps what it
 // was given, and copies what it was not, so that a rule may keep it; only a payload too large for that stays the router's.
+#include "made.h"
 #include "properties.h"
 #include "shortcuts.h"
 
@@ -370,11 +371,8 @@ static void take_format(lua_State *L, uint16_t changes, shunt_message *message) 
     }
 }
 
-static int message_with(lua_State *L) {
-    copy_object *from, *copy;
-    uint16_t before;
+int push_copy(lua_State *L, const shunt_message *source, const copy_object *from, uint16_t before) {
     shunt_host *host = host_of(L);
-    const shunt_message *source = view_at(L, 1, &from, &before);
     uint16_t changes = check_fields(L, source);
     // The content type stands for the format.
     if (changes & SHUNT_FORMAT_CHANGED && source->properties.count > 0) { changes |= SHUNT_PROPERTIES_CHANGED; }
@@ -386,7 +384,7 @@ static int message_with(lua_State *L) {
     inherited += changes & SHUNT_PAYLOAD_CHANGED || !keeps_payload ? 0 : source->payload.count;
     inherited += changes & SHUNT_FILTER_CHANGED ? 0 : source->filter.count;
     inherited += changes & SHUNT_PROPERTIES_CHANGED || !keeps_properties ? 0 : source->properties.count;
-    copy = lua_newuserdatauv(L, sizeof *copy + inherited, USER_COPY_VALUES);
+    copy_object *copy = lua_newuserdatauv(L, sizeof *copy + inherited, USER_COPY_VALUES);
     *copy = (copy_object){.tag = TAG_COPY, .changes = changes | before, .message_serial = host->message_serial, .message = *source};
     set_type(L, &key_copy_type);
     shunt_message *message = &copy->message;
@@ -416,6 +414,13 @@ static int message_with(lua_State *L) {
         share(L, from, copy, USER_PROPERTIES, BORROWED_PROPERTIES);
     }
     return 1;
+}
+
+static int message_with(lua_State *L) {
+    copy_object *from;
+    uint16_t before;
+    const shunt_message *source = view_at(L, 1, &from, &before);
+    return push_copy(L, source, from, before);
 }
 
 // MARK: setting up

@@ -1,18 +1,25 @@
 // `conn`: a client as rules see it. Its record is kept as bytes; a field becomes a Lua value when it is read.
+#include "chain.h"
 #include "properties.h"
 #include "record.h"
 
+#include <math.h>
+
 typedef struct {
     uint32_t tag;
-    bool has_uid, has_tags, has_alias;
+    bool has_uid, has_tags, has_alias, has_attributes;
+    /// Of a change: as `shunt_connect_outcome` has them.
+    double expires_at;
+    int64_t messages, bytes;
     size_t count;
     char record[];
 } connection_object;
 
 static char key_connection_type, key_change_type;
 static const char *const text_names[SHUNT_PEER_TEXTS] = {"uid", "device", "protocol", "address"};
-static const char *const list_names[SHUNT_PEER_LISTS] = {"tags", "alias", "groups"};
+static const char *const list_names[SHUNT_PEER_LISTS] = {"tags", "alias", "groups", "attributes"};
 enum { HEADER = sizeof(uint64_t) + sizeof(double), MAX_LABEL = 1024, MAX_LABELS = 256 };
+enum { MAX_ATTRIBUTES = 32, MAX_ATTRIBUTE_NAME = 64, MAX_ATTRIBUTE = 512, MAX_RATE = 1000000000 };
 
 // MARK: records
 
@@ -41,6 +48,17 @@ static void push_list(lua_State *L, reader *r) {
     for (lua_Integer i = 1; i <= count && r->at < r->end; i++) {
         push_bytes(L, read_text(r));
         lua_rawseti(L, -2, i);
+    }
+}
+
+/// Names, each before its value, become a table of values by name.
+static void push_attributes(lua_State *L, reader *r) {
+    uint32_t count = read_count(r);
+    lua_newtable(L);
+    for (uint32_t i = 0; i + 1 < count && r->at < r->end; i += 2) {
+        push_bytes(L, read_text(r));
+        push_bytes(L, read_text(r));
+        lua_rawset(L, -3);
     }
 }
 
@@ -193,7 +211,7 @@ static int connection_index(lua_State *L) {
     }
     for (int i = 0; i < SHUNT_PEER_LISTS; i++) {
         if (key_is(L, 2, list_names[i])) {
-            push_list(L, &r);
+            if (i == SHUNT_PEER_ATTRIBUTES) { push_attributes(L, &r); } else { push_list(L, &r); }
             return 1;
         }
         skip_texts(&r, read_count(&r));
@@ -212,7 +230,7 @@ static int connection_index(lua_State *L) {
         lua_pushvalue(L, lua_upvalueindex(2));
     } else if (!push_client_field(L, object)) {
         return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, version, client_id, auth_method, keep_alive, will, "
-                          "props, address, groups, connected_at, close(), with{}", name);
+                          "props, address, groups, attributes, connected_at, close(), with{}", name);
     }
     return 1;
 }
@@ -249,6 +267,54 @@ static void add_labels(lua_State *L, shunt_host *host, int index, const char *wh
     }
 }
 
+static void add_text(lua_State *L, shunt_host *host, int index) {
+    size_t length;
+    const char *text = lua_tolstring(L, index, &length);
+    uint32_t number = (uint32_t)length;
+    scratch_add(L, host, &number, sizeof number);
+    scratch_add(L, host, text, length);
+}
+
+/// Writes the table at an index as names, each before its value.
+static void add_attributes(lua_State *L, shunt_host *host, int index) {
+    luaL_checktype(L, index, LUA_TTABLE);
+    uint32_t count = 0;
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING) { luaL_error(L, "conn:with{}: attributes has %s for a name", key_shown(L, -2)); }
+        check_text(L, -2, "conn:with{}: the name of an attribute", MAX_ATTRIBUTE_NAME);
+        check_text(L, -1, "conn:with{}: an attribute", MAX_ATTRIBUTE);
+        if (++count > MAX_ATTRIBUTES) { luaL_error(L, "conn:with{}: attributes has more than %d entries", MAX_ATTRIBUTES); }
+    }
+    count *= 2;
+    scratch_add(L, host, &count, sizeof count);
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        add_text(L, host, -2);
+        add_text(L, host, -1);
+    }
+}
+
+/// A number of things in a second that a table of limits has; -1 where it has none.
+static int64_t check_rate(lua_State *L, const char *name) {
+    lua_Integer rate = -1;
+    if (push_raw_field(L, -1, name) != LUA_TNIL) {
+        rate = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
+        if (rate < 0 || rate > MAX_RATE) { luaL_error(L, "conn:with{}: limits.%s is a whole number from 0 to %I", name, (LUAI_UACINT)MAX_RATE); }
+    }
+    lua_pop(L, 1);
+    return rate;
+}
+
+/// Checks the table of limits that is on the top of the stack.
+static void check_limits(lua_State *L, connection_object *change) {
+    if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: limits is a table of messages_per_second and bytes_per_second"); }
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        if (key_is(L, -2, "messages_per_second") || key_is(L, -2, "bytes_per_second")) { continue; }
+        luaL_error(L, "conn:with{}: limits takes messages_per_second and bytes_per_second, not %s", key_shown(L, -2));
+    }
+    change->messages = check_rate(L, "messages_per_second");
+    change->bytes = check_rate(L, "bytes_per_second");
+}
+
 static void check_changes(lua_State *L, connection_object *flags) {
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
         bool tags = key_is(L, -2, "tags");
@@ -259,15 +325,25 @@ static void check_changes(lua_State *L, connection_object *flags) {
             if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: %s must be a list of texts", key_shown(L, -2)); }
             flags->has_tags |= tags;
             flags->has_alias |= !tags;
+        } else if (key_is(L, -2, "attributes")) {
+            if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: attributes is a table of texts by name"); }
+            flags->has_attributes = true;
+        } else if (key_is(L, -2, "expires_at")) {
+            double at = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+            if (!(at > 0)) { luaL_error(L, "conn:with{}: expires_at is a time in seconds since 1970"); }
+            flags->expires_at = at;
+        } else if (key_is(L, -2, "limits")) {
+            check_limits(L, flags);
         } else {
-            luaL_error(L, "conn:with{} takes uid, tags, alias, not %s", key_shown(L, -2));
+            luaL_error(L, "conn:with{} takes uid, tags, alias, attributes, expires_at, limits, not %s", key_shown(L, -2));
         }
     }
 }
 
 /// A whole record again, with the changes in it.
 static int connection_with(lua_State *L) {
-    connection_object *from = check_connection(L), flags = {.tag = TAG_CONNECTION_CHANGE};
+    connection_object *from = check_connection(L);
+    connection_object flags = {.tag = TAG_CONNECTION_CHANGE, .expires_at = INFINITY, .messages = -1, .bytes = -1};
     shunt_host *host = host_of(L);
     luaL_checktype(L, 2, LUA_TTABLE);
     check_changes(L, &flags);
@@ -286,14 +362,18 @@ static int connection_with(lua_State *L) {
         start = r.at;
     }
     skip_texts(&r, SHUNT_PEER_TEXTS - 1);
-    const bool replaced[] = {flags.has_tags, flags.has_alias};
-    for (int i = 0; i < 2; i++) {
+    const bool replaced[SHUNT_PEER_LISTS] = {flags.has_tags, flags.has_alias, false, flags.has_attributes};
+    for (int i = 0; i < SHUNT_PEER_LISTS; i++) {
         const char *list = r.at;
         skip_texts(&r, read_count(&r));
         if (!replaced[i]) { continue; }
         scratch_add(L, host, start, (size_t)(list - start));
         push_raw_field(L, 2, list_names[i]);
-        add_labels(L, host, lua_gettop(L), list_names[i]);
+        if (i == SHUNT_PEER_ATTRIBUTES) {
+            add_attributes(L, host, lua_gettop(L));
+        } else {
+            add_labels(L, host, lua_gettop(L), list_names[i]);
+        }
         start = r.at;
     }
     scratch_add(L, host, start, (size_t)(r.end - start));
@@ -306,9 +386,16 @@ static int connection_with(lua_State *L) {
     return 1;
 }
 
-bool connection_change(lua_State *L, int index, shunt_connect_outcome *outcome) {
+bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome) {
     connection_object *change = tagged(L, index, TAG_CONNECTION_CHANGE);
     if (change == NULL) { return false; }
+    bool has_more = change->has_uid || change->has_attributes || change->expires_at < INFINITY || change->messages >= 0 || change->bytes >= 0;
+    if (registers && has_more) { return false; }
+    outcome->has_attributes |= change->has_attributes;
+    // Of several rules the one that gives the client less time counts, and the last one that says how fast it may send.
+    if (change->expires_at < outcome->expires_at) { outcome->expires_at = change->expires_at; }
+    if (change->messages >= 0) { outcome->messages = change->messages; }
+    if (change->bytes >= 0) { outcome->bytes = change->bytes; }
     outcome->has_uid |= change->has_uid;
     outcome->has_tags |= change->has_tags;
     outcome->has_alias |= change->has_alias;

@@ -1,4 +1,5 @@
 // A rule in a state: its own globals, its table, its hooks.
+#include "schema.h"
 #include "waiting.h"
 
 #include <stdio.h>
@@ -43,7 +44,7 @@ static void push_environment(lua_State *L) {
     static const struct { const char *name; void (*open)(lua_State *); } libraries[] = {
         {"string", open_string}, {"table", open_table}, {"coroutine", open_coroutine}, {"json", open_json},
         {"hash", open_hash}, {"base64", open_base64}, {"time", open_time}, {"log", open_log}, {"route", open_route},
-        {"counter", open_counter}, {"http", open_http},
+        {"counter", open_counter}, {"re", open_re}, {"http", open_http},
     };
     lua_createtable(L, 0, 48);
     open_base(L);
@@ -53,7 +54,6 @@ static void push_environment(lua_State *L) {
     }
     open_stores(L);
     open_resolve(L);
-    set_missing(L, "re");
     set_missing(L, "sessions");
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "_G");
@@ -96,8 +96,11 @@ static int load_body(lua_State *L) {
     shunt_rule *rule = request->rule;
     push_environment(L);
     set_require(L, request, 2);
+    schema_open(L, 2);
     load_chunk(L, request->folder, &request->sources[0], 2);
     lua_call(L, 0, 1);
+    schema_close(L, 2, 3);
+    lua_remove(L, 3);
     if (!lua_istable(L, -1)) {
         return luaL_error(L, "%s/%s:1: a rule file returns its table, not a %s", request->folder, request->sources[0].path,
                           luaL_typename(L, -1));

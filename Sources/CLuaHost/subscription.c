@@ -1,5 +1,5 @@
 // `sub`: a subscription that is asked for.
-#include "host.h"
+#include "chain.h"
 
 enum { USER_TOPIC = 1, USER_GROUP, USER_KEY };
 

@@ -1,4 +1,5 @@
 // route.*: what rules return, and what is sent because of it.
+#include "made.h"
 #include "shortcuts.h"
 
 #include <stdlib.h>
@@ -116,7 +117,7 @@ static int route_push(lua_State *L) {
 }
 
 static bool sends(shunt_verdict verdict) {
-    return verdict == SHUNT_VERDICT_ROUTE || verdict == SHUNT_VERDICT_PUSH || verdict == SHUNT_VERDICT_CHAT;
+    return verdict == SHUNT_VERDICT_ROUTE || verdict == SHUNT_VERDICT_PUSH || verdict == SHUNT_VERDICT_CHAT || verdict == SHUNT_VERDICT_DELAY;
 }
 
 static int route_fanout(lua_State *L) {
@@ -134,7 +135,7 @@ static int route_fanout(lua_State *L) {
         lua_rawgeti(L, 1, i);
         verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
         if (!is_message(L, -1) && (verdict == NULL || !sends(verdict->verdict))) {
-            return luaL_error(L, "route.fanout: item %I is not msg, msg:with{}, route.to, route.push or route.chat", (LUAI_UACINT)i);
+            return luaL_error(L, "route.fanout: item %I is not msg, msg:with{}, route.to, route.push, route.chat or route.delay", (LUAI_UACINT)i);
         }
         lua_rawseti(L, 2, i);
     }
@@ -157,6 +158,25 @@ static int route_redirect(lua_State *L) {
     check_text(L, 1, "route.redirect: worker", 255);
     lua_settop(L, 1);
     return push_verdict(L, SHUNT_VERDICT_REDIRECT, 0);
+}
+
+int route_delay(lua_State *L) {
+    enum { MOST = 7 * 24 * 3600 };
+    lua_settop(L, 2);
+    lua_Number seconds = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : -1;
+    if (!(seconds >= 0 && seconds <= MOST)) { return luaL_error(L, "route.delay: seconds is a number from 0 to %d", (int)MOST); }
+    verdict_object *given = tagged(L, 2, TAG_VERDICT);
+    bool can_wait = given != NULL && sends(given->verdict) && given->verdict != SHUNT_VERDICT_DELAY;
+    if (!lua_isnil(L, 2) && !is_message(L, 2) && !can_wait) {
+        return luaL_error(L, "route.delay takes msg, msg:with{}, route.message{}, route.to, route.push or route.chat");
+    }
+    verdict_object *object = lua_newuserdatauv(L, sizeof *object, 2);
+    *object = (verdict_object){
+        .tag = TAG_VERDICT, .verdict = SHUNT_VERDICT_DELAY, .has_message = !lua_isnil(L, 2), .delay = (uint32_t)(seconds * 1000)};
+    set_type(L, &key_verdict_type);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, USER_MESSAGE);
+    return 1;
 }
 
 static int route_continue(lua_State *L) {
@@ -186,7 +206,7 @@ static const char *standing_problem(const uint32_t *object) {
     case SHUNT_VERDICT_DROP:
     case SHUNT_VERDICT_REJECT:
     case SHUNT_VERDICT_DONE: return NULL;
-    default: return "a push, chat or redirect can't stand for a topic";
+    default: return "a push, chat, delay or redirect can't stand for a topic";
     }
 }
 
@@ -262,15 +282,38 @@ static void set_target(shunt_routed *routed, const shunt_host *host, const verdi
     }
 }
 
+/// Why a message that is there only while its hook runs can't be sent, or NULL.
+static const char *current_problem(const shunt_host *host) {
+    return host->in_message ? NULL : "there is no message here: give one, such as route.to(topic, route.message{ payload = text })";
+}
+
+static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t rule);
+
+/// Adds a message that goes out later, as what it would go out as at once.
+static const char *collect_delayed(shunt_host *host, const lua_value *value, uint8_t rule) {
+    const verdict_object *verdict = (const verdict_object *)object_of(value);
+    const char *wrong = NULL;
+    if (verdict->has_message) {
+        wrong = collect_one(host, &((const lua_object *)value->bits.pointer)->values[USER_MESSAGE - 1], rule);
+    } else {
+        wrong = current_problem(host);
+        if (wrong == NULL) { host->routed[host->routed_count++] = (shunt_routed){host->message, host->changes, rule}; }
+    }
+    return wrong == NULL ? delay_last(host, verdict->delay) : wrong;
+}
+
 static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t rule) {
     if (!has_room(host)) { return "no memory for what is sent"; }
     shunt_routed *routed = &host->routed[host->routed_count];
     const verdict_object *verdict = (const verdict_object *)object_of(value);
     const char *wrong = NULL;
     routed->rule = rule;
+    if (verdict->tag == TAG_VERDICT && verdict->verdict == SHUNT_VERDICT_DELAY) { return collect_delayed(host, value, rule); }
     if (verdict->tag != TAG_VERDICT) {
-        wrong = resolve(host, &verdict->tag, routed);
+        wrong = verdict->tag == TAG_MESSAGE ? current_problem(host) : NULL;
+        if (wrong == NULL) { wrong = resolve(host, &verdict->tag, routed); }
     } else if (!verdict->has_message) {
+        wrong = current_problem(host);
         routed->message = host->message;
         routed->changes = host->changes;
         set_target(routed, host, verdict);
@@ -279,6 +322,8 @@ static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t
         wrong = resolve(host, object_of(&object->values[USER_MESSAGE - 1]), routed);
         set_target(routed, host, verdict);
     }
+    bool is_topic = wrong == NULL && routed->message.kind == SHUNT_TOPIC;
+    if (is_topic && routed->message.topic.count == 0) { wrong = "the message has no topic: route.message{ topic = … }, or route.to(topic, msg)"; }
     if (wrong == NULL) { host->routed_count++; }
     return wrong;
 }
@@ -328,15 +373,26 @@ static int too_many_emits(lua_State *L, shunt_host *host) {
     return luaL_error(L, "ctx:emit of more than %d messages in a call", (int)host->options.emits);
 }
 
+/// What is sent while a message is being delivered would come back to these hooks, without end.
+static bool may_emit(shunt_hook hook) {
+    switch (hook) {
+    case SHUNT_ON_LOAD:
+    case SHUNT_ON_UNLOAD:
+    case SHUNT_ON_SELECT:
+    case SHUNT_ON_DELIVER:
+    case SHUNT_ON_UNDELIVERED:
+    case SHUNT_ON_ACKED: return false;
+    default: return true;
+    }
+}
+
 int context_emit(lua_State *L) {
     shunt_host *host = host_of(L);
     verdict_object *verdict = tagged(L, 2, TAG_VERDICT);
     luaL_argexpected(L, tagged(L, 1, TAG_CONTEXT) != NULL, 1, "ctx");
-    if (host->hook != SHUNT_ON_MESSAGE && host->hook != SHUNT_ON_BROADCAST && host->hook != SHUNT_ON_CHAT) {
-        return luaL_error(L, "ctx:emit sends from on_message, on_broadcast and on_chat only, in this version");
-    }
+    if (!may_emit(host->hook)) { return luaL_error(L, "ctx:emit can't be used in %s", shunt_hook_name(host->hook)); }
     if (!is_message(L, 2) && (verdict == NULL || !(sends(verdict->verdict) || verdict->verdict == SHUNT_VERDICT_FANOUT))) {
-        return luaL_error(L, "ctx:emit takes msg, msg:with{}, route.to, route.fanout, route.push or route.chat");
+        return luaL_error(L, "ctx:emit takes msg, msg:with{}, route.message{}, route.to, route.fanout, route.push, route.chat or route.delay");
     }
     if (host->call_emits > host->options.emits) { return too_many_emits(L, host); }
     // Anchored first: what is collected points into it until the next message.
@@ -364,7 +420,7 @@ void open_route(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"to", route_to}, {"fanout", route_fanout}, {"push", route_push}, {"chat", route_chat}, {"drop", route_drop},
         {"reject", route_reject}, {"redirect", route_redirect}, {"done", route_done}, {"continue", route_continue},
-        {"always", route_always}, {NULL, NULL},
+        {"always", route_always}, {"delay", route_delay}, {"message", route_message}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
 }

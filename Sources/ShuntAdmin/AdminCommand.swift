@@ -7,7 +7,7 @@ public struct AdminCommand: AsyncParsableCommand {
         abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only close-chat, ban, unban and retained --clear change anything there. passwd asks nobody: it edits a file.
+            Only close-chat, ban, unban, rules reload, rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
@@ -19,6 +19,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin retained 'sensors/#'       what MQTT retains; --clear forgets it
               shunt admin ban uid:mallory --for 1h   keep somebody out; also bans, unban
               shunt admin refused                    whom workers have refused, and why
+              shunt admin rules                      which rules run; also reload, rollback
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin passwd passwords alice     set the password of a client
@@ -30,7 +31,7 @@ public struct AdminCommand: AsyncParsableCommand {
         subcommands: [
             WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
-            EventsCommand.self,
+            RulesCommand.self, RuleCommand.self, EventsCommand.self,
             QueryCommand.self, PasswdCommand.self,
         ])
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ShuntCore
+import ShuntJSON
 import ShuntRegistry
 
 /// One run of a subcommand: the source that it asks, and the console that it writes to.
@@ -12,7 +13,7 @@ struct AdminSession {
     func ask<T: Decodable>(_ request: AdminRequest, as type: T.Type) async throws(ShuntError) -> (answer: T, json: String) {
         let json = try await source.answer(request)
         do {
-            return (try RegistryJSON.decode(type, from: json), String(decoding: json, as: UTF8.self))
+            return (try RecordJSON.decode(type, from: json), String(decoding: json, as: UTF8.self))
         } catch {
             throw ShuntError(
                 .masterUnavailable, "the answer is not what a master of this version gives", at: source.name,
@@ -39,6 +40,14 @@ struct AdminSession {
     /// Writes JSON as it came; on a terminal, characters that would steer it are escaped, which JSON readers take for the same.
     func write(json: String) throws(ShuntError) {
         try console.write((console.isTerminal ? PrintableText.json(json) : json) + "\n")
+    }
+
+    func json(of answer: some Encodable) throws(ShuntError) -> String {
+        do {
+            return String(decoding: try RecordJSON.encode(answer), as: UTF8.self)
+        } catch {
+            throw ShuntError(.internalError, "the answer cannot be written as JSON: \(error)", at: source.name)
+        }
     }
 
     /// Writes a remark for people beside the answer, in lines that fit.

@@ -5,6 +5,8 @@ extension Configuration {
     struct Places: Equatable, Sendable {
         /// By key, those of maps and the words of lists too: `worker.listeners.exchange.listen`, `rules.enabled.redact`.
         var byKey: [String: String] = [:]
+        /// The places of the keys' names, of rules' settings: a value may begin on the next line.
+        var names: [String: String] = [:]
         /// Whether there is a file with something in it.
         var isFileEmpty = true
 
@@ -21,11 +23,15 @@ extension Configuration {
             switch node.content {
             case .scalar: break
             case .list(let elements):
-                for element in elements {
+                for (index, element) in elements.enumerated() {
                     if case .scalar(let word, _) = element.content { byKey[below(word)] = element.location }
+                    add(element, "\(key)[\(index)]")
                 }
             case .mapping(let entries):
-                for entry in entries { add(entry.value, below(entry.key)) }
+                for entry in entries {
+                    if key.hasPrefix("rules.settings") { names[below(entry.key)] = entry.keyLocation }
+                    add(entry.value, below(entry.key))
+                }
             }
         }
 
@@ -37,6 +43,17 @@ extension Configuration {
 
     /// The place where a key was given: `file:line:column`, `--set key` or a variable's name; nil if its default holds.
     public func place(of key: String) -> String? { places.byKey[key] }
+
+    /// The same of a key, or else of the nearest one above it: `rules.settings.redact.redactions[1].remove[0]`.
+    /// - Parameter isName: the place of the key's name in place of its value's, where it is one of rules' settings.
+    public func nearestPlace(of key: String, isName: Bool = false) -> String? {
+        var key = key[...]
+        while !key.isEmpty {
+            if let place = (isName ? places.names[String(key)] : nil) ?? place(of: String(key)) { return place }
+            key = key[..<(key.lastIndex { $0 == "." || $0 == "[" } ?? key.startIndex)]
+        }
+        return nil
+    }
 
     /// Whether a key, or one below it, was given anything.
     public func isGiven(_ key: String) -> Bool { places.byKey.keys.contains { $0 == key || $0.hasPrefix(key + ".") } }

@@ -64,6 +64,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case descriptorLimit = "limit.descriptors"
     case hopLimit = "limit.hops"
     case fanoutLimit = "limit.fanout"
+    /// Rules may delay no more messages.
+    case delayLimit = "limit.delay"
     // Decisions and faults of rules.
     case ruleRejected = "rule.rejected"
     case ruleFailed = "rule.failed"
@@ -120,7 +122,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatElsewhere, .workerElsewhere: 307
         case .subscriptionLimit, .fanoutLimit, .accessRate: 429
         case .hopLimit: 508
-        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .descriptorLimit, .masterUnavailable,
+        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .delayLimit, .descriptorLimit, .masterUnavailable,
             .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503
@@ -157,6 +159,8 @@ public struct ShuntError: Error, Equatable, Sendable, CustomStringConvertible {
     public var location: String?
     /// What would be right.
     public var help: String?
+    /// What else was found wrong beside it.
+    public var others: [ShuntError] = []
 
     public init(_ code: ErrorCode, _ message: String, at location: String? = nil, help: String? = nil) {
         self.code = code
@@ -165,8 +169,23 @@ public struct ShuntError: Error, Equatable, Sendable, CustomStringConvertible {
         self.help = help
     }
 
-    /// `location: message (code); help`
+    /// The first of these, with the others in it; nil where there are none.
+    public init?(all errors: [ShuntError]) {
+        guard var first = errors.first else { return nil }
+        first.others += errors.dropFirst()
+        self = first
+    }
+
+    /// This error and the others, each alone.
+    public var all: [ShuntError] {
+        var first = self
+        first.others = []
+        return [first] + others.flatMap(\.all)
+    }
+
+    /// `location: message (code); help`; of the others only how many there are.
     public var description: String {
-        (location.map { "\($0): " } ?? "") + message + " (\(code.rawValue))" + (help.map { "; \($0)" } ?? "")
+        let more = others.isEmpty ? "" : "; and \(others.count) more"
+        return (location.map { "\($0): " } ?? "") + message + " (\(code.rawValue))" + (help.map { "; \($0)" } ?? "") + more
     }
 }

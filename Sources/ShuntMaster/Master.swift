@@ -95,16 +95,12 @@ public final class Master: Sendable {
                 },
                 readiness: { registry.problem },
                 metrics: { figures.metrics(writer: registry.writer.figures, door: door, tls: clusterTLS, now: clock()) },
-                closeChat: { chat in
-                    await withCheckedContinuation { done in loop.post { $0.closeChat(chat) { done.resume(returning: $0) } } }
-                },
+                closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
                 changeBan: { change in await Self.change(change, loop, writer) },
-                retained: { request in
-                    await withCheckedContinuation { done in loop.post { $0.ask(request) { done.resume(returning: $0) } } }
-                },
-                refused: { query in
-                    await withCheckedContinuation { done in loop.post { $0.ask(query) { done.resume(returning: $0) } } }
-                }, record: Self.recorder(writer, clock), logger: Logger(label: "shunt.admin"))
+                retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
+                refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
+                command: { command in await Self.ask(loop) { $0.command(command, $1) } }, record: Self.recorder(writer, clock),
+                logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }
             loop.join()
@@ -120,9 +116,16 @@ public final class Master: Sendable {
         return AdminDoor(tokens, record: record, logger: Logger(label: "shunt.admin"))
     }
 
+    /// Has the loop do something, and waits for what it gives.
+    private static func ask<Answer: Sendable>(
+        _ loop: LoopThread<MasterLoop>, _ question: @escaping @Sendable (MasterLoop, @escaping @Sendable (Answer) -> Void) -> Void
+    ) async -> Answer {
+        await withCheckedContinuation { done in loop.post { question($0) { done.resume(returning: $0) } } }
+    }
+
     /// Bans somebody, or lifts a ban: once that is done, a restart keeps it.
     private static func change(_ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter) async -> ShuntError? {
-        let error = await withCheckedContinuation { done in loop.post { $0.change(change) { done.resume(returning: $0) } } }
+        let error = await ask(loop) { $0.change(change, $1) }
         if let error { return error }
         do throws(ShuntError) {
             try await writer.flush()

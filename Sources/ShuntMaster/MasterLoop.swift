@@ -226,14 +226,26 @@ final class MasterLoop: EventLoopHandler {
         carryOut()
     }
 
+    /// An operator has workers do something.
+    func command(_ command: WorkerCommand, _ done: @escaping @Sendable (Result<WorkerAnswers, ShuntError>) -> Void) {
+        do throws(ShuntError) {
+            commands[try engine.command(command, now: loop.now)] = done
+        } catch {
+            done(.failure(error))
+        }
+        carryOut()
+    }
+
     /// Operators who wait for workers, by the numbers of their questions.
     private var questions: [Int64: @Sendable (Result<RetainedOutcome, ShuntError>) -> Void] = [:]
     private var refusedQuestions: [Int64: @Sendable (Result<RefusedList, ShuntError>) -> Void] = [:]
+    private var commands: [Int64: @Sendable (Result<WorkerAnswers, ShuntError>) -> Void] = [:]
 
     /// Answers operators whose questions all workers have answered, or enough of them.
     private func settleQuestions() {
         for ended in engine.takeRetained() { questions.removeValue(forKey: ended.id)?(.success(ended.outcome)) }
         for ended in engine.takeRefused() { refusedQuestions.removeValue(forKey: ended.id)?(.success(ended.list)) }
+        for ended in engine.takeCommands() { commands.removeValue(forKey: ended.id)?(.success(ended.answers)) }
     }
 
     /// Applies limits that have changed.
@@ -247,7 +259,8 @@ final class MasterLoop: EventLoopHandler {
         closures = []
         for done in questions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
         for done in refusedQuestions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
-        (questions, refusedQuestions) = ([:], [:])
+        for done in commands.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }
+        (questions, refusedQuestions, commands) = ([:], [:], [:])
         loop.shutDown()
     }
 

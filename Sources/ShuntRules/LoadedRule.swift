@@ -5,7 +5,7 @@ import ShuntCore
 final class LoadedRule {
     let pointer: OpaquePointer
     let plugin: RulePlugin
-    private let host: LuaHost
+    let host: LuaHost
     /// What earlier versions of the rule did.
     var earlier: RuleFigures?
 

@@ -23,7 +23,7 @@ extension LoopRules {
             let changes = Peer.changes(in: Bytes(outcome.record))
             return .acceptAs(
                 uid: outcome.has_uid ? changes.uid : nil, tags: outcome.has_tags ? changes.tags : nil,
-                alias: outcome.has_alias ? changes.alias : nil)
+                alias: outcome.has_alias ? changes.alias : nil, terms: ClientTerms(outcome, changes.attributes))
         default: return .accept
         }
     }
@@ -84,7 +84,7 @@ extension LoopRules {
 
     // MARK: time
 
-    public func onTick(now: Double) {
+    public func onTick(now: Double, sent: () -> Void = {}) {
         // The clock was set back.
         if nextTick != .infinity, nextTick - now > Self.longestTick {
             for index in ticks.indices where ticks[index] != .infinity { ticks[index] = now }
@@ -94,13 +94,14 @@ extension LoopRules {
         begin(now, nil)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty { retry() }
-        var due: UInt64 = 0
-        for index in ticks.indices where ticks[index] <= now {
-            due |= 1 << UInt64(index)
-            ticks[index] = now + set.rules[index].definition.tick
-        }
+        let due = ticks.indices.filter { ticks[$0] <= now }
+        for index in due { ticks[index] = now + set.rules[index].definition.tick }
         nextTick = ticks.min() ?? .infinity
-        shunt_on_tick(host.pointer, due & ~off.mask, now)
+        // One after the other: each may send as much as one call may.
+        for index in due where !off.contains(index) {
+            shunt_on_tick(host.pointer, 1 << UInt64(index), now)
+            sent()
+        }
     }
 
     /// Seconds.

@@ -23,6 +23,8 @@ public final class LoopRules: RuleHooks {
     /// By hook: which rules want what.
     private var matchers = [[NativeMatch]](repeating: [], count: Int(SHUNT_HOOKS.rawValue))
     public private(set) var wanted: RuleHookSet = []
+    /// The rules that have `on_select`, by their bits.
+    private var selecting: UInt64 = 0
     private var breakers: [Breaker] = []
     /// The rules that a breaker has switched off, and when the first of them is tried again.
     private(set) var off = RuleSelection.none
@@ -61,25 +63,28 @@ public final class LoopRules: RuleHooks {
     private var failureLog: FailureLog
     private let counterCapacity: Int
     private let logger: @Sendable (RuleLogEntry) -> Void
+    private let secretTexts: SecretTexts
     private let inflater: PayloadInflater
 
     /// Loads the rules into states of their own and calls their `on_load`.
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
-    ///   - tellsPayloads: whether what rules log, or raise, may repeat a payload: in tests.
     ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
         set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, tellsPayloads: Bool = false, inflate: @escaping PayloadInflater, now: Double
+        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
         outcome.initialize(to: shunt_outcome())
-        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, tellsPayloads: tellsPayloads)
+        host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared)
         pointer = host.pointer
         view = shunt_host_message(pointer)
         self.set = .empty
-        logger = log
+        let secretTexts = SecretTexts()
+        self.secretTexts = secretTexts
+        // A secret is never shown, whatever else rules may log.
+        logger = { entry in log(secretTexts.hiding(entry)) }
         counterCapacity = limits.counters
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
@@ -102,7 +107,7 @@ public final class LoopRules: RuleHooks {
     public func setLimits(_ limits: RuleLimits) {
         shunt_host_set_limits(
             host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
-            limits.turnNanoseconds)
+            limits.turnNanoseconds, limits.logsPayloads)
     }
 
     // MARK: versions
@@ -112,6 +117,7 @@ public final class LoopRules: RuleHooks {
     /// - Returns: why it can't; then the old version goes on.
     public func replace(with next: RuleSet, now: Double) -> ShuntError? {
         begin(now, nil)
+        secretTexts.set(next.rules, and: set.rules)
         do throws(ShuntError) {
             var loaded: [LoadedRule] = []
             for rule in next.rules {
@@ -125,7 +131,7 @@ public final class LoopRules: RuleHooks {
             activate(loaded, of: next)
             return nil
         } catch {
-            return error
+            return SecretTexts.hide(next.rules.reduce(into: []) { $0.formUnion($1.secrets) }, in: error)
         }
     }
 
@@ -195,6 +201,7 @@ public final class LoopRules: RuleHooks {
         shunt_host_activate(host.pointer, pointers, pointers.count)
         rules = loaded
         set = next
+        secretTexts.set(next.rules)
         breakers = next.rules.map { Breaker($0.definition.breaker) }
         wanted = []
         for hook in RuleHook.called {
@@ -207,6 +214,7 @@ public final class LoopRules: RuleHooks {
             matchers[Int(place.rawValue)] = having.map { NativeMatch(rule: $0, next.rules[$0].definition.match) }
             if !having.isEmpty { wanted.formUnion(hook.wanted) }
         }
+        selecting = loaded.indices.reduce(0) { $0 | (loaded[$1].has(SHUNT_ON_SELECT) ? 1 << UInt64($1) : 0) }
         allowLookups()
         off = .none
         retryAt = .infinity
@@ -228,7 +236,9 @@ public final class LoopRules: RuleHooks {
 
     public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         switch kind {
-        case .topic: selection(SHUNT_ON_MESSAGE, for: kind, topic)
+        case .topic:
+            // The router asks rules only about topics that some want: a group's choice is such a wish.
+            RuleSelection(mask: selection(SHUNT_ON_MESSAGE, for: kind, topic).mask | selection(SHUNT_ON_SELECT, for: kind, topic).mask)
         case .broadcast: selection(SHUNT_ON_BROADCAST, for: kind, topic)
         case .chat: selection(SHUNT_ON_CHAT, for: kind, topic)
         }
@@ -289,7 +299,8 @@ public final class LoopRules: RuleHooks {
             messages: messages(outcome.pointee.messages, outcome.pointee.count),
             rule: outcome.pointee.rule < 0 ? nil : UInt8(truncatingIfNeeded: outcome.pointee.rule))
         result.isStanding = outcome.pointee.always
-        result.passing = RuleSelection(mask: outcome.pointee.passing)
+        // A rule that chooses members is to see that the topic stays a topic of rules.
+        result.passing = RuleSelection(mask: outcome.pointee.passing & ~selecting)
         return result
     }
 
@@ -314,7 +325,7 @@ public final class LoopRules: RuleHooks {
         }
     }
 
-    private func messages(_ given: UnsafePointer<shunt_routed>?, _ count: Int) -> UnsafeBufferPointer<RoutedMessage> {
+    func messages(_ given: UnsafePointer<shunt_routed>?, _ count: Int) -> UnsafeBufferPointer<RoutedMessage> {
         guard let given, count > 0 else { return UnsafeBufferPointer(start: nil, count: 0) }
         if count > routedCapacity { makeRoom(for: count) }
         for index in 0..<count { (routed + index).initialize(to: RoutedMessage(given + index)) }
@@ -388,6 +399,7 @@ extension LoopRules: LuaHostOwner {
     func failed(rule index: Int, hook: shunt_hook, code: ErrorCode, message: String?) {
         guard breakers.indices.contains(index) else { return }
         if let message { tell(failureOf: index, in: hook, code, message) }
+        tellFailedMessage(rule: index, hook, code)
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
         let switchedOff = breakers[index].failed(

@@ -51,7 +51,7 @@ final class LuaHost {
     private let back: Unmanaged<BackReference>
     private let shared: SharedStore
 
-    init(worker: String, loop: Int, limits: RuleLimits, shared: SharedStore, forTests: Bool = false, tellsPayloads: Bool = false) throws(ShuntError) {
+    init(worker: String, loop: Int, limits: RuleLimits, shared: SharedStore, forTests: Bool = false) throws(ShuntError) {
         let reference = BackReference()
         let back = Unmanaged.passRetained(reference)
         let pointer = worker.withCString { worker in
@@ -59,7 +59,7 @@ final class LuaHost {
             options.worker = worker
             options.loop = Int32(clamping: loop)
             options.shared = shared.store
-            options.tells_payloads = tellsPayloads
+            options.tells_payloads = limits.logsPayloads
             return shunt_host_create(&options)
         }
         guard let pointer else {

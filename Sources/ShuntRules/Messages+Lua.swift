@@ -23,6 +23,7 @@ extension RoutedMessage {
             topic: Bytes(message.topic), key: message.has_key ? Bytes(message.key) : nil, payload: Bytes(message.payload),
             format: PayloadFormat(rawValue: message.format) ?? .none,
             compression: PayloadCompression(rawValue: message.compression) ?? .none, filter: Bytes(message.filter), rule: rule)
+        if changes & UInt16(SHUNT_DELAYED) != 0 { delay = UInt32(truncatingIfNeeded: message.room) }
         qos = QoS(rawValue: message.qos) ?? .atMostOnce
         isRetained = message.retain
         properties = Bytes(message.properties)

@@ -12,6 +12,11 @@ extension Peer {
             shunt_peer_list(record, UInt32(clamping: list.count))
             for text in list { Self.write(text, to: record) }
         }
+        shunt_peer_list(record, UInt32(clamping: attributes.count * 2))
+        for attribute in attributes {
+            Self.write(attribute.name, to: record)
+            Self.write(attribute.value, to: record)
+        }
     }
 
     private static func write(_ text: String, to record: UnsafeMutablePointer<shunt_buffer>) {
@@ -27,11 +32,13 @@ extension Peer {
         return body(shunt_bytes(start: record.bytes, count: record.count))
     }
 
-    /// What a rule changed of a client: uid, tags and alias of a record.
-    static func changes(in record: Bytes) -> (uid: String, tags: [String], alias: [String]) {
+    /// What a rule changed of a client: uid, tags, alias and attributes of a record.
+    static func changes(in record: Bytes) -> (uid: String, tags: [String], alias: [String], attributes: [UserProperty]) {
         var reader = RecordReader(bytes: record)
         let texts = (0..<4).map { _ in reader.text() }
-        return (texts[0], reader.list(), reader.list())
+        let (tags, alias, _, pairs) = (reader.list(), reader.list(), reader.list(), reader.list())
+        let attributes = stride(from: 0, to: pairs.count - 1, by: 2).map { UserProperty(pairs[$0], pairs[$0 + 1]) }
+        return (texts[0], tags, alias, attributes.sorted { $0.name < $1.name })
     }
 }
 

@@ -53,6 +53,8 @@ public struct RuleDefinition: Equatable, Sendable {
     public var breaker = Breaker()
     /// Seconds between two calls of `on_tick`.
     public var tick = 60.0
+    /// What the rule says of its settings; nil where it says nothing.
+    public var schema: SettingsSchema?
     /// The names of the hooks that this version calls.
     public var hooks: Set<String> = []
 
@@ -84,8 +86,10 @@ struct RuleDefinitionReader {
     let plugin: RulePlugin
     let limits: RuleLimits
     var warnings: [ShuntError] = []
+    /// nil: patterns of settings are not looked at.
+    var finds: PatternFinder?
 
-    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick"]
+    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick", "settings"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin
@@ -118,6 +122,7 @@ struct RuleDefinitionReader {
                 definition.onError = action
             case "breaker": definition.breaker = try breaker(value)
             case "grants": definition.grants = try grants(value)
+            case "settings": definition.schema = try SettingTypeReader(plugin: plugin, finds: finds).schema(value)
             case "mode":
                 // Such a rule must not decide as any other does.
                 throw invalid("mode is \(shown(value))", key: key, help: "shadow and canary are not in this version yet: leave mode out")

@@ -6,9 +6,9 @@ public struct RuleFigures: Equatable, Sendable {
     /// One hook of one rule.
     public struct Hook: Equatable, Sendable {
         public var calls: UInt64 = 0
-        /// By verdict: pass, replace, route, fanout, push, chat, drop, reject, done, redirect; only verdicts that came up.
+        /// By verdict: pass, replace, route, fanout, push, chat, drop, reject, done, redirect, delay, select; only verdicts that came up.
         public var verdicts: [String: UInt64] = [:]
-        /// By code: rule.time, rule.memory, rule.failed, limit.fanout, payload.invalid; only codes that came up.
+        /// By code: rule.time, rule.memory, rule.failed, limit.fanout, limit.delay, payload.invalid; only codes that came up.
         public var errors: [ErrorCode: UInt64] = [:]
         /// One call in 64 is timed: their number and what they took together.
         public var sampledCalls: UInt64 = 0
@@ -98,6 +98,7 @@ extension ErrorCode {
             case SHUNT_FANOUT: .fanoutLimit
             case SHUNT_HOPS: .hopLimit
             case SHUNT_PAYLOAD: .payloadInvalid
+            case SHUNT_DELAYS: .delayLimit
             default: .ruleFailed
             }
     }

@@ -20,6 +20,9 @@ enum RuleHook: String, CaseIterable {
     case onDeliver = "on_deliver"
     case onUndelivered = "on_undelivered"
     case onTick = "on_tick"
+    case onWill = "on_will"
+    case onSession = "on_session"
+    case onAcked = "on_acked"
     case onAuth = "on_auth"
 
     /// Its place in the host's table; nil for hooks that this version does not call.
@@ -48,6 +51,11 @@ enum RuleHook: String, CaseIterable {
         case .onUndelivered: .undelivered
         case .onUnsubscribe: .unsubscribe
         case .onTick: .tick
+        case .onRegister: .register
+        case .onSelect: .select
+        case .onWill: .will
+        case .onSession: .session
+        case .onAcked: .acked
         case .onAuth: .auth
         default: []
         }

@@ -37,5 +37,8 @@ public struct RuleLimits: Equatable, Sendable {
     public var fileBytes = 256 << 10
     public var pluginBytes = 1 << 20
 
+    /// Whether what rules log, and their errors, may repeat a payload.
+    public var logsPayloads = false
+
     public init() {}
 }

@@ -12,6 +12,7 @@ public struct RuleSet: Sendable {
     public struct Rule: Sendable {
         public let plugin: RulePlugin
         public let definition: RuleDefinition
+        /// As the rule gets them: checked, with defaults.
         public let settings: SettingValue
     }
 
@@ -83,10 +84,18 @@ public struct RuleSet: Sendable {
         let loaded = try LoadedRule(plugin, in: host)
         let table = try loaded.table()
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
+        let finds: PatternFinder = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
+        reader.finds = finds
         var definition = try reader.read(table)
+        let settings = try checked(settings, definition, of: plugin, finds: finds)
         try loaded.configure(definition, settings: settings)
-        try loaded.start(after: nil, now: now)
-        if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
+        let rule = Rule(plugin: plugin, definition: definition, settings: settings)
+        do throws(ShuntError) {
+            try loaded.start(after: nil, now: now)
+            if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
+        } catch {
+            throw SecretTexts.hide(rule.secrets, in: aboutSettings(error, of: plugin))
+        }
         let warnings = reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
         return (Rule(plugin: plugin, definition: definition, settings: settings), warnings)
     }
@@ -94,13 +103,14 @@ public struct RuleSet: Sendable {
     /// What can be said of a plugin without its settings: syntax, its table, its hooks. `on_load` is not called.
     static func warnings(of plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) -> [ShuntError] {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
-        var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
         let loaded = try LoadedRule(plugin, in: host)
+        var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
+        reader.finds = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
         let definition = try reader.read(loaded.table())
         return reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
     }
 
-    private static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {
+    static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {
         let nearest = Suggestion.closest(to: name, in: present).map { "did you mean \($0)? " } ?? ""
         let list = present.isEmpty ? "it has none" : "it has " + present.joined(separator: ", ")
         return ShuntError(.ruleMissing, "there is no plugin \(name)", at: directory, help: nearest + list)

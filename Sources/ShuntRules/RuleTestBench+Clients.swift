@@ -7,14 +7,15 @@ extension RuleTestBench {
         let client = clients.client(.object(try fields(asked, of: "connect", TestField.clientFields)))
         let rules = try loaded()
         let outcome = waited(rules.onConnect(client, now: now)) { if case .connect(let outcome) = $0 { outcome } else { nil } }
-        var out = observed()
+        var out = observedOwn()
         out["uid"] = .string(client.uid)
         out["tags"] = .array(client.tags.map(LuaValue.string))
         out["alias"] = .array(client.alias.map(LuaValue.string))
         switch outcome {
         case .accept, .waits: out["verdict"] = "accept"
-        case .acceptAs(let uid, let tags, let alias):
+        case .acceptAs(let uid, let tags, let alias, let terms):
             out["verdict"] = "replace"
+            out.merge(described(terms)) { own, _ in own }
             if let uid { out["uid"] = .string(uid) }
             if let tags { out["tags"] = .array(tags.map(LuaValue.string)) }
             if let alias { out["alias"] = .array(alias.map(LuaValue.string)) }
@@ -36,7 +37,7 @@ extension RuleTestBench {
         let client = clients.client(asked["sender"])
         let rules = try loaded()
         let outcome = waited(rules.onSubscribe(request, from: client.id, now: now)) { if case .subscribe(let outcome) = $0 { outcome } else { nil } }
-        var out = observed()
+        var out = observedOwn()
         switch outcome {
         case .accept, .waits: out["verdict"] = "accept"
         case .acceptAs(let changed):
@@ -56,13 +57,13 @@ extension RuleTestBench {
         _ = try fields(asked, of: "unsubscribe", TestField.subscriptionFields)
         let request = SubscriptionRequest(topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
         try loaded().onUnsubscribe(request, from: clients.client(asked["sender"]).id, now: now)
-        return .object(observed())
+        return .object(observedOwn())
     }
 
     func disconnect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         _ = try fields(asked, of: "disconnect", TestField.clientFields, ["why": .text])
         try loaded().onDisconnect(clients.client(asked), why: asked["why"].string ?? "closed", now: now)
-        return .object(observed())
+        return .object(observedOwn())
     }
 
     // MARK: chats
@@ -84,7 +85,7 @@ extension RuleTestBench {
         let client = clients.client(asked["sender"])
         guard isWanted(hook, .chat, chat.id) else { return .object(["verdict": "unmatched"]) }
         let outcome = hook == SHUNT_ON_CHAT_OPEN ? rules.onChatOpen(chat, by: client, now: now) : rules.onChatJoin(chat, by: client, now: now)
-        var out = observed()
+        var out = observedOwn()
         switch outcome {
         case .accept, .acceptAs, .waits: out["verdict"] = "accept"
         case .reject(let why):
@@ -100,6 +101,6 @@ extension RuleTestBench {
     func chatClose(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         _ = try fields(asked, of: "chat_close", TestField.chatFields, ["why": .text])
         try loaded().onChatClose(chat(of: asked), why: asked["why"].string ?? "closed", now: now)
-        return .object(observed())
+        return .object(observedOwn())
     }
 }

@@ -67,6 +67,25 @@ extension RuleTestBench {
         return .object(observed())
     }
 
+    func will(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let message = try TestMessage(
+            fields(asked, of: "will", TestField.messageFields, ["topic": .text]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
+        let client = clients.client(asked["sender"])
+        let rules = try loaded()
+        return message.withView { view, _ in
+            guard isWanted(SHUNT_ON_WILL, .topic, message.topic) else { return unmatched(message) }
+            return decided(rules.onWill(view, of: client, now: now), message)
+        }
+    }
+
+    func acked(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
+        let message = try anyMessage(asked, of: "acked", ["by": .client])
+        let recipient = clients.client(asked["by"])
+        let rules = try loaded()
+        message.withView { view, _ in rules.onAcked(view, by: recipient.id, now: now) }
+        return .object(observed())
+    }
+
     private func anyMessage(_ asked: LuaValue, of name: String, _ more: [String: TestField]) throws(ShuntError) -> TestMessage {
         let kinds = TestField.oneOf(MessageKind.allCases.map { "\($0)" })
         let fields = try fields(asked, of: name, TestField.messageFields, ["kind": kinds, "topic": .text, "filter": .text], more)

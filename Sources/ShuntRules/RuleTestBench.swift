@@ -30,6 +30,11 @@ final class RuleTestBench {
         case "chat": return try chat(arguments)
         case "deliver": return try deliver(arguments)
         case "undelivered": return try undelivered(arguments)
+        case "will": return try will(arguments)
+        case "acked": return try acked(arguments)
+        case "select": return try select(arguments)
+        case "session": return try session(arguments)
+        case "register": return try register(arguments)
         case "connect": return try connect(arguments)
         case "subscribe": return try subscribe(arguments)
         case "unsubscribe": return try unsubscribe(arguments)
@@ -58,15 +63,21 @@ final class RuleTestBench {
     func advance(_ seconds: Double) throws(ShuntError) -> LuaValue {
         let end = now + seconds
         let rules = try loaded()
+        var sent: [LuaValue] = []
         for _ in 0..<Self.mostTicks where rules.nextTick <= end {
             now = max(now, rules.nextTick)
-            rules.onTick(now: now)
+            rules.onTick(now: now) { sent += rules.emitted.map { .object(TestMessage.described($0)) } }
+            guard sent.count <= Self.mostTicks else {
+                throw ShuntError(.ruleInvalid, "on_tick sends more than \(Self.mostTicks) messages in one t:advance", help: "advance less")
+            }
         }
         guard rules.nextTick > end else {
             throw ShuntError(.ruleInvalid, "t:advance would call on_tick more than \(Self.mostTicks) times", help: "advance less, or raise tick")
         }
         now = end
-        return .object(observed())
+        var out = observed()
+        out["messages"] = .array(sent)
+        return .object(out)
     }
 
     /// Of one `t:advance`.
@@ -82,10 +93,13 @@ final class RuleTestBench {
         if let rules { return rules }
         let set = try RuleSet(plugins: [plugin], settings: [plugin.name: settings], limits: limits, now: now)
         let lines = lines
+        var limits = limits
+        limits.logsPayloads = true
         let rules = try LoopRules(
             set: set, worker: "test", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { lines.add($0) },
-            tellsPayloads: true, inflate: { _, _, _, _ in [] }, now: now)
+            inflate: { _, _, _, _ in [] }, now: now)
         rules.peers = clients
+        rules.setDelayRoom(messages: Self.mostTicks, bytes: 16 << 20)
         rules.lookups = lookups
         self.rules = rules
         return rules
@@ -98,7 +112,8 @@ final class RuleTestBench {
             _ = try loaded()
             return .object([:])
         } catch {
-            return .object(["error": .string(error.message)])
+            let all = error.all.map { $0.message + ($0.help.map { "; \($0)" } ?? "") }
+            return .object(["error": .string(all.joined(separator: "\n"))])
         }
     }
 
@@ -107,6 +122,13 @@ final class RuleTestBench {
         var all: [String: TestField] = [:]
         for some in known { all.merge(some) { _, last in last } }
         return try TestField.check(asked, of: "t:" + name, all)
+    }
+
+    /// The same of a hook that is about no message, with what the rule has sent in it.
+    func observedOwn() -> [String: LuaValue] {
+        var out = observed()
+        out["messages"] = .array((rules?.emitted ?? UnsafeBufferPointer(start: nil, count: 0)).map { .object(TestMessage.described($0)) })
+        return out
     }
 
     /// What happened besides: what was logged, what failed, who was closed.

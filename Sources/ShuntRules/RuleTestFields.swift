@@ -2,7 +2,7 @@ import ShuntCore
 
 /// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
 enum TestField {
-    case text, number, flag, texts, client, members, will, properties, any
+    case text, number, flag, texts, client, members, candidates, will, properties, any
     case whole(ClosedRange<Int64>)
     case oneOf([String])
 
@@ -20,6 +20,14 @@ enum TestField {
     static let subscriptionFields: [String: TestField] = ["topic": .text, "group": .text, "key": .text, "sender": .client, "qos": .whole(0...2)]
     private static let willFields: [String: TestField] = [
         "topic": .text, "payload": .text, "qos": .whole(0...2), "retain": .flag, "delay": .whole(0...4_294_967_295), "props": .properties,
+    ]
+    static let sessionFields: [String: TestField] = [
+        "event": .oneOf(SessionEvent.allCases.map(\.rawValue)), "client_id": .text, "uid": .text, "version": .oneOf(["3.1", "3.1.1", "5.0"]),
+        "expiry": .whole(0...4_294_967_295), "connected": .flag, "subscriptions": .whole(0...4_294_967_295), "waiting": .whole(0...4_294_967_295),
+        "inflight": .whole(0...65_535),
+    ]
+    private static let candidateFields: [String: TestField] = [
+        "uid": .text, "delivered": .whole(0...Int64.max - 1), "congested": .flag, "absent": .flag,
     ]
     private static let memberFields: [String: TestField] = ["uid": .text, "online": .flag]
 
@@ -62,6 +70,10 @@ enum TestField {
                     throw ShuntError(.ruleInvalid, "a member without uid", help: "members = { { uid = \"ann\", online = true } }")
                 }
             }
+            return nil
+        case .candidates:
+            guard let members = value.list else { return "a list of members is wanted" }
+            for member in members { _ = try Self.check(member, of: name, Self.candidateFields) }
             return nil
         case .whole(let range):
             if case .int(let number) = value, range.contains(number) { return nil }

@@ -190,8 +190,16 @@ let ruleTestPrelude = #"""
       for key, value in pairs(asked) do copy[key] = value end
       if type(copy.props) == "table" then copy.props = listed(copy.props) end
       if type(copy.will) == "table" then copy.will = client(copy.will) end
-      for _, name in ipairs { "sender", "to" } do copy[name] = client(copy[name]) end
+      for _, name in ipairs { "sender", "to", "by" } do copy[name] = client(copy[name]) end
       return copy
+    end
+
+    local function sent(out)
+      for _, each in ipairs(out.messages or {}) do
+        name_props(each)
+        if each.filter then each.filter = json.decode(each.filter) end
+      end
+      return out
     end
 
     -- Tables in place of JSON, both ways: of payloads into it, of filters both.
@@ -206,18 +214,17 @@ let ruleTestPrelude = #"""
       local out = ask(name, copy)
       if out.filter then out.filter = json.decode(out.filter) end
       name_props(out)
-      for _, sent in ipairs(out.messages or {}) do
-        name_props(sent)
-        if sent.filter then sent.filter = json.decode(sent.filter) end
-      end
-      return out
+      return sent(out)
     end
 
-    for _, name in ipairs { "message", "broadcast", "chat", "deliver", "undelivered" } do
+    for _, name in ipairs { "message", "broadcast", "chat", "deliver", "undelivered", "will", "acked", "select" } do
       t[name] = function(self, asked) return message(name, of(self, name, asked) or {}) end
     end
-    for _, name in ipairs { "chat_open", "chat_join", "chat_close", "connect", "subscribe", "unsubscribe", "disconnect" } do
-      t[name] = function(self, asked) return ask(name, client(of(self, name, asked) or {})) end
+    local others = {
+      "chat_open", "chat_join", "chat_close", "connect", "register", "subscribe", "unsubscribe", "disconnect", "session",
+    }
+    for _, name in ipairs(others) do
+      t[name] = function(self, asked) return sent(ask(name, client(of(self, name, asked) or {}))) end
     end
     -- A step of an authentication. Steps of the same client go on with each other.
     function t:auth(asked)
@@ -245,7 +252,7 @@ let ruleTestPrelude = #"""
 
     function t:advance(seconds)
       seconds = of(self, "advance", seconds)
-      return ask("advance", { seconds = seconds })
+      return sent(ask("advance", { seconds = seconds }))
     end
 
     -- true, or nil and why the rule does not take these settings

@@ -69,6 +69,7 @@ struct TestMessage {
         fields["format"] = .string("\(message.format)")
         fields["qos"] = .int(Int64(message.qos.rawValue))
         fields["retain"] = .bool(message.isRetained)
+        if message.changes.contains(.delayed) { fields["delay"] = .double(Double(message.delay) / 1000) }
         if let key = message.key { fields["key"] = LuaValue(text: key) }
         if message.kind == .broadcast { fields["filter"] = LuaValue(text: message.filter) }
         return fields

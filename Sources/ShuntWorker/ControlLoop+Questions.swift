@@ -30,6 +30,15 @@ extension ControlLoop {
         if let answer = inquiries.cleared(id, count) { carryOut(link.answer(id, answer.encoded(), limit: reportLimit)) }
     }
 
+    /// An operator commands something. It may be answered on any thread.
+    func commanded(_ id: Int64, _ body: CommandRequestBody) {
+        peers.commands.perform(body.name, arguments: body.arguments) { [peers] result in
+            peers.onControl { $0.answer(id, CommandAnswerBody(result)) }
+        }
+    }
+
+    private func answer(_ id: Int64, _ body: CommandAnswerBody) { carryOut(link.answer(id, body.encoded(), limit: reportLimit)) }
+
     /// The master asks which clients were refused.
     func askedRefused(_ id: Int64, _ query: RefusedQuery) {
         var query = query

@@ -379,6 +379,7 @@ final class ControlLoop: EventLoopHandler {
                 }
             case .asked(let id, let body): asked(id, body)
             case .askedRefused(let id, let query): askedRefused(id, query)
+            case .commanded(let id, let body): commanded(id, body)
             case .bans(let body): toldBans.append(body)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)

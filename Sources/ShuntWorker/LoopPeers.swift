@@ -46,6 +46,8 @@ struct LoopHoldings: Sendable {
 final class LoopPeers: Sendable {
     private let threads = Mutex<[LoopThread<WorkerLoop>]>([])
     private let control = Mutex<LoopThread<ControlLoop>?>(nil)
+    /// Who performs what operators command.
+    let commands = WorkerCommands()
     private let reports: Mutex<[LoopReport]>
     /// Bytes under way to loops.
     private let underWay = Atomic<Int>(0)
@@ -127,6 +129,8 @@ final class LoopPeers: Sendable {
     // MARK: The master
 
     func start(_ control: LoopThread<ControlLoop>) { self.control.withLock { $0 = control } }
+
+    func onControl(_ job: @escaping @Sendable (ControlLoop) -> Void) { control.withLock { $0 }?.post(job) }
 
     func tellMaster(_ messages: [MasterNews], from loop: UInt8) {
         control.withLock { $0 }?.post { $0.tell(messages, from: loop) }

@@ -36,10 +36,19 @@ extension Worker {
             ("rule_dropped", reports.reduce(0) { $0 + $1.routing.dropped }),
             ("rule_rejected", reports.reduce(0) { $0 + $1.routing.rejected }),
             ("slow_consumer", reports.reduce(0) { $0 + $1.loop.droppedSlow }),
+            ("delay_expired", reports.reduce(0) { $0 + $1.routing.delaysExpired }),
             ("chat_expired", reports.reduce(0) { $0 + $1.routing.expired }),
             ("client_gone", reports.reduce(0) { $0 + $1.lostRecipients + $1.loop.lostAtClose }),
         ]
         for (reason, count) in drops { text.sample("shunt_messages_dropped_total", ["reason": reason], count) }
+        text.counter("shunt_delays_total", "Messages that rules have delayed.", reports.reduce(0) { $0 + $1.routing.delays })
+        text.gauge(
+            "shunt_delayed_messages", "Messages that rules have delayed and that are still to go out.",
+            reports.reduce(0) { $0 + $1.routing.delayed })
+        text.counter("shunt_dead_letters_total", "Dead letters that somebody got.", reports.reduce(0) { $0 + $1.routing.deadLetters })
+        text.counter(
+            "shunt_dead_letters_lost_total", "Dead letters that nobody got, or that were too many.",
+            reports.reduce(0) { $0 + $1.routing.deadLettersLost })
         text.counter("shunt_frames_malformed_total", "Frames that could not be read.", reports.reduce(0) { $0 + $1.routing.malformed })
         text.counter("shunt_slow_consumers_closed_total", "Clients closed because they were too slow.", reports.reduce(0) { $0 + $1.loop.closedSlow })
         text.gauge(

@@ -169,6 +169,9 @@ public final class Worker: Sendable {
         return try WorkerRules(configuration, now: now).set.rules.count
     }
 
+    /// Who performs the commands that operators give this worker by its master.
+    public var commands: WorkerCommands { peers.commands }
+
     /// The plugins that run, in the order in which their rules are called.
     public var ruleNames: [String] { rules.withLock { $0.set.rules.map(\.plugin.name) } }
 
@@ -260,6 +263,9 @@ extension RoutingLimits {
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,
             hops: limits.hops, fanout: limits.fanout, inflated: limits.inflated, mqtt: MQTTLimits(configuration, loops: loops))
+        let delay = configuration.rules.delay
+        (delayedMessages, delayedBytes) = (delay.messages / loops, delay.bytes / loops)
+        deadLetterTopic = Array(configuration.rules.deadLetter.utf8)
     }
 }
 

@@ -64,7 +64,7 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
-        let taken = isPacing ? receivedPaced(bytes, connection) : driver.received(bytes, on: connection.id, self)
+        let taken = isPacing || engine.hasPaces ? receivedPaced(bytes, connection) : driver.received(bytes, on: connection.id, self)
         if peers.isFull { hold(connection) }
         return taken
     }
@@ -99,7 +99,7 @@ final class WorkerLoop: EventLoopHandler {
 
     func closed(_ connection: Connection, reason: CloseReason) {
         slow.removeValue(forKey: connection.id)
-        if isPacing { paced.closed(connection.id) }
+        paced.closed(connection.id)
         leave(connection.id)?.leave()
         peers.connectionClosed(loop.index)
         if listeners[connection.role.number].isTurningAway { peers.turnedAwayClosed() }
@@ -138,7 +138,7 @@ final class WorkerLoop: EventLoopHandler {
 
     func tick() {
         for client in held { engine.isUnread(client, now: loop.now) }
-        if isPacing { tickPaced() }
+        tickPaced()
         for lookup in rules?.overdueLookups(now: loop.now) ?? [] { lookedUp(lookup, .failed("timed out")) }
         engine.tick(now: loop.now)
         peers.publish(
@@ -206,11 +206,17 @@ final class WorkerLoop: EventLoopHandler {
     /// A client's bytes have come, and only so much of them may be taken.
     private func receivedPaced(_ bytes: Bytes, _ connection: Connection) -> Int {
         let (client, listener, now) = (connection.id, listeners[connection.role.number], Self.uptime)
-        guard let pace = listener.pace else { return driver.received(bytes, on: client, self) }
+        let own = engine.pace(of: client)
+        guard let pace = Pace(listener.pace, own) else { return driver.received(bytes, on: client, self) }
         var portion = paced.portion(of: bytes, from: client, of: listener, pace, now: now)
         let taken = driver.received(Bytes(rebasing: bytes[..<portion.count]), on: client, self)
         // It may have gone, or to another loop.
         guard connection.isOpen else { return taken }
+        guard engine.pace(of: client) == own else {
+            // A rule has just said how fast it may send: that counts from here on.
+            paced.closed(client)
+            return taken
+        }
         if taken < portion.count { portion = paced.portion(of: Bytes(rebasing: bytes[..<taken]), from: client, of: listener, pace, now: now) }
         if paced.took(portion, from: client, now: now) { loop.setReadingPaused(true, .pace, connection) }
         return taken

@@ -36,7 +36,8 @@ struct WorkerRules: Sendable {
         } catch {
             throw Self.placed(error, configuration)
         }
-        for warning in set.warnings + lookupWarnings(configuration) { logger.warning("\(warning)") }
+        for warning in set.warnings { logger.warning("\(Self.placed(warning, configuration))") }
+        for warning in lookupWarnings(configuration) { logger.warning("\(warning)") }
     }
 
     /// Another version, with what the rules of this one shared.
@@ -59,6 +60,7 @@ struct WorkerRules: Sendable {
     private static func placed(_ error: ShuntError, _ configuration: Configuration) -> ShuntError {
         let rules = configuration.rules
         guard let location = error.location else { return error }
+        if location.hasPrefix("rules.settings.") { return Self.settingPlaced(error, location, configuration) }
         if location == rules.directory {
             guard let present = try? RulePlugin.names(in: rules.directory) else {
                 return configuration.placed(error, at: "rules.directory")
@@ -75,6 +77,15 @@ struct WorkerRules: Sendable {
         var error = error
         error.help = [error.help, "its settings are at \(place)"].compactMap { $0 }.joined(separator: "; ")
         return error
+    }
+
+    /// An error about a setting, by its key. An unknown key is found where it is written, a missing one where it would stand.
+    private static func settingPlaced(_ error: ShuntError, _ key: String, _ configuration: Configuration) -> ShuntError {
+        let isName = error.code == .configUnknownKey || error.code == .configMissing
+        var placed = error
+        placed.location = configuration.nearestPlace(of: key, isName: isName) ?? error.location
+        placed.others = error.others.map { Self.placed($0, configuration) }
+        return placed
     }
 
     /// The rules for one loop, each in a Lua state of its own. Called on the loop; nil where none are enabled.
@@ -94,7 +105,8 @@ struct WorkerRules: Sendable {
 }
 
 extension RuleLimits {
-    init(_ configuration: Configuration) {
+    /// As a worker's rules have them.
+    public init(_ configuration: Configuration) {
         self.init()
         let rules = configuration.rules
         callNanoseconds = UInt64(rules.budget.time.seconds * 1e9)
@@ -102,6 +114,7 @@ extension RuleLimits {
         callMemory = rules.budget.memory
         callMemoryCap = callMemory
         stateMemory = rules.stateMemory
+        logsPayloads = rules.logPayloads
         inflatedBytes = configuration.limits.inflated
         fanout = configuration.limits.fanout
         topicBytes = configuration.limits.topic
@@ -109,7 +122,8 @@ extension RuleLimits {
 }
 
 extension SettingValue {
-    init(_ value: ConfigValue) {
+    /// As a rule is given it.
+    public init(_ value: ConfigValue) {
         self =
             switch value {
             case .null: .null

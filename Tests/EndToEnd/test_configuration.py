@@ -342,14 +342,14 @@ def test_a_registry_that_is_none_is_told_with_its_line(tmp_path):
     located(result, path, 3, "diary.txt", "registry.invalid")
 
 
-def test_wrong_settings_are_told_with_the_rules_text_and_their_line(tmp_path):
+def test_wrong_settings_are_told_with_their_line_and_what_would_be_right(tmp_path):
     path = tmp_path / "worker.yaml"
     path.write_text(
         f"rules:\n  directory: {ROOT / 'plugins'}\n  enabled: [redact]\n  settings:\n    redact:\n"
         "      redactions: [{topic: 'orders/+', remoove: [a]}]\n")
     result = run("worker", "--config", path, "--check", cwd=tmp_path)
     assert result.returncode == 78
-    located(result, path, 6, "remoove", "redact/rule.lua")
+    located(result, path, 6, "remoove", "did you mean remove?")
 
 
 # Overrides

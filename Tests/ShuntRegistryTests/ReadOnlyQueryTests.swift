@@ -3,6 +3,7 @@ import Glibc
 import ShuntCore
 import Testing
 
+import ShuntJSON
 @testable import ShuntRegistry
 
 @Suite struct ReadOnlyQueryTests {
@@ -24,8 +25,8 @@ import Testing
         #expect(result.columns == ["a", "-2.5", "'x''é'", "x'00ff'", "NULL", "9e999", "name"])
         #expect(result.rows == [[.integer(1), .real(-2.5), .text("x'é"), .blob([0, 255]), .null, .text("inf"), .text("a:1")]])
         #expect(!result.truncated)
-        let json = try RegistryJSON.encode(result)
-        #expect(try RegistryJSON.decode(QueryResult.self, from: json) == result)
+        let json = try RecordJSON.encode(result)
+        #expect(try RecordJSON.decode(QueryResult.self, from: json) == result)
         #expect(
             String(decoding: json, as: UTF8.self).hasSuffix(
                 #""rows":[[1,-2.5,"x'é",{"base64":"AP8="},null,"inf","a:1"]],"truncated":false}"#))

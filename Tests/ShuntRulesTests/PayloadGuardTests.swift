@@ -27,6 +27,20 @@ struct PayloadGuardTests {
         #expect(try logged(body) == [RuleLogEntry(level: .info, rule: "rule", text: hiddenNotice)])
     }
 
+    @Test("an operator may allow payloads in the log, also while the rules run")
+    func allowed() throws {
+        var limits = RuleLimits.ample
+        limits.logsPayloads = true
+        let rig = try RuleRig("function R.on_message(msg)\nlog.info(msg.payload) error(msg:json().card)\nend", limits: limits)
+        rig.send("t", Self.secret)
+        #expect(rig.log.texts.first == Self.secret)
+        #expect(rig.log.texts.last?.contains("4111-1111-1111") == true)
+        rig.rules.setLimits(.ample)
+        rig.log.removeAll()
+        rig.send("t", Self.secret)
+        #expect(rig.log.texts.first == hiddenNotice)
+    }
+
     @Test("a text of escapes does not hide what it stands for")
     func escapes() throws {
         let escaped = "{\"a\":\"" + "secret of the house".utf16.map { String(format: "\\u%04x", $0) }.joined() + "\"}"

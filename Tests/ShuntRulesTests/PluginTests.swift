@@ -76,9 +76,9 @@ struct PluginTests {
         do {
             _ = try RuleSet.load(directory: Self.directory, enabled: .names(["redact"]))
         } catch {
-            #expect(error.code == .ruleInvalid)
-            #expect(error.message == "settings.redactions: must be a list of at least one redaction")
-            #expect(error.location?.hasSuffix("redact/rule.lua") == true)
+            #expect(error.code == .configMissing)
+            #expect(error.message == "rules.settings.redact.redactions is missing")
+            #expect(error.location == "rules.settings.redact.redactions")
         }
     }
 }

@@ -42,6 +42,12 @@ final class Clients: PeerDirectory {
     func peer(_ id: ConnectionID) -> Peer? { known[id] }
     func address(of id: ConnectionID) -> PeerAddress? { addresses[id] }
     func close(_ id: ConnectionID, why: String) { closed[id] = why }
+    /// Messages that rules have failed on.
+    var failed: [String] = []
+    func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {
+        let (topic, payload) = (String(decoding: message.topic, as: UTF8.self), String(decoding: message.payload, as: UTF8.self))
+        failed.append("\(rule) \(code.rawValue) \(topic) \(payload)")
+    }
 
     static func peer(uid: String = "u1", tags: [String] = [], alias: [String] = []) -> Peer {
         Peer(

@@ -1,44 +1,37 @@
 -- Tells a member who is not there, by a broadcast to his devices, that somebody wrote in a chat. See README.md.
 -- After all other rules: what they keep back is not told of.
-local R = { name = "chat-away", priority = -100 }
+local R = {
+  name = "chat-away", priority = -100,
+  settings = {
+    text = text { default = "{sender} wrote in {chat}", min = 1, max = 1000, doc = "the notice, with `{sender}` and `{chat}`" },
+    interval = duration { default = 600, min = 1, max = "7d", doc = "between two notices to one member about one chat" },
+    chats = filter { default = "#", doc = "a filter of chat ids" },
+  },
+}
 
 local parts, interval
 -- Of one message: what ctx:emit allows. Who is left over is told with a later message.
 local MAX_NOTICES = 50
 local sent = counter("chat_away_total")
 
-local function fail(where, text, ...)
-  error(("settings.%s: " .. text):format(where, ...), 0)
-end
+local function fail(text, ...) error(("settings.text: " .. text):format(...), 0) end
 
 -- The template's texts and names in turn: "", "sender", " wrote in ", "chat", "".
 local function read_template(text)
-  if type(text) ~= "string" or text == "" or #text > 1000 then fail("text", "must be a text of 1 to 1000 bytes") end
   local list, at = {}, 1
   while true do
     local first, last, name = text:find("{([^{}]*)}", at)
     list[#list + 1] = text:sub(at, (first or 0) - 1)
-    if list[#list]:find("[{}]") then fail("text", "has a brace without its other half") end
+    if list[#list]:find("[{}]") then fail("has a brace without its other half") end
     if not first then return list end
-    if name ~= "sender" and name ~= "chat" then fail("text", "has no {%s}: there are {sender} and {chat}", name) end
+    if name ~= "sender" and name ~= "chat" then fail("has no {%s}: there are {sender} and {chat}", name) end
     list[#list + 1], at = name, last + 1
   end
 end
 
-R.match = function(settings) return { kind = "chat", topic = settings.chats or "#" } end
+R.match = function(settings) return { kind = "chat", topic = settings.chats } end
 
-function R.on_load(settings)
-  for key in pairs(settings) do
-    if key ~= "text" and key ~= "interval" and key ~= "chats" then
-      fail("chat-away", "unknown key '%s': there are text, interval, chats", key)
-    end
-  end
-  local chats = settings.chats
-  if chats ~= nil and (type(chats) ~= "string" or not pcall(match, "x", chats)) then fail("chats", "must be a filter of chat ids, like \"support/+\"") end
-  parts = read_template(settings.text or "{sender} wrote in {chat}")
-  interval = settings.interval or 600
-  if math.type(interval) == nil or not (interval >= 1 and interval <= 604800) then fail("interval", "must be 1 to 604800 seconds") end
-end
+function R.on_load(settings) parts, interval = read_template(settings.text), settings.interval end
 
 local function text(values)
   local list = {}

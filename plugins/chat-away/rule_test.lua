@@ -87,14 +87,14 @@ return {
 
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
-      { { text = "" }, "settings.text: must be a text" },
-      { { text = 5 }, "settings.text: must be a text" },
-      { { text = "{payload}" }, "settings.text: has no {payload}" },
-      { { text = "{sender} wrote {" }, "settings.text: has a brace" },
-      { { interval = 0 }, "settings.interval: must be 1 to 604800 seconds" },
-      { { interval = "10m" }, "settings.interval: must be 1 to 604800 seconds" },
-      { { chats = "a/#/b" }, "settings.chats: must be a filter" },
-      { { every = 5 }, "unknown key 'every'" },
+      { { text = "" }, 'chat-away.text is ""; a text of 1 to 1000 bytes' },
+      { { text = 5 }, "chat-away.text is 5; in quotes it is a text" },
+      { { text = "{payload}" }, "chat-away.text: has no {payload}" },
+      { { text = "{sender} wrote {" }, "chat-away.text: has a brace" },
+      { { interval = 0 }, "interval is 0; a duration" },
+      { { interval = "10 minutes" }, 'interval is "10 minutes"; a duration' },
+      { { chats = "a/#/b" }, 'chats is "a/#/b"; a topic filter' },
+      { { every = 5 }, "unknown key every in" },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

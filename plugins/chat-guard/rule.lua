@@ -3,6 +3,18 @@ local listed = require "words"
 local R = {
   name = "chat-guard", priority = 90, on_error = "reject",
   breaker = { errors = 1000000 }, -- it fails by what one sends: that must not close the chats to all
+  settings = {
+    chats = filter { default = "#", doc = "a filter of chat ids" },
+    words = table({
+      list = list(text, { min = 1, doc = "words of letters and digits" }),
+      action = enum { "reject", "mask", default = "reject", doc = "refuse the message, or put **** in their place" },
+    }, { optional = true, doc = "words that are not allowed" }),
+    flood = table({
+      rate = number { min = 0.000001, max = 1e9, doc = "messages a second of each member" },
+      burst = number { optional = true, min = 1, max = 1e9, doc = "how many may come at once; `rate`, and at least 1, where it is not set" },
+    }, { optional = true, doc = "how much a member may send" }),
+    length = integer { optional = true, min = 1, max = 1000000000, doc = "the most characters of a message" },
+  },
 }
 
 local words, mask_words, flood, max_length
@@ -13,52 +25,19 @@ local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
 end
 
-local function check_keys(value, where, known)
-  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
-  for key in pairs(value) do
-    local found = false
-    for _, name in ipairs(known) do found = found or name == key end
-    if not found then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end
-  end
-end
-
-local function positive(value, where)
-  if math.type(value) == nil or not (value > 0 and value <= 1e9) then fail(where, "must be a number over 0") end
-  return value
-end
-
-local function read_words(value)
-  if value == nil then return end
-  check_keys(value, "words", { "list", "action" })
-  if type(value.list) ~= "table" or #value.list == 0 then fail("words.list", "must be a list of at least one word") end
-  if value.action ~= nil and value.action ~= "mask" and value.action ~= "reject" then fail("words.action", "must be reject or mask") end
-  for i, word in ipairs(value.list) do
-    if not listed.is_word(word) then fail(("words.list[%d]"):format(i), "must be one word, of letters and digits") end
-  end
-  words, mask_words = listed.new(value.list), value.action == "mask"
-end
-
-local function read_flood(value)
-  if value == nil then return end
-  check_keys(value, "flood", { "rate", "burst" })
-  local rate = positive(value.rate, "flood.rate")
-  local burst = positive(value.burst or math.max(rate, 1), "flood.burst")
-  if burst < 1 then fail("flood.burst", "must be at least 1") end
-  flood = { rate = rate, burst = burst }
-end
-
-R.match = function(settings) return { kind = "chat", topic = settings.chats or "#" } end
+R.match = function(settings) return { kind = "chat", topic = settings.chats } end
 
 function R.on_load(settings, saved)
-  check_keys(settings, "chat-guard", { "words", "flood", "length", "chats" })
-  local chats = settings.chats
-  if chats ~= nil and (type(chats) ~= "string" or not pcall(match, "x", chats)) then fail("chats", "must be a filter of chat ids, like \"support/+\"") end
-  read_words(settings.words)
-  read_flood(settings.flood)
-  if settings.length ~= nil then
-    max_length = math.tointeger(positive(settings.length, "length")) or fail("length", "must be a whole number over 0")
+  local asked = settings.words
+  if asked then
+    for i, word in ipairs(asked.list) do
+      if not listed.is_word(word) then fail(("words.list[%d]"):format(i), "'%s' is not one word, of letters and digits", word) end
+    end
+    words, mask_words = listed.new(asked.list), asked.action == "mask"
   end
-  if not (words or flood or max_length) then fail("chat-guard", "sets nothing: there are words, flood, length") end
+  flood, max_length = settings.flood, settings.length
+  if flood then flood = { rate = flood.rate, burst = flood.burst or math.max(flood.rate, 1) } end
+  if not (words or flood or max_length) then error("settings: nothing is set: there are words, flood, length", 0) end
   -- A reload forgives nobody.
   if flood and saved then buckets, older, count = saved.buckets or {}, saved.older or {}, saved.count or 0 end
 end

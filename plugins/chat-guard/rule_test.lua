@@ -163,21 +163,21 @@ return {
 
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
-      { {}, "sets nothing" },
-      { { words = { "heck" } }, "settings.words: unknown key '1'" },
-      { { words = {} }, "settings.words.list: must be a list" },
-      { { words = { list = { "two words" } } }, "settings.words.list[1]: must be one word" },
-      { { words = { list = { 5 } } }, "settings.words.list[1]: must be one word" },
-      { { words = { list = { "a" }, action = "drop" } }, "settings.words.action: must be reject or mask" },
-      { { flood = 5 }, "settings.flood: must be a table" },
-      { { flood = { rate = 0 } }, "settings.flood.rate: must be a number over 0" },
-      { { flood = { rate = 1, burst = 0.5 } }, "settings.flood.burst: must be at least 1" },
-      { { words = { list = { "“darn”" } } }, "settings.words.list[1]: must be one word" },
-      { { words = { list = { "_" } } }, "settings.words.list[1]: must be one word" },
-      { { length = 2.5 }, "settings.length: must be a whole number" },
-      { { length = "long" }, "settings.length: must be a number over 0" },
-      { { length = 5, chats = "a/#/b" }, "settings.chats: must be a filter" },
-      { { lenght = 5 }, "unknown key 'lenght'" },
+      { {}, "nothing is set" },
+      { { words = { "heck" } }, "chat-guard.words is a list; a table with action, list" },
+      { { words = {} }, "chat-guard.words.list is missing" },
+      { { words = { list = { "two words" } } }, "words.list[0]: 'two words' is not one word" },
+      { { words = { list = { 5 } } }, "words.list[0] is 5; in quotes it is a text" },
+      { { words = { list = { "a" }, action = "drop" } }, 'words.action is "drop"; one of reject, mask' },
+      { { flood = 5 }, "chat-guard.flood is a number; a table with burst, rate" },
+      { { flood = { rate = 0 } }, "flood.rate is 0; a number" },
+      { { flood = { rate = 1, burst = 0.5 } }, "flood.burst is 0.5; a number from 1" },
+      { { words = { list = { "“darn”" } } }, "is not one word" },
+      { { words = { list = { "_" } } }, "is not one word" },
+      { { length = 2.5 }, "length is 2.5; a whole number" },
+      { { length = "long" }, 'length is "long"; a whole number' },
+      { { length = 5, chats = "a/#/b" }, 'chats is "a/#/b"; a topic filter' },
+      { { lenght = 5 }, "did you mean length?" },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

@@ -2,6 +2,22 @@
 -- The breaker: it fails by what one sends, and that must not wake those who sleep.
 local R = { name = "quiet-hours", priority = 70, match = { kind = "broadcast" }, breaker = { errors = 1000000 } }
 
+local CLOCK = "^[012]%d:[0-5]%d$"
+R.settings = {
+  utc_offset = text { default = "+00:00", pattern = "^[+-][01]%d:[0-5]%d$", doc = "of the clock that windows are told by, such as \"+01:00\"" },
+  windows = list({
+    tags = list(text { min = 1 }, { min = 1, doc = "which devices are left alone" }),
+    from = text { pattern = CLOCK, doc = "\"00:00\" to \"24:00\"" },
+    to = text { pattern = CLOCK, doc = "the same; before `from` it is on the next day" },
+    days = list(enum { "mon", "tue", "wed", "thu", "fri", "sat", "sun" }, { optional = true, min = 1, doc = "on which a window begins; all where it is not set" }),
+  }, { min = 1, doc = "when, and for whom" }),
+  urgent = table({
+    field = path { optional = true, doc = "a field of the payload that says so" },
+    values = list(any, { optional = true, min = 1, doc = "values of it that are urgent; where it is not set, all but false and null" }),
+    tag = text { optional = true, min = 1, doc = "a tag in `match_tags` that says so" },
+  }, { optional = true, doc = "what goes through all the same" }),
+}
+
 local windows, urgent, offset = {}, {}, 0
 local DAY, MAX_TAGS, MAX_FILTER, MAX_JSON = 86400, 64, 256, 32768
 local DAYS = { mon = 0, tue = 1, wed = 2, thu = 3, fri = 4, sat = 5, sun = 6 }
@@ -12,69 +28,36 @@ local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
 end
 
-local function check_keys(value, where, known)
-  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
-  local names = {}
-  for _, name in ipairs(known) do names[name] = true end
-  for key in pairs(value) do if not names[key] then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end end
-end
+-- Minutes of "07:30".
+local function minutes(text) return tonumber(text:sub(-5, -4)) * 60 + tonumber(text:sub(-2)) end
 
-local function read_offset(value)
-  local sign, hours, minutes = tostring(value):match("^([+-])(%d%d):(%d%d)$")
-  if not sign or tonumber(hours) > 14 or tonumber(minutes) > 59 then fail("utc_offset", "must be like \"+01:00\"") end
-  return (tonumber(hours) * 60 + tonumber(minutes)) * (sign == "-" and -60 or 60)
-end
-
--- Minutes since midnight.
-local function read_time(value, where)
-  local hours, minutes = tostring(value):match("^(%d%d):(%d%d)$")
-  local time = hours and tonumber(hours) * 60 + tonumber(minutes)
-  if not time or tonumber(minutes) > 59 or time > 24 * 60 then fail(where, "must be a time from \"00:00\" to \"24:00\", in quotes") end
+local function read_time(text, where)
+  local time = minutes(text)
+  if time > 24 * 60 then fail(where, "'%s' is no time from \"00:00\" to \"24:00\"", text) end
   return time
 end
 
-local function read_days(list, where)
-  local days = {}
-  if list ~= nil and (type(list) ~= "table" or #list == 0) then fail(where, "must be a list of mon, tue, wed, thu, fri, sat, sun") end
-  for _, day in ipairs(list or {}) do
-    if not DAYS[day] then fail(where, "'%s' is none of mon, tue, wed, thu, fri, sat, sun", tostring(day)) end
-    days[DAYS[day]] = true
-  end
-  return list and days
-end
-
 local function read_window(window, where)
-  check_keys(window, where, { "tags", "from", "to", "days" })
-  if type(window.tags) ~= "table" or #window.tags == 0 then fail(where .. ".tags", "must be a list of at least one tag") end
-  for _, tag in ipairs(window.tags) do
-    if type(tag) ~= "string" or tag == "" then fail(where .. ".tags", "must be a list of texts") end
-  end
-  local from, to = read_time(window.from, where .. ".from"), read_time(window.to, where .. ".to")
+  local from, to, days = read_time(window.from, where .. ".from"), read_time(window.to, where .. ".to"), {}
   if from == to then fail(where, "from and to are the same; a whole day is from \"00:00\" to \"24:00\"") end
-  return { tags = window.tags, from = from, to = to, ends = window.to, days = read_days(window.days, where .. ".days") }
+  for _, day in ipairs(window.days or {}) do days[DAYS[day]] = true end
+  return { tags = window.tags, from = from, to = to, ends = window.to, days = window.days and days }
 end
 
 local function read_urgent(value)
-  if value == nil then return {} end
-  check_keys(value, "urgent", { "field", "values", "tag" })
+  if not value then return {} end
   if not value.field and not value.tag then fail("urgent", "needs field or tag") end
-  for _, key in ipairs { "field", "tag" } do
-    if value[key] ~= nil and (type(value[key]) ~= "string" or value[key] == "") then fail("urgent." .. key, "must be a text") end
-  end
-  if value.values == nil then return { field = value.field, tag = value.tag } end
-  if type(value.values) ~= "table" or #value.values == 0 then fail("urgent.values", "must be a list of values") end
   local values = {}
-  for _, each in ipairs(value.values) do values[each] = true end
-  return { field = value.field, tag = value.tag, values = values }
+  for _, each in ipairs(value.values or {}) do values[each] = true end
+  return { field = value.field, tag = value.tag, values = value.values and values }
 end
 
 function R.on_load(settings)
-  check_keys(settings, "quiet-hours", { "utc_offset", "windows", "urgent" })
-  offset = read_offset(settings.utc_offset or "+00:00")
+  if minutes(settings.utc_offset) > 14 * 60 + 59 then fail("utc_offset", "'%s' is no offset that any country has", settings.utc_offset) end
+  offset = minutes(settings.utc_offset) * (settings.utc_offset:sub(1, 1) == "-" and -60 or 60)
   urgent = read_urgent(settings.urgent)
-  local list, count = settings.windows, 0
-  if type(list) ~= "table" or #list == 0 then fail("windows", "must be a list of at least one window") end
-  for i, window in ipairs(list) do
+  local count = 0
+  for i, window in ipairs(settings.windows) do
     windows[i] = read_window(window, ("windows[%d]"):format(i))
     count = count + #window.tags
   end
@@ -114,7 +97,7 @@ local function is_urgent(push, filter)
   if not urgent.field then return false end
   if #push.payload > MAX_JSON then return false end -- it may take more than the rule's budget to read
   local value = push:json()
-  for key in urgent.field:gmatch("[^.]+") do if type(value) == "table" then value = value[key] else return false end end
+  for _, key in ipairs(urgent.field) do if type(value) == "table" then value = value[key] else return false end end
   if value == nil or value == json.null then return false end
   return urgent.values and urgent.values[value] == true or not urgent.values and value ~= false
 end

@@ -172,22 +172,22 @@ return {
       return { windows = { w } }
     end
     local wrong = {
-      { {}, "settings.windows: must be a list" },
-      { { windows = { "night" } }, "settings.windows[1]: must be a table" },
-      { window { tags = "a" }, "windows[1].tags: must be a list of at least one tag" },
-      { window { tags = { 5 } }, "windows[1].tags: must be a list of texts" },
-      { window { from = 1320 }, "windows[1].from: must be a time" },
-      { window { to = "25:00" }, "windows[1].to: must be a time" },
-      { window { to = "07:60" }, "windows[1].to: must be a time" },
+      { {}, "quiet-hours.windows is missing" },
+      { { windows = { "night" } }, "windows[0] is a text; a table" },
+      { window { tags = "a" }, "windows[0].tags is a text; a list of at least 1 element" },
+      { window { tags = { 5 } }, "windows[0].tags[0] is 5; in quotes it is a text" },
+      { window { from = 1320 }, "windows[0].from is 1320; in quotes it is a text" },
+      { window { to = "25:00" }, "windows[0].to: '25:00' is no time" },
+      { window { to = "07:60" }, 'windows[0].to is "07:60"; a text that matches' },
       { window { to = "22:00" }, "from and to are the same" },
-      { window { days = { "monday" } }, "'monday' is none of mon" },
-      { window { days = {} }, "windows[1].days: must be a list" },
-      { window { zone = "CET" }, "unknown key 'zone'" },
-      { { utc_offset = "CET", windows = window({}).windows }, "utc_offset: must be like" },
+      { window { days = { "monday" } }, 'windows[0].days[0] is "monday"; one of mon' },
+      { window { days = {} }, "windows[0].days has 0 elements; a list of at least 1" },
+      { window { zone = "CET" }, "unknown key zone in" },
+      { { utc_offset = "CET", windows = window({}).windows }, 'utc_offset is "CET"; a text that matches' },
       { { urgent = {}, windows = window({}).windows }, "urgent: needs field or tag" },
-      { { urgent = { field = 5 }, windows = window({}).windows }, "urgent.field: must be a text" },
-      { { urgent = { field = "a", values = "b" }, windows = window({}).windows }, "urgent.values: must be a list" },
-      { { hours = {} }, "unknown key 'hours'" },
+      { { urgent = { field = 5 }, windows = window({}).windows }, "urgent.field is 5; in quotes it is a text" },
+      { { urgent = { field = "a", values = "b" }, windows = window({}).windows }, "urgent.values is a text; a list" },
+      { { hours = {} }, "unknown key hours in" },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

@@ -1,64 +1,46 @@
 -- So many messages a second from each sender: a token bucket by uid, connection or address. See README.md.
-local R = { name = "rate-limit", priority = 90 }
+local R = {
+  name = "rate-limit", priority = 90,
+  settings = {
+    limits = list({
+      topic = filter { default = "#", doc = "which topics" },
+      rate = number { min = 0.000001, max = 1e9, doc = "messages a second" },
+      burst = number { optional = true, min = 1, max = 1e9, doc = "how many may come at once; `rate`, and at least 1, where it is not set" },
+      action = enum { "reject", "drop", default = "reject", doc = "what becomes of more: the sender is told, or not" },
+      by = enum { "uid", "connection", "address", default = "uid", doc = "whose messages are counted together" },
+    }, { min = 1, max = 100, doc = "each that takes the topic must have room for the message" }),
+  },
+}
 
 local limits = {}
 -- Of all limits of a loop together, in each of two generations of buckets.
 local MAX_SENDERS = 10000
 
-local function fail(where, text, ...)
-  error(("settings.%s: " .. text):format(where, ...), 0)
-end
-
-local function check_keys(value, where, known)
-  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
-  for key in pairs(value) do
-    local found = false
-    for _, name in ipairs(known) do found = found or name == key end
-    if not found then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end
-  end
-end
-
-local function positive(value, where)
-  if math.type(value) == nil or value <= 0 or value ~= value or value > 1e9 then fail(where, "must be a number over 0") end
-  return value
-end
-
-local function read_limit(limit, where)
-  check_keys(limit, where, { "topic", "rate", "burst", "action", "by" })
-  local topic = limit.topic or "#"
-  if type(topic) ~= "string" or not pcall(match, "x", topic) then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
-  if limit.action ~= nil and limit.action ~= "drop" and limit.action ~= "reject" then fail(where .. ".action", "must be drop or reject") end
-  local by = limit.by or "uid"
-  if by ~= "uid" and by ~= "connection" and by ~= "address" then fail(where .. ".by", "must be uid, connection or address") end
-  local rate = positive(limit.rate, where .. ".rate")
-  local burst = positive(limit.burst or math.max(rate, 1), where .. ".burst")
-  if burst < 1 then fail(where .. ".burst", "must be at least 1") end
-  local why = ("over %g messages a second"):format(rate)
+local function made(limit)
+  local why = ("over %g messages a second"):format(limit.rate)
   return {
-    topic = topic, rate = rate, burst = burst, by = by,
+    topic = limit.topic, rate = limit.rate, burst = limit.burst or math.max(limit.rate, 1), by = limit.by,
     refusal = limit.action == "drop" and route.drop(why) or route.reject(why),
-    refused = counter("rate_limited_total", { topic = topic }),
+    refused = counter("rate_limited_total", { topic = limit.topic }),
   }
 end
 
 R.match = function(settings)
   local filters = {}
-  for i, limit in ipairs(settings.limits) do filters[i] = limit.topic or "#" end
+  for i, limit in ipairs(settings.limits) do filters[i] = limit.topic end
   return { topic = filters }
 end
 
 function R.on_load(settings, saved)
-  check_keys(settings, "rate-limit", { "limits" })
-  local list, kept = settings.limits, {}
-  if type(list) ~= "table" or #list == 0 or #list > 100 then fail("limits", "must be a list of 1 to 100 limits") end
-  for i, value in ipairs(list) do
-    local limit = read_limit(value, ("limits[%d]"):format(i))
+  local kept = {}
+  for i, each in ipairs(settings.limits) do
+    local limit = made(each)
     -- A reload forgives nobody: a limit that stays as it is keeps its buckets, of equal ones each its own.
     local key = ("%s %s %.17g %.17g "):format(limit.topic, limit.by, limit.rate, limit.burst)
     while kept[key] do key = key .. "+" end
     local before = saved and saved[key] or {}
     limit.buckets, limit.older, limit.count = before.buckets or {}, before.older or {}, before.count or 0
-    limit.key, limit.most = key, MAX_SENDERS // #list
+    limit.key, limit.most = key, MAX_SENDERS // #settings.limits
     limits[i], kept[key] = limit, true
   end
 end

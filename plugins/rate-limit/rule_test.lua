@@ -54,7 +54,7 @@ return {
     t:ok(t:settings { limits = { { rate = 1, burst = 2, by = "connection" } } })
     t:eq(sent(t, 5, "", nil, "d1"), 2)
     local ok, why = t:settings { limits = { { rate = 1, by = "name" } } }
-    t:ok(not ok and why:find("must be uid, connection or address", 1, true), why)
+    t:ok(not ok and why:find('is "name"; one of uid, connection, address', 1, true), why)
   end,
 
   ["limits the topics that it is told to"] = function(t)
@@ -109,16 +109,16 @@ return {
 
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
-      { {}, "settings.limits: must be a list" },
-      { { limits = { {} } }, "settings.limits[1].rate: must be a number over 0" },
-      { { limits = { { rate = -1 } } }, "rate: must be a number over 0" },
-      { { limits = { { rate = "5" } } }, "rate: must be a number over 0" },
-      { { limits = { { rate = 5, burst = 0.5 } } }, "burst: must be at least 1" },
-      { { limits = { { rate = 5, topic = "a/#/b" } } }, "topic: must be a topic filter" },
-      { { limits = { { rate = 5, action = "kick" } } }, "action: must be drop or reject" },
-      { { limits = { { rate = 5, per = "uid" } } }, "unknown key 'per'" },
-      { { limits = { 5 } }, "settings.limits[1]: must be a table" },
-      { { limits = { { rate = 5 } }, action = "drop" }, "unknown key 'action'" },
+      { {}, "rate-limit.limits is missing" },
+      { { limits = { {} } }, "limits[0].rate is missing; a number" },
+      { { limits = { { rate = -1 } } }, "rate is -1; a number" },
+      { { limits = { { rate = "5" } } }, 'rate is "5"; a number' },
+      { { limits = { { rate = 5, burst = 0.5 } } }, "burst is 0.5; a number from 1" },
+      { { limits = { { rate = 5, topic = "a/#/b" } } }, 'topic is "a/#/b"; a topic filter' },
+      { { limits = { { rate = 5, action = "kick" } } }, 'action is "kick"; one of reject, drop' },
+      { { limits = { { rate = 5, per = "uid" } } }, "unknown key per in" },
+      { { limits = { 5 } }, "limits[0] is a number; a table with action" },
+      { { limits = { { rate = 5 } }, action = "drop" }, "unknown key action in rules.settings.rate-limit; it has limits" },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

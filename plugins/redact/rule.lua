@@ -1,6 +1,18 @@
 -- Takes fields out of JSON payloads, or masks or hashes them, before anybody gets them. See README.md.
 -- The breaker: it fails by what one sends, and that must not close the topic to all.
-local R = { name = "redact", priority = 80, on_error = "reject", breaker = { errors = 1000000 } }
+local R = {
+  name = "redact", priority = 80, on_error = "reject", breaker = { errors = 1000000 },
+  settings = {
+    redactions = list({
+      topic = filter { default = "#", doc = "which topics" },
+      remove = list(path, { optional = true, doc = "fields that are taken out" }),
+      mask = list(path, { optional = true, doc = "fields that keep only their last four characters" }),
+      hash = list(path, { optional = true, doc = "fields that become a digest, the same for the same value and salt" }),
+      salt = text { optional = true, min = 8, secret = true, doc = "needed for `hash`; the same on all workers" },
+    }, { min = 1, doc = "all that are for a message's topic are done" }),
+    unreadable = enum { "reject", "drop", "pass", default = "reject", doc = "what becomes of JSON that can't be read" },
+  },
+}
 
 local redactions, unreadable = {}, "reject"
 
@@ -8,23 +20,11 @@ local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
 end
 
-local function check_keys(value, where, known)
-  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
-  local names = {}
-  for _, name in ipairs(known) do names[name] = true end
-  for key in pairs(value) do if not names[key] then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end end
-end
-
 local function is_member(part) return part == "*" or part:find("^%d+$") ~= nil end
 
--- A path's parts, and as `sign` a name that the text of any document with it has: nil where JSON may write it otherwise.
-local function path_of(text, where)
-  if type(text) ~= "string" then fail(where, "must be a dotted path, like \"customer.cards.*.number\"") end
-  local path = {}
-  for key in (text .. "."):gmatch("([^.]*)%.") do
-    if key == "" then fail(where, "'%s' has an empty part", text) end
-    if key:find("^0+$") then fail(where, "'%s' has a member 0: a list's first is 1", text) end
-    path[#path + 1] = key
+-- As `sign` a name that the text of any document with the path has: nil where JSON may write it otherwise.
+local function signed(path)
+  for _, key in ipairs(path) do
     if not is_member(key) then path.sign = not key:find('[%c"\\/]') and '"' .. key .. '"' or nil end
   end
   return path
@@ -48,37 +48,29 @@ local function hasher(salt)
 end
 
 local function read_redaction(r, where)
-  check_keys(r, where, { "topic", "remove", "mask", "hash", "salt" })
-  local topic = r.topic or "#"
-  if type(topic) ~= "string" or not pcall(match, "x", topic) then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
-  if r.hash and (type(r.salt) ~= "string" or #r.salt < 8) then fail(where .. ".salt", "must be a text of at least 8 characters where hash is used") end
+  if r.hash and not r.salt then fail(where .. ".salt", "is needed where hash is used") end
   local seen = {}
   local changes, steps = { remove = function() return nil end, mask = mask, hash = hasher(r.salt) }, {}
   for _, kind in ipairs { "remove", "mask", "hash" } do
-    local list, place = r[kind] or {}, where .. "." .. kind
-    if type(list) ~= "table" then fail(place, "must be a list of dotted paths") end
-    for i, text in ipairs(list) do
-      if seen[text] then fail(place, "'%s' is in %s too: a field is removed, masked or hashed", tostring(text), seen[text]) end
-      seen[text], steps[#steps + 1] = kind, { path = path_of(text, ("%s[%d]"):format(place, i)), change = changes[kind] }
+    for i, path in ipairs(r[kind] or {}) do
+      local name = table.concat(path, ".")
+      if seen[name] then fail(("%s.%s[%d]"):format(where, kind, i), "'%s' is in %s too: it is removed, masked or hashed", name, seen[name]) end
+      seen[name], steps[#steps + 1] = kind, { path = signed(path), change = changes[kind] }
     end
   end
   if #steps == 0 then fail(where, "names no field: there are remove, mask, hash") end
-  return { topic = topic, steps = steps }
+  return { topic = r.topic, steps = steps }
 end
 
 R.match = function(settings)
   local filters = {}
-  for i, r in ipairs(settings.redactions) do filters[i] = r.topic or "#" end
+  for i, r in ipairs(settings.redactions) do filters[i] = r.topic end
   return { topic = filters }
 end
 
 function R.on_load(settings)
-  check_keys(settings, "redact", { "redactions", "unreadable" })
-  local list = settings.redactions
-  if type(list) ~= "table" or #list == 0 then fail("redactions", "must be a list of at least one redaction") end
-  for i, r in ipairs(list) do redactions[i] = read_redaction(r, ("redactions[%d]"):format(i)) end
-  unreadable = settings.unreadable or "reject"
-  if unreadable ~= "reject" and unreadable ~= "drop" and unreadable ~= "pass" then fail("unreadable", "must be reject, drop or pass") end
+  for i, r in ipairs(settings.redactions) do redactions[i] = read_redaction(r, ("redactions[%d]"):format(i)) end
+  unreadable = settings.unreadable
 end
 
 local apply

@@ -180,18 +180,19 @@ return {
 
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
-      { {}, "settings.redactions: must be a list" },
-      { { redactions = { {} } }, "settings.redactions[1]: names no field" },
-      { { redactions = { { remove = "a" } } }, "remove: must be a list of dotted paths" },
-      { { redactions = { { remove = { "a..b" } } } }, "remove[1]: 'a..b' has an empty part" },
-      { { redactions = { { remove = { "a.0" } } } }, "'a.0' has a member 0" },
-      { { redactions = { { mask = { 1 } } } }, "mask[1]: must be a dotted path" },
-      { { redactions = { { hash = { "a" } } } }, "salt: must be a text of at least 8 characters" },
-      { { redactions = { { remove = { "a" }, topic = "#/a" } } }, "topic: must be a topic filter" },
-      { { redactions = { { delete = { "a" } } } }, "unknown key 'delete'" },
-      { { redactions = { "card" } }, "settings.redactions[1]: must be a table" },
-      { { redactions = { { remove = { "a" } } }, unreadable = "mask" }, "settings.unreadable: must be reject, drop or pass" },
-      { { redactions = { { remove = { "a" } } }, redaction = {} }, "unknown key 'redaction'" },
+      { {}, "rules.settings.redact.redactions is missing" },
+      { { redactions = { {} } }, "redact.redactions[0]: names no field" },
+      { { redactions = { { remove = "a" } } }, "redactions[0].remove is a text; a list, each a dotted path" },
+      { { redactions = { { remove = { "a..b" } } } }, 'remove[0] is "a..b"; a dotted path' },
+      { { redactions = { { remove = { "a.0" } } } }, 'remove[0] is "a.0"; a dotted path' },
+      { { redactions = { { mask = { 1 } } } }, "mask[0] is 1; in quotes it is a text; a dotted path" },
+      { { redactions = { { hash = { "a" } } } }, "redactions[0].salt: is needed" },
+      { { redactions = { { hash = { "a" }, salt = "short" } } }, "redactions[0].salt does not fit; it is secret and not shown" },
+      { { redactions = { { remove = { "a" }, topic = "#/a" } } }, 'redactions[0].topic is "#/a"; a topic filter' },
+      { { redactions = { { delete = { "a" } } } }, "unknown key delete in rules.settings.redact.redactions[0]; it has hash, mask" },
+      { { redactions = { "card" } }, "redactions[0] is a text; a table with hash" },
+      { { redactions = { { remove = { "a" } } }, unreadable = "mask" }, 'redact.unreadable is "mask"; did you mean pass? one of reject, drop, pass' },
+      { { redactions = { { remove = { "a" } } }, redaction = {} }, "did you mean redactions?" },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

@@ -1,17 +1,20 @@
 -- Sends messages to other topics: by topic, by fields of the payload, by templates. See README.md.
-local R = { name = "topic-router", priority = 50 }
+local R = {
+  name = "topic-router", priority = 50,
+  settings = {
+    routes = list({
+      topic = filter { doc = "which topics the route is for" },
+      when = map(any, { optional = true, min = 1, doc = "fields of a JSON payload, and the value or list of values that each must have" }),
+      to = any { doc = "a topic, or a list of topics, with `{2}` for a level and `{region}` for a field" },
+    }, { min = 1, doc = "tried in order" }),
+    apply = enum { "first", "all", default = "first", doc = "whether the first route that applies decides, or all of them" },
+  },
+}
 
 local routes, first_only = {}, true
 
 local function fail(where, text, ...)
   error(("settings.%s: " .. text):format(where, ...), 0)
-end
-
-local function check_keys(value, where, known)
-  if type(value) ~= "table" then fail(where, "must be a table with %s", table.concat(known, ", ")) end
-  local names = {}
-  for _, name in ipairs(known) do names[name] = true end
-  for key in pairs(value) do if not names[key] then fail(where, "unknown key '%s': there are %s", key, table.concat(known, ", ")) end end
 end
 
 local function path_of(name)
@@ -75,9 +78,7 @@ end
 
 local function read_when(when, where)
   local conditions = {}
-  if when == nil then return conditions end
-  if type(when) ~= "table" or #when > 0 or next(when) == nil then fail(where, "must be a table of fields and values") end
-  for name, wanted in pairs(when) do
+  for name, wanted in pairs(when or {}) do
     local accepted = {}
     for _, value in ipairs(type(wanted) == "table" and wanted or { wanted }) do
       if type(value) ~= "table" then accepted[value] = true end
@@ -89,9 +90,6 @@ local function read_when(when, where)
 end
 
 local function read_route(each, where)
-  check_keys(each, where, { "topic", "when", "to" })
-  local valid = type(each.topic) == "string" and pcall(match, "x", each.topic)
-  if not valid then fail(where .. ".topic", "must be a topic filter, like \"orders/+\"") end
   local result = { filter = each.topic, when = read_when(each.when, where .. ".when"), to = {} }
   result.by_topic = #result.when == 0
   for i, to in ipairs(type(each.to) == "table" and each.to or { each.to }) do
@@ -109,10 +107,7 @@ R.match = function(settings)
 end
 
 function R.on_load(settings)
-  check_keys(settings, "topic-router", { "routes", "apply" })
-  if type(settings.routes) ~= "table" or #settings.routes == 0 then fail("routes", "must be a list of at least one route") end
-  if settings.apply ~= nil and settings.apply ~= "first" and settings.apply ~= "all" then fail("apply", "must be first or all") end
-  first_only = settings.apply ~= "all"
+  first_only = settings.apply == "first"
   for i, each in ipairs(settings.routes) do routes[i] = read_route(each, ("routes[%d]"):format(i)) end
 end
 

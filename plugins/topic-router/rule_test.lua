@@ -129,20 +129,20 @@ return {
 
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
-      { {}, "settings.routes: must be a list of at least one route" },
-      { { routes = { {} } }, "settings.routes[1].topic: must be a topic filter" },
-      { { routes = { { topic = "a/#/b", to = "x" } } }, "settings.routes[1].topic: must be a topic filter" },
-      { { routes = { { topic = "a" } } }, "settings.routes[1].to: must be a topic" },
+      { {}, "topic-router.routes is missing" },
+      { { routes = { {} } }, "routes[0].topic is missing; a topic filter" },
+      { { routes = { { topic = "a/#/b", to = "x" } } }, 'routes[0].topic is "a/#/b"; a topic filter' },
+      { { routes = { { topic = "a" } } }, "routes[0].to is missing" },
       { { routes = { { topic = "a", to = "x/{y" } } }, "has a { without a }" },
       { { routes = { { topic = "a", to = "x/{0}" } } }, "names no field and no topic level" },
-      { { routes = { { topic = "a", to = "x/#" } } }, "settings.routes[1].to: 'x/#' is no topic" },
+      { { routes = { { topic = "a", to = "x/#" } } }, "routes[0].to: 'x/#' is no topic" },
       { { routes = { { topic = "a", to = { "x", "+/{1}" } } } }, "'+/{1}' is no topic" },
-      { { routes = { { topic = "a", to = "x", If = {} } } }, "unknown key 'If'" },
-      { { routes = { { topic = "a", to = "x", when = {} } } }, "settings.routes[1].when: must be a table of fields and values" },
-      { { routes = { { topic = "a", to = "x", when = { "eu" } } } }, "settings.routes[1].when: must be a table of fields and values" },
-      { { routes = { { topic = "a", to = "x", when = { region = {} } } } }, "when.region: must be a value or a list of values" },
-      { { routes = { { topic = "a", to = "x" } }, aply = "all" }, "unknown key 'aply'" },
-      { { routes = { { topic = "a", to = "x" } }, apply = "some" }, "must be first or all" },
+      { { routes = { { topic = "a", to = "x", If = {} } } }, "unknown key If in" },
+      { { routes = { { topic = "a", to = "x", when = {} } } }, "routes[0].when has 0 entries; names with values of at least 1 entry" },
+      { { routes = { { topic = "a", to = "x", when = { "eu" } } } }, "routes[0].when is a list; names with values" },
+      { { routes = { { topic = "a", to = "x", when = { region = {} } } } }, "routes[0].when.region: must be a value or a list of values" },
+      { { routes = { { topic = "a", to = "x" } }, aply = "all" }, "did you mean apply?" },
+      { { routes = { { topic = "a", to = "x" } }, apply = "some" }, 'apply is "some"; one of first, all' },
     }
     for _, case in ipairs(wrong) do
       local ok, why = t:settings(case[1])

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "hooks.h"
+#include "words.h"
 
 typedef struct shunt_host shunt_host;
 typedef struct shunt_rule shunt_rule;
@@ -51,8 +52,8 @@ const char *shunt_hook_name(shunt_hook hook);
 uint8_t shunt_hook_kinds(shunt_hook hook);
 const char *shunt_verdict_name(shunt_verdict verdict);
 
-/// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold.
-typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_HOPS, SHUNT_PAYLOAD, SHUNT_FAILURES } shunt_failure;
+/// SHUNT_PAYLOAD: the client's payload is not what it says, or unpacks to more than the call may hold. SHUNT_DELAYS: no more may be delayed.
+typedef enum { SHUNT_FAILED, SHUNT_TIME, SHUNT_MEMORY, SHUNT_FANOUT, SHUNT_HOPS, SHUNT_PAYLOAD, SHUNT_DELAYS, SHUNT_FAILURES } shunt_failure;
 
 typedef enum { SHUNT_PASS_ON_ERROR, SHUNT_DROP_ON_ERROR, SHUNT_REJECT_ON_ERROR } shunt_on_error;
 
@@ -127,7 +128,7 @@ typedef struct {
     /// Of all calls that one message causes, from `shunt_host_begin_turn` on.
     uint64_t turn_nanoseconds;
     size_t load_memory;
-    /// What rules say may repeat payloads: in rule tests.
+    /// What rules say may repeat payloads: in rule tests, and where an operator allows it.
     bool tells_payloads;
     shunt_callbacks callbacks;
     /// What all loops share; the owner keeps it alive.
@@ -138,7 +139,7 @@ typedef struct {
 shunt_host *shunt_host_create(const shunt_options *options);
 /// Other limits from the next call on.
 void shunt_host_set_limits(shunt_host *host, size_t state_memory, size_t inflated_bytes, uint32_t fanout, size_t topic_bytes,
-                           uint64_t turn_nanoseconds);
+                           uint64_t turn_nanoseconds, bool tells_payloads);
 /// Another message has come: the calls from here on have `turn_nanoseconds` together, until the owner's clock moves on.
 void shunt_host_begin_turn(shunt_host *host);
 /// What comes now is no part of a message's turn: only each call's own budget counts.
@@ -177,6 +178,11 @@ bool shunt_rule_match(shunt_host *host, shunt_rule *rule, shunt_buffer *value);
 bool shunt_rule_has(const shunt_rule *rule, shunt_hook hook);
 /// Whether a hook's first parameter is `self`, as in `function R:on_message`: hooks are called without it.
 bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook);
+/// Whether a text has a match of a Lua pattern; false where the pattern is wrong: see `shunt_host_error`.
+bool shunt_rule_finds(shunt_host *host, shunt_rule *rule, shunt_bytes pattern, shunt_bytes text, bool *found);
+/// A word of a rule's `settings`, and what it takes; NULL after the last.
+const char *shunt_schema_word(size_t index);
+const char *shunt_schema_doc(size_t index);
 /// Writes what a file compiles to; false where it does not.
 bool shunt_compile(shunt_bytes text, shunt_buffer *code);
 /// Calls `on_load(settings, saved)`; `saved` is what the version before returned from `on_unload`.
@@ -184,6 +190,12 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// What a rule has asked its allocator for since it is metered: how often, and how many bytes; those that it gave back are not taken off.
+typedef struct {
+    uint64_t allocations, bytes;
+} shunt_meter;
+void shunt_rule_set_metered(shunt_rule *rule, bool metered);
+shunt_meter shunt_rule_meter(const shunt_rule *rule);
 /// Counts a failure that was found after the call.
 void shunt_rule_failed(shunt_rule *rule, shunt_hook hook, shunt_failure failure);
 /// Counts a message that a rule's standing verdict decided, without a call.
@@ -204,7 +216,8 @@ typedef struct {
     int64_t id;
     uint64_t sender;
     shunt_bytes topic, key, payload;
-    /// How many messages, and `room_bytes` of them, rules may still make of it. One that takes its place is not counted.
+    /// How many messages, and `room_bytes` of them, rules may still make of it. One that takes its place is not counted. Of a routed
+    /// message that is delayed: by how many milliseconds.
     size_t room;
     /// The device filter of a broadcast: a JSON object.
     shunt_bytes filter;
@@ -219,7 +232,7 @@ shunt_message *shunt_host_message(shunt_host *host);
 /// Bits of `shunt_routed.changes`, the same as `RoutedMessage.Changes`.
 enum {
     SHUNT_KIND_CHANGED = 1, SHUNT_TOPIC_CHANGED = 2, SHUNT_KEY_CHANGED = 4, SHUNT_PAYLOAD_CHANGED = 8, SHUNT_FORMAT_CHANGED = 16,
-    SHUNT_FILTER_CHANGED = 32, SHUNT_QOS_CHANGED = 64, SHUNT_RETAIN_CHANGED = 128, SHUNT_PROPERTIES_CHANGED = 256
+    SHUNT_FILTER_CHANGED = 32, SHUNT_QOS_CHANGED = 64, SHUNT_RETAIN_CHANGED = 128, SHUNT_PROPERTIES_CHANGED = 256, SHUNT_DELAYED = 512
 };
 
 typedef struct {
@@ -246,6 +259,9 @@ typedef struct {
 /// Returns whether there is more to do than to let the message pass: false where all rules let it pass and sent nothing.
 bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
 bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
+/// A will that is about to be published; `record` is its client's.
+bool shunt_on_will(shunt_host *host, const shunt_message *message, shunt_bytes record, uint64_t rules, double now,
+                   shunt_outcome *outcome);
 /// `chat` is a chat's record.
 bool shunt_on_chat(shunt_host *host, const shunt_message *message, shunt_bytes chat, uint64_t rules, double now,
                    shunt_outcome *outcome);
@@ -263,10 +279,31 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
                       shunt_deliver_outcome *outcome);
 /// The same holds here.
 void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_bytes why, uint64_t rules, double now);
+/// And here: a recipient has acknowledged a message.
+void shunt_on_acked(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now);
 
-/// A client's record: its id, connected_at, and the texts in this order.
+/// A member of a consumer group that may get a message.
+typedef struct {
+    /// Its connection, or its session.
+    uint64_t id;
+    /// Messages that this loop has given it.
+    uint64_t delivered;
+    bool is_congested, is_absent;
+} shunt_member;
+
+/// The same holds here, too: a consumer group must choose.
+/// - Returns: the place of the member that a rule has chosen; -1 where none has.
+int shunt_on_select(shunt_host *host, shunt_bytes group, const shunt_member *members, size_t count, const shunt_message *message,
+                    uint64_t rules, double now);
+
+/// What the rules have sent with `ctx:emit` in the last of the hooks that are not about a message: it stays until the next hook.
+const shunt_routed *shunt_host_emitted(const shunt_host *host, size_t *count);
+/// How many messages, and bytes of them, may still be delayed.
+void shunt_host_set_delay_room(shunt_host *host, size_t messages, size_t bytes);
+
+/// A client's record: its id, connected_at, and the texts in this order, then the lists. Attributes are names, each before its value.
 enum { SHUNT_PEER_UID, SHUNT_PEER_DEVICE, SHUNT_PEER_PROTOCOL, SHUNT_PEER_ADDRESS, SHUNT_PEER_TEXTS };
-enum { SHUNT_PEER_TAGS, SHUNT_PEER_ALIAS, SHUNT_PEER_GROUPS, SHUNT_PEER_LISTS };
+enum { SHUNT_PEER_TAGS, SHUNT_PEER_ALIAS, SHUNT_PEER_GROUPS, SHUNT_PEER_ATTRIBUTES, SHUNT_PEER_LISTS };
 void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at);
 /// Texts come in order, then each list: its count, then its texts.
 void shunt_peer_text(shunt_buffer *record, const char *text, size_t count);
@@ -296,9 +333,13 @@ typedef struct {
     int rule;
     /// The reason or the worker's address.
     shunt_bytes why;
-    bool has_uid, has_tags, has_alias;
+    bool has_uid, has_tags, has_alias, has_attributes;
     /// REPLACE: the whole record with the changes in it.
     shunt_bytes record;
+    /// When the client has to go, in seconds since 1970; infinite where no rule says.
+    double expires_at;
+    /// What it may send in a second; 0: any number, negative where no rule says.
+    int64_t messages, bytes;
     /// CONTINUE: what the client is sent.
     shunt_bytes data;
     /// The call that waits for a look-up, which the owner goes on with, or frees: nothing else counts then.
@@ -306,6 +347,8 @@ typedef struct {
 } shunt_connect_outcome;
 
 void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome);
+/// A client registers as the device that its record says. The verdict is PASS, REPLACE (of tags and alias) or REJECT.
+void shunt_on_register(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome);
 /// A step of a client's authentication: REPLACE where it has shown who it is, CONTINUE, REJECT, or PASS where no rule knows the method.
 void shunt_on_auth(shunt_host *host, shunt_bytes record, shunt_bytes data, uint64_t rules, double now, shunt_connect_outcome *outcome);
 void shunt_on_disconnect(shunt_host *host, shunt_bytes record, shunt_bytes why, uint64_t rules, double now);
@@ -340,6 +383,17 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
                         shunt_subscribe_outcome *outcome);
 /// A client has given a subscription up.
 void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now);
+
+/// A session that outlives its connection, or may.
+typedef struct {
+    shunt_bytes client_id, uid, version;
+    /// Seconds that it is kept without a connection; UINT32_MAX: without end.
+    uint32_t expiry;
+    bool is_connected;
+    size_t subscriptions, waiting, inflight;
+} shunt_session;
+
+void shunt_on_session(shunt_host *host, shunt_bytes event, const shunt_session *session, uint64_t rules, double now);
 
 /// Calls `on_tick` of these rules.
 void shunt_on_tick(shunt_host *host, uint64_t rules, double now);

@@ -21,6 +21,11 @@
     X(UNDELIVERED, "on_undelivered", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT) \
     X(UNSUBSCRIBE, "on_unsubscribe", 0) \
     X(TICK, "on_tick", 0) \
+    X(REGISTER, "on_register", 0) \
+    X(SELECT, "on_select", 1 << SHUNT_TOPIC) \
+    X(WILL, "on_will", 1 << SHUNT_TOPIC) \
+    X(SESSION, "on_session", 0) \
+    X(ACKED, "on_acked", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT) \
     X(AUTH, "on_auth", 0)
 
 /// Name in C, and in figures and rule tests.
@@ -35,6 +40,8 @@
     X(REJECT, "reject") \
     X(DONE, "done") \
     X(REDIRECT, "redirect") \
+    X(DELAY, "delay") \
+    X(SELECT, "select") \
     X(CONTINUE, "continue")
 
 #endif

@@ -1,4 +1,5 @@
 import ShuntCore
+import ShuntJSON
 import ShuntRegistry
 
 /// Events as a table, as CSV, and as lines that come one after the other.
@@ -27,7 +28,7 @@ enum EventListing {
     /// One JSON object a line.
     static func jsonLines(_ events: [StoredEvent]) throws(ShuntError) -> String {
         do {
-            return try events.map { String(decoding: try RegistryJSON.encode($0), as: UTF8.self) + "\n" }.joined()
+            return try events.map { String(decoding: try RecordJSON.encode($0), as: UTF8.self) + "\n" }.joined()
         } catch {
             throw ShuntError(.internalError, "an event cannot be written as JSON: \(error)")
         }

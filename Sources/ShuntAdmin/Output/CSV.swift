@@ -1,3 +1,4 @@
+import ShuntJSON
 import ShuntRegistry
 
 /// Comma-separated values (RFC 4180): CRLF line ends, quotes where they are needed. A text that a spreadsheet would take for a
@@ -17,7 +18,7 @@ struct CSV {
     /// Several texts in one field: a JSON array.
     static func list(_ texts: [String]) -> String {
         // Any string can be encoded.
-        String(decoding: (try? RegistryJSON.encode(texts)) ?? [], as: UTF8.self)
+        String(decoding: (try? RecordJSON.encode(texts)) ?? [], as: UTF8.self)
     }
 
     private static func disarm(_ field: String) -> String {

@@ -1,6 +1,7 @@
 import ShuntConfig
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntRegistry
 import ShuntTLSNIO
 
@@ -20,6 +21,14 @@ enum AdminRequest: Equatable, Sendable {
     case bans(limit: Int, offset: Int)
     case ban(BanRequest)
     case unban(String)
+    /// The rules of one worker, or of all.
+    case rules(worker: String?)
+    case deployRules(RuleDeployment, worker: String?)
+}
+
+/// What an operator does about the rules' versions.
+enum RuleDeployment: String, Sendable {
+    case reload, rollback
 }
 
 /// A source of answers, in the admin API's JSON.
@@ -76,6 +85,10 @@ struct RegistrySource: AdminSource {
             throw ShuntError(
                 .requestUnsupported, "retained messages are with the workers, the registry's file has none", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
+        case .rules, .deployRules:
+            throw ShuntError(
+                .requestUnsupported, "the workers have the rules, the registry's file has none", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
         case .refused:
             throw ShuntError(
                 .requestUnsupported, "the workers know whom they have refused, the registry's file does not", at: name,
@@ -99,7 +112,7 @@ struct RegistrySource: AdminSource {
 
     private func encode(_ value: some Encodable) throws(ShuntError) -> [UInt8] {
         do {
-            return try RegistryJSON.encode(value)
+            return try RecordJSON.encode(value)
         } catch {
             throw ShuntError(.internalError, "the answer cannot be written as JSON: \(error)", at: name)
         }
@@ -121,7 +134,7 @@ struct APISource: AdminSource {
         let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address, tls: tls)
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
         if answer.contentType == ProblemDetails.mediaType,
-            let problem = try? RegistryJSON.decode(ProblemDetails.self, from: answer.body)
+            let problem = try? RecordJSON.decode(ProblemDetails.self, from: answer.body)
         {
             throw explained(problem.error)
         }
@@ -150,6 +163,7 @@ struct APISource: AdminSource {
 
     private static func encode(_ request: AdminRequest) -> (method: String, target: String, body: [UInt8]) {
         func parameter(_ name: String, _ value: String?) -> String { value.map { "&\(name)=" + QueryString.encode($0) } ?? "" }
+        func only(_ worker: String?) -> String { worker.map { "?worker=" + QueryString.encode($0) } ?? "" }
         switch request {
         case .workers(let query):
             let state = parameter("state", query.state?.rawValue)
@@ -162,7 +176,7 @@ struct APISource: AdminSource {
             return ("GET", "/api/v1/events?limit=\(query.limit)" + after + kind, [])
         case .query(let sql):
             // A dictionary of strings can always be encoded.
-            return ("POST", "/api/v1/query", (try? RegistryJSON.encode(["sql": sql])) ?? [])
+            return ("POST", "/api/v1/query", (try? RecordJSON.encode(["sql": sql])) ?? [])
         case .devices(let query):
             let filter =
                 parameter("uid", query.uid) + parameter("tag", query.tag) + parameter("worker", query.worker)
@@ -184,8 +198,10 @@ struct APISource: AdminSource {
             return ("GET", "/api/v1/refused?limit=\(query.limit)" + filter, [])
         case .bans(let limit, let offset): return ("GET", "/api/v1/bans?limit=\(limit)&offset=\(offset)", [])
         // Texts and a whole number can always be encoded.
-        case .ban(let request): return ("POST", "/api/v1/bans", (try? RegistryJSON.encode(request)) ?? [])
+        case .ban(let request): return ("POST", "/api/v1/bans", (try? RecordJSON.encode(request)) ?? [])
         case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
+        case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
+        case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
         case .retained(.clear(let filter)):
             return ("DELETE", "/api/v1/retained?filter=" + QueryString.encode(filter), [])
         }

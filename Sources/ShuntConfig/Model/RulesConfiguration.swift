@@ -11,6 +11,12 @@ extension Configuration {
         public var budget = Budget()
         /// Bytes that the Lua state of one loop may hold.
         public var stateMemory = 64 << 20
+        public var delay = Delay()
+        /// The topic that gets messages which have come to nothing; empty: none does.
+        public var deadLetter = ""
+
+        /// Whether what rules log, and their errors, may repeat payloads.
+        public var logPayloads = false
 
         public init() {}
 
@@ -38,6 +44,12 @@ extension Configuration {
             public var authorities = ""
 
             public init() {}
+        }
+
+        /// What `route.delay` may keep, in all loops of a worker together.
+        public struct Delay: Equatable, Sendable {
+            public var messages = 10_000
+            public var bytes = 16 << 20
         }
 
         /// The limits of one call of a hook; a rule's own `budget` can ask for less.

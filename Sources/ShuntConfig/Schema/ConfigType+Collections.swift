@@ -156,7 +156,7 @@ extension ConfigType<[String: ConfigValue]> {
         }
     }
 
-    private static func value(of node: ConfigNode, _ label: String, _ diagnostics: inout ConfigDiagnostics) -> ConfigValue? {
+    static func value(of node: ConfigNode, _ label: String, _ diagnostics: inout ConfigDiagnostics) -> ConfigValue? {
         switch node.content {
         case .scalar(let text, plain: false): return .string(text)
         case .scalar(let text, plain: true):
@@ -168,12 +168,13 @@ extension ConfigType<[String: ConfigValue]> {
             }
             return value
         case .list(let nodes):
-            let values = nodes.compactMap { node -> ConfigValue? in
-                let value = value(of: node, "an element of \(label)", &diagnostics)
+            let values = nodes.enumerated().compactMap { index, node -> ConfigValue? in
+                let label = "\(label)[\(index)]"
+                let value = value(of: node, label, &diagnostics)
                 // In a rule a list ends at the first null: elements after it would not count.
                 guard value == .null else { return value }
                 diagnostics.add(
-                    .configRange, "an element of \(label) is null", at: node.location, help: "take the dash away, or give it a value")
+                    .configRange, "\(label) is null", at: node.location, help: "take the dash away, or give it a value")
                 return nil
             }
             return .array(values)

@@ -116,6 +116,17 @@ extension ConfigType<AddressRange> {
 }
 
 extension ConfigType<String> {
+    /// A topic that clients may publish to.
+    static var topicOrNone: ConfigType {
+        scalar("topic without + and #, of at most 1024 bytes, that begins with no $; '' for none", text: YAMLText.scalar) {
+            text throws(ScalarFault) in
+            let isTopic = text.utf8.allSatisfy { $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "#") && $0 != 0 }
+            guard isTopic, !text.hasPrefix("$") else { throw .type }
+            guard text.utf8.count <= 1024 else { throw .range }
+            return text
+        }
+    }
+
     /// A word that people see: no control characters.
     static func name(maximum: Int, emptyMeans: String? = nil) -> ConfigType {
         let summary = "text of up to \(maximum) bytes" + (emptyMeans.map { "; empty: \($0)" } ?? ", not empty")

@@ -172,6 +172,18 @@ extension Configuration {
         ConfigKey(
             "rules.state_memory", \.rules.stateMemory, .size(1 << 20...(16 << 30)), .live,
             "The most memory that all rules of one loop may hold. Each has an equal share of it for itself."),
+        ConfigKey(
+            "rules.log_payloads", \.rules.logPayloads, .bool, .live,
+            "Whether what rules log, and their errors, may repeat payloads. Otherwise the log hides what does."),
+        ConfigKey(
+            "rules.delay.messages", \.rules.delay.messages, .int(0...10_000_000), .live,
+            "Messages that rules of the worker may have delayed at a time (route.delay); each loop has an equal share."),
+        ConfigKey(
+            "rules.delay.bytes", \.rules.delay.bytes, .size(0...(16 << 30)), .live,
+            "Bytes of these messages."),
+        ConfigKey(
+            "rules.dead_letter", \.rules.deadLetter, .topicOrNone, .live,
+            "The topic for messages that a rule failed on, that were dropped at a bound, or that nobody has subscribed; empty: none."),
     ]
 
     private static let limitKeys: [ConfigKey<Configuration>] = [

@@ -16,6 +16,11 @@ public struct RoutingLimits: Equatable, Sendable {
     public var inflated: Int
     /// What is kept for clients of MQTT.
     public var mqtt: MQTTLimits
+    /// Messages that rules may delay, and bytes of them.
+    public var delayedMessages = 10_000
+    public var delayedBytes = 16 << 20
+    /// Where messages go that rules have failed on, that were dropped at a bound or that nobody has subscribed; empty: nowhere.
+    public var deadLetterTopic: [UInt8] = []
 
     public init(
         frame: Int = 10 << 20, subscriptions: Int = 1000, topic: Int = 1024, group: Int = 256, hops: Int = 8, fanout: Int = 1000,

@@ -152,6 +152,8 @@ public struct Peer: Sendable, Equatable {
     public var groups: [String]
     /// Seconds since 1970.
     public var connectedAt: Double
+    /// What a rule has said of it in `on_connect`: texts by name.
+    public var attributes: [UserProperty] = []
     /// nil for clients of other protocols.
     public var mqtt: MQTT?
     /// Who it is by what its listener asks; nil where everything is allowed to it.

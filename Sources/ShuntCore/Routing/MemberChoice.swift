@@ -40,7 +40,7 @@ extension SubscriptionIndex {
 
     /// Counts a delivery to the member of an entry.
     @inline(__always)
-    private mutating func count(_ entry: Int) -> Recipient {
+    mutating func count(_ entry: Int) -> Recipient {
         entries[entry].countDelivery()
         if entries[entry].mustHold { blocker = entries[entry].connection }
         return entries[entry].recipient
@@ -51,28 +51,34 @@ extension SubscriptionIndex {
     private mutating func selectByKey(_ at: Int, key: Bytes?, into chosen: inout ContiguousArray<Recipient>) {
         let wanted = key.flatMap { keys.find($0) }
         for place in 0..<table.routes[at].groups {
-            let all = table.routes[at][place]
-            let isSingle = all.members.isEmpty
-            var takers = RouteGroup(group: all.group, singleOrTurn: 0, floor: all.floor)
-            if isSingle {
-                if takes(all.singleOrTurn, wanted) { takers.members.append(all.singleOrTurn) }
-            } else {
-                for member in all.members where takes(member, wanted) { takers.members.append(member) }
-            }
-            guard !takers.members.isEmpty else { continue }
-            // The whole group's turn, as a place among the takers.
-            takers.singleOrTurn = isSingle ? 0 : all.singleOrTurn % UInt32(takers.members.count)
-            chosen.append(choose(&takers, key: key))
-            if !isSingle { table.routes[at][place].singleOrTurn = takers.singleOrTurn }
+            if let recipient = chooseByKey(at, place, key: key, wanted) { chosen.append(recipient) }
         }
     }
 
-    private func takes(_ member: UInt32, _ key: UInt32?) -> Bool {
+    /// The choice of one group; nil where no member takes the key.
+    mutating func chooseByKey(_ at: Int, _ place: Int, key: Bytes?, _ wanted: UInt32?) -> Recipient? {
+        let all = table.routes[at][place]
+        let isSingle = all.members.isEmpty
+        var takers = RouteGroup(group: all.group, singleOrTurn: 0, floor: all.floor)
+        if isSingle {
+            if takes(all.singleOrTurn, wanted) { takers.members.append(all.singleOrTurn) }
+        } else {
+            for member in all.members where takes(member, wanted) { takers.members.append(member) }
+        }
+        guard !takers.members.isEmpty else { return nil }
+        // The whole group's turn, as a place among the takers.
+        takers.singleOrTurn = isSingle ? 0 : all.singleOrTurn % UInt32(takers.members.count)
+        let recipient = choose(&takers, key: key)
+        if !isSingle { table.routes[at][place].singleOrTurn = takers.singleOrTurn }
+        return recipient
+    }
+
+    func takes(_ member: UInt32, _ key: UInt32?) -> Bool {
         let own = entries[Int(member)].key
         return own == Self.anyKey || own == key
     }
 
-    private mutating func choose(route: Int, group: Int, key: Bytes?) -> Recipient {
+    mutating func choose(route: Int, group: Int, key: Bytes?) -> Recipient {
         // Taken out and put back, so that the members aren't copied when the turn changes.
         var chosen = RouteGroup(group: 0, singleOrTurn: 0)
         swap(&chosen, &table.routes[route][group])

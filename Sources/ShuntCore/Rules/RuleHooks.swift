@@ -35,6 +35,12 @@ public protocol RuleHooks: AnyObject {
     /// Runs `on_subscribe` for a subscription that a client asks for.
     func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome
 
+    /// Runs `on_register` for a client that becomes a device, which the peer's uid, device, tags and alias tell.
+    func onRegister(_ peer: Peer, now: Double) -> RegisterOutcome
+
+    /// What the rules have sent of their own in the last of the hooks that are not about a message. Lives until the next call of any hook.
+    var emitted: UnsafeBufferPointer<RoutedMessage> { get }
+
     /// Runs `on_disconnect`.
     func onDisconnect(_ peer: Peer, why: String, now: Double)
 
@@ -70,8 +76,28 @@ public protocol RuleHooks: AnyObject {
     /// Runs `on_unsubscribe`: a client that stays has given a subscription up, or may not have it any more.
     func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double)
 
-    /// Runs `on_tick` of the rules whose time has come.
-    func onTick(now: Double)
+    /// Runs `on_tick` of the rules whose time has come, and hands over what each of them sends.
+    func onTick(now: Double, sent: () -> Void)
+
+    /// Runs `on_select`: a consumer group has several members who may get a message. The buffers that a message hook returned last stay valid.
+    /// - Returns: the place of the member that a rule has chosen.
+    func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int?
+
+    /// Runs `on_will`: a will is about to be published, of a client who may have gone.
+    func onWill(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome
+
+    /// Runs `on_session`.
+    func onSession(_ event: SessionEvent, _ session: SessionView, now: Double)
+
+    /// Runs `on_acked`: a recipient has acknowledged a message of QoS 1 or 2.
+    func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double)
+
+    /// How many messages, and bytes of them, may still be delayed on this loop.
+    func setDelayRoom(messages: Int, bytes: Int)
+
+    /// The name of a rule, which it keeps when rules are loaded anew, and the rule that has a name.
+    func name(of rule: Int) -> String
+    func rule(named name: String) -> Int?
 
     /// Runs `on_auth` for a step of a client's authentication.
     /// - Parameter peer: who it is as far as it is known.
@@ -97,15 +123,24 @@ extension RuleHooks {
     public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome { .deliver }
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {}
     public func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) {}
-    public func onTick(now: Double) {}
+    public func onTick(now: Double, sent: () -> Void) {}
+    public func onRegister(_ peer: Peer, now: Double) -> RegisterOutcome { .accept }
+    public var emitted: UnsafeBufferPointer<RoutedMessage> { UnsafeBufferPointer(start: nil, count: 0) }
+    public func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int? { nil }
+    public func onWill(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome { .pass }
+    public func onSession(_ event: SessionEvent, _ session: SessionView, now: Double) {}
+    public func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double) {}
+    public func setDelayRoom(messages: Int, bytes: Int) {}
+    public func name(of rule: Int) -> String { "" }
+    public func rule(named name: String) -> Int? { nil }
     public func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { .unknown }
     public func abandon(_ peer: ConnectionID) {}
 }
 
 /// Hooks that are only called where a rule has them.
 public struct RuleHookSet: OptionSet, Sendable {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
     public static let broadcast = RuleHookSet(rawValue: 1)
     public static let chatOpen = RuleHookSet(rawValue: 2)
     public static let chatJoin = RuleHookSet(rawValue: 4)
@@ -115,6 +150,11 @@ public struct RuleHookSet: OptionSet, Sendable {
     public static let undelivered = RuleHookSet(rawValue: 64)
     public static let unsubscribe = RuleHookSet(rawValue: 128)
     public static let tick = RuleHookSet(rawValue: 256)
+    public static let register = RuleHookSet(rawValue: 512)
+    public static let select = RuleHookSet(rawValue: 1024)
+    public static let will = RuleHookSet(rawValue: 2048)
+    public static let session = RuleHookSet(rawValue: 4096)
+    public static let acked = RuleHookSet(rawValue: 8192)
     public static let auth = RuleHookSet(rawValue: 1 << 14)
     /// Not a hook: some rule may look something up, and its hooks may wait.
     public static let lookups = RuleHookSet(rawValue: 1 << 15)
@@ -160,9 +200,12 @@ public protocol PeerDirectory: AnyObject {
     func address(of id: ConnectionID) -> PeerAddress?
     /// `conn:close(why)`: asks for the connection to be closed at the end of the turn.
     func close(_ id: ConnectionID, why: String)
+    /// A rule has failed on a message, which lives during the call.
+    func failed(_ rule: String, _ code: ErrorCode, on message: MessageView)
 }
 
 extension PeerDirectory {
+    public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {}
     public func address(of id: ConnectionID) -> PeerAddress? { nil }
 }
 
@@ -202,6 +245,8 @@ public struct RoutedMessage {
         public static let retain = Changes(rawValue: 128)
         /// The properties of MQTT 5.0, and the expiry among them.
         public static let properties = Changes(rawValue: 256)
+        /// It goes out later.
+        public static let delayed = Changes(rawValue: 512)
     }
 
     public var kind: MessageKind
@@ -217,6 +262,8 @@ public struct RoutedMessage {
     public var filter: Bytes
     public var qos = QoS.atLeastOnce
     public var isRetained = false
+    /// Milliseconds after which it goes out.
+    public var delay: UInt32 = 0
     /// As `MessageView.properties`.
     public var properties = Bytes.none
     /// The rule that made it, by its place in the order of priority. It does not see the message again.
@@ -265,6 +312,8 @@ public struct MessageOutcome {
     public var isStanding = false
     /// The rules that pass all messages of the topic until the rules change.
     public var passing = RuleSelection.none
+    /// Of a will: no other rule sees it (`route.done`).
+    public var isFinal = false
 
     @inlinable
     public init(
@@ -291,7 +340,7 @@ public struct MessageOutcome {
 public enum ConnectOutcome: Equatable, Sendable {
     case accept
     /// Admitted, with these fields in place of the client's own; nil leaves a field as it is.
-    case acceptAs(uid: String?, tags: [String]?, alias: [String]?)
+    case acceptAs(uid: String?, tags: [String]?, alias: [String]?, terms: ClientTerms = ClientTerms())
     case reject(why: String)
     /// Told to connect to this `host:port`.
     case redirect(to: String)

@@ -104,7 +104,7 @@ extension LoopEngine {
     /// Clients whose time is over are closed.
     func closeExpired() {
         while let connection = expiries.popDue(now: now) {
-            guard isCurrent(connection), let until = clients[connection.slot].identity?.access?.admitted.expiresAt, until <= now else { continue }
+            guard let until = expiry(of: connection), until <= now else { continue }
             close(connection, .accessExpired)
         }
     }

@@ -7,6 +7,7 @@ extension MasterLink {
         if frame.name == BansBody.frameName {
             return (try? frame.value.withUnsafeBytes { try BansBody(key: frame.key, decoding: $0) }).map { [.bans($0)] } ?? []
         }
+        if frame.name == CommandRequestBody.frameName { return [command(frame)] }
         let action: Action? = frame.value.withUnsafeBytes { bytes in
             switch frame.name {
             case RetainedRequestBody.frameName:
@@ -19,6 +20,18 @@ extension MasterLink {
         if let action { return [action] }
         guard frame.name == RetainedRequestBody.frameName || frame.name == RefusedRequestBody.frameName else { return [] }
         return [.send(Frame(acknowledging: frame.id, ShuntError(.requestInvalid, "the question cannot be read")).encoded())]
+    }
+
+    private static func command(_ frame: Frame) -> Action {
+        frame.value.withUnsafeBytes { bytes in
+            do throws(ShuntError) {
+                return .commanded(id: frame.id, try CommandRequestBody(key: frame.key ?? "", decoding: bytes))
+            } catch {
+                var answer = Frame(acknowledging: frame.id)
+                (answer.format, answer.value) = (.json, CommandAnswerBody(.failure(error)).encoded())
+                return .send(answer.encoded())
+            }
+        }
     }
 
     /// Answers what the master has asked; one that has gone meanwhile gets nothing.

@@ -37,6 +37,8 @@ public struct MasterLink: Sendable {
         case asked(id: Int64, RetainedRequestBody)
         /// The master asks which clients this worker has refused: call `answer`.
         case askedRefused(id: Int64, RefusedQuery)
+        /// An operator commands something, by the master: call `answer`.
+        case commanded(id: Int64, CommandRequestBody)
         /// The master tells who is banned.
         case bans(BansBody)
         /// Where clients reach another worker.

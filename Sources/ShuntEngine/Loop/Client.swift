@@ -69,6 +69,8 @@ struct Client {
             var chats: [ExactText: QoS] = [:]
             var maximumPacket = UInt32.max
             var properties: [Properties.UserProperty] = []
+            var attributes: [UserProperty] = []
+            var expiresAt = Double.infinity
             var authMethod: String?
         }
 
@@ -86,6 +88,15 @@ struct Client {
         var access: ClientAccess? {
             get { rare?.access }
             set { set(newValue != nil) { $0.access = newValue } }
+        }
+        /// What a rule has said of it, and when it has to go by that.
+        var attributes: [UserProperty] {
+            get { rare?.attributes ?? [] }
+            set { set(!newValue.isEmpty) { $0.attributes = newValue } }
+        }
+        var expiresAt: Double {
+            get { rare?.expiresAt ?? .infinity }
+            set { set(newValue < .infinity) { $0.expiresAt = newValue } }
         }
         var alias: [String] {
             get { rare?.alias ?? [] }

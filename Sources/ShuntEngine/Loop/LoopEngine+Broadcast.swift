@@ -68,7 +68,7 @@ extension LoopEngine {
         // The first broadcast that replaces it is answered in its place.
         var isAnswered = outcome != .send
         for message in made {
-            if message.kind == .broadcast, !isAnswered {
+            if message.kind == .broadcast, message.delay == nil, !isAnswered {
                 isAnswered = true
                 push(message, answering: request)
             } else {

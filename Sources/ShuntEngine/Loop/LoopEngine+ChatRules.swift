@@ -14,6 +14,7 @@ extension LoopEngine {
     /// Sends what a rule has made besides, or of a message of another kind. No rule sees it again.
     func send(_ message: OwnedMessage) {
         guard mayBeSent(message) else { return }
+        if let delay = message.delay { return keep(message, for: delay) }
         switch message.kind {
         case .topic: router.publish(message)
         case .broadcast: push(message, answering: nil)
@@ -22,7 +23,7 @@ extension LoopEngine {
     }
 
     /// Whether the sender of what the rule has seen may send this, too.
-    private func mayBeSent(_ message: OwnedMessage) -> Bool {
+    func mayBeSent(_ message: OwnedMessage) -> Bool {
         guard router.permissions != nil else { return true }
         let action: AccessAction =
             switch message.kind {
@@ -33,7 +34,7 @@ extension LoopEngine {
         return message.topic.withUnsafeBytes { router.isAllowed(action, action == .broadcast ? .none : $0, by: message.rule) }
     }
 
-    private func announce(_ message: OwnedMessage) {
+    func announce(_ message: OwnedMessage) {
         guard let chat = String(validating: message.topic, as: UTF8.self), !chat.isEmpty, !message.payload.isEmpty else {
             output.figures.undelivered += 1
             return
@@ -54,20 +55,21 @@ extension LoopEngine {
         // A member only asks again. A client that is no member has nothing to say in the chat, and is refused without the rules.
         case .create where house.isMember(request.member.connection, of: request.chat): return request
         case .create where isOpen && hooks.wanted.contains(.chatJoin):
-            return admit(request, hooks.onChatJoin(chat, by: peer, now: now))
+            return admit(request, hooks.onChatJoin(chat, by: peer, now: now), hooks)
         case .create where !isOpen && hooks.wanted.contains(.chatOpen):
-            return admit(request, hooks.onChatOpen(chat, by: peer, now: now))
+            return admit(request, hooks.onChatOpen(chat, by: peer, now: now), hooks)
         case .session where hooks.wanted.contains(.chat) && house.isMember(request.member.connection, of: request.chat):
             return pass(request, chat, hooks)
         default: return request
         }
     }
 
-    private func admit(_ request: ChatRequest, _ outcome: ConnectOutcome) -> ChatRequest? {
+    private func admit(_ request: ChatRequest, _ outcome: ConnectOutcome, _ hooks: any RuleHooks) -> ChatRequest? {
+        sendEmitted(hooks)
         let connection = request.member.connection
         switch outcome {
         case .accept, .waits: return request
-        case .acceptAs(let uid, _, _):
+        case .acceptAs(let uid, _, _, _):
             var request = request
             if let uid { request.member.uid = uid }
             return request
@@ -94,7 +96,8 @@ extension LoopEngine {
         if verdict == .pass { handle(.request(request)) }
         var isSaid = false
         for message in made {
-            guard verdict == .send, message.kind == .chat, message.topic.elementsEqual(request.chat.utf8) else {
+            let isHere = message.kind == .chat && message.delay == nil && message.topic.elementsEqual(request.chat.utf8)
+            guard verdict == .send, isHere else {
                 send(message)
                 continue
             }
@@ -130,7 +133,9 @@ extension LoopEngine {
         guard let hooks else { return }
         switch report {
         case .closed(let chat, let why):
-            if hooks.wanted.contains(.chatClose) { hooks.onChatClose(chat, why: why.text, now: now) }
+            guard hooks.wanted.contains(.chatClose) else { return }
+            hooks.onChatClose(chat, why: why.text, now: now)
+            sendEmitted(hooks)
         case .undelivered(let chat, _, let messages):
             guard hooks.wanted.contains(.undelivered) else { return }
             for payload in messages { expired(payload, of: chat) }

@@ -14,7 +14,7 @@ public enum Delivery: Equatable, Sendable {
 /// Rules that look at each delivery, and at what could not be delivered.
 extension LoopEngine {
     /// Whether the driver is to tell of messages that are dropped on their way to a client: `undelivered`.
-    public var wantsUndelivered: Bool { hooks?.wanted.contains(.undelivered) ?? false }
+    public var wantsUndelivered: Bool { !limits.deadLetterTopic.isEmpty || hooks?.wanted.contains(.undelivered) ?? false }
 
     /// Asks the rules about a message for a client of this loop, when it is to be written: what they make of it is in `replacement` until
     /// the next call. So of a message for many clients there is one copy, whatever rules look at it.

@@ -6,10 +6,14 @@ extension LoopEngine {
     /// - Throws: `device.invalid`.
     func register(uid: String, device: String, tags: [String], alias: [String], _ connection: ConnectionID) throws(ShuntError) {
         let client = clients[connection.slot]
-        let device = Device(
+        var device = Device(
             uid: uid, device: device, tags: Self.each(tags), alias: Self.each(alias), connection: connection, address: client.address,
             connectedAt: client.connectedAt, registeredAt: now)
         try device.validate()
+        if let hooks, hooks.wanted.contains(.register) {
+            try pass(&device, through: hooks)
+            guard isCurrent(connection), clients[connection.slot].state == .open else { return }
+        }
         let identity = client.identity ?? Client.Identity()
         (identity.uid, identity.device, identity.tags, identity.alias) = (device.uid, device.device, device.tags, device.alias)
         clients[connection.slot].identity = identity
@@ -24,6 +28,23 @@ extension LoopEngine {
         }
         output.news.append(.registered(device))
         output.tell(.registered(uid: device.uid, device: device.device, connection, at: now))
+    }
+
+    /// What rules make of a device that registers.
+    /// - Throws: `rule.rejected`; `device.invalid` for what a rule has made of it.
+    private func pass(_ device: inout Device, through hooks: any RuleHooks) throws(ShuntError) {
+        guard var peer = peer(device.connection) else { return }
+        (peer.uid, peer.device, peer.tags, peer.alias) = (device.uid, device.device, device.tags, device.alias)
+        let outcome = hooks.onRegister(peer, now: now)
+        sendEmitted(hooks)
+        switch outcome {
+        case .accept: return
+        case .acceptAs(let tags, let alias):
+            if let tags { device.tags = Self.each(tags) }
+            if let alias { device.alias = Self.each(alias) }
+            try device.validate()
+        case .reject(let why): throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the device" : why)
+        }
     }
 
     /// The most registrations of one connection in a second. The worker sends each to all of its loops and to the master.

@@ -18,7 +18,9 @@ extension LoopEngine {
         try demand(request, connection)
         if let hooks {
             router.begin(hooks)
-            switch decided ?? hooks.onSubscribe(request, from: connection, now: now) {
+            let outcome = decided ?? hooks.onSubscribe(request, from: connection, now: now)
+            sendEmitted(hooks)
+            switch outcome {
             case .accept: break
             case .waits:
                 beginWait(connection)

@@ -79,6 +79,8 @@ public final class LoopEngine {
     var guest: Peer?
     /// Scratch for the devices that a broadcast is for.
     var matching: ContiguousArray<ConnectionID> = []
+    /// What rules have said of clients, and what they send later.
+    var rulesState = RuleState()
     private var tickedAt: Double?
     private var lastSubscription: UInt64 = 0
 
@@ -171,7 +173,9 @@ public final class LoopEngine {
             MQTTFront(self, connection).closed(why: why)
         } else if let hooks, clients[slot].isAdmitted, let peer = peer(connection) {
             hooks.onDisconnect(peer, why: why, now: now)
+            sendEmitted(hooks)
         }
+        if hasPaces { rulesState.paces[connection] = nil }
         if clients[slot].subscriptions > 0 {
             output.figures.subscriptions -= Int(clients[slot].subscriptions)
             router.index.removeAll(of: connection)
@@ -250,18 +254,21 @@ public final class LoopEngine {
             clients[slot].isAdmitted = true
             return nil
         }
-        switch decided ?? hooks.onConnect(peer, now: now) {
+        let outcome = decided ?? hooks.onConnect(peer, now: now)
+        sendEmitted(hooks)
+        switch outcome {
         case .accept: break
         case .waits:
             beginWait(connection)
             return nil
-        case .acceptAs(let uid, let tags, let alias):
+        case .acceptAs(let uid, let tags, let alias, let terms):
             let identity = clients[slot].identity ?? Client.Identity()
             if let uid { identity.uid = uid }
             if let tags { identity.tags = tags }
             if let alias { identity.alias = alias }
             clients[slot].identity = identity
             if let uid { name(connection, uid) }
+            if terms != ClientTerms() { settle(terms, connection) }
         case .reject(let why): return ShuntError(.ruleRejected, why)
         case .redirect(let worker): return ShuntError(.workerElsewhere, worker)
         }
@@ -315,6 +322,7 @@ public final class LoopEngine {
         }
         tickedAt = now
         router.permissions = nil
+        if rulesState.delayed.count > 0 { sendDelayed() }
         router.retainedIdle = 0
         closeSilent()
         closeExpired()
@@ -322,14 +330,16 @@ public final class LoopEngine {
         tickSessions()
         answerOverdue()
         chat(.tick, peer: nil)
-        if let hooks, hooks.wanted.contains(.tick) { hooks.onTick(now: now) }
+        if let hooks, hooks.wanted.contains(.tick) { hooks.onTick(now: now) { sendEmitted(hooks) } }
     }
 
     /// All events of a turn have been handled: what has changed in subscriptions meanwhile is to be confirmed by the other loops.
     /// - Returns: whether there is more to do at once.
     public func turnEnded() -> Bool {
         if let number = confirmations.takeRequest() { output.tell(.sync(loop: loop, number: number)) }
-        return router.sendRetained()
+        if rulesState.areDue { sendDelayed() }
+        if !router.deadLetters.messages.isEmpty { router.sendDeadLetters() }
+        return router.sendRetained() || rulesState.areDue
     }
 
     /// Ticks come in smaller steps than this many seconds, or the clock was set, or the process stood still.
@@ -354,6 +364,7 @@ public final class LoopEngine {
 
     public func setLimits(_ new: RoutingLimits) {
         router.limits = new
+        tellDelayRoom()
         router.encoder.inflated = new.inflated
         router.retained.setLimits(new.mqtt)
     }
@@ -371,7 +382,10 @@ public final class LoopEngine {
     public func setChat(_ new: ChatSettings) { house.setSettings(new, now: now) }
 
     /// Other rules apply from the next message on.
-    public func setHooks(_ new: (any RuleHooks)?) { router.setHooks(new) }
+    public func setHooks(_ new: (any RuleHooks)?) {
+        router.setHooks(new)
+        tellDelayRoom()
+    }
 }
 
 extension LoopEngine {
@@ -396,12 +410,14 @@ extension LoopEngine: PeerDirectory {
         guard isCurrent(id) else { return guest?.id == id ? guest : nil }
         let client = clients[id.slot]
         let identity = client.identity
-        return Peer(
+        var seen = Peer(
             id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
             alias: identity?.alias ?? [], protocolName: client.protocolName.rawValue, address: client.address.description,
             groups: client.subscriptions > 0 ? router.index.groups(of: subscriber(of: id)).filter { $0.utf8.first != 0 } : [],
             connectedAt: client.connectedAt, mqtt: mqtt(client),
             access: identity?.access.map { Peer.Access(listener: Int(client.listener), address: client.address, admitted: $0.admitted) })
+        if let attributes = identity?.attributes, !attributes.isEmpty { seen.attributes = attributes }
+        return seen
     }
 
     /// What only a client of MQTT has. Nothing is copied: rules may ask for each message.
@@ -419,6 +435,10 @@ extension LoopEngine: PeerDirectory {
     }
 
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }
+
+    public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {
+        router.keepDeadLetter(message, why: code.rawValue, rule: rule)
+    }
 
     /// A rule asks for it.
     public func close(_ id: ConnectionID, why: String) { close(id, .ruleRejected) }

@@ -9,6 +9,13 @@ public struct RoutingFigures: Equatable, Sendable {
     /// Deliveries that the recipient's protocol has no form for: an empty payload for the exchange protocol, a topic that is no UTF-8 for MQTT.
     public var inexpressible = 0
     public var dropped = 0
+    /// Messages that rules have delayed, how many of them are still to go out, and those that expired meanwhile.
+    public var delays = 0
+    public var delayed = 0
+    public var delaysExpired = 0
+    /// Dead letters that somebody got, and those that nobody did or that were too many.
+    public var deadLetters = 0
+    public var deadLettersLost = 0
     public var rejected = 0
     /// What clients asked for and may not do, and messages of their subscriptions that they may not read.
     public var denied = 0

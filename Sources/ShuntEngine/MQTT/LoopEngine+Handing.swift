@@ -52,7 +52,8 @@ extension LoopEngine {
         }
         // What one client's bytes were made of is what another attempt needs.
         var number = HeldMessages.none
-        if session.keeps(handOver) || own != .asItIs {
+        let isForAcks = router.looksAtAcks && memoryInUse + cost <= limits.mqtt.memory
+        if session.keeps(handOver) || own != .asItIs || isForAcks {
             number = held.hold(packet, form, expiry: expiry(of: packet, form), isShared: !isReplaced, now: now)
         }
         output.figures.inflight += 1
@@ -271,7 +272,7 @@ extension LoopEngine {
             output.figures.tooLarge += 1
             return held.release(waiting.held)
         }
-        let isKept = session.keeps(waiting.handOver)
+        let isKept = session.keeps(waiting.handOver) || router.looksAtAcks
         let identifier = session.window.append(waiting.handOver, held: isKept ? waiting.held : HeldMessages.none)
         output.figures.inflight += 1
         send(own, of: waiting.held, PublishStamp(waiting.handOver, identifier: identifier), session)
@@ -312,13 +313,17 @@ extension LoopEngine {
     }
 
     /// The client has answered a message: what was held for it is given up, and the next one may go.
-    func finish(_ answered: OutgoingWindow.Answered, _ session: MQTTSession) {
+    /// - Parameter isTaken: it has taken the message.
+    func finish(_ answered: OutgoingWindow.Answered, _ session: MQTTSession, isTaken: Bool = false) {
         switch answered {
         case .done(let entry):
+            if isTaken, router.looksAtAcks { tellAcked(entry, session) }
             output.figures.inflight -= 1
             session.acknowledged += 1
             held.release(entry.held)
-        case .release(let entry): held.release(entry.held)
+        case .release(let entry):
+            if isTaken, router.looksAtAcks { tellAcked(entry, session) }
+            held.release(entry.held)
         case .unknown: break
         }
     }

@@ -49,9 +49,11 @@ extension LoopEngine {
         try count(greeting, identity)
         var session = takeOver(greeting.clientID, isClean: greeting.isClean)
         let isPresent = session != nil
+        var isNew = false
         if session == nil, expiry > 0 {
             do throws(ShuntError) {
                 session = try newSession(greeting, expiry: expiry, identity)
+                isNew = true
             } catch {
                 uncount(identity)
                 throw error
@@ -71,6 +73,7 @@ extension LoopEngine {
         clients[connection.slot].subscriptions = session.subscriptions
         // It may have come back with other rights.
         if isPresent { checkSubscriptions(of: connection) }
+        if isPresent || isNew { tell(isPresent ? .resumed : .created, session) }
         return isPresent
     }
 
@@ -101,6 +104,7 @@ extension LoopEngine {
             }
         if let old {
             output.figures.takeovers += 1
+            tellTakenOver(old)
             close(old, .sessionReplaced)
             // The session may have ended with it.
             leave(old, why: ErrorCode.sessionReplaced.rawValue)
@@ -136,7 +140,10 @@ extension LoopEngine {
     func leave(_ connection: ConnectionID, why: String) {
         let slot = connection.slot
         guard let identity = clients[slot].identity, clients[slot].isAdmitted else { return }
-        if let hooks, let peer = peer(connection) { hooks.onDisconnect(peer, why: why, now: now) }
+        if let hooks, let peer = peer(connection) {
+            hooks.onDisconnect(peer, why: why, now: now)
+            sendEmitted(hooks)
+        }
         clients[slot].isAdmitted = false
         output.figures.mqttClients -= 1
         tellPresence(identity, connection, why: why)
@@ -146,7 +153,7 @@ extension LoopEngine {
             let will = identity.will
             identity.will = nil
             dropSubscriptions(of: connection)
-            publish(will, of: identity)
+            publish(will, of: identity, connection)
             return
         }
         guard session.isLasting else {
@@ -157,7 +164,7 @@ extension LoopEngine {
             (session.will, session.client, identity.session) = (nil, .none, nil)
             dropSubscriptions(of: connection)
             giveUp(session, why: .sessionEnded, groups)
-            publish(will, of: identity)
+            publish(will, of: identity, connection)
             return
         }
         (session.subscriptions, clients[slot].subscriptions) = (clients[slot].subscriptions, 0)
@@ -176,12 +183,13 @@ extension LoopEngine {
             sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
         } else {
             session.will = nil
-            publish(will, of: session.identity)
+            publish(will, of: session.identity, connection)
         }
     }
 
     /// Ends a lasting session whose client is away.
-    func end(_ session: MQTTSession, why: UndeliveredReason) {
+    func end(_ session: MQTTSession, why: UndeliveredReason, _ event: SessionEvent = .ended) {
+        tell(event, session)
         let (will, groups) = (session.will, sharedGroups(of: session))
         session.will = nil
         sessions.remove(session)
@@ -271,7 +279,7 @@ extension LoopEngine {
             session.will = nil
             publish(will, of: session.identity)
         }
-        while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded) }
+        while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded, .expired) }
         router.retained.sweep(now: now)
         output.figures.absentSessions = sessions.absent
         output.figures.heldBytes = memoryInUse
@@ -283,7 +291,8 @@ extension LoopEngine {
     }
 
     /// Publishes a will, through rules like any other message, if its client may still send it.
-    private func publish(_ will: Will?, of identity: Client.Identity) {
+    /// - Parameter connection: the client's, while it is there.
+    private func publish(_ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none) {
         guard let will else { return }
         let before = router.permissions
         router.permissions = identity.access?.permissions
@@ -302,7 +311,11 @@ extension LoopEngine {
                         kind: .topic, topic: topic, key: nil, payload: payload, format: .none, id: router.makeID(), sender: .nobody)
                     (message.qos, message.isRetained) = (will.qos, will.isRetained)
                     if let properties = try? PublishProperties(properties) { message.take(properties) }
-                    publishForNobody(message)
+                    if let hooks, hooks.wanted.contains(.will) {
+                        pass(message, of: peer(identity, connection), through: hooks)
+                    } else {
+                        publishForNobody(message)
+                    }
                 }
             }
         }

@@ -183,7 +183,7 @@ extension MQTTFront {
     /// PUBACK.
     func acknowledged(_ packet: PublishAnswer) {
         guard let session else { return }
-        engine.finish(session.window.acknowledged(packet.identifier, qos: .atLeastOnce), session)
+        engine.finish(session.window.acknowledged(packet.identifier, qos: .atLeastOnce), session, isTaken: !packet.reason.isError)
         engine.pump(session)
     }
 
@@ -196,7 +196,7 @@ extension MQTTFront {
             return engine.pump(session)
         }
         let received = session.window.received(packet.identifier)
-        engine.finish(received, session)
+        engine.finish(received, session, isTaken: true)
         answer(.publishRelease, packet.identifier, received == .unknown ? .packetIdentifierNotFound : .success)
     }
 

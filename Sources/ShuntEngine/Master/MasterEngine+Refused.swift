@@ -27,6 +27,19 @@ extension MasterEngine {
         return (asked, missing)
     }
 
+    /// A connection has gone, and with it what its worker might have answered.
+    func leaveQuestions(_ connection: ConnectionID) {
+        retained.closed(connection)
+        refused.closed(connection)
+        commands.closed(connection)
+    }
+
+    func tickQuestions(now: Double) {
+        retained.tick(now: now)
+        refused.tick(now: now)
+        commands.tick(now: now)
+    }
+
     /// What has come of questions since.
     public func takeRefused() -> [(id: Int64, list: RefusedList)] {
         refused.takeEnded().map { ended in
@@ -43,6 +56,11 @@ extension MasterEngine {
         refused.answered(frame.id, connection) { list, worker in
             guard let body = value.flatMap({ try? RefusedAnswerBody(decoding: $0) }) else { return false }
             list.add(body.refused, total: body.total, of: worker)
+            return true
+        }
+        commands.answered(frame.id, connection) { answers, worker in
+            guard let result = Self.result(of: frame, value, start) else { return false }
+            answers.append(WorkerAnswers.Answer(worker: worker, result: result))
             return true
         }
     }

@@ -30,6 +30,7 @@ public final class MasterEngine {
     /// What operators ask the workers.
     var retained = RetainedQuestions()
     var refused = WorkerQuestions<RefusedList>()
+    var commands = WorkerQuestions<[WorkerAnswers.Answer]>()
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
 
@@ -135,8 +136,7 @@ public final class MasterEngine {
 
     public func closed(_ connection: ConnectionID, now: Double) {
         closing.remove(connection)
-        retained.closed(connection)
-        refused.closed(connection)
+        leaveQuestions(connection)
         if let worker = peers.removeValue(forKey: connection)?.worker { directory.disconnected(worker, from: connection) }
     }
 
@@ -164,8 +164,7 @@ public final class MasterEngine {
 
     public func tick(now: Double) {
         apply(directory.tick(now: now), now: now)
-        retained.tick(now: now)
-        refused.tick(now: now)
+        tickQuestions(now: now)
         tickBans(now: now)
         var deviceChanges: [DeviceChange] = []
         devices.tick(now: now, &deviceChanges)

@@ -10,6 +10,7 @@ struct WorkerQuestions<Sum: Sendable>: Sendable {
         var waiting: [ConnectionID: String]
         var missing: [String]
         var until: Double
+        var patience: Double
     }
 
     struct Ended: Sendable {
@@ -34,8 +35,11 @@ struct WorkerQuestions<Sum: Sendable>: Sendable {
     ///   - id: of the frame that all the workers get.
     ///   - workers: those that are asked.
     ///   - missing: those that can't be.
-    mutating func begin(_ id: Int64, _ sum: Sum, workers: [ConnectionID: String], missing: [String], now: Double) {
-        questions[id] = Question(sum: sum, waiting: workers, missing: missing, until: now + Self.patience)
+    ///   - patience: seconds to wait for the answers.
+    mutating func begin(
+        _ id: Int64, _ sum: Sum, workers: [ConnectionID: String], missing: [String], patience: Double = Self.patience, now: Double
+    ) {
+        questions[id] = Question(sum: sum, waiting: workers, missing: missing, until: now + patience, patience: patience)
         settle(id)
     }
 
@@ -55,7 +59,7 @@ struct WorkerQuestions<Sum: Sendable>: Sendable {
 
     mutating func tick(now: Double) {
         // Longer than any operator waits: the clock was set back.
-        for (id, question) in questions where now >= question.until || question.until - now > Self.patience {
+        for (id, question) in questions where now >= question.until || question.until - now > question.patience {
             questions[id]?.missing += question.waiting.values
             questions[id]?.waiting = [:]
             settle(id)

@@ -15,6 +15,10 @@ struct OwnedMessage {
     var properties: [UInt8]
     /// The rule that has made it.
     var rule: UInt8
+    /// Seconds after which it goes out; nil: at once.
+    var delay: Double?
+    /// How many rules have sent it on.
+    var hops: UInt8 = 0
 
     init(_ routed: RoutedMessage) {
         kind = routed.kind
@@ -28,7 +32,26 @@ struct OwnedMessage {
         isRetained = routed.isRetained
         properties = Array(routed.properties)
         rule = routed.rule
+        if routed.changes.contains(.delayed) { delay = Double(routed.delay) / 1000 }
     }
+
+    /// A copy of a message, made by the worker.
+    init(_ message: MessageView) {
+        kind = message.kind
+        topic = Array(message.topic)
+        key = message.key.map { Array($0) }
+        payload = Array(message.payload)
+        format = message.format
+        compression = message.compression
+        filter = []
+        qos = message.qos
+        isRetained = false
+        properties = Array(message.properties)
+        rule = .max
+    }
+
+    /// Bytes that it takes.
+    var size: Int { topic.count + payload.count + properties.count + filter.count }
 
     /// - Parameter body: gets the message as one that no client has sent.
     func withView<Result>(id: Int64, _ body: (MessageView) -> Result) -> Result {
@@ -44,7 +67,7 @@ struct OwnedMessage {
 
     private func view(_ topic: Bytes, _ key: Bytes?, _ payload: Bytes, _ properties: Bytes, _ id: Int64) -> MessageView {
         var view = MessageView(
-            kind: kind, topic: topic, key: key, payload: payload, format: format, compression: compression, id: id, sender: .nobody)
+            kind: kind, topic: topic, key: key, payload: payload, format: format, compression: compression, id: id, hops: hops, sender: .nobody)
         (view.qos, view.isRetained, view.properties) = (qos, isRetained, properties)
         view.expiry = PublishProperties.expiry(in: properties)
         return view

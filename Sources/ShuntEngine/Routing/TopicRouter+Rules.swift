@@ -89,7 +89,7 @@ extension TopicRouter {
     private func single(
         _ routed: RoutedMessage, _ publication: Publication, _ route: RouteReference, _ excluded: RuleSelection
     ) -> Int? {
-        guard routed.kind == .topic else { return nil }
+        guard routed.kind == .topic, !routed.changes.contains(.delayed) else { return nil }
         if routed.changes.isEmpty { return deliver(publication, route) }
         guard routed.topic.count > 0, routed.topic.count <= limits.topic else { return nil }
         var route = route
@@ -109,10 +109,11 @@ extension TopicRouter {
         return outcome.messages.compactMap { routed in
             guard takesItsPlace || mayMakeAnother() else {
                 output.figures.dropped += 1
+                keepDeadLetter(publication.message, why: ErrorCode.fanoutLimit.rawValue, rule: hooks?.name(of: Int(routed.rule)) ?? "")
                 return nil
             }
-            guard routed.kind == .topic else {
-                others.append(OwnedMessage(routed))
+            guard routed.kind == .topic, !routed.changes.contains(.delayed) else {
+                others.append(owned(routed, of: publication.message))
                 return nil
             }
             guard !routed.changes.contains(.topic) || maySend(to: routed.topic, routed.rule) else { return nil }
@@ -169,6 +170,7 @@ extension TopicRouter {
         guard Int(message.hops) < limits.hops else {
             output.figures.dropped += 1
             hooks.exceededHops(rule: Int(sender), now: now)
+            keepDeadLetter(message, why: ErrorCode.hopLimit.rawValue, rule: hooks.name(of: Int(sender)))
             return 0
         }
         message.hops += 1
@@ -187,7 +189,40 @@ extension TopicRouter {
         return lastMadeRoute
     }
 
+    /// What goes out as no topic message, or later: with what the message that it is made of has, where a rule has not changed that.
+    private func owned(_ routed: RoutedMessage, of origin: MessageView) -> OwnedMessage {
+        var owned = OwnedMessage(routed)
+        owned.hops = origin.hops &+ 1
+        return owned
+    }
+
     // MARK: What rules send by themselves
+
+    /// Publishes a message of a rule's own, or one that has been delayed: through the rules of its topic, except those that are excluded.
+    func publishOwn(_ message: OwnedMessage, excluded: RuleSelection) {
+        guard !message.topic.isEmpty, message.topic.count <= limits.topic else {
+            output.figures.undelivered += 1
+            return
+        }
+        message.withView(id: makeID()) { view in
+            let route = route(of: view.topic, last: .none)
+            guard !route.isNone else {
+                output.figures.undelivered += 1
+                return
+            }
+            (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
+            var count = 0
+            if let hooks {
+                hooks.beginTurn()
+                count = pass(Passage(publication: Publication(view), route: route, excluded: excluded, forwardedBy: message.rule), hooks)
+                count += others.count
+            } else {
+                count = deliverMade(view, route)
+            }
+            if kept.size > 0 { kept.removeAll() }
+            if count == 0 { nobody(view) }
+        }
+    }
 
     /// Publishes what a rule has made besides. No rule sees it again.
     func publish(_ message: OwnedMessage) {

@@ -14,10 +14,15 @@ public final class TopicRouter {
     var now: Double = 0
     /// Whether any rule has `on_deliver`.
     private(set) var looksAtDeliveries = false
+    /// Whether any rule has `on_select`, and `on_acked`.
+    private(set) var asksGroups = false
+    private(set) var looksAtAcks = false
     /// The rules have taken long for what is being read.
     private(set) var takesLong = false
     /// What rules have made of messages besides topic messages: the engine sends it.
     var others: [OwnedMessage] = []
+    /// Messages for `rules.dead_letter`, until the turn ends.
+    var deadLetters = DeadLetters()
     /// The client that is being read from, as subscriptions name it: its session's or its connection's.
     var publisher = ConnectionID.none
     /// What the sender of the message that is handled may do, where not everything; and how often rules have wanted more of that message.
@@ -60,7 +65,10 @@ public final class TopicRouter {
     /// Other rules apply from the next message on.
     func setHooks(_ new: (any RuleHooks)?) {
         hooks = new
-        looksAtDeliveries = new?.wanted.contains(.deliver) ?? false
+        let wanted = new?.wanted ?? []
+        looksAtDeliveries = wanted.contains(.deliver)
+        asksGroups = wanted.contains(.select)
+        looksAtAcks = wanted.contains(.acked)
         index.forgetRoutes()
     }
 
@@ -168,6 +176,7 @@ public final class TopicRouter {
     func beginRead() {
         takesLong = false
         publisher = .none
+        deadLetters.last = nil
         hooks?.beginRead()
     }
 
@@ -198,6 +207,7 @@ public final class TopicRouter {
 
     /// Tells the rules of a message that did not reach anybody, or somebody.
     func tellUndelivered(_ message: MessageView, why: UndeliveredReason) {
+        if !limits.deadLetterTopic.isEmpty, why.isForDeadLetters { keepDeadLetter(message, why: why.rawValue) }
         guard let hooks, hooks.wanted.contains(.undelivered) else { return }
         hooks.onUndelivered(message, why: why.rawValue, now: now)
     }
@@ -215,14 +225,14 @@ public final class TopicRouter {
     /// - Returns: how many got it.
     @inline(__always)
     func deliver(_ publication: Publication, _ route: RouteReference) -> Int {
-        index.select(route, key: publication.message.key, into: &recipients)
+        if asksGroups { choose(publication.message, route) } else { index.select(route, key: publication.message.key, into: &recipients) }
         return relay(publication)
     }
 
     /// The same for a message that no client has sent as it is.
     @inline(never)
     func deliverMade(_ message: MessageView, _ route: RouteReference) -> Int {
-        index.select(route, key: message.key, into: &recipients)
+        if asksGroups { choose(message, route) } else { index.select(route, key: message.key, into: &recipients) }
         let publication = Publication(message)
         // In the form of the first recipient, which mostly is the form of all.
         guard let first = recipients.first?.terms, first.takes(first.form, isPlain: publication.isPlain) else { return relay(publication) }
@@ -240,7 +250,7 @@ public final class TopicRouter {
 
     /// A message that a member of these groups had, who has left, goes to another member.
     func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
-        index.select(route, key: message.key, groups: names, into: &recipients)
+        if asksGroups { choose(message, route, groups: names) } else { index.select(route, key: message.key, groups: names, into: &recipients) }
         if relay(Publication(message)) == 0 { nobody(message) }
     }
 

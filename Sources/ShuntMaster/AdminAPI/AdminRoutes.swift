@@ -1,5 +1,6 @@
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntRegistry
 
 /// `/api/v1`: what each path gives.
@@ -19,7 +20,7 @@ struct AdminRoutes {
                 version: status.version, startedAt: status.startedAt, uptimeSeconds: status.uptimeSeconds,
                 workers: counts.workers, events: counts.events, devices: counts.devices, chats: counts.chats,
                 registry: .init(path: registry.path, writer: status.writer))
-            return .json(try RegistryJSON.encode(document))
+            return .json(try RecordJSON.encode(document))
         }
     }
 
@@ -29,13 +30,13 @@ struct AdminRoutes {
                 state: try call.choice("state"),
                 limit: try call.integer("limit", in: 1...WorkerQuery.maximumLimit, default: 100),
                 offset: try call.integer("offset", in: 0...Int.max, default: 0))
-            return .json(try RegistryJSON.encode(try await registry.workers(query)))
+            return .json(try RecordJSON.encode(try await registry.workers(query)))
         }
     }
 
     private var getWorker: HTTPRoute {
         HTTPRoute(.get, "/api/v1/workers/{name}") { [registry] call in
-            .json(try RegistryJSON.encode(try await registry.worker(call.segment)))
+            .json(try RecordJSON.encode(try await registry.worker(call.segment)))
         }
     }
 
@@ -46,18 +47,18 @@ struct AdminRoutes {
                 since: try call.integer("since", in: 0...Int64.max).map(Double.init),
                 kind: try call.choice("kind"),
                 limit: try call.integer("limit", in: 1...EventQuery.maximumLimit, default: 100))
-            return .json(try RegistryJSON.encode(try await registry.events(query)))
+            return .json(try RecordJSON.encode(try await registry.events(query)))
         }
     }
 
     private var postQuery: HTTPRoute {
         HTTPRoute(.post, "/api/v1/query") { [registry] call in
-            guard let fields = try? RegistryJSON.decode([String: String].self, from: call.body), fields.count == 1,
+            guard let fields = try? RecordJSON.decode([String: String].self, from: call.body), fields.count == 1,
                 let sql = fields["sql"]
             else {
                 throw ShuntError(.requestInvalid, "the body is not what a query takes", help: #"send {"sql": "SELECT …"}"#)
             }
-            return .json(try RegistryJSON.encode(try await registry.query(sql)))
+            return .json(try RecordJSON.encode(try await registry.query(sql)))
         }
     }
 
@@ -67,7 +68,7 @@ struct AdminRoutes {
                 throw ShuntError(
                     .requestInvalid, "there is no SQL", at: "sql", help: "give ?sql=SELECT…, or POST {\"sql\": \"SELECT …\"}")
             }
-            return .json(try RegistryJSON.encode(try await registry.query(sql)))
+            return .json(try RecordJSON.encode(try await registry.query(sql)))
         }
     }
 }

@@ -27,6 +27,9 @@ public enum AdminServer {
     /// Asks all workers for clients that they have refused. Called on none of the caller's threads.
     public typealias AskRefused = @Sendable (RefusedQuery) async -> Result<RefusedList, ShuntError>
 
+    /// Has workers do something, and gives their answers. Called on none of the caller's threads.
+    public typealias CommandWorkers = @Sendable (WorkerCommand) async -> Result<WorkerAnswers, ShuntError>
+
     /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
@@ -38,12 +41,14 @@ public enum AdminServer {
         changeBan: @escaping ChangeBan = { _ in ShuntError(.connectionLost, "no master is there to ban anybody") },
         retained: @escaping AskRetained = AdminServer.nobody,
         refused: @escaping AskRefused = { _ in .failure(AdminServer.noWorker) },
+        command: @escaping CommandWorkers = { _ in .failure(AdminServer.noWorker) },
         record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
+            + RuleRoutes(command: command, record: record).all
             + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }

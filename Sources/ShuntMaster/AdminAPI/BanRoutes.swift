@@ -1,5 +1,6 @@
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntRegistry
 
 /// `/api/v1/bans`: who is kept out.
@@ -16,13 +17,13 @@ struct BanRoutes {
         HTTPRoute(.get, "/api/v1/bans", parameters: ["limit", "offset"]) { [registry] call in
             let limit = try call.integer("limit", in: 1...BanPage.maximumLimit, default: 100)
             let offset = try call.integer("offset", in: 0...Int.max, default: 0)
-            return .json(try RegistryJSON.encode(try await registry.bans(limit: limit, offset: offset)))
+            return .json(try RecordJSON.encode(try await registry.bans(limit: limit, offset: offset)))
         }
     }
 
     private var add: HTTPRoute {
         HTTPRoute(.post, "/api/v1/bans", need: .operate) { [change, record, now] call in
-            guard let request = try? RegistryJSON.decode(BanRequest.self, from: call.body) else {
+            guard let request = try? RecordJSON.decode(BanRequest.self, from: call.body) else {
                 throw ShuntError(
                     .requestInvalid, "the body is not what a ban takes", help: #"send {"subject": "client:c1", "seconds": 3600, "why": "…"}"#)
             }
@@ -33,7 +34,7 @@ struct BanRoutes {
             let error = await change(.ban(ban))
             record(call.caller, Self.command(ban, seconds: request.seconds), error)
             if let error { throw error }
-            return .json(try RegistryJSON.encode(BanRecord(ban)))
+            return .json(try RecordJSON.encode(BanRecord(ban)))
         }
     }
 
@@ -43,7 +44,7 @@ struct BanRoutes {
             let error = await change(.unban(subject))
             record(call.caller, "unban \(subject)", error)
             if let error { throw error }
-            return .json(try RegistryJSON.encode(LiftedBan(lifted: subject.description)))
+            return .json(try RecordJSON.encode(LiftedBan(lifted: subject.description)))
         }
     }
 

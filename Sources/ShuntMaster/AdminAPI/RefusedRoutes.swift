@@ -1,5 +1,6 @@
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntRegistry
 
 /// `/api/v1/refused`: the clients that workers have refused.
@@ -9,7 +10,7 @@ enum RefusedRoutes {
             let query = RefusedQuery(
                 limit: try call.integer("limit", in: 1...RefusedQuery.maximumLimit, default: 100), addresses: try addresses(call),
                 user: call.parameters["user"])
-            return .json(try RegistryJSON.encode(try await ask(query).get()))
+            return .json(try RecordJSON.encode(try await ask(query).get()))
         }
     }
 

@@ -1,5 +1,6 @@
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntRegistry
 
 /// `/api/v1/retained`: what the workers retain. Metadata only: no payload comes this way.
@@ -47,8 +48,8 @@ struct RetainedRoutes {
 
     private static func response(_ answer: Result<RetainedOutcome, ShuntError>) throws -> HTTPResponse {
         switch try answer.get() {
-        case .list(let list): .json(try RegistryJSON.encode(list))
-        case .cleared(let cleared): .json(try RegistryJSON.encode(cleared))
+        case .list(let list): .json(try RecordJSON.encode(list))
+        case .cleared(let cleared): .json(try RecordJSON.encode(cleared))
         }
     }
 }

@@ -1,5 +1,6 @@
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntRegistry
 
 /// `/api/v1/devices` and `/api/v1/chats`.
@@ -20,13 +21,13 @@ struct SessionRoutes {
                 isOnline: try call.boolean("online"),
                 limit: try call.integer("limit", in: 1...DeviceSessionQuery.maximumLimit, default: 100),
                 offset: try call.integer("offset", in: 0...Int.max, default: 0))
-            return .json(try RegistryJSON.encode(try await registry.devices(query)))
+            return .json(try RecordJSON.encode(try await registry.devices(query)))
         }
     }
 
     private var getDevice: HTTPRoute {
         HTTPRoute(.get, "/api/v1/devices/{uid}") { [registry] call in
-            .json(try RegistryJSON.encode(try await registry.device(call.segment)))
+            .json(try RecordJSON.encode(try await registry.device(call.segment)))
         }
     }
 
@@ -36,13 +37,13 @@ struct SessionRoutes {
                 worker: call.parameters["worker"],
                 limit: try call.integer("limit", in: 1...ChatQuery.maximumLimit, default: 100),
                 offset: try call.integer("offset", in: 0...Int.max, default: 0))
-            return .json(try RegistryJSON.encode(try await registry.chats(query)))
+            return .json(try RecordJSON.encode(try await registry.chats(query)))
         }
     }
 
     private var getChat: HTTPRoute {
         HTTPRoute(.get, "/api/v1/chats/{id}") { [registry] call in
-            .json(try RegistryJSON.encode(try await registry.chat(call.segment)))
+            .json(try RecordJSON.encode(try await registry.chat(call.segment)))
         }
     }
 
@@ -51,7 +52,7 @@ struct SessionRoutes {
             let error = await closeChat(call.segment)
             record(call.caller, "close-chat \(call.segment)", error)
             if let error { throw error }
-            return .json(try RegistryJSON.encode(ClosedChat(closed: call.segment)))
+            return .json(try RecordJSON.encode(ClosedChat(closed: call.segment)))
         }
     }
 }

@@ -2,30 +2,35 @@ extension RuleTemplate.Kind {
     /// The texts of the files; NAME stands for the plugin's name.
     var texts: (rule: String, tests: String, page: String) {
         switch self {
-        case .message: (messageRule, messageTests, page(messageMeaning, settings: "{ large: 500 }"))
-        case .connect: (connectRule, connectTests, page(connectMeaning, settings: nil))
-        case .broadcast: (broadcastRule, broadcastTests, page(broadcastMeaning, settings: "{ leave_out: resting }"))
-        case .chat: (chatRule, chatTests, page(chatMeaning, settings: "{ longest: 500 }"))
+        case .message: (messageRule, messageTests, page(messageMeaning, settings: "{ large: 500 }", messageSettings))
+        case .connect: (connectRule, connectTests, page(connectMeaning, settings: nil, nil))
+        case .broadcast: (broadcastRule, broadcastTests, page(broadcastMeaning, settings: "{ leave_out: resting }", broadcastSettings))
+        case .chat: (chatRule, chatTests, page(chatMeaning, settings: "{ longest: 500 }", chatSettings))
         }
     }
 
-    private func page(_ meaning: String, settings: String?) -> String {
-        """
-        # NAME
+    private func page(_ meaning: String, settings: String?, _ row: String?) -> String {
+        let table = row.map { row in
+            let marks = RuleSheet.pageMarks
+            return "\(marks.start)| setting | takes | default | meaning |\n|---|---|---|---|\n| \(row) |\n\(marks.end)\n"
+        }
+        return """
+            # NAME
 
-        \(meaning)
+            \(meaning)
 
-        ```yaml
-        rules:
-          enabled: [NAME]\(settings.map { "\n  settings: { NAME: \($0) }" } ?? "")
-        ```
+            ```yaml
+            rules:
+              enabled: [NAME]\(settings.map { "\n  settings: { NAME: \($0) }" } ?? "")
+            ```
 
-        `shunt rule test` runs its tests.
-        """
+            \(table ?? "")`shunt rule test` runs its tests\(row == nil ? "" : ", `shunt rule show NAME` shows its settings").
+            """
     }
 }
 
-private let messageMeaning = "Refuses orders without an id, and sends large ones to `orders/large` too. `large` is where they begin (1000)."
+private let messageMeaning = "Refuses orders without an id, and sends large ones to `orders/large` too."
+private let messageSettings = "`large` | number of at least 0 | `1000` | the total from which an order is large"
 
 private let messageRule = #"""
     -- Decides about orders. See README.md.
@@ -33,6 +38,9 @@ private let messageRule = #"""
       name = "NAME",
       priority = 50, -- rules with a higher priority are asked first
       match = { kind = "topic", topic = "orders/+" }, -- the rule is not asked about other topics
+      settings = { -- what rules.settings of the configuration may say; the worker checks it
+        large = number { default = 1000, min = 0, doc = "the total from which an order is large" },
+      },
     }
 
     -- Called for each message. The worker does what the function returns; without a return the message goes on as it is.
@@ -41,8 +49,7 @@ private let messageRule = #"""
       if type(order) ~= "table" or not order.id then
         return route.reject("no order id") -- nobody gets it, and the sender is told why
       end
-      local large = ctx.settings.large or 1000 -- from the configuration: rules.settings
-      if (tonumber(order.total) or 0) >= large then
+      if (tonumber(order.total) or 0) >= ctx.settings.large then
         return route.fanout { msg, route.to("orders/large") } -- to its own topic and to another one
       end
     end
@@ -123,7 +130,8 @@ private let connectTests = #"""
     """#
 
 private let broadcastMeaning =
-    "Refuses broadcasts to everybody, and leaves out devices with a tag: `leave_out` says which (`quiet`)."
+    "Refuses broadcasts to everybody, and leaves out devices with a tag."
+private let broadcastSettings = "`leave_out` | text of at least 1 byte | `quiet` | the tag of devices that get no broadcasts"
 
 private let broadcastRule = #"""
     -- Decides which devices get a broadcast. See README.md.
@@ -131,6 +139,9 @@ private let broadcastRule = #"""
       name = "NAME",
       priority = 50, -- rules with a higher priority are asked first
       match = { kind = "broadcast" },
+      settings = { -- what rules.settings of the configuration may say; the worker checks it
+        leave_out = text { default = "quiet", min = 1, doc = "the tag of devices that get no broadcasts" },
+      },
     }
 
     -- Called for each broadcast. Without a return it goes on as it is.
@@ -140,7 +151,7 @@ private let broadcastRule = #"""
         return route.reject("say who it is for") -- nobody gets it, and the sender is told why
       end
       local left_out = filter.filter_tags or {}
-      left_out[#left_out + 1] = ctx.settings.leave_out or "quiet" -- from the configuration: rules.settings
+      left_out[#left_out + 1] = ctx.settings.leave_out
       filter.filter_tags = left_out
       return push:with { filter = filter } -- the next rule sees this instead
     end
@@ -172,7 +183,8 @@ private let broadcastTests = #"""
     """#
 
 private let chatMeaning =
-    "Refuses long messages in the chats under `support/`, and hides long numbers. `longest` is the most bytes of a message (2000)."
+    "Refuses long messages in the chats under `support/`, and hides long numbers."
+private let chatSettings = "`longest` | size of at least 1B | `2000` | the most bytes of a message"
 
 private let chatRule = #"""
     -- Decides about messages in chats. See README.md.
@@ -180,11 +192,14 @@ private let chatRule = #"""
       name = "NAME",
       priority = 50, -- rules with a higher priority are asked first
       match = { kind = "chat", topic = "support/+" }, -- of a chat, the topic is its id
+      settings = { -- what rules.settings of the configuration may say; the worker checks it
+        longest = size { default = 2000, min = 1, doc = "the most bytes of a message" },
+      },
     }
 
     -- Called for each message of a member. Without a return it goes to the other members as it is.
     function R.on_chat(msg, chat, ctx)
-      local longest = ctx.settings.longest or 2000 -- from the configuration: rules.settings
+      local longest = ctx.settings.longest
       if #msg.payload > longest then
         return route.reject("at most " .. longest .. " bytes") -- nobody gets it, and the sender is told why
       end

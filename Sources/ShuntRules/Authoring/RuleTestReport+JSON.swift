@@ -24,7 +24,7 @@ extension RuleTestReport {
             + "\"location\":\(error.location.map(quoted) ?? "null"),\"help\":\(error.help.map(quoted) ?? "null")"
     }
 
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         var result = "\"".unicodeScalars
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -2,6 +2,7 @@ import ExchangeCodec
 import ShuntAccess
 import ShuntConfig
 import ShuntCore
+import ShuntEngine
 import ShuntReactor
 
 /// How fast the clients of a listener may publish.
@@ -14,6 +15,12 @@ struct Pace: Sendable {
     init?(_ limits: Configuration.Worker.ListenerLimits) {
         guard limits.messagesPerSecond > 0 || limits.bytesPerSecond > 0 else { return nil }
         (messages, bytes) = (limits.messagesPerSecond, limits.bytesPerSecond)
+    }
+
+    /// Of one client: what a rule says counts in place of what its listener does.
+    init?(_ listener: Pace?, _ own: ClientPace?) {
+        (messages, bytes) = (own?.messages ?? listener?.messages ?? 0, own?.bytes ?? listener?.bytes ?? 0)
+        guard messages > 0 || bytes > 0 else { return nil }
     }
 
     func limit(now: Double) -> RateLimit {

@@ -46,15 +46,27 @@ struct RuleNew: ParsableCommand {
 
         What to do next:
         1. Test it while you change it:   shunt rule test \(folder) --watch
-        2. Enable it in the worker's configuration:
+        2. \(trial(of: template, folder))
+        3. Enable it in the worker's configuration:
 
              rules:
                directory: \(folder.dropLast(template.name.count + 1))
                enabled: [\(template.name)]
 
-        3. Check the configuration:       shunt worker --check --config FILE
-        4. Start the worker, or let a running one read it: kill -HUP PID
+        4. Check the configuration:       shunt worker --check --config FILE
+        5. Start the worker, or let a running one read it: kill -HUP PID
+
+        shunt rule definitions writes what an editor's Lua language server needs to complete and check it.
         """
+    }
+
+    private static func trial(of template: RuleTemplate, _ folder: String) -> String {
+        switch template.kind {
+        case .message: "See what it does:                shunt rule run \(folder) --topic orders/1 --payload '{\"id\":1}'"
+        case .connect: "See what it costs:               shunt rule bench \(folder)"
+        case .broadcast: "See what it does:                shunt rule run \(folder) --kind broadcast --payload hello --filter '{\"uid\":\"ann\"}'"
+        case .chat: "See what it does:                shunt rule run \(folder) --kind chat --topic support/1 --payload hello"
+        }
     }
 }
 

@@ -62,7 +62,7 @@ enum ProcessEnvironment {
 
 /// Writes the error to standard error and ends with its exit code. Errors may hold text of servers, files and arguments.
 func fail(_ errors: [ShuntError]) -> ExitCode {
-    for error in errors { printError("shunt: \(PrintableText.of(error.description))") }
+    for error in errors.flatMap(\.all) { printError("shunt: \(PrintableText.of(error.description))") }
     return ExitCode(errors.first?.code.exitCode ?? 70)
 }
 

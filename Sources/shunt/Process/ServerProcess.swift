@@ -206,6 +206,8 @@ struct ServerProcess {
                 ])
         } catch let errors as ConfigurationErrors {
             for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
+        } catch let error as ShuntError {
+            for error in error.all { logger.error("the configuration stays as it was: \(error)") }
         } catch {
             logger.error("the configuration stays as it was: \(error)")
         }

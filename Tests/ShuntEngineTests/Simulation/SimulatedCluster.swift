@@ -142,6 +142,9 @@ final class SimulatedCluster {
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
             case .confirmed: break
+            case .commanded(let id, let body):
+                guard let result = worker.performs?(body) else { continue }
+                carryOut(worker.link.answer(id, CommandAnswerBody(result).encoded(), limit: 1 << 20), of: worker)
             case .bans(let body): bans.append((worker.name, body))
             case .learned(let worker): learned.append(worker)
             case .room(let workers): room = workers

@@ -57,6 +57,9 @@ final class SimulatedWorker {
         }
     }
 
+    /// What the worker answers to commands; nil: it does not answer.
+    var performs: (@Sendable (CommandRequestBody) -> Result<[UInt8], ShuntError>)? = { .success($0.arguments) }
+
     /// What the loops say to a master's question for retained messages.
     func answer(_ body: RetainedRequestBody) -> RetainedAnswerBody {
         switch body {

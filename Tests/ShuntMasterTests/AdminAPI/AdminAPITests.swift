@@ -3,6 +3,7 @@ import Logging
 import RawHTTP
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntRegistry
 import Synchronization
 import Testing
@@ -106,7 +107,7 @@ private final class Fixture: Sendable {
                     "heartbeat_at":2.5,"host":"10.0.0.1","listeners":{"web_Socket":"10.0.0.1:8083"},"machine":"m","name":"10.0.0.1:4091",\
                     "port":4091,"started_at":1,"state":"live","stuck":[],"version":"shunt 0.1.0"}
                     """)
-            let decoded = try RegistryJSON.decode(WorkerRecord.self, from: Array(answer.body.utf8))
+            let decoded = try RecordJSON.decode(WorkerRecord.self, from: Array(answer.body.utf8))
             #expect(decoded == Fixture.worker("10.0.0.1:4091", .live))
             #expect(try await fixture.get("/api/v1/workers/10.0.0.2").body.contains(#""name":"10.0.0.2:4091""#))
         }
@@ -121,7 +122,7 @@ private final class Fixture: Sendable {
     func pages(_ query: String, _ count: Int, _ total: Int) async throws {
         try await serving { fixture async throws in
             let answer = try await fixture.get("/api/v1/workers" + query)
-            let page = try RegistryJSON.decode(WorkerPage.self, from: Array(answer.body.utf8))
+            let page = try RecordJSON.decode(WorkerPage.self, from: Array(answer.body.utf8))
             #expect(page.workers.count == count)
             #expect(page.total == total)
         }
@@ -131,7 +132,7 @@ private final class Fixture: Sendable {
     func events() async throws {
         try await serving { fixture async throws in
             let body = try await fixture.get("/api/v1/events?limit=1").body
-            let page = try RegistryJSON.decode(EventPage.self, from: Array(body.utf8))
+            let page = try RecordJSON.decode(EventPage.self, from: Array(body.utf8))
             #expect(page.registry.utf8.count == 16)
             #expect(
                 body == """
@@ -166,7 +167,7 @@ private final class Fixture: Sendable {
     func devices(_ query: String, _ count: Int, _ total: Int) async throws {
         try await serving { fixture async throws in
             let answer = try await fixture.get("/api/v1/devices" + query)
-            let page = try RegistryJSON.decode(DevicePage.self, from: Array(answer.body.utf8))
+            let page = try RecordJSON.decode(DevicePage.self, from: Array(answer.body.utf8))
             #expect(page.devices.count == count)
             #expect(page.total == total)
         }
@@ -181,7 +182,7 @@ private final class Fixture: Sendable {
                     "online":true,"tags":["vip","x&y"],"uid":"a/b c%","worker":"10.0.0.1:4091"}],"limit":1000,"offset":0,"total":1}
                     """)
             let answer = try await fixture.get("/api/v1/devices/bob")
-            let page = try RegistryJSON.decode(DevicePage.self, from: Array(answer.body.utf8))
+            let page = try RecordJSON.decode(DevicePage.self, from: Array(answer.body.utf8))
             #expect(page.devices.map(\.device) == ["laptop", "phone"])
             #expect(page.devices.map(\.isOnline) == [false, true])
             #expect(page.devices.map(\.lastSeenAt) == [9.5, 5.5])
@@ -218,7 +219,7 @@ private final class Fixture: Sendable {
     func status() async throws {
         try await serving { fixture async throws in
             let answer = try await fixture.get("/api/v1/status")
-            let status = try RegistryJSON.decode(StatusDocument.self, from: Array(answer.body.utf8))
+            let status = try RecordJSON.decode(StatusDocument.self, from: Array(answer.body.utf8))
             #expect(status.version == "shunt 0.1.0")
             #expect(status.uptimeSeconds == 7.5)
             #expect(status.workers == ["live": 2, "draining": 0, "lost": 1])

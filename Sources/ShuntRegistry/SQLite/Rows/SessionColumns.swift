@@ -1,5 +1,6 @@
 import GRDB
 import ShuntCore
+import ShuntJSON
 
 /// A device session's row: the columns, in one order for writing and reading.
 enum DeviceColumns {
@@ -7,7 +8,7 @@ enum DeviceColumns {
 
     static func arguments(_ record: DeviceRecord) -> StatementArguments {
         [
-            record.uid, record.device, RegistryJSON.array(of: record.tags), RegistryJSON.array(of: record.alias), record.worker,
+            record.uid, record.device, RecordJSON.array(of: record.tags), RecordJSON.array(of: record.alias), record.worker,
             record.address, record.isOnline, record.connectedAt.orZero, record.lastSeenAt.orZero,
         ]
     }
@@ -16,8 +17,8 @@ enum DeviceColumns {
     static func record(_ row: Row) throws -> DeviceRecord {
         DeviceRecord(
             uid: try row.decode(String.self, atIndex: 0), device: try row.decode(String.self, atIndex: 1),
-            tags: RegistryJSON.strings(in: try row.decode(String.self, atIndex: 2)),
-            alias: RegistryJSON.strings(in: try row.decode(String.self, atIndex: 3)),
+            tags: RecordJSON.strings(in: try row.decode(String.self, atIndex: 2)),
+            alias: RecordJSON.strings(in: try row.decode(String.self, atIndex: 3)),
             worker: try row.decode(String.self, atIndex: 4), address: try row.decode(String.self, atIndex: 5),
             isOnline: try row.decode(Bool.self, atIndex: 6), connectedAt: try row.decode(Double.self, atIndex: 7),
             lastSeenAt: try row.decode(Double.self, atIndex: 8))
@@ -41,7 +42,7 @@ enum ChatColumns {
     }
 }
 
-extension RegistryJSON {
+extension RecordJSON {
     /// A JSON array of strings: what the tags and aliases of a hundred thousand devices are written as, so it is made at once.
     static func array(of strings: [String]) -> String {
         guard !strings.isEmpty else { return "[]" }

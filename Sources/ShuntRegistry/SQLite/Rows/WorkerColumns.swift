@@ -1,5 +1,6 @@
 import GRDB
 import ShuntCore
+import ShuntJSON
 
 /// A worker's row: the columns, in one order for writing and reading.
 enum WorkerColumns {
@@ -8,11 +9,11 @@ enum WorkerColumns {
         + WorkerFigures.columns.map(\.name)
 
     static func arguments(_ record: WorkerRecord) throws -> StatementArguments {
-        let listeners = String(decoding: try RegistryJSON.encode(record.listeners), as: UTF8.self)
+        let listeners = String(decoding: try RecordJSON.encode(record.listeners), as: UTF8.self)
         var arguments: StatementArguments = [
             record.name, record.host, record.port, record.state.rawValue, record.machine, record.version, listeners,
             record.startedAt.orZero, record.heartbeatAt.orZero, record.configuredName,
-            RegistryJSON.array(of: record.stuck),
+            RecordJSON.array(of: record.stuck),
         ]
         arguments += StatementArguments(WorkerFigures.columns.map { record.figures[keyPath: $0.value] })
         return arguments
@@ -34,12 +35,12 @@ enum WorkerColumns {
             state: state,
             machine: try row.decode(String.self, forColumn: "machine"),
             version: try row.decode(String.self, forColumn: "version"),
-            listeners: (try? RegistryJSON.decode([String: String].self, from: Array(listeners.utf8))) ?? [:],
+            listeners: (try? RecordJSON.decode([String: String].self, from: Array(listeners.utf8))) ?? [:],
             startedAt: try row.decode(Double.self, forColumn: "started_at"),
             heartbeatAt: try row.decode(Double.self, forColumn: "heartbeat_at"))
         // A file that no master of this version has opened yet has not all columns.
         if row.hasColumn("configured_name") { record.configuredName = try row.decode(String.self, forColumn: "configured_name") }
-        if row.hasColumn("stuck") { record.stuck = RegistryJSON.strings(in: try row.decode(String.self, forColumn: "stuck")) }
+        if row.hasColumn("stuck") { record.stuck = RecordJSON.strings(in: try row.decode(String.self, forColumn: "stuck")) }
         for (name, value) in WorkerFigures.columns where row.hasColumn(name) {
             record.figures[keyPath: value] = try row.decode(Int.self, forColumn: name)
         }

@@ -36,6 +36,6 @@ return {
   ["a limit is a number"] = function(t)
     local ok, why = t:settings { limits = { temperature = "hot" } }
     t:ok(not ok)
-    t:ok(why:find("settings.limits.temperature", 1, true), why)
+    t:ok(why:find('alarms.limits.temperature is "hot"; a number', 1, true), why)
   end,
 }

@@ -1,8 +1,8 @@
 import FoundationEssentials
 
-/// How the registry's records look as JSON, in the admin API and in `--output json` alike: snake_case keys in
+/// How records look as JSON, in the registry's columns, the admin API, workers' answers and `--output json` alike: snake_case keys in
 /// alphabetical order, times in seconds since 1970.
-public enum RegistryJSON {
+public enum RecordJSON {
     public static func encode(_ value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase

@@ -1,0 +1,42 @@
+// route.message{}: a message that is made of none, by the rule itself.
+#include "made.h"
+
+int route_message(lua_State *L) {
+    static const shunt_message nothing = {.kind = SHUNT_TOPIC, .format = 1, .qos = 1};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    lua_insert(L, 1);
+    if (push_raw_field(L, 2, "payload") != LUA_TSTRING) { return luaL_error(L, "route.message: payload must be a text"); }
+    lua_settop(L, 2);
+    push_copy(L, &nothing, NULL, 0);
+    // It differs from any message that a hook is given.
+    ((copy_object *)lua_touserdata(L, -1))->message_serial = 0;
+    return 1;
+}
+
+const char *delay_last(shunt_host *host, uint32_t milliseconds) {
+    shunt_routed *routed = &host->routed[host->routed_count - 1];
+    const shunt_message *message = &routed->message;
+    size_t bytes = message->payload.count + message->topic.count + message->properties.count + message->filter.count;
+    if (host->delay_room == 0 || bytes > host->delay_bytes) {
+        host->delay_exceeded = true;
+        host->routed_count--;
+        return "no more messages may be delayed (rules.delay)";
+    }
+    host->delay_room--;
+    host->delay_bytes -= bytes;
+    routed->changes |= SHUNT_DELAYED;
+    routed->message.room = milliseconds;
+    return NULL;
+}
+
+void shunt_host_set_delay_room(shunt_host *host, size_t messages, size_t bytes) {
+    host->delay_room = messages;
+    host->delay_bytes = bytes;
+}
+
+const shunt_routed *shunt_host_emitted(const shunt_host *host, size_t *count) {
+    *count = host->routed_count;
+    return host->routed;
+}

@@ -1,0 +1,57 @@
+/// What an operator has workers do or tell, through their master.
+public struct WorkerCommand: Equatable, Sendable {
+    public enum Name: String, Sendable, CaseIterable {
+        /// The rules that run, their versions and figures.
+        case rules
+        /// Read the rules' files again.
+        case rulesReload = "rules.reload"
+        /// Bring the version before back.
+        case rulesRollback = "rules.rollback"
+        /// What would become of a message.
+        case explain
+        /// Follow live messages: begin, read what has come, end.
+        case traceBegin = "trace.begin"
+        case traceRead = "trace.read"
+        case traceEnd = "trace.end"
+    }
+
+    public var name: Name
+    /// A JSON object.
+    public var arguments: [UInt8]
+    /// The one worker that is asked, `host:port`; nil: all.
+    public var worker: String?
+    /// Seconds to wait for the answers.
+    public var patience: Double
+
+    public init(_ name: Name, arguments: [UInt8] = Array("{}".utf8), worker: String? = nil, patience: Double = 2) {
+        self.name = name
+        self.arguments = arguments
+        self.worker = worker
+        self.patience = patience
+    }
+}
+
+/// The answers of the workers to a command.
+public struct WorkerAnswers: Equatable, Sendable {
+    public struct Answer: Equatable, Sendable {
+        /// `host:port`.
+        public var worker: String
+        /// A JSON object, or why the worker has not done it.
+        public var result: Result<[UInt8], ShuntError>
+
+        public init(worker: String, result: Result<[UInt8], ShuntError>) {
+            self.worker = worker
+            self.result = result
+        }
+    }
+
+    /// In the order of the workers' names.
+    public var answers: [Answer]
+    /// Workers that were not reached, or have not answered in time.
+    public var missing: [String]
+
+    public init(answers: [Answer], missing: [String]) {
+        self.answers = answers
+        self.missing = missing
+    }
+}

@@ -1,0 +1,164 @@
+import MQTTCodec
+import ShuntCore
+
+/// What rules have a client's terms say, and what they send that is no client's message.
+struct RuleState {
+    /// How fast clients may send, of those of whom a rule has said it.
+    var paces: [ConnectionID: ClientPace] = [:]
+    /// Messages that go out later.
+    var delayed = Deadlines<DelayedMessage>()
+    var delayedBytes = 0
+    /// More of them are due than one event sends.
+    var areDue = false
+}
+
+/// What a client may send in a second, in place of its listener's limits; nil: what the listener lets it, 0: any number.
+public struct ClientPace: Equatable, Sendable {
+    public var messages: Int?
+    public var bytes: Int?
+}
+
+/// A message that goes out later.
+struct DelayedMessage {
+    var message: OwnedMessage
+    /// The rule that has delayed it, which does not see it again. Its place may change meanwhile.
+    var rule: String
+    /// Seconds since 1970.
+    var since: Double
+}
+
+/// A rule alone, without a client: it may do what its table grants.
+private final class RuleRights: Permissions {
+    func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool { false }
+    func mayReceive(_ topic: Bytes) -> Bool { false }
+    func place(of action: AccessAction, _ subject: Bytes, group: Bytes?) -> String { "the rule's grants" }
+    func withholds(_ filter: Bytes, group: Bytes?) -> Bool { false }
+}
+
+extension LoopEngine {
+    /// Sends what rules have sent in a hook that is about no message.
+    func sendEmitted(_ hooks: any RuleHooks) {
+        let emitted = hooks.emitted
+        guard !emitted.isEmpty else { return }
+        let messages = emitted.map(OwnedMessage.init)
+        byItself {
+            for message in messages where mayBeSent(message) {
+                let own = RuleSelection.none.inserting(Int(message.rule))
+                if let delay = message.delay { keep(message, for: delay) } else { sendOwn(message, excluded: own) }
+            }
+        }
+    }
+
+    /// Runs with the rights of a rule that acts for nobody: where access is set, its grants.
+    private func byItself(_ body: () -> Void) {
+        let (permissions, publisher, blocker) = (router.permissions, router.publisher, router.index.blocker)
+        router.permissions = access.contains { $0.permissions != nil } ? RuleRights() : nil
+        router.publisher = .none
+        body()
+        (router.permissions, router.publisher, router.index.blocker) = (permissions, publisher, blocker)
+    }
+
+    private func sendOwn(_ message: OwnedMessage, excluded: RuleSelection) {
+        switch message.kind {
+        case .topic:
+            router.publishOwn(message, excluded: excluded)
+            if !router.others.isEmpty { sendOthers() }
+        case .broadcast: push(message, answering: nil)
+        case .chat: announce(message)
+        }
+    }
+
+    // MARK: Messages that go out later
+
+    /// Keeps a message whose sender's rights have been checked.
+    func keep(_ message: OwnedMessage, for seconds: Double) {
+        // The rules' host keeps to the room that it was told.
+        guard rulesState.delayed.count < limits.delayedMessages, rulesState.delayedBytes + message.size <= limits.delayedBytes else {
+            output.figures.dropped += 1
+            return
+        }
+        rulesState.delayedBytes += message.size
+        let rule = hooks?.name(of: Int(message.rule)) ?? ""
+        rulesState.delayed.insert(DelayedMessage(message: message, rule: rule, since: now), at: now + seconds)
+        output.figures.delays += 1
+        tellDelayRoom()
+    }
+
+    func tellDelayRoom() {
+        output.figures.delayed = rulesState.delayed.count
+        hooks?.setDelayRoom(
+            messages: limits.delayedMessages - rulesState.delayed.count, bytes: limits.delayedBytes - rulesState.delayedBytes)
+    }
+
+    /// Sends what is due. What is more than one event may cause goes out with the next turns.
+    func sendDelayed() {
+        byItself {
+            while !isBatchFull, let next = rulesState.delayed.popDue(now: now) {
+                rulesState.delayedBytes -= next.message.size
+                send(next)
+            }
+        }
+        rulesState.areDue = rulesState.delayed.first.map { $0.at <= now } ?? false
+        tellDelayRoom()
+    }
+
+    private func send(_ delayed: DelayedMessage) {
+        var message = delayed.message
+        let expiry = message.properties.withUnsafeBytes { PublishProperties.expiry(in: $0) }
+        if expiry != MessageView.noExpiry {
+            let age = UInt32(clamping: Int(max(0, now - delayed.since)))
+            guard age < expiry else {
+                output.figures.delaysExpired += 1
+                return message.withView(id: router.makeID()) { router.tellUndelivered($0, why: .expired) }
+            }
+            var changes = PublishProperties.Changes()
+            changes.expiry = expiry - age
+            let key = message.key ?? []
+            message.properties = key.withUnsafeBytes { key in
+                if message.key != nil { changes.key = key }
+                let whole = message.properties.withUnsafeBytes { PublishProperties.rewrite($0, changes) }
+                return whole.withUnsafeBytes { Array($0.withoutPropertyLength) }
+            }
+        }
+        let rule = hooks?.rule(named: delayed.rule)
+        message.rule = UInt8(clamping: rule ?? .max)
+        sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
+    }
+
+    // MARK: Clients' terms
+
+    /// A rule lets a client in on these terms.
+    func settle(_ terms: ClientTerms, _ connection: ConnectionID) {
+        let identity = clients[connection.slot].identity ?? Client.Identity()
+        clients[connection.slot].identity = identity
+        if let attributes = terms.attributes { identity.attributes = attributes }
+        if terms.messagesPerSecond != nil || terms.bytesPerSecond != nil {
+            rulesState.paces[connection] = ClientPace(messages: terms.messagesPerSecond, bytes: terms.bytesPerSecond)
+        }
+        guard let time = terms.expiresAt else { return }
+        identity.expiresAt = time
+        expiries.insert(connection, at: time)
+        // Clients that have gone leave theirs behind.
+        guard expiries.count > 2 * clients.count + 1024 else { return }
+        expiries.keep { at, client in expiry(of: client) == at || clients[client.slot].identity?.access?.admitted.expiresAt == at }
+    }
+
+    /// When a client has to go; nil where it has gone.
+    func expiry(of connection: ConnectionID) -> Double? {
+        guard isCurrent(connection), let identity = clients[connection.slot].identity else { return nil }
+        return min(identity.access?.admitted.expiresAt ?? .infinity, identity.expiresAt)
+    }
+
+    /// Whether a rule has said of any client how fast it may send.
+    @inline(__always)
+    public var hasPaces: Bool { !rulesState.paces.isEmpty }
+    public func pace(of connection: ConnectionID) -> ClientPace? { hasPaces ? rulesState.paces[connection] : nil }
+}
+
+extension RuleSelection {
+    func inserting(_ rule: Int) -> RuleSelection {
+        var selection = self
+        if rule < Self.capacity { selection.insert(rule) }
+        return selection
+    }
+}

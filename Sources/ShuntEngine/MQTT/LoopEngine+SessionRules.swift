@@ -1,0 +1,81 @@
+import MQTTCodec
+import ShuntCore
+
+/// What rules are told of sessions, wills and acknowledgements.
+extension LoopEngine {
+    /// Something happens to a session that outlives its connection.
+    func tell(_ event: SessionEvent, _ session: MQTTSession) {
+        guard let hooks, hooks.wanted.contains(.session) else { return }
+        var view = SessionView(
+            clientID: session.clientID, uid: session.identity.uid, version: session.version.name, expiry: session.expiry)
+        view.isConnected = session.isConnected
+        view.subscriptions = Int(session.isConnected ? clients[session.client.slot].subscriptions : session.subscriptions)
+        (view.waiting, view.inflight) = (session.waiting.count, session.window.count)
+        hooks.onSession(event, view, now: now)
+        sendEmitted(hooks)
+    }
+
+    /// A client is about to be closed, since another one has come with its identifier.
+    func tellTakenOver(_ connection: ConnectionID) {
+        guard let hooks, hooks.wanted.contains(.session), let identity = clients[connection.slot].identity else { return }
+        if let session = identity.session, session.isLasting { return tell(.takenOver, session) }
+        var view = SessionView(clientID: identity.device, uid: identity.uid, version: clients[connection.slot].version.name, expiry: 0)
+        (view.isConnected, view.subscriptions) = (true, Int(clients[connection.slot].subscriptions))
+        hooks.onSession(.takenOver, view, now: now)
+        sendEmitted(hooks)
+    }
+
+    // MARK: Wills
+
+    /// A will's client, as rules see it: what only its connection knows has gone with that.
+    func peer(_ identity: Client.Identity, _ connection: ConnectionID) -> Peer {
+        if let peer = peer(connection) { return peer }
+        var peer = Peer(
+            id: .nobody, uid: identity.uid, device: identity.device, tags: identity.tags, alias: identity.alias,
+            protocolName: ClientProtocol.mqtt.rawValue, address: "", connectedAt: 0)
+        peer.attributes = identity.attributes
+        return peer
+    }
+
+    /// Publishes a will as rules say. It, and what they make of it, goes on through the rules of its topic, as any client's message.
+    func pass(_ will: MessageView, of peer: Peer, through hooks: any RuleHooks) {
+        hooks.beginTurn()
+        var will = will
+        will.room = UInt32(clamping: limits.fanout)
+        let outcome = hooks.onWill(will, of: peer, now: now)
+        if outcome.isPlainPass, !outcome.isFinal { return publishForNobody(will) }
+        let (verdict, isFinal, made) = (outcome.verdict, outcome.isFinal, outcome.messages.map(OwnedMessage.init))
+        switch verdict {
+        case .pass: if isFinal { deliverUnruled(will) } else { publishForNobody(will) }
+        case .send: break
+        case .drop: output.figures.dropped += 1
+        case .reject, .redirect: output.figures.rejected += 1
+        }
+        for message in made {
+            guard message.kind == .topic, message.delay == nil else {
+                send(message)
+                continue
+            }
+            guard mayBeSent(message) else { continue }
+            message.withView(id: router.makeID()) { publishForNobody($0) }
+        }
+    }
+
+    private func deliverUnruled(_ message: MessageView) {
+        let route = router.route(of: message.topic, last: .none)
+        guard !route.isNone else { return }
+        if router.deliverMade(message, route) == 0 { router.nobody(message) }
+        router.index.blocker = .none
+    }
+
+    // MARK: Acknowledgements
+
+    /// A client has acknowledged a message that was held for it.
+    func tellAcked(_ entry: OutgoingWindow.Entry, _ session: MQTTSession) {
+        guard let hooks, !entry.isReleased, entry.held != HeldMessages.none else { return }
+        guard var message = WireEncoder.read(held.packet(entry.held), held.form(entry.held)) else { return }
+        message.qos = entry.handOver.qos
+        hooks.beginTurn()
+        hooks.onAcked(message, by: session.client, now: now)
+    }
+}

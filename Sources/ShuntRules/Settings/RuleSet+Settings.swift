@@ -1,0 +1,69 @@
+import CLuaHost
+import ShuntCore
+
+extension RuleSet {
+    /// Where a plugin's settings stand in a configuration.
+    static func settingsKey(of plugin: RulePlugin) -> String { "rules.settings.\(plugin.name)" }
+
+    /// The settings as the rule gets them.
+    /// - Throws: the first of the errors, with the others in it. Their locations are keys: `rules.settings.redact.redactions[1].remove[0]`.
+    static func checked(
+        _ settings: SettingValue, _ definition: RuleDefinition, of plugin: RulePlugin, finds: PatternFinder?
+    ) throws(ShuntError) -> SettingValue {
+        var checker = SettingsChecker(finds: finds)
+        let key = settingsKey(of: plugin)
+        var checked = settings
+        if let schema = definition.schema {
+            checked = checker.settings(settings, schema, at: key)
+        } else {
+            checker.unknown(settings, at: key)
+        }
+        if let error = ShuntError(all: checker.errors) { throw error }
+        return checked
+    }
+
+    /// An error that `on_load` or `match` has raised: one that begins with a setting, as in `settings.routes[1].to: …`, is about the
+    /// configuration. Lua counts from 1, the configuration's keys from 0.
+    static func aboutSettings(_ error: ShuntError, of plugin: RulePlugin) -> ShuntError {
+        let name = error.message.prefix { $0 != ":" && $0 != " " }
+        guard name.hasPrefix("settings"), error.message.dropFirst(name.count).hasPrefix(": ") else { return error }
+        var key = ""
+        var rest = name.dropFirst("settings".count)
+        while let first = rest.first {
+            rest = rest.dropFirst()
+            guard first == "[" else {
+                key.append(first)
+                continue
+            }
+            let digits = rest.prefix { $0 != "]" }
+            rest = rest.dropFirst(digits.count)
+            guard let index = Int(digits), index > 0 else { return error }
+            key += "[\(index - 1)"
+        }
+        guard key.isEmpty || key.hasPrefix(".") || key.hasPrefix("[") else { return error }
+        var moved = error
+        moved.location = settingsKey(of: plugin) + key
+        moved.message = settingsKey(of: plugin) + key + error.message.dropFirst(name.count)
+        return moved
+    }
+}
+
+extension RuleSet.Rule {
+    /// Texts that nobody is to see.
+    var secrets: Set<String> {
+        definition.schema.map { SettingType(.table($0.fields)).secrets(in: settings) } ?? []
+    }
+}
+
+extension LoadedRule {
+    /// Whether a text has a match of a Lua pattern.
+    /// - Throws: where the pattern is wrong.
+    func finds(_ pattern: String, in text: String) throws(ShuntError) -> Bool {
+        var found = false
+        let ran = withBytes(of: pattern) { pattern in
+            withBytes(of: text) { text in shunt_rule_finds(host.pointer, pointer, pattern, text, &found) }
+        }
+        if !ran { throw plugin.error(of: host) }
+        return found
+    }
+}

@@ -1,0 +1,227 @@
+"""Hooks of clients, devices, groups, sessions and wills, and what rules send of their own or later, over both protocols."""
+
+import time
+
+import pytest
+
+from exchange import JSON, REGISTER, eventually, registration
+from mqtt.client import Client as MQTTClient
+from mqtt.packets import V3, V5, Will
+from processes import write_rule, write_whole
+
+HOOKS = """
+local R = { tick = 0.2 }
+local function tell(ctx, what, text) ctx:emit(route.message { topic = "events/" .. what, payload = text }) end
+function R.on_connect(conn, ctx)
+  tell(ctx, "connect", conn.protocol)
+  return conn:with { attributes = { plan = "gold" } }
+end
+function R.on_register(conn, ctx)
+  tell(ctx, "register", conn.uid .. "/" .. conn.device .. "/" .. conn.attributes.plan)
+  if conn.uid == "mallory" then return route.reject("not you") end
+  return conn:with { tags = { "by-rule" } }
+end
+function R.on_session(event, session, ctx) tell(ctx, "session", event .. " " .. session.client_id) end
+function R.on_will(msg, conn, ctx)
+  tell(ctx, "will", conn.client_id or conn.device)
+  return route.to("graves/" .. conn.device)
+end
+function R.on_acked(msg, conn) counter("acked", { topic = msg.topic }):inc() end
+function R.on_disconnect(conn, why, ctx) tell(ctx, "disconnect", conn.attributes.plan) end
+return R
+"""
+
+
+@pytest.fixture
+def hooked(shunt, tmp_path):
+    """A worker of two loops with rules, its settings, and a function that opens clients of MQTT."""
+
+    def start(source, **sets):
+        plugins = write_rule(tmp_path / "plugins", "hooks", source)
+        worker = shunt.worker({
+            "rules.directory": plugins, "rules.enabled": "all", "worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt",
+            "worker.listeners.mqtt.listen": "127.0.0.1:0"} | sets)
+
+        def mqtt(id, version=V5, **more):
+            client = shunt.closing(MQTTClient(worker.listeners["worker.mqtt"], version))
+            client.connect(id, **more)
+            return client
+
+        return worker, mqtt
+
+    return start
+
+
+def test_hooks_of_both_protocols_are_called_and_send_messages(hooked, connect):
+    worker, mqtt = hooked(HOOKS)
+    watcher = connect(worker.exchange).subscribe("events/#").subscribe("graves/#")
+    seen = []
+
+    def expect(*wanted):
+        def came():
+            seen.extend((frame.topic, frame.text) for frame in watcher.receive(len(watcher.inbox)))
+            return all(each in seen for each in wanted)
+
+        eventually(came, what=f"{wanted}, of which came {seen}")
+
+    device = connect(worker.exchange)
+    device.register("ada")
+    expect(("events/connect", "exchange"), ("events/register", "ada/phone/gold"))
+    answer = connect(worker.exchange).request(REGISTER, registration("mallory", "phone"), format=JSON)
+    assert answer.status == 403 and answer.text == "not you"
+    meter = mqtt("meter", will=Will("w", b"gone"), clean=False, more={"session_expiry": 100})
+    expect(("events/connect", "mqtt"), ("events/session", "created meter"))
+    meter.subscribe("work", qos=2)
+    for qos in (1, 2):
+        assert mqtt(f"producer{qos}").publish("work", b"x", qos) == 0
+        meter.message()
+    worker.wait_metric('shunt_rule_acked_total{rule="hooks",topic="work"}', 2)
+    meter.vanish()
+    expect(("events/will", "meter"), ("graves/meter", "gone"), ("events/disconnect", "gold"))
+
+
+TERMS = """
+local R = {}
+function R.on_connect(conn)
+  if conn.uid == "short" or conn.device == "short" then return conn:with { expires_at = time.now() + 1 } end
+  if conn.device == "slow" then return conn:with { limits = { messages_per_second = 10 } } end
+end
+return R
+"""
+
+
+@pytest.mark.parametrize("version", [V3, V5])
+def test_a_rule_says_how_long_a_client_stays_and_how_fast_it_sends(hooked, connect, version):
+    worker, mqtt = hooked(TERMS)
+    short = mqtt("short", version)
+    assert short.ended() == (0x87 if version == V5 else None)
+    consumer = connect(worker.exchange).subscribe("t")
+    slow = mqtt("slow", version)
+    start = time.monotonic()
+    for number in range(40):
+        slow.publish("t", b"%d" % number)
+    consumer.receive(40)
+    # As much as in a second may come at once.
+    assert time.monotonic() - start > 2.5
+    fast = mqtt("fast", version)
+    start = time.monotonic()
+    for number in range(1000):
+        fast.publish("t", b"%d" % number)
+    consumer.receive(1000)
+    assert time.monotonic() - start < 20
+    assert worker.metric("shunt_pace_holds_total") >= 1
+
+
+SELECT = """
+local R = { match = { topic = "jobs/#" } }
+function R.on_subscribe(sub) shared.set("member:" .. sub.sender.id, sub.sender.device) end
+function R.on_select(group, members, msg)
+  for _, member in ipairs(members) do
+    if shared.get("member:" .. member.id) == msg.payload then return member end
+  end
+  if msg.payload == "nobody" then return { id = 1 } end
+end
+return R
+"""
+
+
+def test_a_rule_chooses_the_member_of_a_group_on_whatever_loop(hooked, connect):
+    worker, mqtt = hooked(SELECT)
+    members = {name: mqtt(name) for name in ("ann", "bob", "cid", "dan", "eve")}
+    for member in members.values():
+        member.subscribe("$share/g/jobs/+")
+    for producer in [connect(worker.exchange) for _ in range(4)]:
+        for name, member in members.items():
+            assert producer.message("jobs/1", name).status == 200
+            assert member.message().payload == name.encode()
+    for _ in range(10):
+        assert producer.message("jobs/1", "nobody").status == 200
+    error = 'shunt_rule_errors_total{rule="hooks",hook="on_select",code="rule.failed"}'
+    eventually(lambda: worker.metrics().get(error) == 10, what="10 errors of on_select")
+
+
+DELAY = """
+local R = { match = { topic = "slow/#" }, on_error = "reject" }
+function R.on_message(msg)
+  if msg.props.seen then return end
+  return route.delay(tonumber(msg.payload), msg:with { props = { seen = "yes" } })
+end
+return R
+"""
+
+
+def test_a_message_goes_out_later_and_only_so_many_wait(hooked, connect):
+    worker, mqtt = hooked(DELAY, **{"rules.delay.messages": 4, "worker.loops": 1})
+    consumer, watcher = connect(worker.exchange).subscribe("#"), mqtt("w")
+    watcher.subscribe("slow/#")
+    producer = connect(worker.exchange)
+    start = time.monotonic()
+    assert producer.message("slow/1", "0.5").status == 200
+    assert consumer.receive(1)[0].text == "0.5"
+    assert 0.4 < time.monotonic() - start < 5
+    assert watcher.message().payload == b"0.5"
+    assert [producer.message("slow/1", "600").status for _ in range(5)] == [200] * 4 + [403]
+    worker.wait_metric("shunt_delayed_messages", 4)
+    assert worker.metric("shunt_delays_total") == 5
+    assert worker.metric('shunt_rule_errors_total{rule="hooks",hook="on_message",code="limit.delay"}') == 1
+
+
+DEAD = """
+local R = { match = { topic = "bad/#" }, on_error = "drop" }
+function R.on_message(msg) error("no") end
+return R
+"""
+
+
+def test_dead_letters_tell_why_and_a_reload_names_another_topic(shunt, connect, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "hooks", DEAD)
+    config = tmp_path / "worker.yaml"
+
+    def configure(topic):
+        write_whole(config, f"""
+worker:
+  name: w
+  loops: 2
+  listeners:
+    exchange: {{ listen: "127.0.0.1:0", allow_anonymous: true }}
+    mqtt: {{ protocol: mqtt, listen: "127.0.0.1:0", allow_anonymous: true }}
+rules: {{ directory: {plugins}, enabled: all, dead_letter: "{topic}" }}
+""")
+
+    configure("dead")
+    worker = shunt.worker(config=config)
+    consumer = connect(worker.exchange).subscribe("dead").subscribe("other")
+    watcher = shunt.closing(MQTTClient(worker.listeners["worker.mqtt"], V5))
+    watcher.connect("w")
+    watcher.subscribe("dead")
+    producer = connect(worker.exchange)
+    assert producer.message("nowhere", "lost").status == 500
+    assert producer.message("bad/1", "failed", key="k").status == 200
+    got = consumer.receive(2)
+    assert [(frame.text, frame.key) for frame in got] == [("lost", "no subscriber"), ("failed", "rule.failed")]
+    letters = [watcher.message() for _ in range(2)]
+    assert [letter.payload for letter in letters] == [b"lost", b"failed"]
+    pairs = [dict(letter.all("user")) for letter in letters]
+    assert [each["dead-letter-topic"] for each in pairs] == ["nowhere", "bad/1"]
+    assert [each["dead-letter-reason"] for each in pairs] == ["no subscriber", "rule.failed"]
+    assert pairs[1]["dead-letter-rule"] == "hooks" and pairs[1]["dead-letter-key"] == "k"
+    eventually(lambda: worker.metric("shunt_dead_letters_total") == 2, what="two dead letters in the figures")
+    configure("other")
+    worker.reload()
+    assert producer.message("nowhere", "again").status == 500
+    assert consumer.receive(1)[0].topic == "other"
+
+
+def test_ticks_that_send_without_end_are_bounded_and_others_go_on(hooked, connect):
+    worker, _ = hooked("""
+local R = { tick = 0.1 }
+function R.on_tick(ctx) while true do ctx:emit(route.message { topic = "flood", payload = "x" }) end end
+return R
+""")
+    consumer = connect(worker.exchange).subscribe("good")
+    producer = connect(worker.exchange)
+    error = 'shunt_rule_errors_total{rule="hooks",hook="on_tick",code="limit.fanout"}'
+    eventually(lambda: worker.metrics().get(error, 0) >= 5, what="errors of on_tick")
+    for number in range(20):
+        assert producer.message("good", str(number)).status == 200
+    assert len(consumer.receive(20)) == 20

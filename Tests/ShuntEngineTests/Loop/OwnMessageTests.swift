@@ -1,0 +1,225 @@
+import ExchangeCodec
+import MQTTCodec
+import ShuntCore
+import Testing
+
+@testable import ShuntEngine
+
+@Suite("What rules send of their own, or later, and dead letters")
+struct OwnMessageTests {
+    private let rules = OwnRules()
+
+    private func texts(_ client: SimulatedClient) -> [String] {
+        client.received().filter { $0.type == .message }.map { "\($0.name ?? "-") \($0.text)" }
+    }
+
+    @Test("A message of a rule's own meets the rules of its topic, except the one that sent it, and reaches both protocols")
+    func own() {
+        let worker = SimulatedWorker(loops: 2, hooks: rules)
+        let (consumer, watcher) = (worker.connect(loop: 1), SimulatedMQTTClient(worker, "w"))
+        _ = consumer.subscribe("#", group: "g")
+        _ = watcher.subscribe("#")
+        _ = rules.takeTold()
+        rules.script["events"] = [.init(topic: "elsewhere", rule: 1)]
+        rules.sends = [.init(topic: "events"), .init(topic: "plain")]
+        #expect(worker.connect().ask(Frame(.ping, id: 1))?.status == 200)
+        #expect(rules.takeTold() == ["connect", "events 2 hops=1"])
+        #expect(texts(consumer) == ["elsewhere made", "plain made"])
+        #expect(watcher.messages() == ["elsewhere: made", "plain: made"])
+    }
+
+    @Test("Messages are sent in on_subscribe, on_register, on_disconnect and on_tick, too")
+    func hooks() {
+        rules.wanted = [.register, .tick]
+        let worker = SimulatedWorker(hooks: rules)
+        let (consumer, client) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("#", group: "g")
+        rules.sends = [.init(topic: "subscribed")]
+        #expect(client.ask(Frame(.ping, id: 1))?.status == 200)
+        rules.sends = [.init(topic: "registered")]
+        #expect(client.register("ada") == 200)
+        rules.sends = [.init(topic: "ticked")]
+        worker.tick()
+        rules.sends = [.init(topic: "left")]
+        worker.disconnect(client.id)
+        #expect(texts(consumer) == ["subscribed made", "registered made", "ticked made", "left made"])
+    }
+
+    @Test("Where access is set, a rule's own messages go where its grants let them")
+    func rights() {
+        let worker = SimulatedWorker(hooks: rules)
+        let consumer = worker.connect()
+        _ = consumer.subscribe("#", group: "g")
+        worker.engines[0].setAccess([ListenerAccess(asks: false, permissions: { _, _, _ in AccessTests.Denials([:]) })], now: worker.now)
+        rules.granted = ["granted", "both"]
+        rules.script["both"] = [.init(topic: "denied")]
+        rules.sends = [.init(topic: "granted"), .init(topic: "denied"), .init(topic: "both", rule: 1), .init(topic: "later", delay: 1)]
+        _ = worker.connect().ask(Frame(.ping, id: 1))
+        worker.now += 2
+        worker.tick()
+        #expect(texts(consumer) == ["granted made"])
+        #expect(worker.engines[0].output.figures.denied == 3)
+        #expect(worker.engines[0].deniedExample.contains("the rule's grants"))
+    }
+
+    // MARK: delays
+
+    @Test("A delayed message is answered 200, goes out when it is due, and does not meet the rule that delayed it")
+    func delay() {
+        let worker = SimulatedWorker(hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("#", group: "g")
+        rules.script["t"] = [.init(topic: "t", text: "late", delay: 5)]
+        #expect(producer.ask(Frame(.message, id: 9, text: "x", name: "t"))?.status == 200)
+        #expect(worker.engines[0].output.figures.delayed == 1)
+        #expect(rules.room.messages == 9_999)
+        worker.now += 4.9
+        worker.tick()
+        #expect(texts(consumer) == [])
+        _ = rules.takeTold()
+        rules.script["t"] = nil
+        rules.select = { _, _ in nil }
+        worker.now += 0.2
+        worker.tick()
+        #expect(texts(consumer) == ["t late"])
+        #expect(rules.takeTold() == ["t 2 hops=2"])
+        #expect((worker.engines[0].output.figures.delayed, worker.engines[0].output.figures.delays) == (0, 1))
+        #expect(rules.room.messages == 10_000 && rules.room.bytes == 16 << 20)
+    }
+
+    @Test("Rules that delay each other's message end at limits.hops")
+    func circle() {
+        let worker = SimulatedWorker(hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("#", group: "g")
+        rules.script["a"] = [.init(topic: "b", delay: 1, rule: 0)]
+        rules.script["b"] = [.init(topic: "a", delay: 1, rule: 1)]
+        #expect(producer.ask(Frame(.message, id: 9, text: "x", name: "a"))?.status == 200)
+        for _ in 0..<40 {
+            worker.now += 1
+            worker.tick()
+        }
+        #expect(rules.beyondHops == 1)
+        #expect(worker.engines[0].output.figures.delayed == 0)
+    }
+
+    @Test("What is over the bound is not kept; what expires meanwhile is dropped; the rest keeps the seconds that are left")
+    func bounds() {
+        var limits = RoutingLimits()
+        limits.delayedMessages = 2
+        let worker = SimulatedWorker(limits: limits, hooks: rules)
+        let producer = worker.connect()
+        rules.script["t"] = [.init(topic: "t", delay: 5)]
+        for _ in 0..<3 { producer.publish("t", "x") }
+        #expect((worker.engines[0].output.figures.delayed, worker.engines[0].output.figures.dropped) == (2, 1))
+        limits.delayedMessages = 5
+        worker.engines[0].setLimits(limits)
+        #expect(rules.room.messages == 3)
+    }
+
+    // MARK: dead letters
+
+    private func deadLetters(_ set: (inout RoutingLimits) -> Void = { _ in }) -> SimulatedWorker {
+        var limits = RoutingLimits()
+        limits.deadLetterTopic = Array("dead".utf8)
+        set(&limits)
+        return SimulatedWorker(limits: limits, hooks: rules)
+    }
+
+    @Test("A message that nobody has subscribed, and one that a rule failed on, go to the dead letters, with the reason")
+    func dead() throws {
+        let worker = deadLetters()
+        let (consumer, watcher, producer) = (worker.connect(), SimulatedMQTTClient.v5(worker, "w"), worker.connect())
+        _ = consumer.subscribe("dead", group: "g")
+        _ = watcher.subscribe("dead")
+        #expect(producer.ask(Frame(.message, id: 9, text: "lost", name: "nowhere", key: "k"))?.status == 500)
+        let frame = try #require(consumer.received().first { $0.type == .message })
+        #expect((frame.name, frame.text, frame.key) == ("dead", "lost", "no subscriber"))
+        let letter = try #require(watcher.deliveries().first)
+        let pairs = letter.properties.userProperties.map { "\($0.name)=\($0.value)" }
+        #expect(
+            Set(pairs) == [
+                "dead-letter-reason=no subscriber", "dead-letter-kind=topic", "dead-letter-topic=nowhere", "dead-letter-key=k",
+                "key=no subscriber",
+            ])
+        #expect(letter.properties.contentType == "text/plain")
+        "bad".utf8.withContiguousStorageIfAvailable { topic in
+            let message = MessageView(kind: .topic, topic: Bytes(topic), key: nil, payload: Bytes(topic), format: .json, id: 1, sender: .none)
+            worker.engines[0].failed("redact", .ruleTime, on: message)
+        }
+        worker.turnEnded(worker.loops[0])
+        let failed = try #require(watcher.deliveries().first)
+        #expect(failed.properties.userProperties.contains { $0.name == "dead-letter-rule" && $0.value == "redact" })
+        #expect(failed.properties.userProperties.contains { $0.name == "dead-letter-reason" && $0.value == "rule.time" })
+        #expect(worker.engines[0].output.figures.deadLetters == 2)
+    }
+
+    @Test("A dead letter that nobody gets is none again, and messages of its own topic are none; each message is one dead letter")
+    func deadEnd() {
+        let worker = deadLetters()
+        let producer = worker.connect()
+        #expect(producer.ask(Frame(.message, id: 9, text: "lost", name: "nowhere"))?.status == 500)
+        #expect(producer.ask(Frame(.message, id: 10, text: "lost", name: "dead"))?.status == 500)
+        #expect((worker.engines[0].output.figures.deadLetters, worker.engines[0].output.figures.deadLettersLost) == (0, 1))
+        var limits = RoutingLimits()
+        limits.deadLetterTopic = []
+        worker.engines[0].setLimits(limits)
+        #expect(producer.ask(Frame(.message, id: 11, text: "lost", name: "nowhere"))?.status == 500)
+        #expect(worker.engines[0].output.figures.deadLettersLost == 1)
+    }
+
+    @Test("What passes limits.hops is a dead letter")
+    func hops() throws {
+        let worker = deadLetters { $0.hops = 1 }
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("dead", group: "g")
+        rules.script["a"] = [.init(topic: "b", rule: 0)]
+        rules.script["b"] = [.init(topic: "c", rule: 1)]
+        rules.script["c"] = [.init(topic: "d", rule: 1)]
+        rules.names = ["one", "two"]
+        _ = producer.ask(Frame(.message, id: 9, text: "x", name: "a"))
+        let frames = consumer.received().filter { $0.type == .message }
+        #expect(frames.first?.key == "limit.hops" || frames.first?.key == "no subscriber")
+    }
+
+    // MARK: clients
+
+    @Test("Attributes are seen later; a client goes when its time is over; how fast it may send is there for its driver")
+    func terms() {
+        rules.terms = ClientTerms(attributes: [UserProperty("plan", "gold")], expiresAt: 1_000_000_000_000, messagesPerSecond: 5)
+        let worker = SimulatedWorker(hooks: rules)
+        let client = worker.connect()
+        rules.terms.expiresAt = worker.now + 10
+        #expect(client.ask(Frame(.ping, id: 1))?.status == 200)
+        #expect(worker.engines[0].pace(of: client.id) == ClientPace(messages: 5, bytes: nil))
+        worker.now += 9
+        worker.tick()
+        #expect(worker.closed[client.id] == nil)
+        worker.now += 2
+        worker.tick()
+        #expect(worker.closed[client.id] == .accessExpired)
+        #expect(rules.takeTold().last == "disconnect [\"gold\"]")
+        #expect(!worker.engines[0].hasPaces)
+    }
+
+    @Test("on_register sees the device, may refuse it or change its labels, of both protocols")
+    func register() {
+        rules.wanted = .register
+        let worker = SimulatedWorker(hooks: rules)
+        let client = worker.connect()
+        rules.register = .reject(why: "no")
+        #expect(client.ask(Frame(.ping, id: 1))?.status == 200)
+        #expect(client.register("ada", tags: ["t"]) == 403)
+        #expect(worker.engines[0].devices.count == 0)
+        rules.register = .acceptAs(tags: ["x"], alias: nil)
+        #expect(client.register("ada", tags: ["t"]) == 200)
+        #expect(worker.engines[0].peer(client.id)?.tags == ["x"])
+        #expect(rules.takeTold().suffix(2) == ["register ada phone [\"t\"]", "register ada phone [\"t\"]"])
+        let mqtt = SimulatedMQTTClient.v5(worker, "meter") { $0.properties.userProperties = [.init("tag", "eu")] }
+        #expect(rules.takeTold() == ["connect", "register meter meter [\"eu\"]"])
+        #expect(worker.engines[0].peer(mqtt.id)?.tags == ["x"])
+        rules.register = .reject(why: "no")
+        _ = SimulatedMQTTClient.v5(worker, "other") { $0.properties.userProperties = [.init("tag", "eu")] }
+        #expect(worker.engines[0].devices.count == 2)
+    }
+}
