@@ -4,6 +4,7 @@
 
 #include "CLuaHost.h"
 #include "lua_layout.h"
+#include "values.h"
 
 #include <lua5.4/lauxlib.h>
 #include <lua5.4/lua.h>
@@ -101,6 +102,8 @@ struct shunt_rule {
     /// Its `kv`, once it has used it.
     shunt_store *kv;
     uint8_t index;
+    /// Whether its hooks may look something up: they run in coroutines of the host's.
+    bool looks_up;
     int environment, table, settings, context, saved;
     int hooks[SHUNT_HOOKS];
     /// What the registry has of them, and of ctx: kept at hand for each message.
@@ -177,6 +180,11 @@ struct shunt_host {
     /// The rule on trial whose decision waits for the decision of the rule beside it.
     shunt_rule *awaiting;
     trial_decision awaited;
+
+    // look-ups (waiting.c)
+    /// Where the hook of a rule that may look something up runs, and its call; NULL in any other call. And all calls that wait.
+    lua_State *waiter;
+    shunt_waiting *waiting, *waits;
 
     // results
     shunt_routed *routed;
@@ -327,27 +335,6 @@ void scratch_push(lua_State *L, shunt_host *host, size_t base);
 
 #include "libraries.h"
 
-// MARK: JSON and values
-
-/// Pushes the decoded value, or nil and what was wrong with its byte.
-int json_decode(lua_State *L, const char *text, size_t count);
-void json_encode(lua_State *L, int index);
-/// Whether the table at an index is one of JSON's arrays.
-bool json_is_array(lua_State *L, int index);
-void json_add_number(lua_State *L, shunt_host *host, int index);
-void json_add_escaped(lua_State *L, shunt_host *host, unsigned char c);
-/// Pushes any value as a JSON object of at most `limit` bytes: what JSON has not is replaced, what is too much is left out.
-void json_encode_bounded(lua_State *L, int index, size_t limit);
-/// Pushes a text with what is not UTF-8 replaced by U+FFFD, of at most `limit` bytes.
-void push_repaired(lua_State *L, const char *text, size_t count, size_t limit);
-/// Digits may begin with a minus.
-void push_big_integer(lua_State *L, const char *digits, size_t count);
-/// Empty for any other value.
-shunt_bytes big_integer_digits(lua_State *L, int index);
-void value_write(lua_State *L, int index, shunt_buffer *out, int depth);
-/// Pushes a value; false (nothing pushed) where the bytes are not one.
-bool value_push(lua_State *L, const char **cursor, const char *end, int depth);
-
 // MARK: messages, clients, verdicts
 
 typedef struct {
@@ -417,6 +404,8 @@ int route_to(lua_State *L);
 /// Calls the function under its `arguments` for a rule's hook, within the rule's budget.
 /// - Returns: whether it ran to its end, with its result on the stack; if not, why is in `host->error`.
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments);
+/// The same within another budget.
+bool call_hook_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time, size_t memory);
 /// Counts a failure and tells the owner.
 void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook);
 void set_error(shunt_host *host, shunt_failure failure, const char *text);

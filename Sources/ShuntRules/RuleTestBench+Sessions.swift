@@ -5,7 +5,7 @@ import ShuntCore
 extension RuleTestBench {
     func register(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let client = clients.client(.object(try fields(asked, of: "register", TestField.clientFields)))
-        let outcome = try loaded().onRegister(client, now: now)
+        let outcome = waited(try loaded().onRegister(client, now: now)) { $0.register }
         var out = observedOwn()
         out["verdict"] = "accept"
         var (tags, alias) = (client.tags, client.alias)

@@ -75,6 +75,9 @@ static const char *const calls[] = {
     "re.test($S,$S)", "re.match($S,$S)", "re.replace($S,$S,$S)", "time.parse($S)",
     "time.format($N)", "kv.set($S,$E,$N)", "kv.get($S)", "kv.incr($S,$N)", "kv.delete($S)", "shared.set($S,$E)", "shared.get($S)",
     "shared.incr($S,$N,$N)", "counter($S,$T):inc($E)", "counter('n'):inc()", "log.info($E,$E)", "log.error($S,$T)", "log.debug($E)", "print($E,$E)",
+    "http.get('http://a/')", "http.get('http://a/')", "http.get($S,$T)", "http.get('http://a/',{headers={[$S]=$S},timeout=$E,cache=$E})",
+    "http.post('http://a/',$E,$T)", "resolve($S)", "resolve('a')", "pcall(http.get,'http://a/')", "pcall(http.get,'http://a/'):json()",
+    "route.continue($E)", "pcall(function() local x<close> = $T $B return http.get('http://a/') end)",
     "match($S,$S)", "pcall($F,$E)", "xpcall($F,$F,$E)", "select($N,$E,$E)", "rawset($T,$E,$E)", "rawget($T,$E)", "rawequal($E,$E)",
     "rawlen($E)", "next($T,$E)", "setmetatable($T,$T)", "getmetatable($E)", "tostring($E)", "tonumber($S,$N)", "require($S)", "require 'other'",
     "coroutine.create($F)", "coroutine.resume(coroutine.create($F),$E)", "coroutine.close(coroutine.create($F))", "coroutine.status($E)",
@@ -143,7 +146,7 @@ size_t generate_rule(char *text, size_t size) {
     static const char *const hooks[] = {
         "on_message(msg, ctx)", "on_message(msg, ctx)", "on_deliver(msg, conn, ctx)", "on_undelivered(msg, why, ctx)", "on_broadcast(msg, ctx)",
         "on_chat(msg, chat, ctx)", "on_connect(conn, ctx)", "on_subscribe(msg, ctx)", "on_disconnect(conn, why)", "on_chat_open(chat, conn, ctx)",
-        "on_unsubscribe(msg, ctx)", "on_tick(ctx)",
+        "on_unsubscribe(msg, ctx)", "on_tick(ctx)", "on_auth(conn, data, ctx)",
     };
     writer out = {text, size, 0};
     put(&out, prelude);

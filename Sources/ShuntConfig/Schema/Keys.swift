@@ -163,6 +163,10 @@ extension Configuration {
             "rules.settings", \.rules.settings, .settings, .live, secret: true,
             "What plugins are given when they start, as in {redact: {redactions: [{topic: \"orders/+\", remove: [card]}]}}."),
         ConfigKey(
+            "rules.lookups", \.rules.lookups, .entries("what plugins may look up, by their names", keys: lookupKeys, count: 0...64) { .init() },
+            .live,
+            "Whom the rules of plugins may ask, by http.get, http.post and resolve, while a client waits. None may ask anybody otherwise."),
+        ConfigKey(
             "rules.budget.time", \.rules.budget.time, .duration(.microseconds(10)...(.seconds(10))), .live,
             "The longest that one call of a rule may take; a rule's own budget cannot ask for more."),
         ConfigKey(

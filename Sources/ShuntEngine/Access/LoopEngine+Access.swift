@@ -77,7 +77,7 @@ extension LoopEngine {
     }
 
     /// What is known of a client of a listener that asks: also where a rule gives it another uid.
-    private func admit(_ connection: ConnectionID, as admitted: Admitted) {
+    func admit(_ connection: ConnectionID, as admitted: Admitted) {
         let slot = connection.slot
         let identity = clients[slot].identity ?? Client.Identity()
         clients[slot].identity = identity

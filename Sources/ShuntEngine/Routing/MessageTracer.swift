@@ -160,6 +160,8 @@ final class TracingHooks: RuleHooks {
     func onSession(_ event: SessionEvent, _ session: SessionView, now: Double) { inner?.onSession(event, session, now: now) }
     func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double) { inner?.onAcked(message, by: peer, now: now) }
     func setDelayRoom(messages: Int, bytes: Int) { inner?.setDelayRoom(messages: messages, bytes: bytes) }
+    func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { inner?.onAuth(peer, step, now: now) ?? .unknown }
+    func abandon(_ peer: ConnectionID) { inner?.abandon(peer) }
     func name(of rule: Int) -> String { inner?.name(of: rule) ?? "" }
     func rule(named name: String) -> Int? { inner?.rule(named: name) }
 }

@@ -12,7 +12,7 @@ struct WorkerRules: Sendable {
     private let shared: SharedStore
     /// What rules write whose decisions are not applied.
     private let apart: SharedStore
-    private let events: RuleEvents
+    let events: RuleEvents
     private let logger: Logger
     /// Counts the versions that this worker has run; one that comes back keeps its number.
     private(set) var number = 1
@@ -48,6 +48,7 @@ struct WorkerRules: Sendable {
         }
         for warning in set.warnings { logger.warning("\(Self.placed(warning, configuration))") }
         number = before.map { isSame(as: $0) ? $0.number : $0.number + 1 } ?? 1
+        for warning in lookupWarnings(configuration) { logger.warning("\(warning)") }
     }
 
     /// Another version, with what the rules of this one shared.
