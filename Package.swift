@@ -65,6 +65,8 @@ let package = Package(
         .target(name: "LuaSyntax"),
         .target(name: "ShuntRules", dependencies: ["CLuaHost", "LuaSyntax", "ShuntCore"], swiftSettings: hotPath),
 
+        .target(name: "ShuntRehearsal", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
+
         // The edge.
         .target(name: "CLinux"),
         .target(name: "ShuntReactor", dependencies: ["CLinux", "COpenSSL", "CUV", "CWslay", "ShuntCore"], swiftSettings: hotPath),
@@ -117,7 +119,7 @@ let package = Package(
             name: "shunt",
             dependencies: [
                 "CLinux", "MQTTCodec", "ShuntAccess", "ShuntAdmin", "ShuntBench", "ShuntClient", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntLog",
-                "ShuntMaster", "ShuntReactor", "ShuntRules", "ShuntShell", "ShuntTLS", "ShuntWorker", argumentParser, logging,
+                "ShuntMaster", "ShuntReactor", "ShuntRehearsal", "ShuntRules", "ShuntShell", "ShuntTLS", "ShuntWorker", argumentParser, logging,
             ]),
         .executableTarget(
             name: "wire-fuzz", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntReactor"]),
@@ -136,6 +138,7 @@ let package = Package(
         .testTarget(
             name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
         .testTarget(name: "ShuntRulesTests", dependencies: ["LuaSyntax", "SeededRandom", "ShuntCore", "ShuntRules"]),
+        .testTarget(name: "ShuntRehearsalTests", dependencies: ["ShuntCore", "ShuntRehearsal", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["SeededRandom", "ShuntCore", "ShuntReactor"]),
         .testTarget(name: "ShuntTLSTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntCore", "ShuntReactor", "ShuntTLS"]),
         .testTarget(

@@ -76,6 +76,7 @@ struct shunt_rule {
     lua_State *L;
     // memory
     size_t used, ceiling;
+    shunt_meter meter;
     /// What of `state_memory` is this rule's: its share, or what it uses where that is more; 0 while it does not run.
     size_t reserved;
     /// What it used after the last collection in the middle of a call.

@@ -68,7 +68,7 @@ extension LoopRules {
     }
 
     /// The chat's record, until the next hook.
-    private func bytes(of chat: ChatView) -> shunt_bytes {
+    func bytes(of chat: ChatView) -> shunt_bytes {
         chat.write(to: &chatRecord)
         return shunt_bytes(start: chatRecord.bytes, count: chatRecord.count)
     }

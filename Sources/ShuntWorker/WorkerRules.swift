@@ -94,7 +94,8 @@ struct WorkerRules: Sendable {
 }
 
 extension RuleLimits {
-    init(_ configuration: Configuration) {
+    /// As a worker's rules have them.
+    public init(_ configuration: Configuration) {
         self.init()
         let rules = configuration.rules
         callNanoseconds = UInt64(rules.budget.time.seconds * 1e9)
@@ -109,7 +110,8 @@ extension RuleLimits {
 }
 
 extension SettingValue {
-    init(_ value: ConfigValue) {
+    /// As a rule is given it.
+    public init(_ value: ConfigValue) {
         self =
             switch value {
             case .null: .null

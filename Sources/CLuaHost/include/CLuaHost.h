@@ -163,6 +163,12 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// What a rule has asked its allocator for since it is metered: how often, and how many bytes; those that it gave back are not taken off.
+typedef struct {
+    uint64_t allocations, bytes;
+} shunt_meter;
+void shunt_rule_set_metered(shunt_rule *rule, bool metered);
+shunt_meter shunt_rule_meter(const shunt_rule *rule);
 /// Counts a failure that was found after the call.
 void shunt_rule_failed(shunt_rule *rule, shunt_hook hook, shunt_failure failure);
 /// Counts a message that a rule's standing verdict decided, without a call.

@@ -156,7 +156,7 @@ extension ConfigType<[String: ConfigValue]> {
         }
     }
 
-    private static func value(of node: ConfigNode, _ label: String, _ diagnostics: inout ConfigDiagnostics) -> ConfigValue? {
+    static func value(of node: ConfigNode, _ label: String, _ diagnostics: inout ConfigDiagnostics) -> ConfigValue? {
         switch node.content {
         case .scalar(let text, plain: false): return .string(text)
         case .scalar(let text, plain: true):

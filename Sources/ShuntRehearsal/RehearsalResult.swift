@@ -1,0 +1,60 @@
+import ShuntCore
+import ShuntRules
+
+/// What became of one message.
+public struct RehearsalResult: Sendable {
+    /// What the worker tells the sender.
+    public struct Answer: Equatable, Sendable {
+        public var status: Int
+        public var text: String
+
+        public init(status: Int, text: String) {
+            self.status = status
+            self.text = text
+        }
+    }
+
+    /// A client that would get it.
+    public struct Recipient: Equatable, Sendable {
+        public var uid: String
+        public var device: String?
+        public var group: String?
+        public var topic: String?
+        public var payload: String
+    }
+
+    public var message: ObservedMessage
+    public var sender: Peer
+    /// What each rule did, in the order in which it happened.
+    public var steps: [RuleStep] = []
+    /// What leaves the rules.
+    public var out: [ObservedMessage] = []
+    /// The rules that were not asked about it.
+    public var unmatched: [String] = []
+    public var exceedsHops = false
+    /// nil where it depends on who has subscribed, which is not known.
+    public var answer: Answer?
+    /// nil where no subscribers are known.
+    public var recipients: [Recipient]?
+
+    /// In a word, what became of it: `passed`, `changed`, `sent elsewhere`, `dropped`, `rejected`, `redirected`; `refused` by the
+    /// worker itself.
+    public var outcome: String {
+        if steps.isEmpty, out.isEmpty { return "refused" }
+        let deciding = steps.last { ["on_message", "on_broadcast", "on_chat"].contains($0.hook) && $0.before.hops == message.hops }
+        switch deciding.map({ $0.onError ?? $0.decision }) {
+        case "drop": return "dropped"
+        case "reject": return "rejected"
+        case "redirect": return "redirected"
+        default: break
+        }
+        if out.count == 1, out[0].isSame(as: message) { return "passed" }
+        return out.count == 1 && out[0].topic == message.topic && out[0].kind == message.kind ? "changed" : "sent elsewhere"
+    }
+
+    /// Whether a rule failed.
+    public var hasFailed: Bool { steps.contains { $0.error != nil } }
+
+    /// Why the message was dropped, rejected or redirected.
+    public var why: String { steps.last { $0.hook != "on_deliver" && $0.hook != "on_undelivered" && !$0.why.isEmpty }?.why ?? "" }
+}

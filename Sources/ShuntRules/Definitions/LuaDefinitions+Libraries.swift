@@ -1,0 +1,118 @@
+extension LuaDefinitions {
+    static let libraries = [
+        Library(
+            name: "route", doc: "Verdicts: what becomes of a message, a client or a subscription.",
+            functions: [
+                Function("to", ["topic: string", "msg?: shunt.Message"], ["shunt.Verdict"], "It goes to that topic instead."),
+                Function(
+                    "fanout", ["messages: (shunt.Message|shunt.Verdict)[]"], ["shunt.Verdict"],
+                    "These go out instead: `msg`, `msg:with{}`, `route.to` and others."),
+                Function(
+                    "push", ["filter: shunt.Filter", "msg?: shunt.Message"], ["shunt.Verdict"],
+                    "The payload goes as a broadcast to the devices of this worker that match."),
+                Function(
+                    "chat", ["id: string", "msg?: shunt.Message"], ["shunt.Verdict"],
+                    "The payload goes to all members of that chat, if it is open on this worker."),
+                Function("drop", ["why?: string"], ["shunt.Verdict"], "Nobody gets it; the sender is told nothing."),
+                Function("reject", ["why?: string"], ["shunt.Verdict"], "Nobody gets it, or the client is not let in; the sender is told why."),
+                Function("done", [], ["shunt.Verdict"], "No other rule sees it; it is delivered as it is now."),
+                Function("redirect", ["worker: string"], ["shunt.Verdict"], "The client is told to go to the worker `host:port`."),
+                Function(
+                    "always", ["verdict?: shunt.Verdict"], ["shunt.Verdict"],
+                    "As the verdict says, for this and every later message of the topic; nothing: the rule passes them all."),
+            ]),
+        Library(
+            name: "json", doc: "JSON.", fields: [Field("null", "userdata", "null of JSON.")],
+            functions: [
+                Function("decode", ["text: string"], ["any value", "string? why"], "The value, or nil and why."),
+                Function("encode", ["value: any"], ["string"], "Text, keys sorted."),
+                Function("array", ["list: table"], ["table"], "Marks a table as a list, for empty ones."),
+            ]),
+        Library(
+            name: "log", doc: "Lines for the worker's log.",
+            functions: ["debug", "info", "warn", "error"].map {
+                Function($0, ["text: any", "fields?: table"], [], "Writes a line of the level `\($0)`, when the call has ended.")
+            }),
+        Library(
+            name: "hash", doc: "Hashes, in hexadecimal digits.",
+            functions: [
+                Function("sha256", ["text: string"], ["string"], "SHA-256."),
+                Function("hmac", ["key: string", "text: string"], ["string"], "HMAC-SHA-256."),
+                Function("crc32", ["text: string"], ["string"], "CRC-32: not for what clients must not be able to choose."),
+            ]),
+        Library(
+            name: "base64", doc: "Base64.",
+            functions: [
+                Function("encode", ["bytes: string"], ["string"], "The text of bytes."),
+                Function("decode", ["text: string"], ["string? bytes", "string? why"], "The bytes, or nil and why."),
+            ]),
+        Library(
+            name: "time", doc: "Time, in UTC.",
+            functions: [
+                Function("now", [], ["number"], "Seconds since 1970."),
+                Function("format", ["seconds?: number", "pattern?: string"], ["string"], "RFC 3339 without a pattern, else %Y %m %d %H %M %S %w %%."),
+                Function("parse", ["text: string"], ["number? seconds", "string? why"], "Seconds since 1970 of a time in RFC 3339, or nil and why."),
+            ]),
+        Library(name: "kv", doc: "This rule's store on this loop: 10,000 entries and 8 MiB.", type: "shunt.Store"),
+        Library(name: "shared", doc: "The store of all rules and loops of the worker: 100,000 entries, 64 MiB; `incr` is atomic.", type: "shunt.Store"),
+    ]
+
+    static let functions = [
+        Function("match", ["topic: string", "filter: string"], ["boolean"], "Whether an MQTT topic filter takes a topic."),
+        Function(
+            "counter", ["name: string", "labels?: table<string, string|number|boolean>"], ["shunt.Counter"],
+            "A counter, shown in /metrics as `shunt_rule_NAME_total`."),
+        Function("require", ["name: string"], ["any"], "A file of the plugin's own, without `.lua`."),
+    ]
+
+    // MARK: tests
+
+    private static func test(_ name: String, _ asked: String, _ doc: String) -> Function {
+        Function(name, ["asked?: \(asked)"], ["shunt.Outcome"], doc)
+    }
+
+    private static let message =
+        "topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, "
+        + "content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, "
+        + "sender?: table, hops?: integer, id?: integer"
+    private static let chatFields = "id?: string, members?: { uid: string, online?: boolean }[], created_at?: number"
+    private static let clientFields =
+        "uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, "
+        + "client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table"
+
+    static let testClass = Class(
+        name: "shunt.Test", doc: "What a test of rule_test.lua is given: it calls the rule without a server.",
+        methods: [
+            test("message", "{ \(message) }", "A topic message."),
+            test("broadcast", "{ filter?: table|string, \(message) }", "A broadcast."),
+            test("chat", "{ \(chatFields), \(message) }", "A message to a chat."),
+            test("deliver", "{ to?: table, kind?: string, filter?: table|string, \(message) }", "A delivery to `to`."),
+            test("undelivered", "{ why?: string, kind?: string, filter?: table|string, \(message) }", "A message that has not arrived."),
+            test("chat_open", "{ \(chatFields), sender?: table }", "A client creates a chat."),
+            test("chat_join", "{ \(chatFields), sender?: table }", "A client joins a chat."),
+            test("chat_close", "{ \(chatFields), why?: string }", "A chat has ended."),
+            test("connect", "{ \(clientFields) }", "A client connects."),
+            test("subscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client subscribes."),
+            test("unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
+            test("disconnect", "{ why?: string, \(clientFields) }", "A client goes."),
+            Function("settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."),
+            Function("advance", ["seconds: number"], ["shunt.Outcome"], "Moves the clock; on_tick is called when it is due."),
+            Function("eq", ["value: any", "expected: any", "what?: string"], [], "Fails the test where they differ, and tells where."),
+            Function("ok", ["value: any", "what?: string"], [], "Fails the test where the value is false or nil."),
+        ])
+
+    static let outcome = Class(
+        name: "shunt.Outcome", doc: "What came of a call of a test.",
+        fields: [
+            Field("verdict", "string", "pass, replace, route, fanout, push, chat, drop, reject, done, redirect, accept, deliver or unmatched."),
+            Field("why", "string?", "The reason of a drop or a reject."), Field("worker", "string?", "Where a client is redirected to."),
+            Field("messages", "table[]", "What is sent."), Field("always", "boolean?", "Whether `route.always` said it."),
+            Field("logs", "string[]", "The lines that the rule logged."), Field("error", "string?", "The text of the rule's failure."),
+            Field("closed", "string?", "The reason given to `conn:close`."), Field("topic", "string?", "Of the first message, or the subscription."),
+            Field("payload", "string?", "Of the first message."), Field("key", "string?", "Of the first message."),
+            Field("format", "string?", "Of the first message."), Field("qos", "integer?", "Of the first message, or the subscription."),
+            Field("retain", "boolean?", "Of the first message."), Field("props", "table?", "Of the first message."),
+            Field("filter", "table?", "Of the first message, where it is a broadcast."), Field("group", "string?", "Of the subscription."),
+            Field("uid", "string?", "Of the client."), Field("tags", "string[]?", "Of the client."), Field("alias", "string[]?", "Of the client."),
+        ])
+}

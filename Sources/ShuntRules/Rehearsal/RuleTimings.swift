@@ -1,0 +1,237 @@
+import CLuaHost
+import Glibc
+import ShuntCore
+
+/// What a call of one hook of a rule costs.
+public struct RuleTiming: Sendable {
+    /// Of a call, over batches of calls.
+    public struct Spread: Equatable, Sendable {
+        public var median = 0.0
+        public var p99 = 0.0
+
+        init(_ nanoseconds: [Double]) {
+            let sorted = nanoseconds.sorted()
+            guard !sorted.isEmpty else { return }
+            median = sorted[sorted.count / 2]
+            p99 = sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
+        }
+    }
+
+    public var rule: String
+    public var hook: String
+    /// Nanoseconds of this hook, and of an empty one whose batches ran between its own.
+    public var nanoseconds: Spread
+    public var empty: Spread
+    /// What a call asks the allocator for, on average.
+    public var bytes: Double
+    public var allocations: Double
+    public var batches: Int
+    public var callsPerBatch: Int
+    /// What the calls decided; only verdicts that came up.
+    public var verdicts: [String: UInt64]
+    public var failures: UInt64
+    /// The text of the first failure.
+    public var failure: String?
+}
+
+/// Calls hooks of a rule many times, as the router does: budgets armed, messages and clients as a worker has them.
+public struct RuleTimer {
+    private let set: RuleSet
+    private let limits: RuleLimits
+    /// Batches of each hook, and the nanoseconds that one should take.
+    private let batches: Int
+    private let batchNanoseconds = 1_000_000.0
+
+    /// - Parameters:
+    ///   - set: one rule.
+    ///   - batches: batches of each hook.
+    public init(_ set: RuleSet, limits: RuleLimits, batches: Int = 200) {
+        self.set = set
+        self.limits = limits
+        self.batches = batches
+    }
+
+    /// The hooks that can be timed.
+    static let hooks: [shunt_hook] = [
+        SHUNT_ON_MESSAGE, SHUNT_ON_BROADCAST, SHUNT_ON_CHAT, SHUNT_ON_DELIVER, SHUNT_ON_UNDELIVERED, SHUNT_ON_CONNECT, SHUNT_ON_SUBSCRIBE,
+        SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN, SHUNT_ON_DISCONNECT, SHUNT_ON_TICK,
+    ]
+
+    /// - Parameter messages: of each kind, in turn; where there is none of a kind, a small one that the rule's `match` takes.
+    /// - Throws: `rule.*` where the rule does not load.
+    public func run(_ messages: [RehearsedMessage]) throws(ShuntError) -> [RuleTiming] {
+        let own = try TimedRules(set, limits)
+        var timings: [RuleTiming] = []
+        for hook in Self.hooks where own.has(hook) {
+            let name = String(cString: shunt_hook_name(hook))
+            let empty = try TimedRules(RuleSet(plugins: [RulePlugin(name: "empty", rule: "return { \(name) = function() end }")]), limits)
+            let given = Self.messages(for: hook, messages, set.rules[0].definition.match)
+            timings.append(time(hook, name, own, empty, given))
+        }
+        return timings
+    }
+
+    private static func messages(
+        for hook: shunt_hook, _ messages: [RehearsedMessage], _ match: RuleDefinition.Match
+    ) -> [RehearsedMessage] {
+        let kind: MessageKind =
+            switch hook {
+            case SHUNT_ON_BROADCAST: .broadcast
+            case SHUNT_ON_CHAT, SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN: .chat
+            default: .topic
+            }
+        let given = messages.filter { $0.kind == kind }
+        guard given.isEmpty else { return given }
+        let topic = match.filters?.first.map(Self.topic) ?? "bench/topic"
+        let fields: [String: SettingValue] = [
+            "kind": .string("\(kind)"), "topic": .string(topic), "payload": #"{"id":1}"#, "format": "json", "filter": #"{"uid":"u1"}"#,
+            "sender": ["uid": "u1", "device": "d1"],
+        ]
+        // These fields are right.
+        return (try? RehearsedMessage(.object(fields))).map { [$0] } ?? []
+    }
+
+    /// A topic that a filter takes.
+    private static func topic(of filter: String) -> String {
+        filter.split(separator: "/", omittingEmptySubsequences: false).map { $0 == "+" || $0 == "#" ? "1" : String($0) }.joined(separator: "/")
+    }
+
+    private func time(
+        _ hook: shunt_hook, _ name: String, _ own: TimedRules, _ empty: TimedRules, _ messages: [RehearsedMessage]
+    ) -> RuleTiming {
+        let count = callsPerBatch(hook, own, messages)
+        let emptyCount = callsPerBatch(hook, empty, messages)
+        let before = own.figures(of: hook)
+        var (times, emptyTimes): ([Double], [Double]) = ([], [])
+        for _ in 0..<batches {
+            emptyTimes.append(batch(hook, empty, messages, emptyCount))
+            times.append(batch(hook, own, messages, count))
+        }
+        let after = own.figures(of: hook)
+        let (bytes, allocations) = own.measureMemory { batch(hook, own, messages, count) }
+        return RuleTiming(
+            rule: set.rules[0].definition.name, hook: name, nanoseconds: .init(times), empty: .init(emptyTimes),
+            bytes: Double(bytes) / Double(count), allocations: Double(allocations) / Double(count), batches: batches, callsPerBatch: count,
+            verdicts: after.verdicts.merging(before.verdicts) { $0 - $1 }.filter { $0.value > 0 },
+            failures: after.failures - before.failures, failure: own.failure)
+    }
+
+    /// So many that a batch is long against the clock, found while the rule warms up.
+    private func callsPerBatch(_ hook: shunt_hook, _ rules: TimedRules, _ messages: [RehearsedMessage]) -> Int {
+        var count = 16
+        while count < 100_000 {
+            let nanoseconds = batch(hook, rules, messages, count) * Double(count)
+            if nanoseconds >= batchNanoseconds { break }
+            count *= 2
+        }
+        return count
+    }
+
+    /// - Returns: the nanoseconds of a call.
+    @discardableResult
+    private func batch(_ hook: shunt_hook, _ rules: TimedRules, _ messages: [RehearsedMessage], _ count: Int) -> Double {
+        var total: UInt64 = 0
+        let each = max(1, count / messages.count)
+        for message in messages {
+            total += rules.measure(hook, message, each)
+        }
+        return Double(total) / Double(each * messages.count)
+    }
+}
+
+/// One rule in a loop of its own, called without a router.
+private final class TimedRules {
+    private let rules: LoopRules
+    private let clients = TestClients()
+    private let client: Peer
+
+    init(_ set: RuleSet, _ limits: RuleLimits) throws(ShuntError) {
+        var limits = limits
+        limits.failuresPerSecond = 1
+        rules = try LoopRules(
+            set: set, worker: "bench", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { _ in }, tellsPayloads: true,
+            inflate: { _, _, _, _ in [] }, now: TimedRules.clock(CLOCK_REALTIME) / 1e9)
+        client = clients.client(["uid": "u1", "device": "d1"])
+        rules.peers = clients
+    }
+
+    func has(_ hook: shunt_hook) -> Bool { rules.rules[0].has(hook) }
+    var failure: String? { rules.failure }
+
+    func figures(of hook: shunt_hook) -> (verdicts: [String: UInt64], failures: UInt64) {
+        let figures = RuleFigures.Hook(shunt_rule_figures(rules.rules[0].pointer, hook).pointee)
+        return (figures.verdicts, figures.errors.values.reduce(0, +))
+    }
+
+    func measureMemory(_ body: () -> Void) -> (bytes: UInt64, allocations: UInt64) {
+        let pointer = rules.rules[0].pointer
+        shunt_rule_set_metered(pointer, true)
+        let before = shunt_rule_meter(pointer)
+        body()
+        let after = shunt_rule_meter(pointer)
+        shunt_rule_set_metered(pointer, false)
+        return (after.bytes - before.bytes, after.allocations - before.allocations)
+    }
+
+    private static func clock(_ clock: clockid_t) -> Double {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+    }
+
+    /// - Returns: this thread's processor time for the calls, in nanoseconds.
+    func measure(_ hook: shunt_hook, _ message: RehearsedMessage, _ count: Int) -> UInt64 {
+        let now = Self.clock(CLOCK_REALTIME) / 1e9
+        let chat = ChatView(id: message.topic, members: message.members, createdAt: now)
+        let sender = clients.client(["uid": .string(message.sender.uid), "device": .string(message.sender.device)])
+        return message.message.withView { view, filter in
+            var view = view
+            view.sender = sender.id
+            let selection = rules.selection(for: .topic, topic: view.topic)
+            let start = Self.clock(CLOCK_THREAD_CPUTIME_ID)
+            switch hook {
+            case SHUNT_ON_MESSAGE:
+                // As a message that `match` takes: one that it does not take costs no call.
+                let asked = selection.isEmpty ? RuleSelection(mask: 1) : selection
+                for _ in 0..<count {
+                    rules.beginTurn()
+                    _ = rules.onMessage(view, selection: asked, now: now)
+                }
+            default: for _ in 0..<count { call(hook, view, filter, chat, sender, now) }
+            }
+            return UInt64(max(0, Self.clock(CLOCK_THREAD_CPUTIME_ID) - start))
+        }
+    }
+
+    private func call(_ hook: shunt_hook, _ view: MessageView, _ filter: Bytes, _ chat: ChatView, _ sender: Peer, _ now: Double) {
+        rules.beginTurn()
+        switch hook {
+        case SHUNT_ON_BROADCAST: _ = rules.onBroadcast(view, filter: filter, now: now)
+        case SHUNT_ON_CHAT: _ = rules.onChat(view, in: chat, now: now)
+        case SHUNT_ON_DELIVER: _ = rules.onDeliver(view, filter: filter, to: client.id, now: now)
+        case SHUNT_ON_UNDELIVERED: rules.onUndelivered(view, why: "no subscriber", now: now)
+        case SHUNT_ON_CONNECT: _ = rules.onConnect(sender, now: now)
+        case SHUNT_ON_SUBSCRIBE:
+            _ = rules.onSubscribe(SubscriptionRequest(topic: String(decoding: view.topic, as: UTF8.self), group: "group"), from: sender.id, now: now)
+        case SHUNT_ON_CHAT_OPEN: _ = rules.onChatOpen(chat, by: sender, now: now)
+        case SHUNT_ON_CHAT_JOIN: _ = rules.onChatJoin(chat, by: sender, now: now)
+        case SHUNT_ON_DISCONNECT: rules.onDisconnect(sender, why: "closed", now: now)
+        case SHUNT_ON_TICK: shunt_on_tick(rules.host.pointer, 1, now)
+        default: break
+        }
+    }
+}
+
+extension RulePlugin {
+    /// A plugin that is in no file.
+    init(name: String, rule: String) {
+        self.name = name
+        directory = name
+        sources = [Source(path: "rule.lua", text: Array(rule.utf8))]
+        test = nil
+    }
+}
+
+extension LuaValue: ExpressibleByDictionaryLiteral {
+    init(dictionaryLiteral elements: (String, LuaValue)...) { self = .object(Dictionary(elements) { _, last in last }) }
+}

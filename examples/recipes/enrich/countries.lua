@@ -1,0 +1,2 @@
+-- By their ISO codes.
+return { de = "Germany", fr = "France", pl = "Poland", pt = "Portugal", se = "Sweden" }

@@ -1,0 +1,13 @@
+-- Of each key at most ten messages a second and loop; the sender of more is told.
+local R = { match = { topic = "telemetry/#" } }
+
+local MOST = 10
+
+function R.on_message(msg, ctx)
+  local key = msg.key or msg.topic
+  local second = math.floor(ctx.now)
+  local count = kv.incr(hash.sha256(key) .. "@" .. second, 1, 2)
+  if count and count > MOST then return route.reject("at most " .. MOST .. " a second for each key") end
+end
+
+return R
