@@ -85,7 +85,7 @@ struct RuleDefinitionReader {
     let limits: RuleLimits
     var warnings: [ShuntError] = []
 
-    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick"]
+    static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin

@@ -71,7 +71,7 @@ extension LuaDefinitions {
         Function(name, ["asked?: \(asked)"], ["shunt.Outcome"], doc)
     }
 
-    private static let message =
+    private static let messageFields =
         "topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, "
         + "content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, "
         + "sender?: table, hops?: integer, id?: integer"
@@ -83,11 +83,11 @@ extension LuaDefinitions {
     static let testClass = Class(
         name: "shunt.Test", doc: "What a test of rule_test.lua is given: it calls the rule without a server.",
         methods: [
-            test("message", "{ \(message) }", "A topic message."),
-            test("broadcast", "{ filter?: table|string, \(message) }", "A broadcast."),
-            test("chat", "{ \(chatFields), \(message) }", "A message to a chat."),
-            test("deliver", "{ to?: table, kind?: string, filter?: table|string, \(message) }", "A delivery to `to`."),
-            test("undelivered", "{ why?: string, kind?: string, filter?: table|string, \(message) }", "A message that has not arrived."),
+            test("message", "{ \(messageFields) }", "A topic message."),
+            test("broadcast", "{ filter?: table|string, \(messageFields) }", "A broadcast."),
+            test("chat", "{ \(chatFields), \(messageFields) }", "A message to a chat."),
+            test("deliver", "{ to?: table, kind?: string, filter?: table|string, \(messageFields) }", "A delivery to `to`."),
+            test("undelivered", "{ why?: string, kind?: string, filter?: table|string, \(messageFields) }", "A message that has not arrived."),
             test("chat_open", "{ \(chatFields), sender?: table }", "A client creates a chat."),
             test("chat_join", "{ \(chatFields), sender?: table }", "A client joins a chat."),
             test("chat_close", "{ \(chatFields), why?: string }", "A chat has ended."),
