@@ -182,7 +182,9 @@ struct LuaLexer {
             value.append(10)
         case UInt8(ascii: "z"): while let next = peek(), next == 32 || (9...13).contains(next) { at += 1 }
         case UInt8(ascii: "x"):
-            guard let high = peek()?.hexValue, let low = peek(1)?.hexValue else { throw LuaSyntaxError("\\x needs two hexadecimal digits", at: start) }
+            guard let high = peek()?.hexValue, let low = peek(1)?.hexValue else {
+                throw LuaSyntaxError("\\x needs two hexadecimal digits", at: start)
+            }
             at += 2
             value.append(high << 4 | low)
         case UInt8(ascii: "u"): try character(&value, from: start)

@@ -1,3 +1,4 @@
+/// Values: what binds how strongly, calls, tables.
 extension LuaParser {
     mutating func expressions() throws(LuaSyntaxError) -> [LuaExpression] {
         var list = [try expression()]

@@ -23,7 +23,7 @@ def test_an_error_has_its_place_and_what_would_be_right(tmp_path):
 
 
 def test_warnings_end_it_with_strict_alone(tmp_path):
-    folder = plugin(tmp_path, "r", "local x = 1\nreturn { grants = { broadcast = true } }\n")
+    folder = plugin(tmp_path, "r", "local x = 1\nreturn { grants = { broadcast = true }, on_message = function() end }\n")
     result = run("rule", "check", folder)
     assert result.returncode == 0 and ":1:7: warning" in result.stdout and "r may, whoever the sender is: broadcast" in result.stdout, result
     assert run("rule", "check", folder, "--strict").returncode == 65

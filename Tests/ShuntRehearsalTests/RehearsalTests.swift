@@ -31,7 +31,7 @@ struct RehearsalTests {
         arguments: [
             ("return nil", "passed", 1), ("return m", "passed", 1), ("return m:with { payload = 'x' }", "changed", 1),
             ("return route.to('a')", "sent elsewhere", 1), ("return route.drop('old')", "dropped", 0), ("return route.reject('no')", "rejected", 0),
-            ("return route.done()", "passed", 1), 
+            ("return route.done()", "passed", 1),
             ("c:emit(m:with { topic = 'b' })", "sent elsewhere", 2),
             ("c:emit(m:with { topic = 'b' }) return route.drop('x')", "dropped", 1), ("return route.push({ uid = 'u' })", "sent elsewhere", 1),
             ("return route.chat('c')", "sent elsewhere", 1), ("return route.always(route.to('a'))", "sent elsewhere", 1),
@@ -50,7 +50,8 @@ struct RehearsalTests {
     func chain() throws {
         let rig = try Rig([
             "a": "return { match = { topic = 't' }, priority = 3, on_message = function(m) return m:with { payload = m.payload .. 'a' } end }",
-            "b": "return { match = { topic = 't' }, priority = 2, on_message = function(m, c) c:emit(m:with { topic = 'b' }) return m:with { key = 'k' } end }",
+            "b":
+                "return { match = { topic = 't' }, priority = 2, on_message = function(m, c) c:emit(m:with { topic = 'b' }) return m:with { key = 'k' } end }",
             "c": "return { match = { topic = 't' }, priority = 1, on_message = function(m) return route.done() end }",
             "d": "return { match = { topic = 't' }, on_message = function(m) return route.drop() end }",
         ])

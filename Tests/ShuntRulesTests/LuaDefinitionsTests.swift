@@ -76,10 +76,13 @@ struct LuaDefinitionsTests {
         #expect(own.subtracting(["re", "sessions"]).sorted() == defined.sorted())
     }
 
-    @Test("Every object has the fields that are defined, and no other", arguments: [
-        ("message", LuaDefinitions.message), ("client", LuaDefinitions.client), ("context", LuaDefinitions.context), ("chat", LuaDefinitions.chat),
-        ("subscription", LuaDefinitions.subscription), ("counter", LuaDefinitions.counterClass),
-    ])
+    @Test(
+        "Every object has the fields that are defined, and no other",
+        arguments: [
+            ("message", LuaDefinitions.message), ("client", LuaDefinitions.client), ("context", LuaDefinitions.context),
+            ("chat", LuaDefinitions.chat),
+            ("subscription", LuaDefinitions.subscription), ("counter", LuaDefinitions.counterClass),
+        ])
     func objects(_ name: String, _ defined: LuaDefinitions.Class) throws {
         let line = try #require(try walked().first { $0.hasPrefix(name + " ") })
         let list = try #require(line.components(separatedBy: "has ").last).replacing(", not 'nothing_like_it'", with: "")
@@ -118,13 +121,19 @@ struct LuaDefinitionsTests {
         }
         for one in LuaDefinitions.libraries { #expect(!one.doc.isEmpty && one.functions.allSatisfy { $0.doc.hasSuffix(".") }, "\(one.name)") }
         #expect(LuaDefinitions.functions.allSatisfy { $0.doc.hasSuffix(".") })
-        _ = try RuleSet(plugins: [RulePlugin(name: "text", rule: LuaDefinitions.text.replacing("route = {}", with: "_ENV = setmetatable({}, { __index = _ENV }) route = {}") + "return {}")])
+        _ = try RuleSet(plugins: [
+            RulePlugin(
+                name: "text",
+                rule: LuaDefinitions.text.replacing("route = {}", with: "_ENV = setmetatable({}, { __index = _ENV }) route = {}") + "return {}")
+        ])
     }
 
     @Test("docs/lua/shunt.lua is what the command writes")
     func copy() throws {
         let path = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/lua/shunt.lua").standardized
-        if ProcessInfo.processInfo.environment["UPDATE_REFERENCE"] == "1" { try LuaDefinitions.text.write(to: path, atomically: true, encoding: .utf8) }
+        if ProcessInfo.processInfo.environment["UPDATE_REFERENCE"] == "1" {
+            try LuaDefinitions.text.write(to: path, atomically: true, encoding: .utf8)
+        }
         #expect(try String(contentsOf: path, encoding: .utf8) == LuaDefinitions.text, "UPDATE_REFERENCE=1 writes it anew")
     }
 }

@@ -50,11 +50,13 @@ extension LuaDefinitions {
             name: "time", doc: "Time, in UTC.",
             functions: [
                 Function("now", [], ["number"], "Seconds since 1970."),
-                Function("format", ["seconds?: number", "pattern?: string"], ["string"], "RFC 3339 without a pattern, else %Y %m %d %H %M %S %w %%."),
+                Function(
+                    "format", ["seconds?: number", "pattern?: string"], ["string"], "RFC 3339 without a pattern, else %Y %m %d %H %M %S %w %%."),
                 Function("parse", ["text: string"], ["number? seconds", "string? why"], "Seconds since 1970 of a time in RFC 3339, or nil and why."),
             ]),
         Library(name: "kv", doc: "This rule's store on this loop: 10,000 entries and 8 MiB.", type: "shunt.Store"),
-        Library(name: "shared", doc: "The store of all rules and loops of the worker: 100,000 entries, 64 MiB; `incr` is atomic.", type: "shunt.Store"),
+        Library(
+            name: "shared", doc: "The store of all rules and loops of the worker: 100,000 entries, 64 MiB; `incr` is atomic.", type: "shunt.Store"),
     ]
 
     static let functions = [
@@ -93,9 +95,12 @@ extension LuaDefinitions {
             test("chat_close", "{ \(chatFields), why?: string }", "A chat has ended."),
             test("connect", "{ \(clientFields) }", "A client connects."),
             test("subscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client subscribes."),
-            test("unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
+            test(
+                "unsubscribe", "{ topic?: string, group?: string, key?: string, qos?: integer, sender?: table }", "A client gives a subscription up."),
             test("disconnect", "{ why?: string, \(clientFields) }", "A client goes."),
-            Function("settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."),
+            Function(
+                "settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."
+            ),
             Function("advance", ["seconds: number"], ["shunt.Outcome"], "Moves the clock; on_tick is called when it is due."),
             Function("eq", ["value: any", "expected: any", "what?: string"], [], "Fails the test where they differ, and tells where."),
             Function("ok", ["value: any", "what?: string"], [], "Fails the test where the value is false or nil."),

@@ -1,5 +1,7 @@
 extension LuaDefinitions {
-    static let classes = [rule, message, properties, filter, client, will, subscription, chat, context, verdict, counterClass, store, testClass, outcome]
+    static let classes = [
+        rule, message, properties, filter, client, will, subscription, chat, context, verdict, counterClass, store, testClass, outcome,
+    ]
 
     private static let decision = "shunt.Verdict|shunt.Message|nil"
 
@@ -24,7 +26,8 @@ extension LuaDefinitions {
             hook("on_load", "settings: table, saved: table?", "", "The rule starts; an error keeps it from starting."),
             hook("on_unload", "", "table?", "Another version takes over, or the worker ends; the table is the next version's `saved`."),
             hook("on_connect", "conn: shunt.Client, ctx: shunt.Context", "shunt.Verdict|shunt.Client|nil", "A client's first frame has come."),
-            hook("on_subscribe", "sub: shunt.Subscription, ctx: shunt.Context", "shunt.Verdict|shunt.Subscription|nil", "A subscription is asked for."),
+            hook(
+                "on_subscribe", "sub: shunt.Subscription, ctx: shunt.Context", "shunt.Verdict|shunt.Subscription|nil", "A subscription is asked for."),
             hook("on_unsubscribe", "sub: shunt.Subscription, ctx: shunt.Context", "", "A client that stays has given a subscription up."),
             hook("on_message", "msg: shunt.Message, ctx: shunt.Context", decision, "A topic message has come."),
             hook("on_broadcast", "push: shunt.Message, ctx: shunt.Context", decision, "A broadcast has come; `push.filter` is its device filter."),
@@ -72,13 +75,16 @@ extension LuaDefinitions {
 
     static let properties = Class(
         name: "shunt.Properties", doc: "User properties: a list of pairs in their order, and the first value of each name.",
-        fields: [Field("[integer]", "{ name: string, value: string }", "A pair."), Field("[string]", "string|false|nil", "The first value of a name.")])
+        fields: [
+            Field("[integer]", "{ name: string, value: string }", "A pair."), Field("[string]", "string|false|nil", "The first value of a name."),
+        ])
 
     static let filter = Class(
         name: "shunt.Filter", doc: "Which devices get a broadcast.",
         fields: [
             Field("uid?", "string", "Devices of this user."), Field("device?", "string", "Devices of this name."),
-            Field("match_tags?", "string[]", "Devices with one of these tags."), Field("match_alias?", "string[]", "Devices with one of these aliases."),
+            Field("match_tags?", "string[]", "Devices with one of these tags."),
+            Field("match_alias?", "string[]", "Devices with one of these aliases."),
             Field("filter_tags?", "string[]", "No device with one of these tags."),
             Field("filter_alias?", "string[]", "No device with one of these aliases."),
         ])
@@ -133,7 +139,8 @@ extension LuaDefinitions {
     static let context = Class(
         name: "shunt.Context", doc: "Where the rule runs.",
         fields: [
-            Field("rule", "string", "The rule's name."), Field("settings", "table", "The rule's settings."), Field("worker", "string", "The worker's name."),
+            Field("rule", "string", "The rule's name."), Field("settings", "table", "The rule's settings."),
+            Field("worker", "string", "The worker's name."),
             Field("loop", "integer", "The loop's number."), Field("now", "number", "Seconds since 1970."),
         ],
         methods: [
@@ -154,6 +161,8 @@ extension LuaDefinitions {
             Field("get", "fun(key: string): string|number|boolean|nil", "The value of a key."),
             Field("set", "fun(key: string, value: string|number|boolean, ttl?: number): boolean?, string?", "nil and `full` where there is no room."),
             Field("delete", "fun(key: string)", "Takes a key away."),
-            Field("incr", "fun(key: string, by?: number, ttl?: number): number?, string?", "Adds, and gives the sum; `ttl` counts only when it makes the entry."),
+            Field(
+                "incr", "fun(key: string, by?: number, ttl?: number): number?, string?",
+                "Adds, and gives the sum; `ttl` counts only when it makes the entry."),
         ])
 }

@@ -30,7 +30,8 @@ extension LintFile {
         let filters = outline.filters ?? []
         for (index, filter) in filters.enumerated() {
             if !TopicFilter.isFilter(filter.text) || filter.text.isEmpty {
-                find(.error, .match, filter.offset, "\"\(filter.text)\" is no topic filter", help: "+ and # stand alone between slashes, # comes last")
+                find(
+                    .error, .match, filter.offset, "\"\(filter.text)\" is no topic filter", help: "+ and # stand alone between slashes, # comes last")
             } else if filter.text.hasPrefix("$share/") {
                 find(.error, .match, filter.offset, "no topic begins with $share/", help: "name the topics: a group belongs to a subscription")
             } else if filter.text.hasPrefix("$SYS/") {
@@ -64,7 +65,8 @@ extension LintFile {
     /// Payloads in the log, and tables that grow with what clients send.
     mutating func checkContent(_ outline: RuleOutline) {
         for hook in outline.hooks {
-            guard let function = hook.function, let message = function.parameters.first, RuleVocabulary.hookParameters[hook.name]?.first == "shunt.Message"
+            guard let function = hook.function, let message = function.parameters.first,
+                RuleVocabulary.hookParameters[hook.name]?.first == "shunt.Message"
             else { continue }
             var found: [(RuleFinding.Kind, Int, String)] = []
             var walker = LintWalker()
@@ -110,7 +112,9 @@ extension LintFile {
             }
         }
         walker.walk(tree.body)
-        let messages = outline.hooks.filter { RuleVocabulary.hookParameters[$0.name]?.first == "shunt.Message" }.compactMap { $0.function?.parameters.first }
+        let messages = outline.hooks.filter { RuleVocabulary.hookParameters[$0.name]?.first == "shunt.Message" }.compactMap {
+            $0.function?.parameters.first
+        }
         for one in grown where one.table.depth == 1 && one.table.writes.isEmpty && !emptied.contains(ObjectIdentifier(one.table)) {
             guard case .suffixed(let base, let suffixes) = one.key.kind, case .name(let name) = base.kind,
                 messages.contains(where: { $0 === name.variable }), let first = suffixes.first

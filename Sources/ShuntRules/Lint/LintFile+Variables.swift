@@ -70,7 +70,8 @@ extension LintFile {
             let seen = known.union(tree.variables.map(\.name))
             find(
                 .error, .global, read.offset, "nothing sets the global \(read.text)",
-                help: Suggestion.closest(to: read.text, in: seen.sorted()).map { "did you mean \($0)?" } ?? "a local must be declared before it is used")
+                help: Suggestion.closest(to: read.text, in: seen.sorted()).map { "did you mean \($0)?" }
+                    ?? "a local must be declared before it is used")
         }
     }
 

@@ -17,7 +17,8 @@ enum RuleVocabulary {
     /// Lua's own, as far as rules have it.
     static let standard: [String: Set<String>] = [
         "string": [
-            "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "pack", "packsize", "rep", "reverse", "sub", "unpack", "upper",
+            "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "pack", "packsize", "rep", "reverse", "sub", "unpack",
+            "upper",
         ],
         "table": ["concat", "insert", "move", "pack", "remove", "sort", "unpack"],
         "math": [

@@ -13,7 +13,9 @@ struct ShapeChecks {
         self.file = file
         for hook in outline.hooks {
             let wanted = RuleVocabulary.hookParameters[hook.name] ?? []
-            for (parameter, type) in zip(hook.function?.parameters ?? [], wanted) { types[ObjectIdentifier(parameter)] = type }
+            for (parameter, type) in zip(hook.function?.parameters ?? [], wanted) where parameter.writes.isEmpty {
+                types[ObjectIdentifier(parameter)] = type
+            }
         }
         guard file.isTest else { return }
         for test in outline.keys + Self.tests(of: file.tree) {
@@ -28,7 +30,9 @@ struct ShapeChecks {
         walker.expression = { expression, depth in
             guard depth == 0, case .table(let fields) = expression.kind else { return }
             for field in fields {
-                guard case .value(let key) = field.key, case .text(let name) = key.kind, case .function(let function) = field.value.kind else { continue }
+                guard case .value(let key) = field.key, case .text(let name) = key.kind, case .function(let function) = field.value.kind else {
+                    continue
+                }
                 found.append(RuleOutline.Key(name: name, offset: field.offset, function: function))
             }
         }

@@ -210,7 +210,8 @@ public final class ObservedRules: RuleHooks {
 
     /// Goes on with what a rule has decided.
     private func take(
-        _ outcome: MessageOutcome, _ decision: shunt_verdict, of rule: Int, _ hook: shunt_hook, _ course: inout Course, _ step: inout RuleStep) {
+        _ outcome: MessageOutcome, _ decision: shunt_verdict, of rule: Int, _ hook: shunt_hook, _ course: inout Course, _ step: inout RuleStep
+    ) {
         var made = outcome.messages.map { routed in
             var routed = kept.keep(routed)
             routed.changes.formUnion(course.changes)

@@ -31,26 +31,26 @@ struct RuleCheckTests {
     private static func hook(_ body: String) -> String { "return { on_message = function(msg, ctx) \(body) end }" }
 
     static let bodies = [
-        Case("return msg.payloda", "1:50 field", "return msg.topic ~= '' and msg or nil"),
-        Case("msg.topic = 'x'", "1:43 field", "return msg:with { topic = 'x' }"),
-        Case("return msg.json()", "1:50 colon", "return msg:json() and msg"),
-        Case("ctx.emit(msg)", "1:43 colon", "ctx:emit(msg)"),
-        Case("return route:drop('no')", "1:52 colon", "return route.drop('no')"),
-        Case("return json:decode('1')", "1:51 colon", "return json.decode('1')"),
-        Case("return route.rejct('no')", "1:52 library", "return route.reject('no')"),
-        Case("return msg:with { paylod = 'x' }", "1:57 arguments", "return msg:with { payload = 'x' }"),
-        Case("log.wran('x')", "1:43 library", "log.warn('x')"),
-        Case("return msg.sender.udi", "1:57 field", "return msg.sender.uid == '' and msg or nil"),
-        Case("local x = 1", "1:45 unused", "local x = 1 return x"),
-        Case("local x = 1 x = 2", "1:45 unused", "local x = 1 x = x + 1"),
-        Case("local x = 1 local x = x return x", "1:57 shadowed", "local x = 1 local y = x return y"),
-        Case("return nothing", "1:46 global", "return nil"),
-        Case("count = 1", "1:39 global", "local count = 1 return count"),
-        Case("os.exit()", "1:39 global", "return"),
-        Case("if msg.topic == 'a' then end", "1:39 empty", "if msg.topic == 'a' then return msg end"),
-        Case("error('no') log.info('x')", "1:51 unreachable", "log.info('x') error('no')"),
-        Case("log.info('got ' .. msg.payload)", "1:58 payload", "log.info('got ' .. #msg.payload)"),
-        Case("local x = = 1", "1:49 syntax", "local x = 1 return x"),
+        Case("return msg.payloda", "1:53 field", "return msg.topic ~= '' and msg or nil"),
+        Case("msg.topic = 'x'", "1:46 field", "return msg:with { topic = 'x' }"),
+        Case("return msg.json()", "1:53 colon", "return msg:json() and msg"),
+        Case("ctx.emit(msg)", "1:46 colon", "ctx:emit(msg)"),
+        Case("return route:drop('no')", "1:55 colon", "return route.drop('no')"),
+        Case("return json:decode('1')", "1:54 colon", "return json.decode('1')"),
+        Case("return route.rejct('no')", "1:55 library", "return route.reject('no')"),
+        Case("return msg:with { paylod = 'x' }", "1:60 arguments", "return msg:with { payload = 'x' }"),
+        Case("log.wran('x')", "1:46 library", "log.warn('x')"),
+        Case("return msg.sender.udi", "1:60 field", "return msg.sender.uid == '' and msg or nil"),
+        Case("local x = 1", "1:48 unused", "local x = 1 return x"),
+        Case("local x = 1 x = 2", "1:48 unused", "local x = 1 x = x + 1"),
+        Case("local x = 1 local x = x return x", "1:60 shadowed", "local x = 1 local y = x return y"),
+        Case("return nothing", "1:49 global", "return nil"),
+        Case("count = 1", "1:42 global", "local count = 1 return count"),
+        Case("os.exit()", "1:42 global", "return"),
+        Case("if msg.topic == 'a' then end", "1:42 empty", "if msg.topic == 'a' then return msg end"),
+        Case("error('no') log.info('x')", "1:54 unreachable", "log.info('x') error('no')"),
+        Case("log.info('got ' .. msg.payload)", "1:61 payload", "log.info('got ' .. #msg.payload)"),
+        Case("local x = = 1", "1:52 syntax", "local x = 1 return x"),
     ]
 
     @Test("each fault of a hook is found at its place, and not in the nearest source without it", arguments: bodies)
@@ -61,7 +61,7 @@ struct RuleCheckTests {
 
     static let files = [
         Case("return { on_mesage = function() end }", "1:10 hook", "return { on_message = function() end }"),
-        Case("return { prioritty = 1 }", "1:10 rule", "return { priority = 1 }"),
+        Case("return { prioritty = 1, on_message = function() end }", "1:10 rule", "return { priority = 1, on_message = function() end }"),
         Case(
             "local R = {}\nfunction R:on_message() return route.done() end\nreturn R", "2:12 colon",
             "local R = {}\nfunction R.on_message() return route.done() end\nreturn R"),
@@ -71,8 +71,8 @@ struct RuleCheckTests {
         Case(
             "return { match = { kind = 'broadcast', topic = 'a' }, on_broadcast = function() end }", "1:48 match",
             "return { match = { kind = 'broadcast' }, on_broadcast = function() end }"),
-        Case("return { match = { topic = { 'a/#', 'a/b' } } }", "1:37 match", "return { match = { topic = { 'a/+', 'b/b' } } }"),
-        Case("return { match = { topic = 'a+' } }", "1:28 match", "return { match = { topic = 'a/+' } }"),
+        Case("return { match = { topic = { 'a/#', 'a/b' } }, on_message = function() end }", "1:37 match", "return { match = { topic = { 'a/+', 'b/b' } }, on_message = function() end }"),
+        Case("return { match = { topic = 'a+' }, on_message = function() end }", "1:28 match", "return { match = { topic = 'a/+' }, on_message = function() end }"),
         Case(
             "local seen = {}\nreturn { on_message = function(msg) seen[msg.key] = true end }", "2:37 growth",
             "local seen = {}\nreturn { on_message = function(msg) seen[msg.key] = true seen[msg.key] = nil end }"),
@@ -98,10 +98,10 @@ struct RuleCheckTests {
 
     @Test("a comment silences a line's warnings, and no error")
     func silenced() throws {
-        #expect(try found("local x = 1 -- shunt: ignore\nreturn {}") == [])
-        #expect(try found("local x = 1 -- shunt: ignore unused\nreturn {}") == [])
-        #expect(try found("local x = 1 -- shunt: ignore shadowed\nreturn {}") == ["1:7 unused"])
-        #expect(try found("return { prioritty = 1 } -- shunt: ignore") == ["1:10 rule"])
+        #expect(try found("local x = 1 -- shunt: ignore\nreturn { on_message = function() end }") == [])
+        #expect(try found("local x = 1 -- shunt: ignore unused\nreturn { on_message = function() end }") == [])
+        #expect(try found("local x = 1 -- shunt: ignore shadowed\nreturn { on_message = function() end }") == ["1:7 unused"])
+        #expect(try found("return { prioritty = 1, on_message = function() end } -- shunt: ignore") == ["1:10 rule"])
     }
 
     private func together(_ upper: String, _ lower: String) throws -> [RuleFinding] {
@@ -120,9 +120,12 @@ struct RuleCheckTests {
         #expect(try together("if msg.topic == 'c' then return route.drop() end return ctx.now and nil", "return route.drop()") == [])
     }
 
-    @Test("what sends messages past a rule that changes payloads is told", arguments: [
-        "return route.fanout { msg, route.to('a') }", "return route.done()", "ctx:emit(msg:with { topic = 'x' })", "return route.push({ uid = 'a' })",
-    ])
+    @Test(
+        "what sends messages past a rule that changes payloads is told",
+        arguments: [
+            "return route.fanout { msg, route.to('a') }", "return route.done()", "ctx:emit(msg:with { topic = 'x' })",
+            "return route.push({ uid = 'a' })",
+        ])
     func unguarded(body: String) throws {
         #expect(try together(body, "return msg:with { payload = 'x' }").map(\.kind) == [.unguarded])
         #expect(try together(body, "return msg:with { topic = 'x' }") == [])
