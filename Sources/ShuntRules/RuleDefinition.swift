@@ -91,7 +91,7 @@ struct RuleDefinitionReader {
     /// nil: patterns of settings are not looked at.
     var finds: PatternFinder?
 
-    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick", "settings", "mode"]
+    static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick", "settings", "mode"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin

@@ -30,7 +30,7 @@ extension LuaDefinitions {
             hook("on_unload", "", "table?", "Another version takes over, or the worker ends; the table is the next version's `saved`."),
             hook("on_connect", "conn: shunt.Client, ctx: shunt.Context", "shunt.Verdict|shunt.Client|nil", "A client's first frame has come."),
             hook(
-                "on_subscribe", "sub: shunt.Subscription, ctx: shunt.Context", "shunt.Verdict|shunt.Subscription|nil", "One is asked for."),
+                "on_subscribe", "sub: shunt.Subscription, ctx: shunt.Context", "shunt.Verdict|shunt.Subscription|nil", "A subscription is asked for."),
             hook("on_unsubscribe", "sub: shunt.Subscription, ctx: shunt.Context", "", "A client that stays has given a subscription up."),
             hook("on_message", "msg: shunt.Message, ctx: shunt.Context", decision, "A topic message has come."),
             hook("on_broadcast", "push: shunt.Message, ctx: shunt.Context", decision, "A broadcast has come; `push.filter` is its device filter."),
