@@ -73,7 +73,8 @@ static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->hook = hook;
     host->serial++;
     host->call_emits = 0;
-    host->fanout_exceeded = host->delay_exceeded = host->json_read = host->filter_read = host->props_read = false;
+    host->fanout_exceeded = host->delay_exceeded = host->filter_read = host->props_read = false;
+    host->decoded = 0;
     host->payload = PAYLOAD_FINE;
     host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }

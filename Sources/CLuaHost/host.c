@@ -57,6 +57,7 @@ static int set_up(lua_State *L) {
     open_counter_type(L);
     open_big_integers(L);
     open_responses(L);
+    open_packed_type(L);
     lua_settop(L, 0);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     push_message(L);

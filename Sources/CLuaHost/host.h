@@ -62,7 +62,6 @@ typedef struct {
 
 /// Verdicts of `route.to` that are used again, by their topic: each is in the state's list of them.
 enum { KEPT_ROUTES = 8 };
-
 typedef struct {
     const lua_text *topic;
     lua_value verdict;
@@ -76,6 +75,13 @@ typedef struct {
     int verdict;
     uint64_t parts[TRIAL_PARTS];
 } trial_decision;
+
+/// Blocks of at most 256 bytes that a state may use again, a list for each 16 bytes.
+enum { KEPT_STEP = 16, KEPT_CLASSES = 16 };
+typedef struct {
+    void *first;
+    uint32_t count;
+} kept_blocks;
 
 /// A rule and its Lua state. What one rule does to its state, its memory above all, is no other rule's affair.
 struct shunt_rule {
@@ -93,6 +99,7 @@ struct shunt_rule {
     /// The request that was refused last; 0 where none was in this call.
     const void *refused;
     size_t refused_size;
+    kept_blocks kept[KEPT_CLASSES];
 
     /// How many verdicts of the last chain wait in the state's anchors.
     size_t emitted;
@@ -167,7 +174,9 @@ struct shunt_host {
     /// Whom `push_peer` found, and in which call.
     uint64_t peer_read, peer_serial;
     size_t call_emits;
-    bool fanout_exceeded, delay_exceeded, json_read, filter_read, props_read;
+    bool fanout_exceeded, delay_exceeded, filter_read, props_read;
+    /// The forms that the payload was decoded from in this call, a bit each.
+    uint8_t decoded;
     /// Whether `inflated` has the plain payload of the message.
     bool payload_inflated;
     shunt_buffer inflated;
@@ -227,6 +236,8 @@ static inline shunt_bytes without_mark(shunt_bytes text) {
     return (shunt_bytes){(const char *)text.start + 3, text.count - 3};
 }
 
+/// Frees what the state has kept of its blocks.
+void free_kept(shunt_rule *rule);
 /// Makes a rule's state, with what all rules have. - Returns: false where there is no memory.
 bool state_open(shunt_rule *rule);
 /// Splits `state_memory` among the rules that run.
@@ -263,7 +274,7 @@ void budget_check_running(void);
 extern char key_anchors, key_routes, key_strings, key_json_array, key_math, key_utf8;
 
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
-       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER, TAG_MEMBER };
+       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER, TAG_MEMBER, TAG_PACKED };
 
 /// The object at an index, which begins with its tag; NULL for any other value. All full userdata in a state are ours.
 static inline uint32_t *object_at(lua_State *L, int index) {
@@ -361,6 +372,12 @@ typedef struct {
     char bytes[];
 } copy_object;
 
+/// How a payload is read. `msg` has two places for each form, from `first` on: what it gave and what was wrong.
+typedef enum { AS_JSON, AS_MSGPACK, AS_CBOR } payload_form;
+/// Pushes what the payload decodes to, or nil, and what was wrong with it. The payload of `msg`, which is at 1, is decoded once a call.
+void push_decoded(lua_State *L, const shunt_message *message, bool current, payload_form form, int first);
+/// The payload as the application sent it, or an error.
+shunt_bytes plain_payload(lua_State *L, const shunt_message *message);
 void push_message(lua_State *L);
 /// Notes what is asked of `msg`, which is at this place on the stack, for each message.
 void note_message(shunt_rule *rule, int index);

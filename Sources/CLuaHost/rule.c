@@ -44,7 +44,7 @@ static void push_environment(lua_State *L) {
     static const struct { const char *name; void (*open)(lua_State *); } libraries[] = {
         {"string", open_string}, {"table", open_table}, {"coroutine", open_coroutine}, {"json", open_json},
         {"hash", open_hash}, {"base64", open_base64}, {"time", open_time}, {"log", open_log}, {"route", open_route},
-        {"counter", open_counter}, {"re", open_re}, {"http", open_http},
+        {"counter", open_counter}, {"re", open_re}, {"http", open_http}, {"msgpack", open_msgpack}, {"cbor", open_cbor},
     };
     lua_createtable(L, 0, 48);
     open_base(L);
@@ -164,6 +164,7 @@ void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
     }
     forget_waiting(host, rule);
     if (rule->L != NULL) { lua_close(rule->L); }
+    free_kept(rule);
     free_counters(rule);
     free(rule);
     release_locals(host);

@@ -20,8 +20,8 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin ban uid:mallory --for 1h   keep somebody out; also bans, unban
               shunt admin refused                    whom workers have refused, and why
               shunt admin rules                      which rules run; also reload, rollback
-              shunt admin explain --topic orders/7   what would become of a message, and why nobody gets it
-              shunt admin trace --topic 'orders/#'   follow live messages through the rules; record keeps them
+              shunt admin explain --topic orders/7   what would become of a message
+              shunt admin trace --topic 'orders/#'   follow live messages; record keeps them
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin passwd passwords alice     set the password of a client

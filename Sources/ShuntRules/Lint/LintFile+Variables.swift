@@ -61,7 +61,9 @@ extension LintFile {
                 .warning, .global, write.offset, "a function sets the global \(write.text), which keeps its value for the next message",
                 help: "local, or set at the top of the file where that is meant")
         }
-        let known = RuleVocabulary.globals.union(meant).union(writes.map(\.text)).union(told)
+        var known = RuleVocabulary.globals.union(meant).union(writes.map(\.text)).union(told)
+        // They are there while the files load, which functions may do, too.
+        if RuleOutline(tree).value("settings") != nil { known.formUnion(RuleVocabulary.settingWords) }
         for read in reads where !known.contains(read.text) {
             if RuleVocabulary.absent.contains(read.text) {
                 find(.error, .global, read.offset, "rules have no \(read.text)", help: "what rules have is in docs/rules.md, Library")

@@ -36,6 +36,9 @@ enum RuleVocabulary {
 
     static let globals = standardFunctions.union(standard.keys).union(libraries.keys).union(functions.keys)
 
+    /// What settings are written with.
+    static let settingWords = Set(SettingsSchema.words.map(\.name))
+
     /// The members of a library, or nil where nothing is known.
     static func members(of library: String) -> (functions: Set<String>, fields: Set<String>)? {
         if let names = standard[library] { return (names, []) }
