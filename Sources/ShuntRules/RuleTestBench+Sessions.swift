@@ -10,7 +10,7 @@ extension RuleTestBench {
         out["verdict"] = "accept"
         var (tags, alias) = (client.tags, client.alias)
         switch outcome {
-        case .accept: break
+        case .accept, .waits: break
         case .acceptAs(let newTags, let newAlias):
             out["verdict"] = "replace"
             (tags, alias) = (newTags ?? tags, newAlias ?? alias)
