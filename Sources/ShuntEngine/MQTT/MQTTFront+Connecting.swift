@@ -114,6 +114,7 @@ extension MQTTFront {
             if pair.name == "alias", identity.access?.admitted.alias == nil { identity.alias.append(pair.value) }
         }
         identity.will = greeting.will.map { Will($0) }
+        engine.clients[slot].keepAlive = keepAlive(of: greeting)
         ask(greeting, identity, isAssigned: isAssigned, nil)
     }
 
@@ -131,7 +132,6 @@ extension MQTTFront {
     /// The client is let in.
     private func enter(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool) {
         let keepAlive = keepAlive(of: greeting)
-        engine.clients[client.slot].keepAlive = keepAlive
         if let will = greeting.will {
             do throws(ShuntError) {
                 try demandPublishing(Array(will.topic.utf8), client)

@@ -75,6 +75,7 @@ extension LintFile {
                 guard name.text == "log" || name.text == "print" else { return }
                 for case .call(let arguments) in suffixes.map(\.kind) {
                     var inner = LintWalker()
+                    inner.enters = { !Self.hidesContent($0) }
                     inner.expression = { one, _ in
                         if Self.isContent(one, of: message) { found.append((.payload, one.offset, "a payload goes to the log")) }
                     }
@@ -85,6 +86,17 @@ extension LintFile {
             for (kind, offset, text) in found { find(.warning, kind, offset, text, help: "log what it is about: its topic, its length") }
         }
         checkGrowth(outline)
+    }
+
+    /// Whether it says little of what it is made of: a length, a type, a hash.
+    private static func hidesContent(_ value: LuaExpression) -> Bool {
+        switch value.kind {
+        case .unary("#", _): return true
+        case .suffixed(let base, _):
+            guard case .name(let name) = base.kind, name.variable == nil else { return false }
+            return name.text == "hash" || name.text == "type"
+        default: return false
+        }
     }
 
     /// Whether it is `msg.payload` or `msg:json()`, or a field of that, and not its length.

@@ -7,6 +7,8 @@ struct LintWalker {
     /// With how many functions stand around it.
     var statement: (LuaStatement, Int) -> Void = { _, _ in }
     var expression: (LuaExpression, Int) -> Void = { _, _ in }
+    /// Whether it goes into an expression that it has called for.
+    var enters: (LuaExpression) -> Bool = { _ in true }
     var block: (LuaBlock) -> Void = { _ in }
 
     func walk(_ block: LuaBlock, depth: Int = 0) {
@@ -43,6 +45,7 @@ struct LintWalker {
 
     func walk(_ one: LuaExpression, _ depth: Int) {
         expression(one, depth)
+        guard enters(one) else { return }
         switch one.kind {
         case .function(let function): walk(function.body, depth: depth + 1)
         case .suffixed(let base, let suffixes):
