@@ -88,7 +88,7 @@ function R.on_connect(conn, ctx) return client(conn, false, ctx) end
 
 function R.on_register(conn, ctx) return client(conn, true, ctx) end
 
-function R.on_disconnect(conn, _, ctx) held.leave(name, conn.id, ctx) end
+function R.on_disconnect(conn) held.leave(name, conn.id) end
 
 function R.on_tick(ctx) held.tick(name, ctx) end
 
@@ -103,10 +103,10 @@ function R.on_subscribe(sub, ctx)
   if held.count(name, "subscriptions", short(tenant), ctx) >= plan.subscriptions then
     return refuse("reject", "subscriptions", ("its tenant has %d subscriptions"):format(plan.subscriptions))
   end
-  return not held.subscribe(name, conn.id, topic, ctx) and refuse("reject", "full", "too many tenants to count") or nil
+  return not held.subscribe(name, conn.id, topic) and refuse("reject", "full", "too many tenants to count") or nil
 end
 
-function R.on_unsubscribe(sub, ctx) held.unsubscribe(name, sub.sender.id, topic_of(sub), ctx) end
+function R.on_unsubscribe(sub) held.unsubscribe(name, sub.sender.id, topic_of(sub)) end
 
 local function warn(window, what, sum, limit)
   count("warned")
