@@ -62,7 +62,8 @@ let package = Package(
                     "-Xlinker", "--wrap=luaS_hashlongstr", "-Xlinker", "--wrap=luaO_str2num", "-Xlinker", "--wrap=strcoll",
                 ]),
             ]),
-        .target(name: "ShuntRules", dependencies: ["CLuaHost", "ShuntCore"], swiftSettings: hotPath),
+        .target(name: "LuaSyntax"),
+        .target(name: "ShuntRules", dependencies: ["CLuaHost", "LuaSyntax", "ShuntCore"], swiftSettings: hotPath),
 
         .target(name: "ShuntRehearsal", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
 
@@ -136,7 +137,7 @@ let package = Package(
         .testTarget(name: "PayloadCompressionTests", dependencies: ["PayloadCompression", "ShuntCore"]),
         .testTarget(
             name: "ShuntEngineTests", dependencies: ["ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntCore", "ShuntEngine", "ShuntRules"]),
-        .testTarget(name: "ShuntRulesTests", dependencies: ["ShuntCore", "ShuntRules"]),
+        .testTarget(name: "ShuntRulesTests", dependencies: ["LuaSyntax", "SeededRandom", "ShuntCore", "ShuntRules"]),
         .testTarget(name: "ShuntRehearsalTests", dependencies: ["ShuntCore", "ShuntRehearsal", "ShuntRules"]),
         .testTarget(name: "ShuntReactorTests", dependencies: ["SeededRandom", "ShuntCore", "ShuntReactor"]),
         .testTarget(name: "ShuntTLSTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntCore", "ShuntReactor", "ShuntTLS"]),

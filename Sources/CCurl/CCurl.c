@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 // MARK: The library
 
@@ -84,6 +85,8 @@ typedef struct transfer {
     uint8_t *body;
     size_t length, capacity, maximum;
     bool is_too_large;
+    char *heads;
+    size_t heads_length;
     char why[CURL_ERROR_SIZE];
     struct transfer *previous, *next;
 } transfer;
@@ -100,6 +103,7 @@ static void release(transfer *transfer) {
     if (transfer->easy) curl.easy_cleanup(transfer->easy);
     curl.slist_free_all(transfer->headers);
     free(transfer->body);
+    free(transfer->heads);
     free(transfer);
 }
 
@@ -121,6 +125,22 @@ static size_t receive(char *data, size_t one, size_t count, void *argument) {
     }
     memcpy(transfer->body + transfer->length, data, added);
     transfer->length = needed;
+    return added;
+}
+
+enum { MAX_HEADS = 8192 };
+
+// A header of the answer. A new status line begins anew: there was an answer of another kind before, such as 100.
+static size_t receive_head(char *data, size_t one, size_t count, void *argument) {
+    transfer *transfer = argument;
+    size_t added = one * count;
+    if (!transfer->heads) transfer->heads = malloc(MAX_HEADS);
+    if (!transfer->heads) return 0;
+    if (added >= 5 && memcmp(data, "HTTP/", 5) == 0) transfer->heads_length = 0;
+    if (added <= MAX_HEADS - transfer->heads_length) {
+        memcpy(transfer->heads + transfer->heads_length, data, added);
+        transfer->heads_length += added;
+    }
     return added;
 }
 
@@ -157,9 +177,20 @@ static bool set(transfer *transfer, const fetch_request *request) {
         struct curl_blob blob = {(void *)request->authorities, request->authorities_length, CURL_BLOB_COPY};
         SET(CURLOPT_CAINFO_BLOB, &blob);
     }
-    if (!add_header(transfer, "Accept: application/json")) return false;
+    bool has_type = false;
+    for (size_t at = 0; at < request->headers_length; at += strlen(request->headers + at) + 1) {
+        has_type |= strncasecmp(request->headers + at, "content-type", 12) == 0;
+        if (!add_header(transfer, request->headers + at)) return false;
+    }
+    if (request->headers) {
+        SET(CURLOPT_HEADERFUNCTION, receive_head);
+        SET(CURLOPT_HEADERDATA, transfer);
+    } else if (!add_header(transfer, "Accept: application/json")) {
+        return false;
+    }
     if (request->body) {
-        if (!add_header(transfer, "Content-Type: application/json") || !add_header(transfer, "Expect:")) return false;
+        if (!has_type && !add_header(transfer, "Content-Type: application/json")) return false;
+        if (!add_header(transfer, "Expect:")) return false;
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
         SET(CURLOPT_COPYPOSTFIELDS, request->body);
     }
@@ -252,6 +283,8 @@ bool fetch_next(fetch_loop *loop, fetch_result *result) {
         curl.easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &result->status);
         result->body = transfer->body;
         result->body_length = transfer->length;
+        result->headers = (const uint8_t *)transfer->heads;
+        result->headers_length = transfer->heads_length;
         result->why = transfer->why[0] ? transfer->why : curl.easy_strerror(code);
         forget(loop, transfer);
         loop->told = transfer;

@@ -73,7 +73,8 @@ static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->hook = hook;
     host->serial++;
     host->call_emits = 0;
-    host->fanout_exceeded = host->delay_exceeded = host->json_read = host->filter_read = host->props_read = false;
+    host->fanout_exceeded = host->delay_exceeded = host->filter_read = host->props_read = false;
+    host->decoded = 0;
     host->payload = PAYLOAD_FINE;
     host->stack_start = (uintptr_t)__builtin_frame_address(0);
 }
@@ -160,16 +161,11 @@ static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L,
 }
 
 /// This is lua_pcall with one result, without the layers between it and the function, which cost as much as a small one does.
-bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
+static inline __attribute__((always_inline)) bool call_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time,
+                                                               size_t memory) {
     lua_State *L = rule->L;
     lua_thread *thread = thread_of(L);
     bool loads = hook <= SHUNT_ON_UNLOAD;
-    uint64_t time = rule->policy.nanoseconds;
-    size_t memory = rule->policy.memory;
-    if (__builtin_expect(loads, 0)) {
-        time = host->options.load_nanoseconds;
-        memory = host->options.load_memory;
-    }
     shunt_figures *figures = &rule->figures[hook];
     if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) { return not_called(host, L, arguments); }
     if (!budget_arm(host, rule, time, memory)) {
@@ -206,6 +202,20 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
     keep_error(host, rule, hook, status, killed, time, memory);
     lua_pop(L, 1);
     return false;
+}
+
+bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
+    uint64_t time = rule->policy.nanoseconds;
+    size_t memory = rule->policy.memory;
+    if (__builtin_expect(hook <= SHUNT_ON_UNLOAD, 0)) {
+        time = host->options.load_nanoseconds;
+        memory = host->options.load_memory;
+    }
+    return call_within(host, rule, hook, arguments, time, memory);
+}
+
+bool call_hook_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time, size_t memory) {
+    return call_within(host, rule, hook, arguments, time, memory);
 }
 
 /// How many bytes of an error are its place: `plugin/rule.lua:12: `.

@@ -1,21 +1,41 @@
-// on_connect, on_register, on_disconnect, on_subscribe, on_unsubscribe, on_session, on_tick: each rule in turn, and what comes of what they
-// return.
+// on_connect, on_register, on_auth, on_disconnect, on_subscribe, on_unsubscribe, on_session, on_tick: each rule in turn, and what comes of
+// what they return.
 #include "trial.h"
-
-#include <stdio.h>
+#include "waiting.h"
 
 #include <math.h>
+#include <stdio.h>
 
-// MARK: on_connect, on_register and on_disconnect
+// MARK: on_connect, on_register and on_auth
 
-/// Arguments: what to make conn of, the hook, ctx. Objects are made within the protected call.
+typedef struct {
+    shunt_hook hook;
+    /// What a client has sent to prove who it is: of on_auth.
+    shunt_bytes record, data;
+} entry;
+
+/// Objects are made within the protected call.
+static int push_entry(lua_State *L, const void *what) {
+    const entry *given = what;
+    push_connection(L, given->record);
+    if (given->hook != SHUNT_ON_AUTH) { return 1; }
+    push_bytes(L, given->data);
+    return 2;
+}
+
+/// Arguments: what to make conn of, the hook, ctx.
 static int connect_body(lua_State *L) {
-    const shunt_bytes *record = lua_touserdata(L, 1);
     lua_pushvalue(L, 2);
-    push_connection(L, *record);
+    int count = push_entry(L, lua_touserdata(L, 1));
     lua_pushvalue(L, 3);
-    lua_call(L, 2, 1);
+    lua_call(L, count + 1, 1);
     return 1;
+}
+
+static const char *expected_of(shunt_hook hook) {
+    if (hook == SHUNT_ON_REGISTER) { return "nothing, conn:with{tags, alias} or route.reject()"; }
+    return hook == SHUNT_ON_AUTH ? "nothing, route.continue(), conn:with{} or route.reject()"
+                                 : "nothing, conn:with{}, route.reject() or route.redirect()";
 }
 
 static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_connect_outcome *outcome) {
@@ -24,70 +44,134 @@ static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_hook 
     verdict_object *object = tagged(L, -1, TAG_VERDICT);
     shunt_verdict verdict = object == NULL ? SHUNT_VERDICT_PASS : object->verdict;
     if (lua_isnil(L, -1)) {
-    } else if (verdict == SHUNT_VERDICT_REJECT || (verdict == SHUNT_VERDICT_REDIRECT && !registers)) {
+    } else if (verdict == SHUNT_VERDICT_REJECT || (verdict == SHUNT_VERDICT_REDIRECT && hook == SHUNT_ON_CONNECT)) {
         outcome->verdict = verdict;
         outcome->why = verdict_why(L, host, -1);
+    } else if (verdict == SHUNT_VERDICT_CONTINUE && hook == SHUNT_ON_AUTH) {
+        outcome->verdict = verdict;
+        outcome->data = object->text;
     } else if (connection_change(L, -1, registers, outcome)) {
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
-    } else if (registers) {
-        return unexpected(host, rule, hook, "nothing, conn:with{tags, alias} or route.reject()");
     } else {
-        return unexpected(host, rule, hook, "nothing, conn:with{}, route.reject() or route.redirect()");
+        return unexpected(host, rule, hook, expected_of(hook));
     }
     if (verdict != SHUNT_VERDICT_PASS) { outcome->rule = rule->index; }
     count(rule, hook, verdict);
     return true;
 }
 
-static bool call_with_connection(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_bytes *record) {
+static call_end call_with_connection(shunt_host *host, shunt_rule *rule, const entry *given, shunt_waiting **waiting) {
     lua_State *L = rule->L;
+    if (rule->looks_up) { return begin_call(host, rule, given->hook, push_entry, given, waiting); }
     lua_pushcfunction(L, connect_body);
-    lua_pushlightuserdata(L, record);
-    push_hook(rule, hook);
+    lua_pushlightuserdata(L, (void *)given);
+    push_hook(rule, given->hook);
     push_context(rule);
-    return call_hook(host, rule, hook, 3);
+    return call_hook(host, rule, given->hook, 3) ? CALL_RAN : CALL_FAILED;
 }
 
-static void run_connection(shunt_host *host, shunt_hook hook, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
-    *outcome = (shunt_connect_outcome){
-        .verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = record, .expires_at = INFINITY, .messages = -1, .bytes = -1};
-    if (host->rule != NULL) { return; }
-    begin_own(host, now);
-    shunt_rule *rule;
-    while ((rule = next_rule(host, &rules, hook)) != NULL) {
+/// Copies what the chain has come to: the rules before lose what they have returned.
+/// - Returns: false where there is no memory: then the call has failed.
+static bool keep_connect(shunt_host *host, shunt_waiting *waiting, uint64_t rules, const entry *given, shunt_connect_outcome *outcome) {
+    shunt_buffer kept = {.limit = waiting->kept.limit};
+    bool fits = shunt_buffer_append(&kept, given->record.start, given->record.count)
+        && (given->data.count == 0 || shunt_buffer_append(&kept, given->data.start, given->data.count));
+    if (!fits) {
+        shunt_buffer_free(&kept);
+        return give_up_call(host, waiting);
+    }
+    shunt_buffer_free(&waiting->kept);
+    waiting->kept = kept;
+    waiting->rules = rules;
+    keep_trial(host, waiting);
+    waiting->state.connect.outcome = *outcome;
+    waiting->state.connect.record = (shunt_bytes){kept.bytes, given->record.count};
+    waiting->state.connect.data = (shunt_bytes){kept.bytes + given->record.count, given->data.count};
+    outcome->waiting = waiting;
+    return true;
+}
+
+static void refuse_connect(shunt_host *host, shunt_rule *rule, shunt_hook hook, shunt_connect_outcome *outcome) {
+    hook_failed(host, rule, hook);
+    if (rule->policy.on_error[hook] == SHUNT_PASS_ON_ERROR) { return; }
+    outcome->verdict = SHUNT_VERDICT_REJECT;
+    outcome->rule = rule->index;
+    outcome->why = failure_why(host, rule);
+}
+
+/// Whether no other rule is asked. What proves who a client is, is one rule's affair.
+static bool ends_entry(shunt_hook hook, shunt_verdict verdict) {
+    return verdict == SHUNT_VERDICT_REJECT || verdict == SHUNT_VERDICT_REDIRECT || (hook == SHUNT_ON_AUTH && verdict != SHUNT_VERDICT_PASS);
+}
+
+static void note_connect(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const shunt_connect_outcome *own, bool ran) {
+    shunt_bytes what = own->verdict == SHUNT_VERDICT_REPLACE ? own->record : own->verdict == SHUNT_VERDICT_CONTINUE ? own->data : own->why;
+    trial_note(host, rule, hook, ran ? (int)own->verdict : TRIAL_FAILED, what, (shunt_bytes){0});
+}
+
+/// - Parameter waiting: the call that it goes on with; NULL: none.
+static void run_connect(shunt_host *host, entry given, uint64_t rules, shunt_waiting *waiting, shunt_bytes answer,
+                        shunt_connect_outcome *outcome) {
+    for (;;) {
+        shunt_rule *rule = waiting != NULL ? waiting->rule : next_rule(host, &rules, given.hook);
+        if (rule == NULL) { return; }
+        given.record = outcome->record;
         shunt_connect_outcome own = *outcome;
         own.verdict = SHUNT_VERDICT_PASS;
         size_t sent = host->routed_count;
-        bool ran = call_with_connection(host, rule, hook, &own.record) && apply_connect_result(host, rule, hook, &own);
-        keep_emitted(host, rule, sent, !ran || is_observed(host, rule));
-        shunt_bytes what = own.verdict == SHUNT_VERDICT_REPLACE ? own.record : own.why;
-        trial_note(host, rule, hook, ran ? (int)own.verdict : TRIAL_FAILED, what, (shunt_bytes){0});
-        if (!ran) {
-            hook_failed(host, rule, hook);
-            if (rule->policy.on_error[hook] != SHUNT_PASS_ON_ERROR) {
-                own.verdict = SHUNT_VERDICT_REJECT;
-                own.rule = rule->index;
-                own.why = failure_why(host, rule);
-            }
+        bool resumes = waiting != NULL;
+        call_end ended = resumes ? resume_call(host, waiting, answer) : call_with_connection(host, rule, &given, &waiting);
+        if (ended == CALL_WAITS) {
+            if (keep_connect(host, waiting, rules, &given, outcome)) { return keep_emitted(host, rule, sent, is_observed(host, rule)); }
+            if (!resumes) { shunt_waiting_free(host, waiting); }
         }
+        waiting = NULL;
+        bool ran = ended == CALL_RAN && apply_connect_result(host, rule, given.hook, &own);
+        keep_emitted(host, rule, sent, !ran || is_observed(host, rule));
+        note_connect(host, rule, given.hook, &own, ran);
+        if (!ran) { refuse_connect(host, rule, given.hook, &own); }
         if (is_observed(host, rule)) {
             lua_settop(rule->L, SLOT_BASE);
             continue;
         }
-        keep_result(host, rule, SLOT_BASE, own.record.start != outcome->record.start);
+        keep_result(host, rule, SLOT_BASE, own.record.start != outcome->record.start || own.verdict == SHUNT_VERDICT_CONTINUE);
         if (own.verdict == SHUNT_VERDICT_PASS) { own.verdict = outcome->verdict; }
         *outcome = own;
-        if (outcome->verdict == SHUNT_VERDICT_REJECT || outcome->verdict == SHUNT_VERDICT_REDIRECT) { return; }
+        if (ends_entry(given.hook, outcome->verdict)) { return; }
     }
 }
 
+static void begin_connect(shunt_host *host, entry given, uint64_t rules, double now, shunt_connect_outcome *outcome) {
+    *outcome = (shunt_connect_outcome){
+        .verdict = SHUNT_VERDICT_PASS, .rule = -1, .record = given.record, .expires_at = INFINITY, .messages = -1, .bytes = -1};
+    if (host->rule != NULL) { return; }
+    begin_own(host, now);
+    run_connect(host, given, rules, NULL, (shunt_bytes){0}, outcome);
+}
+
 void shunt_on_connect(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
-    run_connection(host, SHUNT_ON_CONNECT, record, rules, now, outcome);
+    begin_connect(host, (entry){.hook = SHUNT_ON_CONNECT, .record = record}, rules, now, outcome);
 }
 
 void shunt_on_register(shunt_host *host, shunt_bytes record, uint64_t rules, double now, shunt_connect_outcome *outcome) {
-    run_connection(host, SHUNT_ON_REGISTER, record, rules, now, outcome);
+    begin_connect(host, (entry){.hook = SHUNT_ON_REGISTER, .record = record}, rules, now, outcome);
 }
+
+void shunt_on_auth(shunt_host *host, shunt_bytes record, shunt_bytes data, uint64_t rules, double now, shunt_connect_outcome *outcome) {
+    begin_connect(host, (entry){SHUNT_ON_AUTH, record, data}, rules, now, outcome);
+}
+
+void shunt_connect_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes answer, uint64_t off, double now,
+                          shunt_connect_outcome *outcome) {
+    *outcome = waiting->state.connect.outcome;
+    outcome->record = waiting->state.connect.record;
+    if (host->rule != NULL || waiting->rule == NULL) { return; }
+    begin_own(host, now);
+    restore_trial(host, waiting);
+    run_connect(host, (entry){.hook = waiting->hook, .data = waiting->state.connect.data}, waiting->rules & ~off, waiting, answer, outcome);
+}
+
+// MARK: on_disconnect
 
 typedef struct {
     shunt_bytes record, why;
@@ -158,36 +242,75 @@ static void note_subscription(shunt_host *host, const shunt_rule *rule, const sh
     trial_note(host, rule, SHUNT_ON_SUBSCRIBE, ran ? (int)own->verdict : TRIAL_FAILED, what, topic);
 }
 
-void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
-                        shunt_subscribe_outcome *outcome) {
-    *outcome = (shunt_subscribe_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
-    if (host->rule != NULL) { return; }
-    shunt_subscription current = *subscription;
-    begin_own(host, now);
+static int push_asked(lua_State *L, const void *subscription) {
+    push_subscription(L, subscription);
+    return 1;
+}
+
+static call_end call_with_subscription(shunt_host *host, shunt_rule *rule, shunt_subscription *asked, shunt_waiting **waiting) {
+    lua_State *L = rule->L;
+    if (rule->looks_up) { return begin_call(host, rule, SHUNT_ON_SUBSCRIBE, push_asked, asked, waiting); }
+    lua_pushcfunction(L, subscribe_body);
+    lua_pushlightuserdata(L, asked);
+    push_hook(rule, SHUNT_ON_SUBSCRIBE);
+    push_context(rule);
+    return call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) ? CALL_RAN : CALL_FAILED;
+}
+
+/// The same of a subscription.
+static bool keep_subscribe(shunt_host *host, shunt_waiting *waiting, uint64_t rules, const shunt_subscription *asked,
+                           shunt_subscribe_outcome *outcome) {
+    shunt_buffer kept = {.limit = waiting->kept.limit};
+    const shunt_bytes texts[] = {asked->topic, asked->group, asked->key};
+    bool fits = true;
+    for (int i = 0; i < 3; i++) { fits &= texts[i].count == 0 || shunt_buffer_append(&kept, texts[i].start, texts[i].count); }
+    if (!fits || kept.bytes == NULL) {
+        shunt_buffer_free(&kept);
+        return give_up_call(host, waiting);
+    }
+    shunt_buffer_free(&waiting->kept);
+    waiting->kept = kept;
+    waiting->rules = rules;
+    keep_trial(host, waiting);
+    shunt_subscription *copy = &waiting->state.subscribe.asked;
+    *copy = *asked;
+    copy->topic.start = kept.bytes;
+    copy->group.start = kept.bytes + copy->topic.count;
+    copy->key.start = kept.bytes + copy->topic.count + copy->group.count;
+    waiting->state.subscribe.outcome = *outcome;
+    outcome->waiting = waiting;
+    return true;
+}
+
+static void refuse_subscribe(shunt_host *host, shunt_rule *rule, shunt_subscribe_outcome *outcome) {
+    hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
+    if (rule->policy.on_error[SHUNT_ON_SUBSCRIBE] == SHUNT_PASS_ON_ERROR) { return; }
+    outcome->verdict = SHUNT_VERDICT_REJECT;
+    outcome->rule = rule->index;
+    outcome->why = failure_why(host, rule);
+}
+
+static void run_subscribe(shunt_host *host, shunt_subscription current, uint64_t rules, shunt_waiting *waiting, shunt_bytes answer,
+                          shunt_subscribe_outcome *outcome) {
     shunt_rule *rule;
-    while ((rule = next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
-        lua_State *L = rule->L;
+    while ((rule = waiting != NULL ? waiting->rule : next_rule(host, &rules, SHUNT_ON_SUBSCRIBE)) != NULL) {
         shunt_subscription changed = current;
         shunt_subscribe_outcome own = *outcome;
         own.verdict = SHUNT_VERDICT_PASS;
         size_t sent = host->routed_count;
-        lua_pushcfunction(L, subscribe_body);
-        lua_pushlightuserdata(L, &current);
-        push_hook(rule, SHUNT_ON_SUBSCRIBE);
-        push_context(rule);
-        bool ran = call_hook(host, rule, SHUNT_ON_SUBSCRIBE, 3) && apply_subscribe_result(host, rule, &changed, &own);
+        bool resumes = waiting != NULL;
+        call_end ended = resumes ? resume_call(host, waiting, answer) : call_with_subscription(host, rule, &current, &waiting);
+        if (ended == CALL_WAITS) {
+            if (keep_subscribe(host, waiting, rules, &current, outcome)) { return keep_emitted(host, rule, sent, is_observed(host, rule)); }
+            if (!resumes) { shunt_waiting_free(host, waiting); }
+        }
+        waiting = NULL;
+        bool ran = ended == CALL_RAN && apply_subscribe_result(host, rule, &changed, &own);
         keep_emitted(host, rule, sent, !ran || is_observed(host, rule));
         note_subscription(host, rule, &own, &changed, ran, current.topic);
-        if (!ran) {
-            hook_failed(host, rule, SHUNT_ON_SUBSCRIBE);
-            if (rule->policy.on_error[SHUNT_ON_SUBSCRIBE] != SHUNT_PASS_ON_ERROR) {
-                own.verdict = SHUNT_VERDICT_REJECT;
-                own.rule = rule->index;
-                own.why = failure_why(host, rule);
-            }
-        }
+        if (!ran) { refuse_subscribe(host, rule, &own); }
         if (is_observed(host, rule)) {
-            lua_settop(L, SLOT_BASE);
+            lua_settop(rule->L, SLOT_BASE);
             continue;
         }
         keep_result(host, rule, SLOT_BASE, changed.topic.start != current.topic.start);
@@ -199,6 +322,23 @@ void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription
     outcome->topic = current.topic;
     outcome->group = current.group;
     outcome->qos = current.qos;
+}
+
+void shunt_on_subscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now,
+                        shunt_subscribe_outcome *outcome) {
+    *outcome = (shunt_subscribe_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
+    if (host->rule != NULL) { return; }
+    begin_own(host, now);
+    run_subscribe(host, *subscription, rules, NULL, (shunt_bytes){0}, outcome);
+}
+
+void shunt_subscribe_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes answer, uint64_t off, double now,
+                            shunt_subscribe_outcome *outcome) {
+    *outcome = waiting->state.subscribe.outcome;
+    if (host->rule != NULL || waiting->rule == NULL) { return; }
+    begin_own(host, now);
+    restore_trial(host, waiting);
+    run_subscribe(host, waiting->state.subscribe.asked, waiting->rules & ~off, waiting, answer, outcome);
 }
 
 void shunt_on_unsubscribe(shunt_host *host, const shunt_subscription *subscription, uint64_t rules, double now) {

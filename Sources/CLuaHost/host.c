@@ -1,6 +1,6 @@
 // A loop's host, and what each rule's Lua state has from the start.
-#include "chain.h"
 #include "made.h"
+#include "waiting.h"
 #include "memory.h"
 
 #include <stdlib.h>
@@ -56,6 +56,8 @@ static int set_up(lua_State *L) {
     open_context(L);
     open_counter_type(L);
     open_big_integers(L);
+    open_responses(L);
+    open_packed_type(L);
     lua_settop(L, 0);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     push_message(L);
@@ -96,6 +98,7 @@ shunt_host *shunt_host_create(const shunt_options *options) {
 void shunt_host_free(shunt_host *host) {
     if (host == NULL) { return; }
     budget_detach(host);
+    while (host->waits != NULL) { shunt_waiting_free(host, host->waits); }
     free(host->routed);
     free(host->worker);
     shunt_buffer_free(&host->inflated);

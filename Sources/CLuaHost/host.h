@@ -4,6 +4,7 @@
 
 #include "CLuaHost.h"
 #include "lua_layout.h"
+#include "values.h"
 
 #include <lua5.4/lauxlib.h>
 #include <lua5.4/lua.h>
@@ -61,7 +62,6 @@ typedef struct {
 
 /// Verdicts of `route.to` that are used again, by their topic: each is in the state's list of them.
 enum { KEPT_ROUTES = 8 };
-
 typedef struct {
     const lua_text *topic;
     lua_value verdict;
@@ -75,6 +75,13 @@ typedef struct {
     int verdict;
     uint64_t parts[TRIAL_PARTS];
 } trial_decision;
+
+/// Blocks of at most 256 bytes that a state may use again, a list for each 16 bytes.
+enum { KEPT_STEP = 16, KEPT_CLASSES = 16 };
+typedef struct {
+    void *first;
+    uint32_t count;
+} kept_blocks;
 
 /// A rule and its Lua state. What one rule does to its state, its memory above all, is no other rule's affair.
 struct shunt_rule {
@@ -92,6 +99,7 @@ struct shunt_rule {
     /// The request that was refused last; 0 where none was in this call.
     const void *refused;
     size_t refused_size;
+    kept_blocks kept[KEPT_CLASSES];
 
     /// How many verdicts of the last chain wait in the state's anchors.
     size_t emitted;
@@ -101,6 +109,8 @@ struct shunt_rule {
     /// Its `kv`, once it has used it.
     shunt_store *kv;
     uint8_t index;
+    /// Whether its hooks may look something up: they run in coroutines of the host's.
+    bool looks_up;
     int environment, table, settings, context, saved;
     int hooks[SHUNT_HOOKS];
     /// What the registry has of them, and of ctx: kept at hand for each message.
@@ -164,7 +174,9 @@ struct shunt_host {
     /// Whom `push_peer` found, and in which call.
     uint64_t peer_read, peer_serial;
     size_t call_emits;
-    bool fanout_exceeded, delay_exceeded, json_read, filter_read, props_read;
+    bool fanout_exceeded, delay_exceeded, filter_read, props_read;
+    /// The forms that the payload was decoded from in this call, a bit each.
+    uint8_t decoded;
     /// Whether `inflated` has the plain payload of the message.
     bool payload_inflated;
     shunt_buffer inflated;
@@ -177,6 +189,11 @@ struct shunt_host {
     /// The rule on trial whose decision waits for the decision of the rule beside it.
     shunt_rule *awaiting;
     trial_decision awaited;
+
+    // look-ups (waiting.c)
+    /// Where the hook of a rule that may look something up runs, and its call; NULL in any other call. And all calls that wait.
+    lua_State *waiter;
+    shunt_waiting *waiting, *waits;
 
     // results
     shunt_routed *routed;
@@ -219,6 +236,8 @@ static inline shunt_bytes without_mark(shunt_bytes text) {
     return (shunt_bytes){(const char *)text.start + 3, text.count - 3};
 }
 
+/// Frees what the state has kept of its blocks.
+void free_kept(shunt_rule *rule);
 /// Makes a rule's state, with what all rules have. - Returns: false where there is no memory.
 bool state_open(shunt_rule *rule);
 /// Splits `state_memory` among the rules that run.
@@ -255,7 +274,7 @@ void budget_check_running(void);
 extern char key_anchors, key_routes, key_strings, key_json_array, key_math, key_utf8;
 
 enum { TAG_MESSAGE = 0x53480001, TAG_COPY, TAG_VERDICT, TAG_CONNECTION, TAG_CONNECTION_CHANGE, TAG_SUBSCRIPTION,
-       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER, TAG_MEMBER };
+       TAG_SUBSCRIPTION_CHANGE, TAG_CONTEXT, TAG_COUNTER, TAG_GMATCH, TAG_CHAT, TAG_BIG_INTEGER, TAG_MEMBER, TAG_PACKED };
 
 /// The object at an index, which begins with its tag; NULL for any other value. All full userdata in a state are ours.
 static inline uint32_t *object_at(lua_State *L, int index) {
@@ -327,27 +346,6 @@ void scratch_push(lua_State *L, shunt_host *host, size_t base);
 
 #include "libraries.h"
 
-// MARK: JSON and values
-
-/// Pushes the decoded value, or nil and what was wrong with its byte.
-int json_decode(lua_State *L, const char *text, size_t count);
-void json_encode(lua_State *L, int index);
-/// Whether the table at an index is one of JSON's arrays.
-bool json_is_array(lua_State *L, int index);
-void json_add_number(lua_State *L, shunt_host *host, int index);
-void json_add_escaped(lua_State *L, shunt_host *host, unsigned char c);
-/// Pushes any value as a JSON object of at most `limit` bytes: what JSON has not is replaced, what is too much is left out.
-void json_encode_bounded(lua_State *L, int index, size_t limit);
-/// Pushes a text with what is not UTF-8 replaced by U+FFFD, of at most `limit` bytes.
-void push_repaired(lua_State *L, const char *text, size_t count, size_t limit);
-/// Digits may begin with a minus.
-void push_big_integer(lua_State *L, const char *digits, size_t count);
-/// Empty for any other value.
-shunt_bytes big_integer_digits(lua_State *L, int index);
-void value_write(lua_State *L, int index, shunt_buffer *out, int depth);
-/// Pushes a value; false (nothing pushed) where the bytes are not one.
-bool value_push(lua_State *L, const char **cursor, const char *end, int depth);
-
 // MARK: messages, clients, verdicts
 
 typedef struct {
@@ -374,6 +372,12 @@ typedef struct {
     char bytes[];
 } copy_object;
 
+/// How a payload is read. `msg` has two places for each form, from `first` on: what it gave and what was wrong.
+typedef enum { AS_JSON, AS_MSGPACK, AS_CBOR } payload_form;
+/// Pushes what the payload decodes to, or nil, and what was wrong with it. The payload of `msg`, which is at 1, is decoded once a call.
+void push_decoded(lua_State *L, const shunt_message *message, bool current, payload_form form, int first);
+/// The payload as the application sent it, or an error.
+shunt_bytes plain_payload(lua_State *L, const shunt_message *message);
 void push_message(lua_State *L);
 /// Notes what is asked of `msg`, which is at this place on the stack, for each message.
 void note_message(shunt_rule *rule, int index);
@@ -417,6 +421,8 @@ int route_to(lua_State *L);
 /// Calls the function under its `arguments` for a rule's hook, within the rule's budget.
 /// - Returns: whether it ran to its end, with its result on the stack; if not, why is in `host->error`.
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments);
+/// The same within another budget.
+bool call_hook_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time, size_t memory);
 /// Counts a failure and tells the owner.
 void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook);
 void set_error(shunt_host *host, shunt_failure failure, const char *text);

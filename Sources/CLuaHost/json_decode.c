@@ -1,5 +1,5 @@
 // RFC 8259, and nothing else: a value, or nil and what was wrong at which byte.
-#include "host.h"
+#include "tables.h"
 #include "utf8.h"
 
 #include <stdio.h>
@@ -13,6 +13,8 @@ typedef struct {
     const char *start, *at, *end;
     const char *wrong;
     size_t depth;
+    /// The metatable that marks arrays.
+    void *array_type;
 } decoder;
 
 static bool fail(decoder *d, const char *wrong) {
@@ -21,6 +23,7 @@ static bool fail(decoder *d, const char *wrong) {
 }
 
 static void skip_space(decoder *d) {
+    if (d->at < d->end && (unsigned char)*d->at > ' ') { return; }
     while (d->at < d->end && (*d->at == ' ' || *d->at == '\n' || *d->at == '\r' || *d->at == '\t')) {
         budget_check(d->L, d->host);
         d->at++;
@@ -70,23 +73,29 @@ static bool add_escape(decoder *d) {
 
 /// Moves past what stands for itself.
 static bool skip_plain(decoder *d) {
-    while (d->at < d->end) {
+    while ((d->at = skip_plain_ascii(d->at, d->end)) < d->end) {
         unsigned char c = (unsigned char)*d->at;
         if (c == '"' || c == '\\') { return true; }
         if (c < 0x20) { return fail(d, "a control character in a text"); }
-        size_t count = c < 0x80 ? 1 : utf8_sequence(d->at, d->end);
+        size_t count = utf8_sequence(d->at, d->end);
         if (count == 0) { return fail(d, "not UTF-8"); }
         d->at += count;
     }
     return fail(d, "the text has no end");
 }
 
+// Values are put on the stack as Lua's own functions would, where `push_value` has made room for them.
+
+static inline void push(decoder *d, lua_value value) { *thread_of(d->L)->top++ = value; }
+static inline void push_integer(decoder *d, lua_Integer number) { push(d, (lua_value){.bits.integer = number, .type = LUA_INTEGER_KEY}); }
+static inline void push_float(decoder *d, lua_Number number) { push(d, (lua_value){.bits.number = number, .type = LUA_FLOAT_KEY}); }
+
 /// After the opening quote. A text without escapes goes to Lua as it is.
 static bool push_text(decoder *d) {
     const char *start = d->at;
     if (!skip_plain(d)) { return false; }
     if (*d->at == '"') {
-        lua_pushlstring(d->L, start, (size_t)(d->at++ - start));
+        push_plain_text(d->L, start, (size_t)(d->at++ - start));
         return true;
     }
     size_t base = d->host->scratch.count;
@@ -131,7 +140,7 @@ static bool push_short_float(decoder *d, const char *start) {
     }
     if (count > 15) { return false; }
     double value = (double)digits / powers[decimals];
-    lua_pushnumber(d->L, negative ? -value : value);
+    push_float(d, negative ? -value : value);
     return true;
 }
 
@@ -141,9 +150,9 @@ static bool push_short_integer(decoder *d, const char *digits, size_t count, boo
     if (count > 18) { return false; }
     for (size_t i = 0; i < count; i++) { value = value * 10 + (digits[i] - '0'); }
     if (negative && value == 0) {
-        lua_pushnumber(d->L, -0.0);
+        push_float(d, -0.0);
     } else {
-        lua_pushinteger(d->L, negative ? -value : value);
+        push_integer(d, negative ? -value : value);
     }
     return true;
 }
@@ -202,28 +211,11 @@ static bool expect_more(decoder *d, char closing, bool *done) {
     return true;
 }
 
-/// Members wait on the stack until there are so many, or all: the table is then made in its size at once.
-enum { PENDING_MEMBERS = 32 };
-
-static void add_elements(decoder *d, int table, lua_Integer last) {
-    for (; lua_gettop(d->L) > table; last--) { lua_rawseti(d->L, table, last); }
-}
-
-static void add_members(decoder *d, int table) {
-    int top = lua_gettop(d->L);
-    // In their order: of two members with one key the last stays.
-    for (int key = table + 1; key < top; key += 2) {
-        lua_pushvalue(d->L, key);
-        lua_pushvalue(d->L, key + 1);
-        lua_rawset(d->L, table);
-    }
-    lua_settop(d->L, table);
-}
-
 static bool push_array(decoder *d) {
-    int table = lua_gettop(d->L) + 1;
+    int place = lua_gettop(d->L) + 1;
     lua_Integer count = 0;
     bool done = false, made = false;
+    push(d, (lua_value){.type = LUA_NOTHING});
     skip_space(d);
     if (d->at < d->end && *d->at == ']') {
         d->at++;
@@ -233,20 +225,13 @@ static bool push_array(decoder *d) {
         if (!push_value(d)) { return false; }
         if (!expect_more(d, ']', &done)) { return false; }
         if (++count % PENDING_MEMBERS != 0) { continue; }
-        if (!made) {
-            lua_createtable(d->L, PENDING_MEMBERS, 0);
-            lua_insert(d->L, table);
-            made = true;
-        }
-        add_elements(d, table, count);
+        made = made || make_table(d->L, place, PENDING_MEMBERS, 0);
+        add_elements(d->L, place, count);
     }
-    if (!made) {
-        lua_createtable(d->L, (int)count, 0);
-        lua_insert(d->L, table);
-    }
-    add_elements(d, table, count);
-    lua_rawgetp(d->L, LUA_REGISTRYINDEX, &key_json_array);
-    lua_setmetatable(d->L, table);
+    if (!made) { make_table(d->L, place, (int)count, 0); }
+    add_elements(d->L, place, count);
+    lua_table *t = value_at(d->L, place)->bits.pointer;
+    t->metatable = d->array_type;
     return true;
 }
 
@@ -262,8 +247,9 @@ static bool push_member(decoder *d) {
 }
 
 static bool push_object(decoder *d) {
-    int table = lua_gettop(d->L) + 1, count = 0;
+    int place = lua_gettop(d->L) + 1, count = 0;
     bool done = false, made = false;
+    push(d, (lua_value){.type = LUA_NOTHING});
     skip_space(d);
     if (d->at < d->end && *d->at == '}') {
         d->at++;
@@ -272,18 +258,11 @@ static bool push_object(decoder *d) {
     while (!done) {
         if (!push_member(d) || !expect_more(d, '}', &done)) { return false; }
         if (++count % PENDING_MEMBERS != 0) { continue; }
-        if (!made) {
-            lua_createtable(d->L, 0, PENDING_MEMBERS);
-            lua_insert(d->L, table);
-            made = true;
-        }
-        add_members(d, table);
+        made = made || make_table(d->L, place, 0, PENDING_MEMBERS);
+        add_members(d->L, place);
     }
-    if (!made) {
-        lua_createtable(d->L, 0, count);
-        lua_insert(d->L, table);
-    }
-    add_members(d, table);
+    if (!made) { make_table(d->L, place, 0, count); }
+    add_members(d->L, place);
     return true;
 }
 
@@ -292,9 +271,9 @@ static bool push_word(decoder *d, const char *word) {
     if ((size_t)(d->end - d->at) < count || memcmp(d->at, word, count) != 0) { return fail(d, "not a value"); }
     d->at += count;
     if (*word == 'n') {
-        lua_pushlightuserdata(d->L, NULL);
+        push(d, (lua_value){.type = LUA_POINTER});
     } else {
-        lua_pushboolean(d->L, *word == 't');
+        push(d, (lua_value){.type = *word == 't' ? LUA_TRUE : LUA_FALSE});
     }
     return true;
 }
@@ -309,7 +288,7 @@ static bool push_nested(decoder *d, bool (*push)(decoder *)) {
 
 static bool push_value(decoder *d) {
     budget_check(d->L, d->host);
-    luaL_checkstack(d->L, 8, "json");
+    make_room(d->L);
     skip_space(d);
     if (d->at >= d->end) { return fail(d, "expected a value"); }
     switch (*d->at) {
@@ -324,7 +303,7 @@ static bool push_value(decoder *d) {
 }
 
 int json_decode(lua_State *L, const char *text, size_t count) {
-    decoder d = {.L = L, .host = host_of(L), .start = text, .at = text, .end = text + count};
+    decoder d = {.L = L, .host = host_of(L), .start = text, .at = text, .end = text + count, .array_type = json_array_type(L)};
     int top = lua_gettop(L);
     if (push_value(&d)) {
         skip_space(&d);

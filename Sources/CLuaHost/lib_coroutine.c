@@ -1,5 +1,5 @@
 // Coroutines that a kill goes through: the host knows which one runs, and a resume raises again what ended it.
-#include "host.h"
+#include "waiting.h"
 
 /// Lua bounds how much C stack a thread of its own uses, by 200 calls of C (LUAI_MAXCCALLS): up to some 700 KiB. But it begins to
 /// count anew in each coroutine that is closed (lua_resetthread). So one may be closed only while the call has used no more than
@@ -19,7 +19,7 @@ static void enter(shunt_host *host, lua_State *co) {
 }
 
 /// - Returns: the number of values that the coroutine gave, on L's stack; -1 with the error there.
-static int resume(lua_State *L, lua_State *co, int arguments) {
+int coroutine_go_on(lua_State *L, lua_State *co, int arguments) {
     shunt_host *host = host_of(L);
     if (!lua_checkstack(co, arguments)) {
         lua_pushliteral(L, "too many arguments to resume");
@@ -58,7 +58,7 @@ static int coroutine_create(lua_State *L) {
 
 static int coroutine_resume(lua_State *L) {
     lua_State *co = check_coroutine(L);
-    int count = resume(L, co, lua_gettop(L) - 1);
+    int count = coroutine_go_on(L, co, lua_gettop(L) - 1);
     lua_pushboolean(L, count >= 0);
     lua_insert(L, count >= 0 ? -(count + 1) : -2);
     return count >= 0 ? count + 1 : 2;
@@ -66,7 +66,7 @@ static int coroutine_resume(lua_State *L) {
 
 static int wrapped(lua_State *L) {
     lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-    int count = resume(L, co, lua_gettop(L));
+    int count = coroutine_go_on(L, co, lua_gettop(L));
     if (count >= 0) { return count; }
     if (lua_type(L, -1) == LUA_TSTRING) {
         luaL_where(L, 1);
@@ -83,12 +83,17 @@ static int coroutine_wrap(lua_State *L) {
 }
 
 static int coroutine_yield(lua_State *L) {
-    budget_check(L, host_of(L));
+    shunt_host *host = host_of(L);
+    budget_check(L, host);
+    // A hook that may look something up runs in a coroutine that no rule sees.
+    if (L == host->waiter) { return luaL_error(L, "attempt to yield from outside a coroutine"); }
     return lua_yield(L, lua_gettop(L));
 }
 
+static bool is_hook_itself(lua_State *L) { return L == host_of(L)->waiter; }
+
 static const char *status_of(lua_State *L, lua_State *co) {
-    if (co == L) { return "running"; }
+    if (co == L || (is_hook_itself(L) && co == host_of(L)->rule->L)) { return "running"; }
     if (lua_status(co) == LUA_YIELD) { return "suspended"; }
     if (lua_status(co) != LUA_OK) { return "dead"; }
     lua_Debug frame;
@@ -127,12 +132,18 @@ static int coroutine_close(lua_State *L) {
 }
 
 static int coroutine_running(lua_State *L) {
-    lua_pushboolean(L, lua_pushthread(L));
+    if (is_hook_itself(L)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+        lua_pushboolean(L, 1);
+    } else {
+        lua_pushboolean(L, lua_pushthread(L));
+    }
     return 2;
 }
 
 static int coroutine_isyieldable(lua_State *L) {
-    lua_pushboolean(L, lua_isyieldable(lua_isthread(L, 1) ? lua_tothread(L, 1) : L));
+    lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+    lua_pushboolean(L, lua_isyieldable(co) && co != host_of(L)->waiter);
     return 1;
 }
 

@@ -34,6 +34,7 @@ shunt_store *local_store_of(shunt_host *host, const shunt_rule *rule) {
         free(local);
         return NULL;
     }
+    store_keep_to_thread(local->store);
     memcpy(local->rule, rule->name, sizeof local->rule);
     local->next = host->locals;
     host->locals = local;

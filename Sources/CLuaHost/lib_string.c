@@ -32,12 +32,42 @@ static int push_captures(const pattern_match *m, bool whole, const char *start, 
     return count;
 }
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+
+enum { BLOCK = 16, MOST_CANDIDATES = 32 };
+
+/// Looks for the first and the last byte of a text at 16 places together. Where too many places have both, or few are left, memmem takes over,
+/// whose time is bounded.
+static const char *find_short(const char *at, size_t count, const char *text, size_t text_count) {
+    const __m128i first = _mm_set1_epi8(text[0]), last = _mm_set1_epi8(text[text_count - 1]);
+    int candidates = 0;
+    for (; count >= BLOCK + text_count - 1 && candidates < MOST_CANDIDATES; at += BLOCK, count -= BLOCK) {
+        __m128i starts = _mm_loadu_si128((const __m128i *)at), ends = _mm_loadu_si128((const __m128i *)(at + text_count - 1));
+        unsigned found = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(starts, first), _mm_cmpeq_epi8(ends, last)));
+        for (; found != 0; found &= found - 1, candidates++) {
+            const char *place = at + __builtin_ctz(found);
+            if (memcmp(place, text, text_count) == 0) { return place; }
+        }
+    }
+    return memmem(at, count, text, text_count);
+}
+#endif
+
+/// memmem, which takes longest for what most rules look for: a few bytes in a few hundred.
+static const char *find_in_part(const char *at, size_t count, const char *text, size_t text_count) {
+#ifdef __SSE2__
+    if (text_count > 1 && text_count <= 64) { return find_short(at, count, text, text_count); }
+#endif
+    return memmem(at, count, text, text_count);
+}
+
 const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count) {
     size_t step = text_count > SEARCHED_AT_ONCE ? text_count : SEARCHED_AT_ONCE;
     for (;; at += step, count -= step) {
         budget_check(L, host_of(L));
         size_t part = count < step + text_count ? count : step + text_count;
-        const char *found = memmem(at, part, text, text_count);
+        const char *found = find_in_part(at, part, text, text_count);
         if (found != NULL || part == count) { return found; }
     }
 }

@@ -14,7 +14,7 @@ _Static_assert(LUA_VERSION_RELEASE_NUM >= 50404 && LUA_VERSION_RELEASE_NUM <= 50
 enum {
     LUA_FALSE = 0x01, LUA_TRUE = 0x11, LUA_INTEGER_KEY = 0x03, LUA_FLOAT_KEY = 0x13, LUA_SHORT_TEXT = 0x44, LUA_LONG_TEXT = 0x54,
     LUA_ABSENT = 0x20, LUA_BASE_TYPE = 0x0F, LUA_COLLECTED = 0x40, LUA_CLOSURE = 0x46, LUA_C_FUNCTION = 0x16, LUA_OBJECT = 0x47,
-    LUA_NOTHING = 0x00,
+    LUA_NOTHING = 0x00, LUA_POINTER = 0x02, LUA_LIST_OR_MAP = 0x45, LUA_BLACK = 0x20, LUA_SHORT_TEXT_LIMIT = 40,
 };
 
 typedef union {
@@ -116,6 +116,12 @@ typedef struct {
     int32_t others[3];
     volatile int32_t hook_mask;
 } lua_thread;
+
+// Lua's own, of ltable.c and lstring.c. None runs code of a rule.
+const lua_value *luaH_getint(lua_table *t, lua_Integer key);
+lua_Unsigned luaH_getn(lua_table *t);
+uint32_t luaH_realasize(const lua_table *t);
+lua_text *luaS_newlstr(lua_State *L, const char *text, size_t count);
 
 static inline lua_thread *thread_of(lua_State *L) { return (lua_thread *)L; }
 

@@ -8,16 +8,16 @@
 
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535, BORROWED_PAYLOAD = 1, BORROWED_PROPERTIES = 2 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_PROPERTIES, USER_COPY_VALUES = USER_PROPERTIES };
-/// Of `msg`: what `msg:json()` gave, the filter, decoded, the topic that was asked for last, the text "topic", and `msg.props`.
+/// Of `msg`: what its payload was decoded to and what was wrong, in each form; the filter, decoded, the topic that was asked for last, the
+/// text "topic", and `msg.props`.
 enum {
-    USER_JSON = 1, USER_JSON_ERROR, USER_FILTER_TABLE, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_PROPS, USER_MESSAGE_VALUES = USER_PROPS
+    USER_DECODED = 1, USER_FILTER_TABLE = USER_DECODED + 6, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_PROPS, USER_MESSAGE_VALUES = USER_PROPS
 };
 
 static char key_message_type, key_copy_type;
 
 static const char *const kinds[] = {"topic", "broadcast", "chat"};
 static const char *const formats[] = {"none", "text", "json", "image", "video"};
-static const char *const compressions[] = {"none", "gzip", "lz4", "snappy"};
 
 // MARK: checks
 
@@ -75,69 +75,19 @@ uint16_t copy_changes(const shunt_host *host, const copy_object *copy) {
     return all;
 }
 
-/// What a payload may be inflated to: no more than the call has memory for, in which it is to become a text.
-static void inflate(lua_State *L, shunt_host *host, const shunt_message *message) {
-    const shunt_callbacks *callbacks = &host->options.callbacks;
-    const shunt_rule *rule = host->rule;
-    size_t room = rule->ceiling > rule->used ? rule->ceiling - rule->used : 0, most = host->options.inflated_bytes;
-    host->inflated.count = 0;
-    host->inflated.full = false;
-    host->inflated.limit = room < most ? room : most;
-    host->payload_inflated = false;
-    host->payload = PAYLOAD_INFLATING;
-    bool done = callbacks->inflate(callbacks->context, message->payload, message->compression, &host->inflated);
-    budget_check(L, host);
-    host->payload = done ? PAYLOAD_FINE : PAYLOAD_REFUSED;
-    if (done) { return; }
-    const char *compression = compressions[message->compression & 3];
-    if (!host->inflated.full) { luaL_error(L, "the %s payload can't be inflated", compression); }
-    luaL_error(L, "the %s payload is more than %I bytes inflated%s", compression, (LUAI_UACINT)host->inflated.limit,
-               room < most ? ", which is what is left of the call's memory" : "");
-}
-
-static bool has_current_payload(const shunt_host *host, const shunt_message *message) {
-    const shunt_message *current = &host->message;
-    return host->in_message && message->compression == current->compression && message->payload.count == current->payload.count
-        && memcmp(message->payload.start, current->payload.start, current->payload.count) == 0;
-}
-
-/// The payload as the application sent it. Raises where it can't be inflated.
-static shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
-    shunt_host *host = host_of(L);
-    if (message->compression == 0 || message->payload.count == 0) { return message->payload; }
-    bool current = message == &host->message || has_current_payload(host, message);
-    if (!current || !host->payload_inflated) { inflate(L, host, message); }
-    host->payload_inflated = current;
-    return (shunt_bytes){host->inflated.bytes, host->inflated.count};
-}
-
 // MARK: fields
 
-/// Pushes what the payload decodes to, or nil, and what was wrong with it. The payload of `msg`, which is at 1, is decoded once a call.
-static void push_json(lua_State *L, const shunt_message *message, bool current) {
-    shunt_host *host = host_of(L);
-    if (current && host->json_read) {
-        lua_getiuservalue(L, 1, USER_JSON);
-        lua_getiuservalue(L, 1, USER_JSON_ERROR);
-        return;
-    }
-    shunt_bytes payload = plain_payload(L, message);
-    if (json_decode(L, payload.start, payload.count) == 1) { lua_pushnil(L); }
-    if (!current) { return; }
-    lua_pushvalue(L, -2);
-    lua_setiuservalue(L, 1, USER_JSON);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, USER_JSON_ERROR);
-    host->json_read = true;
-}
-
-static int message_json(lua_State *L) {
+static int push_decoded_of(lua_State *L, payload_form form) {
     copy_object *copy;
     uint16_t changes;
     const shunt_message *message = view_at(L, 1, &copy, &changes);
-    push_json(L, message, copy == NULL);
+    push_decoded(L, message, copy == NULL, form, USER_DECODED);
     return 2;
 }
+
+static int message_json(lua_State *L) { return push_decoded_of(L, AS_JSON); }
+static int message_msgpack(lua_State *L) { return push_decoded_of(L, AS_MSGPACK); }
+static int message_cbor(lua_State *L) { return push_decoded_of(L, AS_CBOR); }
 
 /// Whether a payload begins as an object or an array does.
 static bool looks_like_json(shunt_bytes payload) {
@@ -152,7 +102,7 @@ static void push_format(lua_State *L, const shunt_message *message, bool current
     if (message->format == 0) {
         bool is_json = looks_like_json(plain_payload(L, message));
         if (is_json) {
-            push_json(L, message, current);
+            push_decoded(L, message, current, AS_JSON, USER_DECODED);
             is_json = lua_type(L, -2) == LUA_TTABLE;
             lua_pop(L, 2);
         }
@@ -239,11 +189,11 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
         push_property(L, message, property_of_field(L, 2));
     } else {
         luaL_error(L, "msg has no '%s': it has kind, topic, key, payload, format, filter, qos, retain, props, content_type, response_topic, "
-                   "correlation_data, expiry, payload_format, sender, hops, id, json(), with{}", name);
+                   "correlation_data, expiry, payload_format, sender, hops, id, json(), msgpack(), cbor(), with{}", name);
     }
 }
 
-/// Upvalues: json, with.
+/// Upvalues: json, with, msgpack, cbor.
 static int message_index(lua_State *L) {
     copy_object *copy;
     uint16_t changes;
@@ -254,6 +204,10 @@ static int message_index(lua_State *L) {
         lua_pushvalue(L, lua_upvalueindex(1));
     } else if (IS(name, count, "with")) {
         lua_pushvalue(L, lua_upvalueindex(2));
+    } else if (IS(name, count, "msgpack")) {
+        lua_pushvalue(L, lua_upvalueindex(3));
+    } else if (IS(name, count, "cbor")) {
+        lua_pushvalue(L, lua_upvalueindex(4));
     } else if (IS(name, count, "sender")) {
         push_peer(L, host_of(L), message->sender);
     } else {
@@ -444,7 +398,8 @@ void note_message(shunt_rule *rule, int index) {
 }
 
 void open_message(lua_State *L) {
-    static const luaL_Reg methods[] = {{"json", message_json}, {"with", message_with}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"json", message_json}, {"with", message_with}, {"msgpack", message_msgpack},
+        {"cbor", message_cbor}, {NULL, NULL}};
     new_type(L, &key_message_type, "msg", "msg:with", message_index, methods);
     new_type(L, &key_copy_type, "msg", "msg:with", message_index, methods);
 }

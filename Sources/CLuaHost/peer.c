@@ -64,11 +64,12 @@ static void push_attributes(lua_State *L, reader *r) {
 
 // MARK: what clients of MQTT have besides
 
-void shunt_client_begin(shunt_buffer *record, shunt_bytes id, shunt_bytes version, uint32_t keep_alive, uint32_t pairs) {
+void shunt_client_begin(shunt_buffer *record, shunt_bytes id, shunt_bytes version, shunt_bytes method, uint32_t keep_alive, uint32_t pairs) {
     record->count = 0;
     record->full = false;
     record_text(record, id);
     record_text(record, version);
+    record_text(record, method);
     shunt_peer_list(record, keep_alive);
     shunt_peer_list(record, pairs);
 }
@@ -116,15 +117,18 @@ static void push_client_pairs(lua_State *L, reader *r, uint32_t count) {
     }
 }
 
-enum { CLIENT_ID, VERSION, KEEP_ALIVE, WILL, PROPS, CLIENT_FIELDS };
+enum { CLIENT_ID, VERSION, AUTH_METHOD, KEEP_ALIVE, WILL, PROPS, CLIENT_FIELDS };
 
 /// Pushes a field of a client's record.
 static void push_of_client(lua_State *L, int field, reader r) {
-    shunt_bytes id = read_text(&r), version = read_text(&r);
+    shunt_bytes id = read_text(&r), version = read_text(&r), method = read_text(&r);
     uint32_t keep_alive = read_count(&r), pairs = read_count(&r);
     switch (field) {
     case CLIENT_ID: push_bytes(L, id); break;
     case VERSION: push_bytes(L, version); break;
+    case AUTH_METHOD:
+        if (method.count > 0) { push_bytes(L, method); } else { lua_pushnil(L); }
+        break;
     case KEEP_ALIVE: lua_pushinteger(L, keep_alive); break;
     case WILL:
         for (; pairs > 0 && r.at < r.end; pairs--) { skip_texts(&r, 2); }
@@ -137,7 +141,7 @@ static void push_of_client(lua_State *L, int field, reader r) {
 /// Pushes a field that only clients of MQTT have. The owner is asked when a rule reads it: it is nil once the client has gone.
 /// - Returns: false where it is no such field.
 static bool push_client_field(lua_State *L, const connection_object *object) {
-    static const char *const names[CLIENT_FIELDS] = {"client_id", "version", "keep_alive", "will", "props"};
+    static const char *const names[CLIENT_FIELDS] = {"client_id", "version", "auth_method", "keep_alive", "will", "props"};
     int field = 0;
     while (field < CLIENT_FIELDS && !key_is(L, 2, names[field])) { field++; }
     if (field == CLIENT_FIELDS) { return false; }
@@ -225,8 +229,8 @@ static int connection_index(lua_State *L) {
     } else if (IS(name, count, "with")) {
         lua_pushvalue(L, lua_upvalueindex(2));
     } else if (!push_client_field(L, object)) {
-        return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, version, client_id, keep_alive, will, props, "
-                          "address, groups, attributes, connected_at, close(), with{}", name);
+        return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, version, client_id, auth_method, keep_alive, will, "
+                          "props, address, groups, attributes, connected_at, close(), with{}", name);
     }
     return 1;
 }

@@ -1,6 +1,6 @@
 // A rule in a state: its own globals, its table, its hooks.
-#include "chain.h"
 #include "schema.h"
+#include "waiting.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static void push_environment(lua_State *L) {
     static const struct { const char *name; void (*open)(lua_State *); } libraries[] = {
         {"string", open_string}, {"table", open_table}, {"coroutine", open_coroutine}, {"json", open_json},
         {"hash", open_hash}, {"base64", open_base64}, {"time", open_time}, {"log", open_log}, {"route", open_route},
-        {"counter", open_counter}, {"re", open_re},
+        {"counter", open_counter}, {"re", open_re}, {"http", open_http}, {"msgpack", open_msgpack}, {"cbor", open_cbor},
     };
     lua_createtable(L, 0, 48);
     open_base(L);
@@ -53,6 +53,7 @@ static void push_environment(lua_State *L) {
         lua_setfield(L, -2, libraries[i].name);
     }
     open_stores(L);
+    open_resolve(L);
     set_missing(L, "sessions");
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "_G");
@@ -161,7 +162,9 @@ void shunt_rule_free(shunt_host *host, shunt_rule *rule) {
             break;
         }
     }
+    forget_waiting(host, rule);
     if (rule->L != NULL) { lua_close(rule->L); }
+    free_kept(rule);
     free_counters(rule);
     free(rule);
     release_locals(host);

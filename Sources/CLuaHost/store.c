@@ -17,6 +17,7 @@ typedef struct entry {
 
 struct shunt_store {
     pthread_mutex_t lock;
+    bool is_shared;
     uint64_t seed[2];
     entry **buckets;
     uint32_t bucket_count, limit, count, hand;
@@ -27,10 +28,19 @@ struct shunt_store {
 
 enum { SWEEP = 64 };
 
+/// Only `shared` is used by more than one thread.
+static inline void lock(shunt_store *store) {
+    if (store->is_shared) { pthread_mutex_lock(&store->lock); }
+}
+static inline void unlock(shunt_store *store) {
+    if (store->is_shared) { pthread_mutex_unlock(&store->lock); }
+}
+
 shunt_store *shunt_store_create(uint32_t entries, size_t bytes) {
     shunt_store *store = calloc(1, sizeof *store);
     if (store == NULL) { return NULL; }
     pthread_mutex_init(&store->lock, NULL);
+    store->is_shared = true;
     store->limit = entries;
     store->searched = -1;
     store->byte_limit = bytes;
@@ -39,6 +49,8 @@ shunt_store *shunt_store_create(uint32_t entries, size_t bytes) {
     if (getrandom(store->seed, sizeof store->seed, GRND_NONBLOCK) < 0) { store->seed[0] = (uint64_t)(uintptr_t)store; }
     return store;
 }
+
+void store_keep_to_thread(shunt_store *store) { store->is_shared = false; }
 
 void shunt_store_free(shunt_store *store) {
     if (store == NULL) { return; }
@@ -55,9 +67,9 @@ void shunt_store_free(shunt_store *store) {
 }
 
 size_t shunt_store_count(shunt_store *store) {
-    pthread_mutex_lock(&store->lock);
+    lock(store);
     size_t count = store->count;
-    pthread_mutex_unlock(&store->lock);
+    unlock(store);
     return count;
 }
 
@@ -170,7 +182,7 @@ static bool put(shunt_store *store, const char *key, size_t count, const store_v
 // MARK: for the library
 
 bool store_get(shunt_store *store, const char *key, size_t count, double now, store_value *value, shunt_buffer *text) {
-    pthread_mutex_lock(&store->lock);
+    lock(store);
     entry *e = prepare(store) ? *find(store, key, count, now) : NULL;
     if (e != NULL) {
         *value = e->value;
@@ -179,24 +191,24 @@ bool store_get(shunt_store *store, const char *key, size_t count, double now, st
         shunt_buffer_append(text, e->bytes + e->key_count, e->value.count);
         value->text = text->bytes;
     }
-    pthread_mutex_unlock(&store->lock);
+    unlock(store);
     return e != NULL;
 }
 
 bool store_set(shunt_store *store, const char *key, size_t count, const store_value *value, double expires, double now) {
-    pthread_mutex_lock(&store->lock);
+    lock(store);
     bool done = prepare(store) && put(store, key, count, value, expires, now);
-    pthread_mutex_unlock(&store->lock);
+    unlock(store);
     return done;
 }
 
 void store_delete(shunt_store *store, const char *key, size_t count, double now) {
-    pthread_mutex_lock(&store->lock);
+    lock(store);
     if (prepare(store)) {
         entry **link = find(store, key, count, now);
         if (*link != NULL) { take_out(store, link); }
     }
-    pthread_mutex_unlock(&store->lock);
+    unlock(store);
 }
 
 /// Integers stay integers, unless the sum is more than one.
@@ -212,7 +224,7 @@ static store_value sum(const store_value *a, const store_value *b) {
 /// Keeps the time to live that a number has.
 store_added store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
                store_value *result) {
-    pthread_mutex_lock(&store->lock);
+    lock(store);
     store_added added = STORE_FULL;
     entry *e = prepare(store) ? *find(store, key, count, now) : NULL;
     if (e != NULL && e->value.type != STORE_INTEGER && e->value.type != STORE_NUMBER) {
@@ -224,6 +236,6 @@ store_added store_add(shunt_store *store, const char *key, size_t count, const s
         *result = *by;
         added = STORE_ADDED;
     }
-    pthread_mutex_unlock(&store->lock);
+    unlock(store);
     return added;
 }

@@ -23,6 +23,8 @@ void store_delete(shunt_store *store, const char *key, size_t count, double now)
 /// STORE_NO_NUMBER: there is a text or a boolean, which stays.
 typedef enum { STORE_ADDED, STORE_FULL, STORE_NO_NUMBER } store_added;
 /// Adds to a number, from 0 where there is none, in one step.
+/// From here on one thread uses it: it is not locked.
+void store_keep_to_thread(shunt_store *store);
 store_added store_add(shunt_store *store, const char *key, size_t count, const store_value *by, double expires, double now,
                store_value *result);
 

@@ -21,8 +21,6 @@ void __real_luaH_setint(lua_State *L, lua_table *t, lua_Integer key, lua_value *
 void __wrap_luaH_setint(lua_State *L, lua_table *t, lua_Integer key, lua_value *value);
 void __wrap_luaH_set(lua_State *L, lua_table *t, const lua_value *key, lua_value *value);
 const lua_value *luaH_get(lua_table *t, const lua_value *key);
-const lua_value *luaH_getint(lua_table *t, lua_Integer key);
-uint32_t luaH_realasize(const lua_table *t);
 void luaH_resize(lua_State *L, lua_table *t, unsigned array_size, unsigned hash_size);
 uint32_t __wrap_luaS_hashlongstr(lua_text *text);
 

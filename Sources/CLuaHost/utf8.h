@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /// The length of the UTF-8 sequence at a place, 0 if it is not one (RFC 3629: no surrogates, shortest form).
 static inline size_t utf8_sequence(const char *at, const char *end) {
@@ -17,6 +18,20 @@ static inline size_t utf8_sequence(const char *at, const char *end) {
     if (c[0] == 0xF0 && c[1] < 0x90) { return 0; }
     if (c[0] == 0xF4 && c[1] > 0x8F) { return 0; }
     return count;
+}
+
+/// The first place of a text that does not stand for itself in JSON, or is not ASCII: eight bytes are looked at together. In a word, a byte
+/// below the first that is found never borrows, so the lowest mark is right.
+static inline const char *skip_plain_ascii(const char *at, const char *end) {
+    const uint64_t ones = 0x0101010101010101u;
+    for (; end - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        uint64_t marks = (word | (word - 0x20 * ones) | ((word ^ ('"' * ones)) - ones) | ((word ^ ('\\' * ones)) - ones)) & (0x80 * ones);
+        if (marks != 0) { return at + __builtin_ctzll(marks) / 8; }
+    }
+    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' && *at != '\\') { at++; }
+    return at;
 }
 
 /// -1 for what is no hexadecimal digit.

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { USER_TARGET = 1, USER_MESSAGE };
+enum { USER_TARGET = 1, USER_MESSAGE, MAX_DATA = 16 * 1024 };
 
 static char key_verdict_type;
 
@@ -177,6 +177,14 @@ int route_delay(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, USER_MESSAGE);
     return 1;
+}
+
+static int route_continue(lua_State *L) {
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1)) { lua_pushliteral(L, ""); }
+    if (lua_type(L, -1) != LUA_TSTRING) { return luaL_error(L, "route.continue takes a text, not a %s", luaL_typename(L, 1)); }
+    if (lua_rawlen(L, -1) > MAX_DATA) { return luaL_error(L, "route.continue: more than %d bytes", (int)MAX_DATA); }
+    return push_verdict(L, SHUNT_VERDICT_CONTINUE, 0);
 }
 
 static int route_done(lua_State *L) {
@@ -411,8 +419,8 @@ void open_verdicts(lua_State *L) { new_type(L, &key_verdict_type, "verdict", NUL
 void open_route(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"to", route_to}, {"fanout", route_fanout}, {"push", route_push}, {"chat", route_chat}, {"drop", route_drop},
-        {"reject", route_reject}, {"redirect", route_redirect}, {"done", route_done}, {"always", route_always},
-        {"delay", route_delay}, {"message", route_message}, {NULL, NULL},
+        {"reject", route_reject}, {"redirect", route_redirect}, {"done", route_done}, {"continue", route_continue},
+        {"always", route_always}, {"delay", route_delay}, {"message", route_message}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
 }

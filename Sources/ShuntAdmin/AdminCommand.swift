@@ -20,6 +20,8 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin ban uid:mallory --for 1h   keep somebody out; also bans, unban
               shunt admin refused                    whom workers have refused, and why
               shunt admin rules                      which rules run; also reload, rollback
+              shunt admin explain --topic orders/7   what would become of a message
+              shunt admin trace --topic 'orders/#'   follow live messages; record keeps them
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin passwd passwords alice     set the password of a client
@@ -31,7 +33,7 @@ public struct AdminCommand: AsyncParsableCommand {
         subcommands: [
             WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
-            RulesCommand.self, RuleCommand.self, EventsCommand.self,
+            RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,
             QueryCommand.self, PasswdCommand.self,
         ])
 

@@ -14,12 +14,10 @@ final class FetchLoop {
     private var queue = FetchQueue<Attempt>()
     private var underWay: [UInt64: FetchQueue<Attempt>.Entry] = [:]
     private var lastID: UInt64 = 0
-    /// Connections that stay open for the next request.
-    private static let connections = 16
 
     init(_ mailbox: FetchMailbox) {
         self.mailbox = mailbox
-        loop = fetch_loop_new(Self.connections)
+        loop = fetch_loop_new(mailbox.connections)
         if let loop { mailbox.attach(FetchMailbox.Waker(loop: loop)) }
     }
 
@@ -60,17 +58,25 @@ final class FetchLoop {
         let isBegun = request.url.withCString { url in
             Self.withBytes(request.body) { body, bodyLength in
                 Self.withBytes(request.authorities) { authorities, authoritiesLength in
-                    var asked = fetch_request()
-                    (asked.id, asked.url) = (lastID, url)
-                    (asked.body, asked.body_length) = (body, bodyLength)
-                    (asked.authorities, asked.authorities_length) = (authorities, authoritiesLength)
-                    (asked.milliseconds, asked.maximum) = (max(1, Int(request.timeLimit * 1000)), request.maximumSize)
-                    return fetch_begin(loop, &asked)
+                    Self.withBytes(request.headers.map(Self.lines)) { headers, headersLength in
+                        var asked = fetch_request()
+                        // Bytes are read as characters.
+                        asked.headers = UnsafeRawPointer(headers)?.assumingMemoryBound(to: CChar.self)
+                        asked.headers_length = request.headers?.isEmpty == false ? headersLength : 0
+                        (asked.id, asked.url) = (lastID, url)
+                        (asked.body, asked.body_length) = (body, bodyLength)
+                        (asked.authorities, asked.authorities_length) = (authorities, authoritiesLength)
+                        (asked.milliseconds, asked.maximum) = (max(1, Int(request.timeLimit * 1000)), request.maximumSize)
+                        return fetch_begin(loop, &asked)
+                    }
                 }
             }
         }
         if !isBegun { tell(lastID, .failure(.unreachable("libcurl takes no such request"))) }
     }
+
+    /// Each with a zero byte behind it; never empty, so that there is a place where they begin.
+    private static func lines(_ headers: [String]) -> [UInt8] { headers.isEmpty ? [0] : headers.flatMap { Array($0.utf8) + [0] } }
 
     private static func withBytes(_ bytes: [UInt8]?, _ body: (UnsafePointer<UInt8>?, Int) -> Bool) -> Bool {
         guard let bytes else { return body(nil, 0) }
@@ -81,7 +87,9 @@ final class FetchLoop {
         let id = result.id
         switch result.end {
         case FETCH_ANSWERED where result.status < 500 || !triesAgain(id):
-            tell(id, .success(FetchResponse(status: result.status, body: Array(UnsafeBufferPointer(start: result.body, count: result.body_length)))))
+            let headers = FetchResponse.headers(UnsafeBufferPointer(start: result.headers, count: result.headers_length))
+            let body = Array(UnsafeBufferPointer(start: result.body, count: result.body_length))
+            tell(id, .success(FetchResponse(status: result.status, body: body, headers: headers)))
         case FETCH_TIMED_OUT: tell(id, .failure(.timedOut))
         case FETCH_TOO_LARGE: tell(id, .failure(.tooLarge))
         case FETCH_FAILED where !triesAgain(id):

@@ -4,6 +4,8 @@ public struct FetchRequest: Sendable {
     public var url: String
     /// JSON to POST; nil: a GET.
     public var body: [UInt8]?
+    /// Header lines, without line ends; nil: those of JSON. With them, the answer has its headers.
+    public var headers: [String]?
     /// PEM of the authorities that the server's certificate is checked with; nil: those of the system.
     public var authorities: [UInt8]?
     /// Seconds that a try may take.
@@ -40,6 +42,23 @@ public struct FetchLane: Hashable, Sendable {
 public struct FetchResponse: Equatable, Sendable {
     public var status: Int
     public var body: [UInt8]
+    /// By their names in small letters; of one that comes again, the last.
+    public var headers: [String: String] = [:]
+
+    public init(status: Int, body: [UInt8], headers: [String: String] = [:]) { (self.status, self.body, self.headers) = (status, body, headers) }
+
+    /// Header lines as they came.
+    static func headers(_ lines: UnsafeBufferPointer<UInt8>) -> [String: String] {
+        var headers: [String: String] = [:]
+        for line in lines.split(separator: UInt8(ascii: "\n")).dropFirst() {
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            let isBlank = { (byte: UInt8) in byte == 0x20 || byte == 0x09 || byte == 0x0D }
+            let value = line[line.index(after: colon)...].drop(while: isBlank)
+            let end = value.lastIndex { !isBlank($0) }.map { value.index(after: $0) } ?? value.startIndex
+            headers[String(decoding: line[..<colon], as: UTF8.self).lowercased()] = String(decoding: value[..<end], as: UTF8.self)
+        }
+        return headers
+    }
 }
 
 /// Why there is no answer.

@@ -14,7 +14,7 @@ public final class Fetcher: Sendable {
         let done: @Sendable (Outcome) -> Void
     }
 
-    private let mailbox = FetchMailbox()
+    private let mailbox: FetchMailbox
     private let thread = Mutex(Thread.none)
 
     private enum Thread {
@@ -23,7 +23,8 @@ public final class Fetcher: Sendable {
         case ended
     }
 
-    public init() {}
+    /// - Parameter connections: that stay open for the next request.
+    public init(connections: Int = 16) { mailbox = FetchMailbox(connections: connections) }
 
     /// A thread that still runs ends by itself.
     deinit {
@@ -104,6 +105,9 @@ final class FetchMailbox: Sendable {
     }
 
     private let state = Mutex(State())
+    let connections: Int
+
+    init(connections: Int) { self.connections = connections }
 
     /// - Returns: false once it is stopped.
     func post(_ job: Fetcher.Job) -> Bool {

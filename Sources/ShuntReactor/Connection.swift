@@ -36,6 +36,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let access = PauseReasons(rawValue: 16)
     /// It has sent as much as it may for now.
     public static let pace = PauseReasons(rawValue: 64)
+    /// Its rules look something up.
+    public static let rules = PauseReasons(rawValue: 128)
     /// Its transport waits for its turn to work.
     static let work = PauseReasons(rawValue: 32)
 }

@@ -9,17 +9,22 @@ extension LoopRules {
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
-            shunt_on_connect(host.pointer, record, ~off.mask, now, &outcome)
-            switch outcome.verdict {
-            case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
-            case SHUNT_VERDICT_REDIRECT: return .redirect(to: String(outcome.why))
-            case SHUNT_VERDICT_REPLACE:
-                let changes = Peer.changes(in: Bytes(outcome.record))
-                return .acceptAs(
-                    uid: outcome.has_uid ? changes.uid : nil, tags: outcome.has_tags ? changes.tags : nil,
-                    alias: outcome.has_alias ? changes.alias : nil, terms: ClientTerms(outcome, changes.attributes))
-            default: return .accept
-            }
+            mayWait(peer.id) { shunt_on_connect(host.pointer, record, ~off.mask, now, &outcome) }
+            return connectOutcome(outcome, of: peer.id)
+        }
+    }
+
+    func connectOutcome(_ outcome: shunt_connect_outcome, of peer: ConnectionID) -> ConnectOutcome {
+        if keepWaiting(outcome.waiting, of: peer) { return .waits }
+        switch outcome.verdict {
+        case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
+        case SHUNT_VERDICT_REDIRECT: return .redirect(to: String(outcome.why))
+        case SHUNT_VERDICT_REPLACE:
+            let changes = Peer.changes(in: Bytes(outcome.record))
+            return .acceptAs(
+                uid: outcome.has_uid ? changes.uid : nil, tags: outcome.has_tags ? changes.tags : nil,
+                alias: outcome.has_alias ? changes.alias : nil, terms: ClientTerms(outcome, changes.attributes))
+        default: return .accept
         }
     }
 
@@ -29,16 +34,20 @@ extension LoopRules {
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return with(request, from: peer) { subscription in
             var outcome = shunt_subscribe_outcome()
-            shunt_on_subscribe(host.pointer, &subscription, ~off.mask, now, &outcome)
-            switch outcome.verdict {
-            case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
-            case SHUNT_VERDICT_REPLACE:
-                return .acceptAs(
-                    SubscriptionRequest(
-                        topic: String(outcome.topic), group: String(outcome.group), key: request.key,
-                        qos: QoS(rawValue: outcome.qos) ?? .atMostOnce))
-            default: return .accept
-            }
+            mayWait(peer) { shunt_on_subscribe(host.pointer, &subscription, ~off.mask, now, &outcome) }
+            return subscribeOutcome(outcome, key: request.key, of: peer)
+        }
+    }
+
+    func subscribeOutcome(_ outcome: shunt_subscribe_outcome, key: String?, of peer: ConnectionID) -> SubscribeOutcome {
+        if keepWaiting(outcome.waiting, of: peer, key: key) { return .waits }
+        switch outcome.verdict {
+        case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
+        case SHUNT_VERDICT_REPLACE:
+            return .acceptAs(
+                SubscriptionRequest(
+                    topic: String(outcome.topic), group: String(outcome.group), key: key, qos: QoS(rawValue: outcome.qos) ?? .atMostOnce))
+        default: return .accept
         }
     }
 

@@ -9,14 +9,19 @@ extension LoopRules {
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_REGISTER) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
-            shunt_on_register(host.pointer, record, ~off.mask, now, &outcome)
-            switch outcome.verdict {
-            case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
-            case SHUNT_VERDICT_REPLACE:
-                let changes = Peer.changes(in: Bytes(outcome.record))
-                return .acceptAs(tags: outcome.has_tags ? changes.tags : nil, alias: outcome.has_alias ? changes.alias : nil)
-            default: return .accept
-            }
+            mayWait(peer.id) { shunt_on_register(host.pointer, record, ~off.mask, now, &outcome) }
+            return registerOutcome(outcome, of: peer.id)
+        }
+    }
+
+    func registerOutcome(_ outcome: shunt_connect_outcome, of peer: ConnectionID) -> RegisterOutcome {
+        if keepWaiting(outcome.waiting, of: peer) { return .waits }
+        switch outcome.verdict {
+        case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
+        case SHUNT_VERDICT_REPLACE:
+            let changes = Peer.changes(in: Bytes(outcome.record))
+            return .acceptAs(tags: outcome.has_tags ? changes.tags : nil, alias: outcome.has_alias ? changes.alias : nil)
+        default: return .accept
         }
     }
 

@@ -59,6 +59,11 @@ public final class LoopRules: RuleHooks {
     /// What the rules returned for the last message: for rule tests.
     var decision: shunt_verdict { outcome.pointee.decision }
 
+    /// Where rules look things up; nil: nowhere.
+    public var lookups: (any RuleLookups)? { didSet { allowLookups() } }
+    /// Calls that wait for that.
+    var waits = RuleWaits()
+
     /// The last failure that was told: for rule tests.
     var failure: String?
 
@@ -97,6 +102,7 @@ public final class LoopRules: RuleHooks {
     }
 
     deinit {
+        abandonAll()
         routed.deallocate()
         outcome.deallocate()
         shunt_buffer_free(&chatRecord)
@@ -110,6 +116,16 @@ public final class LoopRules: RuleHooks {
         shunt_host_set_limits(
             host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
             limits.turnNanoseconds, limits.logsPayloads)
+    }
+
+    /// Which rules may look something up, as the configuration says.
+    public func allowLookups() {
+        wanted.remove(.lookups)
+        for (index, rule) in rules.enumerated() {
+            let isAllowed = lookups?.allows(set.rules[index].plugin.name) ?? false
+            shunt_rule_set_lookups(rule.pointer, isAllowed)
+            if isAllowed { wanted.insert(.lookups) }
+        }
     }
 
     // MARK: messages

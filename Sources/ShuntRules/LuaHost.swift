@@ -21,6 +21,8 @@ protocol LuaHostOwner: AnyObject {
     ) throws(ShuntError) -> [UInt8]
     /// What a rule on trial decided differs from what the rule beside it did; see `shunt_callbacks`.
     func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes)
+    /// A rule looks something up.
+    func lookUp(_ lookup: RuleLookup, rule: Int) -> LookupStep
     /// A rule test's call: what it gives back, or why it can't.
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError>
 }
@@ -28,6 +30,7 @@ protocol LuaHostOwner: AnyObject {
 extension LuaHostOwner {
     func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes) {}
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool { false }
+    func lookUp(_ lookup: RuleLookup, rule: Int) -> LookupStep { .refused("nothing can be looked up here") }
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> { .failure(ShuntError(.internalError, "not a rule test")) }
 }
 
@@ -120,6 +123,21 @@ final class LuaHost {
         }
     }
 
+    private static let lookUp:
+        @convention(c) (UnsafeMutableRawPointer?, UInt8, UnsafePointer<shunt_lookup>?, UnsafeMutablePointer<shunt_buffer>?) -> shunt_look =
+            { context, rule, lookup, answer in
+                guard let lookup, let answer, let owner = hostOwner(context) else { return SHUNT_LOOK_REFUSED }
+                switch owner.lookUp(RuleLookup(lookup.pointee), rule: Int(rule)) {
+                case .waits: return SHUNT_LOOK_WAITS
+                case .known(let found):
+                    let fits = found.value.encoded.withUnsafeBytes { shunt_buffer_append(answer, $0.baseAddress, $0.count) }
+                    return fits ? SHUNT_LOOK_KNOWN : SHUNT_LOOK_REFUSED
+                case .refused(let why):
+                    _ = withBytes(of: why) { shunt_buffer_append(answer, $0.start, $0.count) }
+                    return SHUNT_LOOK_REFUSED
+                }
+            }
+
     private static func callbacks(_ context: UnsafeMutableRawPointer, forTests: Bool) -> shunt_callbacks {
         var callbacks = shunt_callbacks()
         callbacks.context = context
@@ -157,6 +175,7 @@ final class LuaHost {
                 return false
             }
         }
+        callbacks.look_up = lookUp
         guard forTests else { return callbacks }
         callbacks.test = { context, arguments, result in
             guard let result, let asked = hostOwner(context), let value = LuaValue(encoded: Bytes(arguments)) else { return false }

@@ -48,7 +48,11 @@ extension Peer.MQTT {
     func write(to record: UnsafeMutablePointer<shunt_buffer>, all: Bool) {
         let properties = all ? properties : []
         withBytes(of: clientID) { id in
-            withBytes(of: version) { shunt_client_begin(record, id, $0, UInt32(keepAlive), UInt32(clamping: properties.count)) }
+            withBytes(of: version) { version in
+                withBytes(of: authMethod ?? "") { method in
+                    shunt_client_begin(record, id, version, method, UInt32(keepAlive), UInt32(clamping: properties.count))
+                }
+            }
         }
         for property in properties {
             withBytes(of: property.name) { name in withBytes(of: property.value) { shunt_client_pair(record, name, $0) } }

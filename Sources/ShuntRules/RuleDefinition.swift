@@ -48,7 +48,7 @@ public struct RuleDefinition: Equatable, Sendable {
     public var match = Match()
     public var nanoseconds: UInt64
     public var memory: Int
-    /// nil: reject for on_connect and on_subscribe, pass for the rest.
+    /// nil: reject for on_connect, on_auth and on_subscribe, pass for the rest.
     public var onError: OnError?
     public var breaker = Breaker()
     /// Seconds between two calls of `on_tick`.
@@ -61,7 +61,7 @@ public struct RuleDefinition: Equatable, Sendable {
     public var hooks: Set<String> = []
 
     func onError(of hook: shunt_hook) -> OnError {
-        onError ?? (hook == SHUNT_ON_CONNECT || hook == SHUNT_ON_SUBSCRIBE ? .reject : .pass)
+        onError ?? (hook == SHUNT_ON_CONNECT || hook == SHUNT_ON_AUTH || hook == SHUNT_ON_SUBSCRIBE ? .reject : .pass)
     }
 
     func policy() -> shunt_rule_policy {
@@ -91,7 +91,7 @@ struct RuleDefinitionReader {
     /// nil: patterns of settings are not looked at.
     var finds: PatternFinder?
 
-    private static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick", "settings", "mode"]
+    static let keys = ["name", "priority", "match", "budget", "on_error", "breaker", "grants", "tick", "settings", "mode"]
 
     init(plugin: RulePlugin, limits: RuleLimits) {
         self.plugin = plugin

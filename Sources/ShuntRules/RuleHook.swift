@@ -23,6 +23,7 @@ enum RuleHook: String, CaseIterable {
     case onWill = "on_will"
     case onSession = "on_session"
     case onAcked = "on_acked"
+    case onAuth = "on_auth"
 
     /// Its place in the host's table; nil for hooks that this version does not call.
     var index: shunt_hook? { Self.places[rawValue] }
@@ -55,6 +56,7 @@ enum RuleHook: String, CaseIterable {
         case .onWill: .will
         case .onSession: .session
         case .onAcked: .acked
+        case .onAuth: .auth
         default: []
         }
     }

@@ -125,12 +125,19 @@ public struct RuleSet: Sendable {
 
     /// What can be said of a plugin without its settings: syntax, its table, its hooks. `on_load` is not called.
     static func warnings(of plugin: RulePlugin, limits: RuleLimits) throws(ShuntError) -> [ShuntError] {
+        try definition(of: plugin, limits: limits).warnings
+    }
+
+    /// What its table says, besides.
+    static func definition(
+        of plugin: RulePlugin, limits: RuleLimits
+    ) throws(ShuntError) -> (definition: RuleDefinition, warnings: [ShuntError]) {
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
         let loaded = try LoadedRule(plugin, in: host)
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
         reader.finds = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
         let definition = try reader.read(loaded.table())
-        return reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
+        return (definition, reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition))
     }
 
     static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {

@@ -5,13 +5,14 @@ import ShuntCore
 extension RuleTestBench {
     func connect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let client = clients.client(.object(try fields(asked, of: "connect", TestField.clientFields)))
-        let outcome = try loaded().onConnect(client, now: now)
+        let rules = try loaded()
+        let outcome = waited(rules.onConnect(client, now: now)) { if case .connect(let outcome) = $0 { outcome } else { nil } }
         var out = observedOwn()
         out["uid"] = .string(client.uid)
         out["tags"] = .array(client.tags.map(LuaValue.string))
         out["alias"] = .array(client.alias.map(LuaValue.string))
         switch outcome {
-        case .accept: out["verdict"] = "accept"
+        case .accept, .waits: out["verdict"] = "accept"
         case .acceptAs(let uid, let tags, let alias, let terms):
             out["verdict"] = "replace"
             out.merge(described(terms)) { own, _ in own }
@@ -34,10 +35,11 @@ extension RuleTestBench {
             topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string,
             qos: QoS(rawValue: UInt8(clamping: asked["qos"].whole ?? 1)) ?? .atLeastOnce)
         let client = clients.client(asked["sender"])
-        let outcome = try loaded().onSubscribe(request, from: client.id, now: now)
+        let rules = try loaded()
+        let outcome = waited(rules.onSubscribe(request, from: client.id, now: now)) { if case .subscribe(let outcome) = $0 { outcome } else { nil } }
         var out = observedOwn()
         switch outcome {
-        case .accept: out["verdict"] = "accept"
+        case .accept, .waits: out["verdict"] = "accept"
         case .acceptAs(let changed):
             out["verdict"] = "replace"
             request = changed
@@ -85,7 +87,7 @@ extension RuleTestBench {
         let outcome = hook == SHUNT_ON_CHAT_OPEN ? rules.onChatOpen(chat, by: client, now: now) : rules.onChatJoin(chat, by: client, now: now)
         var out = observedOwn()
         switch outcome {
-        case .accept, .acceptAs: out["verdict"] = "accept"
+        case .accept, .acceptAs, .waits: out["verdict"] = "accept"
         case .reject(let why):
             out["verdict"] = "reject"
             out["why"] = .string(why)

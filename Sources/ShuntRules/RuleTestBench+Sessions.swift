@@ -5,12 +5,12 @@ import ShuntCore
 extension RuleTestBench {
     func register(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let client = clients.client(.object(try fields(asked, of: "register", TestField.clientFields)))
-        let outcome = try loaded().onRegister(client, now: now)
+        let outcome = waited(try loaded().onRegister(client, now: now)) { $0.register }
         var out = observedOwn()
         out["verdict"] = "accept"
         var (tags, alias) = (client.tags, client.alias)
         switch outcome {
-        case .accept: break
+        case .accept, .waits: break
         case .acceptAs(let newTags, let newAlias):
             out["verdict"] = "replace"
             (tags, alias) = (newTags ?? tags, newAlias ?? alias)

@@ -9,6 +9,8 @@ final class RuleTestBench {
     private var rules: LoopRules?
     private var settings = SettingValue.object([:])
     let clients = TestClients()
+    /// What the test says that look-ups find.
+    let lookups = TestLookups()
     private let lines = TestLines()
     /// Seconds since 1970; moved on by `t:advance`.
     private(set) var now = 1_700_000_000.0
@@ -40,6 +42,9 @@ final class RuleTestBench {
         case "chat_open": return try chatEntry(SHUNT_ON_CHAT_OPEN, arguments)
         case "chat_join": return try chatEntry(SHUNT_ON_CHAT_JOIN, arguments)
         case "chat_close": return try chatClose(arguments)
+        case "auth": return try authenticate(arguments)
+        case "http": return try answerHTTP(arguments)
+        case "resolve": return try answerName(arguments)
         case "advance":
             guard let seconds = arguments["seconds"].number, seconds >= 0 else {
                 throw ShuntError(.ruleInvalid, "t:advance takes seconds, 0 or more")
@@ -95,6 +100,7 @@ final class RuleTestBench {
             inflate: { _, _, _, _ in [] }, now: now)
         rules.peers = clients
         rules.setDelayRoom(messages: Self.mostTicks, bytes: 16 << 20)
+        rules.lookups = lookups
         self.rules = rules
         return rules
     }

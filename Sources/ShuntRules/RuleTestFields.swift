@@ -2,13 +2,14 @@ import ShuntCore
 
 /// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
 enum TestField {
-    case text, number, flag, texts, client, members, candidates, will, properties
+    case text, number, flag, texts, client, members, candidates, will, properties, any
     case whole(ClosedRange<Int64>)
     case oneOf([String])
 
     static let clientFields: [String: TestField] = [
         "uid": .text, "device": .text, "tags": .texts, "alias": .texts, "address": .text, "groups": .texts, "protocol": .text,
         "client_id": .text, "version": .oneOf(["3.1", "3.1.1", "5.0"]), "keep_alive": .whole(0...65_535), "will": .will, "props": .properties,
+        "auth_method": .text,
     ]
     static let messageFields: [String: TestField] = [
         "payload": .text, "key": .text, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
@@ -48,6 +49,7 @@ enum TestField {
     /// What is wanted instead of a value; nil where it will do.
     private func problem(with value: LuaValue, _ name: String) throws(ShuntError) -> String? {
         switch self {
+        case .any: return nil
         case .text: return value.bytes == nil ? "a text is wanted" : nil
         case .number: return value.number == nil ? "a number is wanted" : nil
         case .flag: if case .bool = value { return nil } else { return "true or false is wanted" }

@@ -226,6 +226,30 @@ let ruleTestPrelude = #"""
     for _, name in ipairs(others) do
       t[name] = function(self, asked) return sent(ask(name, client(of(self, name, asked) or {}))) end
     end
+    -- A step of an authentication. Steps of the same client go on with each other.
+    function t:auth(asked)
+      local copy = client(of(self, "auth", asked) or {})
+      if type(copy) == "table" then copy.auth_method, copy.method = copy.auth_method or copy.method, nil end
+      return ask("auth", copy)
+    end
+
+    -- What http.get and http.post find: a method and a URL, and the answer, or nil and why there is none.
+    function t:http(request, answer, why)
+      request = of(self, "http", request)
+      if type(answer) == "table" and type(answer.body) == "table" then
+        local copy = {}
+        for key, value in pairs(answer) do copy[key] = value end
+        copy.body = json.encode(copy.body)
+        answer = copy
+      end
+      call("http", { request = request, answer = answer, why = why })
+    end
+
+    function t:resolve(name, addresses, why)
+      name = of(self, "resolve", name)
+      call("resolve", { name = name, addresses = addresses, why = why })
+    end
+
     function t:advance(seconds)
       seconds = of(self, "advance", seconds)
       return sent(ask("advance", { seconds = seconds }))

@@ -13,7 +13,8 @@ final class TestClients: PeerDirectory {
         let id = ids[name] ?? ConnectionID(loop: 0, slot: UInt32(ids.count), generation: 1)
         ids[name] = id
         func texts(_ key: String) -> [String] { (asked[key].list ?? []).compactMap(\.string) }
-        let isMQTT = ["client_id", "version", "keep_alive", "will", "props"].contains { asked[$0] != .null } || asked["protocol"] == "mqtt"
+        let isMQTT =
+            ["client_id", "version", "keep_alive", "will", "props", "auth_method"].contains { asked[$0] != .null } || asked["protocol"] == "mqtt"
         let client = Peer(
             id: id, uid: uid, device: device, tags: texts("tags"), alias: texts("alias"),
             protocolName: asked["protocol"].string ?? (isMQTT ? "mqtt" : "exchange"), address: asked["address"].string ?? "127.0.0.1:50000",
@@ -24,9 +25,11 @@ final class TestClients: PeerDirectory {
 
     private func mqtt(_ asked: LuaValue, device: String) -> Peer.MQTT {
         let keepAlive = UInt16(clamping: asked["keep_alive"].whole ?? 60)
-        return Peer.MQTT(
+        var client = Peer.MQTT(
             clientID: asked["client_id"].string ?? device, version: asked["version"].string ?? "5.0", keepAlive: keepAlive,
             properties: asked["props"].pairs, will: asked["will"] == .null ? nil : Peer.Will(asked["will"]))
+        client.authMethod = asked["auth_method"].string
+        return client
     }
 
     func peer(_ id: ConnectionID) -> Peer? { clients[id] }

@@ -62,6 +62,7 @@ final class LoopPeers: Sendable {
     private let turnedAway = Atomic<Int>(0)
     let neighbours = Neighbours()
     let doorkeeper: Doorkeeper
+    let lookups = LookupService()
     let log: ConnectionLog
     let readMail = ReadMail()
     let ruleEvents: RuleEvents

@@ -76,6 +76,7 @@ extension Worker {
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
         text.deployments(deployments.current, peers.ruleEvents)
         text.rules(reports.map(\.rules))
+        text.lookups(peers.lookups.figures())
         return text.text
     }
 }

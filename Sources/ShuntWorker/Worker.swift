@@ -43,9 +43,9 @@ public final class Worker: Sendable {
         self.descriptors = descriptors
         self.clusterTLS = clusterTLS
         let worker = configuration.worker
-        let ruleEvents = RuleEvents()
-        let checked = try WorkerRules(configuration, events: ruleEvents, now: Self.now)
+        let checked = try WorkerRules(configuration, events: RuleEvents(), now: Self.now)
         try Self.checkListeners(of: worker)
+        let permits = try LookupService.permits(configuration)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
         let sockets = try Self.open(worker.listeners)
@@ -59,7 +59,8 @@ public final class Worker: Sendable {
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
-            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors), ruleEvents: ruleEvents)
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors), ruleEvents: checked.events)
+        peers.lookups.set(permits)
         deployments = RuleDeployments(checked, configuration, peers)
         keeper = RuleKeeper(deployments)
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
@@ -73,21 +74,20 @@ public final class Worker: Sendable {
             throw error
         }
 
-        let port = sockets.first?.socket.address.hostPort?.port ?? 0
-        let identity = Self.identity(of: worker, port: port, boot: boot, version: version, listeners)
+        let identity = Self.identity(
+            of: worker, port: sockets.first?.socket.address.hostPort?.port ?? 0, boot: boot, version: version, listeners)
         let masters = MasterList(configuration, clusterToken, clusterTLS)
-        let opened = sockets.map(\.socket)
         let (interval, systemInterval) = (worker.heartbeat.every.seconds, configuration.mqtt.sysInterval.seconds)
-        let frameLimit = configuration.limits.frame
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
-        ) { [peers, status] loop in
+        ) { [peers, status, opened = sockets.map(\.socket)] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: frameLimit, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
+                frameLimit: configuration.limits.frame, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
                 logger: Logger(label: "shunt.link"))
         }
         performRuleCommands()
+        peers.answerAboutMessages(allowsPayloads: worker.adminPayloads)
         peers.start(control)
         do throws(ShuntError) {
             try keeper.start()
@@ -132,7 +132,15 @@ public final class Worker: Sendable {
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
     public func apply(_ configuration: Configuration, isCancelled: @escaping @Sendable () -> Bool = { false }) throws(ShuntError) -> RuleChanges {
         let doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
-        let changes = try deployments.reload(configuration, isCancelled: isCancelled)
+        let permits = try LookupService.permits(configuration)
+        let permitsBefore = peers.lookups.set(permits)
+        let changes: RuleChanges
+        do throws(ShuntError) {
+            changes = try deployments.reload(configuration, isCancelled: isCancelled)
+        } catch {
+            peers.lookups.set(permitsBefore)
+            throw error
+        }
         keeper.look()
         let limits = RoutingLimits(configuration, loops: loops.count)
         let count = loops.count
@@ -152,6 +160,7 @@ public final class Worker: Sendable {
             loop.setStrategies(strategies)
             loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
+            loop.lookupsChanged()
         }
         peers.renewCertificates { $0.reload() }
         peers.doorkeeper.set(doors)
@@ -164,6 +173,7 @@ public final class Worker: Sendable {
     public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
+        _ = try LookupService.permits(configuration)
         return try WorkerRules(configuration, events: RuleEvents(), now: now).set.rules.count
     }
 
@@ -195,6 +205,7 @@ public final class Worker: Sendable {
 
     private static func stop(_ loops: [LoopThread<WorkerLoop>], _ peers: LoopPeers) {
         peers.doorkeeper.remote.stop()
+        peers.lookups.stop()
         peers.onEach { $0.stop() }
         for loop in loops { loop.join() }
     }

@@ -45,6 +45,7 @@ final class WorkerLoop: EventLoopHandler {
         engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
+            rules?.lookups = LoopLookups(peers, loop: loop.index)
             engine.setHooks(rules)
             peers.started(nil)
         } catch {
@@ -91,6 +92,8 @@ final class WorkerLoop: EventLoopHandler {
 
     /// This loop's clients whose out-buffers have filled up.
     private var slow: [ConnectionID: SlowClient] = [:]
+    /// What operators follow.
+    var traces: Traces?
     /// Clients that were held and are to be read from again at the end of the turn.
     private var resumable: [ConnectionID] = []
     /// Clients whose rest is taken at the end of the turn, as rules have taken long for what came before.
@@ -138,7 +141,9 @@ final class WorkerLoop: EventLoopHandler {
     func tick() {
         for client in held { engine.isUnread(client, now: loop.now) }
         tickPaced()
+        for lookup in rules?.overdueLookups(now: loop.now) ?? [] { lookedUp(lookup, .failed("timed out")) }
         engine.tick(now: loop.now)
+        traces?.tick(now: loop.now)
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
@@ -180,6 +185,17 @@ final class WorkerLoop: EventLoopHandler {
         driver.carryOut(self)
         return isKnown
     }
+
+    /// What a rule has looked up is there.
+    func lookedUp(_ lookup: UInt64, _ answer: LookupAnswer) {
+        let ended = rules?.lookedUp(lookup, answer, now: loop.now)
+        driver.sendEmitted(self)
+        guard let (client, outcome) = ended else { return }
+        driver.decided(outcome, by: client, self)
+    }
+
+    /// Which rules may look what up has changed.
+    func lookupsChanged() { rules?.allowLookups() }
 
     // MARK: Limits of listeners
 
@@ -285,9 +301,11 @@ final class WorkerLoop: EventLoopHandler {
                 let new = try next.load(loop: loop.index, peers: engine, now: loop.now)
                 rules?.stop(now: loop.now)
                 rules = new
+                rules?.lookups = LoopLookups(peers, loop: loop.index)
             }
             (previous, version) = (version, next)
             engine.setHooks(rules)
+            driver.rulesChanged(self)
             return nil
         } catch {
             return error
@@ -312,7 +330,12 @@ final class WorkerLoop: EventLoopHandler {
             rules?.revert(now: loop.now)
         }
         engine.setHooks(rules)
+        driver.rulesChanged(self)
     }
+
+    /// The version that runs, and those of its rules that a breaker has switched off here.
+    var rulesVersion: WorkerRules { version }
+    var switchedOff: [String] { rules?.switchedOff ?? [] }
 
     /// Publishes a figure of the worker's below `$SYS`.
     func publishSystem(_ name: String, _ value: String) {
@@ -399,6 +422,10 @@ extension WorkerLoop: LoopEdge {
 
     func readAgain(_ client: ConnectionID) {
         if let connection = loop.connection(client) { loop.setReadingPaused(false, .access, connection) }
+    }
+
+    func setWaiting(_ isWaiting: Bool, _ client: ConnectionID) {
+        if let connection = loop.connection(client) { loop.setReadingPaused(isWaiting, .rules, connection) }
     }
 
     func wakeAgain() { loop.wakeAgain() }

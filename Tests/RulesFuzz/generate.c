@@ -71,10 +71,16 @@ static const char *const calls[] = {
     "string.gsub($S,$S,$T)", "string.gmatch($S,$S)()", "string.byte($S,$N,$N)", "string.upper($S)", "string.reverse($S)",
     "string.packsize($S)", "string.unpack($S,$S,$N)", "table.insert($T,$N,$E)", "table.remove($T,$N)", "table.sort($T,$F)", "table.sort($T)",
     "table.unpack($T,$N,$N)", "utf8.len($S,$N,$N)", "utf8.offset($S,$N)", "utf8.codepoint($S,$N,$N)", "utf8.char($N,$N)", "utf8.codes($S)",
-    "json.encode($E)", "json.decode($S)", "json.array($T)", "base64.decode($S)", "hash.hmac($S,$S)", "hash.crc32($S)",
+    "json.encode($E)", "json.decode($S)", "json.array($T)", "msgpack.encode($E)", "msgpack.decode($S)", "cbor.encode($E)", "cbor.decode($S)",
+    "msgpack.decode(msgpack.encode($E))", "cbor.decode(cbor.encode($E))", "msgpack.extension($N,$S)", "cbor.bytes($S)", "msg:msgpack()", "msg:cbor()",
+    "cbor.decode(msgpack.encode($E):reverse())", "msgpack.decode(('\\xdd\\xff'):rep($N))", "cbor.decode(('\\x9f\\xbf'):rep($N))",
+    "msgpack.encode(msgpack.extension(-1,$S)).time", "base64.decode($S)", "hash.hmac($S,$S)", "hash.crc32($S)",
     "re.test($S,$S)", "re.match($S,$S)", "re.replace($S,$S,$S)", "time.parse($S)",
     "time.format($N)", "kv.set($S,$E,$N)", "kv.get($S)", "kv.incr($S,$N)", "kv.delete($S)", "shared.set($S,$E)", "shared.get($S)",
     "shared.incr($S,$N,$N)", "counter($S,$T):inc($E)", "counter('n'):inc()", "log.info($E,$E)", "log.error($S,$T)", "log.debug($E)", "print($E,$E)",
+    "http.get('http://a/')", "http.get('http://a/')", "http.get($S,$T)", "http.get('http://a/',{headers={[$S]=$S},timeout=$E,cache=$E})",
+    "http.post('http://a/',$E,$T)", "resolve($S)", "resolve('a')", "pcall(http.get,'http://a/')", "pcall(http.get,'http://a/'):json()",
+    "route.continue($E)", "pcall(function() local x<close> = $T $B return http.get('http://a/') end)",
     "match($S,$S)", "pcall($F,$E)", "xpcall($F,$F,$E)", "select($N,$E,$E)", "rawset($T,$E,$E)", "rawget($T,$E)", "rawequal($E,$E)",
     "rawlen($E)", "next($T,$E)", "setmetatable($T,$T)", "getmetatable($E)", "tostring($E)", "tonumber($S,$N)", "require($S)", "require 'other'",
     "coroutine.create($F)", "coroutine.resume(coroutine.create($F),$E)", "coroutine.close(coroutine.create($F))", "coroutine.status($E)",
@@ -143,7 +149,7 @@ size_t generate_rule(char *text, size_t size) {
     static const char *const hooks[] = {
         "on_message(msg, ctx)", "on_message(msg, ctx)", "on_deliver(msg, conn, ctx)", "on_undelivered(msg, why, ctx)", "on_broadcast(msg, ctx)",
         "on_chat(msg, chat, ctx)", "on_connect(conn, ctx)", "on_subscribe(msg, ctx)", "on_disconnect(conn, why)", "on_chat_open(chat, conn, ctx)",
-        "on_unsubscribe(msg, ctx)", "on_tick(ctx)",
+        "on_unsubscribe(msg, ctx)", "on_tick(ctx)", "on_auth(conn, data, ctx)",
     };
     writer out = {text, size, 0};
     put(&out, prelude);

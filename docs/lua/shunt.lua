@@ -16,7 +16,8 @@
 ---@field on_load? fun(settings: table, saved: table?) The rule starts; an error keeps it from starting.
 ---@field on_unload? fun(): table? Another version takes over, or the worker ends; the table is the next version's `saved`.
 ---@field on_connect? fun(conn: shunt.Client, ctx: shunt.Context): shunt.Verdict|shunt.Client|nil A client's first frame has come.
----@field on_subscribe? fun(sub: shunt.Subscription, ctx: shunt.Context): shunt.Verdict|shunt.Subscription|nil One is asked for.
+---@field on_auth? fun(conn: shunt.Client, data: string, ctx: shunt.Context): shunt.Verdict|shunt.Client|nil A client of MQTT 5.0 takes a step of its authentication.
+---@field on_subscribe? fun(sub: shunt.Subscription, ctx: shunt.Context): shunt.Verdict|shunt.Subscription|nil A subscription is asked for.
 ---@field on_unsubscribe? fun(sub: shunt.Subscription, ctx: shunt.Context) A client that stays has given a subscription up.
 ---@field on_message? fun(msg: shunt.Message, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil A topic message has come.
 ---@field on_broadcast? fun(push: shunt.Message, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil A broadcast has come; `push.filter` is its device filter.
@@ -60,6 +61,16 @@ local shunt_Message = {}
 ---@return string? why
 function shunt_Message:json() end
 
+---The payload decoded from MessagePack, once a call, or nil and why.
+---@return any value
+---@return string? why
+function shunt_Message:msgpack() end
+
+---The payload decoded from CBOR, once a call, or nil and why.
+---@return any value
+---@return string? why
+function shunt_Message:cbor() end
+
 ---A copy with these changed; `false` takes a property off.
 ---@param changes { topic?: string, key?: string|false, payload?: string, format?: string, filter?: shunt.Filter, qos?: integer, retain?: boolean, props?: table|false, content_type?: string|false, response_topic?: string|false, correlation_data?: string|false, expiry?: integer|false, payload_format?: integer|false }
 ---@return shunt.Message
@@ -89,6 +100,7 @@ function shunt_Message:with(changes) end
 ---@field protocol "exchange"|"mqtt" What it speaks.
 ---@field version string? Of MQTT: 3.1, 3.1.1 or 5.0.
 ---@field client_id string? Of MQTT: its identifier.
+---@field auth_method string? Of MQTT 5.0: the authentication method that it names.
 ---@field keep_alive integer? Of MQTT: seconds; 0: none.
 ---@field will shunt.Will? Of MQTT: its will.
 ---@field props shunt.Properties? Of MQTT: the user properties of its CONNECT.
@@ -102,7 +114,7 @@ local shunt_Client = {}
 ---@param why? string
 function shunt_Client:close(why) end
 
----In on_connect and on_register: lets the client in with these in place of its own.
+---In on_connect, on_register and on_auth: lets the client in with these in place of its own.
 ---@param changes { uid?: string, tags?: string[], alias?: string[], attributes?: table<string, string>, expires_at?: number, limits?: { messages_per_second?: integer, bytes_per_second?: integer } }
 ---@return shunt.Client
 function shunt_Client:with(changes) end
@@ -171,7 +183,7 @@ function shunt_Chat:online(uid) end
 ---@field now number Seconds since 1970.
 local shunt_Context = {}
 
----Sends this besides what the hook returns, from on_message, on_broadcast and on_chat: at most 100 messages a call.
+---Sends this besides what the hook returns: at most 100 messages a call.
 ---@param what shunt.Message|shunt.Verdict
 function shunt_Context:emit(what) end
 
@@ -282,6 +294,23 @@ function shunt_Test:acked(asked) end
 ---@return shunt.Outcome
 function shunt_Test:session(asked) end
 
+---A client takes a step of its authentication.
+---@param asked? { method: string, data?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table }
+---@return shunt.Outcome
+function shunt_Test:auth(asked) end
+
+---Says what a look-up finds; `request` is `GET https://…`.
+---@param request string
+---@param answer? table
+---@param why? string
+function shunt_Test:http(request, answer, why) end
+
+---Says what addresses a name has.
+---@param name string
+---@param addresses? string[]
+---@param why? string
+function shunt_Test:resolve(name, addresses, why) end
+
 ---The rule starts anew with these; nil and why where it does not take them.
 ---@param settings table
 ---@return true?
@@ -306,7 +335,7 @@ function shunt_Test:ok(value, what) end
 
 ---What came of a call of a test.
 ---@class shunt.Outcome
----@field verdict string pass, replace, route, fanout, push, chat, drop, reject, done, redirect, accept, deliver or unmatched.
+---@field verdict string pass, replace, route, fanout, push, chat, drop, reject, done, redirect, accept, deliver, continue or unmatched.
 ---@field why string? The reason of a drop or a reject.
 ---@field worker string? Where a client is redirected to.
 ---@field messages table[] What is sent.
@@ -323,9 +352,28 @@ function shunt_Test:ok(value, what) end
 ---@field props table? Of the first message.
 ---@field filter table? Of the first message, where it is a broadcast.
 ---@field group string? Of the subscription.
+---@field data string? Of `continue`.
 ---@field uid string? Of the client.
 ---@field tags string[]? Of the client.
 ---@field alias string[]? Of the client.
+
+---What a host has answered.
+---@class shunt.Response
+---@field status integer Its status, such as 200.
+---@field headers table<string, string> By names in small letters.
+---@field body string Its body.
+local shunt_Response = {}
+
+---The body decoded from JSON, or nil and why.
+---@return any value
+---@return string? why
+function shunt_Response:json() end
+
+---Bytes, or an extension of MessagePack, that go out as such.
+---@class shunt.Bytes
+---@field data string The bytes.
+---@field type integer? Of an extension: its type.
+---@field time number? Of an extension of type -1: seconds since 1970.
 
 ---Verdicts: what becomes of a message, a client or a subscription.
 route = {}
@@ -366,6 +414,11 @@ function route.reject(why) end
 ---No other rule sees it; it is delivered as it is now.
 ---@return shunt.Verdict
 function route.done() end
+
+---In on_auth: the client is asked for another step, with these data.
+---@param data string
+---@return shunt.Verdict
+function route.continue(data) end
 
 ---The client is told to go to the worker `host:port`.
 ---@param worker string
@@ -410,6 +463,68 @@ function json.encode(value) end
 ---@param list table
 ---@return table
 function json.array(list) end
+
+---MessagePack.
+msgpack = {}
+
+---The value of MessagePack, or nil and why.
+---@param bytes string
+---@return any value
+---@return string? why
+function msgpack.decode(bytes) end
+
+---The value in MessagePack, keys sorted.
+---@param value any
+---@return string
+function msgpack.encode(value) end
+
+---Bytes that go out as bytes even where they are UTF-8.
+---@param data string
+---@return shunt.Bytes
+function msgpack.bytes(data) end
+
+---An extension, of a type from -128 to 127.
+---@param type integer
+---@param data string
+---@return shunt.Bytes
+function msgpack.extension(type, data) end
+
+---CBOR.
+cbor = {}
+
+---The value of CBOR, or nil and why.
+---@param bytes string
+---@return any value
+---@return string? why
+function cbor.decode(bytes) end
+
+---The value in CBOR, keys sorted.
+---@param value any
+---@return string
+function cbor.encode(value) end
+
+---Bytes that go out as bytes even where they are UTF-8.
+---@param data string
+---@return shunt.Bytes
+function cbor.bytes(data) end
+
+---Look-ups in on_connect, on_auth, on_register and on_subscribe, while the client waits.
+http = {}
+
+---What the host answers, or nil and why.
+---@param url string
+---@param options? { headers?: table<string, string>, timeout?: string|number, cache?: string|number }
+---@return shunt.Response?
+---@return string? why
+function http.get(url, options) end
+
+---What the host answers, or nil and why; a table goes as JSON.
+---@param url string
+---@param body string|table
+---@param options? { headers?: table<string, string>, timeout?: string|number, cache?: string|number }
+---@return shunt.Response?
+---@return string? why
+function http.post(url, body, options) end
 
 ---Lines for the worker's log.
 log = {}
@@ -518,6 +633,13 @@ kv = {}
 ---The store of all rules and loops of the worker: 100,000 entries, 64 MiB; `incr` is atomic.
 ---@type shunt.Store
 shared = {}
+
+---The addresses of a name, or nil and why; where `http` may be called.
+---@param name string
+---@param options? { timeout?: string|number, cache?: string|number }
+---@return string[]?
+---@return string? why
+function resolve(name, options) end
 
 ---Whether an MQTT topic filter takes a topic.
 ---@param topic string

@@ -20,6 +20,9 @@ typedef struct {
     /// JSON to POST; NULL to GET.
     const uint8_t *body;
     size_t body_length;
+    /// Header lines, each with a zero byte behind it; NULL: those of JSON. The caller has checked them.
+    const char *headers;
+    size_t headers_length;
     /// PEM of the authorities that the server's certificate is checked with; NULL: those of the system.
     const uint8_t *authorities;
     size_t authorities_length;
@@ -37,6 +40,9 @@ typedef struct {
     long status;
     const uint8_t *body;
     size_t body_length;
+    /// Its header lines as they came, the status line first; those that are too many are left out.
+    const uint8_t *headers;
+    size_t headers_length;
     /// Of a request that failed: why.
     const char *why;
 } fetch_result;

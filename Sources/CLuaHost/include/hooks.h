@@ -25,7 +25,8 @@
     X(SELECT, "on_select", 1 << SHUNT_TOPIC) \
     X(WILL, "on_will", 1 << SHUNT_TOPIC) \
     X(SESSION, "on_session", 0) \
-    X(ACKED, "on_acked", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT)
+    X(ACKED, "on_acked", 1 << SHUNT_TOPIC | 1 << SHUNT_BROADCAST | 1 << SHUNT_CHAT) \
+    X(AUTH, "on_auth", 0)
 
 /// Name in C, and in figures and rule tests.
 #define SHUNT_VERDICT_TABLE(X) \
@@ -40,6 +41,7 @@
     X(DONE, "done") \
     X(REDIRECT, "redirect") \
     X(DELAY, "delay") \
-    X(SELECT, "select")
+    X(SELECT, "select") \
+    X(CONTINUE, "continue")
 
 #endif

@@ -24,6 +24,15 @@ enum AdminRequest: Equatable, Sendable {
     /// The rules of one worker, or of all.
     case rules(worker: String?)
     case deployRules(RuleDeployment, worker: String?)
+    case explain(ExplainRequest, worker: String?)
+    case trace(TraceCall)
+}
+
+/// A request about a trace; of payloads it is a recording.
+enum TraceCall: Equatable, Sendable {
+    case begin(TraceRequest, worker: String?)
+    case read(TraceQuestion, worker: String)
+    case end(TraceQuestion)
 }
 
 /// What an operator does about the rules' versions.
@@ -84,6 +93,10 @@ struct RegistrySource: AdminSource {
         case .retained:
             throw ShuntError(
                 .requestUnsupported, "retained messages are with the workers, the registry's file has none", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .explain, .trace:
+            throw ShuntError(
+                .requestUnsupported, "only workers know what becomes of messages, the registry's file does not", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         case .rules, .deployRules:
             throw ShuntError(
@@ -202,8 +215,23 @@ struct APISource: AdminSource {
         case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
         case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
         case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
+        case .explain(let request, let worker): return ("POST", "/api/v1/explain" + only(worker), (try? RecordJSON.encode(request)) ?? [])
+        case .trace(let call): return encode(call)
         case .retained(.clear(let filter)):
             return ("DELETE", "/api/v1/retained?filter=" + QueryString.encode(filter), [])
+        }
+    }
+
+    private static func encode(_ call: TraceCall) -> (method: String, target: String, body: [UInt8]) {
+        func path(_ payloads: Bool) -> String { payloads ? "/api/v1/recordings" : "/api/v1/traces" }
+        switch call {
+        case .begin(let request, let worker):
+            let only = worker.map { "?worker=" + QueryString.encode($0) } ?? ""
+            return ("POST", path(request.payloads == true) + only, (try? RecordJSON.encode(request)) ?? [])
+        case .read(let question, let worker):
+            let place = QueryString.encode(question.id) + "?after=\(question.after)&worker=" + QueryString.encode(worker)
+            return ("GET", path(question.payloads) + "/" + place, [])
+        case .end(let question): return ("DELETE", path(question.payloads) + "/" + QueryString.encode(question.id), [])
         }
     }
 }

@@ -8,6 +8,8 @@ extension Configuration {
         public var enabled = Enabled.named([])
         /// The settings that a plugin's `on_load` gets, by the plugin's name. They may hold secrets: they are not for logs.
         public var settings: [String: ConfigValue] = [:]
+        /// What plugins' rules may look up while a client waits, by the plugin's name.
+        public var lookups: [String: Lookups] = [:]
         public var budget = Budget()
         /// Bytes that the Lua state of one loop may hold.
         public var stateMemory = 64 << 20
@@ -33,6 +35,26 @@ extension Configuration {
             /// Every plugin in the directory.
             case all
             case named([String])
+        }
+
+        /// What the rule of a plugin may look up.
+        public struct Lookups: Equatable, Sendable {
+            /// Whom it may ask by HTTP: `LookupHost`s.
+            public var hosts: [String] = []
+            /// What it may resolve besides: `LookupName`s.
+            public var names: [String] = []
+            /// What one look-up may take.
+            public var timeout = Duration.seconds(2)
+            /// What one call may wait, all of its look-ups together.
+            public var wait = Duration.seconds(5)
+            /// Requests under way, of each loop.
+            public var atOnce = 64
+            /// Bytes of an answer.
+            public var answer = 64 << 10
+            /// A file with PEM; empty: the system's authorities.
+            public var authorities = ""
+
+            public init() {}
         }
 
         /// What `route.delay` may keep, in all loops of a worker together.

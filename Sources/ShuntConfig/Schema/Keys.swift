@@ -107,6 +107,9 @@ extension Configuration {
         ConfigKey(
             "worker.stuck_consumer", \.worker.stuckConsumer, .word, .live,
             "What happens to messages for a stuck consumer when limits.out_buffer is reached, until it has drained."),
+        ConfigKey(
+            "worker.admin_payloads", \.worker.adminPayloads, .bool, .restart,
+            "Whether operators whose token has the role operate may see payloads of live messages: shunt admin trace --payloads, and record."),
     ]
 
     private static let listenerKeys: [ConfigKey<Worker.Listener>] =
@@ -159,6 +162,10 @@ extension Configuration {
         ConfigKey(
             "rules.settings", \.rules.settings, .settings, .live, secret: true,
             "What plugins are given when they start, as in {redact: {redactions: [{topic: \"orders/+\", remove: [card]}]}}."),
+        ConfigKey(
+            "rules.lookups", \.rules.lookups, .entries("what plugins may look up, by their names", keys: lookupKeys, count: 0...64) { .init() },
+            .live,
+            "Whom the rules of plugins may ask, by http.get, http.post and resolve, while a client waits. None may ask anybody otherwise."),
         ConfigKey(
             "rules.budget.time", \.rules.budget.time, .duration(.microseconds(10)...(.seconds(10))), .live,
             "The longest that one call of a rule may take; a rule's own budget cannot ask for more."),

@@ -107,6 +107,8 @@ public struct Peer: Sendable, Equatable {
         /// User properties of its CONNECT.
         public var properties: [UserProperty]
         public var will: Will?
+        /// Its authentication method, where it has named one.
+        public var authMethod: String?
 
         public init(clientID: String, version: String, keepAlive: UInt16, properties: [UserProperty] = [], will: Will? = nil) {
             self.clientID = clientID

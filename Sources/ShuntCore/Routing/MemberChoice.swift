@@ -86,16 +86,32 @@ extension SubscriptionIndex {
         return choose(&chosen, key: key)
     }
 
-    private mutating func choose(_ group: inout RouteGroup, key: Bytes?) -> Recipient {
-        let place: Int
+    private mutating func choose(_ group: inout RouteGroup, key: Bytes?) -> Recipient { count(Int(group.members[place(in: &group, key: key)])) }
+
+    @inline(__always)
+    private func place(in group: inout RouteGroup, key: Bytes?) -> Int {
         switch strategyOfGroup[Int(group.group)] {
-        case .leastDelivered: place = leastDelivered(&group)
-        case .roundRobin: place = nextInTurn(&group)
+        case .leastDelivered: return leastDelivered(&group)
+        case .roundRobin: return nextInTurn(&group)
         case .keyHash:
-            if let key { place = byHash(of: key, group.members) } else { place = nextInTurn(&group) }
-        case .sticky: place = group.members.firstIndex { !entries[Int($0)].isAbsent } ?? 0
+            if let key { return byHash(of: key, group.members) } else { return nextInTurn(&group) }
+        case .sticky: return group.members.firstIndex { !entries[Int($0)].isAbsent } ?? 0
         }
-        return count(Int(group.members[place]))
+    }
+
+    /// The member that would be chosen; nothing is counted, and the turn stays.
+    /// - Parameter number: the key's among `keys`.
+    func peek(_ group: RouteGroup, key: Bytes?, number: UInt32?, hasKeys: Bool) -> ConnectionID? {
+        var group = group
+        if hasKeys {
+            let all: ContiguousArray<UInt32> = group.members.isEmpty ? [group.singleOrTurn] : group.members
+            let takers = ContiguousArray(all.filter { takes($0, number) })
+            guard !takers.isEmpty else { return nil }
+            group.singleOrTurn = group.members.isEmpty ? 0 : group.singleOrTurn % UInt32(takers.count)
+            group.members = takers
+        }
+        guard !group.members.isEmpty else { return entries[Int(group.singleOrTurn)].connection }
+        return entries[Int(group.members[place(in: &group, key: key)])].connection
     }
 
     private func nextInTurn(_ group: inout RouteGroup) -> Int {

@@ -60,6 +60,8 @@ struct MemberLists {
         for entry in lists[at].prefix(limit) where body(entry) { return }
     }
 
+    func count(_ list: UInt32) -> Int { list == Self.empty ? 0 : place(list).map { lists[$0].count } ?? 1 }
+
     func forEach(_ list: UInt32, _ body: (UInt32) -> Void) {
         guard list != Self.empty else { return }
         guard let at = place(list) else { return body(list) }

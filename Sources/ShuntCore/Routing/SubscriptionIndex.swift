@@ -191,6 +191,11 @@ public struct SubscriptionIndex {
         return id
     }
 
+    /// Whether the connection has a subscription with this filter, group and key.
+    public func has(connection: ConnectionID, filter: String, group: String, key: String?) -> Bool {
+        find(Subscription(id: SubscriptionID(raw: 0), connection: connection, filter: filter, group: group, key: key)) != nil
+    }
+
     /// Takes out all subscriptions of a connection that has gone.
     public mutating func removeAll(of connection: ConnectionID) {
         var index = firstOfConnection[connection]

@@ -20,6 +20,8 @@ public enum RegisterOutcome: Equatable, Sendable {
     /// With these labels in place of the client's own; nil leaves them as they are.
     case acceptAs(tags: [String]?, alias: [String]?)
     case reject(why: String)
+    /// A rule looks something up.
+    case waits
 }
 
 /// A member of a consumer group, among which rules may choose.

@@ -20,6 +20,9 @@ public protocol RuleHooks: AnyObject {
     /// - Returns: the messages to send. Their buffers live until the next call of any hook.
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome
 
+    /// The same while an operator follows the message: each rule's decision is told.
+    func onMessage(_ message: MessageView, selection: RuleSelection, now: Double, telling tell: (TracedMessage.Step) -> Void) -> MessageOutcome
+
     /// Counts a message that a standing decision (`route.always`) of a rule has decided.
     func decided(by standing: StandingVerdict)
 
@@ -98,12 +101,22 @@ public protocol RuleHooks: AnyObject {
     /// The name of a rule, which it keeps when rules are loaded anew, and the rule that has a name.
     func name(of rule: Int) -> String
     func rule(named name: String) -> Int?
+
+    /// Runs `on_auth` for a step of a client's authentication.
+    /// - Parameter peer: who it is as far as it is known.
+    func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome
+
+    /// A client has gone for which a call waits.
+    func abandon(_ peer: ConnectionID)
 }
 
 extension RuleHooks {
     public func beginTurn() {}
     public func beginRead() {}
     public var takesLong: Bool { false }
+    public func onMessage(
+        _ message: MessageView, selection: RuleSelection, now: Double, telling tell: (TracedMessage.Step) -> Void
+    ) -> MessageOutcome { onMessage(message, selection: selection, now: now) }
     public func decided(by standing: StandingVerdict) {}
     public func exceededHops(rule: Int, now: Double) {}
     public func grants(of rule: Int) -> (any RuleGrants)? { nil }
@@ -126,6 +139,8 @@ extension RuleHooks {
     public func setDelayRoom(messages: Int, bytes: Int) {}
     public func name(of rule: Int) -> String { "" }
     public func rule(named name: String) -> Int? { nil }
+    public func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { .unknown }
+    public func abandon(_ peer: ConnectionID) {}
 }
 
 /// Hooks that are only called where a rule has them.
@@ -146,6 +161,9 @@ public struct RuleHookSet: OptionSet, Sendable {
     public static let will = RuleHookSet(rawValue: 2048)
     public static let session = RuleHookSet(rawValue: 4096)
     public static let acked = RuleHookSet(rawValue: 8192)
+    public static let auth = RuleHookSet(rawValue: 1 << 14)
+    /// Not a hook: some rule may look something up, and its hooks may wait.
+    public static let lookups = RuleHookSet(rawValue: 1 << 15)
 }
 
 /// A chat as rules see it.
@@ -332,6 +350,8 @@ public enum ConnectOutcome: Equatable, Sendable {
     case reject(why: String)
     /// Told to connect to this `host:port`.
     case redirect(to: String)
+    /// A rule looks something up: the outcome comes later.
+    case waits
 }
 
 /// A subscription that a client asks for.
@@ -358,4 +378,6 @@ public enum SubscribeOutcome: Equatable, Sendable {
     /// Accepted with another topic, another group or a lower QoS.
     case acceptAs(SubscriptionRequest)
     case reject(why: String)
+    /// A rule looks something up: the outcome comes later.
+    case waits
 }

@@ -77,7 +77,7 @@ extension LoopEngine {
     }
 
     /// What is known of a client of a listener that asks: also where a rule gives it another uid.
-    private func admit(_ connection: ConnectionID, as admitted: Admitted) {
+    func admit(_ connection: ConnectionID, as admitted: Admitted) {
         let slot = connection.slot
         let identity = clients[slot].identity ?? Client.Identity()
         clients[slot].identity = identity
@@ -126,6 +126,7 @@ extension LoopEngine {
     func may(_ action: AccessAction, _ subject: Bytes, group: Bytes? = nil, _ connection: ConnectionID) -> Bool {
         guard clients[connection.slot].isRestricted, let permissions = clients[connection.slot].identity?.access?.permissions else { return true }
         if permissions.may(action, subject, group: group) { return true }
+        router.asking = connection
         router.denied(action, subject, group: group, permissions)
         noteDenied(connection)
         return false

@@ -8,11 +8,25 @@ extension ExchangeFront {
     /// SUBSCRIBE (exchange protocol §9.3, §10.1).
     func subscribe(_ frame: FrameView, _ start: UnsafeRawPointer) {
         do throws(ShuntError) {
-            var request = try subscription(in: frame, start)
-            guard try engine.subscribe(&request, client) else { throw ShuntError(.subscriptionExists, "subscribe failed") }
-            engine.acknowledgeOnceConfirmed(.receipt(.exchange(id: frame.id)), client)
+            subscribe(try subscription(in: frame, start), nil, id: frame.id)
         } catch {
             refuse(frame, error)
+        }
+    }
+
+    private func subscribe(_ asked: SubscriptionRequest, _ decided: SubscribeOutcome?, id: Int64) {
+        do throws(ShuntError) {
+            var request = asked
+            switch try engine.subscribe(&request, decided: decided, client) {
+            case .entered: engine.acknowledgeOnceConfirmed(.receipt(.exchange(id: id)), client)
+            case .known: throw ShuntError(.subscriptionExists, "subscribe failed")
+            case .waits:
+                engine.whenDecided(client) { [client] engine, outcome in
+                    ExchangeFront(engine, client).subscribe(asked, outcome.subscribe, id: id)
+                }
+            }
+        } catch {
+            engine.refuse(.exchange(id: id), client, error)
         }
     }
 
@@ -57,10 +71,21 @@ extension ExchangeFront {
             try engine.countRegistration(client)
             let body = try RegisterBody(decoding: value)
             try engine.demand(uid: body.uid, client)
-            try engine.register(uid: body.uid, device: body.device, tags: body.tags ?? [], alias: body.alias ?? [], client)
-            engine.acknowledgeConfirmed(.exchange(id: frame.id), client)
+            register(body, nil, id: frame.id)
         } catch {
             refuse(frame, error)
+        }
+    }
+
+    private func register(_ body: RegisterBody, _ decided: RegisterOutcome?, id: Int64) {
+        do throws(ShuntError) {
+            let (tags, alias) = (body.tags ?? [], body.alias ?? [])
+            if try engine.register(uid: body.uid, device: body.device, tags: tags, alias: alias, decided: decided, client) {
+                return engine.acknowledgeConfirmed(.exchange(id: id), client)
+            }
+            engine.whenDecided(client) { [client] engine, outcome in ExchangeFront(engine, client).register(body, outcome.register, id: id) }
+        } catch {
+            engine.refuse(.exchange(id: id), client, error)
         }
     }
 

@@ -27,6 +27,7 @@ struct ExchangeFront {
                 if frame.type == .register || !engine.clients[slot].isAdmitted, let taken = admit(frame, at: offset, of: bytes) { return taken }
                 handle(frame, at: offset, of: bytes, hooks)
                 offset += Int(frame.size)
+                if engine.isWaiting(client) { return offset }
                 if router.index.blocker != .none {
                     engine.holdProducer(client)
                     return offset
@@ -84,10 +85,18 @@ struct ExchangeFront {
     private func admit(_ frame: FrameView, at offset: Int, of bytes: Bytes) -> Int? {
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
         var error: ShuntError?
-        switch entrance(frame, start) {
-        case .waits: return offset
-        case .refused(let refusal): error = refusal
-        case .open: if !engine.clients[client.slot].isAdmitted { error = engine.admit(client) }
+        if let decided = engine.ruleOutcomes.removeValue(forKey: client) {
+            error = engine.admit(client, decided.connect)
+        } else {
+            switch entrance(frame, start) {
+            case .waits: return offset
+            case .refused(let refusal): error = refusal
+            case .open: if !engine.clients[client.slot].isAdmitted { error = engine.admit(client) }
+            }
+        }
+        if engine.isWaiting(client) {
+            engine.whenDecided(client) { [client] engine, outcome in engine.ruleOutcomes[client] = outcome }
+            return offset
         }
         guard let error else { return nil }
         router.output.figures.requests += 1

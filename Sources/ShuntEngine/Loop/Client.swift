@@ -71,6 +71,7 @@ struct Client {
             var properties: [Properties.UserProperty] = []
             var attributes: [UserProperty] = []
             var expiresAt = Double.infinity
+            var authMethod: String?
         }
 
         private func set(_ isNeeded: Bool, _ change: (Rare) -> Void) {
@@ -120,6 +121,11 @@ struct Client {
         var maximumPacket: UInt32 {
             get { rare?.maximumPacket ?? .max }
             set { set(newValue != .max) { $0.maximumPacket = newValue } }
+        }
+        /// MQTT: the authentication method that its CONNECT has named.
+        var authMethod: String? {
+            get { rare?.authMethod }
+            set { set(newValue != nil) { $0.authMethod = newValue } }
         }
         /// MQTT: user properties that its CONNECT had, for rules.
         var properties: [Properties.UserProperty] {

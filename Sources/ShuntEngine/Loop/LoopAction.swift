@@ -28,6 +28,8 @@ public enum LoopAction: Equatable, Sendable {
     case move(ConnectionID, loop: UInt8, offset: UInt32)
     /// Decide whether a client is let in, by what it has shown (`takeCredentials`); nothing of it is read meanwhile.
     case authenticate(ConnectionID)
+    /// Read nothing of a client until its rules have decided.
+    case wait(ConnectionID)
     /// Stop reading from a client: a consumer of its messages is congested.
     case hold(ConnectionID)
     /// Read from it again.

@@ -77,6 +77,24 @@ public final class LoopDriver {
         if engine.decided(admission, about: client) { edge.readAgain(client) }
     }
 
+    /// The rules have decided about a client that waits.
+    public func decided<Edge: LoopEdge>(_ outcome: WaitedOutcome, by rulesAbout: ConnectionID, _ edge: Edge) {
+        let isReadAgain = engine.decided(outcome, by: rulesAbout, now: edge.now)
+        carryOut(edge)
+        if isReadAgain { edge.setWaiting(false, rulesAbout) }
+    }
+
+    /// A call that waited has gone on: what its rules have sent of their own goes out.
+    public func sendEmitted<Edge: LoopEdge>(_ edge: Edge) {
+        engine.sendEmitted(now: edge.now)
+        carryOut(edge)
+    }
+
+    /// Other rules apply: calls that wait begin anew.
+    public func rulesChanged<Edge: LoopEdge>(_ edge: Edge) {
+        for client in engine.waitingClients { decided(.anew, by: client, edge) }
+    }
+
     /// All events of a turn have been handled.
     @inlinable
     public func turnEnded<Edge: LoopEdge>(_ edge: Edge) {
@@ -147,6 +165,7 @@ public final class LoopDriver {
         case .move(let client, let loop, let offset): edge.move(client, to: Int(loop), unread: Bytes(rebasing: input[Int(offset)...]))
         case .authenticate(let client):
             if let credentials = engine.takeCredentials(of: client) { edge.authenticate(client, credentials) }
+        case .wait(let client): edge.setWaiting(true, client)
         case .hold(let client): edge.setHeld(true, client)
         case .resume(let client): edge.setHeld(false, client)
         }

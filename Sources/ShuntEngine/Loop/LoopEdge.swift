@@ -31,6 +31,9 @@ public protocol LoopEdge: AnyObject {
     /// Reads from such a client: what it had sent comes again.
     func readAgain(_ client: ConnectionID)
 
+    /// A client's rules look something up, or have decided: nothing of it is read meanwhile.
+    func setWaiting(_ isWaiting: Bool, _ client: ConnectionID)
+
     /// Begins another turn when this one has ended.
     func wakeAgain()
 
@@ -44,4 +47,8 @@ public protocol LoopEdge: AnyObject {
     func post(_ mail: LoopMail, to loop: Int)
 
     func tellMaster(_ news: [MasterNews])
+}
+
+extension LoopEdge {
+    public func setWaiting(_ isWaiting: Bool, _ client: ConnectionID) { setHeld(isWaiting, client) }
 }

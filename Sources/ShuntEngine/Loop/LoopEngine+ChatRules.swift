@@ -68,7 +68,7 @@ extension LoopEngine {
         sendEmitted(hooks)
         let connection = request.member.connection
         switch outcome {
-        case .accept: return request
+        case .accept, .waits: return request
         case .acceptAs(let uid, _, _, _):
             var request = request
             if let uid { request.member.uid = uid }

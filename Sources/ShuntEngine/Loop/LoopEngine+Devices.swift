@@ -3,16 +3,20 @@ import ShuntCore
 
 extension LoopEngine {
     /// Makes the connection a device, in place of what it was before.
-    /// - Throws: `device.invalid`.
-    func register(uid: String, device: String, tags: [String], alias: [String], _ connection: ConnectionID) throws(ShuntError) {
+    /// - Parameter decided: what the rules have decided already.
+    /// - Returns: false where they look something up first: then `whenDecided`, this again.
+    /// - Throws: `device.invalid`, `rule.rejected`.
+    func register(
+        uid: String, device: String, tags: [String], alias: [String], decided: RegisterOutcome? = nil, _ connection: ConnectionID
+    ) throws(ShuntError) -> Bool {
         let client = clients[connection.slot]
         var device = Device(
             uid: uid, device: device, tags: Self.each(tags), alias: Self.each(alias), connection: connection, address: client.address,
             connectedAt: client.connectedAt, registeredAt: now)
         try device.validate()
         if let hooks, hooks.wanted.contains(.register) {
-            try pass(&device, through: hooks)
-            guard isCurrent(connection), clients[connection.slot].state == .open else { return }
+            guard try pass(&device, through: hooks, decided) else { return false }
+            guard isCurrent(connection), clients[connection.slot].state == .open else { return true }
         }
         let identity = client.identity ?? Client.Identity()
         (identity.uid, identity.device, identity.tags, identity.alias) = (device.uid, device.device, device.tags, device.alias)
@@ -28,23 +32,29 @@ extension LoopEngine {
         }
         output.news.append(.registered(device))
         output.tell(.registered(uid: device.uid, device: device.device, connection, at: now))
+        return true
     }
 
     /// What rules make of a device that registers.
+    /// - Returns: false where they look something up first.
     /// - Throws: `rule.rejected`; `device.invalid` for what a rule has made of it.
-    private func pass(_ device: inout Device, through hooks: any RuleHooks) throws(ShuntError) {
-        guard var peer = peer(device.connection) else { return }
+    private func pass(_ device: inout Device, through hooks: any RuleHooks, _ decided: RegisterOutcome?) throws(ShuntError) -> Bool {
+        guard var peer = peer(device.connection) else { return true }
         (peer.uid, peer.device, peer.tags, peer.alias) = (device.uid, device.device, device.tags, device.alias)
-        let outcome = hooks.onRegister(peer, now: now)
+        let outcome = decided ?? hooks.onRegister(peer, now: now)
         sendEmitted(hooks)
         switch outcome {
-        case .accept: return
+        case .accept: break
+        case .waits:
+            beginWait(device.connection)
+            return false
         case .acceptAs(let tags, let alias):
             if let tags { device.tags = Self.each(tags) }
             if let alias { device.alias = Self.each(alias) }
             try device.validate()
         case .reject(let why): throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the device" : why)
         }
+        return true
     }
 
     /// The most registrations of one connection in a second. The worker sends each to all of its loops and to the master.

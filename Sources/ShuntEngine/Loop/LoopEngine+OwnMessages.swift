@@ -49,6 +49,11 @@ extension LoopEngine {
         }
     }
 
+    func sendEmitted(now: Double) {
+        router.now = now
+        if let hooks { sendEmitted(hooks) }
+    }
+
     /// Runs with the rights of a rule that acts for nobody: where access is set, its grants.
     private func byItself(_ body: () -> Void) {
         let (permissions, publisher, blocker) = (router.permissions, router.publisher, router.index.blocker)

@@ -7,19 +7,24 @@ extension LoopEngine {
     ///   - request: has passed `check`; then what rules have made of it. Without a group, the client is one of its own: of all its
     ///     subscriptions that take a message, one gets it.
     ///   - terms: with the QoS of the request, which rules may have made lower.
-    /// - Returns: false where the client has it already, or is gone.
+    ///   - decided: what rules have decided about it already.
+    ///   - replaced: a subscription of the client's that it takes the place of.
     /// - Throws: `rule.rejected`, `subscription.limit`; what `check` throws of what a rule has made of it.
     func subscribe(
-        _ request: inout SubscriptionRequest, terms: DeliveryTerms = .exchange, _ connection: ConnectionID
-    ) throws(ShuntError) -> Bool {
+        _ request: inout SubscriptionRequest, terms: DeliveryTerms = .exchange, decided: SubscribeOutcome? = nil,
+        replacing replaced: SubscriptionRequest? = nil, _ connection: ConnectionID
+    ) throws(ShuntError) -> Subscribing {
         var terms = terms
         try demand(request, connection)
         if let hooks {
             router.begin(hooks)
-            let outcome = hooks.onSubscribe(request, from: connection, now: now)
+            let outcome = decided ?? hooks.onSubscribe(request, from: connection, now: now)
             sendEmitted(hooks)
             switch outcome {
             case .accept: break
+            case .waits:
+                beginWait(connection)
+                return .waits
             case .acceptAs(let changed):
                 let asked = request.qos
                 request = changed
@@ -36,7 +41,8 @@ extension LoopEngine {
         let subscriber = subscriber(of: connection)
         let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group
         let slot = connection.slot
-        guard isCurrent(connection), clients[slot].state != .closing else { return false }
+        guard isCurrent(connection), clients[slot].state != .closing else { return .known }
+        if let replaced { _ = unsubscribe(replaced, tellsRules: false, connection) }
         guard Int(clients[slot].subscriptions) < limits.subscriptions else {
             throw ShuntError(
                 .subscriptionLimit, "this connection has \(clients[slot].subscriptions) subscriptions",
@@ -44,7 +50,7 @@ extension LoopEngine {
         }
         let subscription = Subscription(
             id: nextSubscription(), connection: subscriber, filter: request.topic, group: group, key: request.key, terms: terms)
-        guard router.index.insert(subscription) else { return false }
+        guard router.index.insert(subscription) else { return .known }
         clients[slot].subscriptions += 1
         output.figures.subscriptions += 1
         output.tell(.subscribed(subscription))
@@ -52,7 +58,15 @@ extension LoopEngine {
             router.index.setPressure(clients[slot].pressure, of: subscriber)
             output.tell(.pressure(clients[slot].pressure, subscriber))
         }
-        return true
+        return .entered
+    }
+
+    enum Subscribing {
+        case entered
+        /// The client has it already, or is gone.
+        case known
+        /// A rule looks something up: `whenDecided`.
+        case waits
     }
 
     /// - Throws: `access.denied`.
@@ -62,7 +76,7 @@ extension LoopEngine {
 
     /// Gives up a subscription.
     /// - Returns: false where the client has none like that.
-    func unsubscribe(_ request: SubscriptionRequest, _ connection: ConnectionID) -> Bool {
+    func unsubscribe(_ request: SubscriptionRequest, tellsRules: Bool = true, _ connection: ConnectionID) -> Bool {
         let (filter, key) = (request.topic, request.key)
         let subscriber = subscriber(of: connection)
         let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group
@@ -72,10 +86,7 @@ extension LoopEngine {
         router.forgetQuestions(of: subscriber, filter: filter)
         output.tell(.unsubscribed(subscriber, filter: filter, group: group, key: key))
         releaseProducers(heldBy: subscriber)
-        if let hooks, hooks.wanted.contains(.unsubscribe) {
-            hooks.onUnsubscribe(request, from: connection, now: now)
-            sendEmitted(hooks)
-        }
+        if tellsRules { tellUnsubscribed(request, connection) }
         return true
     }
 

@@ -31,7 +31,7 @@ public final class LoopEngine {
     var waitingSubscribes: [UInt32: WaitingSubscribe] = [:]
     var earlyAnswers: [(place: UInt16, error: ShuntError?)] = []
     var lastSubscribe: UInt32 = 0
-    var isReadingSubscribe = false
+    var readSubscribe: UInt32?
     /// Where clients of a listener reach the worker of this name, or one that has room.
     let neighbour: (_ worker: String?, _ listener: Int) -> String?
     /// For client identifiers that the worker chooses.
@@ -51,6 +51,11 @@ public final class LoopEngine {
     /// What clients have shown that wait to be let in, until the driver takes it; and what was decided about them.
     var credentialsOf: [ConnectionID: Credentials] = [:]
     var admissions: [ConnectionID: Admission] = [:]
+    /// Clients whose rules look something up, and what goes on then; what was decided for clients whose first frame comes again.
+    var ruleWaits: [ConnectionID: RuleContinuation] = [:]
+    var ruleOutcomes: [ConnectionID: WaitedOutcome] = [:]
+    /// Clients that show by AUTH who they are.
+    var authentications: [ConnectionID: Authentication] = [:]
     /// Whom operators keep out.
     var bans = Bans()
     var bansSeenAt = -Double.infinity
@@ -182,6 +187,7 @@ public final class LoopEngine {
         confirmations.forget(connection)
         forgetSubscribes(of: connection)
         forgetAdmission(of: connection)
+        forgetWait(of: connection)
         if !closeTexts.isEmpty { closeTexts[connection] = nil }
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }
@@ -231,15 +237,16 @@ public final class LoopEngine {
     }
 
     /// Runs `on_connect` with a client's first request.
-    /// - Returns: why it is not let in; nil where it is.
+    /// - Parameter decided: what it has decided already.
+    /// - Returns: why it is not let in; nil where it is, or where it waits for its rules (`isWaiting`).
     @inline(never)
-    func admit(_ connection: ConnectionID) -> ShuntError? {
-        let error = reasonToRefuse(connection)
+    func admit(_ connection: ConnectionID, _ decided: ConnectOutcome? = nil) -> ShuntError? {
+        let error = reasonToRefuse(connection, decided)
         if let error { noteRefused(connection, error) }
         return error
     }
 
-    private func reasonToRefuse(_ connection: ConnectionID) -> ShuntError? {
+    private func reasonToRefuse(_ connection: ConnectionID, _ decided: ConnectOutcome?) -> ShuntError? {
         let slot = connection.slot
         guard let hooks, let peer = peer(connection) else {
             guard !clients[slot].needsName else { return Self.unknown }
@@ -247,10 +254,13 @@ public final class LoopEngine {
             clients[slot].isAdmitted = true
             return nil
         }
-        let outcome = hooks.onConnect(peer, now: now)
+        let outcome = decided ?? hooks.onConnect(peer, now: now)
         sendEmitted(hooks)
         switch outcome {
         case .accept: break
+        case .waits:
+            beginWait(connection)
+            return nil
         case .acceptAs(let uid, let tags, let alias, let terms):
             let identity = clients[slot].identity ?? Client.Identity()
             if let uid { identity.uid = uid }
@@ -414,12 +424,14 @@ extension LoopEngine: PeerDirectory {
     private func mqtt(_ client: Client) -> Peer.MQTT? {
         guard client.protocolName == .mqtt, let identity = client.identity else { return nil }
         let will = identity.session?.will ?? identity.will
-        return Peer.MQTT(
+        var peer = Peer.MQTT(
             clientID: identity.device, version: client.version.name, keepAlive: client.keepAlive, properties: identity.properties,
             will: will.map {
                 Peer.Will(
                     topic: $0.topic, payload: $0.payload, qos: $0.qos, isRetained: $0.isRetained, properties: $0.properties, delay: $0.delay)
             })
+        peer.authMethod = identity.authMethod
+        return peer
     }
 
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }

@@ -346,7 +346,8 @@ extension LoopEngine {
             let client = silenceAt
             guard clients[client].keepAlive > 0, clients[client].state == .open, !clients[client].isHeld else { continue }
             guard time &- clients[client].heardAt > UInt32(clients[client].keepAlive) * 12 else { continue }
-            close(ConnectionID(loop: loop, slot: UInt32(client), generation: clients[client].generation), .keepAlive)
+            let connection = ConnectionID(loop: loop, slot: UInt32(client), generation: clients[client].generation)
+            if !isWaiting(connection) { close(connection, .keepAlive) }
         }
     }
 

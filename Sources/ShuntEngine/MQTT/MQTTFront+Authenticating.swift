@@ -9,11 +9,15 @@ extension MQTTFront {
     /// - Returns: false where it is decided about the token, and the packet comes again.
     func renew(_ body: Bytes) throws(MQTTFault) -> Bool {
         let request = try Authenticate(decoding: body)
-        guard let identity, identity.access?.isRenewable == true else {
+        guard let identity, identity.access?.isRenewable == true || identity.authMethod != nil else {
             throw MQTTFault(.protocolError, "AUTH without an authentication method in CONNECT", "MQTT-4.12.0-6")
         }
-        guard request.properties.authenticationMethod == Self.tokenMethod else {
+        guard request.properties.authenticationMethod == identity.authMethod ?? Self.tokenMethod else {
             throw MQTTFault(.protocolError, "AUTH with another authentication method than CONNECT", "MQTT-4.12.1-1")
+        }
+        if identity.access?.isRenewable != true, let method = identity.authMethod {
+            try reauthenticate(request, method: method)
+            return true
         }
         guard request.reason == .reAuthenticate else { throw MQTTFault(.protocolError, "AUTH that goes on with what nobody has begun") }
         switch engine.renew(client, { credentials(of: request, identity) }) {

@@ -36,6 +36,11 @@ extension MQTTFront {
         }
         guard check(greeting) else { return true }
         identity.device = greeting.clientID
+        identity.authMethod = greeting.properties.authenticationMethod
+        if let method = identity.authMethod, method != Self.tokenMethod || !engine.takesTokens(client) {
+            authenticate(greeting, isAssigned: isAssigned, method: method)
+            return true
+        }
         switch engine.enter(client, { credentials(of: greeting, isAssigned: isAssigned) }) {
         case .waits: return false
         case .refused(let error): turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
@@ -62,7 +67,7 @@ extension MQTTFront {
         return true
     }
 
-    private func credentials(of greeting: Connect, isAssigned: Bool) -> Credentials {
+    func credentials(of greeting: Connect, isAssigned: Bool) -> Credentials {
         let client = engine.clients[client.slot]
         var credentials = Credentials(
             listener: Int(client.listener), .mqtt, address: client.address, clientID: isAssigned ? "" : greeting.clientID,
@@ -73,7 +78,7 @@ extension MQTTFront {
 
     /// What a worker refuses besides broken packets.
     private func check(_ greeting: Connect) -> Bool {
-        if let method = greeting.properties.authenticationMethod, method != Self.tokenMethod || !engine.takesTokens(client) {
+        if let method = greeting.properties.authenticationMethod, method != Self.tokenMethod || !engine.takesTokens(client), !rulesAuthenticate {
             let known =
                 engine.takesTokens(client) ? "the one authentication method here is \(Self.tokenMethod)" : "no authentication method is known here"
             turnAway(.badAuthenticationMethod, .requestUnsupported, known)
@@ -95,12 +100,12 @@ extension MQTTFront {
         return true
     }
 
-    private func admit(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool) {
+    func admit(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool) {
         let slot = client.slot
         // Where the listener asks, a name counts that has been proved.
         let isAsked = identity.access != nil
         let uid = isAsked ? identity.access?.admitted.uid : greeting.userName
-        if greeting.properties.authenticationMethod != nil { identity.access?.isRenewable = true }
+        if identity.authMethod == Self.tokenMethod, engine.takesTokens(client) { identity.access?.isRenewable = true }
         identity.uid = uid ?? greeting.clientID
         engine.clients[slot].isAnonymous = uid == nil
         identity.properties = greeting.properties.userProperties
@@ -109,16 +114,29 @@ extension MQTTFront {
             if pair.name == "alias", identity.access?.admitted.alias == nil { identity.alias.append(pair.value) }
         }
         identity.will = greeting.will.map { Will($0) }
-        let keepAlive = keepAlive(of: greeting)
-        engine.clients[slot].keepAlive = keepAlive
-        if let error = engine.admit(client) {
+        engine.clients[slot].keepAlive = keepAlive(of: greeting)
+        ask(greeting, identity, isAssigned: isAssigned, nil)
+    }
+
+    /// Has the rules decide, or goes on with what they have decided.
+    private func ask(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool, _ decided: ConnectOutcome?) {
+        if let error = engine.admit(client, decided) {
             return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
         }
+        guard engine.isWaiting(client) else { return enter(greeting, identity, isAssigned: isAssigned) }
+        engine.whenDecided(client) { [client] engine, outcome in
+            MQTTFront(engine, client).ask(greeting, identity, isAssigned: isAssigned, outcome.connect)
+        }
+    }
+
+    /// The client is let in.
+    private func enter(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool) {
+        let keepAlive = keepAlive(of: greeting)
         if let will = greeting.will {
             do throws(ShuntError) {
                 try demandPublishing(Array(will.topic.utf8), client)
             } catch {
-                engine.clients[slot].isAdmitted = false
+                engine.clients[client.slot].isAdmitted = false
                 return turnAway(.notAuthorized, error.code, error.message)
             }
         }
@@ -127,7 +145,7 @@ extension MQTTFront {
         do throws(ShuntError) {
             isPresent = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
         } catch {
-            engine.clients[slot].isAdmitted = false
+            engine.clients[client.slot].isAdmitted = false
             return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
         }
         router.output.figures.mqttClients += 1
@@ -144,8 +162,14 @@ extension MQTTFront {
         answer(bytes)
         engine.tellPresence(identity, client, why: nil)
         // A device that says what it is. One without tags becomes a device when it subscribes broadcasts.
-        if !identity.tags.isEmpty || !identity.alias.isEmpty { try? engine.registerByName(client) }
+        if !identity.tags.isEmpty || !identity.alias.isEmpty { registerByName(nil) }
         if let session { engine.resume(session) }
+    }
+
+    /// A client whom rules do not let be a device is a client still.
+    private func registerByName(_ decided: RegisterOutcome?) {
+        guard (try? engine.registerByName(client, decided)) == false else { return }
+        engine.whenDecided(client) { [client] engine, outcome in MQTTFront(engine, client).registerByName(outcome.register) }
     }
 
     /// Seconds that the session is kept without a connection.
@@ -188,7 +212,7 @@ extension MQTTFront {
         return properties
     }
 
-    private func turnAway(_ reason: ReasonCode, _ code: ErrorCode, _ why: String) {
+    func turnAway(_ reason: ReasonCode, _ code: ErrorCode, _ why: String) {
         router.output.figures.failed += 1
         answer(reason == .useAnotherServer ? "" : why) { properties in
             var refused = ConnectAcknowledgement(reason, properties: properties)

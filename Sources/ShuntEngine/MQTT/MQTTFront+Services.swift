@@ -29,11 +29,8 @@ extension MQTTFront {
             return .done(.topicNameInvalid, "there are \(Self.notifyTopic) and \(Self.deviceTopic)")
         }
         do throws(ShuntError) {
-            if isDevice {
-                try register(message)
-                return .done(.success, "")
-            }
             if packet.qos == .exactlyOnce { session?.received.insert(packet.identifier) }
+            if isDevice { return try register(message, receipt(packet)) ? .done(.success, "") : .later }
             if isNotify { try notify(message, receipt(packet)) } else { try chat(message, receipt(packet)) }
             return .later
         } catch {
@@ -54,14 +51,29 @@ extension MQTTFront {
     // MARK: Devices and broadcasts
 
     /// The JSON of REGISTER, or what is left of it: uid and device are those of CONNECT where it has none.
-    private func register(_ message: MessageView) throws(ShuntError) {
-        guard let identity else { return }
+    /// - Returns: false where rules look something up first.
+    private func register(_ message: MessageView, _ receipt: Receipt) throws(ShuntError) -> Bool {
+        guard let identity else { return true }
         try engine.countRegistration(client)
         let object = try LenientJSON.object(in: message.payload, subject: "device")
-        try engine.demand(uid: try object.string("uid") ?? identity.uid, client)
-        try engine.register(
+        let body = RegisterBody(
             uid: try object.string("uid") ?? identity.uid, device: try object.string("device") ?? identity.device,
-            tags: try object.strings("tags") ?? [], alias: try object.strings("alias") ?? [], client)
+            tags: try object.strings("tags") ?? [], alias: try object.strings("alias") ?? [])
+        try engine.demand(uid: body.uid, client)
+        return try register(body, nil, receipt)
+    }
+
+    private func register(_ body: RegisterBody, _ decided: RegisterOutcome?, _ receipt: Receipt) throws(ShuntError) -> Bool {
+        let (tags, alias) = (body.tags ?? [], body.alias ?? [])
+        if try engine.register(uid: body.uid, device: body.device, tags: tags, alias: alias, decided: decided, client) { return true }
+        engine.whenDecided(client) { [client] engine, outcome in
+            do throws(ShuntError) {
+                if try MQTTFront(engine, client).register(body, outcome.register, receipt) { engine.acknowledge(receipt, client) }
+            } catch {
+                engine.refuse(receipt, client, error)
+            }
+        }
+        return false
     }
 
     /// The JSON of NOTIFY, or a text with the filter in the user property `filter`.
@@ -109,14 +121,18 @@ extension MQTTFront {
     private var member: ChatMember { ChatMember(client, uid: identity?.uid ?? "") }
 
     /// Takes a subscription to one of the worker's own topics.
-    /// - Parameter receipt: names the filter, where it is answered later.
+    /// - Parameters:
+    ///   - decided: what rules have decided already about the device that the client becomes.
+    ///   - receipt: names the filter, where it is answered later.
     /// - Returns: whether it is granted; nil where the filter is one like any other.
-    func subscribeService(_ request: SubscriptionRequest, _ qos: QoS, _ receipt: () -> Receipt) throws(ShuntError) -> ServiceOutcome? {
+    func subscribeService(
+        _ request: SubscriptionRequest, _ qos: QoS, _ decided: RegisterOutcome?, _ receipt: () -> Receipt
+    ) throws(ShuntError) -> ServiceOutcome? {
         guard request.group.isEmpty, let identity else { return nil }
         if request.topic == Self.notifyTopic {
             try engine.demand(.subscribe, request.topic, client)
             if qos > .atMostOnce { _ = engine.needSession(client) }
-            try engine.registerByName(client)
+            guard try engine.registerByName(client, decided) else { return .later }
             identity.broadcastQoS = qos
             return .done(ReasonCode(rawValue: qos.rawValue) ?? .success, "")
         }
@@ -171,9 +187,11 @@ extension LoopEngine {
     }
 
     /// Makes a client of MQTT a device, under the name that its CONNECT gave.
-    func registerByName(_ connection: ConnectionID) throws(ShuntError) {
-        guard let identity = clients[connection.slot].identity, !clients[connection.slot].isDevice else { return }
-        try register(uid: identity.uid, device: identity.device, tags: identity.tags, alias: identity.alias, connection)
+    /// - Returns: false where rules look something up first.
+    func registerByName(_ connection: ConnectionID, _ decided: RegisterOutcome?) throws(ShuntError) -> Bool {
+        guard let identity = clients[connection.slot].identity, !clients[connection.slot].isDevice else { return true }
+        return try register(
+            uid: identity.uid, device: identity.device, tags: identity.tags, alias: identity.alias, decided: decided, connection)
     }
 
     /// What a client of MQTT gets of a broadcast; nil where it has not subscribed.

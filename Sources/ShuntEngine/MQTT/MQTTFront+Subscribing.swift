@@ -6,12 +6,29 @@ extension MQTTFront {
     /// Each filter is answered by itself, once all loops know it.
     func subscribe(_ packet: Subscribe) {
         let number = engine.beginSubscribe()
-        var waiting = WaitingSubscribe(client: client, identifier: packet.identifier)
-        for (place, filter) in packet.filters.enumerated() {
+        subscribe(packet, from: 0, nil, WaitingSubscribe(client: client, identifier: packet.identifier), number)
+    }
+
+    /// Subscribes the filters from one on.
+    /// - Parameter decided: what rules have decided about that one already.
+    private func subscribe(_ packet: Subscribe, from first: Int, _ decided: WaitedOutcome?, _ begun: WaitingSubscribe, _ number: UInt32) {
+        var waiting = begun
+        var decided = decided
+        for place in first..<packet.filters.count {
+            let filter = packet.filters[place]
             do throws(ShuntError) {
-                let reason = try subscribe(filter, packet.properties.subscriptionIdentifiers.first, &waiting.questions) {
+                let outcome = decided
+                decided = nil
+                let reason = try subscribe(filter, packet.properties.subscriptionIdentifiers.first, outcome, &waiting.questions) {
                     waiting.open[UInt16(place)] = filter.filter
                     return .filter(number, place: UInt16(place))
+                }
+                if engine.isWaiting(client) {
+                    engine.suspend(waiting, number)
+                    return engine.whenDecided(client) { [client] engine, outcome in
+                        guard let waiting = engine.resumeSubscribe(number) else { return }
+                        MQTTFront(engine, client).subscribe(packet, from: place, outcome, waiting, number)
+                    }
                 }
                 waiting.reasons.append(reason ?? ReasonCode(rawValue: filter.qos.rawValue) ?? .success)
             } catch {
@@ -25,12 +42,13 @@ extension MQTTFront {
     /// - Parameter later: names the filter, where it is answered later.
     /// - Returns: its code; nil where it is answered later.
     private func subscribe(
-        _ filter: Subscribe.Filter, _ identifier: UInt32?, _ questions: inout [RetainedQuestion], later: () -> Receipt
+        _ filter: Subscribe.Filter, _ identifier: UInt32?, _ decided: WaitedOutcome?, _ questions: inout [RetainedQuestion],
+        later: () -> Receipt
     ) throws(ShuntError) -> ReasonCode? {
         var request = try Self.request(filter.filter)
         request.qos = filter.qos
         try engine.check(request, mayHaveNoGroup: true)
-        switch try subscribeService(request, filter.qos, later) {
+        switch try subscribeService(request, filter.qos, decided?.register, later) {
         case .done(let reason, _)?: return reason
         case .later?: return nil
         case nil: break
@@ -41,9 +59,8 @@ extension MQTTFront {
         let terms = DeliveryTerms(
             form, qos: filter.qos, isNoLocal: filter.isNoLocal, isRetainAsPublished: filter.isRetainAsPublished,
             asksSession: session?.looksAtAll ?? false, isShared: isShared)
-        // One that is there already is replaced (MQTT-3.8.4-3).
-        let isKnown = engine.unsubscribe(request, client)
-        guard try engine.subscribe(&request, terms: terms, client) else { return .unspecifiedError }
+        let (entered, isKnown) = try replace(&request, terms, decided?.subscribe)
+        guard entered == .entered else { return .unspecifiedError }
         let granted = terms.with(qos: request.qos)
         if isShared { session?.hasSharedSubscriptions = true }
         let wantsRetained = filter.retainHandling == .send || (filter.retainHandling == .sendIfNew && !isKnown)
@@ -52,6 +69,26 @@ extension MQTTFront {
             questions.append(RetainedQuestion(filter: request.topic, subscriber: engine.subscriber(of: client), terms: granted))
         }
         return ReasonCode(rawValue: granted.qos.rawValue) ?? .success
+    }
+
+    /// Enters a subscription. One that is there already is replaced (MQTT-3.8.4-3); where rules look something up, it stays until they have
+    /// decided.
+    private func replace(
+        _ request: inout SubscriptionRequest, _ terms: DeliveryTerms, _ decided: SubscribeOutcome?
+    ) throws(ShuntError) -> (LoopEngine.Subscribing, isKnown: Bool) {
+        guard router.hooks?.wanted.contains(.lookups) == true || decided != nil else {
+            let isKnown = engine.unsubscribe(request, client)
+            return (try engine.subscribe(&request, terms: terms, client), isKnown)
+        }
+        let before = request
+        let isKnown = engine.isSubscribed(before, client)
+        if isKnown, decided == nil { engine.tellUnsubscribed(before, client) }
+        do throws(ShuntError) {
+            return (try engine.subscribe(&request, terms: terms, decided: decided, replacing: isKnown ? before : nil, client), isKnown)
+        } catch {
+            if isKnown { _ = engine.unsubscribe(before, tellsRules: false, client) }
+            throw error
+        }
     }
 
     /// The subscription's identifier, or none any longer.
@@ -101,6 +138,8 @@ struct WaitingSubscribe {
     var open: [UInt16: String] = [:]
     /// Of a filter that was refused.
     var properties = Properties.none
+    /// Whether rules look something up about one of its filters: those behind it have not been looked at.
+    var isSuspended = false
 
     /// - Parameter place: of a filter that has a reason, or of the next one.
     mutating func refuse(_ place: Int, _ error: ShuntError) {
@@ -119,21 +158,21 @@ extension LoopEngine {
     /// A SUBSCRIBE is being read: chats may answer before it is read to its end.
     func beginSubscribe() -> UInt32 {
         lastSubscribe &+= 1
-        isReadingSubscribe = true
+        readSubscribe = lastSubscribe
         return lastSubscribe
     }
 
     /// Answers a SUBSCRIBE that has been read, or keeps it until its last filter has an answer.
     func answer(_ subscribe: WaitingSubscribe, _ number: UInt32) {
         var subscribe = subscribe
-        isReadingSubscribe = false
+        readSubscribe = nil
         for early in earlyAnswers { settle(&subscribe, early.place, early.error) }
         earlyAnswers = []
         answerIfSettled(subscribe, number)
     }
 
     private func answerIfSettled(_ subscribe: WaitingSubscribe, _ number: UInt32) {
-        guard subscribe.open.isEmpty else {
+        guard subscribe.open.isEmpty, !subscribe.isSuspended else {
             waitingSubscribes[number] = subscribe
             return
         }
@@ -146,11 +185,27 @@ extension LoopEngine {
         acknowledgeOnceConfirmed(.subscribed(answer.encoded(front.version), front.form, subscribe.questions), subscribe.client)
     }
 
+    /// Rules look something up about one of its filters. Chats may answer meanwhile.
+    func suspend(_ subscribe: WaitingSubscribe, _ number: UInt32) {
+        var suspended = subscribe
+        suspended.isSuspended = true
+        answer(suspended, number)
+    }
+
+    /// It is read on.
+    /// - Returns: nil where its client has gone.
+    func resumeSubscribe(_ number: UInt32) -> WaitingSubscribe? {
+        guard var subscribe = waitingSubscribes.removeValue(forKey: number) else { return nil }
+        subscribe.isSuspended = false
+        readSubscribe = number
+        return subscribe
+    }
+
     /// A chat has let the client in, or has not.
     func granted(_ number: UInt32, _ place: UInt16, _ error: ShuntError?) {
         guard var subscribe = waitingSubscribes.removeValue(forKey: number) else {
             // Else its client has gone.
-            if isReadingSubscribe, number == lastSubscribe { earlyAnswers.append((place, error)) }
+            if number == readSubscribe { earlyAnswers.append((place, error)) }
             return
         }
         settle(&subscribe, place, error)

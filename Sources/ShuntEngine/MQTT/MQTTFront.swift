@@ -46,6 +46,7 @@ struct MQTTFront {
             case .packet(let header):
                 guard handle(header, rest, at: offset, hooks) else { return offset }
                 offset += header.size
+                if engine.isWaiting(client) { return offset }
                 if router.index.blocker != .none {
                     engine.holdProducer(client)
                     return offset
@@ -54,10 +55,10 @@ struct MQTTFront {
                 if header.type == .connect { form = self.form }
             case .needMore:
                 // Nobody waits for the rest of a first packet that is no CONNECT.
-                guard engine.clients[slot].isAdmitted || rest[0] >> 4 == PacketType.connect.rawValue else { return refuseFirst(bytes) }
+                guard mayBegin(rest[0]) else { return refuseFirst(bytes) }
                 return offset
             case .malformed(let fault):
-                guard engine.clients[slot].isAdmitted || rest[0] >> 4 == PacketType.connect.rawValue else { return refuseFirst(bytes) }
+                guard mayBegin(rest[0]) else { return refuseFirst(bytes) }
                 refuse(fault)
                 return bytes.count
             }
@@ -76,7 +77,11 @@ struct MQTTFront {
                 return true
             }
             let body = Bytes(rebasing: bytes[header.headerSize..<header.size])
-            if header.type == .connect, !engine.clients[client.slot].isAdmitted { return try connect(body, at: offset) }
+            if header.type == .connect, !engine.clients[client.slot].isAdmitted, !isAuthenticating { return try connect(body, at: offset) }
+            if isAuthenticating, !engine.clients[client.slot].isAdmitted {
+                try handleAuthenticating(header, body)
+                return true
+            }
             if header.type == .authenticate, version.hasProperties, engine.clients[client.slot].isAdmitted { return try renew(body) }
             try handleControl(header, body)
         } catch {
@@ -102,6 +107,23 @@ struct MQTTFront {
         case .disconnect: try disconnect(body)
         case .authenticate: throw MQTTFault(.protocolError, "packet type 15 is reserved")
         default: throw MQTTFault(.protocolError, "a packet of type \(header.type.rawValue), which a client has no reason to send")
+        }
+    }
+
+    /// Whether the client shows by AUTH who it is.
+    private var isAuthenticating: Bool { !engine.authentications.isEmpty && engine.authentications[client] != nil }
+
+    /// Whether a packet may begin so.
+    private func mayBegin(_ byte: UInt8) -> Bool {
+        engine.clients[client.slot].isAdmitted || byte >> 4 == PacketType.connect.rawValue || isAuthenticating
+    }
+
+    /// A packet of a client that is not in yet (MQTT-3.1.2-30).
+    private func handleAuthenticating(_ header: PacketHeader, _ body: Bytes) throws(MQTTFault) {
+        switch header.type {
+        case .authenticate: try goOnAuthenticating(try Authenticate(decoding: body))
+        case .disconnect: engine.shut(client, nil)
+        default: throw MQTTFault(.protocolError, "a packet that is no AUTH before CONNACK", "MQTT-3.1.2-30")
         }
     }
 

@@ -8,8 +8,16 @@ public final class TopicRouter {
     let encoder: WireEncoder
     var index: SubscriptionIndex
     var limits: RoutingLimits
-    /// nil where no rules run.
+    /// nil where no rules run, and nobody follows messages.
     private(set) var hooks: (any RuleHooks)?
+    /// The rules alone.
+    private var rules: (any RuleHooks)?
+    /// Tells of messages that operators follow; nil where nobody does.
+    private(set) var tracer: MessageTracer?
+    /// The client that was denied something last.
+    var asking = ConnectionID.none
+    /// Who clients of this loop are, for the tracer.
+    var peerOf: (ConnectionID) -> Peer? = { _ in nil }
     /// Seconds since 1970, of the event that is being handled.
     var now: Double = 0
     /// Whether any rule has `on_deliver`.
@@ -64,7 +72,8 @@ public final class TopicRouter {
 
     /// Other rules apply from the next message on.
     func setHooks(_ new: (any RuleHooks)?) {
-        hooks = new
+        rules = new
+        hooks = tracer.map { TracingHooks(new, $0) } ?? new
         let wanted = new?.wanted ?? []
         looksAtDeliveries = wanted.contains(.deliver)
         asksGroups = wanted.contains(.select)
@@ -72,10 +81,17 @@ public final class TopicRouter {
         index.forgetRoutes()
     }
 
+    /// From now on messages are followed, or no longer.
+    func setTracer(_ new: MessageTracer?, from peerOf: @escaping (ConnectionID) -> Peer?) {
+        (tracer, self.peerOf) = (new, peerOf)
+        setHooks(rules)
+    }
+
     /// Counts what a client may not do. Once a second it is noted what that was, for the log.
     @inline(never)
     func denied(_ action: AccessAction, _ subject: Bytes, group: Bytes?, _ permissions: any Permissions) {
         output.figures.denied += 1
+        if let tracer, action == .publish { tellDenied(subject, permissions, tracer) }
         guard abs(now - deniedAt) >= 1 else { return }
         deniedAt = now
         let name = String(decoding: subject.prefix(200), as: UTF8.self)
@@ -145,6 +161,26 @@ public final class TopicRouter {
     private func publish(
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
+        if tracer != nil { return publishFollowed(publication, route, rules, hooks) }
+        return publish(publication, route, rules, hooks, excluded: .none)
+    }
+
+    /// The same while operators follow messages: apart, so that it costs the others a branch alone.
+    @inline(never)
+    private func publishFollowed(
+        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
+    ) -> PublishOutcome {
+        tracer?.begin(publication.message, from: peerOf, now: now)
+        let outcome = publish(publication, route, rules, hooks, excluded: MessageTracer.mark)
+        tracer?.end(outcome)
+        return outcome
+    }
+
+    /// - Parameter excluded: the rules that what is sent on does not meet again.
+    @inline(__always)
+    private func publish(
+        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, excluded: RuleSelection
+    ) -> PublishOutcome {
         (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
         begin(hooks)
         let outcome: PublishOutcome
@@ -153,7 +189,7 @@ public final class TopicRouter {
         } else {
             let decided = ask(hooks, rules, about: publication.message)
             if decided.isPlainPass { return conclude(.delivered(deliver(publication, route)), publication) }
-            outcome = carryOut(decided, publication, route, excluded: .none, hooks)
+            outcome = carryOut(decided, publication, route, excluded: excluded, hooks)
         }
         // Other rules may have seen what a standing verdict sends on, too.
         if kept.size > 0 { kept.removeAll() }

@@ -17,6 +17,7 @@ extension LuaDefinitions {
                 Function("drop", ["why?: string"], ["shunt.Verdict"], "Nobody gets it; the sender is told nothing."),
                 Function("reject", ["why?: string"], ["shunt.Verdict"], "Nobody gets it, or the client is not let in; the sender is told why."),
                 Function("done", [], ["shunt.Verdict"], "No other rule sees it; it is delivered as it is now."),
+                Function("continue", ["data: string"], ["shunt.Verdict"], "In on_auth: the client is asked for another step, with these data."),
                 Function("redirect", ["worker: string"], ["shunt.Verdict"], "The client is told to go to the worker `host:port`."),
                 Function(
                     "message", ["fields: table"], ["shunt.Message"],
@@ -34,6 +35,26 @@ extension LuaDefinitions {
                 Function("decode", ["text: string"], ["any value", "string? why"], "The value, or nil and why."),
                 Function("encode", ["value: any"], ["string"], "Text, keys sorted."),
                 Function("array", ["list: table"], ["table"], "Marks a table as a list, for empty ones."),
+            ]),
+        Library(
+            name: "msgpack", doc: "MessagePack.",
+            functions: packedFunctions("MessagePack") + [
+                Function("extension", ["type: integer", "data: string"], ["shunt.Bytes"], "An extension, of a type from -128 to 127.")
+            ]),
+        Library(name: "cbor", doc: "CBOR.", functions: packedFunctions("CBOR")),
+        Library(
+            name: "http", doc: "Look-ups in on_connect, on_auth, on_register and on_subscribe, while the client waits.",
+            functions: [
+                Function(
+                    "get", ["url: string", "options?: { headers?: table<string, string>, timeout?: string|number, cache?: string|number }"],
+                    ["shunt.Response?", "string? why"], "What the host answers, or nil and why."),
+                Function(
+                    "post",
+                    [
+                        "url: string", "body: string|table",
+                        "options?: { headers?: table<string, string>, timeout?: string|number, cache?: string|number }",
+                    ],
+                    ["shunt.Response?", "string? why"], "What the host answers, or nil and why; a table goes as JSON."),
             ]),
         Library(
             name: "log", doc: "Lines for the worker's log.",
@@ -77,7 +98,18 @@ extension LuaDefinitions {
             name: "shared", doc: "The store of all rules and loops of the worker: 100,000 entries, 64 MiB; `incr` is atomic.", type: "shunt.Store"),
     ]
 
+    private static func packedFunctions(_ format: String) -> [Function] {
+        [
+            Function("decode", ["bytes: string"], ["any value", "string? why"], "The value of \(format), or nil and why."),
+            Function("encode", ["value: any"], ["string"], "The value in \(format), keys sorted."),
+            Function("bytes", ["data: string"], ["shunt.Bytes"], "Bytes that go out as bytes even where they are UTF-8."),
+        ]
+    }
+
     static let functions = [
+        Function(
+            "resolve", ["name: string", "options?: { timeout?: string|number, cache?: string|number }"], ["string[]?", "string? why"],
+            "The addresses of a name, or nil and why; where `http` may be called."),
         Function("match", ["topic: string", "filter: string"], ["boolean"], "Whether an MQTT topic filter takes a topic."),
         Function(
             "counter", ["name: string", "labels?: table<string, string|number|boolean>"], ["shunt.Counter"],
@@ -121,6 +153,9 @@ extension LuaDefinitions {
             test("will", "{ \(messageFields) }", "A will is about to be published."),
             test("acked", "{ \(messageFields) }", "A client has acknowledged a message."),
             test("session", "{ event?: string, client_id?: string, uid?: string }", "A session is created, resumed, over."),
+            test("auth", "{ method: string, data?: string, \(clientFields) }", "A client takes a step of its authentication."),
+            Function("http", ["request: string", "answer?: table", "why?: string"], [], "Says what a look-up finds; `request` is `GET https://…`."),
+            Function("resolve", ["name: string", "addresses?: string[]", "why?: string"], [], "Says what addresses a name has."),
             Function(
                 "settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."
             ),
@@ -132,7 +167,9 @@ extension LuaDefinitions {
     static let outcome = Class(
         name: "shunt.Outcome", doc: "What came of a call of a test.",
         fields: [
-            Field("verdict", "string", "pass, replace, route, fanout, push, chat, drop, reject, done, redirect, accept, deliver or unmatched."),
+            Field(
+                "verdict", "string", "pass, replace, route, fanout, push, chat, drop, reject, done, redirect, accept, deliver, continue or unmatched."
+            ),
             Field("why", "string?", "The reason of a drop or a reject."), Field("worker", "string?", "Where a client is redirected to."),
             Field("messages", "table[]", "What is sent."), Field("always", "boolean?", "Whether `route.always` said it."),
             Field("logs", "string[]", "The lines that the rule logged."), Field("error", "string?", "The text of the rule's failure."),
@@ -141,6 +178,7 @@ extension LuaDefinitions {
             Field("format", "string?", "Of the first message."), Field("qos", "integer?", "Of the first message, or the subscription."),
             Field("retain", "boolean?", "Of the first message."), Field("props", "table?", "Of the first message."),
             Field("filter", "table?", "Of the first message, where it is a broadcast."), Field("group", "string?", "Of the subscription."),
-            Field("uid", "string?", "Of the client."), Field("tags", "string[]?", "Of the client."), Field("alias", "string[]?", "Of the client."),
+            Field("data", "string?", "Of `continue`."), Field("uid", "string?", "Of the client."), Field("tags", "string[]?", "Of the client."),
+            Field("alias", "string[]?", "Of the client."),
         ])
 }

@@ -2,7 +2,7 @@ extension LuaDefinitions {
     /// The classes of objects, and what rule.lua and a test's functions take and give.
     static let classes = [
         rule, message, properties, filter, client, member, session, will, subscription, chat, context, verdict, counterClass, store, testClass,
-        outcome,
+        outcome, response, packed,
     ]
 
     private static let decision = "shunt.Verdict|shunt.Message|nil"
@@ -30,7 +30,11 @@ extension LuaDefinitions {
             hook("on_unload", "", "table?", "Another version takes over, or the worker ends; the table is the next version's `saved`."),
             hook("on_connect", "conn: shunt.Client, ctx: shunt.Context", "shunt.Verdict|shunt.Client|nil", "A client's first frame has come."),
             hook(
-                "on_subscribe", "sub: shunt.Subscription, ctx: shunt.Context", "shunt.Verdict|shunt.Subscription|nil", "One is asked for."),
+                "on_auth", "conn: shunt.Client, data: string, ctx: shunt.Context", "shunt.Verdict|shunt.Client|nil",
+                "A client of MQTT 5.0 takes a step of its authentication."),
+            hook(
+                "on_subscribe", "sub: shunt.Subscription, ctx: shunt.Context", "shunt.Verdict|shunt.Subscription|nil",
+                "A subscription is asked for."),
             hook("on_unsubscribe", "sub: shunt.Subscription, ctx: shunt.Context", "", "A client that stays has given a subscription up."),
             hook("on_message", "msg: shunt.Message, ctx: shunt.Context", decision, "A topic message has come."),
             hook("on_broadcast", "push: shunt.Message, ctx: shunt.Context", decision, "A broadcast has come; `push.filter` is its device filter."),
@@ -74,6 +78,8 @@ extension LuaDefinitions {
         ],
         methods: [
             Function("json", [], ["any value", "string? why"], "The payload decoded, once a call; nil and why where it is not JSON."),
+            Function("msgpack", [], ["any value", "string? why"], "The payload decoded from MessagePack, once a call, or nil and why."),
+            Function("cbor", [], ["any value", "string? why"], "The payload decoded from CBOR, once a call, or nil and why."),
             Function(
                 "with",
                 [
@@ -106,6 +112,7 @@ extension LuaDefinitions {
             Field("device", "string", "Its device's name; empty where it is not known."), Field("tags", "string[]", "Its tags."),
             Field("alias", "string[]", "Its aliases."), Field("protocol", "\"exchange\"|\"mqtt\"", "What it speaks."),
             Field("version", "string?", "Of MQTT: 3.1, 3.1.1 or 5.0."), Field("client_id", "string?", "Of MQTT: its identifier."),
+            Field("auth_method", "string?", "Of MQTT 5.0: the authentication method that it names."),
             Field("keep_alive", "integer?", "Of MQTT: seconds; 0: none."), Field("will", "shunt.Will?", "Of MQTT: its will."),
             Field("props", "shunt.Properties?", "Of MQTT: the user properties of its CONNECT."), Field("address", "string", "As in 10.0.0.1:50000."),
             Field("groups", "string[]", "The groups that it subscribes in."), Field("connected_at", "number", "Seconds since 1970."),
@@ -118,7 +125,7 @@ extension LuaDefinitions {
                 [
                     "changes: { uid?: string, tags?: string[], alias?: string[], attributes?: table<string, string>, expires_at?: number, "
                         + "limits?: { messages_per_second?: integer, bytes_per_second?: integer } }"
-                ], ["shunt.Client"], "In on_connect and on_register: lets the client in with these in place of its own."),
+                ], ["shunt.Client"], "In on_connect, on_register and on_auth: lets the client in with these in place of its own."),
         ])
 
     static let member = Class(
@@ -179,7 +186,7 @@ extension LuaDefinitions {
         methods: [
             Function(
                 "emit", ["what: shunt.Message|shunt.Verdict"], [],
-                "Sends this besides what the hook returns, from on_message, on_broadcast and on_chat: at most 100 messages a call.")
+                "Sends this besides what the hook returns: at most 100 messages a call.")
         ])
 
     static let verdict = Class(name: "shunt.Verdict", doc: "A decision of `route`: return it, or give it to `ctx:emit`. It has no fields.")
@@ -197,5 +204,20 @@ extension LuaDefinitions {
             Field(
                 "incr", "fun(key: string, by?: number, ttl?: number): number?, string?",
                 "Adds, and gives the sum; `ttl` counts only when it makes the entry."),
+        ])
+
+    static let response = Class(
+        name: "shunt.Response", doc: "What a host has answered.",
+        fields: [
+            Field("status", "integer", "Its status, such as 200."), Field("headers", "table<string, string>", "By names in small letters."),
+            Field("body", "string", "Its body."),
+        ],
+        methods: [Function("json", [], ["any value", "string? why"], "The body decoded from JSON, or nil and why.")])
+
+    static let packed = Class(
+        name: "shunt.Bytes", doc: "Bytes, or an extension of MessagePack, that go out as such.",
+        fields: [
+            Field("data", "string", "The bytes."), Field("type", "integer?", "Of an extension: its type."),
+            Field("time", "number?", "Of an extension of type -1: seconds since 1970."),
         ])
 }

@@ -113,6 +113,7 @@ extension LoopRules {
 
     /// - Parameter other: the version that ran until now: rules of it that go on keep their breakers, and when `on_tick` is due.
     func activate(_ loaded: [LoadedRule], of next: RuleSet, carrying other: Version?) {
+        abandonAll()
         let pointers: [OpaquePointer?] = loaded.map(\.pointer)
         shunt_host_activate(host.pointer, pointers, pointers.count)
         rules = loaded
@@ -128,6 +129,7 @@ extension LoopRules {
             }
         }
         setMatchers()
+        allowLookups()
         setModes()
         off = .none
         retryAt = .infinity

@@ -46,6 +46,9 @@ final class Doorkeeper: Sendable {
         flapping.withLock { $0 = Self.flapping(at: doors, $0) }
     }
 
+    /// By the numbers of listeners.
+    var current: [Door] { doors.withLock { $0 } }
+
     /// What is known of clients stays where the settings do.
     private static func flapping(at doors: [Door], _ before: [Int: Flapping]) -> [Int: Flapping] {
         var all: [Int: Flapping] = [:]

@@ -43,7 +43,9 @@ enum OwnThread {
     private static func lowerPriority() { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness) }
 
     /// The same, and nobody waits for it.
-    static func startDetached(_ body: @escaping @Sendable () -> Void) throws(ShuntError) { pthread_detach(try start(body)) }
+    static func startDetached(isNice: Bool = true, _ body: @escaping @Sendable () -> Void) throws(ShuntError) {
+        pthread_detach(try start(isNice: isNice, body))
+    }
 
     static func run<Value: Sendable>(_ body: @escaping @Sendable () throws(ShuntError) -> Value) throws(ShuntError) -> Value {
         let result = Answer<Value>()

@@ -82,7 +82,7 @@ final class RuleDeployments: Sendable {
         try noneIsMissing(in: next, configuration, after: before, from: old)
         guard configuration.rules.tests else { return next }
         let tested = next.set.rules.map(\.plugin).filter { plugin in !before.set.rules.contains { $0.plugin == plugin } }
-        try RuleCheck(limits: next.limits, isCancelled: isCancelled).run(tested)
+        try DeploymentTests(limits: next.limits, isCancelled: isCancelled).run(tested)
         return next
     }
 

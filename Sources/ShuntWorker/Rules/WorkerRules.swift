@@ -12,7 +12,7 @@ struct WorkerRules: Sendable {
     private let shared: SharedStore
     /// What rules write whose decisions are not applied.
     private let apart: SharedStore
-    private let events: RuleEvents
+    let events: RuleEvents
     private let logger: Logger
     /// Counts the versions that this worker has run; one that comes back keeps its number.
     private(set) var number = 1
@@ -48,6 +48,7 @@ struct WorkerRules: Sendable {
         }
         for warning in set.warnings { logger.warning("\(Self.placed(warning, configuration))") }
         number = before.map { isSame(as: $0) ? $0.number : $0.number + 1 } ?? 1
+        for warning in lookupWarnings(configuration) { logger.warning("\(warning)") }
     }
 
     /// Another version, with what the rules of this one shared.
@@ -104,6 +105,20 @@ struct WorkerRules: Sendable {
         placed.location = configuration.nearestPlace(of: key, isName: isName) ?? error.location
         placed.others = error.others.map { Self.placed($0, configuration) }
         return placed
+    }
+
+    /// The same rules in states that nobody else sees: what they keep, count and log there is gone with them. nil where none are enabled.
+    /// - Parameter peers: has to live as long as they.
+    func sandbox(peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
+        guard !set.rules.isEmpty else { return nil }
+        let rules = try LoopRules(
+            set: set, worker: worker, loop: 0, limits: limits, shared: try SharedStore(limits: limits),
+            apart: try SharedStore(limits: limits), log: { _ in },
+            inflate: { (packed, compression, limit, check) throws(ShuntError) in
+                try inflate(packed, compression, limit: limit, check: check)
+            }, now: now)
+        rules.peers = peers
+        return rules
     }
 
     /// The rules for one loop, each in a Lua state of its own. Called on the loop; nil where none are enabled.

@@ -4,5 +4,7 @@ import ArgumentParser
 struct Rule: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Rules without a server.",
-        subcommands: [RuleNew.self, RuleTest.self, RuleRun.self, RuleBench.self, RuleShow.self, RuleDefinitions.self])
+        subcommands: [
+            RuleNew.self, RuleCheckCommand.self, RuleTest.self, RuleRun.self, RuleBench.self, RuleShow.self, RuleDefinitions.self,
+        ])
 }

@@ -2,7 +2,7 @@ import ShuntCore
 import ShuntRules
 
 /// Runs the tests of the plugins that a new version changes, before any loop has it.
-struct RuleCheck {
+struct DeploymentTests {
     /// Seconds for all tests of a version together, and for one.
     static let longest = 30.0
     static let longestTest: UInt64 = 5_000_000_000

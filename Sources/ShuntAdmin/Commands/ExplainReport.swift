@@ -1,0 +1,109 @@
+import ShuntCore
+
+/// What would become of a message, in words.
+enum ExplainReport {
+    typealias Worker = WorkerAnswersRecord<ExplainRecord>.Worker
+
+    /// Workers that say the same are told together; times may differ.
+    static func together(_ workers: [Worker]) -> [(workers: [String], answer: ExplainRecord)] {
+        var groups: [(workers: [String], answer: ExplainRecord, key: ExplainRecord)] = []
+        for worker in workers {
+            guard let answer = worker.answer else { continue }
+            var key = answer
+            key.seconds = 0
+            for place in key.rules.indices { key.rules[place].seconds = 0 }
+            if let place = groups.firstIndex(where: { $0.key == key }) {
+                groups[place].workers.append(worker.worker)
+            } else {
+                groups.append(([worker.worker], answer, key))
+            }
+        }
+        return groups.map { ($0.workers, $0.answer) }
+    }
+
+    static func text(_ answer: ExplainRecord, topic: String, uid: String?, width: Int?) -> String {
+        var fields: [(name: String, value: String)] = [("  result", result(answer, topic))]
+        let sender = uid ?? "a client that nothing names"
+        for right in answer.rights {
+            let name = "  rights on \(right.listener)"
+            fields.append((name, "\(sender) \(right.mayPublish ? "may" : "MAY NOT") publish to \(topic): \(right.publishBy)"))
+            fields.append(("", "\(sender) \(right.maySubscribe ? "may" : "MAY NOT") subscribe to \(topic): \(right.subscribeBy)"))
+        }
+        if answer.rights.isEmpty { fields.append(("  rights", "no list of rights: everybody may publish and subscribe everything")) }
+        for rule in answer.rules { fields += self.fields(rule, topic) }
+        if !answer.unmatched.isEmpty {
+            fields.append(("  not asked", answer.unmatched.joined(separator: ", ") + ": match does not take the topic"))
+        }
+        for other in answer.others { fields.append(("  besides", other)) }
+        for route in answer.routes { fields += self.fields(route) }
+        return FieldList.text(fields, width: width)
+    }
+
+    private static func result(_ answer: ExplainRecord, _ topic: String) -> String {
+        let count = answer.routes.reduce(0) { $0 + $1.recipients }
+        let atMost = answer.routes.contains { !$0.isExact } ? "at most " : ""
+        let why = answer.why.isEmpty ? "" : ": \(answer.why)"
+        switch answer.outcome {
+        case "delivered":
+            let others = answer.others.isEmpty ? "" : ", and what rules send as broadcasts or into chats"
+            return "delivered to \(atMost)\(count) \(count == 1 ? "recipient" : "recipients")\(others)"
+        case "nobody": return "nobody gets it\(why)"
+        case "dropped": return "dropped by \(why.isEmpty ? "a rule" : answer.why)"
+        case "rejected": return "rejected\(why)"
+        default: return "\(answer.outcome)\(why)"
+        }
+    }
+
+    private static func fields(_ rule: ExplainRecord.Rule, _ topic: String) -> [(name: String, value: String)] {
+        var text = rule.verdict
+        if !rule.why.isEmpty { text += " (\(rule.why))" }
+        if !rule.changes.isEmpty { text += "; changes \(rule.changes.joined(separator: ", "))" }
+        if !rule.sends.isEmpty { text += "; sends to \(rule.sends.joined(separator: ", "))" }
+        if rule.topic != topic { text += "; saw topic \(rule.topic)" }
+        text += "; \(RuleListing.time(rule.seconds))"
+        if let off = rule.offLoops { text += "; ITS BREAKER HAS SWITCHED IT OFF on \(off) \(off == 1 ? "loop" : "loops"): there on_error decides" }
+        var fields = [(name: "  rule \(rule.rule)", value: text)]
+        if let before = rule.before, let after = rule.after {
+            fields.append(("", "before: \(before)"))
+            fields.append(("", "after:  \(after)"))
+        }
+        return fields
+    }
+
+    private static func fields(_ route: ExplainRecord.Route) -> [(name: String, value: String)] {
+        let by = route.by.map { " (sent there by rule \($0))" } ?? ""
+        guard route.refused == nil else { return [("  topic", "\(route.topic)\(by): does not go out: \(route.refused ?? "")")] }
+        let count = "\(route.isExact ? "" : "at most ")\(route.recipients) \(route.recipients == 1 ? "recipient" : "recipients")"
+        var fields = [(name: "  topic", value: "\(route.topic)\(by): \(count)")]
+        for filter in route.filters {
+            fields.append(("  filter", "\(filter.filter): \(filter.subscriptions) \(filter.subscriptions == 1 ? "subscription" : "subscriptions")"))
+        }
+        for client in route.clients { fields.append(("  gets it", name(client))) }
+        let plain = route.recipients - route.groups.count
+        if !route.clients.isEmpty, plain > route.clients.count { fields.append(("", "and more: --limit names up to \(ExplainRequest.maximumLimit)")) }
+        for group in route.groups {
+            let members = "\(group.members) \(group.members == 1 ? "member" : "members"), \(group.strategy)"
+            let chosen = group.chosen.map { choice in
+                let loops = group.chosen.count == 1 ? "" : " (loop \(choice.loops.map(String.init).joined(separator: ", ")))"
+                return name(choice.client) + loops
+            }
+            let next = chosen.isEmpty ? "no member takes the key" : "next is \(chosen.joined(separator: " or "))"
+            fields.append(("  group", "\(group.name) (\(members)): \(next)"))
+        }
+        if !route.choosers.isEmpty { fields.append(("", "but on_select of \(route.choosers.joined(separator: ", ")) may choose others")) }
+        if let bytes = route.retainedBytes { fields.append(("  retained", "a message of \(bytes) bytes is retained for the topic")) }
+        if route.recipients == 0 {
+            let near = route.nearest.map { "did you mean \($0)? That has subscribers" } ?? "nothing that is subscribed is nearly the same"
+            fields.append(("  nobody", "no subscription takes the topic; \(near)"))
+        }
+        return fields
+    }
+
+    private static func name(_ client: ExplainRecord.Client) -> String {
+        let parts = [
+            client.uid, client.client == client.uid ? "" : client.client.isEmpty ? "" : "client \(client.client)", client.address,
+        ].filter { !$0.isEmpty }
+        let away = client.isAway ? " (away: its session keeps what it is owed)" : ""
+        return parts.joined(separator: ", ") + away + (client.isWithheld ? " (BUT ITS RIGHTS KEEP IT FROM THE TOPIC)" : "")
+    }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import Glibc
+import ShuntCore
+
+/// `shunt admin record`: live messages, kept in a file of the operator's.
+struct RecordCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "record",
+        abstract: "Record live messages, with payloads, in a file that `shunt rule run --messages` takes.",
+        discussion: """
+            A JSON object a line: at, topic, payload (payload_base64 where it is no text), key, qos, retain, format, sender. The file is new, \
+            for its owner alone (0600), on this machine; workers and masters write nothing. Needs a token of role operate, and is an event. \
+            A worker with worker.admin_payloads: false records nothing.
+
+              shunt admin record --topic 'orders/#' --out messages.jsonl
+              shunt admin record --topic 'orders/#' --uid bob --for 60s --limit 100 --out messages.jsonl
+              shunt rule run plugins/redact --messages messages.jsonl
+            """)
+
+    @OptionGroup var options: AdminOptions
+    @OptionGroup var only: OneWorkerOption
+    @OptionGroup var follow: FollowOptions
+
+    @Option(help: ArgumentHelp("The file, which must not be there.", valueName: "file"), completion: .file())
+    var out: String
+
+    /// Messages, where --limit does not say.
+    private static let standardLimit = 1000
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        let worker = try await only.name(session)
+        var follow = follow
+        if follow.limit == nil { follow.limit = Self.standardLimit }
+        let file = try RecordingFile(out)
+        do throws(ShuntError) {
+            try await Follower(session, follow, payloads: true).run(worker) { (_, message) throws(ShuntError) in
+                // It never came to the rules, and its payload is not known.
+                guard message.outcome != "denied" else { return }
+                try file.write(try session.json(of: RecordedMessage(message)) + "\n")
+            }
+        } catch {
+            if file.count == 0 { file.remove() }
+            throw error
+        }
+        session.note("\(file.count) \(file.count == 1 ? "message" : "messages") in \(out)")
+    }
+}
+
+/// A line of the file.
+struct RecordedMessage: Encodable, Equatable {
+    struct Sender: Encodable, Equatable {
+        var uid: String?
+        var device: String?
+        var address: String?
+    }
+
+    /// Seconds since 1970.
+    var at: Double
+    var topic: String
+    var payload: String?
+    var payloadBase64: String?
+    var key: String?
+    var qos: Int
+    var retain: Bool
+    var format: String
+    var sender: Sender?
+
+    init(_ message: TracedMessage) {
+        (topic, payload, payloadBase64, key) = (message.topic, message.payload, message.payloadBase64, message.key)
+        (at, qos, retain, format) = (message.at, message.qos, message.retained, message.format)
+        func known(_ text: String) -> String? { text.isEmpty ? nil : text }
+        sender = Sender(uid: known(message.uid), device: known(message.client), address: known(message.address))
+        if sender == Sender() { sender = nil }
+    }
+}
+
+/// A new file for its owner alone.
+private final class RecordingFile {
+    private let path: String
+    private let descriptor: Int32
+    private(set) var count = 0
+
+    init(_ path: String) throws(ShuntError) {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            let isThere = errno == EEXIST
+            throw ShuntError(
+                .ioFailed, isThere ? "the file is there already" : "the file cannot be made: \(Self.reason)", at: path,
+                help: isThere ? "nothing is overwritten: give another name" : nil)
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    func write(_ line: String) throws(ShuntError) {
+        var bytes = Array(line.utf8)[...]
+        while !bytes.isEmpty {
+            let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard written > 0 else {
+                if errno == EINTR { continue }
+                throw ShuntError(.ioFailed, "the file cannot be written: \(Self.reason)", at: path)
+            }
+            bytes = bytes.dropFirst(written)
+        }
+        count += 1
+    }
+
+    func remove() { unlink(path) }
+
+    private static var reason: String { String(cString: strerror(errno)).lowercased() }
+}

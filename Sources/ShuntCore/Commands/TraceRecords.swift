@@ -1,0 +1,95 @@
+/// Live messages that an operator wants to follow.
+public struct TraceRequest: Codable, Equatable, Sendable {
+    /// The master gives it.
+    public var id: String?
+    /// A topic filter.
+    public var topic: String
+    /// Only messages of this user, or of this client.
+    public var uid: String?
+    public var client: String?
+    /// Whether payloads are told: only in recordings, for which one needs the role operate.
+    public var payloads: Bool?
+
+    public init(topic: String) { self.topic = topic }
+}
+
+/// What a trace has seen since, or its end.
+public struct TraceQuestion: Codable, Equatable, Sendable {
+    public var id: String
+    /// The number of the last message that has been read.
+    public var after: Int
+    public var payloads: Bool
+
+    public init(id: String, after: Int, payloads: Bool) { (self.id, self.after, self.payloads) = (id, after, payloads) }
+}
+
+/// A message that was followed through the rules of one worker.
+public struct TracedMessage: Codable, Equatable, Sendable {
+    public struct Step: Codable, Equatable, Sendable {
+        public var rule: String
+        public var verdict: String
+        /// The reason that it gives, or how it has failed.
+        public var why: String
+        /// Seconds of the whole call of rules that this rule was part of.
+        public var seconds: Double
+        /// Of the message that it saw.
+        public var topic: String
+
+        public init(rule: String, verdict: String, why: String, seconds: Double, topic: String) {
+            (self.rule, self.verdict, self.why, self.seconds, self.topic) = (rule, verdict, why, seconds, topic)
+        }
+    }
+
+    /// Its number in the trace of this worker, from 1.
+    public var number = 0
+    /// Seconds since 1970.
+    public var at: Double
+    public var loop: Int
+    public var topic: String
+    public var key: String?
+    public var qos: Int
+    public var retained: Bool
+    /// Who has sent it: empty where nothing is known.
+    public var uid: String
+    public var client: String
+    public var address: String
+    /// Of the payload, as it came.
+    public var bytes: Int
+    public var format: String
+    /// Where payloads are asked for: as a text, or else as base64.
+    public var payload: String?
+    public var payloadBase64: String?
+    public var steps: [Step]
+    /// `delivered`, `nobody`, `dropped`, `rejected`, or `denied`.
+    public var outcome: String
+    public var why: String
+    /// Who got it; broadcasts and chats that rules made of it count as one each.
+    public var recipients: Int
+
+    public init(at: Double, loop: Int, topic: String) {
+        (self.at, self.loop, self.topic) = (at, loop, topic)
+        (qos, retained, uid, client, address, bytes, format) = (0, false, "", "", "", 0, "none")
+        (steps, outcome, why, recipients) = ([], "", "", 0)
+    }
+}
+
+/// Messages that a worker's trace has kept.
+public struct TracePage: Codable, Equatable, Sendable {
+    public var messages: [TracedMessage]
+    /// Messages that had no room since the one that was read last.
+    public var lost: Int
+    /// Messages that were not looked at, all in all, since there were too many in a second.
+    public var skipped: Int
+    public var hasMore: Bool
+
+    public init(messages: [TracedMessage], lost: Int, skipped: Int, hasMore: Bool) {
+        (self.messages, self.lost, self.skipped, self.hasMore) = (messages, lost, skipped, hasMore)
+    }
+}
+
+/// Which trace a worker has begun or ended.
+public struct TraceID: Codable, Equatable, Sendable {
+    public var id: String
+
+    public init(id: String) { self.id = id }
+}

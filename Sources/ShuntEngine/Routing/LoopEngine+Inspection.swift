@@ -1,0 +1,49 @@
+import ShuntCore
+
+/// What an operator asks about the way of a message. Nothing is sent, counted or changed.
+extension LoopEngine {
+    /// How often rules may send a message on.
+    public var hopLimit: Int { limits.hops }
+
+    /// Who would get a message with this topic and key, as this loop would choose.
+    public func inspect(_ topic: [UInt8], key: [UInt8]?, group: String?, limit: Int) -> RouteInspection {
+        let hooks = hooks
+        return topic.withUnsafeBytes { topic in
+            func look(_ key: Bytes?) -> RouteInspection {
+                router.index.inspect(topic, key: key, group: group, limit: limit) { hooks?.selection(for: .topic, topic: $0) ?? .none }
+            }
+            guard let key else { return look(nil) }
+            return key.withUnsafeBytes { look($0) }
+        }
+    }
+
+    /// Filters that somebody has subscribed: some, where there are very many.
+    public func someFilters(_ limit: Int) -> [String] { router.index.someFilters(limit) }
+
+    /// What names a client of this loop. Its groups are left out: a client may have very many.
+    func naming(_ id: ConnectionID) -> Peer? {
+        if id.isSession { return sessions[id].flatMap { $0.isConnected ? naming($0.client) : nil } }
+        guard isCurrent(id) else { return nil }
+        let client = clients[id.slot]
+        return Peer(
+            id: id, uid: client.identity?.uid ?? "", device: client.identity?.device ?? "", protocolName: client.protocolName.rawValue,
+            address: client.address.description, connectedAt: client.connectedAt)
+    }
+
+    /// Who the clients of this loop are.
+    public func describe(_ clients: [ConnectionID], topic: [UInt8]) -> [ConnectionID: ExplainRecord.Client] {
+        var described: [ConnectionID: ExplainRecord.Client] = [:]
+        for id in clients where id.loop == loop {
+            let session = id.isSession ? sessions[id] : nil
+            let identity = id.isSession ? session?.identity : isCurrent(id) ? self.clients[id.slot].identity : nil
+            let isWithheld = topic.withUnsafeBytes { topic in identity?.access?.permissions.map { !$0.mayReceive(topic) } ?? false }
+            if let peer = naming(id) {
+                described[id] = .init(uid: peer.uid, client: peer.device, address: peer.address, isWithheld: isWithheld)
+            } else if let session {
+                described[id] = .init(
+                    uid: session.identity.uid, client: session.clientID, address: "", isAway: true, isWithheld: isWithheld)
+            }
+        }
+        return described
+    }
+}

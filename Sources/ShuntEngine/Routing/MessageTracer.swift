@@ -1,0 +1,167 @@
+import ShuntCore
+
+/// Tells operators' traces of one loop's messages. There is one only while somebody follows messages.
+public final class MessageTracer {
+    /// Takes a message for the traces of these places in `requests`.
+    public typealias Take = (_ places: [Int], _ message: TracedMessage) -> Void
+
+    let requests: [TraceRequest]
+    private let take: Take
+    /// Messages of a second that are not looked at.
+    private let skip: (Int) -> Void
+    private let perSecond: Int
+    private let loop: UInt8
+    private var second = 0.0
+    private var seen = 0
+    private var current: (places: [Int], message: TracedMessage)?
+
+    /// - Parameters:
+    ///   - perSecond: messages that are told at most.
+    ///   - skip: is told of each message that is not.
+    public init(_ requests: [TraceRequest], loop: UInt8, perSecond: Int = 1000, take: @escaping Take, skip: @escaping (Int) -> Void) {
+        (self.requests, self.loop, self.perSecond) = (requests, loop, perSecond)
+        (self.take, self.skip) = (take, skip)
+    }
+
+    /// The bit of rules' selections that stands for a trace: of a rule that is never there, as long as a worker has fewer than the most.
+    static let mark = RuleSelection(mask: 1 << UInt64(RuleSelection.capacity - 1))
+
+    func wants(_ topic: Bytes) -> Bool { requests.contains { takes(topic, $0) } }
+
+    private func takes(_ topic: Bytes, _ request: TraceRequest) -> Bool {
+        var filter = request.topic
+        return filter.withUTF8 { TopicFilter.takes(topic, filter: Bytes($0)) }
+    }
+
+    var isFollowing: Bool { current != nil }
+
+    /// A client's message is there.
+    func begin(_ message: MessageView, from peer: (ConnectionID) -> Peer?, now: Double) {
+        current = nil
+        var places = requests.indices.filter { takes(message.topic, requests[$0]) }
+        guard !places.isEmpty else { return }
+        let sender = peer(message.sender)
+        places.removeAll { place in
+            let request = requests[place]
+            return request.uid.map { $0 != sender?.uid } ?? false || request.client.map { $0 != sender?.device } ?? false
+        }
+        guard !places.isEmpty else { return }
+        if abs(now - second) >= 1 { (second, seen) = (now, 0) }
+        seen += 1
+        guard seen <= perSecond else { return skip(1) }
+        var told = TracedMessage(at: now, loop: Int(loop), topic: String(decoding: message.topic, as: UTF8.self))
+        told.key = message.key.map { String(decoding: $0, as: UTF8.self) }
+        (told.qos, told.retained, told.bytes) = (Int(message.qos.rawValue), message.isRetained, message.payload.count)
+        (told.uid, told.client, told.address) = (sender?.uid ?? "", sender?.device ?? "", sender?.address ?? "")
+        told.format = "\(message.format)"
+        if places.contains(where: { requests[$0].payloads == true }) { told.payload = String(validating: message.payload, as: UTF8.self) }
+        if told.payload == nil, places.contains(where: { requests[$0].payloads == true }) { told.payloadBase64 = Self.base64(message.payload) }
+        current = (places, told)
+    }
+
+    func step(_ step: TracedMessage.Step) {
+        // Rules that send on what others have sent on may decide very often.
+        guard (current?.message.steps.count ?? .max) < 64 else { return }
+        current?.message.steps.append(step)
+    }
+
+    func end(_ outcome: PublishOutcome) {
+        switch outcome {
+        case .delivered(let count): end("delivered", "", count)
+        case .nobody: end("nobody", "nobody has subscribed the topic", 0)
+        case .dropped: end("dropped", current?.message.steps.last?.why ?? "", 0)
+        case .rejected(let why): end("rejected", why, 0)
+        }
+    }
+
+    func end(_ outcome: String, _ why: String, _ recipients: Int) {
+        guard var (places, message) = current else { return }
+        (message.outcome, message.why, message.recipients) = (outcome, why, recipients)
+        current = nil
+        take(places, message)
+        places = []
+    }
+
+    private static func base64(_ bytes: Bytes) -> String {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity((bytes.count + 2) / 3 * 4)
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let (one, two, three) = (
+                UInt32(bytes[start]), start + 1 < bytes.count ? UInt32(bytes[start + 1]) : 0, start + 2 < bytes.count ? UInt32(bytes[start + 2]) : 0
+            )
+            let bits = one << 16 | two << 8 | three
+            text.append(letters[Int(bits >> 18)])
+            text.append(letters[Int(bits >> 12 & 63)])
+            text.append(start + 1 < bytes.count ? letters[Int(bits >> 6 & 63)] : UInt8(ascii: "="))
+            text.append(start + 2 < bytes.count ? letters[Int(bits & 63)] : UInt8(ascii: "="))
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
+
+/// The rules of a loop, or none, while messages are followed: what rules decide is told.
+final class TracingHooks: RuleHooks {
+    private let inner: (any RuleHooks)?
+    private let tracer: MessageTracer
+
+    init(_ inner: (any RuleHooks)?, _ tracer: MessageTracer) { (self.inner, self.tracer) = (inner, tracer) }
+
+    func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
+        var selection = inner?.selection(for: kind, topic: topic) ?? .none
+        if kind == .topic, tracer.wants(topic) { selection = RuleSelection(mask: selection.mask | MessageTracer.mark.mask) }
+        return selection
+    }
+
+    func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
+        let rules = selection.subtracting(MessageTracer.mark)
+        guard let inner, !rules.isEmpty else { return .pass }
+        guard tracer.isFollowing else { return inner.onMessage(message, selection: rules, now: now) }
+        var outcome = inner.onMessage(message, selection: rules, now: now) { tracer.step($0) }
+        // Decisions that would stand are asked for each time: each is to be told.
+        outcome.isStanding = false
+        outcome.passing = .none
+        return outcome
+    }
+
+    func beginTurn() { inner?.beginTurn() }
+    func beginRead() { inner?.beginRead() }
+    var takesLong: Bool { inner?.takesLong ?? false }
+    func decided(by standing: StandingVerdict) { inner?.decided(by: standing) }
+    func exceededHops(rule: Int, now: Double) { inner?.exceededHops(rule: rule, now: now) }
+    func grants(of rule: Int) -> (any RuleGrants)? { inner?.grants(of: rule) }
+    func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome { inner?.onConnect(peer, now: now) ?? .accept }
+    func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
+        inner?.onSubscribe(request, from: peer, now: now) ?? .accept
+    }
+    func onDisconnect(_ peer: Peer, why: String, now: Double) { inner?.onDisconnect(peer, why: why, now: now) }
+    var wanted: RuleHookSet { inner?.wanted ?? [] }
+    func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome {
+        inner?.onBroadcast(push, filter: filter, now: now) ?? .pass
+    }
+    func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { inner?.onChatOpen(chat, by: peer, now: now) ?? .accept }
+    func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { inner?.onChatJoin(chat, by: peer, now: now) ?? .accept }
+    func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome { inner?.onChat(message, in: chat, now: now) ?? .pass }
+    func onChatClose(_ chat: ChatView, why: String, now: Double) { inner?.onChatClose(chat, why: why, now: now) }
+    func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
+        inner?.onDeliver(message, filter: filter, to: peer, now: now) ?? .deliver
+    }
+    func onUndelivered(_ message: MessageView, why: String, now: Double) { inner?.onUndelivered(message, why: why, now: now) }
+    func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) {
+        inner?.onUnsubscribe(request, from: peer, now: now)
+    }
+    func onTick(now: Double, sent: () -> Void) { inner?.onTick(now: now, sent: sent) }
+    func onRegister(_ peer: Peer, now: Double) -> RegisterOutcome { inner?.onRegister(peer, now: now) ?? .accept }
+    var emitted: UnsafeBufferPointer<RoutedMessage> { inner?.emitted ?? UnsafeBufferPointer(start: nil, count: 0) }
+    func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int? {
+        inner?.onSelect(group, members, message, now: now)
+    }
+    func onWill(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome { inner?.onWill(message, of: peer, now: now) ?? .pass }
+    func onSession(_ event: SessionEvent, _ session: SessionView, now: Double) { inner?.onSession(event, session, now: now) }
+    func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double) { inner?.onAcked(message, by: peer, now: now) }
+    func setDelayRoom(messages: Int, bytes: Int) { inner?.setDelayRoom(messages: messages, bytes: bytes) }
+    func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { inner?.onAuth(peer, step, now: now) ?? .unknown }
+    func abandon(_ peer: ConnectionID) { inner?.abandon(peer) }
+    func name(of rule: Int) -> String { inner?.name(of: rule) ?? "" }
+    func rule(named name: String) -> Int? { inner?.rule(named: name) }
+}

@@ -1,0 +1,41 @@
+import LuaSyntax
+import ShuntCore
+
+/// One file of a plugin under the checks, with what they found.
+struct LintFile {
+    let path: String
+    let tree: LuaTree
+    /// A test's functions are given `t`.
+    let isTest: Bool
+    private(set) var findings: [(offset: Int, finding: RuleFinding)] = []
+
+    init(path: String, tree: LuaTree, isTest: Bool) { (self.path, self.tree, self.isTest) = (path, tree, isTest) }
+
+    func location(_ offset: Int) -> String {
+        let place = tree.source.place(offset)
+        return "\(path):\(place.line):\(place.column)"
+    }
+
+    mutating func find(_ severity: RuleFinding.Severity, _ kind: RuleFinding.Kind, _ offset: Int, _ message: String, help: String? = nil) {
+        findings.append(
+            (offset, RuleFinding(severity: severity, kind: kind, location: location(offset), message: message, help: help)))
+    }
+
+    /// In their order, without warnings that the file silences.
+    func told() -> [RuleFinding] {
+        var silenced: [Int: Set<String>] = [:]
+        for note in tree.notes {
+            let words = note.text.split { $0 == " " || $0 == "," }.map(String.init)
+            if words.first == "ignore" { silenced[tree.source.place(note.offset).line] = Set(words.dropFirst()) }
+        }
+        return findings.sorted { $0.offset < $1.offset }.map { ($0.offset, $0.finding) }.filter { offset, finding in
+            guard finding.severity == .warning, let kinds = silenced[tree.source.place(offset).line] else { return true }
+            return !kinds.isEmpty && !kinds.contains(finding.kind.rawValue)
+        }.map(\.1)
+    }
+
+    static func meant(_ name: String, in names: some Sequence<String>) -> String {
+        let names = names.sorted()
+        return Suggestion.closest(to: name, in: names).map { "did you mean \($0)?" } ?? "there is " + names.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,178 @@
+import LuaSyntax
+import ShuntCore
+
+/// Looks for mistakes in plugins, without running them for a message: `shunt rule check`.
+public struct RuleCheck {
+    /// What a plugin may do besides what senders may.
+    public struct Grant: Equatable, Sendable {
+        public let rule: String
+        /// As `publish audit/#`.
+        public let rights: [String]
+    }
+
+    public private(set) var findings: [RuleFinding] = []
+    public private(set) var grants: [Grant] = []
+    /// How many plugins were looked at.
+    public private(set) var count = 0
+    private var rules: [Rule] = []
+
+    /// A rule among others.
+    private struct Rule {
+        let name: String
+        let priority: Int
+        let outline: RuleOutline
+        let effects: RuleEffects
+        let file: LintFile
+    }
+
+    public var errors: Int { findings.count { $0.severity == .error } }
+    public var warnings: Int { findings.count - errors }
+
+    /// - Parameter directories: the folders of plugins, which are taken to run together.
+    public init(_ directories: [String], limits: RuleLimits = RuleLimits()) {
+        var limits = limits
+        // As a worker with the default configuration.
+        (limits.callNanosecondsCap, limits.callMemoryCap) = (limits.callNanoseconds, limits.callMemory)
+        for directory in directories {
+            count += 1
+            do throws(ShuntError) {
+                check(try RulePlugin(directory: directory, limits: limits), limits)
+            } catch {
+                findings.append(Self.finding(error, .error))
+            }
+        }
+        findings += together()
+    }
+
+    private static func finding(_ error: ShuntError, _ severity: RuleFinding.Severity) -> RuleFinding {
+        RuleFinding(severity: severity, kind: .rule, location: error.location ?? "-", message: error.message, help: error.help)
+    }
+
+    private mutating func check(_ plugin: RulePlugin, _ limits: RuleLimits) {
+        var files: [LintFile] = []
+        var found: [RuleFinding] = []
+        for source in plugin.sources + (plugin.test.map { [$0] } ?? []) {
+            let text = LuaSource(source.text)
+            let path = "\(plugin.directory)/\(source.path)"
+            do throws(LuaSyntaxError) {
+                files.append(LintFile(path: path, tree: try LuaTree(text), isTest: source == plugin.test))
+            } catch {
+                let place = text.place(error.offset)
+                found.append(
+                    RuleFinding(severity: .error, kind: .syntax, location: "\(path):\(place.line):\(place.column)", message: error.message))
+            }
+        }
+        let meant = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.globalsSetOutside) }
+        var told: Set<String> = []
+        for index in files.indices {
+            var file = files[index]
+            file.checkNames(meant: meant, told: &told)
+            let outline = RuleOutline(file.tree)
+            let isRule = index == 0 && file.path.hasSuffix("/rule.lua")
+            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()))
+            shapes.run()
+            file = shapes.file
+            if isRule {
+                file.checkRule(outline)
+                file.checkContent(outline)
+                rules.append(
+                    Rule(name: plugin.name, priority: outline.priority, outline: outline, effects: RuleEffects(outline), file: file))
+            }
+            found += file.told()
+        }
+        let isParsed = !found.contains { $0.kind == .syntax }
+        findings += found
+        load(plugin, limits, found, isParsed)
+    }
+
+    /// What a worker would say of it. What the checks have told with a column is not told again.
+    private mutating func load(_ plugin: RulePlugin, _ limits: RuleLimits, _ found: [RuleFinding], _ isParsed: Bool) {
+        func isTold(_ error: ShuntError) -> Bool {
+            guard let location = error.location else { return false }
+            return found.contains { $0.location.hasPrefix(location + ":") || $0.message == error.message }
+        }
+        do throws(ShuntError) {
+            let (definition, warnings) = try RuleSet.definition(of: plugin, limits: limits)
+            findings += warnings.filter { !isTold($0) && !$0.message.hasPrefix("a function sets the global") }.map { Self.finding($0, .warning) }
+            guard let rights = definition.grants?.listed, !rights.isEmpty else { return }
+            grants.append(Grant(rule: definition.name, rights: rights))
+        } catch {
+            guard isParsed, !isTold(error) else { return }
+            findings.append(Self.finding(error, .error))
+        }
+    }
+
+    // MARK: rules together
+
+    private func together() -> [RuleFinding] {
+        let ordered = rules.sorted { ($1.priority, $0.name) < ($0.priority, $1.name) }
+        var found: [RuleFinding] = []
+        for (index, upper) in ordered.enumerated() {
+            for lower in ordered[(index + 1)...] {
+                found += Self.overlaps(upper, lower)
+                if lower.effects.guards { found += Self.unguarded(upper, lower) }
+            }
+        }
+        return found
+    }
+
+    private static func overlaps(_ upper: Rule, _ lower: Rule) -> [RuleFinding] {
+        var found: [RuleFinding] = []
+        for drop in lower.effects.drops {
+            let other = upper.effects.drops.first { other in
+                guard other.hook == drop.hook else { return false }
+                guard let one = other.filter, let two = drop.filter else { return true }
+                return LintFilters.meet(one, two)
+            }
+            guard let other else { continue }
+            let what = drop.filter ?? other.filter
+            found.append(
+                RuleFinding(
+                    severity: .warning, kind: .overlap, location: lower.file.location(drop.offset),
+                    message: "\(upper.name) runs before, and keeps back \(what.map { "messages of \"\($0)\"" } ?? "all messages") too",
+                    help: "the other place: \(upper.file.location(other.offset))"))
+        }
+        return found
+    }
+
+    /// Copies that a rule sends past one that rewrites payloads.
+    private static func unguarded(_ upper: Rule, _ lower: Rule) -> [RuleFinding] {
+        let one = upper.outline.filters?.map(\.text) ?? ["#"]
+        let two = lower.outline.filters?.map(\.text) ?? ["#"]
+        guard upper.priority > lower.priority, one.contains(where: { filter in two.contains { LintFilters.meet(filter, $0) } }) else { return [] }
+        return upper.effects.copies.map { copy in
+            RuleFinding(
+                severity: .warning, kind: .unguarded, location: upper.file.location(copy.offset),
+                message: "\(copy.what) sends a message that \(lower.name), which changes payloads, does not see",
+                help: "give \(lower.name) a higher priority than \(upper.priority)")
+        }
+    }
+}
+
+extension LuaTree {
+    /// The globals that the file sets as it is loaded.
+    var globalsSetOutside: Set<String> {
+        var names: Set<String> = []
+        var walker = LintWalker()
+        walker.statement = { one, depth in
+            guard depth == 0 else { return }
+            switch one.kind {
+            case .assignment(let targets, _):
+                for case .name(let name) in targets.map(\.kind) where name.variable == nil { names.insert(name.text) }
+            case .function(let target, _, _):
+                if case .name(let name) = target.kind, name.variable == nil { names.insert(name.text) }
+            default: break
+            }
+        }
+        walker.walk(body)
+        return names
+    }
+}
+
+extension RuleDefinition.Grants {
+    /// As `publish audit/#`, one by one.
+    var listed: [String] {
+        publish.map { "publish \(String(decoding: $0, as: UTF8.self))" } + chat.map { "chat \(String(decoding: $0, as: UTF8.self))" }
+            + (broadcast ? ["broadcast"] : [])
+    }
+}

@@ -1,0 +1,84 @@
+/// The names of the API, for the checks: all from the table that definitions for editors are printed from.
+enum RuleVocabulary {
+    static let classes = Dictionary(uniqueKeysWithValues: LuaDefinitions.classes.map { ($0.name, $0) })
+    static let libraries = Dictionary(uniqueKeysWithValues: LuaDefinitions.libraries.map { ($0.name, $0) })
+    static let functions = Dictionary(uniqueKeysWithValues: LuaDefinitions.functions.map { ($0.name, $0) })
+
+    /// Hooks and other keys of a rule's table.
+    static let ruleKeys = Set(LuaDefinitions.rule.fields.map { plain($0.name) } + RuleHook.allCases.map(\.rawValue) + RuleDefinitionReader.keys)
+
+    /// The types of a hook's parameters.
+    static let hookParameters: [String: [String]] = Dictionary(
+        uniqueKeysWithValues: LuaDefinitions.rule.fields.filter { $0.name.hasPrefix("on_") }.map { field in
+            let list = field.type.dropFirst("fun(".count).prefix { $0 != ")" }
+            return (plain(field.name), list.split(separator: ",").map { type(String($0.drop { $0 != ":" }.dropFirst())) })
+        })
+
+    /// Lua's own, as far as rules have it.
+    static let standard: [String: Set<String>] = [
+        "string": [
+            "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "pack", "packsize", "rep", "reverse", "sub", "unpack",
+            "upper",
+        ],
+        "table": ["concat", "insert", "move", "pack", "remove", "sort", "unpack"],
+        "math": [
+            "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "huge", "log", "max", "maxinteger", "min", "mininteger",
+            "modf", "pi", "rad", "random", "sin", "sqrt", "tan", "tointeger", "type", "ult",
+        ],
+        "utf8": ["char", "charpattern", "codepoint", "codes", "len", "offset"],
+        "coroutine": ["close", "create", "isyieldable", "resume", "running", "status", "wrap", "yield"],
+    ]
+    static let standardFunctions: Set<String> = [
+        "_G", "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset",
+        "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "_ENV", "collectgarbage", "sessions",
+    ]
+    static let absent: Set<String> = ["io", "os", "package", "debug", "load", "loadstring", "dofile", "loadfile", "unpack", "setfenv", "getfenv"]
+
+    static let globals = standardFunctions.union(standard.keys).union(libraries.keys).union(functions.keys)
+
+    /// What settings are written with.
+    static let settingWords = Set(SettingsSchema.words.map(\.name))
+
+    /// The members of a library, or nil where nothing is known.
+    static func members(of library: String) -> (functions: Set<String>, fields: Set<String>)? {
+        if let names = standard[library] { return (names, []) }
+        guard let library = libraries[library] else { return nil }
+        var names = Set(library.functions.map(\.name))
+        if let type = library.type, let shape = classes[type] { names.formUnion(shape.fields.map { plain($0.name) }) }
+        return (names, Set(library.fields.map { plain($0.name) }))
+    }
+
+    static func plain(_ name: String) -> String { name.hasSuffix("?") ? String(name.dropLast()) : name }
+
+    /// Of `shunt.Client?` the class.
+    static func type(_ text: String) -> String {
+        let name = text.drop { $0 == " " }.prefix { $0.isLetter || $0 == "." || $0 == "_" }
+        let rest = text.drop { $0 == " " }.dropFirst(name.count)
+        return rest.isEmpty || rest == "?" || rest.hasPrefix(" ") ? String(name) : ""
+    }
+
+    /// The keys that a parameter `name: { a?: text, … }`, or one of a class, takes; nil where it takes any.
+    static func keys(ofParameter parameter: String?) -> Set<String>? {
+        guard let parameter, let colon = parameter.firstIndex(of: ":") else { return nil }
+        let type = parameter[parameter.index(after: colon)...].drop { $0 == " " }
+        if type.hasPrefix("shunt.Filter"), let filter = classes["shunt.Filter"] { return Set(filter.fields.map { plain($0.name) }) }
+        guard type.hasPrefix("{"), type.hasSuffix("}"), !type.contains("[string]") else { return nil }
+        var depth = 0
+        var keys: Set<String> = []
+        var word = ""
+        var isName = true
+        for letter in type {
+            switch letter {
+            case "{", "<", "(": depth += 1
+            case "}", ">", ")": depth -= 1
+            case "," where depth == 1: (isName, word) = (true, "")
+            case ":" where depth == 1 && isName:
+                keys.insert(plain(word))
+                isName = false
+            case _ where depth == 1 && isName && letter != " ": word.append(letter)
+            default: break
+            }
+        }
+        return keys
+    }
+}

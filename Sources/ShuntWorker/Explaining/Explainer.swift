@@ -1,0 +1,209 @@
+import ShuntAccess
+import ShuntCore
+import ShuntEngine
+import ShuntJSON
+import ShuntRules
+import Synchronization
+
+/// Answers `shunt admin explain`: rules run on a thread of its own, in states of their own; the loops are asked where topics lead.
+final class Explainer: Sendable {
+    private let peers: LoopPeers
+    private let underWay = Atomic<Int>(0)
+
+    /// Questions that are answered at a time.
+    private static let capacity = 2
+    /// Filters among which the one is looked for that an operator may have meant.
+    private static let filters = 2000
+
+    init(_ peers: LoopPeers) { self.peers = peers }
+
+    func perform(_ arguments: [UInt8], _ done: @escaping WorkerCommands.Done) {
+        guard underWay.add(1, ordering: .relaxed).newValue <= Self.capacity else {
+            underWay.subtract(1, ordering: .relaxed)
+            return done(.failure(ShuntError(.memoryLimit, "the worker explains other messages already", help: "try again in a moment")))
+        }
+        do throws(ShuntError) {
+            try OwnThread.startDetached(isNice: false) { [self] in
+                defer { underWay.subtract(1, ordering: .relaxed) }
+                do throws(ShuntError) {
+                    done(.success(try encoded(try explain(try Self.request(arguments)))))
+                } catch {
+                    done(.failure(error))
+                }
+            }
+        } catch {
+            underWay.subtract(1, ordering: .relaxed)
+            done(.failure(error))
+        }
+    }
+
+    private func encoded(_ record: ExplainRecord) throws(ShuntError) -> [UInt8] {
+        do {
+            return try RecordJSON.encode(record)
+        } catch {
+            throw ShuntError(.internalError, "the answer cannot be written as JSON: \(error)")
+        }
+    }
+
+    private static func request(_ arguments: [UInt8]) throws(ShuntError) -> ExplainRequest {
+        guard let request = try? RecordJSON.decode(ExplainRequest.self, from: arguments) else {
+            throw ShuntError(.requestInvalid, "this is not what explain takes", help: #"send {"topic": "orders/1", "uid": "ada"}"#)
+        }
+        var topic = request.topic
+        guard !topic.isEmpty, topic.withUTF8({ TopicFilter.isTopic(Bytes($0)) }) else {
+            throw ShuntError(
+                .topicInvalid, "'\(request.topic)' is not a topic that a message can have", at: "topic",
+                help: "explain follows one message: a topic without + and #, such as orders/1")
+        }
+        guard let limit = request.limit, (1...ExplainRequest.maximumLimit).contains(limit) else {
+            guard request.limit == nil else {
+                throw ShuntError(.requestInvalid, "limit is not from 1 to \(ExplainRequest.maximumLimit)", at: "limit")
+            }
+            return request
+        }
+        return request
+    }
+
+    private static func payload(of request: ExplainRequest) throws(ShuntError) -> [UInt8] {
+        var payload = Array((request.payload ?? "").utf8)
+        if let text = request.payloadBase64 {
+            guard let bytes = JSONBytes.decode(text) else { throw ShuntError(.requestInvalid, "payload_base64 is no base64", at: "payload_base64") }
+            payload = bytes
+        }
+        guard payload.count <= ExplainRequest.maximumPayload else {
+            throw ShuntError(
+                .requestInvalid, "the payload has \(payload.count) bytes", at: "payload", help: "at most \(ExplainRequest.maximumPayload)")
+        }
+        return payload
+    }
+
+    // MARK: The answer
+
+    private func explain(_ request: ExplainRequest) throws(ShuntError) -> ExplainRecord {
+        let began = Worker.now
+        let payload = try Self.payload(of: request)
+        let (rights, permissions) = try rights(of: request)
+        let state = peers.ask { ($0.rulesVersion, $0.engine.hopLimit, $0.switchedOff) }
+        guard let (version, hopLimit, _) = state[0] else { throw ShuntError(.connectionLost, "the worker ends") }
+        let sender = ImaginarySender(uid: request.uid ?? "", client: request.client ?? "", now: began)
+        // Rules do not keep their directory alive.
+        defer { withExtendedLifetime(sender) {} }
+        let rules = try version.sandbox(peers: sender, now: began)
+        var message = RuleMessage(topic: Array(request.topic.utf8), key: request.key.map { Array($0.utf8) }, payload: payload)
+        message.qos = QoS(rawValue: UInt8(clamping: request.qos ?? 0)) ?? .atMostOnce
+        message.sender = sender.id
+        var path = MessagePath(
+            rules: rules, permissions: permissions, hopLimit: hopLimit, showsPayloads: request.payloads == true, now: began)
+        path.follow(message)
+        var record = path.record
+        record.rights = rights
+        let off = state.values.flatMap(\.2)
+        for place in record.rules.indices {
+            let count = off.count { $0 == record.rules[place].rule }
+            if count > 0 { record.rules[place].offLoops = count }
+        }
+        record.routes = routes(path.stops, request)
+        for place in record.routes.indices where !record.routes[place].groups.isEmpty {
+            var topic = record.routes[place].topic
+            record.routes[place].choosers = topic.withUTF8 { rules?.choosers(of: Bytes($0)) ?? [] }
+        }
+        if record.outcome == "delivered", record.others.isEmpty, !record.routes.contains(where: { $0.recipients > 0 && $0.refused == nil }) {
+            (record.outcome, record.why) =
+                path.isRefused
+                ? ("rejected", "the sender may not publish to where a rule sends the message") : ("nobody", "nobody has subscribed the topic")
+        }
+        record.seconds = Worker.now - began
+        return record
+    }
+
+    /// What each listener lets the sender do, and the permissions of the one that counts.
+    private func rights(of request: ExplainRequest) throws(ShuntError) -> ([ExplainRecord.Right], (any Permissions)?) {
+        let doors = peers.doorkeeper.current
+        if let name = request.listener, !doors.contains(where: { $0.name == name }) {
+            throw ShuntError(
+                .requestInvalid, "this worker has no listener \(name)", at: "listener",
+                help: "it has " + doors.map(\.name).sorted().joined(separator: ", "))
+        }
+        var admitted = Admitted(uid: request.uid)
+        admitted.certificate = nil
+        var (rights, counts): ([ExplainRecord.Right], (any Permissions)?) = ([], nil)
+        var topic = request.topic
+        for door in doors where request.listener == nil || request.listener == door.name {
+            guard let permissions = door.access().permissions?(admitted, request.client ?? "", PeerAddress()) else { continue }
+            if counts == nil { counts = permissions }
+            topic.withUTF8 { bytes in
+                let topic = Bytes(bytes)
+                rights.append(
+                    .init(
+                        listener: door.name, mayPublish: permissions.may(.publish, topic, group: nil),
+                        publishBy: permissions.place(of: .publish, topic, group: nil),
+                        maySubscribe: permissions.may(.subscribe, topic, group: nil),
+                        subscribeBy: permissions.place(of: .subscribe, topic, group: nil)))
+            }
+        }
+        return (rights, counts)
+    }
+
+    // MARK: Routes
+
+    private func routes(_ stops: [MessagePath.Stop], _ request: ExplainRequest) -> [ExplainRecord.Route] {
+        stops.prefix(ExplainRequest.maximumLimit).map { stop in
+            var route = ExplainRecord.Route(topic: MessagePath.text(stop.message.topic), by: stop.by)
+            route.refused = stop.refused
+            if stop.refused == nil { find(stop.message, request, &route) }
+            return route
+        }
+    }
+
+    private func find(_ message: RuleMessage, _ request: ExplainRequest, _ route: inout ExplainRecord.Route) {
+        let (topic, key, group, limit) = (message.topic, message.key, request.group, request.limit ?? 10)
+        let name = route.topic
+        let looks = peers.ask { loop in
+            (
+                loop.engine.inspect(topic, key: key, group: group, limit: limit),
+                loop.retainedPage(RetainedQuery(filter: name, after: nil, limit: 1, bytes: 1 << 16)).messages.first?.bytes
+            )
+        }
+        let ids = Set(looks.values.flatMap { $0.0.plain + $0.0.groups.compactMap(\.chosen) })
+        let known = peers.ask { $0.engine.describe(Array(ids), topic: topic) }.values.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
+        func client(_ id: ConnectionID) -> ExplainRecord.Client { known[id] ?? .init(uid: "", client: "", address: "gone meanwhile") }
+        guard let first = looks[0]?.0 else { return }
+        route.filters = first.filters.map { .init(filter: $0.filter, subscriptions: $0.subscriptions) }
+        (route.recipients, route.isExact) = (first.recipients, first.isExact)
+        route.clients = first.plain.map(client)
+        route.groups = first.groups.map { group in
+            var choices: [(ConnectionID, [Int])] = []
+            for loop in looks.keys.sorted() {
+                guard let chosen = looks[loop]?.0.groups.first(where: { $0.name == group.name })?.chosen else { continue }
+                if let place = choices.firstIndex(where: { $0.0 == chosen }) {
+                    choices[place].1.append(Int(loop))
+                } else {
+                    choices.append((chosen, [Int(loop)]))
+                }
+            }
+            return .init(
+                name: group.name, strategy: group.strategy.rawValue, members: group.members,
+                chosen: choices.map { .init(loops: $0.1, client: client($0.0)) })
+        }
+        route.retainedBytes = looks.values.compactMap(\.1).first
+        guard route.recipients == 0 else { return }
+        let filters = peers.ask { $0.loop.index == 0 ? $0.engine.someFilters(Self.filters) : [] }[0] ?? []
+        route.nearest = Suggestion.closest(to: name, in: filters.filter { abs($0.utf8.count - name.utf8.count) <= 4 })
+    }
+}
+
+/// The one who sends a message that nobody sends.
+private final class ImaginarySender: PeerDirectory {
+    let id = ConnectionID(loop: 0, slot: 0, generation: 0)
+    private let own: Peer
+
+    init(uid: String, client: String, now: Double) {
+        own = Peer(
+            id: id, uid: uid, device: client, tags: [], alias: [], protocolName: client.isEmpty ? "exchange" : "mqtt", address: "127.0.0.1:1",
+            groups: [], connectedAt: now)
+    }
+
+    func peer(_ id: ConnectionID) -> Peer? { id == self.id ? own : nil }
+    /// Nobody is there to be closed.
+    func close(_ id: ConnectionID, why: String) {}
+}

@@ -1,0 +1,161 @@
+import ShuntCore
+import ShuntRules
+
+/// Follows a message through rules that run in states of their own, and tells where it would go. Nothing is sent.
+struct MessagePath {
+    /// Where a message goes.
+    struct Stop {
+        var message: RuleMessage
+        /// The rule that has sent it there.
+        var by: String?
+        var refused: String?
+    }
+
+    private let rules: LoopRules?
+    private let permissions: (any Permissions)?
+    private let hopLimit: Int
+    private let showsPayloads: Bool
+    private let now: Double
+
+    /// Decisions that are told, at most: rules may send on what others have sent on.
+    private static let decisions = 500
+    /// Characters of a payload that are shown.
+    private static let shown = 2000
+
+    private(set) var record = ExplainRecord()
+    private(set) var stops: [Stop] = []
+    private var hasRefusal = false
+
+    init(rules: LoopRules?, permissions: (any Permissions)?, hopLimit: Int, showsPayloads: Bool, now: Double) {
+        (self.rules, self.permissions, self.hopLimit) = (rules, permissions, hopLimit)
+        (self.showsPayloads, self.now) = (showsPayloads, now)
+    }
+
+    /// Follows a client's message.
+    mutating func follow(_ message: RuleMessage) {
+        if let permissions, !message.topic.withUnsafeBytes({ permissions.may(.publish, $0, group: nil) }) {
+            record.outcome = "denied"
+            record.why = "the sender may not publish to this topic"
+            return
+        }
+        if let rules {
+            let wanted = selection(message.topic)
+            record.unmatched = rules.names.indices.filter { rules.readers.contains($0) && !wanted.contains($0) }.map { rules.names[$0] }
+        }
+        switch ask(selection(message.topic), about: message, excluded: .none, by: nil) {
+        case .pass, .send, .redirect: record.outcome = "delivered"
+        case .drop(let why): (record.outcome, record.why) = ("dropped", why)
+        case .reject(let why): (record.outcome, record.why) = ("rejected", why)
+        }
+    }
+
+    /// Whether rights have kept all from everybody that rules wanted to send.
+    var isRefused: Bool { hasRefusal && stops.allSatisfy { $0.refused != nil } }
+
+    private enum End {
+        case pass, send, redirect
+        case drop(String)
+        case reject(String)
+    }
+
+    private func selection(_ topic: [UInt8]) -> RuleSelection {
+        guard let rules else { return .none }
+        return topic.withUnsafeBytes { rules.selection(for: .topic, topic: $0) }
+    }
+
+    /// - Parameter by: the rule that has sent the message to its topic.
+    private mutating func ask(_ wanted: RuleSelection, about message: RuleMessage, excluded: RuleSelection, by: String?) -> End {
+        var (current, isMoved, last, end) = (message, false, Int?.none, End.pass)
+        var made: [(message: RuleMessage, isMoved: Bool, rule: Int)] = []
+        // Others only choose members of groups.
+        var rest = RuleSelection(mask: wanted.mask & (rules?.readers.mask ?? 0))
+        while let rule = rest.first, let rules {
+            rest = rest.removing(rule)
+            guard record.rules.count < Self.decisions else { break }
+            let decision = rules.decide(current, rule: rule, now: now)
+            note(decision, about: current)
+            made += decision.sent.map { ($0.message, $0.isMoved || isMoved, rule) }
+            if let replacement = decision.replacement {
+                (current, last, isMoved) = (replacement, rule, isMoved || decision.isMoved)
+            }
+            guard decision.stops else { continue }
+            switch decision.outcome {
+            case .drop: end = .drop(reason(of: decision))
+            case .reject: end = .reject(reason(of: decision))
+            case .redirect: end = .redirect
+            case .send: end = .send
+            case .pass: break
+            }
+            break
+        }
+        if case .pass = end {
+            if let last {
+                made.append((current, isMoved, last))
+            } else {
+                stops.append(Stop(message: message, by: by))
+            }
+        }
+        for one in made { pass(one.message, isMoved: one.isMoved, rule: one.rule, excluded: excluded, by: by) }
+        return end
+    }
+
+    private func reason(of decision: RuleDecision) -> String {
+        "rule \(decision.name)" + (decision.why.isEmpty ? " gives no reason" : ": \(decision.why)")
+    }
+
+    private mutating func pass(_ message: RuleMessage, isMoved: Bool, rule: Int, excluded: RuleSelection, by: String?) {
+        guard let rules else { return }
+        let name = rules.names[rule]
+        guard message.kind == .topic, message.delay == 0 else {
+            record.others.append("\(name): \(Self.target(message))")
+            return
+        }
+        guard isMoved else { return stops.append(Stop(message: message, by: by)) }
+        if let permissions, !message.topic.withUnsafeBytes({ permissions.may(.publish, $0, group: nil) }),
+            message.topic.withUnsafeBytes({ topic in rules.grants(of: rule)?.allow(.publish, topic) }) != true
+        {
+            hasRefusal = true
+            stops.append(Stop(message: message, by: name, refused: "the sender may not publish there, and the rule's table grants it to nobody"))
+            return
+        }
+        var excluded = excluded
+        excluded.insert(rule)
+        let wanted = selection(message.topic).subtracting(excluded)
+        guard !wanted.isEmpty else { return stops.append(Stop(message: message, by: name)) }
+        guard Int(message.hops) < hopLimit else {
+            stops.append(Stop(message: message, by: name, refused: "it has come over limits.hops topics (\(hopLimit))"))
+            return
+        }
+        var next = message
+        next.hops += 1
+        switch ask(wanted, about: next, excluded: excluded, by: name) {
+        case .drop(let why), .reject(let why): stops.append(Stop(message: message, by: name, refused: why))
+        case .pass, .send, .redirect: break
+        }
+    }
+
+    private mutating func note(_ decision: RuleDecision, about message: RuleMessage) {
+        var told = ExplainRecord.Rule(
+            rule: decision.name, topic: Self.text(message.topic), verdict: decision.verdict, why: decision.why, seconds: decision.seconds,
+            changes: decision.changes, sends: decision.sent.map { Self.target($0.message) })
+        if showsPayloads, let replacement = decision.replacement, replacement.payload != message.payload {
+            told.before = Self.shown(message.payload)
+            told.after = Self.shown(replacement.payload)
+        }
+        record.rules.append(told)
+    }
+
+    private static func target(_ message: RuleMessage) -> String {
+        switch message.kind {
+        case .topic: text(message.topic) + (message.delay > 0 ? ", after \(Double(message.delay) / 1000) s" : "")
+        case .broadcast: "a broadcast"
+        case .chat: "chat \(text(message.topic))"
+        }
+    }
+
+    static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    private static func shown(_ payload: [UInt8]) -> String {
+        String(decoding: payload.prefix(shown), as: UTF8.self) + (payload.count > shown ? " … (\(payload.count) bytes)" : "")
+    }
+}

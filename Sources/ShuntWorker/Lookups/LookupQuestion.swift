@@ -1,0 +1,147 @@
+import ShuntConfig
+import ShuntCore
+
+extension LookupService {
+    /// A look-up that was found to be allowed.
+    struct Question: Sendable {
+        enum What: Sendable {
+            case http(LookupTarget, body: [UInt8]?)
+            case name(String)
+        }
+
+        let what: What
+        let headers: [String]
+        /// Seconds that its answer is kept; nil: it is not.
+        let cache: Double?
+        /// What equal questions share; nil: each is asked.
+        let key: LookupKey?
+        /// Whom it goes to: host and port.
+        let place: String
+
+        /// Addresses are kept for so many seconds where the rule does not say.
+        private static let addressSeconds = 10.0
+
+        /// - Throws: `rule.failed` where the rule may not ask that.
+        init(_ lookup: RuleLookup, _ permit: Permit, _ plugin: String) throws(ShuntError) {
+            headers = lookup.headers
+            switch lookup.what {
+            case .get(let url):
+                let target = try Self.target(url, permit)
+                what = .http(target, body: nil)
+                cache = lookup.cache
+                key = LookupKey(plugin: plugin, text: target.url, headers: lookup.headers.sorted())
+                place = target.authority
+            case .post(let url, let body):
+                let target = try Self.target(url, permit)
+                guard lookup.cache == nil else { throw ShuntError(.ruleFailed, "the answers of POST are not kept: leave cache out") }
+                what = .http(target, body: body)
+                (cache, key, place) = (nil, nil, target.authority)
+            case .resolve(let text):
+                guard let name = LookupHost.name(text) else { throw ShuntError(.ruleFailed, "'\(text.prefix(100))' is no name of a host") }
+                guard permit.names.contains(where: { $0.allows(name) }) || permit.hosts.contains(where: { $0.host == name }) else {
+                    throw ShuntError(.ruleFailed, "this rule may not resolve \(name)", help: "rules.lookups.\(plugin).names lists what it may")
+                }
+                what = .name(name)
+                cache = lookup.cache ?? Self.addressSeconds
+                key = LookupKey(plugin: "", text: name, headers: [])
+                place = name
+            }
+        }
+
+        private static func target(_ url: String, _ permit: Permit) throws(ShuntError) -> LookupTarget {
+            let target = try LookupTarget(url)
+            guard permit.hosts.contains(where: { $0.allows(target) }) else {
+                throw ShuntError(
+                    .ruleFailed, "this rule may not ask \(target.isSecure ? "https" : "http")://\(target.authority)",
+                    help: "hosts of rules.lookups lists whom it may")
+            }
+            return target
+        }
+    }
+}
+
+/// What tells questions apart. Rules do not share theirs: they may be allowed different things.
+struct LookupKey: Hashable, Sendable {
+    var plugin: String
+    var text: String
+    var headers: [String]
+}
+
+/// Answers that are kept, bounded in number and bytes: the one that came first makes way.
+struct LookupCache {
+    private struct Entry {
+        var answer: LookupAnswer
+        var until: Double
+        var size: Int
+        var number: UInt64
+    }
+
+    private var entries: [LookupKey: Entry] = [:]
+    /// In the order in which they came; some have been replaced since.
+    private var order: ArraySlice<(key: LookupKey, number: UInt64)> = []
+    private(set) var bytes = 0
+    private var lastNumber: UInt64 = 0
+    var count: Int { entries.count }
+    static let mostEntries = 10_000
+    static let mostBytes = 32 << 20
+
+    /// - Parameter now: seconds of a clock that never goes back.
+    mutating func answer(to key: LookupKey, now: Double) -> LookupAnswer? {
+        guard let entry = entries[key], entry.until > now else { return nil }
+        return entry.answer
+    }
+
+    mutating func keep(_ answer: LookupAnswer, for key: LookupKey, seconds: Double, now: Double) {
+        let size = answer.size + key.text.utf8.count + key.headers.reduce(0) { $0 + $1.utf8.count } + 200
+        guard size <= Self.mostBytes / 8 else { return }
+        remove(key)
+        lastNumber += 1
+        entries[key] = Entry(answer: answer, until: now + seconds, size: size, number: lastNumber)
+        order.append((key, lastNumber))
+        bytes += size
+        while entries.count > Self.mostEntries || bytes > Self.mostBytes || order.count > 2 * Self.mostEntries {
+            guard let oldest = order.popFirst() else { break }
+            if entries[oldest.key]?.number == oldest.number { remove(oldest.key) }
+        }
+    }
+
+    private mutating func remove(_ key: LookupKey) {
+        if let entry = entries.removeValue(forKey: key) { bytes -= entry.size }
+    }
+
+    mutating func removeAll() { self = LookupCache() }
+}
+
+extension LookupAnswer {
+    /// Bytes, about.
+    fileprivate var size: Int {
+        switch self {
+        case .response(_, let headers, let body): body.count + headers.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 64 }
+        case .addresses(let all): all.count * 64
+        case .failed(let why): why.utf8.count
+        }
+    }
+}
+
+/// Keeps rules from asking a host that does not answer. After some failures in a row nobody asks for a while; then one may try.
+struct HostBreaker {
+    private var failures = 0
+    private var until = -Double.infinity
+    static let mostFailures = 10
+    static let pause = 5.0
+
+    /// Called for each question that is about to be asked.
+    mutating func refuses(now: Double) -> Bool {
+        guard failures >= Self.mostFailures else { return false }
+        guard now >= until else { return true }
+        until = now + Self.pause
+        return false
+    }
+
+    /// - Parameter worked: nil where it says nothing of the host.
+    mutating func ended(worked: Bool?, now: Double) {
+        guard let worked else { return }
+        failures = worked ? 0 : failures + 1
+        if failures == Self.mostFailures { until = now + Self.pause }
+    }
+}

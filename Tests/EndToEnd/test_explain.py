@@ -1,0 +1,156 @@
+"""`shunt admin explain`: what would become of a message, asked of live workers; nothing is sent, and nothing changes."""
+
+import json
+import random
+import subprocess
+
+import pytest
+
+from exchange import Client, eventually, parse_address
+from processes import PATIENCE, run, write_rule
+
+GUARD = """
+local R = { name = "guard", priority = 90, match = { kind = "topic", topic = "orders/#" } }
+function R.on_message(msg, ctx)
+  kv.incr("seen")
+  shared.incr("seen")
+  counter("seen"):inc()
+  if msg.payload == "bad" then return route.reject("a bad order") end
+end
+return R
+"""
+COPY = """
+local R = { name = "copy", priority = 50, match = { kind = "topic", topic = "orders/+" } }
+function R.on_message(msg, ctx)
+  local order = msg:json()
+  if not order then return end
+  order.card = nil
+  local clean = msg:with { payload = json.encode(order) }
+  return route.fanout { clean, clean:with { topic = "audit/orders" } }
+end
+return R
+"""
+
+
+@pytest.fixture
+def cluster(shunt, tmp_path):
+    plugins = tmp_path / "plugins"
+    write_rule(plugins, "guard", GUARD)
+    write_rule(plugins, "copy", COPY)
+    master = shunt.master()
+    sets = {
+        "worker.masters": master.master, "worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt",
+        "worker.listeners.mqtt.listen": "127.0.0.1:0", "rules.directory": plugins, "rules.enabled": "[guard, copy]"}
+    workers = [shunt.worker(dict(sets)) for _ in range(2)]
+    for worker in workers:
+        worker.wait_metric("shunt_master_connected", 1)
+    master.workers_of = workers
+    eventually(lambda: len(master.workers()) == 2)
+    return master
+
+
+def explain(master, *arguments, code=0):
+    done = run("admin", "explain", *arguments, "--master", master.admin)
+    assert done.returncode == code, done
+    return done
+
+
+def answers(master, *arguments) -> list[dict]:
+    return [each["answer"] for each in json.loads(explain(master, *arguments, "--output", "json").stdout)["workers"]]
+
+
+def test_it_tells_decisions_and_recipients_and_sends_nothing(cluster):
+    first = cluster.workers_of[0]
+    one, two, audit = Client(first.exchange), Client(first.exchange), Client(first.exchange)
+    one.register("ada").subscribe("orders/+", "workers")
+    two.register("bob").subscribe("orders/7", "workers")
+    audit.register("eve").subscribe("audit/#", "auditors")
+    arguments = ["--topic", "orders/7", "--payload", '{"id":7,"card":"4111"}', "--payloads", "--worker", first.exchange]
+    answer = eventually(lambda: (found := answers(cluster, *arguments)[0])["routes"] and found)
+    assert answer["outcome"] == "delivered"
+    assert [(rule["rule"], rule["verdict"]) for rule in answer["rules"]] == [("guard", "pass"), ("copy", "fanout")]
+    assert [(route["topic"], route["recipients"]) for route in answer["routes"]] == [("orders/7", 1), ("audit/orders", 1)]
+    assert answer["routes"][0]["groups"][0]["members"] == 2
+    assert {choice["client"]["uid"] for choice in answer["routes"][0]["groups"][0]["chosen"]} <= {"ada", "bob"}
+    assert answer["routes"][1]["groups"][0]["chosen"][0]["client"]["uid"] == "eve"
+    assert first.metric('shunt_rule_calls_total{rule="guard",hook="on_message"}') == 0
+    assert "shunt_rule_seen" not in str(first.metrics())
+    text = explain(cluster, *arguments).stdout
+    assert "rule copy" in text and "audit/orders (sent there by rule copy)" in text
+    publisher = Client(first.exchange)
+    publisher.message("orders/7", b'{"id":7,"card":"4111"}')
+    assert b"4111" not in audit.receive(1)[0].value
+
+
+def test_rejected_nobody_and_a_topic_that_was_meant(cluster):
+    first = cluster.workers_of[0]
+    Client(first.exchange).subscribe("other/things", "g")
+    rejected = answers(cluster, "--topic", "orders/7", "--payload", "bad")
+    assert {(each["outcome"], each["why"]) for each in rejected} == {("rejected", "rule guard: a bad order")}
+    eventually(lambda: "did you mean other/things?" in explain(cluster, "--topic", "other/thing", "--worker", first.exchange).stdout)
+    assert "nobody gets it" in explain(cluster, "--topic", "other/thing").stdout
+
+
+def test_what_it_tells_is_what_comes(cluster):
+    rng = random.Random(10)
+    worker = cluster.workers_of[0]
+    filters = ["orders/1", "orders/+", "orders/#", "things/1", "things/#", "audit/#", "+/1"]
+    clients = {}
+    for number in range(12):
+        client = Client(worker.exchange)
+        client.register(f"u{number}")
+        client.subscribe(rng.choice(filters), rng.choice(["a", "b", f"own{number}"]))
+        clients[f"u{number}"] = client
+    publisher = Client(worker.exchange)
+    for _ in range(15):
+        topic = rng.choice(["orders/1", "orders/2", "things/1", "things/2", "audit/x"])
+        payload = rng.choice(['{"id":1}', "bad", "text"])
+        answer = answers(cluster, "--topic", topic, "--payload", payload, "--limit", "100", "--worker", worker.exchange)[0]
+        # Turns are each loop's own: a group's choice is among what the loops would choose.
+        expected = sum(route["recipients"] for route in answer["routes"])
+        before = {name: len(client.inbox) for name, client in clients.items()}
+        publisher.message(topic, payload.encode())
+        eventually(lambda: sum(len(c.inbox) for c in clients.values()) - sum(before.values()) >= expected)
+        came = sum(len(c.inbox) for c in clients.values()) - sum(before.values())
+        assert came == expected, (topic, payload, answer)
+
+
+def test_rights_of_a_user_who_does_not_get_it(shunt, tmp_path):
+    acl = tmp_path / "acl"
+    acl.write_text("user ada\ntopic readwrite orders/#\nuser bob\ntopic read news/#\n")
+    process = shunt.dev({"access.acl_file": acl, "worker.loops": 2})
+    process.wait_metric("shunt_master_connected", 1)
+    bob = run("admin", "explain", "--topic", "orders/7", "--as", "bob", "--master", process.admin)
+    assert bob.returncode == 0, bob
+    assert "bob MAY NOT publish to orders/7" in bob.stdout and "bob MAY NOT subscribe to orders/7" in bob.stdout
+    ada = run("admin", "explain", "--topic", "orders/7", "--as", "ada", "--master", process.admin)
+    assert "ada may publish to orders/7" in ada.stdout and f"{acl}:2" in ada.stdout.replace("\n", "") or "acl:2" in ada.stdout
+
+
+def test_what_is_no_question_is_told(cluster, tmp_path):
+    done = explain(cluster, "--topic", "orders/#", code=65)
+    assert "explain follows one message" in done.stderr
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * (1 << 20))
+    assert "at most 262144 bytes" in explain(cluster, "--topic", "orders/7", "--payload", f"@{large}", code=64).stderr
+    assert "cannot be read" in explain(cluster, "--topic", "orders/7", "--payload", "@/nowhere", code=74).stderr
+    assert answers(cluster, "--topic", "orders/7", "--as", "nobody-knows-her")[0]["outcome"] == "nobody"
+    steered = explain(cluster, "--topic", "orders/\u001b[31m7").stdout
+    assert "\u001b" not in steered
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\x00\xff\xfe")
+    assert answers(cluster, "--topic", "things/7", "--payload", f"@{binary}")[0]["outcome"] == "nobody"
+
+
+def test_clients_of_mqtt_are_named(cluster):
+    worker = cluster.workers_of[1]
+    host, port = parse_address(worker.listeners["worker.mqtt"])
+    subscriber = subprocess.Popen(["mosquitto_sub", "-h", host, "-p", str(port), "-i", "phone-1", "-t", "plain/#"])
+    try:
+        def named():
+            routes = answers(cluster, "--topic", "plain/1", "--worker", worker.exchange)[0]["routes"]
+            return routes and routes[0]["clients"]
+        assert eventually(named, timeout=PATIENCE)[0]["client"] == "phone-1"
+    finally:
+        subscriber.terminate()
+        subscriber.wait()

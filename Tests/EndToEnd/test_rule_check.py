@@ -1,0 +1,30 @@
+"""`shunt rule check`: mistakes in rules, with their places."""
+
+import json
+
+from processes import run
+
+
+def plugin(folder, name, text):
+    path = folder / name
+    path.mkdir(parents=True)
+    (path / "rule.lua").write_text(text)
+    return path
+
+
+def test_an_error_has_its_place_and_what_would_be_right(tmp_path):
+    folder = plugin(tmp_path, "r", "return {\n  on_message = function(msg)\n    return route.rejct(msg.topic)\n  end,\n}\n")
+    result = run("rule", "check", folder)
+    assert result.returncode == 65, result
+    assert f"{folder}/rule.lua:3:18: error: there is no verdict route.rejct [library]; did you mean reject?" in result.stdout
+    found = json.loads(run("rule", "check", folder, "--output", "json").stdout)
+    assert found["errors"] == 1 and found["findings"][0]["location"] == f"{folder}/rule.lua:3:18"
+    assert found["findings"][0]["code"] == "library"
+
+
+def test_warnings_end_it_with_strict_alone(tmp_path):
+    folder = plugin(tmp_path, "r", "local x = 1\nreturn { grants = { broadcast = true }, on_message = function() end }\n")
+    result = run("rule", "check", folder)
+    assert result.returncode == 0 and ":1:7: warning" in result.stdout and "r may, whoever the sender is: broadcast" in result.stdout, result
+    assert run("rule", "check", folder, "--strict").returncode == 65
+    assert run("rule", "check", tmp_path / "none").returncode == 78

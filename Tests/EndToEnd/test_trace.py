@@ -1,0 +1,144 @@
+"""`shunt admin trace` and `record`: live messages through the rules, and into a file of the operator's."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+from exchange import Client, eventually, parse_address
+from processes import PATIENCE, environment, run, write_rule
+from test_explain import COPY, GUARD
+
+SECRET = "payload-that-is-hidden"
+READER, OPERATOR = "readers-token-0123456789", "operators-token-0123456789"
+
+
+def binary() -> str:
+    return os.environ.get("SHUNT_BINARY", ".build/release/shunt")
+
+
+class Running:
+    """A command that runs until it is told to end."""
+
+    def __init__(self, tmp_path, *arguments):
+        self.out, self.err = tmp_path / "trace.out", tmp_path / "trace.err"
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen([binary(), "admin", *arguments], stdout=out, stderr=err, env=environment())
+        eventually(lambda: "following" in self.err.read_text(), timeout=PATIENCE, what=self.err.read_text)
+
+    def end(self, number=signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def cluster(shunt, tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"read:dash:{READER}\noperate:ops:{OPERATOR}\n")
+    tokens.chmod(0o600)
+    for name, token in (("reader", READER), ("operator", OPERATOR)):
+        (tmp_path / name).write_text(token)
+        (tmp_path / name).chmod(0o600)
+    plugins = tmp_path / "plugins"
+    write_rule(plugins, "guard", GUARD)
+    write_rule(plugins, "copy", COPY)
+    master = shunt.master({"master.admin.tokens_file": tokens})
+    sets = {
+        "worker.masters": master.master, "worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt",
+        "worker.listeners.mqtt.listen": "127.0.0.1:0", "rules.directory": plugins, "rules.enabled": "[guard, copy]"}
+    master.workers_of = [shunt.worker(dict(sets)) for _ in range(2)]
+    for worker in master.workers_of:
+        worker.wait_metric("shunt_master_connected", 1)
+    master.read = ["--master", master.admin, "--token-file", tmp_path / "reader"]
+    master.operate = ["--master", master.admin, "--token-file", tmp_path / "operator"]
+    return master
+
+
+def test_messages_of_both_protocols_and_all_workers_are_followed_without_payloads(cluster, tmp_path):
+    trace = Running(tmp_path, "trace", "--topic", "#", *cluster.read)
+    for worker in cluster.workers_of:
+        client = Client(worker.exchange)
+        client.subscribe("audit/#", "g")
+        client.register("ada")
+        client.message("orders/1", f'{{"id":"{SECRET}"}}'.encode())
+        client.message("orders/2", b"bad")
+        host, port = parse_address(worker.listeners["worker.mqtt"])
+        subprocess.run(["mosquitto_pub", "-h", host, "-p", str(port), "-i", "phone", "-t", "plain/1", "-m", SECRET], check=True, timeout=PATIENCE)
+    eventually(lambda: trace.out.read_text().count("nobody has subscribed") >= 2, timeout=PATIENCE)
+    assert trace.end() == 0
+    text = trace.out.read_text()
+    assert SECRET not in text and SECRET not in trace.err.read_text()
+    for worker in cluster.workers_of:
+        lines = [line for line in text.splitlines() if worker.exchange in line]
+        assert any("received orders/1 from ada" in line for line in lines)
+        assert any("rule copy: fanout" in line for line in lines)
+        assert any("delivered to 1 recipient" in line for line in lines)
+        assert any("rule guard: reject (a bad order)" in line for line in lines)
+        assert any("received plain/1 from phone, " in line for line in lines)
+
+
+def test_payloads_need_the_role_and_are_an_event(cluster, tmp_path):
+    done = run("admin", "trace", "--topic", "#", "--payloads", "--for", "1s", *cluster.read)
+    assert done.returncode == 77, done
+    trace = Running(tmp_path, "trace", "--topic", "orders/#", "--payloads", "--limit", "1", *cluster.operate)
+    Client(cluster.workers_of[0].exchange).message("orders/1", b"a\x1b[31mb")
+    assert trace.process.wait(PATIENCE) == 0
+    assert "payload a\\u{1B}[31mb" in trace.out.read_text()
+    eventually(lambda: "follow orders/# --payloads" in run("admin", "events", *cluster.read, "--output", "json").stdout)
+
+
+def test_a_recording_is_the_operators_own_file_and_runs_again(cluster, tmp_path):
+    out = tmp_path / "messages.jsonl"
+    trace = Running(tmp_path, "record", "--topic", "orders/#", "--out", out, "--limit", "2", *cluster.operate)
+    client = Client(cluster.workers_of[0].exchange)
+    client.register("ada")
+    client.message("orders/1", b'{"id":1}', key="k")
+    client.message("orders/2", b"\xff\x00")
+    assert trace.process.wait(PATIENCE) == 0
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    first, second = (json.loads(line) for line in out.read_text().splitlines())
+    assert (first["topic"], first["payload"], first["key"], first["sender"]["uid"]) == ("orders/1", '{"id":1}', "k", "ada")
+    assert second["payload_base64"] == "/wA=" and "payload" not in second
+    again = run("admin", "record", "--topic", "#", "--out", out, "--for", "1s", *cluster.operate)
+    assert again.returncode == 74 and "there already" in again.stderr
+    other = tmp_path / "other.jsonl"
+    assert run("admin", "record", "--topic", "#", "--out", other, "--for", "1s", *cluster.read).returncode == 77
+    assert not other.exists()
+
+
+def ask(master, path, token, method="GET", body=None):
+    request = urllib.request.Request(f"http://{master.admin}{path}", method=method, data=body)
+    request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_reader_cannot_read_a_recording_and_traces_are_few(cluster):
+    status, begun = ask(cluster, "/api/v1/recordings", OPERATOR, "POST", b'{"topic":"#"}')
+    assert status == 200
+    id = begun["workers"][0]["answer"]["id"]
+    assert ask(cluster, f"/api/v1/recordings/{id}", READER)[0] == 403
+    assert all(each["error"]["code"] == "not_found" for each in ask(cluster, f"/api/v1/traces/{id}", READER)[1]["workers"])
+    assert ask(cluster, "/api/v1/traces", READER, "POST", b'{"topic":"#","payloads":true}')[0] == 200
+    answers = [ask(cluster, "/api/v1/traces", READER, "POST", b'{"topic":"#"}')[1] for _ in range(4)]
+    assert answers[-1]["workers"][0]["error"]["code"] == "limit.memory"
+    assert ask(cluster, "/api/v1/traces", READER, "POST", b'{"topic":"a/#/b"}')[1]["workers"][0]["error"]["code"] == "topic.invalid"
+    # Nobody reads them: they end by themselves, and make room.
+    eventually(
+        lambda: "answer" in ask(cluster, "/api/v1/traces", READER, "POST", b'{"topic":"#"}')[1]["workers"][0], timeout=30)
+
+
+def test_a_worker_may_forbid_payloads(shunt):
+    process = shunt.dev({"worker.admin_payloads": "false"})
+    process.wait_metric("shunt_master_connected", 1)
+    done = run("admin", "trace", "--topic", "#", "--payloads", "--for", "1s", "--master", process.admin)
+    assert done.returncode == 77 and "worker.admin_payloads: false" in done.stderr
+    assert run("admin", "trace", "--topic", "#", "--for", "1s", "--master", process.admin).returncode == 0

@@ -1,0 +1,154 @@
+import LuaSyntax
+import ShuntCore
+import Testing
+
+@testable import ShuntRules
+
+@Suite("shunt rule check")
+struct RuleCheckTests {
+    /// What is found in `r/rule.lua`, each as `line:column kind message`.
+    private func found(_ text: String, test: String? = nil) throws -> [String] {
+        var files = ["r/rule.lua": text]
+        if let test { files["r/rule_test.lua"] = test }
+        let folder = try PluginFolder(files)
+        let check = RuleCheck([folder.path + "/r"])
+        return check.findings.map { finding in
+            let place = finding.location.split(separator: "/").last.map { $0.split(separator: ":").dropFirst().joined(separator: ":") } ?? ""
+            return "\(place) \(finding.kind.rawValue)"
+        }
+    }
+
+    /// A source that has a fault, where it is, and the nearest one that has not.
+    struct Case: CustomTestStringConvertible, Sendable {
+        var wrong: String
+        var finding: String
+        var right: String
+        var testDescription: String { wrong }
+
+        init(_ wrong: String, _ finding: String, _ right: String) { (self.wrong, self.finding, self.right) = (wrong, finding, right) }
+    }
+
+    private static func hook(_ body: String) -> String { "return { on_message = function(msg, ctx) \(body) end }" }
+
+    static let bodies = [
+        Case("return msg.payloda", "1:53 field", "return msg.topic ~= '' and msg or nil"),
+        Case("msg.topic = 'x'", "1:46 field", "return msg:with { topic = 'x' }"),
+        Case("return msg.json()", "1:53 colon", "return msg:json() and msg"),
+        Case("ctx.emit(msg)", "1:46 colon", "ctx:emit(msg)"),
+        Case("return route:drop('no')", "1:55 colon", "return route.drop('no')"),
+        Case("return json:decode('1')", "1:54 colon", "return json.decode('1')"),
+        Case("return route.rejct('no')", "1:55 library", "return route.reject('no')"),
+        Case("return msg:with { paylod = 'x' }", "1:60 arguments", "return msg:with { payload = 'x' }"),
+        Case("log.wran('x')", "1:46 library", "log.warn('x')"),
+        Case("return msg.sender.udi", "1:60 field", "return msg.sender.uid == '' and msg or nil"),
+        Case("local x = 1", "1:48 unused", "local x = 1 return x"),
+        Case("local x = 1 x = 2", "1:48 unused", "local x = 1 x = x + 1"),
+        Case("local x = 1 local x = x return x", "1:60 shadowed", "local x = 1 local y = x return y"),
+        Case("return nothing", "1:49 global", "return nil"),
+        Case("count = 1", "1:42 global", "local count = 1 return count"),
+        Case("os.exit()", "1:42 global", "return"),
+        Case("if msg.topic == 'a' then end", "1:42 empty", "if msg.topic == 'a' then return msg end"),
+        Case("error('no') log.info('x')", "1:54 unreachable", "log.info('x') error('no')"),
+        Case("log.info('got ' .. msg.payload)", "1:61 payload", "log.info('got ' .. #msg.payload)"),
+        Case("local x = = 1", "1:52 syntax", "local x = 1 return x"),
+    ]
+
+    @Test("each fault of a hook is found at its place, and not in the nearest source without it", arguments: bodies)
+    func hooks(one: Case) throws {
+        #expect(try found(Self.hook(one.wrong)) == [one.finding])
+        #expect(try found(Self.hook(one.right)) == [])
+    }
+
+    static let files = [
+        Case("return { on_mesage = function() end }", "1:10 hook", "return { on_message = function() end }"),
+        Case("return { prioritty = 1, on_message = function() end }", "1:10 rule", "return { priority = 1, on_message = function() end }"),
+        Case(
+            "local R = {}\nfunction R:on_message() return route.done() end\nreturn R", "2:12 colon",
+            "local R = {}\nfunction R.on_message() return route.done() end\nreturn R"),
+        Case(
+            "return { match = { kind = 'chat' }, on_message = function() end }", "1:37 match",
+            "return { match = { kind = 'chat' }, on_chat = function() end }"),
+        Case(
+            "return { match = { kind = 'broadcast', topic = 'a' }, on_broadcast = function() end }", "1:48 match",
+            "return { match = { kind = 'broadcast' }, on_broadcast = function() end }"),
+        Case(
+            "return { match = { topic = { 'a/#', 'a/b' } }, on_message = function() end }", "1:37 match",
+            "return { match = { topic = { 'a/+', 'b/b' } }, on_message = function() end }"),
+        Case(
+            "return { match = { topic = 'a+' }, on_message = function() end }", "1:28 match",
+            "return { match = { topic = 'a/+' }, on_message = function() end }"),
+        Case(
+            "local seen = {}\nreturn { on_message = function(msg) seen[msg.key] = true end }", "2:37 growth",
+            "local seen = {}\nreturn { on_message = function(msg) seen[msg.key] = true seen[msg.key] = nil end }"),
+        Case(
+            "return { on_message = function(msg, ctx, more) return more and msg end }", "1:42 hook",
+            "return { on_message = function(msg, ctx) return ctx.now and msg end }"),
+    ]
+
+    @Test("each fault of a file is found at its place, and not in the nearest source without it", arguments: files)
+    func rules(one: Case) throws {
+        #expect(try found(one.wrong) == [one.finding])
+        #expect(try found(one.right) == [])
+    }
+
+    @Test("tests are looked at too")
+    func tests() throws {
+        let rule = "return { on_message = function() end }"
+        #expect(try found(rule, test: "return { ['a'] = function(t) t.message { topic = 'a' } end }") == ["1:32 colon"])
+        #expect(try found(rule, test: "return { ['a'] = function(t) t:mesage { topic = 'a' } end }") == ["1:32 field"])
+        #expect(try found(rule, test: "return { ['a'] = function(t) t:message { topci = 'a' } end }") == ["1:42 arguments"])
+        #expect(try found(rule, test: "return { ['a'] = function(t) t:message { topic = 'a' } end }") == [])
+    }
+
+    @Test("a comment silences a line's warnings, and no error")
+    func silenced() throws {
+        #expect(try found("local x = 1 -- shunt: ignore\nreturn { on_message = function() end }") == [])
+        #expect(try found("local x = 1 -- shunt: ignore unused\nreturn { on_message = function() end }") == [])
+        #expect(try found("local x = 1 -- shunt: ignore shadowed\nreturn { on_message = function() end }") == ["1:7 unused"])
+        #expect(try found("return { prioritty = 1, on_message = function() end } -- shunt: ignore") == ["1:10 rule"])
+    }
+
+    private func together(_ upper: String, _ lower: String) throws -> [RuleFinding] {
+        let folder = try PluginFolder([
+            "a/rule.lua": "return { priority = 9, match = { topic = 'a/#' }, on_message = function(msg, ctx) \(upper) end }",
+            "b/rule.lua": "return { priority = 1, match = { topic = 'a/+' }, on_message = function(msg) \(lower) end }",
+        ])
+        return RuleCheck(["a", "b"].map { "\(folder.path)/\($0)" }).findings
+    }
+
+    @Test("two rules that drop the same are told, with both places")
+    func overlaps() throws {
+        let found = try together("if msg.topic == 'a/b' then return route.drop() end return ctx.now and nil", "return route.drop()")
+        #expect(found.map(\.kind) == [.overlap])
+        #expect(found.first?.help?.contains("a/rule.lua:1:") == true)
+        #expect(try together("if msg.topic == 'c' then return route.drop() end return ctx.now and nil", "return route.drop()") == [])
+    }
+
+    @Test(
+        "what sends messages past a rule that changes payloads is told",
+        arguments: [
+            "return route.fanout { msg, route.to('a') }", "return route.done()", "ctx:emit(msg:with { topic = 'x' })",
+            "return route.push({ uid = 'a' })",
+        ])
+    func unguarded(body: String) throws {
+        #expect(try together(body, "return msg:with { payload = 'x' }").map(\.kind) == [.unguarded])
+        #expect(try together(body, "return msg:with { topic = 'x' }") == [])
+        #expect(try together("return route.to('a/c')", "return msg:with { payload = 'x' }") == [])
+    }
+
+    @Test("grants are listed")
+    func grants() throws {
+        let folder = try PluginFolder(["r/rule.lua": "return { grants = { publish = { 'audit/#' }, broadcast = true } }"])
+        #expect(RuleCheck([folder.path + "/r"]).grants == [.init(rule: "r", rights: ["publish audit/#", "broadcast"])])
+    }
+
+    @Test("the plugins that come with Shunt, and those that `rule new` makes, have no finding")
+    func clean() throws {
+        #expect(RuleCheck(PluginTests.names.map { "\(PluginTests.directory)/\($0)" }).findings.map(\.description) == [])
+        for kind in RuleTemplate.Kind.allCases {
+            let template = try RuleTemplate(name: "new", kind: kind)
+            let folder = try PluginFolder(Dictionary(uniqueKeysWithValues: template.files.map { ("new/\($0.name)", $0.text) }))
+            #expect(RuleCheck([folder.path + "/new"]).findings.map(\.description) == [])
+        }
+    }
+}
