@@ -1,6 +1,7 @@
 -- Asks a service of your own about each client by HTTP, and adds what it says to the client's messages. See README.md.
+-- The breaker: it fails by what one sends, and that must not close the topic to all.
 local R = {
-  name = "enrich", priority = 75,
+  name = "enrich", priority = 75, on_error = "reject", breaker = { errors = 1000000 },
   settings = {
     url = text { pattern = "^https?://[^/]+/", doc = "what is asked, with `{uid}`, `{device}` and `{client_id}` for the client's" },
     headers = map(text { secret = true }, { optional = true, max = 16, doc = "headers of the request" }),
