@@ -1,6 +1,7 @@
 -- Tries messages again that nobody got, and sends those that stay undelivered, or are not fit to go on, to topics of their own. See README.md.
 local R = {
   name = "dead-letter", priority = 60, tick = 0.2,
+  on_error = "reject", breaker = { errors = 1000000 }, -- it fails by what one sends: that must not close the topic to all
   -- What it sends has come from a client who might send it, and goes where the settings say.
   grants = { publish = { "#" } },
   settings = {
@@ -68,9 +69,12 @@ end
 
 local function in_envelope(msg, about)
   local payload = msg.payload
-  about.topic, about.key, about.props = msg.topic, msg.key, json.array {}
+  about.props = json.array {}
   for i, pair in ipairs(msg.props) do about.props[i] = { name = pair.name, value = pair.value } end
-  if utf8.len(payload) then about.payload = payload else about.payload_base64 = base64.encode(payload) end
+  -- Bytes that are no text stand in base64.
+  for name, value in pairs { topic = msg.topic, key = msg.key, payload = payload } do
+    if utf8.len(value) then about[name] = value else about[name .. "_base64"] = base64.encode(value) end
+  end
   return { payload = json.encode(about), content_type = "application/json", qos = msg.qos, key = msg.key }
 end
 
