@@ -347,7 +347,7 @@ extension LoopRules: LuaHostOwner {
 
 extension PeerDirectory {
     /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
-    fileprivate func network(of id: ConnectionID) -> UInt64? {
+    func network(of id: ConnectionID) -> UInt64? {
         if let address = address(of: id) { return address.network }
         guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
         let host = address[..<colon]

@@ -1,6 +1,7 @@
 -- Tries messages again that nobody got, and sends those that stay undelivered, or are not fit to go on, to topics of their own. See README.md.
 local R = {
   name = "dead-letter", priority = 60, tick = 0.2,
+  on_error = "reject", breaker = { errors = 1000000 }, -- it fails by what one sends: that must not close the topic to all
   -- What it sends has come from a client who might send it, and goes where the settings say.
   grants = { publish = { "#" } },
   settings = {
