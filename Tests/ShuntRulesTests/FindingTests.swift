@@ -83,7 +83,7 @@ struct FindingTests {
         arguments: [
             ("sessions.find()", "sessions.find takes a table"), ("sessions.find('ada')", "sessions.find takes a table"),
             ("sessions.find {}", "sessions.find needs a uid"), ("sessions.find { uid = 5 }", "uid must be a text, not a number"),
-            ("sessions.find { device = 'a' }", "sessions.find takes uid, not 'device'"),
+            ("sessions.find { device = 'a' }", "sessions.find takes uid, not device"),
             ("sessions.find { uid = 'ada', 'x' }", "sessions.find takes uid, not"),
         ])
     func errors(call: String, expected: String) throws {
