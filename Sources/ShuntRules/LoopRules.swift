@@ -61,6 +61,8 @@ public final class LoopRules: RuleHooks {
 
     /// Where rules look things up; nil: nowhere.
     public var lookups: (any RuleLookups)? { didSet { allowLookups() } }
+    /// Where rules find sessions; nil: there are none.
+    public var sessions: SessionDirectory?
     /// Calls that wait for that.
     var waits = RuleWaits()
 
