@@ -41,6 +41,7 @@ extension ListedSession {
         for labels in [tags, alias] {
             let labels = labelBytes <= mostLabelBytes ? labels : []
             shunt_peer_list(record, UInt32(clamping: labels.count))
+            // `assumingMemoryBound`: the C host reads texts as chars, which these bytes are.
             for label in labels { withBytes(of: label) { shunt_peer_text(record, $0.start?.assumingMemoryBound(to: CChar.self), $0.count) } }
         }
     }

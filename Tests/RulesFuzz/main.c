@@ -182,8 +182,8 @@ static bool open_session(session *s, bool is_corpus) {
         // The sanitizer was seen to take 10 ms of the loading of a harmless version.
         .load_nanoseconds = is_corpus ? 1000000000 : 200000000,
         .load_memory = is_corpus ? 64 << 20 : 4 << 20, .shared = s->shared,
-        .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .client = client, .close = close_peer, .sessions = sessions,
-                      .stands_in_rule = stands_in_rule, .inflate = inflate, .look_up = look_up},
+        .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .client = client, .close = close_peer,
+                      .sessions = sessions, .stands_in_rule = stands_in_rule, .inflate = inflate, .look_up = look_up},
     };
     s->host = s->shared == NULL ? NULL : shunt_host_create(&options);
     return s->host != NULL;

@@ -162,12 +162,14 @@ struct FindingTests {
                 t:eq(t:connect { uid = "ada" }.verdict, "accept")
               end,
               ["3 fields"] = function(t)
-                t:sessions { { uid = "ada", client_id = "c", id = 5, loop = 2, address = "[::1]:9", connected_at = 7, tags = { "t" }, alias = { "x" } },
+                t:sessions {
+                  { uid = "ada", client_id = "c", id = 5, loop = 2, address = "[::1]:9", connected_at = 7, tags = { "t" }, alias = { "x" } },
                              { uid = "ada", protocol = "mqtt", device = "d", connected = false } }
                 local logs = t:disconnect { uid = "ada" }.logs
                 t:eq(json.decode(logs[1]), { uid = "ada", client_id = "c", device = "c", protocol = "mqtt", id = 5, loop = 2, address = "[::1]:9",
                   connected = true, connected_at = 7.0, tags = { "t" }, alias = { "x" } })
-                t:eq(json.decode(logs[2]), { uid = "ada", client_id = "d", device = "d", protocol = "mqtt", loop = 0, connected = false, tags = {}, alias = {} })
+                t:eq(json.decode(logs[2]), { uid = "ada", client_id = "d", device = "d", protocol = "mqtt", loop = 0, connected = false,
+                  tags = {}, alias = {} })
               end,
               ["4 key"] = function(t) t:sessions { { uid = "ada", user = "x" } } end,
               ["5 uid"] = function(t) t:sessions { { device = "x" } } end,

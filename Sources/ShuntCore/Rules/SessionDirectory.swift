@@ -84,7 +84,7 @@ public final class SessionDirectory: Sendable {
         return shards[Int(uid.withUTF8 { ByteHash.of(UnsafeRawBufferPointer($0)) } & 255)]
     }
 
-    /// - Parameter old: what it takes the place of: whoever asks sees one of them.
+    /// - Parameter old: what it takes the place of: a rule that asks sees one of them.
     public func list(_ new: ListedSession, inPlaceOf old: ListedSession? = nil) {
         let shard = shard(of: new.uid)
         let isSamePart = old.map { self.shard(of: $0.uid) === shard } ?? false

@@ -8,7 +8,7 @@ struct SessionListing {
     /// By the id of the connection, or of the session that outlives it.
     var listed: [ConnectionID: ListedSession] = [:]
     /// While the loop lists the clients that were there before, or takes them out: the next place in the table of clients, and behind it in
-    /// that of sessions.
+    /// the table of sessions.
     var at: Int?
 }
 

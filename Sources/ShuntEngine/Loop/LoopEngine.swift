@@ -81,7 +81,7 @@ public final class LoopEngine {
     var matching: ContiguousArray<ConnectionID> = []
     /// What rules have said of clients, and what they send later.
     var rulesState = RuleState()
-    /// What rules of all loops find of this one's clients.
+    /// What rules of all loops find of the clients of this loop.
     var listing = SessionListing()
     private var tickedAt: Double?
     private var lastSubscription: UInt64 = 0
