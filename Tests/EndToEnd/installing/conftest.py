@@ -28,7 +28,7 @@ def copy_of_machine():
             "set -eu; mount -t tmpfs none /mnt; mkdir /mnt/up /mnt/work /mnt/root; root=/mnt/root\n"
             "mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work $root\n"
             "ip link set lo up\n"
-            "mount -t proc none $root/proc; mount --rbind /dev $root/dev; mount -t tmpfs none $root/run; mount -t tmpfs none $root/mnt\n")
+            "mount -t proc none $root/proc; mount --rbind /dev $root/dev; for folder in run mnt tmp; do mount -t tmpfs none $root/$folder; done\n")
         command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", prepared + script, "sh", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
