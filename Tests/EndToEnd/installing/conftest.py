@@ -23,14 +23,16 @@ def copy_of_machine():
     if not may_copy_machine():
         pytest.skip("this user may not mount an overlay of the machine")
 
-    def run(script, *arguments, timeout=240):
+    def run(script, *arguments, wait=True, **more):
         prepared = (
             "set -eu; mount -t tmpfs none /mnt; mkdir /mnt/up /mnt/work /mnt/root; root=/mnt/root\n"
             "mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work $root\n"
             "ip link set lo up\n"
             "mount -t proc none $root/proc; mount --rbind /dev $root/dev; for folder in run mnt tmp; do mount -t tmpfs none $root/$folder; done\n")
         command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", prepared + script, "sh", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        if not wait:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, **more)
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL)
 
     return run
 

@@ -104,18 +104,18 @@ LINES = [
 ]
 
 
-@pytest.fixture(params=["bash", "fish", "zsh"])
-def shell(request, tmp_path):
-    """The shell's name, and its script of completions, in a folder with a file and a folder."""
-    (tmp_path / "worker.yaml").touch()
-    (tmp_path / "plugins").mkdir()
-    script = tmp_path / ".script"
-    script.write_text(run("--generate-completion-script", request.param).stdout)
-    return request.param, script
+def completions(shell, folder):
+    """The shell's script of completions, in a folder with a file and a folder."""
+    (folder / "worker.yaml").touch()
+    (folder / "plugins").mkdir()
+    script = folder / ".script"
+    script.write_text(run("--generate-completion-script", shell).stdout)
+    return script
 
 
-def test_scripts_are_right(shell):
-    name, script = shell
+@pytest.mark.parametrize("name", ["bash", "fish", "zsh"])
+def test_scripts_are_right(name, tmp_path):
+    script = completions(name, tmp_path)
     done = subprocess.run([name, "-n", script], capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
 
@@ -132,15 +132,15 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
+# Zsh completes at a terminal alone.
+@pytest.mark.parametrize("name", ["bash", "fish"])
 @pytest.mark.parametrize("line, expected", LINES)
-def test_what_is_offered(shell, line, expected):
-    name, script = shell
+def test_what_is_offered(tmp_path, name, line, expected):
+    script = completions(name, tmp_path)
     command = {
         "bash": ["bash", "-c", BASH, "bash", script, line],
         "fish": ["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", script, line],
-    }.get(name)
-    if command is None:
-        pytest.skip("zsh completes at a terminal alone")
+    }[name]
     done = subprocess.run(command, capture_output=True, text=True, cwd=script.parent)
     offered = {each.split("\t")[0].rstrip("/") for each in done.stdout.splitlines() if each}
     assert offered == expected, done
