@@ -12,7 +12,9 @@ from processes import BINARY, ROOT
 @functools.cache
 def may_copy_machine() -> bool:
     """Whether this user may mount: root, where the system has overlays."""
-    probe = "mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root && mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root"
+    probe = (
+        "mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root && "
+        "mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root")
     command = ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", probe]
     return os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
 

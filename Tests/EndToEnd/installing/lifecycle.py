@@ -19,15 +19,16 @@ PATIENCE = 30.0
 
 
 def call(*words, check=True) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
     assert not check or done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout + done.stderr
 
 
 def shunt_files() -> set[str]:
     """What has the package's name, anywhere that belongs to packages."""
-    found = subprocess.run(
-        ["find", "/etc", "/lib", "/usr/bin", "/usr/share", "/var/lib", "/var/log", "/run", "-xdev", "-name", "*shunt*"], capture_output=True, text=True).stdout
+    folders = ("/etc", "/lib", "/usr/bin", "/usr/share", "/var/lib", "/var/log", "/run")
+    found = subprocess.run(["find", *folders, "-xdev", "-name", "*shunt*"], capture_output=True, text=True).stdout
     return set(found.splitlines())
 
 
