@@ -1,6 +1,8 @@
 -- Asks a service of your own about each client by HTTP, and adds what it says to the client's messages. See README.md.
+-- A message that it fails on is refused, since a client may have written there what the service is to say. The breaker: it fails by what one
+-- sends, and that must not close the topic to all.
 local R = {
-  name = "enrich", priority = 75,
+  name = "enrich", priority = 75, on_error = "reject", breaker = { errors = 1000000 },
   settings = {
     url = text { pattern = "^https?://[^/]+/", doc = "what is asked, with `{uid}`, `{device}` and `{client_id}` for the client's" },
     headers = map(text { secret = true }, { optional = true, max = 16, doc = "headers of the request" }),
@@ -8,11 +10,13 @@ local R = {
     cache = duration { default = "60s", min = "0s", max = "1h", doc = "how long an answer is kept; 0s: not" },
     attributes = map(path, { min = 1, max = 32, doc = "what is taken of the answer's JSON: attributes by name, and their paths" }),
     tags = path { optional = true, doc = "a list of texts in the answer that becomes the client's tags" },
-    topics = list(filter, { optional = true, max = 100, doc = "messages of which topics get the attributes; where it is not set, none" }),
+    topics = list(filter, { optional = true, max = 100, doc = "the topics whose messages get the attributes; where it is not set, none" }),
     add = enum { "properties", "payload", default = "properties", doc = "where they go: user properties, or a field of a JSON payload" },
     prefix = text { default = "", max = 64, doc = "what stands before the names of these properties" },
     field = text { default = "client", min = 1, doc = "the field of the payload that gets them, as an object" },
     unknown = enum { "pass", "reject", default = "pass", doc = "what becomes of a client whom the service does not know: 404, or 410" },
+    unreadable = enum { "reject", "drop", "pass", default = "reject",
+      doc = "what becomes of a payload that is no JSON, for `add: payload`; another reader may find a field in it" },
     down = enum { "pass", "reject", default = "pass", doc = "what becomes of one where there is no answer, or none that counts" },
   },
 }
@@ -90,11 +94,15 @@ local function attributes_of(sender)
 end
 
 function R.on_message(msg)
-  -- What rules send on has been given them already.
-  if msg.hops > 0 then return nil end
+  -- What rules send of their own is none of a client's. What they send on may come from a topic that is not among `topics`.
+  if msg.hops > 0 and not msg.sender then return nil end
   local known = attributes_of(msg.sender)
   if set.add == "payload" then
     local document = msg:json()
+    if document == nil then
+      count("unreadable")
+      return set.unreadable ~= "pass" and route[set.unreadable]("it is no JSON") or nil
+    end
     if type(document) ~= "table" or getmetatable(document) ~= nil then return nil end
     document[set.field] = {}
     for name in pairs(set.attributes) do document[set.field][name] = known[name] end

@@ -14,8 +14,8 @@ end
 
 -- on_tick is called on the way, and a test may call it so often at once.
 local function later(t, seconds)
-  for _ = 1, seconds // 40000 do t:advance(40000) end
-  t:advance(seconds % 40000)
+  for _ = 1, seconds // 9000 do t:advance(9000) end
+  t:advance(seconds % 9000)
 end
 
 local function with(t, plan, more)
@@ -140,6 +140,24 @@ return {
     t:eq({ verdict, out.why }, { "reject", "its tenant has 2 connections" }, "who was silent so long has lost its place")
   end,
 
+  ["gives no place for good to a client that sends its will when it has gone"] = function(t)
+    with(t, { connections = 1 })
+    connect(t, "ann", "d1")
+    send(t, "ann", "x", { sender = client("ann", "d1") })
+    t:disconnect(client("ann", "d1"))
+    send(t, "ann", "gone", { sender = client("ann", "d1") })
+    t:advance(70)
+    t:eq(connect(t, "ann", "d2").verdict, "accept")
+  end,
+
+  ["counts no more clients on trial than it may, and those when they do something"] = function(t)
+    with(t, { connections = 20000 }, { remembered = 15000 })
+    for i = 1, 10100 do connect(t, "u" .. i % 1000, "d" .. i) end
+    send(t, "u5", "x", { sender = client("u5", "d10005") })
+    t:advance(120)
+    t:eq(connect(t, "u5", "d5").verdict, "accept")
+  end,
+
   ["counts a client that registers by the uid that it registers"] = function(t)
     with(t, { connections = 1 })
     t:eq(t:connect({ uid = "", device = "d1" }).verdict, "accept")
@@ -171,6 +189,15 @@ return {
     t:eq(passed(t, 9, "t1"), 4, "those that are counted are served, and counted on")
     later(t, 86400)
     t:eq(send(t, "new"), "pass")
+  end,
+
+  ["has room for the tenants that it names, whatever others there are"] = function(t)
+    with(t, { day = { messages = 5 } }, { remembered = 100, tenants = { acme = { day = { messages = 2 } } } })
+    for i = 1, 100 do send(t, "t" .. i) end
+    t:eq({ send(t, "new"), passed(t, 3, "acme") }, { "reject", 2 })
+    later(t, 86400)
+    t:eq(passed(t, 3, "acme"), 2)
+    for i = 1, 100 do t:eq(send(t, "t" .. i), "pass", "they take no room of the others") end
   end,
 
   ["takes any tenant and any payload"] = function(t)

@@ -98,4 +98,4 @@ def test_the_containerfile_names_what_the_package_has():
     unit = (ROOT / "packaging/systemd/shunt-worker.service").read_text().replace("@PREFIX@", "/usr")
     command = json.loads(text[text.index("ENTRYPOINT") + 10:].splitlines()[0]) + json.loads(text[text.index("\nCMD") + 4:].splitlines()[0])
     assert f"ExecStart={' '.join(command)}\n" in unit
-    assert "USER shunt:shunt" in text and "User=shunt\n" in unit
+    assert "--uid 890 " in text and "\nUSER 890:890\n" in text and "User=shunt\n" in unit
