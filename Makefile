@@ -11,7 +11,7 @@ PACKAGING_PACKAGES := debhelper dpkg-dev
 TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv $(PACKAGING_PACKAGES) adduser fish groff iproute2 lintian mandoc systemd zsh
 FORMATTED := Package.swift Sources Tests Benchmarks
 
-.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb clean packages test-packages
+.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb package-test clean packages test-packages
 
 all: build
 
@@ -52,7 +52,11 @@ unit-test: packages
 
 ## The real binary, with clients that were written apart from it; two files at a time.
 end-to-end: build
-	@scripts/pytest -n 2 --dist loadfile Tests/EndToEnd
+	@scripts/pytest -n 2 --dist loadfile --ignore Tests/EndToEnd/installing/test_package.py Tests/EndToEnd
+
+## The Debian package, from lintian to purge; as root, in a copy of the machine. Two minutes, and so not a part of `make test`.
+package-test: build test-packages
+	@scripts/pytest Tests/EndToEnd/installing/test_package.py
 
 examples: build
 	.build/release/shunt rule test examples/recipes
