@@ -6,10 +6,12 @@ PREFIX ?= /usr/local
 # The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
 RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := libcrypt-dev libcurl4-openssl-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
-TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv
+# debhelper makes the Debian package.
+PACKAGING_PACKAGES := debhelper dpkg-dev
+TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv $(PACKAGING_PACKAGES) adduser fish groff iproute2 lintian mandoc systemd zsh
 FORMATTED := Package.swift Sources Tests Benchmarks
 
-.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install clean packages test-packages
+.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb package-test clean packages test-packages
 
 all: build
 
@@ -50,7 +52,11 @@ unit-test: packages
 
 ## The real binary, with clients that were written apart from it; two files at a time.
 end-to-end: build
-	@scripts/pytest -n 2 --dist loadfile Tests/EndToEnd
+	@scripts/pytest -n 2 --dist loadfile --ignore Tests/EndToEnd/installing/test_package.py Tests/EndToEnd
+
+## The Debian package, from lintian to purge; as root, in a copy of the machine. Two minutes, and so not a part of `make test`.
+package-test: build test-packages
+	@scripts/pytest Tests/EndToEnd/installing/test_package.py
 
 examples: build
 	.build/release/shunt rule test examples/recipes
@@ -91,8 +97,15 @@ bench: build
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare
 
+## The binary, units, configuration, manual pages, completions, plugins, examples: below PREFIX, and SYSCONFDIR for the configuration. DESTDIR
+## goes before each path. docs/install.md tells the rest.
 install: build
-	install -D -m 755 .build/release/shunt $(DESTDIR)$(PREFIX)/bin/shunt
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" SYSCONFDIR="$(SYSCONFDIR)" packaging/install
+
+## A Debian package, in .build/packages.
+deb: build
+	@scripts/packages $(PACKAGING_PACKAGES)
+	@packaging/deb
 
 clean:
 	rm -rf .build

@@ -12,7 +12,9 @@ from processes import BINARY, ROOT
 @functools.cache
 def may_copy_machine() -> bool:
     """Whether this user may mount: root, where the system has overlays."""
-    probe = "mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root && mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root"
+    probe = (
+        "mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root && "
+        "mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root")
     command = ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", probe]
     return os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
 
@@ -23,14 +25,16 @@ def copy_of_machine():
     if not may_copy_machine():
         pytest.skip("this user may not mount an overlay of the machine")
 
-    def run(script, *arguments, timeout=240):
+    def run(script, *arguments, wait=True, **more):
         prepared = (
             "set -eu; mount -t tmpfs none /mnt; mkdir /mnt/up /mnt/work /mnt/root; root=/mnt/root\n"
             "mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work $root\n"
             "ip link set lo up\n"
-            "mount -t proc none $root/proc; mount --rbind /dev $root/dev; mount -t tmpfs none $root/run; mount -t tmpfs none $root/mnt\n")
+            "mount -t proc none $root/proc; mount --rbind /dev $root/dev; for folder in run mnt tmp; do mount -t tmpfs none $root/$folder; done\n")
         command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", prepared + script, "sh", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        if not wait:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, **more)
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL)
 
     return run
 

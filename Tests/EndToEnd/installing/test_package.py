@@ -1,11 +1,8 @@
 """The Debian package: what lintian says of it, and its life from installation to purge."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
-
-from processes import ROOT
 
 
 def test_lintian_finds_nothing(package):
@@ -23,4 +20,4 @@ def test_installed_run_reloaded_stopped_removed_purged(package, copy_of_machine)
         'cp "$1" $root/mnt/shunt.deb; cp "$2" $root/mnt/lifecycle.py; chroot $root python3 /mnt/lifecycle.py /mnt/shunt.deb',
         package, Path(__file__).parent / "lifecycle.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == ["/etc/shunt/cluster.token"], "what an operator made stays, and nothing else"
+    assert json.loads(done.stdout.splitlines()[-1]) == ["/etc/shunt", "/etc/shunt/cluster.token"], "what an operator made stays, and nothing else"
