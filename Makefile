@@ -7,9 +7,9 @@ PREFIX ?= /usr/local
 RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := libcrypt-dev libcurl4-openssl-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
 TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv
-FORMATTED := Package.swift Sources Tests Benchmarks
+FORMATTED := Package.swift Sources Tests Benchmarks examples/swift-client
 
-.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install clean packages test-packages
+.PHONY: all build run test tidy format format-check unit-test end-to-end examples swift-client docc fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install clean packages test-packages
 
 all: build
 
@@ -55,6 +55,18 @@ end-to-end: build
 examples: build
 	.build/release/shunt rule test examples/recipes
 	@set -e; for example in examples/*/run; do echo "== $$example"; $$example; done
+
+## The example package examples/swift-client, built by itself and run at a master and a worker. It takes minutes: SwiftNIO is built anew.
+swift-client: build
+	$(SWIFT) build --package-path examples/swift-client --scratch-path .build/swift-client
+	SWIFT_CLIENT=.build/swift-client/debug/swift-client scripts/pytest Tests/EndToEnd/test_swift_client.py
+
+## The pages of the library ShuntClient, in .build/ShuntClient.doccarchive; a link that leads nowhere is an error.
+docc: packages
+	rm -rf .build/symbols/*
+	$(SWIFT) build --target ShuntClient -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir -Xswiftc $(CURDIR)/.build/symbols --scratch-path .build/docc
+	docc convert Sources/ShuntClient/ShuntClient.docc --additional-symbol-graph-dir .build/symbols/ShuntClient --output-path .build/ShuntClient.doccarchive \
+	    --fallback-display-name ShuntClient --fallback-bundle-identifier shunt.ShuntClient --warnings-as-errors
 
 fuzz-briefly: packages
 	$(SWIFT) build $(RELEASE) --product wire-fuzz

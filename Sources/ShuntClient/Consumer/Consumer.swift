@@ -9,9 +9,12 @@ import ShuntCore
 /// Over MQTT, messages of QoS 1 and 2 are acknowledged when the application has taken them, by the batch. When the broker has lost the
 /// session, the consumer subscribes anew, and misses what was published meanwhile.
 public final class Consumer: AsyncSequence, Sendable {
+    /// What the sequence gives.
     public typealias Element = ReceivedMessage
+    /// What the sequence fails with.
     public typealias Failure = ShuntError
 
+    /// As the consumer was made.
     public let configuration: ConsumerConfiguration
     private let source: Source
 
@@ -96,6 +99,7 @@ public final class Consumer: AsyncSequence, Sendable {
         await client.disconnect()
     }
 
+    /// Gives messages one by one. One task iterates.
     public func makeAsyncIterator() -> InboxIterator<ReceivedMessage> {
         InboxIterator { () async throws(ShuntError) in try await self.nextBatch() }
     }

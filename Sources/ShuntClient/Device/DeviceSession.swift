@@ -11,9 +11,12 @@ import ShuntCore
 /// Over MQTT the registration is the connection itself: the client id is the device's name, the user name is the uid, and tags and aliases are
 /// user properties of CONNECT. Broadcasts come on the topic `$shunt/notify`.
 public final class DeviceSession: AsyncSequence, Sendable {
+    /// What the sequence gives.
     public typealias Element = DeviceNotification
+    /// What the sequence fails with.
     public typealias Failure = ShuntError
 
+    /// As the session was made.
     public let configuration: DeviceConfiguration
     private let source: Source
 
@@ -75,6 +78,7 @@ public final class DeviceSession: AsyncSequence, Sendable {
         await client.disconnect()
     }
 
+    /// Gives notifications one by one. One task iterates.
     public func makeAsyncIterator() -> InboxIterator<DeviceNotification> {
         InboxIterator { () async throws(ShuntError) in try await self.nextBatch() }
     }
