@@ -145,12 +145,15 @@ uint64_t shunt_time_bound(size_t bucket) {
 
 /// The figures of a call that is timed.
 static __attribute__((noinline)) void sample(shunt_figures *figures, uint64_t started) {
-    uint64_t time = nanoseconds() - started, stands_for = figures->calls <= SAMPLED_FIRST ? 1 : SAMPLE;
-    figures->sample_at = figures->calls - 1 + stands_for;
+    // For the calls since the one that was timed before it.
+    uint64_t time = nanoseconds() - started, stands_for = figures->calls > figures->sampled ? figures->calls - figures->sampled : 0;
+    figures->sample_at = figures->calls - 1 + (figures->calls <= SAMPLED_FIRST ? 1 : SAMPLE);
     figures->sampled += stands_for;
     figures->sampled_nanoseconds += time * stands_for;
     figures->times[time_bucket(time)] += stands_for;
 }
+
+void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook) { rule->figures[hook].sample_at = 0; }
 
 static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L, int arguments) {
     char text[160];

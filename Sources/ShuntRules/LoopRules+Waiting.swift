@@ -144,6 +144,7 @@ extension LoopRules {
     }
 
     private func authOutcome(_ outcome: shunt_connect_outcome, of peer: ConnectionID) -> AuthOutcome {
+        refusedBy = Int(outcome.rule)
         if keepWaiting(outcome.waiting, of: peer) { return .waits }
         switch outcome.verdict {
         case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))

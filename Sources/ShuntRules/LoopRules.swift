@@ -98,8 +98,16 @@ public final class LoopRules: RuleHooks {
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         chatRecord.limit = 16 << 20
         host.owner = self
+        // Until the engine says what room there is; nothing else keeps messages.
+        setDelayRoom(messages: Self.delayRoom.messages, bytes: Self.delayRoom.bytes)
         if let error = replace(with: set, now: now) { throw error }
     }
+
+    /// The place of the rule that has refused somebody last.
+    var refusedBy = -1
+    public var refusing: String? { self.set.rules.indices.contains(refusedBy) ? self.set.rules[refusedBy].definition.name : nil }
+
+    private static let delayRoom = (messages: 100_000, bytes: 64 << 20)
 
     deinit {
         abandonAll()
@@ -272,7 +280,9 @@ public final class LoopRules: RuleHooks {
     }
 
     func refusalOfOff(in selection: RuleSelection = RuleSelection(mask: .max), for hook: shunt_hook) -> String? {
-        actionOfOff(selection, for: hook)?.why
+        guard let action = actionOfOff(selection, for: hook) else { return nil }
+        refusedBy = action.rule
+        return action.why
     }
 }
 

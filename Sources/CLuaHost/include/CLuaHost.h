@@ -67,8 +67,8 @@ typedef struct {
     uint64_t calls;
     uint64_t verdicts[SHUNT_VERDICTS];
     uint64_t failures[SHUNT_FAILURES];
-    /// A version's first 1,024 calls are timed, then one in 64, which stands for all of them: how many calls the timed ones stand for, and
-    /// what those took together.
+    /// A version's first 1,024 calls are timed, then one in 64, which stands for those since the one before: how many calls the timed ones
+    /// stand for, and what those took together.
     uint64_t sampled, sampled_nanoseconds;
     /// How many of `sampled` took how long: see `shunt_time_bound`.
     uint64_t times[SHUNT_TIME_BUCKETS];
@@ -207,6 +207,8 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// The next call of a hook is timed.
+void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook);
 /// What a rule has asked its allocator for since it is metered: how often, and how many bytes; those that it gave back are not taken off.
 typedef struct {
     uint64_t allocations, bytes;

@@ -51,7 +51,7 @@ extension LuaDefinitions {
             hook("on_will", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "A will is about to be published."),
             hook("on_session", "event: string, session: shunt.Session, ctx: shunt.Context", "", "A session of MQTT is created, resumed, over."),
             hook("on_acked", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", "", "A client has acknowledged a message of QoS 1 or 2."),
-            hook("on_disconnect", "conn: shunt.Client, why: string", "", "A client that was let in has gone."),
+            hook("on_disconnect", "conn: shunt.Client, why: string, ctx: shunt.Context", "", "A client that was let in has gone."),
             hook("on_tick", "ctx: shunt.Context", "", "Every `tick` seconds on each loop."),
         ])
 

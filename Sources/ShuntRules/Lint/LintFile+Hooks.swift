@@ -1,5 +1,19 @@
 import LuaSyntax
 
+extension RulePlugin {
+    /// Whether its files ask others: `http.get`, `http.post`, `resolve`.
+    public var looksUp: Bool {
+        sources.contains { source in
+            guard let tree = try? LuaTree(LuaSource(source.text)) else { return false }
+            var found = false
+            var walker = LintWalker()
+            walker.expression = { expression, _ in found = found || LintFile.lookup(expression) != nil }
+            walker.walk(tree.body)
+            return found
+        }
+    }
+}
+
 /// What each hook may return, and where others may be asked: what a worker finds when the hook runs.
 extension LintFile {
     /// By hook, the verdicts that it may return; the other hooks take any but those of ``own``.
@@ -45,7 +59,7 @@ extension LintFile {
     /// Of `route.drop("no")` the name, and where it stands.
     private static func verdict(_ value: LuaExpression) -> (String, Int)? { member(value, of: "route") }
 
-    private static func lookup(_ value: LuaExpression) -> (String, Int)? {
+    static func lookup(_ value: LuaExpression) -> (String, Int)? {
         if let (name, offset) = member(value, of: "http") { return ("http.\(name)", offset) }
         guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "resolve",
             case .call? = suffixes.first?.kind
