@@ -152,6 +152,15 @@ return {
     t:eq({ out[1].topic, json.decode(out[1].payload).payload }, { "dead", "" })
   end,
 
+  ["writes names that no property can have so that it can"] = function(t)
+    with(t, { json = true })
+    lost(t, "gone", { sender = { uid = "a\0b" }, topic = "x\0y" })
+    local out = sent(t)
+    t:eq({ prop(out[1], "topic"), prop(out[1], "attempts") }, { "x?y", "0" })
+    out = t:message { topic = "orders/1", payload = "text", sender = { uid = "a\0b" } }
+    t:eq({ out.error, out.verdict, prop(out, "sender") }, { nil, "route", "a?b" })
+  end,
+
   ["keeps so many, and counts what there was no room for"] = function(t)
     with(t, {}, { most = 100 })
     for i = 1, 150 do lost(t, "no subscriber", { payload = tostring(i) }) end

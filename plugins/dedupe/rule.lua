@@ -1,6 +1,6 @@
 -- Takes a message that has come before, within a window, out: by its payload, key, a property or a field. See README.md.
 local R = {
-  name = "dedupe", priority = 20,
+  name = "dedupe", priority = 65,
   settings = {
     streams = list({
       topic = filter { default = "#", doc = "which topics" },
@@ -8,7 +8,7 @@ local R = {
       property = text { default = "message-id", min = 1, doc = "the user property, for `by: property`" },
       field = path { default = "id", doc = "the field of a JSON payload, for `by: field`" },
       window = duration { default = "2m", min = "1s", max = "1d", doc = "how long a message is remembered, from the first on" },
-      among = enum { "topic", "sender", "stream", default = "topic", doc = "which messages are compared: of one topic, of one sender, or all" },
+      among = enum { "topic", "sender", "stream", default = "topic", doc = "what is compared: messages of a topic, of a sender, or all" },
       action = enum { "drop", "reject", default = "drop", doc = "what becomes of one that has come before; the sender of one that is dropped is told 200" },
       missing = enum { "pass", "reject", default = "pass", doc = "what becomes of one without such a key, property or field" },
     }, { min = 1, max = 100, doc = "the first that takes a message's topic counts" }),

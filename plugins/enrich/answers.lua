@@ -26,7 +26,7 @@ function answers.read(document, set)
   for name, at in pairs(set.attributes) do
     local value = field(document, at)
     if math.type(value) or type(value) == "boolean" then value = tostring(value) end
-    if type(value) == "string" and #value <= 512 then found.attributes[name] = value end
+    if type(value) == "string" and #value <= 512 and not value:find("\0", 1, true) then found.attributes[name] = value end
   end
   local tags = set.tags and field(document, set.tags)
   if type(tags) ~= "table" then return found end

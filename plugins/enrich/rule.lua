@@ -1,6 +1,7 @@
 -- Asks a service of your own about each client by HTTP, and adds what it says to the client's messages. See README.md.
+-- The breaker: it fails by what one sends, and that must not close the topic to all.
 local R = {
-  name = "enrich", priority = 75,
+  name = "enrich", priority = 75, on_error = "reject", breaker = { errors = 1000000 },
   settings = {
     url = text { pattern = "^https?://[^/]+/", doc = "what is asked, with `{uid}`, `{device}` and `{client_id}` for the client's" },
     headers = map(text { secret = true }, { optional = true, max = 16, doc = "headers of the request" }),
@@ -8,7 +9,7 @@ local R = {
     cache = duration { default = "60s", min = "0s", max = "1h", doc = "how long an answer is kept; 0s: not" },
     attributes = map(path, { min = 1, max = 32, doc = "what is taken of the answer's JSON: attributes by name, and their paths" }),
     tags = path { optional = true, doc = "a list of texts in the answer that becomes the client's tags" },
-    topics = list(filter, { optional = true, max = 100, doc = "messages of which topics get the attributes; where it is not set, none" }),
+    topics = list(filter, { optional = true, max = 100, doc = "the topics whose messages get the attributes; where it is not set, none" }),
     add = enum { "properties", "payload", default = "properties", doc = "where they go: user properties, or a field of a JSON payload" },
     prefix = text { default = "", max = 64, doc = "what stands before the names of these properties" },
     field = text { default = "client", min = 1, doc = "the field of the payload that gets them, as an object" },

@@ -48,7 +48,7 @@ return {
 
   ["takes texts, numbers and truth values as attributes, and nothing else"] = function(t)
     with(t, { attributes = { a = "a", b = "b", c = "c", d = "d", e = "e", f = "f", g = "list.2" } })
-    answer(t, "ann", { a = 5, b = true, c = json.null, d = {}, e = ("x"):rep(513), f = "", list = { 1, "two" } })
+    answer(t, "ann", { a = 5, b = true, c = json.null, d = "a\0b", e = ("x"):rep(513), f = "", list = { 1, "two" } })
     t:eq(connect(t, "ann").attributes, { a = "5", b = "true", f = "", g = "two" })
   end,
 

@@ -1,7 +1,7 @@
 -- Lets topic messages pass whose JSON fits a JSON Schema (draft 2020-12). See README.md.
 -- The breaker: it fails by what one sends, and that must not close the topic to all.
 local R = {
-  name = "json-schema", priority = 70, on_error = "reject", breaker = { errors = 1000000 },
+  name = "json-schema", priority = 82, on_error = "reject", breaker = { errors = 1000000 },
   settings = {
     schemas = list({
       topic = filter { default = "#", doc = "which topics" },

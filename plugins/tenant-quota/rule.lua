@@ -1,19 +1,22 @@
 -- So many messages, bytes, connections and subscriptions for each tenant. See README.md.
-local windowed = { messages = integer { min = 0, optional = true, doc = "messages" }, bytes = size { min = 0, optional = true, doc = "bytes of payload" } }
+local function windowed(doc)
+  local fields = {
+    messages = integer { min = 0, optional = true, doc = "messages" }, bytes = size { min = 0, optional = true, doc = "bytes of payload" },
+  }
+  return table(fields, { optional = true, doc = doc })
+end
 
 -- What a tenant may have.
 local function plan(more)
   return table({
-    minute = table({ messages = windowed.messages, bytes = windowed.bytes }, { optional = true, doc = "in each minute" }),
-    hour = table({ messages = windowed.messages, bytes = windowed.bytes }, { optional = true, doc = "in each hour" }),
-    day = table({ messages = windowed.messages, bytes = windowed.bytes }, { optional = true, doc = "in each day, from 00:00 UTC" }),
+    minute = windowed "in each minute", hour = windowed "in each hour", day = windowed "in each day, from 00:00 UTC",
     connections = integer { min = 0, optional = true, doc = "connections at a time" },
     subscriptions = integer { min = 0, optional = true, doc = "subscriptions at a time" },
   }, more)
 end
 
 local R = {
-  name = "tenant-quota", priority = 85, tick = 5, on_error = "reject", breaker = { errors = 1000000 },
+  name = "tenant-quota", priority = 85, tick = 1, on_error = "reject", breaker = { errors = 1000000 },
   settings = {
     by = enum { "uid", "topic", "attribute", default = "uid", doc = "where the tenant stands" },
     separator = text { optional = true, min = 1, max = 8, doc = "for `by: uid`: the tenant is what comes after the last one of it" },
@@ -121,7 +124,9 @@ local function message(msg, ctx)
   if not tenant then return unknown() end
   local plan = plan_of(tenant)
   if not plan then return nil end
-  local refused = set.by ~= "topic" and enter(sender, short(tenant), plan, true, ctx)
+  -- A will comes when its client has gone: that makes nobody come back for more than a minute.
+  local stays = held.has(sender.id, short(tenant))
+  local refused = set.by ~= "topic" and enter(sender, short(tenant), plan, stays, ctx)
   if refused then return refused end
   current = tenant
   local bytes = reads_bytes[plan] and #msg.payload or 0

@@ -14,8 +14,8 @@ end
 
 -- on_tick is called on the way, and a test may call it so often at once.
 local function later(t, seconds)
-  for _ = 1, seconds // 40000 do t:advance(40000) end
-  t:advance(seconds % 40000)
+  for _ = 1, seconds // 9000 do t:advance(9000) end
+  t:advance(seconds % 9000)
 end
 
 local function with(t, plan, more)
@@ -138,6 +138,24 @@ return {
     t:eq(connect(t, "ann", "d4").verdict, "reject", "d1 has sent, and is there")
     local verdict, out = send(t, "ann", "x", { sender = client("ann", "d2") })
     t:eq({ verdict, out.why }, { "reject", "its tenant has 2 connections" }, "who was silent so long has lost its place")
+  end,
+
+  ["gives no place for good to a client that sends its will when it has gone"] = function(t)
+    with(t, { connections = 1 })
+    connect(t, "ann", "d1")
+    send(t, "ann", "x", { sender = client("ann", "d1") })
+    t:disconnect(client("ann", "d1"))
+    send(t, "ann", "gone", { sender = client("ann", "d1") })
+    t:advance(70)
+    t:eq(connect(t, "ann", "d2").verdict, "accept")
+  end,
+
+  ["counts no more clients on trial than it may, and those when they do something"] = function(t)
+    with(t, { connections = 20000 }, { remembered = 15000 })
+    for i = 1, 10100 do connect(t, "u" .. i % 1000, "d" .. i) end
+    send(t, "u5", "x", { sender = client("u5", "d10005") })
+    t:advance(120)
+    t:eq(connect(t, "u5", "d5").verdict, "accept")
   end,
 
   ["counts a client that registers by the uid that it registers"] = function(t)

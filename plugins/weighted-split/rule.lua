@@ -64,7 +64,8 @@ function R.on_load(settings)
       check(each.topic, place)
       if seen[each.topic] then fail(place, "'%s' is there twice: add the weights", each.topic) end
       seen[each.topic], total = true, total + each.weight
-      to[n] = { topic = each.topic, weight = each.weight, bits = bits(each.topic), sent = counter("split_total", { split = split.topic, to = each.topic }) }
+      local sent = counter("split_total", { split = split.topic, to = each.topic })
+      to[n] = { topic = each.topic, weight = each.weight, bits = bits(each.topic), sent = sent }
     end
     if total <= 0 then fail(where .. ".to", "the weights are 0 together: nothing would go anywhere") end
     splits[i] = { topic = split.topic, by = split.by, field = split.field, rest = split.rest, to = to, total = total }
