@@ -2,6 +2,8 @@
 
 SWIFT ?= swift
 PYTHON ?= python3
+# Beside swift in its toolchain.
+DOCC ?= docc
 PREFIX ?= /usr/local
 # The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
 RELEASE := -c release --static-swift-stdlib
@@ -61,12 +63,15 @@ swift-client: build
 	$(SWIFT) build --package-path examples/swift-client --scratch-path .build/swift-client
 	SWIFT_CLIENT=.build/swift-client/debug/swift-client scripts/pytest Tests/EndToEnd/test_swift_client.py
 
-## The pages of the library ShuntClient, in .build/ShuntClient.doccarchive; a link that leads nowhere is an error.
+## The pages of the library ShuntClient, in .build/ShuntClient.doccarchive; a link that leads nowhere is an error. It builds the library anew.
 docc: packages
-	rm -rf .build/symbols/*
-	$(SWIFT) build --target ShuntClient -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir -Xswiftc $(CURDIR)/.build/symbols --scratch-path .build/docc
-	docc convert Sources/ShuntClient/ShuntClient.docc --additional-symbol-graph-dir .build/symbols/ShuntClient --output-path .build/ShuntClient.doccarchive \
-	    --fallback-display-name ShuntClient --fallback-bundle-identifier shunt.ShuntClient --warnings-as-errors
+	mkdir -p .build/docc/symbols .build/docc/client
+	$(SWIFT) build --scratch-path .build/docc --target ShuntClient -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir \
+	    -Xswiftc $(CURDIR)/.build/docc/symbols
+	cp .build/docc/symbols/ShuntClient.symbols.json .build/docc/client/
+	$(DOCC) convert Sources/ShuntClient/ShuntClient.docc --additional-symbol-graph-dir .build/docc/client \
+	    --output-path .build/ShuntClient.doccarchive --fallback-display-name ShuntClient --fallback-bundle-identifier shunt.ShuntClient \
+	    --warnings-as-errors
 
 fuzz-briefly: packages
 	$(SWIFT) build $(RELEASE) --product wire-fuzz

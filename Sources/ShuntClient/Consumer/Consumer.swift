@@ -29,7 +29,9 @@ public final class Consumer: AsyncSequence, Sendable {
     }
 
     /// Finds the workers and subscribes at all of them; returns as soon as one has taken the subscription.
-    /// - Parameter onEvent: gets the events of the connections. Must be quick.
+    /// - Parameters:
+    ///   - configuration: what to take, and from where.
+    ///   - onEvent: gets the events of the connections. Must be quick.
     /// - Throws: `usage` or `topic.invalid` for a configuration that cannot work; the error of a worker that refuses the subscription;
     ///   `address.unavailable`, `connection.lost` or `worker.none` if none was reached within `ConnectionOptions.patience`.
     public static func subscribe(

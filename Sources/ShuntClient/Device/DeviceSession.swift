@@ -31,7 +31,9 @@ public final class DeviceSession: AsyncSequence, Sendable {
     }
 
     /// Finds the least loaded worker by way of the masters, or connects straight, and registers.
-    /// - Parameter onEvent: gets the events of the connection. Must be quick.
+    /// - Parameters:
+    ///   - configuration: the device, and where to register it.
+    ///   - onEvent: gets the events of the connection. Must be quick.
     /// - Throws: `usage` or `device.invalid` for a configuration that cannot work; the error of a worker that refuses the device;
     ///   `address.unavailable`, `connection.lost` or `worker.none` if none was reached within `ConnectionOptions.patience`.
     public static func register(
