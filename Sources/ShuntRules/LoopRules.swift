@@ -61,6 +61,8 @@ public final class LoopRules: RuleHooks {
 
     /// Where rules look things up; nil: nowhere.
     public var lookups: (any RuleLookups)? { didSet { allowLookups() } }
+    /// Where rules find sessions; nil: there are none.
+    public var sessions: SessionDirectory?
     /// Calls that wait for that.
     var waits = RuleWaits()
 
@@ -347,7 +349,7 @@ extension LoopRules: LuaHostOwner {
 
 extension PeerDirectory {
     /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
-    fileprivate func network(of id: ConnectionID) -> UInt64? {
+    func network(of id: ConnectionID) -> UInt64? {
         if let address = address(of: id) { return address.network }
         guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
         let host = address[..<colon]

@@ -21,9 +21,12 @@ end
 
 local function in_envelope(msg, about)
   local payload = msg.payload
-  about.topic, about.key, about.props = letters.plain(msg.topic), msg.key and letters.plain(msg.key), json.array {}
+  about.props = json.array {}
   for i, pair in ipairs(msg.props) do about.props[i] = { name = pair.name, value = pair.value } end
-  if utf8.len(payload) then about.payload = payload else about.payload_base64 = base64.encode(payload) end
+  -- Bytes that are not text stand in base64.
+  for name, value in pairs { topic = msg.topic, key = msg.key, payload = payload } do
+    if utf8.len(value) then about[name] = value else about[name .. "_base64"] = base64.encode(value) end
+  end
   return { payload = json.encode(about), content_type = "application/json", qos = msg.qos, key = msg.key }
 end
 

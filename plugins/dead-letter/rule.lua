@@ -1,6 +1,7 @@
 -- Tries messages again that nobody got, and sends those that stay undelivered, or are not fit to go on, to topics of their own. See README.md.
 local R = {
   name = "dead-letter", priority = 60, tick = 0.2,
+  on_error = "reject", breaker = { errors = 1000000 }, -- it fails by what one sends: that must not close the topic to all
   -- What it sends has come from a client who might send it, and goes where the settings say.
   grants = { publish = { "#" } },
   settings = {
@@ -11,7 +12,7 @@ local R = {
         doc = "of those that were not delivered; all where it is not set" }),
       retries = integer { default = 0, min = 0, max = 20, doc = "how often one that had no subscriber is tried again before" },
       wait = duration { default = "5s", min = "1s", max = "1h", doc = "before the first retry; twice as long before each next one" },
-      json = boolean { default = false, doc = "whether a payload that is no JSON makes it one at once" },
+      json = boolean { default = false, doc = "whether a message whose payload is not JSON becomes a dead letter at once" },
       needs = list(path, { optional = true, min = 1, max = 32, doc = "fields that the JSON must have, else it is one at once" }),
       envelope = boolean { default = false, doc = "whether a dead letter is a JSON object that has the message, for clients without properties" },
     }, { min = 1, max = 100, doc = "the first that takes a message's topic counts" }),

@@ -143,6 +143,19 @@ return {
     t:eq({ first.reason, first.topic, first.key, first.payload, first.attempts, first.sender }, { "gone", "orders/1", "k", "text", 0, "ada" })
     t:eq(first.props[1], { name = "a", value = "b" })
     t:eq(base64.decode(second.payload_base64), "\xff\0")
+    lost(t, "gone", { key = "k\xff" })
+    local odd = json.decode(sent(t)[1].payload)
+    t:eq({ odd.key, base64.decode(odd.key_base64) }, { nil, "k\xff" })
+    with(t, { topic = "orders/+", json = true, envelope = true })
+    out = t:message { topic = "orders/1", key = "\xff", payload = "text" }
+    t:eq({ out.error, out.verdict, out.topic }, { nil, "route", "dead" }, "a key that is no text lets nothing through")
+  end,
+
+  ["refuses what is too large to be looked at"] = function(t)
+    with(t, { topic = "orders/+", json = true })
+    local out = t:message { topic = "orders/1", payload = "[" .. ("{},"):rep(60000) .. "1]" }
+    t:ok(out.error)
+    t:eq(out.verdict, "reject")
   end,
 
   ["puts an empty payload into an envelope, and does not try it again"] = function(t)

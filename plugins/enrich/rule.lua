@@ -1,5 +1,6 @@
 -- Asks a service of your own about each client by HTTP, and adds what it says to the client's messages. See README.md.
--- The breaker: it fails by what one sends, and that must not close the topic to all.
+-- A message that it fails on is refused, since a client may have written there what the service is to say. The breaker: it fails by what one
+-- sends, and that must not close the topic to all.
 local R = {
   name = "enrich", priority = 75, on_error = "reject", breaker = { errors = 1000000 },
   settings = {
@@ -14,6 +15,8 @@ local R = {
     prefix = text { default = "", max = 64, doc = "what stands before the names of these properties" },
     field = text { default = "client", min = 1, doc = "the field of the payload that gets them, as an object" },
     unknown = enum { "pass", "reject", default = "pass", doc = "what becomes of a client whom the service does not know: 404, or 410" },
+    unreadable = enum { "reject", "drop", "pass", default = "reject",
+      doc = "what becomes of a payload that is no JSON, for `add: payload`; another reader may find a field in it" },
     down = enum { "pass", "reject", default = "pass", doc = "what becomes of one where there is no answer, or none that counts" },
   },
 }
@@ -91,11 +94,15 @@ local function attributes_of(sender)
 end
 
 function R.on_message(msg)
-  -- What rules send on has been given them already.
-  if msg.hops > 0 then return nil end
+  -- What rules send of their own is none of a client's. What they send on may come from a topic that is not among `topics`.
+  if msg.hops > 0 and not msg.sender then return nil end
   local known = attributes_of(msg.sender)
   if set.add == "payload" then
     local document = msg:json()
+    if document == nil then
+      count("unreadable")
+      return set.unreadable ~= "pass" and route[set.unreadable]("it is no JSON") or nil
+    end
     if type(document) ~= "table" or getmetatable(document) ~= nil then return nil end
     document[set.field] = {}
     for name in pairs(set.attributes) do document[set.field][name] = known[name] end

@@ -67,14 +67,29 @@ return {
     answer(t, "ann", { org = { id = 7 }, plan = "gold" })
     register(t, "ann")
     t:eq(json.decode(send(t, '{"id":1,"by":{"tenant":"forged","x":1}}').payload), { id = 1, by = { tenant = "7", plan = "gold" } })
-    local odd = { "text", "[]", "5", "null", '{"a":', "\xff\xfe", ("["):rep(5000), ("x"):rep(60000), '{"a":"\xff"}' }
-    for _, payload in ipairs(odd) do t:eq(send(t, payload).verdict, "pass", payload:sub(1, 9)) end
+    for _, payload in ipairs { "[]", "5", "null" } do t:eq(send(t, payload).verdict, "pass", payload) end
+  end,
+
+  ["refuses what is no JSON here and may be to another reader"] = function(t)
+    local odd = { "text", '{"a":', "\xff\xfe", ("["):rep(5000), ("x"):rep(60000), '{"a":"\xff"}' }
+    for _, rest in ipairs { ',"x":1e400', ',"x":NaN', [[,"x":"\ud800"]], ",", ',"x":' .. ("["):rep(70) .. ("]"):rep(70) } do
+      odd[#odd + 1] = '{"client":{"tenant":"forged"}' .. rest .. "}"
+    end
+    odd[#odd + 1] = '\xef\xbb\xbf{"client":{"tenant":"forged"}}'
+    for _, verdict in ipairs { "reject", "drop", "pass" } do
+      with(t, { add = "payload", unreadable = verdict })
+      for _, payload in ipairs(odd) do t:eq(send(t, payload).verdict, verdict, payload:sub(1, 40)) end
+    end
+    with(t, { add = "payload" })
+    local payload = '{"client":{"tenant":"forged"},"n":[' .. ("{},"):rep(60000) .. "1]}"
+    local large = t:message { topic = "orders/1", payload = payload, sender = { uid = "ann" } }
+    t:ok(large.error, "it needs more memory than a call may take")
+    t:eq(large.verdict, "reject")
   end,
 
   ["leaves other topics alone, and all of them where none is set"] = function(t)
     with(t)
     t:eq(send(t, "x", { topic = "other/1" }).verdict, "unmatched")
-    t:eq(send(t, "x", { hops = 1 }).verdict, "pass", "it has been given them already")
     t:ok(t:settings { url = URL .. "{uid}", attributes = { plan = "plan" } })
     t:eq(send(t).verdict, "unmatched")
   end,
@@ -84,6 +99,7 @@ return {
     t:eq(props(send(t, "x", { props = { tenant = "forged", plan = "gold", a = "b" } })), { a = "b" })
     with(t, { add = "payload" })
     t:eq(send(t, '{"client":{"tenant":"forged"}}').payload, '{"client":{}}')
+    t:eq(send(t, '{"client":{"tenant":"forged"}}', { hops = 1 }).payload, '{"client":{}}', "it comes from a topic that is not among these")
   end,
 
   ["lets an unknown client pass, or refuses it"] = function(t)

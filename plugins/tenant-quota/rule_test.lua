@@ -191,6 +191,15 @@ return {
     t:eq(send(t, "new"), "pass")
   end,
 
+  ["has room for the tenants that it names, whatever others there are"] = function(t)
+    with(t, { day = { messages = 5 } }, { remembered = 100, tenants = { acme = { day = { messages = 2 } } } })
+    for i = 1, 100 do send(t, "t" .. i) end
+    t:eq({ send(t, "new"), passed(t, 3, "acme") }, { "reject", 2 })
+    later(t, 86400)
+    t:eq(passed(t, 3, "acme"), 2)
+    for i = 1, 100 do t:eq(send(t, "t" .. i), "pass", "they take no room of the others") end
+  end,
+
   ["takes any tenant and any payload"] = function(t)
     with(t, { day = { messages = 2, bytes = 1000000 } })
     local odd = { ("u"):rep(60000), ("u"):rep(60001), "é😀", "a\0b", "%1", " ", "nan", "sha256:x", "kept" }

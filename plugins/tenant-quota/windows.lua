@@ -26,11 +26,12 @@ local function begin(window, name, now)
   return (number + 1) * window.seconds - now + 1
 end
 
--- Counts a tenant's message; nothing where there is no room: as many tenants are counted in the window as may be.
-local function add_message(window, tenant, ttl, most)
+-- Counts a tenant's message; nothing where there is no room: as many tenants are counted in the window as may be. Those that the settings name
+-- have room of their own: nobody who makes up tenants takes it.
+local function add_message(window, tenant, ttl, most, is_named)
   local key = window.messages .. tenant
   local messages = add(key, 1, ttl)
-  if messages ~= 1 then return messages end
+  if messages ~= 1 or is_named then return messages end
   local kept = shared.incr(window.kept, 1, ttl)
   if kept and kept <= most then return messages end
   if kept then shared.incr(window.kept, -1, ttl) end
@@ -53,7 +54,7 @@ function windows.charge(name, tenant, plan, bytes, ctx, warn)
     local limits, wrong = plan[window.name], nil
     if limits then
       local ttl, share = begin(window, name, ctx.now), ctx.settings.warn_at
-      local messages = add_message(window, tenant, ttl, ctx.settings.remembered)
+      local messages = add_message(window, tenant, ttl, ctx.settings.remembered, plan ~= ctx.settings.default)
       local sum = messages and limits.bytes and add(window.bytes .. tenant, bytes, ttl)
       if not messages or limits.bytes and not sum then
         give_back()

@@ -111,6 +111,9 @@ typedef struct {
     /// it has gone, or if it speaks another protocol.
     bool (*client)(void *context, uint64_t id, bool all, shunt_buffer *record);
     void (*close)(void *context, uint64_t id, shunt_bytes why);
+    /// Writes what the worker knows of a user: a `shunt_found_begin` each, then the lists of tags and alias. NULL: there is nobody.
+    /// - Returns: whether there are more than it wrote.
+    bool (*sessions)(void *context, shunt_bytes uid, shunt_buffer *record);
     /// Whether a text stands in one of the rule's own files; adds to `searched` how many bytes of them it looked through.
     bool (*stands_in_rule)(void *context, uint8_t rule, shunt_bytes text, size_t *searched);
     /// Unpacks to at most `plain->limit` bytes. `plain->full` tells whether there are more. Gives up once

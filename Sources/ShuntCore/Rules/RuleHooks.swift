@@ -168,6 +168,8 @@ public struct RuleHookSet: OptionSet, Sendable {
     public static let auth = RuleHookSet(rawValue: 1 << 14)
     /// Not a hook: some rule may look something up, and its hooks may wait.
     public static let lookups = RuleHookSet(rawValue: 1 << 15)
+    /// Not a hook: some rule asks for the sessions of a user (`SessionDirectory`).
+    public static let sessions = RuleHookSet(rawValue: 1 << 16)
 }
 
 /// A chat as rules see it.
