@@ -2,6 +2,8 @@
 
 SWIFT ?= swift
 PYTHON ?= python3
+# Beside swift in its toolchain.
+DOCC ?= docc
 PREFIX ?= /usr/local
 # The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
 RELEASE := -c release --static-swift-stdlib
@@ -9,9 +11,9 @@ BUILD_PACKAGES := libcrypt-dev libcurl4-openssl-dev liblua5.4-dev libsqlite3-dev
 # debhelper makes the Debian package.
 PACKAGING_PACKAGES := debhelper dpkg-dev
 TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv $(PACKAGING_PACKAGES) adduser fish groff iproute2 lintian mandoc systemd zsh
-FORMATTED := Package.swift Sources Tests Benchmarks
+FORMATTED := Package.swift Sources Tests Benchmarks examples/swift-client
 
-.PHONY: all build run test tidy format format-check unit-test end-to-end examples fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb package-test clean packages test-packages
+.PHONY: all build run test tidy format format-check unit-test end-to-end examples swift-client docc fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb package-test clean packages test-packages
 
 all: build
 
@@ -61,6 +63,21 @@ package-test: build test-packages
 examples: build
 	.build/release/shunt rule test examples/recipes
 	@set -e; for example in examples/*/run; do echo "== $$example"; $$example; done
+
+## The example package examples/swift-client, built by itself and run at a master and a worker. It takes minutes: SwiftNIO is built anew.
+swift-client: build
+	$(SWIFT) build --package-path examples/swift-client --scratch-path .build/swift-client
+	SWIFT_CLIENT=.build/swift-client/debug/swift-client scripts/pytest Tests/EndToEnd/test_swift_client.py
+
+## The pages of the library ShuntClient, in .build/ShuntClient.doccarchive; a link that leads nowhere is an error. It builds the library anew.
+docc: packages
+	mkdir -p .build/docc/symbols .build/docc/client
+	$(SWIFT) build --scratch-path .build/docc --target ShuntClient -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir \
+	    -Xswiftc $(CURDIR)/.build/docc/symbols
+	cp .build/docc/symbols/ShuntClient.symbols.json .build/docc/client/
+	$(DOCC) convert Sources/ShuntClient/ShuntClient.docc --additional-symbol-graph-dir .build/docc/client \
+	    --output-path .build/ShuntClient.doccarchive --fallback-display-name ShuntClient --fallback-bundle-identifier shunt.ShuntClient \
+	    --warnings-as-errors
 
 fuzz-briefly: packages
 	$(SWIFT) build $(RELEASE) --product wire-fuzz

@@ -103,6 +103,8 @@ let package = Package(
         // The clients.
         .target(
             name: "ShuntClient", dependencies: ["ExchangeCodec", "MQTTCodec", "PayloadCompression", "ShuntCore", "ShuntTLSNIO"] + nio),
+        // The example of a program in Swift, which is a package of its own too: here it goes on compiling, against the library alone.
+        .executableTarget(name: "swift-client", dependencies: ["ShuntClient"], path: "examples/swift-client/Sources/swift-client"),
         .target(name: "ShuntShell", dependencies: ["ShuntClient", "ShuntCore", .product(name: "NIOPosix", package: "swift-nio")]),
         .target(
             name: "ShuntAdmin",

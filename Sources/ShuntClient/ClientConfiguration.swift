@@ -11,6 +11,7 @@ public enum ClientRoute: Equatable, Sendable {
     /// Speak MQTT instead of the exchange protocol, to this broker: any broker, or a worker's MQTT listener.
     case mqtt(HostPort, MQTTOptions)
 
+    /// The masters, the workers, or the broker.
     public var addresses: [HostPort] {
         switch self {
         case .masters(let list), .workers(let list): list
@@ -51,6 +52,7 @@ public struct ConnectionOptions: Equatable, Sendable {
     /// `MQTTOptions`.
     public var token: String?
 
+    /// Options with their defaults, except those that are given.
     public init(
         connectTimeout: Duration = .seconds(3), replyTimeout: Duration = .seconds(3), patience: Duration = .seconds(5),
         backoff: Backoff = Backoff(), frameLimit: Int = FrameLayout.defaultLimit, pingAfter: Duration = .seconds(60),

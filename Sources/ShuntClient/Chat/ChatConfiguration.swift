@@ -3,11 +3,13 @@ import ShuntCore
 
 /// The settings of a chat session.
 public struct ChatConfiguration: Equatable, Sendable {
+    /// Where servers are found.
     public var route: ClientRoute
     /// The chat's id: 1 to 256 bytes.
     public var chat: String
     /// The member that joins; nil: a member without a name. It may not get its own place back after a loss.
     public var identity: ChatIdentity?
+    /// How connections are made.
     public var connection: ConnectionOptions
     /// How long to look for the chat after its worker was lost, before the session ends. Workers keep a member's place
     /// for a minute, unless they are told otherwise (`chat.rejoin`).
@@ -20,6 +22,7 @@ public struct ChatConfiguration: Equatable, Sendable {
     /// The same in bytes. One event may cross it.
     public var bufferedBytes: Int
 
+    /// The settings of a session in this chat.
     public init(
         route: ClientRoute, chat: String, identity: ChatIdentity? = nil, connection: ConnectionOptions = ConnectionOptions(),
         returnPatience: Duration = .seconds(300), resends: Bool = true, bufferedEvents: Int = 4096, bufferedBytes: Int = 4 << 20
@@ -66,6 +69,7 @@ public struct ChatConfiguration: Equatable, Sendable {
 
 /// The identity of a member. A uid is one member of a chat: a connection that joins with the same uid takes that member's place.
 public struct ChatIdentity: Equatable, Sendable {
+    /// By which the member is known again when it comes back.
     public var uid: String
     /// The device that the connection registers as: broadcasts to the uid find it. nil: one of its own for each chat, so
     /// that a user in two chats has two devices, and leaves only one with either chat.
@@ -73,6 +77,7 @@ public struct ChatIdentity: Equatable, Sendable {
     /// The name that clients show the other members; nil: the uid.
     public var name: String?
 
+    /// A member with this uid.
     public init(uid: String, device: String? = nil, name: String? = nil) {
         self.uid = uid
         self.device = device

@@ -4,10 +4,13 @@ import ShuntCore
 public enum ChatEvent: Equatable, Sendable {
     /// In the chat, at this worker, for the first time.
     case entered(HostPort)
+    /// Another member has said something.
     case message(ChatMessage)
+    /// A member has come.
     case joined(ChatPeer)
     /// A member has lost its connection, and may come back.
     case left(ChatPeer)
+    /// A member that was away is back.
     case rejoined(ChatPeer)
     /// A member has not come back in time, and is no member any more.
     case expired(ChatPeer)
@@ -31,9 +34,12 @@ public struct ChatMessage: Equatable, Sendable {
     public var sender: ChatPeer?
     /// The payload as it came: still compressed if `compression` says so.
     public var payload: [UInt8]
+    /// Text or JSON.
     public var format: PayloadFormat
+    /// How the payload is compressed.
     public var compression: PayloadCompression
 
+    /// A message of these parts.
     public init(
         sender: ChatPeer? = nil, payload: [UInt8], format: PayloadFormat = .text, compression: PayloadCompression = .none
     ) {
@@ -48,13 +54,16 @@ public struct ChatMessage: Equatable, Sendable {
 public struct ChatPeer: Hashable, Sendable, CustomStringConvertible {
     /// The uid; nil if it has registered none.
     public var uid: String?
+    /// The name that it wants to be shown; nil if it has given none.
     public var name: String?
 
+    /// A member with this uid and name.
     public init(uid: String? = nil, name: String? = nil) {
         self.uid = uid
         self.name = name
     }
 
+    /// The name, else the uid, else `someone`.
     public var description: String { name ?? uid ?? "someone" }
 }
 

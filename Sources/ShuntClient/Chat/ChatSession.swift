@@ -11,9 +11,12 @@ import ShuntCore
 ///
 /// Over MQTT a chat is the topic `$chat/ID`. The session subscribes it to join, publishes to it to send, and unsubscribes to leave.
 public final class ChatSession: AsyncSequence, Sendable {
+    /// What the sequence gives.
     public typealias Element = ChatEvent
+    /// What the sequence fails with.
     public typealias Failure = ShuntError
 
+    /// As the session was made.
     public let configuration: ChatConfiguration
     private let member: Member
 
@@ -71,6 +74,7 @@ public final class ChatSession: AsyncSequence, Sendable {
         if let failure = await runner.submit(frame) { throw failure }
     }
 
+    /// Sends a text: see ``send(_:format:compression:)``.
     public func send(_ text: String) async throws(SendFailure) { try await send(Array(text.utf8)) }
 
     /// Ends the chat for all members, and closes the session.
@@ -132,6 +136,7 @@ public final class ChatSession: AsyncSequence, Sendable {
         await client.disconnect()
     }
 
+    /// Gives events one by one. One task iterates.
     public func makeAsyncIterator() -> InboxIterator<ChatEvent> {
         InboxIterator { () async throws(ShuntError) in try await self.nextBatch() }
     }

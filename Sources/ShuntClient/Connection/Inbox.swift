@@ -97,6 +97,7 @@ public struct InboxIterator<Message: Sendable>: AsyncIteratorProtocol {
     /// - Parameter nextBatch: at least one message; nil at the end.
     init(_ nextBatch: @escaping @Sendable () async throws(ShuntError) -> [Message]?) { self.nextBatch = nextBatch }
 
+    /// The next one; waits for it. nil at the end.
     public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws(ShuntError) -> Message? {
         if position == batch.count {
             guard let next = try await nextBatch() else { return nil }

@@ -9,9 +9,12 @@ import ShuntCore
 /// Over MQTT, messages of QoS 1 and 2 are acknowledged when the application has taken them, by the batch. When the broker has lost the
 /// session, the consumer subscribes anew, and misses what was published meanwhile.
 public final class Consumer: AsyncSequence, Sendable {
+    /// What the sequence gives.
     public typealias Element = ReceivedMessage
+    /// What the sequence fails with.
     public typealias Failure = ShuntError
 
+    /// As the consumer was made.
     public let configuration: ConsumerConfiguration
     private let source: Source
 
@@ -26,7 +29,9 @@ public final class Consumer: AsyncSequence, Sendable {
     }
 
     /// Finds the workers and subscribes at all of them; returns as soon as one has taken the subscription.
-    /// - Parameter onEvent: gets the events of the connections. Must be quick.
+    /// - Parameters:
+    ///   - configuration: what to take, and from where.
+    ///   - onEvent: gets the events of the connections. Must be quick.
     /// - Throws: `usage` or `topic.invalid` for a configuration that cannot work; the error of a worker that refuses the subscription;
     ///   `address.unavailable`, `connection.lost` or `worker.none` if none was reached within `ConnectionOptions.patience`.
     public static func subscribe(
@@ -96,6 +101,7 @@ public final class Consumer: AsyncSequence, Sendable {
         await client.disconnect()
     }
 
+    /// Gives messages one by one. One task iterates.
     public func makeAsyncIterator() -> InboxIterator<ReceivedMessage> {
         InboxIterator { () async throws(ShuntError) in try await self.nextBatch() }
     }

@@ -3,6 +3,7 @@ import ShuntCore
 
 /// The settings of a consumer.
 public struct ConsumerConfiguration: Equatable, Sendable {
+    /// Where servers are found.
     public var route: ClientRoute
     /// A topic, or a topic filter if the workers know filters: `orders/+`, `orders/#`.
     public var topic: String
@@ -11,6 +12,7 @@ public struct ConsumerConfiguration: Equatable, Sendable {
     /// Only messages with this key; nil for all. An MQTT broker does not know keys, so the consumer drops messages with other
     /// keys itself. A group would lose those messages: over MQTT a consumer has a key or a group, not both.
     public var key: String?
+    /// How connections are made.
     public var connection: ConnectionOptions
     /// How often to ask the master for new workers.
     public var refresh: Duration
@@ -20,6 +22,7 @@ public struct ConsumerConfiguration: Equatable, Sendable {
     /// The same in bytes.
     public var bufferedBytes: Int
 
+    /// The settings of a consumer of this topic, in this group.
     public init(
         route: ClientRoute, topic: String, group: String, key: String? = nil,
         connection: ConnectionOptions = ConnectionOptions(), refresh: Duration = .seconds(5),

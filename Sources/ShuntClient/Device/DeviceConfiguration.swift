@@ -3,6 +3,7 @@ import ShuntCore
 
 /// The settings of a device session.
 public struct DeviceConfiguration: Equatable, Sendable {
+    /// Where servers are found.
     public var route: ClientRoute
     /// The user whose device it is.
     public var uid: String
@@ -10,7 +11,9 @@ public struct DeviceConfiguration: Equatable, Sendable {
     public var device: String
     /// Tags by which broadcasts may select it.
     public var tags: [String]
+    /// Other names by which broadcasts may select it.
     public var alias: [String]
+    /// How connections are made.
     public var connection: ConnectionOptions
     /// How long to look for a worker after one was lost, before the session ends.
     public var returnPatience: Duration
@@ -19,6 +22,7 @@ public struct DeviceConfiguration: Equatable, Sendable {
     /// The same in bytes. One notification may cross it.
     public var bufferedBytes: Int
 
+    /// The settings of a session of this device.
     public init(
         route: ClientRoute, uid: String, device: String, tags: [String] = [], alias: [String] = [],
         connection: ConnectionOptions = ConnectionOptions(), returnPatience: Duration = .seconds(300),

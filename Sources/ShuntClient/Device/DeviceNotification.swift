@@ -10,6 +10,7 @@ public struct DeviceNotification: Equatable, Sendable {
     /// The sender's frame id. Opaque, and not unique (exchange protocol §7).
     public var id: Int64
 
+    /// A broadcast of these parts.
     public init(message: String?, filter: DeviceFilter = .all, id: Int64 = 0) {
         self.message = message
         self.filter = filter

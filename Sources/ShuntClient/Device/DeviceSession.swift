@@ -11,9 +11,12 @@ import ShuntCore
 /// Over MQTT the registration is the connection itself: the client id is the device's name, the user name is the uid, and tags and aliases are
 /// user properties of CONNECT. Broadcasts come on the topic `$shunt/notify`.
 public final class DeviceSession: AsyncSequence, Sendable {
+    /// What the sequence gives.
     public typealias Element = DeviceNotification
+    /// What the sequence fails with.
     public typealias Failure = ShuntError
 
+    /// As the session was made.
     public let configuration: DeviceConfiguration
     private let source: Source
 
@@ -28,7 +31,9 @@ public final class DeviceSession: AsyncSequence, Sendable {
     }
 
     /// Finds the least loaded worker by way of the masters, or connects straight, and registers.
-    /// - Parameter onEvent: gets the events of the connection. Must be quick.
+    /// - Parameters:
+    ///   - configuration: the device, and where to register it.
+    ///   - onEvent: gets the events of the connection. Must be quick.
     /// - Throws: `usage` or `device.invalid` for a configuration that cannot work; the error of a worker that refuses the device;
     ///   `address.unavailable`, `connection.lost` or `worker.none` if none was reached within `ConnectionOptions.patience`.
     public static func register(
@@ -75,6 +80,7 @@ public final class DeviceSession: AsyncSequence, Sendable {
         await client.disconnect()
     }
 
+    /// Gives notifications one by one. One task iterates.
     public func makeAsyncIterator() -> InboxIterator<DeviceNotification> {
         InboxIterator { () async throws(ShuntError) in try await self.nextBatch() }
     }

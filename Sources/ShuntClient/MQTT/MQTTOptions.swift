@@ -15,7 +15,9 @@ public struct MQTTOptions: Equatable, Sendable {
     public var version = MQTTVersion.v5
     /// 1 to 65,535 bytes; nil: one is made up for the client; empty: the broker is to choose one.
     public var clientID: String?
+    /// The user name, by which the broker knows the client, together with the password.
     public var userName: String?
+    /// The password, or a token.
     public var password: [UInt8]?
     /// Whether the first connection begins a new session. If not, it goes on with the one that the broker has kept for the client id.
     public var isClean = true
@@ -35,11 +37,13 @@ public struct MQTTOptions: Equatable, Sendable {
     public var receiveMaximum: UInt16?
     /// User properties of CONNECT.
     public var userProperties: [UserProperty] = []
+    /// Of consumers: options of their subscription (5.0).
     public var subscription = SubscriptionOptions()
     /// Whether a message that the broker acknowledges with "no matching subscribers" counts as refused (`topic.no_subscriber`). The broker
     /// may say so in 5.0, for QoS 1 and 2.
     public var failsWithoutSubscriber = false
 
+    /// Options with their defaults.
     public init() {}
 
     /// Options of a subscription that only MQTT 5.0 has.
@@ -48,11 +52,14 @@ public struct MQTTOptions: Equatable, Sendable {
         public var isNoLocal = false
         /// Messages keep the retain flag that they were published with.
         public var isRetainAsPublished = false
+        /// Whether the broker sends retained messages for the subscription.
         public var retainHandling = RetainHandling.send
         /// 1 to 268,435,455: comes back with each message of the subscription.
         public var identifier: UInt32?
+        /// User properties of SUBSCRIBE.
         public var userProperties: [UserProperty] = []
 
+        /// Options with their defaults.
         public init() {}
     }
 

@@ -15,15 +15,19 @@ public struct MQTTProperties: Equatable, Sendable {
     public var messageExpiry: UInt32?
     /// A MIME type; nil: the one for the message's format.
     public var contentType: String?
+    /// The topic that an answer is to be published to.
     public var responseTopic: String?
+    /// Bytes by which the asker knows the answer again.
     public var correlationData: [UInt8]?
     /// In order; names may repeat. The key is the one of the name `key`.
     public var userProperties: [UserProperty] = []
     /// Of a message that came: the identifiers of the subscriptions that it came for.
     public var subscriptionIdentifiers: [UInt32] = []
 
+    /// No properties, and the QoS of the options.
     public init() {}
 
+    /// No properties, and the QoS of the options.
     public static let none = MQTTProperties()
 
     /// The value of the first user property of this name.

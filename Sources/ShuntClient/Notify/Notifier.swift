@@ -11,11 +11,14 @@ import ShuntCore
 ///
 /// Over MQTT a broadcast is one message to `$shunt/notify`. A broker says at most, in 5.0 and with QoS 1 or 2, that nobody gets it.
 public struct Notifier: Sendable {
+    /// Where the workers are found.
     public var route: ClientRoute
+    /// How connections are made.
     public var connection: ConnectionOptions
     /// The most workers that get the broadcast at the same time.
     public var concurrency: Int
 
+    /// A notifier for these servers. It keeps no connection.
     public init(route: ClientRoute, connection: ConnectionOptions = ConnectionOptions(), concurrency: Int = 64) {
         self.route = route
         self.connection = connection

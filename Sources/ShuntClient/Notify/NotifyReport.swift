@@ -3,21 +3,27 @@ import ShuntCore
 
 /// The outcome of a broadcast at each worker.
 public struct NotifyReport: Equatable, Sendable {
+    /// What a worker has answered.
     public enum Outcome: Equatable, Sendable {
         /// The worker had devices for it. Without counts: it does not count, as message-channel's own workers and MQTT brokers.
         /// - Parameter text: its own words, such as `3 matched, 2 sent, 1 not sent (too slow)`.
         case delivered(NotifyCounts?, text: String)
         /// No device of this worker matches.
         case noMatch
+        /// The worker has refused the broadcast.
         case refused(Refusal)
         /// The worker was not reached or did not answer: its outcome is unknown.
         case unreachable(ShuntError)
     }
 
+    /// A worker, and what it has answered.
     public struct Worker: Equatable, Sendable {
+        /// The worker, or the broker.
         public var address: HostPort
+        /// What has become of the broadcast there.
         public var outcome: Outcome
 
+        /// A worker's answer.
         public init(_ address: HostPort, _ outcome: Outcome) {
             self.address = address
             self.outcome = outcome
@@ -27,6 +33,7 @@ public struct NotifyReport: Equatable, Sendable {
     /// In the master's order, least loaded first.
     public var workers: [Worker]
 
+    /// A report of these answers.
     public init(workers: [Worker]) { self.workers = workers }
 
     /// The sums of the workers that count.
@@ -110,6 +117,7 @@ public struct NotifyCounts: Equatable, Sendable {
     /// Devices among them whose connection took the message.
     public var sent: Int
 
+    /// These counts.
     public init(matched: Int, sent: Int) {
         self.matched = matched
         self.sent = sent

@@ -7,6 +7,7 @@ import ShuntCore
 /// default each is sent at most once. Over MQTT with QoS 1 and 2 they go out again where the broker has kept the session. A producer that is
 /// no longer needed must be closed.
 public final class Producer: Sendable {
+    /// As the producer was made.
     public let configuration: ProducerConfiguration
     private let sender: any MessageSender
 
@@ -41,6 +42,7 @@ public final class Producer: Sendable {
         if let failure { throw failure }
     }
 
+    /// Sends a message of these parts: see ``send(_:)``.
     public func send(
         topic: String, payload: [UInt8], format: PayloadFormat = .text, key: String? = nil,
         compression: PayloadCompression = .none

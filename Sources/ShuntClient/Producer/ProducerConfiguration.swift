@@ -1,6 +1,8 @@
 /// The settings of a producer.
 public struct ProducerConfiguration: Equatable, Sendable {
+    /// Where servers are found.
     public var route: ClientRoute
+    /// How connections are made.
     public var connection: ConnectionOptions
     /// How long to look for a worker after one was lost, before the messages that wait are given up. nil: `ConnectionOptions.patience`.
     public var returnPatience: Duration?
@@ -14,6 +16,7 @@ public struct ProducerConfiguration: Equatable, Sendable {
     /// A worker that answers nothing for so long, with messages waiting, is taken for dead.
     public var acknowledgementTimeout: Duration
 
+    /// The settings of a producer.
     public init(
         route: ClientRoute, connection: ConnectionOptions = ConnectionOptions(), returnPatience: Duration? = nil,
         window: Int = 1000, windowBytes: Int = 8 << 20, resends: Bool = false,

@@ -5,15 +5,20 @@ import Synchronization
 ///
 /// One task sends; failures are reported as they come, by the message's number, counted from 0.
 public final class SendPipeline: Sendable {
+    /// Counts of messages by their outcome.
     public struct Totals: Equatable, Sendable {
         /// Messages given to `send`, or skipped.
         public var submitted = 0
+        /// Messages that were acknowledged.
         public var acknowledged = 0
+        /// Messages that were refused.
         public var refused = 0
         /// Messages whose outcome is unknown: the connection was lost.
         public var unknown = 0
+        /// Messages that never left.
         public var notSent = 0
 
+        /// No messages yet.
         public init() {}
 
         var completed: Int { acknowledged + refused + unknown + notSent }

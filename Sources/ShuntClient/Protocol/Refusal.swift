@@ -6,10 +6,12 @@ import ShuntCore
 public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     /// An HTTP number other than 200.
     public var status: Int
+    /// The server's words, for people.
     public var text: String
     /// MQTT's reason code (5.0 §2.4); nil if the exchange protocol was spoken. `status` is then the one of the error that it stands for.
     public var reasonCode: UInt8?
 
+    /// A refusal by the exchange protocol.
     public init(status: Int, text: String) {
         self.status = status
         self.text = text
@@ -17,6 +19,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
 
     init(_ frame: Frame) { self.init(status: Int(frame.status), text: frame.text) }
 
+    /// The number, and the text.
     public var description: String {
         guard let reasonCode else { return "\(status) \(text)" }
         return "0x" + (reasonCode < 16 ? "0" : "") + String(reasonCode, radix: 16, uppercase: true) + " " + text

@@ -75,7 +75,7 @@ struct ChatSessionTests {
         arguments: [
             (Int16(409), "the chat has 2 members", ErrorCode.chatFull), (403, "not you", .ruleRejected),
         ])
-    func refused(status: Int16, text: String, code: ErrorCode) async throws {
+    func refused(status: Int16, text: String, code: ShuntCore.ErrorCode) async throws {
         let worker = try await FakeServer.worker(refusing: .chat, status, text)
         let error = await #expect(throws: ShuntError.self) {
             _ = try await ChatSession.join(configuration(.workers([worker.address])))

@@ -93,7 +93,7 @@ struct ConsumerTests {
         arguments: [
             (Int16(403), ErrorCode.ruleRejected), (400, .refused),
         ])
-    func refused(status: Int16, code: ErrorCode) async throws {
+    func refused(status: Int16, code: ShuntCore.ErrorCode) async throws {
         let worker = try await FakeServer.refusing(status, "not for you")
         let error = await #expect(throws: ShuntError.self) {
             _ = try await Consumer.subscribe(configuration(.workers([worker.address])))

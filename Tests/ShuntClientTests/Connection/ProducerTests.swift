@@ -36,7 +36,7 @@ struct ProducerTests {
             (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber),
             (400, "Bad Request", .refused), (403, "no order id", .ruleRejected), (413, "too large", .frameTooLarge),
         ])
-    func refused(status: Int16, text: String, code: ErrorCode) async throws {
+    func refused(status: Int16, text: String, code: ShuntCore.ErrorCode) async throws {
         let worker = try await FakeServer.refusing(status, text)
         let producer = try await Producer.connect(configuration(.workers([worker.address])))
         let failure = await failureOf { () throws(SendFailure) in try await producer.send(topic: "t", payload: [1]) }
@@ -52,7 +52,7 @@ struct ProducerTests {
             (OutgoingMessage(topic: "t", payload: [1], format: .image), .requestInvalid),
             (OutgoingMessage(topic: "t", payload: Array(repeating: 1, count: 80)), .frameTooLarge),
         ])
-    func unsendable(message: OutgoingMessage, code: ErrorCode) async throws {
+    func unsendable(message: OutgoingMessage, code: ShuntCore.ErrorCode) async throws {
         let worker = try await FakeServer.worker()
         var settings = configuration(.workers([worker.address]))
         settings.connection.frameLimit = 100

@@ -28,7 +28,7 @@ struct MQTTSendingTests {
             (.publishReceived, .exactlyOnce, .quotaExceeded, .refused), (.publishAcknowledgement, .atLeastOnce, .topicNameInvalid, .topicInvalid),
             (.publishReceived, .exactlyOnce, .payloadFormatInvalid, .payloadInvalid),
         ])
-    func refusals(type: PacketType, qos: QoS, reason: ReasonCode, code: ErrorCode) {
+    func refusals(type: PacketType, qos: ShuntCore.QoS, reason: ReasonCode, code: ShuntCore.ErrorCode) {
         var run = MQTTSessionRun()
         run.attach()
         _ = run.submit("x", qos: qos)

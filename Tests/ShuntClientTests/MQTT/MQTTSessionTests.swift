@@ -43,7 +43,7 @@ struct MQTTSessionTests {
     ]
 
     @Test("ends at once when it is refused for good, with the broker's words, and else tries again", arguments: refusals)
-    func refused(reason: ReasonCode, code: ErrorCode?) {
+    func refused(reason: ReasonCode, code: ShuntCore.ErrorCode?) {
         var run = MQTTSessionRun()
         _ = run.connect()
         let actions = run.refuse(reason) { $0.reasonString = "not you" }
@@ -149,7 +149,7 @@ struct MQTTSessionTests {
     ]
 
     @Test("comes back after a DISCONNECT, unless another connection has its id or it is not let in any more", arguments: dismissals)
-    func dismissed(reason: ReasonCode, code: ErrorCode?) {
+    func dismissed(reason: ReasonCode, code: ShuntCore.ErrorCode?) {
         var run = MQTTSessionRun()
         run.attach()
         let actions = run.receive(Disconnect(reason).encoded(.v5))

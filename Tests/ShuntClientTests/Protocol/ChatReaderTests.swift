@@ -145,7 +145,7 @@ struct NotifyReportTests {
             ([.delivered(NotifyCounts(matched: 2, sent: 0), text: ""), .noMatch], .slowConsumer),
             ([.noMatch, .refused(Refusal(status: 403, text: "no"))], .ruleRejected),
         ] as [([NotifyReport.Outcome], ErrorCode?)])
-    func failure(outcomes: [NotifyReport.Outcome], code: ErrorCode?) {
+    func failure(outcomes: [NotifyReport.Outcome], code: ShuntCore.ErrorCode?) {
         let report = NotifyReport(workers: zip([Self.a, Self.b], outcomes).map { NotifyReport.Worker($0, $1) })
         #expect(report.failure?.code == code)
         #expect(report.isDelivered == (code == nil))
@@ -171,7 +171,7 @@ struct RefusalTests {
             (409, "full", .chatFull), (413, "too large", .frameTooLarge), (400, "a device's uid is empty; 1 to 256 bytes", .refused),
             (404, "no such chat", .refused), (429, "1000 subscriptions", .refused), (500, "oh", .refused), (503, "full", .refused),
         ])
-    func code(status: Int16, text: String, code: ErrorCode) {
+    func code(status: Int16, text: String, code: ShuntCore.ErrorCode) {
         let error = Refusal(Frame(acknowledging: 1, status: status, text: text)).error(at: "w:1")
         #expect(error.code == code)
         #expect(error.description.hasPrefix("w:1: refused with status \(status): \(text) (\(code.rawValue))"))

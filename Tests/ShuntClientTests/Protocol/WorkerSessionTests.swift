@@ -60,7 +60,7 @@ struct WorkerSessionTests {
         arguments: [
             (400, ErrorCode.refused), (403, .ruleRejected), (409, .chatFull),
         ])
-    func refused(status: Int, code: ErrorCode) {
+    func refused(status: Int, code: ShuntCore.ErrorCode) {
         var run = Run(.workers([a, b]))
         _ = run.on(.start)
         _ = run.on(.connected)

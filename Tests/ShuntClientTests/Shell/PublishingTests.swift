@@ -54,7 +54,7 @@ struct FormatChoiceTests {
             ("{}", PayloadFormat.json), (" [1] \t", .json), ("{\"a\":1", .text), ("hello", .text), ("[x}", .text), (" ", .text),
             ("", .text), ("1", .text),
         ])
-    func automatic(payload: String, format: PayloadFormat) {
+    func automatic(payload: String, format: ShuntCore.PayloadFormat) {
         #expect(FormatChoice.automatic.format(of: Array(payload.utf8)) == format)
         #expect(FormatChoice.text.format(of: Array(payload.utf8)) == .text)
         #expect(FormatChoice.json.format(of: Array(payload.utf8)) == .json)
@@ -208,7 +208,7 @@ struct PublicationTests {
             (FormatChoice.json, "{}\n[1\n{}\n", ErrorCode.payloadInvalid),
             (.automatic, "x\n" + String(repeating: "y", count: 11 << 20) + "\nz\n", .frameTooLarge),
         ])
-    func wrongLine(format: FormatChoice, text: String, code: ErrorCode) async throws {
+    func wrongLine(format: FormatChoice, text: String, code: ShuntCore.ErrorCode) async throws {
         let worker = try await FakeServer.worker()
         let producer = try await Producer.connect(configuration(worker))
         let (input, output) = try pipePair()
