@@ -1,4 +1,5 @@
 // A loop's host, and what each rule's Lua state has from the start.
+#include "lazy.h"
 #include "made.h"
 #include "waiting.h"
 #include "memory.h"
@@ -58,6 +59,7 @@ static int set_up(lua_State *L) {
     open_big_integers(L);
     open_responses(L);
     open_packed_type(L);
+    open_lazy(L);
     lua_settop(L, 0);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     push_message(L);
@@ -74,6 +76,8 @@ bool state_open(shunt_rule *rule) {
     // A rule may leave a copy that stood for the message, or what it returned, and one for the last recipient.
     if (lua_pcall(rule->L, 0, 3, 0) != LUA_OK || !lua_checkstack(rule->L, 3 * LUA_MINSTACK)) { return false; }
     note_message(rule, SLOT_MESSAGE);
+    rule->array_type = json_array_type(rule->L);
+    rule->lazy_type = lazy_type(rule->L);
     return true;
 }
 

@@ -118,6 +118,8 @@ struct shunt_rule {
     /// `msg`, the function that gives its fields, and the text "topic".
     const void *message, *topic_name;
     lua_value message_index;
+    /// The metatables that mark JSON's arrays, and tables that are filled later.
+    void *array_type, *lazy_type;
     /// The text of the topic that was asked for last, and its bytes.
     lua_value topic;
     shunt_bytes topic_bytes;
