@@ -56,7 +56,8 @@ let package = Package(
                 .linkedLibrary(":liblua5.4.a"),
                 .unsafeFlags([
                     "-Xlinker", "--wrap=luaT_tryconcatTM", "-Xlinker", "--wrap=luaT_gettm", "-Xlinker", "--wrap=luaT_gettmbyobj",
-                    "-Xlinker", "--wrap=luaT_callTMres", "-Xlinker", "--wrap=luaT_callTM", "-Xlinker", "--wrap=luaD_pretailcall", "-Xlinker", "--wrap=luaD_poscall",
+                    "-Xlinker", "--wrap=luaT_callTMres", "-Xlinker", "--wrap=luaT_callTM",
+                    "-Xlinker", "--wrap=luaD_pretailcall", "-Xlinker", "--wrap=luaD_poscall",
                     "-Xlinker", "--wrap=luaC_fullgc", "-Xlinker", "--wrap=luaH_finishset", "-Xlinker", "--wrap=luaH_set",
                     "-Xlinker", "--wrap=luaH_setint",
                     "-Xlinker", "--wrap=lua_next", "-Xlinker", "--wrap=lua_rawget", "-Xlinker", "--wrap=lua_rawgeti", "-Xlinker", "--wrap=lua_rawset",

@@ -3,6 +3,7 @@
 #include "made.h"
 #include "waiting.h"
 #include "memory.h"
+#include "pattern.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -78,6 +79,7 @@ bool state_open(shunt_rule *rule) {
     note_message(rule, SLOT_MESSAGE);
     rule->array_type = json_array_type(rule->L);
     rule->lazy_type = lazy_type(rule->L);
+    rule->connection_type = connection_type(rule->L);
     return true;
 }
 
@@ -103,6 +105,7 @@ void shunt_host_free(shunt_host *host) {
     if (host == NULL) { return; }
     budget_detach(host);
     while (host->waits != NULL) { shunt_waiting_free(host, host->waits); }
+    pattern_free_kept(host);
     free(host->routed);
     free(host->worker);
     shunt_buffer_free(&host->inflated);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 enum { MAX_NUMBER = 512 };
-/// An array or object that is a member of the outermost object is filled later, where it and the whole are of such a size: a text takes less
-/// memory than what it stands for, but for what it has of blanks and escapes.
+/// An array or object that is a member of the outermost object is filled later, where it and the whole have such a size: a text mostly takes
+/// less memory than what it stands for.
 enum { LEAST_LATER = 24, MOST_LATER = 4096, MOST_WITH_LATER = 16384 };
 
 typedef struct {

@@ -71,8 +71,8 @@ static inline const char *skip_name(const char *at, const char *end) {
     return at < end && *at == ':' ? skip_blanks(at + 1, end) : NULL;
 }
 
-/// After a value in so many containers, of which the lowest bit of `objects` says whether the innermost is an object: moves to the next value,
-/// or past the end of the outermost.
+/// After a value in so many containers: moves to the next value, or past the end of the outermost. The lowest bit of `objects` says whether
+/// the innermost is an object.
 static inline const char *skip_between(const char *at, const char *end, uint64_t *objects, size_t *depth) {
     while (*depth > 0) {
         bool is_object = *objects & 1;

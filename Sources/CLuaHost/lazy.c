@@ -11,7 +11,6 @@ char lazy_mark;
 static char key_lazy_type;
 
 lua_text *luaS_createlngstrobj(lua_State *L, size_t count);
-void luaC_barrierback_(lua_State *L, void *object);
 const lua_value *luaH_get(lua_table *t, const lua_value *key);
 void luaV_finishset(lua_State *L, const lua_value *table, lua_value *key, lua_value *value, const lua_value *slot);
 
@@ -19,11 +18,6 @@ void __real_luaT_callTM(lua_State *L, const lua_value *function, const lua_value
 void __wrap_luaT_callTM(lua_State *L, const lua_value *function, const lua_value *one, const lua_value *two, const lua_value *three);
 
 // MARK: making
-
-/// A table that the collector is through with is looked at again.
-static inline void wrote(lua_State *L, lua_table *t) {
-    if (t->marked & LUA_BLACK) { luaC_barrierback_(L, t); }
-}
 
 void lazy_push(lua_State *L, const char *text, size_t count) {
     lua_text *kept = luaS_createlngstrobj(L, count);
@@ -37,7 +31,7 @@ void lazy_push(lua_State *L, const char *text, size_t count) {
     t->nodes->bits.pointer = kept;
     t->nodes->type = LUA_LONG_TEXT;
     t->metatable = host_of(L)->rule->lazy_type;
-    wrote(L, t);
+    written(L, (lua_object *)t);
     table[-1] = *table;
     thread_of(L)->top = table;
 }
@@ -86,7 +80,7 @@ void lazy_fill(lua_State *L, lua_table *t) {
     filled->metatable = NULL;
     thread->top--;
     thread->call->top = (lua_value *)((char *)thread->stack + frame);
-    wrote(L, t);
+    written(L, (lua_object *)t);
 }
 
 // MARK: instructions
@@ -95,7 +89,7 @@ static inline bool is_function(const lua_value *function, lua_CFunction which) {
     return function->bits.pointer == (void *)which && function->type == LUA_C_FUNCTION;
 }
 
-/// Fills a table that is asked for a field or its length. - Returns: false, and nothing done, where what is called is not for that.
+/// Fills a table that is asked for a field or its length. - Returns: false, and nothing done, where the function is another one.
 bool lazy_answer(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result) {
     bool is_length = is_function(function, lazy_len);
     if (!is_length && !is_function(function, lazy_index)) { return false; }
@@ -129,7 +123,7 @@ void __wrap_luaT_callTM(lua_State *L, const lua_value *function, const lua_value
     } else {
         slot->bits = value.bits;
         slot->type = value.type;
-        wrote(L, table.bits.pointer);
+        written(L, table.bits.pointer);
     }
 }
 
