@@ -48,9 +48,9 @@ unit-test: packages
 	$(SWIFT) build --build-tests
 	scripts/unit-tests
 
-## The real binary, with clients that were written apart from it.
+## The real binary, with clients that were written apart from it; two files at a time.
 end-to-end: build
-	@scripts/pytest Tests/EndToEnd
+	@scripts/pytest -n 2 --dist loadfile Tests/EndToEnd
 
 examples: build
 	.build/release/shunt rule test examples/recipes

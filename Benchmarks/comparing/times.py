@@ -1,9 +1,16 @@
 """How long things take."""
 
+import itertools
 import json
+import os
+import pathlib
+import signal
 import subprocess
+import tempfile
+import threading
 
 from .loads import LOAD, in_turn, measure
+from .rates import ROOM
 from .servers import Mosquitto, Master, MQTTWorker, Nats, Refused, Worker, open_files
 from .tables import median, microseconds, milliseconds
 
@@ -68,3 +75,48 @@ def storm(run):
         during, before = ([each[part][share] for each in results] for part in ("storm", "quiet"))
         run.table.row(f"allocation meanwhile, {share}", during, before, "before", show=milliseconds)
     run.table.row("all told to the master", [median([each["seconds"] for each in results])], show="{:.2f} s".format)
+
+
+RELOADED_RULE = """local version = {version}
+return {{ match = {{ topic = "bench/#" }}, on_message = function(msg) if msg.topic == "none" then return route.drop() end end }}
+"""
+RELOADED_TEST = "return { passes = function(t) t:eq(t:message { topic = 'bench/x', payload = 'y' }.verdict, 'pass') end }"
+
+
+def reload(run):
+    """a message at 200,000 a second while five rules are reloaded four times a second, beside none that are"""
+    run.table.title("Reload: latency of messages of 100 bytes at 200,000 a second; five rules are reloaded, with their tests, four times a second")
+    folder = pathlib.Path(tempfile.mkdtemp(dir=run.folder))
+
+    def write(version):
+        for place in range(5):
+            plugin = folder / f"r{place}"
+            plugin.mkdir(exist_ok=True)
+            for name, text in (("rule.lua", RELOADED_RULE.format(version=version)), ("rule_test.lua", RELOADED_TEST)):
+                # Never half a file.
+                (plugin / (name + ".new")).write_text(text)
+                (plugin / (name + ".new")).rename(plugin / name)
+
+    write(0)
+    worker = run.start(Worker, ROOM, f"rules.directory={folder}", "rules.enabled=all", "rules.guard.window=0s")
+    done, versions = threading.Event(), itertools.count(1)
+
+    def reload_until_done():
+        while not done.wait(0.25):
+            write(next(versions))
+            os.kill(worker.pid, signal.SIGHUP)
+
+    def disturbed():
+        done.clear()
+        thread = threading.Thread(target=reload_until_done)
+        thread.start()
+        try:
+            return measure("latency", worker, rate=200_000, seconds=2)
+        finally:
+            done.set()
+            thread.join()
+
+    found, quiet = in_turn(run.rounds, disturbed, lambda: measure("latency", worker, rate=200_000, seconds=2))
+    for share in ("p50", "p99", "max"):
+        run.table.row(f"latency meanwhile, {share}", *([each[share] for each in side] for side in (found, quiet)), "no reload", show=microseconds)
+    run.table.line("rules reloaded", f"{next(versions) - 1} times", "no message was lost or came twice")

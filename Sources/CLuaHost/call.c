@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { STEPS = 8, SAMPLE = 64, SAMPLED_FIRST = 1024, SCRATCH_KEPT = 64 * 1024 };
+enum { STEPS = 8, COLLECTING_NANOSECONDS = 500000, SAMPLE = 64, SAMPLED_FIRST = 1024, SCRATCH_KEPT = 64 * 1024 };
 
 // Lua's own, of ldo.c and lvm.c.
 lua_call_info *luaD_precall(lua_State *L, lua_value *function, int results);
@@ -80,9 +80,11 @@ static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
 }
 
 /// After a call that had no memory left: its state may be full of garbage, and is too large to be collected at once. Each such call
-/// takes the collector some steps on, of a few tenths of a millisecond.
+/// takes the collector some steps on, of a few tenths of a millisecond. But one that comes to a large table goes through all of it, some
+/// milliseconds for 200,000 keys: none is begun after half a millisecond.
 static void collect_some(lua_State *L) {
-    for (int i = 0; i < STEPS; i++) {
+    uint64_t until = nanoseconds() + COLLECTING_NANOSECONDS;
+    for (int i = 0; i < STEPS && nanoseconds() < until; i++) {
         if (lua_gc(L, LUA_GCSTEP, 0) != 0) { return; }
     }
 }
@@ -145,12 +147,15 @@ uint64_t shunt_time_bound(size_t bucket) {
 
 /// The figures of a call that is timed.
 static __attribute__((noinline)) void sample(shunt_figures *figures, uint64_t started) {
-    uint64_t time = nanoseconds() - started, stands_for = figures->calls <= SAMPLED_FIRST ? 1 : SAMPLE;
-    figures->sample_at = figures->calls - 1 + stands_for;
+    // For the calls since the one that was timed before it.
+    uint64_t time = nanoseconds() - started, stands_for = figures->calls > figures->sampled ? figures->calls - figures->sampled : 0;
+    figures->sample_at = figures->calls - 1 + (figures->calls <= SAMPLED_FIRST ? 1 : SAMPLE);
     figures->sampled += stands_for;
     figures->sampled_nanoseconds += time * stands_for;
     figures->times[time_bucket(time)] += stands_for;
 }
+
+void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook) { rule->figures[hook].sample_at = 0; }
 
 static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L, int arguments) {
     char text[160];

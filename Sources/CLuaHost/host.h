@@ -113,6 +113,8 @@ struct shunt_rule {
     uint8_t index;
     /// Whether its hooks may look something up: they run in coroutines of the host's.
     bool looks_up;
+    /// None of its files has the name `sessions`, so that it is not kept up for it.
+    bool names_no_sessions;
     int environment, table, settings, context, saved;
     int hooks[SHUNT_HOOKS];
     /// What the registry has of them, and of ctx: kept at hand for each message.

@@ -16,6 +16,7 @@ void open_time(lua_State *L);
 void open_log(lua_State *L);
 void open_counter(lua_State *L);
 void open_stores(lua_State *L);
+void open_sessions(lua_State *L);
 void open_route(lua_State *L);
 void open_message(lua_State *L);
 void open_chat(lua_State *L);

@@ -53,7 +53,10 @@ static const shunt_message *view_at(lua_State *L, int index, copy_object **copy,
         *changes = copy_changes(host, *copy);
         return &(*copy)->message;
     }
-    if (object == NULL || *object != TAG_MESSAGE) { luaL_error(L, "expected msg, not a %s", luaL_typename(L, index)); }
+    if (object == NULL || *object != TAG_MESSAGE) {
+        const char *given = lua_isnoneornil(L, index) ? "nothing" : luaL_typename(L, index);
+        luaL_error(L, "expected msg, not %s: call it with a colon, as in msg:json()", given);
+    }
     if (!host->in_message) {
         luaL_error(L, "msg is only there while its hook runs: keep its fields, or what msg:with{} gives");
     }

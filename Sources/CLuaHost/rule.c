@@ -23,28 +23,13 @@ const char *shunt_verdict_name(shunt_verdict verdict) { return verdict_names[ver
 
 // MARK: globals
 
-static int missing_index(lua_State *L) {
-    return luaL_error(L, "%s is not in this version of Shunt", lua_tostring(L, lua_upvalueindex(1)));
-}
-
-static void set_missing(lua_State *L, const char *name) {
-    lua_newtable(L);
-    lua_newtable(L);
-    lua_pushstring(L, name);
-    lua_pushcclosure(L, missing_index, 1);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_setmetatable(L, -2);
-    lua_setfield(L, -2, name);
-}
-
 /// Pushes the globals of a rule: libraries of its own, so that what it does to them is its own affair.
 static void push_environment(lua_State *L) {
     static const struct { const char *name; void (*open)(lua_State *); } libraries[] = {
         {"string", open_string}, {"table", open_table}, {"coroutine", open_coroutine}, {"json", open_json},
         {"hash", open_hash}, {"base64", open_base64}, {"time", open_time}, {"log", open_log}, {"route", open_route},
         {"counter", open_counter}, {"re", open_re}, {"http", open_http}, {"msgpack", open_msgpack}, {"cbor", open_cbor},
+        {"sessions", open_sessions},
     };
     lua_createtable(L, 0, 48);
     open_base(L);
@@ -54,7 +39,6 @@ static void push_environment(lua_State *L) {
     }
     open_stores(L);
     open_resolve(L);
-    set_missing(L, "sessions");
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "_G");
 }

@@ -39,3 +39,19 @@ public struct LuaSyntaxError: Error, Equatable {
 
     init(_ message: String, at offset: Int) { (self.message, self.offset) = (message, offset) }
 }
+
+extension LuaSource {
+    /// Whether a word stands in the file as a name or as a whole text: comments do not count. A file that is not Lua has every word.
+    public func mentions(_ word: String) -> Bool {
+        var lexer = LuaLexer(bytes)
+        do throws(LuaSyntaxError) {
+            while true {
+                let token = try lexer.next()
+                if token.kind == .end { return false }
+                if token.kind == .name || token.kind == .text, token.text == word { return true }
+            }
+        } catch {
+            return true
+        }
+    }
+}

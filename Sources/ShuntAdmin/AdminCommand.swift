@@ -21,7 +21,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin refused                    whom workers have refused, and why
               shunt admin rules                      which rules run; also reload, rollback
               shunt admin explain --topic orders/7   what would become of a message
-              shunt admin trace --topic 'orders/#'   follow live messages; record keeps them
+              shunt admin trace --topic 'orders/#'   follow live messages; also record
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin passwd passwords alice     set the password of a client

@@ -9,17 +9,17 @@ public enum Suggestion {
         return distances.filter { $0.distance <= tolerance }.min(by: <)?.candidate
     }
 
-    /// The Levenshtein distance: letters to insert, delete or replace.
+    /// The distance of Damerau and Levenshtein: letters to insert, delete or replace, or neighbours to swap.
     private static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-        var row = Array(0...b.count)
+        var (before, row) = ([Int](), Array(0...b.count))
         for (i, letter) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
+            var next = [i + 1]
             for (j, other) in b.enumerated() {
-                let replaced = diagonal + (letter == other ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+                var least = min(row[j] + (letter == other ? 0 : 1), next[j] + 1, row[j + 1] + 1)
+                if i > 0, j > 0, letter == b[j - 1], a[i - 1] == other { least = min(least, before[j - 1] + 1) }
+                next.append(least)
             }
+            (before, row) = (row, next)
         }
         return row[b.count]
     }

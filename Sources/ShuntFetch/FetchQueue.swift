@@ -8,19 +8,39 @@ struct FetchQueue<Job> {
 
     private struct Lane {
         var underWay = 0
-        /// The first comes first.
-        var waiting: ArraySlice<(entry: Entry, until: Double)> = []
+        /// Those before `head` have begun, or were given up. The first comes first.
+        private var entries: [(entry: Entry, until: Double)?] = []
+        private var head = 0
+
+        var waiting: Int { entries.count - head }
+        var firstUntil: Double? { head < entries.count ? entries[head]?.until : nil }
+        var rest: [Entry] { entries[head...].compactMap { $0?.entry } }
+
+        mutating func append(_ entry: Entry, until: Double) { entries.append((entry, until)) }
+
+        mutating func takeFirst() -> Entry? {
+            guard head < entries.count else { return nil }
+            defer {
+                entries[head] = nil
+                head += 1
+                if head > 64, head * 2 > entries.count {
+                    entries.removeFirst(head)
+                    head = 0
+                }
+            }
+            return entries[head]?.entry
+        }
     }
 
+    /// Changed in place alone: a copy of a lane is a copy of all that waits in it.
     private var lanes: [FetchLane: Lane] = [:]
     private var paused: [(entry: Entry, until: Double)] = []
 
     /// - Returns: whether there is room for it.
     mutating func add(_ entry: Entry, now: Double) -> Bool {
-        var lane = lanes[entry.lane] ?? Lane()
-        guard lane.underWay + lane.waiting.count < entry.lane.limit + entry.lane.waiting else { return false }
-        lane.waiting.append((entry, now + entry.lane.patience))
-        lanes[entry.lane] = lane
+        let lane = entry.lane
+        guard (lanes[lane].map { $0.underWay + $0.waiting } ?? 0) < lane.limit + lane.waiting else { return false }
+        lanes[lane, default: Lane()].append(entry, until: now + lane.patience)
         return true
     }
 
@@ -28,12 +48,11 @@ struct FetchQueue<Job> {
     mutating func due(now: Double) -> [Entry] {
         var due = paused.filter { $0.until <= now }.map(\.entry)
         paused.removeAll { $0.until <= now }
-        for (key, var lane) in lanes where lane.underWay < key.limit && !lane.waiting.isEmpty {
-            let free = lane.waiting.prefix(key.limit - lane.underWay)
-            due += free.map(\.entry)
-            lane.waiting = lane.waiting.dropFirst(free.count)
-            lane.underWay += free.count
-            lanes[key] = lane
+        for key in Array(lanes.keys) {
+            while lanes[key].map({ $0.underWay < key.limit }) ?? false, let entry = lanes[key]?.takeFirst() {
+                lanes[key]?.underWay += 1
+                due.append(entry)
+            }
         }
         return due
     }
@@ -41,11 +60,8 @@ struct FetchQueue<Job> {
     /// The requests that have waited too long: they are given up.
     mutating func expired(now: Double) -> [Entry] {
         var expired: [Entry] = []
-        for (key, lane) in lanes {
-            let late = lane.waiting.prefix { $0.until <= now }
-            guard !late.isEmpty else { continue }
-            expired += late.map(\.entry)
-            lanes[key]?.waiting.removeFirst(late.count)
+        for key in Array(lanes.keys) {
+            while let until = lanes[key]?.firstUntil, until <= now, let entry = lanes[key]?.takeFirst() { expired.append(entry) }
         }
         return expired
     }
@@ -55,14 +71,13 @@ struct FetchQueue<Job> {
 
     /// A request is over.
     mutating func ended(_ lane: FetchLane) {
-        guard var known = lanes[lane] else { return }
-        known.underWay -= 1
-        lanes[lane] = known.underWay == 0 && known.waiting.isEmpty ? nil : known
+        lanes[lane]?.underWay -= 1
+        if let known = lanes[lane], known.underWay == 0, known.waiting == 0 { lanes[lane] = nil }
     }
 
     /// When something is to be done next; nil: nothing waits.
-    var next: Double? { (paused.map(\.until) + lanes.values.compactMap { $0.waiting.first?.until }).min() }
+    var next: Double? { (paused.map(\.until) + lanes.values.compactMap(\.firstUntil)).min() }
 
     /// All that wait.
-    var rest: [Entry] { paused.map(\.entry) + lanes.values.flatMap { $0.waiting.map(\.entry) } }
+    var rest: [Entry] { paused.map(\.entry) + lanes.values.flatMap(\.rest) }
 }

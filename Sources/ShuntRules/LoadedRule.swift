@@ -7,6 +7,8 @@ final class LoadedRule {
     let plugin: RulePlugin
     let host: LuaHost
     let name: String
+    /// Whether it may ask for sessions.
+    let namesSessions: Bool
     /// Its last failures, and what it would have decided.
     var notes = RuleNotes()
     /// How often its breaker has switched it off.
@@ -25,6 +27,8 @@ final class LoadedRule {
         self.plugin = plugin
         self.host = host
         self.name = name ?? plugin.name
+        namesSessions = plugin.namesSessions
+        shunt_rule_set_names_sessions(loaded, namesSessions)
     }
 
     deinit { shunt_rule_free(host.pointer, pointer) }

@@ -1,33 +1,57 @@
 import CLuaHost
-import Glibc
 import ShuntCore
 
-/// Messages that operators follow: the figures of each rule before and after tell what it has decided.
+/// Messages that operators follow: the figures of each rule before and after tell what it has decided, and in what time.
 extension LoopRules {
     public func onMessage(
         _ message: MessageView, selection: RuleSelection, now: Double, telling tell: (TracedMessage.Step) -> Void
     ) -> MessageOutcome {
         let asked = rules.indices.filter { selection.contains($0) && rules[$0].has(SHUNT_ON_MESSAGE) }
-        let before = asked.map { RuleFigures.Hook(shunt_rule_figures(rules[$0].pointer, SHUNT_ON_MESSAGE).pointee) }
+        for index in asked { shunt_rule_time_next(rules[index].pointer, SHUNT_ON_MESSAGE) }
+        let before = asked.map { shunt_rule_figures(rules[$0].pointer, SHUNT_ON_MESSAGE).pointee }
         failure = nil
-        let began = Self.nanoseconds()
         let outcome = onMessage(message, selection: selection, now: now)
-        let seconds = Double(Self.nanoseconds() &- began) * 1e-9
         let topic = String(decoding: message.topic, as: UTF8.self)
         for (index, earlier) in zip(asked, before) {
-            let figures = RuleFigures.Hook(shunt_rule_figures(rules[index].pointer, SHUNT_ON_MESSAGE).pointee)
+            let after = shunt_rule_figures(rules[index].pointer, SHUNT_ON_MESSAGE).pointee
+            let (figures, figuresBefore) = (RuleFigures.Hook(after), RuleFigures.Hook(earlier))
             let isLast = outcome.rule.map { Int($0) == index } ?? false
-            let name = set.rules[index].definition.name
-            if let (code, _) = figures.errors.first(where: { $0.value != earlier.errors[$0.key] ?? 0 }) {
-                tell(.init(rule: name, verdict: "error", why: failure ?? code.rawValue, seconds: seconds, topic: topic))
-            } else if let (verdict, _) = figures.verdicts.first(where: { $0.value != earlier.verdicts[$0.key] ?? 0 }) {
-                let why = hasModes && observed.contains(index) ? "on trial: not applied" : isLast ? outcome.reason : ""
-                tell(.init(rule: name, verdict: verdict, why: why, seconds: seconds, topic: topic))
+            var step = TracedMessage.Step(
+                rule: set.rules[index].definition.name, verdict: "", why: "", seconds: Self.seconds(after, since: earlier), topic: topic,
+                sends: outcome.messages.lazy.filter { Int($0.rule) == index && $0.isElsewhere }.prefix(Self.shownMessages).map(Self.destination))
+            if let (code, _) = figures.errors.first(where: { $0.value != figuresBefore.errors[$0.key] ?? 0 }) {
+                (step.verdict, step.why) = ("error", failure ?? code.rawValue)
+            } else if let (verdict, _) = figures.verdicts.first(where: { $0.value != figuresBefore.verdicts[$0.key] ?? 0 }) {
+                step.verdict = verdict
+                step.why = hasModes && observed.contains(index) ? "on trial: not applied" : isLast ? outcome.reason : ""
             } else if isLast {
                 // Switched off: it was not called.
-                tell(.init(rule: name, verdict: "off", why: outcome.reason, seconds: seconds, topic: topic))
+                (step.verdict, step.why) = ("off", outcome.reason)
+            } else {
+                continue
             }
+            tell(step)
         }
         return outcome
     }
+
+    private static let shownMessages = 5
+
+    private static func seconds(_ after: shunt_figures, since before: shunt_figures) -> Double {
+        let calls = after.sampled &- before.sampled
+        return calls == 0 ? 0 : Double(after.sampled_nanoseconds &- before.sampled_nanoseconds) / Double(calls) * 1e-9
+    }
+
+    private static func destination(_ routed: RoutedMessage) -> String {
+        switch routed.kind {
+        case .topic: shown(routed.topic)
+        case .chat: "chat \(shown(routed.topic))"
+        case .broadcast: "devices"
+        }
+    }
+}
+
+extension RoutedMessage {
+    /// Whether it goes to others than the message that the rules were given.
+    fileprivate var isElsewhere: Bool { changes.contains(.topic) || changes.contains(.kind) }
 }

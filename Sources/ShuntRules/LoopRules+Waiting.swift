@@ -63,6 +63,8 @@ extension LoopRules {
         guard until > now else { return .known(.failed("timed out: the call has waited as long as it may")) }
         let timeLimit = min(until - now, lookup.timeout ?? .infinity)
         let id = RuleWaits.lookups.wrappingAdd(1, ordering: .relaxed).newValue
+        var lookup = lookup
+        lookup.network = client.flatMap { peers?.network(of: $0) } ?? 0
         let step = lookups.lookUp(lookup, of: plugin, timeLimit: timeLimit, call: id)
         if case .waits = step { waits.asked = (id, now + timeLimit) }
         return step
@@ -144,6 +146,7 @@ extension LoopRules {
     }
 
     private func authOutcome(_ outcome: shunt_connect_outcome, of peer: ConnectionID) -> AuthOutcome {
+        refusedBy = Int(outcome.rule)
         if keepWaiting(outcome.waiting, of: peer) { return .waits }
         switch outcome.verdict {
         case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))

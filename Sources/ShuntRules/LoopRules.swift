@@ -61,6 +61,8 @@ public final class LoopRules: RuleHooks {
 
     /// Where rules look things up; nil: nowhere.
     public var lookups: (any RuleLookups)? { didSet { allowLookups() } }
+    /// Where rules find sessions; nil: there are none.
+    public var sessions: SessionDirectory?
     /// Calls that wait for that.
     var waits = RuleWaits()
 
@@ -98,8 +100,16 @@ public final class LoopRules: RuleHooks {
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         chatRecord.limit = 16 << 20
         host.owner = self
+        // Until the engine says what room there is; nothing else keeps messages.
+        setDelayRoom(messages: Self.delayRoom.messages, bytes: Self.delayRoom.bytes)
         if let error = replace(with: set, now: now) { throw error }
     }
+
+    /// The place of the rule that has refused somebody last.
+    var refusedBy = -1
+    public var refusing: String? { self.set.rules.indices.contains(refusedBy) ? self.set.rules[refusedBy].definition.name : nil }
+
+    private static let delayRoom = (messages: 100_000, bytes: 64 << 20)
 
     deinit {
         abandonAll()
@@ -272,7 +282,9 @@ public final class LoopRules: RuleHooks {
     }
 
     func refusalOfOff(in selection: RuleSelection = RuleSelection(mask: .max), for hook: shunt_hook) -> String? {
-        actionOfOff(selection, for: hook)?.why
+        guard let action = actionOfOff(selection, for: hook) else { return nil }
+        refusedBy = action.rule
+        return action.why
     }
 }
 
@@ -337,7 +349,7 @@ extension LoopRules: LuaHostOwner {
 
 extension PeerDirectory {
     /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
-    fileprivate func network(of id: ConnectionID) -> UInt64? {
+    func network(of id: ConnectionID) -> UInt64? {
         if let address = address(of: id) { return address.network }
         guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
         let host = address[..<colon]

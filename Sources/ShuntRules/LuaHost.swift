@@ -12,6 +12,9 @@ protocol LuaHostOwner: AnyObject {
     func log(_ entry: RuleLogEntry)
     func peer(_ id: ConnectionID) -> Peer?
     func close(_ id: ConnectionID, why: String)
+    /// Writes a user's sessions.
+    /// - Returns: whether there are more.
+    func findSessions(of uid: Bytes, _ record: UnsafeMutablePointer<shunt_buffer>) -> Bool
     /// Whether a text stands in one of the rule's own files.
     /// - Parameter searched: counts the bytes that were looked through.
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool
@@ -29,6 +32,7 @@ protocol LuaHostOwner: AnyObject {
 
 extension LuaHostOwner {
     func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes) {}
+    func findSessions(of uid: Bytes, _ record: UnsafeMutablePointer<shunt_buffer>) -> Bool { false }
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool { false }
     func lookUp(_ lookup: RuleLookup, rule: Int) -> LookupStep { .refused("nothing can be looked up here") }
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> { .failure(ShuntError(.internalError, "not a rule test")) }
@@ -120,6 +124,10 @@ final class LuaHost {
         }
         callbacks.close = { context, id, why in
             hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
+        }
+        callbacks.sessions = { context, uid, record in
+            guard let record, let owner = hostOwner(context) else { return false }
+            return owner.findSessions(of: Bytes(uid), record)
         }
     }
 

@@ -11,6 +11,8 @@ final class RuleTestBench {
     let clients = TestClients()
     /// What the test says that look-ups find.
     let lookups = TestLookups()
+    /// The same of sessions.
+    var sessions = SessionDirectory()
     private let lines = TestLines()
     /// Seconds since 1970; moved on by `t:advance`.
     private(set) var now = 1_700_000_000.0
@@ -45,6 +47,7 @@ final class RuleTestBench {
         case "auth": return try authenticate(arguments)
         case "http": return try answerHTTP(arguments)
         case "resolve": return try answerName(arguments)
+        case "sessions": return try setSessions(arguments)
         case "advance":
             guard let seconds = arguments["seconds"].number, seconds >= 0 else {
                 throw ShuntError(.ruleInvalid, "t:advance takes seconds, 0 or more")
@@ -101,6 +104,7 @@ final class RuleTestBench {
         rules.peers = clients
         rules.setDelayRoom(messages: Self.mostTicks, bytes: 16 << 20)
         rules.lookups = lookups
+        rules.sessions = sessions
         self.rules = rules
         return rules
     }

@@ -29,6 +29,10 @@ enum TestField {
     private static let candidateFields: [String: TestField] = [
         "uid": .text, "delivered": .whole(0...Int64.max - 1), "congested": .flag, "absent": .flag,
     ]
+    static let foundFields: [String: TestField] = [
+        "uid": .text, "device": .text, "client_id": .text, "protocol": .oneOf(["exchange", "mqtt"]), "address": .text, "loop": .whole(0...255),
+        "id": .whole(0...Int64.max), "connected": .flag, "connected_at": .number, "tags": .texts, "alias": .texts,
+    ]
     private static let memberFields: [String: TestField] = ["uid": .text, "online": .flag]
 
     /// The table that was given to a function, with no keys but these.

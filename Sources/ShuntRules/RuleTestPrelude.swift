@@ -250,6 +250,12 @@ let ruleTestPrelude = #"""
       call("resolve", { name = name, addresses = addresses, why = why })
     end
 
+    -- Whom sessions.find finds: a list of tables with the fields that it gives.
+    function t:sessions(sessions)
+      sessions = of(self, "sessions", sessions)
+      call("sessions", { sessions = sessions })
+    end
+
     function t:advance(seconds)
       seconds = of(self, "advance", seconds)
       return sent(ask("advance", { seconds = seconds }))

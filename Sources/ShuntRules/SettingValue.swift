@@ -142,7 +142,8 @@ extension LuaValue {
             for value in values { value.encode(into: &bytes) }
         case .object(let values):
             append("o", UInt32(values.count))
-            for (key, value) in values {
+            // In an order of its own: equal values have equal bytes.
+            for (key, value) in values.sorted(by: { $0.key < $1.key }) {
                 append(key)
                 value.encode(into: &bytes)
             }

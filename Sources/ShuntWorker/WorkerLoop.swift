@@ -41,6 +41,7 @@ final class WorkerLoop: EventLoopHandler {
                 guard let worker else { return neighbours.room(listener: name) }
                 return neighbours.address(of: worker, listener: name)
             })
+        engine.sessionDirectory = setup.rules.sessions
         driver = LoopDriver(engine)
         engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {

@@ -212,14 +212,20 @@ def test_what_a_counting_subscriber_does_not_print_stays_in_its_session(sub, pub
 def test_a_subscriber_comes_back_to_its_session_after_a_lost_connection(shunt, broker, sub, pub, qos):
     door = shunt.closing(Door(broker.address))
     subscriber = sub("s/#", "--qos", qos, at=door.address)
+
+    def payloads() -> list:
+        got = [message["payload"] for message in messages(subscriber)]
+        # One of QoS 1 whose acknowledgement was cut off comes again.
+        return list(dict.fromkeys(got)) if qos == 1 else got
+
     for number in range(5):
         pub("s/1", number, "--qos", qos)
-        wait_messages(subscriber, number + 1)
+        eventually(lambda: len(payloads()) > number, 20)
         door.cut()
     subscriber.wait_for("trying again")
     eventually(lambda: subscriber.log.read_text().count("back at ") >= 5, 20)
     pub("s/1", 5, "--qos", qos)
-    assert [message["payload"] for message in wait_messages(subscriber, 6)] == [str(number) for number in range(6)]
+    eventually(lambda: payloads() == [str(number) for number in range(6)], 20)
 
 
 @pytest.mark.parametrize("qos", [1, 2])

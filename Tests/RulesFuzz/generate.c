@@ -80,6 +80,7 @@ static const char *const calls[] = {
     "shared.incr($S,$N,$N)", "counter($S,$T):inc($E)", "counter('n'):inc()", "log.info($E,$E)", "log.error($S,$T)", "log.debug($E)", "print($E,$E)",
     "http.get('http://a/')", "http.get('http://a/')", "http.get($S,$T)", "http.get('http://a/',{headers={[$S]=$S},timeout=$E,cache=$E})",
     "http.post('http://a/',$E,$T)", "resolve($S)", "resolve('a')", "pcall(http.get,'http://a/')", "pcall(http.get,'http://a/'):json()",
+    "sessions.find({uid=$S})", "sessions.find({uid=$E})", "sessions.find($T)", "#sessions.find({uid='ada'})",
     "route.continue($E)", "pcall(function() local x<close> = $T $B return http.get('http://a/') end)",
     "match($S,$S)", "pcall($F,$E)", "xpcall($F,$F,$E)", "select($N,$E,$E)", "rawset($T,$E,$E)", "rawget($T,$E)", "rawequal($E,$E)",
     "rawlen($E)", "next($T,$E)", "setmetatable($T,$T)", "getmetatable($E)", "tostring($E)", "tonumber($S,$N)", "require($S)", "require 'other'",

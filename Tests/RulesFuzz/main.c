@@ -103,6 +103,22 @@ static bool peer(void *context, uint64_t id, shunt_buffer *record) {
     return !record->full;
 }
 
+static bool sessions(void *context, shunt_bytes uid, shunt_buffer *record) {
+    (void)context;
+    for (uint32_t left = below(120); left > 0; left--) {
+        shunt_found found = {below(9), 1000, below(2) == 0, below(2) == 0, below(4), uid, {"c\0d", 3}, {"127.0.0.1:5", below(12)}};
+        shunt_found_begin(record, &found);
+        for (int i = 0; i < 2; i++) {
+            uint32_t count = below(4);
+            shunt_peer_list(record, count);
+            for (; count > 0; count--) { shunt_peer_text(record, "a", below(2)); }
+        }
+    }
+    // Bytes that end in the middle.
+    if (below(4) == 0) { record->count = below((uint32_t)record->count + 1); }
+    return below(2) == 0;
+}
+
 static bool client(void *context, uint64_t id, bool all, shunt_buffer *record) {
     (void)context;
     if (id == 0 || below(4) == 0) { return false; }
@@ -166,7 +182,7 @@ static bool open_session(session *s, bool is_corpus) {
         // The sanitizer was seen to take 10 ms of the loading of a harmless version.
         .load_nanoseconds = is_corpus ? 1000000000 : 200000000,
         .load_memory = is_corpus ? 64 << 20 : 4 << 20, .shared = s->shared,
-        .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .client = client, .close = close_peer,
+        .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line, .peer = peer, .client = client, .close = close_peer, .sessions = sessions,
                       .stands_in_rule = stands_in_rule, .inflate = inflate, .look_up = look_up},
     };
     s->host = s->shared == NULL ? NULL : shunt_host_create(&options);

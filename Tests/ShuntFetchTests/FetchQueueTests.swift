@@ -33,6 +33,17 @@ struct FetchQueueTests {
         #expect(queue.next == nil)
     }
 
+    @Test("ten thousand that wait take no time in proportion to their square")
+    func many() {
+        var queue = FetchQueue<Int>()
+        let long = FetchLane("long", limit: 64, waiting: 20_000, patience: 5)
+        let began = ContinuousClock.now
+        for job in 1...20_000 { same(queue.add(entry(job, long), now: 0), true) }
+        same(queue.due(now: 0).count, 64)
+        same(queue.expired(now: 6).count, 20_000 - 64)
+        #expect(ContinuousClock.now - began < .seconds(2))
+    }
+
     @Test("one that is tried again keeps its place while it waits")
     func pauses() {
         var queue = FetchQueue<Int>()

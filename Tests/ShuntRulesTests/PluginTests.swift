@@ -9,7 +9,10 @@ struct PluginTests {
     static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("plugins").path
 
-    static let names = ["topic-router", "rate-limit", "redact", "quiet-hours", "chat-guard", "chat-away"]
+    static let names = [
+        "topic-router", "rate-limit", "redact", "quiet-hours", "chat-guard", "chat-away", "jwt-auth", "tenant-quota", "json-schema", "enrich",
+        "dedupe", "dead-letter", "geo-fanout", "weighted-split",
+    ]
 
     @Test("their own tests pass", arguments: names)
     func ownTests(name: String) throws {

@@ -181,7 +181,6 @@ struct VerdictTests {
             (#"return route.push({ tags = { "a" } })"#, "not tags"),
             (#"return msg.tpic"#, "msg has no 'tpic'"),
             (#"return ctx.setings"#, "ctx has no 'setings'"),
-            (#"return sessions.find { uid = "b" }"#, "sessions is not in this version"),
             (#"local t = {} for i = 1, 1001 do t[i] = msg end return route.fanout(t)"#, "a call may send 1000"),
             (#"for i = 1, 101 do ctx:emit(route.to("t")) end"#, "more than 100 messages"),
         ])

@@ -311,6 +311,10 @@ function shunt_Test:http(request, answer, why) end
 ---@param why? string
 function shunt_Test:resolve(name, addresses, why) end
 
+---Says whom sessions.find finds: a table each, as it gives them.
+---@param sessions table[]
+function shunt_Test:sessions(sessions) end
+
 ---The rule starts anew with these; nil and why where it does not take them.
 ---@param settings table
 ---@return true?
@@ -374,6 +378,20 @@ function shunt_Response:json() end
 ---@field data string The bytes.
 ---@field type integer? Of an extension: its type.
 ---@field time number? Of an extension of type -1: seconds since 1970.
+
+---A client, or a session of MQTT, as `sessions.find` gives it.
+---@class shunt.Found
+---@field uid string Its user.
+---@field device string The device that it is; of MQTT its client identifier.
+---@field client_id string? Its client identifier; nil for the exchange protocol.
+---@field protocol "exchange"|"mqtt" What it speaks.
+---@field loop integer The loop that it is on.
+---@field connected boolean Whether the client is there.
+---@field id integer? Its connection; nil while the client is away, as are address and connected_at.
+---@field address string? Where it comes from.
+---@field connected_at number? In seconds since 1970.
+---@field tags string[] Its tags.
+---@field alias string[] Its other names.
 
 ---Verdicts: what becomes of a message, a client or a subscription.
 route = {}
@@ -525,6 +543,15 @@ function http.get(url, options) end
 ---@return shunt.Response?
 ---@return string? why
 function http.post(url, body, options) end
+
+---Who is there, on all loops of the worker.
+sessions = {}
+
+---The clients and sessions of a user, at most 100, those that came last first, and whether there are more.
+---@param asked { uid: string }
+---@return shunt.Found[] sessions
+---@return boolean more
+function sessions.find(asked) end
 
 ---Lines for the worker's log.
 log = {}

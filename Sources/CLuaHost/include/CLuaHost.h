@@ -67,8 +67,8 @@ typedef struct {
     uint64_t calls;
     uint64_t verdicts[SHUNT_VERDICTS];
     uint64_t failures[SHUNT_FAILURES];
-    /// A version's first 1,024 calls are timed, then one in 64, which stands for all of them: how many calls the timed ones stand for, and
-    /// what those took together.
+    /// A version's first 1,024 calls are timed, then one in 64, which stands for those since the one before: how many calls the timed ones
+    /// stand for, and what those took together.
     uint64_t sampled, sampled_nanoseconds;
     /// How many of `sampled` took how long: see `shunt_time_bound`.
     uint64_t times[SHUNT_TIME_BUCKETS];
@@ -111,6 +111,9 @@ typedef struct {
     /// it has gone, or if it speaks another protocol.
     bool (*client)(void *context, uint64_t id, bool all, shunt_buffer *record);
     void (*close)(void *context, uint64_t id, shunt_bytes why);
+    /// Writes what the worker knows of a user: a `shunt_found_begin` each, then the lists of tags and alias. NULL: there is nobody.
+    /// - Returns: whether there are more than it wrote.
+    bool (*sessions)(void *context, shunt_bytes uid, shunt_buffer *record);
     /// Whether a text stands in one of the rule's own files; adds to `searched` how many bytes of them it looked through.
     bool (*stands_in_rule)(void *context, uint8_t rule, shunt_bytes text, size_t *searched);
     /// Unpacks to at most `plain->limit` bytes. `plain->full` tells whether there are more. Gives up once
@@ -207,6 +210,8 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// The next call of a hook is timed.
+void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook);
 /// What a rule has asked its allocator for since it is metered: how often, and how many bytes; those that it gave back are not taken off.
 typedef struct {
     uint64_t allocations, bytes;

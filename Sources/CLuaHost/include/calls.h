@@ -106,6 +106,19 @@ void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at);
 void shunt_peer_text(shunt_buffer *record, const char *text, size_t count);
 void shunt_peer_list(shunt_buffer *record, uint32_t count);
 
+/// A client, or a session of MQTT, as `sessions.find` gives it. Its tags and alias follow, as in a client's record.
+typedef struct {
+    /// Of one that is connected.
+    uint64_t connection;
+    double connected_at;
+    bool connected, mqtt;
+    uint32_t loop;
+    /// No client_id but of MQTT; no address but of one that is connected.
+    shunt_bytes device, client_id, address;
+} shunt_found;
+
+void shunt_found_begin(shunt_buffer *record, const shunt_found *found);
+
 /// What a client of MQTT has besides: this, then each of its user properties, then its will, where it has one.
 /// - Parameter keep_alive: seconds; 0: none.
 /// - Parameter method: of its authentication; empty: none.
@@ -197,6 +210,8 @@ void shunt_on_tick(shunt_host *host, uint64_t rules, double now);
 
 // MARK: look-ups
 
+/// Whether the rule's files have the name `sessions`: what it finds is kept up only for those.
+void shunt_rule_set_names_sessions(shunt_rule *rule, bool names);
 /// Whether a rule's hooks may look something up. Not while one of them runs.
 void shunt_rule_set_lookups(shunt_rule *rule, bool looks_up);
 /// Goes on with a call of on_connect or on_auth. The outcome may point into `waiting`: free it then.

@@ -69,7 +69,7 @@ struct ExplainCommand: AdminSubcommand {
             let groups = ExplainReport.together(found.workers)
             for (workers, answer) in groups {
                 let head = "at " + workers.joined(separator: ", ")
-                let text = ExplainReport.text(answer, topic: topic, uid: uid, width: session.console.width)
+                let text = ExplainReport.text(answer, topic: topic, uid: uid, hasPayload: payload != nil, width: session.console.width)
                 try session.console.write(Text.printable(head) + "\n" + text)
             }
         }

@@ -21,8 +21,9 @@ enum ExplainReport {
         return groups.map { ($0.workers, $0.answer) }
     }
 
-    static func text(_ answer: ExplainRecord, topic: String, uid: String?, width: Int?) -> String {
+    static func text(_ answer: ExplainRecord, topic: String, uid: String?, hasPayload: Bool = true, width: Int?) -> String {
         var fields: [(name: String, value: String)] = [("  result", result(answer, topic))]
+        if !hasPayload, !answer.rules.isEmpty { fields.append(("  payload", "empty: --payload gives one, which rules may look at")) }
         let sender = uid ?? "a client that nothing names"
         for right in answer.rights {
             let name = "  rights on \(right.listener)"

@@ -21,7 +21,8 @@ enum TraceReport {
         for step in message.steps {
             let why = step.why.isEmpty ? "" : " (\(step.why))"
             let topic = step.topic == message.topic ? "" : ", of topic \(step.topic)"
-            lines.append("rule \(step.rule): \(step.verdict)\(why)\(topic), rules took \(RuleListing.time(step.seconds))")
+            let sends = step.sends.isEmpty ? "" : ", sends to \(step.sends.joined(separator: ", "))"
+            lines.append("rule \(step.rule): \(step.verdict)\(why)\(topic)\(sends), \(RuleListing.time(step.seconds))")
         }
         let why = message.why.isEmpty ? "" : ": \(message.why)"
         lines.append(

@@ -30,13 +30,15 @@ public struct TracedMessage: Codable, Equatable, Sendable {
         public var verdict: String
         /// The reason that it gives, or how it has failed.
         public var why: String
-        /// Seconds of the whole call of rules that this rule was part of.
+        /// Seconds that the rule's call took.
         public var seconds: Double
         /// Of the message that it saw.
         public var topic: String
+        /// The topics of what it has sent, besides or instead; the first few.
+        public var sends: [String]
 
-        public init(rule: String, verdict: String, why: String, seconds: Double, topic: String) {
-            (self.rule, self.verdict, self.why, self.seconds, self.topic) = (rule, verdict, why, seconds, topic)
+        public init(rule: String, verdict: String, why: String, seconds: Double, topic: String, sends: [String] = []) {
+            (self.rule, self.verdict, self.why, self.seconds, self.topic, self.sends) = (rule, verdict, why, seconds, topic, sends)
         }
     }
 

@@ -33,6 +33,17 @@ public struct LookupTarget: Equatable, Sendable {
         port = place.port ?? (isSecure ? 443 : 80)
         let path = rest.dropFirst(authority.count)
         self.path = path.hasPrefix("/") ? String(path) : "/" + path
+        guard !Self.hasDots(self.path) else {
+            throw Self.wrong("the path has a segment . or .., which may lead to another one", "check what a client chooses before it goes into a URL")
+        }
+    }
+
+    /// Whether a segment of the path stands for another one, escaped or not.
+    private static func hasDots(_ path: String) -> Bool {
+        path.prefix { $0 != "?" }.split(separator: "/").contains { segment in
+            let plain = segment.lowercased().replacing("%2e", with: ".")
+            return plain == "." || plain == ".."
+        }
     }
 
     private static func wrong(_ what: String, _ help: String) -> ShuntError { ShuntError(.ruleFailed, what, help: help) }

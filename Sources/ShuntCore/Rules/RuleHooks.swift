@@ -98,6 +98,9 @@ public protocol RuleHooks: AnyObject {
     /// How many messages, and bytes of them, may still be delayed on this loop.
     func setDelayRoom(messages: Int, bytes: Int)
 
+    /// The rule that has refused a client, a device or a subscription, in the last hook that did.
+    var refusing: String? { get }
+
     /// The name of a rule, which it keeps when rules are loaded anew, and the rule that has a name.
     func name(of rule: Int) -> String
     func rule(named name: String) -> Int?
@@ -137,6 +140,7 @@ extension RuleHooks {
     public func onSession(_ event: SessionEvent, _ session: SessionView, now: Double) {}
     public func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double) {}
     public func setDelayRoom(messages: Int, bytes: Int) {}
+    public var refusing: String? { nil }
     public func name(of rule: Int) -> String { "" }
     public func rule(named name: String) -> Int? { nil }
     public func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { .unknown }
@@ -164,6 +168,8 @@ public struct RuleHookSet: OptionSet, Sendable {
     public static let auth = RuleHookSet(rawValue: 1 << 14)
     /// Not a hook: some rule may look something up, and its hooks may wait.
     public static let lookups = RuleHookSet(rawValue: 1 << 15)
+    /// Not a hook: some rule asks for the sessions of a user (`SessionDirectory`).
+    public static let sessions = RuleHookSet(rawValue: 1 << 16)
 }
 
 /// A chat as rules see it.

@@ -70,6 +70,8 @@ public struct RuleLookup: Equatable, Sendable {
     public var timeout: Double?
     /// Seconds that its answer counts for others, too; nil: it is asked each time.
     public var cache: Double?
+    /// Names the network of the client whose call asks.
+    public var network: UInt64 = 0
 
     public init(_ what: What) { self.what = what }
 }

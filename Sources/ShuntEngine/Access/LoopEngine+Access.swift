@@ -91,6 +91,8 @@ extension LoopEngine {
         renew(access)
         clients[slot].isRestricted = access.permissions != nil
         if admitted.expiresAt < .infinity { expiries.insert(connection, at: admitted.expiresAt) }
+        // One that is in may be another now.
+        list(connection)
     }
 
     /// A rule has named a client. That counts for its rights where the listener asks who clients are.

@@ -10,7 +10,7 @@ extension LoopEngine {
         switch error.code {
         case .accessBanned: noteRefused(connection, "banned")
         case .accessCredentials: noteRefused(connection, "anonymous")
-        case .ruleRejected: noteRefused(connection, "rule")
+        case .ruleRejected: noteRefused(connection, hooks?.refusing.map { "rule \($0)" } ?? "rule")
         default: break
         }
     }

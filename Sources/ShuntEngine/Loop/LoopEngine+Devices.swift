@@ -22,6 +22,7 @@ extension LoopEngine {
         (identity.uid, identity.device, identity.tags, identity.alias) = (device.uid, device.device, device.tags, device.alias)
         clients[connection.slot].identity = identity
         clients[connection.slot].isDevice = true
+        list(connection)
         let displaced = devices.register(device)
         for old in [displaced.renamed, displaced.takenOver] { if let old { gone(old) } }
         if let old = displaced.takenOver { replaced(old.connection) }

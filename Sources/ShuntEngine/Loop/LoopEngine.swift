@@ -81,6 +81,8 @@ public final class LoopEngine {
     var matching: ContiguousArray<ConnectionID> = []
     /// What rules have said of clients, and what they send later.
     var rulesState = RuleState()
+    /// What rules of all loops find of this one's clients.
+    var listing = SessionListing()
     private var tickedAt: Double?
     private var lastSubscription: UInt64 = 0
 
@@ -171,9 +173,12 @@ public final class LoopEngine {
         guard slot < clients.count, clients[slot].generation == connection.generation, clients[slot].state != .free else { return }
         if clients[slot].protocolName == .mqtt {
             MQTTFront(self, connection).closed(why: why)
-        } else if let hooks, clients[slot].isAdmitted, let peer = peer(connection) {
-            hooks.onDisconnect(peer, why: why, now: now)
-            sendEmitted(hooks)
+        } else {
+            unlist(connection)
+            if let hooks, clients[slot].isAdmitted, let peer = peer(connection) {
+                hooks.onDisconnect(peer, why: why, now: now)
+                sendEmitted(hooks)
+            }
         }
         if hasPaces { rulesState.paces[connection] = nil }
         if clients[slot].subscriptions > 0 {
@@ -243,6 +248,8 @@ public final class LoopEngine {
     func admit(_ connection: ConnectionID, _ decided: ConnectOutcome? = nil) -> ShuntError? {
         let error = reasonToRefuse(connection, decided)
         if let error { noteRefused(connection, error) }
+        // A client of MQTT is in once it has its session.
+        if clients[connection.slot].protocolName == .exchange { list(connection) }
         return error
     }
 
@@ -338,8 +345,9 @@ public final class LoopEngine {
     public func turnEnded() -> Bool {
         if let number = confirmations.takeRequest() { output.tell(.sync(loop: loop, number: number)) }
         if rulesState.areDue { sendDelayed() }
+        let lists = goOnListing()
         if !router.deadLetters.messages.isEmpty { router.sendDeadLetters() }
-        return router.sendRetained() || rulesState.areDue
+        return router.sendRetained() || rulesState.areDue || lists
     }
 
     /// Ticks come in smaller steps than this many seconds, or the clock was set, or the process stood still.
@@ -385,22 +393,7 @@ public final class LoopEngine {
     public func setHooks(_ new: (any RuleHooks)?) {
         router.setHooks(new)
         tellDelayRoom()
-    }
-}
-
-extension LoopEngine {
-    /// A client's session is at home on another loop, which the client has not told yet who it is: the connection goes there.
-    /// - Parameter offset: of the event's bytes, from which on they go along.
-    func move(_ connection: ConnectionID, to home: UInt8, from offset: Int) {
-        clients[connection.slot] = Client(state: .free, generation: connection.generation)
-        output.actions.append(.move(connection, loop: home, offset: UInt32(offset)))
-    }
-
-    /// A client of a session has been answered: it gets what waits for it.
-    func resume(_ session: MQTTSession) {
-        guard session.isLasting else { return }
-        tellPressure(session)
-        pump(session)
+        switchListing()
     }
 }
 

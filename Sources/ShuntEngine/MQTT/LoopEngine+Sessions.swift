@@ -35,6 +35,20 @@ extension LoopEngine {
         return session
     }
 
+    /// A client's session is at home on another loop, which the client has not told yet who it is: the connection goes there.
+    /// - Parameter offset: of the event's bytes, from which on they go along.
+    func move(_ connection: ConnectionID, to home: UInt8, from offset: Int) {
+        clients[connection.slot] = Client(state: .free, generation: connection.generation)
+        output.actions.append(.move(connection, loop: home, offset: UInt32(offset)))
+    }
+
+    /// A client of a session has been answered: it gets what waits for it.
+    func resume(_ session: MQTTSession) {
+        guard session.isLasting else { return }
+        tellPressure(session)
+        pump(session)
+    }
+
     // MARK: Beginning
 
     /// A client has said who it is, and is let in: another one of its name is closed, and its session goes on or ends.
@@ -61,7 +75,10 @@ extension LoopEngine {
         } else if session == nil, !isAssigned || greeting.version.hasProperties {
             sessions.enter(greeting.clientID, connection, clients)
         }
-        guard let session else { return false }
+        guard let session else {
+            list(connection)
+            return false
+        }
         identity.session = session
         if isPresent, session.version.hasProperties != greeting.version.hasProperties {
             let form: WireForm = greeting.version.hasProperties ? .mqtt5 : .mqtt3
@@ -71,6 +88,7 @@ extension LoopEngine {
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
         session.endsAt = .infinity
         clients[connection.slot].subscriptions = session.subscriptions
+        list(connection)
         // It may have come back with other rights.
         if isPresent { checkSubscriptions(of: connection) }
         if isPresent || isNew { tell(isPresent ? .resumed : .created, session) }
@@ -140,6 +158,7 @@ extension LoopEngine {
     func leave(_ connection: ConnectionID, why: String) {
         let slot = connection.slot
         guard let identity = clients[slot].identity, clients[slot].isAdmitted else { return }
+        listLeaving(connection, identity.session)
         if let hooks, let peer = peer(connection) {
             hooks.onDisconnect(peer, why: why, now: now)
             sendEmitted(hooks)
@@ -189,6 +208,7 @@ extension LoopEngine {
 
     /// Ends a lasting session whose client is away.
     func end(_ session: MQTTSession, why: UndeliveredReason, _ event: SessionEvent = .ended) {
+        unlist(session.id)
         tell(event, session)
         let (will, groups) = (session.will, sharedGroups(of: session))
         session.will = nil

@@ -31,6 +31,10 @@ struct SessionTable {
         return lasting[slot]
     }
 
+    /// The places of lasting sessions, those that are free among them.
+    var slots: Int { lasting.count }
+    func session(at slot: Int) -> MQTTSession? { lasting[slot] }
+
     /// Calls `body` for each lasting session.
     func forEach(_ body: (MQTTSession) -> Void) { for case let session? in lasting { body(session) } }
 

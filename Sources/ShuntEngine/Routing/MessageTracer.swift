@@ -162,6 +162,7 @@ final class TracingHooks: RuleHooks {
     func setDelayRoom(messages: Int, bytes: Int) { inner?.setDelayRoom(messages: messages, bytes: bytes) }
     func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { inner?.onAuth(peer, step, now: now) ?? .unknown }
     func abandon(_ peer: ConnectionID) { inner?.abandon(peer) }
+    var refusing: String? { inner?.refusing }
     func name(of rule: Int) -> String { inner?.name(of: rule) ?? "" }
     func rule(named name: String) -> Int? { inner?.rule(named: name) }
 }

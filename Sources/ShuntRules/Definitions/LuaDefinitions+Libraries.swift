@@ -57,6 +57,13 @@ extension LuaDefinitions {
                     ["shunt.Response?", "string? why"], "What the host answers, or nil and why; a table goes as JSON."),
             ]),
         Library(
+            name: "sessions", doc: "Who is there, on all loops of the worker.",
+            functions: [
+                Function(
+                    "find", ["asked: { uid: string }"], ["shunt.Found[] sessions", "boolean more"],
+                    "The clients and sessions of a user, at most 100, those that came last first, and whether there are more.")
+            ]),
+        Library(
             name: "log", doc: "Lines for the worker's log.",
             functions: ["debug", "info", "warn", "error"].map {
                 Function($0, ["text: any", "fields?: table"], [], "Writes a line of the level `\($0)`, when the call has ended.")
@@ -156,6 +163,7 @@ extension LuaDefinitions {
             test("auth", "{ method: string, data?: string, \(clientFields) }", "A client takes a step of its authentication."),
             Function("http", ["request: string", "answer?: table", "why?: string"], [], "Says what a look-up finds; `request` is `GET https://…`."),
             Function("resolve", ["name: string", "addresses?: string[]", "why?: string"], [], "Says what addresses a name has."),
+            Function("sessions", ["sessions: table[]"], [], "Says whom sessions.find finds: a table each, as it gives them."),
             Function(
                 "settings", ["settings: table"], ["true?", "string? why"], "The rule starts anew with these; nil and why where it does not take them."
             ),

@@ -2,7 +2,7 @@ extension LuaDefinitions {
     /// The classes of objects, and what rule.lua and a test's functions take and give.
     static let classes = [
         rule, message, properties, filter, client, member, session, will, subscription, chat, context, verdict, counterClass, store, testClass,
-        outcome, response, packed,
+        outcome, response, packed, found,
     ]
 
     private static let decision = "shunt.Verdict|shunt.Message|nil"
@@ -51,7 +51,7 @@ extension LuaDefinitions {
             hook("on_will", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "A will is about to be published."),
             hook("on_session", "event: string, session: shunt.Session, ctx: shunt.Context", "", "A session of MQTT is created, resumed, over."),
             hook("on_acked", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", "", "A client has acknowledged a message of QoS 1 or 2."),
-            hook("on_disconnect", "conn: shunt.Client, why: string", "", "A client that was let in has gone."),
+            hook("on_disconnect", "conn: shunt.Client, why: string, ctx: shunt.Context", "", "A client that was let in has gone."),
             hook("on_tick", "ctx: shunt.Context", "", "Every `tick` seconds on each loop."),
         ])
 
@@ -145,6 +145,18 @@ extension LuaDefinitions {
             Field("connected", "boolean", "Whether its client is there."), Field("subscriptions", "integer", "How many it has."),
             Field("waiting", "integer", "Messages that wait for its client."),
             Field("inflight", "integer", "Messages that it has yet to acknowledge."),
+        ])
+
+    static let found = Class(
+        name: "shunt.Found", doc: "A client, or a session of MQTT, as `sessions.find` gives it.",
+        fields: [
+            Field("uid", "string", "Its user."), Field("device", "string", "The device that it is; of MQTT its client identifier."),
+            Field("client_id", "string?", "Its client identifier; nil for the exchange protocol."),
+            Field("protocol", "\"exchange\"|\"mqtt\"", "What it speaks."), Field("loop", "integer", "The loop that it is on."),
+            Field("connected", "boolean", "Whether the client is there."),
+            Field("id", "integer?", "Its connection; nil while the client is away, as are address and connected_at."),
+            Field("address", "string?", "Where it comes from."), Field("connected_at", "number?", "In seconds since 1970."),
+            Field("tags", "string[]", "Its tags."), Field("alias", "string[]", "Its other names."),
         ])
 
     static let will = Class(

@@ -17,6 +17,7 @@ extension LintFile {
                     .error, .colon, hook.offset, "\(hook.name) has a parameter self, which gets what should be the next one",
                     help: "function R.\(hook.name)(…), with a dot")
             }
+            checkHook(hook)
             if let wanted = RuleVocabulary.hookParameters[hook.name], let given = hook.function?.parameters, given.count > wanted.count {
                 find(
                     .error, .hook, given[wanted.count].offset,
@@ -38,7 +39,9 @@ extension LintFile {
                 find(.error, .match, filter.offset, "rules are not called for the worker's own topics below $SYS", help: "other topics")
             } else if let other = filters[..<index].first(where: { $0.text == filter.text }) {
                 find(.warning, .match, filter.offset, "\"\(filter.text)\" stands here a second time", help: "the first: \(location(other.offset))")
-            } else if let other = filters.enumerated().first(where: { $0.offset != index && LintFilters.covers($0.element.text, filter.text) }) {
+            } else if let other = filters.enumerated().first(where: {
+                $0.offset != index && TopicFilter.isFilter($0.element.text) && LintFilters.covers($0.element.text, filter.text)
+            }) {
                 find(.warning, .match, filter.offset, "\"\(other.element.text)\" takes all that \"\(filter.text)\" takes", help: "leave it out")
             }
         }

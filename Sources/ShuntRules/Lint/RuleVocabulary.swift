@@ -30,7 +30,7 @@ enum RuleVocabulary {
     ]
     static let standardFunctions: Set<String> = [
         "_G", "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset",
-        "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "_ENV", "collectgarbage", "sessions",
+        "select", "setmetatable", "tonumber", "tostring", "type", "xpcall", "_ENV", "collectgarbage",
     ]
     static let absent: Set<String> = ["io", "os", "package", "debug", "load", "loadstring", "dofile", "loadfile", "unpack", "setfenv", "getfenv"]
 

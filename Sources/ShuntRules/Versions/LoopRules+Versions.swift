@@ -130,6 +130,7 @@ extension LoopRules {
         }
         setMatchers()
         allowLookups()
+        noteSessions()
         setModes()
         off = .none
         retryAt = .infinity

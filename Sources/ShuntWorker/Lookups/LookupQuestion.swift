@@ -17,13 +17,15 @@ extension LookupService {
         let key: LookupKey?
         /// Whom it goes to: host and port.
         let place: String
+        /// Names the network of the client that it is asked for.
+        let network: UInt64
 
         /// Addresses are kept for so many seconds where the rule does not say.
         private static let addressSeconds = 10.0
 
         /// - Throws: `rule.failed` where the rule may not ask that.
         init(_ lookup: RuleLookup, _ permit: Permit, _ plugin: String) throws(ShuntError) {
-            headers = lookup.headers
+            (headers, network) = (lookup.headers, lookup.network)
             switch lookup.what {
             case .get(let url):
                 let target = try Self.target(url, permit)
@@ -124,24 +126,54 @@ extension LookupAnswer {
 }
 
 /// Keeps rules from asking a host that does not answer. After some failures in a row nobody asks for a while; then one may try.
+///
+/// Clients choose much of what is asked: where all failures in a row come from one or two networks, only these do not ask.
 struct HostBreaker {
-    private var failures = 0
-    private var until = -Double.infinity
+    private struct Run {
+        var failures = 0
+        var until = -Double.infinity
+
+        /// Called for each question that is about to be asked.
+        mutating func refuses(now: Double) -> Bool {
+            guard failures >= HostBreaker.mostFailures else { return false }
+            guard now >= until else { return true }
+            until = now + HostBreaker.pause
+            return false
+        }
+
+        mutating func failed(now: Double) {
+            failures += 1
+            if failures == HostBreaker.mostFailures { until = now + HostBreaker.pause }
+        }
+    }
+
+    /// Of all networks together, since the last answer.
+    private var all = Run()
+    private var networks: Set<UInt64> = []
+    /// Of each network, since its own last answer.
+    private var own: [UInt64: Run] = [:]
     static let mostFailures = 10
     static let pause = 5.0
+    /// Networks that have to fail before nobody asks.
+    static let leastNetworks = 3
+    private static let mostNetworks = 256
 
-    /// Called for each question that is about to be asked.
-    mutating func refuses(now: Double) -> Bool {
-        guard failures >= Self.mostFailures else { return false }
-        guard now >= until else { return true }
-        until = now + Self.pause
-        return false
+    mutating func refuses(network: UInt64, now: Double) -> Bool {
+        if networks.count >= Self.leastNetworks, all.refuses(now: now) { return true }
+        return own[network]?.refuses(now: now) ?? false
     }
 
     /// - Parameter worked: nil where it says nothing of the host.
-    mutating func ended(worked: Bool?, now: Double) {
+    mutating func ended(worked: Bool?, network: UInt64, now: Double) {
         guard let worked else { return }
-        failures = worked ? 0 : failures + 1
-        if failures == Self.mostFailures { until = now + Self.pause }
+        guard !worked else {
+            (all, networks) = (Run(), [])
+            own[network] = nil
+            return
+        }
+        all.failed(now: now)
+        if networks.count < Self.leastNetworks { networks.insert(network) }
+        if own.count >= Self.mostNetworks, own[network] == nil { own.removeAll() }
+        own[network, default: Run()].failed(now: now)
     }
 }

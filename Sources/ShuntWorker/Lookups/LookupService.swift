@@ -91,7 +91,7 @@ final class LookupService: Sendable {
                     return .joined
                 }
             }
-            if state.breakers[question.place]?.refuses(now: now) == true {
+            if state.breakers[question.place]?.refuses(network: question.network, now: now) == true {
                 state.figures[plugin]?.failed += 1
                 return .known(.failed("\(question.place) has not answered for a while: not asked (breaker)"))
             }
@@ -126,7 +126,8 @@ final class LookupService: Sendable {
             if worked { state.figures[plugin]?.answered += 1 } else { state.figures[plugin]?.failed += 1 }
             if case .http = question.what {
                 if state.breakers.count >= Self.mostHosts, state.breakers[question.place] == nil { state.breakers.removeAll() }
-                state.breakers[question.place, default: HostBreaker()].ended(worked: answer.showsHostWorks, now: now)
+                state.breakers[question.place, default: HostBreaker()].ended(
+                    worked: answer.showsHostWorks, network: question.network, now: now)
             }
             if let key = question.key, let seconds = question.cache, worked { state.cache.keep(answer, for: key, seconds: seconds, now: now) }
             return question.key.flatMap { state.joined.removeValue(forKey: $0) } ?? []

@@ -225,6 +225,18 @@ final class RuleDeployments: Sendable {
         return now == seen ? nil : now
     }
 
+    /// An operator has asked for the files to be read again; the log says how that went.
+    func reloadAsAsked() throws(ShuntError) -> RuleChanges {
+        do throws(ShuntError) {
+            let changes = try reload()
+            logger.notice("reloaded the rules", metadata: ["rules": "\(Self.text(of: changes))"])
+            return changes
+        } catch {
+            logger.error("the rules were not reloaded, and the old ones go on: \(error)")
+            throw error
+        }
+    }
+
     /// Takes on files that have changed, and says how that went.
     func reloadChanged() {
         do throws(ShuntError) {

@@ -9,7 +9,7 @@ extension Worker {
     /// - Throws: `rule.*`, with file and line; then the old rules go on.
     public func reloadRules() throws(ShuntError) -> RuleChanges {
         defer { keeper.look() }
-        return try deployments.reload()
+        return try deployments.reloadAsAsked()
     }
 
     /// Brings back the version of the rules before the one that runs, with its files and settings as they were. Not to be called on a loop.

@@ -12,6 +12,8 @@ struct WorkerRules: Sendable {
     private let shared: SharedStore
     /// What rules write whose decisions are not applied.
     private let apart: SharedStore
+    /// The clients and sessions of all loops, while a rule asks for them.
+    let sessions: SessionDirectory
     let events: RuleEvents
     private let logger: Logger
     /// Counts the versions that this worker has run; one that comes back keeps its number.
@@ -29,9 +31,10 @@ struct WorkerRules: Sendable {
         self.events = events
         loadedAt = now
         if let before {
-            (shared, apart) = (before.shared, before.apart)
+            (shared, apart, sessions) = (before.shared, before.apart, before.sessions)
         } else {
             (shared, apart) = (try SharedStore(limits: limits), try SharedStore(limits: limits))
+            sessions = SessionDirectory()
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {
@@ -118,6 +121,7 @@ struct WorkerRules: Sendable {
                 try inflate(packed, compression, limit: limit, check: check)
             }, now: now)
         rules.peers = peers
+        rules.sessions = sessions
         return rules
     }
 
@@ -134,6 +138,7 @@ struct WorkerRules: Sendable {
                 try inflate(packed, compression, limit: limit, check: check)
             }, now: now)
         rules.peers = peers
+        rules.sessions = sessions
         return rules
     }
 }

@@ -40,7 +40,8 @@ struct Cert: ParsableCommand {
     @Option(help: "Days for which it is good.")
     var days = 825
 
-    @Option(help: ArgumentHelp("The folder that files are written to and the authority is read from.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp("The folder that files are written to and the authority is read from.", valueName: "folder"), completion: .directory)
     var out = "."
 
     func validate() throws {

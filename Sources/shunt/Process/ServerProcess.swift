@@ -138,6 +138,7 @@ struct ServerProcess {
         ProcessLimits.settle()
         try announce()
         tellRoomForClients()
+        tellManager(.ready(status: Self.isServing))
     }
 
     private func startMaster(_ secrets: MasterSecrets) async throws(ShuntError) -> Master {
@@ -157,8 +158,12 @@ struct ServerProcess {
     private mutating func serve(_ signals: AsyncStream<Signals.Event>) async throws {
         for await event in signals {
             switch event {
-            case .reload: reload()
+            case .reload:
+                tellManager(.reloading)
+                let isTaken = reload()
+                tellManager(.ready(status: isTaken ? Self.isServing : Self.isServingAsBefore))
             case .stop:
+                tellManager(.stopping)
                 logger.info("ending")
                 await stop()
                 ShuntLog.flush()
@@ -176,7 +181,8 @@ struct ServerProcess {
     }
 
     /// Reads the configuration again; a wrong one changes nothing.
-    private mutating func reload() {
+    /// - Returns: whether it was right.
+    private mutating func reload() -> Bool {
         do {
             var new = try options.load()
             Self.warn(of: new, logger)
@@ -205,6 +211,7 @@ struct ServerProcess {
                     "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
                     "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
                 ])
+            return true
         } catch let errors as ConfigurationErrors {
             for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
         } catch let error as ShuntError {
@@ -212,9 +219,18 @@ struct ServerProcess {
         } catch {
             logger.error("the configuration stays as it was: \(error)")
         }
+        return false
     }
 
     // MARK: What it says
+
+    private static let isServing = "serving"
+    private static let isServingAsBefore = "serving; the new configuration is wrong and was not taken, the log says why"
+
+    /// A manager that can't be told is no reason to end.
+    private func tellManager(_ state: ServiceManager.State) {
+        if let problem = ServiceManager.tell(state) { logger.warning("can't tell the service manager", metadata: ["why": "\(problem)"]) }
+    }
 
     private var listeners: [(name: String, address: String)] {
         var all: [(name: String, address: String)] = []

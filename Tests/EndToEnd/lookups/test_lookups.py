@@ -264,7 +264,7 @@ def test_a_device_of_the_exchange_protocol_registers_with_what_its_rule_has_foun
     assert connect(worker.exchange).notify("hello", match_tags=["tag-of-ada"]).status == 200
     assert "hello" in device.receive(1)[0].text
     refused = connect(worker.exchange).request(REGISTER, registration("eve", "phone", None, None), format=JSON)
-    assert (refused.status, "not known: eve" in refused.text) == (500, True)
+    assert (refused.status, "not known: eve" in refused.text) == (403, True)
 
 
 def test_a_device_of_mqtt_registers_with_what_its_rule_has_found(asking, connect):

@@ -170,7 +170,7 @@ def test_fragments_are_one_message(client, between, at_once):
 @pytest.mark.parametrize("wrong", [
     frame(CONTINUATION, b"x"), frame(CONTINUATION, b"x", last=False), frame(BINARY, b"", last=False) + frame(BINARY, b"x"),
     frame(BINARY, b"", last=False) + frame(CONTINUATION, b"") + frame(CONTINUATION, b"x"),
-])
+], ids=["continued", "continued, not last", "another", "another, after both"])
 def test_fragments_out_of_order_end_the_connection(client, wrong):
     client.send(wrong)
     client.wait_closed(1002)

@@ -26,6 +26,8 @@ final class OwnRules: RuleHooks {
     var granted: [String] = []
     var names = ["first", "second"]
     private(set) var told: [String] = []
+    /// Is called in a hook.
+    var onTold: ((String) -> Void)?
     private(set) var room = (messages: 0, bytes: 0)
     private(set) var beyondHops = 0
     private var bytes: [UnsafeMutableRawBufferPointer] = []
@@ -54,6 +56,7 @@ final class OwnRules: RuleHooks {
     /// The hook sends what is to be sent next.
     private func hook(_ what: String) {
         told.append(what)
+        onTold?(what)
         list(sends)
         sends = []
     }

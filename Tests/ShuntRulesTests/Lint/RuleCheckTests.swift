@@ -81,6 +81,21 @@ struct RuleCheckTests {
             "local seen = {}\nreturn { on_message = function(msg) seen[msg.key] = true end }", "2:37 growth",
             "local seen = {}\nreturn { on_message = function(msg) seen[msg.key] = true seen[msg.key] = nil end }"),
         Case(
+            "return { match = { topic = { 'a/+', 'a/#/b' } }, on_message = function() end }", "1:37 match",
+            "return { match = { topic = { 'a/+', 'a/b/#' } }, on_message = function() end }"),
+        Case(
+            "return { on_connect = function(conn) return route.drop(conn.uid) end }", "1:51 hook",
+            "return { on_connect = function(conn) return route.reject(conn.uid) end }"),
+        Case(
+            "return { on_message = function(msg) return route.redirect(msg.topic) end }", "1:50 hook",
+            "return { on_chat = function(msg) return route.redirect(msg.topic) end }"),
+        Case(
+            "return { on_register = function(conn) return conn:with { uid = 'a' } end }", "1:58 hook",
+            "return { on_register = function(conn) return conn:with { tags = { 'a' } } end }"),
+        Case(
+            "return { on_tick = function() http.get('http://a/') end }", "1:36 hook",
+            "return { on_subscribe = function() http.get('http://a/') end }"),
+        Case(
             "return { on_message = function(msg, ctx, more) return more and msg end }", "1:42 hook",
             "return { on_message = function(msg, ctx) return ctx.now and msg end }"),
     ]

@@ -1,0 +1,84 @@
+import LuaSyntax
+
+extension RulePlugin {
+    /// Whether its files ask others: `http.get`, `http.post`, `resolve`.
+    public var looksUp: Bool {
+        sources.contains { source in
+            guard let tree = try? LuaTree(LuaSource(source.text)) else { return false }
+            var found = false
+            var walker = LintWalker()
+            walker.expression = { expression, _ in found = found || LintFile.lookup(expression) != nil }
+            walker.walk(tree.body)
+            return found
+        }
+    }
+}
+
+/// What each hook may return, and where others may be asked: what a worker finds when the hook runs.
+extension LintFile {
+    /// By hook, the verdicts that it may return; the other hooks take any but those of ``own``.
+    private static let verdicts: [String: Set<String>] = [
+        "on_connect": ["reject", "redirect"], "on_register": ["reject"], "on_auth": ["continue", "reject"], "on_subscribe": ["reject"],
+        "on_chat_open": ["reject", "redirect"], "on_chat_join": ["reject", "redirect"], "on_deliver": ["drop"], "on_select": [],
+    ]
+    /// Verdicts that only some hooks may return.
+    private static let own: [String: Set<String>] = [
+        "continue": ["on_auth"], "redirect": ["on_connect", "on_chat_open", "on_chat_join", "on_chat"],
+    ]
+    private static let looking: Set<String> = ["on_connect", "on_auth", "on_register", "on_subscribe"]
+
+    mutating func checkHook(_ hook: RuleOutline.Key) {
+        guard let function = hook.function else { return }
+        var found: [(RuleFinding.Kind, Int, String, String)] = []
+        var walker = LintWalker()
+        walker.statement = { statement, depth in
+            guard depth == 0, case .returned(let values) = statement.kind, let value = values.first else { return }
+            if let (verdict, offset) = Self.verdict(value), !Self.mayReturn(verdict, hook.name) {
+                let allowed = Self.verdicts[hook.name]?.sorted().map { "route.\($0)" } ?? []
+                let help = allowed.isEmpty ? "docs/rules.md, Hooks" : "nothing, or " + allowed.joined(separator: ", ")
+                found.append((.hook, offset, "\(hook.name) can't return route.\(verdict)", help))
+            }
+            if hook.name == "on_register", let offset = Self.key("uid", ofWithIn: value) {
+                found.append((.hook, offset, "on_register can't change the uid", "conn:with { tags = …, alias = … }"))
+            }
+        }
+        walker.expression = { expression, _ in
+            guard !Self.looking.contains(hook.name), let (what, offset) = Self.lookup(expression) else { return }
+            found.append(
+                (.hook, offset, "\(what) can't be called in \(hook.name), where nobody waits", "in " + Self.looking.sorted().joined(separator: ", ")))
+        }
+        walker.walk(function.body)
+        for (kind, offset, text, help) in found { find(.error, kind, offset, text, help: help) }
+    }
+
+    private static func mayReturn(_ verdict: String, _ hook: String) -> Bool {
+        if let hooks = own[verdict], !hooks.contains(hook) { return false }
+        return RuleVocabulary.libraries["route"]?.functions.contains { $0.name == verdict } != true || verdicts[hook]?.contains(verdict) ?? true
+    }
+
+    /// Of `route.drop("no")` the name, and where it stands.
+    private static func verdict(_ value: LuaExpression) -> (String, Int)? { member(value, of: "route") }
+
+    static func lookup(_ value: LuaExpression) -> (String, Int)? {
+        if let (name, offset) = member(value, of: "http") { return ("http.\(name)", offset) }
+        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "resolve",
+            case .call? = suffixes.first?.kind
+        else { return nil }
+        return ("resolve", name.offset)
+    }
+
+    private static func member(_ value: LuaExpression, of library: String) -> (String, Int)? {
+        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.variable == nil, name.text == library,
+            suffixes.count > 1, case .field(let function) = suffixes[0].kind, case .call = suffixes[1].kind
+        else { return nil }
+        return (function, suffixes[0].offset)
+    }
+
+    /// Where `x:with { key = … }` names a key.
+    private static func key(_ key: String, ofWithIn value: LuaExpression) -> Int? {
+        guard case .suffixed(_, let suffixes) = value.kind, case .method("with", let arguments)? = suffixes.last?.kind,
+            case .table(let fields)? = arguments.first?.kind
+        else { return nil }
+        return fields.first { if case .name(key) = $0.key { true } else { false } }?.offset
+    }
+}

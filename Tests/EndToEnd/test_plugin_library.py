@@ -1,0 +1,183 @@
+"""The plugins that need a worker to be seen whole: who connects, what nobody gets, what is counted over loops."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+
+from exchange import JSON, eventually
+from lookups.backend import Backend
+from mqtt import packets
+from mqtt.client import Client
+from mqtt.packets import AUTH
+from processes import ROOT, write_whole
+
+SECRET = "a secret of thirty-two bytes at least"
+
+
+@pytest.fixture
+def running(shunt, tmp_path):
+    """A worker with these plugins and settings."""
+
+    def start(settings: dict, loops=2, **rules):
+        document = {
+            "worker": {
+                "loops": loops, "masters": [],
+                "listeners": {
+                    "exchange": {"protocol": "exchange", "listen": "127.0.0.1:0"}, "mqtt": {"protocol": "mqtt", "listen": "127.0.0.1:0"},
+                },
+            },
+            "rules": {"directory": str(ROOT / "plugins"), "enabled": list(settings), "settings": settings} | rules,
+        }
+        path = tmp_path / "shunt.yaml"
+        write_whole(path, json.dumps(document))
+        return shunt.worker(config=path)
+
+    return start
+
+
+@pytest.fixture
+def mqtt(shunt):
+    return lambda worker: shunt.closing(Client(worker.listeners["worker.mqtt"], 5))
+
+
+def token(**claims) -> str:
+    def part(data: bytes) -> bytes:
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    signed = b".".join(part(json.dumps(each).encode()) for each in ({"alg": "HS256"}, {"sub": "ada", "exp": time.time() + 600} | claims))
+    return (signed + b"." + part(hmac.digest(SECRET.encode(), signed, hashlib.sha256))).decode()
+
+
+def told(message) -> dict:
+    return dict(message.all("user"))
+
+
+def test_a_token_says_who_a_client_is_and_whose_quota_it_uses(running, mqtt):
+    worker = running({
+        "jwt-auth": {"secrets": {"a": SECRET}, "attributes": {"tenant": "org"}, "required": "mqtt"},
+        "tenant-quota": {"by": "attribute", "default": {"day": {"messages": 3}, "connections": 2}},
+    })
+    assert mqtt(worker).connect("none", refused=True).reason == 0x87
+    assert mqtt(worker).connect("wrong", refused=True, more={"user": ("token", token(exp=1))}).reason == 0x87
+    one, two = mqtt(worker), mqtt(worker)
+    one.connect("one", more={"user": ("token", token(org="acme"))})
+    # By MQTT 5.0's authentication, whose claims reach on_connect too.
+    two.connect("two", more={"authentication_method": "JWT", "authentication_data": token(org="acme").encode()})
+    assert mqtt(worker).connect("three", refused=True, more={"user": ("token", token(org="acme"))}).reason == 0x87
+    assert mqtt(worker).connect("other", more={"user": ("token", token(org="other"))}).reason == 0
+    reasons = [client.publish("a", b"x", qos=1) for client in (one, two, one, two, one)]
+    assert [reason >= 0x80 for reason in reasons] == [False, False, False, True, True]
+    two.leave()
+    eventually(lambda: mqtt(worker).connect("four", refused=True, more={"user": ("token", token(org="acme"))}).reason == 0)
+
+
+def test_a_client_renews_its_token_and_stays(running, mqtt):
+    worker = running({"jwt-auth": {"secrets": {"a": SECRET}, "leeway": "0s"}})
+    client = mqtt(worker)
+    method = {"authentication_method": "JWT"}
+    other = mqtt(worker)
+    for each in (client, other):
+        each.connect("one" if each is client else "two", more=method | {"authentication_data": token(exp=time.time() + 2).encode()})
+    client.send(packets.auth(0x19, more=method | {"authentication_data": token().encode()}))
+    assert client.wait(AUTH).reason == 0
+    assert other.ended() is not None, "the one that has not renewed it is closed when its token ends"
+    client.ping()
+
+
+def test_what_nobody_gets_is_tried_again_and_parked(running, connect, mqtt):
+    worker = running({"dead-letter": {"letters": [
+        {"topic": "orders/+", "to": "dead/orders", "retries": 2, "wait": "1s"},
+        {"topic": "jobs/#", "to": "dead/jobs", "needs": ["id"], "envelope": True},
+    ]}})
+    dead = mqtt(worker)
+    dead.connect("dead")
+    dead.subscribe("dead/#", qos=1)
+    producer = connect(worker.exchange)
+    assert producer.message("orders/1", "lost").status == 500
+    letter = dead.message()
+    props = told(letter)
+    assert (letter.topic, letter.payload) == ("dead/orders", b"lost")
+    assert (props["dead-letter-reason"], props["dead-letter-attempts"]) == ("no subscriber", "2")
+    assert producer.message("orders/2", "found").status == 500
+    consumer = connect(worker.exchange).subscribe("orders/2")
+    assert consumer.receive(1)[0].text == "found", "a retry reaches who has come meanwhile"
+    assert producer.message("jobs/1", '{"name":1}', format=JSON).status == 200
+    assert json.loads(dead.message().payload)["reason"] == "without id"
+
+
+def test_dead_letters_without_a_reader_come_to_rest(running, connect):
+    worker = running({"dead-letter": {"letters": [{"to": "dead", "retries": 1, "wait": "1s"}]}})
+    assert connect(worker.exchange).message("orders/1", "lost").status == 500
+
+    def counted(what):
+        found = worker.metrics().items()
+        return sum(value for name, value in found if name.startswith("shunt_rule_dead_letter_total") and f'what="{what}"' in name)
+
+    eventually(lambda: counted("parked") == 1)
+    # The letter itself has had no reader by the time that another message has become one.
+    assert connect(worker.exchange).message("orders/2", "lost too").status == 500
+    eventually(lambda: counted("parked") == 2)
+    assert (counted("retried"), counted("lost")) == (2, 0)
+
+
+def test_duplicates_are_known_on_all_loops_and_told_from_second_tries(running, connect):
+    worker = running({"dedupe": {"streams": [{"topic": "orders/+", "by": "field", "field": "id", "among": "stream"}]}})
+    producers = [connect(worker.exchange) for _ in range(4)]
+    assert [each.message("orders/1", '{"id":1}', format=JSON).status for each in producers[:2]] == [500, 500], "nobody got it: it may be sent again"
+    consumer = connect(worker.exchange).subscribe("orders/#")
+    for number in range(20):
+        assert {each.message("orders/1", json.dumps({"id": number}), format=JSON).status for each in producers} == {200}
+    assert [json.loads(frame.text)["id"] for frame in consumer.receive(20)] == list(range(20))
+    producers[0].message("orders/1", '{"id":"last"}', format=JSON)
+    assert json.loads(consumer.receive(1)[0].text) == {"id": "last"}
+
+
+def test_what_a_service_says_of_a_client_goes_with_its_messages(running, connect, mqtt, shunt):
+    def answer(method, target, body):
+        return 0.05, 200 if target == "/clients/ada" else 404, b'{"org":{"id":"acme"}}'
+
+    backend = shunt.closing(Backend(answer))
+    worker = running(
+        {"enrich": {"url": backend.url + "/clients/{uid}", "attributes": {"tenant": "org.id"}, "topics": ["orders/#"], "unknown": "reject"}},
+        lookups={"enrich": {"hosts": [backend.host]}},
+    )
+    consumer, producer = mqtt(worker), mqtt(worker)
+    consumer.connect("reader", user="ada")
+    consumer.subscribe("orders/#", qos=1)
+    producer.connect("writer", user="ada")
+    producer.publish("orders/1", b"x", qos=1, more={"user": ("tenant", "forged")})
+    assert told(consumer.message())["tenant"] == "acme"
+    device = connect(worker.exchange).register("ada")
+    assert device.message("orders/2", "y").status == 200
+    assert told(consumer.message())["tenant"] == "acme"
+    assert mqtt(worker).connect("eve", user="eve", refused=True).reason == 0x87
+
+
+def test_schemas_splits_and_places_together(running, connect):
+    schema = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
+    region = {"name": "date-line", "to": "areas/{region}", "circle": {"lat": 0, "lon": 180, "meters": 50000}}
+    split = {"topic": "jobs", "by": "key", "to": [{"topic": "jobs/a", "weight": 1}, {"topic": "jobs/b", "weight": 1}]}
+    worker = running({
+        "json-schema": {"schemas": [{"topic": "vehicles/#", "schema": schema}]},
+        "geo-fanout": {"topics": ["vehicles/+"], "regions": [region]},
+        "weighted-split": {"splits": [split]},
+    })
+    area, jobs = connect(worker.exchange).subscribe("areas/date-line"), connect(worker.exchange).subscribe("jobs/+")
+    connect(worker.exchange).subscribe("vehicles/+")
+    producer = connect(worker.exchange)
+    answer = producer.message("vehicles/1", '{"lat":0.1,"lon":-179.9}', format=JSON)
+    assert (answer.status, answer.text) == (403, "it does not fit its schema: required at the top")
+    for lon in ("179.9", "-179.9", "0"):
+        assert producer.message("vehicles/1", f'{{"id":"v","lat":0.1,"lon":{lon}}}', format=JSON).status == 200
+    assert [json.loads(frame.text)["lon"] for frame in area.receive(2)] == [179.9, -179.9]
+    places = {}
+    for number in range(60):
+        assert producer.message("jobs", str(number), key=f"k{number % 20}").status == 200
+    for frame in jobs.receive(60):
+        places.setdefault(frame.key, set()).add(frame.topic)
+    assert len(places) == 20 and all(len(each) == 1 for each in places.values())
+    assert set().union(*places.values()) == {"jobs/a", "jobs/b"}

@@ -1,0 +1,127 @@
+-- Takes a message that has come before, within a window, out: by its payload, key, a property or a field. See README.md.
+local R = {
+  name = "dedupe", priority = 65,
+  settings = {
+    streams = list({
+      topic = filter { default = "#", doc = "which topics" },
+      by = enum { "payload", "key", "property", "field", default = "payload", doc = "what two messages have in common if they are one" },
+      property = text { default = "message-id", min = 1, doc = "the user property, for `by: property`" },
+      field = path { default = "id", doc = "the field of a JSON payload, for `by: field`" },
+      window = duration { default = "2m", min = "1s", max = "1d", doc = "how long a message is remembered, from the first on" },
+      among = enum { "topic", "sender", "stream", default = "topic", doc = "what is compared: messages of a topic, of a sender, or all" },
+      action = enum { "drop", "reject", default = "drop", doc = "what becomes of one that has come before; the sender of one that is dropped is told 200" },
+      missing = enum { "pass", "reject", default = "pass", doc = "what becomes of one without such a key, property or field" },
+    }, { min = 1, max = 100, doc = "the first that takes a message's topic counts" }),
+    store = enum { "worker", "loop", default = "worker", doc = "whether all loops of the worker remember together, or each for itself" },
+    most = integer { default = 50000, min = 1, max = 90000, doc = "how many messages are remembered; for each loop at most 9,000" },
+    full = enum { "pass", "reject", default = "pass", doc = "what becomes of a new message where there is no room to remember it" },
+  },
+}
+
+local streams, full, most, store, name
+local counted = {}
+
+local function count(what)
+  counted[what] = counted[what] or counter("dedupe_total", { what = what })
+  counted[what]:inc()
+end
+
+R.match = function(settings)
+  local filters = {}
+  for i, stream in ipairs(settings.streams) do filters[i] = stream.topic end
+  return { topic = filters }
+end
+
+function R.on_load(settings)
+  streams, full, name = settings.streams, settings.full, R.name
+  store = settings.store == "loop" and kv or shared
+  most = settings.store == "loop" and math.min(settings.most, 9000) or settings.most
+end
+
+local function stream_of(topic)
+  for place, stream in ipairs(streams) do
+    if match(topic, stream.topic) then return stream, place end
+  end
+end
+
+-- A field as a text that tells numbers and texts apart, and not 1 and 1.0; nil for what is no plain value.
+local function text_of(value)
+  if type(value) == "string" then return "text " .. value end
+  if math.type(value) == "float" then value = math.tointeger(value) or value end
+  local plain = type(value) == "number" or type(value) == "boolean" or type(value) == "userdata" and value ~= json.null
+  return plain and tostring(value) or nil
+end
+
+local function field(msg, path)
+  local value = msg:json()
+  for _, key in ipairs(path) do
+    if type(value) ~= "table" then return nil end
+    value = value[math.tointeger(tonumber(key)) or key] or value[key]
+  end
+  return text_of(value)
+end
+
+local function mark_of(msg, stream)
+  if stream.by == "payload" then return msg.payload end
+  if stream.by == "key" then return msg.key end
+  if stream.by == "property" then return msg.props[stream.property] end
+  return field(msg, stream.field)
+end
+
+-- The name under which a message is remembered; nil where it has nothing to be known by.
+local function name_of(msg, stream, place)
+  local mark = mark_of(msg, stream)
+  if not mark then return nil end
+  local among = stream.among == "topic" and msg.topic or ""
+  if stream.among == "sender" and msg.sender then among = msg.sender.uid ~= "" and "uid " .. msg.sender.uid or msg.sender.id end
+  return ("%s %s"):format(name, hash.sha256(string.pack("<I4s4s4", place, among, mark)))
+end
+
+-- Messages are counted by the window in which they came: those of two windows are the most that are remembered now.
+local function room_at(stream, place, now)
+  return ("%s room %d %d"):format(name, place, now // stream.window)
+end
+
+-- Whether it is new, and is remembered from now on; "full" where there is no room for it.
+local function remember(key, stream, place, now)
+  local times = store.incr(key, 1, stream.window)
+  if not times then return "full" end
+  if times > 1 then return false end
+  local here = store.incr(room_at(stream, place, now), 1, 2 * stream.window)
+  local before = store.get(room_at(stream, place, now - stream.window)) or 0
+  if here and here + before <= most // #streams then return true end
+  store.delete(key)
+  if here then store.incr(room_at(stream, place, now), -1) end
+  return "full"
+end
+
+function R.on_message(msg, ctx)
+  -- What rules send on has been looked at when it came, and is not its own double.
+  if msg.hops > 0 then return end
+  local stream, place = stream_of(msg.topic)
+  local key = name_of(msg, stream, place)
+  if not key then
+    count("missing")
+    return stream.missing == "reject" and route.reject("it has no " .. stream.by .. " to know it by") or nil
+  end
+  local new = remember(key, stream, place, ctx.now)
+  if new == "full" then
+    count("full")
+    return full == "reject" and route.reject("too many messages to remember") or nil
+  elseif not new then
+    count("dropped")
+    return route[stream.action]("it has come before")
+  end
+end
+
+-- The sender is told that nobody got it, and may send it again.
+function R.on_undelivered(msg, why, ctx)
+  if why ~= "no subscriber" then return end
+  local stream, place = stream_of(msg.topic)
+  local key = name_of(msg, stream, place)
+  if not key or not store.get(key) then return end
+  store.delete(key)
+  store.incr(room_at(stream, place, ctx.now), -1, 2 * stream.window)
+end
+
+return R
