@@ -49,16 +49,20 @@ let package = Package(
         // Rules.
         // Lua's own archive (liblua5.4-dev): calls into the shared library would cost a sixth of a rule's time.
         // What in it takes long, or fails, over what a rule can make is replaced (concat.c, replaced.c, table_keys.c), as is what each message
-        // would pay for (shortcuts.c).
+        // would pay for (lazy.c, shortcuts.c).
         .target(
             name: "CLuaHost",
             linkerSettings: [
                 .linkedLibrary(":liblua5.4.a"),
                 .unsafeFlags([
                     "-Xlinker", "--wrap=luaT_tryconcatTM", "-Xlinker", "--wrap=luaT_gettm", "-Xlinker", "--wrap=luaT_gettmbyobj",
-                    "-Xlinker", "--wrap=luaT_callTMres", "-Xlinker", "--wrap=luaD_pretailcall", "-Xlinker", "--wrap=luaD_poscall",
+                    "-Xlinker", "--wrap=luaT_callTMres", "-Xlinker", "--wrap=luaT_callTM",
+                    "-Xlinker", "--wrap=luaD_pretailcall", "-Xlinker", "--wrap=luaD_poscall",
                     "-Xlinker", "--wrap=luaC_fullgc", "-Xlinker", "--wrap=luaH_finishset", "-Xlinker", "--wrap=luaH_set",
                     "-Xlinker", "--wrap=luaH_setint",
+                    "-Xlinker", "--wrap=lua_next", "-Xlinker", "--wrap=lua_rawget", "-Xlinker", "--wrap=lua_rawgeti", "-Xlinker", "--wrap=lua_rawset",
+                    "-Xlinker", "--wrap=lua_rawseti", "-Xlinker", "--wrap=lua_rawlen", "-Xlinker", "--wrap=lua_getmetatable",
+                    "-Xlinker", "--wrap=lua_setmetatable",
                     "-Xlinker", "--wrap=luaS_hashlongstr", "-Xlinker", "--wrap=luaO_str2num", "-Xlinker", "--wrap=strcoll",
                 ]),
             ]),

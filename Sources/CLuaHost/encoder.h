@@ -1,11 +1,11 @@
 // What encoders share: how they read tables, sort their keys, and add bytes.
 //
-// Nothing here makes a value of Lua or runs a rule's code until the bytes are done, so no table changes and nothing is collected: what tables
-// hold is read where it is.
+// Nothing here runs a rule's code until the bytes are done, so no table changes but one that is filled when its turn comes, and all are in the
+// one that is encoded: what tables hold is read where it is.
 #ifndef SHUNT_ENCODER_H
 #define SHUNT_ENCODER_H
 
-#include "host.h"
+#include "lazy.h"
 
 typedef struct {
     lua_bits key;
@@ -20,6 +20,9 @@ typedef struct {
     /// Of the function, for errors.
     const char *name;
 } encoder;
+
+/// Encodes a table that is not filled yet (json_text.c). - Returns: false, and nothing done, where it has to be filled.
+bool json_encode_lazy(encoder *e, const lua_table *t, size_t depth);
 
 enum { KEYS_ON_STACK = 24, LOOKED_AT = 4096 };
 

@@ -9,16 +9,12 @@ typedef struct {
     bool stopped;
 } delivery;
 
-typedef struct {
-    uint64_t recipient;
-} deliver_arguments;
-
-/// Arguments: the recipient, the hook, msg, ctx. conn is made within the protected call; who has gone is not asked about.
+/// Arguments: the hook, msg, the recipient, ctx. conn is made within the protected call; who has gone is not asked about.
 static int deliver_body(lua_State *L) {
-    deliver_arguments *arguments = lua_touserdata(L, 1);
-    push_peer(L, host_of(L), arguments->recipient);
+    const uint64_t *recipient = lua_touserdata(L, 3);
+    push_peer(L, host_of(L), *recipient);
     if (lua_isnil(L, -1)) { return 1; }
-    lua_insert(L, 4);
+    lua_replace(L, 3);
     lua_call(L, 3, 1);
     return 1;
 }
@@ -102,7 +98,6 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
     *outcome = (shunt_deliver_outcome){.verdict = SHUNT_VERDICT_PASS};
     if (host->rule != NULL) { return; }
     release_deliveries(host);
-    deliver_arguments arguments = {recipient};
     delivery chain = {.outcome = outcome};
     begin_message(host, message, now);
     shunt_rule *rule;
@@ -110,9 +105,9 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
         lua_State *L = rule->L;
         int top = lua_gettop(L);
         lua_pushcfunction(L, deliver_body);
-        lua_pushlightuserdata(L, &arguments);
         push_hook(rule, SHUNT_ON_DELIVER);
         push_slot(rule, SLOT_MESSAGE);
+        lua_pushlightuserdata(L, &recipient);
         push_context(rule);
         if (__builtin_expect(host->observed != 0, 0) && deliver_on_trial(host, rule, &chain)) {
             lua_settop(L, top);

@@ -1,7 +1,9 @@
 // A loop's host, and what each rule's Lua state has from the start.
+#include "lazy.h"
 #include "made.h"
 #include "waiting.h"
 #include "memory.h"
+#include "pattern.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -58,6 +60,7 @@ static int set_up(lua_State *L) {
     open_big_integers(L);
     open_responses(L);
     open_packed_type(L);
+    open_lazy(L);
     lua_settop(L, 0);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     push_message(L);
@@ -74,6 +77,9 @@ bool state_open(shunt_rule *rule) {
     // A rule may leave a copy that stood for the message, or what it returned, and one for the last recipient.
     if (lua_pcall(rule->L, 0, 3, 0) != LUA_OK || !lua_checkstack(rule->L, 3 * LUA_MINSTACK)) { return false; }
     note_message(rule, SLOT_MESSAGE);
+    rule->array_type = json_array_type(rule->L);
+    rule->lazy_type = lazy_type(rule->L);
+    rule->connection_type = connection_type(rule->L);
     return true;
 }
 
@@ -99,6 +105,7 @@ void shunt_host_free(shunt_host *host) {
     if (host == NULL) { return; }
     budget_detach(host);
     while (host->waits != NULL) { shunt_waiting_free(host, host->waits); }
+    pattern_free_kept(host);
     free(host->routed);
     free(host->worker);
     shunt_buffer_free(&host->inflated);

@@ -67,6 +67,8 @@ typedef struct {
     lua_value verdict;
 } kept_route;
 
+typedef struct kept_pattern kept_pattern;
+
 enum { TRIAL_FAILED = -1 };
 enum { TRIAL_WHY, TRIAL_TOPIC, TRIAL_PAYLOAD, TRIAL_REST, TRIAL_COUNT, TRIAL_PARTS };
 
@@ -76,8 +78,8 @@ typedef struct {
     uint64_t parts[TRIAL_PARTS];
 } trial_decision;
 
-/// Blocks of at most 256 bytes that a state may use again, a list for each 16 bytes.
-enum { KEPT_STEP = 16, KEPT_CLASSES = 16 };
+/// Blocks of at most 640 bytes that a state may use again, a list for each 16 bytes.
+enum { KEPT_STEP = 16, KEPT_CLASSES = 40 };
 typedef struct {
     void *first;
     uint32_t count;
@@ -120,6 +122,8 @@ struct shunt_rule {
     /// `msg`, the function that gives its fields, and the text "topic".
     const void *message, *topic_name;
     lua_value message_index;
+    /// Metatables: of JSON's arrays, of tables that are filled later, and of clients.
+    void *array_type, *lazy_type, *connection_type;
     /// The text of the topic that was asked for last, and its bytes.
     lua_value topic;
     shunt_bytes topic_bytes;
@@ -223,6 +227,8 @@ struct shunt_host {
     shunt_rule *rules[MAX_RULES];
     size_t rule_count;
 
+    /// Patterns that were used last, by their bytes; NULL until one is.
+    kept_pattern *patterns;
     uint64_t rules_made;
     /// The `kv` of each rule that has used it, by the rule's name: it outlives the rule's versions.
     local_store *locals;
@@ -298,6 +304,12 @@ static inline uint32_t *object_of(const lua_value *value) {
 
 /// The value that is on the top of the stack.
 static inline lua_value *top_of(lua_State *L) { return thread_of(L)->top - 1; }
+
+/// Something was put into an object: if the collector is through with it, it is looked at again.
+void luaC_barrierback_(lua_State *L, void *object);
+static inline void written(lua_State *L, lua_object *object) {
+    if (object->marked & LUA_BLACK) { luaC_barrierback_(L, object); }
+}
 
 /// Sets the metatable registered under `key`, whose __metatable is false.
 void set_type(lua_State *L, void *key);
@@ -389,6 +401,9 @@ const char *copy_problem(const shunt_host *host, const copy_object *copy);
 uint16_t copy_changes(const shunt_host *host, const copy_object *copy);
 /// Pushes a client's conn, made once a hook call; nil once the client has gone.
 void push_peer(lua_State *L, shunt_host *host, uint64_t id);
+/// Where `msg` keeps the conn that was made last, and the metatable of all.
+lua_value *message_peer(const shunt_rule *rule);
+void *connection_type(lua_State *L);
 void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
 void open_subscriptions(lua_State *L);

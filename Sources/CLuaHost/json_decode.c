@@ -1,11 +1,15 @@
 // RFC 8259, and nothing else: a value, or nil and what was wrong at which byte.
+#include "json_skip.h"
+#include "lazy.h"
 #include "tables.h"
-#include "utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { MAX_NUMBER = 512 };
+/// An array or object that is a member of the outermost object is filled later, where it and the whole have such a size: a text mostly takes
+/// less memory than what it stands for.
+enum { LEAST_LATER = 24, MOST_LATER = 4096, MOST_WITH_LATER = 16384 };
 
 typedef struct {
     lua_State *L;
@@ -13,6 +17,8 @@ typedef struct {
     const char *start, *at, *end;
     const char *wrong;
     size_t depth;
+    /// Whether members of the outermost object may be filled later.
+    bool is_lazy;
     /// The metatable that marks arrays.
     void *array_type;
 } decoder;
@@ -235,6 +241,19 @@ static bool push_array(decoder *d) {
     return true;
 }
 
+/// - Returns: false, and nothing done, where it is not surely right, or is too small or too large.
+static bool push_later(decoder *d) {
+    const char *end = d->end - d->at > MOST_LATER ? d->at + MOST_LATER : d->end;
+    size_t levels = d->host->options.json_depth - d->depth;
+    budget_check(d->L, d->host);
+    end = skip_container(d->at, end, levels);
+    if (end == NULL || end - d->at < LEAST_LATER) { return false; }
+    make_room(d->L);
+    lazy_push(d->L, d->at, (size_t)(end - d->at));
+    d->at = end;
+    return true;
+}
+
 static bool push_member(decoder *d) {
     skip_space(d);
     if (d->at >= d->end || *d->at != '"') { return fail(d, "expected a key in quotes"); }
@@ -243,6 +262,10 @@ static bool push_member(decoder *d) {
     skip_space(d);
     if (d->at >= d->end || *d->at != ':') { return fail(d, "expected : after a key"); }
     d->at++;
+    if (d->is_lazy && d->depth == 1) {
+        skip_space(d);
+        if (d->at < d->end && (*d->at == '{' || *d->at == '[') && push_later(d)) { return true; }
+    }
     return push_value(d);
 }
 
@@ -302,8 +325,18 @@ static bool push_value(decoder *d) {
     }
 }
 
+static decoder decoder_of(lua_State *L, const char *text, size_t count) {
+    return (decoder){.L = L, .host = host_of(L), .start = text, .at = text, .end = text + count, .array_type = json_array_type(L)};
+}
+
+void json_decode_all(lua_State *L, const char *text, size_t count) {
+    decoder d = decoder_of(L, text, count);
+    if (!push_value(&d)) { luaL_error(L, "%s", d.wrong); }
+}
+
 int json_decode(lua_State *L, const char *text, size_t count) {
-    decoder d = {.L = L, .host = host_of(L), .start = text, .at = text, .end = text + count, .array_type = json_array_type(L)};
+    decoder d = decoder_of(L, text, count);
+    d.is_lazy = d.host->rule != NULL && count <= MOST_WITH_LATER;
     int top = lua_gettop(L);
     if (push_value(&d)) {
         skip_space(&d);

@@ -195,6 +195,10 @@ void *json_array_type(lua_State *L) {
 }
 
 static void add_table(encoder *e, lua_table *t, size_t depth) {
+    if (is_lazy(t)) {
+        if (json_encode_lazy(e, t, depth)) { return; }
+        lazy_fill(e->L, t);
+    }
     if (depth >= e->host->options.json_depth) { luaL_error(e->L, "json.encode: nested too deeply, or a table within itself"); }
     lua_Unsigned count = luaH_getn(t);
     if (is_array(e, t, count)) {

@@ -92,9 +92,9 @@ static int find_or_match(lua_State *L, bool find) {
         lua_pushinteger(L, start - subject + (lua_Integer)pattern_count);
         return 2;
     }
-    pattern compiled;
-    pattern_compile(L, &compiled, text, pattern_count, true);
-    pattern_match m = {.L = L, .host = host_of(L), .pattern = &compiled, .text = text, .subject = subject, .end = subject + count};
+    pattern own;
+    pattern_match m;
+    pattern_begin(&m, L, pattern_kept(L, &own, text, pattern_count), text, (shunt_bytes){subject, count});
     end = pattern_search(&m, subject + init, &start);
     if (end == NULL) {
         luaL_pushfail(L);

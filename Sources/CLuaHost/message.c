@@ -9,9 +9,9 @@
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535, BORROWED_PAYLOAD = 1, BORROWED_PROPERTIES = 2 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_PROPERTIES, USER_COPY_VALUES = USER_PROPERTIES };
 /// Of `msg`: what its payload was decoded to and what was wrong, in each form; the filter, decoded, the topic that was asked for last, the
-/// text "topic", and `msg.props`.
+/// text "topic", `msg.props`, and the client that was asked about last.
 enum {
-    USER_DECODED = 1, USER_FILTER_TABLE = USER_DECODED + 6, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_PROPS, USER_MESSAGE_VALUES = USER_PROPS
+    USER_DECODED = 1, USER_FILTER_TABLE = USER_DECODED + 6, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_PROPS, USER_PEER, USER_MESSAGE_VALUES = USER_PEER
 };
 
 static char key_message_type, key_copy_type;
@@ -389,6 +389,8 @@ void push_message(lua_State *L) {
     lua_pushliteral(L, "topic");
     lua_setiuservalue(L, -2, USER_TOPIC_NAME);
 }
+
+lua_value *message_peer(const shunt_rule *rule) { return &((lua_object *)rule->message)->values[USER_PEER - 1]; }
 
 void note_message(shunt_rule *rule, int index) {
     lua_State *L = rule->L;

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 enum { RUN, ONE, ANY, SET, OPEN, CLOSE, POSITION, BACK, BALANCE, FRONTIER, AT_END, DONE };
 
@@ -206,6 +207,39 @@ void pattern_compile(lua_State *L, pattern *result, const char *text, size_t cou
     while (c.at < c.end) { compile_item(&c); }
     if (c.depth > 0) { luaL_error(L, "unfinished capture"); }
     result->items[c.items] = (pattern_item){.operation = DONE};
+}
+
+// MARK: patterns that are used again
+
+/// Rules write their patterns out: each is compiled once, and found by its bytes.
+enum { KEPT_PATTERNS = 8 };
+struct kept_pattern {
+    uint8_t count;
+    char text[LUA_SHORT_TEXT_LIMIT];
+    pattern compiled;
+};
+
+const pattern *pattern_kept(lua_State *L, pattern *own, const char *text, size_t count) {
+    shunt_host *host = host_of(L);
+    bool is_short = count > 0 && count <= LUA_SHORT_TEXT_LIMIT;
+    if (is_short && host->patterns == NULL) { host->patterns = calloc(KEPT_PATTERNS, sizeof *host->patterns); }
+    if (!is_short || host->patterns == NULL) {
+        pattern_compile(L, own, text, count, true);
+        return own;
+    }
+    const lua_text *whole = (const lua_text *)(text - offsetof(lua_text, contents));
+    kept_pattern *kept = &host->patterns[whole->hash % KEPT_PATTERNS];
+    if (kept->count == count && memcmp(kept->text, text, count) == 0) { return &kept->compiled; }
+    kept->count = 0;
+    pattern_compile(L, &kept->compiled, text, count, true);
+    memcpy(kept->text, text, count);
+    kept->count = (uint8_t)count;
+    return &kept->compiled;
+}
+
+void pattern_free_kept(shunt_host *host) {
+    free(host->patterns);
+    host->patterns = NULL;
 }
 
 bool pattern_is_plain(const char *text, size_t count) {

@@ -30,6 +30,18 @@ typedef struct {
 
 /// Raises if the text is not a pattern. `anchors`: whether a leading `^` is an anchor.
 void pattern_compile(lua_State *L, pattern *result, const char *text, size_t count, bool anchors);
+/// The same for one that is used again: it stays the host's until another one is asked for. - Parameter own: where it is made that can't be kept.
+const pattern *pattern_kept(lua_State *L, pattern *own, const char *text, size_t count);
+void pattern_free_kept(shunt_host *host);
+/// Begins a match. Captures have no places before they match.
+static inline void pattern_begin(pattern_match *match, lua_State *L, const pattern *pattern, const char *text, shunt_bytes subject) {
+    match->L = L;
+    match->host = host_of(L);
+    match->pattern = pattern;
+    match->text = text;
+    match->subject = subject.start;
+    match->end = match->subject + subject.count;
+}
 /// The end of the match that starts exactly at `at`, or NULL. Ends an overdue call.
 const char *pattern_match_at(pattern_match *match, const char *at);
 /// The first match from `at` on: its end, with its start in `*start`; or NULL.

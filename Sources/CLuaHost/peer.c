@@ -26,11 +26,11 @@ enum { MAX_ATTRIBUTES = 32, MAX_ATTRIBUTE_NAME = 64, MAX_ATTRIBUTE = 512, MAX_RA
 void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at) {
     record->count = 0;
     record->full = false;
-    shunt_buffer_append(record, &id, sizeof id);
-    shunt_buffer_append(record, &connected_at, sizeof connected_at);
+    record_bytes(record, &id, sizeof id);
+    record_bytes(record, &connected_at, sizeof connected_at);
 }
 
-void shunt_peer_list(shunt_buffer *record, uint32_t count) { shunt_buffer_append(record, &count, sizeof count); }
+void shunt_peer_list(shunt_buffer *record, uint32_t count) { record_bytes(record, &count, sizeof count); }
 void shunt_peer_text(shunt_buffer *record, const char *text, size_t count) { record_text(record, (shunt_bytes){text, count}); }
 
 static void skip_texts(reader *r, uint32_t count) {
@@ -166,15 +166,15 @@ void push_connection(lua_State *L, shunt_bytes record) {
     connection_object *object = lua_newuserdatauv(L, sizeof *object + record.count, 0);
     *object = (connection_object){.tag = TAG_CONNECTION, .count = record.count};
     memcpy(object->record, record.start, record.count);
-    set_type(L, &key_connection_type);
+    // The registry has the metatable, so the collector need not be told.
+    ((lua_object *)top_of(L)->bits.pointer)->metatable = host_of(L)->rule->connection_type;
 }
 
 void push_peer(lua_State *L, shunt_host *host, uint64_t id) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
     if (host->peer_serial == host->serial && host->peer_read == id) {
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &key_connection_type);
-        lua_rawgeti(L, -1, 1);
-        lua_remove(L, -2);
+        lua_pushnil(L);
+        *top_of(L) = *message_peer(host->rule);
         return;
     }
     if (!callbacks->peer(callbacks->context, id, &host->record) || host->record.full) {
@@ -182,10 +182,8 @@ void push_peer(lua_State *L, shunt_host *host, uint64_t id) {
         return;
     }
     push_connection(L, (shunt_bytes){host->record.bytes, host->record.count});
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_connection_type);
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, 1);
-    lua_pop(L, 1);
+    *message_peer(host->rule) = *top_of(L);
+    written(L, (void *)host->rule->message);
     host->peer_serial = host->serial;
     host->peer_read = id;
 }
@@ -196,6 +194,10 @@ static connection_object *check_connection(lua_State *L) {
     return object;
 }
 
+static inline bool is_name(const char *text, size_t count, const char *name) {
+    return *text == *name && strlen(name) == count && memcmp(text, name, count) == 0;
+}
+
 /// Upvalues: close, with.
 static int connection_index(lua_State *L) {
     connection_object *object = check_connection(L);
@@ -204,13 +206,13 @@ static int connection_index(lua_State *L) {
     reader r = reader_of((shunt_bytes){object->record, object->count});
     for (int i = 0; i < SHUNT_PEER_TEXTS; i++) {
         shunt_bytes text = read_text(&r);
-        if (key_is(L, 2, text_names[i])) {
+        if (is_name(name, count, text_names[i])) {
             push_bytes(L, text);
             return 1;
         }
     }
     for (int i = 0; i < SHUNT_PEER_LISTS; i++) {
-        if (key_is(L, 2, list_names[i])) {
+        if (is_name(name, count, list_names[i])) {
             if (i == SHUNT_PEER_ATTRIBUTES) { push_attributes(L, &r); } else { push_list(L, &r); }
             return 1;
         }
@@ -404,6 +406,13 @@ bool connection_change(lua_State *L, int index, bool registers, shunt_connect_ou
 }
 
 static int change_index(lua_State *L) { return luaL_error(L, "conn:with{} has no fields: return it"); }
+
+void *connection_type(lua_State *L) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key_connection_type);
+    void *type = (void *)lua_topointer(L, -1);
+    lua_pop(L, 1);
+    return type;
+}
 
 void open_peers(lua_State *L) {
     static const luaL_Reg methods[] = {{"close", connection_close}, {"with", connection_with}, {NULL, NULL}};

@@ -8,10 +8,20 @@ typedef struct {
     const char *at, *end;
 } reader;
 
+/// Appends bytes, mostly few, where there is room.
+static inline void record_bytes(shunt_buffer *record, const void *bytes, size_t count) {
+    if (__builtin_expect(count > record->capacity - record->count, 0)) {
+        shunt_buffer_append(record, bytes, count);
+        return;
+    }
+    if (count > 0) { memcpy(record->bytes + record->count, bytes, count); }
+    record->count += count;
+}
+
 static inline void record_text(shunt_buffer *record, shunt_bytes text) {
     uint32_t count = (uint32_t)text.count;
-    shunt_buffer_append(record, &count, sizeof count);
-    shunt_buffer_append(record, text.start, text.count);
+    record_bytes(record, &count, sizeof count);
+    record_bytes(record, text.start, text.count);
 }
 
 static inline uint32_t read_count(reader *r) {

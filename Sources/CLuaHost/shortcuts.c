@@ -28,7 +28,7 @@ void __wrap_luaT_callTMres(lua_State *L, const lua_value *function, const lua_va
         && key->type == LUA_SHORT_TEXT && host->in_message;
     if (is_topic && is_last_topic(rule, host->message.topic)) {
         *result = rule->topic;
-    } else {
+    } else if (!lazy_answer(L, function, object, key, result)) {
         __real_luaT_callTMres(L, function, object, key, result);
     }
 }

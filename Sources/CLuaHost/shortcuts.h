@@ -31,4 +31,7 @@ static inline const lua_value *kept_verdict(const shunt_rule *rule, const lua_va
     return kept->topic == text && text->short_length <= rule->host->options.topic_bytes ? &kept->verdict : NULL;
 }
 
+/// Fills a table that is asked for a field or its length. - Returns: false, and nothing done, where the function is another one (lazy.c).
+bool lazy_answer(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result);
+
 #endif

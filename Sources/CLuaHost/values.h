@@ -8,6 +8,8 @@
 
 /// Pushes the decoded value, or nil and what was wrong with its byte.
 int json_decode(lua_State *L, const char *text, size_t count);
+/// Pushes the value of a text that is surely right, with all that is in it.
+void json_decode_all(lua_State *L, const char *text, size_t count);
 int msgpack_decode(lua_State *L, shunt_bytes bytes);
 int cbor_decode(lua_State *L, shunt_bytes bytes);
 void json_encode(lua_State *L, int index);
