@@ -230,6 +230,17 @@ void guard_close(payload_guard *guard) {
     free((void *)guard->undone.start);
 }
 
+bool shunt_rule_repeats_payload(shunt_host *host, const shunt_rule *rule, shunt_bytes text) {
+    bool was_in_message = host->in_message;
+    payload_guard guard;
+    host->in_message = true;
+    guard_open(&guard, host, rule, text);
+    host->in_message = was_in_message;
+    bool repeats = guard_hides(&guard, text);
+    guard_close(&guard);
+    return repeats;
+}
+
 bool shunt_contains(shunt_bytes text, shunt_bytes part) {
     return part.count == 0 || (text.count >= part.count && memmem(text.start, text.count, part.start, part.count) != NULL);
 }

@@ -23,7 +23,7 @@ extension LoopRules {
                 (step.verdict, step.why) = ("error", failure ?? code.rawValue)
             } else if let (verdict, _) = figures.verdicts.first(where: { $0.value != figuresBefore.verdicts[$0.key] ?? 0 }) {
                 step.verdict = verdict
-                step.why = hasModes && observed.contains(index) ? "on trial: not applied" : isLast ? outcome.reason : ""
+                step.why = hasModes && observed.contains(index) ? "on trial: not applied" : isLast ? reason(of: outcome, from: index) : ""
             } else if isLast {
                 // Switched off: it was not called.
                 (step.verdict, step.why) = ("off", outcome.reason)
@@ -33,6 +33,12 @@ extension LoopRules {
             tell(step)
         }
         return outcome
+    }
+
+    /// Why a rule has decided so, for operators: a reason may have been made of the payload.
+    private func reason(of outcome: MessageOutcome, from index: Int) -> String {
+        guard shunt_rule_repeats_payload(host.pointer, rules[index].pointer, shunt_bytes(outcome.why)) else { return outcome.reason }
+        return "the reason repeats the payload, which is not shown"
     }
 
     private static let shownMessages = 5

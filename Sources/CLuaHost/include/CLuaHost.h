@@ -210,6 +210,8 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 /// Calls `on_unload()` and keeps what it returns for the next version.
 bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
+/// Whether a text that a rule has given repeats the payload of the message that the last hook was about. False where payloads may be told.
+bool shunt_rule_repeats_payload(shunt_host *host, const shunt_rule *rule, shunt_bytes text);
 /// The next call of a hook is timed.
 void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook);
 /// What a rule has asked its allocator for since it is metered: how often, and how many bytes; those that it gave back are not taken off.

@@ -70,7 +70,10 @@ public final class MessageTracer {
         case .delivered(let count): end("delivered", "", count)
         case .nobody: end("nobody", "nobody has subscribed the topic", 0)
         case .dropped: end("dropped", current?.message.steps.last?.why ?? "", 0)
-        case .rejected(let why): end("rejected", why, 0)
+        case .rejected(let why):
+            // A rule's own reason may repeat the payload; its step says what may be told of it.
+            let byRule = current?.message.steps.last { $0.verdict == "reject" }?.why
+            end("rejected", byRule ?? why, 0)
         }
     }
 
