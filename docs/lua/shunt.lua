@@ -32,7 +32,7 @@
 ---@field on_will? fun(msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil A will is about to be published.
 ---@field on_session? fun(event: string, session: shunt.Session, ctx: shunt.Context) A session of MQTT is created, resumed, over.
 ---@field on_acked? fun(msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context) A client has acknowledged a message of QoS 1 or 2.
----@field on_disconnect? fun(conn: shunt.Client, why: string) A client that was let in has gone.
+---@field on_disconnect? fun(conn: shunt.Client, why: string, ctx: shunt.Context) A client that was let in has gone.
 ---@field on_tick? fun(ctx: shunt.Context) Every `tick` seconds on each loop.
 
 ---A message. It is there during the call; keep its fields, or a copy by `msg:with{}`. No field can be set.
