@@ -1,5 +1,9 @@
 """Messages delivered a second."""
 
+import pathlib
+import shutil
+import tempfile
+
 from .loads import in_turn
 from .servers import ROOT, Mosquitto, MQTTWorker, Nats, Redis, Refused, Worker
 
@@ -78,10 +82,15 @@ def rules(run):
     """what rules cost, beside a worker without"""
     run.table.title("Rules: 1 to 1, messages of 100 bytes delivered, each acknowledged")
     plain = None if run.beside else run.start(Worker, ROOM)
+    folder = pathlib.Path(tempfile.mkdtemp(dir=run.folder))
+    for place in range(5):
+        shutil.copytree(ROOT / "Benchmarks" / "plugins" / "reads", folder / f"reads-{place}")
+    five = ("rules.enabled=all", f"rules.directory={folder}")
     redact = ("rules.enabled=[redact]", "rules.settings={redact: {redactions: [{topic: secret/#, remove: [card]}]}}")
     for name, sets, topic in (("a rule whose match fails", redact, "bench/orders"),
                               ("`route.always`: Lua is not entered each time", ROUTER, "bench/routed"),
                               ("rule in Lua: reads each topic", READS, "bench/orders"),
+                              ("five rules in Lua, each reads the topic", five, "bench/orders"),
                               ("rule in Lua: returns `route.to`", SENDS, "bench/routed")):
         ruled = run.start(Worker, ROOM, *sets)
         beside = run.other(Worker, ROOM, *sets) if run.beside else plain

@@ -60,6 +60,19 @@ TARGETS = {
     "TLS 1.3: handshakes, resumed": AtLeast(0.9),
     "TLS 1.2: handshakes, resumed": AtLeast(0.9),
     "MQTT over TLS: an idle client": (AtMost(20), "KB"),
+    "host: empty hook": (AtMost(0.06), "µs"),
+    "host: topic comparison": (AtMost(0.1), "µs"),
+    "host: pattern match of the topic": (AtMost(0.18), "µs"),
+    "host: JSON field": (AtMost(1), "µs"),
+    "outside: empty hook": (AtMost(0.08), "µs"),
+    "outside: plain find in 190 bytes": (AtMost(0.25), "µs"),
+    "outside: a JSON field": (AtMost(1.2), "µs"),
+    "outside: decode and encode": (AtMost(2.5), "µs"),
+    "outside: kv.incr": (AtMost(0.2), "µs"),
+    "outside: on_deliver": (AtMost(0.4), "µs"),
+    "a rule whose match fails": AtLeast(0.97),
+    "five rules in Lua, each reads the topic": AtLeast(0.5),
+    "reload: latency meanwhile, p99": (AtMost(20), "ms"),
 }
 
 
@@ -96,6 +109,10 @@ def milliseconds(micros):
 
 def microseconds(micros):
     return f"{micros:.0f} µs"
+
+
+def nanoseconds(nanos):
+    return f"{nanos:,.0f} ns"
 
 
 class Table:

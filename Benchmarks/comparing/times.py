@@ -118,5 +118,6 @@ def reload(run):
 
     found, quiet = in_turn(run.rounds, disturbed, lambda: measure("latency", worker, rate=200_000, seconds=2))
     for share in ("p50", "p99", "max"):
-        run.table.row(f"latency meanwhile, {share}", *([each[share] for each in side] for side in (found, quiet)), "no reload", show=microseconds)
+        ours, theirs = ([each[share] for each in side] for side in (found, quiet))
+        run.table.row(f"reload: latency meanwhile, {share}", ours, theirs, "no reload", show=microseconds)
     run.table.line("rules reloaded", f"{next(versions) - 1} times", "no message was lost or came twice")

@@ -66,6 +66,12 @@ static bool peer(void *context, uint64_t id, shunt_buffer *record) {
     for (int i = 0; i < SHUNT_PEER_LISTS; i++) { shunt_peer_list(record, 0); }
     return !record->full;
 }
+static bool peer_text(void *context, uint64_t id, int text, shunt_buffer *bytes) {
+    (void)context, (void)id, (void)text;
+    bytes->count = 0;
+    return shunt_buffer_append(bytes, "client-1", 8);
+}
+static bool has_peer(void *context, uint64_t id) { return (void)context, (void)id, true; }
 static bool client(void *context, uint64_t id, bool all, shunt_buffer *record) {
     return (void)context, (void)id, (void)all, (void)record, false;
 }
@@ -135,7 +141,8 @@ int main(int count, char **arguments) {
             .worker = "w", .state_memory = 64 << 20, .inflated_bytes = 1 << 20, .json_depth = 64, .fanout = 100, .emits = 10, .topic_bytes = 1024,
             .local_entries = 1000, .local_bytes = 1 << 20, .counters = 20, .log_lines_per_second = 10, .load_nanoseconds = 1000000000,
             .turn_nanoseconds = 1000000000, .load_memory = 16 << 20, .shared = shared,
-            .callbacks = {.tells = tells, .failed = failed, .log = log_line, .peer = peer, .client = client, .close = close_peer,
+            .callbacks = {.tells = tells, .failed = failed, .log = log_line,
+                          .peer = peer, .peer_text = peer_text, .has_peer = has_peer, .client = client, .close = close_peer,
                           .stands_in_rule = stands, .inflate = inflate},
         };
         shunt_host *host = shunt_host_create(&options);

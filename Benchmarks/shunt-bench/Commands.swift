@@ -54,14 +54,15 @@ struct Throughput: ParsableCommand {
     @Option(help: "Consumers of each topic.") var fanout = 1
     @Option(help: "Messages in all.") var messages = 2_000_000
     @Option(help: "Bytes of text.") var payload = 100
+    @Option(help: "The text itself; nothing: so many `x`.") var text: String?
     @Option(help: "Messages that a producer may have unacknowledged.") var window = 16_384
     @Option(help: "The topic that producers send to.") var topic = "bench/orders"
     @Option(help: "The topic that consumers subscribe, where a rule makes it another one.") var consume: String?
 
     func run() throws {
         let load = ThroughputLoad(
-            wire: target.peer.wire, host: target.host, port: target.port, pairs: pairs, fanout: fanout, messages: messages, payload: payload,
-            window: window, topics: [topic], consume: consume ?? topic)
+            wire: target.peer.wire, host: target.host, port: target.port, pairs: pairs, fanout: fanout, messages: messages,
+            payload: text.map { Array($0.utf8) } ?? filler(payload), window: window, topics: [topic], consume: consume ?? topic)
         try load.run().show(target)
     }
 }
@@ -79,7 +80,7 @@ struct Topics: ParsableCommand {
 
     func run() throws {
         let load = ThroughputLoad(
-            wire: target.peer.wire, host: target.host, port: target.port, messages: topics * rounds, payload: payload, window: window,
+            wire: target.peer.wire, host: target.host, port: target.port, messages: topics * rounds, payload: filler(payload), window: window,
             topics: SensorTopics.names(topics, from: first), consume: SensorTopics.filter, churn: churn)
         try load.run().show(target)
     }

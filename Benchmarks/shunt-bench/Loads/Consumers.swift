@@ -19,7 +19,7 @@ final class Consumers: @unchecked Sendable {
 
     private var consumers: [Consumer] = []
     private var open = 0
-    private let payload: Int
+    private let payload: [UInt8]
     private let producersAreDone = OneTimeFlag()
     private(set) var failure: ShuntError?
     /// When the last byte came, in seconds of the monotonic clock.
@@ -32,7 +32,7 @@ final class Consumers: @unchecked Sendable {
     /// Bytes that may wait for one in the kernel: far more than wakes it, for each packet takes more than its bytes.
     static let receiveBuffer = 1 << 20
 
-    init(payload: Int) { self.payload = payload }
+    init(payload: [UInt8]) { self.payload = payload }
 
     /// - Parameter delivery: bytes of a message.
     func add(_ socket: Socket, messages: Int, delivery: Int) {
@@ -95,7 +95,7 @@ final class Consumers: @unchecked Sendable {
             let got = consumers[index].socket.peek(buffer)
             guard got >= consumers[index].delivery else { return true }
             consumers[index].isChecked = true
-            return buffer[..<got].count { $0 == UInt8(ascii: "x") } >= payload
+            return buffer[..<got].contains(payload)
         }
         if !isRight { failure = ShuntError(.internalError, "a consumer got something else than the message that was sent") }
     }

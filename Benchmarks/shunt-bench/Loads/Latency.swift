@@ -22,9 +22,10 @@ struct LatencyLoad: Sendable {
         let producer = try wire.connect(host, port)
         let count = Self.warmUp + perSecond * seconds
         let (sent, received) = (Times(count), Times(count))
-        let size = wire.deliverySize(topic: Self.topic, payload: payload)
+        let text = filler(payload)
+        let size = wire.deliverySize(topic: Self.topic, payload: text)
         let reader = LoadThread { Self.read(consumer, size, count, into: received) }
-        let message = wire.publish(topic: Self.topic, payload: payload, id: 7)
+        let message = wire.publish(topic: Self.topic, payload: text, id: 7)
         load_sleep_exactly()
         var ticks = Ticks(every: 1 / Double(perSecond))
         for number in 0..<count {

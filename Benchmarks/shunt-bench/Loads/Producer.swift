@@ -10,7 +10,7 @@ final class MessageBlock: Sendable {
     let count: Int
 
     /// - Parameter topics: of one length; a message each.
-    init(_ wire: any Wire, topics: [String], payload: Int) throws {
+    init(_ wire: any Wire, topics: [String], payload: [UInt8]) throws {
         let messages = topics.map { wire.publish(topic: $0, payload: payload, id: 7) }
         messageSize = messages[0].count
         precondition(messages.allSatisfy { $0.count == messages[0].count }, "messages of one size")

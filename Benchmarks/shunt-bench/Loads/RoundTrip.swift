@@ -28,8 +28,8 @@ struct RoundTripLoad {
         }
         func message(to topic: String) -> Message {
             Message(
-                request: wire.publish(topic: topic, payload: payload, id: 2), acknowledgement: wire.acknowledgementSize,
-                delivery: wire.deliverySize(topic: topic, payload: payload))
+                request: wire.publish(topic: topic, payload: filler(payload), id: 2), acknowledgement: wire.acknowledgementSize,
+                delivery: wire.deliverySize(topic: topic, payload: filler(payload)))
         }
         return try measure(ends[0], message(to: there), ends[1], message(to: here))
     }

@@ -12,7 +12,7 @@ struct ThroughputLoad: Sendable {
     /// Consumers of each topic, each in a group of its own.
     var fanout = 1
     var messages: Int
-    var payload = 100
+    var payload = filler(100)
     /// Messages that a producer may have unacknowledged.
     var window = 16_384
     /// Where producers send.
@@ -65,7 +65,7 @@ struct ThroughputLoad: Sendable {
 
     private func block(_ pair: Int) throws -> MessageBlock {
         // One topic has as many messages as a write takes.
-        let one = Array(repeating: name(topics[0], pair), count: max(1, Producer.writeSize / max(payload, 1)))
+        let one = Array(repeating: name(topics[0], pair), count: max(1, Producer.writeSize / max(payload.count, 1)))
         return try MessageBlock(wire, topics: topics.count > 1 ? topics : one, payload: payload)
     }
 

@@ -18,11 +18,11 @@ struct ExchangeWire: Wire {
         Frame(type, id: 1, format: .json, value: SubscribeBody(group: group, topic: topic).encoded()).encoded()
     }
 
-    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] {
-        Frame(.message, id: id, format: .text, value: Array(repeating: UInt8(ascii: "x"), count: payload), name: topic).encoded()
+    func publish(topic: String, payload: [UInt8], id: Int64) -> [UInt8] {
+        Frame(.message, id: id, format: .text, value: payload, name: topic).encoded()
     }
 
-    func deliverySize(topic: String, payload: Int) -> Int { publish(topic: topic, payload: payload, id: 0).count }
+    func deliverySize(topic: String, payload: [UInt8]) -> Int { publish(topic: topic, payload: payload, id: 0).count }
 
     var acknowledgementSize: Int { FrameLayout.headerSize }
 

@@ -19,12 +19,12 @@ struct MQTTWire: Wire {
         (carrier.framed(Unsubscribe(1, [topic]).encoded(version)), 4)
     }
 
-    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] { carrier.framed(packet(topic, payload)) }
+    func publish(topic: String, payload: [UInt8], id: Int64) -> [UInt8] { carrier.framed(packet(topic, payload)) }
 
-    func deliverySize(topic: String, payload: Int) -> Int { packet(topic, payload).count }
+    func deliverySize(topic: String, payload: [UInt8]) -> Int { packet(topic, payload).count }
 
-    private func packet(_ topic: String, _ payload: Int) -> [UInt8] {
-        let (topic, payload) = (Array(topic.utf8), Array(repeating: UInt8(ascii: "x"), count: payload))
+    private func packet(_ topic: String, _ payload: [UInt8]) -> [UInt8] {
+        let topic = Array(topic.utf8)
         return topic.withUnsafeBytes { topic in payload.withUnsafeBytes { PublishFields(version, topic: topic, payload: $0).encoded() } }
     }
 

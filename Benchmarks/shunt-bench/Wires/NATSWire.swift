@@ -16,12 +16,12 @@ struct NATSWire: Wire {
         (Array("UNSUB 1\r\nPING\r\n".utf8), "PONG\r\n".utf8.count)
     }
 
-    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] {
-        Array("PUB \(subject(topic)) \(payload)\r\n".utf8) + Array(repeating: UInt8(ascii: "x"), count: payload) + Array("\r\n".utf8)
+    func publish(topic: String, payload: [UInt8], id: Int64) -> [UInt8] {
+        Array("PUB \(subject(topic)) \(payload.count)\r\n".utf8) + payload + Array("\r\n".utf8)
     }
 
-    func deliverySize(topic: String, payload: Int) -> Int {
-        "MSG \(subject(topic)) 1 \(payload)\r\n".utf8.count + payload + 2
+    func deliverySize(topic: String, payload: [UInt8]) -> Int {
+        "MSG \(subject(topic)) 1 \(payload.count)\r\n".utf8.count + payload.count + 2
     }
 
     var acknowledgementSize: Int { 0 }

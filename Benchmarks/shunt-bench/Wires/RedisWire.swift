@@ -14,12 +14,12 @@ struct RedisWire: Wire {
         return (Self.command(["UNSUBSCRIBE", topic]), answer.utf8.count)
     }
 
-    func publish(topic: String, payload: Int, id: Int64) -> [UInt8] {
-        Self.command(["PUBLISH", topic, String(repeating: "x", count: payload)])
+    func publish(topic: String, payload: [UInt8], id: Int64) -> [UInt8] {
+        Self.command(["PUBLISH", topic, String(decoding: payload, as: UTF8.self)])
     }
 
-    func deliverySize(topic: String, payload: Int) -> Int {
-        ("*3\r\n" + Self.bulk("message") + Self.bulk(topic) + Self.bulk(String(repeating: "x", count: payload))).utf8.count
+    func deliverySize(topic: String, payload: [UInt8]) -> Int {
+        ("*3\r\n" + Self.bulk("message") + Self.bulk(topic) + Self.bulk(String(decoding: payload, as: UTF8.self))).utf8.count
     }
 
     /// `:1` with its line end. Loads with more consumers than nine of a topic have longer answers, and are not measured.

@@ -14,10 +14,10 @@ protocol Wire: Sendable {
     func subscribe(topic: String, group: String) -> (request: [UInt8], answer: Int)
     /// Ends that; how many bytes the answer has.
     func unsubscribe(topic: String, group: String) -> (request: [UInt8], answer: Int)
-    /// One message, whose payload is so many `x`.
-    func publish(topic: String, payload: Int, id: Int64) -> [UInt8]
+    /// One message.
+    func publish(topic: String, payload: [UInt8], id: Int64) -> [UInt8]
     /// Bytes that a consumer gets for one message.
-    func deliverySize(topic: String, payload: Int) -> Int
+    func deliverySize(topic: String, payload: [UInt8]) -> Int
     /// Bytes that a producer gets back for one message; 0: it is not told.
     var acknowledgementSize: Int { get }
     /// Becomes one of the devices that a broadcast is for; how many bytes the answer has.
@@ -27,6 +27,9 @@ protocol Wire: Sendable {
     /// Whether the sender of a broadcast is answered, when it has been handed to all connections.
     var answersBroadcasts: Bool { get }
 }
+
+/// A payload of so many bytes.
+func filler(_ count: Int) -> [UInt8] { Array(repeating: UInt8(ascii: "x"), count: count) }
 
 extension Wire {
     var carrier: Carrier { .tcp }
@@ -45,7 +48,8 @@ extension Wire {
     func register(device: Int) -> (request: [UInt8], answer: Int) { subscribe(topic: allDevices, group: "device-\(device)") }
 
     func broadcast(payload: Int) -> (request: [UInt8], delivery: Int) {
-        (publish(topic: allDevices, payload: payload, id: 0), deliverySize(topic: allDevices, payload: payload))
+        let text = filler(payload)
+        return (publish(topic: allDevices, payload: text, id: 0), deliverySize(topic: allDevices, payload: text))
     }
 
     var answersBroadcasts: Bool { false }
