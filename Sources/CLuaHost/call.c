@@ -50,6 +50,9 @@ void hook_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
 static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, int status, int killed, uint64_t time, size_t memory) {
     lua_State *L = rule->L;
     char text[sizeof host->error];
+    // A call that goes on after a look-up has only what is left of it.
+    if (time < rule->policy.nanoseconds) { time = rule->policy.nanoseconds; }
+    if (memory < rule->policy.memory) { memory = rule->policy.memory; }
     if (host->where[0] == 0) { hook_place(rule, hook, host->where, sizeof host->where); }
     if (killed == KILL_TIME) {
         snprintf(text, sizeof text, "%stook more than its budget of %g ms", host->where, (double)time / 1e6);
@@ -73,6 +76,8 @@ static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->hook = hook;
     host->serial++;
     host->call_emits = 0;
+    host->secret.count = 0;
+    host->secret.full = false;
     host->fanout_exceeded = host->delay_exceeded = host->filter_read = host->props_read = false;
     host->decoded = 0;
     host->payload = PAYLOAD_FINE;

@@ -171,9 +171,12 @@ static bool has_unknown_run(payload_guard *guard, shunt_bytes text) {
     return false;
 }
 
-static bool has_short(shunt_bytes text, shunt_bytes payload) {
+/// A word of the rule's own, or of Lua's errors, is no secret even where it is all of a payload.
+static bool has_short(payload_guard *guard, shunt_bytes text, shunt_bytes payload) {
+    const shunt_bytes errors = {lua_errors, sizeof lua_errors - 1};
     return payload.count >= SHORTEST && payload.count < RUN && text.count >= payload.count
-        && memmem(text.start, text.count, payload.start, payload.count) != NULL;
+        && memmem(text.start, text.count, payload.start, payload.count) != NULL && !shunt_contains(errors, payload)
+        && !is_of_rule(guard, payload.start, payload.count);
 }
 
 // MARK: the guard
@@ -185,10 +188,15 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
         guard->plain = host->payload_inflated ? (shunt_bytes){host->inflated.bytes, host->inflated.count} : (shunt_bytes){0};
     }
     if (!host->in_message || host->options.tells_payloads) { guard->plain.count = 0; }
-    if (guard->plain.count < SHORTEST) { return; }
+    if (!host->options.tells_payloads) {
+        guard->secret = (shunt_bytes){host->secret.bytes, host->secret.count};
+        guard->failed = host->secret.full || host->secret.count > MOST_COMPARED;
+    }
+    if (guard->failed || (guard->plain.count < SHORTEST && guard->secret.count < SHORTEST)) { return; }
     guard->is_large = guard->plain.count > MOST_COMPARED;
     if (guard->is_large) { return; }
     guard->undone = undo(guard, guard->plain);
+    guard->secret_undone = undo(guard, guard->secret);
     shunt_bytes said_undone = undo(guard, said);
     uint64_t filter[(1 << FILTER_BITS) / 64] = {0};
     size_t size = 16;
@@ -201,6 +209,8 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
         add_runs(guard, filter, said_undone);
         mark_runs(guard, filter, guard->plain);
         mark_runs(guard, filter, guard->undone);
+        mark_runs(guard, filter, guard->secret);
+        mark_runs(guard, filter, guard->secret_undone);
     }
     free((void *)said_undone.start);
 }
@@ -214,7 +224,8 @@ bool guard_hides(payload_guard *guard, shunt_bytes part) {
     const shunt_bytes texts[] = {part, undone};
     bool hides = scratch.failed;
     for (int i = 0; i < 2 && !hides; i++) {
-        hides = has_found_run(guard, texts[i]) || has_short(texts[i], guard->plain) || has_short(texts[i], guard->undone);
+        hides = has_found_run(guard, texts[i]) || has_short(guard, texts[i], guard->plain) || has_short(guard, texts[i], guard->undone)
+            || has_short(guard, texts[i], guard->secret) || has_short(guard, texts[i], guard->secret_undone);
     }
     free((void *)undone.start);
     return hides;
@@ -228,18 +239,26 @@ shunt_bytes guard_notice(const payload_guard *guard) {
 void guard_close(payload_guard *guard) {
     free(guard->runs);
     free((void *)guard->undone.start);
+    free((void *)guard->secret_undone.start);
+}
+
+static bool repeats(shunt_host *host, const shunt_rule *rule, shunt_bytes text) {
+    payload_guard guard;
+    guard_open(&guard, host, rule, text);
+    bool found = guard_hides(&guard, text);
+    guard_close(&guard);
+    return found;
 }
 
 bool shunt_rule_repeats_payload(shunt_host *host, const shunt_rule *rule, shunt_bytes text) {
     bool was_in_message = host->in_message;
-    payload_guard guard;
     host->in_message = true;
-    guard_open(&guard, host, rule, text);
+    bool found = repeats(host, rule, text);
     host->in_message = was_in_message;
-    bool repeats = guard_hides(&guard, text);
-    guard_close(&guard);
-    return repeats;
+    return found;
 }
+
+bool shunt_rule_repeats_secret(shunt_host *host, const shunt_rule *rule, shunt_bytes text) { return repeats(host, rule, text); }
 
 bool shunt_contains(shunt_bytes text, shunt_bytes part) {
     return part.count == 0 || (text.count >= part.count && memmem(text.start, text.count, part.start, part.count) != NULL);

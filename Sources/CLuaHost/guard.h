@@ -7,13 +7,18 @@
 #define GUARD_NOTICE "(hidden: it repeats the payload)"
 #define GUARD_NOTICE_LARGE "(hidden: the payload is too large to tell whether it is repeated)"
 
+/// The rule reads what no log may repeat.
+static inline void note_secret(shunt_host *host, shunt_bytes bytes) {
+    if (bytes.count > 0) { shunt_buffer_append(&host->secret, bytes.start, bytes.count); }
+}
+
 typedef struct guard_run guard_run;
 
 typedef struct {
     const shunt_host *host;
     const shunt_rule *rule;
-    /// The payload as the rule read it, and with its JSON escapes undone where it has some.
-    shunt_bytes plain, undone;
+    /// The payload as the rule read it, and with its JSON escapes undone where it has some; the same of what it read of a client.
+    shunt_bytes plain, undone, secret, secret_undone;
     /// The runs of what was said, and which of them the payload has.
     guard_run *runs;
     size_t mask;

@@ -1,5 +1,6 @@
 // on_connect, on_register, on_auth, on_disconnect, on_subscribe, on_unsubscribe, on_session, on_tick: each rule in turn, and what comes of
 // what they return.
+#include "guard.h"
 #include "trial.h"
 #include "waiting.h"
 
@@ -19,6 +20,7 @@ static int push_entry(lua_State *L, const void *what) {
     const entry *given = what;
     push_connection(L, given->record);
     if (given->hook != SHUNT_ON_AUTH) { return 1; }
+    note_secret(host_of(L), given->data);
     push_bytes(L, given->data);
     return 2;
 }

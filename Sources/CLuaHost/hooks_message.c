@@ -56,6 +56,7 @@ static bool apply_verdict(shunt_host *host, shunt_rule *rule, message_chain *cha
     case SHUNT_VERDICT_DONE:
         stop(chain, SHUNT_VERDICT_PASS, rule, none);
         break;
+    case SHUNT_VERDICT_CONTINUE: return unexpected(host, rule, chain->hook, expected);
     case SHUNT_VERDICT_REDIRECT:
         if (chain->hook != SHUNT_ON_CHAT) { return unexpected(host, rule, chain->hook, expected); }
         stop(chain, SHUNT_VERDICT_REDIRECT, rule, verdict_why(L, host, -1));

@@ -87,7 +87,7 @@ shunt_host *shunt_host_create(const shunt_options *options) {
     shunt_host *host = calloc(1, sizeof *host);
     if (host == NULL) { return NULL; }
     host->options = *options;
-    host->record.limit = 1 << 20;
+    host->record.limit = host->secret.limit = 1 << 20;
     host->lines.limit = MAX_LINES;
     if (getrandom(&host->guard_seed, sizeof host->guard_seed, GRND_NONBLOCK) < 0) { host->guard_seed = (uint64_t)(uintptr_t)host; }
     host->worker = strdup(options->worker);
@@ -110,6 +110,7 @@ void shunt_host_free(shunt_host *host) {
     free(host->worker);
     shunt_buffer_free(&host->inflated);
     shunt_buffer_free(&host->record);
+    shunt_buffer_free(&host->secret);
     shunt_buffer_free(&host->scratch);
     shunt_buffer_free(&host->lines);
     free(host);

@@ -177,8 +177,6 @@ struct shunt_host {
     shunt_bytes chat, will_client;
     /// What may still be delayed, of messages and bytes of them.
     size_t delay_room, delay_bytes;
-    /// Whom `push_peer` found, and in which call.
-    uint64_t peer_read, peer_serial;
     size_t call_emits;
     bool fanout_exceeded, delay_exceeded, filter_read, props_read;
     /// The forms that the payload was decoded from in this call, a bit each.
@@ -213,6 +211,8 @@ struct shunt_host {
     shunt_failure failure;
     char where[160];
     shunt_buffer record;
+    /// What the call has read of a client that no log may repeat: the payload of its will, the data of its authentication.
+    shunt_buffer secret;
 
     /// A stack of bytes for library functions that build text; what a call leaves on it is taken off at pcall.
     shunt_buffer scratch;

@@ -123,9 +123,10 @@ static bool push_text(decoder *d) {
 
 // MARK: numbers
 
+/// Stops behind the digit that makes a number too long: nothing looks at the budget here.
 static size_t skip_digits(decoder *d) {
-    const char *start = d->at;
-    while (d->at < d->end && *d->at >= '0' && *d->at <= '9') { d->at++; }
+    const char *start = d->at, *end = d->end - start > MAX_NUMBER ? start + MAX_NUMBER + 1 : d->end;
+    while (d->at < end && *d->at >= '0' && *d->at <= '9') { d->at++; }
     return (size_t)(d->at - start);
 }
 

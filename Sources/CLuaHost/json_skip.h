@@ -29,7 +29,9 @@ static inline const char *skip_quoted(const char *at, const char *end) {
     return NULL;
 }
 
+/// No more than make a number too long.
 static inline const char *skip_figures(const char *at, const char *end) {
+    if (end - at > SKIPPED_NUMBER) { end = at + SKIPPED_NUMBER + 1; }
     while (at < end && *at >= '0' && *at <= '9') { at++; }
     return at;
 }

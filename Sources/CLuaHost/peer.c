@@ -1,25 +1,19 @@
-// `conn`: a client as rules see it. Its record is kept as bytes; a field becomes a Lua value when it is read.
+// `conn`: a client as rules see it. A field becomes a Lua value when it is read: from the record that a hook was given, or, of a client that
+// is there, from the owner.
 #include "chain.h"
+#include "guard.h"
+#include "peer.h"
 #include "properties.h"
-#include "record.h"
 
-#include <math.h>
-
-typedef struct {
-    uint32_t tag;
-    bool has_uid, has_tags, has_alias, has_attributes;
-    /// Of a change: as `shunt_connect_outcome` has them.
-    double expires_at;
-    int64_t messages, bytes;
-    size_t count;
-    char record[];
-} connection_object;
-
-static char key_connection_type, key_change_type;
+static char key_connection_type;
+char key_change_type;
 static const char *const text_names[SHUNT_PEER_TEXTS] = {"uid", "device", "protocol", "address"};
-static const char *const list_names[SHUNT_PEER_LISTS] = {"tags", "alias", "groups", "attributes"};
-enum { HEADER = sizeof(uint64_t) + sizeof(double), MAX_LABEL = 1024, MAX_LABELS = 256 };
-enum { MAX_ATTRIBUTES = 32, MAX_ATTRIBUTE_NAME = 64, MAX_ATTRIBUTE = 512, MAX_RATE = 1000000000 };
+
+static uint64_t id_of(const connection_object *object) {
+    uint64_t id;
+    memcpy(&id, object->record, sizeof id);
+    return id;
+}
 
 // MARK: records
 
@@ -33,13 +27,8 @@ void shunt_peer_begin(shunt_buffer *record, uint64_t id, double connected_at) {
 void shunt_peer_list(shunt_buffer *record, uint32_t count) { record_bytes(record, &count, sizeof count); }
 void shunt_peer_text(shunt_buffer *record, const char *text, size_t count) { record_text(record, (shunt_bytes){text, count}); }
 
-static void skip_texts(reader *r, uint32_t count) {
-    for (; count > 0 && r->at < r->end; count--) { read_text(r); }
-}
-
-static reader reader_of(shunt_bytes record) {
-    const char *start = record.start;
-    return (reader){start + HEADER, start + record.count};
+static inline bool is_name(const char *text, size_t count, const char *name) {
+    return *text == *name && strlen(name) == count && memcmp(text, name, count) == 0;
 }
 
 static void push_list(lua_State *L, reader *r) {
@@ -96,7 +85,9 @@ static void push_will(lua_State *L, reader *r) {
     lua_createtable(L, 0, 6);
     push_bytes(L, read_text(r));
     lua_setfield(L, -2, "topic");
-    push_bytes(L, read_text(r));
+    shunt_bytes payload = read_text(r);
+    note_secret(host_of(L), payload);
+    push_bytes(L, payload);
     lua_setfield(L, -2, "payload");
     push_user_properties(L, read_text(r), NULL);
     lua_setfield(L, -2, "props");
@@ -147,9 +138,7 @@ static bool push_client_field(lua_State *L, const connection_object *object) {
     if (field == CLIENT_FIELDS) { return false; }
     shunt_host *host = host_of(L);
     const shunt_callbacks *callbacks = &host->options.callbacks;
-    uint64_t id;
-    memcpy(&id, object->record, sizeof id);
-    if (callbacks->client(callbacks->context, id, field >= WILL, &host->record)) {
+    if (callbacks->client(callbacks->context, id_of(object), field >= WILL, &host->record)) {
         if (host->record.full) { luaL_error(L, "conn.%s: the client's will and properties are too large to be read", names[field]); }
         push_of_client(L, field, (reader){host->record.bytes, host->record.bytes + host->record.count});
     } else if (field == PROPS) {
@@ -162,40 +151,79 @@ static bool push_client_field(lua_State *L, const connection_object *object) {
 
 // MARK: conn
 
-void push_connection(lua_State *L, shunt_bytes record) {
-    connection_object *object = lua_newuserdatauv(L, sizeof *object + record.count, 0);
-    *object = (connection_object){.tag = TAG_CONNECTION, .count = record.count};
-    memcpy(object->record, record.start, record.count);
+static connection_object *push_record(lua_State *L, const void *record, size_t count) {
+    connection_object *object = lua_newuserdatauv(L, sizeof *object + count, 0);
+    *object = (connection_object){.tag = TAG_CONNECTION, .count = count};
+    memcpy(object->record, record, count);
     // The registry has the metatable, so the collector need not be told.
     ((lua_object *)top_of(L)->bits.pointer)->metatable = host_of(L)->rule->connection_type;
-}
-
-void push_peer(lua_State *L, shunt_host *host, uint64_t id) {
-    const shunt_callbacks *callbacks = &host->options.callbacks;
-    if (host->peer_serial == host->serial && host->peer_read == id) {
-        lua_pushnil(L);
-        *top_of(L) = *message_peer(host->rule);
-        return;
-    }
-    if (!callbacks->peer(callbacks->context, id, &host->record) || host->record.full) {
-        lua_pushnil(L);
-        return;
-    }
-    push_connection(L, (shunt_bytes){host->record.bytes, host->record.count});
-    *message_peer(host->rule) = *top_of(L);
-    written(L, (void *)host->rule->message);
-    host->peer_serial = host->serial;
-    host->peer_read = id;
-}
-
-static connection_object *check_connection(lua_State *L) {
-    connection_object *object = tagged(L, 1, TAG_CONNECTION);
-    luaL_argexpected(L, object != NULL, 1, "conn");
     return object;
 }
 
-static inline bool is_name(const char *text, size_t count, const char *name) {
-    return *text == *name && strlen(name) == count && memcmp(text, name, count) == 0;
+void push_connection(lua_State *L, shunt_bytes record) { push_record(L, record.start, record.count); }
+
+void push_peer(lua_State *L, shunt_host *host, uint64_t id) {
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    lua_pushnil(L);
+    if (!callbacks->has_peer(callbacks->context, id)) { return; }
+    // Mostly it is the client that was pushed last.
+    lua_value *last = message_peer(host->rule);
+    *top_of(L) = *last;
+    const connection_object *object = lua_touserdata(L, -1);
+    if (object != NULL && id_of(object) == id) { return; }
+    lua_pop(L, 1);
+    push_record(L, &id, sizeof id)->is_asked = true;
+    *last = *top_of(L);
+    written(L, (void *)host->rule->message);
+}
+
+const connection_object *recorded(lua_State *L, const connection_object *object) {
+    if (!object->is_asked) { return object; }
+    shunt_host *host = host_of(L);
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    if (!callbacks->peer(callbacks->context, id_of(object), &host->record) || host->record.full) { return NULL; }
+    return push_record(L, host->record.bytes, host->record.count);
+}
+
+/// Pushes a text; nil once the client has gone.
+static void push_text(lua_State *L, const connection_object *object, int text) {
+    if (!object->is_asked) {
+        reader r = reader_of((shunt_bytes){object->record, object->count});
+        skip_texts(&r, (uint32_t)text);
+        push_bytes(L, read_text(&r));
+        return;
+    }
+    shunt_host *host = host_of(L);
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    if (callbacks->peer_text(callbacks->context, id_of(object), text, &host->record)) {
+        push_bytes(L, (shunt_bytes){host->record.bytes, host->record.count});
+    } else {
+        lua_pushnil(L);
+    }
+}
+
+/// Pushes a list or connected_at; nil once the client has gone.
+/// - Returns: false where it is no such field.
+static bool push_of_record(lua_State *L, const connection_object *object, const char *name, size_t count) {
+    int list = 0;
+    while (list < SHUNT_PEER_LISTS && !is_name(name, count, list_names[list])) { list++; }
+    if (list == SHUNT_PEER_LISTS && !IS(name, count, "connected_at")) { return false; }
+    object = recorded(L, object);
+    if (object == NULL) {
+        lua_pushnil(L);
+        return true;
+    }
+    if (list == SHUNT_PEER_LISTS) {
+        double at;
+        memcpy(&at, object->record + sizeof(uint64_t), sizeof at);
+        lua_pushnumber(L, at);
+        return true;
+    }
+    reader r = reader_of((shunt_bytes){object->record, object->count});
+    skip_texts(&r, SHUNT_PEER_TEXTS);
+    for (int i = 0; i < list; i++) { skip_texts(&r, read_count(&r)); }
+    if (list == SHUNT_PEER_ATTRIBUTES) { push_attributes(L, &r); } else { push_list(L, &r); }
+    return true;
 }
 
 /// Upvalues: close, with.
@@ -203,34 +231,19 @@ static int connection_index(lua_State *L) {
     connection_object *object = check_connection(L);
     size_t count;
     const char *name = luaL_checklstring(L, 2, &count);
-    reader r = reader_of((shunt_bytes){object->record, object->count});
     for (int i = 0; i < SHUNT_PEER_TEXTS; i++) {
-        shunt_bytes text = read_text(&r);
         if (is_name(name, count, text_names[i])) {
-            push_bytes(L, text);
+            push_text(L, object, i);
             return 1;
         }
-    }
-    for (int i = 0; i < SHUNT_PEER_LISTS; i++) {
-        if (is_name(name, count, list_names[i])) {
-            if (i == SHUNT_PEER_ATTRIBUTES) { push_attributes(L, &r); } else { push_list(L, &r); }
-            return 1;
-        }
-        skip_texts(&r, read_count(&r));
     }
     if (IS(name, count, "id")) {
-        int64_t id;
-        memcpy(&id, object->record, sizeof id);
-        lua_pushinteger(L, id);
-    } else if (IS(name, count, "connected_at")) {
-        double at;
-        memcpy(&at, object->record + sizeof(uint64_t), sizeof at);
-        lua_pushnumber(L, at);
+        lua_pushinteger(L, (lua_Integer)id_of(object));
     } else if (IS(name, count, "close")) {
         lua_pushvalue(L, lua_upvalueindex(1));
     } else if (IS(name, count, "with")) {
         lua_pushvalue(L, lua_upvalueindex(2));
-    } else if (!push_client_field(L, object)) {
+    } else if (!push_of_record(L, object, name, count) && !push_client_field(L, object)) {
         return luaL_error(L, "conn has no '%s': it has id, uid, device, tags, alias, protocol, version, client_id, auth_method, keep_alive, will, "
                           "props, address, groups, attributes, connected_at, close(), with{}", name);
     }
@@ -240,170 +253,14 @@ static int connection_index(lua_State *L) {
 static int connection_close(lua_State *L) {
     connection_object *object = check_connection(L);
     shunt_host *host = host_of(L);
-    uint64_t id;
-    memcpy(&id, object->record, sizeof id);
     shunt_bytes why;
     why.start = luaL_optlstring(L, 2, "closed by a rule", &why.count);
     if (why.count > MAX_WHY) { why.count = MAX_WHY; }
-    if (!is_apart(host)) { host->options.callbacks.close(host->options.callbacks.context, id, why); }
+    if (!is_apart(host)) { host->options.callbacks.close(host->options.callbacks.context, id_of(object), why); }
     return 0;
 }
 
-// MARK: conn:with{}
-
-static void add_labels(lua_State *L, shunt_host *host, int index, const char *what) {
-    luaL_checktype(L, index, LUA_TTABLE);
-    lua_Unsigned count = lua_rawlen(L, index);
-    if (count > MAX_LABELS) { luaL_error(L, "conn:with{}: %s has more than %d entries", what, MAX_LABELS); }
-    uint32_t number = (uint32_t)count;
-    scratch_add(L, host, &number, sizeof number);
-    for (lua_Integer i = 1; i <= (lua_Integer)count; i++) {
-        lua_rawgeti(L, index, i);
-        check_text(L, -1, what, MAX_LABEL);
-        size_t length;
-        const char *text = lua_tolstring(L, -1, &length);
-        number = (uint32_t)length;
-        scratch_add(L, host, &number, sizeof number);
-        scratch_add(L, host, text, length);
-        lua_pop(L, 1);
-    }
-}
-
-static void add_text(lua_State *L, shunt_host *host, int index) {
-    size_t length;
-    const char *text = lua_tolstring(L, index, &length);
-    uint32_t number = (uint32_t)length;
-    scratch_add(L, host, &number, sizeof number);
-    scratch_add(L, host, text, length);
-}
-
-/// Writes the table at an index as names, each before its value.
-static void add_attributes(lua_State *L, shunt_host *host, int index) {
-    luaL_checktype(L, index, LUA_TTABLE);
-    uint32_t count = 0;
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        if (lua_type(L, -2) != LUA_TSTRING) { luaL_error(L, "conn:with{}: attributes has %s for a name", key_shown(L, -2)); }
-        check_text(L, -2, "conn:with{}: the name of an attribute", MAX_ATTRIBUTE_NAME);
-        check_text(L, -1, "conn:with{}: an attribute", MAX_ATTRIBUTE);
-        if (++count > MAX_ATTRIBUTES) { luaL_error(L, "conn:with{}: attributes has more than %d entries", MAX_ATTRIBUTES); }
-    }
-    count *= 2;
-    scratch_add(L, host, &count, sizeof count);
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        add_text(L, host, -2);
-        add_text(L, host, -1);
-    }
-}
-
-/// A number of things in a second that a table of limits has; -1 where it has none.
-static int64_t check_rate(lua_State *L, const char *name) {
-    lua_Integer rate = -1;
-    if (push_raw_field(L, -1, name) != LUA_TNIL) {
-        rate = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
-        if (rate < 0 || rate > MAX_RATE) { luaL_error(L, "conn:with{}: limits.%s is a whole number from 0 to %I", name, (LUAI_UACINT)MAX_RATE); }
-    }
-    lua_pop(L, 1);
-    return rate;
-}
-
-/// Checks the table of limits that is on the top of the stack.
-static void check_limits(lua_State *L, connection_object *change) {
-    if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: limits is a table of messages_per_second and bytes_per_second"); }
-    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
-        if (key_is(L, -2, "messages_per_second") || key_is(L, -2, "bytes_per_second")) { continue; }
-        luaL_error(L, "conn:with{}: limits takes messages_per_second and bytes_per_second, not %s", key_shown(L, -2));
-    }
-    change->messages = check_rate(L, "messages_per_second");
-    change->bytes = check_rate(L, "bytes_per_second");
-}
-
-static void check_changes(lua_State *L, connection_object *flags) {
-    for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
-        bool tags = key_is(L, -2, "tags");
-        if (key_is(L, -2, "uid")) {
-            check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
-            flags->has_uid = true;
-        } else if (tags || key_is(L, -2, "alias")) {
-            if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: %s must be a list of texts", key_shown(L, -2)); }
-            flags->has_tags |= tags;
-            flags->has_alias |= !tags;
-        } else if (key_is(L, -2, "attributes")) {
-            if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: attributes is a table of texts by name"); }
-            flags->has_attributes = true;
-        } else if (key_is(L, -2, "expires_at")) {
-            double at = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
-            if (!(at > 0)) { luaL_error(L, "conn:with{}: expires_at is a time in seconds since 1970"); }
-            flags->expires_at = at;
-        } else if (key_is(L, -2, "limits")) {
-            check_limits(L, flags);
-        } else {
-            luaL_error(L, "conn:with{} takes uid, tags, alias, attributes, expires_at, limits, not %s", key_shown(L, -2));
-        }
-    }
-}
-
-/// A whole record again, with the changes in it.
-static int connection_with(lua_State *L) {
-    connection_object *from = check_connection(L);
-    connection_object flags = {.tag = TAG_CONNECTION_CHANGE, .expires_at = INFINITY, .messages = -1, .bytes = -1};
-    shunt_host *host = host_of(L);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    check_changes(L, &flags);
-    size_t base = host->scratch.count, length;
-    reader r = reader_of((shunt_bytes){from->record, from->count});
-    scratch_add(L, host, from->record, HEADER);
-    const char *start = r.at;
-    read_text(&r);
-    if (flags.has_uid) {
-        push_raw_field(L, 2, "uid");
-        check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
-        const char *uid = lua_tolstring(L, -1, &length);
-        uint32_t number = (uint32_t)length;
-        scratch_add(L, host, &number, sizeof number);
-        scratch_add(L, host, uid, length);
-        start = r.at;
-    }
-    skip_texts(&r, SHUNT_PEER_TEXTS - 1);
-    const bool replaced[SHUNT_PEER_LISTS] = {flags.has_tags, flags.has_alias, false, flags.has_attributes};
-    for (int i = 0; i < SHUNT_PEER_LISTS; i++) {
-        const char *list = r.at;
-        skip_texts(&r, read_count(&r));
-        if (!replaced[i]) { continue; }
-        scratch_add(L, host, start, (size_t)(list - start));
-        push_raw_field(L, 2, list_names[i]);
-        if (i == SHUNT_PEER_ATTRIBUTES) {
-            add_attributes(L, host, lua_gettop(L));
-        } else {
-            add_labels(L, host, lua_gettop(L), list_names[i]);
-        }
-        start = r.at;
-    }
-    scratch_add(L, host, start, (size_t)(r.end - start));
-    flags.count = host->scratch.count - base;
-    connection_object *change = lua_newuserdatauv(L, sizeof *change + flags.count, 0);
-    *change = flags;
-    memcpy(change->record, host->scratch.bytes + base, flags.count);
-    host->scratch.count = base;
-    set_type(L, &key_change_type);
-    return 1;
-}
-
-bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome) {
-    connection_object *change = tagged(L, index, TAG_CONNECTION_CHANGE);
-    if (change == NULL) { return false; }
-    bool has_more = change->has_uid || change->has_attributes || change->expires_at < INFINITY || change->messages >= 0 || change->bytes >= 0;
-    if (registers && has_more) { return false; }
-    outcome->has_attributes |= change->has_attributes;
-    // Of several rules the one that gives the client less time counts, and the last one that says how fast it may send.
-    if (change->expires_at < outcome->expires_at) { outcome->expires_at = change->expires_at; }
-    if (change->messages >= 0) { outcome->messages = change->messages; }
-    if (change->bytes >= 0) { outcome->bytes = change->bytes; }
-    outcome->has_uid |= change->has_uid;
-    outcome->has_tags |= change->has_tags;
-    outcome->has_alias |= change->has_alias;
-    outcome->record = (shunt_bytes){change->record, change->count};
-    return true;
-}
+// MARK: setting up
 
 static int change_index(lua_State *L) { return luaL_error(L, "conn:with{} has no fields: return it"); }
 

@@ -1,4 +1,5 @@
 // route.*: what rules return, and what is sent because of it.
+#define _GNU_SOURCE
 #include "made.h"
 #include "shortcuts.h"
 
@@ -154,8 +155,27 @@ static int route_why(lua_State *L, shunt_verdict verdict) {
 static int route_drop(lua_State *L) { return route_why(L, SHUNT_VERDICT_DROP); }
 static int route_reject(lua_State *L) { return route_why(L, SHUNT_VERDICT_REJECT); }
 
+/// Whether a text is a host, or an address in brackets, a colon and a port.
+static bool is_address(const char *text, size_t count) {
+    const char *colon = memrchr(text, ':', count), *end = text + count;
+    if (colon == NULL || colon == text || end - colon < 2 || end - colon > 6) { return false; }
+    unsigned port = 0;
+    for (const char *at = colon + 1; at < end; at++) {
+        if (*at < '0' || *at > '9') { return false; }
+        port = port * 10 + (unsigned)(*at - '0');
+    }
+    bool bracketed = *text == '[' && colon[-1] == ']';
+    for (const char *at = text; at < colon; at++) {
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at > '~' || *at == '/' || *at == '@' || (*at == ':' && !bracketed)) { return false; }
+    }
+    return port > 0 && port <= 65535;
+}
+
 static int route_redirect(lua_State *L) {
     check_text(L, 1, "route.redirect: worker", 255);
+    size_t count;
+    const char *worker = lua_tolstring(L, 1, &count);
+    if (!is_address(worker, count)) { return luaL_error(L, "route.redirect takes a worker's address, as in \"10.0.0.1:4091\""); }
     lua_settop(L, 1);
     return push_verdict(L, SHUNT_VERDICT_REDIRECT, 0);
 }

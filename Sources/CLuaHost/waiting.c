@@ -21,6 +21,7 @@ static shunt_waiting *create(shunt_host *host, shunt_rule *rule, shunt_hook hook
     if (waiting == NULL) { return NULL; }
     *waiting = (shunt_waiting){.host = host, .rule = rule, .hook = hook, .thread = LUA_NOREF, .next = host->waits};
     waiting->kept.limit = 4 << 20;
+    waiting->secret.limit = host->secret.limit;
     if (host->waits != NULL) { host->waits->previous = waiting; }
     host->waits = waiting;
     return waiting;
@@ -38,6 +39,7 @@ void shunt_waiting_free(shunt_host *host, shunt_waiting *waiting) {
     if (waiting->previous != NULL) { waiting->previous->next = waiting->next; } else { host->waits = waiting->next; }
     if (waiting->next != NULL) { waiting->next->previous = waiting->previous; }
     shunt_buffer_free(&waiting->kept);
+    shunt_buffer_free(&waiting->secret);
     free(waiting);
 }
 
@@ -121,8 +123,15 @@ typedef struct {
     shunt_bytes answer;
 } resume_request;
 
+static void swap_secret(shunt_host *host, shunt_waiting *waiting) {
+    shunt_buffer secret = host->secret;
+    host->secret = waiting->secret;
+    waiting->secret = secret;
+}
+
 static int resume_body(lua_State *L) {
     resume_request *request = lua_touserdata(L, 1);
+    swap_secret(host_of(L), request->waiting);
     lua_rawgeti(L, LUA_REGISTRYINDEX, request->waiting->thread);
     lua_State *co = lua_tothread(L, -1);
     return go_on(L, co, push_lookup_answer(L, request->answer), request->waiting);
@@ -143,6 +152,7 @@ static call_end run(shunt_host *host, shunt_waiting *waiting, int arguments) {
     host->waiting = NULL;
     if (ran && waiting->is_suspended) {
         lua_pop(rule->L, 1);
+        swap_secret(host, waiting);
         return CALL_WAITS;
     }
     release_thread(waiting);

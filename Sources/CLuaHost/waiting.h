@@ -31,6 +31,8 @@ struct shunt_waiting {
         } subscribe;
     } state;
     shunt_buffer kept;
+    /// The host's `secret`, while the call waits.
+    shunt_buffer secret;
     /// What the chain knew of rules on trial (host.h).
     struct {
         uint64_t observed, skipped, selected;

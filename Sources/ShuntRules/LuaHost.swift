@@ -11,6 +11,8 @@ protocol LuaHostOwner: AnyObject {
     func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String?)
     func log(_ entry: RuleLogEntry)
     func peer(_ id: ConnectionID) -> Peer?
+    func text(_ text: PeerText, of id: ConnectionID) -> String?
+    func hasPeer(_ id: ConnectionID) -> Bool
     func close(_ id: ConnectionID, why: String)
     /// Writes a user's sessions.
     /// - Returns: whether there are more.
@@ -31,6 +33,8 @@ protocol LuaHostOwner: AnyObject {
 }
 
 extension LuaHostOwner {
+    func text(_ text: PeerText, of id: ConnectionID) -> String? { peer(id)?[text] }
+    func hasPeer(_ id: ConnectionID) -> Bool { peer(id) != nil }
     func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes) {}
     func findSessions(of uid: Bytes, _ record: UnsafeMutablePointer<shunt_buffer>) -> Bool { false }
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool { false }
@@ -117,6 +121,14 @@ final class LuaHost {
             peer.write(to: record)
             return true
         }
+        callbacks.peer_text = { context, id, text, bytes in
+            guard let bytes, let text = PeerText(rawValue: text), let found = hostOwner(context)?.text(text, of: ConnectionID(raw: id))
+            else { return false }
+            bytes.pointee.count = 0
+            bytes.pointee.full = false
+            return withBytes(of: found) { shunt_buffer_append(bytes, $0.start, $0.count) }
+        }
+        callbacks.has_peer = { context, id in hostOwner(context)?.hasPeer(ConnectionID(raw: id)) ?? false }
         callbacks.client = { context, id, all, record in
             guard let record, let client = hostOwner(context)?.peer(ConnectionID(raw: id))?.mqtt else { return false }
             client.write(to: record, all: all)

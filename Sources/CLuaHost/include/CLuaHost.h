@@ -107,6 +107,10 @@ typedef struct {
     void (*log)(void *context, shunt_log_level level, shunt_bytes rule, shunt_bytes text, shunt_bytes fields);
     /// Writes the client's `shunt_peer_*` record; false once the client has gone.
     bool (*peer)(void *context, uint64_t id, shunt_buffer *record);
+    /// Writes one of the client's texts (`SHUNT_PEER_UID` to `SHUNT_PEER_ADDRESS`), alone; false once it has gone.
+    bool (*peer_text)(void *context, uint64_t id, int text, shunt_buffer *bytes);
+    /// Whether the client is there.
+    bool (*has_peer)(void *context, uint64_t id);
     /// Writes what a client of MQTT has besides (`shunt_client_*`), its user properties and its will only where `all` is wanted; false once
     /// it has gone, or if it speaks another protocol.
     bool (*client)(void *context, uint64_t id, bool all, shunt_buffer *record);
@@ -212,6 +216,8 @@ bool shunt_rule_stop(shunt_host *host, shunt_rule *rule, double now);
 const shunt_figures *shunt_rule_figures(const shunt_rule *rule, shunt_hook hook);
 /// Whether a text that a rule has given repeats the payload of the message that the last hook was about. False where payloads may be told.
 bool shunt_rule_repeats_payload(shunt_host *host, const shunt_rule *rule, shunt_bytes text);
+/// The same for what the rule's last call has read of a client: the payload of its will, the data of its authentication.
+bool shunt_rule_repeats_secret(shunt_host *host, const shunt_rule *rule, shunt_bytes text);
 /// The next call of a hook is timed.
 void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook);
 /// What a rule has asked its allocator for since it is metered: how often, and how many bytes; those that it gave back are not taken off.

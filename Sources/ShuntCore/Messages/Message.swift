@@ -95,6 +95,11 @@ public struct UserProperty: Equatable, Sendable {
     }
 }
 
+/// A text of a client, by its place in the client's record.
+public enum PeerText: Int32, Sendable {
+    case uid, device, protocolName, address
+}
+
 /// A connected client, as rules see it.
 public struct Peer: Sendable, Equatable {
     /// What only clients of MQTT have.
@@ -189,5 +194,14 @@ public struct Peer: Sendable, Equatable {
         self.connectedAt = connectedAt
         self.mqtt = mqtt
         self.access = access
+    }
+
+    public subscript(_ text: PeerText) -> String {
+        switch text {
+        case .uid: uid
+        case .device: device
+        case .protocolName: protocolName
+        case .address: address
+        }
     }
 }
