@@ -286,6 +286,8 @@ final class Index {
     func setPressure(_ pressure: ConsumerPressure, of connection: ConnectionID) { index.setPressure(pressure, of: connection) }
     var blocker: ConnectionID { index.blocker }
     func clearBlocker() { index.blocker = .none }
+    func subscriptions(of connection: ConnectionID) -> [Subscription] { index.subscriptions(of: connection) }
+    func groups(of connection: ConnectionID) -> [String] { index.groups(of: connection) }
     func setStrategies(_ strategies: GroupStrategies) { index.setStrategies(strategies) }
 
     /// The numbers of the clients that get a message.

@@ -26,9 +26,35 @@ extension SubscriptionIndex {
         return found ?? slowPolicies.standard
     }
 
+    /// A new entry holds as the others of its connection do; if its group is the first to hold, they all do from now on.
+    mutating func holdingGained(_ index: UInt32) {
+        let entry = entries[Int(index)]
+        let holds = slowPolicyOfGroup[Int(entry.group)] == .hold
+        guard entry.next != Self.noEntry else {
+            entries[Int(index)].holds = holds
+            return
+        }
+        let othersHold = entries[Int(entry.next)].holds
+        entries[Int(index)].holds = othersHold
+        if holds, !othersHold { setHolding(true, of: entry.connection) }
+    }
+
+    /// A subscription in a group that holds has gone.
+    mutating func holdingLost(_ connection: ConnectionID) {
+        var index = firstOfConnection[connection]
+        while index != Self.noEntry {
+            if slowPolicyOfGroup[Int(entries[Int(index)].group)] == .hold { return }
+            index = entries[Int(index)].next
+        }
+        setHolding(false, of: connection)
+    }
+
     /// Notes with each subscription of a connection whether producers wait for it.
     mutating func updateHolding(of connection: ConnectionID) {
-        let holds = slowConsumerPolicy(of: connection) == .hold
+        setHolding(slowConsumerPolicy(of: connection) == .hold, of: connection)
+    }
+
+    private mutating func setHolding(_ holds: Bool, of connection: ConnectionID) {
         var index = firstOfConnection[connection]
         while index != Self.noEntry {
             entries[Int(index)].holds = holds

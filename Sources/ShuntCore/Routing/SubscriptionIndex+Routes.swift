@@ -164,6 +164,11 @@ extension SubscriptionIndex {
 
     /// Whether the connection is in the group by another subscription.
     private func hasAnother(in group: UInt32, _ connection: ConnectionID, than own: UInt32) -> Bool {
+        if !crowded.isEmpty, let crowd = crowded[connection] {
+            // An entry that goes is not in it any more.
+            let isIn = crowd.contains(own, filter: entries[Int(own)].filter, group: group, key: entries[Int(own)].key)
+            return crowd.count(in: group) > (isIn ? 1 : 0)
+        }
         var index = firstOfConnection[connection]
         while index != Self.noEntry {
             if index != own, entries[Int(index)].group == group { return true }

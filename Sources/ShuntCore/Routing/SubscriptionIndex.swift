@@ -91,6 +91,8 @@ public struct SubscriptionIndex {
     private var freeEntries: ContiguousArray<UInt32> = []
     /// The first entry of each connection, by its loop and slot.
     private(set) var firstOfConnection = ConnectionTable()
+    /// Of connections with many entries, where each is.
+    private(set) var crowded: [ConnectionID: CrowdedConnection] = [:]
 
     /// The filters, each with the list of its entries.
     var filters = BytePool()
@@ -169,9 +171,10 @@ public struct SubscriptionIndex {
         entry.isNew = level?.isNew ?? true
         let index = place(entry)
         firstOfConnection[subscription.connection] = index
+        noteCrowd(index, of: subscription.connection)
         members.insert(index, into: &filters[filter]) { [entries] in entries[Int($0)].id < entries[Int($1)].id }
         count += 1
-        updateHolding(of: subscription.connection)
+        holdingGained(index)
         routesGained(index, isNewGroup: isNewGroup, isLevel: level != nil)
         return true
     }
@@ -185,9 +188,12 @@ public struct SubscriptionIndex {
             id: SubscriptionID(raw: 0), connection: connection, filter: filter, group: group, key: key)
         guard let index = find(wanted) else { return nil }
         let id = entries[Int(index)].id
+        let group = entries[Int(index)].group
         unlink(index, from: connection)
+        // Its group may go with it.
+        let policy = slowPolicyOfGroup[Int(group)]
         take(index)
-        updateHolding(of: connection)
+        if policy == .hold { holdingLost(connection) }
         return id
     }
 
@@ -200,6 +206,7 @@ public struct SubscriptionIndex {
     public mutating func removeAll(of connection: ConnectionID) {
         var index = firstOfConnection[connection]
         firstOfConnection[connection] = Self.noEntry
+        if !crowded.isEmpty { crowded[connection] = nil }
         while index != Self.noEntry {
             let next = entries[Int(index)].next
             take(index)
@@ -233,9 +240,10 @@ public struct SubscriptionIndex {
     /// The groups that a connection is in, each once.
     public func groups(of connection: ConnectionID) -> [String] {
         var found: [String] = []
+        var seen: Set<UInt32> = []
         forEachEntry(of: connection) { index in
-            let name = groups.text(entries[Int(index)].group)
-            if !found.contains(name) { found.append(name) }
+            let group = entries[Int(index)].group
+            if seen.insert(group).inserted { found.append(groups.text(group)) }
         }
         return found
     }
@@ -283,6 +291,7 @@ public struct SubscriptionIndex {
             guard let known = keys.find(text) else { return nil }
             key = known
         }
+        if !crowded.isEmpty, let crowd = crowded[wanted.connection] { return crowd.entry(filter: filter, group: group, key: key) }
         var index = firstOfConnection[wanted.connection]
         while index != Self.noEntry {
             let entry = entries[Int(index)]
@@ -303,6 +312,12 @@ public struct SubscriptionIndex {
 
     private mutating func unlink(_ index: UInt32, from connection: ConnectionID) {
         let next = entries[Int(index)].next
+        if !crowded.isEmpty, crowded[connection] != nil {
+            let entry = entries[Int(index)]
+            let before = crowded[connection]?.remove(index, filter: entry.filter, group: entry.group, key: entry.key, next: next)
+            if let before { entries[Int(before)].next = next } else { firstOfConnection[connection] = next }
+            return
+        }
         if firstOfConnection[connection] == index {
             firstOfConnection[connection] = next
             return
@@ -315,6 +330,24 @@ public struct SubscriptionIndex {
             }
             before = entries[Int(before)].next
         }
+    }
+
+    /// Notes a new entry, the first of its connection, where that has many.
+    private mutating func noteCrowd(_ index: UInt32, of connection: ConnectionID) {
+        let entry = entries[Int(index)]
+        if !crowded.isEmpty, crowded[connection] != nil {
+            crowded[connection]?.insert(index, filter: entry.filter, group: entry.group, key: entry.key, next: entry.next)
+            return
+        }
+        var (at, seen) = (index, 0)
+        while at != Self.noEntry, seen <= CrowdedConnection.least { (at, seen) = (entries[Int(at)].next, seen + 1) }
+        guard seen > CrowdedConnection.least else { return }
+        var crowd = CrowdedConnection()
+        forEachEntry(of: connection) { index in
+            let entry = entries[Int(index)]
+            crowd.insert(index, filter: entry.filter, group: entry.group, key: entry.key, next: entry.next)
+        }
+        crowded[connection] = crowd
     }
 
     /// Takes an entry, already unlinked from its connection, out of everything else.
