@@ -30,6 +30,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     /// A client was silent for longer than the keep-alive time that it announced.
     case keepAlive = "connection.keep_alive"
     case slowConsumer = "connection.slow_consumer"
+    /// Something looks wrong in the cluster.
+    case auditFindings = "audit.findings"
     case workerNone = "worker.none"
     case workerUnknown = "worker.unknown"
     /// Another worker serves the client: a rule sends it there.
@@ -126,7 +128,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
             .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503
-        case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError: 500
+        case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError, .auditFindings: 500
         }
     }
 
@@ -134,6 +136,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     /// configuration.
     public var exitCode: Int32 {
         switch self {
+        case .auditFindings: 1
         case .usage: 64
         case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost,
             .tlsHandshake:
@@ -186,6 +189,8 @@ public struct ShuntError: Error, Equatable, Sendable, CustomStringConvertible {
     /// `location: message (code); help`, and how many errors it carries besides.
     public var description: String {
         let more = others.isEmpty ? "" : "; and \(others.count) more"
-        return (location.map { "\($0): " } ?? "") + message + " (\(code.rawValue))" + (help.map { "; \($0)" } ?? "") + more
+        // A message may begin with the key that is its place.
+        let place = location.map { message.hasPrefix($0) ? "" : "\($0): " } ?? ""
+        return place + message + " (\(code.rawValue))" + (help.map { "; \($0)" } ?? "") + more
     }
 }

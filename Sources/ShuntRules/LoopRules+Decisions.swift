@@ -26,7 +26,7 @@ public struct RuleMessage: Sendable {
         (properties, hops, sender) = (Array(routed.properties), message.hops, message.sender)
     }
 
-    func withView<Result>(_ body: (MessageView) -> Result) -> Result {
+    public func withView<Result>(_ body: (MessageView) -> Result) -> Result {
         topic.withUnsafeBytes { topic in
             payload.withUnsafeBytes { payload in
                 properties.withUnsafeBytes { properties in
@@ -108,7 +108,8 @@ extension LoopRules {
             let verdict = self.outcome.pointee.decision
             var made = outcome.messages.map { (message: RuleMessage($0, of: message), isMoved: $0.changes.contains(.topic)) }
             var decision = RuleDecision(
-                rule: rule, name: names[rule], verdict: failure == nil ? verdict.name : "error", why: failure ?? outcome.reason,
+                rule: rule, name: names[rule], verdict: failure == nil ? verdict.name : "error",
+                why: failure ?? secretTexts.hiding(outcome.reason, of: names[rule]),
                 seconds: seconds, stops: outcome.verdict == .drop || outcome.verdict == .reject || verdict == SHUNT_VERDICT_DONE,
                 outcome: outcome.verdict, replacement: nil, changes: [], sent: [], isMoved: false)
             if verdict == SHUNT_VERDICT_REPLACE, failure == nil, let last = made.popLast() {

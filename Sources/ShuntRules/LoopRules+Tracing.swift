@@ -37,7 +37,9 @@ extension LoopRules {
 
     /// Why a rule has decided so, for operators: a reason may have been made of the payload.
     private func reason(of outcome: MessageOutcome, from index: Int) -> String {
-        guard shunt_rule_repeats_payload(host.pointer, rules[index].pointer, shunt_bytes(outcome.why)) else { return outcome.reason }
+        guard shunt_rule_repeats_payload(host.pointer, rules[index].pointer, shunt_bytes(outcome.why)) else {
+            return secretTexts.hiding(outcome.reason, of: set.rules[index].definition.name)
+        }
         return "the reason repeats the payload, which is not shown"
     }
 

@@ -108,6 +108,11 @@ public final class LoopRules: RuleHooks {
     /// The place of the rule that has refused somebody last.
     var refusedBy = -1
     public var refusing: String? { self.set.rules.indices.contains(refusedBy) ? self.set.rules[refusedBy].definition.name : nil }
+    public func hidesReason(_ why: String) -> Bool {
+        guard rules.indices.contains(refusedBy) else { return false }
+        if secretTexts.hiding(why, of: set.rules[refusedBy].definition.name) != why { return true }
+        return withBytes(of: why) { shunt_rule_repeats_secret(host.pointer, rules[refusedBy].pointer, $0) }
+    }
 
     private static let delayRoom = (messages: 100_000, bytes: 64 << 20)
 
@@ -310,8 +315,9 @@ extension LoopRules: LuaHostOwner {
                 event: .off))
     }
 
-    private func tell(failureOf index: Int, in hook: shunt_hook, _ code: ErrorCode, _ message: String) {
+    private func tell(failureOf index: Int, in hook: shunt_hook, _ code: ErrorCode, _ said: String) {
         let name = String(cString: shunt_hook_name(hook))
+        let message = secretTexts.hiding(said, of: set.rules[index].definition.name)
         let text = "\(name): \(message) (\(code.rawValue))"
         failure = text
         let note = RuleFigures.Failure(
@@ -335,6 +341,8 @@ extension LoopRules: LuaHostOwner {
 
     func log(_ entry: RuleLogEntry) { logger(entry) }
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
+    func text(_ text: PeerText, of id: ConnectionID) -> String? { peers?.text(text, of: id) }
+    func hasPeer(_ id: ConnectionID) -> Bool { peers?.hasPeer(id) ?? false }
     func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool {
         rules.indices.contains(rule) && rules[rule].plugin.contains(text, searched: &searched)

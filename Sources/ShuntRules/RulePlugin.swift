@@ -21,6 +21,8 @@ public struct RulePlugin: Equatable, Sendable {
     private static let ruleFile = "rule.lua"
     private static let testFile = "rule_test.lua"
     private static let depth = 4
+    /// Lua files of one plugin.
+    private static let most = 256
 
     /// Reads a plugin's folder.
     /// - Throws: `rule.missing` where there is no rule.lua, `rule.invalid` where files can't be read or are too large.
@@ -36,6 +38,9 @@ public struct RulePlugin: Equatable, Sendable {
                 help: "write it; a folder that is no plugin is not among them, or its name begins with a dot")
         }
         files.swapAt(0, rule)
+        guard files.count <= Self.most else {
+            throw ShuntError(.ruleInvalid, "the plugin has \(files.count) Lua files", at: path, help: "at most \(Self.most)")
+        }
         var total = 0
         var sources: [Source] = []
         var test: Source?

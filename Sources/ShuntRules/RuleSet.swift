@@ -56,7 +56,9 @@ public struct RuleSet: Sendable {
         limits: RuleLimits = RuleLimits(),
         trials: [String: RuleTrial] = [:], now: Double = 0
     ) throws(ShuntError) -> RuleSet {
-        if case .names(let names) = enabled, names.isEmpty { return .empty }
+        if case .names(let names) = enabled, names.isEmpty {
+            return try RuleSet(plugins: [], settings: settings, limits: limits, trials: trials, now: now)
+        }
         // A folder without a rule.lua is an error: a guard must not go because its file is missing for a moment.
         var names = enabled == .all ? try RulePlugin.folders(in: directory).filter { !disabled.contains($0) } : []
         if case .names(let asked) = enabled {

@@ -281,7 +281,7 @@ final class LoopPeers: Sendable {
     /// Whether clients may soon find no room.
     var isHalfFull: Bool { room <= capacity / 2 }
 
-    private var capacity: Int { min(connectionLimit.load(ordering: .relaxed), descriptors.clients) }
+    var capacity: Int { min(connectionLimit.load(ordering: .relaxed), descriptors.clients) }
 
     /// A client is at home on another loop, which takes over its connection.
     func move(_ moving: MovingConnection, _ entered: Entered?, from loop: UInt8, to other: Int) {

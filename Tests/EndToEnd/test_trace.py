@@ -111,6 +111,30 @@ def test_a_recording_is_the_operators_own_file_and_runs_again(cluster, tmp_path)
     assert not other.exists()
 
 
+def test_a_recording_has_what_rules_read_of_a_message_and_its_sender(cluster, tmp_path):
+    out = tmp_path / "messages.jsonl"
+    trace = Running(tmp_path, "record", "--topic", "meters/#", "--out", out, "--limit", "1", *cluster.operate)
+    host, port = parse_address(cluster.workers_of[0].listeners["worker.mqtt"])
+    subprocess.run(
+        ["mosquitto_pub", "-V", "5", "-h", host, "-p", str(port), "-i", "phone", "-t", "meters/1", "-m", "21",
+         "-D", "publish", "user-property", "region", "eu", "-D", "publish", "content-type", "text/plain",
+         "-D", "publish", "response-topic", "answers/1", "-D", "connect", "user-property", "build", "7"], check=True, timeout=PATIENCE)
+    assert trace.process.wait(PATIENCE) == 0
+    message = json.loads(out.read_text())
+    assert message["props"] == [{"name": "region", "value": "eu"}]
+    assert (message["content_type"], message["response_topic"]) == ("text/plain", "answers/1")
+    sender = message["sender"]
+    assert (sender["client_id"], sender["protocol"], sender["version"]) == ("phone", "mqtt", "5.0")
+    assert sender["props"] == [{"name": "build", "value": "7"}]
+    plugin = tmp_path / "by-header"
+    plugin.mkdir()
+    (plugin / "rule.lua").write_text(
+        "return { on_message = function(msg)"
+        " if msg.props.region == 'eu' and msg.sender.client_id == 'phone' then return route.drop('seen') end end }")
+    done = run("rule", "run", plugin, "--messages", out)
+    assert done.returncode == 0 and "seen" in done.stdout
+
+
 def ask(master, path, token, method="GET", body=None):
     request = urllib.request.Request(f"http://{master.admin}{path}", method=method, data=body)
     request.add_header("Authorization", f"Bearer {token}")

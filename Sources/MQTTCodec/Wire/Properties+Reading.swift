@@ -6,7 +6,14 @@ extension Properties {
 
     /// Reads the length of the properties, and them.
     init(_ reader: inout PacketReader, of owner: PropertyOwners) throws(MQTTFault) {
-        var part = PacketReader(try reader.part(try reader.variable("the property length"), "the properties"))
+        try self.init(in: try reader.part(try reader.variable("the property length"), "the properties"), of: owner)
+    }
+
+    /// The properties of a message, without their length before them.
+    public init(ofMessage bytes: Bytes) throws(MQTTFault) { try self.init(in: bytes, of: .publish) }
+
+    private init(in bytes: Bytes, of owner: PropertyOwners) throws(MQTTFault) {
+        var part = PacketReader(bytes)
         self.init()
         var seen: UInt64 = 0
         while !part.isAtEnd {

@@ -13,6 +13,7 @@ struct EventsCommand: AdminSubcommand {
             for are told as events.gap, another registry in the place of the first as events.reset.
 
               shunt admin events --kind worker.lost
+              shunt admin events --since 2h --kind command
               shunt admin events --follow
               shunt admin events --after 120 --limit 1000 --output csv
             """)
@@ -27,6 +28,11 @@ struct EventsCommand: AdminSubcommand {
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Only events after the one of this id.", valueName: "id"))
     var after: Int64?
+
+    @Option(
+        help: ArgumentHelp("Only events of this time: 90s, 15m, 2h, 7d ago, or since 2026-11-29T14:00:00Z.", valueName: "time"),
+        transform: SinceTime.init(parsing:))
+    var since: SinceTime?
 
     @Flag(help: "Go on with what happens from now.")
     var follow = false
@@ -43,7 +49,7 @@ struct EventsCommand: AdminSubcommand {
     }
 
     func report(_ session: AdminSession) async throws(ShuntError) {
-        let (page, json) = try await session.ask(.events(EventQuery(after: after, kind: kind, limit: limit)), as: EventPage.self)
+        let (page, json) = try await session.ask(.events(first(session)), as: EventPage.self)
         guard follow else {
             switch session.output {
             case .json: try session.write(json: json)
@@ -56,6 +62,10 @@ struct EventsCommand: AdminSubcommand {
         let gap = after.flatMap { page.gap(after: $0) }.map { EventListing.gap($0, at: session.console.now()) }
         try write((gap.map { [$0] } ?? []) + page.events, isFirst: true, session)
         try await goOn(from: page, session)
+    }
+
+    private func first(_ session: AdminSession) -> EventQuery {
+        EventQuery(after: after, since: since?.seconds(now: session.console.now()), kind: kind, limit: limit)
     }
 
     /// Follows events until the task is cancelled. Waits for a master that goes away.

@@ -61,6 +61,7 @@ struct ExplainCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
         let (found, json) = try await session.ask(.explain(try request(), worker: worker), as: WorkerAnswersRecord<ExplainRecord>.self)
+        try session.requireWorkers(found)
         if session.output == .json {
             try session.write(json: json)
         } else if session.output == .csv {

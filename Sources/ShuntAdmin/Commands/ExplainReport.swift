@@ -46,7 +46,8 @@ enum ExplainReport {
         let why = answer.why.isEmpty ? "" : ": \(answer.why)"
         switch answer.outcome {
         case "delivered":
-            let others = answer.others.isEmpty ? "" : ", and what rules send as broadcasts or into chats"
+            if count == 0, !answer.others.isEmpty { return "only what rules send as broadcasts, into chats or later goes out" }
+            let others = answer.others.isEmpty ? "" : ", and what rules send as broadcasts, into chats or later"
             return "delivered to \(atMost)\(count) \(count == 1 ? "recipient" : "recipients")\(others)"
         case "nobody": return "nobody gets it\(why)"
         case "dropped": return "dropped by \(why.isEmpty ? "a rule" : answer.why)"
@@ -88,12 +89,13 @@ enum ExplainReport {
                 let loops = group.chosen.count == 1 ? "" : " (loop \(choice.loops.map(String.init).joined(separator: ", ")))"
                 return name(choice.client) + loops
             }
-            let next = chosen.isEmpty ? "no member takes the key" : "next is \(chosen.joined(separator: " or "))"
+            let next =
+                chosen.isEmpty
+                ? "no member takes the key" : "\(group.isSelected ? "on_select chooses" : "next is") \(chosen.joined(separator: " or "))"
             fields.append(("  group", "\(group.name) (\(members)): \(next)"))
         }
-        if !route.choosers.isEmpty { fields.append(("", "but on_select of \(route.choosers.joined(separator: ", ")) may choose others")) }
         if let bytes = route.retainedBytes { fields.append(("  retained", "a message of \(bytes) bytes is retained for the topic")) }
-        if route.recipients == 0 {
+        if route.recipients == 0, route.clients.isEmpty, route.groups.isEmpty {
             let near = route.nearest.map { "did you mean \($0)? That has subscribers" } ?? "nothing that is subscribed is nearly the same"
             fields.append(("  nobody", "no subscription takes the topic; \(near)"))
         }
@@ -105,6 +107,7 @@ enum ExplainReport {
             client.uid, client.client == client.uid ? "" : client.client.isEmpty ? "" : "client \(client.client)", client.address,
         ].filter { !$0.isEmpty }
         let away = client.isAway ? " (away: its session keeps what it is owed)" : ""
-        return parts.joined(separator: ", ") + away + (client.isWithheld ? " (BUT ITS RIGHTS KEEP IT FROM THE TOPIC)" : "")
+        let rule = client.withheldBy.map { " (BUT \($0))" } ?? ""
+        return parts.joined(separator: ", ") + away + (client.isWithheld ? " (BUT ITS RIGHTS KEEP IT FROM THE TOPIC)" : "") + rule
     }
 }

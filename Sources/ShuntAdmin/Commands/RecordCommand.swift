@@ -8,8 +8,9 @@ struct RecordCommand: AdminSubcommand {
         commandName: "record",
         abstract: "Record live messages, with payloads, in a file that `shunt rule run --messages` takes.",
         discussion: """
-            A JSON object a line: at, topic, payload (payload_base64 where it is no text), key, qos, retain, format, sender. The file is new, \
-            for its owner alone (0600), on this machine; workers and masters write nothing. Needs a token of role operate, and is an event. \
+            A JSON object a line: at, topic, payload (payload_base64 where it is no text), key, qos, retain, format, the properties of \
+            MQTT 5.0 (correlation_data where it is text), and what rules may read of the sender. The file is new, for its owner alone (0600), \
+            on this machine; workers and masters write nothing. Needs a token of role operate, and is an event. \
             A worker with worker.admin_payloads: false records nothing.
 
               shunt admin record --topic 'orders/#' --out messages.jsonl
@@ -52,6 +53,14 @@ struct RecordedMessage: Encodable, Equatable {
         var uid: String?
         var device: String?
         var address: String?
+        var `protocol`: String?
+        var clientId: String?
+        var version: String?
+        var keepAlive: Int?
+        var tags: [String]?
+        var alias: [String]?
+        var groups: [String]?
+        var props: [TracedMessage.More.Pair]?
     }
 
     /// Seconds since 1970.
@@ -63,13 +72,26 @@ struct RecordedMessage: Encodable, Equatable {
     var qos: Int
     var retain: Bool
     var format: String
+    var props: [TracedMessage.More.Pair]?
+    var contentType: String?
+    var responseTopic: String?
+    var correlationData: String?
+    var expiry: UInt32?
+    var payloadFormat: Int?
     var sender: Sender?
 
     init(_ message: TracedMessage) {
         (topic, payload, payloadBase64, key) = (message.topic, message.payload, message.payloadBase64, message.key)
         (at, qos, retain, format) = (message.at, message.qos, message.retained, message.format)
         func known(_ text: String) -> String? { text.isEmpty ? nil : text }
-        sender = Sender(uid: known(message.uid), device: known(message.client), address: known(message.address))
+        let more = message.more
+        (props, contentType, responseTopic) = (more?.props, more?.contentType, more?.responseTopic)
+        (correlationData, expiry, payloadFormat) = (more?.correlationData, more?.expiry, more?.payloadFormat)
+        let who = more?.sender
+        sender = Sender(
+            uid: known(message.uid), device: known(message.client), address: known(message.address), protocol: who?.protocolName,
+            clientId: who?.client, version: who?.version, keepAlive: who?.keepAlive, tags: who?.tags, alias: who?.alias, groups: who?.groups,
+            props: who?.props)
         if sender == Sender() { sender = nil }
     }
 }

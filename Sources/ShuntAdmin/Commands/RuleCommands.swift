@@ -34,6 +34,16 @@ struct ListRules: AdminSubcommand {
     @OptionGroup var options: AdminOptions
     @OptionGroup var only: OneWorkerOption
 
+    /// A word that is none of the commands beside this one, which is meant where none is named.
+    @Argument(help: .hidden)
+    var others: [String] = []
+
+    func validate() throws {
+        guard let word = others.first else { return }
+        let near = Suggestion.closest(to: word, in: ["list", "reload", "rollback"]).map { "did you mean \($0)?" }
+        throw ValidationError("rules has no command '\(word)': \(near ?? "`shunt admin rule NAME` shows one rule")")
+    }
+
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
         let (found, json) = try await session.ask(.rules(worker: worker), as: WorkerAnswersRecord<RuleSetRecord>.self)
@@ -46,6 +56,7 @@ struct ListRules: AdminSubcommand {
         for name in RuleListing.differing(versions) { session.note("workers run different versions of \(name)") }
         session.noteRefusals(found)
         session.noteMissing(found, "its rules are not listed")
+        if found.workers.isEmpty, found.missing.isEmpty { session.note("no worker is connected to this master") }
     }
 }
 
@@ -68,6 +79,7 @@ struct RuleCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
         let (found, _) = try await session.ask(.rules(worker: worker), as: WorkerAnswersRecord<RuleSetRecord>.self)
+        try session.requireWorkers(found)
         let one = found.keeping(name)
         guard !one.workers.isEmpty else {
             let names = Set(found.workers.flatMap { $0.answer?.rules.map(\.name) ?? [] }).sorted()

@@ -128,6 +128,7 @@ enum RuleListing {
         let worker = try await only.name(session)
         let (answers, json) = try await session.ask(
             .deployRules(deployment, worker: worker), as: WorkerAnswersRecord<RuleDeploymentRecord>.self)
+        try session.requireWorkers(answers)
         switch session.output {
         case .json: try session.write(json: json)
         case .csv:
@@ -179,6 +180,12 @@ extension AdminSession {
     /// Names the workers that have refused, and why.
     func noteRefusals<Answer>(_ answers: WorkerAnswersRecord<Answer>) {
         for worker in answers.workers { if let error = worker.error { note("\(worker.worker): \(error.message)") } }
+    }
+
+    /// - Throws: `worker.none` where there was no worker to ask.
+    func requireWorkers<Answer>(_ answers: WorkerAnswersRecord<Answer>) throws(ShuntError) {
+        guard answers.workers.isEmpty, answers.missing.isEmpty else { return }
+        throw ShuntError(.workerNone, "no worker is connected to this master", help: "start one, or ask the master that they are connected to")
     }
 
     /// Names the workers that have not answered.

@@ -88,6 +88,7 @@ struct Follower {
         let (begun, _) = try await session.ask(.trace(.begin(request, worker: worker)), as: WorkerAnswersRecord<TraceID>.self)
         for one in begun.workers { if let error = one.error { session.note("\(one.worker): \(error.message)") } }
         session.noteMissing(begun, "it is not followed")
+        try session.requireWorkers(begun)
         guard let id = begun.workers.compactMap({ $0.answer?.id }).first else {
             guard let error = begun.workers.first?.error else { throw ShuntError(.connectionLost, "no worker is connected to this master") }
             throw ShuntError(ErrorCode(rawValue: error.code) ?? .internalError, error.message, at: begun.workers.first?.worker, help: error.help)

@@ -7,6 +7,9 @@ import ShuntTLSNIO
 
 /// A question to the admin API.
 enum AdminRequest: Equatable, Sendable {
+    case status
+    /// How all workers are at this moment.
+    case conditions
     case workers(WorkerQuery)
     case worker(String)
     case events(EventQuery)
@@ -98,6 +101,10 @@ struct RegistrySource: AdminSource {
             throw ShuntError(
                 .requestUnsupported, "only workers know what becomes of messages, the registry's file does not", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
+        case .status, .conditions:
+            throw ShuntError(
+                .requestUnsupported, "only a running master knows how it and its workers are", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
         case .rules, .deployRules:
             throw ShuntError(
                 .requestUnsupported, "the workers have the rules, the registry's file has none", at: name,
@@ -178,6 +185,8 @@ struct APISource: AdminSource {
         func parameter(_ name: String, _ value: String?) -> String { value.map { "&\(name)=" + QueryString.encode($0) } ?? "" }
         func only(_ worker: String?) -> String { worker.map { "?worker=" + QueryString.encode($0) } ?? "" }
         switch request {
+        case .status: return ("GET", "/api/v1/status", [])
+        case .conditions: return ("GET", "/api/v1/conditions", [])
         case .workers(let query):
             let state = parameter("state", query.state?.rawValue)
             return ("GET", "/api/v1/workers?limit=\(query.limit)&offset=\(query.offset)" + state, [])
@@ -186,7 +195,8 @@ struct APISource: AdminSource {
         case .events(let query):
             let after = parameter("after", query.after.map { "\($0)" })
             let kind = parameter("kind", query.kind?.rawValue)
-            return ("GET", "/api/v1/events?limit=\(query.limit)" + after + kind, [])
+            let since = parameter("since", query.since.map { "\(Int64($0.rounded(.down)))" })
+            return ("GET", "/api/v1/events?limit=\(query.limit)" + after + since + kind, [])
         case .query(let sql):
             // A dictionary of strings can always be encoded.
             return ("POST", "/api/v1/query", (try? RecordJSON.encode(["sql": sql])) ?? [])

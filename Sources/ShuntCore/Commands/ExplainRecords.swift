@@ -78,6 +78,8 @@ public struct ExplainRecord: Codable, Equatable, Sendable {
         public var isAway: Bool
         /// Its rights keep messages of the topic from it.
         public var isWithheld: Bool
+        /// Why a rule's `on_deliver` keeps the message from it.
+        public var withheldBy: String?
 
         public init(uid: String, client: String, address: String, isAway: Bool = false, isWithheld: Bool = false) {
             (self.uid, self.client, self.address, self.isAway, self.isWithheld) = (uid, client, address, isAway, isWithheld)
@@ -97,6 +99,8 @@ public struct ExplainRecord: Codable, Equatable, Sendable {
         public var members: Int
         /// By loop: whom it would choose next; loops that agree are named together.
         public var chosen: [Choice]
+        /// A rule's `on_select` has chosen, on some loop at least.
+        public var isSelected = false
 
         public struct Choice: Codable, Equatable, Sendable {
             public var loops: [Int]
@@ -125,8 +129,6 @@ public struct ExplainRecord: Codable, Equatable, Sendable {
         /// The first of the plain subscribers.
         public var clients: [Client] = []
         public var groups: [Group] = []
-        /// Rules whose `on_select` may choose other members.
-        public var choosers: [String] = []
         /// Bytes of the message that is retained for the topic now.
         public var retainedBytes: Int?
         /// Where nobody gets it: a filter that is nearly the topic.
@@ -143,7 +145,7 @@ public struct ExplainRecord: Codable, Equatable, Sendable {
     /// Rules whose `match` does not take the message.
     public var unmatched: [String]
     public var routes: [Route]
-    /// What rules send as broadcasts or into chats.
+    /// What rules send as broadcasts, into chats, or later, and what rights keep of it.
     public var others: [String]
     public var seconds: Double
 

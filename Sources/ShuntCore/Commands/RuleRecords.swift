@@ -59,7 +59,7 @@ public struct RuleRecord: Codable, Equatable, Sendable {
     }
 }
 
-/// One hook of a rule. Totals since the rule's name was loaded first; times are those of this version.
+/// One hook of a rule: what this version of it has done since it began to run.
 public struct RuleHookRecord: Codable, Equatable, Sendable {
     public var hook: String
     public var calls: Int

@@ -25,6 +25,57 @@ public struct TraceQuestion: Codable, Equatable, Sendable {
 
 /// A message that was followed through the rules of one worker.
 public struct TracedMessage: Codable, Equatable, Sendable {
+    /// What rules may read of a message and its sender besides: a recording has it, so that rules decide on it again as they did.
+    public struct More: Codable, Equatable, Sendable {
+        public struct Pair: Codable, Equatable, Sendable {
+            public var name: String
+            public var value: String
+
+            public init(_ property: UserProperty) { (name, value) = (property.name, property.value) }
+        }
+
+        public var props: [Pair]?
+        public var contentType: String?
+        public var responseTopic: String?
+        /// Where it is text.
+        public var correlationData: String?
+        /// Seconds.
+        public var expiry: UInt32?
+        public var payloadFormat: Int?
+        public var sender: Sender?
+
+        public struct Sender: Codable, Equatable, Sendable {
+            public var protocolName: String
+            public var client: String?
+            public var version: String?
+            /// Seconds.
+            public var keepAlive: Int?
+            public var tags: [String]?
+            public var alias: [String]?
+            public var groups: [String]?
+            /// Of its CONNECT.
+            public var props: [Pair]?
+
+            public init(_ peer: Peer) {
+                func known<Element>(_ list: [Element]) -> [Element]? { list.isEmpty ? nil : list }
+                protocolName = peer.protocolName
+                (client, version, keepAlive) = (peer.mqtt?.clientID, peer.mqtt?.version, peer.mqtt.map { Int($0.keepAlive) })
+                (tags, alias, groups) = (known(peer.tags), known(peer.alias), known(peer.groups))
+                props = peer.mqtt.flatMap { known($0.properties.map(Pair.init)) }
+            }
+        }
+
+        public init() {}
+
+        /// About its bytes as JSON.
+        public var size: Int {
+            func size(_ pairs: [Pair]?) -> Int { (pairs ?? []).reduce(0) { $0 + 24 + ($1.name.utf8.count + $1.value.utf8.count) * 2 } }
+            func size(_ texts: [String]?) -> Int { (texts ?? []).reduce(0) { $0 + 3 + $1.utf8.count * 2 } }
+            let texts = [contentType, responseTopic, correlationData, sender?.client].compactMap(\.self)
+            return 300 + size(props) + size(texts) + size(sender?.props) + size(sender?.tags) + size(sender?.alias) + size(sender?.groups)
+        }
+    }
+
     public struct Step: Codable, Equatable, Sendable {
         public var rule: String
         public var verdict: String
@@ -61,6 +112,8 @@ public struct TracedMessage: Codable, Equatable, Sendable {
     /// Where payloads are asked for: as a text, or else as base64.
     public var payload: String?
     public var payloadBase64: String?
+    /// Where payloads are asked for.
+    public var more: More?
     public var steps: [Step]
     /// `delivered`, `nobody`, `dropped`, `rejected`, or `denied`.
     public var outcome: String

@@ -13,6 +13,8 @@ public struct WorkerCommand: Equatable, Sendable {
         case traceBegin = "trace.begin"
         case traceRead = "trace.read"
         case traceEnd = "trace.end"
+        /// How the worker is at this moment.
+        case condition
     }
 
     public var name: Name

@@ -100,6 +100,8 @@ public protocol RuleHooks: AnyObject {
 
     /// The rule that has refused a client, a device or a subscription, in the last hook that did.
     var refusing: String? { get }
+    /// Whether the reason that it gave may not be logged: it repeats what the rule has read of the client's will or of its authentication.
+    func hidesReason(_ why: String) -> Bool
 
     /// The name of a rule, which it keeps when rules are loaded anew, and the rule that has a name.
     func name(of rule: Int) -> String
@@ -141,6 +143,7 @@ extension RuleHooks {
     public func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double) {}
     public func setDelayRoom(messages: Int, bytes: Int) {}
     public var refusing: String? { nil }
+    public func hidesReason(_ why: String) -> Bool { false }
     public func name(of rule: Int) -> String { "" }
     public func rule(named name: String) -> Int? { nil }
     public func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { .unknown }
@@ -208,6 +211,9 @@ public enum DeliverOutcome {
 public protocol PeerDirectory: AnyObject {
     /// nil once the client has gone.
     func peer(_ id: ConnectionID) -> Peer?
+    /// A text of the client alone; nil once it has gone.
+    func text(_ text: PeerText, of id: ConnectionID) -> String?
+    func hasPeer(_ id: ConnectionID) -> Bool
     /// The address of a client; nil once it has gone, or if it belongs to another loop.
     func address(of id: ConnectionID) -> PeerAddress?
     /// `conn:close(why)`: asks for the connection to be closed at the end of the turn.
@@ -217,6 +223,8 @@ public protocol PeerDirectory: AnyObject {
 }
 
 extension PeerDirectory {
+    public func text(_ text: PeerText, of id: ConnectionID) -> String? { peer(id)?[text] }
+    public func hasPeer(_ id: ConnectionID) -> Bool { peer(id) != nil }
     public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {}
     public func address(of id: ConnectionID) -> PeerAddress? { nil }
 }

@@ -236,7 +236,10 @@ public final class LoopEngine {
     /// - Parameter text: why, for the log.
     func shut(_ connection: ConnectionID, _ code: ErrorCode?, _ text: String? = nil) {
         guard isCurrent(connection) else { return }
-        if let text { closeTexts[connection] = text }
+        if let text {
+            let isHidden = code == .ruleRejected && hooks?.hidesReason(text) == true
+            closeTexts[connection] = isHidden ? "the rule's reason repeats what the client has sent, and is not logged" : text
+        }
         clients[connection.slot].state = .closing
         output.actions.append(.close(connection, code))
     }
@@ -395,44 +398,4 @@ public final class LoopEngine {
         tellDelayRoom()
         switchListing()
     }
-}
-
-extension LoopEngine: PeerDirectory {
-    public func peer(_ id: ConnectionID) -> Peer? {
-        if id.isSession { return sessions[id].flatMap { $0.isConnected ? peer($0.client) : nil } }
-        guard isCurrent(id) else { return guest?.id == id ? guest : nil }
-        let client = clients[id.slot]
-        let identity = client.identity
-        var seen = Peer(
-            id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
-            alias: identity?.alias ?? [], protocolName: client.protocolName.rawValue, address: client.address.description,
-            groups: client.subscriptions > 0 ? router.index.groups(of: subscriber(of: id)).filter { $0.utf8.first != 0 } : [],
-            connectedAt: client.connectedAt, mqtt: mqtt(client),
-            access: identity?.access.map { Peer.Access(listener: Int(client.listener), address: client.address, admitted: $0.admitted) })
-        if let attributes = identity?.attributes, !attributes.isEmpty { seen.attributes = attributes }
-        return seen
-    }
-
-    /// What only a client of MQTT has. Nothing is copied: rules may ask for each message.
-    private func mqtt(_ client: Client) -> Peer.MQTT? {
-        guard client.protocolName == .mqtt, let identity = client.identity else { return nil }
-        let will = identity.session?.will ?? identity.will
-        var peer = Peer.MQTT(
-            clientID: identity.device, version: client.version.name, keepAlive: client.keepAlive, properties: identity.properties,
-            will: will.map {
-                Peer.Will(
-                    topic: $0.topic, payload: $0.payload, qos: $0.qos, isRetained: $0.isRetained, properties: $0.properties, delay: $0.delay)
-            })
-        peer.authMethod = identity.authMethod
-        return peer
-    }
-
-    public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }
-
-    public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {
-        router.keepDeadLetter(message, why: code.rawValue, rule: rule)
-    }
-
-    /// A rule asks for it.
-    public func close(_ id: ConnectionID, why: String) { close(id, .ruleRejected) }
 }

@@ -17,6 +17,27 @@ extension LoopEngine {
         }
     }
 
+    /// A group from which rules may choose, and those of its members that this loop serves.
+    public struct Candidates: Sendable {
+        public var group: String
+        public var members: [GroupMember]
+        public var peers: [Peer]
+    }
+
+    /// The groups of a topic that have several members who may get a message with this key.
+    public func candidates(_ topic: [UInt8], key: [UInt8]?, group: String?) -> [Candidates] {
+        topic.withUnsafeBytes { topic in
+            func look(_ key: Bytes?) -> [GroupChoice] {
+                let route = router.route(of: topic, last: .none)
+                return route.isNone ? [] : router.index.choices(route, key: key, groups: group.map { [$0] })
+            }
+            let choices = key.map { $0.withUnsafeBytes { look($0) } } ?? look(nil)
+            return choices.map { choice in
+                Candidates(group: choice.group, members: choice.members, peers: choice.members.compactMap { naming($0.id) })
+            }
+        }
+    }
+
     /// Filters that somebody has subscribed: some, where there are very many.
     public func someFilters(_ limit: Int) -> [String] { router.index.someFilters(limit) }
 

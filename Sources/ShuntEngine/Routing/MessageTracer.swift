@@ -1,3 +1,4 @@
+import MQTTCodec
 import ShuntCore
 
 /// Tells operators' traces of one loop's messages. There is one only while somebody follows messages.
@@ -54,9 +55,24 @@ public final class MessageTracer {
         (told.qos, told.retained, told.bytes) = (Int(message.qos.rawValue), message.isRetained, message.payload.count)
         (told.uid, told.client, told.address) = (sender?.uid ?? "", sender?.device ?? "", sender?.address ?? "")
         told.format = "\(message.format)"
-        if places.contains(where: { requests[$0].payloads == true }) { told.payload = String(validating: message.payload, as: UTF8.self) }
-        if told.payload == nil, places.contains(where: { requests[$0].payloads == true }) { told.payloadBase64 = Self.base64(message.payload) }
+        if places.contains(where: { requests[$0].payloads == true }) {
+            told.payload = String(validating: message.payload, as: UTF8.self)
+            if told.payload == nil { told.payloadBase64 = Self.base64(message.payload) }
+            told.more = Self.more(of: message, from: sender)
+        }
         current = (places, told)
+    }
+
+    private static func more(of message: MessageView, from sender: Peer?) -> TracedMessage.More {
+        var more = TracedMessage.More()
+        more.sender = sender.map(TracedMessage.More.Sender.init)
+        if message.expiry != MessageView.noExpiry { more.expiry = message.expiry }
+        guard let properties = try? Properties(ofMessage: message.properties) else { return more }
+        if !properties.userProperties.isEmpty { more.props = properties.userProperties.map(TracedMessage.More.Pair.init) }
+        (more.contentType, more.responseTopic) = (properties.contentType, properties.responseTopic)
+        more.correlationData = properties.correlationData.flatMap { String(validating: $0, as: UTF8.self) }
+        more.payloadFormat = properties.payloadFormat.map(Int.init)
+        return more
     }
 
     func step(_ step: TracedMessage.Step) {
@@ -166,6 +182,7 @@ final class TracingHooks: RuleHooks {
     func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { inner?.onAuth(peer, step, now: now) ?? .unknown }
     func abandon(_ peer: ConnectionID) { inner?.abandon(peer) }
     var refusing: String? { inner?.refusing }
+    func hidesReason(_ why: String) -> Bool { inner?.hidesReason(why) ?? false }
     func name(of rule: Int) -> String { inner?.name(of: rule) ?? "" }
     func rule(named name: String) -> Int? { inner?.rule(named: name) }
 }

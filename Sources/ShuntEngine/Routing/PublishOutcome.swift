@@ -16,6 +16,8 @@ enum PublishOutcome {
 public enum UndeliveredReason: String, Sendable {
     case nobodySubscribed = "no subscriber"
     case noDevice = "no device"
+    /// Rules have sent it on over more topics than `limits.hops` allows.
+    case tooManyHops = "too many hops"
     /// The recipient does not read fast enough.
     case queueFull = "queue full"
     /// The recipient has left meanwhile.

@@ -169,6 +169,7 @@ extension TopicRouter {
         var message = passage.publication.message
         guard Int(message.hops) < limits.hops else {
             output.figures.dropped += 1
+            hasEndedAtHops = true
             hooks.exceededHops(rule: Int(sender), now: now)
             keepDeadLetter(message, why: ErrorCode.hopLimit.rawValue, rule: hooks.name(of: Int(sender)))
             return 0
@@ -210,7 +211,7 @@ extension TopicRouter {
                 output.figures.undelivered += 1
                 return
             }
-            (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
+            (madeOfMessage, madeBefore, deniedOfMessage, hasEndedAtHops) = (0, output.made.size, 0, false)
             var count = 0
             if let hooks {
                 hooks.beginTurn()

@@ -36,6 +36,8 @@ public final class TopicRouter {
     /// What the sender of the message that is handled may do, where not everything; and how often rules have wanted more of that message.
     var permissions: (any Permissions)?
     var deniedOfMessage = 0
+    /// What rules made of the message has come over too many topics, and was told as that.
+    var hasEndedAtHops = false
     /// What a client was denied last, and by what.
     private(set) var deniedExample = ""
     private var deniedAt = -Double.infinity
@@ -181,7 +183,7 @@ public final class TopicRouter {
     private func publish(
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, excluded: RuleSelection
     ) -> PublishOutcome {
-        (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
+        (madeOfMessage, madeBefore, deniedOfMessage, hasEndedAtHops) = (0, output.made.size, 0, false)
         begin(hooks)
         let outcome: PublishOutcome
         if let standing = index.standing(of: route) {
@@ -238,7 +240,7 @@ public final class TopicRouter {
     /// Nobody has subscribed a message's topic.
     func nobody(_ message: MessageView) {
         output.figures.undelivered += 1
-        tellUndelivered(message, why: .nobodySubscribed)
+        tellUndelivered(message, why: hasEndedAtHops ? .tooManyHops : .nobodySubscribed)
     }
 
     /// Tells the rules of a message that did not reach anybody, or somebody.

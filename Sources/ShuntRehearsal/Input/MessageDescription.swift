@@ -29,6 +29,9 @@ public enum MessageDescription {
             case (let name, let value): fields[name] = value.setting
             }
         }
+        guard fields["topic"] != nil || fields["kind"] == .string("broadcast") || fields["kind"] == .string("chat") else {
+            throw ShuntError(.usage, "the message has no topic", at: place, help: example)
+        }
         let bytes = payload ?? []
         if fields["format"] == nil, fields["content_type"] == nil { fields["format"] = isDocument(bytes) ? "json" : "text" }
         do throws(ShuntError) {

@@ -5,7 +5,7 @@ import ShuntCore
 extension LintFile {
     mutating func checkRule(_ outline: RuleOutline) {
         for key in outline.keys where !RuleVocabulary.ruleKeys.contains(key.name) {
-            let isHook = key.name.hasPrefix("on_")
+            let isHook = key.name.hasPrefix("on")
             let known = RuleVocabulary.ruleKeys.filter { $0.hasPrefix("on_") == isHook }
             find(
                 .error, isHook ? .hook : .rule, key.offset,

@@ -15,6 +15,8 @@ public struct RuleCheck {
     /// How many plugins were looked at.
     public private(set) var count = 0
     private var rules: [Rule] = []
+    /// By the rule's name: the places of the plugins that have it.
+    private var loaded: [String: [String]] = [:]
 
     /// A rule among others.
     private struct Rule {
@@ -42,6 +44,13 @@ public struct RuleCheck {
             }
         }
         findings += together()
+        for (name, folders) in loaded.sorted(by: { $0.key < $1.key }) where folders.count > 1 {
+            for folder in folders.dropFirst() {
+                findings.append(
+                    RuleFinding(
+                        severity: .error, kind: .rule, location: folder, message: "two rules are named \(name)", help: "the other is \(folders[0])"))
+            }
+        }
     }
 
     private static func finding(_ error: ShuntError, _ severity: RuleFinding.Severity) -> RuleFinding {
@@ -93,12 +102,30 @@ public struct RuleCheck {
         }
         do throws(ShuntError) {
             let (definition, warnings) = try RuleSet.definition(of: plugin, limits: limits)
+            loaded[definition.name, default: []].append(plugin.location(of: "name"))
+            checkStart(of: plugin, definition, limits, isTold)
             findings += warnings.filter { !isTold($0) && !$0.message.hasPrefix("a function sets the global") }.map { Self.finding($0, .warning) }
             guard let rights = definition.grants?.listed, !rights.isEmpty else { return }
             grants.append(Grant(rule: definition.name, rights: rights))
         } catch {
             guard isParsed, !isTold(error) else { return }
             findings.append(Self.finding(error, .error))
+        }
+    }
+
+    /// Runs `on_load` and a `match` that is a function, where no settings must be given. A rule without a schema may want some that nobody
+    /// knows of.
+    private mutating func checkStart(
+        of plugin: RulePlugin, _ definition: RuleDefinition, _ limits: RuleLimits, _ isTold: (ShuntError) -> Bool
+    ) {
+        do throws(ShuntError) {
+            _ = try RuleSet.check(plugin, .object([:]), limits, 0)
+        } catch {
+            guard !error.code.rawValue.hasPrefix("config."), !isTold(error) else { return }
+            let hasSchema = definition.schema != nil
+            var finding = Self.finding(error, hasSchema ? .error : .warning)
+            if !hasSchema { finding.message = "without settings: " + finding.message }
+            findings.append(finding)
         }
     }
 

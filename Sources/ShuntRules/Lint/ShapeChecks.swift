@@ -80,7 +80,22 @@ struct ShapeChecks {
                     .error, .field, last.offset, "no field of a \(Self.shown(owner)) can be set",
                     help: canChange ? "return a copy: :with { \(name) = … }" : "keep it in a local of the rule")
             }
+        case .call(let call): checkUse(of: call)
         default: break
+        }
+    }
+
+    /// A verdict or a copy that is made and dropped: its `return` was forgotten.
+    private mutating func checkUse(of call: LuaExpression) {
+        guard !file.isTest, case .suffixed(let base, let suffixes) = call.kind, let last = suffixes.last else { return }
+        if case .name(let name) = base.kind, name.variable == nil, name.text == "route", suffixes.count == 2, case .call = last.kind,
+            case .field(let verdict) = suffixes[0].kind, RuleVocabulary.members(of: "route")?.functions.contains(verdict) == true
+        {
+            file.find(
+                .warning, .unused, call.offset, "what route.\(verdict) makes is not used: nothing comes of it",
+                help: "return it, or send it besides with ctx:emit")
+        } else if case .method("with", _) = last.kind, type(of: base, suffixes.dropLast()) != nil {
+            file.find(.warning, .unused, call.offset, "the copy that :with makes is not used: nothing changes", help: "return it")
         }
     }
 

@@ -239,7 +239,7 @@ public final class ObservedRules: RuleHooks {
         case .pass: if decision == SHUNT_VERDICT_DONE { course.isStopped = true }
         case .send: if decision != SHUNT_VERDICT_REPLACE { course.stop(.send, rule, .none) }
         case .drop, .reject, .redirect:
-            step.why = outcome.reason
+            step.why = rules.secretTexts.hiding(outcome.reason, of: names[rule])
             course.stop(outcome.verdict, rule, kept.keep(outcome.why))
         }
     }
@@ -288,7 +288,7 @@ public final class ObservedRules: RuleHooks {
             }
             step.decision = step.error == nil ? outcome.verdict.name : "failed"
             if outcome.verdict == SHUNT_VERDICT_DROP {
-                step.why = String(outcome.why)
+                step.why = rules.secretTexts.hiding(String(outcome.why), of: step.rule)
                 return .drop(why: step.why)
             }
             guard outcome.verdict == SHUNT_VERDICT_REPLACE else { continue }
@@ -373,6 +373,7 @@ private final class ObservedClients: PeerDirectory {
     var closed: String?
 
     func peer(_ id: ConnectionID) -> Peer? { sender?.id == id ? sender : others?.peer(id) }
+    func hasPeer(_ id: ConnectionID) -> Bool { sender?.id == id || others?.hasPeer(id) == true }
 
     func close(_ id: ConnectionID, why: String) { closed = why }
 }

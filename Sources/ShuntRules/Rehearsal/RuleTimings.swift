@@ -54,7 +54,8 @@ public struct RuleTimer {
     /// The hooks that can be timed.
     static let hooks: [shunt_hook] = [
         SHUNT_ON_MESSAGE, SHUNT_ON_BROADCAST, SHUNT_ON_CHAT, SHUNT_ON_DELIVER, SHUNT_ON_UNDELIVERED, SHUNT_ON_CONNECT, SHUNT_ON_SUBSCRIBE,
-        SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN, SHUNT_ON_DISCONNECT, SHUNT_ON_TICK,
+        SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN, SHUNT_ON_CHAT_CLOSE, SHUNT_ON_DISCONNECT, SHUNT_ON_TICK, SHUNT_ON_REGISTER, SHUNT_ON_UNSUBSCRIBE,
+        SHUNT_ON_SELECT, SHUNT_ON_AUTH, SHUNT_ON_SESSION, SHUNT_ON_WILL, SHUNT_ON_ACKED,
     ]
 
     /// - Parameter messages: of each kind, in turn; where there is none of a kind, a small one that the rule's `match` takes.
@@ -77,7 +78,7 @@ public struct RuleTimer {
         let kind: MessageKind =
             switch hook {
             case SHUNT_ON_BROADCAST: .broadcast
-            case SHUNT_ON_CHAT, SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN: .chat
+            case SHUNT_ON_CHAT, SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN, SHUNT_ON_CHAT_CLOSE: .chat
             default: .topic
             }
         let given = messages.filter { $0.kind == kind }
@@ -144,6 +145,8 @@ private final class TimedRules {
     private let rules: LoopRules
     private let clients = TestClients()
     private let client: Peer
+    /// Of the group that on_select chooses from.
+    private let members: [GroupMember]
 
     init(_ set: RuleSet, _ limits: RuleLimits) throws(ShuntError) {
         var limits = limits
@@ -153,6 +156,8 @@ private final class TimedRules {
             set: set, worker: "bench", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { _ in },
             inflate: { _, _, _, _ in [] }, now: TimedRules.clock(CLOCK_REALTIME) / 1e9)
         client = clients.client(["uid": "u1", "device": "d1"])
+        let other = clients.client(["uid": "u2", "device": "d2"])
+        members = [GroupMember(id: client.id, delivered: 1), GroupMember(id: other.id, delivered: 0)]
         rules.peers = clients
     }
 
@@ -184,7 +189,7 @@ private final class TimedRules {
     func measure(_ hook: shunt_hook, _ message: RehearsedMessage, _ count: Int) -> UInt64 {
         let now = Self.clock(CLOCK_REALTIME) / 1e9
         let chat = ChatView(id: message.topic, members: message.members, createdAt: now)
-        let sender = clients.client(["uid": .string(message.sender.uid), "device": .string(message.sender.device)])
+        let sender = clients.client(Self.fields(of: message.sender, hook))
         return message.message.withView { view, filter in
             var view = view
             view.sender = sender.id
@@ -204,6 +209,17 @@ private final class TimedRules {
         }
     }
 
+    /// The sender as a test would describe it. on_auth is a hook of MQTT 5.0.
+    private static func fields(of sender: Peer, _ hook: shunt_hook) -> LuaValue {
+        var fields: [String: LuaValue] = [
+            "uid": .string(sender.uid), "device": .string(sender.device), "tags": .array(sender.tags.map(LuaValue.string)),
+            "alias": .array(sender.alias.map(LuaValue.string)),
+        ]
+        guard sender.mqtt != nil || hook == SHUNT_ON_AUTH else { return .object(fields) }
+        fields.merge(["protocol": "mqtt", "version": "5.0", "client_id": .string(sender.device), "auth_method": "bench"]) { own, _ in own }
+        return .object(fields)
+    }
+
     private func call(_ hook: shunt_hook, _ view: MessageView, _ filter: Bytes, _ chat: ChatView, _ sender: Peer, _ now: Double) {
         rules.beginTurn()
         switch hook {
@@ -217,7 +233,23 @@ private final class TimedRules {
         case SHUNT_ON_CHAT_OPEN: _ = rules.onChatOpen(chat, by: sender, now: now)
         case SHUNT_ON_CHAT_JOIN: _ = rules.onChatJoin(chat, by: sender, now: now)
         case SHUNT_ON_DISCONNECT: rules.onDisconnect(sender, why: "closed", now: now)
+        case SHUNT_ON_CHAT_CLOSE: rules.onChatClose(chat, why: "closed", now: now)
         case SHUNT_ON_TICK: shunt_on_tick(rules.host.pointer, 1, now)
+        default: callMore(hook, view, sender, now)
+        }
+    }
+
+    private func callMore(_ hook: shunt_hook, _ view: MessageView, _ sender: Peer, _ now: Double) {
+        switch hook {
+        case SHUNT_ON_REGISTER: _ = rules.onRegister(sender, now: now)
+        case SHUNT_ON_UNSUBSCRIBE:
+            rules.onUnsubscribe(SubscriptionRequest(topic: String(decoding: view.topic, as: UTF8.self), group: "group"), from: sender.id, now: now)
+        case SHUNT_ON_SELECT: _ = rules.onSelect("group", members, view, now: now)
+        case SHUNT_ON_AUTH: _ = rules.onAuth(sender, AuthStep(method: "bench", data: Array(view.payload), number: 1), now: now)
+        case SHUNT_ON_SESSION:
+            rules.onSession(.created, SessionView(clientID: sender.device, uid: sender.uid, version: "5.0", expiry: 60), now: now)
+        case SHUNT_ON_WILL: _ = rules.onWill(view, of: sender, now: now)
+        case SHUNT_ON_ACKED: rules.onAcked(view, by: client.id, now: now)
         default: break
         }
     }

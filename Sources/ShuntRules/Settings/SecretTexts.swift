@@ -20,6 +20,9 @@ final class SecretTexts: Sendable {
         return entry
     }
 
+    /// What a rule has said, without its secrets.
+    func hiding(_ text: String, of rule: String) -> String { texts.withLock({ $0[rule] }).map { Self.hide($0, in: text) } ?? text }
+
     static func hide(_ secrets: Set<String>, in text: String) -> String {
         // The longest first: one may be a part of another.
         secrets.sorted { ($1.utf8.count, $0) < ($0.utf8.count, $1) }.reduce(text) { text, secret in

@@ -102,18 +102,21 @@ final class Explainer: Sendable {
             let count = off.count { $0 == record.rules[place].rule }
             if count > 0 { record.rules[place].offLoops = count }
         }
-        record.routes = routes(path.stops, request)
-        for place in record.routes.indices where !record.routes[place].groups.isEmpty {
-            var topic = record.routes[place].topic
-            record.routes[place].choosers = topic.withUTF8 { rules?.choosers(of: Bytes($0)) ?? [] }
-        }
-        if record.outcome == "delivered", record.others.isEmpty, !record.routes.contains(where: { $0.recipients > 0 && $0.refused == nil }) {
-            (record.outcome, record.why) =
-                path.isRefused
-                ? ("rejected", "the sender may not publish to where a rule sends the message") : ("nobody", "nobody has subscribed the topic")
+        record.routes = path.stops.prefix(ExplainRequest.maximumLimit).map { route(to: $0, request, rules, sender) }
+        if record.outcome == "delivered", !path.hasOthers, !record.routes.contains(where: { $0.recipients > 0 && $0.refused == nil }) {
+            (record.outcome, record.why) = Self.end(of: record, path)
         }
         record.seconds = Worker.now - began
         return record
+    }
+
+    /// Why nobody gets a message that rules let pass.
+    private static func end(of record: ExplainRecord, _ path: MessagePath) -> (String, String) {
+        if path.isRefused { return ("rejected", "the sender may not send what a rule makes of the message") }
+        if let refused = record.routes.first?.refused, record.routes.allSatisfy({ $0.refused != nil }) { return ("nobody", refused) }
+        let withheld = record.routes.flatMap { $0.clients + $0.groups.flatMap { $0.chosen.map(\.client) } }.compactMap(\.withheldBy)
+        if let why = withheld.first { return ("nobody", why) }
+        return ("nobody", "nobody has subscribed the topic")
     }
 
     /// What each listener lets the sender do, and the permissions of the one that counts.
@@ -146,16 +149,52 @@ final class Explainer: Sendable {
 
     // MARK: Routes
 
-    private func routes(_ stops: [MessagePath.Stop], _ request: ExplainRequest) -> [ExplainRecord.Route] {
-        stops.prefix(ExplainRequest.maximumLimit).map { stop in
-            var route = ExplainRecord.Route(topic: MessagePath.text(stop.message.topic), by: stop.by)
-            route.refused = stop.refused
-            if stop.refused == nil { find(stop.message, request, &route) }
-            return route
+    private func route(
+        to stop: MessagePath.Stop, _ request: ExplainRequest, _ rules: LoopRules?, _ sender: ImaginarySender
+    ) -> ExplainRecord.Route {
+        var route = ExplainRecord.Route(topic: MessagePath.text(stop.message.topic), by: stop.by)
+        route.refused = stop.refused
+        if stop.refused == nil { find(stop.message, request, &route, rules, sender) }
+        return route
+    }
+
+    /// Asks `on_deliver` about clients, as it would be asked for each recipient.
+    /// - Returns: why it keeps the message from a client.
+    private func withheld(
+        _ message: RuleMessage, from ids: Set<ConnectionID>, _ rules: LoopRules, _ sender: ImaginarySender
+    ) -> [ConnectionID: String] {
+        sender.others = peers.ask { loop in
+            ids.compactMap { id in loop.engine.peer(id).map { (id, $0) } }
+        }.values.reduce(into: [:]) { known, found in for (id, peer) in found { known[id] = peer } }
+        return message.withView { view in
+            ids.reduce(into: [:]) { withheld, id in
+                rules.beginTurn()
+                guard case .drop(let why) = rules.onDeliver(view, filter: .none, to: id, now: sender.now) else { return }
+                withheld[id] = "on_deliver of a rule drops it" + (why.isEmpty ? "" : ": \(why)")
+            }
         }
     }
 
-    private func find(_ message: RuleMessage, _ request: ExplainRequest, _ route: inout ExplainRecord.Route) {
+    /// Asks `on_select` about groups, as each loop would.
+    /// - Returns: by loop and group: whom a rule has chosen.
+    private func selected(
+        _ message: RuleMessage, _ request: ExplainRequest, _ rules: LoopRules, _ sender: ImaginarySender
+    ) -> [UInt8: [String: ConnectionID]] {
+        let (topic, key, group) = (message.topic, message.key, request.group)
+        return peers.ask { $0.engine.candidates(topic, key: key, group: group) }.mapValues { groups in
+            groups.reduce(into: [:]) { chosen, group in
+                // A loop knows its own clients alone.
+                sender.others = Dictionary(group.peers.map { ($0.id, $0) }) { first, _ in first }
+                rules.beginTurn()
+                let place = message.withView { rules.onSelect(group.group, group.members, $0, now: sender.now) }
+                if let place, group.members.indices.contains(place) { chosen[group.group] = group.members[place].id }
+            }
+        }
+    }
+
+    private func find(
+        _ message: RuleMessage, _ request: ExplainRequest, _ route: inout ExplainRecord.Route, _ rules: LoopRules?, _ sender: ImaginarySender
+    ) {
         let (topic, key, group, limit) = (message.topic, message.key, request.group, request.limit ?? 10)
         let name = route.topic
         let looks = peers.ask { loop in
@@ -164,29 +203,45 @@ final class Explainer: Sendable {
                 loop.retainedPage(RetainedQuery(filter: name, after: nil, limit: 1, bytes: 1 << 16)).messages.first?.bytes
             )
         }
-        let ids = Set(looks.values.flatMap { $0.0.plain + $0.0.groups.compactMap(\.chosen) })
+        let asksSelect = topic.withUnsafeBytes { rules?.choosers(of: $0).isEmpty == false }
+        let selected = asksSelect ? rules.map { self.selected(message, request, $0, sender) } ?? [:] : [:]
+        let ids = Set(looks.values.flatMap { $0.0.plain + $0.0.groups.compactMap(\.chosen) } + selected.values.flatMap(\.values))
         let known = peers.ask { $0.engine.describe(Array(ids), topic: topic) }.values.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
-        func client(_ id: ConnectionID) -> ExplainRecord.Client { known[id] ?? .init(uid: "", client: "", address: "gone meanwhile") }
+        let asksRules = rules?.wanted.contains(.deliver) == true
+        let withheld = asksRules ? rules.map { self.withheld(message, from: ids, $0, sender) } ?? [:] : [:]
+        func client(_ id: ConnectionID) -> ExplainRecord.Client {
+            var client = known[id] ?? .init(uid: "", client: "", address: "gone meanwhile")
+            client.withheldBy = withheld[id]
+            return client
+        }
         guard let first = looks[0]?.0 else { return }
         route.filters = first.filters.map { .init(filter: $0.filter, subscriptions: $0.subscriptions) }
         (route.recipients, route.isExact) = (first.recipients, first.isExact)
         route.clients = first.plain.map(client)
+        // Of those that are not named, nobody has asked.
+        let asked = first.plain.count + first.groups.count
+        route.recipients -= first.plain.count { withheld[$0] != nil }
+        if asksRules, first.recipients > asked { route.isExact = false }
         route.groups = first.groups.map { group in
             var choices: [(ConnectionID, [Int])] = []
             for loop in looks.keys.sorted() {
-                guard let chosen = looks[loop]?.0.groups.first(where: { $0.name == group.name })?.chosen else { continue }
+                let byStrategy = looks[loop]?.0.groups.first { $0.name == group.name }?.chosen
+                guard let chosen = selected[loop]?[group.name] ?? byStrategy else { continue }
                 if let place = choices.firstIndex(where: { $0.0 == chosen }) {
                     choices[place].1.append(Int(loop))
                 } else {
                     choices.append((chosen, [Int(loop)]))
                 }
             }
-            return .init(
+            var told = ExplainRecord.Group(
                 name: group.name, strategy: group.strategy.rawValue, members: group.members,
                 chosen: choices.map { .init(loops: $0.1, client: client($0.0)) })
+            told.isSelected = selected.values.contains { $0[group.name] != nil }
+            return told
         }
+        route.recipients -= route.groups.count { !$0.chosen.isEmpty && $0.chosen.allSatisfy { $0.client.withheldBy != nil } }
         route.retainedBytes = looks.values.compactMap(\.1).first
-        guard route.recipients == 0 else { return }
+        guard first.recipients == 0 else { return }
         let filters = peers.ask { $0.loop.index == 0 ? $0.engine.someFilters(Self.filters) : [] }[0] ?? []
         route.nearest = Suggestion.closest(to: name, in: filters.filter { abs($0.utf8.count - name.utf8.count) <= 4 })
     }
@@ -195,15 +250,20 @@ final class Explainer: Sendable {
 /// The one who sends a message that nobody sends.
 private final class ImaginarySender: PeerDirectory {
     let id = ConnectionID(loop: 0, slot: 0, generation: 0)
+    /// Seconds since 1970.
+    let now: Double
     private let own: Peer
+    /// Clients whom the message may go to.
+    var others: [ConnectionID: Peer] = [:]
 
     init(uid: String, client: String, now: Double) {
+        self.now = now
         own = Peer(
             id: id, uid: uid, device: client, tags: [], alias: [], protocolName: client.isEmpty ? "exchange" : "mqtt", address: "127.0.0.1:1",
             groups: [], connectedAt: now)
     }
 
-    func peer(_ id: ConnectionID) -> Peer? { id == self.id ? own : nil }
+    func peer(_ id: ConnectionID) -> Peer? { id == self.id ? own : others[id] }
     /// Nobody is there to be closed.
     func close(_ id: ConnectionID, why: String) {}
 }

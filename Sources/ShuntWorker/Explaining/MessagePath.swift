@@ -25,6 +25,8 @@ struct MessagePath {
     private(set) var record = ExplainRecord()
     private(set) var stops: [Stop] = []
     private var hasRefusal = false
+    /// Whether something goes out that is no topic message, or is one later.
+    private(set) var hasOthers = false
 
     init(rules: LoopRules?, permissions: (any Permissions)?, hopLimit: Int, showsPayloads: Bool, now: Double) {
         (self.rules, self.permissions, self.hopLimit) = (rules, permissions, hopLimit)
@@ -107,13 +109,15 @@ struct MessagePath {
         guard let rules else { return }
         let name = rules.names[rule]
         guard message.kind == .topic, message.delay == 0 else {
-            record.others.append("\(name): \(Self.target(message))")
+            let isRefused = (isMoved || message.kind != .topic) && !maySend(message, rule, rules)
+            hasRefusal = hasRefusal || isRefused
+            hasOthers = hasOthers || !isRefused
+            let refusal = isRefused ? ": it does not go out: the sender may not send it, and the rule's table grants it to nobody" : ""
+            record.others.append("\(name): \(Self.target(message))\(refusal)")
             return
         }
         guard isMoved else { return stops.append(Stop(message: message, by: by)) }
-        if let permissions, !message.topic.withUnsafeBytes({ permissions.may(.publish, $0, group: nil) }),
-            message.topic.withUnsafeBytes({ topic in rules.grants(of: rule)?.allow(.publish, topic) }) != true
-        {
+        if !maySend(message, rule, rules) {
             hasRefusal = true
             stops.append(Stop(message: message, by: name, refused: "the sender may not publish there, and the rule's table grants it to nobody"))
             return
@@ -131,6 +135,21 @@ struct MessagePath {
         switch ask(wanted, about: next, excluded: excluded, by: name) {
         case .drop(let why), .reject(let why): stops.append(Stop(message: message, by: name, refused: why))
         case .pass, .send, .redirect: break
+        }
+    }
+
+    /// Whether the sender's rights, or the rule's grants, let what the rule has made go out.
+    private func maySend(_ message: RuleMessage, _ rule: Int, _ rules: LoopRules) -> Bool {
+        guard let permissions else { return true }
+        let action: AccessAction =
+            switch message.kind {
+            case .topic: .publish
+            case .broadcast: .broadcast
+            case .chat: .chat
+            }
+        return message.topic.withUnsafeBytes { bytes in
+            let subject = action == .broadcast ? Bytes.none : bytes
+            return permissions.may(action, subject, group: nil) || rules.grants(of: rule)?.allow(action, subject) == true
         }
     }
 

@@ -51,6 +51,7 @@ struct TraceRing {
         // A text of control characters is written with six bytes for each.
         let payload = message.payload.map { text in text.utf8.reduce(0) { $0 + ($1 < 0x20 ? 6 : $1 == 0x22 || $1 == 0x5C ? 2 : 1) } } ?? 0
         let steps = message.steps.reduce(0) { $0 + 160 + $1.topic.utf8.count * 2 + $1.why.utf8.count * 2 }
-        return 400 + message.topic.utf8.count * 2 + payload + (message.payloadBase64?.utf8.count ?? 0) + steps
+        return 400 + message.topic.utf8.count * 2 + payload + (message.payloadBase64?.utf8.count ?? 0)
+            + (message.more?.size ?? 0) + steps
     }
 }

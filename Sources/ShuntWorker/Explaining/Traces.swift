@@ -147,7 +147,7 @@ final class Traces: Sendable {
             for id in ids {
                 guard let payloads = traces[id]?.request.payloads else { continue }
                 var message = message
-                if !payloads { (message.payload, message.payloadBase64) = (nil, nil) }
+                if !payloads { (message.payload, message.payloadBase64, message.more) = (nil, nil, nil) }
                 traces[id]?.ring.append(message)
             }
         }

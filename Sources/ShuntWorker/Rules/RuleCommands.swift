@@ -7,6 +7,7 @@ extension Worker {
     func performRuleCommands() {
         perform(.rules) { (worker) throws(ShuntError) in try Self.json(RuleSetRecord(worker.rules, loops: worker.loopCount)) }
         perform(.rulesReload) { (worker) throws(ShuntError) in try Self.json(RuleDeploymentRecord(try worker.reloadRules())) }
+        perform(.condition) { (worker) throws(ShuntError) in try Self.json(worker.condition) }
         perform(.rulesRollback) { (worker) throws(ShuntError) in try Self.json(RuleDeploymentRecord(try worker.rollbackRules())) }
     }
 
@@ -61,12 +62,12 @@ extension RuleRecord {
         self.init(
             name: rule.name, plugin: rule.directory, priority: rule.priority, digest: rule.digest, since: since, mode: rule.mode,
             offLoops: rule.off, loops: loops, memory: rule.memory,
-            hooks: rule.allVersions.sorted { $0.key < $1.key }.map { name, all in
+            hooks: rule.hooks.sorted { $0.key < $1.key }.map { name, hook in
                 RuleHookRecord(
-                    hook: name, calls: Int(clamping: all.calls), verdicts: all.verdicts.mapValues { Int(clamping: $0) },
-                    errors: all.errors.mapValues { Int(clamping: $0) }, p50: rule.hooks[name]?.p50, p99: rule.hooks[name]?.p99)
+                    hook: name, calls: Int(clamping: hook.calls), verdicts: hook.verdicts.mapValues { Int(clamping: $0) },
+                    errors: hook.errors.mapValues { Int(clamping: $0) }, p50: hook.p50, p99: hook.p99)
             },
-            failures: rule.errors.reversed().map {
+            failures: rule.errors.reversed().filter { $0.at >= since }.map {
                 RuleFailureRecord(at: $0.at, hook: $0.hook, code: $0.code, message: $0.text, topic: $0.topic, client: $0.client)
             },
             differences: compared == 0

@@ -38,9 +38,8 @@ public struct RuleReport: Codable, Equatable, Sendable {
         public var trips: UInt64
         /// Bytes of its Lua states, on all loops.
         public var memory: Int
-        /// By hook: of this version, and with the versions before under the same name.
+        /// By hook, of this version.
         public var hooks: [String: Hook]
-        public var allVersions: [String: Hook]
         public var errors: [Failure]
         public var differences: [Difference]
     }
@@ -101,7 +100,6 @@ extension RuleReport.Rule {
         trips = figures.reduce(0) { $0 + $1.trips }
         memory = figures.reduce(0) { $0 + $1.memory }
         hooks = Self.sum(figures.map(\.current))
-        allVersions = Self.sum(figures.map(\.hooks))
         errors = figures.flatMap(\.failures).sorted { $0.at < $1.at }.suffix(Self.examples).map {
             RuleReport.Failure(at: $0.at, hook: $0.hook, code: $0.code.rawValue, text: $0.text, topic: $0.topic, client: $0.client)
         }

@@ -1,0 +1,83 @@
+import ArgumentParser
+import ShuntCore
+import ShuntRegistry
+
+/// `/api/v1/status`, as far as people are told of it.
+struct MasterStatusRecord: Decodable {
+    var version: String
+    /// Seconds since 1970.
+    var startedAt: Double
+    var uptimeSeconds: Double
+    /// By state.
+    var workers: [String: Int]
+    /// Sessions, offline ones too.
+    var devices: Int
+    var chats: Int
+
+    /// By the master's clock, seconds since 1970.
+    var now: Double { startedAt + uptimeSeconds }
+}
+
+/// `shunt admin status`: the cluster at a glance.
+struct StatusCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show the cluster at a glance: master, workers, clients, rules.",
+        discussion: """
+              shunt admin status
+              shunt admin status --output json
+
+            `shunt admin audit` tells what looks wrong, `shunt admin top` goes on showing.
+            """)
+
+    @OptionGroup var options: AdminOptions
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        let (status, json) = try await session.ask(.status, as: MasterStatusRecord.self)
+        switch session.output {
+        case .json: return try session.write(json: json)
+        case .csv: throw ShuntError(.usage, "status has no CSV", help: "use --output json, or `shunt admin workers --output csv`")
+        case .table: break
+        }
+        let live = try await session.allWorkers().filter { $0.state != .lost }
+        let rules = try await session.ask(.rules(worker: nil), as: WorkerAnswersRecord<RuleSetRecord>.self).answer
+        try session.console.write(FieldList.text(Self.fields(status, live, rules, session.source.name), width: session.console.width))
+        session.noteMissing(rules, "its rules are not counted")
+    }
+
+    static func fields(
+        _ status: MasterStatusRecord, _ live: [WorkerRecord], _ rules: WorkerAnswersRecord<RuleSetRecord>, _ master: String
+    ) -> [(name: String, value: String)] {
+        func sum(_ value: KeyPath<WorkerFigures, Int>) -> Int { live.reduce(0) { $0 + $1.figures[keyPath: value] } }
+        let states = WorkerRecord.State.allCases.compactMap { state in
+            status.workers[state.rawValue].flatMap { $0 > 0 ? "\($0) \(state.rawValue)" : nil }
+        }
+        let versions = RuleListing.versions(of: rules)
+        let off: Int = rules.workers.flatMap { $0.answer?.rules ?? [] }.count { $0.offLoops > 0 }
+        let names: Int = Set(versions.map(\.rule.name)).count
+        let running = versions.isEmpty ? "none" : off > 0 ? "\(names), switched off at \(off) places" : "\(names)"
+        return [
+            ("master", "\(master), \(status.version), up \(Humane.duration(status.uptimeSeconds))"),
+            ("workers", states.isEmpty ? "none" : states.joined(separator: ", ")),
+            ("clients", "\(sum(\.connections)) connected, \(sum(\.mqttClients)) of them by MQTT"),
+            ("sessions", "\(status.devices) of devices, \(sum(\.mqttSessions)) of MQTT, \(status.chats) chats"),
+            ("subscriptions", "\(sum(\.subscriptions))"),
+            ("messages", "\(sum(\.requests)) requests, \(sum(\.deliveries)) deliveries since the workers started"),
+            ("slow", "\(sum(\.stuckConsumers)) stuck consumers, \(sum(\.heldProducers)) held producers"),
+            ("rules", running),
+        ]
+    }
+}
+
+extension AdminSession {
+    /// All workers that the registry knows, page by page.
+    func allWorkers() async throws(ShuntError) -> [WorkerRecord] {
+        var all: [WorkerRecord] = []
+        while true {
+            let query = WorkerQuery(state: nil, limit: WorkerQuery.maximumLimit, offset: all.count)
+            let page = try await ask(.workers(query), as: WorkerPage.self).answer
+            all += page.workers
+            if page.workers.isEmpty || all.count >= page.total { return all }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+import ArgumentParser
+import ShuntCore
+import ShuntRegistry
+
+/// `shunt admin top`: workers and what they do at this moment, as it changes.
+struct TopCommand: AdminSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "top",
+        abstract: "Show what workers do at this moment, and go on showing.",
+        discussion: """
+            Clients, and a second: requests, deliveries, bytes in and out, over the time between two looks; the busiest worker first. A worker \
+            tells its figures every 3 s: rates by shorter looks jump. In a pipe each look is a table below the last one.
+
+              shunt admin top
+              shunt admin top --sort clients --interval 5
+              shunt admin top --count 1              one look, for scripts
+            """)
+
+    enum Order: String, ExpressibleByArgument, CaseIterable {
+        case deliveries, requests, clients, name
+    }
+
+    @OptionGroup var options: AdminOptions
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("How often to look, in seconds.", valueName: "seconds"))
+    var interval = 3.0
+
+    @Option(parsing: .unconditional, help: "How many looks; without it, until it is stopped.")
+    var count: Int?
+
+    @Option(help: "What the order goes by.")
+    var sort: Order = .deliveries
+
+    func validate() throws {
+        guard interval >= 0.1, interval <= 3_600 else { throw ValidationError("--interval takes from 0.1 to 3600 seconds.") }
+        guard count.map({ $0 > 0 }) ?? true else { throw ValidationError("--count is 1 or more.") }
+    }
+
+    func report(_ session: AdminSession) async throws(ShuntError) {
+        var before = WorkerRates.Look(at: session.console.now(), workers: try await session.allWorkers())
+        var shown = 0
+        while !Task.isCancelled, count.map({ shown < $0 }) ?? true {
+            // Cancelled: the condition ends the loop.
+            try? await Task.sleep(for: .seconds(interval))
+            let look: WorkerRates.Look
+            do throws(ShuntError) {
+                look = WorkerRates.Look(at: session.console.now(), workers: try await session.allWorkers())
+            } catch {
+                guard count == nil, error.code == .masterUnavailable || error.code == .registryUnavailable else { throw error }
+                session.note("shunt: \(error.location ?? session.source.name): \(error.message); waiting")
+                continue
+            }
+            try show(WorkerRates.between(before, look), session)
+            before = look
+            shown += 1
+        }
+    }
+
+    private func show(_ rates: [WorkerRates], _ session: AdminSession) throws(ShuntError) {
+        let sorted = rates.sorted { one, other in
+            switch sort {
+            case .deliveries where one.deliveries != other.deliveries: one.deliveries > other.deliveries
+            case .requests where one.requests != other.requests: one.requests > other.requests
+            case .clients where one.worker.figures.connections != other.worker.figures.connections:
+                one.worker.figures.connections > other.worker.figures.connections
+            default: one.worker.name < other.worker.name
+            }
+        }
+        switch session.output {
+        case .json: try session.write(json: try session.json(of: sorted.map(WorkerRates.Line.init)))
+        case .csv:
+            var csv = CSV(header: [
+                "worker", "configured_name", "state", "clients", "requests", "deliveries", "bytes_in", "bytes_out", "held", "stuck",
+            ])
+            for one in sorted {
+                let line = WorkerRates.Line(one)
+                csv.append([
+                    line.worker, line.configuredName, line.state, "\(line.clients)", "\(line.requests)", "\(line.deliveries)", "\(line.bytesIn)",
+                    "\(line.bytesOut)", "\(line.held)", "\(line.stuck)",
+                ])
+            }
+            try session.write(csv)
+        case .table:
+            // Home, and nothing below: the screen does not flicker as it would if it were cleared first.
+            let rendered = Self.table(sorted).render(width: session.console.width, colors: session.console.colors)
+            let head = Self.head(sorted, at: session.console.now()) + "\n"
+            try session.console.write((session.console.isTerminal && count == nil ? "\u{1B}[H\u{1B}[J" : "") + head + rendered.text + "\n")
+        }
+    }
+
+    static func head(_ rates: [WorkerRates], at now: Double) -> String {
+        let clients = rates.reduce(0) { $0 + $1.worker.figures.connections }
+        let (requests, deliveries) = rates.reduce((0.0, 0.0)) { ($0.0 + $1.requests, $0.1 + $1.deliveries) }
+        return "\(Humane.time(now))  \(rates.count) workers  \(clients) clients  \(WorkerRates.text(requests)) requests/s  "
+            + "\(WorkerRates.text(deliveries)) deliveries/s"
+    }
+
+    static func table(_ rates: [WorkerRates]) -> Table {
+        Table(
+            columns: [
+                .init(title: "WORKER"), .init(title: "NAME", rank: 8), .init(title: "STATE", isWhole: true, rank: 9),
+                .init(title: "CLIENTS", isNumber: true, rank: 7), .init(title: "REQUESTS/S", isNumber: true, rank: 5),
+                .init(title: "DELIVERIES/S", isNumber: true, rank: 6), .init(title: "IN/S", isNumber: true, rank: 2),
+                .init(title: "OUT/S", isNumber: true, rank: 3), .init(title: "HELD", isNumber: true, rank: 1),
+                .init(title: "STUCK", isNumber: true, rank: 4),
+            ],
+            rows: rates.map { one in
+                let figures = one.worker.figures
+                return [
+                    .init(one.worker.name), .init(one.worker.configuredName.isEmpty ? "-" : one.worker.configuredName),
+                    .init(one.worker.state.rawValue, one.worker.state == .live ? .good : one.worker.state == .lost ? .bad : .warning),
+                    .init("\(figures.connections)"), .init(WorkerRates.text(one.requests)), .init(WorkerRates.text(one.deliveries)),
+                    .init(Humane.bytes(Int(one.bytesIn))), .init(Humane.bytes(Int(one.bytesOut))), .init("\(figures.heldProducers)"),
+                    .init("\(figures.stuckConsumers)", figures.stuckConsumers > 0 ? .bad : .plain),
+                ]
+            })
+    }
+}
+
+/// What a worker did between two looks, a second.
+struct WorkerRates {
+    struct Look {
+        /// Seconds since 1970.
+        var at: Double
+        var workers: [WorkerRecord]
+    }
+
+    /// As JSON and CSV have it.
+    struct Line: Encodable {
+        var worker: String
+        var configuredName: String
+        var state: String
+        var clients: Int
+        /// A second, as those that follow.
+        var requests: Double
+        var deliveries: Double
+        var bytesIn: Double
+        var bytesOut: Double
+        var held: Int
+        var stuck: Int
+
+        init(_ rates: WorkerRates) {
+            (worker, configuredName, state) = (rates.worker.name, rates.worker.configuredName, rates.worker.state.rawValue)
+            clients = rates.worker.figures.connections
+            (requests, deliveries, bytesIn, bytesOut) = (rates.requests, rates.deliveries, rates.bytesIn, rates.bytesOut)
+            (held, stuck) = (rates.worker.figures.heldProducers, rates.worker.figures.stuckConsumers)
+        }
+    }
+
+    var worker: WorkerRecord
+    var requests = 0.0
+    var deliveries = 0.0
+    var bytesIn = 0.0
+    var bytesOut = 0.0
+
+    /// A worker that has begun anew meanwhile, or has just come, has done nothing yet.
+    static func between(_ before: Look, _ after: Look) -> [WorkerRates] {
+        let seconds = max(after.at - before.at, 0.001)
+        let known = Dictionary(before.workers.map { ($0.name, $0) }) { first, _ in first }
+        return after.workers.map { worker in
+            var rates = WorkerRates(worker: worker)
+            guard let old = known[worker.name], old.startedAt == worker.startedAt else { return rates }
+            func rate(_ value: KeyPath<WorkerFigures, Int>) -> Double {
+                // A worker may report any number.
+                max(0, Double(worker.figures[keyPath: value]) - Double(old.figures[keyPath: value])) / seconds
+            }
+            (rates.requests, rates.deliveries) = (rate(\.requests), rate(\.deliveries))
+            (rates.bytesIn, rates.bytesOut) = (rate(\.requestBytes), rate(\.responseBytes))
+            return rates
+        }
+    }
+
+    /// Whole from ten on.
+    static func text(_ rate: Double) -> String {
+        guard rate < 1e15 else { return "-" }
+        if rate >= 9.95 || rate == 0 { return "\(Int(rate.rounded()))" }
+        let tenths = Int((rate * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+}

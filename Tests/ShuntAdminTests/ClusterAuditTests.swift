@@ -1,0 +1,162 @@
+import ShuntCore
+import ShuntRegistry
+import Testing
+
+@testable import ShuntAdmin
+
+@Suite("What an audit finds") struct ClusterAuditTests {
+    private static let now = 1_800_000_000.0
+
+    private static func worker(_ name: String, _ change: (inout WorkerRecord) -> Void = { _ in }) -> WorkerRecord {
+        var worker = WorkerRecord(
+            name: name, host: "h", port: 1, state: .live, version: "shunt 0.1.0", startedAt: now - 100, heartbeatAt: now - 1)
+        change(&worker)
+        return worker
+    }
+
+    private static func condition(_ change: (inout WorkerCondition) -> Void = { _ in }) -> WorkerCondition {
+        var condition = WorkerCondition(now: now, clients: 10, clientLimit: 1000)
+        change(&condition)
+        return condition
+    }
+
+    private static func audit(_ workers: [WorkerRecord], _ change: (inout ClusterAudit) -> Void = { _ in }) -> ClusterAudit {
+        var audit = ClusterAudit(
+            workers: workers,
+            conditions: WorkerAnswersRecord(workers: workers.map { .init(worker: $0.name, result: .success(condition())) }, missing: []),
+            rules: WorkerAnswersRecord(workers: [], missing: []), events: [], now: now, masterNow: now)
+        change(&audit)
+        return audit
+    }
+
+    private static func told(_ audit: ClusterAudit) -> [String] { audit.findings.map { "\($0.severity) \($0.subject): \($0.what)" } }
+
+    @Test("In a cluster that is well, nothing")
+    func nothing() {
+        #expect(Self.audit([Self.worker("a"), Self.worker("b")]).findings.isEmpty)
+    }
+
+    @Test("Workers that are lost, drain, do not answer, or have each other's names; and that there is none")
+    func workers() {
+        #expect(Self.told(Self.audit([])) == ["problem cluster: no worker is live: no client can be served"])
+        let lost = Self.worker("b") { ($0.state, $0.heartbeatAt) = (.lost, Self.now - 120) }
+        let old = Self.worker("c") { ($0.state, $0.heartbeatAt) = (.lost, Self.now - 90_000) }
+        let drains = Self.worker("d") { $0.state = .draining }
+        let found = Self.told(
+            Self.audit([Self.worker("a"), lost, old, drains]) { $0.conditions = WorkerAnswersRecord(workers: [], missing: ["a"]) })
+        #expect(
+            found == [
+                "problem b: is lost: its last heartbeat came 2m ago", "problem a: does not answer its master",
+                "warning d: drains: it takes no new clients",
+            ])
+        let twins = ["a", "b"].map { Self.worker($0) { $0.configuredName = "x" } }
+        #expect(Self.told(Self.audit(twins)).contains("warning x: is the name of 2 live workers: a, b"))
+    }
+
+    @Test("A worker with far more clients than the others, and several versions")
+    func uneven() {
+        let full = Self.worker("a") { $0.figures.connections = 1000 }
+        let others = ["b", "c"].map { Self.worker($0) { $0.figures.connections = 100 } }
+        #expect(Self.told(Self.audit([full] + others)) == ["warning a: has 1000 clients, where the workers have 400 on average"])
+        let close = Self.worker("a") { $0.figures.connections = 150 }
+        #expect(Self.audit([close] + others).findings.isEmpty)
+        let new = Self.worker("z") { $0.version = "shunt 0.2.0" }
+        #expect(
+            Self.told(Self.audit([Self.worker("a"), new])).contains(
+                "warning cluster: workers run several versions: shunt 0.1.0 on 1, shunt 0.2.0 on 1"))
+    }
+
+    @Test("Clients that read too slowly, and those that wait for them")
+    func slow() {
+        let worker = Self.worker("a") {
+            ($0.figures.stuckConsumers, $0.figures.heldProducers, $0.stuck) = (2, 3, ["10.0.0.9:5 bob"])
+        }
+        let found = Self.told(Self.audit([worker]))
+        #expect(found.count == 2)
+        #expect(found[0].hasPrefix("problem a: has 2 clients that read too slowly for anybody to wait for them, such as 10.0.0.9:5 bob"))
+        #expect(found[1].hasPrefix("warning a: does not read from 3 clients"))
+    }
+
+    @Test("Clocks, room, certificates and budgets")
+    func conditions() {
+        let workers = [Self.worker("a") { $0.configuredName = "edge" }]
+        let found = Self.told(
+            Self.audit(workers) {
+                let condition = Self.condition {
+                    ($0.now, $0.clients) = (Self.now - 30, 950)
+                    $0.certificates = [
+                        .init(listener: "tls", file: "old.pem", expiresAt: Self.now - 5),
+                        .init(listener: "tls", file: "soon.pem", expiresAt: Self.now + 86_400 * 3),
+                        .init(listener: "cluster", file: "good.pem", expiresAt: Self.now + 86_400 * 90),
+                    ]
+                    $0.hooks = [
+                        .init(rule: "r", hook: "on_message", p99: 0.0015, budget: 0.002),
+                        .init(rule: "s", hook: "on_tick", p99: 0.0001, budget: 0.002),
+                    ]
+                }
+                $0.conditions = WorkerAnswersRecord(workers: [.init(worker: "a", result: .success(condition))], missing: [])
+            })
+        #expect(
+            found == [
+                "problem edge (a): has a clock 30 s behind its master's", "problem edge (a): the certificate old.pem of listener tls has expired",
+                "warning edge (a): has 950 clients, and room for 1000", "warning edge (a): the certificate soon.pem of listener tls expires in 3d",
+                "warning edge (a): rule r: one call in a hundred of on_message takes 75 % of its budget or more",
+            ])
+    }
+
+    @Test("Rules that are off or fail, and what has happened within the hour, each once")
+    func rulesAndEvents() {
+        let hook = RuleHookRecord(hook: "on_message", calls: 1000, verdicts: [:], errors: ["rule.failed": 20], p50: nil, p99: nil)
+        let off = RuleRecord(name: "r", plugin: "r", priority: 0, digest: "1", since: 0, offLoops: 1, loops: 2, memory: 0, hooks: [hook])
+        var failing = off
+        (failing.name, failing.offLoops) = ("s", 0)
+        let set = RuleSetRecord(version: 1, deployedAt: 0, canRollBack: false, rules: [off, failing])
+        let events = [
+            StoredEvent(id: 1, at: Self.now - 7200, kind: "rules.refused", subject: "a", detail: "old"),
+            StoredEvent(id: 2, at: Self.now - 120, kind: "rules.rolled_back", subject: "a", detail: "slower"),
+            StoredEvent(id: 3, at: Self.now - 60, kind: "rules.rolled_back", subject: "a", detail: "slower still"),
+        ]
+        let found = Self.told(
+            Self.audit([Self.worker("a")]) {
+                $0.rules = WorkerAnswersRecord(workers: [.init(worker: "a", result: .success(set))], missing: [])
+                $0.events = events
+            })
+        #expect(
+            found == [
+                "problem a: rule r is switched off on 1 of 2 loops: it failed too often", "warning a: rule s has failed in 20 of 1000 calls",
+                "warning a: went back to earlier rules 1m ago: slower still",
+            ])
+    }
+}
+
+@Suite("Times and rates of operators' commands") struct OperatorFiguresTests {
+    @Test(
+        "A time is so long ago, or a date",
+        arguments: [
+            ("90s", 999_910.0), ("15m", 999_100), ("2h", 992_800), ("7d", 395_200), ("1970-01-02", 86_400), ("1970-01-02T00:01:00Z", 86_460),
+            ("2026-11-29T14:00:00Z", 1_795_960_800), ("2024-02-29T00:00Z", 1_709_164_800), ("999999999d", 0),
+        ])
+    func since(text: String, expected: Double) throws {
+        #expect(try SinceTime(parsing: text).seconds(now: 1_000_000) == expected)
+    }
+
+    @Test(
+        "Anything else is no time",
+        arguments: ["", "s", "5", "-5m", "1.5h", "2026-13-01", "2026-02-29", "2026-11-29T25:00", "2026-11-29T1:2:3:4", "yesterday", "99999999999s"])
+    func noTime(text: String) {
+        #expect(throws: (any Error).self) { try SinceTime(parsing: text) }
+    }
+
+    @Test("Rates are what was done between two looks; a worker that has begun anew has done nothing")
+    func rates() {
+        func worker(_ name: String, _ deliveries: Int, startedAt: Double = 0) -> WorkerRecord {
+            var worker = WorkerRecord(name: name, host: "h", port: 1, state: .live, startedAt: startedAt, heartbeatAt: 0)
+            worker.figures.deliveries = deliveries
+            return worker
+        }
+        let before = WorkerRates.Look(at: 10, workers: [worker("a", 100), worker("b", 100), worker("c", 100)])
+        let after = WorkerRates.Look(at: 14, workers: [worker("a", 300), worker("b", 50, startedAt: 12), worker("c", 20), worker("d", 9)])
+        #expect(WorkerRates.between(before, after).map(\.deliveries) == [50, 0, 0, 0])
+        #expect([0, 0.04, 0.25, 9.94, 9.96, 1234.5].map(WorkerRates.text) == ["0", "0.0", "0.3", "9.9", "10", "1235"])
+    }
+}
