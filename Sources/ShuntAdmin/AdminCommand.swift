@@ -9,7 +9,8 @@ public struct AdminCommand: AsyncParsableCommand {
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
             Only close-chat, ban, unban, rules reload, rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
 
-              shunt admin status                     the cluster at a glance; top goes on showing, audit tells what looks wrong
+              shunt admin status                     the cluster at a glance; also top
+              shunt admin audit                      what looks wrong
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
               shunt admin worker 10.0.0.1:4091       all that is known of one

@@ -29,13 +29,11 @@ public enum MessageDescription {
             case (let name, let value): fields[name] = value.setting
             }
         }
-        guard fields["topic"] != nil || fields["kind"] == .string("broadcast") || fields["kind"] == .string("chat") else {
-            throw ShuntError(.usage, "the message has no topic", at: place, help: example)
-        }
         let bytes = payload ?? []
         if fields["format"] == nil, fields["content_type"] == nil { fields["format"] = isDocument(bytes) ? "json" : "text" }
         do throws(ShuntError) {
             let message = try RehearsedMessage(.object(fields), payload: bytes)
+            guard message.kind != .topic || fields["topic"] != nil else { throw ShuntError(.usage, "the message has no topic", help: example) }
             guard message.kind != .broadcast || String(validating: bytes, as: UTF8.self) != nil else {
                 throw ShuntError(.usage, "the text of a broadcast is UTF-8")
             }

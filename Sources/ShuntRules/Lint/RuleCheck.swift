@@ -121,7 +121,9 @@ public struct RuleCheck {
         do throws(ShuntError) {
             _ = try RuleSet.check(plugin, .object([:]), limits, 0)
         } catch {
-            guard !error.code.rawValue.hasPrefix("config."), !isTold(error) else { return }
+            // A rule that says of its settings that they cannot be empty is right.
+            let isAboutSettings = error.code.rawValue.hasPrefix("config.") || error.location?.hasPrefix("rules.settings") == true
+            guard !isAboutSettings, !isTold(error) else { return }
             let hasSchema = definition.schema != nil
             var finding = Self.finding(error, hasSchema ? .error : .warning)
             if !hasSchema { finding.message = "without settings: " + finding.message }
