@@ -7,11 +7,12 @@ public struct AdminCommand: AsyncParsableCommand {
         abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only close-chat, ban, unban, rules reload, rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
+            Only kick, close-chat, ban, unban, rules reload, rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
               shunt admin worker 10.0.0.1:4091       all that is known of one
+              shunt admin clients --uid meter-7      who is connected where; also client, kick
               shunt admin devices --tag vip --online
               shunt admin device alice               every session of a uid
               shunt admin chats                      which worker has which chat
@@ -31,7 +32,8 @@ public struct AdminCommand: AsyncParsableCommand {
             reached, 74 the output cannot be written, 77 not allowed, 78 the file is not a registry.
             """,
         subcommands: [
-            WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
+            WorkersCommand.self, WorkerCommand.self, ClientsCommand.self, ClientCommand.self, KickCommand.self, DevicesCommand.self,
+            DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,
             QueryCommand.self, PasswdCommand.self,

@@ -87,6 +87,7 @@ public final class Worker: Sendable {
                 logger: Logger(label: "shunt.link"))
         }
         performRuleCommands()
+        peers.performClientCommands()
         peers.answerAboutMessages(allowsPayloads: worker.adminPayloads)
         peers.start(control)
         do throws(ShuntError) {

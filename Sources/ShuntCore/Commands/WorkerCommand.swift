@@ -13,6 +13,10 @@ public struct WorkerCommand: Equatable, Sendable {
         case traceBegin = "trace.begin"
         case traceRead = "trace.read"
         case traceEnd = "trace.end"
+        /// What is known of a client.
+        case client
+        /// Close a client's connections.
+        case kick
     }
 
     public var name: Name
