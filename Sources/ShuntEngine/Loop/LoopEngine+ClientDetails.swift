@@ -44,9 +44,9 @@ extension LoopEngine {
         case .session(let session)?: found.append(session.id)
         case nil: break
         }
+        matching.removeAll(keepingCapacity: true)
         devices.matching(DeviceFilter(device: name), into: &matching)
         for connection in matching where isCurrent(connection) && clients[connection.slot].protocolName == .exchange { found.append(connection) }
-        matching.removeAll(keepingCapacity: matching.count < 1000)
         return found.filter { told($0) != nil }
     }
 

@@ -126,7 +126,7 @@ struct ClientNewsTests {
     func detail() throws {
         let worker = worker(isTelling: false)
         let client = mqtt(worker, "c", expiry: 100)
-        let subscribe = Subscribe(identifier: 1, filters: [.init("a/+", .atLeastOnce), .init("$share/g/b")])
+        let subscribe = Subscribe(1, [.init("a/+", .atLeastOnce), .init("$share/g/b")])
         client.send(subscribe.encoded(.v5))
         let detail = try #require(worker.engines[0].describe(ClientQuestion(client: "c")).clients.first)
         #expect(detail.client == "c" && detail.uid == "ada" && detail.protocolName == "mqtt 5.0" && detail.state == .connected)
