@@ -38,7 +38,7 @@ public struct ClientPortion: Equatable, Sendable {
 extension LoopEngine {
     /// Places of the tables that one portion looks at.
     private static let looked = 1000
-    /// Clients and bytes of one portion: a frame of at most 16 KiB.
+    /// Clients and bytes of one portion: a frame of about 16 KiB.
     static let portion = (clients: 200, bytes: 14 << 10)
 
     /// A master wants to know all clients, and what changes.
@@ -92,7 +92,8 @@ extension LoopEngine {
         }
         if let start = clientNews.at { list(from: start, bytes, &portion) }
         portion.isListed = clientNews.at == nil
-        portion.hasMore = !portion.isListed || !clientNews.taken.isEmpty || !clientNews.changed.isEmpty
+        // What has changed meanwhile gathers until the next tick.
+        portion.hasMore = !portion.isListed || !clientNews.taken.isEmpty
         clientNews.isAnnounced = portion.hasMore
         return portion
     }

@@ -177,7 +177,7 @@ public final class LoopEngine {
             MQTTFront(self, connection).closed(why: why)
         } else {
             unlist(connection)
-            noteClient(connection)
+            if clients[slot].isAdmitted { noteClient(connection) }
             if let hooks, clients[slot].isAdmitted, let peer = peer(connection) {
                 hooks.onDisconnect(peer, why: why, now: now)
                 sendEmitted(hooks)

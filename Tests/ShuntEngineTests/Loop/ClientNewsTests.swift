@@ -57,6 +57,7 @@ struct ClientNewsTests {
     @Test("A client that comes and goes many times is told once, as it is")
     func coalesced() {
         let worker = worker()
+        #expect(told(worker) == ([], 0))
         for _ in 0..<100 { mqtt(worker, "c", expiry: 100).vanish() }
         let client = mqtt(worker, "c", expiry: 100)
         #expect(told(worker) == (["c"], 0))
