@@ -182,7 +182,7 @@ public struct ClientReportBody: Equatable, Sendable {
 
         var isAtEnd: Bool { offset == bytes.count }
 
-        mutating func number<Number: FixedWidthInteger>(_ type: Number.Type) throws(ShuntError) -> Number {
+        mutating func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type) throws(ShuntError) -> Number {
             let size = MemoryLayout<Number>.size
             guard bytes.count - offset >= size else { throw Self.fault("ends too soon") }
             defer { offset += size }
