@@ -4,10 +4,11 @@ public import ArgumentParser
 public struct AdminCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "admin",
-        abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL; and what workers retain.",
+        abstract: "Ask what the master knows: workers, clients, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only kick, close-chat, ban, unban, rules reload, rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
+            Only kick, close-chat, ban, unban, rules reload, \
+            rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost

@@ -48,7 +48,8 @@ public enum AdminServer {
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
-            + ClientRoutes(registry: registry, command: command, record: record).all + RuleRoutes(command: command, record: record).all + ExplainRoutes(command: command, record: record).all
+            + ClientRoutes(registry: registry, command: command, record: record).all
+            + RuleRoutes(command: command, record: record).all + ExplainRoutes(command: command, record: record).all
             + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes, configuration, logger: logger)
     }
