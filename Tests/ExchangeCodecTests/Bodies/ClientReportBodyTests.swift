@@ -18,8 +18,8 @@ struct ClientReportBodyTests {
             .init(session: ConnectionID(loop: 0, slot: 0, generation: 0), client: "\0", uid: "u", speaks: .exchange, since: 0, subscriptions: 0),
         ], gone: [ConnectionID(loop: 1, slot: 2, generation: 3)])
 
-    private func decoded(_ bytes: [UInt8]) throws(ShuntError) -> ClientReportBody {
-        try bytes.withUnsafeBytes { bytes throws(ShuntError) in try ClientReportBody(decoding: bytes) }
+    private func decoded(_ bytes: [UInt8]) throws -> ClientReportBody {
+        try bytes.withUnsafeBytes { try ClientReportBody(decoding: $0) }
     }
 
     @Test("All of it comes back, also where there is nothing")
