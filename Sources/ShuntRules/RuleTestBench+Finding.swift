@@ -8,7 +8,7 @@ extension RuleTestBench {
             throw ShuntError(.ruleInvalid, "t:sessions takes a list of sessions", help: help)
         }
         let directory = SessionDirectory()
-        // The one that is told first is found first.
+        // The directory gives the newest session first: the test names that one first.
         for (place, one) in list.enumerated().reversed() { directory.list(try session(one, number: place, help)) }
         sessions = directory
         current?.sessions = directory

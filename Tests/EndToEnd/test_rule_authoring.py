@@ -52,7 +52,9 @@ def test_json_and_junit_stand_alone_on_standard_output(plugins):
 def test_watch_runs_again_when_a_file_changes_and_outlives_failures(plugins, tmp_path):
     output, log = tmp_path / "output", tmp_path / "log"
     with open(output, "wb") as out, open(log, "wb") as err:
-        process = subprocess.Popen([BINARY, "rule", "test", plugins, "--watch"], stdout=out, stderr=err, env=environment())
+        # Tests that run in the background may have it ignored, which children inherit.
+        process = subprocess.Popen([BINARY, "rule", "test", plugins, "--watch"], stdout=out, stderr=err, env=environment(),
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def ran(times, what):
         eventually(lambda: log.read_text().count("Ctrl-C ends it") == times, 20, f"{times} runs")

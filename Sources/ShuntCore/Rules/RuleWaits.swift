@@ -46,8 +46,6 @@ public enum AuthOutcome: Equatable, Sendable {
         public var tags: [String]?
         public var alias: [String]?
         public var terms = ClientTerms()
-        /// What the client is told with the success.
-        public var data: [UInt8] = []
 
         public init(uid: String? = nil, tags: [String]? = nil, alias: [String]? = nil, terms: ClientTerms = ClientTerms()) {
             (self.uid, self.tags, self.alias, self.terms) = (uid, tags, alias, terms)

@@ -85,7 +85,7 @@ extension LoopEngine {
                 isMQTT: true))
     }
 
-    /// A client of MQTT is going: before the rules are told.
+    /// Takes a client of MQTT that goes out of the list, or lists its session as away. Call it before the rules hear of it.
     func listLeaving(_ connection: ConnectionID, _ session: MQTTSession?) {
         noteClient(session?.id ?? connection)
         guard listing.isOn, let session, session.isLasting, session.expiry > 0 else { return unlist(session?.id ?? connection) }

@@ -165,7 +165,7 @@ public final class TopicRouter {
         return publish(publication, route, rules, hooks, excluded: .none)
     }
 
-    /// The same while operators follow messages: apart, so that it costs the others a branch alone.
+    /// Publishes a message while operators follow some. It is a function of its own: without followers a message costs one branch more.
     @inline(never)
     private func publishFollowed(
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks

@@ -63,7 +63,7 @@ extension LintFile {
         }
     }
 
-    // MARK: what is told to the log, what grows
+    // MARK: payloads in the log, tables that grow
 
     /// Payloads in the log, and tables that grow with what clients send.
     mutating func checkContent(_ outline: RuleOutline) {

@@ -3,7 +3,7 @@ import ShuntCore
 /// What `shunt rule check` has found in a plugin's files, and where.
 public struct RuleFinding: Equatable, Sendable {
     public enum Severity: String, Sendable {
-        /// It fails, or cannot mean what it says.
+        /// The rule fails there, or the text cannot be what its author meant.
         case error
         /// It is mostly a mistake.
         case warning

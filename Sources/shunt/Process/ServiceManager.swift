@@ -4,7 +4,7 @@ import ShuntCore
 /// Tells the service manager that started this process how it is, where it wants to know: a datagram to the socket that the
 /// environment's NOTIFY_SOCKET names, as systemd's sd_notify(3) describes them. Without the variable nothing happens.
 enum ServiceManager {
-    /// What a manager is told.
+    /// What this process tells the manager of itself.
     enum State {
         /// Everything listens. The status is a line for people, which `systemctl status` shows.
         case ready(status: String)
