@@ -58,8 +58,9 @@ struct RouteTable: Sendable {
             return response
         }
         let parameters = try QueryString.parse(target.query, known: route.parameters)
-        return try await route.handle(
+        let response = try await route.handle(
             HTTPCall(segment: segment, parameters: parameters, body: route.method == .post ? try await body() : [], caller: caller))
+        return route.method == .get ? response.unless(request.headers["if-none-match"]) : response
     }
 
     private func caller(of request: HTTPRequestHead, _ source: String, _ need: HTTPRoute.Need) async throws(ShuntError) -> String? {
