@@ -54,7 +54,10 @@ class Cluster extends EventTarget {
         const now = performance.now();
         if (now - this.#askedAt < EVERY * 900) return this.#sampled;
         this.#askedAt = now;
-        return this.#sampled = this.#ask();
+        this.#sampled = this.#ask();
+        // The next call after one that failed asks anew.
+        this.#sampled.catch(() => { this.#askedAt = -Infinity; });
+        return this.#sampled;
     }
 
     async #ask() {
