@@ -18,18 +18,21 @@ export class Problem extends Error {
 /** What went wrong, as a sentence. */
 export const sentence = (error) => error instanceof Problem ? error.sentence : `this page failed: ${error.message}`;
 
-/** Tells of the token with "locked", whose detail is the Problem, and "unlocked". */
+/** Tells of the token with "unlocked", and with "locked", whose detail says what is wrong with the one that was tried; null: there was none. */
 class Door extends EventTarget {
-    #token = sessionStorage.getItem(KEPT);
+    #token = null;
     /** Why the API gives nothing without another token. */
     refusal = null;
 
     get hasToken() { return this.#token !== null; }
     get headers() { return this.hasToken ? { Authorization: `Bearer ${this.#token}` } : {}; }
 
-    open(token) {
+    /** With one question at first: the master counts wrong tokens, and a view asks several. null: without a token. */
+    async open(token = sessionStorage.getItem(KEPT)) {
         this.#token = token;
         this.refusal = null;
+        await ask("status").catch(() => {});
+        if (this.refusal) return;
         if (token === null) sessionStorage.removeItem(KEPT);
         else sessionStorage.setItem(KEPT, token);
         this.dispatchEvent(new Event("unlocked"));
@@ -38,7 +41,10 @@ class Door extends EventTarget {
     lock(problem) {
         if (this.refusal) return;
         this.refusal = problem;
-        this.dispatchEvent(new CustomEvent("locked", { detail: problem }));
+        const detail = this.hasToken ? problem : null;
+        this.#token = null;
+        sessionStorage.removeItem(KEPT);
+        this.dispatchEvent(new CustomEvent("locked", { detail }));
     }
 }
 
@@ -66,7 +72,7 @@ export async function ask(path, { method = "GET", parameters = {}, body } = {}) 
     }
     if (answer.ok) return json;
     const problem = new Problem(answer.status, json);
-    if (answer.status === 401) door.lock(problem);
+    if (answer.status === 401 || answer.status === 429) door.lock(problem);
     throw problem;
 }
 

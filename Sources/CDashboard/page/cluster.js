@@ -222,10 +222,10 @@ export function query() {
         const began = performance.now();
         try {
             const answer = await ask("query", { method: "POST", body: { sql: text.value } });
-            table.setRows(answer.rows);
             table.setColumns(answer.columns.map((title, at) => ({
                 title, text: (row) => value(row[at]), value: (row) => row[at] ?? "", number: typeof answer.rows[0]?.[at] === "number",
             })));
+            table.setRows(answer.rows);
             const rows = answer.rows.length === 1 ? "1 row" : `${full(answer.rows.length)} rows`;
             said.textContent = `${rows}${answer.truncated ? "; there are more" : ""}, in ${brief((performance.now() - began) / 1000)}`;
             view.tell(null);

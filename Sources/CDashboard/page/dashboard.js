@@ -32,8 +32,12 @@ function show(view) {
     view.show();
 }
 
-const showNamed = () => show(views.find((view) => `#${view.name}` === location.hash) ?? views[0]);
-addEventListener("hashchange", showNamed);
+/** The one that the address names; the link to the content names none. */
+function showNamed() {
+    const named = views.find((view) => `#${view.name}` === location.hash);
+    if (named || !shown) show(named ?? views[0]);
+}
+addEventListener("hashchange", () => shown && showNamed());
 
 // Keyboard
 
@@ -45,7 +49,7 @@ const showKeys = () => dialog("Keys", fields(keys));
 find("keys").addEventListener("click", showKeys);
 
 addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog") || !find("door").hidden) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog") || !shown || door.refusal) return;
     const number = "1234567890".indexOf(event.key);
     if (number >= 0 && views[number]) location.hash = views[number].name;
     else if (event.key === "/" && shown.search) shown.search.focus();
@@ -62,15 +66,16 @@ door.addEventListener("locked", ({ detail: problem }) => {
     [find("door").hidden, find("main").hidden, find("nav").hidden] = [false, true, true];
     find("leave").hidden = true;
     find("state").textContent = "";
-    find("refusal").hidden = !door.hasToken;
-    find("refusal").textContent = door.hasToken ? problem.sentence : "";
+    find("refusal").hidden = !problem;
+    find("refusal").textContent = problem?.sentence ?? "";
     find("token").focus();
 });
 
 door.addEventListener("unlocked", () => {
     [find("door").hidden, find("main").hidden, find("nav").hidden] = [true, false, false];
     find("leave").hidden = !door.hasToken;
-    shown.refresh();
+    if (shown) shown.refresh();
+    else showNamed();
     sample();
 });
 
@@ -84,17 +89,15 @@ find("door").addEventListener("submit", (event) => {
     find("refusal").textContent = "A token has visible ASCII characters alone.";
 });
 find("leave").addEventListener("click", () => door.open(null));
-find("leave").hidden = !door.hasToken;
 
 // Figures are kept whatever is shown, so that the lines have no gaps. What went wrong the view tells.
 
 const canAsk = () => !document.hidden && !door.refusal;
 const sample = () => cluster.sample().catch(() => setText(find("state"), "no news of the master"));
-setInterval(() => canAsk() && sample(), EVERY * 1000);
+setInterval(() => shown && canAsk() && sample(), EVERY * 1000);
 cluster.addEventListener("sampled", () => {
     const { version, uptime_seconds, started_at } = cluster.status;
     setText(find("state"), `${version}, up for ${duration(uptime_seconds)}`, `since ${utc(started_at)}`);
 });
-document.addEventListener("visibilitychange", () => canAsk() && shown.refresh());
-showNamed();
-sample();
+document.addEventListener("visibilitychange", () => canAsk() && shown?.refresh());
+door.open();

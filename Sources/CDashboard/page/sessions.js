@@ -94,6 +94,8 @@ export function chats() {
 
 export function retained() {
     let filter = "", next, rows = [], total = 0;
+    // The filter that the button to clear is for.
+    let cleared = null;
     const table = new Table({
         label: "Retained messages", empty: "No worker retains such a message.",
         columns: [
@@ -141,7 +143,7 @@ export function retained() {
         }, text), said],
         load() {
             [rows, next] = [[], undefined];
-            clearing.replaceChildren(clear(filter || "#"));
+            if (cleared !== filter) clearing.replaceChildren(clear((cleared = filter) || "#"));
             return page();
         },
     });

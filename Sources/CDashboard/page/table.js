@@ -71,6 +71,7 @@ export class Table {
     #columns = [];
     #elements = new Map();
     #frame = 0;
+    #wanting = 0;
     #active = -1;
     #order = null;
     #id = `table-${Table.#made++}`;
@@ -91,6 +92,7 @@ export class Table {
     }
 
     setColumns(columns = this.columns) {
+        if (columns !== this.columns) this.#order = null;
         this.columns = columns;
         this.#columns = columns.filter((column) => !narrow.matches || column.narrow !== false);
         this.scroller.style.setProperty("--columns", this.#columns.map((column) => `minmax(0, ${column.width ?? "1fr"})`).join(" "));
@@ -166,7 +168,10 @@ export class Table {
             this.#fill(element, index);
         }
         for (const element of spare) element.remove();
-        if (count) this.rows.want(first, last);
+        if (!count) return;
+        // Rows that fly past are not asked for.
+        clearTimeout(this.#wanting);
+        this.#wanting = setTimeout(() => this.rows.want(...this.range), 60);
     }
 
     #newRow() {

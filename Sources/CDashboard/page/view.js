@@ -100,7 +100,7 @@ export function fields(pairs) {
 export function command(label, question, task) {
     const said = el("p", { class: "said", role: "status" });
     const button = el("button", { type: "button", class: "command", onclick: () => question ? ask() : run() }, label);
-    const yes = el("button", { type: "button", class: "danger", onclick: () => run() }, `Yes, ${label.toLowerCase()}`);
+    const yes = el("button", { type: "button", class: "danger", onclick: () => run() }, `Yes, ${label[0].toLowerCase()}${label.slice(1)}`);
     const no = el("button", { type: "button", onclick: () => calm(true) }, "No");
     const sure = el("span", { class: "sure", hidden: true }, el("span", {}, question ?? ""), yes, no);
 

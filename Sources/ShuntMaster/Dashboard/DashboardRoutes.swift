@@ -30,7 +30,6 @@ enum DashboardRoutes {
         var response = HTTPResponse.file(file.bytes, type: file.type)
         response.headers["Content-Security-Policy"] = policy
         response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return HTTPRoute(.get, file.path, need: .nothing) { [response] _ in response }
     }
