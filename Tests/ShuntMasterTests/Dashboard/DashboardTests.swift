@@ -8,7 +8,7 @@ import Testing
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Sources/CDashboard/page")
 
-    private static func text(_ file: DashboardRoutes.File) -> String { String(decoding: file.bytes, as: UTF8.self) }
+    private static func text(_ file: DashboardFile) -> String { String(decoding: file.bytes, as: UTF8.self) }
 
     @Test("The binary has each file of the folder, as it stands there")
     func files() throws {
