@@ -30,7 +30,7 @@ class Tile {
 export function overview() {
     const tiles = {
         workers: new Tile("Workers"), clients: new Tile("Clients", true), requests: new Tile("Requests", true),
-        deliveries: new Tile("Deliveries", true), failures: new Tile("Refused requests", true), response: new Tile("Time to answer", true),
+        deliveries: new Tile("Deliveries", true), failures: new Tile("Failed requests", true), response: new Tile("Time to answer", true),
         mqtt: new Tile("MQTT"), devices: new Tile("Devices"), chats: new Tile("Chats"), slow: new Tile("Slow clients"),
     };
     const latest = el("ol", { class: "events" });

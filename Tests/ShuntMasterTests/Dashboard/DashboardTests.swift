@@ -77,6 +77,20 @@ import Testing
         }
     }
 
+    @Test("Another server's page gives no commands, whoever opens it", arguments: [
+        ("http://localhost", 200), ("http://LOCALHOST", 200), ("http://evil.example", 403), ("http://localhost:1", 403), ("null", 403), ("", 403),
+    ])
+    func origins(origin: String, status: Int) async throws {
+        try await serving { fixture async throws in
+            let answer = try await RawHTTP.exchange(
+                "DELETE /api/v1/chats/room2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: \(origin)\r\n\r\n",
+                port: fixture.endpoint.port)
+            #expect(answer.status == status)
+            #expect(fixture.closing.asked.withLock { $0 } == (status == 200 ? ["room2"] : []))
+            #expect(answer.body.contains("access.denied") == (status == 403))
+        }
+    }
+
     @Test("The page loads its own files alone, and makes no markup of texts")
     func sources() throws {
         let names = Set(DashboardRoutes.files.map(\.name))
