@@ -76,7 +76,7 @@ export function bans() {
     });
 
     function add() {
-        const subject = input("subject", "client:ID, uid:NAME or addresses", { required: true, autofocus: true });
+        const subject = input("subject", "client:ID, uid:NAME or addresses", { autofocus: true });
         const length = choice(LENGTHS);
         length.setAttribute("aria-label", "How long");
         const why = input("why", "Why (others read it)");
@@ -85,10 +85,9 @@ export function bans() {
             view.refresh();
             return said;
         });
-        const form = el("form", { class: "stack", onsubmit(event) {
-            event.preventDefault();
-            act.querySelector("button").click();
-        } }, subject, length, why, act);
+        // Enter presses it.
+        act.querySelector("button").setAttribute("type", "submit");
+        const form = el("form", { class: "stack", onsubmit: (event) => event.preventDefault() }, subject, length, why, act);
         dialog("Ban somebody", el("p", { class: "note" }, "All workers close such clients now, and let none in until the ban ends."), form);
     }
 

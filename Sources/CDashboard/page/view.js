@@ -69,7 +69,8 @@ export function searchForm(search, ...controls) {
             event.preventDefault();
             search(values());
         },
-    }, controls);
+        // Enter searches by the button, which nobody needs to see.
+    }, controls, el("button", { hidden: true }));
     return form;
 }
 
