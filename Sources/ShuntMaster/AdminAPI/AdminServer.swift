@@ -49,8 +49,8 @@ public enum AdminServer {
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
             + RuleRoutes(command: command, record: record).all + ExplainRoutes(command: command, record: record).all
-            + DashboardRoutes.all + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
-        return try await HTTPEndpoint.start(routes, configuration, logger: logger)
+            + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
+        return try await HTTPEndpoint.start(routes + DashboardRoutes.all, configuration, logger: logger)
     }
 
     /// The answer where no master's loop is there to ask.

@@ -22,8 +22,8 @@ class Chromium:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         with open(folder / "chromium.log", "wb") as log:
             self.process = subprocess.Popen(
-                ["chromium", "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--no-first-run", "--lang=en-US",
-                 f"--user-data-dir={profile}", *sandbox, "about:blank"], stdout=log, stderr=log)
+                ["chromium", "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--no-first-run",
+                 "--lang=en-US", f"--user-data-dir={profile}", *sandbox, "about:blank"], stdout=log, stderr=log)
         port = profile / "DevToolsActivePort"
         eventually(lambda: port.exists() and port.read_text().count("\n") >= 1, PATIENCE, "Chromium")
         number, path = port.read_text().split("\n")[:2]
