@@ -2,6 +2,8 @@
 
 #include "CDashboard.h"
 
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
 static const unsigned char index_html[] = {
 #embed "page/index.html"
 };

@@ -98,7 +98,7 @@ export function workers() {
                 hint: (worker) => full(worker.figures.connections), value: (worker) => worker.figures.connections },
             { title: "Requests", width: "6rem", number: true, text: (worker) => rate(last(worker, "requests")),
                 value: (worker) => last(worker, "requests") || 0 },
-            { title: "Ten minutes", width: "1.5fr", narrow: false, cell: spark },
+            { title: "Last minutes", width: "1.5fr", narrow: false, cell: spark },
             { title: "Deliveries", width: "6rem", number: true, narrow: false, text: (worker) => rate(last(worker, "deliveries")),
                 value: (worker) => last(worker, "deliveries") || 0 },
             { title: "Answer", width: "5rem", number: true, narrow: false, text: (worker) => brief(last(worker, "response")),

@@ -26,6 +26,7 @@ export function choice(options, onchange) {
 
 const whole = new Intl.NumberFormat();
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const rounded = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 
 export const full = (number) => Number.isFinite(number) ? whole.format(number) : "–";
@@ -33,7 +34,7 @@ export const full = (number) => Number.isFinite(number) ? whole.format(number) :
 /** 12.3K for 12,345; below 10 with a digit behind the point. */
 export function compact(number) {
     if (!Number.isFinite(number)) return "–";
-    return Math.abs(number) < 1000 ? (Math.abs(number) < 10 ? oneDigit : whole).format(number) : short.format(number);
+    return Math.abs(number) < 1000 ? (Math.abs(number) < 10 ? oneDigit : rounded).format(number) : short.format(number);
 }
 
 export const rate = (number) => Number.isFinite(number) ? `${compact(number)}/s` : "–";

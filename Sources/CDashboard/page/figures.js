@@ -136,7 +136,8 @@ export class Sparkline {
 
     draw({ values }) {
         const most = values.reduce((most, value) => value > most ? value : most, 0) || 1;
-        const step = 100 / (KEPT - 1);
+        // Two minutes, then as long as there are values.
+        const step = 100 / (Math.max(values.length, 40) - 1);
         const points = [];
         values.forEach((value, at) => {
             if (Number.isFinite(value)) points.push(`${(100 - (values.length - 1 - at) * step).toFixed(1)},${(19 - 18 * value / most).toFixed(1)}`);

@@ -31,8 +31,9 @@ function rows(workers, earlier, seconds) {
     return rows;
 }
 
-const state = (row) => row.off ? `off on ${row.off} of ${row.copies.reduce((sum, rule) => sum + rule.loops, 0)} loops`
-    : row.digests.length > 1 ? `${row.digests.length} versions` : row.mode;
+/** What is not as it should be. */
+const trouble = (row) => row.off ? `off on ${row.off} of ${row.copies.reduce((sum, rule) => sum + rule.loops, 0)} loops`
+    : row.digests.length > 1 ? `${row.digests.length} versions` : "";
 
 export function rules() {
     let known = new Map(), knownAt = 0;
@@ -40,9 +41,10 @@ export function rules() {
         label: "Rules", empty: "No worker runs a rule.", open: showRule,
         columns: [
             { title: "Rule", width: "1.5fr", text: (row) => row.name, value: (row) => row.name },
-            { title: "State", width: "8rem", value: state, cell(element, row) {
-                setText(element, state(row));
-                element.className = row.off || row.digests.length > 1 ? "bad" : "";
+            { title: "Mode", width: "6rem", text: (row) => row.mode, value: (row) => row.mode },
+            { title: "", width: "11rem", cell(element, row) {
+                setText(element, trouble(row), trouble(row));
+                element.className = "bad";
             } },
             { title: "Calls", width: "5rem", number: true, text: (row) => rate(row.rate), hint: (row) => `${full(row.calls)} in all`,
                 value: (row) => row.rate || 0 },
@@ -139,7 +141,7 @@ function showRule(row) {
         ["Files and settings", row.digests.map((digest) => el("div", {}, several
             ? `${digest}: ${row.copies.filter((rule) => rule.digest === digest).length} workers` : digest))],
         ["Runs since", when(Math.max(...row.copies.map((rule) => rule.since)))],
-        ["Memory", bytes(row.copies.reduce((sum, rule) => sum + rule.memory, 0))], ["Switched off", row.off ? state(row) : ""],
+        ["Memory", bytes(row.copies.reduce((sum, rule) => sum + rule.memory, 0))], ["Switched off", row.off ? trouble(row) : ""],
     ]),
     el("h3", {}, "Hooks"),
     grid(["Hook", several && "Worker", "Calls", "Verdicts", "Errors", "50 %", "99 %"].filter(Boolean), row.copies.flatMap((rule) =>
