@@ -77,9 +77,11 @@ import Testing
         }
     }
 
-    @Test("Another server's page gives no commands, whoever opens it", arguments: [
-        ("http://localhost", 200), ("http://LOCALHOST", 200), ("http://evil.example", 403), ("http://localhost:1", 403), ("null", 403), ("", 403),
-    ])
+    @Test(
+        "Another server's page gives no commands, whoever opens it",
+        arguments: [
+            ("http://localhost", 200), ("http://LOCALHOST", 200), ("http://evil.example", 403), ("http://localhost:1", 403), ("null", 403), ("", 403),
+        ])
     func origins(origin: String, status: Int) async throws {
         try await serving { fixture async throws in
             let answer = try await RawHTTP.exchange(
