@@ -21,8 +21,8 @@ export function refused() {
         columns: [
             { title: "Address", width: "1.2fr", text: (client) => client.address, value: (client) => client.address },
             { title: "User", width: "1fr", text: (client) => client.user, value: (client) => client.user },
-            { title: "Why", width: "7rem", text: (client) => client.reason, value: (client) => client.reason },
-            { title: "Times", width: "4.5rem", number: true, text: (client) => full(client.count), value: (client) => client.count },
+            { title: "Why", width: "7rem", narrow: "5rem", text: (client) => client.reason, value: (client) => client.reason },
+            { title: "Times", width: "4.5rem", narrow: "3rem", number: true, text: (client) => full(client.count), value: (client) => client.count },
             { title: "Listener", width: "7rem", narrow: false, text: (client) => client.listener, value: (client) => client.listener },
             { title: "Worker", width: "1fr", narrow: false, text: (client) => client.worker, value: (client) => client.worker },
             { title: "Last", width: "8rem", narrow: false, text: (client) => time(client.last_at), hint: (client) => utc(client.last_at),
@@ -62,7 +62,7 @@ export function bans() {
         tools: el("button", { type: "button", onclick: () => add() }, "Ban somebody"), empty: "Nobody is banned.",
         columns: [
             { title: "Who", width: "1.5fr", text: (ban) => ban.subject },
-            { title: "Until", width: "10rem", text: (ban) => ban.until ? time(ban.until) : "it is lifted", hint: (ban) => utc(ban.until) },
+            { title: "Until", width: "10rem", narrow: "6rem", text: (ban) => ban.until ? time(ban.until) : "it is lifted", hint: (ban) => utc(ban.until) },
             { title: "Why", width: "2fr", narrow: false, text: (ban) => ban.why },
         ],
         open(ban) {

@@ -93,10 +93,10 @@ export function workers() {
         label: "Workers", empty: "No worker has joined this master yet.", open: showWorker,
         columns: [
             { title: "Worker", width: "2fr", text: label, hint: (worker) => worker.name, value: label },
-            { title: "State", width: "5rem", value: (worker) => worker.state, cell: showState },
-            { title: "Clients", width: "5rem", number: true, text: (worker) => compact(worker.figures.connections),
+            { title: "State", width: "5rem", narrow: "4rem", value: (worker) => worker.state, cell: showState },
+            { title: "Clients", width: "5rem", narrow: "3.4rem", number: true, text: (worker) => compact(worker.figures.connections),
                 hint: (worker) => full(worker.figures.connections), value: (worker) => worker.figures.connections },
-            { title: "Requests", width: "6rem", number: true, text: (worker) => rate(last(worker, "requests")),
+            { title: "Requests", width: "6rem", narrow: "4.2rem", number: true, text: (worker) => rate(last(worker, "requests")),
                 value: (worker) => last(worker, "requests") || 0 },
             { title: "Last minutes", width: "1.5fr", narrow: false, cell: spark },
             { title: "Deliveries", width: "6rem", number: true, narrow: false, text: (worker) => rate(last(worker, "deliveries")),
@@ -168,8 +168,8 @@ export function events() {
         open: (event) => dialog(event.kind, fields([
             ["When", `${time(event.at)} (${utc(event.at)})`], ["Subject", event.subject], ["What", event.detail], ["Number", full(event.id)]])),
         columns: [
-            { title: "When", width: "9rem", text: (event) => time(event.at), hint: (event) => utc(event.at) },
-            { title: "What", width: "10rem", cell(element, event) {
+            { title: "When", width: "9rem", narrow: "6rem", text: (event) => time(event.at), hint: (event) => utc(event.at) },
+            { title: "What", width: "10rem", narrow: "7rem", cell(element, event) {
                 setText(element, event.kind);
                 element.classList.toggle("bad", isTrouble(event));
             } },

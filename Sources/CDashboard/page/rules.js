@@ -41,14 +41,14 @@ export function rules() {
         label: "Rules", empty: "No worker runs a rule.", open: showRule,
         columns: [
             { title: "Rule", width: "1.5fr", text: (row) => row.name, value: (row) => row.name },
-            { title: "Mode", width: "6rem", text: (row) => row.mode, value: (row) => row.mode },
-            { title: "", width: "11rem", cell(element, row) {
+            { title: "Mode", width: "6rem", narrow: "4rem", text: (row) => row.mode, value: (row) => row.mode },
+            { title: "", width: "11rem", narrow: "5rem", cell(element, row) {
                 setText(element, trouble(row), trouble(row));
                 element.className = "bad";
             } },
-            { title: "Calls", width: "5rem", number: true, text: (row) => rate(row.rate), hint: (row) => `${full(row.calls)} in all`,
+            { title: "Calls", width: "5rem", narrow: "4rem", number: true, text: (row) => rate(row.rate), hint: (row) => `${full(row.calls)} in all`,
                 value: (row) => row.rate || 0 },
-            { title: "Errors", width: "5rem", number: true, text: (row) => compact(row.errors), hint: (row) => full(row.errors),
+            { title: "Errors", width: "5rem", narrow: false, number: true, text: (row) => compact(row.errors), hint: (row) => full(row.errors),
                 value: (row) => row.errors },
             { title: "99 %", width: "5rem", number: true, narrow: false, text: (row) => brief(row.p99), value: (row) => row.p99,
                 help: "99 of 100 calls take at most this; of the slowest hook" },
@@ -62,8 +62,8 @@ export function rules() {
         label: "Versions of workers", empty: "No worker has answered.", open: (row) => showWorker(row, () => view.refresh()),
         columns: [
             { title: "Worker", width: "2fr", text: (row) => row.worker, value: (row) => row.worker },
-            { title: "Version", width: "5rem", number: true, text: (row) => row.answer?.version ?? "–", value: (row) => row.answer?.version ?? 0 },
-            { title: "Since", width: "9rem", text: (row) => time(row.answer?.deployed_at), hint: (row) => utc(row.answer?.deployed_at),
+            { title: "Version", width: "5rem", narrow: "3.5rem", number: true, text: (row) => row.answer?.version ?? "–", value: (row) => row.answer?.version ?? 0 },
+            { title: "Since", width: "9rem", narrow: "6rem", text: (row) => time(row.answer?.deployed_at), hint: (row) => utc(row.answer?.deployed_at),
                 value: (row) => row.answer?.deployed_at ?? 0 },
             { title: "", width: "2fr", narrow: false, text: (row) => row.error ? new Problem(0, row.error).sentence : "" },
         ],

@@ -73,9 +73,9 @@ export function chats() {
         empty: "No chat is open there.",
         columns: [
             { title: "Chat", width: "2fr", text: (chat) => chat.chat },
-            { title: "Members", width: "6rem", number: true, text: (chat) => full(chat.members) },
+            { title: "Members", width: "6rem", narrow: "4.2rem", number: true, text: (chat) => full(chat.members) },
             { title: "Worker", width: "1fr", narrow: false, text: (chat) => chat.worker },
-            { title: "Opened", width: "9rem", text: (chat) => time(chat.created_at), hint: (chat) => utc(chat.created_at) },
+            { title: "Opened", width: "9rem", narrow: "6rem", text: (chat) => time(chat.created_at), hint: (chat) => utc(chat.created_at) },
         ],
         open(chat) {
             dialog(chat.chat, fields([
@@ -100,10 +100,10 @@ export function retained() {
         label: "Retained messages", empty: "No worker retains such a message.",
         columns: [
             { title: "Topic", width: "2fr", text: (message) => message.topic },
-            { title: "Size", width: "6rem", number: true, text: (message) => bytes(message.bytes), hint: (message) => full(message.bytes) },
+            { title: "Size", width: "6rem", narrow: "4.2rem", number: true, text: (message) => bytes(message.bytes), hint: (message) => full(message.bytes) },
             { title: "QoS", width: "3rem", number: true, narrow: false, text: (message) => message.qos },
             { title: "Worker", width: "1fr", narrow: false, text: (message) => message.worker },
-            { title: "Stored", width: "9rem", text: (message) => time(message.stored_at), hint: (message) => utc(message.stored_at) },
+            { title: "Stored", width: "9rem", narrow: "6rem", text: (message) => time(message.stored_at), hint: (message) => utc(message.stored_at) },
             { title: "Ends", width: "9rem", narrow: false, text: (message) => message.expires_at ? time(message.expires_at) : "stays",
                 hint: (message) => utc(message.expires_at) },
         ],

@@ -63,7 +63,7 @@ export class PagedRows {
 
 /**
  * Columns have a title, a width of CSS grids, and text(row); perhaps hint(row), a title for the mouse; value(row), to sort by; number, to the
- * right; narrow: false, not on a small screen; cell(element, row), which fills the cell itself.
+ * right; narrow, the width on a small screen, false: it is not there; cell(element, row), which fills the cell itself.
  * Enter or a click calls open(row).
  */
 export class Table {
@@ -92,10 +92,11 @@ export class Table {
     }
 
     setColumns(columns = this.columns) {
+        const width = (column) => (narrow.matches && column.narrow) || column.width || "1fr";
         if (columns !== this.columns) this.#order = null;
         this.columns = columns;
         this.#columns = columns.filter((column) => !narrow.matches || column.narrow !== false);
-        this.scroller.style.setProperty("--columns", this.#columns.map((column) => `minmax(0, ${column.width ?? "1fr"})`).join(" "));
+        this.scroller.style.setProperty("--columns", this.#columns.map((column) => `minmax(0, ${width(column)})`).join(" "));
         this.scroller.setAttribute("aria-colcount", this.#columns.length);
         this.head.replaceChildren(...this.#columns.map((column) => this.#heading(column)));
         this.body.replaceChildren();

@@ -85,8 +85,9 @@ class Page:
         return result["result"].get("value")
 
     def wait(self, condition: str):
+        """A page that has not come yet may have none of what the condition looks at."""
         try:
-            return eventually(lambda: self.value(condition), PATIENCE)
+            return eventually(lambda: self.value(f"(() => {{ try {{ return {condition}; }} catch {{ return false; }} }})()"), PATIENCE)
         except AssertionError:
             raise AssertionError(f"not so: {condition}; the page says: {self.value('document.body.innerText')[:2000]}; {self.faults}") from None
 
