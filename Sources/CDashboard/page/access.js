@@ -62,7 +62,8 @@ export function bans() {
         tools: el("button", { type: "button", onclick: () => add() }, "Ban somebody"), empty: "Nobody is banned.",
         columns: [
             { title: "Who", width: "1.5fr", text: (ban) => ban.subject },
-            { title: "Until", width: "10rem", narrow: "6rem", text: (ban) => ban.until ? time(ban.until) : "it is lifted", hint: (ban) => utc(ban.until) },
+            { title: "Until", width: "10rem", narrow: "6rem", text: (ban) => ban.until ? time(ban.until) : "it is lifted",
+                hint: (ban) => utc(ban.until) },
             { title: "Why", width: "2fr", narrow: false, text: (ban) => ban.why },
         ],
         open(ban) {

@@ -62,8 +62,10 @@ export function rules() {
         label: "Versions of workers", empty: "No worker has answered.", open: (row) => showWorker(row, () => view.refresh()),
         columns: [
             { title: "Worker", width: "2fr", text: (row) => row.worker, value: (row) => row.worker },
-            { title: "Version", width: "5rem", narrow: "3.5rem", number: true, text: (row) => row.answer?.version ?? "–", value: (row) => row.answer?.version ?? 0 },
-            { title: "Since", width: "9rem", narrow: "6rem", text: (row) => time(row.answer?.deployed_at), hint: (row) => utc(row.answer?.deployed_at),
+            { title: "Version", width: "5rem", narrow: "3.5rem", number: true, text: (row) => row.answer?.version ?? "–",
+                value: (row) => row.answer?.version ?? 0 },
+            { title: "Since", width: "9rem", narrow: "6rem", text: (row) => time(row.answer?.deployed_at),
+                hint: (row) => utc(row.answer?.deployed_at),
                 value: (row) => row.answer?.deployed_at ?? 0 },
             { title: "", width: "2fr", narrow: false, text: (row) => row.error ? new Problem(0, row.error).sentence : "" },
         ],

@@ -100,7 +100,8 @@ export function retained() {
         label: "Retained messages", empty: "No worker retains such a message.",
         columns: [
             { title: "Topic", width: "2fr", text: (message) => message.topic },
-            { title: "Size", width: "6rem", narrow: "4.2rem", number: true, text: (message) => bytes(message.bytes), hint: (message) => full(message.bytes) },
+            { title: "Size", width: "6rem", narrow: "4.2rem", number: true, text: (message) => bytes(message.bytes),
+                hint: (message) => full(message.bytes) },
             { title: "QoS", width: "3rem", number: true, narrow: false, text: (message) => message.qos },
             { title: "Worker", width: "1fr", narrow: false, text: (message) => message.worker },
             { title: "Stored", width: "9rem", narrow: "6rem", text: (message) => time(message.stored_at), hint: (message) => utc(message.stored_at) },

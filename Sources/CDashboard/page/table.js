@@ -206,6 +206,8 @@ export class Table {
     #activate(index) {
         if (!this.rows.count) return;
         this.#active = Math.min(Math.max(index, 0), this.rows.count - 1);
+        // There may be rows that no frame has made room for yet.
+        this.body.style.height = `${this.rows.count * ROW}px`;
         const top = this.#active * ROW;
         const room = this.scroller.clientHeight - this.head.offsetHeight;
         if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
