@@ -25,7 +25,7 @@ export function refused() {
             { title: "Times", width: "4.5rem", narrow: "3rem", number: true, text: (client) => full(client.count), value: (client) => client.count },
             { title: "Listener", width: "7rem", narrow: false, text: (client) => client.listener, value: (client) => client.listener },
             { title: "Worker", width: "1fr", narrow: false, text: (client) => client.worker, value: (client) => client.worker },
-            { title: "Last", width: "8rem", narrow: false, text: (client) => time(client.last_at), hint: (client) => utc(client.last_at),
+            { title: "Last", width: "11rem", narrow: false, text: (client) => time(client.last_at), hint: (client) => utc(client.last_at),
                 value: (client) => client.last_at },
         ],
         open(client) {
@@ -62,7 +62,7 @@ export function bans() {
         tools: el("button", { type: "button", onclick: () => add() }, "Ban somebody"), empty: "Nobody is banned.",
         columns: [
             { title: "Who", width: "1.5fr", text: (ban) => ban.subject },
-            { title: "Until", width: "10rem", narrow: "6rem", text: (ban) => ban.until ? time(ban.until) : "it is lifted",
+            { title: "Until", width: "10rem", narrow: "6.8rem", text: (ban) => ban.until ? time(ban.until) : "it is lifted",
                 hint: (ban) => utc(ban.until) },
             { title: "Why", width: "2fr", narrow: false, text: (ban) => ban.why },
         ],

@@ -105,7 +105,7 @@ export function workers() {
                 value: (worker) => last(worker, "response") || 0, help: "mean time from a request to its answer" },
             { title: "Slow", width: "4rem", number: true, narrow: false, text: (worker) => full(worker.figures.stuck_consumers),
                 value: (worker) => worker.figures.stuck_consumers },
-            { title: "Heard", width: "7rem", narrow: false, text: (worker) => time(worker.heartbeat_at), hint: (worker) => utc(worker.heartbeat_at),
+            { title: "Heard", width: "11rem", narrow: false, text: (worker) => time(worker.heartbeat_at), hint: (worker) => utc(worker.heartbeat_at),
                 value: (worker) => worker.heartbeat_at },
         ],
     });
@@ -168,7 +168,7 @@ export function events() {
         open: (event) => dialog(event.kind, fields([
             ["When", `${time(event.at)} (${utc(event.at)})`], ["Subject", event.subject], ["What", event.detail], ["Number", full(event.id)]])),
         columns: [
-            { title: "When", width: "9rem", narrow: "6rem", text: (event) => time(event.at), hint: (event) => utc(event.at) },
+            { title: "When", width: "11rem", narrow: "6.8rem", text: (event) => time(event.at), hint: (event) => utc(event.at) },
             { title: "What", width: "10rem", narrow: "7rem", cell(element, event) {
                 setText(element, event.kind);
                 element.classList.toggle("bad", isTrouble(event));

@@ -64,7 +64,7 @@ export function rules() {
             { title: "Worker", width: "2fr", text: (row) => row.worker, value: (row) => row.worker },
             { title: "Version", width: "5rem", narrow: "3.5rem", number: true, text: (row) => row.answer?.version ?? "–",
                 value: (row) => row.answer?.version ?? 0 },
-            { title: "Since", width: "9rem", narrow: "6rem", text: (row) => time(row.answer?.deployed_at),
+            { title: "Since", width: "11rem", narrow: "6.8rem", text: (row) => time(row.answer?.deployed_at),
                 hint: (row) => utc(row.answer?.deployed_at),
                 value: (row) => row.answer?.deployed_at ?? 0 },
             { title: "", width: "2fr", narrow: false, text: (row) => row.error ? new Problem(0, row.error).sentence : "" },

@@ -57,7 +57,7 @@ export function devices() {
             { title: "Tags", width: "1fr", narrow: false, text: (device) => list(device.tags) },
             { title: "Worker", width: "1fr", narrow: false, text: (device) => device.worker },
             { title: "Address", width: "1fr", narrow: false, text: (device) => device.address },
-            { title: "Seen", width: "8rem", narrow: false, text: (device) => time(device.last_seen_at), hint: (device) => utc(device.last_seen_at) },
+            { title: "Seen", width: "11rem", narrow: false, text: (device) => time(device.last_seen_at), hint: (device) => utc(device.last_seen_at) },
         ],
         open: (device) => dialog(`${device.uid}: ${device.device}`, fields([
             ["uid", device.uid], ["Device", device.device], ["State", device.online ? "online" : "offline"], ["Tags", list(device.tags)],
@@ -75,7 +75,7 @@ export function chats() {
             { title: "Chat", width: "2fr", text: (chat) => chat.chat },
             { title: "Members", width: "6rem", narrow: "4.2rem", number: true, text: (chat) => full(chat.members) },
             { title: "Worker", width: "1fr", narrow: false, text: (chat) => chat.worker },
-            { title: "Opened", width: "9rem", narrow: "6rem", text: (chat) => time(chat.created_at), hint: (chat) => utc(chat.created_at) },
+            { title: "Opened", width: "11rem", narrow: "6.8rem", text: (chat) => time(chat.created_at), hint: (chat) => utc(chat.created_at) },
         ],
         open(chat) {
             dialog(chat.chat, fields([
@@ -104,8 +104,8 @@ export function retained() {
                 hint: (message) => full(message.bytes) },
             { title: "QoS", width: "3rem", number: true, narrow: false, text: (message) => message.qos },
             { title: "Worker", width: "1fr", narrow: false, text: (message) => message.worker },
-            { title: "Stored", width: "9rem", narrow: "6rem", text: (message) => time(message.stored_at), hint: (message) => utc(message.stored_at) },
-            { title: "Ends", width: "9rem", narrow: false, text: (message) => message.expires_at ? time(message.expires_at) : "stays",
+            { title: "Stored", width: "11rem", narrow: "6.8rem", text: (message) => time(message.stored_at), hint: (message) => utc(message.stored_at) },
+            { title: "Ends", width: "11rem", narrow: false, text: (message) => message.expires_at ? time(message.expires_at) : "stays",
                 hint: (message) => utc(message.expires_at) },
         ],
         open: (message) => dialog(message.topic, fields([
