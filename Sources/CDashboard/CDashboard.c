@@ -31,6 +31,9 @@ static const unsigned char figures_js[] = {
 static const unsigned char cluster_js[] = {
 #embed "page/cluster.js"
 };
+static const unsigned char clients_js[] = {
+#embed "page/clients.js"
+};
 static const unsigned char sessions_js[] = {
 #embed "page/sessions.js"
 };
@@ -51,6 +54,7 @@ static const dashboard_file files[] = {
     {"view.js", view_js, sizeof view_js},
     {"figures.js", figures_js, sizeof figures_js},
     {"cluster.js", cluster_js, sizeof cluster_js},
+    {"clients.js", clients_js, sizeof clients_js},
     {"sessions.js", sessions_js, sizeof sessions_js},
     {"access.js", access_js, sizeof access_js},
     {"rules.js", rules_js, sizeof rules_js},

@@ -66,13 +66,25 @@ struct RouteTable: Sendable {
 
     /// A browser names the server whose page asks (RFC 6454). Pages of other servers give no commands: they could where no token is asked for.
     private static func checkOrigin(of request: HTTPRequestHead) throws(ShuntError) {
-        guard let origin = request.headers.first(name: "origin") else { return }
+        // A browser's own word; no page can write this field.
+        guard request.headers["sec-fetch-site"] != ["same-origin"] else { return }
         let host = request.headers.first(name: "host") ?? ""
-        guard origin.lowercased().hasSuffix("://\(host.lowercased())") else {
+        for origin in request.headers["origin"] where !isSame(origin, host) {
             throw ShuntError(
                 .accessDenied, "the page that asks is another server's", at: "Origin: \(origin.prefix(100))",
                 help: "give commands from this server's own page; a proxy before it hands the Host field on as it is")
         }
+    }
+
+    /// - Parameters:
+    ///   - origin: scheme and authority, without the scheme's usual port.
+    ///   - host: an authority; proxies write the usual port too.
+    private static func isSame(_ origin: String, _ host: String) -> Bool {
+        let parts = origin.lowercased().split(separator: "://", maxSplits: 1)
+        guard parts.count == 2 else { return false }
+        let host = host.lowercased()
+        let usual = parts[0] == "https" ? ":443" : ":80"
+        return host == parts[1] || host == parts[1] + usual
     }
 
     private func caller(of request: HTTPRequestHead, _ source: String, _ need: HTTPRoute.Need) async throws(ShuntError) -> String? {

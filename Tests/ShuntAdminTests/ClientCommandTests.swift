@@ -21,6 +21,7 @@ import Testing
                     try await run(["clients", "--away", "--output", "csv"] + source).output
                         == "worker,session,client,uid,protocol,listener,address,state,since,subscriptions\r\n"
                         + "10.0.0.2:4091,1-8388608-4,\"'=x,y\",,mqtt 3.1.1,,,away,400.0,0\r\n")
+                #expect(try await run(["clients", "METER", "--output", "csv"] + source).output.split(separator: "\r\n").count == 2)
                 let one = try await run(["clients", "--worker", "edge-1", "--limit", "1", "--output", "json"] + source)
                 #expect(one.output.hasPrefix(#"{"clients":[{"address":"10.9.0.1:50000","client":"meter-7","#))
             }

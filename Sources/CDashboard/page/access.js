@@ -8,7 +8,7 @@ import { View, command, dialog, fields, input, searchForm } from "./view.js";
 
 const LENGTHS = [["3600", "for an hour"], ["86400", "for a day"], ["604800", "for a week"], ["", "until it is lifted"]];
 
-async function ban(subject, seconds, why) {
+export async function ban(subject, seconds, why) {
     const body = { subject, ...(seconds ? { seconds: Number(seconds) } : {}), ...(why ? { why } : {}) };
     const made = await ask("bans", { method: "POST", body });
     return `${made.subject} is banned ${made.until ? `until ${time(made.until)}` : "until the ban is lifted"}.`;

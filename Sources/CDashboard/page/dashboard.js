@@ -3,6 +3,7 @@
 import { door } from "./api.js";
 import { bans, refused } from "./access.js";
 import { events, overview, query, workers } from "./cluster.js";
+import { clients } from "./clients.js";
 import { duration, el, setText, utc } from "./elements.js";
 import { cluster, EVERY } from "./figures.js";
 import { rules } from "./rules.js";
@@ -10,12 +11,14 @@ import { chats, devices, retained } from "./sessions.js";
 import { dialog, fields } from "./view.js";
 
 const find = (id) => document.getElementById(id);
-const views = [overview(), workers(), devices(), chats(), rules(), events(), retained(), refused(), bans(), query()];
+const views = [overview(), workers(), clients(), devices(), chats(), rules(), events(), retained(), refused(), bans(), query()];
+/** One for each view. */
+const KEYS = "1234567890s";
 let shown = null;
 
 // Views
 
-const links = new Map(views.map((view, at) => [view, el("a", { href: `#${view.name}`, title: `key ${(at + 1) % 10}` }, view.title)]));
+const links = new Map(views.map((view, at) => [view, el("a", { href: `#${view.name}`, title: `key ${KEYS[at]}` }, view.title)]));
 find("nav").append(...links.values());
 find("main").append(...views.map((view) => view.element));
 
@@ -42,7 +45,7 @@ addEventListener("hashchange", () => shown && showNamed());
 // Keyboard
 
 const keys = [
-    ["1 … 9, 0", "a view, in the order of the line above"], ["/", "the view's search"], ["r", "ask the master now"],
+    ["1 … 9, 0, s", "a view, in the order of the line above"], ["/", "the view's search"], ["r", "ask the master now"],
     ["↑ ↓ Page Home End", "a row of the table that has the focus"], ["Enter", "open the row"], ["Esc", "close what is open"], ["?", "this list"],
 ];
 const showKeys = () => dialog("Keys", fields(keys));
@@ -50,7 +53,7 @@ find("keys").addEventListener("click", showKeys);
 
 addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog") || !shown || door.refusal) return;
-    const number = "1234567890".indexOf(event.key);
+    const number = KEYS.indexOf(event.key);
     if (number >= 0 && views[number]) location.hash = views[number].name;
     else if (event.key === "/" && shown.search) shown.search.focus();
     else if (event.key === "r") shown.refresh();

@@ -9,7 +9,8 @@ export class View {
     #asksAgain = false;
 
     /**
-     * - load: asks the master and shows the answer; called when the view is shown, then every so many seconds while somebody can see it.
+     * - load: asks the master and shows the answer; called when the view is shown, then every so many seconds while somebody can see it, less
+     *   often where an answer takes long.
      * - search: the field that the key / goes to.
      */
     constructor(name, title, { every = 5, load, tools = [], search, content = [] }) {
@@ -39,6 +40,7 @@ export class View {
             return;
         }
         this.#asks = true;
+        const begun = performance.now();
         try {
             if (!document.hidden && !door.refusal) await this.load();
             this.tell(null);
@@ -51,7 +53,7 @@ export class View {
             this.#asksAgain = false;
             return this.refresh();
         }
-        if (this.every) this.#timer = setTimeout(() => this.refresh(), this.every * 1000);
+        if (this.every) this.#timer = setTimeout(() => this.refresh(), Math.max(this.every * 1000, 9 * (performance.now() - begun)));
     }
 
     /** Shows what went wrong; null: nothing does. */

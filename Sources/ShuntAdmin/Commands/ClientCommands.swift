@@ -11,6 +11,7 @@ struct ClientsCommand: AdminSubcommand {
             By name, worker and session. Options that are given must all be met.
 
               shunt admin clients
+              shunt admin clients meter                  whose client identifier or uid contains it
               shunt admin clients --uid meter-7
               shunt admin clients --worker edge-1 --protocol mqtt --away
               shunt admin client meter-7             all that its worker knows of one
@@ -19,6 +20,9 @@ struct ClientsCommand: AdminSubcommand {
 
     @OptionGroup var options: AdminOptions
     @OptionGroup var page: PageOptions
+
+    @Argument(help: "Only clients whose client identifier, name of a device or uid contains this; small and capital letters are the same.")
+    var search: String?
 
     @Option(help: "Only clients of this client identifier, or name of a device: the whole of it.")
     var client: String?
@@ -42,11 +46,14 @@ struct ClientsCommand: AdminSubcommand {
         guard !(connected && away) else {
             throw ValidationError("--connected and --away exclude each other: without either, all are listed.")
         }
+        guard (search ?? "").unicodeScalars.count <= ClientQuery.maximumSearch else {
+            throw ValidationError("The text to search for is too long: give at most \(ClientQuery.maximumSearch) characters.")
+        }
     }
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         var query = ClientQuery(
-            client: client, uid: uid, worker: worker, state: connected ? .connected : away ? .away : nil, protocolName: protocolName,
+            search: search, client: client, uid: uid, worker: worker, state: connected ? .connected : away ? .away : nil, protocolName: protocolName,
             limit: page.limit, offset: page.offset)
         var (found, json) = try await session.ask(.clients(query), as: ClientPage.self)
         if found.total == 0, let worker {

@@ -240,7 +240,7 @@ struct APISource: AdminSource {
         switch request {
         case .clients(let asked):
             let filter = [
-                ("limit", "\(asked.limit)"), ("offset", "\(asked.offset)"), ("client", asked.client), ("uid", asked.uid),
+                ("limit", "\(asked.limit)"), ("offset", "\(asked.offset)"), ("search", asked.search), ("client", asked.client), ("uid", asked.uid),
                 ("worker", asked.worker), ("state", asked.state?.rawValue), ("protocol", asked.protocolName),
             ]
             return ("GET", "/api/v1/clients" + query(filter), [])

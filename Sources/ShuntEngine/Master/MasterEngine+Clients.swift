@@ -10,8 +10,8 @@ struct ClientLists {
     /// The number of each worker's present list.
     private var lists: [ExactText: Int64] = [:]
     private var last: Int64 = 0
-    /// Reports that are answered once there is room.
-    private var waiting: [(connection: ConnectionID, id: Int64)] = []
+    /// Reports that are answered once there is room: the last of each worker, which waits for the answer to that one alone.
+    private var waiting: [ConnectionID: Int64] = [:]
 
     /// - Returns: the number of a new list. A registry may have numbers of an earlier master.
     mutating func begin(_ worker: String, now: Double) -> Int64 {
@@ -28,12 +28,12 @@ struct ClientLists {
     /// - Returns: whether the registry may have clients of it.
     mutating func lost(_ worker: String) -> Bool { lists.removeValue(forKey: ExactText(worker)) != nil }
 
-    mutating func wait(_ connection: ConnectionID, _ id: Int64) { waiting.append((connection, id)) }
+    mutating func wait(_ connection: ConnectionID, _ id: Int64) { waiting[connection] = id }
 
-    mutating func closed(_ connection: ConnectionID) { waiting.removeAll { $0.connection == connection } }
+    mutating func closed(_ connection: ConnectionID) { waiting[connection] = nil }
 
-    mutating func takeWaiting() -> [(connection: ConnectionID, id: Int64)] {
-        defer { waiting = [] }
+    mutating func takeWaiting() -> [ConnectionID: Int64] {
+        defer { waiting = [:] }
         return waiting
     }
 }

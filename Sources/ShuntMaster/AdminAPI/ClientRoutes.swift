@@ -12,10 +12,16 @@ struct ClientRoutes {
     var all: [HTTPRoute] { [list, detail, kick, kickSession] }
 
     private var list: HTTPRoute {
-        let parameters = ["client", "uid", "worker", "state", "protocol", "limit", "offset"]
+        let parameters = ["search", "client", "uid", "worker", "state", "protocol", "limit", "offset"]
         return HTTPRoute(.get, "/api/v1/clients", parameters: parameters) { [registry] call in
+            let search = call.parameters["search"]
+            guard (search ?? "").unicodeScalars.count <= ClientQuery.maximumSearch else {
+                throw ShuntError(
+                    .requestInvalid, "the text to search for is too long", at: "search",
+                    help: "give a part of the client identifier or of the uid, at most \(ClientQuery.maximumSearch) characters")
+            }
             let query = ClientQuery(
-                client: call.parameters["client"], uid: call.parameters["uid"], worker: call.parameters["worker"],
+                search: search, client: call.parameters["client"], uid: call.parameters["uid"], worker: call.parameters["worker"],
                 state: try call.choice("state"), protocolName: call.parameters["protocol"],
                 limit: try call.integer("limit", in: 1...ClientQuery.maximumLimit, default: 100),
                 offset: try call.integer("offset", in: 0...Int.max, default: 0))

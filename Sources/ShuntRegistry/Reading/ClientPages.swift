@@ -3,7 +3,11 @@ import ShuntCore
 /// Which clients to read: those that are all that is given.
 public struct ClientQuery: Equatable, Sendable {
     public static let maximumLimit = 1_000
+    /// Characters of `search`.
+    public static let maximumSearch = 256
 
+    /// A part of the client identifier or of the uid; small and capital letters of ASCII are the same.
+    public var search: String?
     /// The client identifier, or the name of a device of the exchange protocol: the whole of it.
     public var client: String?
     public var uid: String?
@@ -16,10 +20,10 @@ public struct ClientQuery: Equatable, Sendable {
     public var offset: Int
 
     public init(
-        client: String? = nil, uid: String? = nil, worker: String? = nil, state: ClientRecord.State? = nil, protocolName: String? = nil,
+        search: String? = nil, client: String? = nil, uid: String? = nil, worker: String? = nil, state: ClientRecord.State? = nil, protocolName: String? = nil,
         limit: Int = 100, offset: Int = 0
     ) {
-        (self.client, self.uid, self.worker) = (client, uid, worker)
+        (self.search, self.client, self.uid, self.worker) = (search, client, uid, worker)
         (self.state, self.protocolName, self.limit, self.offset) = (state, protocolName, limit, offset)
     }
 }

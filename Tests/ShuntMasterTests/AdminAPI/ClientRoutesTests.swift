@@ -62,6 +62,8 @@ struct ClientRoutesTests {
                 listed.body
                     == #"{"clients":[{"address":"10.0.0.9:5","client":"a b","listener":"mqtt","protocol":"mqtt 5.0","session":"0-1-1","since":1.5,"#
                     + #""state":"connected","subscriptions":0,"uid":"u","worker":"a:1"}],"limit":100,"offset":0,"total":1}"#)
+            #expect(try await fixture.get("/api/v1/clients?search=A%20B").body == listed.body)
+            #expect(try await fixture.get("/api/v1/clients?search=" + String(repeating: "x", count: 257)).status == 400)
             #expect(try await fixture.get("/api/v1/clients?state=away").body.contains(#""total":0"#))
             #expect(try await fixture.get("/api/v1/clients?state=gone").status == 400)
             let detail = try await fixture.get("/api/v1/clients/here?subscriptions=5")
