@@ -13,7 +13,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
               shunt admin worker 10.0.0.1:4091       all that is known of one
-              shunt admin clients --uid meter-7      who is connected where; also client, kick
+              shunt admin clients --uid meter-7      who is connected; also client, kick
               shunt admin devices --tag vip --online
               shunt admin device alice               every session of a uid
               shunt admin chats                      which worker has which chat

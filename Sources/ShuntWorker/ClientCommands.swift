@@ -7,13 +7,19 @@ import Synchronization
 extension LoopPeers {
     func performClientCommands() {
         commands.set(.client) { [self] arguments, done in
-            answer(arguments, done, ClientDetailsRecord(clients: [], total: 0)) { loop, question in loop.describe(question) } add: { one, other in
+            answer(arguments, done, ClientDetailsRecord(clients: [], total: 0)) { loop, question in
+                loop.describe(question)
+            } add: { one, other in
                 ClientDetailsRecord(
                     clients: Array((one.clients + other.clients).prefix(ClientQuestion.maximumClients)), total: one.total + other.total)
             }
         }
         commands.set(.kick) { [self] arguments, done in
-            answer(arguments, done, KickedRecord()) { loop, question in loop.kick(question) } add: { $0 + $1 }
+            answer(arguments, done, KickedRecord()) { loop, question in
+                loop.kick(question)
+            } add: {
+                $0 + $1
+            }
         }
     }
 

@@ -397,16 +397,19 @@ final class ControlLoop: EventLoopHandler {
             case .untrusted(let master, let why):
                 doubt("\(master) was left: \(why)")
             case .refused(let master, let why): refused(master, why)
-            case .lost(let master, let why):
-                status.setMaster(nil)
-                peers.neighbours.setRoom([])
-                reports.end()
-                inquiries.end()
-                endClients()
-                retold = []
-                failureToldAt = loop.now
-                logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])
+            case .lost(let master, let why): lost(master, why)
             }
         }
+    }
+
+    private func lost(_ master: String, _ why: String) {
+        status.setMaster(nil)
+        peers.neighbours.setRoom([])
+        reports.end()
+        inquiries.end()
+        endClients()
+        retold = []
+        failureToldAt = loop.now
+        logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])
     }
 }

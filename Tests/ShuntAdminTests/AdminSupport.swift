@@ -107,7 +107,8 @@ final class Master: Sendable {
             .client(
                 .client(
                     ClientRecord(
-                        worker: "10.0.0.2:4091", session: "1-8388608-4", client: "=x,y", protocolName: "mqtt 3.1.1", state: .away, since: 400), list: 1)),
+                        worker: "10.0.0.2:4091", session: "1-8388608-4", client: "=x,y", protocolName: "mqtt 3.1.1", state: .away, since: 400),
+                    list: 1)),
         ])
         try await registry.writer.flush()
         let writer = registry.writer

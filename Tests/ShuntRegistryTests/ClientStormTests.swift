@@ -13,7 +13,8 @@ import Testing
         .client(
             .client(
                 ClientRecord(
-                    worker: "10.0.0.\(number % 4):4091", session: "\(number % 2)-\(number)-\(generation)", client: "meter-\(number &* 7919 % 1_000_003)",
+                    worker: "10.0.0.\(number % 4):4091", session: "\(number % 2)-\(number)-\(generation)",
+                    client: "meter-\(number &* 7919 % 1_000_003)",
                     uid: "user-\(number % 1000)", protocolName: "mqtt 5.0", listener: "mqtts", address: "10.9.0.1:\(number % 60_000)",
                     since: Double(generation), subscriptions: 2), list: list))
     }

@@ -10,7 +10,8 @@ import Testing
         state: ClientRecord.State = .connected
     ) -> ClientRecord {
         ClientRecord(
-            worker: worker, session: session, client: name, uid: uid, protocolName: protocolName, listener: "mqtt", address: "10.0.0.9:5", state: state,
+            worker: worker, session: session, client: name, uid: uid, protocolName: protocolName, listener: "mqtt", address: "10.0.0.9:5",
+            state: state,
             since: 12.25, subscriptions: 3)
     }
 
@@ -33,7 +34,7 @@ import Testing
     @Test("A client comes back as it was written, by all that it is asked by")
     func roundTrip() async throws {
         try await with { registry async throws in
-            let odd = client("'; --\u{0}é", session: "0-2-1", uid: "", protocolName: "exchange")
+            let odd = client("'; --\u{1}é", session: "0-2-1", uid: "", protocolName: "exchange")
             let away = client("b", session: "0-3-1", uid: "bob", protocolName: "mqtt 3.1.1", state: .away)
             let there = [odd, client("a"), client("a", worker: "w:2"), away]
             try await write(there.map { .client($0, list: 5) }, registry)

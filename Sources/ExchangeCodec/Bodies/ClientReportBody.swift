@@ -15,6 +15,8 @@ import ShuntCore
 /// | | each: 8 session, 1 flags (1, 2: protocol; 4 away; 8 IPv6), 1 listener, 4 or 16 address, 2 port, 8 since in milliseconds since 1970, 4 |
 /// | | subscriptions, text client, text uid |
 /// | 2 | how many are gone; each 8 |
+///
+/// A report has at most 65,535 of each.
 public struct ClientReportBody: Equatable, Sendable {
     public enum Speaks: UInt8, Sendable {
         case exchange, mqtt3, mqtt5

@@ -11,7 +11,7 @@ struct ClientsCommand: AdminSubcommand {
             By name, worker and session. Options that are given must all be met.
 
               shunt admin clients
-              shunt admin clients meter                  whose client identifier or uid contains it
+              shunt admin clients meter              by a part of their name or uid
               shunt admin clients --uid meter-7
               shunt admin clients --worker edge-1 --protocol mqtt --away
               shunt admin client meter-7             all that its worker knows of one
@@ -132,7 +132,7 @@ struct KickCommand: AdminSubcommand {
 
               shunt admin kick meter-7
               shunt admin kick meter-7 --end-session --worker edge-1
-              shunt admin kick --session 0-12-3 --worker 10.0.0.1:4091     one without a name
+              shunt admin kick --session 0-12-3 --worker edge-1     one without a name
             """)
 
     @OptionGroup var options: AdminOptions

@@ -12,8 +12,8 @@ extension LoopEngine {
     /// The connection of a client that `describe` has told of; nil while it is away.
     public func connection(ofClient id: ConnectionID) -> ConnectionID? { connection(of: id) }
 
-    /// Closes the clients that are meant, and ends their sessions if that is asked for. Whoever connects by their names after this finds them
-    /// free.
+    /// Closes the clients that are meant, and ends their sessions if that is asked for. A client that connects by one of their names after this
+    /// finds it free.
     public func kick(_ question: ClientQuestion, now: Double) -> KickedRecord {
         router.now = now
         var kicked = KickedRecord()

@@ -7,7 +7,7 @@ struct ClientNews {
     var isOn = false
     /// Clients that have changed, connections or sessions that outlive them.
     var changed: Set<ConnectionID> = []
-    /// Those that are told now.
+    /// Clients that are told now.
     var taken: [ConnectionID] = []
     /// While the loop lists all: the next place in the table of clients, and behind it in the table of sessions.
     var at: Int?

@@ -92,7 +92,8 @@ struct ClientRoutes {
         guard kicked.workers.isEmpty else { return kicked }
         guard kicked.missing.isEmpty else {
             throw ShuntError(
-                .connectionLost, "no worker that has answered has the client '\(name)', and these have not: "
+                .connectionLost,
+                "no worker that has answered has the client '\(name)', and these have not: "
                     + kicked.missing.joined(separator: ", "), help: "try again; `shunt admin workers` tells how they are")
         }
         throw ShuntError(.clientUnknown, "no worker has a client '\(name)' to close", help: "list them with `shunt admin clients`")

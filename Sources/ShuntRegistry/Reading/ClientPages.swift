@@ -20,7 +20,8 @@ public struct ClientQuery: Equatable, Sendable {
     public var offset: Int
 
     public init(
-        search: String? = nil, client: String? = nil, uid: String? = nil, worker: String? = nil, state: ClientRecord.State? = nil, protocolName: String? = nil,
+        search: String? = nil, client: String? = nil, uid: String? = nil, worker: String? = nil, state: ClientRecord.State? = nil,
+        protocolName: String? = nil,
         limit: Int = 100, offset: Int = 0
     ) {
         (self.search, self.client, self.uid, self.worker) = (search, client, uid, worker)

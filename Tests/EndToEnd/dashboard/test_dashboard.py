@@ -4,9 +4,12 @@ import json
 import sqlite3
 import time
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
-from exchange import eventually
+from exchange import eventually, parse_address
 from processes import PATIENCE, write_rule
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -65,6 +68,53 @@ def test_a_name_that_is_markup_is_shown_as_it_is(cluster, connect, page):
     page.wait("!document.querySelector('dialog')")
     page.type("#view-devices input", "nobody")
     page.wait_text("#view-devices .table .note", "No such device")
+    assert page.faults == []
+
+
+@pytest.fixture
+def devices_of_mqtt(shunt):
+    """A worker with MQTT, its master, and three clients: two of names that contain one another, and one that is away."""
+    cluster = shunt.dev({"worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0"})
+    clients = {}
+    for name in ("meter-1", "Meter-12", "gone"):
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 1000
+        client = clients[name] = paho.Client(paho.CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5, reconnect_on_failure=False)
+        host, port = parse_address(cluster.listeners["worker.mqtt"])
+        client.connect(host, port, properties=properties)
+        client.loop_start()
+        eventually(client.is_connected, PATIENCE, name)
+    clients["meter-1"].subscribe("meters/1/#", 1)
+    clients["gone"].disconnect()
+    yield cluster
+    for client in clients.values():
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_clients_are_searched_looked_at_and_kicked(chromium, devices_of_mqtt):
+    page = chromium.open(f"http://{devices_of_mqtt.admin}/#clients")
+    page.wait_text("#view-clients .count", "3 in all")
+    page.type("#view-clients input", "METER-1")
+    page.wait_text("#view-clients .count", "2 in all")
+    page.picture("clients-found")
+    page.click("#view-clients .body .row", "meter-1")
+    page.wait_text("dialog dd", "meters/1/# QoS 1")
+    page.wait_text("dialog dl", "0 of 65,535")
+    page.picture("client")
+    page.click("dialog .command", "Kick")
+    page.click("dialog .danger")
+    page.wait_text("dialog .said", "Its connection is closed.")
+    page.press("Escape")
+    page.wait("!document.querySelector('dialog')")
+    rows = "[...document.querySelectorAll('#view-clients .body .row')]"
+    page.wait(rows + ".some((row) => row.innerText.startsWith('meter-1') && row.innerText.includes('away'))")
+    page.click("#view-clients .body .row", "meter-1")
+    page.click("dialog .command", "End the session")
+    page.click("dialog .danger")
+    page.wait_text("dialog .said", "Its session has ended.")
+    page.press("Escape")
+    page.wait_text("#view-clients .count", "1 in all")
     assert page.faults == []
 
 

@@ -9,7 +9,9 @@ struct ClientReportsTests {
     private let worker = WorkerSource(host: "a", port: 1)
 
     private func client(_ slot: UInt32) -> ClientReportBody.Client {
-        .init(session: ConnectionID(loop: 0, slot: slot, generation: 1), client: "c\(slot)", uid: "u", speaks: .mqtt5, listener: 0, since: 1000, subscriptions: 2)
+        .init(
+            session: ConnectionID(loop: 0, slot: slot, generation: 1), client: "c\(slot)", uid: "u", speaks: .mqtt5, listener: 0, since: 1000,
+            subscriptions: 2)
     }
 
     private func portion(_ clients: Int = 0, gone: Int = 0, hasMore: Bool = false, isListed: Bool = true) -> ClientPortion {

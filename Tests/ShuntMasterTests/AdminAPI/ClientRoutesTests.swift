@@ -54,7 +54,8 @@ struct ClientRoutesTests {
     func lists() async throws {
         try await serving { fixture async throws in
             let client = ClientRecord(
-                worker: "a:1", session: "0-1-1", client: "a b", uid: "u", protocolName: "mqtt 5.0", listener: "mqtt", address: "10.0.0.9:5", since: 1.5)
+                worker: "a:1", session: "0-1-1", client: "a b", uid: "u", protocolName: "mqtt 5.0", listener: "mqtt", address: "10.0.0.9:5",
+                since: 1.5)
             fixture.registry.writer.submit([.client(.client(client, list: 1))])
             try await fixture.registry.writer.flush()
             let listed = try await fixture.get("/api/v1/clients?client=a%20b&protocol=mqtt&state=connected")

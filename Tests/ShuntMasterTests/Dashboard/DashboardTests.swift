@@ -93,6 +93,37 @@ import Testing
         }
     }
 
+    @Test(
+        "The page gives commands behind a proxy that ends TLS, and one that the browser itself calls the same; so do programs, which send no Origin",
+        arguments: [
+            "Host: localhost\r\nOrigin: https://localhost", "Host: localhost:443\r\nOrigin: https://localhost",
+            "Host: localhost:80\r\nOrigin: http://localhost", "Host: localhost:8443\r\nOrigin: https://localhost:8443",
+            "Host: 127.0.0.1:4080\r\nOrigin: https://ops.example\r\nSec-Fetch-Site: same-origin", "Host: localhost",
+        ])
+    func proxies(fields: String) async throws {
+        try await serving { fixture async throws in
+            let answer = try await RawHTTP.exchange(
+                "DELETE /api/v1/chats/room2 HTTP/1.1\r\nConnection: close\r\n\(fields)\r\n\r\n", port: fixture.endpoint.port)
+            #expect(answer.status == 200)
+        }
+    }
+
+    @Test(
+        "What another page says of itself counts for nothing",
+        arguments: [
+            "Host: localhost:443\r\nOrigin: http://localhost", "Host: localhost\r\nOrigin: http://evil.example\r\nSec-Fetch-Site: same-site",
+            "Host: localhost\r\nOrigin: http://evil.example://localhost",
+            "Host: localhost\r\nOrigin: http://localhost\r\nOrigin: http://evil.example",
+            "Host: localhost\r\nOrigin: http://evil.example\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site",
+        ])
+    func strangers(fields: String) async throws {
+        try await serving { fixture async throws in
+            let answer = try await RawHTTP.exchange(
+                "DELETE /api/v1/chats/room2 HTTP/1.1\r\nConnection: close\r\n\(fields)\r\n\r\n", port: fixture.endpoint.port)
+            #expect(answer.status == 403)
+        }
+    }
+
     @Test("The page loads its own files alone, and makes no markup of texts")
     func sources() throws {
         let names = Set(DashboardRoutes.files.map(\.name))
