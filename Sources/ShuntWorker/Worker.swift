@@ -99,6 +99,7 @@ public final class Worker: Sendable {
     private func performCommands(allowsPayloads: Bool) {
         performRuleCommands()
         peers.performClientCommands()
+        peers.performSubscriptionCommands()
         peers.answerAboutMessages(allowsPayloads: allowsPayloads)
     }
 

@@ -99,6 +99,25 @@ def test_a_kicked_client_is_gone_when_the_command_ends(cluster):
     client.close()
 
 
+def test_what_is_subscribed_is_counted_by_filter_and_by_group(cluster):
+    clients = [Client(worker, f"c{number}") for number, worker in enumerate([cluster.workers[0], cluster.workers[0], cluster.workers[1]])]
+    for client in clients:
+        client.paho.subscribe("a/#", 1)
+    clients[0].paho.subscribe([("b", 0), ("$share/g/b", 0)])
+    clients[1].paho.subscribe("$share/g/b", 0)
+
+    def listed(*arguments) -> list:
+        return [line.split(",") for line in cluster.admin(*arguments, "--output", "csv").split()[1:]]
+
+    east, west = (worker.exchange for worker in cluster.workers)
+    eventually(lambda: ["b", "3", east] in listed("subscriptions"), 10, "all subscribed")
+    eventually(lambda: ["a/#", "1", west] in listed("subscriptions"), 10, "all subscribed")
+    assert listed("subscriptions", "a/+", "--worker", "east") == [["a/#", "2", east]]
+    assert listed("groups") == [["g", "2", "least_delivered", east]]
+    for client in clients:
+        client.close()
+
+
 def test_one_identifier_on_two_workers_is_two_clients(cluster):
     clients = [Client(worker, "same") for worker in cluster.workers]
     eventually(lambda: len(cluster.clients("--client", "same")) == 2, 20, "both listed")

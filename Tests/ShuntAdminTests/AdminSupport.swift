@@ -157,9 +157,15 @@ final class Master: Sendable {
         (one.address, one.listener, one.inflight, one.receiveMaximum, one.queued, one.queuedBytes) = ("10.9.0.1:50000", "mqtt", 1, 20, 3, 99)
         one.subscriptions = [.init(filter: "a/#", group: "g", key: nil, qos: 1)]
         let json =
-            command.name == .kick
-            ? try? RecordJSON.encode(KickedRecord(closed: isThere ? 1 : 0, ended: question?.endsSession == true ? 1 : 0))
-            : try? RecordJSON.encode(ClientDetailsRecord(clients: isThere ? [one] : [], total: isThere ? 1 : 0))
+            switch command.name {
+            case .kick: try? RecordJSON.encode(KickedRecord(closed: isThere ? 1 : 0, ended: question?.endsSession == true ? 1 : 0))
+            case .subscriptions:
+                try? RecordJSON.encode(SubscriptionsRecord(filters: [.init(filter: "a,b/#", subscriptions: 3)], total: 2, subscriptions: 4))
+            case .groups:
+                try? RecordJSON.encode(
+                    GroupsRecord(groups: [.init(group: "g", strategy: "sticky", subscriptions: 3)], total: 1, subscriptions: 3))
+            default: try? RecordJSON.encode(ClientDetailsRecord(clients: isThere ? [one] : [], total: isThere ? 1 : 0))
+            }
         return .success(WorkerAnswers(answers: [.init(worker: "10.0.0.1:4091", result: .success(json ?? []))], missing: []))
     }
 

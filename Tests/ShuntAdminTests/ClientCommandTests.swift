@@ -59,11 +59,38 @@ import Testing
         }
     }
 
+    @Test("Filters and groups are tables and CSV; where there are more the table says so")
+    func subscribed() async throws {
+        try await withMaster { master async throws in
+            #expect(
+                try await run(["subscriptions", "a/#"] + master.api)
+                    == Outcome(
+                        output: """
+                            FILTER  SUBSCRIPTIONS  WORKER
+                            a,b/#               3  10.0.0.1:4091
+
+                            """, errors: "10.0.0.1:4091: 1 of 2 filters, with 4 subscriptions in all\n", exitCode: 0))
+            #expect(try await run(["subscriptions", "--output", "csv"] + master.api).output.hasSuffix("\r\n\"a,b/#\",3,10.0.0.1:4091\r\n"))
+            #expect(
+                try await run(["groups"] + master.api)
+                    == Outcome(
+                        output: """
+                            GROUP  SUBSCRIPTIONS  STRATEGY  WORKER
+                            g                  3  sticky    10.0.0.1:4091
+
+                            """, errors: "", exitCode: 0))
+            let groups = try await run(["groups", "--output", "json"] + master.api)
+            #expect(groups.output.contains(#""answer":{"groups":[{"group":"g","strategy":"sticky","subscriptions":3}],"subscriptions":3,"total":1}"#))
+            for command in ["subscriptions", "groups"] { #expect(try await run([command] + master.file).exitCode == 65) }
+        }
+    }
+
     @Test(
         "Wrong arguments are refused before anybody is asked",
         arguments: [
             ["clients", "--away", "--connected"], ["clients", "--limit", "0"], ["client", ""], ["client", "x", "--subscriptions", "1001"], ["kick"],
             ["kick", "x", "--session", "0-1-1", "--worker", "w"], ["kick", "--session", "0-1-1"], ["kick", "--session", "x", "--worker", "w"],
+            ["subscriptions", "a#"], ["subscriptions", ""], ["subscriptions", "--limit", "0"], ["groups", "--limit", "1001"], ["groups", "g"],
         ])
     func wrong(arguments: [String]) {
         #expect(throws: (any Error).self) { try AdminCommand.parseAsRoot(arguments) }

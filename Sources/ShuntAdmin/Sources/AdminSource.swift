@@ -17,6 +17,8 @@ enum AdminRequest: Equatable, Sendable {
     /// What one worker, or all, know of a client.
     case client(ClientQuestion, worker: String?)
     case kick(ClientQuestion, worker: String?)
+    case subscriptions(SubscriptionQuestion, worker: String?)
+    case groups(SubscriptionQuestion, worker: String?)
     case chats(ChatQuery)
     case chat(String)
     case closeChat(String)
@@ -102,6 +104,10 @@ struct RegistrySource: AdminSource {
         case .client, .kick:
             throw ShuntError(
                 .requestUnsupported, "the workers are asked about a client, and close it: the registry's file lists clients and no more", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .subscriptions, .groups:
+            throw ShuntError(
+                .requestUnsupported, "only workers know what is subscribed, the registry's file does not", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         case .explain, .trace:
             throw ShuntError(
@@ -206,7 +212,7 @@ struct APISource: AdminSource {
             return ("GET", "/api/v1/devices?limit=\(query.limit)&offset=\(query.offset)" + filter, [])
         case .device(let uid):
             return ("GET", "/api/v1/devices/" + QueryString.encode(uid), [])
-        case .clients, .client, .kick: return encodeClients(request)
+        case .clients, .client, .kick, .subscriptions, .groups: return encodeClients(request)
         case .chats(let query):
             return ("GET", "/api/v1/chats?limit=\(query.limit)&offset=\(query.offset)" + parameter("worker", query.worker), [])
         case .chat(let id):
@@ -251,6 +257,11 @@ struct APISource: AdminSource {
             let name = question.client.map { "/" + QueryString.encode($0) } ?? ""
             let rest = [("worker", worker), ("session", question.session), ("end_session", question.endsSession.map { "\($0)" })]
             return ("DELETE", "/api/v1/clients" + name + query(rest), [])
+        case .subscriptions(let question, let worker):
+            let filter = [("filter", question.filter), ("limit", question.limit.map { "\($0)" }), ("worker", worker)]
+            return ("GET", "/api/v1/subscriptions" + query(filter), [])
+        case .groups(let question, let worker):
+            return ("GET", "/api/v1/groups" + query([("limit", question.limit.map { "\($0)" }), ("worker", worker)]), [])
         default: return ("GET", "/api/v1/clients", [])
         }
     }

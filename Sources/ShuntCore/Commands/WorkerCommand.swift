@@ -17,6 +17,8 @@ public struct WorkerCommand: Equatable, Sendable {
         case client
         /// Close a client's connections.
         case kick
+        /// The filters, and the groups, with the most subscriptions.
+        case subscriptions, groups
     }
 
     public var name: Name

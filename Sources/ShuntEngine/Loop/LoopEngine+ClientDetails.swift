@@ -9,6 +9,9 @@ extension LoopEngine {
         return ClientDetailsRecord(clients: ids.prefix(ClientQuestion.maximumClients).compactMap { detail(of: $0, limit) }, total: ids.count)
     }
 
+    /// Goes on with a census of this worker's subscriptions.
+    public func look(_ census: inout IndexCensus) { router.index.look(&census) }
+
     /// The connection of a client that `describe` has told of; nil while it is away.
     public func connection(ofClient id: ConnectionID) -> ConnectionID? { connection(of: id) }
 
