@@ -84,7 +84,7 @@ function details(client) {
         ["In flight", client.inflight === undefined ? "" : `${full(client.inflight)} of ${full(client.receive_maximum)}`],
         ["Waiting for it", client.queued === undefined ? "" : `${full(client.queued)} messages, ${bytes(client.queued_bytes)}`],
         ["Waiting for its socket", bytes(client.out_bytes) + (client.pressure === "none" || client.pressure === "away" ? "" : `: ${client.pressure}`)],
-        ["Held", client.held && "it is not read from, since a consumer of its messages is congested"],
+        ["Held", client.held ? "it is not read from, since a consumer of its messages is congested" : ""],
         ["Will", client.will_topic], ["Subscribed", [cut, ...client.subscriptions.map(subscription)]],
     ];
 }

@@ -210,7 +210,7 @@ const EXAMPLE = "SELECT worker, count(*) AS devices FROM devices WHERE online GR
 
 export function query() {
     const table = new Table({ label: "Rows", columns: [], empty: "No row." });
-    const said = el("p", { class: "note", role: "status" }, "Tables: workers, devices, chats, bans, events, meta. One statement that only reads.");
+    const said = el("p", { class: "note", role: "status" }, "Tables: workers, clients, devices, chats, bans, events, meta. One statement that only reads.");
     const text = el("textarea", { rows: 4, "aria-label": "SQL", spellcheck: "false", onkeydown(event) {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();
     } });

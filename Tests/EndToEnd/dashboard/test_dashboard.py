@@ -100,7 +100,7 @@ def test_clients_are_searched_looked_at_and_kicked(chromium, devices_of_mqtt):
     page.picture("clients-found")
     page.click("#view-clients .body .row", "meter-1")
     page.wait_text("dialog dd", "meters/1/# QoS 1")
-    page.wait_text("dialog dl", "0 of 65,535")
+    page.wait_text("dialog dd", "0 of 1,000")
     page.picture("client")
     page.click("dialog .command", "Kick")
     page.click("dialog .danger")
