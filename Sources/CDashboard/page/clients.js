@@ -42,14 +42,15 @@ export function clients() {
 async function show(client, changed) {
     const known = fields(basics(client));
     const more = el("p", { class: "note", role: "status" }, "asking its worker…");
-    const acts = el("div", { class: "stack" }, commands(client, changed));
+    const acts = el("div", { class: "acts" }, commands(client, changed));
     dialog(named(client), known, more, acts);
     try {
         const { detail, why } = await askWorker(client);
         if (!detail) return void (more.textContent = why);
         more.remove();
         known.replaceWith(fields([...basics({ ...client, ...detail }), ...details(detail)]));
-        if (detail.lasting) acts.replaceChildren(...commands({ ...client, ...detail }, changed));
+        // The others stay as they are: somebody may be at one of them.
+        if (detail.lasting && client.state !== "away") acts.append(end(client, changed));
     } catch (error) {
         more.className = "problem";
         more.textContent = sentence(error);
@@ -95,17 +96,20 @@ function subscription({ filter, group, key, qos }) {
 }
 
 function commands(client, changed) {
-    const kick = (label, question, ends) => command(label, question, async () => {
-        const parameters = { worker: client.worker, session: client.session, end_session: ends || "" };
-        const { closed, ended } = await ask("clients", { method: "DELETE", parameters });
-        changed();
-        return [closed && "Its connection is closed.", ended && "Its session has ended."].filter(Boolean).join(" ");
-    });
-    const isAway = client.state === "away";
     return [
-        !isAway && kick("Kick", "Its connection will be closed; it may come back at once.", false),
-        (isAway || client.lasting) && kick("End the session", "What waits for it will be lost.", true),
+        client.state === "away"
+            ? end(client, changed) : closing("Kick", "Its connection will be closed; it may come back at once.", client, changed),
         isMQTT(client) && client.client && command("Ban for an hour", "All workers will close and refuse this client identifier.",
             () => ban(`client:${client.client}`, 3600, "from the dashboard")),
     ].filter(Boolean);
+}
+
+const end = (client, changed) => closing("End the session", "What waits for it will be lost.", client, changed, { end_session: true });
+
+function closing(label, question, { worker, session }, changed, more = {}) {
+    return command(label, question, async () => {
+        const { closed, ended } = await ask("clients", { method: "DELETE", parameters: { worker, session, ...more } });
+        changed();
+        return [closed && "Its connection is closed.", ended && "Its session has ended."].filter(Boolean).join(" ");
+    });
 }
