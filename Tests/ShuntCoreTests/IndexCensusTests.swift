@@ -6,10 +6,10 @@ import Testing
         var index = SubscriptionIndex()
         for (number, one) in subscriptions.enumerated() {
             let connection = ConnectionID(loop: 0, slot: UInt32(number), generation: 1)
-            #expect(
-                index.insert(
-                    Subscription(
-                        id: SubscriptionID(raw: UInt64(number)), connection: connection, filter: one.filter, group: one.group, key: nil)))
+            let subscription = Subscription(
+                id: SubscriptionID(raw: UInt64(number)), connection: connection, filter: one.filter, group: one.group, key: nil)
+            let isNew = index.insert(subscription)
+            #expect(isNew)
         }
         return index
     }
