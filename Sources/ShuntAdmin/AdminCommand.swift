@@ -33,8 +33,8 @@ public struct AdminCommand: AsyncParsableCommand {
             reached, 74 the output cannot be written, 77 not allowed, 78 the file is not a registry.
             """,
         subcommands: [
-            WorkersCommand.self, WorkerCommand.self, ClientsCommand.self, ClientCommand.self, KickCommand.self, SubscriptionsCommand.self, GroupsCommand.self, DevicesCommand.self,
-            DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
+            WorkersCommand.self, WorkerCommand.self, ClientsCommand.self, ClientCommand.self, KickCommand.self,
+            SubscriptionsCommand.self, GroupsCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self, ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,
             QueryCommand.self, PasswdCommand.self,

@@ -49,7 +49,8 @@ public enum AdminServer {
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
             + ClientRoutes(registry: registry, command: command, record: record).all
-            + SubscriptionRoutes(command: command).all + RuleRoutes(command: command, record: record).all + ExplainRoutes(command: command, record: record).all
+            + SubscriptionRoutes(command: command).all + RuleRoutes(command: command, record: record).all
+            + ExplainRoutes(command: command, record: record).all
             + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(routes + DashboardRoutes.all, configuration, logger: logger)
     }

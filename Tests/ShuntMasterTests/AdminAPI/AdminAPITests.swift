@@ -27,7 +27,7 @@ final class Fixture: Sendable {
     /// What workers say of clients, and of rules.
     private static let answers: AdminServer.CommandWorkers = { command in
         switch command.name {
-        case .client, .kick: await ClientRoutesTests.answers(command)
+        case .client, .kick, .subscriptions, .groups: await ClientRoutesTests.answers(command)
         default: await RuleRoutesTests.answers(command)
         }
     }
@@ -302,6 +302,7 @@ func serving(_ body: (Fixture) async throws -> Void) async throws {
                 + SessionRoutes(registry: registry, closeChat: { _ in nil }, record: { _, _, _ in }).all
                 + RetainedRoutes(ask: AdminServer.nobody, record: { _, _, _ in }).all
                 + ClientRoutes(registry: registry, command: { _ in .failure(AdminServer.noWorker) }, record: { _, _, _ in }).all
+                + SubscriptionRoutes(command: { _ in .failure(AdminServer.noWorker) }).all
             for route in routes {
                 let row = document.split(separator: "\n").first { $0.hasPrefix("| `\(route.method.rawValue) \(route.path)` |") }
                 #expect(row != nil, "\(route.path)")

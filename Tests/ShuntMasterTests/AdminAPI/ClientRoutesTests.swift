@@ -53,8 +53,8 @@ struct ClientRoutesTests {
     @Test(
         "What is subscribed is asked of the workers, and what is asked wrongly of nobody",
         arguments: [
-            ("subscriptions?filter=a/%23&limit=5", 200), ("groups?worker=a:1", 200), ("subscriptions?filter=a%23", 400), ("subscriptions?limit=0", 400),
-            ("groups?limit=1001", 400), ("groups?filter=a", 400),
+            ("subscriptions?filter=a/%23&limit=5", 200), ("groups?worker=a:1", 200), ("subscriptions?filter=a%23", 400),
+            ("subscriptions?limit=0", 400), ("groups?limit=1001", 400), ("groups?filter=a", 400),
         ])
     func subscribed(_ target: String, _ status: Int) async throws {
         try await serving { fixture async throws in
