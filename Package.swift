@@ -91,10 +91,12 @@ let package = Package(
         .target(name: "ShuntHTTP", dependencies: ["ShuntCore", "ShuntTLSNIO", logging, nioHTTP] + nio),
 
         // The processes.
+        // The dashboard's files become constants in the binary, by #embed.
+        .target(name: "CDashboard", exclude: ["page"]),
         .target(
             name: "ShuntMaster",
             dependencies: [
-                "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntJSON", "ShuntReactor",
+                "CDashboard", "ExchangeCodec", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntHTTP", "ShuntJSON", "ShuntReactor",
                 "ShuntRegistry", "ShuntTLS", "ShuntTLSNIO", logging,
             ]),
         .target(

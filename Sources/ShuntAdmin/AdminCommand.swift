@@ -4,16 +4,18 @@ public import ArgumentParser
 public struct AdminCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "admin",
-        abstract: "Ask what the master knows: workers, devices, chats, events, or anything by SQL; and what workers retain.",
+        abstract: "Ask what the master knows: workers, clients, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only close-chat, ban, unban, rules reload, rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
+            Only kick, close-chat, ban, unban, rules reload, \
+            rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin status                     the cluster at a glance; also top
               shunt admin audit                      what looks wrong
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
               shunt admin worker 10.0.0.1:4091       all that is known of one
+              shunt admin clients --uid meter-7      who is connected; also client, kick
               shunt admin devices --tag vip --online
               shunt admin device alice               every session of a uid
               shunt admin chats                      which worker has which chat
@@ -33,8 +35,9 @@ public struct AdminCommand: AsyncParsableCommand {
             reached, 74 the output cannot be written, 77 not allowed, 78 the file is not a registry.
             """,
         subcommands: [
-            StatusCommand.self, TopCommand.self, AuditCommand.self, WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self,
-            ChatsCommand.self, ChatCommand.self,
+            StatusCommand.self, TopCommand.self, AuditCommand.self, WorkersCommand.self, WorkerCommand.self, ClientsCommand.self, ClientCommand.self,
+            KickCommand.self, SubscriptionsCommand.self, GroupsCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
+            ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,
             QueryCommand.self, PasswdCommand.self,

@@ -50,6 +50,10 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case accessExpired = "access.expired"
     /// An operator has banned the client.
     case accessBanned = "access.banned"
+    /// An operator has closed the client.
+    case clientKicked = "client.kicked"
+    /// There is no such client.
+    case clientUnknown = "client.unknown"
     /// There is no such ban.
     case banUnknown = "ban.unknown"
     /// The client connects or publishes more often than it may.
@@ -115,8 +119,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         // Message-channel's clients know these as 500 (§4.4).
         case .topicNoSubscriber, .subscriptionExists, .subscriptionUnknown, .workerNone, .deviceNone: 500
         case .accessCredentials, .accessExpired: 401
-        case .accessDenied, .accessBanned, .ruleRejected, .chatNotMember, .registryReadOnly: 403
-        case .workerUnknown, .deviceUnknown, .chatUnknown, .banUnknown, .notFound, .ruleMissing: 404
+        case .accessDenied, .accessBanned, .clientKicked, .ruleRejected, .chatNotMember, .registryReadOnly: 403
+        case .workerUnknown, .deviceUnknown, .chatUnknown, .clientUnknown, .banUnknown, .notFound, .ruleMissing: 404
         case .methodNotAllowed: 405
         case .chatFull, .sessionReplaced: 409
         case .hostUnknown: 421

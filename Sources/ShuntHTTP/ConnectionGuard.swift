@@ -105,7 +105,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
         if request.closes || request.waitsForContinue { headers.add(name: "Connection", value: "close") }
         let status = HTTPResponseStatus(statusCode: response.status)
         context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
-        if !request.isHead, !response.body.isEmpty {
+        // 304 is the answer to a client that has the body.
+        if !request.isHead, response.status != 304, !response.body.isEmpty {
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
         }
         connections.answered(context.channel)

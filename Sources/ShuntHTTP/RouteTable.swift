@@ -43,6 +43,7 @@ struct RouteTable: Sendable {
         // HEAD is GET without the body (RFC 9110 §9.3.2).
         let method = name == "HEAD" ? .get : HTTPRoute.Method(rawValue: name)
         let found = matching.first { $0.route.method == method }
+        if method != .get { try Self.checkOrigin(of: request) }
         // What there is to ask for is told to those who may ask.
         let caller = try await caller(of: request, source, (found ?? matching.first)?.route.need ?? .read)
         guard !matching.isEmpty else {
@@ -58,8 +59,32 @@ struct RouteTable: Sendable {
             return response
         }
         let parameters = try QueryString.parse(target.query, known: route.parameters)
-        return try await route.handle(
+        let response = try await route.handle(
             HTTPCall(segment: segment, parameters: parameters, body: route.method == .post ? try await body() : [], caller: caller))
+        return route.method == .get ? response.unless(request.headers["if-none-match"]) : response
+    }
+
+    /// A browser names the server whose page asks (RFC 6454). Pages of other servers give no commands: they could where no token is asked for.
+    private static func checkOrigin(of request: HTTPRequestHead) throws(ShuntError) {
+        // A browser's own word; no page can write this field.
+        guard request.headers["sec-fetch-site"] != ["same-origin"] else { return }
+        let host = request.headers.first(name: "host") ?? ""
+        for origin in request.headers["origin"] where !isSame(origin, host) {
+            throw ShuntError(
+                .accessDenied, "the page that asks is another server's", at: "Origin: \(origin.prefix(100))",
+                help: "give commands from this server's own page; a proxy before it hands the Host field on as it is")
+        }
+    }
+
+    /// - Parameters:
+    ///   - origin: scheme and authority, without the scheme's usual port.
+    ///   - host: an authority; proxies write the usual port too.
+    private static func isSame(_ origin: String, _ host: String) -> Bool {
+        let parts = origin.lowercased().split(separator: "://", maxSplits: 1)
+        guard parts.count == 2 else { return false }
+        let host = host.lowercased()
+        let usual = parts[0] == "https" ? ":443" : ":80"
+        return host == parts[1] || host == parts[1] + usual
     }
 
     private func caller(of request: HTTPRequestHead, _ source: String, _ need: HTTPRoute.Need) async throws(ShuntError) -> String? {

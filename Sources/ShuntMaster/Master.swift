@@ -196,6 +196,7 @@ private struct EngineSettings: Sendable {
     private let secret: LinkSecret?
     private let needsCertificate: Bool
     private let unproved: [AddressRange]
+    private let listsClients: Bool
 
     init(_ configuration: Configuration, _ token: ClusterToken?, needsCertificate: Bool) {
         self.needsCertificate = needsCertificate
@@ -207,12 +208,15 @@ private struct EngineSettings: Sendable {
         keepDevices = configuration.devices.keep.inSeconds
         deviceMemory = configuration.devices.memory
         frameLimit = configuration.limits.frame
+        listsClients = configuration.master.registry.clients
     }
 
     func make() -> MasterEngine {
-        MasterEngine(
+        let engine = MasterEngine(
             liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit, secret: secret,
             needsCertificate: needsCertificate, unproved: unproved)
+        engine.listsClients = listsClients
+        return engine
     }
 }
 

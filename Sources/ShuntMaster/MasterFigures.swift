@@ -45,7 +45,7 @@ final class MasterFigures: Sendable {
             "shunt_master_devices_refused_total", "counter", "Devices that were not kept, for want of room.", state.memory?.refused ?? 0)
         add(
             "shunt_master_registry_dropped_total", "counter", "Changes that could not be kept for the registry.",
-            writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats)
+            writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats + writer.droppedClients)
         text += "# HELP shunt_master_link_refused_total Peers that have not proved that they belong to the cluster.\n"
         text += "# TYPE shunt_master_link_refused_total counter\n"
         for (reason, count) in [("token", state.refusals.token), ("certificate", state.refusals.certificate)] {

@@ -97,6 +97,7 @@ final class MasterLoop: EventLoopHandler {
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
+        makeRoomForClients()
         let taken = engine.received(bytes, on: connection.id, now: loop.now)
         carryOut()
         return taken
@@ -129,6 +130,7 @@ final class MasterLoop: EventLoopHandler {
     func turnEnded() {}
 
     func tick() {
+        makeRoomForClients()
         engine.tick(now: loop.now)
         carryOut()
         clients.tick(now: loop.now, logger)
@@ -285,6 +287,9 @@ final class MasterLoop: EventLoopHandler {
         writer.submit(engine.changes)
         engine.clear()
     }
+
+    /// Workers tell more of their clients as the registry writes what they have told.
+    private func makeRoomForClients() { engine.setRoomForClients(writer.hasRoomForClients) }
 
     private func log(_ event: EventRecord) {
         let (level, text): (Logger.Level, Logger.Message) =

@@ -22,6 +22,7 @@ final class ControlLoop: EventLoopHandler {
     private var connection: Connection?
     private var random = SystemRandomNumberGenerator()
     private var reports: MasterReports
+    var clients: ClientReports
     private var failureToldAt = -Double.infinity
     private var refusalToldAt = -Double.infinity
     /// What was told of masters that are not trusted, since one was joined.
@@ -66,7 +67,9 @@ final class ControlLoop: EventLoopHandler {
         reportLimit = frameLimit
         var limits = ReportLimits()
         limits.bytes = min(limits.bytes, frameLimit)
-        reports = MasterReports(worker: WorkerSource(host: identity.host, port: identity.port), limits: limits)
+        let worker = WorkerSource(host: identity.host, port: identity.port)
+        reports = MasterReports(worker: worker, limits: limits)
+        clients = ClientReports(worker: worker, listeners: peers.listeners.map(\.name))
         link = MasterLink(masters: masters.addresses, interval: interval, secret: masters.secret, now: loop.now)
         for (number, socket) in sockets.enumerated() {
             loop.accept(on: socket, within: descriptors) { peers.accepted($0, listener: UInt16(number)) }
@@ -256,6 +259,8 @@ final class ControlLoop: EventLoopHandler {
                 carryOut(link.ask(question, host: ChatHostBody(host: identity.host, port: identity.port), now: loop.now))
             } else if case .confirm(let request) = message {
                 confirmations.append(MasterLink.Confirmation(loop: index, request: request))
+            } else if case .clientsChanged = message {
+                carryOut(clients.changed(index))
             } else {
                 reports.add(message)
             }
@@ -384,21 +389,27 @@ final class ControlLoop: EventLoopHandler {
             case .askedRefused(let id, let query): askedRefused(id, query)
             case .commanded(let id, let body): commanded(id, body)
             case .bans(let body): toldBans.append(body)
+            case .askedClients(let list): askedClients(list)
+            case .tookClients(let isRefused): tookClients(isRefused)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }
             case .untrusted(let master, let why):
                 doubt("\(master) was left: \(why)")
             case .refused(let master, let why): refused(master, why)
-            case .lost(let master, let why):
-                status.setMaster(nil)
-                peers.neighbours.setRoom([])
-                reports.end()
-                inquiries.end()
-                retold = []
-                failureToldAt = loop.now
-                logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])
+            case .lost(let master, let why): lost(master, why)
             }
         }
+    }
+
+    private func lost(_ master: String, _ why: String) {
+        status.setMaster(nil)
+        peers.neighbours.setRoom([])
+        reports.end()
+        inquiries.end()
+        endClients()
+        retold = []
+        failureToldAt = loop.now
+        logger.warning("lost the master; routing goes on", metadata: ["master": "\(master)", "why": "\(why)"])
     }
 }

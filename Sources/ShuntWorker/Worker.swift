@@ -86,8 +86,7 @@ public final class Worker: Sendable {
                 frameLimit: configuration.limits.frame, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
                 logger: Logger(label: "shunt.link"))
         }
-        performRuleCommands()
-        peers.answerAboutMessages(allowsPayloads: worker.adminPayloads)
+        performCommands(allowsPayloads: worker.adminPayloads)
         peers.start(control)
         do throws(ShuntError) {
             try keeper.start()
@@ -95,6 +94,13 @@ public final class Worker: Sendable {
             stop()
             throw error
         }
+    }
+
+    private func performCommands(allowsPayloads: Bool) {
+        performRuleCommands()
+        peers.performClientCommands()
+        peers.performSubscriptionCommands()
+        peers.answerAboutMessages(allowsPayloads: allowsPayloads)
     }
 
     private static func doors(

@@ -179,6 +179,9 @@ final class WorkerLoop: EventLoopHandler {
         driver.carryOut(self)
     }
 
+    /// An operator has kicked clients: they are closed.
+    func carryOutKick() { driver.carryOut(self) }
+
     /// What has let a client in no longer counts.
     /// - Returns: false where the engine does not know the client.
     func expel(_ client: ConnectionID, why: String) -> Bool {

@@ -43,6 +43,8 @@ enum ObjectTarget {
         try roundTrip(input, "ALLOCATION", read: { try DeviceAllocationBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "worker", read: { try WorkerAddresses(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "room", read: { try RoomBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "clients", read: { try ClientsRequestBody(decoding: $0) }, write: { $0.encoded() })
+        try roundTrip(input, "client report", read: { try ClientReportBody(decoding: $0) }, write: { $0.encoded() })
         try roundTrip(input, "chat host", read: { try ChatHostBody(decoding: $0) }, write: { $0.encoded() })
     }
 

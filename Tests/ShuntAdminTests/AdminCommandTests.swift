@@ -350,7 +350,8 @@ import Testing
         arguments: [
             AdminCommand.self, WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
             ChatCommand.self, CloseChatCommand.self, EventsCommand.self, QueryCommand.self,
-            BanCommand.self, UnbanCommand.self, BansCommand.self,
+            BanCommand.self, UnbanCommand.self, BansCommand.self, ClientsCommand.self, ClientCommand.self, KickCommand.self,
+            SubscriptionsCommand.self, GroupsCommand.self,
         ] as [any ParsableCommand.Type])
     func help(_ command: any ParsableCommand.Type) {
         let text = AdminCommand.helpMessage(for: command)

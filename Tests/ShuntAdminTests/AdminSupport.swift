@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntMaster
 import ShuntRegistry
 import Synchronization
@@ -97,13 +98,25 @@ final class Master: Sendable {
             .chat(.chat(ChatRecord(chat: "room 1/x", worker: "10.0.0.1:4091", createdAt: 880, members: 2, updatedAt: 990))),
             .chat(.chat(ChatRecord(chat: "room2", worker: "10.0.0.2:4091", createdAt: 700, members: 3, updatedAt: 995))),
         ])
+        registry.writer.submit([
+            .client(
+                .client(
+                    ClientRecord(
+                        worker: "10.0.0.1:4091", session: "0-1-1", client: "meter-7", uid: "ann", protocolName: "mqtt 5.0", listener: "mqtt",
+                        address: "10.9.0.1:50000", since: 940, subscriptions: 2), list: 1)),
+            .client(
+                .client(
+                    ClientRecord(
+                        worker: "10.0.0.2:4091", session: "1-8388608-4", client: "=x,y", protocolName: "mqtt 3.1.1", state: .away, since: 400),
+                    list: 1)),
+        ])
         try await registry.writer.flush()
         let writer = registry.writer
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: port), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
             closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, refused: Self.refused,
-            logger: quiet)
+            command: Self.clients, logger: quiet)
     }
 
     /// Two messages; a list has the first ones. `gone` is a filter that a worker does not hear of.
@@ -133,6 +146,27 @@ final class Master: Sendable {
             total: 2, of: "10.0.0.1:4091")
         if query.addresses != nil { list.missing = ["10.0.0.3:4091"] }
         return .success(list)
+    }
+
+    /// One worker has the client `meter-7`.
+    private static let clients: AdminServer.CommandWorkers = { command in
+        let question = try? RecordJSON.decode(ClientQuestion.self, from: command.arguments)
+        let isThere = question?.client == "meter-7"
+        var one = ClientDetail(
+            session: "0-1-1", client: "meter-7", uid: "ann", protocolName: "mqtt 5.0", state: .connected, since: 940, subscriptionCount: 2)
+        (one.address, one.listener, one.inflight, one.receiveMaximum, one.queued, one.queuedBytes) = ("10.9.0.1:50000", "mqtt", 1, 20, 3, 99)
+        one.subscriptions = [.init(filter: "a/#", group: "g", key: nil, qos: 1)]
+        let json =
+            switch command.name {
+            case .kick: try? RecordJSON.encode(KickedRecord(closed: isThere ? 1 : 0, ended: question?.endsSession == true ? 1 : 0))
+            case .subscriptions:
+                try? RecordJSON.encode(SubscriptionsRecord(filters: [.init(filter: "a,b/#", subscriptions: 3)], total: 2, subscriptions: 4))
+            case .groups:
+                try? RecordJSON.encode(
+                    GroupsRecord(groups: [.init(group: "g", strategy: "sticky", subscriptions: 3)], total: 1, subscriptions: 3))
+            default: try? RecordJSON.encode(ClientDetailsRecord(clients: isThere ? [one] : [], total: isThere ? 1 : 0))
+            }
+        return .success(WorkerAnswers(answers: [.init(worker: "10.0.0.1:4091", result: .success(json ?? []))], missing: []))
     }
 
     private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct PendingChangesTests {
     private func pending(workers: Int = 10, events: Int = 10) -> PendingChanges {
-        PendingChanges(limits: .init(workers: workers, events: events, devices: 10, chats: 10))
+        PendingChanges(limits: .init(workers: workers, events: events, devices: 10, chats: 10, clients: 10))
     }
 
     @Test("Of a worker's records only the newest waits")

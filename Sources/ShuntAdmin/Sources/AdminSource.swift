@@ -16,6 +16,12 @@ enum AdminRequest: Equatable, Sendable {
     case query(String)
     case devices(DeviceSessionQuery)
     case device(uid: String)
+    case clients(ClientQuery)
+    /// What one worker, or all, know of a client.
+    case client(ClientQuestion, worker: String?)
+    case kick(ClientQuestion, worker: String?)
+    case subscriptions(SubscriptionQuestion, worker: String?)
+    case groups(SubscriptionQuestion, worker: String?)
     case chats(ChatQuery)
     case chat(String)
     case closeChat(String)
@@ -82,6 +88,7 @@ struct RegistrySource: AdminSource {
         case .query(let sql): try encode(await reader.query(sql))
         case .devices(let query): try encode(await reader.devices(query))
         case .device(let uid): try encode(await reader.device(uid))
+        case .clients(let query): try encode(await reader.clients(query))
         case .chats(let query): try encode(await reader.chats(query))
         case .chat(let id): try encode(await reader.chat(id))
         case .bans(let limit, let offset): try encode(await reader.bans(limit: limit, offset: offset))
@@ -96,6 +103,14 @@ struct RegistrySource: AdminSource {
         case .retained:
             throw ShuntError(
                 .requestUnsupported, "retained messages are with the workers, the registry's file has none", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .client, .kick:
+            throw ShuntError(
+                .requestUnsupported, "the workers are asked about a client, and close it: the registry's file lists clients and no more", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .subscriptions, .groups:
+            throw ShuntError(
+                .requestUnsupported, "only workers know what is subscribed, the registry's file does not", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         case .explain, .trace:
             throw ShuntError(
@@ -207,6 +222,7 @@ struct APISource: AdminSource {
             return ("GET", "/api/v1/devices?limit=\(query.limit)&offset=\(query.offset)" + filter, [])
         case .device(let uid):
             return ("GET", "/api/v1/devices/" + QueryString.encode(uid), [])
+        case .clients, .client, .kick, .subscriptions, .groups: return encodeClients(request)
         case .chats(let query):
             return ("GET", "/api/v1/chats?limit=\(query.limit)&offset=\(query.offset)" + parameter("worker", query.worker), [])
         case .chat(let id):
@@ -229,6 +245,34 @@ struct APISource: AdminSource {
         case .trace(let call): return encode(call)
         case .retained(.clear(let filter)):
             return ("DELETE", "/api/v1/retained?filter=" + QueryString.encode(filter), [])
+        }
+    }
+
+    private static func encodeClients(_ request: AdminRequest) -> (method: String, target: String, body: [UInt8]) {
+        func query(_ pairs: [(String, String?)]) -> String {
+            let given = pairs.compactMap { name, value in value.map { "\(name)=" + QueryString.encode($0) } }
+            return given.isEmpty ? "" : "?" + given.joined(separator: "&")
+        }
+        switch request {
+        case .clients(let asked):
+            let filter = [
+                ("limit", "\(asked.limit)"), ("offset", "\(asked.offset)"), ("search", asked.search), ("client", asked.client), ("uid", asked.uid),
+                ("worker", asked.worker), ("state", asked.state?.rawValue), ("protocol", asked.protocolName),
+            ]
+            return ("GET", "/api/v1/clients" + query(filter), [])
+        case .client(let question, let worker):
+            let name = QueryString.encode(question.client ?? "")
+            return ("GET", "/api/v1/clients/\(name)" + query([("worker", worker), ("subscriptions", question.subscriptions.map { "\($0)" })]), [])
+        case .kick(let question, let worker):
+            let name = question.client.map { "/" + QueryString.encode($0) } ?? ""
+            let rest = [("worker", worker), ("session", question.session), ("end_session", question.endsSession.map { "\($0)" })]
+            return ("DELETE", "/api/v1/clients" + name + query(rest), [])
+        case .subscriptions(let question, let worker):
+            let filter = [("filter", question.filter), ("limit", question.limit.map { "\($0)" }), ("worker", worker)]
+            return ("GET", "/api/v1/subscriptions" + query(filter), [])
+        case .groups(let question, let worker):
+            return ("GET", "/api/v1/groups" + query([("limit", question.limit.map { "\($0)" }), ("worker", worker)]), [])
+        default: return ("GET", "/api/v1/clients", [])
         }
     }
 

@@ -23,6 +23,8 @@ extension Configuration {
             public var batch = Duration.milliseconds(200)
             /// How many of the newest events are kept.
             public var eventsKeep = 10_000
+            /// Whether it lists the clients of all workers.
+            public var clients = true
         }
 
         public struct Heartbeat: Equatable, Sendable {

@@ -48,6 +48,9 @@ extension Configuration {
             "master.registry.events_keep", \.master.registry.eventsKeep, .int(1...10_000_000), .restart,
             "How many of the newest events the registry keeps."),
         ConfigKey(
+            "master.registry.clients", \.master.registry.clients, .bool, .restart,
+            "Whether the registry lists the clients of all workers: about 300 bytes each."),
+        ConfigKey(
             "master.heartbeat.live_for", \.master.heartbeat.liveFor, .duration(.milliseconds(100)...(.seconds(3600))), .restart,
             "A worker that is silent for this long is lost; several times the workers' worker.heartbeat.every."),
     ]

@@ -15,6 +15,12 @@ public struct WorkerCommand: Equatable, Sendable {
         case traceEnd = "trace.end"
         /// How the worker is at this moment.
         case condition
+        /// What is known of a client.
+        case client
+        /// Close a client's connections.
+        case kick
+        /// The filters, and the groups, with the most subscriptions.
+        case subscriptions, groups
     }
 
     public var name: Name

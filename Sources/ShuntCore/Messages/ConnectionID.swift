@@ -34,5 +34,14 @@ public struct ConnectionID: Hashable, Sendable, CustomStringConvertible {
         self.init(loop: loop, slot: slot & 0x7F_FFFF | 0x80_0000, generation: generation)
     }
 
+    /// What `description` gives; nil for any other text.
+    public init?(text: String) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 3, let loop = UInt8(parts[0]), let slot = UInt32(parts[1]), slot <= 0xFF_FFFF, let generation = UInt32(parts[2])
+        else { return nil }
+        self.init(loop: loop, slot: slot, generation: generation)
+        guard description == text else { return nil }
+    }
+
     public var description: String { "\(loop)-\(slot)-\(generation)" }
 }

@@ -150,6 +150,7 @@ public enum RegistryChange: Equatable, Sendable {
     case event(EventRecord)
     case device(DeviceChange)
     case chat(ChatChange)
+    case client(ClientChange)
     /// Inserts or replaces the ban of that subject.
     case ban(Ban)
     case unban(BanSubject)

@@ -94,6 +94,20 @@ extension SubscriptionIndex {
         }
     }
 
+    /// The newest subscriptions of one connection.
+    public func newestSubscriptions(of connection: ConnectionID, limit: Int) -> [Subscription] {
+        var found: [Subscription] = []
+        forEachEntry(of: connection) { index in
+            guard found.count < limit else { return }
+            let entry = entries[Int(index)]
+            found.append(
+                Subscription(
+                    id: entry.id, connection: connection, filter: filters.text(entry.filter),
+                    group: groups.text(entry.group), key: entry.key == Self.anyKey ? nil : keys.text(entry.key), terms: entry.terms))
+        }
+        return found
+    }
+
     /// Filters that an operator may have meant: some of them, where there are very many.
     public func someFilters(_ limit: Int) -> [String] {
         var found: [String] = []

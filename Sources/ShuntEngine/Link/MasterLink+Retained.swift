@@ -7,6 +7,7 @@ extension MasterLink {
         if frame.name == BansBody.frameName {
             return (try? frame.value.withUnsafeBytes { try BansBody(key: frame.key, decoding: $0) }).map { [.bans($0)] } ?? []
         }
+        if frame.name == ClientsRequestBody.frameName { return clientsQuestion(frame) }
         if frame.name == CommandRequestBody.frameName { return [command(frame)] }
         let action: Action? = frame.value.withUnsafeBytes { bytes in
             switch frame.name {

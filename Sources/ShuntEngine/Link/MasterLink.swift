@@ -41,6 +41,10 @@ public struct MasterLink: Sendable {
         case commanded(id: Int64, CommandRequestBody)
         /// The master tells who is banned.
         case bans(BansBody)
+        /// The master wants to know all clients, as the list of this number.
+        case askedClients(list: Int64)
+        /// The master has taken the last report of clients; where it has refused it, it wants no more.
+        case tookClients(isRefused: Bool)
         /// Where clients reach another worker.
         case learned(WorkerAddresses)
         /// The other workers that have room.
@@ -104,6 +108,8 @@ public struct MasterLink: Sendable {
         var localHost = ""
         /// The frame of the last question after workers that have room.
         var roomAsked: Int64?
+        /// The frame of the last report of clients, while it is not answered.
+        var clientsTold: Int64?
     }
 
     /// Confirmations that the answer to a frame gives.
@@ -262,6 +268,7 @@ public struct MasterLink: Sendable {
             state = .connected(connected)
             return Self.room(frame)
         }
+        if connected.clientsTold == frame.id { return tookClients(frame, connected) }
         let confirmed = connected.confirm(frame.id)
         state = .connected(connected)
         guard !frame.isError else { return [.refused(master: master, why: frame.text)] + confirmed }
@@ -305,22 +312,6 @@ public struct MasterLink: Sendable {
         connected.roomAsked = id
         state = .connected(connected)
         return [.send(Frame.room(id: id).encoded())]
-    }
-
-    private static func displacements(_ frame: Frame) -> [Action] {
-        guard frame.name == DeviceBatchBody.frameName,
-            let body = try? frame.value.withUnsafeBytes({ bytes in try DeviceBatchBody(decoding: bytes) }), !body.left.isEmpty
-        else { return [] }
-        return [.displaced(body.left)]
-    }
-
-    private func chatNews(_ frame: Frame) -> [Action] {
-        guard let chat = frame.name, let key = frame.key else { return [] }
-        switch MasterChatKey(rawValue: key) {
-        case .moved: return [.chat(id: chat, .moved(chat: chat, to: frame.text))]
-        case .close: return [.chat(id: chat, .close(chat: chat))]
-        case nil: return []
-        }
     }
 
     /// Asks which worker has a chat (§11.3).

@@ -102,7 +102,7 @@ public struct MasterReports: Sendable {
             chats[ExactText(chat.chat)] = .held(.init(chat))
         case .chat(.closed(let chat, let createdAt)):
             chats[ExactText(chat)] = .closed(.init(chat: chat, createdAt: Int64(createdAt * 1000)))
-        case .askChat, .confirm: break
+        case .askChat, .confirm, .clientsChanged: break
         }
     }
 

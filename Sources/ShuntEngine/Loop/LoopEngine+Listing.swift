@@ -58,6 +58,7 @@ extension LoopEngine {
 
     /// A client is in, or is another one than before.
     func list(_ connection: ConnectionID) {
+        noteClient(connection)
         guard listing.isOn, isCurrent(connection), clients[connection.slot].isAdmitted, let identity = clients[connection.slot].identity else {
             return
         }
@@ -86,6 +87,7 @@ extension LoopEngine {
 
     /// Takes a client of MQTT that goes out of the list, or lists its session as away. Call it before the rules hear of it.
     func listLeaving(_ connection: ConnectionID, _ session: MQTTSession?) {
+        noteClient(session?.id ?? connection)
         guard listing.isOn, let session, session.isLasting, session.expiry > 0 else { return unlist(session?.id ?? connection) }
         listAway(session)
     }

@@ -52,6 +52,7 @@ extension LoopEngine {
             id: nextSubscription(), connection: subscriber, filter: request.topic, group: group, key: request.key, terms: terms)
         guard router.index.insert(subscription) else { return .known }
         clients[slot].subscriptions += 1
+        noteClient(subscriber)
         output.figures.subscriptions += 1
         output.tell(.subscribed(subscription))
         if clients[slot].pressure != .none {
@@ -82,6 +83,7 @@ extension LoopEngine {
         let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group
         guard router.index.remove(connection: subscriber, filter: filter, group: group, key: key) != nil else { return false }
         clients[connection.slot].subscriptions -= 1
+        noteClient(subscriber)
         output.figures.subscriptions -= 1
         router.forgetQuestions(of: subscriber, filter: filter)
         output.tell(.unsubscribed(subscriber, filter: filter, group: group, key: key))

@@ -83,6 +83,8 @@ public final class LoopEngine {
     var rulesState = RuleState()
     /// What rules of all loops find of the clients of this loop.
     var listing = SessionListing()
+    /// What the master is still to be told of clients.
+    var clientNews = ClientNews()
     private var tickedAt: Double?
     private var lastSubscription: UInt64 = 0
 
@@ -175,6 +177,7 @@ public final class LoopEngine {
             MQTTFront(self, connection).closed(why: why)
         } else {
             unlist(connection)
+            if clients[slot].isAdmitted { noteClient(connection) }
             if let hooks, clients[slot].isAdmitted, let peer = peer(connection) {
                 hooks.onDisconnect(peer, why: why, now: now)
                 sendEmitted(hooks)
@@ -338,6 +341,7 @@ public final class LoopEngine {
         closeExpired()
         expireBans()
         tickSessions()
+        announceClientNews()
         answerOverdue()
         chat(.tick, peer: nil)
         if let hooks, hooks.wanted.contains(.tick) { hooks.onTick(now: now) { sendEmitted(hooks) } }

@@ -9,4 +9,6 @@ public enum MasterNews: Equatable, Sendable {
     /// Answered by `confirmed(_:now:)` on this loop when the master has taken all that was told before.
     case confirm(request: UInt64)
     case chat(ChatNews)
+    /// Clients have changed: `takeClients` gives them when the master is ready for them.
+    case clientsChanged
 }

@@ -187,7 +187,7 @@ extension LoopEngine {
             return
         }
         (session.subscriptions, clients[slot].subscriptions) = (clients[slot].subscriptions, 0)
-        session.client = .none
+        (session.client, session.awaySince) = (.none, now)
         session.window.disconnected()
         session.incomingAliases = IncomingAliases()
         session.outgoingAliases = OutgoingAliases(limit: 0)
@@ -209,6 +209,7 @@ extension LoopEngine {
     /// Ends a lasting session whose client is away.
     func end(_ session: MQTTSession, why: UndeliveredReason, _ event: SessionEvent = .ended) {
         unlist(session.id)
+        noteClient(session.id)
         tell(event, session)
         let (will, groups) = (session.will, sharedGroups(of: session))
         session.will = nil

@@ -186,6 +186,7 @@ struct MQTTFront {
             switch code {
             case .accessExpired: "its token is over, its password has changed, or its certificate is revoked"
             case .accessBanned: "this client is banned"
+            case .clientKicked: "an operator has closed this client"
             default: ""
             }
         answer(why) { Disconnect(ReasonCode(closing: code), properties: $0).encoded(.v5) }
@@ -199,7 +200,7 @@ extension ReasonCode {
             switch code {
             case .sessionReplaced: .sessionTakenOver
             case .keepAlive: .keepAliveTimeout
-            case .ruleRejected, .accessBanned: .administrativeAction
+            case .ruleRejected, .accessBanned, .clientKicked: .administrativeAction
             case .accessExpired, .accessDenied: .notAuthorized
             case .accessRate: .messageRateTooHigh
             case .workerElsewhere: .useAnotherServer

@@ -17,10 +17,12 @@ public final class MasterEngine {
     public private(set) var directory: WorkerDirectory
     var peers: [ConnectionID: Peer] = [:]
     private var closing: Set<ConnectionID> = []
-    private var devices: DeviceDirectory
+    var devices: DeviceDirectory
     private var chats = ChatDirectory()
     /// From then on every worker that the registry held live has had the time to tell what it holds.
-    private var settledAt = -Double.infinity
+    var settledAt = -Double.infinity
+    /// What is to be known of workers' clients.
+    var clients = ClientLists()
     var ids = FrameIDs()
     /// Whom operators keep out, and when it was last looked which bans are over.
     var bans = Bans()
@@ -101,6 +103,7 @@ public final class MasterEngine {
         if workers.contains(where: { $0.state != .lost }) { settledAt = now + Self.patience }
         record(self.devices.restore(devices, now: now, until: now + Self.patience))
         self.chats.restore(chats, until: now + Self.patience)
+        restoreClients(of: workers)
     }
 
     /// Seconds in which every worker has sent two heartbeats.
@@ -137,6 +140,7 @@ public final class MasterEngine {
     public func closed(_ connection: ConnectionID, now: Double) {
         closing.remove(connection)
         leaveQuestions(connection)
+        clients.closed(connection)
         if let worker = peers.removeValue(forKey: connection)?.worker { directory.disconnected(worker, from: connection) }
     }
 
@@ -233,9 +237,7 @@ public final class MasterEngine {
             case .message, .subscribe, .unsubscribe, .notify:
                 throw ShuntError(
                     .requestUnsupported, "a master does not serve \(frame.type)", help: "connect to a worker: ALLOCATION lists them")
-            case .binding:
-                guard frame.name(in: start)?.elementsEqual(LinkProof.frameName.utf8) == true else { break }
-                try link(frame, start, connection, now: now)
+            case .binding: try binding(frame, start, connection, now: now)
             case .balance, .registered, .acknowledgement: break
             }
         } catch {
@@ -255,8 +257,10 @@ public final class MasterEngine {
         peers[connection]?.worker = worker
         // Java's workers know no text here.
         guard body.shunt != nil else { return acknowledge(frame, connection) }
-        answer(frame, connection, (directory.takeReportRequest(worker) ? HeartbeatReply.report : .shunt).rawValue)
+        let mustReport = directory.takeReportRequest(worker)
+        answer(frame, connection, (mustReport ? HeartbeatReply.report : .shunt).rawValue)
         if isFirst { tellBans(to: connection, now: now) }
+        if isFirst || mustReport { askClients(of: worker, connection, now: now) }
     }
 
     /// What a worker tells of devices: a batch of a Shunt worker, or a device of a Java worker (§9.4).
@@ -323,7 +327,7 @@ public final class MasterEngine {
             body.wantsAddresses ? directory.addresses(of: owner).map { String(decoding: $0.encoded(), as: UTF8.self) } ?? owner : owner)
     }
 
-    private func value(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> Bytes {
+    func value(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> Bytes {
         guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "Bad Request") }
         guard frame.compression == .none else { throw ShuntError(.requestInvalid, "a control frame can't be compressed") }
         return value
@@ -331,7 +335,7 @@ public final class MasterEngine {
 
     /// The name of a worker that tells or asks something.
     /// - Throws: `worker.unknown` before its first heartbeat: what it tells would be kept for ever.
-    private func teller(_ worker: WorkerSource, _ connection: ConnectionID, now: Double) throws(ShuntError) -> String {
+    func teller(_ worker: WorkerSource, _ connection: ConnectionID, now: Double) throws(ShuntError) -> String {
         let name = name(worker, peers[connection]?.source ?? "")
         guard directory.heard(name, now: now) else {
             throw ShuntError(.workerUnknown, "this master knows no such worker", help: "a worker begins with a heartbeat")
@@ -365,6 +369,7 @@ public final class MasterEngine {
         var chatChanges: [ChatChange] = []
         chats.workerLost(worker, now: now, &chatChanges)
         record(chatChanges)
+        clientsLost(worker)
     }
 
     func record(_ event: EventRecord) { changes.append(.event(event)) }
@@ -388,32 +393,9 @@ public final class MasterEngine {
         }
     }
 
-    /// A worker asks which others have room.
-    private func answerRoom(_ frame: FrameView, _ connection: ConnectionID, now: Double) {
-        let own = peers[connection]?.worker
-        let others = directory.allocation(now: now).lazy.filter { $0 != own && !self.directory.isFull($0) }
-        var reply = Frame(acknowledging: frame.id)
-        let body = RoomBody(workers: others.prefix(RoomBody.capacity).compactMap { directory.addresses(of: $0) })
-        (reply.format, reply.value, reply.name) = (.json, body.encoded(), RoomBody.frameName)
-        actions.append(.send(connection, reply.encoded()))
-    }
-
-    /// Which workers hold a user's devices. Until all have told what they hold, any of them may.
-    private func allocate(
-        _ body: DeviceAllocationBody, _ frame: FrameView, _ connection: ConnectionID, now: Double
-    ) throws(ShuntError) {
-        let workers =
-            now >= settledAt
-            ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation(now: now)
-        guard !workers.isEmpty else { throw ShuntError(.deviceUnknown, "no live worker has a device of this uid") }
-        var reply = Frame(acknowledging: frame.id, text: AllocationReply.encode(workers))
-        reply.name = DeviceAllocationBody.frameName
-        actions.append(.send(connection, reply.encoded()))
-    }
-
     // MARK: Answers
 
-    private func acknowledge(_ frame: FrameView, _ connection: ConnectionID) {
+    func acknowledge(_ frame: FrameView, _ connection: ConnectionID) {
         actions.append(.send(connection, Frame(acknowledging: frame.id).encoded()))
     }
 

@@ -18,7 +18,7 @@ struct AdminRoutes {
             let counts = try await registry.counts()
             let document = StatusDocument(
                 version: status.version, startedAt: status.startedAt, uptimeSeconds: status.uptimeSeconds,
-                workers: counts.workers, events: counts.events, devices: counts.devices, chats: counts.chats,
+                workers: counts.workers, events: counts.events, devices: counts.devices, chats: counts.chats, clients: counts.clients,
                 registry: .init(path: registry.path, writer: status.writer))
             return .json(try RecordJSON.encode(document))
         }

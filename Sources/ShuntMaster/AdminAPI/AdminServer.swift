@@ -12,7 +12,7 @@ public enum BanChange: Equatable, Sendable {
 /// The master's face for operators and their programs: JSON under `/api/v1`.
 ///
 /// Keys are snake_case, times seconds since 1970, errors `application/problem+json` with a `code` from ``ErrorCode``.
-/// An event stream, more commands and the dashboard get files of routes beside ``AdminRoutes``; who may ask is decided by the
+/// An event stream and more commands get files of routes beside ``AdminRoutes``; ``DashboardRoutes`` is the page; who may ask is decided by the
 /// configuration's `HTTPAuthority`, before any route.
 public enum AdminServer {
     /// Has the worker of the chat of that id close it; gives why it can't be closed. Called on none of the caller's threads.
@@ -48,10 +48,12 @@ public enum AdminServer {
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
-            + [ConditionRoutes(command: command).list] + RuleRoutes(command: command, record: record).all
+            + ClientRoutes(registry: registry, command: command, record: record).all
+            + SubscriptionRoutes(command: command).all + [ConditionRoutes(command: command).list]
+            + RuleRoutes(command: command, record: record).all
             + ExplainRoutes(command: command, record: record).all
             + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
-        return try await HTTPEndpoint.start(routes, configuration, logger: logger)
+        return try await HTTPEndpoint.start(routes + DashboardRoutes.all, configuration, logger: logger)
     }
 
     /// The answer where no master's loop is there to ask.

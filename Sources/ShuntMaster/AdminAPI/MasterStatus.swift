@@ -36,5 +36,7 @@ struct StatusDocument: Codable, Equatable {
     /// Sessions, offline ones too.
     var devices: Int
     var chats: Int
+    /// Client sessions, those whose client is away too.
+    var clients: Int
     var registry: Registry
 }

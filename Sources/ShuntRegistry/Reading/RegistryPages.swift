@@ -100,11 +100,14 @@ public struct RegistryCounts: Codable, Equatable, Sendable {
     /// Device sessions, offline ones too.
     public var devices: Int
     public var chats: Int
+    /// Client sessions, those whose client is away too.
+    public var clients: Int
 
-    public init(workers: [String: Int], events: Int, devices: Int = 0, chats: Int = 0) {
+    public init(workers: [String: Int], events: Int, devices: Int = 0, chats: Int = 0, clients: Int = 0) {
         self.workers = workers
         self.events = events
         self.devices = devices
         self.chats = chats
+        self.clients = clients
     }
 }

@@ -39,6 +39,9 @@ public protocol RegistryReader: Sendable {
     /// The chat of that id. Throws `chat.unknown` where there is none.
     func chat(_ id: String) async throws(ShuntError) -> ChatRecord
 
+    /// A page of clients, by name, worker and session. A page beyond the end is empty.
+    func clients(_ query: ClientQuery) async throws(ShuntError) -> ClientPage
+
     /// All bans, by subject. For the master's start.
     func bans() async throws(ShuntError) -> [Ban]
 

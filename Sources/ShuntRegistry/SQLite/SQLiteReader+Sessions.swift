@@ -73,7 +73,7 @@ extension SQLiteReader {
 }
 
 /// `WHERE` with what is given, and nothing else, so that SQLite can take an index.
-private struct Conditions {
+struct Conditions {
     private(set) var sql = ""
     private(set) var arguments = StatementArguments()
 

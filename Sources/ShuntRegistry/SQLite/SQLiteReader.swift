@@ -119,8 +119,10 @@ struct SQLiteReader: RegistryReader {
                 workers[try row.decode(String.self, forColumn: "state")] = try row.decode(Int.self, forColumn: "n")
             }
             func count(_ table: String) throws -> Int { try Int.fetchOne(db, sql: "SELECT count(*) FROM \(table)") ?? 0 }
+            let hasClients = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0 >= RegistrySchema.withClients
             return RegistryCounts(
-                workers: workers, events: try count("events"), devices: try count("devices"), chats: try count("chats"))
+                workers: workers, events: try count("events"), devices: try count("devices"), chats: try count("chats"),
+                clients: hasClients ? try count("clients") : 0)
         }
     }
 

@@ -41,6 +41,7 @@ final class SQLiteStore: RegistryStore {
                 try batch.changes.write(to: db, keepingEvents: keepingEvents)
                 try batch.devices.write(to: db)
                 try batch.chats.write(to: db)
+                try batch.clients.write(to: db)
             }
         } catch {
             throw RegistryWriteFailure(error: SQLiteFailure.describe(error, path: path), mayPass: SQLiteFailure.mayPass(error))

@@ -20,6 +20,7 @@ struct PendingChanges: Sendable {
         var events: Int
         var devices: Int
         var chats: Int
+        var clients: Int
     }
 
     let limits: Limits
@@ -31,6 +32,7 @@ struct PendingChanges: Sendable {
     private(set) var bans: [BanSubject: BanUpdate] = [:]
     var devices: PendingRows<DeviceUpdate>
     var chats: PendingRows<ChatUpdate>
+    var clients: PendingRows<ClientUpdate>
     /// What did not fit since the last `take`.
     private(set) var droppedEvents = 0
     private(set) var droppedWorkers = 0
@@ -39,9 +41,10 @@ struct PendingChanges: Sendable {
         self.limits = limits
         devices = PendingRows(capacity: limits.devices)
         chats = PendingRows(capacity: limits.chats)
+        clients = PendingRows(capacity: limits.clients)
     }
 
-    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty && bans.isEmpty && devices.count + chats.count == 0 }
+    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty && bans.isEmpty && devices.count + chats.count + clients.count == 0 }
 
     mutating func add(_ change: RegistryChange) {
         switch change {
@@ -60,17 +63,19 @@ struct PendingChanges: Sendable {
             events.append(event)
         case .device(let change): devices.add(change)
         case .chat(let change): chats.add(change)
+        case .client(let change): clients.add(change)
         case .ban(let ban): bans[ban.subject] = .put(ban)
         case .unban(let subject): bans[subject] = .lifted
         }
     }
 
-    /// All that waits but devices and chats, which are taken by themselves.
+    /// All that waits but devices, chats and clients, which are taken by themselves.
     mutating func take() -> PendingChanges {
         var taken = PendingChanges(limits: limits)
         swap(&self, &taken)
         swap(&devices, &taken.devices)
         swap(&chats, &taken.chats)
+        swap(&clients, &taken.clients)
         return taken
     }
 

@@ -25,6 +25,7 @@ struct RegistryBatch: Sendable {
     var changes: PendingChanges
     var devices: RowChunk<DeviceUpdate>
     var chats: RowChunk<ChatUpdate>
+    var clients: RowChunk<ClientUpdate>
 
-    var isEmpty: Bool { changes.isEmpty && devices.count + chats.count == 0 }
+    var isEmpty: Bool { changes.isEmpty && devices.count + chats.count + clients.count == 0 }
 }

@@ -23,7 +23,9 @@ public final class RegistryWriter: Sendable {
         public var maximumPendingDevices = 400_000
         /// As many again may be in writing.
         public var maximumPendingChats = 400_000
-        /// How many devices, and how many chats, one transaction writes.
+        /// As many again may be in writing. Workers wait once there are half as many.
+        public var maximumPendingClients = 200_000
+        /// How many devices, how many chats and how many clients one transaction writes.
         public var rowsPerTransaction = 5_000
 
         public init() {}
@@ -37,11 +39,13 @@ public final class RegistryWriter: Sendable {
         public var droppedWorkers = 0
         public var droppedDevices = 0
         public var droppedChats = 0
+        public var droppedClients = 0
         /// Waiting at this moment.
         public var pendingWorkers = 0
         public var pendingEvents = 0
         public var pendingDevices = 0
         public var pendingChats = 0
+        public var pendingClients = 0
     }
 
     private struct State {
@@ -49,6 +53,7 @@ public final class RegistryWriter: Sendable {
         /// Taken from `pending` and older than what is there; the queue alone takes from it.
         var devices: RowBatch<DeviceUpdate>
         var chats: RowBatch<ChatUpdate>
+        var clients: RowBatch<ClientUpdate>
         var figures = Figures()
         var isScheduled = false
         var isClosed = false
@@ -61,9 +66,10 @@ public final class RegistryWriter: Sendable {
             pending = PendingChanges(limits: limits)
             devices = pending.devices.take()
             chats = pending.chats.take()
+            clients = pending.clients.take()
         }
 
-        var isWritingRows: Bool { !devices.isEmpty || !chats.isEmpty }
+        var isWritingRows: Bool { !devices.isEmpty || !chats.isEmpty || !clients.isEmpty }
     }
 
     private let store: any RegistryStore
@@ -80,7 +86,8 @@ public final class RegistryWriter: Sendable {
             State(
                 .init(
                     workers: configuration.maximumPendingWorkers, events: configuration.maximumPendingEvents,
-                    devices: configuration.maximumPendingDevices, chats: configuration.maximumPendingChats)))
+                    devices: configuration.maximumPendingDevices, chats: configuration.maximumPendingChats,
+                    clients: configuration.maximumPendingClients)))
     }
 
     public var figures: Figures {
@@ -92,11 +99,16 @@ public final class RegistryWriter: Sendable {
             figures.droppedWorkers += state.pending.droppedWorkers
             figures.pendingDevices = state.pending.devices.count + state.devices.count
             figures.pendingChats = state.pending.chats.count + state.chats.count
+            figures.pendingClients = state.pending.clients.count + state.clients.count
             figures.droppedDevices += state.pending.devices.dropped
             figures.droppedChats += state.pending.chats.dropped
+            figures.droppedClients += state.pending.clients.dropped
             return figures
         }
     }
+
+    /// Whether workers should tell more of their clients: less than half of what may wait does.
+    public var hasRoomForClients: Bool { state.withLock { $0.pending.clients.count < configuration.maximumPendingClients / 2 } }
 
     /// nil while changes are written, else why they are not.
     var problem: ShuntError? { store.fault ?? state.withLock { $0.problem } }
@@ -177,43 +189,40 @@ public final class RegistryWriter: Sendable {
 
     private func takeBatch() -> RegistryBatch {
         takeRows()
-        let (changes, devices, chats) = state.withLock { ($0.pending.take(), $0.devices, $0.chats) }
+        let (changes, devices, chats, clients) = state.withLock { ($0.pending.take(), $0.devices, $0.chats, $0.clients) }
         // Made here rather than under the lock, which submitting threads wait for.
         return RegistryBatch(
             changes: changes, devices: devices.chunk(limit: configuration.rowsPerTransaction),
-            chats: chats.chunk(limit: configuration.rowsPerTransaction))
+            chats: chats.chunk(limit: configuration.rowsPerTransaction), clients: clients.chunk(limit: configuration.rowsPerTransaction))
     }
 
     /// When those that were taken before are written, takes the next.
     private func takeRows() {
-        let (devices, chats, dropped) = state.withLock { state in
-            var (devices, chats): (RowBatch<DeviceUpdate>?, RowBatch<ChatUpdate>?)
-            var dropped = 0
-            if state.devices.isEmpty, state.pending.devices.count > 0 {
-                state.devices = state.pending.devices.take()
-                state.figures.droppedDevices += state.devices.dropped
-                dropped += state.devices.dropped
-                devices = state.devices
-            }
-            if state.chats.isEmpty, state.pending.chats.count > 0 {
-                state.chats = state.pending.chats.take()
-                state.figures.droppedChats += state.chats.dropped
-                dropped += state.chats.dropped
-                chats = state.chats
-            }
-            return (devices, chats, dropped)
-        }
-        if var devices {
-            devices.sort()
-            state.withLock { $0.devices = devices }
-        }
-        if var chats {
-            chats.sort()
-            state.withLock { $0.chats = chats }
-        }
+        let dropped =
+            take(\.devices, \.pending.devices, \.figures.droppedDevices) + take(\.chats, \.pending.chats, \.figures.droppedChats)
+            + take(\.clients, \.pending.clients, \.figures.droppedClients)
         if dropped > 0 {
-            logger.warning("The registry could not keep all that happened", metadata: ["devices_and_chats": "\(dropped)"])
+            logger.warning("The registry could not keep all that happened", metadata: ["devices_chats_and_clients": "\(dropped)"])
         }
+    }
+
+    /// - Returns: how many were dropped meanwhile.
+    private func take<Update>(
+        _ written: WritableKeyPath<State, RowBatch<Update>>, _ pending: WritableKeyPath<State, PendingRows<Update>>,
+        _ dropped: WritableKeyPath<State, Int>
+    ) -> Int {
+        let taken: RowBatch<Update>? = state.withLock { state in
+            guard state[keyPath: written].isEmpty, state[keyPath: pending].count > 0 else { return nil }
+            let rows = state[keyPath: pending].take()
+            state[keyPath: written] = rows
+            state[keyPath: dropped] += rows.dropped
+            return rows
+        }
+        guard var rows = taken else { return 0 }
+        // Sorted here rather than under the lock, which submitting threads wait for.
+        rows.sort()
+        state.withLock { [rows] in $0[keyPath: written] = rows }
+        return rows.dropped
     }
 
     private func succeeded(_ batch: RegistryBatch) {
@@ -227,6 +236,7 @@ public final class RegistryWriter: Sendable {
             state.figures.droppedWorkers += changes.droppedWorkers
             state.devices.remove(batch.devices)
             state.chats.remove(batch.chats)
+            state.clients.remove(batch.clients)
             return (failures, schedule(&state))
         }
         if failures > 0 { logger.notice("The registry is written again", metadata: ["failures": "\(failures)"]) }
@@ -251,8 +261,10 @@ public final class RegistryWriter: Sendable {
                 state.figures.droppedWorkers += changes.workers.count + changes.droppedWorkers
                 state.figures.droppedDevices += batch.devices.count
                 state.figures.droppedChats += batch.chats.count
+                state.figures.droppedClients += batch.clients.count
                 state.devices.remove(batch.devices)
                 state.chats.remove(batch.chats)
+                state.clients.remove(batch.clients)
             }
             return (state.failuresInARow, schedule(&state))
         }

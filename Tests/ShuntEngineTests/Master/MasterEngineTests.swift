@@ -348,12 +348,12 @@ struct MasterEngineTests {
         for (number, host) in [(UInt32(1), "a"), (2, "b")] { script.beat(host, on: number) }
         _ = script.report("a", [.init(uid: "ann", device: "d", address: "", connectedAt: 1, registeredAt: 7)])
         _ = script.report("b", [.init(uid: "ann", device: "d", address: "", connectedAt: 1, registeredAt: 9)], on: 2)
-        // Both have been told of bans when they joined.
-        #expect(script.told.values.allSatisfy { $0.first?.name == BansBody.frameName })
-        let order = try #require(script.told[1]?.dropFirst().first)
+        // Both have been told of bans when they joined, and asked for their clients.
+        #expect(script.told.values.allSatisfy { $0.prefix(2).map(\.name) == [BansBody.frameName, ClientsRequestBody.frameName] })
+        let order = try #require(script.told[1]?.dropFirst(2).first)
         #expect(order.type == .registered)
         let body = try order.value.withUnsafeBytes { bytes in try DeviceBatchBody(decoding: bytes) }
         #expect(body.left == [.init(uid: "ann", device: "d", registeredAt: 7)])
-        #expect(script.told[2]?.count == 1)
+        #expect(script.told[2]?.count == 2)
     }
 }

@@ -137,7 +137,7 @@ struct LinkProofTests {
         let tokens = ["m:1": ["a"], "a:1": ["a"]]
         let cluster = SimulatedCluster(masters: ["m:1"], workers: ["a:1"], tokens: tokens)
         cluster.run(seconds: 1)
-        let recorded = cluster.sent.map(\.frame).filter { $0.type == .binding }
+        let recorded = cluster.sent.map(\.frame).filter { $0.name == LinkProof.frameName }
         #expect(recorded.map(\.key) == ["HELLO", "PROVE"])
         let master = Script(secret: .simulated(["a"]))
         #expect(master.ask(recorded[0]).status == 200)
@@ -154,6 +154,7 @@ struct LinkProofTests {
             Frame(.register, id: 4, format: .json, value: RegisterBody(uid: "u", device: "d", tags: [], alias: []).encoded()),
             Frame(.chat, id: 5, format: .json, value: worker.host.encoded(), name: "c", key: ChatKey.create.rawValue),
             Frame(.message, id: 6, text: "x", name: "t"),
+            .clients(id: 8, ClientReportBody(worker: WorkerSource(host: "a", port: 1), list: 1)),
         ]
         let looking = Script(secret: secret)
         #expect(looking.ask(Frame(.ping, id: 2)).status == 400)
@@ -218,13 +219,13 @@ struct LinkProofTests {
         func ask(_ frame: Frame) -> Frame {
             _ = frame.encoded().withUnsafeBytes { engine.received($0, on: connection, now: 100) }
             defer { engine.clear() }
-            // What the master tells by itself, as who is banned, is no answer.
+            // What the master tells and asks by itself is no answer.
             var answer: Frame?
             for action in engine.actions {
                 switch action {
                 case .send(_, let bytes):
                     let sent = LinkProofTests.frame(bytes)
-                    if sent.name != BansBody.frameName { answer = sent }
+                    if sent.name != BansBody.frameName, sent.name != ClientsRequestBody.frameName { answer = sent }
                 case .close: isClosed = true
                 }
             }

@@ -138,7 +138,14 @@ final class SimulatedCluster {
                 links[worker.name] = nil
             case .untrusted(let master, let why): untrusted.append("\(worker.name) \(master) \(why)")
             case .refused(_, let why): refused.append("\(worker.name) \(why)")
-            case .lost: worker.reports.end()
+            case .lost:
+                worker.reports.end()
+                worker.clients.end()
+                for engine in worker.engines { engine.endClientNews() }
+            case .askedClients(let list):
+                for engine in worker.engines { engine.beginClientNews() }
+                tellClients(worker.clients.begin(list: list, loops: worker.engines.count), of: worker)
+            case .tookClients: tellClients(worker.clients.taken(), of: worker)
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
             case .confirmed: break
@@ -159,7 +166,18 @@ final class SimulatedCluster {
     /// Carries what the workers' loops ask and tell to their masters, and the answers back.
     func settle() { for worker in workers { settle(worker) } }
 
+    private func tellClients(_ action: ClientReports.Action?, of worker: SimulatedWorker) {
+        switch action {
+        case .ask(let loop)?:
+            let portion = worker.engines[Int(loop)].takeClients()
+            tellClients(worker.clients.took(portion, from: loop, list: worker.clients.current), of: worker)
+        case .send(let body)?: carryOut(worker.link.tellClients(body, now: worker.now), of: worker)
+        case nil: break
+        }
+    }
+
     private func settle(_ worker: SimulatedWorker) {
+        while !worker.clientsChanged.isEmpty { tellClients(worker.clients.changed(worker.clientsChanged.removeFirst()), of: worker) }
         while !worker.questions.isEmpty {
             let question = worker.questions.removeFirst()
             carryOut(worker.link.ask(question, host: worker.host, now: worker.now), of: worker)
@@ -235,6 +253,20 @@ final class SimulatedCluster {
             }
         }
         return places.map { "\($0.key)@\($0.value)" }.sorted()
+    }
+
+    /// Where the registry would have each client: `c@a:1`, with `(away)` behind those that are.
+    var clients: [String] {
+        var rows: [String: (record: ClientRecord, list: Int64)] = [:]
+        for case .client(let change) in changes {
+            switch change {
+            case .client(let record, let list): rows[record.worker + " " + record.session] = (record, list)
+            case .gone(let worker, let session): rows[worker + " " + session] = nil
+            case .listed(let worker, let list): rows = rows.filter { $0.value.record.worker != worker || $0.value.list == list }
+            case .workerLost(let worker): rows = rows.filter { $0.value.record.worker != worker }
+            }
+        }
+        return rows.values.map { "\($0.record.client)@\($0.record.worker)" + ($0.record.state == .away ? " (away)" : "") }.sorted()
     }
 
     /// The events that the registry would hold.

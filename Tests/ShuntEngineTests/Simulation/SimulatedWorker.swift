@@ -13,6 +13,9 @@ final class SimulatedWorker {
     private(set) var mail: [MailWay: [LoopMail]] = [:]
     var link: MasterLink
     var reports: MasterReports
+    var clients: ClientReports
+    /// Loops that have something to tell of clients.
+    var clientsChanged: [UInt8] = []
     /// For how many more clients it says that there is room.
     var room: Int?
     /// Questions for the master, for the cluster to carry.
@@ -46,7 +49,9 @@ final class SimulatedWorker {
         let chat = ChatSettings(hasMasters: !masters.isEmpty)
         link = MasterLink(masters: masters, interval: 3, secret: secret, now: now)
         let parts = name.split(separator: ":")
-        reports = MasterReports(worker: WorkerSource(host: String(parts[0]), port: Int(parts[1]) ?? 1))
+        let source = WorkerSource(host: String(parts[0]), port: Int(parts[1]) ?? 1)
+        reports = MasterReports(worker: source)
+        clients = ClientReports(worker: source, listeners: ["listener"])
         self.loops = (0..<loops).map {
             SimulatedLoop(
                 LoopEngine(
@@ -324,6 +329,7 @@ final class SimulatedLoop: LoopEdge {
             switch one {
             case .askChat(let request, let chat): worker.questions.append(.init(loop: engine.loop, request: request, chat: chat))
             case .confirm(let request): confirmed.append(request)
+            case .clientsChanged: worker.clientsChanged.append(engine.loop)
             default: worker.reports.add(one)
             }
         }

@@ -24,6 +24,14 @@ final class Fixture: Sendable {
     let endpoint: HTTPEndpoint
     let closing = ClosingChats()
 
+    /// What workers say of clients, and of rules.
+    private static let answers: AdminServer.CommandWorkers = { command in
+        switch command.name {
+        case .client, .kick, .subscriptions, .groups: await ClientRoutesTests.answers(command)
+        default: await RuleRoutesTests.answers(command)
+        }
+    }
+
     init() async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-api-\(UUID().uuidString)")
         var writing = RegistryWriter.Configuration()
@@ -47,7 +55,7 @@ final class Fixture: Sendable {
             closeChat: { [closing] chat in
                 closing.asked.withLock { $0.append(chat) }
                 return chat.hasPrefix("room") ? nil : ShuntError.unknownChat(chat)
-            }, command: RuleRoutesTests.answers, logger: quiet)
+            }, command: Self.answers, logger: quiet)
     }
 
     static func device(_ uid: String, _ device: String, _ tags: [String]) -> DeviceRecord {
@@ -293,6 +301,8 @@ func serving(_ body: (Fixture) async throws -> Void) async throws {
                 AdminRoutes(registry: registry, status: { status }).all
                 + SessionRoutes(registry: registry, closeChat: { _ in nil }, record: { _, _, _ in }).all
                 + RetainedRoutes(ask: AdminServer.nobody, record: { _, _, _ in }).all
+                + ClientRoutes(registry: registry, command: { _ in .failure(AdminServer.noWorker) }, record: { _, _, _ in }).all
+                + SubscriptionRoutes(command: { _ in .failure(AdminServer.noWorker) }).all
             for route in routes {
                 let row = document.split(separator: "\n").first { $0.hasPrefix("| `\(route.method.rawValue) \(route.path)` |") }
                 #expect(row != nil, "\(route.path)")

@@ -40,6 +40,25 @@ extension RowChunk<ChatUpdate> {
     }
 }
 
+extension RowChunk<ClientUpdate> {
+    /// Within the caller's transaction.
+    func write(to db: Database) throws {
+        if let lost {
+            try db.cachedStatement(sql: "DELETE FROM clients WHERE worker = ? AND list <> ?")
+                .execute(arguments: [lost.worker, Int64(exactly: lost.at) ?? ClientUpdate.noList])
+        }
+        guard !rows.isEmpty else { return }
+        let put = try db.cachedStatement(sql: Upsert.sql(into: "clients", ClientColumns.all + ["list"], key: ["worker", "session"]))
+        let remove = try db.cachedStatement(sql: "DELETE FROM clients WHERE worker = ? AND session = ?")
+        for (key, update) in rows {
+            switch update {
+            case .put(let record, let list): try put.execute(arguments: ClientColumns.arguments(record) + [list])
+            case .gone: try remove.execute(arguments: [key.worker.text, key.session.text])
+            }
+        }
+    }
+}
+
 private enum Upsert {
     static func sql(into table: String, _ columns: [String], key: [String]) -> String {
         let places = columns.map { _ in "?" }.joined(separator: ", ")

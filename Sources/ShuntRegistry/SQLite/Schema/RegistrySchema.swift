@@ -19,6 +19,7 @@ enum RegistrySchema {
         Migration(name: "names of workers", tables: [], migrate: addWorkerNames),
         Migration(name: "figures of MQTT", tables: [], migrate: addMQTTFigures),
         Migration(name: "bans", tables: ["bans"], migrate: addBans),
+        Migration(name: "clients", tables: ["clients"], migrate: addClients),
     ]
 
     static var version: Int { migrations.count }
@@ -28,6 +29,8 @@ enum RegistrySchema {
     static let withWorkerNames = 3
     /// The first that has bans.
     static let withBans = 5
+    /// The first that has clients.
+    static let withClients = 6
 
     /// What is wrong with a file that says it has this schema; nil where nothing is.
     static func fault(_ db: Database, version: Int) throws -> String? {

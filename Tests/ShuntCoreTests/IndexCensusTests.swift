@@ -1,0 +1,75 @@
+import ShuntCore
+import Testing
+
+@Suite struct IndexCensusTests {
+    private func index(_ subscriptions: [(filter: String, group: String)]) -> SubscriptionIndex {
+        var index = SubscriptionIndex()
+        for (number, one) in subscriptions.enumerated() {
+            let connection = ConnectionID(loop: 0, slot: UInt32(number), generation: 1)
+            let subscription = Subscription(
+                id: SubscriptionID(raw: UInt64(number)), connection: connection, filter: one.filter, group: one.group, key: nil)
+            let isNew = index.insert(subscription)
+            #expect(isNew)
+        }
+        return index
+    }
+
+    /// - Returns: the census, and in how many turns it was taken.
+    private func take(_ census: IndexCensus, of index: SubscriptionIndex) -> (census: IndexCensus, turns: Int) {
+        var (census, turns) = (census, 0)
+        while !census.isOver {
+            index.look(&census)
+            turns += 1
+        }
+        return (census, turns)
+    }
+
+    private static let some: [(filter: String, group: String)] = [
+        ("a/#", "g"), ("a/#", "h"), ("a/1", "\u{0}own"), ("b", "\u{0}own"), ("b", "g"), ("b", "g"), ("$SYS/#", "\u{0}other"),
+    ]
+
+    struct Row: Sendable {
+        var filter: String?
+        var limit = 10
+        var found: [String]
+        var total: Int
+        var subscriptions: Int
+    }
+
+    @Test(
+        "Filters that are asked for come with their subscriptions, the most first",
+        arguments: [
+            Row(found: ["b 3", "a/# 2", "$SYS/# 1", "a/1 1"], total: 4, subscriptions: 7),
+            Row(limit: 1, found: ["b 3"], total: 4, subscriptions: 7),
+            Row(filter: "a/#", found: ["a/# 2", "a/1 1"], total: 2, subscriptions: 3),
+            Row(filter: "#", found: ["b 3", "a/# 2", "a/1 1"], total: 3, subscriptions: 6),
+            Row(filter: "x", found: [], total: 0, subscriptions: 0),
+        ])
+    func filters(_ row: Row) {
+        let record = take(IndexCensus(.filters, .init(filter: row.filter, limit: row.limit)), of: index(Self.some)).census.filters
+        #expect(record.filters.map { "\($0.filter) \($0.subscriptions)" } == row.found)
+        #expect(record.total == row.total && record.subscriptions == row.subscriptions)
+    }
+
+    @Test("Groups that were given a name come with their subscriptions and strategy; a client's own group is none")
+    func groups() {
+        let record = take(IndexCensus(.groups, .init()), of: index(Self.some)).census.groups
+        #expect(record.groups.map { "\($0.group) \($0.subscriptions) \($0.strategy)" } == ["g 3 least_delivered", "h 1 least_delivered"])
+        #expect(record.total == 2 && record.subscriptions == 4)
+    }
+
+    @Test("Very many filters take many turns, and those with the most are found wherever they stand; the answer stays small")
+    func many() {
+        var subscriptions = (0..<20_000).map { (filter: "filter/\($0)", group: "g") }
+        for (place, more) in [(3, 2), (9_999, 5), (19_999, 1)] {
+            subscriptions += Array(repeating: (filter: "filter/\(place)", group: "g"), count: more)
+        }
+        let (census, turns) = take(IndexCensus(.filters, .init(limit: 3)), of: index(subscriptions))
+        #expect(turns == 5)
+        #expect(census.filters.filters.map { "\($0.filter) \($0.subscriptions)" } == ["filter/9999 6", "filter/3 3", "filter/19999 2"])
+        #expect(census.filters.total == 20_000 && census.filters.subscriptions == 20_008)
+        let long = (0..<30).map { (filter: String(repeating: "x", count: 10_000) + "\($0)", group: "g") }
+        let cut = take(IndexCensus(.filters, .init()), of: index(long)).census.filters
+        #expect(cut.filters.count == 13 && cut.total == 30)
+    }
+}
