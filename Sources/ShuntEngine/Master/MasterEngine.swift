@@ -379,19 +379,19 @@ public final class MasterEngine {
             return try allocate(DeviceAllocationBody(decoding: value), frame, connection, now: now)
         }
         if let given = peers[connection]?.given { directory.release(given.worker, given.at) }
-        let workers = directory.allocation(now: now)
-        guard let first = workers.first else { throw ShuntError(.workerNone, "not found server") }
-        peers[connection]?.given = (first, directory.give(first, now: now))
+        guard let first = directory.nextWorker() else { throw ShuntError(.workerNone, "not found server") }
+        // A list must be made before the client counts, which may move the first.
         switch AllocationRequest(decoding: frame.value(in: start)) {
-        case .all: answer(frame, connection, AllocationReply.encode(workers))
+        case .all: answer(frame, connection, directory.allocationList)
         case .one: answer(frame, connection, first)
         }
+        peers[connection]?.given = (first, directory.give(first, now: now))
     }
 
     /// A worker asks which others have room.
     private func answerRoom(_ frame: FrameView, _ connection: ConnectionID, now: Double) {
         let own = peers[connection]?.worker
-        let others = directory.allocation(now: now).lazy.filter { $0 != own && !self.directory.isFull($0) }
+        let others = directory.allocation.lazy.filter { $0 != own && !self.directory.isFull($0) }
         var reply = Frame(acknowledging: frame.id)
         let body = RoomBody(workers: others.prefix(RoomBody.capacity).compactMap { directory.addresses(of: $0) })
         (reply.format, reply.value, reply.name) = (.json, body.encoded(), RoomBody.frameName)
@@ -404,7 +404,7 @@ public final class MasterEngine {
     ) throws(ShuntError) {
         let workers =
             now >= settledAt
-            ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation(now: now)
+            ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation
         guard !workers.isEmpty else { throw ShuntError(.deviceUnknown, "no live worker has a device of this uid") }
         var reply = Frame(acknowledging: frame.id, text: AllocationReply.encode(workers))
         reply.name = DeviceAllocationBody.frameName
