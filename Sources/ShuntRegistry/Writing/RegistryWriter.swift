@@ -50,6 +50,7 @@ public final class RegistryWriter: Sendable {
         var devices: RowBatch<DeviceUpdate>
         var chats: RowBatch<ChatUpdate>
         var figures = Figures()
+        var lag = WriteLag()
         var isScheduled = false
         var isClosed = false
         /// Failures in a row.
@@ -98,6 +99,9 @@ public final class RegistryWriter: Sendable {
         }
     }
 
+    /// How long changes waited until they were written, and how long the oldest that waits has.
+    public var lag: (times: TimeHistogram, seconds: Double) { state.withLock { ($0.lag.times, $0.lag.seconds) } }
+
     /// nil while changes are written, else why they are not.
     var problem: ShuntError? { store.fault ?? state.withLock { $0.problem } }
 
@@ -107,6 +111,7 @@ public final class RegistryWriter: Sendable {
         let delay: Duration? = state.withLock { state in
             guard !state.isClosed else { return nil }
             for change in changes { state.pending.add(change) }
+            state.lag.submitted()
             return schedule(&state)
         }
         if let delay { writeLater(delay) }
@@ -165,6 +170,7 @@ public final class RegistryWriter: Sendable {
     private func writeNext() -> Result<Void, ShuntError> {
         let batch = takeBatch()
         guard !batch.isEmpty else { return .success(()) }
+        state.withLock { $0.lag.taken() }
         do throws(RegistryWriteFailure) {
             try store.write(batch, keepingEvents: configuration.eventsKept)
         } catch {
@@ -223,6 +229,7 @@ public final class RegistryWriter: Sendable {
             state.failuresInARow = 0
             state.problem = nil
             state.figures.batches += 1
+            state.lag.written()
             state.figures.droppedEvents += changes.droppedEvents
             state.figures.droppedWorkers += changes.droppedWorkers
             state.devices.remove(batch.devices)
@@ -247,6 +254,7 @@ public final class RegistryWriter: Sendable {
             if failure.mayPass {
                 state.pending.giveBack(changes)
             } else {
+                state.lag.written()
                 state.figures.droppedEvents += changes.events.count + changes.droppedEvents
                 state.figures.droppedWorkers += changes.workers.count + changes.droppedWorkers
                 state.figures.droppedDevices += batch.devices.count
