@@ -10,7 +10,7 @@ RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := libcrypt-dev libcurl4-openssl-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
 # debhelper makes the Debian package.
 PACKAGING_PACKAGES := debhelper dpkg-dev
-TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt python3-venv $(PACKAGING_PACKAGES) adduser fish groff iproute2 lintian mandoc systemd zsh
+TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt prometheus python3-venv $(PACKAGING_PACKAGES) adduser fish groff iproute2 lintian mandoc systemd zsh
 FORMATTED := Package.swift Sources Tests Benchmarks examples/swift-client
 
 .PHONY: all build run test tidy format format-check unit-test end-to-end examples swift-client docc fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb package-test clean packages test-packages

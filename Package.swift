@@ -134,6 +134,8 @@ let package = Package(
         .executableTarget(name: "rules-bench", dependencies: ["ShuntCore", "ShuntRules"], swiftSettings: hotPath),
         .executableTarget(name: "routing-bench", dependencies: ["ShuntCore"], path: "Benchmarks/routing-bench", swiftSettings: hotPath),
         .executableTarget(
+            name: "master-bench", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine"], path: "Benchmarks/master-bench"),
+        .executableTarget(
             name: "shunt-bench", dependencies: ["CLoad", "COpenSSL", "ExchangeCodec", "MQTTCodec", "ShuntBench", "ShuntCore", argumentParser],
             path: "Benchmarks/shunt-bench"),
 
@@ -157,7 +159,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "ShuntWorkerTests",
-            dependencies: ["ExchangeCodec", "MQTTCodec", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker"]),
+            dependencies: [
+                "ExchangeCodec", "MQTTCodec", "SeededRandom", "ShuntConfig", "ShuntCore", "ShuntEngine", "ShuntReactor", "ShuntWorker",
+            ]),
         .testTarget(name: "ShuntConfigTests", dependencies: ["ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntAccessTests", dependencies: ["COpenSSL", "SeededRandom", "ShuntAccess", "ShuntConfig", "ShuntCore"]),
         .testTarget(name: "ShuntFetchTests", dependencies: ["ShuntFetch"]),

@@ -94,7 +94,7 @@ public final class Master: Sendable {
                         writer: registry.writer.figures)
                 },
                 readiness: { registry.problem },
-                metrics: { figures.metrics(writer: registry.writer.figures, door: door, tls: clusterTLS, now: clock()) },
+                metrics: { figures.metrics(writer: registry.writer, door: door, tls: clusterTLS, version: version, now: clock()) },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },

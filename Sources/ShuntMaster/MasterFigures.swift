@@ -1,69 +1,102 @@
+import ShuntCore
 import ShuntEngine
+import ShuntReactor
 import ShuntRegistry
 import ShuntTLS
 import Synchronization
 
+/// What the master's loop counts.
+struct MasterCounts: Sendable {
+    var devices = 0
+    var chats = 0
+    var workers: [WorkerRecord.State: Int] = [:]
+    var memory: DeviceMemory?
+    var refusals = LinkRefusals()
+    var allocations = AllocationCounts()
+    var loop = LoopFigures()
+}
+
 /// The figures of the master's loop, for other threads to read.
 final class MasterFigures: Sendable {
-    private struct State: Sendable {
-        var devices = 0
-        var chats = 0
-        var workers = 0
-        var memory: DeviceMemory?
-        var refusals = LinkRefusals()
-    }
+    private let state = Mutex(MasterCounts())
 
-    private let state = Mutex(State())
-
-    func set(devices: Int, _ memory: DeviceMemory, chats: Int, workers: Int, refusals: LinkRefusals) {
-        state.withLock { $0 = State(devices: devices, chats: chats, workers: workers, memory: memory, refusals: refusals) }
-    }
+    func set(_ counts: MasterCounts) { state.withLock { $0 = counts } }
 
     /// In Prometheus' text format 0.0.4.
     /// - Parameters:
     ///   - door: of the admin API.
     ///   - tls: what workers come by.
     ///   - now: seconds since 1970.
-    func metrics(writer: RegistryWriter.Figures, door: AdminDoor, tls: ReloadableTLS?, now: Double) -> String {
+    func metrics(writer: RegistryWriter, door: AdminDoor, tls: ReloadableTLS?, version: String, now: Double) -> String {
         let state = state.withLock { $0 }
-        var text = ""
-        func add(_ name: String, _ type: String, _ help: String, _ value: Int) {
-            text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n\(name) \(value)\n"
+        var text = MetricsText()
+        text.buildInfo(version: version, role: "master")
+        text.family("shunt_master_workers", "gauge", "Workers that the master knows, by state; lost ones until they are forgotten.")
+        for each in [WorkerRecord.State.live, .draining, .lost] {
+            text.sample("shunt_master_workers", ["state": each.rawValue], state.workers[each] ?? 0)
         }
-        add("shunt_master_workers", "gauge", "Workers that the master knows, lost ones too.", state.workers)
-        add("shunt_master_chats", "gauge", "Chats that the master knows.", state.chats)
-        add("shunt_master_devices", "gauge", "Devices that the master knows, offline ones too.", state.devices)
-        add("shunt_master_device_bytes", "gauge", "Memory that devices take, estimated.", state.memory?.bytes ?? 0)
-        add("shunt_master_device_bytes_limit", "gauge", "Memory that devices may take (devices.memory).", state.memory?.limit ?? 0)
-        add(
-            "shunt_master_devices_forgotten_total", "counter", "Offline devices forgotten before devices.keep, for want of memory.",
-            state.memory?.evicted ?? 0)
-        add(
-            "shunt_master_devices_without_labels_total", "counter", "Registrations kept without tags and aliases, for want of memory.",
-            state.memory?.stripped ?? 0)
-        add(
-            "shunt_master_devices_refused_total", "counter", "Devices that were not kept, for want of room.", state.memory?.refused ?? 0)
-        add(
-            "shunt_master_registry_dropped_total", "counter", "Changes that could not be kept for the registry.",
-            writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats + writer.droppedClients)
-        text += "# HELP shunt_master_link_refused_total Peers that have not proved that they belong to the cluster.\n"
-        text += "# TYPE shunt_master_link_refused_total counter\n"
+        text.family(
+            "shunt_master_allocations_total", "counter", "Questions of clients for workers: answered with workers, or with none, as none was live.")
+        text.sample("shunt_master_allocations_total", ["outcome": "answered"], state.allocations.answered)
+        text.sample("shunt_master_allocations_total", ["outcome": "none"], state.allocations.none)
+        text.gauge("shunt_master_connections", "Open connections to the master's port, of workers and clients.", state.loop.connections)
+        text.gauge("shunt_master_chats", "Chats that the master knows.", state.chats)
+        text.devices(state)
+        text.loopLag([state.loop])
+        text.registry(writer)
+        text.family("shunt_master_link_refused_total", "counter", "Peers that have not proved that they belong to the cluster, by what was wrong.")
         for (reason, count) in [("token", state.refusals.token), ("certificate", state.refusals.certificate)] {
-            text += "shunt_master_link_refused_total{reason=\"\(reason)\"} \(count)\n"
+            text.sample("shunt_master_link_refused_total", ["reason": reason], count)
         }
-        text += "# HELP shunt_master_admin_refused_total Requests to the admin API that were refused for want of a token.\n"
-        text += "# TYPE shunt_master_admin_refused_total counter\n"
+        text.family("shunt_master_admin_refused_total", "counter", "Requests to the admin API that were refused, by what was wrong.")
         for reason in AdminDoor.Refusal.allCases {
-            text += "shunt_master_admin_refused_total{reason=\"\(reason.rawValue)\"} \(door.refused(reason))\n"
+            text.sample("shunt_master_admin_refused_total", ["reason": reason.rawValue], door.refused(reason))
         }
-        guard let tls else { return text }
-        text += "# HELP shunt_cluster_certificate_expiry_seconds Seconds until the cluster's certificate expires; below 0 once it has.\n"
-        text += "# TYPE shunt_cluster_certificate_expiry_seconds gauge\n"
+        guard let tls else { return text.text }
+        text.family("shunt_cluster_certificate_expiry_seconds", "gauge", "Seconds until the cluster's certificate expires; below 0 once it has.")
         for expiry in tls.context.expiries {
-            let file = expiry.file.debugDescription
-            text += "shunt_cluster_certificate_expiry_seconds{certificate=\(file)} \(Int(expiry.at - now))\n"
+            text.sample("shunt_cluster_certificate_expiry_seconds", ["certificate": expiry.file], Int(expiry.at - now))
         }
-        return text
+        return text.text
+    }
+}
+
+extension MetricsText {
+    fileprivate mutating func devices(_ state: MasterCounts) {
+        gauge("shunt_master_devices", "Devices that the master knows, offline ones too.", state.devices)
+        gauge("shunt_master_device_bytes", "Memory that devices take, estimated.", state.memory?.bytes ?? 0)
+        gauge("shunt_master_device_bytes_limit", "Memory that devices may take (devices.memory).", state.memory?.limit ?? 0)
+        counter(
+            "shunt_master_devices_forgotten_total", "Offline devices forgotten before devices.keep, for want of memory.",
+            state.memory?.evicted ?? 0)
+        counter(
+            "shunt_master_devices_without_labels_total", "Registrations kept without tags and aliases, for want of memory.",
+            state.memory?.stripped ?? 0)
+        counter("shunt_master_devices_refused_total", "Devices that were not kept, for want of room.", state.memory?.refused ?? 0)
+    }
+
+    fileprivate mutating func registry(_ all: RegistryWriter) {
+        let (writer, lag) = (all.figures, all.lag)
+        counter(
+            "shunt_master_registry_dropped_total", "Changes that could not be kept for the registry.",
+            writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats + writer.droppedClients)
+        counter("shunt_master_registry_transactions_total", "Transactions that the registry has written.", writer.batches)
+        counter("shunt_master_registry_failures_total", "Transactions that could not be written; most are tried again.", writer.failures)
+        histogram(
+            "shunt_master_registry_write_lag_seconds",
+            "How long the oldest change of each transaction had waited when it was written; master.registry.batch is a part of it.", lag.times)
+        family("shunt_master_registry_waiting_seconds", "gauge", "How long the oldest change that is not written waits by now; 0 where none does.")
+        sample("shunt_master_registry_waiting_seconds", [:], lag.seconds)
+    }
+}
+
+extension MetricsText {
+    /// How late loops are.
+    mutating func loopLag(_ loops: [LoopFigures]) {
+        histogram(
+            "shunt_loop_lag_seconds",
+            "How much later than due a loop's ticks were, ten a second and loop, to a millisecond: so long was what came for it kept waiting.",
+            loops.reduce(TimeHistogram()) { $0 + $1.lag })
     }
 }
 

@@ -136,7 +136,9 @@ final class MasterLoop: EventLoopHandler {
         clients.tick(now: loop.now, logger)
         let memory = engine.deviceMemory
         figures.set(
-            devices: engine.deviceCount, memory, chats: engine.chatCount, workers: engine.directory.count, refusals: engine.linkRefusals)
+            MasterCounts(
+                devices: engine.deviceCount, chats: engine.chatCount, workers: engine.directory.states, memory: memory,
+                refusals: engine.linkRefusals, allocations: engine.directory.allocations, loop: loop.figures))
         guard let news = fullness.news(memory, now: loop.now) else { return }
         logger.warning(
             "devices take all the memory that they may (devices.memory)",

@@ -84,6 +84,8 @@ public struct LoopFigures: Equatable, Sendable {
     public var closedSlow = 0
     /// Connections closed because their peer's machine did not answer any longer.
     public var vanished = 0
+    /// How much later than due the loop's ticks were: so long was what came for it kept waiting.
+    public var lag = TimeHistogram()
 
     public init() {}
 }
@@ -149,7 +151,7 @@ public final class EventLoop {
         uv.pointee.data = me
         uv_timer_init(uv, tickTimer)
         tickTimer.pointee.data = me
-        uv_timer_start(tickTimer, { EventLoop.of($0!.pointee.data).ticked() }, 100, 100)
+        uv_timer_start(tickTimer, { EventLoop.of($0!.pointee.data).ticked() }, Self.tickMilliseconds, Self.tickMilliseconds)
         uv_check_init(uv, turnEnd)
         turnEnd.pointee.data = me
         uv_check_start(turnEnd) { EventLoop.of($0!.pointee.data).endTurn() }
@@ -224,8 +226,15 @@ public final class EventLoop {
         waker.close()
     }
 
+    /// When the last tick was, in nanoseconds of a clock that never goes back; 0 before the first.
+    private var tickedAt: UInt64 = 0
+    static let tickMilliseconds: UInt64 = 100
+
     private func ticked() {
         updateNow()
+        let at = uv_hrtime()
+        if tickedAt > 0 { figures.lag.add((Double(at - tickedAt) - Double(Self.tickMilliseconds) * 1e6) / 1e9) }
+        tickedAt = at
         handler.tick()
         // One sixteenth of the table a tick: every connection is looked at within two seconds.
         sweep()

@@ -16,6 +16,8 @@ struct LoopReport: Sendable {
     var lostRecipients = 0
     /// Seconds that answers took, all together.
     var answerSeconds = 0.0
+    /// How long requests took.
+    var requestTimes = TimeHistogram()
     /// The session that held most when `mqtt.memory` was full last.
     var largestHoarder = ""
     /// What a client was denied last, and by what.

@@ -1,3 +1,5 @@
+import ShuntCore
+
 extension MetricsText {
     /// Keys that are fetched, and services that are asked about clients. Nothing where there are none.
     mutating func remoteAccess(_ remote: RemoteAccess) {

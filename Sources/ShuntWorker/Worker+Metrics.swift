@@ -7,13 +7,14 @@ extension Worker {
         let reports = peers.figures()
         let total = WorkerFigures(reports)
         var text = MetricsText()
+        text.buildInfo(version: version, role: "worker")
         text.gauge("shunt_connections", "Open client connections.", total.connections)
         text.counter("shunt_connections_accepted_total", "Client connections accepted.", total.connectionsAccepted)
         text.counter("shunt_connection_errors_total", "Client connections that failed or were refused.", total.connectionErrors)
         text.counter(
             "shunt_connections_vanished_total", "Client connections closed because their machine did not answer any longer.",
             reports.reduce(0) { $0 + $1.loop.vanished })
-        text.family("shunt_connections_refused_total", "counter", "Clients that were not let in, by the limit that was reached.")
+        text.family("shunt_connections_refused_total", "counter", "Connections that were not let in, by the limit that was reached.")
         for why in Refusal.allCases { text.sample("shunt_connections_refused_total", ["limit": why.rawValue], peers.log.refusalCount(why)) }
         text.gauge("process_max_fds", "File descriptors that the system allows the process.", descriptors.limit)
         text.gauge("shunt_subscriptions", "Subscriptions held.", total.subscriptions)
@@ -21,16 +22,19 @@ extension Worker {
         text.gauge("shunt_chats", "Open chats.", reports.reduce(0) { $0 + $1.routing.chats })
         text.counter("shunt_broadcasts_total", "Broadcasts received or made by rules.", reports.reduce(0) { $0 + $1.routing.broadcasts })
         text.counter("shunt_chat_messages_total", "Chat frames sent to members.", reports.reduce(0) { $0 + $1.routing.chatMessages })
-        text.counter("shunt_requests_total", "Frames received from clients.", total.requests)
-        text.counter("shunt_request_bytes_total", "Bytes of these frames.", total.requestBytes)
+        text.counter("shunt_requests_total", "Frames of the exchange protocol and packets of MQTT received from clients.", total.requests)
+        text.counter("shunt_request_bytes_total", "Bytes of these frames and packets.", total.requestBytes)
         text.counter("shunt_response_bytes_total", "Bytes sent to clients.", total.responseBytes)
         text.family("shunt_responses_total", "counter", "Answers to requests, by outcome.")
         text.sample("shunt_responses_total", ["outcome": "succeeded"], total.responsesSucceeded)
         text.sample("shunt_responses_total", ["outcome": "failed"], total.responsesFailed)
-        text.counter("shunt_deliveries_total", "Messages written to clients: of topics, broadcasts and chats.", total.deliveries)
-        text.family("shunt_messages_dropped_total", "counter", "Messages that a recipient did not get, by reason.")
+        text.counter("shunt_deliveries_total", "Messages written to clients' sockets: of topics, broadcasts and chats.", total.deliveries)
+        text.counter(
+            "shunt_messages_without_subscriber_total", "Messages that nobody had subscribed.", reports.reduce(0) { $0 + $1.routing.undelivered })
+        text.family(
+            "shunt_messages_dropped_total", "counter",
+            "Messages that a recipient did not get, by reason; what rules drop and reject counts once, whoever would have got it.")
         let drops: [(String, Int)] = [
-            ("no_subscriber", reports.reduce(0) { $0 + $1.routing.undelivered }),
             ("no_form", reports.reduce(0) { $0 + $1.routing.inexpressible }),
             ("rule_dropped", reports.reduce(0) { $0 + $1.routing.dropped }),
             ("rule_rejected", reports.reduce(0) { $0 + $1.routing.rejected }),
@@ -48,7 +52,7 @@ extension Worker {
         text.counter(
             "shunt_dead_letters_lost_total", "Dead letters that nobody got, or that were too many.",
             reports.reduce(0) { $0 + $1.routing.deadLettersLost })
-        text.counter("shunt_frames_malformed_total", "Frames that could not be read.", reports.reduce(0) { $0 + $1.routing.malformed })
+        text.counter("shunt_frames_malformed_total", "Frames and packets that could not be read.", reports.reduce(0) { $0 + $1.routing.malformed })
         text.counter("shunt_slow_consumers_closed_total", "Clients closed because they were too slow.", reports.reduce(0) { $0 + $1.loop.closedSlow })
         text.gauge(
             "shunt_held_producers", "Clients that are not read from, since a consumer of their messages is congested.",
@@ -70,6 +74,7 @@ extension Worker {
         text.counter(
             "shunt_access_withheld_total", "Messages of subscriptions that their clients may not read.",
             reports.reduce(0) { $0 + $1.routing.withheld })
+        text.times(reports)
         text.mqtt(reports)
         text.tls(tls.values.sorted { $0.listener < $1.listener }, now: Self.now)
         text.clusterCertificate(clusterTLS, now: Self.now)
@@ -81,30 +86,17 @@ extension Worker {
     }
 }
 
-/// Prometheus' text format 0.0.4, written line by line.
-struct MetricsText {
-    var text = ""
-
-    mutating func family(_ name: String, _ type: String, _ help: String) {
-        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
-    }
-
-    mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String> = [:], _ value: some CustomStringConvertible) {
-        let inside = labels.map { "\($0)=\"\(Self.escape($1))\"" }.joined(separator: ",")
-        text += name + (inside.isEmpty ? "" : "{\(inside)}") + " \(value)\n"
-    }
-
-    mutating func counter(_ name: String, _ help: String, _ value: Int) {
-        family(name, "counter", help)
-        sample(name, [:], value)
-    }
-
-    mutating func gauge(_ name: String, _ help: String, _ value: Int) {
-        family(name, "gauge", help)
-        sample(name, [:], value)
-    }
-
-    static func escape(_ value: String) -> String {
-        value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+extension MetricsText {
+    /// How long requests take, and how late loops are.
+    mutating func times(_ reports: [LoopReport]) {
+        histogram(
+            "shunt_request_seconds",
+            "How long requests took, from when a loop began the turn that read them to when it began to write what came of it; waiting for other "
+                + "loops, rules' lookups and the master is not in it.",
+            reports.reduce(TimeHistogram()) { $0 + $1.requestTimes })
+        histogram(
+            "shunt_loop_lag_seconds",
+            "How much later than due a loop's ticks were, ten a second and loop, to a millisecond: so long was what came for it kept waiting.",
+            reports.reduce(TimeHistogram()) { $0 + $1.loop.lag })
     }
 }

@@ -21,6 +21,7 @@ public final class Worker: Sendable {
     private let control: LoopThread<ControlLoop>
     let peers: LoopPeers
     let descriptors: DescriptorBudget
+    let version: String
     /// By listener, of those that speak TLS.
     let tls: [String: ListenerTLS]
     /// How masters are spoken to; nil: by plain bytes.
@@ -40,8 +41,7 @@ public final class Worker: Sendable {
         _ configuration: Configuration, clusterToken: ClusterToken? = nil, clusterTLS: ReloadableTLS? = nil, version: String, boot: String,
         descriptors: DescriptorBudget
     ) throws(ShuntError) {
-        self.descriptors = descriptors
-        self.clusterTLS = clusterTLS
+        (self.descriptors, self.clusterTLS, self.version) = (descriptors, clusterTLS, version)
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, events: RuleEvents(), now: Self.now)
         try Self.checkListeners(of: worker)

@@ -124,20 +124,10 @@ final class WorkerLoop: EventLoopHandler {
         }
         goOn()
         driver.turnEnded(self)
-        measureAnswers()
+        times.turnEnded(engine.output.figures) { loop.turnDuration() }
     }
 
-    /// Answers that are measured, and seconds that they took: each as long as its turn, which is one look at the clock for all.
-    /// What answers wait for on other loops or the master is not in it.
-    private var answers = 0
-    private var answerSeconds = 0.0
-
-    private func measureAnswers() {
-        let count = engine.output.figures.succeeded + engine.output.figures.failed
-        guard count != answers else { return }
-        answerSeconds += Double(count - answers) * loop.turnDuration()
-        answers = count
-    }
+    private var times = RequestTimes()
 
     func tick() {
         for client in held { engine.isUnread(client, now: loop.now) }
@@ -148,7 +138,8 @@ final class WorkerLoop: EventLoopHandler {
         peers.publish(
             LoopReport(
                 routing: engine.output.figures, loop: loop.figures, rules: rules?.figures() ?? [], lostRecipients: driver.lostRecipients,
-                answerSeconds: answerSeconds, largestHoarder: engine.largestHoarder, deniedExample: engine.deniedExample, paceHolds: paced.holds),
+                answerSeconds: times.answerSeconds, requestTimes: times.times, largestHoarder: engine.largestHoarder,
+                deniedExample: engine.deniedExample, paceHolds: paced.holds),
             loop.index)
         if let refused = engine.takeRefused() { peers.doorkeeper.refused.add(refused) }
         peers.log.publish(slow.values, loop.index)

@@ -55,7 +55,7 @@ def check_conventions(found: dict[str, dict]):
         assert family["help"], f"{name} has no HELP"
         assert family["type"], f"{name} has no TYPE"
         assert (family["type"] == "counter") == name.endswith("_total"), f"counters and only counters end in _total: {name}"
-        assert not re.search(r"_(count|sum|bucket|info)$", name), name
+        assert not re.search(r"_(count|sum|bucket)$", name), name
         assert ":" not in name and not re.search(r"[a-z][A-Z]", name), f"{name} is not in snake case"
         assert not set(name.split("_")) & (OTHER_UNITS | TYPES), f"{name} has a unit or a type in it"
         for labels in family["samples"]:

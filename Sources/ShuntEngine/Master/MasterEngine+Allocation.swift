@@ -6,7 +6,7 @@ extension MasterEngine {
     /// A worker asks which others have room.
     func answerRoom(_ frame: FrameView, _ connection: ConnectionID, now: Double) {
         let own = peers[connection]?.worker
-        let others = directory.allocation(now: now).lazy.filter { $0 != own && !self.directory.isFull($0) }
+        let others = directory.allocation.lazy.filter { $0 != own && !self.directory.isFull($0) }
         var reply = Frame(acknowledging: frame.id)
         let body = RoomBody(workers: others.prefix(RoomBody.capacity).compactMap { directory.addresses(of: $0) })
         (reply.format, reply.value, reply.name) = (.json, body.encoded(), RoomBody.frameName)
@@ -19,7 +19,7 @@ extension MasterEngine {
     ) throws(ShuntError) {
         let workers =
             now >= settledAt
-            ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation(now: now)
+            ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation
         guard !workers.isEmpty else { throw ShuntError(.deviceUnknown, "no live worker has a device of this uid") }
         var reply = Frame(acknowledging: frame.id, text: AllocationReply.encode(workers))
         reply.name = DeviceAllocationBody.frameName

@@ -384,13 +384,13 @@ public final class MasterEngine {
             return try allocate(DeviceAllocationBody(decoding: value), frame, connection, now: now)
         }
         if let given = peers[connection]?.given { directory.release(given.worker, given.at) }
-        let workers = directory.allocation(now: now)
-        guard let first = workers.first else { throw ShuntError(.workerNone, "not found server") }
-        peers[connection]?.given = (first, directory.give(first, now: now))
+        guard let first = directory.nextWorker() else { throw ShuntError(.workerNone, "not found server") }
+        // A list must be made before the client counts, which may move the first.
         switch AllocationRequest(decoding: frame.value(in: start)) {
-        case .all: answer(frame, connection, AllocationReply.encode(workers))
+        case .all: answer(frame, connection, directory.allocationList)
         case .one: answer(frame, connection, first)
         }
+        peers[connection]?.given = (first, directory.give(first, now: now))
     }
 
     // MARK: Answers

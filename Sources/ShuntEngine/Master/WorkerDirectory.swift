@@ -21,7 +21,7 @@ public struct WorkerDirectory: Sendable {
         /// Whether the master has forgotten something that the worker does not know it has to tell again.
         var mustReport = false
         /// When clients were sent here that its figures may not count yet.
-        var given: [Double] = []
+        var given = HandedOut()
         /// Whether the difference of the clocks has been told.
         var isSkewed = false
         /// It takes no more clients, as it says.
@@ -31,6 +31,9 @@ public struct WorkerDirectory: Sendable {
     }
 
     private var entries: [ExactText: Entry] = [:]
+    /// The workers that take clients.
+    private var order = WorkerOrder()
+    public private(set) var allocations = AllocationCounts()
     /// Seconds that a worker lives after its last heartbeat.
     private let liveFor: Double
     private var tickedAt: Double?
@@ -51,6 +54,9 @@ public struct WorkerDirectory: Sendable {
 
     public var count: Int { entries.count }
 
+    /// How many workers there are of each state.
+    public var states: [WorkerRecord.State: Int] { entries.values.reduce(into: [:]) { $0[$1.record.state, default: 0] += 1 } }
+
     private subscript(name: String) -> Entry? {
         get { entries[ExactText(name)] }
         set { entries[ExactText(name)] = newValue }
@@ -60,7 +66,9 @@ public struct WorkerDirectory: Sendable {
     public mutating func restore(_ records: [WorkerRecord], now: Double) {
         for var record in records.prefix(Self.capacity) {
             if record.state != .lost { record.heartbeatAt = now }
-            self[record.name] = Entry(record: record, heardAt: record.heartbeatAt)
+            let entry = Entry(record: record, heardAt: record.heartbeatAt)
+            self[record.name] = entry
+            place(entry)
         }
     }
 
@@ -100,13 +108,15 @@ public struct WorkerDirectory: Sendable {
             gaps: isNewRun ? [] : gaps(known, now: now), boot: boot, connection: connection,
             // On a new connection a worker tells everything by itself.
             mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection),
-            given: known?.given.filter { now - $0 < Self.arrival } ?? [],
+            given: known?.given ?? HandedOut(),
             isSkewed: known?.isSkewed ?? false, isFull: body.shunt?.room == 0,
             lastEvent: known?.boot == boot ? known?.lastEvent ?? 0 : 0)
         changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
         changes += skew(&entry, created: created, now: now)
         changes += told(body.shunt?.events ?? [], by: &entry)
+        entry.given.settle(Self.arrival, now: now)
         self[name] = entry
+        place(entry)
         changes.append(.worker(entry.record))
         return changes
     }
@@ -140,6 +150,7 @@ public struct WorkerDirectory: Sendable {
             guard !isLive(entry, now: now) else { continue }
             self[name]?.record.state = .lost
             self[name]?.mustReport = true
+            order.remove(name)
             changes.append(.workerState(name: name, .lost, at: now))
             let silent = Int(now - entry.record.heartbeatAt)
             changes.append(event(.workerLost, name, "not heard of for \(silent) s", now: now))
@@ -190,16 +201,30 @@ public struct WorkerDirectory: Sendable {
     // MARK: Questions
 
     /// Live workers, those that have room first, of them the least loaded (§12.2): by connections, then requests, then their bytes, then the
-    /// name.
-    public func allocation(now: Double) -> [String] {
-        entries.values.filter { $0.record.state == .live && isLive($0, now: now) }.map(\.record).sorted { left, right in
-            let (a, b) = (left.figures, right.figures)
-            let (more, others) = (self[left.name]?.given.count ?? 0, self[right.name]?.given.count ?? 0)
-            let (isFull, isOtherFull) = (self.isFull(left.name), self.isFull(right.name))
-            guard isFull == isOtherFull else { return isOtherFull }
-            return (a.connections + more, a.requests, a.requestBytes, left.name)
-                < (b.connections + others, b.requests, b.requestBytes, right.name)
-        }.map(\.name)
+    /// name. Clients that were just sent to a worker count as connections there.
+    public var allocation: [String] { order.names }
+
+    /// The same, with commas between.
+    var allocationList: String { order.list }
+
+    /// The first of them.
+    public var leastLoaded: String? { order.first }
+
+    /// The worker for a client that asks for one.
+    mutating func nextWorker() -> String? {
+        if order.first == nil { allocations.none += 1 } else { allocations.answered += 1 }
+        return order.first
+    }
+
+    /// Where the worker stands among those that take clients.
+    private mutating func place(_ entry: Entry) {
+        guard entry.record.state == .live else { return order.remove(entry.record.name) }
+        let figures = entry.record.figures
+        order.set(
+            entry.record.name,
+            WorkerOrder.Load(
+                isFull: entry.isFull, connections: figures.connections + entry.given.count, requests: figures.requests,
+                requestBytes: figures.requestBytes))
     }
 
     /// Whether a worker takes no more clients.
@@ -215,19 +240,23 @@ public struct WorkerDirectory: Sendable {
     /// A client has been sent to a worker: it counts there before the worker's figures say so.
     /// - Returns: what `release` takes.
     public mutating func give(_ name: String, now: Double) -> Double {
-        if let count = self[name]?.given.count, count < Self.givenCapacity { self[name]?.given.append(now) }
-        return now
+        guard let moment = self[name]?.given.add(now: now) else { return now }
+        replace(name)
+        return moment
     }
 
     /// The client asks again: it has not gone there, or is counted.
     public mutating func release(_ name: String, _ given: Double) {
-        guard let place = self[name]?.given.firstIndex(of: given) else { return }
-        self[name]?.given.remove(at: place)
+        self[name]?.given.remove(given)
+        replace(name)
+    }
+
+    private mutating func replace(_ name: String) {
+        if let entry = self[name] { place(entry) }
     }
 
     /// Seconds in which a client that was sent to a worker is in that worker's figures.
     static let arrival = 0.5
-    static let givenCapacity = 1000
 
     /// Whether clients can reach the worker; one that drains counts.
     public func isPresent(_ name: String, now: Double) -> Bool {
@@ -294,6 +323,7 @@ public struct WorkerDirectory: Sendable {
             throw ShuntError(.memoryLimit, "this master knows \(entries.count) live workers", help: "start another master")
         }
         self[lost.record.name] = nil
+        order.remove(lost.record.name)
         changes.append(.workerState(name: lost.record.name, .lost, at: now))
     }
 

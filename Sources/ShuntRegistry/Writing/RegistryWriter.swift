@@ -55,6 +55,7 @@ public final class RegistryWriter: Sendable {
         var chats: RowBatch<ChatUpdate>
         var clients: RowBatch<ClientUpdate>
         var figures = Figures()
+        var lag = WriteLag()
         var isScheduled = false
         var isClosed = false
         /// Failures in a row.
@@ -109,6 +110,8 @@ public final class RegistryWriter: Sendable {
 
     /// Whether workers should tell more of their clients: less than half of what may wait does.
     public var hasRoomForClients: Bool { state.withLock { $0.pending.clients.count < configuration.maximumPendingClients / 2 } }
+    /// How long changes waited until they were written, and how long the oldest that waits has.
+    public var lag: (times: TimeHistogram, seconds: Double) { state.withLock { ($0.lag.times, $0.lag.seconds) } }
 
     /// nil while changes are written, else why they are not.
     var problem: ShuntError? { store.fault ?? state.withLock { $0.problem } }
@@ -119,6 +122,7 @@ public final class RegistryWriter: Sendable {
         let delay: Duration? = state.withLock { state in
             guard !state.isClosed else { return nil }
             for change in changes { state.pending.add(change) }
+            state.lag.submitted()
             return schedule(&state)
         }
         if let delay { writeLater(delay) }
@@ -177,6 +181,7 @@ public final class RegistryWriter: Sendable {
     private func writeNext() -> Result<Void, ShuntError> {
         let batch = takeBatch()
         guard !batch.isEmpty else { return .success(()) }
+        state.withLock { $0.lag.taken() }
         do throws(RegistryWriteFailure) {
             try store.write(batch, keepingEvents: configuration.eventsKept)
         } catch {
@@ -232,6 +237,7 @@ public final class RegistryWriter: Sendable {
             state.failuresInARow = 0
             state.problem = nil
             state.figures.batches += 1
+            state.lag.written()
             state.figures.droppedEvents += changes.droppedEvents
             state.figures.droppedWorkers += changes.droppedWorkers
             state.devices.remove(batch.devices)
@@ -257,6 +263,7 @@ public final class RegistryWriter: Sendable {
             if failure.mayPass {
                 state.pending.giveBack(changes)
             } else {
+                state.lag.written()
                 state.figures.droppedEvents += changes.events.count + changes.droppedEvents
                 state.figures.droppedWorkers += changes.workers.count + changes.droppedWorkers
                 state.figures.droppedDevices += batch.devices.count

@@ -1,3 +1,5 @@
+import ShuntCore
+
 extension MetricsText {
     /// What rules have looked up. Nothing where none may.
     mutating func lookups(_ all: [String: LookupService.Figures]) {

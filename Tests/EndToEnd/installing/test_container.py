@@ -65,7 +65,7 @@ def container(copy_of_machine, tmp_path):
 
 ROLES = {
     "worker": (["worker", "--set", "worker.masters=[]", "--set", "worker.listeners.exchange.allow_anonymous=true"], "http://127.0.0.1:9091/healthz"),
-    "master": (["master", "--set", "master.registry.path=/mnt/state/registry.sqlite"], "http://127.0.0.1:4080/api/v1/workers"),
+    "master": (["master", "--set", "master.registry.path=/mnt/state/registry.sqlite"], "http://127.0.0.1:4080/healthz"),
 }
 
 
@@ -98,4 +98,5 @@ def test_the_containerfile_names_what_the_package_has():
     unit = (ROOT / "packaging/systemd/shunt-worker.service").read_text().replace("@PREFIX@", "/usr")
     command = json.loads(text[text.index("ENTRYPOINT") + 10:].splitlines()[0]) + json.loads(text[text.index("\nCMD") + 4:].splitlines()[0])
     assert f"ExecStart={' '.join(command)}\n" in unit
+    assert f"HEALTH={ROLES['master'][1]} " in text and f"ENV HEALTH={ROLES['worker'][1]}\n" in text
     assert "--uid 890 " in text and "\nUSER 890:890\n" in text and "User=shunt\n" in unit
