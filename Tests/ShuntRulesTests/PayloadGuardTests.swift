@@ -181,4 +181,58 @@ struct PayloadGuardTests {
         rig.send("a", now: 1001)
         #expect(rig.log.texts.count { $0.contains("first") } == 11)
     }
+
+    @Test("What a rule reads of a will, or of an authentication, is in no log and no reason that is logged")
+    func wills() throws {
+        let rig = try RuleRig(
+            """
+            function R.on_connect(conn)
+              local will = conn.will
+              if conn.uid == "log" then log.warn("it says " .. will.payload) end
+              if conn.uid == "fail" then error("no " .. will.payload) end
+              return route.reject(will.payload)
+            end
+            function R.on_auth(conn, data) error("wrong: " .. data) end
+            """)
+        var peer = Clients.peer(uid: "log")
+        peer.mqtt = Peer.MQTT(
+            clientID: "c", version: "5.0", keepAlive: 0,
+            will: Peer.Will(topic: Array("t".utf8), payload: Array("farewell, dear friends".utf8), qos: .atMostOnce, isRetained: false))
+        rig.clients.known[peer.id] = peer
+        _ = rig.rules.onConnect(peer, now: 1)
+        #expect(rig.rules.hidesReason("farewell, dear friends") && rig.rules.hidesReason("x dear friends"))
+        #expect(!rig.rules.hidesReason("no room"))
+        peer.uid = "fail"
+        rig.clients.known[peer.id] = peer
+        _ = rig.rules.onConnect(peer, now: 1)
+        _ = rig.rules.onAuth(peer, AuthStep(method: "m", data: Array("a very secret word".utf8), number: 1), now: 1)
+        #expect(rig.log.texts.count == 3)
+        for text in rig.log.texts { #expect(text.contains(hiddenNotice) && !text.contains("dear") && !text.contains("secret")) }
+    }
+
+    @Test("A short payload hides no word of the rule's own, and none of Lua's")
+    func shortWords() throws {
+        for word in ["nested", "field", "index"] {
+            let lines = try logged("local t = {} return t.nested.field1", word)
+            #expect(lines.first?.text.contains("field 'nested'") == true, "\(word): \(lines)")
+        }
+        #expect(try logged("log.info(msg.payload)", "4711").first?.text == hiddenNotice)
+    }
+
+    @Test("A secret setting is not shown where decisions and failures are")
+    func secrets() throws {
+        let rig = try RuleRig(
+            """
+            R.settings = { key = text { secret = true } }
+            function R.on_message(msg, ctx)
+              if msg.topic == "e" then error("the key is " .. ctx.settings.key) end
+              return route.drop("key " .. ctx.settings.key)
+            end
+            """, settings: .object(["key": .string("TOPSECRETKEY")]))
+        func why(_ topic: String) -> String { rig.rules.decide(RuleMessage(topic: Array(topic.utf8), key: nil, payload: []), rule: 0, now: 1).why }
+        #expect(why("t") == "key (hidden)")
+        #expect(why("e").contains("the key is (hidden)"))
+        #expect(rig.rules.rules[0].notes.errors.allSatisfy { !$0.text.contains("TOPSECRETKEY") })
+        #expect(rig.rules.rules[0].notes.errors.count == 1)
+    }
 }

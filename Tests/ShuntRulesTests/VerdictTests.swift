@@ -176,6 +176,7 @@ struct VerdictTests {
             (#"return msg:with { format = "image" }"#, "format is text or json"),
             (#"return { topic = "x" }"#, "on_message returned a table"),
             (#"return route.redirect("w:1")"#, "returned a verdict that it can't"),
+            (#"return route.continue("t/x")"#, "returned a verdict that it can't"),
             (#"return route.fanout {}"#, "at least one message"),
             (#"return route.fanout { 1 }"#, "item 1 is not msg"),
             (#"return route.push({ tags = { "a" } })"#, "not tags"),

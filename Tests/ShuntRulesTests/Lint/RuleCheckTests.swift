@@ -90,6 +90,15 @@ struct RuleCheckTests {
             "return { on_message = function(msg) return route.redirect(msg.topic) end }", "1:50 hook",
             "return { on_chat = function(msg) return route.redirect(msg.topic) end }"),
         Case(
+            "return { on_message = function(msg) route.reject(msg.topic) end }", "1:42 unused",
+            "return { on_message = function(msg) return route.reject(msg.topic) end }"),
+        Case(
+            "return { on_message = function(msg) msg:with { topic = 'x' } end }", "1:40 unused",
+            "return { on_message = function(msg) return msg:with { topic = 'x' } end }"),
+        Case(
+            "return { onmessage = function(msg) return msg and nil end }", "1:10 hook",
+            "return { on_message = function(msg) return msg and nil end }"),
+        Case(
             "return { on_register = function(conn) return conn:with { uid = 'a' } end }", "1:58 hook",
             "return { on_register = function(conn) return conn:with { tags = { 'a' } } end }"),
         Case(
@@ -149,6 +158,18 @@ struct RuleCheckTests {
         #expect(try together(body, "return msg:with { payload = 'x' }").map(\.kind) == [.unguarded])
         #expect(try together(body, "return msg:with { topic = 'x' }") == [])
         #expect(try together("return route.to('a/c')", "return msg:with { payload = 'x' }") == [])
+    }
+
+    @Test("two rules of one name are told, and a match that cannot be found")
+    func starting() throws {
+        let rule = "return { name = 'same', on_message = function() end }"
+        let twins = try PluginFolder(["a/rule.lua": rule, "b/rule.lua": rule])
+        #expect(RuleCheck(["a", "b"].map { "\(twins.path)/\($0)" }).findings.map(\.message) == ["two rules are named same"])
+        let folder = try PluginFolder([
+            "r/rule.lua": "return { settings = {}, match = function() return { topik = 'x' } end, on_message = function() end }"
+        ])
+        let found = RuleCheck([folder.path + "/r"])
+        #expect(found.errors == 1 && found.findings.first?.message.contains("topik") == true, "\(found.findings)")
     }
 
     @Test("grants are listed")
