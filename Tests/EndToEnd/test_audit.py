@@ -8,13 +8,18 @@ import pytest
 from exchange import Client, eventually
 from processes import PATIENCE, run, write_rule
 
-FAILS = 'return { name = "fails", match = { topic = "bad/#" }, on_message = function(msg) error("never") end }\n'
+FAILS = """
+return {
+  name = "fails", breaker = { errors = 2, window = "1m" }, match = { topic = "bad/#" },
+  on_message = function(msg) error("never") end,
+}
+"""
 
 
 @pytest.fixture
 def master(shunt, tmp_path):
     write_rule(tmp_path / "plugins", "fails", FAILS)
-    master = shunt.master()
+    master = shunt.master({"master.heartbeat.live_for": "6s"})
     sets = {
         "worker.masters": master.master, "worker.loops": 1, "rules.directory": tmp_path / "plugins", "rules.enabled": "[fails]"}
     workers = [shunt.worker(dict(sets, **{"worker.name": name})) for name in ("east", "west")]

@@ -202,7 +202,7 @@ def test_ever_new_names_take_the_memory_that_the_master_gives_devices(shunt, con
 
     def figures() -> dict[str, int]:
         lines = get(f"http://{master.admin}/metrics").splitlines()
-        return {name: int(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
+        return {name: int(float(value)) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     eventually(lambda: all((f"u{place} 99", "phone") in known(master) for place in range(4)))
     eventually(lambda: figures()["shunt_master_devices_forgotten_total"] > 300)

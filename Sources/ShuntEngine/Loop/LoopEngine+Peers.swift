@@ -34,7 +34,7 @@ extension LoopEngine: PeerDirectory {
     }
 
     /// What only a client of MQTT has. Nothing is copied: rules may ask for each message.
-    private func mqtt(_ client: Client) -> Peer.MQTT? {
+    func mqtt(_ client: Client) -> Peer.MQTT? {
         guard client.protocolName == .mqtt, let identity = client.identity else { return nil }
         let will = identity.session?.will ?? identity.will
         var peer = Peer.MQTT(

@@ -24,12 +24,12 @@ extension LoopEngine {
         public var peers: [Peer]
     }
 
-    /// The groups of a topic that have several members who may get a message with this key.
-    public func candidates(_ topic: [UInt8], key: [UInt8]?, group: String?) -> [Candidates] {
+    /// Those of a topic's groups that have these names, and several members who may get a message with this key.
+    public func candidates(_ topic: [UInt8], key: [UInt8]?, groups: Set<String>) -> [Candidates] {
         topic.withUnsafeBytes { topic in
             func look(_ key: Bytes?) -> [GroupChoice] {
                 let route = router.route(of: topic, last: .none)
-                return route.isNone ? [] : router.index.choices(route, key: key, groups: group.map { [$0] })
+                return route.isNone ? [] : router.index.choices(route, key: key, groups: groups)
             }
             let choices = key.map { $0.withUnsafeBytes { look($0) } } ?? look(nil)
             return choices.map { choice in
@@ -47,8 +47,9 @@ extension LoopEngine {
         guard isCurrent(id) else { return nil }
         let client = clients[id.slot]
         return Peer(
-            id: id, uid: client.identity?.uid ?? "", device: client.identity?.device ?? "", protocolName: client.protocolName.rawValue,
-            address: client.address.description, connectedAt: client.connectedAt)
+            id: id, uid: client.identity?.uid ?? "", device: client.identity?.device ?? "", tags: client.identity?.tags ?? [],
+            alias: client.identity?.alias ?? [], protocolName: client.protocolName.rawValue, address: client.address.description,
+            connectedAt: client.connectedAt, mqtt: mqtt(client))
     }
 
     /// Who the clients of this loop are.

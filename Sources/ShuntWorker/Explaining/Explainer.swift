@@ -178,10 +178,10 @@ final class Explainer: Sendable {
     /// Asks `on_select` about groups, as each loop would.
     /// - Returns: by loop and group: whom a rule has chosen.
     private func selected(
-        _ message: RuleMessage, _ request: ExplainRequest, _ rules: LoopRules, _ sender: ImaginarySender
+        _ message: RuleMessage, in names: Set<String>, _ rules: LoopRules, _ sender: ImaginarySender
     ) -> [UInt8: [String: ConnectionID]] {
-        let (topic, key, group) = (message.topic, message.key, request.group)
-        return peers.ask { $0.engine.candidates(topic, key: key, group: group) }.mapValues { groups in
+        let (topic, key) = (message.topic, message.key)
+        return peers.ask { $0.engine.candidates(topic, key: key, groups: names) }.mapValues { groups in
             groups.reduce(into: [:]) { chosen, group in
                 // A loop knows its own clients alone.
                 sender.others = Dictionary(group.peers.map { ($0.id, $0) }) { first, _ in first }
@@ -204,7 +204,8 @@ final class Explainer: Sendable {
             )
         }
         let asksSelect = topic.withUnsafeBytes { rules?.choosers(of: $0).isEmpty == false }
-        let selected = asksSelect ? rules.map { self.selected(message, request, $0, sender) } ?? [:] : [:]
+        let names = Set(looks.values.flatMap { $0.0.groups.map(\.name) })
+        let selected = asksSelect ? rules.map { self.selected(message, in: names, $0, sender) } ?? [:] : [:]
         let ids = Set(looks.values.flatMap { $0.0.plain + $0.0.groups.compactMap(\.chosen) } + selected.values.flatMap(\.values))
         let known = peers.ask { $0.engine.describe(Array(ids), topic: topic) }.values.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
         let asksRules = rules?.wanted.contains(.deliver) == true

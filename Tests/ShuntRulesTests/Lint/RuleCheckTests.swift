@@ -90,10 +90,10 @@ struct RuleCheckTests {
             "return { on_message = function(msg) return route.redirect(msg.topic) end }", "1:50 hook",
             "return { on_chat = function(msg) return route.redirect(msg.topic) end }"),
         Case(
-            "return { on_message = function(msg) route.reject(msg.topic) end }", "1:42 unused",
+            "return { on_message = function(msg) route.reject(msg.topic) end }", "1:37 unused",
             "return { on_message = function(msg) return route.reject(msg.topic) end }"),
         Case(
-            "return { on_message = function(msg) msg:with { topic = 'x' } end }", "1:40 unused",
+            "return { on_message = function(msg) msg:with { topic = 'x' } end }", "1:37 unused",
             "return { on_message = function(msg) return msg:with { topic = 'x' } end }"),
         Case(
             "return { onmessage = function(msg) return msg and nil end }", "1:10 hook",
