@@ -24,7 +24,7 @@ extension LoopEngine {
         public var peers: [Peer]
     }
 
-    /// Those of a topic's groups that have these names, and several members who may get a message with this key.
+    /// The groups with these names that have several members who may get a message of this topic and key.
     public func candidates(_ topic: [UInt8], key: [UInt8]?, groups: Set<String>) -> [Candidates] {
         topic.withUnsafeBytes { topic in
             func look(_ key: Bytes?) -> [GroupChoice] {
