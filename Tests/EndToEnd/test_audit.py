@@ -54,13 +54,16 @@ def test_an_audit_tells_of_rules_that_are_off_and_of_workers_that_are_lost(maste
         done = admin(master, "audit", "--output", "json")
         found = json.loads(done.stdout)["findings"]
         assert done.returncode == (1 if found else 0), done
-        return {(one["severity"], one["subject"].split(" ")[0]): one["what"] for one in found}
+        return [f"{one['severity']} {one['subject'].split(' ')[0]} {one['what']}" for one in found]
 
-    found = eventually(lambda: (told := findings()) and ("problem", "west") in told and ("problem", "east") in told and told, PATIENCE)
-    assert "is lost" in found["problem", "west"]
-    assert "rule fails is switched off on 1 of 1 loops" in found["problem", "east"]
+    def tells(*beginnings):
+        told = findings()
+        return all(any(one.startswith(beginning) for one in told) for beginning in beginnings)
+
+    wanted = ("problem west is lost", "problem east rule fails is switched off on 1 of 1 loops")
+    eventually(lambda: tells(*wanted), PATIENCE, wanted)
     done = admin(master, "audit")
-    assert done.returncode == 1 and "2 problems" in done.stderr
+    assert done.returncode == 1 and "problems" in done.stderr
     assert "`shunt admin rule fails` shows its latest failures" in done.stdout
 
 
