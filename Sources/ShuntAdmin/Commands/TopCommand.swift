@@ -91,7 +91,8 @@ struct TopCommand: AdminSubcommand {
     static func head(_ rates: [WorkerRates], at now: Double) -> String {
         let clients = rates.reduce(0) { $0 + $1.worker.figures.connections }
         let (requests, deliveries) = rates.reduce((0.0, 0.0)) { ($0.0 + $1.requests, $0.1 + $1.deliveries) }
-        return "\(Humane.time(now))  \(rates.count) workers  \(clients) clients  \(WorkerRates.text(requests)) requests/s  "
+        return
+            "\(Humane.time(now))  \(rates.count) \(rates.count == 1 ? "worker" : "workers")  \(clients) clients  \(WorkerRates.text(requests)) requests/s  "
             + "\(WorkerRates.text(deliveries)) deliveries/s"
     }
 
