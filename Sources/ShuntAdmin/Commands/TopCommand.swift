@@ -91,9 +91,9 @@ struct TopCommand: AdminSubcommand {
     static func head(_ rates: [WorkerRates], at now: Double) -> String {
         let clients = rates.reduce(0) { $0 + $1.worker.figures.connections }
         let (requests, deliveries) = rates.reduce((0.0, 0.0)) { ($0.0 + $1.requests, $0.1 + $1.deliveries) }
-        return
-            "\(Humane.time(now))  \(rates.count) \(rates.count == 1 ? "worker" : "workers")  \(clients) clients  \(WorkerRates.text(requests)) requests/s  "
-            + "\(WorkerRates.text(deliveries)) deliveries/s"
+        let workers = "\(rates.count) \(rates.count == 1 ? "worker" : "workers")"
+        let traffic = "\(WorkerRates.text(requests)) requests/s  \(WorkerRates.text(deliveries)) deliveries/s"
+        return "\(Humane.time(now))  \(workers)  \(clients) clients  \(traffic)"
     }
 
     static func table(_ rates: [WorkerRates]) -> Table {
