@@ -238,11 +238,18 @@ def test_a_message_that_went_over_too_many_topics_is_an_error_that_is_counted_an
     for number in range(3):
         write_rule(plugins, f"r{number}", f"""
 return {{ match = {{ topic = "t{number}" }}, on_message = function() return route.to("t{number + 1}") end }}""")
-    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "limits.hops": 1})
-    consumer = connect(worker.exchange).subscribe("#")
-    connect(worker.exchange).message("t0", "x")
+    write_rule(plugins, "told", """
+return { on_undelivered = function(msg, why) log.warn(msg.topic .. " did not arrive: " .. why) end }""")
+    worker = shunt.worker({"rules.directory": plugins, "rules.enabled": "all", "limits.hops": 1, "rules.dead_letter": "dead"})
+    consumer, letters = connect(worker.exchange).subscribe("t/#"), connect(worker.exchange).subscribe("dead")
+    producer = connect(worker.exchange)
+    producer.message("t0", "x")
+    producer.message("nowhere", "y")
     eventually(lambda: rule_errors(worker, "r1") == {"limit.hops": 1}, what="an error of the rule that sent it on last")
     worker.wait_log("limits.hops topics")
+    worker.wait_log("t0 did not arrive: too many hops")
+    worker.wait_log("nowhere did not arrive: no subscriber")
+    assert [(frame.key, frame.text) for frame in letters.receive(2)] == [(b"limit.hops", "x"), (b"no subscriber", "y")]
     assert not consumer.inbox
 
 

@@ -18,12 +18,10 @@ extension SubscriptionIndex {
     /// The treatment of messages for a connection whose out-buffer is full. A connection has one buffer for all of its groups: if producers
     /// wait for it in one group, they wait in all.
     public func slowConsumerPolicy(of connection: ConnectionID) -> SlowConsumerPolicy {
-        var found: SlowConsumerPolicy?
-        forEachEntry(of: connection) { index in
-            let policy = slowPolicyOfGroup[Int(entries[Int(index)].group)]
-            if found == nil || policy == .hold { found = policy }
-        }
-        return found ?? slowPolicies.standard
+        let first = firstOfConnection[connection]
+        guard first != Self.noEntry else { return slowPolicies.standard }
+        // Where one group's producers wait, all entries say so.
+        return entries[Int(first)].holds ? .hold : slowPolicyOfGroup[Int(entries[Int(first)].group)]
     }
 
     /// A new entry holds as the others of its connection do; if its group is the first to hold, they all do from now on.
@@ -41,19 +39,19 @@ extension SubscriptionIndex {
 
     /// A subscription in a group that holds has gone.
     mutating func holdingLost(_ connection: ConnectionID) {
+        if !hasHoldingGroup(connection) { setHolding(false, of: connection) }
+    }
+
+    private func hasHoldingGroup(_ connection: ConnectionID) -> Bool {
         var index = firstOfConnection[connection]
         while index != Self.noEntry {
-            if slowPolicyOfGroup[Int(entries[Int(index)].group)] == .hold { return }
+            if slowPolicyOfGroup[Int(entries[Int(index)].group)] == .hold { return true }
             index = entries[Int(index)].next
         }
-        setHolding(false, of: connection)
+        return false
     }
 
     /// Notes with each subscription of a connection whether producers wait for it.
-    mutating func updateHolding(of connection: ConnectionID) {
-        setHolding(slowConsumerPolicy(of: connection) == .hold, of: connection)
-    }
-
     private mutating func setHolding(_ holds: Bool, of connection: ConnectionID) {
         var index = firstOfConnection[connection]
         while index != Self.noEntry {
@@ -69,10 +67,10 @@ extension SubscriptionIndex {
         for index in slowPolicyOfGroup.indices where groups.isUsed(UInt32(index)) {
             slowPolicyOfGroup[index] = new.policy(for: groups.text(UInt32(index)))
         }
+        var connections: Set<ConnectionID> = []
         for filter in 0..<filters.end where filters.isUsed(filter) {
-            var connections: [ConnectionID] = []
-            members.forEach(filters[filter]) { connections.append(entries[Int($0)].connection) }
-            for connection in connections { updateHolding(of: connection) }
+            members.forEach(filters[filter]) { connections.insert(entries[Int($0)].connection) }
         }
+        for connection in connections { setHolding(hasHoldingGroup(connection), of: connection) }
     }
 }

@@ -4,7 +4,7 @@ import ShuntCore
 struct DeadLetters {
     var messages: [OwnedMessage] = []
     var bytes = 0
-    /// The message that was kept last in this read: of several reasons the first one counts, also where rules have sent its payload on.
+    /// The message that was kept last: of several reasons the first one counts.
     var last: (id: Int64, sender: ConnectionID, topic: UnsafeRawPointer?, payload: UnsafeRawPointer?)?
     /// They are being sent: what becomes of them is no reason for another one.
     var areSent = false
@@ -25,9 +25,8 @@ extension TopicRouter {
         guard !topic.isEmpty, !deadLetters.areSent, !message.topic.elementsEqual(topic), !message.topic.starts(with: "$SYS/".utf8) else { return }
         // A retained message waits for subscribers that come later.
         guard !(message.isRetained && limits.mqtt.keepsRetained && rule.isEmpty) else { return }
-        if let last = deadLetters.last, last.sender == message.sender,
-            message.payload.count > 0 && last.payload == message.payload.baseAddress
-                || last.id == message.id && last.topic == message.topic.baseAddress
+        if let last = deadLetters.last, last.id == message.id, last.sender == message.sender,
+            last.topic == message.topic.baseAddress || last.payload == message.payload.baseAddress
         {
             return
         }

@@ -211,7 +211,8 @@ extension TopicRouter {
                 output.figures.undelivered += 1
                 return
             }
-            (madeOfMessage, madeBefore, deniedOfMessage, hasEndedAtHops) = (0, output.made.size, 0, false)
+            (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
+            defer { hasEndedAtHops = false }
             var count = 0
             if let hooks {
                 hooks.beginTurn()

@@ -36,7 +36,7 @@ public final class TopicRouter {
     /// What the sender of the message that is handled may do, where not everything; and how often rules have wanted more of that message.
     var permissions: (any Permissions)?
     var deniedOfMessage = 0
-    /// What rules made of the message has come over too many topics, and was told as that.
+    /// What rules made of the message that is being handled has come over too many topics, and was told as that.
     var hasEndedAtHops = false
     /// What a client was denied last, and by what.
     private(set) var deniedExample = ""
@@ -183,7 +183,8 @@ public final class TopicRouter {
     private func publish(
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, excluded: RuleSelection
     ) -> PublishOutcome {
-        (madeOfMessage, madeBefore, deniedOfMessage, hasEndedAtHops) = (0, output.made.size, 0, false)
+        (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
+        defer { hasEndedAtHops = false }
         begin(hooks)
         let outcome: PublishOutcome
         if let standing = index.standing(of: route) {
