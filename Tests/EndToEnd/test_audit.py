@@ -76,13 +76,13 @@ def test_top_tells_rates_of_each_worker(master):
     def busy():
         for _ in range(200):
             client.message("t", b"x")
-        done = admin(master, "top", "--count", "1", "--interval", "1", "--output", "json")
+        done = admin(master, "top", "--count", "1", "--output", "json")
         assert done.returncode == 0, done
         return any(one["deliveries"] > 0 and one["configured_name"] == "east" for one in json.loads(done.stdout))
 
     while not busy():
         assert time.monotonic() < end, "no heartbeat told of deliveries"
-    table = admin(master, "top", "--count", "1", "--interval", "0.1").stdout
+    table = admin(master, "top", "--count", "1").stdout
     assert "DELIVERIES/S" in table and "2 workers" in table
     assert admin(master, "top", "--interval", "0").returncode == 64
 

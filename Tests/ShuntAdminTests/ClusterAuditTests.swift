@@ -24,7 +24,7 @@ import Testing
         var audit = ClusterAudit(
             workers: workers,
             conditions: WorkerAnswersRecord(workers: workers.map { .init(worker: $0.name, result: .success(condition())) }, missing: []),
-            rules: WorkerAnswersRecord(workers: [], missing: []), events: [], now: now, masterNow: now)
+            rules: WorkerAnswersRecord(workers: [], missing: []), events: [], now: now)
         change(&audit)
         return audit
     }
@@ -104,6 +104,20 @@ import Testing
             ])
     }
 
+    @Test("The time that answers take is no difference of clocks")
+    func slowAnswers() {
+        let late = Self.condition { $0.now = Self.now + 8 }
+        func told(spent: Double) -> [String] {
+            Self.told(
+                Self.audit([Self.worker("a")]) {
+                    $0.conditions = WorkerAnswersRecord(workers: [.init(worker: "a", result: .success(late))], missing: [])
+                    $0.spent = spent
+                })
+        }
+        #expect(told(spent: 7) == [])
+        #expect(told(spent: 1) == ["problem a: has a clock 7 s ahead of its master's"])
+    }
+
     @Test("Rules that are off or fail, and what has happened within the hour, each once")
     func rulesAndEvents() {
         let hook = RuleHookRecord(hook: "on_message", calls: 1000, verdicts: [:], errors: ["rule.failed": 20], p50: nil, p99: nil)
@@ -147,16 +161,20 @@ import Testing
         #expect(throws: (any Error).self) { try SinceTime(parsing: text) }
     }
 
-    @Test("Rates are what was done between two looks; a worker that has begun anew has done nothing")
+    @Test("Rates are what was done between two heartbeats; a worker that has begun anew has done nothing")
     func rates() {
-        func worker(_ name: String, _ deliveries: Int, startedAt: Double = 0) -> WorkerRecord {
-            var worker = WorkerRecord(name: name, host: "h", port: 1, state: .live, startedAt: startedAt, heartbeatAt: 0)
+        func worker(_ name: String, _ deliveries: Int, at: Double, startedAt: Double = 0) -> WorkerRecord {
+            var worker = WorkerRecord(name: name, host: "h", port: 1, state: .live, startedAt: startedAt, heartbeatAt: at)
             worker.figures.deliveries = deliveries
             return worker
         }
-        let before = WorkerRates.Look(at: 10, workers: [worker("a", 100), worker("b", 100), worker("c", 100)])
-        let after = WorkerRates.Look(at: 14, workers: [worker("a", 300), worker("b", 50, startedAt: 12), worker("c", 20), worker("d", 9)])
-        #expect(WorkerRates.between(before, after).map(\.deliveries) == [50, 0, 0, 0])
+        let begin = ["a", "b", "c"].map { WorkerRates(worker: worker($0, 100, at: 10)) }
+        let then = WorkerRates.next(
+            begin, [worker("a", 300, at: 14), worker("b", 50, at: 14, startedAt: 12), worker("c", 20, at: 14), worker("d", 9, at: 14)])
+        #expect(then.map(\.deliveries) == [50, 0, 0, 0])
+        let silent = WorkerRates.next(then, [worker("a", 300, at: 14)])
+        #expect(silent.map(\.deliveries) == [50])
+        #expect(WorkerRates.next(silent, [worker("a", 300, at: 17)]).map(\.deliveries) == [0])
         #expect([0, 0.04, 0.25, 9.94, 9.96, 1234.5].map(WorkerRates.text) == ["0", "0.0", "0.3", "9.9", "10", "1235"])
     }
 }

@@ -21,13 +21,15 @@ struct AuditCommand: AdminSubcommand {
     @OptionGroup var options: AdminOptions
 
     func report(_ session: AdminSession) async throws(ShuntError) {
-        let status = try await session.ask(.status, as: MasterStatusRecord.self).answer
+        let began = session.console.now()
+        let status = try await session.ask(.status, as: StatusDocument.self).answer
         let workers = try await session.allWorkers()
         let conditions = try await session.ask(.conditions, as: WorkerAnswersRecord<WorkerCondition>.self).answer
+        let spent = session.console.now() - began
         let rules = try await session.ask(.rules(worker: nil), as: WorkerAnswersRecord<RuleSetRecord>.self).answer
         let events = try await session.ask(.events(EventQuery(limit: EventQuery.maximumLimit)), as: EventPage.self).answer.events
         let audit = ClusterAudit(
-            workers: workers, conditions: conditions, rules: rules, events: events, now: session.console.now(), masterNow: status.now)
+            workers: workers, conditions: conditions, rules: rules, events: events, now: status.now, spent: spent)
         let findings = audit.findings
         switch session.output {
         case .json: try session.write(json: try session.json(of: ["findings": findings]))

@@ -24,14 +24,15 @@ struct ClusterAudit {
     var rules: WorkerAnswersRecord<RuleSetRecord>
     /// The newest ones.
     var events: [StoredEvent]
-    /// Seconds since 1970, here and by the master's clock.
+    /// By the master's clock when it was asked, seconds since 1970.
     var now: Double
-    var masterNow: Double
+    /// Seconds from then until the last worker had answered.
+    var spent = 0.0
 
     private static let day = 86_400.0
-    /// Seconds between clocks that are worth a word; answers take some of it.
+    /// Seconds between clocks that are worth a word.
     private static let skew = 2.0
-    /// How long an event that is over is told.
+    /// The audit tells what happened in so many seconds before it.
     private static let recent = 3_600.0
 
     /// Problems first.
@@ -62,8 +63,8 @@ struct ClusterAudit {
         if live.isEmpty {
             found.append(problem("cluster", "no worker is live: no client can be served", "start a worker, or see why it does not reach this master"))
         }
-        for worker in workers where worker.state == .lost && masterNow - worker.heartbeatAt < Self.day {
-            let since = Humane.age(of: worker.heartbeatAt, now: masterNow)
+        for worker in workers where worker.state == .lost && now - worker.heartbeatAt < Self.day {
+            let since = Humane.age(of: worker.heartbeatAt, now: now)
             found.append(problem(name(worker), "is lost: its last heartbeat came \(since)", "see its log, and the network between it and the master"))
         }
         for worker in workers where worker.state == .draining {
@@ -84,7 +85,7 @@ struct ClusterAudit {
         return found + uneven
     }
 
-    /// A worker with far more clients than the others.
+    /// Workers that have far more clients than the others.
     private var uneven: [Finding] {
         // Java workers have other clients, and other limits.
         let counts = live.map { (worker: $0, clients: $0.figures.connections) }
@@ -134,7 +135,8 @@ struct ClusterAudit {
         for one in conditions.workers {
             guard let condition = one.answer else { continue }
             let worker = name(one.worker)
-            let ahead = condition.now - masterNow
+            // The worker has looked at its clock at some moment of the time that was spent.
+            let ahead = condition.now - min(max(condition.now, now), now + spent)
             if abs(ahead) > Self.skew {
                 let text = "\(Int(abs(ahead).rounded())) s \(ahead > 0 ? "ahead of" : "behind") its master's"
                 found.append(problem(worker, "has a clock \(text)", "set the clocks by NTP: tokens, bans and what expires go by them"))
@@ -196,8 +198,8 @@ struct ClusterAudit {
     private var ofEvents: [Finding] {
         var told: Set<String> = []
         return events.reversed().compactMap { event -> Finding? in
-            guard masterNow - event.at < Self.recent, told.insert(event.kind + event.subject).inserted else { return nil }
-            let age = Humane.age(of: event.at, now: masterNow)
+            guard now - event.at < Self.recent, told.insert(event.kind + event.subject).inserted else { return nil }
+            let age = Humane.age(of: event.at, now: now)
             switch EventRecord.Kind(rawValue: event.kind) {
             case .rulesRolledBack: return warning(name(event.subject), "went back to earlier rules \(age): \(event.detail)", "see what was deployed")
             case .rulesRefused: return warning(name(event.subject), "did not take its rules \(age): \(event.detail)", "mend the rule's files")

@@ -2,22 +2,6 @@ import ArgumentParser
 import ShuntCore
 import ShuntRegistry
 
-/// `/api/v1/status`, as far as people are told of it.
-struct MasterStatusRecord: Decodable {
-    var version: String
-    /// Seconds since 1970.
-    var startedAt: Double
-    var uptimeSeconds: Double
-    /// By state.
-    var workers: [String: Int]
-    /// Sessions, offline ones too.
-    var devices: Int
-    var chats: Int
-
-    /// By the master's clock, seconds since 1970.
-    var now: Double { startedAt + uptimeSeconds }
-}
-
 /// `shunt admin status`: the cluster at a glance.
 struct StatusCommand: AdminSubcommand {
     static let configuration = CommandConfiguration(
@@ -33,7 +17,7 @@ struct StatusCommand: AdminSubcommand {
     @OptionGroup var options: AdminOptions
 
     func report(_ session: AdminSession) async throws(ShuntError) {
-        let (status, json) = try await session.ask(.status, as: MasterStatusRecord.self)
+        let (status, json) = try await session.ask(.status, as: StatusDocument.self)
         switch session.output {
         case .json: return try session.write(json: json)
         case .csv: throw ShuntError(.usage, "status has no CSV", help: "use --output json, or `shunt admin workers --output csv`")
@@ -46,7 +30,7 @@ struct StatusCommand: AdminSubcommand {
     }
 
     static func fields(
-        _ status: MasterStatusRecord, _ live: [WorkerRecord], _ rules: WorkerAnswersRecord<RuleSetRecord>, _ master: String
+        _ status: StatusDocument, _ live: [WorkerRecord], _ rules: WorkerAnswersRecord<RuleSetRecord>, _ master: String
     ) -> [(name: String, value: String)] {
         func sum(_ value: KeyPath<WorkerFigures, Int>) -> Int { live.reduce(0) { $0 + $1.figures[keyPath: value] } }
         let states = WorkerRecord.State.allCases.compactMap { state in

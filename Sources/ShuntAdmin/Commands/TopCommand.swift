@@ -8,8 +8,8 @@ struct TopCommand: AdminSubcommand {
         commandName: "top",
         abstract: "Show what workers do at this moment, and go on showing.",
         discussion: """
-            Clients, and a second: requests, deliveries, bytes in and out, over the time between two looks; the busiest worker first. A worker \
-            tells its figures every 3 s: rates by shorter looks jump. In a pipe each look is a table below the last one.
+            Clients, and a second: requests, deliveries, bytes in and out, between a worker's last two heartbeats, which come every 3 s; the \
+            busiest worker first. In a pipe each look is a table below the last one.
 
               shunt admin top
               shunt admin top --sort clients --interval 5
@@ -37,22 +37,20 @@ struct TopCommand: AdminSubcommand {
     }
 
     func report(_ session: AdminSession) async throws(ShuntError) {
-        var before = WorkerRates.Look(at: session.console.now(), workers: try await session.allWorkers())
+        var rates = try await WorkerRates.first(session)
         var shown = 0
-        while !Task.isCancelled, count.map({ shown < $0 }) ?? true {
+        while !Task.isCancelled {
+            try show(rates, session)
+            shown += 1
+            if shown == count { return }
             // Cancelled: the condition ends the loop.
             try? await Task.sleep(for: .seconds(interval))
-            let look: WorkerRates.Look
             do throws(ShuntError) {
-                look = WorkerRates.Look(at: session.console.now(), workers: try await session.allWorkers())
+                rates = WorkerRates.next(rates, try await session.allWorkers())
             } catch {
                 guard count == nil, error.code == .masterUnavailable || error.code == .registryUnavailable else { throw error }
                 session.note("shunt: \(error.location ?? session.source.name): \(error.message); waiting")
-                continue
             }
-            try show(WorkerRates.between(before, look), session)
-            before = look
-            shown += 1
         }
     }
 
@@ -118,14 +116,8 @@ struct TopCommand: AdminSubcommand {
     }
 }
 
-/// What a worker did between two looks, a second.
+/// What a worker did between its last two heartbeats, a second.
 struct WorkerRates {
-    struct Look {
-        /// Seconds since 1970.
-        var at: Double
-        var workers: [WorkerRecord]
-    }
-
     /// As JSON and CSV have it.
     struct Line: Encodable {
         var worker: String
@@ -154,16 +146,34 @@ struct WorkerRates {
     var bytesIn = 0.0
     var bytesOut = 0.0
 
-    /// A worker that has begun anew meanwhile, or has just come, has done nothing yet.
-    static func between(_ before: Look, _ after: Look) -> [WorkerRates] {
-        let seconds = max(after.at - before.at, 0.001)
-        let known = Dictionary(before.workers.map { ($0.name, $0) }) { first, _ in first }
-        return after.workers.map { worker in
+    /// Looks until all live workers have sent a heartbeat, at most for some seconds.
+    static func first(_ session: AdminSession) async throws(ShuntError) -> [WorkerRates] {
+        var rates = try await session.allWorkers().map { WorkerRates(worker: $0) }
+        let heard = rates.map(\.worker.heartbeatAt)
+        for _ in 0..<8 where !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(0.5))
+            rates = next(rates, try await session.allWorkers())
+            let silent = zip(rates, heard).contains { $0.worker.state != .lost && $0.worker.heartbeatAt == $1 }
+            if !silent { break }
+        }
+        return rates
+    }
+
+    /// A worker that has sent no heartbeat meanwhile has the rates that it had. One that has begun anew, or has just come, has none yet.
+    static func next(_ known: [WorkerRates], _ workers: [WorkerRecord]) -> [WorkerRates] {
+        let known = Dictionary(known.map { ($0.worker.name, $0) }) { first, _ in first }
+        return workers.map { worker in
             var rates = WorkerRates(worker: worker)
-            guard let old = known[worker.name], old.startedAt == worker.startedAt else { return rates }
+            guard let before = known[worker.name], before.worker.startedAt == worker.startedAt else { return rates }
+            let seconds = worker.heartbeatAt - before.worker.heartbeatAt
+            guard seconds > 0 else {
+                rates = before
+                rates.worker = worker
+                return rates
+            }
             func rate(_ value: KeyPath<WorkerFigures, Int>) -> Double {
                 // A worker may report any number.
-                max(0, Double(worker.figures[keyPath: value]) - Double(old.figures[keyPath: value])) / seconds
+                max(0, Double(worker.figures[keyPath: value]) - Double(before.worker.figures[keyPath: value])) / seconds
             }
             (rates.requests, rates.deliveries) = (rate(\.requests), rate(\.deliveries))
             (rates.bytesIn, rates.bytesOut) = (rate(\.requestBytes), rate(\.responseBytes))

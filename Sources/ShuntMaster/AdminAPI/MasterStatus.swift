@@ -19,24 +19,3 @@ public struct MasterStatus: Sendable {
         self.writer = writer
     }
 }
-
-/// The answer to `/api/v1/status`.
-struct StatusDocument: Codable, Equatable {
-    struct Registry: Codable, Equatable {
-        var path: String
-        var writer: RegistryWriter.Figures
-    }
-
-    var version: String
-    var startedAt: Double
-    var uptimeSeconds: Double
-    /// By state.
-    var workers: [String: Int]
-    var events: Int
-    /// Sessions, offline ones too.
-    var devices: Int
-    var chats: Int
-    /// Client sessions, those whose client is away too.
-    var clients: Int
-    var registry: Registry
-}

@@ -1,0 +1,34 @@
+/// The answer to `/api/v1/status`: how a master is.
+public struct StatusDocument: Codable, Equatable, Sendable {
+    public struct Registry: Codable, Equatable, Sendable {
+        public var path: String
+        public var writer: RegistryWriter.Figures
+
+        public init(path: String, writer: RegistryWriter.Figures) { (self.path, self.writer) = (path, writer) }
+    }
+
+    public var version: String
+    /// Seconds since 1970.
+    public var startedAt: Double
+    public var uptimeSeconds: Double
+    /// By state.
+    public var workers: [String: Int]
+    public var events: Int
+    /// Sessions, offline ones too.
+    public var devices: Int
+    public var chats: Int
+    /// Client sessions, those whose client is away too.
+    public var clients: Int
+    public var registry: Registry
+
+    /// By the master's clock, seconds since 1970.
+    public var now: Double { startedAt + uptimeSeconds }
+
+    public init(
+        version: String, startedAt: Double, uptimeSeconds: Double, workers: [String: Int], events: Int, devices: Int, chats: Int, clients: Int,
+        registry: Registry
+    ) {
+        (self.version, self.startedAt, self.uptimeSeconds, self.workers) = (version, startedAt, uptimeSeconds, workers)
+        (self.events, self.devices, self.chats, self.clients, self.registry) = (events, devices, chats, clients, registry)
+    }
+}
