@@ -7,6 +7,8 @@
 
 /// The least that a call may still take when it goes on.
 enum { LEAST_NANOSECONDS = 10000, LEAST_MEMORY = 4096 };
+/// Bytes of what a waiting call has read of its client, for the log to be kept free of.
+enum { MOST_SECRET = 64 << 10 };
 
 static uint64_t thread_time(void) {
     struct timespec time;
@@ -129,6 +131,15 @@ static void swap_secret(shunt_host *host, shunt_waiting *waiting) {
     waiting->secret = secret;
 }
 
+/// Many calls may wait. What one of them says after it has read a large secret is hidden, as it can't be compared.
+static void keep_secret(shunt_host *host, shunt_waiting *waiting) {
+    if (host->secret.count > MOST_SECRET) {
+        shunt_buffer_free(&host->secret);
+        host->secret.full = true;
+    }
+    swap_secret(host, waiting);
+}
+
 static int resume_body(lua_State *L) {
     resume_request *request = lua_touserdata(L, 1);
     swap_secret(host_of(L), request->waiting);
@@ -152,7 +163,7 @@ static call_end run(shunt_host *host, shunt_waiting *waiting, int arguments) {
     host->waiting = NULL;
     if (ran && waiting->is_suspended) {
         lua_pop(rule->L, 1);
-        swap_secret(host, waiting);
+        keep_secret(host, waiting);
         return CALL_WAITS;
     }
     release_thread(waiting);

@@ -50,6 +50,30 @@ struct LookupTests {
         return peer
     }
 
+    @Test("What a call has read of a will stays out of the log when the call goes on, others meanwhile or not; so does a large one")
+    func keepsWills() throws {
+        let (rig, lookups) = try rig(
+            #"""
+            function R.on_connect(conn)
+              local farewell = conn.will.payload
+              http.get("https://auth/" .. conn.uid)
+              log.warn("of " .. conn.uid .. ": " .. farewell:sub(1, 40))
+            end
+            """#)
+        let wills = ["ada": "my last words are these", "bob": String(repeating: "all of these many words ", count: 4_000)]
+        for (number, uid) in ["ada", "bob"].enumerated() {
+            var peer = peer(number, uid: uid)
+            peer.mqtt = Peer.MQTT(
+                clientID: uid, version: "5.0", keepAlive: 0,
+                will: Peer.Will(topic: Array("t".utf8), payload: Array((wills[uid] ?? "").utf8), qos: .atMostOnce, isRetained: false))
+            rig.clients.known[peer.id] = peer
+            #expect(rig.rules.onConnect(peer, now: 1) == .waits)
+        }
+        _ = lookups.answer("", rig)
+        _ = lookups.answer("", rig)
+        #expect(rig.log.texts == [hiddenNotice, hiddenNotice])
+    }
+
     @Test("on_connect waits, others are decided meanwhile, and each gets its own answer")
     func connects() throws {
         let (rig, lookups) = try rig(

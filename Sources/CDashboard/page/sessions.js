@@ -137,7 +137,7 @@ export function retained() {
     }
 
     const text = input("filter", "Topic filter, as sensors/#");
-    // Every page costs the workers: this view asks when it is shown and when it is told to.
+    // The master asks all workers for each page, so this view loads when an operator opens it or searches, and not every few seconds.
     const view = new View("retained", "Retained", {
         every: 0, search: text, content: [table.element, more, clearing], tools: [searchForm((values) => {
             filter = values.filter.trim();

@@ -1,6 +1,6 @@
 /// Which filters, or groups, of a worker are meant.
 public struct SubscriptionQuestion: Codable, Equatable, Sendable {
-    /// How many are told, and how many may be asked for.
+    /// How many filters or groups an answer has where the question gives no limit, and how many it has at most.
     public static let (usualLimit, maximumLimit) = (100, 1_000)
 
     /// Only filters that this filter takes, as if they were topics; nil: all, also those that begin with `$`.

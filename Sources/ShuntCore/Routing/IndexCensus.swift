@@ -14,7 +14,7 @@ public struct IndexCensus: Sendable {
         func isBefore(_ other: Found) -> Bool { (-subscriptions, name) < (-other.subscriptions, other.name) }
     }
 
-    /// Bytes of names that are told.
+    /// The most bytes that the names in an answer take together.
     static let maximumBytes = 128 << 10
     /// Names that are looked at in one turn of a loop.
     static let portion: UInt32 = 4_096

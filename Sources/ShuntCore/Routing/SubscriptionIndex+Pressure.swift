@@ -24,7 +24,8 @@ extension SubscriptionIndex {
         return entries[Int(first)].holds ? .hold : slowPolicyOfGroup[Int(entries[Int(first)].group)]
     }
 
-    /// A new entry holds as the others of its connection do; if its group is the first to hold, they all do from now on.
+    /// Sets `holds` of a new entry: as its connection's other entries have it. Where the new entry's group is the first of the connection's
+    /// groups with the policy `hold`, all entries of the connection get it.
     mutating func holdingGained(_ index: UInt32) {
         let entry = entries[Int(index)]
         let holds = slowPolicyOfGroup[Int(entry.group)] == .hold

@@ -7,7 +7,7 @@ struct ClientNews {
     var isOn = false
     /// Clients that have changed, connections or sessions that outlive them.
     var changed: Set<ConnectionID> = []
-    /// Clients that are told now.
+    /// Clients whose changes the loop is handing to the control loop at this moment.
     var taken: [ConnectionID] = []
     /// While the loop lists all: the next place in the table of clients, and behind it in the table of sessions.
     var at: Int?
