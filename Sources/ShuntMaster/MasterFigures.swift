@@ -42,7 +42,7 @@ final class MasterFigures: Sendable {
         text.gauge("shunt_master_connections", "Open connections to the master's port, of workers and clients.", state.loop.connections)
         text.gauge("shunt_master_chats", "Chats that the master knows.", state.chats)
         text.devices(state)
-        text.loopLag([state.loop])
+        text.loopLag([state.loop.lag])
         text.registry(writer)
         text.family("shunt_master_link_refused_total", "counter", "Peers that have not proved that they belong to the cluster, by what was wrong.")
         for (reason, count) in [("token", state.refusals.token), ("certificate", state.refusals.certificate)] {
@@ -87,16 +87,6 @@ extension MetricsText {
             "How long the oldest change of each transaction had waited when it was written; master.registry.batch is a part of it.", lag.times)
         family("shunt_master_registry_waiting_seconds", "gauge", "How long the oldest change that is not written waits by now; 0 where none does.")
         sample("shunt_master_registry_waiting_seconds", [:], lag.seconds)
-    }
-}
-
-extension MetricsText {
-    /// How late loops are.
-    mutating func loopLag(_ loops: [LoopFigures]) {
-        histogram(
-            "shunt_loop_lag_seconds",
-            "How much later than due a loop's ticks were, ten a second and loop, to a millisecond: so long was what came for it kept waiting.",
-            loops.reduce(TimeHistogram()) { $0 + $1.lag })
     }
 }
 

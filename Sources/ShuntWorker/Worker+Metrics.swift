@@ -94,9 +94,6 @@ extension MetricsText {
             "How long requests took, from when a loop began the turn that read them to when it began to write what came of it; waiting for other "
                 + "loops, rules' lookups and the master is not in it.",
             reports.reduce(TimeHistogram()) { $0 + $1.requestTimes })
-        histogram(
-            "shunt_loop_lag_seconds",
-            "How much later than due a loop's ticks were, ten a second and loop, to a millisecond: so long was what came for it kept waiting.",
-            reports.reduce(TimeHistogram()) { $0 + $1.loop.lag })
+        loopLag(reports.map(\.loop.lag))
     }
 }

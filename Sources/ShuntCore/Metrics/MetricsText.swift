@@ -41,6 +41,14 @@ public struct MetricsText: Sendable {
         sample("shunt_build_info", ["version": version, "role": role], 1)
     }
 
+    /// How late the loops of the process are.
+    public mutating func loopLag(_ loops: [TimeHistogram]) {
+        histogram(
+            "shunt_loop_lag_seconds",
+            "How much later than due a loop's ticks were, ten a second and loop, to a millisecond: so long was what came for it kept waiting.",
+            loops.reduce(TimeHistogram(), +))
+    }
+
     public static func escape(_ value: String) -> String {
         value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
     }
