@@ -92,3 +92,11 @@ def test_events_since(master):
     assert "worker.joined" not in admin(master, "events", "--since", "2100-01-01").stdout
     wrong = admin(master, "events", "--since", "yesterday")
     assert wrong.returncode == 64 and "give 90s, 15m, 2h or 7d" in wrong.stderr
+
+
+@pytest.mark.parametrize("command", [
+    ["explain", "--topic", "a"], ["trace", "--topic", "#"], ["record", "--topic", "#", "--out", "out.jsonl"], ["rules", "reload"],
+    ["rules", "rollback"], ["rule", "fails"], ["subscriptions"], ["groups"]])
+def test_a_question_for_workers_says_so_where_there_is_none(shunt, tmp_path, command):
+    done = run("admin", *command, "--master", shunt.master().admin, cwd=tmp_path)
+    assert done.returncode == 69 and "no worker is connected to this master (worker.none)" in done.stderr, done

@@ -35,6 +35,7 @@ struct SubscriptionsCommand: AdminSubcommand {
         let question = SubscriptionQuestion(filter: filter, limit: most.limit)
         let worker = try await only.name(session)
         let (found, json) = try await session.ask(.subscriptions(question, worker: worker), as: WorkerAnswersRecord<SubscriptionsRecord>.self)
+        try session.requireWorkers(found)
         let rows = found.workers.flatMap { one in (one.answer?.filters ?? []).map { [$0.filter, "\($0.subscriptions)", one.worker] } }
         try most.report(rows, ["filter", "subscriptions", "worker"], numbers: [1], json, session)
         for one in found.workers {
@@ -67,6 +68,7 @@ struct GroupsCommand: AdminSubcommand {
         let worker = try await only.name(session)
         let question = SubscriptionQuestion(limit: most.limit)
         let (found, json) = try await session.ask(.groups(question, worker: worker), as: WorkerAnswersRecord<GroupsRecord>.self)
+        try session.requireWorkers(found)
         let rows = found.workers.flatMap { one in
             (one.answer?.groups ?? []).map { [$0.group, "\($0.subscriptions)", $0.strategy, one.worker] }
         }
