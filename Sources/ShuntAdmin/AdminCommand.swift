@@ -7,7 +7,7 @@ public struct AdminCommand: AsyncParsableCommand {
         abstract: "Ask what the master knows: workers, clients, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only kick, close-chat, ban, unban, rules reload, \
+            Only kick, drain, undrain, balance --apply, close-chat, ban, unban, rules reload, \
             rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin status                     the cluster at a glance; also top
@@ -16,6 +16,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin workers --state lost
               shunt admin worker 10.0.0.1:4091       all that is known of one
               shunt admin clients --uid meter-7      who is connected; also client, kick
+              shunt admin drain edge-1 --wait        send its clients to other workers; also undrain, balance
               shunt admin devices --tag vip --online
               shunt admin device alice               every session of a uid
               shunt admin chats                      which worker has which chat
@@ -36,7 +37,8 @@ public struct AdminCommand: AsyncParsableCommand {
             """,
         subcommands: [
             StatusCommand.self, TopCommand.self, AuditCommand.self, WorkersCommand.self, WorkerCommand.self, ClientsCommand.self, ClientCommand.self,
-            KickCommand.self, SubscriptionsCommand.self, GroupsCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
+            KickCommand.self, DrainCommand.self, UndrainCommand.self, BalanceCommand.self, SubscriptionsCommand.self, GroupsCommand.self,
+            DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
             ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,

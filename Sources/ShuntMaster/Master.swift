@@ -99,7 +99,8 @@ public final class Master: Sendable {
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
-                command: { command in await Self.ask(loop) { $0.command(command, $1) } }, record: Self.recorder(writer, clock),
+                command: { command in await Self.ask(loop) { $0.command(command, $1) } },
+                balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } }, record: Self.recorder(writer, clock),
                 logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }

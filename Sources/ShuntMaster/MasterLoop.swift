@@ -240,6 +240,14 @@ final class MasterLoop: EventLoopHandler {
         carryOut()
     }
 
+    /// An operator has a worker of message-channel close connections beyond so many.
+    func balance(_ worker: String, _ connections: Int, _ done: @escaping @Sendable (ShuntError?) -> Void) {
+        var failure: ShuntError?
+        do throws(ShuntError) { try engine.balance(worker, connections: connections, now: loop.now) } catch { failure = error }
+        carryOut()
+        done(failure)
+    }
+
     /// Operators who wait for workers, by the numbers of their questions.
     private var questions: [Int64: @Sendable (Result<RetainedOutcome, ShuntError>) -> Void] = [:]
     private var refusedQuestions: [Int64: @Sendable (Result<RefusedList, ShuntError>) -> Void] = [:]
@@ -301,6 +309,9 @@ final class MasterLoop: EventLoopHandler {
             case .workerLeft: (.info, "a worker left")
             case .workerLost: (.warning, "a worker is lost")
             case .workerSkewed: (.warning, "a worker's clock is wrong")
+            case .workerDraining: (.notice, "a worker drains")
+            case .workerUndrained: (.notice, "a worker takes clients again")
+            case .workerDrained: (.notice, "a worker has nobody left")
             case .linkRefused: (.warning, "a worker that does not prove that it belongs to the cluster was refused")
             case .rulesLoaded: (.info, "a worker runs other rules")
             case .rulesRefused: (.warning, "a worker keeps its rules, as it does not take the new ones")

@@ -86,6 +86,8 @@ public final class Connection {
     var partialSince: UInt32 = 0
 
     var state = State.open
+    /// While it is draining: what the peer still sends is taken and thrown away, so that it gets all that was written.
+    var lingers = false
     /// Why it is not read from at present.
     var pauses: PauseReasons = []
     /// The loop's clock when something was first written that the peer may not have acknowledged, in seconds; 0 when there is nothing.

@@ -31,6 +31,14 @@ extension EventLoop {
         }
     }
 
+    /// Throws away what a peer sends to a connection that is closed once the peer has taken what was written.
+    func discard(_ connection: Connection) {
+        let count = recv(connection.descriptor, readBuffer.baseAddress, readBuffer.count, 0)
+        if count > 0 { return }
+        if count < 0, errno == EAGAIN || errno == EINTR { return }
+        closeDrained(connection)
+    }
+
     func readEnded(_ connection: Connection, _ count: Int) {
         if count == 0 { return close(connection, .byPeer) }
         let error = errno

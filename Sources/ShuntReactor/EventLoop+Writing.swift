@@ -169,7 +169,9 @@ extension EventLoop {
         let outcome = connection.layer == nil ? write(connection) : writeThrough(connection)
         guard outcome != .failed else { return }
         if connection.state == .draining, connection.out.isEmpty, outcome == .written {
-            return closeDrained(connection)
+            guard connection.lingers else { return closeDrained(connection) }
+            shutdown(connection.descriptor, Int32(SHUT_WR))
+            putOffEnding(connection)
         }
         let mustWait = outcome == .kernelIsFull
         if mustWait != connection.isWaitingToWrite {
@@ -212,6 +214,7 @@ extension EventLoop {
     @inline(__always)
     func noteSent(_ count: Int, _ connection: Connection) {
         figures.bytesOut += count
+        if connection.lingers { putOffEnding(connection) }
         if connection.unacknowledgedSince == 0 { noteWritten(connection) }
     }
 

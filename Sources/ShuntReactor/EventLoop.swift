@@ -353,10 +353,10 @@ public final class EventLoop {
     func watch(_ connection: Connection) {
         guard connection.state != .closed else { return }
         var events: Int32 = 0
-        if connection.state == .open, !connection.isReadingPaused { events |= Int32(UV_READABLE.rawValue) }
+        if connection.state == .open ? !connection.isReadingPaused : connection.lingers { events |= Int32(UV_READABLE.rawValue) }
         if connection.isWaitingToWrite { events |= Int32(UV_WRITABLE.rawValue) }
         // A draining connection still has to notice that its peer has gone.
-        if connection.state == .draining { events |= Int32(UV_DISCONNECT.rawValue) }
+        if connection.state == .draining, !connection.lingers { events |= Int32(UV_DISCONNECT.rawValue) }
         guard events != 0 else {
             uv_poll_stop(connection.poll)
             return
@@ -374,7 +374,9 @@ public final class EventLoop {
             return fail(connection, socketError(of: connection) ?? -status)
         }
         if events & Int32(UV_WRITABLE.rawValue) != 0 { flush(connection) }
-        if events & Int32(UV_READABLE.rawValue) != 0, connection.state == .open { read(connection) }
+        if events & Int32(UV_READABLE.rawValue) != 0 {
+            if connection.state == .open { read(connection) } else if connection.lingers { discard(connection) }
+        }
         if events & Int32(UV_DISCONNECT.rawValue) != 0, connection.state == .draining {
             closeDrained(connection)
         }
@@ -394,17 +396,28 @@ public final class EventLoop {
     }
 
     /// Closes once what waits has been written, or after five seconds.
-    public func closeAfterWriting(_ connection: Connection, _ reason: CloseReason) {
+    /// - Parameter lingers: the peer gets all that was written, even if it still sends: it is given five seconds after each write to take it,
+    ///   and as long to close its side. Otherwise what it sends has the kernel give up what it has not taken (RFC 1122 §4.2.2.13).
+    public func closeAfterWriting(_ connection: Connection, _ reason: CloseReason, lingers: Bool = false) {
         guard connection.state == .open else { return }
         beginDraining(connection, reason)
+        connection.lingers = lingers
         releasePartial(connection)
         markDirty(connection)
         watch(connection)
     }
 
+    /// Seconds that a peer has to take what waits for it before it is closed.
+    private static let endingSeconds: UInt32 = 5
+
     private func beginDraining(_ connection: Connection, _ reason: CloseReason) {
         connection.state = .draining
-        endings[connection.id] = Ending(at: seconds + 5, reason: reason)
+        endings[connection.id] = Ending(at: seconds + Self.endingSeconds, reason: reason)
+    }
+
+    /// The peer has taken something: it gets time for more.
+    func putOffEnding(_ connection: Connection) {
+        if connection.state == .draining { endings[connection.id]?.at = seconds + Self.endingSeconds }
     }
 
     /// Closes a connection that was to be closed after writing.

@@ -86,7 +86,7 @@ extension WorkerLoop {
 
     func kick(_ question: ClientQuestion) -> KickedRecord {
         let kicked = engine.kick(question, now: loop.now)
-        carryOutKick()
+        carryOutActions()
         return kicked
     }
 }

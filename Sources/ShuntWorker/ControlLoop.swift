@@ -11,7 +11,7 @@ final class ControlLoop: EventLoopHandler {
     let peers: LoopPeers
     private let identity: WorkerIdentity
     private let status: WorkerStatus
-    private let logger: Logger
+    let logger: Logger
     var link: MasterLink
     /// Where masters are that need not prove anything, and speak plain bytes.
     private let unproved: [AddressRange]
@@ -47,15 +47,21 @@ final class ControlLoop: EventLoopHandler {
     var inquiries = RetainedInquiries()
     /// Bytes of a frame that a master takes.
     let reportLimit: Int
+    /// Clients that are being sent to other workers.
+    var drain: WorkerDrain?
+    /// Whether BALANCE of a message-channel master counts.
+    let followsBalance: Bool
     /// Open chats that a message-channel master is still to be told, which takes no reports.
     private var retold: [String] = []
 
     init(
         loop: EventLoop, sockets: [ListeningSocket], masters: MasterList, interval: Double, identity: WorkerIdentity,
-        frameLimit: Int, systemInterval: Double, descriptors: DescriptorBudget, peers: LoopPeers, status: WorkerStatus, logger: Logger
+        frameLimit: Int, systemInterval: Double, followsBalance: Bool, descriptors: DescriptorBudget, peers: LoopPeers, status: WorkerStatus,
+        logger: Logger
     ) {
         systemTopics = SystemTopics(version: identity.version, now: loop.now)
         self.systemInterval = systemInterval
+        self.followsBalance = followsBalance
         self.loop = loop
         self.peers = peers
         self.identity = identity
@@ -203,7 +209,11 @@ final class ControlLoop: EventLoopHandler {
         tellSystemTopics()
         lookAtCertificates()
         tellBans()
+        tickDrain()
     }
+
+    /// The master hears at once what has changed, not with the next heartbeat.
+    func tellState() { carryOut(link.heartbeat(heartbeat, now: loop.now)) }
 
     private func lookAtCertificates() {
         guard abs(loop.now - certificatesSeenAt) >= 1 else { return }
@@ -244,7 +254,8 @@ final class ControlLoop: EventLoopHandler {
 
     private var heartbeat: HeartbeatBody {
         identity.heartbeat(
-            peers.figures(), stuck: peers.log.stuck(), room: peers.room, events: peers.ruleEvents.recent(now: loop.now), now: loop.now)
+            peers.figures(), stuck: peers.log.stuck(), room: peers.room, events: peers.events.recent(now: loop.now),
+            isDraining: drain?.isDraining == true, now: loop.now)
     }
 
     // MARK: What loops tell
@@ -388,6 +399,7 @@ final class ControlLoop: EventLoopHandler {
             case .asked(let id, let body): asked(id, body)
             case .askedRefused(let id, let query): askedRefused(id, query)
             case .commanded(let id, let body): commanded(id, body)
+            case .balance(let target): balance(to: target)
             case .bans(let body): toldBans.append(body)
             case .askedClients(let list): askedClients(list)
             case .tookClients(let isRefused): tookClients(isRefused)

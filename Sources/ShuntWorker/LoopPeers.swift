@@ -67,14 +67,14 @@ final class LoopPeers: Sendable {
     let lookups = LookupService()
     let log: ConnectionLog
     let readMail = ReadMail()
-    let ruleEvents: RuleEvents
+    let events: WorkerEvents
     private let starts = DispatchSemaphore(value: 0)
     private let startFailure = Mutex<ShuntError?>(nil)
 
     /// - Parameter connectionLimit: of the whole worker, shared out to its loops.
     init(
         loops: Int, listeners: [ListenerSetup], mailboxLimit: Int, connectionLimit: Int, descriptors: DescriptorBudget, doorkeeper: Doorkeeper,
-        log: ConnectionLog, ruleEvents: RuleEvents
+        log: ConnectionLog, events: WorkerEvents
     ) {
         reports = Mutex(Array(repeating: LoopReport(), count: loops))
         connections = Mutex(Array(repeating: 0, count: loops))
@@ -83,7 +83,7 @@ final class LoopPeers: Sendable {
         self.connectionLimit = Atomic(connectionLimit)
         self.descriptors = descriptors
         self.doorkeeper = doorkeeper
-        (self.log, self.ruleEvents) = (log, ruleEvents)
+        (self.log, self.events) = (log, events)
     }
 
     func start(_ threads: [LoopThread<WorkerLoop>]) { self.threads.withLock { $0 = threads } }

@@ -24,7 +24,19 @@ final class Neighbours: Sendable {
         }
     }
 
-    func setRoom(_ workers: [WorkerAddresses]) { known.withLock { ($0.room, $0.sent) = (workers, 0) } }
+    func setRoom(_ workers: [WorkerAddresses]) {
+        known.withLock { ($0.room, $0.sent) = (workers, 0) }
+        for worker in workers { learn(worker) }
+    }
+
+    /// The worker for what is not bound to a listener: each that has room in turn.
+    func nextWorker() -> String? {
+        known.withLock { known in
+            guard !known.room.isEmpty else { return nil }
+            known.sent += 1
+            return known.room[(known.sent - 1) % known.room.count].worker
+        }
+    }
 
     /// Where clients of a listener reach a worker: at the listener of the same name.
     /// - Returns: `host:port`; nil where the worker has no such listener. One that the master has not told of, since a rule named it, stands

@@ -79,7 +79,7 @@ extension Worker {
         text.tls(tls.values.sorted { $0.listener < $1.listener }, now: Self.now)
         text.clusterCertificate(clusterTLS, now: Self.now)
         text.gauge("shunt_master_connected", "Whether a master answers.", master == nil ? 0 : 1)
-        text.deployments(deployments.current, peers.ruleEvents)
+        text.deployments(deployments.current, peers.events)
         text.rules(reports.map(\.rules))
         text.lookups(peers.lookups.figures())
         return text.text

@@ -43,7 +43,7 @@ public final class Worker: Sendable {
     ) throws(ShuntError) {
         (self.descriptors, self.clusterTLS, self.version) = (descriptors, clusterTLS, version)
         let worker = configuration.worker
-        let checked = try WorkerRules(configuration, events: RuleEvents(), now: Self.now)
+        let checked = try WorkerRules(configuration, events: WorkerEvents(), now: Self.now)
         try Self.checkListeners(of: worker)
         let permits = try LookupService.permits(configuration)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
@@ -59,7 +59,7 @@ public final class Worker: Sendable {
         peers = LoopPeers(
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
-            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors), ruleEvents: checked.events)
+            log: ConnectionLog(Logger(label: "shunt.listener"), descriptors), events: checked.events)
         peers.lookups.set(permits)
         deployments = RuleDeployments(checked, configuration, peers)
         keeper = RuleKeeper(deployments)
@@ -77,13 +77,15 @@ public final class Worker: Sendable {
         let identity = Self.identity(
             of: worker, port: sockets.first?.socket.address.hostPort?.port ?? 0, boot: boot, version: version, listeners)
         let masters = MasterList(configuration, clusterToken, clusterTLS)
+        let followsBalance = worker.balance
         let (interval, systemInterval) = (worker.heartbeat.every.seconds, configuration.mqtt.sysInterval.seconds)
         control = try LoopThread(
             index: 255, name: "control", limits: ConnectionLimits(peerSeconds: configuration.limits.peerSeconds)
         ) { [peers, status, opened = sockets.map(\.socket)] loop in
             ControlLoop(
                 loop: loop, sockets: opened, masters: masters, interval: interval, identity: identity,
-                frameLimit: configuration.limits.frame, systemInterval: systemInterval, descriptors: descriptors, peers: peers, status: status,
+                frameLimit: configuration.limits.frame, systemInterval: systemInterval, followsBalance: followsBalance,
+                descriptors: descriptors, peers: peers, status: status,
                 logger: Logger(label: "shunt.link"))
         }
         performCommands(allowsPayloads: worker.adminPayloads)
@@ -100,6 +102,7 @@ public final class Worker: Sendable {
         performRuleCommands()
         peers.performClientCommands()
         peers.performSubscriptionCommands()
+        peers.performDrainCommands()
         peers.answerAboutMessages(allowsPayloads: allowsPayloads)
     }
 
@@ -180,7 +183,7 @@ public final class Worker: Sendable {
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
         _ = try LookupService.permits(configuration)
-        return try WorkerRules(configuration, events: RuleEvents(), now: now).set.rules.count
+        return try WorkerRules(configuration, events: WorkerEvents(), now: now).set.rules.count
     }
 
     var loopCount: Int { loops.count }

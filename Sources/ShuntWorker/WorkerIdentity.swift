@@ -24,12 +24,16 @@ struct WorkerIdentity: Sendable {
     ///   - stuck: the worst of the stuck consumers.
     ///   - room: for how many more clients there is room.
     ///   - events: what happened of late.
-    func heartbeat(_ reports: [LoopReport], stuck: [String], room: Int, events: [WorkerEvent], now: Double) -> HeartbeatBody {
+    ///   - isDraining: whether it takes no new clients.
+    func heartbeat(
+        _ reports: [LoopReport], stuck: [String], room: Int, events: [WorkerEvent], isDraining: Bool, now: Double
+    ) -> HeartbeatBody {
         var body = HeartbeatBody(
             machineID: machine, serverName: host, serverPort: port, figures: WorkerFigures(reports),
             createdTime: Int64(now * 1000),
             shunt: ShuntExtension(
-                version: version, boot: boot, listeners: listeners, loops: reports.count, interval: Int((interval * 1000).rounded()),
+                version: version, boot: boot, listeners: listeners, loops: reports.count, isDraining: isDraining,
+                interval: Int((interval * 1000).rounded()),
                 name: name, stuck: stuck, room: room))
         body.shunt?.events = events
         return body

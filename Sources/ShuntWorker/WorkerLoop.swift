@@ -170,8 +170,8 @@ final class WorkerLoop: EventLoopHandler {
         driver.carryOut(self)
     }
 
-    /// An operator has kicked clients: they are closed.
-    func carryOutKick() { driver.carryOut(self) }
+    /// Carries out what an operator has had the engine decide.
+    func carryOutActions() { driver.carryOut(self) }
 
     /// What has let a client in no longer counts.
     /// - Returns: false where the engine does not know the client.
@@ -398,7 +398,9 @@ extension WorkerLoop: LoopEdge {
     func close(_ client: ConnectionID, _ code: ErrorCode?) {
         let text = engine.takeCloseText(of: client)
         guard let connection = loop.connection(client) else { return }
-        loop.closeAfterWriting(connection, code.map { code in .byUs(why: text.map { "\($0) (\(code.rawValue))" } ?? code.rawValue) } ?? .byPeer)
+        loop.closeAfterWriting(
+            connection, code.map { code in .byUs(why: text.map { "\($0) (\(code.rawValue))" } ?? code.rawValue) } ?? .byPeer,
+            lingers: code == .workerElsewhere)
     }
 
     func move(_ client: ConnectionID, to other: Int, unread: Bytes) {

@@ -60,10 +60,10 @@ enum EventListing {
     private static func tone(_ event: StoredEvent) -> Table.Tone {
         switch EventRecord.Kind(rawValue: event.kind) {
         case .workerLost: .bad
-        case .workerSkewed, .linkRefused, .adminRefused, .rulesRefused, .rulesRolledBack: .warning
+        case .workerSkewed, .workerDraining, .linkRefused, .adminRefused, .rulesRefused, .rulesRolledBack: .warning
         case .ruleOff: .bad
-        case .workerJoined, .workerReturned: .good
-        case .masterStarted, .masterStopped, .workerLeft, .rulesLoaded, .ruleOn, .command, nil: .plain
+        case .workerJoined, .workerReturned, .workerUndrained: .good
+        case .masterStarted, .masterStopped, .workerLeft, .workerDrained, .rulesLoaded, .ruleOn, .command, nil: .plain
         }
     }
 }

@@ -30,6 +30,11 @@ enum AdminRequest: Equatable, Sendable {
     case bans(limit: Int, offset: Int)
     case ban(BanRequest)
     case unban(String)
+    case drain(String, DrainRequest)
+    case undrain(String)
+    case drainState(String)
+    case balance
+    case applyBalance(rate: Int?)
     /// The rules of one worker, or of all.
     case rules(worker: String?)
     case deployRules(RuleDeployment, worker: String?)
@@ -108,6 +113,11 @@ struct RegistrySource: AdminSource {
             throw ShuntError(
                 .requestUnsupported, "the workers are asked about a client, and close it: the registry's file lists clients and no more", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
+        case .drain, .undrain, .drainState, .applyBalance:
+            throw ShuntError(
+                .requestUnsupported, "only a running master has workers move their clients, the registry's file is read and no more", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .balance: try encode(BalancePlan(await reader.workers().map(aged)))
         case .subscriptions, .groups:
             throw ShuntError(
                 .requestUnsupported, "only workers know what is subscribed, the registry's file does not", at: name,
@@ -198,6 +208,7 @@ struct APISource: AdminSource {
 
     private static func encode(_ request: AdminRequest) -> (method: String, target: String, body: [UInt8]) {
         func parameter(_ name: String, _ value: String?) -> String { value.map { "&\(name)=" + QueryString.encode($0) } ?? "" }
+        func drain(_ worker: String) -> String { "/api/v1/workers/" + QueryString.encode(worker) + "/drain" }
         func only(_ worker: String?) -> String { worker.map { "?worker=" + QueryString.encode($0) } ?? "" }
         switch request {
         case .status: return ("GET", "/api/v1/status", [])
@@ -239,6 +250,15 @@ struct APISource: AdminSource {
         // Texts and a whole number can always be encoded.
         case .ban(let request): return ("POST", "/api/v1/bans", (try? RecordJSON.encode(request)) ?? [])
         case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
+        case .drainState(let worker): return ("GET", drain(worker), [])
+        case .undrain(let worker): return ("DELETE", drain(worker), [])
+        case .drain(let worker, let request):
+            let given = [
+                request.rate.map { "rate=\($0)" }, request.forceAfter.map { "force_after=\(Int($0))" }, request.exit.map { "exit=\($0)" },
+            ].compactMap { $0 }
+            return ("POST", drain(worker) + (given.isEmpty ? "" : "?" + given.joined(separator: "&")), [])
+        case .balance: return ("GET", "/api/v1/balance", [])
+        case .applyBalance(let rate): return ("POST", "/api/v1/balance" + (rate.map { "?rate=\($0)" } ?? ""), [])
         case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
         case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
         case .explain(let request, let worker): return ("POST", "/api/v1/explain" + only(worker), (try? RecordJSON.encode(request)) ?? [])

@@ -26,6 +26,8 @@ extension Configuration {
         public var slowPatience = Duration.seconds(5)
         /// The policy for messages to a consumer that nobody waits for any longer.
         public var stuckConsumer = StuckConsumerPolicy.dropNewest
+        /// Whether BALANCE of a message-channel master has connections closed.
+        public var balance = false
         /// Whether operators may see payloads of live messages.
         public var adminPayloads = true
 

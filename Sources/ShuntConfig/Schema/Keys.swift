@@ -87,6 +87,10 @@ extension Configuration {
             "worker.heartbeat.every", \.worker.heartbeat.every, .duration(.milliseconds(10)...(.seconds(600))), .restart,
             "How often the worker sends its master a heartbeat with its figures."),
         ConfigKey(
+            "worker.balance", \.worker.balance, .bool, .restart,
+            "Whether the worker closes connections that have subscribed nothing when a message-channel master tells it by BALANCE that it has "
+                + "more than the mean. Shunt's own masters balance by `shunt admin balance`."),
+        ConfigKey(
             "worker.groups.strategy", \.worker.groups.standard, .word, .live,
             "How a consumer group chooses the member that gets a message: the one given the fewest; each in turn; "
                 + "the same for the same key; the one that has been there longest."),

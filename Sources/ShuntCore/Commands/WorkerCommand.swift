@@ -21,6 +21,11 @@ public struct WorkerCommand: Equatable, Sendable {
         case kick
         /// The filters, and the groups, with the most subscriptions.
         case subscriptions, groups
+        /// Take no new clients and send the present ones to other workers; take clients again; tell how far that is.
+        case drain, undrain
+        case drainState = "drain.state"
+        /// Give so many clients to other workers.
+        case shed
     }
 
     public var name: Name

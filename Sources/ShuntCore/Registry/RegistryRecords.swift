@@ -109,6 +109,11 @@ public struct EventRecord: Codable, Equatable, Sendable {
         case workerLost = "worker.lost"
         case workerLeft = "worker.left"
         case workerSkewed = "worker.skewed"
+        /// A worker takes no new clients; or takes clients again.
+        case workerDraining = "worker.draining"
+        case workerUndrained = "worker.undrained"
+        /// A worker that drains has nobody left.
+        case workerDrained = "worker.drained"
         /// Somebody has come who says that it is a worker, and does not prove it.
         case linkRefused = "link.refused"
         /// Somebody has asked the admin API who may not.

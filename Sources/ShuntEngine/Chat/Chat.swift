@@ -40,6 +40,9 @@ struct Chat: Sendable {
         ChatView(id: id, members: places.map { .init(uid: $0.member.uid, isOnline: $0.isPresent) }, createdAt: createdAt)
     }
 
+    /// Messages are held for somebody.
+    var isHolding: Bool { !early.isEmpty || places.contains { !$0.held.isEmpty } }
+
     func isHere(_ connection: ConnectionID) -> Bool { presentPlace(of: connection) != nil }
 
     // MARK: Joining

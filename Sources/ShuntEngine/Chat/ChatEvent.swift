@@ -18,6 +18,8 @@ public enum ChatEvent: Equatable, Sendable {
     case moved(chat: String, to: String)
     /// An operator ends a chat.
     case close(chat: String)
+    /// The worker drains: chats for whose members nothing is held go to another worker, at most so many.
+    case moveAway(to: String, limit: Int)
     case tick
 }
 

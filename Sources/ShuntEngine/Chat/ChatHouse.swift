@@ -14,6 +14,8 @@ public struct ChatHouse: Sendable {
     private var settings: ChatSettings
     private var turn: ChatTurn
     private var lastRequest: UInt64 = 0
+    /// While the worker drains, where chats go that are not open here; nil: they open here.
+    public var elsewhere: String?
 
     /// The most chats that one `tick` looks at, so that many that are due together do not stall the loop.
     public static let checksPerTick = 1000
@@ -35,6 +37,7 @@ public struct ChatHouse: Sendable {
         case .answer(let chat, let request, let assignment): answered(ExactText(chat), request, assignment, now: now)
         case .moved(let chat, let address): end(ExactText(chat), .moved(to: address))
         case .close(let chat): end(ExactText(chat), .closedByOperator)
+        case .moveAway(let address, let limit): moveAway(to: address, limit)
         case .tick: tick(now: now)
         }
         defer { turn.actions = [] }
@@ -125,6 +128,7 @@ public struct ChatHouse: Sendable {
     }
 
     private mutating func open(_ request: ChatRequest, now: Double) {
+        if let elsewhere { return turn.actions.append(.redirect(request.member.connection, request.receipt, to: elsewhere)) }
         guard chats.count + asked.count < settings.limits.chats else {
             return turn.refuse(
                 request, ShuntError(.memoryLimit, "this worker has \(chats.count) chats", help: "no more are allowed (chat.chats)"))
@@ -283,6 +287,14 @@ public struct ChatHouse: Sendable {
         // A chat that has moved is the other worker's at the master already.
         if case .moved = why { return }
         tellClosed(id, createdAt: chat.createdAt)
+    }
+
+    /// Members that are here are told where to go. What is held for others waits for them here, as long as it would otherwise.
+    private mutating func moveAway(to address: String, _ limit: Int) {
+        for (id, chat) in chats.filter({ !$0.value.isHolding }).prefix(limit) {
+            end(id, .moved(to: address))
+            tellClosed(id, createdAt: chat.createdAt)
+        }
     }
 
     private mutating func tellClosed(_ chat: ExactText, createdAt: Double) {

@@ -85,7 +85,10 @@ struct ExchangeFront {
     private func admit(_ frame: FrameView, at offset: Int, of bytes: Bytes) -> Int? {
         let start = bytes.baseAddress.unsafelyUnwrapped + offset
         var error: ShuntError?
-        if let decided = engine.ruleOutcomes.removeValue(forKey: client) {
+        // A chat that is still here lets its members back in.
+        if !engine.clients[client.slot].isAdmitted, frame.type != .chat, engine.goesElsewhere() {
+            error = elsewhere
+        } else if let decided = engine.ruleOutcomes.removeValue(forKey: client) {
             error = engine.admit(client, decided.connect)
         } else {
             switch entrance(frame, start) {
@@ -104,6 +107,14 @@ struct ExchangeFront {
         refuse(frame, error)
         engine.close(client, error.code)
         return bytes.count
+    }
+
+    /// This worker drains.
+    private var elsewhere: ShuntError {
+        guard let other = engine.neighbour(nil, Int(engine.clients[client.slot].listener)) else {
+            return ShuntError(.workerNone, "this worker takes no more clients, and knows no other")
+        }
+        return ShuntError(.workerElsewhere, other)
     }
 
     private func entrance(_ frame: FrameView, _ start: UnsafeRawPointer) -> LoopEngine.Entrance {

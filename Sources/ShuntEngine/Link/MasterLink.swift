@@ -39,6 +39,8 @@ public struct MasterLink: Sendable {
         case askedRefused(id: Int64, RefusedQuery)
         /// An operator commands something, by the master: call `answer`.
         case commanded(id: Int64, CommandRequestBody)
+        /// A master of message-channel says how many connections this worker should have.
+        case balance(connections: Int)
         /// The master tells who is banned.
         case bans(BansBody)
         /// The master wants to know all clients, as the list of this number.
@@ -254,6 +256,7 @@ public struct MasterLink: Sendable {
         guard connected.proof == .done else { return proofReceived(frame, connected, now: now) }
         if frame.type == .chat { return chatNews(frame) }
         if frame.type == .registered { return Self.displacements(frame) }
+        if frame.type == .balance { return Self.balance(frame) }
         if frame.type == .binding, connected.isShunt { return Self.question(frame) }
         guard frame.type == .acknowledgement else { return [] }
         connected.heardAt = now
@@ -292,6 +295,11 @@ public struct MasterLink: Sendable {
         case FrameStatus.temporaryRedirect: .elsewhere(frame.text)
         default: .unavailable
         }
+    }
+
+    private static func balance(_ frame: Frame) -> [Action] {
+        guard let target = try? frame.value.withUnsafeBytes({ try BalanceTarget.decode($0) }) else { return [] }
+        return [.balance(connections: target)]
     }
 
     /// Of a redirection by one of Shunt's own masters.

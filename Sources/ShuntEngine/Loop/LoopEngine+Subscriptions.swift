@@ -42,6 +42,7 @@ extension LoopEngine {
         let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group
         let slot = connection.slot
         guard isCurrent(connection), clients[slot].state != .closing else { return .known }
+        guard !isLeaving(subscriber) else { throw ShuntError(.workerElsewhere, neighbour(nil, Int(clients[slot].listener)) ?? "") }
         if let replaced { _ = unsubscribe(replaced, tellsRules: false, connection) }
         guard Int(clients[slot].subscriptions) < limits.subscriptions else {
             throw ShuntError(

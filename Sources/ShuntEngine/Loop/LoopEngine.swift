@@ -38,6 +38,8 @@ public final class LoopEngine {
     let random: () -> UInt64
     /// Why clients are closed that are being closed, in a sentence.
     var closeTexts: [ConnectionID: String] = [:]
+    /// Clients that go to other workers.
+    var departures = Departures()
     /// Bytes of wills and user properties of clients.
     var ownBytes = 0
     /// Sessions that hold much of `mqtt.memory` while it is full, the largest last, when they were sought, and who the largest was.
@@ -193,6 +195,7 @@ public final class LoopEngine {
         if clients[slot].isHeld { forgetHeld(connection) }
         if clients[slot].pressure == .stuck { output.figures.stuckConsumers -= 1 }
         confirmations.forget(connection)
+        if !departures.leaving.isEmpty { departures.leaving[connection] = nil }
         forgetSubscribes(of: connection)
         forgetAdmission(of: connection)
         forgetWait(of: connection)

@@ -10,6 +10,8 @@ struct SubscriptionConfirmations {
         case bytes([UInt8], WireForm)
         /// The same, before the retained messages that these ask for.
         case subscribed([UInt8], WireForm, [RetainedQuestion])
+        /// The subscriber's subscriptions have ended, as it goes to another worker.
+        case departure
     }
 
     private struct Waiting {
@@ -77,7 +79,9 @@ extension LoopEngine {
     }
 
     func confirmed(by other: UInt8, _ number: UInt64) {
-        for (answer, connection) in confirmations.confirm(number, by: other) where isCurrent(connection) { give(answer, connection) }
+        for (answer, subscriber) in confirmations.confirm(number, by: other) {
+            if answer == .departure { settled(subscriber) } else if isCurrent(subscriber) { give(answer, subscriber) }
+        }
     }
 
     private func give(_ answer: SubscriptionConfirmations.Answer, _ connection: ConnectionID) {
@@ -87,6 +91,7 @@ extension LoopEngine {
         case .subscribed(let bytes, let form, let questions):
             give(bytes, form, connection)
             for question in questions { router.askRetained(question) }
+        case .departure: settled(connection)
         }
     }
 

@@ -34,6 +34,10 @@ extension MQTTFront {
             engine.move(client, to: UInt8(home), from: offset)
             return false
         }
+        guard !engine.goesElsewhere(clientID: greeting.clientID) else {
+            sendElsewhere()
+            return true
+        }
         guard check(greeting) else { return true }
         identity.device = greeting.clientID
         identity.authMethod = greeting.properties.authenticationMethod

@@ -189,7 +189,12 @@ struct MQTTFront {
             case .clientKicked: "an operator has closed this client"
             default: ""
             }
-        answer(why) { Disconnect(ReasonCode(closing: code), properties: $0).encoded(.v5) }
+        answer(why) { properties in
+            var disconnect = Disconnect(ReasonCode(closing: code), properties: properties)
+            // As a client that is refused is told (§4.13).
+            if code == .workerElsewhere { disconnect.properties.serverReference = engine.neighbour(nil, Int(engine.clients[client.slot].listener)) }
+            return disconnect.encoded(.v5)
+        }
     }
 }
 

@@ -27,7 +27,7 @@ struct SessionTable {
 
     subscript(id: ConnectionID) -> MQTTSession? {
         let slot = id.sessionSlot
-        guard slot < lasting.count, generations[slot] == id.generation else { return nil }
+        guard id.isSession, slot < lasting.count, generations[slot] == id.generation else { return nil }
         return lasting[slot]
     }
 

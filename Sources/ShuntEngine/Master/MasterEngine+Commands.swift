@@ -26,6 +26,14 @@ extension MasterEngine {
         return id
     }
 
+    /// Tells a worker of message-channel how many connections it should have (exchange protocol §9.7). It says nothing to that.
+    /// - Throws: `worker.unknown`, `connection.lost`.
+    public func balance(_ worker: String, connections: Int, now: Double) throws(ShuntError) {
+        guard directory.record(worker) != nil else { throw ShuntError(.workerUnknown, "no worker \(worker)") }
+        guard let connection = directory.connection(of: worker) else { throw ShuntError(.connectionLost, "\(worker) is not connected") }
+        actions.append(.send(connection, Frame.balance(id: ids.next(now: now), connections: connections).encoded()))
+    }
+
     /// What has come of commands since.
     public func takeCommands() -> [(id: Int64, answers: WorkerAnswers)] {
         commands.takeEnded().map { ended in

@@ -291,6 +291,8 @@ public struct WorkerDirectory: Sendable {
         if new == .lost { return old == .live || old == .draining ? [event(.workerLeft, name, "signed off", now: now)] : [] }
         if old == nil { return [event(.workerJoined, name, entry.record.version, now: now)] }
         if old == .lost { return [event(.workerReturned, name, "heard of again", now: now)] }
+        if old == .live, new == .draining { return [event(.workerDraining, name, "takes no new clients", now: now)] }
+        if old == .draining, new == .live, !isNewRun { return [event(.workerUndrained, name, "takes clients again", now: now)] }
         return isNewRun ? [event(.workerJoined, name, "started again", now: now)] : []
     }
 

@@ -30,6 +30,9 @@ public enum AdminServer {
     /// Has workers do something, and gives their answers. Called on none of the caller's threads.
     public typealias CommandWorkers = @Sendable (WorkerCommand) async -> Result<WorkerAnswers, ShuntError>
 
+    /// Tells a worker of message-channel how many connections it should have, and gives why it can't. Called on none of the caller's threads.
+    public typealias BalanceWorker = @Sendable (_ worker: String, _ connections: Int) async -> ShuntError?
+
     /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
@@ -42,6 +45,7 @@ public enum AdminServer {
         retained: @escaping AskRetained = AdminServer.nobody,
         refused: @escaping AskRefused = { _ in .failure(AdminServer.noWorker) },
         command: @escaping CommandWorkers = { _ in .failure(AdminServer.noWorker) },
+        balance: @escaping BalanceWorker = { _, _ in AdminServer.noWorker },
         record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
@@ -50,6 +54,7 @@ public enum AdminServer {
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
             + ClientRoutes(registry: registry, command: command, record: record).all
             + SubscriptionRoutes(command: command).all + [ConditionRoutes(command: command).list]
+            + DrainRoutes(registry: registry, command: command, balance: balance, record: record).all
             + RuleRoutes(command: command, record: record).all
             + ExplainRoutes(command: command, record: record).all
             + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]

@@ -143,7 +143,7 @@ final class RuleDeployments: Sendable {
             }
             let because = why.map { "; by itself: \($0)" } ?? ""
             let text = "version \(before.number) is gone, version \(target.number) is back" + because
-            peers.ruleEvents.add(.rulesRolledBack, text, now: Worker.now)
+            peers.events.add(.rulesRolledBack, text, now: Worker.now)
             if why == nil { logger.notice("rolled the rules back: \(text)") } else { logger.error("rolled the rules back: \(text)") }
             return changes
         }
@@ -158,10 +158,10 @@ final class RuleDeployments: Sendable {
 
     private func refused(_ error: ShuntError) {
         state.withLock { $0.refusal = RuleReport.Refusal(at: Worker.now, why: "\(error)") }
-        peers.ruleEvents.add(.rulesRefused, "\(error)", now: Worker.now)
+        peers.events.add(.rulesRefused, "\(error)", now: Worker.now)
     }
 
-    private func tell(_ kind: EventRecord.Kind, _ text: String) { peers.ruleEvents.add(kind, text, now: Worker.now) }
+    private func tell(_ kind: EventRecord.Kind, _ text: String) { peers.events.add(kind, text, now: Worker.now) }
 
     private static func text(of changes: RuleChanges) -> String {
         func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }

@@ -4,7 +4,7 @@ import ShuntRules
 
 extension MetricsText {
     /// Which version of the rules runs, and how versions came and went.
-    mutating func deployments(_ rules: WorkerRules, _ events: RuleEvents) {
+    mutating func deployments(_ rules: WorkerRules, _ events: WorkerEvents) {
         gauge("shunt_rules_version", "The number of the version of the rules that runs.", rules.number)
         family("shunt_rules_changes_total", "counter", "Versions of the rules that took over, were refused, or were rolled back.")
         for (outcome, kind) in [("loaded", EventRecord.Kind.rulesLoaded), ("refused", .rulesRefused), ("rolled_back", .rulesRolledBack)] {

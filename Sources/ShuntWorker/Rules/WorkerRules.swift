@@ -14,7 +14,7 @@ struct WorkerRules: Sendable {
     private let apart: SharedStore
     /// The clients and sessions of all loops, while a rule asks for them.
     let sessions: SessionDirectory
-    let events: RuleEvents
+    let events: WorkerEvents
     private let logger: Logger
     /// Counts the versions that this worker has run; one that comes back keeps its number.
     private(set) var number = 1
@@ -24,7 +24,7 @@ struct WorkerRules: Sendable {
     /// Reads and checks the plugins that the configuration enables.
     /// - Parameter before: the version that runs, whose stores go on; nil makes new ones.
     /// - Throws: `rule.*`, with file and line.
-    init(_ configuration: Configuration, after before: WorkerRules? = nil, events: RuleEvents, now: Double) throws(ShuntError) {
+    init(_ configuration: Configuration, after before: WorkerRules? = nil, events: WorkerEvents, now: Double) throws(ShuntError) {
         limits = RuleLimits(configuration)
         worker = configuration.worker.name
         logger = Logger(label: "shunt.rules")

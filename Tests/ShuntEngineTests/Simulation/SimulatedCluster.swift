@@ -153,6 +153,7 @@ final class SimulatedCluster {
                 guard let result = worker.performs?(body) else { continue }
                 carryOut(worker.link.answer(id, CommandAnswerBody(result).encoded(), limit: 1 << 20), of: worker)
             case .bans(let body): bans.append((worker.name, body))
+            case .balance: break
             case .learned(let worker): learned.append(worker)
             case .room(let workers): room = workers
             case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil), of: worker)

@@ -4,7 +4,7 @@ import ShuntRules
 import Synchronization
 
 /// What happened to the rules and is worth to be looked up later: the master is told of it with the next heartbeats, and writes it down.
-public final class RuleEvents: Sendable {
+public final class WorkerEvents: Sendable {
     private struct State {
         var events: [WorkerEvent] = []
         var last: Int64 = 0

@@ -1,0 +1,133 @@
+import ShuntCore
+import ShuntHTTP
+import ShuntJSON
+import ShuntRegistry
+
+/// `/api/v1/workers/{name}/drain` and `/api/v1/balance`: clients that move to other workers.
+struct DrainRoutes {
+    let registry: any RegistryReader
+    let command: AdminServer.CommandWorkers
+    let balance: AdminServer.BalanceWorker
+    let record: AdminServer.RecordCommand
+
+    var all: [HTTPRoute] { [state, drain, undrain, plan, apply] }
+
+    private var state: HTTPRoute {
+        HTTPRoute(.get, "/api/v1/workers/{name}/drain") { call in
+            let worker = try await shuntWorker(call.segment)
+            return try await answer(WorkerCommand(.drainState, worker: worker.name))
+        }
+    }
+
+    private var drain: HTTPRoute {
+        HTTPRoute(.post, "/api/v1/workers/{name}/drain", parameters: ["rate", "force_after", "exit"], need: .operate) { call in
+            let request = DrainRequest(
+                rate: try call.integer("rate", in: 1...DrainRequest.maximumRate),
+                forceAfter: try call.integer("force_after", in: 0...1_000_000_000).map(Double.init), exit: try call.boolean("exit"))
+            let words =
+                "drain \(call.segment)" + (request.rate.map { " --rate \($0)" } ?? "")
+                + (request.forceAfter.map { " --force-after \(Int($0))s" } ?? "") + (request.exit == true ? " --exit" : "")
+            return try await recorded(call.caller, words) {
+                let worker = try await shuntWorker(call.segment)
+                try await requireOthers(beside: worker)
+                return WorkerCommand(.drain, arguments: try RecordJSON.encode(request), worker: worker.name)
+            }
+        }
+    }
+
+    private var undrain: HTTPRoute {
+        HTTPRoute(.delete, "/api/v1/workers/{name}/drain", need: .operate) { call in
+            try await recorded(call.caller, "undrain \(call.segment)") {
+                WorkerCommand(.undrain, worker: try await shuntWorker(call.segment).name)
+            }
+        }
+    }
+
+    private var plan: HTTPRoute {
+        HTTPRoute(.get, "/api/v1/balance") { _ in .json(try RecordJSON.encode(BalancePlan(try await registry.workers()))) }
+    }
+
+    private var apply: HTTPRoute {
+        HTTPRoute(.post, "/api/v1/balance", parameters: ["rate"], need: .operate) { [record] call in
+            let rate = try call.integer("rate", in: 1...DrainRequest.maximumRate)
+            var plan = BalancePlan(try await registry.workers())
+            for index in plan.workers.indices where plan.workers[index].move > 0 {
+                let failure = await move(plan.workers[index], to: plan.mean, rate)
+                plan.workers[index].error = failure.map { .init($0) }
+            }
+            record(call.caller, "balance --apply" + (rate.map { " --rate \($0)" } ?? ""), nil)
+            return .json(try RecordJSON.encode(plan))
+        }
+    }
+
+    /// - Returns: why the worker does not move its clients.
+    private func move(_ worker: BalancePlan.Worker, to mean: Int, _ rate: Int?) async -> ShuntError? {
+        guard worker.isShunt else { return await balance(worker.worker, mean) }
+        do {
+            let request = try RecordJSON.encode(ShedRequest(clients: worker.move, rate: rate))
+            return await command(WorkerCommand(.shed, arguments: request, worker: worker.worker)).theOnly(worker.worker).failure
+        } catch {
+            return ShuntError(.internalError, "\(error)")
+        }
+    }
+
+    // MARK: Commands to one worker
+
+    private func recorded(
+        _ caller: String?, _ words: String, _ make: () async throws -> WorkerCommand
+    ) async throws -> HTTPResponse {
+        do {
+            let response = try await answer(try await make())
+            record(caller, words, nil)
+            return response
+        } catch let error as ShuntError {
+            record(caller, words, error)
+            throw error
+        }
+    }
+
+    private func answer(_ order: WorkerCommand) async throws -> HTTPResponse {
+        let answer = await command(order).theOnly(order.worker ?? "").flatMap { json in
+            guard let record = try? RecordJSON.decode(DrainRecord.self, from: json) else {
+                return Result<DrainRecord, ShuntError>.failure(
+                    ShuntError(.requestUnsupported, "the worker's answer cannot be read: it has another version of Shunt"))
+            }
+            return .success(record)
+        }
+        return .json(try RecordJSON.encode(try answer.get()))
+    }
+
+    private func shuntWorker(_ name: String) async throws -> WorkerRecord {
+        let worker = try await registry.worker(name)
+        guard worker.isShunt else {
+            throw ShuntError(
+                .requestUnsupported, "\(worker.name) is a worker of message-channel, which does not drain", at: name,
+                help: "clients leave it when it ends; `shunt admin balance --apply` has it close connections beyond the mean")
+        }
+        return worker
+    }
+
+    private func requireOthers(beside worker: WorkerRecord) async throws {
+        let others = try await registry.workers().filter { $0.name != worker.name && $0.state == .live }
+        guard !others.isEmpty else {
+            throw ShuntError(
+                .workerNone, "no other worker is live: the clients of \(worker.name) would have nowhere to go", help: "start another worker first")
+        }
+    }
+}
+
+extension Result where Failure == ShuntError {
+    var failure: ShuntError? { if case .failure(let error) = self { error } else { nil } }
+}
+
+extension Result<WorkerAnswers, ShuntError> {
+    /// The answer of the one worker that was asked.
+    func theOnly(_ worker: String) -> Result<[UInt8], ShuntError> {
+        flatMap { answers in
+            answers.answers.first?.result
+                ?? .failure(
+                    ShuntError(
+                        .connectionLost, "\(worker) has not answered", help: "try again; `shunt admin workers` tells how it is"))
+        }
+    }
+}

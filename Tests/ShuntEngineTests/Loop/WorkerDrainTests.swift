@@ -1,0 +1,133 @@
+import ShuntCore
+import ShuntEngine
+import Testing
+
+/// Who is sent away when, for loops that are only numbers.
+struct WorkerDrainTests {
+    /// Loops with so many producers and others, which go as they are told.
+    private struct Loops {
+        var left: [(producers: Int, others: Int)]
+        var sent: [Int]
+
+        init(_ left: [(producers: Int, others: Int)]) {
+            self.left = left
+            sent = left.map { _ in 0 }
+        }
+
+        mutating func carryOut(_ step: DepartureStep, _ loop: Int) -> DepartureTally {
+            var tally = DepartureTally()
+            tally.sentBefore = sent[loop]
+            tally.begun = min(step.limit, left[loop].producers)
+            left[loop].producers -= tally.begun
+            if step.stage != .producers {
+                let others = min(step.limit - tally.begun, left[loop].others)
+                left[loop].others -= others
+                tally.begun += others
+            }
+            sent[loop] += tally.begun
+            (tally.sent, tally.connections) = (sent[loop], left[loop].producers + left[loop].others)
+            tally.isOver = left[loop].producers == 0 && (step.stage == .producers || left[loop].others == 0)
+            return tally
+        }
+    }
+
+    /// Lets so many tenths of a second pass.
+    private func run(
+        _ drain: inout WorkerDrain, _ loops: inout Loops, from start: Double = 0, tenths: Int, hasRoom: Bool = true,
+        each: (Int, DepartureStep) -> Void = { _, _ in }
+    ) -> [WorkerDrain.Action] {
+        var told: [WorkerDrain.Action] = []
+        for tenth in 1...tenths {
+            for action in drain.tick(now: start + Double(tenth) / 10, hasRoom: hasRoom, chatsTo: "w:1") {
+                guard case .step(let loop, let step) = action else { continue }
+                each(tenth, step)
+                told += drain.took(loops.carryOut(step, Int(loop)), from: loop)
+            }
+        }
+        return told
+    }
+
+    @Test func `So many a second go, from all loops together`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 100)), loops: 3, now: 0)
+        var loops = Loops([(500, 0), (500, 0), (500, 0)])
+        _ = run(&drain, &loops, tenths: 50)
+        #expect((490...510).contains(loops.sent.reduce(0, +)), "\(loops.sent)")
+        #expect((loops.sent.min() ?? 0) > 150, "each loop has had its share: \(loops.sent)")
+    }
+
+    @Test func `A loop that has nobody left leaves its share to the others`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 100)), loops: 4, now: 0)
+        var loops = Loops([(0, 0), (0, 0), (1000, 0), (0, 0)])
+        _ = run(&drain, &loops, tenths: 50)
+        #expect((430...510).contains(loops.sent[2]), "\(loops.sent)")
+    }
+
+    @Test func `Those that others send to go once no producer is left on any loop`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 1000)), loops: 2, now: 0)
+        var loops = Loops([(10, 10), (300, 10)])
+        var stages: [DepartureStage] = []
+        let told = run(&drain, &loops, tenths: 20) { _, step in if stages.last != step.stage { stages.append(step.stage) } }
+        #expect(stages == [.producers, .all])
+        #expect(told == [.emptied(exits: false)])
+        #expect(drain.record.isEmpty && drain.record.sent == 330)
+    }
+
+    @Test func `Nobody is sent away while no other worker takes clients`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 100)), loops: 1, now: 0)
+        var loops = Loops([(50, 0)])
+        _ = run(&drain, &loops, tenths: 20, hasRoom: false) { _, step in #expect(step.limit == 0 && step.chatsTo == nil) }
+        #expect(loops.sent == [0])
+        #expect(drain.record.waits == "no other worker takes clients")
+        _ = run(&drain, &loops, from: 2, tenths: 20)
+        #expect(loops.sent == [50])
+        #expect(drain.record.waits == nil)
+    }
+
+    @Test func `After its patience all go, room or not, and the worker may end`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 100, forceAfter: 1, exit: true)), loops: 1, now: 0)
+        var loops = Loops([(5, 5)])
+        var stages: [DepartureStage] = []
+        let told = run(&drain, &loops, tenths: 30, hasRoom: false) { _, step in if stages.last != step.stage { stages.append(step.stage) } }
+        #expect(stages == [.producers, .forced])
+        #expect(told == [.emptied(exits: true)])
+    }
+
+    @Test func `A worker that gives clients away gives so many and no more`() {
+        var drain = WorkerDrain(.shed(37, .movable), rate: 1000, loops: 3, now: 0)
+        var loops = Loops([(0, 100), (0, 100), (0, 100)])
+        let told = run(&drain, &loops, tenths: 20) { _, step in #expect(step.chatsTo == nil) }
+        #expect(loops.sent.reduce(0, +) == 37)
+        #expect(told == [.shed(sent: 37)])
+        #expect(!drain.isDraining && drain.record.excess == 0)
+    }
+
+    @Test func `It ends if there are fewer that may go`() {
+        var drain = WorkerDrain(.shed(37, .movable), rate: 1000, loops: 2, now: 0)
+        var loops = Loops([(0, 3), (0, 0)])
+        #expect(run(&drain, &loops, tenths: 20) == [.shed(sent: 3)])
+    }
+
+    @Test(arguments: [1e9, -1e9])
+    func `A clock that is set sends nobody away at once`(jump: Double) {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 10)), loops: 1, now: 1e9)
+        var loops = Loops([(1000, 0)])
+        _ = run(&drain, &loops, from: 1e9 + jump, tenths: 1)
+        #expect(loops.sent[0] <= 10)
+    }
+
+    @Test func `The share is the mean, and a few more are no reason to move anybody`() {
+        func worker(_ name: String, _ connections: Int, _ state: WorkerRecord.State = .live, _ version: String = "shunt 1") -> WorkerRecord {
+            WorkerRecord(
+                name: name, host: name, port: 1, state: state, version: version, startedAt: 0, heartbeatAt: 0,
+                figures: WorkerFigures(connections: connections))
+        }
+        let plan = BalancePlan([
+            worker("c", 1000), worker("a", 0), worker("b", 540, .live, "message-channel"), worker("d", 9000, .lost), worker("e", 80, .draining),
+        ])
+        #expect(plan.mean == 514)
+        #expect(plan.workers.map(\.worker) == ["a", "b", "c"])
+        #expect(plan.workers.map(\.move) == [0, 0, 486])
+        #expect(plan.workers.map(\.isShunt) == [true, false, true])
+        #expect(BalancePlan([]).workers.isEmpty && BalancePlan([]).mean == 0)
+    }
+}
