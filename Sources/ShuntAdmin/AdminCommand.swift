@@ -7,7 +7,7 @@ public struct AdminCommand: AsyncParsableCommand {
         abstract: "Ask what the master knows: workers, clients, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only kick, drain, undrain, balance --apply, close-chat, ban, unban, rules reload, \
+            Only kick, drain, undrain, balance --apply, reload, log LEVEL, close-chat, ban, unban, rules reload, \
             rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
 
               shunt admin status                     the cluster at a glance; also top
@@ -29,6 +29,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin trace --topic 'orders/#'   follow live messages; also record
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
+              shunt admin reload                     read configurations again; also config, log debug
               shunt admin passwd passwords alice     set the password of a client
               shunt admin workers --output csv > workers.csv
 
@@ -42,7 +43,7 @@ public struct AdminCommand: AsyncParsableCommand {
             ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,
-            QueryCommand.self, PasswdCommand.self,
+            QueryCommand.self, ReloadCommand.self, ConfigCommand.self, LogCommand.self, PasswdCommand.self,
         ])
 
     public init() {}

@@ -44,6 +44,17 @@ final class LogLevels: Sendable {
         for (subsystem, level) in bySubsystem { level.set(Logger.Level(configuration.level(of: subsystem))) }
     }
 
+    func set(_ level: Logger.Level, of subsystem: Configuration.Log.Subsystem?) {
+        if let subsystem { return self[subsystem].set(level) }
+        standard.set(level)
+        for one in bySubsystem.values { one.set(level) }
+    }
+
+    /// By subsystem.
+    var all: [String: String] {
+        Dictionary(uniqueKeysWithValues: bySubsystem.map { ($0.key.rawValue, $0.value.value.rawValue) })
+    }
+
     /// `shunt.worker` and `shunt.worker.…` belong to `worker`; nil for labels of others.
     static func subsystem(ofLabel label: String) -> Configuration.Log.Subsystem? {
         let parts = label.split(separator: ".", maxSplits: 2)

@@ -29,6 +29,14 @@ public enum ShuntLog {
         current?.levels.apply(configuration)
     }
 
+    /// Gives one subsystem, or all, this level until `apply`.
+    public static func set(_ level: Configuration.Log.Level, of subsystem: Configuration.Log.Subsystem?) {
+        current?.levels.set(Logger.Level(level), of: subsystem)
+    }
+
+    /// The levels that hold, by subsystem.
+    public static var levels: [String: String] { current?.levels.all ?? [:] }
+
     /// Waits until all log lines are written. Call it before the process ends.
     /// - Parameter limit: the longest wait.
     /// - Returns: false if the time was up first.

@@ -33,10 +33,11 @@ public final class Master: Sendable {
     ///   - clock: seconds since 1970.
     ///   - secrets: those of this configuration.
     ///   - clusterTLS: what workers come by; nil: plain bytes.
+    ///   - process: has this process do what operators ask of processes; nil where it is a worker's too.
     /// - Throws: `registry.*`, `address.*`, `tls.invalid`; nothing is left running.
     public static func start(
         _ configuration: Configuration, secrets: MasterSecrets, clusterTLS: ReloadableTLS? = nil, version: String, hostName: String,
-        descriptors: DescriptorBudget, clock: @escaping @Sendable () -> Double
+        descriptors: DescriptorBudget, process: AdminServer.CommandProcess?, clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) -> Master {
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = configuration.master.registry.batch
@@ -45,7 +46,9 @@ public final class Master: Sendable {
             path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
         do throws(ShuntError) {
             return try await Master(
-                configuration, secrets, clusterTLS, registry: registry, version: version, hostName: hostName, descriptors: descriptors, clock: clock)
+                configuration, secrets, clusterTLS, registry: registry, version: version, hostName: hostName, descriptors: descriptors,
+                process: process,
+                clock: clock)
         } catch {
             try? await registry.close()
             throw error
@@ -54,7 +57,7 @@ public final class Master: Sendable {
 
     private init(
         _ configuration: Configuration, _ secrets: MasterSecrets, _ clusterTLS: ReloadableTLS?, registry: Registry, version: String,
-        hostName: String, descriptors: DescriptorBudget,
+        hostName: String, descriptors: DescriptorBudget, process: AdminServer.CommandProcess?,
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
@@ -100,7 +103,8 @@ public final class Master: Sendable {
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
                 command: { command in await Self.ask(loop) { $0.command(command, $1) } },
-                balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } }, record: Self.recorder(writer, clock),
+                balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } }, process: process,
+                record: Self.recorder(writer, clock),
                 logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }

@@ -64,7 +64,7 @@ extension ControlLoop {
         tellState()
     }
 
-    /// The worker takes clients again. Those that are about to go go.
+    /// The worker takes clients again. Clients that are about to go still go.
     func endDrain() {
         guard drain?.isDraining == true else { return }
         drain = nil
@@ -79,8 +79,8 @@ extension ControlLoop {
         logger.notice("sending clients to other workers", metadata: ["clients": "\(count)"])
     }
 
-    /// A master of message-channel tells how many connections the worker should have (exchange protocol §9.7, §10.5): those go that neither wait
-    /// for anything nor have subscribed. Counts of workers are never quite the same, so a few more are no reason to move anybody.
+    /// A master of message-channel tells how many connections the worker should have (exchange protocol §9.7, §10.5). Clients go that have
+    /// subscribed nothing. Counts of workers are never quite the same, so a few more are no reason to move anybody.
     func balance(to target: Int) {
         guard followsBalance, drain == nil else { return }
         let excess = WorkerFigures(peers.figures()).connections - target

@@ -63,7 +63,7 @@ extension WorkerFigures {
     init(_ reports: [LoopReport]) {
         self.init()
         for report in reports {
-            connections += report.loop.connections
+            connections += report.loop.connections - report.loop.lingering
             connectionsAccepted += report.loop.accepted
             connectionErrors += report.loop.errors
             requests += report.routing.requests

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from exchange import CHAT, Client as ExchangeClient, eventually
+from exchange import ALLOCATION, CHAT, Client as ExchangeClient, eventually
 from java_peers import JavaMaster
 from mqtt import packets
 from mqtt.client import Client as MQTTClient, Ended
@@ -83,10 +83,10 @@ def test_clients_are_sent_to_the_other_worker(cluster):
     refused = MQTTClient(cluster.mqtt(0), 5).connect("six", refused=True)
     assert (refused.reason, dict(refused.properties)["server_reference"]) == (USE_ANOTHER_SERVER, cluster.mqtt(1)), refused
     with ExchangeClient(east.exchange) as late:
-        answer = late.request(4, b"", "t")
+        answer = late.message("t", "late")
         assert (answer.status, answer.text) == (307, west.exchange), answer
     with ExchangeClient(cluster.master.master) as asking:
-        assert asking.request(6, b"true").text == west.exchange
+        assert asking.request(ALLOCATION, b"true").text == west.exchange
 
     assert cluster.ask("undrain", "east")["draining"] is False
     MQTTClient(cluster.mqtt(0), 5).connect("six")
@@ -222,7 +222,7 @@ def test_chats_move(cluster):
     bob.join("room")
     cluster.ask("drain", "east", "--wait")
     over = ann.receive(1)[0]
-    assert (over.type, over.key) == (CHAT, "DESTROY"), over
+    assert (over.type, over.key) == (CHAT, b"DESTROY"), over
     ann.wait_closed()
     with ExchangeClient(east.exchange) as back:
         answer = back.create("room")

@@ -88,7 +88,7 @@ struct BalanceCommand: AdminSubcommand {
         abstract: "Show which workers have more clients than their share, or have them give some to others.",
         discussion: """
             The share is the mean of all live workers. A worker moves clients if it has a tenth more than that, and ten more: its clients \
-            beyond the mean. Those move of which it keeps nothing, no lasting session and no chat; a worker of message-channel is told the \
+            beyond the mean. Only clients move that have no lasting session and no chat there; a worker of message-channel is told the \
             mean, and closes connections that have subscribed nothing.
 
               shunt admin balance

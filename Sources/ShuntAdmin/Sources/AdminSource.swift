@@ -34,6 +34,10 @@ enum AdminRequest: Equatable, Sendable {
     case undrain(String)
     case drainState(String)
     case balance
+    /// Of the master's process and of all workers', or of one worker's.
+    case configuration(worker: String?)
+    case reload(worker: String?)
+    case log(LogLevelRequest, worker: String?)
     case applyBalance(rate: Int?)
     /// The rules of one worker, or of all.
     case rules(worker: String?)
@@ -112,6 +116,10 @@ struct RegistrySource: AdminSource {
         case .client, .kick:
             throw ShuntError(
                 .requestUnsupported, "the workers are asked about a client, and close it: the registry's file lists clients and no more", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .configuration, .reload, .log:
+            throw ShuntError(
+                .requestUnsupported, "only running processes know their settings, the registry's file does not", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         case .drain, .undrain, .drainState, .applyBalance:
             throw ShuntError(
@@ -208,7 +216,6 @@ struct APISource: AdminSource {
 
     private static func encode(_ request: AdminRequest) -> (method: String, target: String, body: [UInt8]) {
         func parameter(_ name: String, _ value: String?) -> String { value.map { "&\(name)=" + QueryString.encode($0) } ?? "" }
-        func drain(_ worker: String) -> String { "/api/v1/workers/" + QueryString.encode(worker) + "/drain" }
         func only(_ worker: String?) -> String { worker.map { "?worker=" + QueryString.encode($0) } ?? "" }
         switch request {
         case .status: return ("GET", "/api/v1/status", [])
@@ -250,6 +257,21 @@ struct APISource: AdminSource {
         // Texts and a whole number can always be encoded.
         case .ban(let request): return ("POST", "/api/v1/bans", (try? RecordJSON.encode(request)) ?? [])
         case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
+        case .drain, .undrain, .drainState, .balance, .applyBalance, .configuration, .reload, .log: return encodeWorkers(request)
+        case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
+        case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
+        case .explain(let request, let worker): return ("POST", "/api/v1/explain" + only(worker), (try? RecordJSON.encode(request)) ?? [])
+        case .trace(let call): return encode(call)
+        case .retained(.clear(let filter)):
+            return ("DELETE", "/api/v1/retained?filter=" + QueryString.encode(filter), [])
+        }
+    }
+
+    /// What workers, or all processes, are to do.
+    private static func encodeWorkers(_ request: AdminRequest) -> (method: String, target: String, body: [UInt8]) {
+        func only(_ worker: String?) -> String { worker.map { "?worker=" + QueryString.encode($0) } ?? "" }
+        func drain(_ worker: String) -> String { "/api/v1/workers/" + QueryString.encode(worker) + "/drain" }
+        switch request {
         case .drainState(let worker): return ("GET", drain(worker), [])
         case .undrain(let worker): return ("DELETE", drain(worker), [])
         case .drain(let worker, let request):
@@ -257,14 +279,17 @@ struct APISource: AdminSource {
                 request.rate.map { "rate=\($0)" }, request.forceAfter.map { "force_after=\(Int($0))" }, request.exit.map { "exit=\($0)" },
             ].compactMap { $0 }
             return ("POST", drain(worker) + (given.isEmpty ? "" : "?" + given.joined(separator: "&")), [])
+        case .configuration(let worker): return ("GET", "/api/v1/configuration" + only(worker), [])
+        case .reload(let worker): return ("POST", "/api/v1/reload" + only(worker), [])
+        case .log(let request, let worker):
+            guard let level = request.level else { return ("GET", "/api/v1/log" + only(worker), []) }
+            let more = [("subsystem", request.subsystem), ("worker", worker)].compactMap { name, value in
+                value.map { "&\(name)=" + QueryString.encode($0) }
+            }
+            return ("POST", "/api/v1/log?level=" + level + more.joined(), [])
         case .balance: return ("GET", "/api/v1/balance", [])
         case .applyBalance(let rate): return ("POST", "/api/v1/balance" + (rate.map { "?rate=\($0)" } ?? ""), [])
-        case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
-        case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
-        case .explain(let request, let worker): return ("POST", "/api/v1/explain" + only(worker), (try? RecordJSON.encode(request)) ?? [])
-        case .trace(let call): return encode(call)
-        case .retained(.clear(let filter)):
-            return ("DELETE", "/api/v1/retained?filter=" + QueryString.encode(filter), [])
+        default: return ("GET", "/api/v1/workers", [])
         }
     }
 

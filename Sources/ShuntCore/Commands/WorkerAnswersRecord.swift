@@ -32,6 +32,20 @@ public struct WorkerAnswersRecord<Answer: Codable & Sendable>: Codable, Sendable
     /// Workers that were not reached, or have not answered in time.
     public var missing: [String]
 
+    /// An answer that is not the record that is asked for is the worker's error.
+    /// - Parameter read: makes a record of a worker's JSON; nil where that is not possible.
+    public init(_ answers: WorkerAnswers, read: ([UInt8]) -> Answer?) {
+        workers = answers.answers.map { answer in
+            let result = answer.result.flatMap { json in
+                read(json).map(Result.success)
+                    ?? .failure(
+                        ShuntError(.requestUnsupported, "the worker's answer cannot be read: it has another version of Shunt"))
+            }
+            return Worker(worker: answer.worker, result: result)
+        }
+        missing = answers.missing
+    }
+
     public init(workers: [Worker], missing: [String]) {
         self.workers = workers
         self.missing = missing

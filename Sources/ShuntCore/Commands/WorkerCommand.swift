@@ -26,6 +26,9 @@ public struct WorkerCommand: Equatable, Sendable {
         case drainState = "drain.state"
         /// Give so many clients to other workers.
         case shed
+        /// Of the whole process: the settings with which it runs; read the configuration again; the levels of its log.
+        case configuration, reload
+        case logLevels = "log"
     }
 
     public var name: Name

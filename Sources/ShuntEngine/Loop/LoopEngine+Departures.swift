@@ -8,7 +8,7 @@ import ShuntCore
 struct Departures {
     /// The worker drains: it takes no new clients.
     var refusesNew = false
-    /// Those that are about to go, as subscriptions name them; true once their subscriptions have ended on every loop.
+    /// Clients and sessions that are about to go, as subscriptions name them; true once their subscriptions have ended on every loop.
     var leaving: [ConnectionID: Bool] = [:]
     var sent = 0
     /// Where the search for the next ones goes on, among clients and among sessions.
@@ -25,7 +25,7 @@ struct Departures {
 public enum DepartureStage: Equatable, Sendable {
     /// Clients that nothing is sent to: what they send has still takers.
     case producers
-    /// Clients of which the worker keeps nothing: no session that outlives its connection, no chat.
+    /// Clients that have no session which outlives their connection, and no chat.
     case movable
     /// All clients, and sessions whose client is away and that nothing waits for.
     case all
@@ -65,7 +65,7 @@ public struct DepartureTally: Equatable, Sendable {
 }
 
 extension LoopEngine {
-    /// The worker begins to drain, or takes clients again. Those that are about to go go.
+    /// The worker begins to drain, or takes clients again. Clients that are about to go still go.
     public func setDraining(_ isDraining: Bool) {
         departures.refusesNew = isDraining
         if !isDraining { house.elsewhere = nil }
@@ -109,6 +109,9 @@ extension LoopEngine {
     /// Places that are looked at in one step, so that a loop with very many clients is not kept from its messages.
     private static let placesPerStep = 20_000
 
+    /// Seconds that a client has for its first request.
+    private static let patienceForFirst = 5.0
+
     /// Finds clients and sessions that are to go, and begins with them.
     /// - Returns: how many.
     private func beginDepartures(_ step: DepartureStep) -> Int {
@@ -144,7 +147,9 @@ extension LoopEngine {
     private func isDue(_ connection: ConnectionID, _ stage: DepartureStage) -> Bool {
         let client = clients[connection.slot]
         switch stage {
-        case .all, .forced: return true
+        // One that has just come is told where to go when it says who it is.
+        case .all: return client.isAdmitted || abs(now - client.connectedAt) >= Self.patienceForFirst
+        case .forced: return true
         case .movable: return client.isAdmitted && !client.isInChat && client.identity?.session?.isLasting != true
         case .producers:
             guard client.isAdmitted else { return false }

@@ -33,6 +33,9 @@ public enum AdminServer {
     /// Tells a worker of message-channel how many connections it should have, and gives why it can't. Called on none of the caller's threads.
     public typealias BalanceWorker = @Sendable (_ worker: String, _ connections: Int) async -> ShuntError?
 
+    /// Has the master's own process do what it does as workers' processes do. Called on none of the caller's threads.
+    public typealias CommandProcess = @Sendable (WorkerCommand) async -> Result<[UInt8], ShuntError>
+
     /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
@@ -46,7 +49,7 @@ public enum AdminServer {
         refused: @escaping AskRefused = { _ in .failure(AdminServer.noWorker) },
         command: @escaping CommandWorkers = { _ in .failure(AdminServer.noWorker) },
         balance: @escaping BalanceWorker = { _, _ in AdminServer.noWorker },
-        record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
+        process: CommandProcess? = nil, record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
@@ -55,6 +58,7 @@ public enum AdminServer {
             + ClientRoutes(registry: registry, command: command, record: record).all
             + SubscriptionRoutes(command: command).all + [ConditionRoutes(command: command).list]
             + DrainRoutes(registry: registry, command: command, balance: balance, record: record).all
+            + ProcessRoutes(command: command, own: process, record: record).all
             + RuleRoutes(command: command, record: record).all
             + ExplainRoutes(command: command, record: record).all
             + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]

@@ -46,19 +46,12 @@ extension Result<WorkerAnswers, ShuntError> {
 }
 
 extension Result<WorkerAnswers, ShuntError> {
-    /// The answers as the admin API gives them. An answer that is not the record that is asked for is the worker's error.
+    /// The answers as the admin API gives them.
     func response<Record: Codable & Sendable>(_ type: Record.Type) throws -> HTTPResponse {
-        let answers = try get()
-        let workers = answers.answers.map { WorkerAnswersRecord<Record>.Worker(worker: $0.worker, result: Self.record($0.result)) }
-        return .json(try RecordJSON.encode(WorkerAnswersRecord(workers: workers, missing: answers.missing)))
+        .json(try RecordJSON.encode(WorkerAnswersRecord<Record>(try get())))
     }
+}
 
-    private static func record<Record: Decodable>(_ answer: Result<[UInt8], ShuntError>) -> Result<Record, ShuntError> {
-        answer.flatMap { json in
-            guard let record = try? RecordJSON.decode(Record.self, from: json) else {
-                return .failure(ShuntError(.requestUnsupported, "the worker's answer cannot be read: it has another version of Shunt"))
-            }
-            return .success(record)
-        }
-    }
+extension WorkerAnswersRecord {
+    init(_ answers: WorkerAnswers) { self.init(answers) { try? RecordJSON.decode(Answer.self, from: $0) } }
 }

@@ -4,6 +4,7 @@ import Logging
 import ShuntConfig
 import ShuntCore
 import ShuntHTTP
+import ShuntJSON
 import ShuntLog
 import ShuntMaster
 import ShuntReactor
@@ -28,6 +29,10 @@ struct ServerProcess {
     private var health: HTTPEndpoint?
     private var clusterTLS: ClusterTLS?
     private let descriptors: DescriptorBudget
+    /// The configuration as it was read last: some of it counts from the next start on.
+    private var next: Configuration
+    /// Has the process be told something.
+    private let add: @Sendable (Signals.Event) -> Void
 
     /// Runs until it is told to end.
     static func run(_ kind: Kind, _ options: ProcessOptions) async throws {
@@ -40,12 +45,12 @@ struct ServerProcess {
             if options.check { return try check(kind, configuration) }
             ProcessLimits.prepare()
             // From here on signals are handled in turn, also while the process still starts.
-            let signals = Signals.stream()
+            let (events, add) = Signals.extensible()
             ShuntLog.bootstrap(configuration: configuration.log, named: name(of: kind, configuration))
-            var process = ServerProcess(kind, options, configuration)
+            var process = ServerProcess(kind, options, configuration, add)
             do {
                 try await process.start()
-                try await process.serve(signals)
+                try await process.serve(events)
             } catch {
                 await process.stop()
                 ShuntLog.flush()
@@ -58,7 +63,10 @@ struct ServerProcess {
         }
     }
 
-    private init(_ kind: Kind, _ options: ProcessOptions, _ configuration: Configuration) {
+    private init(
+        _ kind: Kind, _ options: ProcessOptions, _ configuration: Configuration, _ add: @escaping @Sendable (Signals.Event) -> Void
+    ) {
+        (next, self.add) = (configuration, add)
         self.kind = kind
         self.options = options
         self.configuration = configuration
@@ -119,6 +127,11 @@ struct ServerProcess {
                 configuration, clusterToken: secrets.cluster, clusterTLS: clusterTLS?.client, version: Shunt.version, boot: boot,
                 descriptors: descriptors)
             worker = started
+            for name in ProcessCommand.names {
+                started.commands.set(name) { [add] arguments, done in
+                    add(.command(ProcessCommand(name: name, arguments: arguments, done: done)))
+                }
+            }
             let http = configuration.worker.http.listen
             var endpoint = HTTPEndpoint.Configuration(host: http.host, port: http.port)
             endpoint.maximumConnections = descriptors.httpConnections
@@ -145,7 +158,7 @@ struct ServerProcess {
         do throws(ShuntError) {
             return try await Master.start(
                 configuration, secrets: secrets, clusterTLS: clusterTLS?.server, version: Shunt.version,
-                hostName: ProcessEnvironment.hostName, descriptors: descriptors, clock: wallClock)
+                hostName: ProcessEnvironment.hostName, descriptors: descriptors, process: kind.hasWorker ? nil : perform, clock: wallClock)
         } catch {
             switch error.code {
             case .registryInvalid, .registryUnavailable, .registryReadOnly:
@@ -155,13 +168,20 @@ struct ServerProcess {
         }
     }
 
-    private mutating func serve(_ signals: AsyncStream<Signals.Event>) async throws {
-        for await event in signals {
+    /// Has this process perform a command, after what it has been told before.
+    private var perform: @Sendable (WorkerCommand) async -> Result<[UInt8], ShuntError> {
+        { [add] command in
+            await withCheckedContinuation { answer in
+                add(.command(ProcessCommand(name: command.name, arguments: command.arguments) { answer.resume(returning: $0) }))
+            }
+        }
+    }
+
+    private mutating func serve(_ events: AsyncStream<Signals.Event>) async throws {
+        for await event in events {
             switch event {
-            case .reload:
-                tellManager(.reloading)
-                let isTaken = reload()
-                tellManager(.ready(status: isTaken ? Self.isServing : Self.isServingAsBefore))
+            case .reload: _ = reloadAsTold()
+            case .command(let command): command.done(outcome(of: command))
             case .stop:
                 tellManager(.stopping)
                 logger.info("ending")
@@ -180,9 +200,32 @@ struct ServerProcess {
         (worker, health, master) = (nil, nil, nil)
     }
 
+    private mutating func outcome(of command: ProcessCommand) -> Result<[UInt8], ShuntError> {
+        switch command.name {
+        case .configuration: return ProcessCommand.answer(SettingsRecord(running: configuration, next: next))
+        case .reload: return reloadAsTold().flatMap { ProcessCommand.answer($0) }
+        case .logLevels:
+            do throws(ShuntError) {
+                try (try? RecordJSON.decode(LogLevelRequest.self, from: command.arguments))?.apply()
+                return ProcessCommand.answer(LogLevelsRecord(levels: ShuntLog.levels))
+            } catch {
+                return .failure(error)
+            }
+        default: return .failure(ShuntError(.requestUnsupported, "a process does not perform \(command.name.rawValue)"))
+        }
+    }
+
+    private mutating func reloadAsTold() -> Result<ReloadRecord, ShuntError> {
+        tellManager(.reloading)
+        let outcome = reload()
+        let isTaken = if case .success = outcome { true } else { false }
+        tellManager(.ready(status: isTaken ? Self.isServing : Self.isServingAsBefore))
+        return outcome
+    }
+
     /// Reads the configuration again; a wrong one changes nothing.
-    /// - Returns: whether it was right.
-    private mutating func reload() -> Bool {
+    private mutating func reload() -> Result<ReloadRecord, ShuntError> {
+        var errors: [ShuntError] = []
         do {
             var new = try options.load()
             Self.warn(of: new, logger)
@@ -204,6 +247,7 @@ struct ServerProcess {
                 logger.warning("stays until the next start", metadata: ["key": "\(change)"])
             }
             configuration.takeLive(from: new)
+            next = new
             func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
             logger.notice(
                 "read the configuration again",
@@ -211,15 +255,16 @@ struct ServerProcess {
                     "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
                     "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
                 ])
-            return true
-        } catch let errors as ConfigurationErrors {
-            for error in errors.errors { logger.error("the configuration stays as it was: \(error)") }
+            return .success(ReloadRecord(changed: changes.live.map(\.description), waiting: changes.restart.map(\.description)))
+        } catch let all as ConfigurationErrors {
+            errors = all.errors
         } catch let error as ShuntError {
-            for error in error.all { logger.error("the configuration stays as it was: \(error)") }
+            errors = error.all
         } catch {
-            logger.error("the configuration stays as it was: \(error)")
+            errors = [ShuntError(.internalError, "\(error)")]
         }
-        return false
+        for error in errors { logger.error("the configuration stays as it was: \(error)") }
+        return .failure(errors.first ?? ShuntError(.configInvalid, "the configuration is wrong"))
     }
 
     // MARK: What it says

@@ -3,20 +3,25 @@
 import Glibc
 import Synchronization
 
-/// The signals to a server process, one after the other.
+/// What a server process is told, one after the other: by signals, and by operators' commands.
 enum Signals {
     enum Event: Sendable {
         /// SIGINT or SIGTERM, by its number.
         case stop(Int32)
         /// SIGHUP: read the configuration again.
         case reload
+        case command(ProcessCommand)
     }
 
     /// Set at once, while the events before are still being handled.
     static let isStopRequested = Atomic<Bool>(false)
 
-    static func stream() -> AsyncStream<Event> {
-        AsyncStream { continuation in
+    static func stream() -> AsyncStream<Event> { extensible().events }
+
+    /// - Returns: the events, and a way to add some.
+    static func extensible() -> (events: AsyncStream<Event>, add: @Sendable (Event) -> Void) {
+        let (events, continuation) = AsyncStream<Event>.makeStream()
+        do {
             let sources = [(SIGINT, Event.stop(SIGINT)), (SIGTERM, .stop(SIGTERM)), (SIGHUP, .reload)].map { number, event in
                 signal(number, SIG_IGN)
                 let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
@@ -29,5 +34,6 @@ enum Signals {
             }
             continuation.onTermination = { _ in for source in sources { source.cancel() } }
         }
+        return (events, { continuation.yield($0) })
     }
 }
