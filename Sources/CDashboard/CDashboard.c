@@ -28,6 +28,9 @@ static const unsigned char view_js[] = {
 static const unsigned char figures_js[] = {
 #embed "page/figures.js"
 };
+static const unsigned char history_js[] = {
+#embed "page/history.js"
+};
 static const unsigned char cluster_js[] = {
 #embed "page/cluster.js"
 };
@@ -53,6 +56,7 @@ static const dashboard_file files[] = {
     {"table.js", table_js, sizeof table_js},
     {"view.js", view_js, sizeof view_js},
     {"figures.js", figures_js, sizeof figures_js},
+    {"history.js", history_js, sizeof history_js},
     {"cluster.js", cluster_js, sizeof cluster_js},
     {"clients.js", clients_js, sizeof clients_js},
     {"sessions.js", sessions_js, sizeof sessions_js},

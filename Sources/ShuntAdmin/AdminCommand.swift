@@ -14,6 +14,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin audit                      what looks wrong
               shunt admin workers                    every worker, one line each
               shunt admin workers --state lost
+              shunt admin history edge-1 --since 1h --plot   a worker's figures over time
               shunt admin worker 10.0.0.1:4091       all that is known of one
               shunt admin clients --uid meter-7      who is connected; also client, kick
               shunt admin drain edge-1 --wait        send its clients to other workers; also undrain, balance
@@ -37,9 +38,9 @@ public struct AdminCommand: AsyncParsableCommand {
             reached, 74 the output cannot be written, 77 not allowed, 78 the file is not a registry.
             """,
         subcommands: [
-            StatusCommand.self, TopCommand.self, AuditCommand.self, WorkersCommand.self, WorkerCommand.self, ClientsCommand.self, ClientCommand.self,
-            KickCommand.self, DrainCommand.self, UndrainCommand.self, BalanceCommand.self, SubscriptionsCommand.self, GroupsCommand.self,
-            DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
+            StatusCommand.self, TopCommand.self, AuditCommand.self, WorkersCommand.self, WorkerCommand.self, HistoryCommand.self,
+            ClientsCommand.self, ClientCommand.self, KickCommand.self, DrainCommand.self, UndrainCommand.self, BalanceCommand.self,
+            SubscriptionsCommand.self, GroupsCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
             ChatCommand.self,
             CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,

@@ -42,6 +42,7 @@ public final class Master: Sendable {
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = configuration.master.registry.batch
         writing.eventsKept = configuration.master.registry.eventsKeep
+        writing.historyKept = configuration.master.registry.history.steps
         let registry = try Registry.open(
             path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
         do throws(ShuntError) {
@@ -67,7 +68,8 @@ public final class Master: Sendable {
         self.version = version
         let known = KnownBefore(
             workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
-            chats: try await registry.reader.chats(), bans: try await registry.reader.bans())
+            chats: try await registry.reader.chats(), bans: try await registry.reader.bans(),
+            history: try await registry.reader.openHistory(now: clock()))
         let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
         startedAt = clock()
@@ -202,6 +204,7 @@ private struct EngineSettings: Sendable {
     private let needsCertificate: Bool
     private let unproved: [AddressRange]
     private let listsClients: Bool
+    private let historySteps: [HistoryStep]
 
     init(_ configuration: Configuration, _ token: ClusterToken?, needsCertificate: Bool) {
         self.needsCertificate = needsCertificate
@@ -214,6 +217,7 @@ private struct EngineSettings: Sendable {
         deviceMemory = configuration.devices.memory
         frameLimit = configuration.limits.frame
         listsClients = configuration.master.registry.clients
+        historySteps = configuration.master.registry.history.steps
     }
 
     func make() -> MasterEngine {
@@ -221,6 +225,7 @@ private struct EngineSettings: Sendable {
             liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit, secret: secret,
             needsCertificate: needsCertificate, unproved: unproved)
         engine.listsClients = listsClients
+        engine.historySteps = historySteps
         return engine
     }
 }

@@ -79,7 +79,8 @@ extension MetricsText {
         let (writer, lag) = (all.figures, all.lag)
         counter(
             "shunt_master_registry_dropped_total", "Changes that could not be kept for the registry.",
-            writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats + writer.droppedClients)
+            writer.droppedEvents + writer.droppedWorkers + writer.droppedDevices + writer.droppedChats + writer.droppedClients
+                + writer.droppedHistory)
         counter("shunt_master_registry_transactions_total", "Transactions that the registry has written.", writer.batches)
         counter("shunt_master_registry_failures_total", "Transactions that could not be written; most are tried again.", writer.failures)
         histogram(

@@ -13,6 +13,8 @@ struct KnownBefore: Sendable {
     var devices: [DeviceRecord]
     var chats: [ChatRecord]
     var bans: [Ban]
+    /// Points of steps that are not over.
+    var history: [HistoryPoint]
 }
 
 /// The master's exchange port: carries out what its engine decides.
@@ -42,6 +44,7 @@ final class MasterLoop: EventLoopHandler {
         self.logger = logger
         clients = ClientTroubles(descriptors)
         engine.restore(known.workers, devices: known.devices, chats: known.chats, bans: known.bans, now: loop.now)
+        engine.restoreHistory(known.history, now: loop.now)
         loop.accept(on: socket, within: descriptors) { [unowned self] in accepted($0) }
     }
 
@@ -267,6 +270,9 @@ final class MasterLoop: EventLoopHandler {
     }
 
     func stop() {
+        engine.flushHistory()
+        writer.submit(engine.changes)
+        engine.clear()
         for one in closures { one.done(ShuntError(.connectionLost, "the master ends")) }
         closures = []
         for done in questions.values { done(.failure(ShuntError(.connectionLost, "the master ends"))) }

@@ -57,6 +57,41 @@ import Testing
         try await again.close()
     }
 
+    @Test("A registry of any earlier schema keeps its workers and events, and takes what it has no tables for", arguments: 1..<RegistrySchema.version)
+    func fromAnySchema(_ version: Int) async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("registry.sqlite")
+        let old = try DatabaseQueue(path: path)
+        try RegistrySchema.migrate(old, to: version)
+        try await old.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO workers (
+                        name, host, port, state, state_at, machine, version, listeners, started_at, heartbeat_at, connections,
+                        connections_accepted, connection_errors, requests, request_bytes, responses, responses_succeeded, responses_failed,
+                        response_milliseconds, response_bytes, subscriptions, deliveries
+                    ) VALUES (
+                        'a:1', 'a', 1, 'live', 950, 'm-1', 'shunt 0.1.0', '{"mqtt":"127.0.0.1:1883","web_Socket":"127.0.0.1:8083"}',
+                        900.25, 1000, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9223372036854775807);
+                    INSERT INTO events VALUES (41, 1, 'worker.joined', 'w1:1', 'event 1');
+                    """)
+        }
+        try old.close()
+        #expect(try await Registry.openReader(path: path).workers() == [worker("a:1")])
+
+        let registry = try Registry.open(path: path, writing: byHand, logger: quiet)
+        let point = HistoryPoint(worker: "a:1", step: .minute, at: 960, heartbeats: 20, seconds: 60, figures: .init(requests: 120))
+        registry.writer.submit([.device(.device(device("u"))), .chat(.chat(chat("c"))), .ban(Ban(.uid("u"), until: nil, why: "")), .history(point)])
+        try await registry.writer.flush()
+        let reader = registry.reader
+        #expect(try await reader.workers() == [worker("a:1")])
+        #expect(try await reader.events(EventQuery()).events.map(\.id) == [41])
+        #expect(try await (reader.devices().count, reader.chats().count, reader.bans().count) == (1, 1, 1))
+        #expect(try await reader.clients(.init()).total == 0)
+        #expect(try await reader.history(HistoryQuery(worker: "a:1", since: 960, until: 961, step: .minute)).series["requests"] == [2])
+        try await registry.close()
+    }
+
     @Test("Brought up to date, an old registry has the tables and indexes that a new one has")
     func sameSchema() async throws {
         let folder = try TemporaryFolder()

@@ -1,8 +1,9 @@
 // The cluster: an overview, its workers, what has happened, and SQL over all that.
 
-import { ask, segment } from "./api.js";
+import { ask, segment, sentence } from "./api.js";
 import { brief, bytes, choice, compact, el, full, rate, setText, time, utc } from "./elements.js";
 import { cluster, Sparkline, EVERY } from "./figures.js";
+import { Charts } from "./history.js";
 import { Table } from "./table.js";
 import { View, dialog, fields, input, searchForm } from "./view.js";
 
@@ -34,6 +35,7 @@ export function overview() {
         mqtt: new Tile("MQTT"), devices: new Tile("Devices"), chats: new Tile("Chats"), slow: new Tile("Slow clients"),
     };
     const latest = el("ol", { class: "events" });
+    const charts = new Charts("history", { now: () => cluster.now, failed: (error) => view.tell(error) });
     const sum = (key) => cluster.workers.reduce((sum, worker) => worker.state === "lost" ? sum : sum + worker.figures[key], 0);
 
     async function load() {
@@ -57,12 +59,17 @@ export function overview() {
         const stuck = sum("stuck_consumers");
         tiles.slow.show(full(stuck), { more: `${full(sum("held_producers"))} producers wait`, isBad: stuck > 0 });
         showEvents(latest, events.events.reverse());
+        await charts.load();
     }
 
-    return new View("overview", "Overview", {
+    const view = new View("overview", "Overview", {
         every: EVERY, load,
-        content: [el("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)), el("h3", {}, "What has happened last"), latest],
+        content: [
+            el("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)), charts.element,
+            el("h3", {}, "What has happened last"), latest,
+        ],
     });
+    return view;
 }
 
 function showEvents(list, events) {
@@ -86,6 +93,7 @@ export function workers() {
             sparks.set(element, new Sparkline());
             element.replaceChildren(sparks.get(element).element);
         }
+        cluster.recall(worker.name, () => table.draw());
         sparks.get(element).draw(cluster.of(worker.name).requests);
     };
     const last = (worker, name) => cluster.of(worker.name)[name].last;
@@ -139,6 +147,12 @@ function showState(element, worker) {
 
 async function showWorker(row) {
     const box = dialog(label(row), el("p", {}, "…"));
+    const fail = (element, error) => element.replaceWith(el("p", { class: "problem" }, sentence(error)));
+    const charts = new Charts(`workers/${segment(row.name)}/history`, {
+        now: () => cluster.now, failed: (error) => fail(charts.element, error),
+    });
+    box.lastChild.before(charts.element);
+    charts.load().catch((error) => fail(charts.element, error));
     try {
         const worker = await ask(`workers/${segment(row.name)}`);
         const { figures } = worker;
@@ -152,7 +166,7 @@ async function showWorker(row) {
                 [name.replaceAll("_", " "), name.endsWith("bytes") ? `${bytes(value)} (${full(value)})` : full(value)]),
         ]));
     } catch (error) {
-        box.lastChild.replaceWith(el("p", { class: "problem" }, error.sentence ?? error.message));
+        fail(box.lastChild, error);
     }
 }
 
@@ -210,7 +224,8 @@ const EXAMPLE = "SELECT worker, count(*) AS devices FROM devices WHERE online GR
 
 export function query() {
     const table = new Table({ label: "Rows", columns: [], empty: "No row." });
-    const said = el("p", { class: "note", role: "status" }, "Tables: workers, clients, devices, chats, bans, events, meta. One statement that only reads.");
+    const said = el("p", { class: "note", role: "status" },
+        "Tables: workers, clients, devices, chats, bans, events, worker_history, cluster_history, meta. One statement that only reads.");
     const text = el("textarea", { rows: 4, "aria-label": "SQL", spellcheck: "false", onkeydown(event) {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();
     } });

@@ -1,22 +1,38 @@
-// The workers' figures over the last minutes, as this page has polled them: rates, and the lines that show them.
+// The workers' figures over the last minutes: the master's history until the page was opened, then what the page has polled; and the lines
+// that show them.
 
-import { ask } from "./api.js";
+import { ask, segment } from "./api.js";
 
 const EVERY = 3;
-/** Ten minutes. */
-const KEPT = 200;
-const SVG = "http://www.w3.org/2000/svg";
+/** Seconds. */
+const KEPT = 600;
+/** Seconds without a value that are a gap in a line. */
+const GAP = 30;
+/** At once, questions about workers' history; and how many more may wait. */
+const ASKED = 4;
+const WAITING = 40;
+export const SVG = "http://www.w3.org/2000/svg";
 
-/** Values over time, the newest last; NaN where there is none. */
+/** Times, in seconds by the master's clock, and values, the newest last; NaN where there is none. */
 class Series {
-    values = [];
+    points = [];
 
-    add(value) {
-        this.values.push(value);
-        if (this.values.length > KEPT) this.values.shift();
+    add(at, value) {
+        // A line does not begin with a gap.
+        if (!this.points.length && Number.isNaN(value)) return;
+        this.points.push([at, value]);
+        while (this.points[0][0] < at - KEPT) this.points.shift();
     }
 
-    get last() { return this.values.at(-1) ?? NaN; }
+    /** What was before this series began. */
+    precede({ start, step }, values) {
+        const first = this.points[0]?.[0] ?? Infinity;
+        // A step's value is that of its middle.
+        const before = values.map((value, at) => [start + (at + 0.5) * step, value ?? NaN]).filter(([at]) => at < first);
+        this.points = [...before, ...this.points];
+    }
+
+    get last() { return this.points.at(-1)?.[1] ?? NaN; }
 }
 
 /** Figures of one worker, or of all. */
@@ -28,12 +44,21 @@ class Figures {
     /** Seconds. */
     response = new Series();
 
-    add({ clients, requests, deliveries, failures, response }) {
-        this.clients.add(clients);
-        this.requests.add(requests);
-        this.deliveries.add(deliveries);
-        this.failures.add(failures);
-        this.response.add(response);
+    add(at, { clients, requests, deliveries, failures, response }) {
+        this.clients.add(at, clients);
+        this.requests.add(at, requests);
+        this.deliveries.add(at, deliveries);
+        this.failures.add(at, failures);
+        this.response.add(at, response);
+    }
+
+    precede(history) {
+        const { connections, requests, deliveries, responses_failed, milliseconds_per_response } = history.series;
+        this.clients.precede(history, connections);
+        this.requests.precede(history, requests);
+        this.deliveries.precede(history, deliveries);
+        this.failures.precede(history, responses_failed);
+        this.response.precede(history, milliseconds_per_response.map((value) => value === null ? NaN : value / 1000));
     }
 }
 
@@ -46,6 +71,12 @@ class Cluster extends EventTarget {
     #heard = new Map();
     #askedAt = -Infinity;
     #sampled = null;
+    #recalled = new Set();
+    #asking = 0;
+    #waiting = [];
+
+    /** By the master's clock, when it was last asked. */
+    get now() { return this.status ? this.status.started_at + this.status.uptime_seconds : Date.now() / 1000; }
 
     of(name) { return this.#figures.get(name) ?? new Figures(); }
 
@@ -64,7 +95,43 @@ class Cluster extends EventTarget {
         const [status, workers] = await Promise.all([ask("status"), this.#askWorkers()]);
         this.status = status;
         this.#take(workers);
+        if (!this.#recalled.has("")) {
+            this.#recalled.add("");
+            this.#ask10("history").then((history) => this.all.precede(history), () => this.#recalled.delete(""));
+        }
         this.dispatchEvent(new Event("sampled"));
+    }
+
+    /** Has a worker's line begin before the page was opened. To be called for rows in sight: a few are asked for at once, the latest first. */
+    recall(name, changed) {
+        if (this.#recalled.has(name)) return;
+        this.#recalled.add(name);
+        this.#waiting.push({ name, changed });
+        // They are asked for again when they are in sight again.
+        if (this.#waiting.length > WAITING) this.#recalled.delete(this.#waiting.shift().name);
+        this.#recallNext();
+    }
+
+    async #recallNext() {
+        if (this.#asking >= ASKED || !this.#waiting.length) return;
+        const { name, changed } = this.#waiting.pop();
+        this.#asking += 1;
+        try {
+            const history = await this.#ask10(`workers/${segment(name)}/history`);
+            this.#figures.get(name)?.precede(history);
+            changed();
+        } catch {
+            this.#recalled.delete(name);
+        }
+        this.#asking -= 1;
+        this.#recallNext();
+    }
+
+    /** The last ten minutes. */
+    #ask10(path) {
+        const until = Math.floor(this.now);
+        const figures = "connections,requests,deliveries,responses_failed,milliseconds_per_response";
+        return ask(path, { parameters: { since: until - KEPT, until, step: 10, figures } });
     }
 
     async #askWorkers() {
@@ -89,16 +156,17 @@ class Cluster extends EventTarget {
                 if (Number.isFinite(rates[name])) sum[name] = (sum[name] || 0) + rates[name];
             }
             if (!this.#figures.has(worker.name)) this.#figures.set(worker.name, new Figures());
-            this.of(worker.name).add({
+            this.of(worker.name).add(this.now, {
                 clients: worker.state === "lost" ? NaN : worker.figures.connections, requests: NaN, deliveries: NaN, failures: NaN, ...rates,
                 response: rates.spent / rates.responses,
             });
         }
-        this.all.add({ ...sum, response: sum.spent / sum.responses });
+        this.all.add(this.now, { ...sum, response: sum.spent / sum.responses });
         for (const name of this.#figures.keys()) {
             if (names.has(name)) continue;
             this.#figures.delete(name);
             this.#heard.delete(name);
+            this.#recalled.delete(name);
         }
     }
 
@@ -122,7 +190,7 @@ export { EVERY };
 
 /** A line of values, without axes: its height is the largest value's. */
 export class Sparkline {
-    #line = document.createElementNS(SVG, "polyline");
+    #line = document.createElementNS(SVG, "path");
     element = document.createElementNS(SVG, "svg");
 
     constructor() {
@@ -134,15 +202,28 @@ export class Sparkline {
         this.element.append(this.#line);
     }
 
-    draw({ values }) {
-        const most = values.reduce((most, value) => value > most ? value : most, 0) || 1;
+    draw({ points }) {
+        const most = points.reduce((most, [, value]) => value > most ? value : most, 0) || 1;
+        const last = points.at(-1)?.[0] ?? 0;
         // Two minutes, then as long as there are values.
-        const step = 100 / (Math.max(values.length, 40) - 1);
-        const points = [];
-        values.forEach((value, at) => {
-            if (Number.isFinite(value)) points.push(`${(100 - (values.length - 1 - at) * step).toFixed(1)},${(19 - 18 * value / most).toFixed(1)}`);
-        });
-        const text = points.join(" ");
-        if (this.#line.getAttribute("points") !== text) this.#line.setAttribute("points", text);
+        const span = Math.min(Math.max(last - (points[0]?.[0] ?? last), 120), KEPT);
+        const text = path(points, (at) => 100 - 100 * (last - at) / span, (value) => 19 - 18 * value / most, GAP);
+        if (this.#line.getAttribute("d") !== text) this.#line.setAttribute("d", text);
     }
+}
+
+/** Lines between points, as an SVG's path has them; none where there is no value, or no point for longer than the gap. */
+export function path(points, x, y, gap = Infinity) {
+    let text = "", before = null;
+    for (const [at, value] of points) {
+        if (!Number.isFinite(value)) {
+            before = null;
+            continue;
+        }
+        const place = `${x(at).toFixed(1)},${y(value).toFixed(1)}`;
+        // A point by itself is a dot.
+        text += before !== null && at - before <= gap ? `L${place}` : `M${place}h0`;
+        before = at;
+    }
+    return text;
 }

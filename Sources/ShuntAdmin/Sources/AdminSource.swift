@@ -13,6 +13,8 @@ enum AdminRequest: Equatable, Sendable {
     case workers(WorkerQuery)
     case worker(String)
     case events(EventQuery)
+    /// The figures of one worker over time, or of all together.
+    case history(HistoryRequest, worker: String?)
     case query(String)
     case devices(DeviceSessionQuery)
     case device(uid: String)
@@ -94,6 +96,7 @@ struct RegistrySource: AdminSource {
         case .workers(let query): try encode(await workers(query))
         case .worker(let name): try encode(aged(await reader.worker(name)))
         case .events(let query): try encode(await reader.events(query))
+        case .history(let request, let worker): try encode(await history(request, worker))
         case .query(let sql): try encode(await reader.query(sql))
         case .devices(let query): try encode(await reader.devices(query))
         case .device(let uid): try encode(await reader.device(uid))
@@ -154,6 +157,14 @@ struct RegistrySource: AdminSource {
         let limit = min(max(query.limit, 0), WorkerQuery.maximumLimit)
         let offset = max(query.offset, 0)
         return WorkerPage(workers: Array(all.dropFirst(offset).prefix(limit)), total: all.count, offset: offset, limit: limit)
+    }
+
+    private func history(_ request: HistoryRequest, _ worker: String?) async throws(ShuntError) -> HistoryDocument {
+        if let figures = request.figures { try HistoryDocument.check(figures) }
+        return try await reader.history(
+            HistoryQuery(
+                worker: worker == nil ? nil : reader.worker(worker ?? "").name, since: Double(request.since), until: Double(request.until),
+                step: request.step, figures: request.figures))
     }
 
     private func aged(_ worker: WorkerRecord) -> WorkerRecord {
@@ -230,6 +241,7 @@ struct APISource: AdminSource {
             let kind = parameter("kind", query.kind?.rawValue)
             let since = parameter("since", query.since.map { "\(Int64($0.rounded(.down)))" })
             return ("GET", "/api/v1/events?limit=\(query.limit)" + after + since + kind, [])
+        case .history(let request, let worker): return request.encoded(worker: worker)
         case .query(let sql):
             // A dictionary of strings can always be encoded.
             return ("POST", "/api/v1/query", (try? RecordJSON.encode(["sql": sql])) ?? [])

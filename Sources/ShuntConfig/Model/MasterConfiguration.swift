@@ -25,6 +25,8 @@ extension Configuration {
             public var eventsKeep = 10_000
             /// Whether it lists the clients of all workers.
             public var clients = true
+            /// How far back the history of the workers' figures goes.
+            public var history = HistoryLength.month
         }
 
         public struct Heartbeat: Equatable, Sendable {

@@ -156,6 +156,8 @@ public enum RegistryChange: Equatable, Sendable {
     case device(DeviceChange)
     case chat(ChatChange)
     case client(ClientChange)
+    /// Inserts the point, or replaces one of as many heartbeats or less.
+    case history(HistoryPoint)
     /// Inserts or replaces the ban of that subject.
     case ban(Ban)
     case unban(BanSubject)

@@ -23,6 +23,8 @@ public final class MasterEngine {
     var settledAt = -Double.infinity
     /// What is to be known of workers' clients.
     var clients = ClientLists()
+    /// The workers' figures over time.
+    var history = FigureHistory()
     var ids = FrameIDs()
     /// Whom operators keep out, and when it was last looked which bans are over.
     var bans = Bans()
@@ -168,6 +170,7 @@ public final class MasterEngine {
 
     public func tick(now: Double) {
         apply(directory.tick(now: now), now: now)
+        tickHistory(now: now)
         tickQuestions(now: now)
         tickBans(now: now)
         var deviceChanges: [DeviceChange] = []
@@ -354,6 +357,7 @@ public final class MasterEngine {
     private func apply(_ found: [RegistryChange], now: Double) {
         changes += found
         for change in found {
+            recordHistory(of: change, now: now)
             switch change {
             case .workerState(let name, .lost, _): lost(name, now: now)
             case .worker(let record) where record.state == .lost: lost(record.name, now: now)

@@ -53,6 +53,7 @@ public enum AdminServer {
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
+            + HistoryRoutes(registry: registry, now: { status().now }).all
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
             + ClientRoutes(registry: registry, command: command, record: record).all

@@ -42,6 +42,13 @@ public protocol RegistryReader: Sendable {
     /// A page of clients, by name, worker and session. A page beyond the end is empty.
     func clients(_ query: ClientQuery) async throws(ShuntError) -> ClientPage
 
+    /// A worker's figures over time, or those of all together.
+    func history(_ query: HistoryQuery) async throws(ShuntError) -> HistoryDocument
+
+    /// The workers' points of the steps that are not over. For the master's start.
+    /// - Parameter now: seconds since 1970.
+    func openHistory(now: Double) async throws(ShuntError) -> [HistoryPoint]
+
     /// All bans, by subject. For the master's start.
     func bans() async throws(ShuntError) -> [Ban]
 

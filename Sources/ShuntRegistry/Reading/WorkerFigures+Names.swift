@@ -12,4 +12,10 @@ extension WorkerFigures {
         ("mqtt_absent", \.mqttAbsent), ("mqtt_queued", \.mqttQueued), ("mqtt_held_bytes", \.mqttHeldBytes),
         ("mqtt_retained", \.mqttRetained), ("mqtt_retained_bytes", \.mqttRetainedBytes),
     ]
+
+    /// The names of the counters.
+    public static let counterNames: Set<String> = {
+        let counted = Set(counters.map { $0 as WritableKeyPath<WorkerFigures, Int> })
+        return Set(columns.filter { counted.contains($0.value) }.map(\.name))
+    }()
 }

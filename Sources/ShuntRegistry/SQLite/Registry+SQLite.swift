@@ -10,7 +10,7 @@ extension Registry {
     public static func open(
         path: String, writing: RegistryWriter.Configuration = .init(), logger: Logger
     ) throws(ShuntError) -> Registry {
-        let store = try SQLiteStore(path: path)
+        let store = try SQLiteStore(path: path, historyKept: writing.historyKept)
         return Registry(store: store, reader: SQLiteReader(pool: store.pool, path: store.path), writing: writing, logger: logger)
     }
 

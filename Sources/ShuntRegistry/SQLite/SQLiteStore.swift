@@ -9,9 +9,12 @@ final class SQLiteStore: RegistryStore {
     private let places: RegistryPlaces
     private let lock: RegistryLock
     private let owner: OwnerLock
+    private let history: HistoryTrim
 
     /// Throws what ``Registry/open(path:writing:logger:)`` throws.
-    init(path: String) throws(ShuntError) {
+    /// - Parameter historyKept: the steps of the history that are kept.
+    init(path: String, historyKept: [HistoryStep] = HistoryStep.allCases) throws(ShuntError) {
+        history = HistoryTrim(steps: historyKept)
         let file = try RegistryFile(path)
         guard !OwnerLock.isHeld(file.resolvedPath) else { throw RegistryLock.taken(file.resolvedPath) }
         if try file.inspect() == .absent {
@@ -42,6 +45,8 @@ final class SQLiteStore: RegistryStore {
                 try batch.devices.write(to: db)
                 try batch.chats.write(to: db)
                 try batch.clients.write(to: db)
+                try batch.history.write(to: db)
+                try history.trim(db, newest: batch.history.newest)
             }
         } catch {
             throw RegistryWriteFailure(error: SQLiteFailure.describe(error, path: path), mayPass: SQLiteFailure.mayPass(error))

@@ -21,6 +21,7 @@ struct PendingChanges: Sendable {
         var devices: Int
         var chats: Int
         var clients: Int
+        var history = 100_000
     }
 
     let limits: Limits
@@ -33,6 +34,7 @@ struct PendingChanges: Sendable {
     var devices: PendingRows<DeviceUpdate>
     var chats: PendingRows<ChatUpdate>
     var clients: PendingRows<ClientUpdate>
+    var history: PendingRows<HistoryUpdate>
     /// What did not fit since the last `take`.
     private(set) var droppedEvents = 0
     private(set) var droppedWorkers = 0
@@ -42,9 +44,12 @@ struct PendingChanges: Sendable {
         devices = PendingRows(capacity: limits.devices)
         chats = PendingRows(capacity: limits.chats)
         clients = PendingRows(capacity: limits.clients)
+        history = PendingRows(capacity: limits.history)
     }
 
-    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty && bans.isEmpty && devices.count + chats.count + clients.count == 0 }
+    var isEmpty: Bool { workers.isEmpty && states.isEmpty && events.isEmpty && bans.isEmpty && rowCount == 0 }
+
+    private var rowCount: Int { devices.count + chats.count + clients.count + history.count }
 
     mutating func add(_ change: RegistryChange) {
         switch change {
@@ -64,18 +69,20 @@ struct PendingChanges: Sendable {
         case .device(let change): devices.add(change)
         case .chat(let change): chats.add(change)
         case .client(let change): clients.add(change)
+        case .history(let point): history.add(point)
         case .ban(let ban): bans[ban.subject] = .put(ban)
         case .unban(let subject): bans[subject] = .lifted
         }
     }
 
-    /// All that waits but devices, chats and clients, which are taken by themselves.
+    /// All that waits but devices, chats, clients and history, which are taken by themselves.
     mutating func take() -> PendingChanges {
         var taken = PendingChanges(limits: limits)
         swap(&self, &taken)
         swap(&devices, &taken.devices)
         swap(&chats, &taken.chats)
         swap(&clients, &taken.clients)
+        swap(&history, &taken.history)
         return taken
     }
 

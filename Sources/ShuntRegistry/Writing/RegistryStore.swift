@@ -26,6 +26,7 @@ struct RegistryBatch: Sendable {
     var devices: RowChunk<DeviceUpdate>
     var chats: RowChunk<ChatUpdate>
     var clients: RowChunk<ClientUpdate>
+    var history = RowChunk<HistoryUpdate>()
 
-    var isEmpty: Bool { changes.isEmpty && devices.count + chats.count + clients.count == 0 }
+    var isEmpty: Bool { changes.isEmpty && devices.count + chats.count + clients.count + history.count == 0 }
 }

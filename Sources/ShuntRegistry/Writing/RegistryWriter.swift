@@ -25,7 +25,11 @@ public final class RegistryWriter: Sendable {
         public var maximumPendingChats = 400_000
         /// As many again may be in writing. Workers wait once there are half as many.
         public var maximumPendingClients = 200_000
-        /// How many devices, how many chats and how many clients one transaction writes.
+        /// As many again may be in writing: those of 2,000 workers of seven minutes.
+        public var maximumPendingHistory = 100_000
+        /// The steps of the history that are kept.
+        public var historyKept = HistoryStep.allCases
+        /// How many devices, chats, clients and points of the history one transaction writes, of each.
         public var rowsPerTransaction = 5_000
 
         public init() {}
@@ -40,12 +44,14 @@ public final class RegistryWriter: Sendable {
         public var droppedDevices = 0
         public var droppedChats = 0
         public var droppedClients = 0
+        public var droppedHistory = 0
         /// Waiting at this moment.
         public var pendingWorkers = 0
         public var pendingEvents = 0
         public var pendingDevices = 0
         public var pendingChats = 0
         public var pendingClients = 0
+        public var pendingHistory = 0
     }
 
     private struct State {
@@ -54,6 +60,7 @@ public final class RegistryWriter: Sendable {
         var devices: RowBatch<DeviceUpdate>
         var chats: RowBatch<ChatUpdate>
         var clients: RowBatch<ClientUpdate>
+        var history: RowBatch<HistoryUpdate>
         var figures = Figures()
         var lag = WriteLag()
         var isScheduled = false
@@ -68,9 +75,10 @@ public final class RegistryWriter: Sendable {
             devices = pending.devices.take()
             chats = pending.chats.take()
             clients = pending.clients.take()
+            history = pending.history.take()
         }
 
-        var isWritingRows: Bool { !devices.isEmpty || !chats.isEmpty || !clients.isEmpty }
+        var isWritingRows: Bool { !devices.isEmpty || !chats.isEmpty || !clients.isEmpty || !history.isEmpty }
     }
 
     private let store: any RegistryStore
@@ -88,7 +96,7 @@ public final class RegistryWriter: Sendable {
                 .init(
                     workers: configuration.maximumPendingWorkers, events: configuration.maximumPendingEvents,
                     devices: configuration.maximumPendingDevices, chats: configuration.maximumPendingChats,
-                    clients: configuration.maximumPendingClients)))
+                    clients: configuration.maximumPendingClients, history: configuration.maximumPendingHistory)))
     }
 
     public var figures: Figures {
@@ -104,6 +112,8 @@ public final class RegistryWriter: Sendable {
             figures.droppedDevices += state.pending.devices.dropped
             figures.droppedChats += state.pending.chats.dropped
             figures.droppedClients += state.pending.clients.dropped
+            figures.pendingHistory = state.pending.history.count + state.history.count
+            figures.droppedHistory += state.pending.history.dropped
             return figures
         }
     }
@@ -194,20 +204,21 @@ public final class RegistryWriter: Sendable {
 
     private func takeBatch() -> RegistryBatch {
         takeRows()
-        let (changes, devices, chats, clients) = state.withLock { ($0.pending.take(), $0.devices, $0.chats, $0.clients) }
+        let (changes, devices, chats, clients, history) = state.withLock { ($0.pending.take(), $0.devices, $0.chats, $0.clients, $0.history) }
         // Made here rather than under the lock, which submitting threads wait for.
         return RegistryBatch(
             changes: changes, devices: devices.chunk(limit: configuration.rowsPerTransaction),
-            chats: chats.chunk(limit: configuration.rowsPerTransaction), clients: clients.chunk(limit: configuration.rowsPerTransaction))
+            chats: chats.chunk(limit: configuration.rowsPerTransaction), clients: clients.chunk(limit: configuration.rowsPerTransaction),
+            history: history.chunk(limit: configuration.rowsPerTransaction))
     }
 
     /// When those that were taken before are written, takes the next.
     private func takeRows() {
         let dropped =
             take(\.devices, \.pending.devices, \.figures.droppedDevices) + take(\.chats, \.pending.chats, \.figures.droppedChats)
-            + take(\.clients, \.pending.clients, \.figures.droppedClients)
+            + take(\.clients, \.pending.clients, \.figures.droppedClients) + take(\.history, \.pending.history, \.figures.droppedHistory)
         if dropped > 0 {
-            logger.warning("The registry could not keep all that happened", metadata: ["devices_chats_and_clients": "\(dropped)"])
+            logger.warning("The registry could not keep all that happened", metadata: ["devices_chats_clients_and_history": "\(dropped)"])
         }
     }
 
@@ -243,6 +254,7 @@ public final class RegistryWriter: Sendable {
             state.devices.remove(batch.devices)
             state.chats.remove(batch.chats)
             state.clients.remove(batch.clients)
+            state.history.remove(batch.history)
             return (failures, schedule(&state))
         }
         if failures > 0 { logger.notice("The registry is written again", metadata: ["failures": "\(failures)"]) }
@@ -269,9 +281,11 @@ public final class RegistryWriter: Sendable {
                 state.figures.droppedDevices += batch.devices.count
                 state.figures.droppedChats += batch.chats.count
                 state.figures.droppedClients += batch.clients.count
+                state.figures.droppedHistory += batch.history.count
                 state.devices.remove(batch.devices)
                 state.chats.remove(batch.chats)
                 state.clients.remove(batch.clients)
+                state.history.remove(batch.history)
             }
             return (state.failuresInARow, schedule(&state))
         }

@@ -56,6 +56,62 @@ def test_every_view_comes_by_its_key_asks_only_the_master_and_fits_the_screen(ch
             page.picture(f"{view}-{width}-{'dark' if dark else 'light'}")
 
 
+def remember(cluster, worker: str):
+    """Gives the registry an hour of history: requests that grow, and ten minutes in the middle of which nothing is known."""
+    with sqlite3.connect(cluster.registry, timeout=30) as registry:
+        columns = [row[1] for row in registry.execute("PRAGMA table_info(worker_history)")]
+        now = int(time.time()) // 10 * 10
+        for at in range(now - 3_590, now - 30, 10):
+            if not 1_500 <= now - at < 2_100:
+                known = {
+                    "step": 10, "at": at, "worker": worker, "workers": 1, "heartbeats": 3, "seconds": 10, "connections": 7,
+                    "requests": 1000 + (at - now + 3_590), "responses": 100, "response_milliseconds": 250}
+                for table, own in (("worker_history", "worker"), ("cluster_history", "workers")):
+                    names = [own if name == "worker" else name for name in columns]
+                    registry.execute(
+                        f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+                        [known.get(name, 0) for name in names])
+
+
+def test_lines_and_charts_begin_before_the_page_was_opened(chromium, cluster):
+    eventually(lambda: len(cluster.workers()) == 1)
+    [worker] = cluster.workers()
+    remember(cluster, worker)
+    page = chromium.open(f"http://{cluster.admin}/")
+    line = "document.querySelector('#view-overview .tile .spark path').getAttribute('d')"
+    page.wait(f"{line}.split('L').length > 40")
+    requests = "[...document.querySelectorAll('#view-overview .chart')].find((chart) => chart.innerText.startsWith('Requests'))"
+    # The gap is none of the line.
+    page.wait(f"{requests}.querySelector('path').getAttribute('d').split('M').length >= 3")
+    page.wait(f"/highest 4\\d\\d\\/s/.test({requests}.querySelector('svg').getAttribute('aria-label'))")
+    page.wait_text("#view-overview .chart", "Time to answer\n2.5 ms")
+    for width, height, dark in ((360, 740, False), (1280, 800, True), (3840, 2160, False)):
+        page.look(width, height, dark)
+        page.wait("document.documentElement.scrollWidth <= innerWidth")
+        page.value(f"{requests}.scrollIntoView()")
+        page.picture(f"charts-{width}-{'dark' if dark else 'light'}")
+    # Where the pointer is, is when, and how much it was then.
+    page.look(1280, 800, False)
+    page.value(f"{requests}.scrollIntoView()")
+    place = page.value(f"(() => {{ const box = {requests}.querySelector('svg').getBoundingClientRect();"
+                       " return [box.left + box.width / 2, box.top + 20]; })()")
+    page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+    page.wait(f"{requests}.querySelector('strong').innerText === '–'")
+    page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=5, y=5)
+    page.wait(f"{requests}.querySelector('small').innerText.startsWith('mean')")
+    page.value("(() => { const span = document.querySelector('.history select'); span.value = 'month';"
+               " span.dispatchEvent(new Event('change')); })()")
+    page.wait(f"{requests}.querySelector('small').innerText === 'nothing is known yet'")
+
+    page.value("location.hash = 'workers'")
+    page.wait("document.querySelector('#view-workers .spark path').getAttribute('d').split('L').length > 40")
+    page.picture("workers-lines")
+    page.click("#view-workers .body .row", "live")
+    page.wait("document.querySelector('dialog .chart path')?.getAttribute('d')?.includes('L')")
+    page.picture("worker-charts")
+    assert page.faults == []
+
+
 def test_a_name_that_is_markup_is_shown_as_it_is(cluster, connect, page):
     connect(cluster.exchange).register(MARKUP, "phone")
     registered(cluster, 1)

@@ -59,7 +59,7 @@ extension RowChunk<ClientUpdate> {
     }
 }
 
-private enum Upsert {
+enum Upsert {
     static func sql(into table: String, _ columns: [String], key: [String]) -> String {
         let places = columns.map { _ in "?" }.joined(separator: ", ")
         let updates = columns.filter { !key.contains($0) }.map { "\($0) = excluded.\($0)" }.joined(separator: ", ")

@@ -12,7 +12,7 @@ enum RegistrySchema {
         var migrate: @Sendable (Database) throws -> Void
     }
 
-    /// In order. The schema's version is how many have run. History comes here.
+    /// In order. The schema's version is how many have run.
     private static let migrations = [
         Migration(name: "workers and events", tables: ["meta", "workers", "events"], migrate: createWorkersAndEvents),
         Migration(name: "devices and chats", tables: ["devices", "chats"], migrate: createDevicesAndChats),
@@ -20,6 +20,7 @@ enum RegistrySchema {
         Migration(name: "figures of MQTT", tables: [], migrate: addMQTTFigures),
         Migration(name: "bans", tables: ["bans"], migrate: addBans),
         Migration(name: "clients", tables: ["clients"], migrate: addClients),
+        Migration(name: "history", tables: ["worker_history", "cluster_history"], migrate: addHistory),
     ]
 
     static var version: Int { migrations.count }
@@ -31,6 +32,8 @@ enum RegistrySchema {
     static let withBans = 5
     /// The first that has clients.
     static let withClients = 6
+    /// The first that has the history of figures.
+    static let withHistory = 7
 
     /// What is wrong with a file that says it has this schema; nil where nothing is.
     static func fault(_ db: Database, version: Int) throws -> String? {
@@ -44,7 +47,8 @@ enum RegistrySchema {
         return applied == Array(known.prefix(max(0, version))) ? nil : "its schema \(version) does not fit how it was made"
     }
 
-    static func migrate(_ writer: some DatabaseWriter) throws {
+    /// - Parameter version: to which; tests make registries of earlier ones.
+    static func migrate(_ writer: some DatabaseWriter, to version: Int = version) throws {
         var migrator = DatabaseMigrator()
         for (index, migration) in migrations.enumerated() {
             migrator.registerMigration(migration.name) { db in
@@ -54,6 +58,6 @@ enum RegistrySchema {
                 try db.execute(sql: "PRAGMA user_version = \(index + 1)")
             }
         }
-        try migrator.migrate(writer)
+        try migrator.migrate(writer, upTo: migrations[version - 1].name)
     }
 }
