@@ -88,7 +88,7 @@ let package = Package(
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         .target(name: "ShuntTLSNIO", dependencies: ["COpenSSL", "ShuntCore", .product(name: "NIOCore", package: "swift-nio")]),
-        .target(name: "ShuntHTTP", dependencies: ["ShuntCore", "ShuntTLSNIO", logging, nioHTTP] + nio),
+        .target(name: "ShuntHTTP", dependencies: ["ShuntCore", "ShuntJSON", "ShuntTLSNIO", logging, nioHTTP] + nio),
 
         // The processes.
         // The dashboard's files become constants in the binary, by #embed.
@@ -170,7 +170,7 @@ let package = Package(
             name: "ShuntRegistryTests",
             dependencies: ["ShuntCore", "ShuntJSON", "ShuntRegistry", logging, .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "RawHTTP", path: "Tests/RawHTTP"),
-        .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", logging]),
+        .testTarget(name: "ShuntHTTPTests", dependencies: ["RawHTTP", "ShuntCore", "ShuntHTTP", "ShuntJSON", logging]),
         .testTarget(
             name: "ShuntMasterTests",
             dependencies: ["RawHTTP", "ShuntAccess", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntMaster", "ShuntRegistry", logging]),

@@ -66,6 +66,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     /// Another connection has registered or joined by the same name.
     case sessionReplaced = "session.replaced"
     case memoryLimit = "limit.memory"
+    /// As many programs follow the master's events as may.
+    case followerLimit = "limit.followers"
     /// The system allows the process too few open files.
     case descriptorLimit = "limit.descriptors"
     case hopLimit = "limit.hops"
@@ -128,8 +130,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .chatElsewhere, .workerElsewhere: 307
         case .subscriptionLimit, .fanoutLimit, .accessRate: 429
         case .hopLimit: 508
-        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .delayLimit, .descriptorLimit, .masterUnavailable,
-            .registryUnavailable,
+        case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .followerLimit, .delayLimit, .descriptorLimit,
+            .masterUnavailable, .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError, .auditFindings: 500
@@ -151,7 +153,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .accessDenied, .accessCredentials, .accessExpired, .accessBanned, .registryReadOnly, .ruleRejected: 77
         case .internalError: 70
         case .ioFailed: 74
-        case .sessionReplaced: 75
+        case .sessionReplaced, .followerLimit: 75
         default: 65
         }
     }

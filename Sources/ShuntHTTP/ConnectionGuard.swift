@@ -14,6 +14,15 @@ enum RequestPart: Sendable {
     case end
 }
 
+/// What a connection answers a request with.
+enum ResponsePart: Sendable {
+    case whole(HTTPResponse)
+    /// The head of an answer that goes on, its bytes, and its end.
+    case begin(HTTPResponse)
+    case more(ByteBuffer)
+    case end
+}
+
 /// Sees to what HTTP asks of a connection.
 ///
 /// - A first request comes soon, and others find room.
@@ -24,7 +33,7 @@ enum RequestPart: Sendable {
 final class ConnectionGuard: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = RequestPart
-    typealias OutboundIn = HTTPResponse
+    typealias OutboundIn = ResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
     /// What there is to know of a request until it is answered.
@@ -33,6 +42,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
         var closes: Bool
         /// Its client waits to be told to send the body.
         var waitsForContinue: Bool
+        /// Its client knows answers in chunks (RFC 9112 §7.1).
+        var takesChunks = true
     }
 
     private let connections: OpenConnections
@@ -40,6 +51,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private let headTimeout: TimeAmount
     private var deadline: Scheduled<Void>?
     private var unanswered = CircularBuffer<Unanswered>()
+    private var isStreaming = false
 
     init(_ connections: OpenConnections, _ hosts: AllowedHosts, _ headTimeout: TimeAmount) {
         self.connections = connections
@@ -61,7 +73,9 @@ final class ConnectionGuard: ChannelDuplexHandler {
             // Where a request ends is as doubtful as its host.
             if !head.isKeepAlive || fault?.code == .requestInvalid { head.headers.replaceOrAdd(name: "Connection", value: "close") }
             unanswered.append(
-                Unanswered(isHead: head.method == .HEAD, closes: !head.isKeepAlive, waitsForContinue: Self.expectsContinue(head)))
+                Unanswered(
+                    isHead: head.method == .HEAD, closes: !head.isKeepAlive, waitsForContinue: Self.expectsContinue(head),
+                    takesChunks: Self.isVersion11(head)))
             context.fireChannelRead(wrapInboundOut(.head(head, fault: fault)))
         case .body(let bytes): context.fireChannelRead(wrapInboundOut(.body(bytes)))
         case .end:
@@ -96,7 +110,33 @@ final class ConnectionGuard: ChannelDuplexHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let response = unwrapOutboundIn(data)
+        switch unwrapOutboundIn(data) {
+        case .whole(let response): write(response, context, promise)
+        case .begin(let response): begin(response, context, promise)
+        case .more(let bytes): context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
+        case .end: context.write(wrapOutboundOut(.end(nil)), promise: promise)
+        }
+    }
+
+    /// The connection is closed after such an answer, and makes room for no other while it lasts.
+    private func begin(_ response: HTTPResponse, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
+        let request = unanswered.popFirst()
+        var headers = HTTPHeaders(response.headers.map { ($0.key, $0.value) })
+        headers.add(name: "Date", value: Self.date())
+        headers.add(name: "Connection", value: "close")
+        isStreaming = true
+        connections.streams(context.channel)
+        let version: HTTPVersion = request?.takesChunks == false ? .http1_0 : .http1_1
+        context.write(wrapOutboundOut(.head(HTTPResponseHead(version: version, status: .ok, headers: headers))), promise: promise)
+    }
+
+    /// The client of an answer that goes on has closed its end: nobody reads any more.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if isStreaming, event as? ChannelEvent == .inputClosed { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func write(_ response: HTTPResponse, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
         // What can't be read is answered, and nothing follows it.
         let request = unanswered.popFirst() ?? Unanswered(isHead: false, closes: true, waitsForContinue: false)
         var headers = HTTPHeaders(response.headers.map { ($0.key, $0.value) })

@@ -10,6 +10,9 @@ public protocol HTTPAuthority: Sendable {
     /// - Throws: `access.credentials` where it is unknown who asks, `access.denied` where that one may not, `access.rate` where too many
     ///   wrong guesses have come from there.
     func admit(authorization: String?, from source: String, to need: HTTPRoute.Need) async throws(ShuntError) -> String?
+
+    /// Whether a request that was admitted would be admitted now. Not counted as a guess; answers at once.
+    func stillAdmits(authorization: String?, to need: HTTPRoute.Need) -> Bool
 }
 
 extension HTTPResponse {

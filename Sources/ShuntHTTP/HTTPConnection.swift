@@ -4,7 +4,7 @@ import ShuntCore
 
 /// Answers a connection's requests, one after the other.
 struct HTTPConnection: Sendable {
-    let channel: NIOAsyncChannel<RequestPart, HTTPResponse>
+    let channel: NIOAsyncChannel<RequestPart, ResponsePart>
     let routes: RouteTable
 
     func serve() async {
@@ -21,7 +21,11 @@ struct HTTPConnection: Sendable {
                                 try await body(of: head, &parts, &isRead)
                             }
                         }
-                    try await outbound.write(response)
+                    if let stream = response.stream {
+                        try await send(stream, after: response, isHead: head.method == .HEAD, outbound)
+                        break
+                    }
+                    try await outbound.write(.whole(response))
                     guard head.isKeepAlive else { break }
                     while !isRead {
                         if case .body? = try await parts.next() { continue }
@@ -29,12 +33,23 @@ struct HTTPConnection: Sendable {
                     }
                 }
             } catch is HTTPParserError {
-                try await outbound.write(.problem(ShuntError(.requestInvalid, "the request is no HTTP/1.1", help: "see RFC 9112")))
+                try await outbound.write(.whole(.problem(ShuntError(.requestInvalid, "the request is no HTTP/1.1", help: "see RFC 9112"))))
             }
             // The client has the answer when it closes its end; what it still sends must not break that.
             outbound.finish()
             try await channel.channel.closeFuture.get()
         }
+    }
+
+    /// Sends an answer that goes on. The connection is closed after it.
+    private func send(
+        _ stream: HTTPStream, after response: HTTPResponse, isHead: Bool, _ outbound: NIOAsyncChannelOutboundWriter<ResponsePart>
+    ) async throws {
+        defer { stream.ended() }
+        channel.channel.closeFuture.whenComplete { _ in stream.ended() }
+        try await outbound.write(.begin(response))
+        if !isHead { try await stream.run { try await outbound.write(.more(ByteBuffer(bytes: $0))) } }
+        try await outbound.write(.end)
     }
 
     /// - Parameter isRead: whether the body has been read to its end.

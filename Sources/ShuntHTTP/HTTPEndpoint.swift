@@ -1,3 +1,4 @@
+import Glibc
 public import Logging
 import NIOCore
 import NIOHTTP1
@@ -42,11 +43,14 @@ public final class HTTPEndpoint: Sendable {
     public let host: String
     /// The real one, also where 0 was asked for.
     public let port: Int
+    /// What it serves.
+    let routes: [HTTPRoute]
     private let listener: any Channel
     private let connections: OpenConnections
     private let stopTimeout: TimeAmount
 
-    private init(_ listener: any Channel, _ configuration: Configuration, _ connections: OpenConnections) {
+    private init(_ routes: [HTTPRoute], _ listener: any Channel, _ configuration: Configuration, _ connections: OpenConnections) {
+        self.routes = routes
         host = configuration.host
         port = listener.localAddress?.port ?? configuration.port
         self.listener = listener
@@ -73,12 +77,14 @@ public final class HTTPEndpoint: Sendable {
                 }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // What a client does not take for so long ends its connection, whether it has vanished or does not read.
+            .childChannelOption(userTimeout, value: milliseconds(configuration.idleTimeout))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try serve(channel, table, configuration, connections) }
             }
         do {
             let listener = try await bootstrap.bind(host: configuration.host, port: configuration.port).get()
-            return HTTPEndpoint(listener, configuration, connections)
+            return HTTPEndpoint(routes, listener, configuration, connections)
         } catch {
             throw listenFailure(error, at: HostPort(configuration.host, configuration.port).description)
         }
@@ -108,6 +114,12 @@ public final class HTTPEndpoint: Sendable {
     public func stop() async {
         try? await listener.close()
         await connections.stop(within: stopTimeout, on: listener.eventLoop)
+    }
+
+    private static let userTimeout = ChannelOptions.socket(SocketOptionLevel(IPPROTO_TCP), SocketOptionName(TCP_USER_TIMEOUT))
+
+    private static func milliseconds(_ time: Duration) -> SocketOptionValue {
+        SocketOptionValue(clamping: time.components.seconds * 1000 + time.components.attoseconds / 1_000_000_000_000_000)
     }
 
     private static func listenFailure(_ error: any Error, at address: String) -> ShuntError {

@@ -1,12 +1,14 @@
 import FoundationEssentials
 public import ShuntCore
 
-/// An answer, whole.
+/// An answer, whole or the beginning of one that goes on.
 public struct HTTPResponse: Equatable, Sendable {
     public var status: Int
     /// Besides those that any answer has.
     public var headers: [String: String]
     public var body: [UInt8]
+    /// What follows the body, as long as it goes on; nil: the answer is whole.
+    var stream: HTTPStream?
 
     init(status: Int, type: String, body: [UInt8]) {
         self.status = status

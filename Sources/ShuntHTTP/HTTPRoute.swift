@@ -1,4 +1,5 @@
-import ShuntCore
+public import ShuntCore
+import ShuntJSON
 
 /// One method of one path.
 public struct HTTPRoute: Sendable {
@@ -25,69 +26,70 @@ public struct HTTPRoute: Sendable {
     /// Segments between slashes; `{name}` takes any one segment.
     public let path: String
     /// The query parameters that are known; any other is an error.
-    public let parameters: [String]
+    public let parameters: [HTTPParameter]
+    /// The header fields that the route looks at.
+    public let fields: [HTTPParameter]
     public let need: Need
+    /// What comes with a POST; nil: what comes is not looked at.
+    public let body: HTTPBody?
+    /// nil: the API's document does not tell of it.
+    public let sheet: RouteSheet?
     let handle: @Sendable (HTTPCall) async throws -> HTTPResponse
 
     public init(
-        _ method: Method, _ path: String, parameters: [String] = [], need: Need = .read,
+        _ method: Method, _ path: String, _ sheet: RouteSheet? = nil, parameters: [HTTPParameter] = [], fields: [HTTPParameter] = [],
+        body: HTTPBody? = nil, need: Need = .read,
         handle: @escaping @Sendable (HTTPCall) async throws -> HTTPResponse
     ) {
         self.method = method
         self.path = path
         self.parameters = parameters
+        self.fields = fields
         self.need = need
+        self.body = body
+        self.sheet = sheet
         self.handle = handle
     }
 }
 
-/// A request that a route has taken.
+/// A request that a route has taken, checked against what the route declares.
 public struct HTTPCall: Sendable {
     /// What stands in the place of the route's `{name}`, decoded; empty where it has none.
     public let segment: String
-    /// Decoded, only those that the route knows.
+    /// Decoded, only those that are given.
     public let parameters: [String: String]
+    let declared: [HTTPParameter]
+    /// The header fields that the route looks at, by their declared names.
+    public let fields: [String: String]
     /// Whole, at most ``HTTPRoute/maximumBodyLength`` bytes.
     public let body: [UInt8]
     /// The name of the one who asks; nil where the endpoint does not want to know.
     public let caller: String?
+    /// Whether the one who asks may still do so: asked by answers that go on.
+    public let mayStill: @Sendable () -> Bool
 
-    /// A parameter that must be a whole number within `range`.
-    public func integer<T: FixedWidthInteger & Sendable>(
-        _ name: String, in range: ClosedRange<T>, default value: T
-    ) throws(ShuntError) -> T {
-        try integer(name, in: range) ?? value
+    /// The value of a parameter that is a whole number, or what counts where it is not given.
+    public func integer<T: FixedWidthInteger>(_ name: String) -> T? {
+        if let text = parameters[name] { return T(text) }
+        for parameter in declared where parameter.name == name {
+            if case .integer(_, let usual) = parameter.form { return usual.flatMap { T(exactly: $0) } }
+        }
+        return nil
     }
 
-    /// A parameter that must be a whole number within `range`, where it is given.
-    public func integer<T: FixedWidthInteger & Sendable>(_ name: String, in range: ClosedRange<T>) throws(ShuntError) -> T? {
-        guard let text = parameters[name] else { return nil }
-        guard let value = T(text), range.contains(value) else {
-            throw ShuntError(
-                .requestInvalid, "'\(text)' is not a whole number that '\(name)' can be", at: name,
-                help: "give one from \(range.lowerBound) to \(range.upperBound)")
-        }
-        return value
-    }
+    public func boolean(_ name: String) -> Bool? { parameters[name].flatMap { Bool($0) } }
 
-    /// A parameter that must be `true` or `false`, where it is given.
-    public func boolean(_ name: String) throws(ShuntError) -> Bool? {
-        guard let text = parameters[name] else { return nil }
-        guard let value = Bool(text) else {
-            throw ShuntError(
-                .requestInvalid, "'\(text)' is not something that '\(name)' can be", at: name, help: "give true or false")
-        }
-        return value
-    }
+    public func choice<T: RawRepresentable<String>>(_ name: String) -> T? { parameters[name].flatMap { T(rawValue: $0) } }
 
-    /// A parameter that must be one of an enumeration's names, where it is given.
-    public func choice<T: RawRepresentable<String> & CaseIterable>(_ name: String) throws(ShuntError) -> T? {
-        guard let text = parameters[name] else { return nil }
-        guard let value = T(rawValue: text) else {
-            throw ShuntError(
-                .requestInvalid, "'\(text)' is not something that '\(name)' can be", at: name,
-                help: "give one of " + T.allCases.map(\.rawValue).joined(separator: ", "))
+    public var limit: Int { integer("limit") ?? HTTPParameter.usualLimit }
+    public var offset: Int { integer("offset") ?? 0 }
+
+    /// The body as a record; the route declares a body of this type.
+    /// - Throws: `request.invalid`.
+    public func record<Record: Decodable>(_ type: Record.Type) throws(ShuntError) -> Record {
+        guard let record = try? RecordJSON.decode(type, from: body) else {
+            throw ShuntError(.requestInvalid, "the body is not what this path takes", at: "the body")
         }
-        return value
+        return record
     }
 }

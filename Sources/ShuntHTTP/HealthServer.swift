@@ -22,16 +22,26 @@ public enum HealthServer {
     /// `/healthz` and `/readyz`.
     public static func routes(readiness: @escaping Readiness, note: @escaping Note = { nil }) -> [HTTPRoute] {
         [
-            HTTPRoute(.get, "/healthz", need: .nothing) { _ in .text("ok\n") },
-            HTTPRoute(.get, "/readyz", need: .nothing) { _ in
+            HTTPRoute(
+                .get, "/healthz", RouteSheet("Tells whether the process lives.", .text(type: "text/plain"), gives: "It lives."), need: .nothing
+            ) { _ in .text("ok\n") },
+            HTTPRoute(.get, "/readyz", ready, need: .nothing) { _ in
                 guard let reason = await readiness() else { return .text(note().map { "ready; \($0)\n" } ?? "ready\n") }
                 return .problem(reason, status: 503)
             },
         ]
     }
 
+    private static var ready: RouteSheet {
+        var sheet = RouteSheet(
+            "Tells whether the process can serve.", .text(type: "text/plain"), gives: "It can; behind a semicolon, what is not as it should be.")
+        sheet.problems[503] = "It cannot serve now: `detail` says why."
+        return sheet
+    }
+
     /// `/metrics`, in Prometheus' text format 0.0.4.
     public static func metricsRoute(_ metrics: @escaping @Sendable () -> String) -> HTTPRoute {
-        HTTPRoute(.get, "/metrics") { _ in .text(metrics(), type: "text/plain; version=0.0.4; charset=utf-8") }
+        let sheet = RouteSheet("Gives the figures for Prometheus.", .text(type: "text/plain"), gives: "Prometheus' text format 0.0.4.")
+        return HTTPRoute(.get, "/metrics", sheet) { _ in .text(metrics(), type: "text/plain; version=0.0.4; charset=utf-8") }
     }
 }

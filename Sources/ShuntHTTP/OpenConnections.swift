@@ -33,6 +33,9 @@ final class OpenConnections: Sendable {
     func began(_ channel: any Channel) { state.withLock { $0.table.began(ObjectIdentifier(channel)) } }
     func answered(_ channel: any Channel) { state.withLock { $0.table.answered(ObjectIdentifier(channel)) } }
 
+    /// An answer goes on until the connection is closed: from now on it makes room for no other.
+    func streams(_ channel: any Channel) { state.withLock { $0.table.closed(ObjectIdentifier(channel)) } }
+
     /// Closes each as soon as no answer is under way, and what is left then.
     func stop(within timeout: TimeAmount, on loop: any EventLoop) async {
         let channels = state.withLock { state in

@@ -4,8 +4,9 @@ import ShuntCore
 public enum QueryString {
     static let encodingHelp = "write each byte of a character that is not a letter or digit as %XX, in UTF-8"
 
-    /// Throws `request.invalid` for a parameter that is unknown, given twice, or not percent-encoded UTF-8.
-    static func parse(_ query: String, known: [String]) throws(ShuntError) -> [String: String] {
+    /// - Throws: `request.invalid` for a parameter that is unknown, given twice, not percent-encoded UTF-8, or not what it may be, and for one
+    ///   that must be given and is not.
+    static func parse(_ query: String, known: [HTTPParameter]) throws(ShuntError) -> [String: String] {
         var parameters: [String: String] = [:]
         for pair in query.split(separator: "&") {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -13,13 +14,18 @@ public enum QueryString {
                 throw ShuntError(
                     .requestInvalid, "the query is not percent-encoded UTF-8", at: String(pair), help: encodingHelp)
             }
-            guard known.contains(name) else {
-                let help = known.isEmpty ? "this path takes none" : "this path takes " + known.joined(separator: ", ")
+            guard let parameter = known.first(where: { $0.name == name }) else {
+                let help = known.isEmpty ? "this path takes none" : "this path takes " + known.map(\.name).joined(separator: ", ")
                 throw ShuntError(.requestInvalid, "there is no parameter '\(name)'", at: name, help: help)
             }
             guard parameters.updateValue(value, forKey: name) == nil else {
                 throw ShuntError(.requestInvalid, "'\(name)' is given twice", at: name, help: "give it once")
             }
+            try parameter.check(value)
+        }
+        for parameter in known where parameters[parameter.name] == nil {
+            guard let wanted = parameter.wanted else { continue }
+            throw ShuntError(.requestInvalid, "there is no '\(parameter.name)'", at: parameter.name, help: wanted)
         }
         return parameters
     }

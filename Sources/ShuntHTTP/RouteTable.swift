@@ -52,15 +52,21 @@ struct RouteTable: Sendable {
                 help: "there is " + paths.joined(separator: ", "))
         }
         guard let (route, segment) = found else {
-            let allowed = matching.map(\.route.method.rawValue).joined(separator: ", ")
+            let allowed = matching.flatMap { $0.route.method == .get ? ["GET", "HEAD"] : [$0.route.method.rawValue] }.joined(separator: ", ")
             var response = HTTPResponse.problem(
                 ShuntError(.methodNotAllowed, "\(name) cannot be done here", at: target.path, help: "use " + allowed))
             response.headers["Allow"] = allowed
             return response
         }
         let parameters = try QueryString.parse(target.query, known: route.parameters)
-        let response = try await route.handle(
-            HTTPCall(segment: segment, parameters: parameters, body: route.method == .post ? try await body() : [], caller: caller))
+        let body = route.method == .post ? try await body() : []
+        try route.body?.check(body)
+        var fields: [String: String] = [:]
+        for field in route.fields { fields[field.name] = request.headers.first(name: field.name) }
+        let call = HTTPCall(
+            segment: segment, parameters: parameters, declared: route.parameters, fields: fields, body: body, caller: caller,
+            mayStill: mayStill(request, route.need))
+        let response = try await route.handle(call)
         return route.method == .get ? response.unless(request.headers["if-none-match"]) : response
     }
 
@@ -91,6 +97,12 @@ struct RouteTable: Sendable {
         guard let authority, need != .nothing else { return nil }
         let fields = request.headers["authorization"]
         return try await authority.admit(authorization: fields.count == 1 ? fields[0] : nil, from: source, to: need)
+    }
+
+    private func mayStill(_ request: HTTPRequestHead, _ need: HTTPRoute.Need) -> @Sendable () -> Bool {
+        guard let authority, need != .nothing else { return { true } }
+        let authorization = request.headers.first(name: "authorization")
+        return { authority.stillAdmits(authorization: authorization, to: need) }
     }
 
     /// Each once, in the order of the table.

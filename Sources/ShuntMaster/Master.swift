@@ -19,6 +19,7 @@ public final class Master: Sendable {
     private let registry: Registry
     private let admin: HTTPEndpoint
     private let door: AdminDoor
+    private let feed: EventFeed
     private let clock: @Sendable () -> Double
     private let version: String
     private let startedAt: Double
@@ -84,6 +85,9 @@ public final class Master: Sendable {
         self.loop = loop
         let door = Self.door(secrets.tokens, writer, clock)
         self.door = door
+        let feed = EventFeed(registry.reader, limit: descriptors.httpConnections)
+        self.feed = feed
+        writer.whenEventsAreWritten { feed.eventsWritten() }
         do throws(ShuntError) {
             let address = master.admin.listen
             var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
@@ -106,9 +110,10 @@ public final class Master: Sendable {
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
                 command: { command in await Self.ask(loop) { $0.command(command, $1) } },
                 balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } }, process: process,
-                record: Self.recorder(writer, clock),
+                record: Self.recorder(writer, clock), feed: feed,
                 logger: Logger(label: "shunt.admin"))
         } catch {
+            feed.stop()
             loop.post { $0.stop() }
             loop.join()
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
@@ -162,6 +167,7 @@ public final class Master: Sendable {
     /// Applies what may change while it runs: limits, and who may ask the admin API; reads the admin API's certificate again.
     public func apply(_ configuration: Configuration, secrets: MasterSecrets) {
         door.set(secrets.tokens)
+        feed.look()
         let limits = ConnectionLimits(configuration)
         let frame = configuration.limits.frame
         loop.post { $0.setLimits(limits, frame: frame) }
@@ -171,6 +177,7 @@ public final class Master: Sendable {
     /// Closes everything, after the registry has written its changes.
     public func stop(name: String) async {
         registry.reader.stopQueries()
+        feed.stop()
         // The admin API asks the loop.
         await admin.stop()
         loop.post { $0.stop() }

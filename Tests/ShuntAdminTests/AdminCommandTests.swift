@@ -296,10 +296,10 @@ import Testing
     @Test("What answers and is not a master is 69 too")
     func otherServer() async throws {
         let routes = [
-            HTTPRoute(.get, "/api/v1/workers", parameters: ["limit", "offset"]) { _ in
+            HTTPRoute(.get, "/api/v1/workers", parameters: [.limit(1_000), .offset]) { _ in
                 .text("<html>hello</html>", type: "text/html")
             },
-            HTTPRoute(.get, "/api/v1/events", parameters: ["limit"]) { _ in .json(Array("{\"other\":1}".utf8)) },
+            HTTPRoute(.get, "/api/v1/events", parameters: [.limit(1_000)]) { _ in .json(Array("{\"other\":1}".utf8)) },
             HTTPRoute(.get, "/api/v1/workers/{name}") { _ in .text("[", type: "application/json; charset=utf-8") },
         ]
         let endpoint = try await HTTPEndpoint.start(routes, .init(host: "127.0.0.1", port: 0), logger: quiet)

@@ -13,8 +13,11 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     private struct Unexpected: Error {}
 
     private static let routes = [
-        HTTPRoute(.get, "/things", parameters: ["limit", "q"]) { call in
-            let limit = try call.integer("limit", in: 1...10, default: 5)
+        HTTPRoute(
+            .get, "/things",
+            parameters: [HTTPParameter("limit", .integer(1...10, usual: 5), ""), HTTPParameter("q", .text(most: 20), "")]
+        ) { call in
+            let limit: Int = call.integer("limit") ?? 0
             return .text("\(limit) \(call.parameters["q"] ?? "-")")
         },
         HTTPRoute(.get, "/things/{name}") { call in .text(call.segment) },
@@ -91,7 +94,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             // A parser may know no BREW at all.
             #expect(answer.status == 405 || (method == "BREW" && answer.status == 400))
             guard answer.status == 405 else { return }
-            #expect(answer.headers["allow"] == "GET, POST")
+            #expect(answer.headers["allow"] == "GET, HEAD, POST")
             #expect(try problem(answer).code == "method.not_allowed")
         }
     }

@@ -89,6 +89,12 @@ final class AdminDoor: HTTPAuthority {
         return holder.name
     }
 
+    func stillAdmits(authorization: String?, to need: HTTPRoute.Need) -> Bool {
+        guard let tokens = state.withLock({ $0.tokens }) else { return true }
+        guard let holder = authorization.flatMap(Self.token).flatMap({ tokens.holder(of: $0) }) else { return false }
+        return need != .operate || holder.role == .operate
+    }
+
     /// The answer to a wrong token, which comes the later the more of them the address has sent.
     private func delayed(_ source: String) async -> ShuntError {
         let now = now

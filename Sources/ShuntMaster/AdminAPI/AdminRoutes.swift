@@ -13,7 +13,8 @@ struct AdminRoutes {
     }
 
     private var getStatus: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/status") { [registry, status] _ in
+        let sheet = RouteSheet("Tells how the master is.", StatusDocument.self, gives: "How the master is.", errors: .registry)
+        return HTTPRoute(.get, "/api/v1/status", sheet) { [registry, status] _ in
             let status = status()
             let counts = try await registry.counts()
             let document = StatusDocument(
@@ -25,50 +26,58 @@ struct AdminRoutes {
     }
 
     private var listWorkers: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/workers", parameters: ["state", "limit", "offset"]) { [registry] call in
-            let query = WorkerQuery(
-                state: try call.choice("state"),
-                limit: try call.integer("limit", in: 1...WorkerQuery.maximumLimit, default: 100),
-                offset: try call.integer("offset", in: 0...Int.max, default: 0))
+        let sheet = RouteSheet("Lists workers by name.", WorkerPage.self, gives: "A page of the workers.", errors: .registry)
+        let parameters: [HTTPParameter] = [
+            .choice("state", WorkerRecord.State.self, "Only workers in this state."), .limit(WorkerQuery.maximumLimit), .offset,
+        ]
+        return HTTPRoute(.get, "/api/v1/workers", sheet, parameters: parameters) { [registry] call in
+            let query = WorkerQuery(state: call.choice("state"), limit: call.limit, offset: call.offset)
             return .json(try RecordJSON.encode(try await registry.workers(query)))
         }
     }
 
     private var getWorker: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/workers/{name}") { [registry] call in
+        let sheet = RouteSheet(
+            "Gives one worker.", WorkerRecord.self, gives: "The worker.",
+            segment: AdminContract.workerSegment,
+            errors: .registry + [.workerUnknown])
+        return HTTPRoute(.get, "/api/v1/workers/{name}", sheet) { [registry] call in
             .json(try RecordJSON.encode(try await registry.worker(call.segment)))
         }
     }
 
     private var listEvents: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/events", parameters: ["limit", "after", "since", "kind"]) { [registry] call in
+        let sheet = RouteSheet("Lists events, the oldest first.", EventPage.self, gives: "A page of the events.", errors: .registry)
+        let parameters: [HTTPParameter] = [
+            .limit(EventQuery.maximumLimit),
+            HTTPParameter("after", .integer(0...Int64.max), "Events that follow the one of this id; without it the newest ones come."),
+            HTTPParameter("since", .integer(0...Int64.max), "Only events from this time on, in seconds since 1970."),
+            .choice("kind", EventRecord.Kind.self, "Only events of this kind."),
+        ]
+        return HTTPRoute(.get, "/api/v1/events", sheet, parameters: parameters) { [registry] call in
+            let since: Int64? = call.integer("since")
             let query = EventQuery(
-                after: try call.integer("after", in: 0...Int64.max),
-                since: try call.integer("since", in: 0...Int64.max).map(Double.init),
-                kind: try call.choice("kind"),
-                limit: try call.integer("limit", in: 1...EventQuery.maximumLimit, default: 100))
+                after: call.integer("after"), since: since.map(Double.init), kind: call.choice("kind"), limit: call.limit)
             return .json(try RecordJSON.encode(try await registry.events(query)))
         }
     }
 
     private var postQuery: HTTPRoute {
-        HTTPRoute(.post, "/api/v1/query") { [registry] call in
-            guard let fields = try? RecordJSON.decode([String: String].self, from: call.body), fields.count == 1,
-                let sql = fields["sql"]
-            else {
-                throw ShuntError(.requestInvalid, "the body is not what a query takes", help: #"send {"sql": "SELECT …"}"#)
-            }
-            return .json(try RecordJSON.encode(try await registry.query(sql)))
+        let body = HTTPBody(AdminContract.request(QueryRequest.self), example: #"{"sql": "SELECT name FROM workers"}"#)
+        return HTTPRoute(.post, "/api/v1/query", Self.querySheet, body: body) { [registry] call in
+            .json(try RecordJSON.encode(try await registry.query(call.record(QueryRequest.self).sql)))
         }
     }
 
     private var getQuery: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/query", parameters: ["sql"]) { [registry] call in
-            guard let sql = call.parameters["sql"] else {
-                throw ShuntError(
-                    .requestInvalid, "there is no SQL", at: "sql", help: "give ?sql=SELECT…, or POST {\"sql\": \"SELECT …\"}")
-            }
-            return .json(try RecordJSON.encode(try await registry.query(sql)))
+        let sql = HTTPParameter(
+            "sql", "One SQLite statement that only reads.", wanted: "give ?sql=SELECT…, or POST {\"sql\": \"SELECT …\"}")
+        return HTTPRoute(.get, "/api/v1/query", Self.querySheet, parameters: [sql]) { [registry] call in
+            .json(try RecordJSON.encode(try await registry.query(call.parameters["sql"] ?? "")))
         }
     }
+
+    private static let querySheet = RouteSheet(
+        "Runs one SQLite statement over the registry.", QueryResult.self, gives: "The rows.",
+        errors: .registry + [.queryInvalid, .queryLimit, .registryReadOnly])
 }

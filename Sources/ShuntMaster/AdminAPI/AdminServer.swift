@@ -12,7 +12,7 @@ public enum BanChange: Equatable, Sendable {
 /// The master's face for operators and their programs: JSON under `/api/v1`.
 ///
 /// Keys are snake_case, times seconds since 1970, errors `application/problem+json` with a `code` from ``ErrorCode``.
-/// An event stream and more commands get files of routes beside ``AdminRoutes``; ``DashboardRoutes`` is the page; who may ask is decided by the
+/// More commands get files of routes beside ``AdminRoutes``; ``DashboardRoutes`` is the page; who may ask is decided by the
 /// configuration's `HTTPAuthority`, before any route.
 public enum AdminServer {
     /// Has the worker of the chat of that id close it; gives why it can't be closed. Called on none of the caller's threads.
@@ -40,6 +40,7 @@ public enum AdminServer {
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
+    /// - Parameter feed: what tells followers of events; nil: one that looks at the registry now and then.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: any RegistryReader, status: @escaping @Sendable () -> MasterStatus,
         readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" },
@@ -49,10 +50,12 @@ public enum AdminServer {
         refused: @escaping AskRefused = { _ in .failure(AdminServer.noWorker) },
         command: @escaping CommandWorkers = { _ in .failure(AdminServer.noWorker) },
         balance: @escaping BalanceWorker = { _, _ in AdminServer.noWorker },
-        process: CommandProcess? = nil, record: @escaping RecordCommand = { _, _, _ in }, logger: Logger
+        process: CommandProcess? = nil, record: @escaping RecordCommand = { _, _, _ in }, feed: EventFeed? = nil, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
-            AdminRoutes(registry: registry, status: status).all + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
+            AdminRoutes(registry: registry, status: status).all
+            + [EventStreamRoutes(registry: registry, feed: feed ?? EventFeed(registry, limit: configuration.maximumConnections)).follow]
+            + SessionRoutes(registry: registry, closeChat: closeChat, record: record).all
             + HistoryRoutes(registry: registry, now: { status().now }).all
             + BanRoutes(registry: registry, change: changeBan, record: record, now: { status().now }).all
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
@@ -63,7 +66,7 @@ public enum AdminServer {
             + RuleRoutes(command: command, record: record).all
             + ExplainRoutes(command: command, record: record).all
             + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
-        return try await HTTPEndpoint.start(routes + DashboardRoutes.all, configuration, logger: logger)
+        return try await HTTPEndpoint.start(AdminContract.described(routes) + DashboardRoutes.all, configuration, logger: logger)
     }
 
     /// The answer where no master's loop is there to ask.

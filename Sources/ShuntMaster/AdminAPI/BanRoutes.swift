@@ -14,22 +14,19 @@ struct BanRoutes {
     var all: [HTTPRoute] { [list, add, lift] }
 
     private var list: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/bans", parameters: ["limit", "offset"]) { [registry] call in
-            let limit = try call.integer("limit", in: 1...BanPage.maximumLimit, default: 100)
-            let offset = try call.integer("offset", in: 0...Int.max, default: 0)
-            return .json(try RecordJSON.encode(try await registry.bans(limit: limit, offset: offset)))
+        let sheet = RouteSheet("Lists bans by subject.", BanPage.self, gives: "A page of the bans.", errors: .registry)
+        return HTTPRoute(.get, "/api/v1/bans", sheet, parameters: [.limit(BanPage.maximumLimit), .offset]) { [registry] call in
+            .json(try RecordJSON.encode(try await registry.bans(limit: call.limit, offset: call.offset)))
         }
     }
 
     private var add: HTTPRoute {
-        HTTPRoute(.post, "/api/v1/bans", need: .operate) { [change, record, now] call in
-            guard let request = try? RecordJSON.decode(BanRequest.self, from: call.body) else {
-                throw ShuntError(
-                    .requestInvalid, "the body is not what a ban takes", help: #"send {"subject": "client:c1", "seconds": 3600, "why": "…"}"#)
-            }
-            if let seconds = request.seconds, !(1...1e10).contains(seconds) {
-                throw ShuntError(.requestInvalid, "nobody can be banned for \(seconds) seconds", at: "seconds", help: "from 1; without it: for ever")
-            }
+        let sheet = RouteSheet(
+            "Bans somebody, or changes a ban.", BanRecord.self, gives: "The ban, once it is in the registry and told to all workers.",
+            errors: .registry + [.connectionLost, .memoryLimit])
+        let body = HTTPBody(AdminContract.request(BanRequest.self), example: #"{"subject": "client:c1", "seconds": 3600, "why": "…"}"#)
+        return HTTPRoute(.post, "/api/v1/bans", sheet, body: body, need: .operate) { [change, record, now] call in
+            let request = try call.record(BanRequest.self)
             let ban = Ban(try Self.subject(request.subject), until: request.seconds.map { now() + $0 }, why: request.why ?? "")
             let error = await change(.ban(ban))
             record(call.caller, Self.command(ban, seconds: request.seconds), error)
@@ -39,7 +36,10 @@ struct BanRoutes {
     }
 
     private var lift: HTTPRoute {
-        HTTPRoute(.delete, "/api/v1/bans", parameters: ["subject"], need: .operate) { [change, record] call in
+        let sheet = RouteSheet(
+            "Lifts a ban.", LiftedBan.self, gives: "The ban is lifted.", errors: .registry + [.banUnknown, .connectionLost, .memoryLimit])
+        let subject = HTTPParameter("subject", "Who is banned, as the list of bans has it.", wanted: BanSubject.form)
+        return HTTPRoute(.delete, "/api/v1/bans", sheet, parameters: [subject], need: .operate) { [change, record] call in
             let subject = try Self.subject(call.parameters["subject"] ?? "")
             let error = await change(.unban(subject))
             record(call.caller, "unban \(subject)", error)

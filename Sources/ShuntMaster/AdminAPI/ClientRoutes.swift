@@ -12,48 +12,68 @@ struct ClientRoutes {
     var all: [HTTPRoute] { [list, detail, kick, kickSession] }
 
     private var list: HTTPRoute {
-        let parameters = ["search", "client", "uid", "worker", "state", "protocol", "limit", "offset"]
-        return HTTPRoute(.get, "/api/v1/clients", parameters: parameters) { [registry] call in
-            let search = call.parameters["search"]
-            guard (search ?? "").unicodeScalars.count <= ClientQuery.maximumSearch else {
-                throw ShuntError(
-                    .requestInvalid, "the text to search for is too long", at: "search",
-                    help: "give a part of the client identifier or of the uid, at most \(ClientQuery.maximumSearch) characters")
-            }
+        let sheet = RouteSheet("Lists clients by name, worker and session.", ClientPage.self, gives: "A page of the clients.", errors: .registry)
+        let parameters: [HTTPParameter] = [
+            HTTPParameter("search", .text(most: ClientQuery.maximumSearch), "A part of `client` or `uid`; ASCII letters match in either case."),
+            HTTPParameter("client", "Only clients of this name."), HTTPParameter("uid", "Only clients of this uid."), .workerName,
+            .choice("state", ClientRecord.State.self, "Only clients in this state."),
+            HTTPParameter("protocol", "Only clients of this protocol: `exchange`, `mqtt`, or a whole name such as `mqtt 5.0`."),
+            .limit(ClientQuery.maximumLimit), .offset,
+        ]
+        return HTTPRoute(.get, "/api/v1/clients", sheet, parameters: parameters) { [registry] call in
             let query = ClientQuery(
-                search: search, client: call.parameters["client"], uid: call.parameters["uid"], worker: call.parameters["worker"],
-                state: try call.choice("state"), protocolName: call.parameters["protocol"],
-                limit: try call.integer("limit", in: 1...ClientQuery.maximumLimit, default: 100),
-                offset: try call.integer("offset", in: 0...Int.max, default: 0))
+                search: call.parameters["search"], client: call.parameters["client"], uid: call.parameters["uid"], worker: call.parameters["worker"],
+                state: call.choice("state"), protocolName: call.parameters["protocol"], limit: call.limit, offset: call.offset)
             return .json(try RecordJSON.encode(try await registry.clients(query)))
         }
     }
 
     private var detail: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/clients/{client}", parameters: ["worker", "subscriptions"]) { [command] call in
+        let sheet = RouteSheet(
+            "Tells what workers know of a client.", WorkerAnswersRecord<ClientDetailsRecord>.self, gives: "What each worker says.",
+            segment: Self.segment, errors: .workers)
+        let subscriptions = HTTPParameter(
+            "subscriptions", .integer(0...Int64(ClientQuestion.maximumSubscriptions), usual: Int64(ClientQuestion.usualSubscriptions)),
+            "How many subscriptions of each client the answer has at most.")
+        return HTTPRoute(.get, "/api/v1/clients/{client}", sheet, parameters: [.oneWorker, subscriptions]) { [command] call in
             var question = ClientQuestion(client: call.segment)
-            question.subscriptions = try call.integer("subscriptions", in: 0...ClientQuestion.maximumSubscriptions)
+            question.subscriptions = call.integer("subscriptions")
             let order = WorkerCommand(.client, arguments: try RecordJSON.encode(question), worker: call.parameters["worker"])
             return try await command(order).response(ClientDetailsRecord.self)
         }
     }
 
     private var kick: HTTPRoute {
-        HTTPRoute(.delete, "/api/v1/clients/{client}", parameters: ["worker", "end_session"], need: .operate) { call in
-            let question = ClientQuestion(client: call.segment, endsSession: try call.boolean("end_session"))
+        let sheet = RouteSheet(
+            "Closes a client's connections.", KickedClients.self, gives: "What was closed.", segment: Self.segment,
+            errors: .commandedWorkers + [.clientUnknown])
+        return HTTPRoute(
+            .delete, "/api/v1/clients/{client}", sheet, parameters: [.oneWorker, Self.endSession], need: .operate
+        ) { call in
+            let question = ClientQuestion(client: call.segment, endsSession: call.boolean("end_session"))
             return try await close(question, call.parameters["worker"], call.caller)
         }
     }
 
+    private static let segment = "The client's name: the client identifier of MQTT, or the name of a device of the exchange protocol."
+    private static let endSession = HTTPParameter("end_session", .boolean, "Whether a session of MQTT ends too, with all that waits for it.")
+
     /// A client without a name, or one of several that have the same.
     private var kickSession: HTTPRoute {
-        HTTPRoute(.delete, "/api/v1/clients", parameters: ["worker", "session", "end_session"], need: .operate) { call in
-            guard let session = call.parameters["session"], let worker = call.parameters["worker"], ConnectionID(text: session) != nil else {
-                throw ShuntError(
-                    .requestInvalid, "no session of a worker is named", at: "session",
-                    help: "give ?worker=HOST:PORT&session=0-12-3, as the list of clients has them, or DELETE /api/v1/clients/CLIENT")
+        let sheet = RouteSheet(
+            "Closes one session's connection: of a client without a name, or of one of several that have the same.", KickedClients.self,
+            gives: "What was closed.", errors: .commandedWorkers + [.clientUnknown])
+        let help = "give ?worker=HOST:PORT&session=0-12-3, as the list of clients has them, or DELETE /api/v1/clients/CLIENT"
+        let parameters = [
+            HTTPParameter("worker", "The worker's whole name.", wanted: help),
+            HTTPParameter("session", "The session, as the list of clients has it.", wanted: help), Self.endSession,
+        ]
+        return HTTPRoute(.delete, "/api/v1/clients", sheet, parameters: parameters, need: .operate) { call in
+            guard let session = call.parameters["session"], ConnectionID(text: session) != nil else {
+                throw ShuntError(.requestInvalid, "this is the name of no session", at: "session", help: help)
             }
-            return try await close(ClientQuestion(session: session, endsSession: try call.boolean("end_session")), worker, call.caller)
+            let question = ClientQuestion(session: session, endsSession: call.boolean("end_session"))
+            return try await close(question, call.parameters["worker"], call.caller)
         }
     }
 

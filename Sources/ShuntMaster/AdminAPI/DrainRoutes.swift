@@ -12,21 +12,39 @@ struct DrainRoutes {
 
     var all: [HTTPRoute] { [state, drain, undrain, plan, apply] }
 
+    private static let path = "/api/v1/workers/{name}/drain"
+    private static let errors: [ErrorCode] = .registry + .commandedWorkers
+
+    private static let rate = HTTPParameter(
+        "rate", .integer(1...Int64(DrainRequest.maximumRate), usual: Int64(DrainRequest.usualRate)),
+        "Clients that a worker sends away in a second.")
+
+    private static func sheet(_ summary: String, errors: [ErrorCode] = errors) -> RouteSheet {
+        RouteSheet(summary, DrainRecord.self, gives: "How far the worker is.", segment: AdminContract.workerSegment, errors: errors)
+    }
+
     private var state: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/workers/{name}/drain") { call in
+        HTTPRoute(.get, Self.path, Self.sheet("Tells how far a worker is that sends clients to other workers.")) { call in
             let worker = try await shuntWorker(call.segment)
             return try await answer(WorkerCommand(.drainState, worker: worker.name))
         }
     }
 
     private var drain: HTTPRoute {
-        HTTPRoute(.post, "/api/v1/workers/{name}/drain", parameters: ["rate", "force_after", "exit"], need: .operate) { call in
-            let request = DrainRequest(
-                rate: try call.integer("rate", in: 1...DrainRequest.maximumRate),
-                forceAfter: try call.integer("force_after", in: 0...1_000_000_000).map(Double.init), exit: try call.boolean("exit"))
+        let sheet = Self.sheet(
+            "Has a worker take no new clients, and send the present ones to other workers.", errors: Self.errors + [.workerNone, .requestInvalid])
+        let parameters = [
+            Self.rate,
+            HTTPParameter(
+                "force_after", .integer(0...1_000_000_000), "Seconds after which clients are sent away too that cannot be without loss."),
+            HTTPParameter("exit", .boolean, "Whether the worker's process ends when nobody is left."),
+        ]
+        return HTTPRoute(.post, Self.path, sheet, parameters: parameters, need: .operate) { call in
+            let patience: Int? = call.integer("force_after")
+            let request = DrainRequest(rate: call.integer("rate"), forceAfter: patience.map(Double.init), exit: call.boolean("exit"))
             let words =
-                "drain \(call.segment)" + (request.rate.map { " --rate \($0)" } ?? "")
-                + (request.forceAfter.map { " --force-after \(Int($0))s" } ?? "") + (request.exit == true ? " --exit" : "")
+                "drain \(call.segment)" + (call.parameters["rate"].map { " --rate \($0)" } ?? "") + (patience.map { " --force-after \($0)s" } ?? "")
+                + (request.exit == true ? " --exit" : "")
             return try await recorded(call.caller, words) {
                 let worker = try await shuntWorker(call.segment)
                 try await requireOthers(beside: worker)
@@ -36,7 +54,7 @@ struct DrainRoutes {
     }
 
     private var undrain: HTTPRoute {
-        HTTPRoute(.delete, "/api/v1/workers/{name}/drain", need: .operate) { call in
+        HTTPRoute(.delete, Self.path, Self.sheet("Has a worker that drains take clients again."), need: .operate) { call in
             try await recorded(call.caller, "undrain \(call.segment)") {
                 WorkerCommand(.undrain, worker: try await shuntWorker(call.segment).name)
             }
@@ -44,18 +62,25 @@ struct DrainRoutes {
     }
 
     private var plan: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/balance") { _ in .json(try RecordJSON.encode(BalancePlan(try await registry.workers()))) }
+        let sheet = RouteSheet(
+            "Tells which workers have more clients than their share.", BalancePlan.self, gives: "Each live worker's clients.", errors: .registry)
+        return HTTPRoute(.get, "/api/v1/balance", sheet) { _ in
+            .json(try RecordJSON.encode(BalancePlan(try await registry.workers())))
+        }
     }
 
     private var apply: HTTPRoute {
-        HTTPRoute(.post, "/api/v1/balance", parameters: ["rate"], need: .operate) { [record] call in
-            let rate = try call.integer("rate", in: 1...DrainRequest.maximumRate)
+        let sheet = RouteSheet(
+            "Has workers that have more clients than their share send some to others.", BalancePlan.self, gives: "What each live worker does.",
+            errors: .registry)
+        return HTTPRoute(.post, "/api/v1/balance", sheet, parameters: [Self.rate], need: .operate) { [record] call in
+            let rate: Int? = call.integer("rate")
             var plan = BalancePlan(try await registry.workers())
             for index in plan.workers.indices where plan.workers[index].move > 0 {
                 let failure = await move(plan.workers[index], to: plan.mean, rate)
                 plan.workers[index].error = failure.map { .init($0) }
             }
-            record(call.caller, "balance --apply" + (rate.map { " --rate \($0)" } ?? ""), nil)
+            record(call.caller, "balance --apply" + (call.parameters["rate"].map { " --rate \($0)" } ?? ""), nil)
             return .json(try RecordJSON.encode(plan))
         }
     }

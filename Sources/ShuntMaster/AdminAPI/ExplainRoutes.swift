@@ -12,22 +12,25 @@ struct ExplainRoutes {
     }
 
     private var explain: HTTPRoute {
-        HTTPRoute(.post, "/api/v1/explain", parameters: ["worker"]) { [command] call in
-            guard let request = try? RecordJSON.decode(ExplainRequest.self, from: call.body) else {
-                throw ShuntError(
-                    .requestInvalid, "the body is not what explain takes", help: #"send {"topic": "orders/1", "uid": "ada", "payload": "{}"}"#)
-            }
-            let arguments = try RecordJSON.encode(request)
+        let sheet = RouteSheet(
+            "Tells what would become of a message. Nothing is sent.", WorkerAnswersRecord<ExplainRecord>.self, gives: "What each worker says.",
+            errors: .workers)
+        let body = HTTPBody(
+            AdminContract.request(ExplainRequest.self), example: #"{"topic": "orders/1", "uid": "ada", "payload": "{}"}"#)
+        return HTTPRoute(.post, "/api/v1/explain", sheet, parameters: [.oneWorker], body: body) { [command] call in
+            let arguments = try RecordJSON.encode(call.record(ExplainRequest.self))
             return try await command(WorkerCommand(.explain, arguments: arguments, worker: call.parameters["worker"])).response(ExplainRecord.self)
         }
     }
 
     /// A recording is a trace with payloads, which needs another right.
     private func traces(_ path: String, need: HTTPRoute.Need, payloads: Bool) -> [HTTPRoute] {
-        let begin = HTTPRoute(.post, path, parameters: ["worker"], need: need) { [command, record] call in
-            guard var request = try? RecordJSON.decode(TraceRequest.self, from: call.body) else {
-                throw ShuntError(.requestInvalid, "the body is not what a trace takes", help: #"send {"topic": "orders/#"}"#)
-            }
+        let what = payloads ? "recording: a trace with payloads" : "trace"
+        let begins = RouteSheet(
+            "Begins a \(what).", WorkerAnswersRecord<TraceID>.self, gives: "Its id, at each worker that has begun it.", errors: .workers)
+        let topic = HTTPBody(AdminContract.request(TraceRequest.self, omitting: ["id", "payloads"]), example: #"{"topic": "orders/#"}"#)
+        let begin = HTTPRoute(.post, path, begins, parameters: [.oneWorker], body: topic, need: need) { [command, record] call in
+            var request = try call.record(TraceRequest.self)
             request.id = String(UInt64.random(in: 1...UInt64.max), radix: 36)
             request.payloads = payloads
             let worker = call.parameters["worker"]
@@ -35,13 +38,19 @@ struct ExplainRoutes {
             if payloads { record(call.caller, Self.words(request, worker), answers.refusal) }
             return try answers.response(TraceID.self)
         }
-        let read = HTTPRoute(.get, path + "/{id}", parameters: ["worker", "after"], need: need) { [command] call in
-            let after = try call.integer("after", in: 0...Int.max, default: 0)
-            let question = TraceQuestion(id: call.segment, after: after, payloads: payloads)
+        let segment = "The id, as its beginning was answered."
+        let after = HTTPParameter("after", .integer(0...Int64.max, usual: 0), "The number of the last message that was read.")
+        let reads = RouteSheet(
+            "Reads the messages of a \(what).", WorkerAnswersRecord<TracePage>.self, gives: "What each worker says.", segment: segment,
+            errors: .workers)
+        let read = HTTPRoute(.get, path + "/{id}", reads, parameters: [.oneWorker, after], need: need) { [command] call in
+            let question = TraceQuestion(id: call.segment, after: call.integer("after") ?? 0, payloads: payloads)
             let read = WorkerCommand(.traceRead, arguments: try RecordJSON.encode(question), worker: call.parameters["worker"])
             return try await command(read).response(TracePage.self)
         }
-        let end = HTTPRoute(.delete, path + "/{id}", need: need) { [command] call in
+        let ends = RouteSheet(
+            "Ends a \(what).", WorkerAnswersRecord<TraceID>.self, gives: "What each worker says.", segment: segment, errors: .workers)
+        let end = HTTPRoute(.delete, path + "/{id}", ends, need: need) { [command] call in
             let question = TraceQuestion(id: call.segment, after: 0, payloads: payloads)
             return try await command(WorkerCommand(.traceEnd, arguments: try RecordJSON.encode(question))).response(TraceID.self)
         }

@@ -11,16 +11,30 @@ struct HistoryRoutes {
 
     var all: [HTTPRoute] { [ofCluster, ofWorker] }
 
-    private static let parameters = ["since", "until", "step", "figures"]
+    private static let latest = Int64(253_402_300_799)
+
+    private static let parameters = [
+        HTTPParameter("since", .integer(0...latest), "From when on, in seconds since 1970; without it an hour before `until`."),
+        HTTPParameter("until", .integer(0...latest), "Until when, in seconds since 1970; without it now."),
+        HTTPParameter(
+            "step", .choice(HistoryStep.allCases.map { "\($0.seconds)" }),
+            "The length of a step, in seconds; without it the finest that is kept for as long as `since` lies back."),
+        HTTPParameter("figures", "The names of the figures that are wanted, with commas between; without it all."),
+    ]
 
     private var ofCluster: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/history", parameters: Self.parameters) { [registry, now] call in
+        let sheet = RouteSheet(
+            "Gives the figures of all workers together over time.", HistoryDocument.self, gives: "A series for each figure.", errors: .registry)
+        return HTTPRoute(.get, "/api/v1/history", sheet, parameters: Self.parameters) { [registry, now] call in
             .json(try RecordJSON.encode(try await registry.history(try Self.query(call, now: now()))))
         }
     }
 
     private var ofWorker: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/workers/{name}/history", parameters: Self.parameters) { [registry, now] call in
+        let sheet = RouteSheet(
+            "Gives a worker's figures over time.", HistoryDocument.self, gives: "A series for each figure.", segment: AdminContract.workerSegment,
+            errors: .registry + [.workerUnknown])
+        return HTTPRoute(.get, "/api/v1/workers/{name}/history", sheet, parameters: Self.parameters) { [registry, now] call in
             var query = try Self.query(call, now: now())
             query.worker = try await registry.worker(call.segment).name
             return .json(try RecordJSON.encode(try await registry.history(query)))
@@ -28,21 +42,11 @@ struct HistoryRoutes {
     }
 
     private static func query(_ call: HTTPCall, now: Double) throws(ShuntError) -> HistoryQuery {
-        let latest = Int64(253_402_300_799)
-        let until = try call.integer("until", in: 0...latest).map(Double.init)
         let figures = call.parameters["figures"].map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
         if let figures { try HistoryDocument.check(figures) }
-        return HistoryQuery(
-            since: try call.integer("since", in: 0...latest).map(Double.init), until: until ?? now, step: try step(call), figures: figures)
-    }
-
-    private static func step(_ call: HTTPCall) throws(ShuntError) -> HistoryStep? {
-        guard let text = call.parameters["step"] else { return nil }
-        guard let step = Int(text).flatMap({ HistoryStep(rawValue: $0) }) else {
-            throw ShuntError(
-                .requestInvalid, "'\(text)' is not something that 'step' can be", at: "step",
-                help: "give one of \(HistoryStep.allCases.map { "\($0.seconds)" }.joined(separator: ", ")), in seconds")
-        }
-        return step
+        let since: Int64? = call.integer("since")
+        let until: Int64? = call.integer("until")
+        let step = call.parameters["step"].flatMap { Int($0) }.flatMap { HistoryStep(rawValue: $0) }
+        return HistoryQuery(since: since.map(Double.init), until: until.map(Double.init) ?? now, step: step, figures: figures)
     }
 }

@@ -15,14 +15,20 @@ struct ProcessRoutes {
     /// Seconds that an operator waits for a reload: tests of rules are run before.
     private static let patience = 60.0
 
+    private static func sheet<Record: Codable & Sendable>(_ summary: String, _ type: Record.Type) -> RouteSheet {
+        RouteSheet(summary, ProcessAnswersRecord<Record>.self, gives: "What each process says.", errors: .workers)
+    }
+
     private var configuration: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/configuration", parameters: ["worker"]) { call in
+        let sheet = Self.sheet("Tells with which settings the master and the workers run.", SettingsRecord.self)
+        return HTTPRoute(.get, "/api/v1/configuration", sheet, parameters: [.oneWorker]) { call in
             try await answer(WorkerCommand(.configuration, worker: call.parameters["worker"]), SettingsRecord.self)
         }
     }
 
     private var reload: HTTPRoute {
-        HTTPRoute(.post, "/api/v1/reload", parameters: ["worker"], need: .operate) { call in
+        let sheet = Self.sheet("Has the master and the workers read their configuration again.", ReloadRecord.self)
+        return HTTPRoute(.post, "/api/v1/reload", sheet, parameters: [.oneWorker], need: .operate) { call in
             let worker = call.parameters["worker"]
             record(call.caller, "reload" + (worker.map { " --worker \($0)" } ?? ""), nil)
             return try await answer(WorkerCommand(.reload, worker: worker, patience: Self.patience), ReloadRecord.self)
@@ -30,23 +36,25 @@ struct ProcessRoutes {
     }
 
     private var levels: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/log", parameters: ["worker"]) { call in
+        let sheet = Self.sheet("Tells how much the master and the workers log.", LogLevelsRecord.self)
+        return HTTPRoute(.get, "/api/v1/log", sheet, parameters: [.oneWorker]) { call in
             try await answer(WorkerCommand(.logLevels, worker: call.parameters["worker"]), LogLevelsRecord.self)
         }
     }
 
     private var setLevel: HTTPRoute {
-        HTTPRoute(.post, "/api/v1/log", parameters: ["level", "subsystem", "worker"], need: .operate) { call in
-            guard let level: Configuration.Log.Level = try call.choice("level") else {
-                throw ShuntError(
-                    .requestInvalid, "no level is given", at: "level",
-                    help: "give one of " + Configuration.Log.Level.allCases.map(\.rawValue).joined(separator: ", "))
-            }
-            let subsystem: Configuration.Log.Subsystem? = try call.choice("subsystem")
+        let levels = Configuration.Log.Level.allCases.map(\.rawValue)
+        let parameters = [
+            HTTPParameter(
+                "level", .choice(levels), "The lowest level that is written from now on.", wanted: "give one of " + levels.joined(separator: ", ")),
+            .choice("subsystem", Configuration.Log.Subsystem.self, "Only of this subsystem."), .oneWorker,
+        ]
+        let sheet = Self.sheet("Has the master and the workers log more or less, until they read their configuration again.", LogLevelsRecord.self)
+        return HTTPRoute(.post, "/api/v1/log", sheet, parameters: parameters, need: .operate) { call in
+            let request = LogLevelRequest(level: call.parameters["level"], subsystem: call.parameters["subsystem"])
             let worker = call.parameters["worker"]
-            let request = LogLevelRequest(level: level.rawValue, subsystem: subsystem?.rawValue)
-            let words = subsystem.map { " --subsystem \($0.rawValue)" } ?? ""
-            record(call.caller, "log \(level.rawValue)" + words + (worker.map { " --worker \($0)" } ?? ""), nil)
+            let words = (request.subsystem.map { " --subsystem \($0)" } ?? "") + (worker.map { " --worker \($0)" } ?? "")
+            record(call.caller, "log \(request.level ?? "")" + words, nil)
             return try await answer(
                 WorkerCommand(.logLevels, arguments: try RecordJSON.encode(request), worker: worker), LogLevelsRecord.self)
         }

@@ -6,10 +6,15 @@ import ShuntRegistry
 /// `/api/v1/refused`: the clients that workers have refused.
 enum RefusedRoutes {
     static func list(_ ask: @escaping AdminServer.AskRefused) -> HTTPRoute {
-        HTTPRoute(.get, "/api/v1/refused", parameters: ["limit", "address", "user"]) { call in
-            let query = RefusedQuery(
-                limit: try call.integer("limit", in: 1...RefusedQuery.maximumLimit, default: 100), addresses: try addresses(call),
-                user: call.parameters["user"])
+        let sheet = RouteSheet(
+            "Lists clients that workers have refused, the latest first.", RefusedList.self, gives: "The refused clients.", errors: .workers)
+        let parameters: [HTTPParameter] = [
+            .limit(RefusedQuery.maximumLimit),
+            HTTPParameter("address", "Only clients from this address, or from a range such as `10.0.0.0/8`."),
+            HTTPParameter("user", "Only clients that gave this user name."),
+        ]
+        return HTTPRoute(.get, "/api/v1/refused", sheet, parameters: parameters) { call in
+            let query = RefusedQuery(limit: call.limit, addresses: try addresses(call), user: call.parameters["user"])
             return .json(try RecordJSON.encode(try await ask(query).get()))
         }
     }

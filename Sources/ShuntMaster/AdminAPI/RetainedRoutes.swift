@@ -11,23 +11,32 @@ struct RetainedRoutes {
     var all: [HTTPRoute] { [listRetained, clearRetained] }
 
     private var listRetained: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/retained", parameters: ["filter", "limit", "after"]) { [ask] call in
+        let sheet = RouteSheet(
+            "Lists the workers' retained messages by topic and worker, without payloads.", RetainedList.self,
+            gives: "A page of the retained messages.", errors: .workers + [.filterInvalid])
+        let parameters: [HTTPParameter] = [
+            HTTPParameter("filter", "Only topics that this topic filter takes; `#` without it."), .limit(RetainedRequest.maximumLimit),
+            HTTPParameter("after", "Where to go on: the `next_after` of the page before."),
+        ]
+        return HTTPRoute(.get, "/api/v1/retained", sheet, parameters: parameters) { [ask] call in
             let place = call.parameters["after"].map { RetainedPlace($0) }
             if case .some(nil) = place {
                 throw ShuntError(.requestInvalid, "'after' is no place in the list", at: "after", help: "give what 'next_after' was")
             }
             let request = RetainedRequest.list(
-                filter: try Self.filter(call) ?? RetainedRequest.everything, after: place ?? nil,
-                limit: try call.integer("limit", in: 1...RetainedRequest.maximumLimit, default: 100))
+                filter: try Self.filter(call) ?? RetainedRequest.everything, after: place ?? nil, limit: call.limit)
             return try Self.response(await ask(request))
         }
     }
 
     private var clearRetained: HTTPRoute {
-        HTTPRoute(.delete, "/api/v1/retained", parameters: ["filter"], need: .operate) { [ask, record] call in
-            guard let filter = try Self.filter(call) else {
-                throw ShuntError(.requestInvalid, "there is no filter", at: "filter", help: "give ?filter=sensors/%23; %23 is #, which takes all")
-            }
+        let sheet = RouteSheet(
+            "Has all workers forget retained messages.", ClearedRetained.self, gives: "How many they have forgotten.",
+            errors: .workers + [.filterInvalid])
+        let filter = HTTPParameter(
+            "filter", "The topic filter of the messages to forget.", wanted: "give ?filter=sensors/%23; %23 is #, which takes all")
+        return HTTPRoute(.delete, "/api/v1/retained", sheet, parameters: [filter], need: .operate) { [ask, record] call in
+            let filter = try Self.filter(call) ?? ""
             let answer = await ask(.clear(filter: filter))
             var refusal: ShuntError?
             if case .failure(let error) = answer { refusal = error }

@@ -10,20 +10,29 @@ struct RuleRoutes {
     var all: [HTTPRoute] { [list, reload, rollback] }
 
     private var list: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/rules", parameters: ["worker"]) { [command] call in
+        let sheet = RouteSheet(
+            "Tells which rules the workers run.", WorkerAnswersRecord<RuleSetRecord>.self, gives: "What each worker says.", errors: .workers)
+        return HTTPRoute(.get, "/api/v1/rules", sheet, parameters: [.oneWorker]) { [command] call in
             try await command(WorkerCommand(.rules, worker: call.parameters["worker"])).response(RuleSetRecord.self)
         }
     }
 
-    private var reload: HTTPRoute { deployment(.rulesReload, "/api/v1/rules/reload", "rules reload") }
+    private var reload: HTTPRoute {
+        deployment(.rulesReload, "/api/v1/rules/reload", "rules reload", "Has workers read their rules' files again.")
+    }
 
-    private var rollback: HTTPRoute { deployment(.rulesRollback, "/api/v1/rules/rollback", "rules rollback") }
+    private var rollback: HTTPRoute {
+        deployment(.rulesRollback, "/api/v1/rules/rollback", "rules rollback", "Has workers run the version before of their rules.")
+    }
 
     /// Seconds that an operator waits until all loops have switched; tests of rules are run before.
     private static let patience = 60.0
 
-    private func deployment(_ name: WorkerCommand.Name, _ path: String, _ words: String) -> HTTPRoute {
-        HTTPRoute(.post, path, parameters: ["worker"], need: .operate) { [command, record] call in
+    private func deployment(_ name: WorkerCommand.Name, _ path: String, _ words: String, _ summary: String) -> HTTPRoute {
+        let sheet = RouteSheet(
+            summary, WorkerAnswersRecord<RuleDeploymentRecord>.self, gives: "What has come of it at each worker, once all loops have switched.",
+            errors: .workers)
+        return HTTPRoute(.post, path, sheet, parameters: [.oneWorker], need: .operate) { [command, record] call in
             let worker = call.parameters["worker"]
             let answers = await command(WorkerCommand(name, worker: worker, patience: Self.patience))
             record(call.caller, words + (worker.map { " --worker \($0)" } ?? ""), answers.refusal)

@@ -9,24 +9,31 @@ struct SubscriptionRoutes {
     var all: [HTTPRoute] { [subscriptions, groups] }
 
     private var subscriptions: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/subscriptions", parameters: ["filter", "limit", "worker"]) { [command] call in
+        let sheet = RouteSheet(
+            "Lists the topic filters with the most subscriptions, of each worker.", WorkerAnswersRecord<SubscriptionsRecord>.self,
+            gives: "What each worker says.", errors: .workers + [.filterInvalid])
+        let parameters: [HTTPParameter] = [
+            HTTPParameter("filter", "Only filters that this topic filter takes, as if they were topics."),
+            .limit(SubscriptionQuestion.maximumLimit), .oneWorker,
+        ]
+        return HTTPRoute(.get, "/api/v1/subscriptions", sheet, parameters: parameters) { [command] call in
             let filter = call.parameters["filter"]
             if let filter { try RetainedRequest.check(filter) }
-            let question = SubscriptionQuestion(filter: filter, limit: try Self.limit(call))
+            let question = SubscriptionQuestion(filter: filter, limit: call.limit)
             let order = WorkerCommand(.subscriptions, arguments: try RecordJSON.encode(question), worker: call.parameters["worker"])
             return try await command(order).response(SubscriptionsRecord.self)
         }
     }
 
     private var groups: HTTPRoute {
-        HTTPRoute(.get, "/api/v1/groups", parameters: ["limit", "worker"]) { [command] call in
-            let question = SubscriptionQuestion(limit: try Self.limit(call))
+        let sheet = RouteSheet(
+            "Lists the largest consumer groups, of each worker.", WorkerAnswersRecord<GroupsRecord>.self, gives: "What each worker says.",
+            errors: .workers)
+        let parameters: [HTTPParameter] = [.limit(SubscriptionQuestion.maximumLimit), .oneWorker]
+        return HTTPRoute(.get, "/api/v1/groups", sheet, parameters: parameters) { [command] call in
+            let question = SubscriptionQuestion(limit: call.limit)
             let order = WorkerCommand(.groups, arguments: try RecordJSON.encode(question), worker: call.parameters["worker"])
             return try await command(order).response(GroupsRecord.self)
         }
-    }
-
-    private static func limit(_ call: HTTPCall) throws(ShuntError) -> Int {
-        try call.integer("limit", in: 1...SubscriptionQuestion.maximumLimit, default: SubscriptionQuestion.usualLimit)
     }
 }

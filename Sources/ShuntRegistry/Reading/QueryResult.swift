@@ -1,4 +1,5 @@
 import FoundationEssentials
+public import ShuntJSON
 
 /// What a query gave.
 public struct QueryResult: Codable, Equatable, Sendable {
@@ -61,4 +62,9 @@ public enum QueryValue: Codable, Equatable, Sendable {
             self = .text(try container.decode(String.self))
         }
     }
+}
+
+extension QueryValue: SchemaStated {
+    public static let jsonSchema = JSONSchema(.scalarOrBytes)
+    public static let example = QueryValue.null
 }

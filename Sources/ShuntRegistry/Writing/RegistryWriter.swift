@@ -86,6 +86,7 @@ public final class RegistryWriter: Sendable {
     private let logger: Logger
     private let queue = DispatchQueue(label: "shunt.registry.writer")
     private let state: Mutex<State>
+    private let toldOfEvents = Mutex<(@Sendable () -> Void)?>(nil)
 
     init(store: any RegistryStore, configuration: Configuration, logger: Logger) {
         self.store = store
@@ -137,6 +138,9 @@ public final class RegistryWriter: Sendable {
         }
         if let delay { writeLater(delay) }
     }
+
+    /// Calls the closure whenever new events are in the registry, on the writer's thread: it must not block.
+    public func whenEventsAreWritten(_ call: @escaping @Sendable () -> Void) { toldOfEvents.withLock { $0 = call } }
 
     /// Writes all that was submitted before, now.
     public func flush() async throws(ShuntError) {
@@ -257,6 +261,7 @@ public final class RegistryWriter: Sendable {
             state.history.remove(batch.history)
             return (failures, schedule(&state))
         }
+        if !changes.events.isEmpty { toldOfEvents.withLock { $0 }?() }
         if failures > 0 { logger.notice("The registry is written again", metadata: ["failures": "\(failures)"]) }
         if changes.droppedEvents + changes.droppedWorkers > 0 {
             logger.warning(
