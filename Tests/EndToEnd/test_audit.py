@@ -67,6 +67,25 @@ def test_an_audit_tells_of_rules_that_are_off_and_of_workers_that_are_lost(maste
     assert "`shunt admin rule fails` shows its latest failures" in done.stdout
 
 
+def test_an_audit_tells_of_a_group_that_is_at_one_worker_alone(master):
+    east, west = master.workers_of
+    members = [Client(worker.exchange) for worker in (east, east, east, west)]
+    for member in members[:2]:
+        member.subscribe("t", "lopsided")
+    for member in members[2:]:
+        member.subscribe("t", "even")
+
+    def told():
+        done = admin(master, "audit", "--output", "json")
+        found = json.loads(done.stdout)["findings"]
+        return [(one["severity"], one["subject"], one["what"].split(" (")[0]) for one in found]
+
+    wanted = [("warning", "group lopsided", "all of its 2 subscriptions are at east")]
+    eventually(lambda: told() == wanted, PATIENCE, wanted)
+    members[3].subscribe("t", "lopsided")
+    eventually(lambda: told() == [], PATIENCE, "nothing wrong")
+
+
 def test_top_tells_rates_of_each_worker(master):
     east = master.workers_of[0]
     client = Client(east.exchange)

@@ -36,6 +36,42 @@ import Testing
         #expect(Self.audit([Self.worker("a"), Self.worker("b")]).findings.isEmpty)
     }
 
+    @Test("Groups with stuck members, with one that is given far more, or at one worker of several; sticky ones and small differences are well")
+    func groups() {
+        typealias Group = GroupsRecord.Group
+        func audit(_ first: [Group], _ second: [Group]?, total: Int? = nil) -> [String] {
+            Self.told(
+                Self.audit([Self.worker("a"), Self.worker("b")]) { audit in
+                    let answers = [("a", first), ("b", second ?? [])].prefix(second == nil ? 1 : 2).map { name, groups in
+                        (worker: name, result: GroupsRecord(groups: groups, total: total ?? groups.count, subscriptions: 9))
+                    }
+                    audit.groups = WorkerAnswersRecord(
+                        workers: answers.map { .init(worker: $0.worker, result: .success($0.result)) }, missing: second == nil ? ["b"] : [])
+                })
+        }
+        func group(_ name: String, _ subscriptions: Int = 3, stuck: Int = 0, strategy: String = "least_delivered", most: Int = 10) -> Group {
+            Group(
+                group: name, strategy: strategy, subscriptions: subscriptions, stuck: stuck, absent: 0,
+                uneven: .init(filter: "t/#", members: 3, delivered: most + 200, most: most))
+        }
+        #expect(audit([group("g")], [group("g")]) == [])
+        #expect(
+            audit([group("g", stuck: 1)], [group("g", stuck: 3)]) == [
+                "problem group g: 1 of its 3 subscriptions at a belong to clients that read too slowly: the others get their messages",
+                "problem group g: 3 of its 3 subscriptions at b belong to clients that read too slowly: nobody gets its messages in time",
+            ])
+        #expect(
+            audit([group("g", most: 1_401)], [group("g", most: 1_400)]) == [
+                "warning group g: one of its 3 members at a was given 1401 messages of t/#, the others 100 on average"
+            ])
+        #expect(audit([group("g", strategy: "sticky", most: 9_000)], [group("g")]) == [])
+        let alone = "warning group g: all of its 3 subscriptions are at a: messages of other workers do not reach it"
+        #expect(audit([group("g")], []) == [alone])
+        #expect(audit([group("g", 1)], []) == [])
+        // Nobody knows.
+        #expect(audit([group("g")], [], total: 5) == [] && !audit([group("g")], nil).contains(alone))
+    }
+
     @Test("Workers that are lost, drain, do not answer, or have each other's names; and that there is none")
     func workers() {
         #expect(Self.told(Self.audit([])) == ["problem cluster: no worker is live: no client can be served"])

@@ -58,6 +58,33 @@ import Testing
         #expect(record.total == 2 && record.subscriptions == 4)
     }
 
+    @Test("Of the groups that are found it is told how many members are stuck or away, and of which filter one has been given far more")
+    func members() throws {
+        var index = index([("a", "g"), ("a", "g"), ("b", "g"), ("b", "g"), ("b", "g"), ("c", "h"), ("d", "\u{0}own")])
+        func connection(_ slot: UInt32) -> ConnectionID { ConnectionID(loop: 0, slot: slot, generation: 1) }
+        index.setPressure(.stuck, of: connection(1))
+        index.setPressure(.absent, of: connection(3))
+        func publish(_ topic: String, _ count: Int) {
+            for _ in 0..<count {
+                var chosen: ContiguousArray<Recipient> = []
+                let topic = Array(topic.utf8)
+                topic.withUnsafeBytes { bytes in
+                    let route = index.route(of: bytes, last: .none) { _ in .none }
+                    index.select(route, key: nil, into: &chosen)
+                }
+            }
+        }
+        publish("a", 7)
+        publish("b", 10)
+        index.removeAll(of: connection(5))
+        let record = take(IndexCensus(.groups, .init()), of: index).census.groups
+        let group = try #require(record.groups.first)
+        #expect(record.groups.count == 1 && group.group == "g" && group.subscriptions == 5)
+        #expect(group.stuck == 1 && group.absent == 1)
+        #expect(group.uneven == .init(filter: "a", members: 2, delivered: 7, most: 7))
+        #expect(group.uneven?.others == 0)
+    }
+
     @Test("Very many filters take many turns, and those with the most are found wherever they stand; the answer stays small")
     func many() {
         var subscriptions = (0..<20_000).map { (filter: "filter/\($0)", group: "g") }

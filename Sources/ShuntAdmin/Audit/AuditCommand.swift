@@ -8,7 +8,8 @@ struct AuditCommand: AdminSubcommand {
         commandName: "audit",
         abstract: "Look at a live cluster, and tell what looks wrong.",
         discussion: """
-            Workers that are lost, uneven, full or of different versions; clients that read too slowly; clocks apart; certificates that expire \
+            Workers that are lost, uneven, full or of different versions; clients that read too slowly; groups that are \
+            uneven; clocks apart; certificates that expire \
             within two weeks; rules that are off, fail, differ between workers or come near their budget; refusals of the last hour. It changes \
             nothing.
 
@@ -27,9 +28,12 @@ struct AuditCommand: AdminSubcommand {
         let conditions = try await session.ask(.conditions, as: WorkerAnswersRecord<WorkerCondition>.self).answer
         let spent = session.console.now() - began
         let rules = try await session.ask(.rules(worker: nil), as: WorkerAnswersRecord<RuleSetRecord>.self).answer
+        let groups = try await session.ask(
+            .groups(SubscriptionQuestion(limit: SubscriptionQuestion.maximumLimit), worker: nil), as: WorkerAnswersRecord<GroupsRecord>.self
+        ).answer
         let events = try await session.ask(.events(EventQuery(limit: EventQuery.maximumLimit)), as: EventPage.self).answer.events
         let audit = ClusterAudit(
-            workers: workers, conditions: conditions, rules: rules, events: events, now: status.now, spent: spent)
+            workers: workers, conditions: conditions, rules: rules, groups: groups, events: events, now: status.now, spent: spent)
         let findings = audit.findings
         switch session.output {
         case .json: try session.write(json: try session.json(of: ["findings": findings]))

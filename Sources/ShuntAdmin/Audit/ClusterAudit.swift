@@ -12,7 +12,7 @@ struct ClusterAudit {
         }
 
         var severity: Severity
-        /// A worker, a rule, a certificate.
+        /// A worker, a rule, a group, a certificate.
         var subject: String
         var what: String
         /// What an operator can do.
@@ -22,6 +22,7 @@ struct ClusterAudit {
     var workers: [WorkerRecord]
     var conditions: WorkerAnswersRecord<WorkerCondition>
     var rules: WorkerAnswersRecord<RuleSetRecord>
+    var groups = WorkerAnswersRecord<GroupsRecord>(workers: [], missing: [])
     /// The newest ones.
     var events: [StoredEvent]
     /// By the master's clock when it was asked, seconds since 1970.
@@ -37,22 +38,22 @@ struct ClusterAudit {
 
     /// Problems first.
     var findings: [Finding] {
-        let all = ofWorkers + ofClients + ofVersions + ofConditions + ofRules + ofEvents
+        let all = ofWorkers + ofClients + ofVersions + ofConditions + ofRules + ofGroups + ofEvents
         return all.filter { $0.severity == .problem } + all.filter { $0.severity == .warning }
     }
 
     private var live: [WorkerRecord] { workers.filter { $0.state == .live } }
 
-    private func name(_ worker: WorkerRecord) -> String {
+    func name(_ worker: WorkerRecord) -> String {
         worker.configuredName.isEmpty ? worker.name : "\(worker.configuredName) (\(worker.name))"
     }
 
-    private func name(_ worker: String) -> String { workers.first { $0.name == worker }.map { name($0) } ?? worker }
+    func name(_ worker: String) -> String { workers.first { $0.name == worker }.map { name($0) } ?? worker }
 
-    private func problem(_ subject: String, _ what: String, _ help: String) -> Finding {
+    func problem(_ subject: String, _ what: String, _ help: String) -> Finding {
         Finding(severity: .problem, subject: subject, what: what, help: help)
     }
-    private func warning(_ subject: String, _ what: String, _ help: String) -> Finding {
+    func warning(_ subject: String, _ what: String, _ help: String) -> Finding {
         Finding(severity: .warning, subject: subject, what: what, help: help)
     }
 

@@ -52,7 +52,7 @@ extension Configuration {
             "Whether the registry lists the clients of all workers: about 300 bytes each."),
         ConfigKey(
             "master.registry.history", \.master.registry.history, .word, .restart,
-            "How far back the history of the workers' figures goes: about 400 KB a worker for a month, 250 KB for a day, 50 KB for an hour."),
+            "How far back the history of the workers' figures goes: about 300 KB a worker for a month, 200 KB for a day, 40 KB for an hour."),
         ConfigKey(
             "master.heartbeat.live_for", \.master.heartbeat.liveFor, .duration(.milliseconds(100)...(.seconds(3600))), .restart,
             "A worker that is silent for this long is lost; several times the workers' worker.heartbeat.every."),

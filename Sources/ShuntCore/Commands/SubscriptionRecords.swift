@@ -37,10 +37,34 @@ public struct GroupsRecord: Codable, Equatable, Sendable {
         /// ``GroupStrategy``'s raw value.
         public var strategy: String
         public var subscriptions: Int
+        /// Subscriptions whose client reads too slowly for anybody to wait for it, and those whose client is away; nil where a worker does not
+        /// tell.
+        public var stuck: Int?
+        public var absent: Int?
+        /// The filter whose messages go most unevenly to its members; nil where no filter has several members.
+        public var uneven: Share?
 
-        public init(group: String, strategy: String, subscriptions: Int) {
+        public init(group: String, strategy: String, subscriptions: Int, stuck: Int? = nil, absent: Int? = nil, uneven: Share? = nil) {
             (self.group, self.strategy, self.subscriptions) = (group, strategy, subscriptions)
+            (self.stuck, self.absent, self.uneven) = (stuck, absent, uneven)
         }
+    }
+
+    /// How the messages of one filter were divided among a group's members, as one loop of the worker has counted them. A member that has joined
+    /// later began with as many as the one that had the fewest.
+    public struct Share: Codable, Equatable, Sendable {
+        public var filter: String
+        public var members: Int
+        /// Messages of all members, and of the one that has the most.
+        public var delivered: Int
+        public var most: Int
+
+        public init(filter: String, members: Int, delivered: Int, most: Int) {
+            (self.filter, self.members, self.delivered, self.most) = (filter, members, delivered, most)
+        }
+
+        /// The mean of the others.
+        public var others: Int { members > 1 ? (delivered - most) / (members - 1) : 0 }
     }
 
     /// The largest first.

@@ -1,5 +1,5 @@
-/// Counts the subscriptions of all filters, or of all groups that have a name, and finds those with the most: some at a time, while
-/// subscriptions come and go.
+/// Counts the subscriptions of all filters, or of all groups that have a name, and finds those with the most; of these groups also how their
+/// members do. Some at a time, while subscriptions come and go.
 public struct IndexCensus: Sendable {
     public enum Subject: Sendable {
         case filters, groups
@@ -8,6 +8,7 @@ public struct IndexCensus: Sendable {
     struct Found: Equatable, Sendable {
         var name: String
         var subscriptions: Int
+        var number: UInt32 = 0
         /// A group's.
         var strategy = GroupStrategy.leastDelivered
 
@@ -30,6 +31,33 @@ public struct IndexCensus: Sendable {
     private var least = 0
     private var total = 0
     private var subscriptions = 0
+    fileprivate var areNamesOver = false
+    /// The entry to look at next, once all names have been looked at.
+    fileprivate var nextEntry = 0
+    /// Of the groups that were found, by number.
+    private var members: [UInt32: Members] = [:]
+    /// Of their filters, by the numbers of both.
+    private var shares: [UInt64: Share] = [:]
+    private var uneven: [UInt32: GroupsRecord.Share] = [:]
+    /// The most shares that are looked at.
+    static let maximumShares = 4_096
+
+    private struct Members {
+        var stuck = 0
+        var absent = 0
+    }
+
+    private struct Share {
+        var members = 0
+        var delivered: UInt64 = 0
+        var most: UInt64 = 0
+
+        mutating func add(_ count: UInt64) {
+            members += 1
+            delivered &+= count
+            most = max(most, count)
+        }
+    }
 
     public init(_ subject: Subject, _ question: SubscriptionQuestion) {
         self.subject = subject
@@ -37,15 +65,49 @@ public struct IndexCensus: Sendable {
         limit = min(max(1, question.limit ?? SubscriptionQuestion.usualLimit), SubscriptionQuestion.maximumLimit)
     }
 
-    fileprivate mutating func add(_ name: Bytes, _ count: Int, _ strategy: GroupStrategy) {
+    fileprivate mutating func add(_ name: Bytes, _ number: UInt32, _ count: Int, _ strategy: GroupStrategy) {
         guard isMeant(name) else { return }
         total += 1
         subscriptions += count
         guard count > least else { return }
-        most.append(Found(name: String(decoding: name, as: UTF8.self), subscriptions: count, strategy: strategy))
+        most.append(Found(name: String(decoding: name, as: UTF8.self), subscriptions: count, number: number, strategy: strategy))
         guard most.count >= 2 * limit else { return }
         sort()
         least = most.last?.subscriptions ?? 0
+    }
+
+    /// All names have been looked at.
+    fileprivate mutating func namesAreOver() {
+        areNamesOver = true
+        guard subject == .groups else { return isOver = true }
+        for one in found() { members[one.number] = Members() }
+        isOver = members.isEmpty
+    }
+
+    fileprivate mutating func add(_ entry: SubscriptionIndex.Entry) {
+        guard members[entry.group] != nil else { return }
+        switch entry.pressure {
+        case .stuck: members[entry.group]?.stuck += 1
+        case .absent: members[entry.group]?.absent += 1
+        case .none, .congested: break
+        }
+        let key = UInt64(entry.group) << 32 | UInt64(entry.filter)
+        guard shares[key] != nil || shares.count < Self.maximumShares else { return }
+        shares[key, default: Share()].add(entry.delivered)
+    }
+
+    fileprivate mutating func entriesAreOver(_ filters: BytePool) {
+        isOver = true
+        for (key, share) in shares where share.members > 1 {
+            let (group, filter) = (UInt32(truncatingIfNeeded: key >> 32), UInt32(truncatingIfNeeded: key))
+            guard filter < filters.end, filters.isUsed(filter) else { continue }
+            let (delivered, most) = (Int(clamping: share.delivered), Int(clamping: share.most))
+            let name = filters.text(filter)
+            let one = GroupsRecord.Share(filter: name, members: share.members, delivered: delivered, most: most)
+            if let other = uneven[group], (one.most - one.others, other.filter) <= (other.most - other.others, one.filter) { continue }
+            uneven[group] = one
+        }
+        shares = [:]
     }
 
     private func isMeant(_ name: Bytes) -> Bool {
@@ -77,8 +139,11 @@ public struct IndexCensus: Sendable {
 
     public var groups: GroupsRecord {
         GroupsRecord(
-            groups: found().map { .init(group: $0.name, strategy: $0.strategy.rawValue, subscriptions: $0.subscriptions) }, total: total,
-            subscriptions: subscriptions)
+            groups: found().map { one in
+                .init(
+                    group: one.name, strategy: one.strategy.rawValue, subscriptions: one.subscriptions, stuck: members[one.number]?.stuck,
+                    absent: members[one.number]?.absent, uneven: uneven[one.number])
+            }, total: total, subscriptions: subscriptions)
     }
 }
 
@@ -86,6 +151,7 @@ extension SubscriptionIndex {
     /// Goes on with a census.
     public func look(_ census: inout IndexCensus) {
         let pool = census.subject == .filters ? filters : groups
+        if census.areNamesOver { return lookAtMembers(&census) }
         let end = min(census.next + IndexCensus.portion, pool.end)
         while census.next < end {
             defer { census.next += 1 }
@@ -93,11 +159,22 @@ extension SubscriptionIndex {
             let number = census.next
             pool.withBytes(number) { name in
                 switch census.subject {
-                case .filters: census.add(name, members.count(pool[number]), .leastDelivered)
-                case .groups: census.add(name, Int(pool[number]), strategyOfGroup[Int(number)])
+                case .filters: census.add(name, number, members.count(pool[number]), .leastDelivered)
+                case .groups: census.add(name, number, Int(pool[number]), strategyOfGroup[Int(number)])
                 }
             }
         }
-        census.isOver = census.next >= pool.end
+        guard census.next >= pool.end else { return }
+        census.namesAreOver()
+    }
+
+    private func lookAtMembers(_ census: inout IndexCensus) {
+        let end = min(census.nextEntry + Int(IndexCensus.portion), entries.count)
+        while census.nextEntry < end {
+            defer { census.nextEntry += 1 }
+            // One that is free names no group.
+            if entries[census.nextEntry].group != Self.noEntry { census.add(entries[census.nextEntry]) }
+        }
+        if census.nextEntry >= entries.count { census.entriesAreOver(filters) }
     }
 }

@@ -10,6 +10,7 @@ public struct SubscriptionIndex {
         /// `delivered`, and in the upper eight bits the terms.
         private var deliveredAndTerms: UInt64
         var filter: UInt32
+        /// `noEntry`: the entry is free.
         var group: UInt32
         /// The number of its key in `keys`; `anyKey` takes all.
         var key: UInt32
@@ -364,6 +365,7 @@ public struct SubscriptionIndex {
         }
         groups.release(entry.group)
         if entry.key != Self.anyKey { keys.release(entry.key) }
+        entries[Int(index)].group = Self.noEntry
         freeEntries.append(index)
         count -= 1
     }
