@@ -73,7 +73,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
             // Where a request ends is as doubtful as its host.
             if !head.isKeepAlive || fault?.code == .requestInvalid { head.headers.replaceOrAdd(name: "Connection", value: "close") }
             unanswered.append(
-                Unanswered(isHead: head.method == .HEAD, closes: !head.isKeepAlive, waitsForContinue: Self.expectsContinue(head),
+                Unanswered(
+                    isHead: head.method == .HEAD, closes: !head.isKeepAlive, waitsForContinue: Self.expectsContinue(head),
                     takesChunks: Self.isVersion11(head)))
             context.fireChannelRead(wrapInboundOut(.head(head, fault: fault)))
         case .body(let bytes): context.fireChannelRead(wrapInboundOut(.body(bytes)))

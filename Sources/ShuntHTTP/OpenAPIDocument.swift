@@ -51,7 +51,8 @@ public struct OpenAPIDocument: Sendable {
             "summary": .string(sheet.summary), "operationId": .string(Self.name(of: route)), "tags": [.string(Self.tag(of: route))],
             "security": Self.security(route.need), "responses": .object(responses(route, sheet, &parts)),
         ]
-        let parameters = Self.segment(route, sheet) + route.parameters.map { Self.parameter($0, in: "query") }
+        let parameters =
+            Self.segment(route, sheet) + route.parameters.map { Self.parameter($0, in: "query") }
             + route.fields.map { Self.parameter($0, in: "header") }
         if !parameters.isEmpty { operation["parameters"] = .array(parameters) }
         if let body = route.body {

@@ -37,7 +37,10 @@ import Testing
     private static let wish = HTTPBody(
         JSONSchema(
             of: Wish.self,
-            notes: ["\(name(of: Wish.self)).name": .init("A name.", minimumLength: 1, maximumLength: 5), "times": .init("How often.", minimum: 1, maximum: 9)],
+            notes: [
+                "\(name(of: Wish.self)).name": .init("A name.", minimumLength: 1, maximumLength: 5),
+                "times": .init("How often.", minimum: 1, maximum: 9),
+            ],
             isRequest: true, omitting: ["secret"]), example: #"{"name": "x"}"#)
 
     @Test("A record's schema is what its own decoding asks for")
@@ -78,8 +81,10 @@ import Testing
         arguments: [
             ("", "the body"), ("{", "the body"), ("[]", "the body"), ("1", "the body"), ("null", "the body"), ("{}", "name"),
             (#"{"name": null}"#, "name"), (#"{"name": 1}"#, "name"), (#"{"name": ""}"#, "name"), (#"{"name": "abcdef"}"#, "name"),
-            (#"{"name": "a", "secnds": 1}"#, "secnds"), (#"{"name": "a", "secret": "x"}"#, "secret"), (#"{"name": "a", "isUrgent": true}"#, "isUrgent"),
-            (#"{"name": "a", "seconds": "1"}"#, "seconds"), (#"{"name": "a", "seconds": 1e400}"#, "seconds"), (#"{"name": "a", "times": 1.5}"#, "times"),
+            (#"{"name": "a", "secnds": 1}"#, "secnds"), (#"{"name": "a", "secret": "x"}"#, "secret"),
+            (#"{"name": "a", "isUrgent": true}"#, "isUrgent"),
+            (#"{"name": "a", "seconds": "1"}"#, "seconds"), (#"{"name": "a", "seconds": 1e400}"#, "seconds"),
+            (#"{"name": "a", "times": 1.5}"#, "times"),
             (#"{"name": "a", "times": 0}"#, "times"), (#"{"name": "a", "times": 10}"#, "times"),
             (#"{"name": "a", "times": 99999999999999999999}"#, "times"), (#"{"name": "a", "is_urgent": 1}"#, "is_urgent"),
             (#"{"name": "a", "is_urgent": []}"#, "is_urgent"),
@@ -120,7 +125,8 @@ import Testing
     @Test("The document has what a route declares, and the errors that any route may answer with")
     func document() throws {
         let sheet = RouteSheet("Does it.", Order.self, gives: "It is done.", segment: "Which one.", errors: [.workerUnknown, .notFound])
-        let route = HTTPRoute(.post, "/api/v1/things/{name}/do-it", sheet, parameters: [.limit(7)], body: Self.wish, need: .operate) { _ in .text("") }
+        let route = HTTPRoute(.post, "/api/v1/things/{name}/do-it", sheet, parameters: [.limit(7)], body: Self.wish, need: .operate) { _ in .text("")
+        }
         let document = OpenAPIDocument(title: "t", version: "1", text: "", notes: [:], errors: [:])
         guard case .object(let all) = document.json(of: [route, HTTPRoute(.get, "/page") { _ in .text("") }]),
             case .object(let paths)? = all["paths"], case .object(let methods)? = paths["/api/v1/things/{name}/do-it"],

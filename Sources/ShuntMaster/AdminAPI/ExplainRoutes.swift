@@ -41,7 +41,8 @@ struct ExplainRoutes {
         let segment = "The id, as its beginning was answered."
         let after = HTTPParameter("after", .integer(0...Int64.max, usual: 0), "The number of the last message that was read.")
         let reads = RouteSheet(
-            "Reads the messages of a \(what).", WorkerAnswersRecord<TracePage>.self, gives: "What each worker says.", segment: segment, errors: .workers)
+            "Reads the messages of a \(what).", WorkerAnswersRecord<TracePage>.self, gives: "What each worker says.", segment: segment,
+            errors: .workers)
         let read = HTTPRoute(.get, path + "/{id}", reads, parameters: [.oneWorker, after], need: need) { [command] call in
             let question = TraceQuestion(id: call.segment, after: call.integer("after") ?? 0, payloads: payloads)
             let read = WorkerCommand(.traceRead, arguments: try RecordJSON.encode(question), worker: call.parameters["worker"])
