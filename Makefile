@@ -104,6 +104,10 @@ fuzz-mqtt-briefly: build test-packages
 fuzz-mqtt: build test-packages
 	scripts/python Tests/MQTTFuzz/fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),$$(date +%s))
 
+## schemathesis over the admin API's document: `make fuzz-api EXAMPLES=500 SEED=7` for more requests and others.
+fuzz-api: build test-packages
+	EXAMPLES=$(or $(EXAMPLES),100) SEED=$(or $(SEED),$$(date +%s)) scripts/pytest Tests/EndToEnd/admin_api/test_fuzz.py
+
 bench-briefly: build test-packages
 	$(SWIFT) build $(RELEASE) --product shunt-bench
 	Benchmarks/compare start rules tls websocket --rounds 1 --messages 200000

@@ -125,6 +125,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
         headers.add(name: "Date", value: Self.date())
         headers.add(name: "Connection", value: "close")
         isStreaming = true
+        // The system would take megabytes for a client that does not read.
+        context.channel.setOption(.socketOption(.so_sndbuf), value: 128 << 10).whenComplete { _ in }
         connections.streams(context.channel)
         let version: HTTPVersion = request?.takesChunks == false ? .http1_0 : .http1_1
         context.write(wrapOutboundOut(.head(HTTPResponseHead(version: version, status: .ok, headers: headers))), promise: promise)

@@ -6,7 +6,7 @@ public struct RouteSheet: Sendable {
     public enum Answer: Sendable {
         /// A record; the closure makes its schema.
         case json(@Sendable ([String: JSONSchema.Note]) -> JSONSchema)
-        /// JSON of which no more is said.
+        /// JSON, and no more is said of it.
         case anyJSON
         /// - type: the media type, without parameters.
         case text(type: String)

@@ -1,6 +1,6 @@
 // The cluster: an overview, its workers, what has happened, and SQL over all that.
 
-import { ask, segment, sentence } from "./api.js";
+import { ask, door, follow, segment, sentence } from "./api.js";
 import { brief, bytes, choice, compact, el, full, rate, setText, time, utc } from "./elements.js";
 import { cluster, Sparkline, EVERY } from "./figures.js";
 import { Charts } from "./history.js";
@@ -195,7 +195,24 @@ export function events() {
     const search = input("kind", "Kind, as worker.lost", { list: "kinds" });
     const show = () => table.setRows(list.filter((event) => event.kind.includes(kind)));
 
+    let stream = null;
+
+    /** Until it ends, events come by themselves; then the view asks again. A gap or another registry ends it. */
+    function followOn() {
+        const mine = stream = new AbortController();
+        const tell = (name, event) => {
+            if (name === "gap" || name === "reset" || name === "closed") return mine.abort();
+            if (name !== "message" || event.id <= after) return;
+            after = event.id;
+            list = [event, ...list].slice(0, EVENTS);
+            showAll();
+        };
+        const over = () => { if (stream === mine) stream = null; };
+        follow(`${registry}:${after}`, tell, mine.signal).then(over, over);
+    }
+
     async function load() {
+        if (stream) return;
         let page;
         do {
             page = await ask("events", { parameters: after === undefined ? { limit: 1000 } : { after, limit: 1000 } });
@@ -207,6 +224,11 @@ export function events() {
                 list = [...page.events.reverse(), ...list].slice(0, EVENTS);
             }
         } while (after === undefined ? registry === undefined : page.events.length === 1000);
+        showAll();
+        if (view.isShown && after !== undefined) followOn();
+    }
+
+    function showAll() {
         kinds.replaceChildren(...[...new Set(list.map((event) => event.kind))].sort().map((kind) => el("option", { value: kind })));
         show();
     }
@@ -215,7 +237,14 @@ export function events() {
         kind = search.value.trim();
         show();
     });
-    return new View("events", "Events", { every: 2, load, search, tools: [searchForm(() => {}, search), kinds], content: table.element });
+    const view = new View("events", "Events", { every: 2, load, search, tools: [searchForm(() => {}, search), kinds], content: table.element });
+    const hide = view.hide.bind(view);
+    view.hide = () => {
+        stream?.abort();
+        hide();
+    };
+    door.addEventListener("locked", () => stream?.abort());
+    return view;
 }
 
 // SQL

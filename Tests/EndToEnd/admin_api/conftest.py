@@ -50,13 +50,14 @@ class Cluster:
         one = self.mqtt("meter-7")
         one.subscribe([("sensors/#", 1), ("$share/g/orders/+", 1)])
         one.publish("sensors/7/status", b"on", qos=1, retain=True).wait_for_publish(10)
+        self.mqtt("meter-8")
         self.closing(Client(self.worker.exchange)).register("alice", tags=["vip"], alias=["al"])
         self.closing(Client(self.worker.exchange)).join("room/1")
         assert self.ask("POST", "/api/v1/bans", {"subject": "client:bad", "seconds": 3600, "why": "noise"}).status == 200
         self.be_refused("bad")
         for path, member in (("devices", "devices"), ("chats", "chats"), ("refused", "refused")):
             eventually(lambda: self.ask("GET", f"/api/v1/{path}").json[member], 20, path)
-        eventually(lambda: len(self.ask("GET", "/api/v1/clients").json["clients"]) >= 3, 20, "clients")
+        eventually(lambda: len(self.ask("GET", "/api/v1/clients").json["clients"]) >= 4, 20, "clients")
 
     def be_refused(self, name: str):
         client = paho.Client(paho.CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5, reconnect_on_failure=False)

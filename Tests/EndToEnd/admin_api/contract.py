@@ -34,7 +34,10 @@ def send(address: str, method: str, target: str, body=None, headers=None, host=N
     try:
         connection.request(method.upper(), target, body, fields)
         answer = connection.getresponse()
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        # A stream has no end.
+        body = answer.readline() if headers["content-type"] == "text/event-stream" else answer.read()
+        return Answer(answer.status, headers, body)
     finally:
         connection.close()
 
