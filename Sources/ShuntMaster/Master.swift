@@ -33,10 +33,11 @@ public final class Master: Sendable {
     ///   - clock: seconds since 1970.
     ///   - secrets: those of this configuration.
     ///   - clusterTLS: what workers come by; nil: plain bytes.
+    ///   - peerTLS: how other masters are spoken to; nil: by plain bytes.
     /// - Throws: `registry.*`, `address.*`, `tls.invalid`; nothing is left running.
     public static func start(
-        _ configuration: Configuration, secrets: MasterSecrets, clusterTLS: ReloadableTLS? = nil, version: String, hostName: String,
-        descriptors: DescriptorBudget, clock: @escaping @Sendable () -> Double
+        _ configuration: Configuration, secrets: MasterSecrets, clusterTLS: ReloadableTLS? = nil, peerTLS: ReloadableTLS? = nil,
+        version: String, hostName: String, descriptors: DescriptorBudget, clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) -> Master {
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = configuration.master.registry.batch
@@ -45,7 +46,8 @@ public final class Master: Sendable {
             path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
         do throws(ShuntError) {
             return try await Master(
-                configuration, secrets, clusterTLS, registry: registry, version: version, hostName: hostName, descriptors: descriptors, clock: clock)
+                configuration, secrets, clusterTLS, peerTLS, registry: registry, version: version, hostName: hostName, descriptors: descriptors,
+                clock: clock)
         } catch {
             try? await registry.close()
             throw error
@@ -53,7 +55,8 @@ public final class Master: Sendable {
     }
 
     private init(
-        _ configuration: Configuration, _ secrets: MasterSecrets, _ clusterTLS: ReloadableTLS?, registry: Registry, version: String,
+        _ configuration: Configuration, _ secrets: MasterSecrets, _ clusterTLS: ReloadableTLS?, _ peerTLS: ReloadableTLS?, registry: Registry,
+        version: String,
         hostName: String, descriptors: DescriptorBudget,
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
@@ -62,18 +65,20 @@ public final class Master: Sendable {
         self.registry = registry
         self.clock = clock
         self.version = version
-        let known = KnownBefore(
-            workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
-            chats: try await registry.reader.chats(), bans: try await registry.reader.bans())
+        let known = try await KnownBefore(registry.reader)
         let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
-        startedAt = clock()
-        let engine = EngineSettings(configuration, secrets.cluster, needsCertificate: clusterTLS != nil)
+        let now = clock()
+        startedAt = now
+        let masters = try MasterPeers(configuration, secrets.cluster, listening: HostPort(exchangeAddress) ?? master.exchange.listen, peerTLS)
+        let standby = masters?.standby(configuration, known, now: now)
+        let engine = EngineSettings(configuration, secrets.cluster, needsCertificate: clusterTLS != nil, standby)
         let writer = registry.writer
         let figures = MasterFigures()
         let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(configuration)) { [logger] loop in
             MasterLoop(
-                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), tls: clusterTLS, known: known, writer: writer,
+                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), tls: clusterTLS, masters: masters, known: known,
+                writer: writer,
                 figures: figures, logger: logger)
         }
         self.loop = loop
@@ -91,15 +96,16 @@ public final class Master: Sendable {
                 status: { [startedAt] in
                     MasterStatus(
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
-                        writer: registry.writer.figures)
+                        writer: registry.writer.figures, role: figures.role)
                 },
-                readiness: { registry.problem },
+                readiness: { registry.problem }, note: { figures.note },
                 metrics: { figures.metrics(writer: registry.writer, door: door, tls: clusterTLS, version: version, now: clock()) },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
-                command: { command in await Self.ask(loop) { $0.command(command, $1) } }, record: Self.recorder(writer, clock),
+                command: { command in await Self.ask(loop) { $0.command(command, $1) } },
+                changeRole: { change in await Self.ask(loop) { $0.change(change, $1) } }, record: Self.recorder(writer, clock),
                 logger: Logger(label: "shunt.admin"))
         } catch {
             loop.post { $0.stop() }
@@ -197,12 +203,12 @@ private struct EngineSettings: Sendable {
     private let needsCertificate: Bool
     private let unproved: [AddressRange]
     private let listsClients: Bool
+    private let standby: Standby?
 
-    init(_ configuration: Configuration, _ token: ClusterToken?, needsCertificate: Bool) {
+    init(_ configuration: Configuration, _ token: ClusterToken?, needsCertificate: Bool, _ standby: Standby?) {
         self.needsCertificate = needsCertificate
-        secret = token.map { token in
-            LinkSecret(count: token.count, code: { token.proof($0, of: $1) }, nonce: { ClusterToken.nonce() })
-        }
+        self.standby = standby
+        secret = token.map { LinkSecret($0) }
         unproved = configuration.cluster.allowJava ? configuration.cluster.javaFrom : []
         liveFor = configuration.master.heartbeat.liveFor.inSeconds
         keepDevices = configuration.devices.keep.inSeconds
@@ -214,7 +220,7 @@ private struct EngineSettings: Sendable {
     func make() -> MasterEngine {
         let engine = MasterEngine(
             liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit, secret: secret,
-            needsCertificate: needsCertificate, unproved: unproved)
+            needsCertificate: needsCertificate, unproved: unproved, standby: standby)
         engine.listsClients = listsClients
         return engine
     }
@@ -227,6 +233,14 @@ extension ConnectionLimits {
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers, frameSeconds: max(1, Int(limits.frameTime.inSeconds)),
             connections: limits.connections, peerSeconds: limits.peerSeconds)
+    }
+}
+
+extension MasterPeers {
+    /// Whether this master serves, from its start on.
+    fileprivate func standby(_ configuration: Configuration, _ known: KnownBefore, now: Double) -> Standby {
+        let restored = known.workers.count { $0.state != .lost }
+        return Standby(own: own, others: others, restored: restored, liveFor: configuration.master.heartbeat.liveFor.inSeconds, now: now)
     }
 }
 

@@ -11,7 +11,7 @@ final class ControlLoop: EventLoopHandler {
     let peers: LoopPeers
     private let identity: WorkerIdentity
     private let status: WorkerStatus
-    private let logger: Logger
+    let logger: Logger
     var link: MasterLink
     /// Where masters are that need not prove anything, and speak plain bytes.
     private let unproved: [AddressRange]
@@ -391,6 +391,7 @@ final class ControlLoop: EventLoopHandler {
             case .bans(let body): toldBans.append(body)
             case .askedClients(let list): askedClients(list)
             case .tookClients(let isRefused): tookClients(isRefused)
+            case .cutOff(let isCutOff): cutOff(isCutOff)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }

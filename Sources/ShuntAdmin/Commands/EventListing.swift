@@ -63,7 +63,7 @@ enum EventListing {
         case .workerSkewed, .linkRefused, .adminRefused, .rulesRefused, .rulesRolledBack: .warning
         case .ruleOff: .bad
         case .workerJoined, .workerReturned: .good
-        case .masterStarted, .masterStopped, .workerLeft, .rulesLoaded, .ruleOn, .command, nil: .plain
+        case .masterStarted, .masterStopped, .masterServing, .masterStandby, .workerLeft, .rulesLoaded, .ruleOn, .command, nil: .plain
         }
     }
 }

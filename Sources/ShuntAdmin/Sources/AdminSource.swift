@@ -30,6 +30,8 @@ enum AdminRequest: Equatable, Sendable {
     case bans(limit: Int, offset: Int)
     case ban(BanRequest)
     case unban(String)
+    /// Which master serves: `step-down` or `serve`, at the master that is asked.
+    case changeRole(String)
     /// The rules of one worker, or of all.
     case rules(worker: String?)
     case deployRules(RuleDeployment, worker: String?)
@@ -119,6 +121,10 @@ struct RegistrySource: AdminSource {
         case .status, .conditions:
             throw ShuntError(
                 .requestUnsupported, "only a running master knows how it and its workers are", at: name,
+                help: "leave --registry away, and say where the master is with --master host:port")
+        case .changeRole:
+            throw ShuntError(
+                .registryReadOnly, "only a running master makes way or serves, the registry's file is read and no more", at: name,
                 help: "leave --registry away, and say where the master is with --master host:port")
         case .rules, .deployRules:
             throw ShuntError(
@@ -239,6 +245,7 @@ struct APISource: AdminSource {
         // Texts and a whole number can always be encoded.
         case .ban(let request): return ("POST", "/api/v1/bans", (try? RecordJSON.encode(request)) ?? [])
         case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
+        case .changeRole(let change): return ("POST", "/api/v1/" + change, [])
         case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
         case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
         case .explain(let request, let worker): return ("POST", "/api/v1/explain" + only(worker), (try? RecordJSON.encode(request)) ?? [])
