@@ -28,11 +28,11 @@ def run_inside(file: str, test: str):
     why = why_not()
     if why:
         pytest.skip(f"no network namespaces here: {why}")
-    command = f"mount -t tmpfs tmpfs /run && exec '{sys.executable}' -m pytest -q -p no:cacheprovider '{file}' -k {test}"
+    command = f"mount -t tmpfs tmpfs /run && exec '{sys.executable}' -m pytest -q --tb=short -p no:cacheprovider '{file}' -k {test}"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--net", "--mount", "--fork", "--kill-child", "sh", "-c", command],
         env=os.environ | {INSIDE: "1"}, capture_output=True, text=True, timeout=300, cwd=Path(file).parent)
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-30_000:] + done.stderr[-2000:]
 
 
 class Network:

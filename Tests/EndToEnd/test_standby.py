@@ -274,6 +274,8 @@ def test_masters_prove_the_clusters_token_to_each_other(pair, tmp_path):
     assert pair.wait_whole(among=[1]) == 1
 
 
-def test_a_master_must_be_known_by_some_address(shunt):
-    wrong = run("master", "--set", "master.exchange.listen=0.0.0.0:0", "--set", "master.peers=[10.0.0.2:4088]", "--set", "master.registry.path=r")
+def test_a_master_must_be_known_by_some_address(tmp_path):
+    wrong = run(
+        "master", "--set", "master.exchange.listen=0.0.0.0:0", "--set", "master.peers=[10.0.0.2:4088]", "--set", "master.registry.path=registry",
+        cwd=tmp_path)
     assert wrong.returncode == 78 and "give it as master.advertise" in wrong.stderr, wrong

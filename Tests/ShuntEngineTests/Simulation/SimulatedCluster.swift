@@ -252,8 +252,8 @@ final class SimulatedCluster {
                 }
             }
         }
-        let closed = master.actions.compactMap { if case .close(let id, _) = $0 { id } else { nil } }
-        collect(master)
+        let closed = Self.closed(by: master)
+        keep(master)
         for id in closed { close(id, of: master) }
         for (worker, frame) in others where !isCut(worker.name, links[worker.name]?.master ?? "") {
             guard !silent.contains(worker.name) else {
@@ -267,11 +267,20 @@ final class SimulatedCluster {
 
     /// What a master has decided by itself.
     private func collect(_ master: MasterEngine) {
-        changes += master.changes
-        let actions = master.actions
-        master.clear()
-        for case .close(let id, _) in actions { close(id, of: master) }
+        let (actions, closed) = (master.actions, Self.closed(by: master))
+        keep(master)
+        for id in closed { close(id, of: master) }
         for case .send(let id, let bytes) in actions { pass(bytes, on: id) }
+    }
+
+    private func keep(_ master: MasterEngine) {
+        changes += master.changes
+        master.clear()
+    }
+
+    /// The connections that a master closes as it steps back.
+    private static func closed(by master: MasterEngine) -> [ConnectionID] {
+        master.actions.compactMap { if case .close(let id, .masterStandby) = $0 { id } else { nil } }
     }
 
     /// A frame that answers nothing which has just come.
