@@ -11,6 +11,7 @@ import pytest
 
 from exchange import ALLOCATION, Client, eventually
 from processes import Door, get, run
+from tls.certificates import Certificates
 
 # Two heartbeats are 2 s, the least that masters count as two.
 HEARTBEAT = 1
@@ -272,6 +273,21 @@ def test_masters_prove_the_clusters_token_to_each_other(pair, tmp_path):
     pair = pair(**{"cluster.token_file": str(token)})
     pair.masters[0].kill()
     assert pair.wait_whole(among=[1]) == 1
+
+
+def test_masters_show_each_other_certificates(shunt, connect, tmp_path):
+    made = Certificates(tmp_path / "cluster", "Cluster-CA")
+    made.make("--member", "m")
+    tls = {"cluster.tls.certificate": made["m.pem"], "cluster.tls.key": made["m.key"], "cluster.tls.ca": made["ca.pem"]}
+    pair = Pair(shunt, connect, **tls)
+    eventually(lambda: pair.role(1)["masters"][0]["role"] == "serving")
+    pair.masters[0].kill()
+    assert pair.wait_whole(among=[1]) == 1
+    # Without a certificate the first is none of this cluster.
+    pair.sets = {}
+    pair.start(0)
+    pair.masters[0].wait_log("another master is not spoken to")
+    assert pair.role(1)["masters"][0]["role"] == "silent" and pair.serving() == [1]
 
 
 def test_a_master_must_be_known_by_some_address(tmp_path):

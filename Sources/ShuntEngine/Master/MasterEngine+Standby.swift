@@ -129,7 +129,10 @@ extension MasterEngine {
     func tickStandby(now: Double) {
         guard standby != nil else { return }
         change(standby?.tick(now: now) ?? [], now: now)
-        if let filling, filling.missing.isEmpty || now >= filling.until || filling.until - now > 3600 { filled(now: now) }
+        guard let filling, let standby else { return }
+        // Longer than it ever waits: the clock was set back.
+        let isOver = now >= filling.until || filling.until - now > standby.patience
+        if filling.missing.isEmpty || isOver { filled(now: now) }
     }
 
     private func change(_ found: [Standby.Action], now: Double) {

@@ -48,7 +48,8 @@ public struct Standby: Sendable {
     var copiedAt = -Double.infinity
     /// How many workers the registry held: they count until workers tell more.
     private let restored: Int
-    private let startedAt: Double
+    private var startedAt: Double
+    private var tickedAt = -Double.infinity
     /// An operator has had it make way for this master.
     var makesWay: (to: String, until: Double)?
     let liveFor: Double
@@ -127,6 +128,7 @@ public struct Standby: Sendable {
 
     /// Time has passed.
     mutating func tick(now: Double) -> [Action] {
+        forgetFuture(now: now)
         for (name, voter) in voters where now - voter.heardAt >= liveFor { voters[name] = nil }
         if let until = makesWay?.until, now >= until || until - now > Self.makingWay { makesWay = nil }
         guard role == .serving else { return consider(now: now) }
@@ -135,6 +137,19 @@ public struct Standby: Sendable {
         guard let electorate, !electorate.isHeld(by: live) else { return [] }
         let (heard, size) = electorate.heard(of: live)
         return [stepBack("it hears \(heard) of \(size) workers", now: now)]
+    }
+
+    /// Where the clock was set back nobody has been heard later than now.
+    private mutating func forgetFuture(now: Double) {
+        guard now < tickedAt else { return tickedAt = now }
+        tickedAt = now
+        startedAt = min(startedAt, now)
+        for (name, voter) in voters { voters[name]?.heardAt = min(voter.heardAt, now) }
+        for (address, other) in others {
+            others[address]?.heardAt = min(other.heardAt, now)
+            others[address]?.servedAt = min(other.servedAt, now)
+        }
+        copiedAt = min(copiedAt, now)
     }
 
     // MARK: Operators
