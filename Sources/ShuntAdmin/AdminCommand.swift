@@ -24,6 +24,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin close-chat room-1
               shunt admin retained 'sensors/#'       what MQTT retains; --clear forgets it
               shunt admin ban uid:mallory --for 1h   keep somebody out; also bans, unban
+              shunt admin step-down                  another master is to serve
               shunt admin refused                    whom workers have refused, and why
               shunt admin rules                      which rules run; also reload, rollback
               shunt admin explain --topic orders/7   what would become of a message
@@ -41,8 +42,8 @@ public struct AdminCommand: AsyncParsableCommand {
             StatusCommand.self, TopCommand.self, AuditCommand.self, WorkersCommand.self, WorkerCommand.self, HistoryCommand.self,
             ClientsCommand.self, ClientCommand.self, KickCommand.self, DrainCommand.self, UndrainCommand.self, BalanceCommand.self,
             SubscriptionsCommand.self, GroupsCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
-            ChatCommand.self,
-            CloseChatCommand.self, RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
+            ChatCommand.self, CloseChatCommand.self, StepDownCommand.self, ServeCommand.self,
+            RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,
             QueryCommand.self, ReloadCommand.self, ConfigCommand.self, LogCommand.self, PasswdCommand.self,
         ])

@@ -97,6 +97,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case queryInvalid = "query.invalid"
     case queryLimit = "query.limit"
     case masterUnavailable = "master.unavailable"
+    /// Another master of the cluster serves, or none does for now.
+    case masterStandby = "master.standby"
     /// A server said no, and its status and text tell why.
     case refused = "refused"
     case notFound = "not_found"
@@ -131,7 +133,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .subscriptionLimit, .fanoutLimit, .accessRate: 429
         case .hopLimit: 508
         case .accessUnavailable, .connectionLimit, .connectionLost, .slowConsumer, .memoryLimit, .followerLimit, .delayLimit, .descriptorLimit,
-            .masterUnavailable, .registryUnavailable,
+            .masterUnavailable, .masterStandby, .registryUnavailable,
             .addressInUse, .addressUnavailable:
             503
         case .ruleFailed, .ruleTime, .ruleMemory, .registryInvalid, .ioFailed, .internalError, .auditFindings: 500
@@ -144,7 +146,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         switch self {
         case .auditFindings: 1
         case .usage: 64
-        case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .registryUnavailable, .workerNone, .connectionLost,
+        case .addressInUse, .addressUnavailable, .descriptorLimit, .masterUnavailable, .masterStandby, .registryUnavailable, .workerNone,
+            .connectionLost,
             .tlsHandshake:
             69
         case .configInvalid, .configUnknownKey, .configType, .configRange, .configMissing, .tlsInvalid, .ruleFailed, .ruleTime,

@@ -34,11 +34,13 @@ public final class Master: Sendable {
     ///   - clock: seconds since 1970.
     ///   - secrets: those of this configuration.
     ///   - clusterTLS: what workers come by; nil: plain bytes.
+    ///   - peerTLS: how other masters are spoken to; nil: by plain bytes.
     ///   - process: has this process do what operators ask of processes; nil where it is a worker's too.
     /// - Throws: `registry.*`, `address.*`, `tls.invalid`; nothing is left running.
     public static func start(
-        _ configuration: Configuration, secrets: MasterSecrets, clusterTLS: ReloadableTLS? = nil, version: String, hostName: String,
-        descriptors: DescriptorBudget, process: AdminServer.CommandProcess?, clock: @escaping @Sendable () -> Double
+        _ configuration: Configuration, secrets: MasterSecrets, clusterTLS: ReloadableTLS? = nil, peerTLS: ReloadableTLS? = nil,
+        version: String, hostName: String, descriptors: DescriptorBudget, process: AdminServer.CommandProcess?,
+        clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) -> Master {
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = configuration.master.registry.batch
@@ -48,7 +50,7 @@ public final class Master: Sendable {
             path: configuration.master.registry.path, writing: writing, logger: Logger(label: "shunt.registry"))
         do throws(ShuntError) {
             return try await Master(
-                configuration, secrets, clusterTLS, registry: registry, version: version, hostName: hostName, descriptors: descriptors,
+                configuration, secrets, clusterTLS, peerTLS, registry: registry, version: version, hostName: hostName, descriptors: descriptors,
                 process: process,
                 clock: clock)
         } catch {
@@ -58,8 +60,8 @@ public final class Master: Sendable {
     }
 
     private init(
-        _ configuration: Configuration, _ secrets: MasterSecrets, _ clusterTLS: ReloadableTLS?, registry: Registry, version: String,
-        hostName: String, descriptors: DescriptorBudget, process: AdminServer.CommandProcess?,
+        _ configuration: Configuration, _ secrets: MasterSecrets, _ clusterTLS: ReloadableTLS?, _ peerTLS: ReloadableTLS?, registry: Registry,
+        version: String, hostName: String, descriptors: DescriptorBudget, process: AdminServer.CommandProcess?,
         clock: @escaping @Sendable () -> Double
     ) async throws(ShuntError) {
         let master = configuration.master
@@ -67,19 +69,20 @@ public final class Master: Sendable {
         self.registry = registry
         self.clock = clock
         self.version = version
-        let known = KnownBefore(
-            workers: try await registry.reader.workers(), devices: try await registry.reader.devices(),
-            chats: try await registry.reader.chats(), bans: try await registry.reader.bans(),
-            history: try await registry.reader.openHistory(now: clock()))
+        let known = try await KnownBefore(registry.reader, now: clock())
         let socket = try ListeningSocket(master.exchange.listen, name: "master.exchange.listen")
         exchangeAddress = socket.address.description
-        startedAt = clock()
-        let engine = EngineSettings(configuration, secrets.cluster, needsCertificate: clusterTLS != nil)
+        let now = clock()
+        startedAt = now
+        let masters = try MasterPeers(configuration, secrets.cluster, listening: HostPort(exchangeAddress) ?? master.exchange.listen, peerTLS)
+        let standby = masters?.standby(configuration, known, now: now)
+        let engine = EngineSettings(configuration, secrets.cluster, needsCertificate: clusterTLS != nil, standby)
         let writer = registry.writer
         let figures = MasterFigures()
         let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(configuration)) { [logger] loop in
             MasterLoop(
-                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), tls: clusterTLS, known: known, writer: writer,
+                loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), tls: clusterTLS, masters: masters, known: known,
+                writer: writer,
                 figures: figures, logger: logger)
         }
         self.loop = loop
@@ -89,27 +92,23 @@ public final class Master: Sendable {
         self.feed = feed
         writer.whenEventsAreWritten { feed.eventsWritten() }
         do throws(ShuntError) {
-            let address = master.admin.listen
-            var endpoint = HTTPEndpoint.Configuration(host: address.host, port: address.port)
-            endpoint.tls = adminTLS?.server
-            endpoint.maximumConnections = descriptors.httpConnections
-            endpoint.hosts = AllowedHosts(master.admin.hosts + [address.host, hostName], key: "master.admin.hosts")
-            endpoint.authority = door
+            let endpoint = Self.endpoint(configuration, hostName, descriptors, adminTLS, door)
             admin = try await AdminServer.start(
                 endpoint, registry: registry.reader,
                 status: { [startedAt] in
                     MasterStatus(
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
-                        writer: registry.writer.figures)
+                        writer: registry.writer.figures, role: figures.role)
                 },
-                readiness: { registry.problem },
+                readiness: { registry.problem }, note: { figures.note },
                 metrics: { figures.metrics(writer: registry.writer, door: door, tls: clusterTLS, version: version, now: clock()) },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
                 command: { command in await Self.ask(loop) { $0.command(command, $1) } },
-                balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } }, process: process,
+                balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } },
+                changeRole: { change in await Self.ask(loop) { $0.change(change, $1) } }, process: process,
                 record: Self.recorder(writer, clock), feed: feed,
                 logger: Logger(label: "shunt.admin"))
         } catch {
@@ -119,6 +118,18 @@ public final class Master: Sendable {
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = HostPort(admin.host, admin.port).description
+    }
+
+    private static func endpoint(
+        _ configuration: Configuration, _ hostName: String, _ descriptors: DescriptorBudget, _ tls: AdminTLS?, _ door: AdminDoor
+    ) -> HTTPEndpoint.Configuration {
+        let admin = configuration.master.admin
+        var endpoint = HTTPEndpoint.Configuration(host: admin.listen.host, port: admin.listen.port)
+        endpoint.tls = tls?.server
+        endpoint.maximumConnections = descriptors.httpConnections
+        endpoint.hosts = AllowedHosts(admin.hosts + [admin.listen.host, hostName], key: "master.admin.hosts")
+        endpoint.authority = door
+        return endpoint
     }
 
     private static func door(_ tokens: AdminTokens?, _ writer: RegistryWriter, _ clock: @escaping @Sendable () -> Double) -> AdminDoor {
@@ -212,12 +223,12 @@ private struct EngineSettings: Sendable {
     private let unproved: [AddressRange]
     private let listsClients: Bool
     private let historySteps: [HistoryStep]
+    private let standby: Standby?
 
-    init(_ configuration: Configuration, _ token: ClusterToken?, needsCertificate: Bool) {
+    init(_ configuration: Configuration, _ token: ClusterToken?, needsCertificate: Bool, _ standby: Standby?) {
         self.needsCertificate = needsCertificate
-        secret = token.map { token in
-            LinkSecret(count: token.count, code: { token.proof($0, of: $1) }, nonce: { ClusterToken.nonce() })
-        }
+        self.standby = standby
+        secret = token.map { LinkSecret($0) }
         unproved = configuration.cluster.allowJava ? configuration.cluster.javaFrom : []
         liveFor = configuration.master.heartbeat.liveFor.inSeconds
         keepDevices = configuration.devices.keep.inSeconds
@@ -230,7 +241,7 @@ private struct EngineSettings: Sendable {
     func make() -> MasterEngine {
         let engine = MasterEngine(
             liveFor: liveFor, keepDevices: keepDevices, deviceMemory: deviceMemory, frameLimit: frameLimit, secret: secret,
-            needsCertificate: needsCertificate, unproved: unproved)
+            needsCertificate: needsCertificate, unproved: unproved, standby: standby)
         engine.listsClients = listsClients
         engine.historySteps = historySteps
         return engine
@@ -244,6 +255,14 @@ extension ConnectionLimits {
         self.init(
             outBuffer: limits.outBuffer, buffers: limits.buffers, frameSeconds: max(1, Int(limits.frameTime.inSeconds)),
             connections: limits.connections, peerSeconds: limits.peerSeconds)
+    }
+}
+
+extension MasterPeers {
+    /// Whether this master serves, from its start on.
+    fileprivate func standby(_ configuration: Configuration, _ known: KnownBefore, now: Double) -> Standby {
+        let restored = known.workers.count { $0.state != .lost }
+        return Standby(own: own, others: others, restored: restored, liveFor: configuration.master.heartbeat.liveFor.inSeconds, now: now)
     }
 }
 

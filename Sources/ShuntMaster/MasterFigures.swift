@@ -14,6 +14,8 @@ struct MasterCounts: Sendable {
     var refusals = LinkRefusals()
     var allocations = AllocationCounts()
     var loop = LoopFigures()
+    /// nil where the master has no peers.
+    var role: MasterRoleRecord?
 }
 
 /// The figures of the master's loop, for other threads to read.
@@ -21,6 +23,17 @@ final class MasterFigures: Sendable {
     private let state = Mutex(MasterCounts())
 
     func set(_ counts: MasterCounts) { state.withLock { $0 = counts } }
+
+    var role: MasterRoleRecord? { state.withLock { $0.role } }
+
+    /// What a probe is told beside that it is ready.
+    var note: String? {
+        guard let role, role.role != "serving" else { return nil }
+        return role.serving.map { "standby, \($0) serves" } ?? "standby, and hears no master that serves"
+    }
+
+    /// It has just changed.
+    func set(_ role: MasterRoleRecord?) { state.withLock { $0.role = role } }
 
     /// In Prometheus' text format 0.0.4.
     /// - Parameters:
@@ -31,6 +44,10 @@ final class MasterFigures: Sendable {
         let state = state.withLock { $0 }
         var text = MetricsText()
         text.buildInfo(version: version, role: "master")
+        if let role = state.role {
+            text.gauge("shunt_master_serving", "1 while this master serves, 0 while it stands by for another.", role.role == "serving" ? 1 : 0)
+            text.gauge("shunt_master_term", "The term in which it serves, or the last that it has heard of.", Int(clamping: role.term))
+        }
         text.family("shunt_master_workers", "gauge", "Workers that the master knows, by state; lost ones until they are forgotten.")
         for each in [WorkerRecord.State.live, .draining, .lost] {
             text.sample("shunt_master_workers", ["state": each.rawValue], state.workers[each] ?? 0)

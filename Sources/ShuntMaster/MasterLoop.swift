@@ -15,15 +15,26 @@ struct KnownBefore: Sendable {
     var bans: [Ban]
     /// Points of steps that are not over.
     var history: [HistoryPoint]
+
+    init(_ reader: any RegistryReader, now: Double) async throws(ShuntError) {
+        workers = try await reader.workers()
+        devices = try await reader.devices()
+        chats = try await reader.chats()
+        bans = try await reader.bans()
+        history = try await reader.openHistory(now: now)
+    }
 }
 
 /// The master's exchange port: carries out what its engine decides.
 final class MasterLoop: EventLoopHandler {
     let loop: EventLoop
-    private let engine: MasterEngine
+    let engine: MasterEngine
     private let writer: RegistryWriter
-    private let figures: MasterFigures
-    private let logger: Logger
+    let figures: MasterFigures
+    let logger: Logger
+    /// The links to the other masters, by the number of their connections' role.
+    var links: [MasterConnection]
+    let masters: MasterPeers?
     private var fullness = DeviceFullness()
     /// nil: peers speak plain bytes alone.
     private let tls: ReloadableTLS?
@@ -33,8 +44,8 @@ final class MasterLoop: EventLoopHandler {
     private var unopenedPosition = 0
 
     init(
-        loop: EventLoop, socket: ListeningSocket, descriptors: DescriptorBudget, engine: MasterEngine, tls: ReloadableTLS?, known: KnownBefore,
-        writer: RegistryWriter, figures: MasterFigures, logger: Logger
+        loop: EventLoop, socket: ListeningSocket, descriptors: DescriptorBudget, engine: MasterEngine, tls: ReloadableTLS?,
+        masters: MasterPeers?, known: KnownBefore, writer: RegistryWriter, figures: MasterFigures, logger: Logger
     ) {
         self.loop = loop
         self.engine = engine
@@ -42,9 +53,12 @@ final class MasterLoop: EventLoopHandler {
         self.figures = figures
         self.tls = tls
         self.logger = logger
+        self.masters = masters
+        links = (masters?.others ?? []).map { MasterConnection(link: PeerLink(to: $0, secret: masters?.secret, now: loop.now)) }
         clients = ClientTroubles(descriptors)
         engine.restore(known.workers, devices: known.devices, chats: known.chats, bans: known.bans, now: loop.now)
         engine.restoreHistory(known.history, now: loop.now)
+        figures.set(engine.role(now: loop.now))
         loop.accept(on: socket, within: descriptors) { [unowned self] in accepted($0) }
     }
 
@@ -82,6 +96,7 @@ final class MasterLoop: EventLoopHandler {
     }
 
     func transport(for connection: Connection) -> (any Transport)? {
+        if case .outbound = connection.role { return masters?.tls.map { TLSTransport($0.context) } }
         guard let tls else { return nil }
         let transport = PlainOrTLS { tls.context }
         unopened[connection.id] = transport
@@ -94,12 +109,14 @@ final class MasterLoop: EventLoopHandler {
     }
 
     func opened(_ connection: Connection) {
+        if case .outbound(let place) = connection.role { return opened(connection, toMaster: Int(place)) }
         if tls != nil { unopened[connection.id] = nil }
         engine.opened(
             connection.id, source: connection.remoteAddress.host, hasCertificate: tls != nil && connection.clientCertificate != nil)
     }
 
     func received(_ bytes: Bytes, on connection: Connection) -> Int {
+        if case .outbound(let place) = connection.role { return received(bytes, on: connection, fromMaster: Int(place)) }
         makeRoomForClients()
         let taken = engine.received(bytes, on: connection.id, now: loop.now)
         carryOut()
@@ -117,6 +134,7 @@ final class MasterLoop: EventLoopHandler {
     }
 
     func closed(_ connection: Connection, reason: CloseReason) {
+        if case .outbound(let place) = connection.role { return closed(connection, toMaster: Int(place), why: reason.text) }
         clients.closed(connection, reason)
         if tls != nil, let transport = unopened.removeValue(forKey: connection.id) {
             if transport.isTLS, case .byUs(let why) = reason {
@@ -128,20 +146,23 @@ final class MasterLoop: EventLoopHandler {
         settleQuestions()
     }
 
-    func connectFailed(role: Connection.Role, address: HostPort, why: String) {}
+    func connectFailed(role: Connection.Role, address: HostPort, why: String) {
+        if case .outbound(let place) = role { closed(nil, toMaster: Int(place), why: why) }
+    }
 
     func turnEnded() {}
 
     func tick() {
         makeRoomForClients()
         engine.tick(now: loop.now)
+        tickMasters()
         carryOut()
         clients.tick(now: loop.now, logger)
         let memory = engine.deviceMemory
         figures.set(
             MasterCounts(
                 devices: engine.deviceCount, chats: engine.chatCount, workers: engine.directory.states, memory: memory,
-                refusals: engine.linkRefusals, allocations: engine.directory.allocations, loop: loop.figures))
+                refusals: engine.linkRefusals, allocations: engine.directory.allocations, loop: loop.figures, role: engine.role(now: loop.now)))
         guard let news = fullness.news(memory, now: loop.now) else { return }
         logger.warning(
             "devices take all the memory that they may (devices.memory)",
@@ -158,6 +179,7 @@ final class MasterLoop: EventLoopHandler {
             return done(ShuntError(.memoryLimit, "\(closures.count) chats are being ended", help: "try again in a moment"))
         }
         do throws(ShuntError) {
+            try engine.checkServing(now: loop.now)
             try engine.closeChat(chat, now: loop.now)
             closures.append(Closure(chat: ExactText(chat), until: loop.now + Self.closurePatience, done: done))
         } catch {
@@ -202,6 +224,7 @@ final class MasterLoop: EventLoopHandler {
     func change(_ change: BanChange, _ done: @escaping @Sendable (ShuntError?) -> Void) {
         var failure: ShuntError?
         do throws(ShuntError) {
+            try engine.checkServing(now: loop.now)
             switch change {
             case .ban(let ban): try engine.ban(ban, now: loop.now)
             case .unban(let subject): try engine.unban(subject, now: loop.now)
@@ -216,6 +239,7 @@ final class MasterLoop: EventLoopHandler {
     /// An operator asks for retained messages, or for an end of them.
     func ask(_ request: RetainedRequest, _ done: @escaping @Sendable (Result<RetainedOutcome, ShuntError>) -> Void) {
         do throws(ShuntError) {
+            try engine.checkServing(now: loop.now)
             questions[try engine.ask(request, now: loop.now)] = done
         } catch {
             done(.failure(error))
@@ -226,6 +250,7 @@ final class MasterLoop: EventLoopHandler {
     /// An operator asks for clients that were refused.
     func ask(_ query: RefusedQuery, _ done: @escaping @Sendable (Result<RefusedList, ShuntError>) -> Void) {
         do throws(ShuntError) {
+            try engine.checkServing(now: loop.now)
             refusedQuestions[try engine.ask(query, now: loop.now)] = done
         } catch {
             done(.failure(error))
@@ -236,6 +261,7 @@ final class MasterLoop: EventLoopHandler {
     /// An operator has workers do something.
     func command(_ command: WorkerCommand, _ done: @escaping @Sendable (Result<WorkerAnswers, ShuntError>) -> Void) {
         do throws(ShuntError) {
+            try engine.checkServing(now: loop.now)
             commands[try engine.command(command, now: loop.now)] = done
         } catch {
             done(.failure(error))
@@ -246,7 +272,12 @@ final class MasterLoop: EventLoopHandler {
     /// An operator has a worker of message-channel close connections beyond so many.
     func balance(_ worker: String, _ connections: Int, _ done: @escaping @Sendable (ShuntError?) -> Void) {
         var failure: ShuntError?
-        do throws(ShuntError) { try engine.balance(worker, connections: connections, now: loop.now) } catch { failure = error }
+        do throws(ShuntError) {
+            try engine.checkServing(now: loop.now)
+            try engine.balance(worker, connections: connections, now: loop.now)
+        } catch {
+            failure = error
+        }
         carryOut()
         done(failure)
     }
@@ -282,7 +313,7 @@ final class MasterLoop: EventLoopHandler {
         loop.shutDown()
     }
 
-    private func carryOut() {
+    func carryOut() {
         for action in engine.actions {
             switch action {
             case .send(let id, let bytes):
@@ -324,6 +355,8 @@ final class MasterLoop: EventLoopHandler {
             case .rulesRolledBack: (.warning, "a worker has gone back to the rules before")
             case .ruleOff: (.warning, "a worker has switched a rule off")
             case .ruleOn: (.info, "a worker tries a rule again")
+            case .masterServing: (.notice, "this master serves")
+            case .masterStandby: (.notice, "this master is standby")
             case .masterStarted, .masterStopped, .adminRefused, .command: (.info, "\(event.kind.rawValue)")
             }
         let address = engine.source(of: event.subject) ?? "-"

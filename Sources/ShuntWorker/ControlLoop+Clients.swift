@@ -1,4 +1,5 @@
 import ExchangeCodec
+import Logging
 import ShuntCore
 import ShuntEngine
 
@@ -33,6 +34,14 @@ extension ControlLoop {
     /// What a loop has to tell.
     func took(_ portion: ClientPortion, from loop: UInt8, list: Int64) {
         carryOut(clients.took(portion, from: loop, list: list))
+    }
+
+    /// The worker has lost the master that serves, or has found it.
+    func cutOff(_ isCutOff: Bool) {
+        peers.onEach { $0.setCutOff(isCutOff) }
+        let text: Logger.Message =
+            isCutOff ? "no master serves this worker: nobody is let into chats until one does" : "a master serves this worker again"
+        logger.log(level: isCutOff ? .warning : .info, text)
     }
 }
 

@@ -403,6 +403,7 @@ final class ControlLoop: EventLoopHandler {
             case .bans(let body): toldBans.append(body)
             case .askedClients(let list): askedClients(list)
             case .tookClients(let isRefused): tookClients(isRefused)
+            case .cutOff(let isCutOff): cutOff(isCutOff)
             case .learned(let worker): peers.neighbours.learn(worker)
             case .room(let workers): peers.neighbours.setRoom(workers)
             case .displaced(let devices): peers.onEach { $0.displaced(devices) }

@@ -247,6 +247,8 @@ final class WorkerLoop: EventLoopHandler {
         }
     }
 
+    func setCutOff(_ isCutOff: Bool) { engine.setCutOff(isCutOff) }
+
     func received(_ event: ChatEvent) { engine.received(event, now: loop.now) }
 
     /// Retained messages that are at home on this loop.

@@ -40,7 +40,8 @@ def run(*arguments, input=None, cwd=None, timeout=30, env=None) -> subprocess.Co
 class Process:
     """`shunt dev`, `master` or `worker`, started and ready."""
 
-    def __init__(self, kind: str, folder: Path, sets: dict, config: Path | None, env: dict, ready=True, descriptors: int | None = None):
+    def __init__(self, kind: str, folder: Path, sets: dict, config: Path | None, env: dict, ready=True, descriptors: int | None = None,
+                 within: list[str] | None = None):
         self.kind, self.folder = kind, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.stderr_path = folder / "stderr"
@@ -56,7 +57,7 @@ class Process:
         limit = None if descriptors is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         with open(self.stderr_path, "ab") as stderr, open(folder / "stdout", "ab") as stdout:
             self.process = subprocess.Popen(
-                arguments, cwd=folder, env=environment(**env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                [*(within or []), *arguments], cwd=folder, env=environment(**env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                 preexec_fn=limit)
         if ready:
             self.wait_ready()
@@ -211,15 +212,17 @@ class Processes:
         self.opened = []
 
     def start(
-        self, kind: str, sets: dict | None = None, config: str | Path | None = None, env=None, folder=None, descriptors=None
+        self, kind: str, sets: dict | None = None, config: str | Path | None = None, env=None, folder=None, descriptors=None,
+        within=None,
     ) -> Process:
-        """`config` is a path, or the text of a configuration; `descriptors` is how many the process may have open."""
+        """`config` is a path, or the text of a configuration; `descriptors` is how many the process may have open; `within` is a command that
+        runs it elsewhere."""
         folder = folder or self.folder / f"{kind}-{len(self.all)}"
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(config, str):
             (folder / "config.yaml").write_text(config)
             config = folder / "config.yaml"
-        process = Process(kind, folder, sets or {}, config, env or {}, ready=False, descriptors=descriptors)
+        process = Process(kind, folder, sets or {}, config, env or {}, ready=False, descriptors=descriptors, within=within)
         self.all.append(process)
         process.wait_ready()
         return process

@@ -165,11 +165,3 @@ extension LenientObject {
     /// A number of things: 0 where it is missing or negative.
     func count(_ key: String) throws(ShuntError) -> Int { Int(max(0, try integer(key) ?? 0)) }
 }
-
-/// The answer of one of Shunt's masters to a heartbeat of one of Shunt's workers; a Java worker gets no text.
-public enum HeartbeatReply: String, Sendable {
-    /// Reports are taken.
-    case shunt
-    /// Reports are taken, and the master has forgotten what this worker holds: the worker should tell all of it again.
-    case report = "shunt report"
-}

@@ -29,6 +29,8 @@ public struct ShuntExtension: Equatable, Sendable {
     /// What happened of late; a master has heard of most of it before.
     public var events: [WorkerEvent] = []
     public static let maximumEvents = 16
+    /// What it remembers of its cluster's masters.
+    public var ballot = Ballot()
 
     public init(
         version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0,
@@ -53,6 +55,7 @@ public struct ShuntExtension: Equatable, Sendable {
             isDraining: try object.string("state") == "draining", interval: try object.count("interval"),
             name: try object.string("name") ?? "", stuck: Array(try object.strings("stuck")?.prefix(Self.maximumStuck) ?? []),
             room: try object.integer("room").map { Int(max(0, $0)) })
+        ballot = try Ballot(heartbeat: object)
         for element in try object.array("events")?.prefix(Self.maximumEvents) ?? [] {
             guard case .object(let one) = element, let number = try one.integer("number"), let at = try one.integer("at"),
                 let kind = try one.string("kind").flatMap(EventRecord.Kind.init), WorkerEvent.kinds.contains(kind)
@@ -102,6 +105,7 @@ public struct ShuntExtension: Equatable, Sendable {
                     json.member("detail", event.detail)
                 }
             }
+            ballot.write(to: &json)
             figures.writeMQTT(to: &json)
         }
     }

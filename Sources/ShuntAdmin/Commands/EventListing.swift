@@ -63,7 +63,8 @@ enum EventListing {
         case .workerSkewed, .workerDraining, .linkRefused, .adminRefused, .rulesRefused, .rulesRolledBack: .warning
         case .ruleOff: .bad
         case .workerJoined, .workerReturned, .workerUndrained: .good
-        case .masterStarted, .masterStopped, .workerLeft, .workerDrained, .rulesLoaded, .ruleOn, .command, nil: .plain
+        case .masterStarted, .masterStopped, .masterServing, .masterStandby, .workerLeft, .workerDrained, .rulesLoaded, .ruleOn, .command, nil:
+            .plain
         }
     }
 }

@@ -40,8 +40,17 @@ struct StatusCommand: AdminSubcommand {
         let off: Int = rules.workers.flatMap { $0.answer?.rules ?? [] }.count { $0.offLoops > 0 }
         let names: Int = Set(versions.map(\.rule.name)).count
         let running = versions.isEmpty ? "none" : off > 0 ? "\(names), switched off at \(off) places" : "\(names)"
+        let others = status.master.map { role in
+            role.masters.map { "\($0.address) \($0.role)" }.joined(separator: ", ")
+        }
+        let role = status.master.map { role in
+            "\(role.role) in term \(role.term) for \(Humane.duration(max(0, status.now - role.since)))"
+                + (role.role == "serving"
+                    ? ", \(role.heard) of \(role.electorate ?? 0) workers" : role.serving.map { ", \($0) serves" } ?? ", none serves")
+        }
         return [
-            ("master", "\(master), \(status.version), up \(Humane.duration(status.uptimeSeconds))"),
+            ("master", "\(master), \(status.version), up \(Humane.duration(status.uptimeSeconds))")
+        ] + (role.map { [("role", $0), ("other masters", others ?? "")] } ?? []) + [
             ("workers", states.isEmpty ? "none" : states.joined(separator: ", ")),
             ("clients", "\(sum(\.connections)) connected, \(sum(\.mqttClients)) of them by MQTT"),
             ("sessions", "\(status.devices) of devices, \(sum(\.mqttSessions)) of MQTT, \(status.chats) chats"),

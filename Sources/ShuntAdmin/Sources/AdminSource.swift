@@ -41,6 +41,8 @@ enum AdminRequest: Equatable, Sendable {
     case reload(worker: String?)
     case log(LogLevelRequest, worker: String?)
     case applyBalance(rate: Int?)
+    /// Which master serves: `step-down` or `serve`, at the master that is asked.
+    case changeRole(String)
     /// The rules of one worker, or of all.
     case rules(worker: String?)
     case deployRules(RuleDeployment, worker: String?)
@@ -104,52 +106,32 @@ struct RegistrySource: AdminSource {
         case .chats(let query): try encode(await reader.chats(query))
         case .chat(let id): try encode(await reader.chat(id))
         case .bans(let limit, let offset): try encode(await reader.bans(limit: limit, offset: offset))
-        case .ban, .unban:
-            throw ShuntError(
-                .registryReadOnly, "only a running master bans anybody, the registry's file is read and no more", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .closeChat:
-            throw ShuntError(
-                .registryReadOnly, "only a running master closes chats, the registry's file is read and no more", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .retained:
-            throw ShuntError(
-                .requestUnsupported, "retained messages are with the workers, the registry's file has none", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .client, .kick:
-            throw ShuntError(
-                .requestUnsupported, "the workers are asked about a client, and close it: the registry's file lists clients and no more", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .configuration, .reload, .log:
-            throw ShuntError(
-                .requestUnsupported, "only running processes know their settings, the registry's file does not", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .drain, .undrain, .drainState, .applyBalance:
-            throw ShuntError(
-                .requestUnsupported, "only a running master has workers move their clients, the registry's file is read and no more", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
         case .balance: try encode(BalancePlan(await reader.workers().map(aged)))
-        case .subscriptions, .groups:
-            throw ShuntError(
-                .requestUnsupported, "only workers know what is subscribed, the registry's file does not", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .explain, .trace:
-            throw ShuntError(
-                .requestUnsupported, "only workers know what becomes of messages, the registry's file does not", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .status, .conditions:
-            throw ShuntError(
-                .requestUnsupported, "only a running master knows how it and its workers are", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .rules, .deployRules:
-            throw ShuntError(
-                .requestUnsupported, "the workers have the rules, the registry's file has none", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
-        case .refused:
-            throw ShuntError(
-                .requestUnsupported, "the workers know whom they have refused, the registry's file does not", at: name,
-                help: "leave --registry away, and say where the master is with --master host:port")
+        default: throw refusal(of: request)
         }
+    }
+
+    /// Why the file does not answer what only a running master can.
+    private func refusal(of request: AdminRequest) -> ShuntError {
+        let (code, why): (ErrorCode, String) =
+            switch request {
+            case .ban, .unban: (.registryReadOnly, "only a running master bans anybody, the registry's file is read and no more")
+            case .closeChat: (.registryReadOnly, "only a running master closes chats, the registry's file is read and no more")
+            case .retained: (.requestUnsupported, "retained messages are with the workers, the registry's file has none")
+            case .client, .kick:
+                (.requestUnsupported, "the workers are asked about a client, and close it: the registry's file lists clients and no more")
+            case .configuration, .reload, .log: (.requestUnsupported, "only running processes know their settings, the registry's file does not")
+            case .drain, .undrain, .drainState, .applyBalance:
+                (.requestUnsupported, "only a running master has workers move their clients, the registry's file is read and no more")
+            case .subscriptions, .groups: (.requestUnsupported, "only workers know what is subscribed, the registry's file does not")
+            case .explain, .trace: (.requestUnsupported, "only workers know what becomes of messages, the registry's file does not")
+            case .status, .conditions: (.requestUnsupported, "only a running master knows how it and its workers are")
+            case .changeRole: (.registryReadOnly, "only a running master makes way or serves, the registry's file is read and no more")
+            case .rules, .deployRules: (.requestUnsupported, "the workers have the rules, the registry's file has none")
+            case .refused: (.requestUnsupported, "the workers know whom they have refused, the registry's file does not")
+            default: (.requestUnsupported, "only a running master can answer this")
+            }
+        return ShuntError(code, why, at: name, help: "leave --registry away, and say where the master is with --master host:port")
     }
 
     private func workers(_ query: WorkerQuery) async throws(ShuntError) -> WorkerPage {
@@ -270,6 +252,7 @@ struct APISource: AdminSource {
         case .ban(let request): return ("POST", "/api/v1/bans", (try? RecordJSON.encode(request)) ?? [])
         case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
         case .drain, .undrain, .drainState, .balance, .applyBalance, .configuration, .reload, .log: return encodeWorkers(request)
+        case .changeRole(let change): return ("POST", "/api/v1/" + change, [])
         case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
         case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
         case .explain(let request, let worker): return ("POST", "/api/v1/explain" + only(worker), (try? RecordJSON.encode(request)) ?? [])

@@ -7,6 +7,10 @@ extension Configuration {
         public var name = ""
         /// Where workers and clients reach the master, by the exchange protocol.
         public var exchange = Service(listen: HostPort("127.0.0.1", 4088))
+        /// The other masters of the cluster, perhaps with this one among them; empty: this one serves alone.
+        public var peers: [HostPort] = []
+        /// The host by which workers and other masters know this one; empty: the one that it listens on.
+        public var advertise = ""
         /// Where the admin API answers.
         public var admin = HTTPService(listen: HostPort("127.0.0.1", 4080))
         /// The file of the tokens that the admin API asks for; empty: it asks for none.

@@ -21,6 +21,13 @@ extension Configuration {
             "master.exchange.listen", \.master.exchange.listen, .address(ports: 0...65535), .restart,
             "The address for workers and clients. Port 0: any free one, which the ready file names."),
         ConfigKey(
+            "master.peers", \.master.peers, .list(of: .address(ports: 1...65535), maximum: 16), .restart,
+            "All masters of the cluster, each as workers have it in worker.masters; this one may be among them. One serves, and the others stand "
+                + "by. []: this master serves alone."),
+        ConfigKey(
+            "master.advertise", \.master.advertise, .host(emptyMeans: "the host of master.exchange.listen"), .restart,
+            "The host by which worker.masters and master.peers name this master."),
+        ConfigKey(
             "master.admin.listen", \.master.admin.listen, .address(ports: 0...65535), .restart,
             "The address of the admin API. Without master.admin.tokens_file it is open to whoever reaches it: keep it on loopback."),
         ConfigKey(

@@ -104,6 +104,9 @@ public struct EventRecord: Codable, Equatable, Sendable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
         case masterStarted = "master.started"
         case masterStopped = "master.stopped"
+        /// A master of several has begun to serve, or does so no longer.
+        case masterServing = "master.serving"
+        case masterStandby = "master.standby"
         case workerJoined = "worker.joined"
         case workerReturned = "worker.returned"
         case workerLost = "worker.lost"

@@ -16,6 +16,8 @@ public struct ChatHouse: Sendable {
     private var lastRequest: UInt64 = 0
     /// While the worker drains, where chats go that are not open here; nil: they open here.
     public var elsewhere: String?
+    /// Nobody is let into chats that are open here: other workers may open them too, as the masters do not hear this one.
+    var isCutOff = false
 
     /// The most chats that one `tick` looks at, so that many that are due together do not stall the loop.
     public static let checksPerTick = 1000
@@ -106,6 +108,10 @@ public struct ChatHouse: Sendable {
             return request.key == .create ? open(request, now: now) : refuseUnknown(request)
         }
         switch request.key {
+        case .create where isCutOff:
+            turn.refuse(
+                request,
+                ShuntError(.masterUnavailable, "this worker has no master, and the chat may be at another worker", help: "send it again later"))
         case .create: join(request, now: now)
         case .session, .leave, .destroy:
             guard isMember else {

@@ -47,6 +47,9 @@ public struct MasterLink: Sendable {
         case askedClients(list: Int64)
         /// The master has taken the last report of clients; where it has refused it, it wants no more.
         case tookClients(isRefused: Bool)
+        /// No serving master has answered for two heartbeats, or one answers again: others may open the chats that are open here, so nobody
+        /// is let into them.
+        case cutOff(Bool)
         /// Where clients reach another worker.
         case learned(WorkerAddresses)
         /// The other workers that have room.
@@ -110,6 +113,10 @@ public struct MasterLink: Sendable {
         var localHost = ""
         /// The frame of the last question after workers that have room.
         var roomAsked: Int64?
+        /// Whether the master is one of several, and says where the serving one is.
+        var hasPeers = false
+        /// When it first said that it does not serve, on this connection.
+        var standsBySince: Double?
         /// The frame of the last report of clients, while it is not answered.
         var clientsTold: Int64?
     }
@@ -151,12 +158,19 @@ public struct MasterLink: Sendable {
     var distrusted: [Int: Double] = [:]
     /// The place in `masters` that is tried, or used.
     private(set) var place = 0
-    private var failures = 0
+    /// What is repeated to masters of each other.
+    var ballot = Ballot()
+    /// When a serving master of several last answered.
+    var servedAt: Double
+    var isCutOff = false
+    /// When a master could not be reached last, by its place.
+    var unreachedAt: [Int: Double] = [:]
+    var failures = 0
     var ids = FrameIDs()
     /// When the last master was lost, or the start.
     private var aloneSince: Double
     /// The earlier master of the list that is back.
-    private var returnsTo: Int?
+    var returnsTo: Int?
     /// Questions that came before a master was joined.
     private var early: [Early] = []
 
@@ -171,7 +185,7 @@ public struct MasterLink: Sendable {
         self.secret = secret
         self.masters = masters
         self.interval = interval
-        aloneSince = now
+        (aloneSince, servedAt) = (now, now)
         state = masters.isEmpty ? .stopped : .waiting(until: now)
     }
 
@@ -187,12 +201,13 @@ public struct MasterLink: Sendable {
     // MARK: Events
 
     public mutating func tick(now: Double) -> [Action] {
+        let news = cutOffNews(now: now)
         if !early.isEmpty, !isUp, abs(now - aloneSince) >= Self.alonePatience {
             let refused = early.map { Action.answered($0.question, .unavailable) }
             early = []
-            return refused + step(now: now)
+            return news + refused + step(now: now)
         }
-        return step(now: now)
+        return news + step(now: now)
     }
 
     private mutating func step(now: Double) -> [Action] {
@@ -207,11 +222,14 @@ public struct MasterLink: Sendable {
                 return isLate ? leave("it does not answer", now: now) : []
             }
             connected.heardAt = min(connected.heardAt, now)
-            // Three heartbeats without an answer, and the time for them: the master is gone, whatever TCP thinks.
-            if connected.unanswered >= 3, now - connected.heardAt > 3 * interval {
+            // Three heartbeats without an answer, and the time for them: the master is gone, whatever TCP thinks. One of several does not serve
+            // after two.
+            let missed = connected.hasPeers ? 2 : 3
+            if connected.unanswered >= missed, now - connected.heardAt > Double(missed) * interval {
                 return [.close(why: "no answer to \(connected.unanswered) heartbeats")]
             }
-            if place % masters.count > 0, connected.hasJoined, now >= connected.nextLook || connected.nextLook - now > look {
+            if let why = tiredOfWaiting(connected, now: now) { return [.close(why: why)] }
+            if place % masters.count > 0, connected.hasJoined, !connected.hasPeers, now >= connected.nextLook || connected.nextLook - now > look {
                 connected.nextLook = now + look
                 let earlier = connected.looked % (place % masters.count)
                 if isDistrusted(earlier, now: now) { connected.looked += 1 }
@@ -219,7 +237,7 @@ public struct MasterLink: Sendable {
                 return isDistrusted(earlier, now: now) ? [] : [.look(at: masters[earlier])]
             }
             guard now >= connected.nextReport || connected.nextReport - now > interval else { return [] }
-            connected.nextReport = now + interval
+            connected.nextReport = now + (connected.standsBySince == nil ? interval : min(interval, Self.waitingInterval))
             if !connected.questions.isEmpty {
                 connected.questions = connected.questions.filter { now - $0.value.at < Self.questionPatience }
             }
@@ -246,6 +264,8 @@ public struct MasterLink: Sendable {
         guard case .connected(var connected) = state, connected.proof == .done else { return [] }
         connected.unanswered += 1
         state = .connected(connected)
+        var body = body
+        body.shunt?.ballot = ballot
         return [.send(Frame.heartbeat(id: ids.next(now: now), body).encoded())]
     }
 
@@ -275,8 +295,12 @@ public struct MasterLink: Sendable {
         let confirmed = connected.confirm(frame.id)
         state = .connected(connected)
         guard !frame.isError else { return [.refused(master: master, why: frame.text)] + confirmed }
-        let reply = HeartbeatReply(rawValue: frame.text)
-        guard !connected.hasJoined else { return reply == .report ? [.reportAgain] : confirmed }
+        let reply = HeartbeatReply(frame.text)
+        if let moves = follow(reply, &connected, now: now) { return confirmed + moves }
+        guard !connected.hasJoined else {
+            if case .serving(mustReport: true, _) = reply { return [.reportAgain] }
+            return confirmed
+        }
         connected.hasJoined = true
         connected.isShunt = reply != nil
         failures = 0
@@ -295,22 +319,6 @@ public struct MasterLink: Sendable {
         case FrameStatus.temporaryRedirect: .elsewhere(frame.text)
         default: .unavailable
         }
-    }
-
-    private static func balance(_ frame: Frame) -> [Action] {
-        guard let target = try? frame.value.withUnsafeBytes({ try BalanceTarget.decode($0) }) else { return [] }
-        return [.balance(connections: target)]
-    }
-
-    /// Of a redirection by one of Shunt's own masters.
-    private static func addresses(_ frame: Frame) -> WorkerAddresses? {
-        guard frame.status == FrameStatus.temporaryRedirect, frame.text.hasPrefix("{") else { return nil }
-        return frame.value.withUnsafeBytes { try? WorkerAddresses(decoding: $0) }
-    }
-
-    private static func room(_ frame: Frame) -> [Action] {
-        guard !frame.isError, let body = try? frame.value.withUnsafeBytes({ try RoomBody(decoding: $0) }) else { return [] }
-        return [.room(body.workers)]
     }
 
     /// Asks which other workers have room, where a master of Shunt's own is there to answer.
@@ -349,21 +357,6 @@ public struct MasterLink: Sendable {
         }
     }
 
-    /// Seconds between two looks at an earlier master.
-    private var look: Double { min(interval, 3) }
-
-    /// What came of `look`. All workers are to be at the first master of the list that is there, since masters do not know of one
-    /// another; one that has answered twice in a row is there to stay.
-    public mutating func looked(isThere: Bool) -> [Action] {
-        guard case .connected(var connected) = state, connected.hasJoined, place % masters.count > 0 else { return [] }
-        connected.answered = isThere ? connected.answered + 1 : 0
-        if !isThere { connected.looked += 1 }
-        state = .connected(connected)
-        guard connected.answered >= 2 else { return [] }
-        returnsTo = connected.looked % (place % masters.count)
-        return [.close(why: "an earlier master of the list is back")]
-    }
-
     /// Whether something waits to be confirmed.
     public var isConfirming: Bool {
         if case .connected(let connected) = state { return !connected.confirmations.isEmpty }
@@ -396,8 +389,10 @@ public struct MasterLink: Sendable {
         guard state != .stopped else { return [] }
         if isUp { aloneSince = now }
         var lost: [Action] = isUp ? [.lost(master: master, why: why)] : []
+        if case .connecting = state { unreachedAt[place % masters.count] = now }
         // A master that was there may be back at once; one that can't be reached is passed over for the next.
-        if !isUp { place = (place + 1) % masters.count }
+        // Of several that know one another, the next knows more.
+        if !isUp || hasPeers { place = (place + 1) % masters.count }
         if let earlier = returnsTo {
             place = earlier
             returnsTo = nil

@@ -28,6 +28,9 @@ extension LoopEngine {
         chat(event, peer: nil)
     }
 
+    /// The worker has lost the master that serves, or found it; where there is one master alone this is not told.
+    public func setCutOff(_ isCutOff: Bool) { house.isCutOff = isCutOff }
+
     /// All chats that are at home here, for a new master.
     public var chats: [ChatSummary] { house.summaries() }
 

@@ -13,10 +13,20 @@ extension MasterEngine {
         actions.append(.send(connection, reply.encoded()))
     }
 
+    /// A client asks a master that does not serve: it gets the workers that this one knows of, as those have room more often than not.
+    func allocateAsStandby(
+        _ request: AllocationRequest, _ frame: FrameView, _ connection: ConnectionID, now: Double
+    ) throws(ShuntError) {
+        let workers = standby?.workersForClients(now: now) ?? []
+        guard let first = workers.first else { throw ShuntError(.workerNone, "not found server") }
+        answer(frame, connection, request == .all ? AllocationReply.encode(workers) : first)
+    }
+
     /// Which workers hold a user's devices. Until all have told what they hold, any of them may.
     func allocate(
         _ body: DeviceAllocationBody, _ frame: FrameView, _ connection: ConnectionID, now: Double
     ) throws(ShuntError) {
+        try checkServing(now: now)
         let workers =
             now >= settledAt
             ? devices.workers(holding: body.uid).filter { directory.isPresent($0, now: now) } : directory.allocation

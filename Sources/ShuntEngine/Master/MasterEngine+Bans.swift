@@ -43,7 +43,8 @@ extension MasterEngine {
 
     private func tellWorkers(_ body: BansBody, now: Double) {
         let part = EncodedBans(body)
-        for connection in Set(directory.commanded().compactMap(\.connection)) { tell(part, to: connection, now: now) }
+        let masters = peers.filter { $0.value.toldTerm != nil }.keys
+        for connection in Set(directory.commanded().compactMap(\.connection) + masters) { tell(part, to: connection, now: now) }
     }
 
     private func tell(_ part: EncodedBans, to connection: ConnectionID, now: Double) {

@@ -78,6 +78,7 @@ extension MasterEngine {
     func binding(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         guard let name = frame.name(in: start) else { return }
         if name.elementsEqual(LinkProof.frameName.utf8) { return try link(frame, start, connection, now: now) }
+        if name.elementsEqual(MasterStateBody.frameName.utf8) { return try answer(master: frame, start, connection, now: now) }
         guard name.elementsEqual(ClientsRequestBody.frameName.utf8) else { return }
         let body = try ClientReportBody(decoding: try value(of: frame, start))
         let worker = try teller(body.worker, connection, now: now)

@@ -14,11 +14,11 @@ public final class MasterEngine {
     public internal(set) var actions: [Action] = []
     /// For the registry.
     public internal(set) var changes: [RegistryChange] = []
-    public private(set) var directory: WorkerDirectory
+    public internal(set) var directory: WorkerDirectory
     var peers: [ConnectionID: Peer] = [:]
-    private var closing: Set<ConnectionID> = []
+    var closing: Set<ConnectionID> = []
     var devices: DeviceDirectory
-    private var chats = ChatDirectory()
+    var chats = ChatDirectory()
     /// From then on every worker that the registry held live has had the time to tell what it holds.
     var settledAt = -Double.infinity
     /// What is to be known of workers' clients.
@@ -35,6 +35,10 @@ public final class MasterEngine {
     var retained = RetainedQuestions()
     var refused = WorkerQuestions<RefusedList>()
     var commands = WorkerQuestions<[WorkerAnswers.Answer]>()
+    /// Whether it serves, where it has peers; nil: it serves always.
+    var standby: Standby?
+    /// Since it began to serve, until workers have told what they hold.
+    var filling: Filling?
     /// Bytes of a frame, head and body.
     public var frameLimit: Int
 
@@ -59,6 +63,12 @@ public final class MasterEngine {
         var trust: Trust
         /// Whose heartbeats come here.
         var worker: String?
+        /// Whether its heartbeats are answered by a master that serves.
+        var isJoined = false
+        /// The address of the other master that asks here how this one is.
+        var master: String?
+        /// The term of this master in which the other was told all bans.
+        var toldTerm: Int64?
         /// Where it was sent last, and when.
         var given: (worker: String, at: Double)?
         /// A whole frame of it has been read.
@@ -82,10 +92,12 @@ public final class MasterEngine {
     ///   - secret: what workers must prove; nil for nothing.
     ///   - needsCertificate: whether workers must have shown a certificate of the cluster, too.
     ///   - unproved: where workers come from that need neither.
+    ///   - standby: whether it serves; nil for a master without peers.
     public init(
         liveFor: Double, keepDevices: Double = 86_400, deviceMemory: Int = 1 << 30, frameLimit: Int, secret: LinkSecret? = nil,
-        needsCertificate: Bool = false, unproved: [AddressRange] = []
+        needsCertificate: Bool = false, unproved: [AddressRange] = [], standby: Standby? = nil
     ) {
+        self.standby = standby
         self.secret = secret
         self.needsCertificate = needsCertificate
         self.unproved = unproved
@@ -106,6 +118,8 @@ public final class MasterEngine {
         record(self.devices.restore(devices, now: now, until: now + Self.patience))
         self.chats.restore(chats, until: now + Self.patience)
         restoreClients(of: workers)
+        // While this one was away another has served.
+        if standby != nil { retire(now: now) }
     }
 
     /// Seconds in which every worker has sent two heartbeats.
@@ -131,7 +145,7 @@ public final class MasterEngine {
         while roomPosition < roomOrder.count {
             let connection = roomOrder[roomPosition]
             roomPosition += 1
-            guard let peer = peers[connection], peer.worker == nil, !closing.contains(connection) else { continue }
+            guard let peer = peers[connection], peer.worker == nil, peer.master == nil, !closing.contains(connection) else { continue }
             guard peer.wasActive else { return connection }
             peers[connection]?.wasActive = false
             roomOrder.append(connection)
@@ -169,6 +183,7 @@ public final class MasterEngine {
     }
 
     public func tick(now: Double) {
+        tickStandby(now: now)
         apply(directory.tick(now: now), now: now)
         tickHistory(now: now)
         tickQuestions(now: now)
@@ -181,26 +196,6 @@ public final class MasterEngine {
         for worker in directory.vanished(now: now) { chats.workerLost(worker, now: now, &chatChanges) }
         chats.tick(now: now, &chatChanges)
         record(chatChanges)
-    }
-
-    /// An operator ends a chat: its worker is told to.
-    /// - Throws: `chat.unknown` if no worker has it, `connection.lost` if that can't be told, `request.unsupported` if it takes no
-    ///   commands.
-    public func closeChat(_ chat: String, now: Double) throws(ShuntError) {
-        guard let worker = chats.worker(of: chat) else {
-            throw ShuntError(.chatUnknown, "there is no chat '\(chat)'", help: "list them with `shunt admin chats`")
-        }
-        guard let connection = directory.connection(of: worker) else {
-            throw ShuntError(
-                .connectionLost, "the chat's worker \(worker) is not connected to the master",
-                help: "try again; if it does not come back, the chat is free within two of its heartbeats")
-        }
-        guard directory.takesCommands(worker) else {
-            throw ShuntError(
-                .requestUnsupported, "the chat's worker \(worker) runs message-channel, which does not end chats",
-                help: "have a member send DESTROY")
-        }
-        tell(connection, chat, .close, "by an operator", now: now)
     }
 
     /// Device sessions that are known, offline ones too, and what they take.
@@ -254,14 +249,16 @@ public final class MasterEngine {
         guard frame.compression == .none else { throw ShuntError(.requestInvalid, "a heartbeat can't be compressed") }
         let body = try HeartbeatBody(decoding: value)
         let source = peers[connection]?.source ?? ""
-        apply(try directory.heartbeat(body, source: source, connection: connection, now: now), now: now)
         let worker = name(WorkerSource(host: body.serverName, port: body.serverPort), source)
-        let isFirst = peers[connection]?.worker == nil
+        guard try attends(body, worker, frame, connection, now: now) else { return }
+        apply(try directory.heartbeat(body, source: source, connection: connection, now: now), now: now)
+        let isFirst = peers[connection]?.isJoined != true
         peers[connection]?.worker = worker
+        peers[connection]?.isJoined = true
         // Java's workers know no text here.
         guard body.shunt != nil else { return acknowledge(frame, connection) }
         let mustReport = directory.takeReportRequest(worker)
-        answer(frame, connection, (mustReport ? HeartbeatReply.report : .shunt).rawValue)
+        answer(frame, connection, reply(to: worker, mustReport: mustReport, now: now))
         if isFirst { tellBans(to: connection, now: now) }
         if isFirst || mustReport { askClients(of: worker, connection, now: now) }
     }
@@ -305,31 +302,6 @@ public final class MasterEngine {
         }
     }
 
-    /// A worker asks for a chat (§11.3), or a Shunt worker tells of its chats.
-    private func chat(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
-        let value = try value(of: frame, start)
-        var found: [ChatChange] = []
-        defer { record(found) }
-        if frame.key(in: start)?.elementsEqual(ChatReportBody.frameKey.utf8) == true {
-            let body = try ChatReportBody(decoding: value)
-            let worker = try teller(body.worker, connection, now: now)
-            let losers = chats.report(body, from: worker, now: now, &found) { directory.isGivenUp($0, now: now) }
-            for loser in losers where directory.takesCommands(loser.worker) {
-                if let worker = directory.connection(of: loser.worker) { tell(worker, loser.chat, .moved, loser.owner, now: now) }
-            }
-            return acknowledge(frame, connection)
-        }
-        let chat = try ChatRequest.chat(frame.name(in: start))
-        let key = try ChatKey(decoding: frame.key(in: start))
-        let body = try ChatHostBody(decoding: value)
-        let worker = try teller(WorkerSource(host: body.host, port: body.port), connection, now: now)
-        let owner = try chats.request(chat, key, from: worker, now: now, &found) { directory.isGivenUp($0, now: now) }
-        guard owner != worker else { return answer(frame, connection, owner) }
-        redirect(
-            frame, connection,
-            body.wantsAddresses ? directory.addresses(of: owner).map { String(decoding: $0.encoded(), as: UTF8.self) } ?? owner : owner)
-    }
-
     func value(of frame: FrameView, _ start: UnsafeRawPointer) throws(ShuntError) -> Bytes {
         guard let value = frame.value(in: start) else { throw ShuntError(.requestInvalid, "Bad Request") }
         guard frame.compression == .none else { throw ShuntError(.requestInvalid, "a control frame can't be compressed") }
@@ -340,6 +312,8 @@ public final class MasterEngine {
     /// - Throws: `worker.unknown` before its first heartbeat: what it tells would be kept for ever.
     func teller(_ worker: WorkerSource, _ connection: ConnectionID, now: Double) throws(ShuntError) -> String {
         let name = name(worker, peers[connection]?.source ?? "")
+        try checkServing(now: now)
+        standby?.heardAgain(name, now: now)
         guard directory.heard(name, now: now) else {
             throw ShuntError(.workerUnknown, "this master knows no such worker", help: "a worker begins with a heartbeat")
         }
@@ -366,6 +340,9 @@ public final class MasterEngine {
         }
     }
 
+    /// Another master serves: what this one knows of workers counts no longer.
+    func retire(now: Double) { apply(directory.retire(now: now), now: now) }
+
     private func lost(_ worker: String, now: Double) {
         var deviceChanges: [DeviceChange] = []
         devices.workerLost(worker, now: now, &deviceChanges)
@@ -380,13 +357,14 @@ public final class MasterEngine {
 
     private func record(_ found: [DeviceChange]) { changes += found.map { .device($0) } }
 
-    private func record(_ found: [ChatChange]) { changes += found.map { .chat($0) } }
+    func record(_ found: [ChatChange]) { changes += found.map { .chat($0) } }
 
     private func allocate(_ frame: FrameView, _ start: UnsafeRawPointer, _ connection: ConnectionID, now: Double) throws(ShuntError) {
         if frame.name(in: start)?.elementsEqual(RoomBody.frameName.utf8) == true { return answerRoom(frame, connection, now: now) }
         if frame.format == .json, let value = frame.value(in: start) {
             return try allocate(DeviceAllocationBody(decoding: value), frame, connection, now: now)
         }
+        guard isServing else { return try allocateAsStandby(AllocationRequest(decoding: frame.value(in: start)), frame, connection, now: now) }
         if let given = peers[connection]?.given { directory.release(given.worker, given.at) }
         guard let first = directory.nextWorker() else { throw ShuntError(.workerNone, "not found server") }
         // A list must be made before the client counts, which may move the first.
@@ -407,18 +385,13 @@ public final class MasterEngine {
         actions.append(.send(connection, Frame(acknowledging: frame.id, text: text).encoded()))
     }
 
-    private func redirect(_ frame: FrameView, _ connection: ConnectionID, _ worker: String) {
-        let status = FrameStatus.temporaryRedirect
-        actions.append(.send(connection, Frame(acknowledging: frame.id, status: status, text: worker).encoded()))
-    }
-
-    private func tell(_ connection: ConnectionID, _ chat: String, _ key: MasterChatKey, _ text: String, now: Double) {
+    func tell(_ connection: ConnectionID, _ chat: String, _ key: MasterChatKey, _ text: String, now: Double) {
         actions.append(.send(connection, Frame(.chat, id: ids.next(now: now), text: text, name: chat, key: key.rawValue).encoded()))
     }
 
     func refuse(_ frame: FrameView, _ connection: ConnectionID, _ error: ShuntError) { refuse(frame.id, connection, error) }
 
-    private func refuse(_ id: Int64, _ connection: ConnectionID, _ error: ShuntError) {
+    func refuse(_ id: Int64, _ connection: ConnectionID, _ error: ShuntError) {
         actions.append(.send(connection, Frame(acknowledging: id, error).encoded()))
     }
 

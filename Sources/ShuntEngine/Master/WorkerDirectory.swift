@@ -139,6 +139,19 @@ public struct WorkerDirectory: Sendable {
         if self[name]?.connection == connection { self[name]?.connection = nil }
     }
 
+    /// Another master serves: none of the workers is known to live.
+    public mutating func retire(now: Double) -> [RegistryChange] {
+        var changes: [RegistryChange] = []
+        for (key, entry) in entries where entry.record.state != .lost {
+            entries[key]?.record.state = .lost
+            entries[key]?.connection = nil
+            entries[key]?.mustReport = true
+            order.remove(key.text)
+            changes.append(.workerState(name: key.text, .lost, at: now))
+        }
+        return changes
+    }
+
     // MARK: Silence
 
     /// Time has passed: workers that have not been heard of are lost.

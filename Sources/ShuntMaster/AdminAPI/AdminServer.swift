@@ -9,6 +9,12 @@ public enum BanChange: Equatable, Sendable {
     case unban(BanSubject)
 }
 
+/// What an operator does about which master serves.
+public enum RoleChange: String, Equatable, Sendable {
+    case stepDown = "step-down"
+    case serve
+}
+
 /// The master's face for operators and their programs: JSON under `/api/v1`.
 ///
 /// Keys are snake_case, times seconds since 1970, errors `application/problem+json` with a `code` from ``ErrorCode``.
@@ -36,6 +42,9 @@ public enum AdminServer {
     /// Has the master's own process do what it does as workers' processes do. Called on none of the caller's threads.
     public typealias CommandProcess = @Sendable (WorkerCommand) async -> Result<[UInt8], ShuntError>
 
+    /// Has this master make way for another, or serve; gives why it can't. Called on none of the caller's threads.
+    public typealias ChangeRole = @Sendable (RoleChange) async -> ShuntError?
+
     /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
@@ -43,13 +52,15 @@ public enum AdminServer {
     /// - Parameter feed: what tells followers of events; nil: one that looks at the registry now and then.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: any RegistryReader, status: @escaping @Sendable () -> MasterStatus,
-        readiness: @escaping HealthServer.Readiness = { nil }, metrics: @escaping @Sendable () -> String = { "" },
+        readiness: @escaping HealthServer.Readiness = { nil }, note: @escaping HealthServer.Note = { nil },
+        metrics: @escaping @Sendable () -> String = { "" },
         closeChat: @escaping CloseChat = ShuntError.unknownChat,
         changeBan: @escaping ChangeBan = { _ in ShuntError(.connectionLost, "no master is there to ban anybody") },
         retained: @escaping AskRetained = AdminServer.nobody,
         refused: @escaping AskRefused = { _ in .failure(AdminServer.noWorker) },
         command: @escaping CommandWorkers = { _ in .failure(AdminServer.noWorker) },
         balance: @escaping BalanceWorker = { _, _ in AdminServer.noWorker },
+        changeRole: @escaping ChangeRole = { _ in ShuntError(.requestUnsupported, "this master has no peers: it serves always") },
         process: CommandProcess? = nil, record: @escaping RecordCommand = { _, _, _ in }, feed: EventFeed? = nil, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
@@ -65,7 +76,8 @@ public enum AdminServer {
             + ProcessRoutes(command: command, own: process, record: record).all
             + RuleRoutes(command: command, record: record).all
             + ExplainRoutes(command: command, record: record).all
-            + HealthServer.routes(readiness: readiness) + [HealthServer.metricsRoute(metrics)]
+            + RoleRoutes(status: status, change: changeRole, record: record).all
+            + HealthServer.routes(readiness: readiness, note: note) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(AdminContract.described(routes) + DashboardRoutes.all, configuration, logger: logger)
     }
 

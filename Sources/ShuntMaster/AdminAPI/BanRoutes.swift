@@ -23,7 +23,7 @@ struct BanRoutes {
     private var add: HTTPRoute {
         let sheet = RouteSheet(
             "Bans somebody, or changes a ban.", BanRecord.self, gives: "The ban, once it is in the registry and told to all workers.",
-            errors: .registry + [.connectionLost, .memoryLimit])
+            errors: .registry + [.connectionLost, .memoryLimit, .masterStandby])
         let body = HTTPBody(AdminContract.request(BanRequest.self), example: #"{"subject": "client:c1", "seconds": 3600, "why": "…"}"#)
         return HTTPRoute(.post, "/api/v1/bans", sheet, body: body, need: .operate) { [change, record, now] call in
             let request = try call.record(BanRequest.self)
@@ -37,7 +37,8 @@ struct BanRoutes {
 
     private var lift: HTTPRoute {
         let sheet = RouteSheet(
-            "Lifts a ban.", LiftedBan.self, gives: "The ban is lifted.", errors: .registry + [.banUnknown, .connectionLost, .memoryLimit])
+            "Lifts a ban.", LiftedBan.self, gives: "The ban is lifted.",
+            errors: .registry + [.banUnknown, .connectionLost, .memoryLimit, .masterStandby])
         let subject = HTTPParameter("subject", "Who is banned, as the list of bans has it.", wanted: BanSubject.form)
         return HTTPRoute(.delete, "/api/v1/bans", sheet, parameters: [subject], need: .operate) { [change, record] call in
             let subject = try Self.subject(call.parameters["subject"] ?? "")

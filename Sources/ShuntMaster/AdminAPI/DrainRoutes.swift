@@ -19,7 +19,7 @@ struct DrainRoutes {
         "rate", .integer(1...Int64(DrainRequest.maximumRate), usual: Int64(DrainRequest.usualRate)),
         "Clients that a worker sends away in a second.")
 
-    private static func sheet(_ summary: String, errors: [ErrorCode] = errors) -> RouteSheet {
+    private static func sheet(_ summary: String) -> RouteSheet {
         RouteSheet(summary, DrainRecord.self, gives: "How far the worker is.", segment: AdminContract.workerSegment, errors: errors)
     }
 
@@ -31,8 +31,7 @@ struct DrainRoutes {
     }
 
     private var drain: HTTPRoute {
-        let sheet = Self.sheet(
-            "Has a worker take no new clients, and send the present ones to other workers.", errors: Self.errors + [.workerNone, .requestInvalid])
+        let sheet = Self.sheet("Has a worker take no new clients, and send the present ones to other workers.")
         let parameters = [
             Self.rate,
             HTTPParameter(
@@ -136,7 +135,8 @@ struct DrainRoutes {
         let others = try await registry.workers().filter { $0.name != worker.name && $0.state == .live }
         guard !others.isEmpty else {
             throw ShuntError(
-                .workerNone, "no other worker is live: the clients of \(worker.name) would have nowhere to go", help: "start another worker first")
+                .connectionLost, "no other worker is live: the clients of \(worker.name) would have nowhere to go", help: "start another worker first"
+            )
         }
     }
 }

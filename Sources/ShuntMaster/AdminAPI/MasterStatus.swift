@@ -1,3 +1,4 @@
+public import ShuntCore
 public import ShuntRegistry
 
 /// What the master says of itself.
@@ -8,11 +9,14 @@ public struct MasterStatus: Sendable {
     public var startedAt: Double
     public var uptimeSeconds: Double
     public var writer: RegistryWriter.Figures
+    /// Whether it serves; nil where it has no peers.
+    public var role: MasterRoleRecord?
 
     /// By the master's clock, seconds since 1970.
     var now: Double { startedAt + uptimeSeconds }
 
-    public init(version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures) {
+    public init(version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures, role: MasterRoleRecord? = nil) {
+        self.role = role
         self.version = version
         self.startedAt = startedAt
         self.uptimeSeconds = uptimeSeconds

@@ -56,7 +56,7 @@ struct SessionRoutes {
     private var deleteChat: HTTPRoute {
         let sheet = RouteSheet(
             "Has a chat closed by its worker.", ClosedChat.self, gives: "The chat is closed.", segment: "The chat's id.",
-            errors: [.chatUnknown, .connectionLost, .memoryLimit, .requestUnsupported])
+            errors: [.chatUnknown, .connectionLost, .memoryLimit, .masterStandby, .requestUnsupported])
         return HTTPRoute(.delete, "/api/v1/chats/{id}", sheet, need: .operate) { [closeChat, record] call in
             let error = await closeChat(call.segment)
             record(call.caller, "close-chat \(call.segment)", error)

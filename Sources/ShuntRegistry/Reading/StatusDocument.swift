@@ -1,3 +1,5 @@
+public import ShuntCore
+
 /// The answer to `/api/v1/status`: how a master is.
 public struct StatusDocument: Codable, Equatable, Sendable {
     public struct Registry: Codable, Equatable, Sendable {
@@ -20,14 +22,17 @@ public struct StatusDocument: Codable, Equatable, Sendable {
     /// Client sessions, those whose client is away too.
     public var clients: Int
     public var registry: Registry
+    /// Whether it serves; nil where it has no peers.
+    public var master: MasterRoleRecord?
 
     /// By the master's clock, seconds since 1970.
     public var now: Double { startedAt + uptimeSeconds }
 
     public init(
         version: String, startedAt: Double, uptimeSeconds: Double, workers: [String: Int], events: Int, devices: Int, chats: Int, clients: Int,
-        registry: Registry
+        registry: Registry, master: MasterRoleRecord? = nil
     ) {
+        self.master = master
         (self.version, self.startedAt, self.uptimeSeconds, self.workers) = (version, startedAt, uptimeSeconds, workers)
         (self.events, self.devices, self.chats, self.clients, self.registry) = (events, devices, chats, clients, registry)
     }

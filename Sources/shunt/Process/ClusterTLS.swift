@@ -7,7 +7,7 @@ import ShuntTLS
 struct ClusterTLS {
     /// For workers that come to this master; nil where there is no master in this process.
     let server: ReloadableTLS?
-    /// For the masters that this worker goes to; nil where there is no worker.
+    /// For the masters that this worker or master goes to; nil where there is no worker, and a master serves alone.
     let client: ReloadableTLS?
     /// Knows where each setting was given.
     private let configuration: Configuration
@@ -35,7 +35,7 @@ struct ClusterTLS {
         do throws(ShuntError) {
             let settings = Self.settings(tls)
             server = kind.hasMaster ? try ReloadableTLS(settings(.optional), role: .server) : nil
-            client = kind.hasWorker ? try ReloadableTLS(settings(.required), role: .client) : nil
+            client = kind.hasWorker || !configuration.master.peers.isEmpty ? try ReloadableTLS(settings(.required), role: .client) : nil
         } catch {
             throw configuration.placed(error)
         }

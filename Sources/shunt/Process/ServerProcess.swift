@@ -157,7 +157,7 @@ struct ServerProcess {
     private func startMaster(_ secrets: MasterSecrets) async throws(ShuntError) -> Master {
         do throws(ShuntError) {
             return try await Master.start(
-                configuration, secrets: secrets, clusterTLS: clusterTLS?.server, version: Shunt.version,
+                configuration, secrets: secrets, clusterTLS: clusterTLS?.server, peerTLS: clusterTLS?.client, version: Shunt.version,
                 hostName: ProcessEnvironment.hostName, descriptors: descriptors, process: kind.hasWorker ? nil : perform, clock: wallClock)
         } catch {
             switch error.code {

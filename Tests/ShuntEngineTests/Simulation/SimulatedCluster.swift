@@ -6,7 +6,13 @@ import ShuntCore
 /// Masters and workers in one process, on a virtual clock, without a socket.
 final class SimulatedCluster {
     private(set) var now: Double = 1_700_000_000
-    private var masters: [String: MasterEngine] = [:]
+    private(set) var masters: [String: MasterEngine] = [:]
+    private let masterNames: [String]
+    /// Whether the masters know one another.
+    private let hasPeers: Bool
+    /// Names of two ends, joined, between which nothing passes.
+    private var cuts: Set<Set<String>> = []
+    private var statesToldAt = 0.0
     let workers: [SimulatedWorker]
     /// Worker to master connections: the master's end of each worker's link.
     private var links: [String: (master: String, connection: ConnectionID)] = [:]
@@ -31,8 +37,9 @@ final class SimulatedCluster {
     /// All that has gone over links, master and frame.
     private(set) var sent: [(master: String, frame: Frame)] = []
 
-    init(masters names: [String], workers: [String], loops: Int = 1, tokens: [String: [String]] = [:]) {
+    init(masters names: [String], workers: [String], loops: Int = 1, tokens: [String: [String]] = [:], peers: Bool = false) {
         self.tokens = tokens
+        (masterNames, hasPeers) = (names, peers)
         self.workers = workers.map { SimulatedWorker($0, loops: loops, masters: names, secret: tokens[$0].map(LinkSecret.simulated)) }
         for name in names { start(master: name) }
     }
@@ -48,11 +55,40 @@ final class SimulatedCluster {
                 carryOut(worker.link.tick(now: worker.now), of: worker)
                 settle(worker)
             }
-            for master in masters.values {
-                master.tick(now: now)
-                collect(master)
+            for name in masters.keys.sorted() {
+                masters[name]?.tick(now: now)
+                if let master = masters[name] { collect(master) }
+            }
+            tellStates()
+        }
+    }
+
+    /// Masters tell one another how they are, as often as they do over their links.
+    private func tellStates() {
+        guard hasPeers, now - statesToldAt >= PeerLink.interval else { return }
+        statesToldAt = now
+        for (one, engine) in masters.sorted(by: { $0.key < $1.key }) {
+            for (other, hearer) in masters.sorted(by: { $0.key < $1.key }) where one != other && !isCut(one, other) {
+                guard let known = hearer.state(now: now), let state = engine.state(known: known.known, now: now) else { continue }
+                hearer.heard(state, now: now)
+                collect(hearer)
             }
         }
+    }
+
+    /// Nothing passes between two ends, masters or workers, and neither is told.
+    func cut(_ one: String, _ other: String) { cuts.insert([one, other]) }
+
+    func heal() { cuts = [] }
+
+    private func isCut(_ one: String, _ other: String) -> Bool { cuts.contains([one, other]) }
+
+    /// The masters that serve.
+    var serving: [String] { masters.filter { $0.value.isServing }.keys.sorted() }
+
+    /// The master of each worker whose link is up.
+    var homes: [String: String] {
+        workers.reduce(into: [:]) { homes, worker in if worker.link.isUp { homes[worker.name] = worker.link.master } }
     }
 
     func kill(master name: String) {
@@ -65,7 +101,9 @@ final class SimulatedCluster {
 
     func start(master name: String) {
         masters[name] = MasterEngine(
-            liveFor: 20, frameLimit: 1 << 20, secret: tokens[name].map(LinkSecret.simulated), unproved: [AddressRange("10.9.0.0/16")!])
+            liveFor: 20, frameLimit: 1 << 20, secret: tokens[name].map(LinkSecret.simulated), unproved: [AddressRange("10.9.0.0/16")!],
+            standby: hasPeers
+                ? Standby(own: name, others: masterNames.filter { $0 != name }, restored: 0, liveFor: 20, now: now) : nil)
     }
 
     /// The worker stops doing anything, as if its machine had gone.
@@ -117,7 +155,7 @@ final class SimulatedCluster {
             switch action {
             case .connect(let address): connect(worker, to: address)
             case .send(let bytes):
-                guard let link = links[worker.name], let master = masters[link.master] else { continue }
+                guard let link = links[worker.name], let master = masters[link.master], !isCut(worker.name, link.master) else { continue }
                 bytes.withUnsafeBytes { bytes in
                     guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
                     sent.append((link.master, Frame(view, in: start)))
@@ -154,9 +192,10 @@ final class SimulatedCluster {
                 carryOut(worker.link.answer(id, CommandAnswerBody(result).encoded(), limit: 1 << 20), of: worker)
             case .bans(let body): bans.append((worker.name, body))
             case .balance: break
+            case .cutOff(let isCutOff): for engine in worker.engines { engine.setCutOff(isCutOff) }
             case .learned(let worker): learned.append(worker)
             case .room(let workers): room = workers
-            case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil), of: worker)
+            case .look(let address): carryOut(worker.link.looked(isThere: masters[address] != nil && !isCut(worker.name, address)), of: worker)
             case .displaced(let devices): worker.displaced(devices)
             case .asked(let id, let body): carryOut(worker.link.answer(id, worker.answer(body).encoded(), limit: 1 << 20), of: worker)
             case .askedRefused(let id, _): carryOut(worker.link.answer(id, RefusedAnswerBody([], total: 0).encoded(), limit: 1 << 20), of: worker)
@@ -190,7 +229,7 @@ final class SimulatedCluster {
     }
 
     private func connect(_ worker: SimulatedWorker, to address: String) {
-        guard let master = masters[address] else {
+        guard let master = masters[address], !isCut(worker.name, address) else {
             return carryOut(worker.link.closed(why: "refused", now: worker.now, random: 0.5), of: worker)
         }
         nextConnection += 1
@@ -214,8 +253,10 @@ final class SimulatedCluster {
                 }
             }
         }
-        collect(master)
-        for (worker, frame) in others {
+        let closed = Self.closed(by: master)
+        keep(master)
+        for id in closed { close(id, of: master) }
+        for (worker, frame) in others where !isCut(worker.name, links[worker.name]?.master ?? "") {
             guard !silent.contains(worker.name) else {
                 unread[worker.name, default: []].append(frame)
                 continue
@@ -225,9 +266,42 @@ final class SimulatedCluster {
         return frames
     }
 
+    /// What a master has decided by itself.
     private func collect(_ master: MasterEngine) {
+        let (actions, closed) = (master.actions, Self.closed(by: master))
+        keep(master)
+        for id in closed { close(id, of: master) }
+        for case .send(let id, let bytes) in actions { pass(bytes, on: id) }
+    }
+
+    private func keep(_ master: MasterEngine) {
         changes += master.changes
         master.clear()
+    }
+
+    /// The connections that a master closes as it steps back.
+    private static func closed(by master: MasterEngine) -> [ConnectionID] {
+        master.actions.compactMap { if case .close(let id, .masterStandby) = $0 { id } else { nil } }
+    }
+
+    /// A frame that answers nothing which has just come.
+    private func pass(_ bytes: [UInt8], on id: ConnectionID) {
+        guard let (name, link) = links.first(where: { $0.value.connection == id }), !silent.contains(name), !isCut(name, link.master),
+            let worker = worker(name)
+        else { return }
+        bytes.withUnsafeBytes { bytes in
+            guard case .frame(let view) = FrameDecoder.decode(bytes), let start = bytes.baseAddress else { return }
+            carryOut(worker.link.received(Frame(view, in: start), now: worker.now), of: worker)
+        }
+    }
+
+    /// A master closes a connection; a worker that it is cut off from does not notice.
+    private func close(_ id: ConnectionID, of master: MasterEngine) {
+        master.closed(id, now: now)
+        guard let (name, link) = links.first(where: { $0.value.connection == id }), let worker = worker(name) else { return }
+        links[name] = nil
+        guard !isCut(name, link.master), !silent.contains(name) else { return }
+        carryOut(worker.link.closed(why: "the master closed the connection", now: worker.now, random: 0.5), of: worker)
     }
 
     /// Where the registry would have each user online: `ann@a:1`.

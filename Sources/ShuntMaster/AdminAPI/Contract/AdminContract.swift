@@ -57,7 +57,6 @@ enum AdminContract {
         .accessDenied: "the token only reads, and this is a command; or a web page of another server gives the command.",
         .registryReadOnly: "the SQL would do more than read.",
         .workerUnknown: "there is no such worker, or more than one.",
-        .workerNone: "no other worker is live.",
         .deviceUnknown: "there is no device of that uid.",
         .chatUnknown: "there is no such chat.",
         .clientUnknown: "no worker has such a client.",
@@ -70,7 +69,8 @@ enum AdminContract {
         .internalError: "the master failed, and its log says why.",
         .registryInvalid: "the registry is damaged.",
         .registryUnavailable: "the registry cannot be read or written now, or too many queries wait already.",
-        .connectionLost: "no worker is connected that could answer, or the master ends.",
+        .connectionLost: "no worker is connected that could do it, or the master ends.",
+        .masterStandby: "this master stands by for another, which `detail` names.",
         .memoryLimit: "too many operators ask for this already.",
         .followerLimit: "as many programs follow events as may.",
     ]
@@ -85,7 +85,7 @@ extension [ErrorCode] {
     /// Of routes that read the registry.
     static let registry: [ErrorCode] = [.registryInvalid, .registryUnavailable]
     /// Of routes that ask workers.
-    static let workers: [ErrorCode] = [.workerUnknown, .connectionLost, .memoryLimit]
+    static let workers: [ErrorCode] = [.workerUnknown, .connectionLost, .memoryLimit, .masterStandby]
     /// Of routes that answer with a worker's refusal as their own.
     static let commandedWorkers: [ErrorCode] = workers + [.requestUnsupported]
 }
