@@ -137,8 +137,7 @@ struct DeparturesTests {
             let answer = greeted(worker, name).connected()
             #expect(answer?.reason == .useAnotherServer && answer?.properties.serverReference == "other:1")
         }
-        let back = greeted(worker, "away")
-        #expect(back.connected()?.hasSession == true)
+        let back = lasting(worker, "away")
         let delivery = back.deliveries().first
         #expect(delivery?.payload == "x")
         step(worker)

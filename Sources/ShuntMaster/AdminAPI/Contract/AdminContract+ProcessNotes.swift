@@ -4,6 +4,8 @@ import ShuntJSON
 extension AdminContract {
     /// Of workers over time, of clients that move to other workers, and of what processes do alike.
     static let processNotes: [String: JSONSchema.Note] = [
+        "RegistryWriter.Figures.pending_history": "Figures over time that wait to be written.",
+        "RegistryWriter.Figures.dropped_history": "Figures over time that were given up, as too many waited.",
         "HistoryDocument": "Figures over time.",
         "HistoryDocument.worker": "The worker's `host:port`; not there where it is all workers together.",
         "HistoryDocument.step": "The length of a step, in seconds.",
