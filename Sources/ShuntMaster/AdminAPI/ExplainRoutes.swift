@@ -28,7 +28,7 @@ struct ExplainRoutes {
         let what = payloads ? "recording: a trace with payloads" : "trace"
         let begins = RouteSheet(
             "Begins a \(what).", WorkerAnswersRecord<TraceID>.self, gives: "Its id, at each worker that has begun it.", errors: .workers)
-        let topic = HTTPBody(AdminContract.request(TraceRequest.self, omitting: ["id", "payloads"]), example: #"{"topic": "orders/#"}"#)
+        let topic = HTTPBody(AdminContract.request(TraceRequest.self, omitting: ["id"]), example: #"{"topic": "orders/#"}"#)
         let begin = HTTPRoute(.post, path, begins, parameters: [.oneWorker], body: topic, need: need) { [command, record] call in
             var request = try call.record(TraceRequest.self)
             request.id = String(UInt64.random(in: 1...UInt64.max), radix: 36)

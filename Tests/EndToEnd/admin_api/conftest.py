@@ -60,13 +60,19 @@ class Cluster:
         eventually(lambda: len(self.ask("GET", "/api/v1/clients").json["clients"]) >= 4, 20, "clients")
 
     def be_refused(self, name: str):
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5, reconnect_on_failure=False)
-        reasons = []
-        client.on_connect = lambda client, data, flags, reason, properties: reasons.append(reason.is_failure)
-        client.connect(*parse_address(self.worker.listeners["worker.mqtt"]))
-        client.loop_start()
-        eventually(lambda: reasons == [True], 10, "the refusal")
-        client.loop_stop()
+        """A ban reaches the worker a moment after it was answered."""
+
+        def is_refused() -> bool:
+            client = paho.Client(paho.CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5, reconnect_on_failure=False)
+            reasons = []
+            client.on_connect = lambda client, data, flags, reason, properties: reasons.append(reason.is_failure)
+            client.connect(*parse_address(self.worker.listeners["worker.mqtt"]))
+            while not reasons and client.loop(1) == paho.MQTT_ERR_SUCCESS:
+                pass
+            client.disconnect()
+            return reasons == [True]
+
+        eventually(is_refused, 20, "the refusal")
 
     def end(self):
         for client in self.people:

@@ -66,6 +66,7 @@ extension AdminContract {
         "TraceRequest.topic": .init("A topic filter.", minimumLength: 1),
         "TraceRequest.uid": "Only messages of this user.",
         "TraceRequest.client": "Only messages of this client.",
+        "TraceRequest.payloads": "Counts for nothing: a recording has payloads, a trace has none.",
         "TraceID": "A trace that has begun or ended.",
         "TraceID.id": "The trace's id.",
         "TracePage": "Messages that a trace has kept.",
