@@ -24,6 +24,16 @@ CALLS = [
     ("get", "/api/v1/workers", "/api/v1/workers?offset=1000000", None),
     ("get", "/api/v1/workers/{name}", "/api/v1/workers/{worker}", None),
     ("get", "/api/v1/workers/{name}", "/api/v1/workers/edge-1", None),
+    ("get", "/api/v1/workers/{name}/history", "/api/v1/workers/edge-1/history?step=10&figures=requests,connections", None),
+    ("get", "/api/v1/history", "/api/v1/history?since=1", None),
+    ("get", "/api/v1/workers/{name}/drain", "/api/v1/workers/{worker}/drain", None),
+    ("delete", "/api/v1/workers/{name}/drain", "/api/v1/workers/edge-1/drain", None),
+    ("get", "/api/v1/balance", "/api/v1/balance", None),
+    ("post", "/api/v1/balance", "/api/v1/balance?rate=10", None),
+    ("get", "/api/v1/configuration", "/api/v1/configuration", None),
+    ("post", "/api/v1/reload", "/api/v1/reload?worker={worker}", None),
+    ("get", "/api/v1/log", "/api/v1/log", None),
+    ("post", "/api/v1/log", "/api/v1/log?level=info&subsystem=link&worker={worker}", None),
     ("get", "/api/v1/events", "/api/v1/events", None),
     ("get", "/api/v1/events", "/api/v1/events?after=1&since=1&kind=command&limit=1", None),
     ("get", "/api/v1/clients", "/api/v1/clients?search=METER&state=connected&protocol=mqtt&uid=&client=meter-7&worker={worker}", None),
@@ -60,6 +70,12 @@ CALLS = [
     ("delete", "/api/v1/chats/{id}", "/api/v1/chats/room%2F1", None),
     ("delete", "/api/v1/retained", "/api/v1/retained?filter=none/%23", None),
 ]
+# What this cluster, of one worker and one master, refuses.
+REFUSED = [
+    ("post", "/api/v1/workers/{name}/drain", "/api/v1/workers/edge-1/drain?rate=5&exit=true", 503),
+    ("post", "/api/v1/step-down", "/api/v1/step-down", 400),
+    ("post", "/api/v1/serve", "/api/v1/serve", 400),
+]
 STREAM = "/api/v1/events/stream"
 # Asked by tests of their own, since they take an id of the answer before.
 TRACED = {f"/api/v1/{name}{end}" for name in ("traces", "recordings") for end in ("", "/{id}")}
@@ -73,6 +89,13 @@ def test_an_answer_is_what_the_document_says(cluster, contract, method, path, ta
     answer = cluster.ask(method, target, body)
     contract.check(method, path, answer)
     assert answer.status == 200, answer
+
+
+@pytest.mark.parametrize(("method", "path", "target", "status"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_refusal_is_what_the_document_says(cluster, contract, method, path, target, status):
+    answer = cluster.ask(method, target)
+    contract.check(method, path, answer)
+    assert answer.status == status, answer
 
 
 @pytest.mark.parametrize("name", ["traces", "recordings"])
@@ -97,7 +120,7 @@ def test_a_trace_and_its_messages_are_what_the_document_says(cluster, contract, 
 
 
 def test_every_operation_is_asked(contract):
-    asked = {(method, path) for method, path, *_ in CALLS}
+    asked = {(method, path) for method, path, *_ in CALLS + REFUSED}
     assert {(method, path) for method, path, _ in contract.operations() if path not in TRACED | {STREAM}} <= asked
 
 
