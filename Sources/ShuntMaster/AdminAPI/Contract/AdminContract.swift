@@ -70,6 +70,7 @@ enum AdminContract {
         .registryInvalid: "the registry is damaged.",
         .registryUnavailable: "the registry cannot be read or written now, or too many queries wait already.",
         .connectionLost: "no worker is connected that could do it, or the master ends.",
+        .masterUnavailable: "no other master answers this one.",
         .masterStandby: "this master stands by for another, which `detail` names.",
         .memoryLimit: "too many operators ask for this already.",
         .followerLimit: "as many programs follow events as may.",
