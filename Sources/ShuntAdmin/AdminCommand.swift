@@ -17,7 +17,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin history edge-1 --since 1h --plot   a worker's figures over time
               shunt admin worker 10.0.0.1:4091       all that is known of one
               shunt admin clients --uid meter-7      who is connected; also client, kick
-              shunt admin drain edge-1 --wait        send its clients to others; also balance
+              shunt admin drain edge-1 --wait        send its clients away; also balance
               shunt admin devices --tag vip --online
               shunt admin device alice               every session of a uid
               shunt admin chats                      which worker has which chat
@@ -31,7 +31,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin trace --topic 'orders/#'   follow live messages; also record
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
-              shunt admin reload                     read configurations again; also config, log debug
+              shunt admin reload                     read configurations again; also config, log
               shunt admin passwd passwords alice     set the password of a client
               shunt admin workers --output csv > workers.csv
 

@@ -13,5 +13,5 @@ public struct WorkerEvent: Equatable, Sendable {
     }
 
     /// What a worker may say of itself; all else the master knows better.
-    public static let kinds: Set<EventRecord.Kind> = [.rulesLoaded, .rulesRefused, .rulesRolledBack, .ruleOff, .ruleOn]
+    public static let kinds: Set<EventRecord.Kind> = [.rulesLoaded, .rulesRefused, .rulesRolledBack, .ruleOff, .ruleOn, .workerDrained]
 }

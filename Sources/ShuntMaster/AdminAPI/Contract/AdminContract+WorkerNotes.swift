@@ -60,7 +60,6 @@ extension AdminContract {
         "GroupsRecord.Group.stuck": "Subscriptions of members that read too slowly for anybody to wait for them.",
         "GroupsRecord.Group.absent": "Subscriptions of members whose client is away.",
         "GroupsRecord.Group.uneven": "The filter whose messages go most unevenly to its members; not there where no filter has several.",
-        "GroupsRecord.Share": "How the messages of one filter were divided among a group's members, as one loop of the worker has counted them.",
         "GroupsRecord.Share.filter": "The topic filter.",
         "GroupsRecord.Share.members": "How many members have subscribed it.",
         "GroupsRecord.Share.delivered": "How many messages they were given, together.",
