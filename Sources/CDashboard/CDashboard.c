@@ -46,6 +46,15 @@ static const unsigned char access_js[] = {
 static const unsigned char rules_js[] = {
 #embed "page/rules.js"
 };
+static const unsigned char mqtt_js[] = {
+#embed "page/mqtt.js"
+};
+static const unsigned char connection_js[] = {
+#embed "page/connection.js"
+};
+static const unsigned char try_js[] = {
+#embed "page/try.js"
+};
 
 static const dashboard_file files[] = {
     {"index.html", index_html, sizeof index_html},
@@ -62,6 +71,9 @@ static const dashboard_file files[] = {
     {"sessions.js", sessions_js, sizeof sessions_js},
     {"access.js", access_js, sizeof access_js},
     {"rules.js", rules_js, sizeof rules_js},
+    {"mqtt.js", mqtt_js, sizeof mqtt_js},
+    {"connection.js", connection_js, sizeof connection_js},
+    {"try.js", try_js, sizeof try_js},
 };
 
 dashboard_file dashboard_file_at(size_t number) {

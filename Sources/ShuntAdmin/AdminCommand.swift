@@ -31,7 +31,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin trace --topic 'orders/#'   follow live messages; also record
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
-              shunt admin reload                     read configurations again; also config, log
+              shunt admin reload                     also config, log: settings, log levels
               shunt admin passwd passwords alice     set the password of a client
               shunt admin workers --output csv > workers.csv
 

@@ -351,7 +351,8 @@ import Testing
             AdminCommand.self, WorkersCommand.self, WorkerCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
             ChatCommand.self, CloseChatCommand.self, EventsCommand.self, QueryCommand.self,
             BanCommand.self, UnbanCommand.self, BansCommand.self, ClientsCommand.self, ClientCommand.self, KickCommand.self,
-            SubscriptionsCommand.self, GroupsCommand.self,
+            SubscriptionsCommand.self, GroupsCommand.self, DrainCommand.self, UndrainCommand.self, BalanceCommand.self, ReloadCommand.self,
+            ConfigCommand.self, LogCommand.self, HistoryCommand.self, StepDownCommand.self, ServeCommand.self,
         ] as [any ParsableCommand.Type])
     func help(_ command: any ParsableCommand.Type) {
         let text = AdminCommand.helpMessage(for: command)

@@ -17,8 +17,9 @@ enum DashboardRoutes {
     }
 
     /// Nothing but the page's own files and the admin API is loaded; no text ever becomes markup; no other page may show this one in a frame.
+    /// WebSocket may lead anywhere: the user of "Try" chooses a worker, whose address nobody knows beforehand.
     static let policy = [
-        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src data:", "base-uri 'none'",
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self' ws: wss:", "img-src data:", "base-uri 'none'",
         "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
     ].joined(separator: "; ")
 }

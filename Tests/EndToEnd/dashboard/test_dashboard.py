@@ -13,7 +13,7 @@ from exchange import eventually, parse_address
 from processes import PATIENCE, write_rule
 
 MARKUP = "<img src=x onerror=alert(1)>"
-VIEWS = ["overview", "workers", "clients", "devices", "chats", "rules", "events", "retained", "refused", "bans", "query"]
+VIEWS = ["overview", "workers", "clients", "devices", "chats", "rules", "events", "retained", "refused", "bans", "query", "try"]
 FAILING = """return { priority = 5, on_message = function(msg)
   if msg.topic == "bad" then error("no such thing") end
 end }"""
@@ -42,7 +42,7 @@ def registered(cluster, count: int):
 def test_every_view_comes_by_its_key_asks_only_the_master_and_fits_the_screen(chromium, cluster, page):
     page.wait_text("#view-overview .tile", "Workers\n1")
     for number, view in enumerate(VIEWS):
-        page.press("1234567890s"[number])
+        page.press("1234567890st"[number])
         page.wait(f"location.hash === '#{view}' && !document.getElementById('view-{view}').hidden")
         page.wait("document.querySelectorAll('.view:not([hidden])').length === 1")
     assert page.faults == []
