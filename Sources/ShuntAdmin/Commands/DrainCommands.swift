@@ -17,7 +17,7 @@ struct DrainCommand: AdminSubcommand {
 
               shunt admin drain edge-1
               shunt admin drain edge-1 --rate 1000 --wait
-              shunt admin drain edge-1 --exit        the worker's process ends when nobody is left
+              shunt admin drain edge-1 --exit        its process ends when nobody is left
               shunt admin undrain edge-1             it takes clients again
             """)
 
