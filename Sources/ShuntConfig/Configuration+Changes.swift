@@ -52,7 +52,7 @@ extension Configuration {
         return Set(before.keys).union(after.keys).sorted().compactMap { name in
             let (old, new) = (before[name], after[name])
             guard old != new else { return nil }
-            let shown = { (text: String) in key.isSecret ? ConfigChange.hidden : text }
+            let shown = { (text: String) in key.isSecret ? ConfigChange.hidden : HTTPAddress.withoutQueries(text) }
             return ConfigChange(key: name, old: old.map(shown), new: new.map(shown))
         }
     }

@@ -13,7 +13,7 @@ extension Configuration {
         Self.keys.flatMap { key in
             key.parts(self).map { part in
                 let name = (key.path + part.path).joined(separator: ".")
-                return Setting(key: name, value: key.isSecret ? ConfigChange.hidden : part.text, place: place(of: name))
+                return Setting(key: name, value: key.isSecret ? ConfigChange.hidden : HTTPAddress.withoutQueries(part.text), place: place(of: name))
             }
         }
     }

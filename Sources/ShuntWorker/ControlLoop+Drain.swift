@@ -59,7 +59,8 @@ extension ShedRequest {
 extension ControlLoop {
     /// The worker takes no new clients from now on, and the present ones are sent away. The master hears of it before the operator does.
     func beginDrain(_ request: DrainRequest) {
-        drain = WorkerDrain(.empty(request), loops: peers.count, now: loop.now)
+        drains += 1
+        drain = WorkerDrain(.empty(request), loops: peers.count, after: drain, number: drains, now: loop.now)
         logger.notice("draining: no new clients, the present ones are sent away", metadata: ["rate": "\(request.rate ?? DrainRequest.usualRate)"])
         tellState()
     }
@@ -75,7 +76,8 @@ extension ControlLoop {
     /// Gives some clients to other workers.
     func beginShedding(_ count: Int, _ whom: DepartureStage, rate: Int? = nil) throws(ShuntError) {
         guard drain?.isDraining != true else { throw ShuntError(.requestInvalid, "this worker drains: all of its clients go") }
-        drain = WorkerDrain(.shed(count, whom), rate: rate, loops: peers.count, now: loop.now)
+        drains += 1
+        drain = WorkerDrain(.shed(count, whom), rate: rate, loops: peers.count, number: drains, now: loop.now)
         logger.notice("sending clients to other workers", metadata: ["clients": "\(count)"])
     }
 
@@ -121,9 +123,12 @@ extension ControlLoop {
 
     var drainAnswer: Result<[UInt8], ShuntError> {
         var record = drain?.record ?? DrainRecord()
-        if drain == nil || record == DrainRecord(draining: record.draining, since: record.since) {
-            let figures = WorkerFigures(peers.figures())
+        // Until every loop has told what is left there: as of a tenth of a second ago.
+        if drain?.isKnown != true {
+            let reports = peers.figures()
+            let figures = WorkerFigures(reports)
             (record.connections, record.sessions) = (figures.connections, figures.mqttSessions)
+            (record.chats, record.delayed) = (reports.reduce(0) { $0 + $1.routing.chats }, reports.reduce(0) { $0 + $1.routing.delayed })
         }
         guard let json = try? RecordJSON.encode(record) else {
             return .failure(ShuntError(.internalError, "the answer cannot be written as JSON"))

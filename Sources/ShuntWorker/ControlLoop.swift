@@ -49,6 +49,8 @@ final class ControlLoop: EventLoopHandler {
     let reportLimit: Int
     /// Clients that are being sent to other workers.
     var drain: WorkerDrain?
+    /// How often that has begun.
+    var drains = 0
     /// Whether BALANCE of a message-channel master counts.
     let followsBalance: Bool
     /// Open chats that a message-channel master is still to be told, which takes no reports.

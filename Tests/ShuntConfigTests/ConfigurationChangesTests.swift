@@ -9,6 +9,18 @@ struct ConfigurationChangesTests {
         return (changes.live.map(\.description), changes.restart.map(\.description))
     }
 
+    @Test("What an address has behind its question mark is shown nowhere, and counts all the same")
+    func queries() throws {
+        let old = "access: { http: { url: 'https://auth.example/check?key=SECRET&b=1' } }"
+        let new = old.replacing("SECRET", with: "OTHER")
+        let changes = try changes(from: old, to: new)
+        #expect(changes.live == ["access.http.url: https://auth.example/check?… → https://auth.example/check?…"])
+        let settings = try load(old).settings
+        #expect(settings.first { $0.key == "access.http.url" }?.value == "https://auth.example/check?…")
+        #expect(!settings.contains { $0.value.contains("SECRET") })
+        #expect(HTTPAddress.withoutQueries("[\"https://a/?x\", what?, https://b/c?d=1]") == "[\"https://a/?…\", what?, https://b/c?…]")
+    }
+
     @Test("nothing changes between equal configurations")
     func nothing() throws {
         let changes = try changes(

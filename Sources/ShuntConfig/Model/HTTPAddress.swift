@@ -17,6 +17,24 @@ public struct HTTPAddress: Equatable, Sendable, CustomStringConvertible {
         description = String(text.prefix { $0 != "?" })
     }
 
+    /// A text, YAML in one line, with `…` in place of what may be a secret in its addresses: the part behind the question mark.
+    static func withoutQueries(_ text: String) -> String {
+        guard text.contains("://"), text.contains("?") else { return text }
+        var shown = ""
+        var (isAddress, isQuery) = (false, false)
+        for character in text {
+            if " ,\"'[]{}".contains(character) { (isAddress, isQuery) = (false, false) }
+            if shown.hasSuffix(":/"), character == "/" { isAddress = true }
+            if isQuery { continue }
+            shown.append(character)
+            if isAddress, character == "?" {
+                shown += "…"
+                isQuery = true
+            }
+        }
+        return shown
+    }
+
     /// Whether a text is meant as an address, rather than as a path.
     public static func isMeant(by text: String) -> Bool { authority(of: text) != nil }
 

@@ -26,6 +26,12 @@ public struct WorkerDrain: Sendable {
     public let rate: Int
     /// When it began, in seconds since 1970.
     public let since: Double
+    /// Tells its steps from those of drains before.
+    private let number: Int
+    /// Seconds that it has been going on, whatever was done to the clock.
+    private var lasted = 0.0
+    /// The loop that is first to send somebody away.
+    private var next = 0
     private var loops: [Loop]
     private var stage: DepartureStage
     /// How many clients may begin to go now.
@@ -50,12 +56,15 @@ public struct WorkerDrain: Sendable {
     /// - Parameters:
     ///   - rate: clients a second, where the goal does not say it.
     ///   - loops: how many the worker has.
-    public init(_ goal: Goal, rate: Int? = nil, loops: Int, now: Double) {
-        self.goal = goal
+    ///   - before: the drain that this takes the place of: clients to which nothing is sent may have gone already.
+    ///   - number: another one than those of drains before.
+    public init(_ goal: Goal, rate: Int? = nil, loops: Int, after before: WorkerDrain? = nil, number: Int = 0, now: Double) {
+        (self.goal, self.number) = (goal, number)
         switch goal {
         case .empty(let request): (self.rate, stage) = (request.rate ?? DrainRequest.usualRate, .producers)
         case .shed(_, let whom): (self.rate, stage) = (rate ?? DrainRequest.usualRate, whom)
         }
+        if case .empty = goal, let before, before.isDraining, before.stage != .producers { stage = .all }
         (since, tickedAt) = (now, now)
         self.loops = Array(repeating: Loop(), count: loops)
     }
@@ -73,13 +82,16 @@ public struct WorkerDrain: Sendable {
         // The clock may have been set.
         let passed = min(max(0, now - tickedAt), 1)
         (tickedAt, self.hasRoom) = (now, hasRoom)
-        advance(now: now)
+        lasted += passed
+        advance()
         credit = min(credit + passed * Double(rate), Double(max(1, rate)))
         let mayGo = hasRoom || stage == .forced || !isDraining
-        let idle = loops.indices.filter { loops[$0].granted == nil }
+        let turn = loops.indices.map { (next + $0) % loops.count }
+        next = (next + 1) % max(1, loops.count)
+        let idle = turn.filter { loops[$0].granted == nil }
         var working = idle.filter { !loops[$0].hasEnded }.count
         return idle.map { index in
-            var limit = mayGo ? min(Int(credit), remaining) : 0
+            var limit = mayGo ? max(0, min(Int(credit), remaining)) : 0
             if !loops[index].hasEnded, working > 0 {
                 limit = (limit + working - 1) / working
                 working -= 1
@@ -90,14 +102,16 @@ public struct WorkerDrain: Sendable {
             credit -= Double(limit)
             begun += limit
             loops[index].granted = limit
-            return .step(loop: UInt8(index), DepartureStep(stage, limit: limit, chatsTo: mayGo && isDraining ? chatsTo : nil))
+            return .step(
+                loop: UInt8(index),
+                DepartureStep(stage, limit: limit, chatsTo: mayGo && isDraining ? chatsTo : nil, keepsChats: keepsChats, number: number))
         }
     }
 
     /// A loop has made its step.
     public mutating func took(_ tally: DepartureTally, from loop: UInt8) -> [Action] {
         let index = Int(loop)
-        guard loops.indices.contains(index), let granted = loops[index].granted else { return [] }
+        guard tally.number == number, loops.indices.contains(index), let granted = loops[index].granted else { return [] }
         credit += Double(granted - tally.begun)
         begun -= granted - tally.begun
         if loops[index].tally == nil { loops[index].sentBefore = tally.sentBefore }
@@ -116,20 +130,26 @@ public struct WorkerDrain: Sendable {
     }
 
     /// Clients to which nothing is sent have gone, or it has taken too long.
-    private mutating func advance(now: Double) {
+    private mutating func advance() {
         guard case .empty(let request) = goal else { return }
         var next = stage
         if stage == .producers, loops.allSatisfy(\.hasEnded) { next = .all }
-        if let patience = request.forceAfter, now - since >= patience { next = .forced }
+        if let patience = request.forceAfter, lasted >= patience { next = .forced }
         guard next != stage else { return }
         stage = next
         for index in loops.indices { loops[index].hasEnded = false }
     }
 
+    /// Whether a loop has chats, as far as is known.
+    private var keepsChats: Bool { loops.contains { ($0.tally?.chats ?? 1) > 0 } }
+
     /// How many more may begin to go.
     private var remaining: Int { if case .shed(let count, _) = goal { max(0, count - begun) } else { .max } }
 
     // MARK: Questions
+
+    /// Every loop has told what is left.
+    public var isKnown: Bool { loops.allSatisfy { $0.tally != nil } }
 
     /// How far it is.
     public var record: DrainRecord {

@@ -8,6 +8,8 @@ import ShuntCore
 struct Departures {
     /// The worker drains: it takes no new clients.
     var refusesNew = false
+    /// Chats are still here, on whatever loop, since messages are held for somebody.
+    var keepsChats = false
     /// Clients and sessions that are about to go, as subscriptions name them; true once their subscriptions have ended on every loop.
     var leaving: [ConnectionID: Bool] = [:]
     var sent = 0
@@ -42,8 +44,14 @@ public struct DepartureStep: Equatable, Sendable {
     public var limit: Int
     /// The worker that chats move to; nil: they stay.
     public var chatsTo: String?
+    /// Chats are still on loops of the worker: their members stay.
+    public var keepsChats: Bool
+    /// Of the drain; a tally has it too.
+    public var number: Int
 
-    public init(_ stage: DepartureStage, limit: Int, chatsTo: String? = nil) { (self.stage, self.limit, self.chatsTo) = (stage, limit, chatsTo) }
+    public init(_ stage: DepartureStage, limit: Int, chatsTo: String? = nil, keepsChats: Bool = false, number: Int = 0) {
+        (self.stage, self.limit, self.chatsTo, self.keepsChats, self.number) = (stage, limit, chatsTo, keepsChats, number)
+    }
 }
 
 /// What is left on a loop.
@@ -60,6 +68,8 @@ public struct DepartureTally: Equatable, Sendable {
     public var begun = 0
     /// Nobody is left that this stage is for.
     public var isOver = false
+    /// The step's.
+    public var number = 0
 
     public init() {}
 }
@@ -76,6 +86,7 @@ extension LoopEngine {
         router.now = now
         var tally = DepartureTally()
         tally.sentBefore = departures.sent
+        departures.keepsChats = step.keepsChats
         if departures.refusesNew {
             house.elsewhere = step.chatsTo
             if let other = step.chatsTo { handle(.moveAway(to: other, limit: step.limit)) }
@@ -83,7 +94,9 @@ extension LoopEngine {
         for id in departures.leaving.keys { goOnLeaving(id, isForced: step.stage == .forced) }
         tally.begun = beginDepartures(step)
         let isPassed = departures.passed >= clients.count && (!step.stage.takesSessions || departures.sessionsPassed >= sessions.slots)
-        tally.isOver = isPassed && departures.leaving.isEmpty
+        // A session may be waited for very long; it is no producer.
+        tally.isOver = isPassed && (step.stage == .producers || departures.leaving.isEmpty)
+        tally.number = step.number
         return count(&tally)
     }
 
@@ -91,6 +104,12 @@ extension LoopEngine {
         (tally.sessions, tally.chats, tally.delayed) = (sessions.count, house.count, rulesState.delayed.count)
         (tally.leaving, tally.sent) = (departures.leaving.count, departures.sent)
         return tally
+    }
+
+    /// Lets clients and sessions go that have taken what waited for them, also after the drain has ended.
+    func tickDepartures() {
+        guard !departures.leaving.isEmpty else { return }
+        for id in departures.leaving.keys { goOnLeaving(id, isForced: false) }
     }
 
     /// Whether a subscriber is about to go: it subscribes no more.
@@ -147,8 +166,8 @@ extension LoopEngine {
     private func isDue(_ connection: ConnectionID, _ stage: DepartureStage) -> Bool {
         let client = clients[connection.slot]
         switch stage {
-        // One that has just come is told where to go when it says who it is.
-        case .all: return client.isAdmitted || abs(now - client.connectedAt) >= Self.patienceForFirst
+        // One that has just come is told where to go when it says who it is. Members of chats go when no chat is left.
+        case .all: return client.isAdmitted ? !client.isInChat || !departures.keepsChats : abs(now - client.connectedAt) >= Self.patienceForFirst
         case .forced: return true
         case .movable: return client.isAdmitted && !client.isInChat && client.identity?.session?.isLasting != true
         case .producers:

@@ -346,6 +346,7 @@ public final class LoopEngine {
         tickSessions()
         announceClientNews()
         answerOverdue()
+        tickDepartures()
         chat(.tick, peer: nil)
         if let hooks, hooks.wanted.contains(.tick) { hooks.onTick(now: now) { sendEmitted(hooks) } }
     }

@@ -111,7 +111,9 @@ extension MasterEngine {
         if body.createdTime == HeartbeatBody.signingOff {
             standby?.left(worker)
         } else {
-            change(standby?.heard(worker, shunt.ballot, interval: Double(shunt.interval) / 1000, now: now) ?? [], now: now)
+            let takesClients = !shunt.isDraining && shunt.room != 0
+            change(
+                standby?.heard(worker, shunt.ballot, interval: Double(shunt.interval) / 1000, takesClients: takesClients, now: now) ?? [], now: now)
         }
         guard !isServing else { return true }
         // This very heartbeat may have told that another master serves.

@@ -54,7 +54,8 @@ public struct EventPage: Codable, Equatable, Sendable {
 
     /// Ids after this one that are kept no longer; nil where none are.
     public func gap(after: Int64) -> ClosedRange<Int64>? {
-        oldest > after + 1 ? after + 1...oldest - 1 : nil
+        // No id is the greatest number that there is, which may be asked for.
+        oldest > 0 && after < oldest - 1 ? after + 1...oldest - 1 : nil
     }
 }
 

@@ -3,6 +3,7 @@ import ShuntCore
 import ShuntJSON
 import ShuntLog
 import ShuntWorker
+import Synchronization
 
 /// What operators have a process do that is no matter of its loops: a command, and who waits for its outcome.
 struct ProcessCommand: Sendable {
@@ -13,6 +14,14 @@ struct ProcessCommand: Sendable {
     let arguments: [UInt8]
     /// Takes a JSON object, once.
     let done: @Sendable (Result<[UInt8], ShuntError>) -> Void
+
+    /// Has it performed after what the process has been told before. A process that has been told to end performs no more.
+    func submit(_ add: (Signals.Event) -> Void) {
+        guard !Signals.isStopRequested.load(ordering: .relaxed) else {
+            return done(.failure(ShuntError(.connectionLost, "the process ends", help: "ask again when it runs")))
+        }
+        add(.command(self))
+    }
 
     /// Answers with a record.
     static func answer(_ record: some Encodable) -> Result<[UInt8], ShuntError> {

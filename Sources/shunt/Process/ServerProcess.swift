@@ -128,9 +128,7 @@ struct ServerProcess {
                 descriptors: descriptors)
             worker = started
             for name in ProcessCommand.names {
-                started.commands.set(name) { [add] arguments, done in
-                    add(.command(ProcessCommand(name: name, arguments: arguments, done: done)))
-                }
+                started.commands.set(name) { [add] arguments, done in ProcessCommand(name: name, arguments: arguments, done: done).submit(add) }
             }
             let http = configuration.worker.http.listen
             var endpoint = HTTPEndpoint.Configuration(host: http.host, port: http.port)
@@ -172,7 +170,7 @@ struct ServerProcess {
     private var perform: @Sendable (WorkerCommand) async -> Result<[UInt8], ShuntError> {
         { [add] command in
             await withCheckedContinuation { answer in
-                add(.command(ProcessCommand(name: command.name, arguments: command.arguments) { answer.resume(returning: $0) }))
+                ProcessCommand(name: command.name, arguments: command.arguments) { answer.resume(returning: $0) }.submit(add)
             }
         }
     }

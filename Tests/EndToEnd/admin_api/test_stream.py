@@ -155,6 +155,20 @@ def test_a_wrong_place_is_refused_as_the_document_says(master, query):
     Contract(master.admin).check("get", "/api/v1/events/stream", answer)
 
 
+@pytest.mark.parametrize("place", ["9223372036854775807", "1000000000000"])
+def test_a_place_that_no_event_has_yet_is_a_reset_for_that_follower_alone(master, follow, place):
+    """As after an older copy of the registry was brought back."""
+    early = follow(master, f"?after={place}")
+    early.wait(1)
+    assert early.named("reset") and early.events[0]["kind"] == "master.started"
+    late = follow(master, "?after=0")
+    late.wait(1)
+    storm(master.admin, 3)
+    for follower in (early, late):
+        follower.wait(4)
+    assert send(master.admin, "GET", f"/api/v1/events?after={place}").json["events"] == []
+
+
 def test_events_that_are_kept_no_longer_are_a_gap(shunt, follow):
     master = shunt.master({"master.registry.events_keep": 100})
     storm(master.admin, 300)

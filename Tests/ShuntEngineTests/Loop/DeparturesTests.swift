@@ -176,6 +176,45 @@ struct DeparturesTests {
         #expect(step(worker)[0].leaving == 1)
     }
 
+    @Test("A client that had begun to go goes when it has acknowledged, though the worker takes clients again")
+    func undrained() {
+        let worker = worker()
+        let (consumer, producer) = (lasting(worker, "consumer"), SimulatedMQTTClient.v5(worker, "producer"))
+        _ = consumer.subscribe("a", qos: .atLeastOnce)
+        producer.publish("a", "x", qos: .atLeastOnce, identifier: 1)
+        drain(worker)
+        step(worker)
+        for engine in worker.engines { engine.setDraining(false) }
+        consumer.acknowledge(.publishAcknowledgement, consumer.deliveries().first?.identifier ?? 0)
+        worker.tick()
+        #expect(consumer.closed == .workerElsewhere && worker.engines[0].departures.leaving.isEmpty)
+        #expect(lasting(worker, "consumer").subscribe("a", qos: .atLeastOnce) == [.grantedQoS1])
+    }
+
+    @Test("A session that is waited for keeps nobody from being no producer")
+    func waitedFor() {
+        let worker = worker()
+        let (consumer, producer) = (lasting(worker, "consumer"), SimulatedMQTTClient.v5(worker, "producer"))
+        _ = consumer.subscribe("a", qos: .atLeastOnce)
+        producer.publish("a", "x", qos: .atLeastOnce, identifier: 1)
+        step(worker)
+        step(worker, .producers)
+        #expect(step(worker, .producers)[0].isOver)
+    }
+
+    @Test("Members of a chat stay while a chat is here")
+    func membersStay() {
+        let worker = worker()
+        let talker = worker.connect()
+        talker.chat("room", .create)
+        let loop = worker.loops[0]
+        for keepsChats in [true, false] {
+            _ = loop.engine.sendAway(DepartureStep(.all, limit: 10, keepsChats: keepsChats), now: worker.now)
+            worker.turnEnded(loop)
+            #expect((worker.closed[talker.id] != nil) == !keepsChats)
+        }
+    }
+
     @Test("Chats go to the other worker, but for one that holds messages for a member")
     func chats() {
         let worker = worker()

@@ -16,6 +16,7 @@ struct WorkerDrainTests {
 
         mutating func carryOut(_ step: DepartureStep, _ loop: Int) -> DepartureTally {
             var tally = DepartureTally()
+            tally.number = step.number
             tally.sentBefore = sent[loop]
             tally.begun = min(step.limit, left[loop].producers)
             left[loop].producers -= tally.begun
@@ -113,6 +114,47 @@ struct WorkerDrainTests {
         var loops = Loops([(1000, 0)])
         _ = run(&drain, &loops, from: 1e9 + jump, tenths: 1)
         #expect(loops.sent[0] <= 10)
+    }
+
+    @Test(arguments: [900, -900.0])
+    func `A clock that is set does not end the patience for those who still wait`(jump: Double) {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 100, forceAfter: 600)), loops: 1, now: 1e9)
+        var loops = Loops([(1, 1)])
+        _ = run(&drain, &loops, from: 1e9 + jump, tenths: 30) { _, step in #expect(step.stage != .forced) }
+        #expect(drain.record.isEmpty)
+    }
+
+    @Test func `At a low rate each loop has its turn, whatever the first one gives back`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 1)), loops: 2, now: 0)
+        var loops = Loops([(0, 0), (5, 0)])
+        for tenth in 1...100 {
+            for case .step(let loop, let step) in drain.tick(now: Double(tenth) / 10, hasRoom: true, chatsTo: nil) {
+                var tally = loops.carryOut(step, Int(loop))
+                // A session that is waited for keeps the first from being over.
+                if loop == 0 { tally.isOver = false }
+                _ = drain.took(tally, from: loop)
+            }
+        }
+        #expect(loops.sent[1] == 5)
+    }
+
+    @Test func `What a step of the drain before has done does not count`() {
+        var old = WorkerDrain(.empty(DrainRequest(rate: 10_000)), loops: 1, number: 1, now: 0)
+        var loops = Loops([(1000, 10)])
+        let late = old.tick(now: 0.5, hasRoom: true, chatsTo: nil)
+        guard case .step(_, let step)? = late.first else { return #expect(Bool(false)) }
+        var new = WorkerDrain(.empty(DrainRequest(rate: 1)), loops: 1, after: old, number: 2, now: 0.5)
+        _ = new.tick(now: 0.6, hasRoom: true, chatsTo: nil)
+        #expect(new.took(loops.carryOut(step, 0), from: 0) == [] && !new.isKnown)
+        _ = run(&new, &loops, from: 1, tenths: 20) { _, step in #expect(step.limit >= 0) }
+    }
+
+    @Test func `A worker that is drained anew goes on where it was`() {
+        var old = WorkerDrain(.empty(DrainRequest(rate: 1000)), loops: 1, number: 1, now: 0)
+        var loops = Loops([(5, 1000)])
+        _ = run(&old, &loops, tenths: 5)
+        var new = WorkerDrain(.empty(DrainRequest(rate: 10)), loops: 1, after: old, number: 2, now: 0.5)
+        _ = run(&new, &loops, from: 0.5, tenths: 3) { _, step in #expect(step.stage == .all) }
     }
 
     @Test func `The share is the mean, and a few more are no reason to move anybody`() {

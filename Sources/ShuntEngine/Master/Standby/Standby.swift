@@ -23,6 +23,8 @@ public struct Standby: Sendable {
         /// Seconds in which it is heard again, if it is there.
         var window: Double
         var ballot: Ballot
+        /// It does not drain, and has room.
+        var takesClients = true
     }
 
     /// Another master of the cluster.
@@ -87,13 +89,13 @@ public struct Standby: Sendable {
 
     /// A worker's heartbeat has come.
     /// - Parameter interval: seconds between its heartbeats; 0 where it does not say.
-    mutating func heard(_ worker: String, _ ballot: Ballot, interval: Double, now: Double) -> [Action] {
+    mutating func heard(_ worker: String, _ ballot: Ballot, interval: Double, takesClients: Bool = true, now: Double) -> [Action] {
         guard let role = note(ballot.term, from: "worker \(worker)", now: now) else {
             return [stepBack("worker \(worker) was at a later master", now: now)]
         }
         guard voters[worker] != nil || voters.count < WorkerDirectory.capacity else { return [] }
         let every = interval > 0 ? interval : WorkerDirectory.usualInterval
-        voters[worker] = Voter(heardAt: now, window: max(2 * every, WorkerDirectory.shortestPatience), ballot: ballot)
+        voters[worker] = Voter(heardAt: now, window: max(2 * every, WorkerDirectory.shortestPatience), ballot: ballot, takesClients: takesClients)
         guard role == .serving else { return voters.count <= Self.fewVoters ? consider(now: now) : [] }
         electorate?.heard(worker, version: ballot.term == term ? ballot.version : 0)
         return []
@@ -220,12 +222,15 @@ public struct Standby: Sendable {
     /// Workers for a client of a master that does not serve: those that come here, then those that the last one told; each time another one
     /// first, since it does not know what they have to do.
     mutating func workersForClients(now: Double) -> [String] {
-        var names = live(now: now).sorted()
-        if now - copiedAt < liveFor { names += (copy?.workers ?? []).filter { !names.contains($0) } }
+        var names = forClients(now: now)
+        if now - copiedAt < liveFor { names += (copy?.workers ?? []).filter { voters[$0] == nil } }
         guard !names.isEmpty else { return [] }
         turn = (turn + 1) % names.count
         return Array(names[turn...] + names[..<turn])
     }
+
+    /// Workers that are heard and take clients.
+    private func forClients(now: Double) -> [String] { live(now: now).filter { voters[$0]?.takesClients == true }.sorted() }
 
     /// The other master that serves, as far as this one hears.
     public func serving(now: Double) -> String? {
@@ -367,7 +372,7 @@ public struct Standby: Sendable {
             // What it was sure of is the newest that it knows.
             copy = MasterStateBody(
                 address: own, term: term, isServing: true, version: electorate.version, members: electorate.newest.names.sorted(),
-                workers: live(now: now).sorted())
+                workers: forClients(now: now))
             copiedAt = now
         }
         (role, since, electorate) = (.standby, now, nil)

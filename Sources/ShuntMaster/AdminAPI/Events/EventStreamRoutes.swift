@@ -71,7 +71,8 @@ struct EventFollower: Sendable {
     private func follow(_ place: EventPlace?, _ first: EventPage, _ send: HTTPStream.Send) async throws(ShuntError) {
         let name = first.registry
         var position = place?.id ?? first.nextAfter
-        let isReset = place?.registry.map { $0 != name } ?? false
+        // Nobody has an id that is not given yet, but from another registry, or from this one before a copy of it was brought back.
+        let isReset = place?.registry.map { $0 != name } ?? false || position > first.nextAfter
         if isReset { position = 0 }
         try await sent(send) { try EventFrame.opening(position, oldest: first.oldest, registry: name) }
         if isReset { try await sent(send) { try EventFrame.reset(registry: name) } }

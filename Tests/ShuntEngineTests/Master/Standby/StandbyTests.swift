@@ -166,6 +166,15 @@ struct StandbyTests {
         #expect(standby.role == .standby && standby.workersForClients(now: 11.2).sorted() == ["w1"])
     }
 
+    @Test("A standby sends no clients to a worker that drains or is full")
+    func draining() {
+        var standby = serving()
+        _ = standby.heard("w1", Ballot(), interval: 1, takesClients: false, now: 5)
+        #expect(!standby.workersForClients(now: 5).contains("w1"))
+        _ = standby.heard("w1", Ballot(), interval: 1, now: 5.1)
+        #expect(standby.workersForClients(now: 5.1).contains("w1"))
+    }
+
     @Test("It makes way for a master that it hears, for ten seconds")
     func makesWay() throws {
         var standby = serving()
