@@ -3,6 +3,7 @@ import Glibc
 import ShuntCore
 import ShuntEngine
 import ShuntJSON
+import Synchronization
 
 /// Sending clients to other workers, as operators command it.
 extension LoopPeers {
@@ -11,13 +12,13 @@ extension LoopPeers {
             guard let request = try? RecordJSON.decode(DrainRequest.self, from: arguments), request.isRight else {
                 return done(.failure(ShuntError(.requestInvalid, "this is not how a worker is drained", help: #"send {"rate": 200}"#)))
             }
-            setDraining(true) { control in
-                control.beginDrain(request)
+            setDraining(true) { control, tallies in
+                control.beginDrain(request, tallies)
                 done(control.drainAnswer)
             }
         }
         commands.set(.undrain) { [self] _, done in
-            setDraining(false) { control in
+            setDraining(false) { control, _ in
                 control.endDrain()
                 done(control.drainAnswer)
             }
@@ -38,12 +39,31 @@ extension LoopPeers {
         }
     }
 
-    /// - Parameter done: called on the control loop, once no loop lets new clients in, or all do.
-    private func setDraining(_ isDraining: Bool, _ done: @escaping @Sendable (ControlLoop) -> Void) {
-        let missing = Countdown(count)
+    /// - Parameter done: called on the control loop, once no loop lets new clients in, or all do, with what is on each.
+    private func setDraining(
+        _ isDraining: Bool, _ done: @escaping @Sendable (ControlLoop, [UInt8: DepartureTally]) -> Void
+    ) {
+        let tallies = Tallies(count)
         onEach { [self] loop in
             loop.engine.setDraining(isDraining)
-            if missing.isLast() { onControl(done) }
+            guard let all = tallies.add(loop.sendAway(DepartureStep(.producers, limit: 0)), of: loop.loop.index) else { return }
+            onControl { done($0, all) }
+        }
+    }
+
+    /// What is on each loop.
+    private final class Tallies: Sendable {
+        private let told = Mutex<[UInt8: DepartureTally]>([:])
+        private let count: Int
+
+        init(_ count: Int) { self.count = count }
+
+        /// - Returns: what is on all loops, once each has told it.
+        func add(_ tally: DepartureTally, of loop: UInt8) -> [UInt8: DepartureTally]? {
+            told.withLock { told in
+                told[loop] = tally
+                return told.count == count ? told : nil
+            }
         }
     }
 }
@@ -58,9 +78,10 @@ extension ShedRequest {
 
 extension ControlLoop {
     /// The worker takes no new clients from now on, and the present ones are sent away. The master hears of it before the operator does.
-    func beginDrain(_ request: DrainRequest) {
+    func beginDrain(_ request: DrainRequest, _ tallies: [UInt8: DepartureTally]) {
         drains += 1
         drain = WorkerDrain(.empty(request), loops: peers.count, after: drain, number: drains, now: loop.now)
+        for (index, tally) in tallies { drain?.begins(with: tally, on: index) }
         logger.notice("draining: no new clients, the present ones are sent away", metadata: ["rate": "\(request.rate ?? DrainRequest.usualRate)"])
         tellState()
     }

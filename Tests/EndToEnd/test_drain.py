@@ -234,7 +234,7 @@ def test_chats_move(cluster):
 
 def test_the_only_worker_is_not_drained(shunt):
     cluster = Cluster(shunt, workers=1)
-    assert "connection.lost" in cluster.admin("drain", "east", code=69)
+    assert "no other worker is live" in cluster.admin("drain", "east", code=65)
     assert "drain" in cluster.admin("drain", "east", "--rate", "0", code=64)
     assert "worker.unknown" in cluster.admin("drain", "nobody", code=65)
     assert cluster.states() == {"east": "live"}

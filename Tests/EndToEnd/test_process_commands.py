@@ -16,6 +16,7 @@ class Cluster:
         self.master = shunt.master(config=self.files["master"])
         self.worker = shunt.worker({"worker.masters": self.master.master, "worker.name": "east"}, config=self.files["worker"])
         self.worker.wait_metric("shunt_master_connected", 1)
+        eventually(lambda: [worker["configured_name"] for worker in self.ask("workers")["workers"]] == ["east"], 20, "the worker is known")
 
     def write(self, frame, *more):
         self.files["worker"].write_text("\n".join([f"limits:\n  frame: {frame}", *more, ""]))

@@ -74,6 +74,12 @@ public struct WorkerDrain: Sendable {
 
     // MARK: Events
 
+    /// What is on a loop as it begins.
+    public mutating func begins(with tally: DepartureTally, on loop: UInt8) {
+        guard loops.indices.contains(Int(loop)) else { return }
+        (loops[Int(loop)].tally, loops[Int(loop)].sentBefore) = (tally, tally.sentBefore)
+    }
+
     /// Time has passed.
     /// - Parameters:
     ///   - hasRoom: whether another worker takes clients: a worker that drains sends nobody away while none does.

@@ -135,7 +135,7 @@ struct DrainRoutes {
         let others = try await registry.workers().filter { $0.name != worker.name && $0.state == .live }
         guard !others.isEmpty else {
             throw ShuntError(
-                .connectionLost, "no other worker is live: the clients of \(worker.name) would have nowhere to go", help: "start another worker first"
+                .requestInvalid, "no other worker is live: the clients of \(worker.name) would have nowhere to go", help: "start another worker first"
             )
         }
     }

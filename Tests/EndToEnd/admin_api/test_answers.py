@@ -72,7 +72,7 @@ CALLS = [
 ]
 # What this cluster, of one worker and one master, refuses.
 REFUSED = [
-    ("post", "/api/v1/workers/{name}/drain", "/api/v1/workers/edge-1/drain?rate=5&exit=true", 503),
+    ("post", "/api/v1/workers/{name}/drain", "/api/v1/workers/edge-1/drain?rate=5&exit=true", 400),
     ("post", "/api/v1/step-down", "/api/v1/step-down", 400),
     ("post", "/api/v1/serve", "/api/v1/serve", 400),
 ]
@@ -126,7 +126,9 @@ def test_every_operation_is_asked(contract):
 
 def target_of(path: str, operation: dict, value="x") -> str:
     """With all that must be given."""
-    query = {each["name"]: value for each in operation.get("parameters", []) if each["in"] == "query" and each["required"]}
+    query = {
+        each["name"]: each["schema"].get("enum", [value])[0]
+        for each in operation.get("parameters", []) if each["in"] == "query" and each["required"]}
     for each in operation.get("parameters", []):
         path = path.replace("{%s}" % each["name"], quoted(value))
     return path + ("?" + urllib.parse.urlencode(query) if query else "")

@@ -79,7 +79,9 @@ class Follower:
 
 @pytest.fixture
 def master(shunt):
-    return shunt.master()
+    master = shunt.master()
+    eventually(lambda: send(master.admin, "GET", "/api/v1/events").json["events"], PATIENCE, "its start is written")
+    return master
 
 
 @pytest.fixture
