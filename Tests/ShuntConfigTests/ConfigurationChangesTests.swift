@@ -14,9 +14,9 @@ struct ConfigurationChangesTests {
         let old = "access: { http: { url: 'https://auth.example/check?key=SECRET&b=1' } }"
         let new = old.replacing("SECRET", with: "OTHER")
         let changes = try changes(from: old, to: new)
-        #expect(changes.live == ["access.http.url: https://auth.example/check?… → https://auth.example/check?…"])
+        #expect(changes.live == ["access.http.url: \"https://auth.example/check?…\" → \"https://auth.example/check?…\""])
         let settings = try load(old).settings
-        #expect(settings.first { $0.key == "access.http.url" }?.value == "https://auth.example/check?…")
+        #expect(settings.first { $0.key == "access.http.url" }?.value == "\"https://auth.example/check?…\"")
         #expect(!settings.contains { $0.value.contains("SECRET") })
         #expect(HTTPAddress.withoutQueries("[\"https://a/?x\", what?, https://b/c?d=1]") == "[\"https://a/?…\", what?, https://b/c?…]")
     }
