@@ -77,7 +77,7 @@ def test_clients_are_sent_to_the_other_worker(cluster):
     goodbye = farewell(five)
     assert (goodbye.reason, dict(goodbye.properties)["server_reference"]) == (USE_ANOTHER_SERVER, cluster.mqtt(1)), goodbye
     assert farewell(three) is None
-    assert cluster.states() == {"east": "draining", "west": "live"}
+    eventually(lambda: cluster.states() == {"east": "draining", "west": "live"}, 10, "the registry knows")
 
     # Nobody new comes in, by either protocol, and allocation does not name it.
     refused = MQTTClient(cluster.mqtt(0), 5).connect("six", refused=True)
@@ -90,7 +90,7 @@ def test_clients_are_sent_to_the_other_worker(cluster):
 
     assert cluster.ask("undrain", "east")["draining"] is False
     MQTTClient(cluster.mqtt(0), 5).connect("six")
-    assert cluster.states()["east"] == "live"
+    eventually(lambda: cluster.states()["east"] == "live", 10, "the registry knows")
     eventually(
         lambda: [kind for kind in cluster.kinds("east") if "drain" in kind] == ["worker.draining", "worker.drained", "worker.undrained"], 10,
         "events")

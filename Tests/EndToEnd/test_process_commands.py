@@ -69,8 +69,8 @@ def test_a_reload_by_command_is_one_by_signal(cluster):
     refused = cluster.admin("reload", code=78)
     assert "limits.frame" in refused and f"{cluster.files['worker']}:2:10" in refused and "config." in refused
     assert settings(cluster.ask("config", "--worker", "east")["workers"][0]["answer"])["limits.frame"]["value"] == "12MiB"
-    events = cluster.ask("events", "--kind", "command")["events"]
-    assert [event["detail"] for event in events] == ["reload", "reload"]
+    commands = lambda: [event["detail"] for event in cluster.ask("events", "--kind", "command")["events"]]
+    eventually(lambda: commands() == ["reload", "reload"], 10, "both are written")
 
 
 def test_levels_of_the_log_change_while_it_runs(cluster):

@@ -165,7 +165,7 @@ def test_a_place_that_no_event_has_yet_is_a_reset_for_that_follower_alone(master
     assert early.named("reset") and early.events[0]["kind"] == "master.started"
     late = follow(master, "?after=0")
     late.wait(1)
-    storm(master.admin, 3)
+    act(master.admin, 3)
     for follower in (early, late):
         follower.wait(4)
     assert send(master.admin, "GET", f"/api/v1/events?after={place}").json["events"] == []
