@@ -131,7 +131,7 @@ extension ControlLoop {
             }
         case .emptied(let exits):
             let sent = drain?.record.sent ?? 0
-            peers.events.add(.workerDrained, "nobody is left; \(sent) clients and sessions were sent away", now: loop.now)
+            peers.events.add(.workerDrained, "nobody is left; clients and sessions that were sent away: \(sent)", now: loop.now)
             logger.notice("drained: nobody is left", metadata: ["sent": "\(sent)"])
             tellState()
             // As if the service manager had ended it.

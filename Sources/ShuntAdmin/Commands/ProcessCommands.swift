@@ -22,10 +22,15 @@ struct ReloadCommand: AdminSubcommand {
         let worker = try await only.name(session)
         let (found, json) = try await session.ask(.reload(worker: worker), as: ProcessAnswersRecord<ReloadRecord>.self)
         let rows = found.processes.map { process in
-            [process.name, process.answer.map { $0.changed.joined(separator: "; ") } ?? "", process.answer?.waiting.joined(separator: "; ") ?? ""]
+            [process.name, Self.list(process.answer?.changed), Self.list(process.answer?.waiting)]
         }
         try ProcessListing.write(rows, ["process", "changed", "waiting for a restart"], json, session)
         try ProcessListing.tell(found, session)
+    }
+
+    private static func list(_ changes: [String]?) -> String {
+        guard let changes, !changes.isEmpty else { return "nothing" }
+        return changes.joined(separator: "; ")
     }
 }
 
