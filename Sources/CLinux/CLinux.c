@@ -41,7 +41,7 @@ int linux_read_acknowledgements(int descriptor, linux_acknowledgements *found) {
     if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return -1;
     if (ioctl(descriptor, SIOCOUTQ, &unsent) != 0) return -1;
     unsigned probes = info.tcpi_probes, retransmits = info.tcpi_retransmits;
-    *found = (linux_acknowledgements){unsent > 0, probes > retransmits ? probes : retransmits, info.tcpi_last_ack_recv};
+    *found = (linux_acknowledgements){unsent > 0, unsent, probes > retransmits ? probes : retransmits, info.tcpi_last_ack_recv};
     return 0;
 }
 

@@ -47,6 +47,8 @@ struct Ending {
     /// The loop's clock when it closes at the latest, in seconds.
     var at: UInt32
     var reason: CloseReason
+    /// Written bytes that the peer's system had not acknowledged when this was last looked at.
+    var unacknowledged = Int32.max
 }
 
 /// How a congested connection drains.

@@ -1,3 +1,4 @@
+import CLinux
 import CUV
 import Glibc
 import ShuntCore
@@ -7,8 +8,8 @@ import ShuntCore
 /// The end of connections.
 extension EventLoop {
     /// Closes once what waits has been written, or after five seconds.
-    /// - Parameter lingers: the peer gets all that was written, even if it still sends: it is given five seconds after each write to take it,
-    ///   and as long to close its side. Otherwise what it sends has the kernel give up what it has not taken (RFC 1122 §4.2.2.13).
+    /// - Parameter lingers: the peer gets all that was written, even if it still sends: it is waited for while it takes a kilobyte in five seconds,
+    ///   and as long for it to close its side. Otherwise what it sends has the kernel give up what it has not taken (RFC 1122 §4.2.2.13).
     public func closeAfterWriting(_ connection: Connection, _ reason: CloseReason, lingers: Bool = false) {
         guard connection.state == .open else { return }
         beginDraining(connection, reason)
@@ -31,6 +32,21 @@ extension EventLoop {
     func putOffEnding(_ connection: Connection) {
         if connection.state == .draining { endings[connection.id]?.at = seconds + Self.endingSeconds }
     }
+
+    /// Whether the peer of a connection that lingers has taken a kilobyte, or the rest, since this was last asked: then it gets time for more.
+    func isTaking(_ connection: Connection) -> Bool {
+        var found = linux_acknowledgements()
+        guard connection.lingers, let before = endings[connection.id]?.unacknowledged,
+            linux_read_acknowledgements(connection.descriptor, &found) == 0, found.bytes < before,
+            found.bytes == 0 || before - found.bytes >= Self.progress
+        else { return false }
+        endings[connection.id]?.unacknowledged = found.bytes
+        putOffEnding(connection)
+        return true
+    }
+
+    /// Bytes that a peer takes at least while it is waited for.
+    private static let progress: Int32 = 1024
 
     /// Closes a connection that was to be closed after writing.
     func closeDrained(_ connection: Connection) { close(connection, reasonOfEnding(connection)) }

@@ -278,7 +278,7 @@ public final class EventLoop {
                 figures.errors += 1
                 close(connection, .byUs(why: "a frame was not complete within \(limits.frameSeconds) s (frame.timeout)"))
             } else if connection.state == .draining, seconds > endings[connection.id]?.at ?? 0 {
-                closeDrained(connection)
+                if !isTaking(connection) { closeDrained(connection) }
             } else if let late = connection.layer?.late(at: seconds, patience: limits.frameSeconds) {
                 figures.errors += 1
                 close(connection, .byUs(why: "\(late.what) was not complete within \(late.seconds) s (frame.timeout)"))

@@ -215,6 +215,42 @@ def test_patience_may_be_bounded(cluster):
     assert (state["connections"], state["sessions"]) == (0, 0)
 
 
+def test_a_slow_client_that_still_sends_gets_all_that_was_acknowledged(cluster):
+    """A connection that is closed with unread bytes has the kernel give up what was written to it."""
+    slow = MQTTClient(cluster.mqtt(0), 5, patience=60)
+    slow.connect("slow")
+    slow.subscribe("bulk")
+    sender = MQTTClient(cluster.mqtt(0), 5)
+    sender.connect("sender")
+    for number in range(200):
+        assert sender.publish("bulk", number.to_bytes(4, "big") * 1024, qos=1) == 0
+    is_over = threading.Event()
+
+    def chatter():
+        while not is_over.wait(0.002):
+            slow.send(packets.PING)
+
+    chatting = threading.Thread(target=chatter)
+    chatting.start()
+    try:
+        cluster.admin("drain", "east")
+        # Its subscriptions have ended: from here on it is only to take what was written.
+        cluster.workers[0].wait_metric("shunt_subscriptions", 0)
+        is_over.wait(0.5)
+        taken = []
+        try:
+            while True:
+                packet = slow.next()
+                if packet.kind == PUBLISH:
+                    taken.append(int.from_bytes(packet.payload[:4], "big"))
+        except Ended:
+            pass
+    finally:
+        is_over.set()
+        chatting.join()
+    assert taken == list(range(200))
+
+
 def test_chats_move(cluster):
     east, west = cluster.workers
     ann, bob = ExchangeClient(east.exchange), ExchangeClient(east.exchange)
@@ -248,8 +284,11 @@ def test_clients_are_balanced(cluster):
     plan = cluster.ask("balance")
     assert (plan["mean"], sorted(worker["move"] for worker in plan["workers"])) == (30, [0, 30])
     cluster.admin("balance", "--apply")
+    cluster.workers[0].wait_log("sent clients to other workers")
     eventually(lambda: sorted(worker["connections"] for worker in cluster.ask("balance")["workers"]) == [0, 30], 20, "thirty have gone")
-    time.sleep(1)
+    # Two heartbeats later no more have gone.
+    beats = cluster.ask("worker", "east")["heartbeat_at"]
+    eventually(lambda: cluster.ask("worker", "east")["heartbeat_at"] > beats + 0.4, 10, "two heartbeats")
     assert sorted(worker["connections"] for worker in cluster.ask("balance")["workers"]) == [0, 30]
     assert cluster.states() == {"east": "live", "west": "live"}
     # Those that have a session to come back to have stayed.

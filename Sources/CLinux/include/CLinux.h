@@ -14,6 +14,8 @@ void linux_keep_alive(int descriptor, unsigned seconds);
 typedef struct {
     /// Whether any written byte has not been acknowledged, or not been sent.
     _Bool waits;
+    /// How many these are.
+    int bytes;
     /// Retransmissions or probes in a row that had no answer.
     unsigned unanswered;
     /// Since the last acknowledgement.

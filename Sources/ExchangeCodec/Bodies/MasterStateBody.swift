@@ -30,9 +30,9 @@ public struct MasterStateBody: Equatable, Sendable {
         public static func < (one: Known, other: Known) -> Bool { (one.term, one.version) < (other.term, other.version) }
     }
 
-    /// The most workers for clients that are told.
+    /// How many workers for clients a master tells another at most.
     public static let maximumWorkers = 1024
-    /// The most bytes of members that are told: a master takes frames of a megabyte from another.
+    /// How many bytes of members a master tells another at most: the other takes frames of a megabyte.
     private static let largestMembers = 640 << 10
 
     public init(

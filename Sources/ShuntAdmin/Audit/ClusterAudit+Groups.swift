@@ -5,7 +5,7 @@ import ShuntRegistry
 extension ClusterAudit {
     var ofGroups: [Finding] { slowMembers + unevenMembers + onOneWorker }
 
-    /// Messages beyond the others' mean, and how many times that mean, that one member may have been given.
+    /// One member may have been given so many messages more than the others' mean, or so many times that mean.
     private static let (spare, ratio) = (1_000, 4)
 
     private var all: [(worker: String, group: GroupsRecord.Group)] {

@@ -9,7 +9,7 @@ public struct BalancePlan: Codable, Equatable, Sendable {
         public var connections: Int
         /// Clients that are to move.
         public var move: Int
-        /// Whether it is one of Shunt's own; one of message-channel is told the mean by BALANCE, and closes what it may.
+        /// Whether the worker is one of Shunt's own. The master tells one of message-channel the mean by BALANCE, and that worker closes what it may.
         public var isShunt: Bool
         /// Why it does not move them.
         public var error: WorkerAnswersRecord<DrainRecord>.Problem?

@@ -63,7 +63,7 @@ public struct GroupsRecord: Codable, Equatable, Sendable {
             (self.filter, self.members, self.delivered, self.most) = (filter, members, delivered, most)
         }
 
-        /// The mean of the others.
+        /// The mean of what the other members were given.
         public var others: Int { members > 1 ? (delivered - most) / (members - 1) : 0 }
     }
 

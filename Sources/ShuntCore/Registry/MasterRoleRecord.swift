@@ -1,4 +1,4 @@
-/// Whether a master of several serves, and what it knows of the others.
+/// Decides whether this master serves, where there are several, and keeps what it knows of the others.
 public struct MasterRoleRecord: Codable, Equatable, Sendable {
     /// `serving` or `standby`.
     public var role: String

@@ -295,7 +295,7 @@ public struct ChatHouse: Sendable {
         tellClosed(id, createdAt: chat.createdAt)
     }
 
-    /// Members that are here are told where to go. What is held for others waits for them here, as long as it would otherwise.
+    /// Tells the members of chats where to go. A chat that holds messages for an absent member stays as long as it would otherwise.
     private mutating func moveAway(to address: String, _ limit: Int) {
         for (id, chat) in chats.filter({ !$0.value.isHolding }).prefix(limit) {
             end(id, .moved(to: address))
