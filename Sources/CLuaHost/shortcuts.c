@@ -20,17 +20,23 @@ const lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const lua_value *object, u
     return __builtin_expect(is_message, 1) ? &rule->message_index : __real_luaT_gettmbyobj(L, object, event);
 }
 
+/// What calls it, where nothing is at hand. A function of its own, so that the one below has nothing to save on the stack.
+static __attribute__((noinline)) void call_for_result(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key,
+                                                      lua_value *result) {
+    if (!lazy_answer(L, function, object, key, result)) { __real_luaT_callTMres(L, function, object, key, result); }
+}
+
 /// Calls it. What has just been found for `msg` would give the topic that was asked for last.
 void __wrap_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result) {
     const shunt_host *host = host_of(L);
     const shunt_rule *rule = host->rule;
     bool is_topic = rule != NULL && function == &rule->message_index && key->bits.pointer == rule->topic_name
         && key->type == LUA_SHORT_TEXT && host->in_message;
-    if (is_topic && is_last_topic(rule, host->message.topic)) {
+    if (is_topic && is_last_short_topic(rule, host->message.topic)) {
         *result = rule->topic;
-    } else if (!lazy_answer(L, function, object, key, result)) {
-        __real_luaT_callTMres(L, function, object, key, result);
+        return;
     }
+    call_for_result(L, function, object, key, result);
 }
 
 /// A function's last call, `count` values with the function: its number of results where it is done, a negative one where it begins.

@@ -10,17 +10,29 @@ static inline uint64_t word_at(const char *bytes) {
     return word;
 }
 
-static inline bool are_equal(shunt_bytes a, shunt_bytes b) {
-    const char *one = a.start, *two = b.start;
-    size_t last = a.count - sizeof(uint64_t);
-    if (a.count != b.count) { return false; }
-    if (last > sizeof(uint64_t)) { return a.count == 0 || memcmp(one, two, a.count) == 0; }
+/// Whether the bytes from two places on are the same, of as many as two words, or one and less than another.
+static inline bool are_equal_words(const char *one, const char *two, size_t count) {
+    size_t last = count - sizeof(uint64_t);
     return ((word_at(one) ^ word_at(two)) | (word_at(one + last) ^ word_at(two + last))) == 0;
 }
 
-/// A producer mostly repeats its topic: the text made last is used again.
+enum { TWO_WORDS = 2 * sizeof(uint64_t) };
+
+/// A producer mostly repeats its topic: the text made last is used again. False for topics of less than 8 bytes and of more than 32, which
+/// are looked at with a call.
+static inline bool is_last_short_topic(const shunt_rule *rule, shunt_bytes topic) {
+    const char *one = rule->topic_bytes.start, *two = topic.start;
+    size_t count = topic.count;
+    if (one == NULL || count != rule->topic_bytes.count || count - sizeof(uint64_t) > 3 * sizeof(uint64_t)) { return false; }
+    if (count <= TWO_WORDS) { return are_equal_words(one, two, count); }
+    return are_equal_words(one, two, TWO_WORDS) && are_equal_words(one + count - TWO_WORDS, two + count - TWO_WORDS, TWO_WORDS);
+}
+
+/// The same for all topics.
 static inline bool is_last_topic(const shunt_rule *rule, shunt_bytes topic) {
-    return rule->topic_bytes.start != NULL && are_equal(rule->topic_bytes, topic);
+    if (is_last_short_topic(rule, topic)) { return true; }
+    return rule->topic_bytes.start != NULL && rule->topic_bytes.count == topic.count
+        && (topic.count == 0 || memcmp(rule->topic_bytes.start, topic.start, topic.count) == 0);
 }
 
 /// The verdict of `route.to` for a topic, where one is kept; else NULL.

@@ -162,12 +162,22 @@ public final class LoopRules: RuleHooks {
         return selection
     }
 
+    public func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
+        guard off.isEmpty, !hasModes else { return .notAsked }
+        shunt_host_begin_turn(pointer)
+        begin(now, message.sender)
+        view.show(message)
+        return shunt_on_message(pointer, view, selection.mask, now, outcome) ? .decided : .passes
+    }
+
+    public var decided: MessageOutcome { finished() }
+
     @inline(__always)
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         begin(now, message.sender)
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_MESSAGE) { return outcome }
         let selection = hasModes ? withoutForwarded(selection, kind: message.kind, topic: message.topic) : selection
-        view.pointee = shunt_message(message)
+        view.show(message)
         guard shunt_on_message(pointer, view, selection.mask & ~off.mask, now, outcome) else { return .pass }
         return finished()
     }

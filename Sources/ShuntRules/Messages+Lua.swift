@@ -5,12 +5,26 @@ extension shunt_message {
     /// A view for Lua of the same bytes.
     @inline(__always)
     init(_ message: MessageView, filter: Bytes = Bytes(start: nil, count: 0)) {
-        self.init(
-            kind: message.kind.rawValue, format: message.format.rawValue, compression: message.compression.rawValue, hops: message.hops,
-            has_key: message.key != nil, qos: message.qos.rawValue, retain: message.isRetained, id: message.id, sender: message.sender.raw,
-            topic: shunt_bytes(message.topic), key: shunt_bytes(message.key ?? Bytes(start: nil, count: 0)),
-            payload: shunt_bytes(message.payload), room: Int(message.room), filter: shunt_bytes(filter), room_bytes: Int(message.roomBytes),
-            properties: shunt_bytes(message.properties))
+        self.init()
+        withUnsafeMutablePointer(to: &self) { $0.show(message) }
+        self.filter = shunt_bytes(filter)
+    }
+}
+
+extension UnsafeMutablePointer<shunt_message> {
+    /// The same in place, a field at a time: an assignment of the whole would copy it once more.
+    @inline(__always)
+    func show(_ message: MessageView) {
+        (pointee.kind, pointee.format) = (message.kind.rawValue, message.format.rawValue)
+        (pointee.compression, pointee.hops) = (message.compression.rawValue, message.hops)
+        (pointee.has_key, pointee.qos, pointee.retain) = (message.key != nil, message.qos.rawValue, message.isRetained)
+        (pointee.id, pointee.sender) = (message.id, message.sender.raw)
+        pointee.topic = shunt_bytes(message.topic)
+        pointee.key = shunt_bytes(message.key ?? Bytes(start: nil, count: 0))
+        pointee.payload = shunt_bytes(message.payload)
+        (pointee.room, pointee.room_bytes) = (Int(message.room), Int(message.roomBytes))
+        pointee.filter = shunt_bytes(Bytes(start: nil, count: 0))
+        pointee.properties = shunt_bytes(message.properties)
     }
 }
 

@@ -15,6 +15,14 @@ public protocol RuleHooks: AnyObject {
     /// Whether the messages since `beginRead` have taken so long that other clients are to have their turn.
     var takesLong: Bool { get }
 
+    /// Runs `on_message` of the selected rules, as `onMessage` does, and begins the message's turn. Rules have made nothing of the message yet.
+    ///
+    /// The router asks this of each message that rules want. Most pass, and nothing more is asked; so the answer fits in a register.
+    func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer
+
+    /// What `onMessage` would have returned where the last answer was `.decided`. Its buffers live until the next call of any hook.
+    var decided: MessageOutcome { get }
+
     /// Runs `on_message` of the selected rules, highest priority first.
     /// - Parameter now: seconds since 1970.
     /// - Returns: the messages to send. Their buffers live until the next call of any hook.
@@ -116,6 +124,8 @@ public protocol RuleHooks: AnyObject {
 }
 
 extension RuleHooks {
+    public func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer { .notAsked }
+    public var decided: MessageOutcome { .pass }
     public func beginTurn() {}
     public func beginRead() {}
     public var takesLong: Bool { false }
@@ -304,6 +314,16 @@ public struct RoutedMessage {
         self.filter = filter
         self.rule = rule
     }
+}
+
+/// What rules say of a message at first.
+public enum RuleAnswer: Sendable {
+    /// All let it pass as it came, and send nothing.
+    case passes
+    /// There is more to do: see `RuleHooks.decided`.
+    case decided
+    /// They have not been asked; `onMessage` is to be.
+    case notAsked
 }
 
 /// The rules' decision about a message.

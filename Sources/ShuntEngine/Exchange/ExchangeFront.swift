@@ -154,13 +154,27 @@ struct ExchangeFront {
         publish(frame, start, stretch, route, hooks, after: relayed)
     }
 
+    /// One that rules are to see, or whose recipients need more than its bytes.
     @inline(never)
     private func publish(
         _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ hooks: (any RuleHooks)?,
         after relayed: TopicRouter.Relayed
     ) {
-        let publication = Publication(MessageView(frame, start, sender: client), as: stretch)
-        answer(frame, router.publish(publication, route, hooks, after: relayed))
+        var message = MessageView(frame, start, sender: client)
+        guard case .none = relayed else { return publish(frame, Publication(message, as: stretch), route, hooks, after: relayed, .notAsked) }
+        let answer = router.ask(about: &message, route, hooks)
+        guard case .passes = answer else { return publish(frame, Publication(message, as: stretch), route, hooks, after: .none, answer) }
+        let relayed = router.relay(stretch, key: message.key, isPlain: false, route)
+        if case .all = relayed { return engine.acknowledge(.exchange(id: frame.id), client) }
+        publish(frame, Publication(message, as: stretch), route, hooks, after: relayed, answer)
+    }
+
+    @inline(never)
+    private func publish(
+        _ frame: FrameView, _ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?,
+        after relayed: TopicRouter.Relayed, _ said: RuleAnswer
+    ) {
+        answer(frame, router.publish(publication, route, hooks, after: relayed, said))
         if !router.others.isEmpty { engine.sendOthers() }
     }
 

@@ -22,9 +22,12 @@ extension MQTTFront {
     private func publish(
         _ packet: PlainPublish, _ stretch: Stretch, _ route: RouteReference, _ hooks: (any RuleHooks)?, after relayed: TopicRouter.Relayed
     ) {
-        let message = MessageView(
+        var message = MessageView(
             kind: .topic, topic: packet.topic, key: nil, payload: packet.payload, format: .none, id: router.makeID(), sender: client)
-        count(router.publish(Publication(message, as: stretch), route, hooks, after: relayed))
+        guard case .none = relayed else { return count(router.publish(Publication(message, as: stretch), route, hooks, after: relayed, .notAsked)) }
+        let answer = router.ask(about: &message, route, hooks)
+        guard case .passes = answer else { return count(router.publish(Publication(message, as: stretch), route, hooks, after: .none, answer)) }
+        count(router.publish(Publication(message, as: stretch), route, hooks, after: router.relay(stretch, key: nil, isPlain: true, route), answer))
     }
 
     @inline(never)

@@ -127,6 +127,12 @@ public final class TopicRouter {
     @inline(__always)
     func relay(_ stretch: Stretch, key: Bytes?, isPlain: Bool, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> Relayed {
         guard index.rules(of: route).isEmpty || hooks == nil else { return .none }
+        return relay(stretch, key: key, isPlain: isPlain, route)
+    }
+
+    /// Relays a message that no rule wants to see, or that all let pass.
+    @inline(__always)
+    func relay(_ stretch: Stretch, key: Bytes?, isPlain: Bool, _ route: RouteReference) -> Relayed {
         index.select(route, key: key, into: &recipients)
         let count = recipients.count
         guard count > 0, !looksAtDeliveries, !stretch.isNone else { return .before(0) }
@@ -139,32 +145,50 @@ public final class TopicRouter {
         return .all
     }
 
+    /// Asks the rules that want a message about it. They let most pass, which is then relayed.
+    @inline(__always)
+    func ask(about message: inout MessageView, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> RuleAnswer {
+        let rules = index.askedRules(of: route)
+        // Where rules choose members, there is more to do than to ask.
+        guard !rules.isEmpty, hooks != nil, !asksGroups else { return .notAsked }
+        message.room = UInt32(truncatingIfNeeded: limits.fanout)
+        // Bound to no name, which would count them once more for each message.
+        let answer = hooks.unsafelyUnwrapped.answer(message, selection: rules, now: now)
+        takesLong = hooks.unsafelyUnwrapped.takesLong
+        return answer
+    }
+
     /// Routes a client's message that has not been relayed, or not to all.
+    /// - Parameter answer: what the rules have said of it.
     @inline(never)
-    func publish(_ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?, after relayed: Relayed) -> PublishOutcome {
+    func publish(
+        _ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?, after relayed: Relayed, _ answer: RuleAnswer
+    ) -> PublishOutcome {
         switch relayed {
         case .all: .delivered(recipients.count)
         case .before(let place): conclude(.delivered(deliver(publication, from: place)), publication)
-        case .none: publish(publication, route, hooks)
+        case .none: publish(publication, route, hooks, answer)
         }
     }
 
     /// Routes a message.
     /// - Parameter hooks: the loop's rules, fetched once an event.
     @inline(__always)
-    func publish(_ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> PublishOutcome {
+    func publish(
+        _ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?, _ answer: RuleAnswer = .notAsked
+    ) -> PublishOutcome {
         let rules = index.rules(of: route)
         guard !rules.isEmpty, hooks != nil else { return conclude(.delivered(deliver(publication, route)), publication) }
         // Bound to no name, which would count them once more for each message.
-        return publish(publication, route, rules, hooks.unsafelyUnwrapped)
+        return publish(publication, route, rules, hooks.unsafelyUnwrapped, answer)
     }
 
     @inline(never)
     private func publish(
-        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
+        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, _ answer: RuleAnswer
     ) -> PublishOutcome {
         if tracer != nil { return publishFollowed(publication, route, rules, hooks) }
-        return publish(publication, route, rules, hooks, excluded: .none)
+        return publish(publication, route, rules, hooks, answer, excluded: .none)
     }
 
     /// Publishes a message while operators follow some. It is a function of its own: without followers a message costs one branch more.
@@ -173,7 +197,7 @@ public final class TopicRouter {
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
         tracer?.begin(publication.message, from: peerOf, now: now)
-        let outcome = publish(publication, route, rules, hooks, excluded: MessageTracer.mark)
+        let outcome = publish(publication, route, rules, hooks, .notAsked, excluded: MessageTracer.mark)
         tracer?.end(outcome)
         return outcome
     }
@@ -181,15 +205,19 @@ public final class TopicRouter {
     /// - Parameter excluded: the rules that what is sent on does not meet again.
     @inline(__always)
     private func publish(
-        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, excluded: RuleSelection
+        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, _ answer: RuleAnswer,
+        excluded: RuleSelection
     ) -> PublishOutcome {
         (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
         defer { hasEndedAtHops = false }
-        begin(hooks)
         let outcome: PublishOutcome
-        if let standing = index.standing(of: route) {
+        if case .decided = answer {
+            outcome = carryOut(hooks.decided, publication, route, excluded: excluded, hooks)
+        } else if let standing = index.standing(of: route) {
+            begin(hooks)
             outcome = apply(standing, publication, route, hooks)
         } else {
+            begin(hooks)
             let decided = ask(hooks, rules, about: publication.message)
             if decided.isPlainPass { return conclude(.delivered(deliver(publication, route)), publication) }
             outcome = carryOut(decided, publication, route, excluded: excluded, hooks)
