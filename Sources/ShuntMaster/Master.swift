@@ -95,13 +95,17 @@ public final class Master: Sendable {
             let endpoint = Self.endpoint(configuration, hostName, descriptors, adminTLS, door)
             admin = try await AdminServer.start(
                 endpoint, registry: registry.reader,
-                status: { [startedAt] in
+                status: { [startedAt, adminTLS] in
                     MasterStatus(
                         version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
-                        writer: registry.writer.figures, role: figures.role)
+                        writer: registry.writer.figures, role: figures.role,
+                        certificates: Self.certificates(adminTLS, clusterTLS))
                 },
                 readiness: { registry.problem }, note: { figures.note },
-                metrics: { figures.metrics(writer: registry.writer, door: door, tls: clusterTLS, version: version, now: clock()) },
+                metrics: { [adminTLS] in
+                    let certificates = Self.certificates(adminTLS, clusterTLS)
+                    return figures.metrics(writer: registry.writer, door: door, certificates, version: version, now: clock())
+                },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
@@ -118,6 +122,13 @@ public final class Master: Sendable {
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = HostPort(admin.host, admin.port).description
+    }
+
+    /// What the master shows to operators, and to workers.
+    private static func certificates(_ admin: AdminTLS?, _ cluster: ReloadableTLS?) -> [WorkerCondition.Certificate] {
+        typealias Certificate = WorkerCondition.Certificate
+        let own = (admin?.expiries ?? []).map { Certificate(listener: Certificate.admin, file: $0.file, expiresAt: $0.at) }
+        return own + (cluster?.context.expiries ?? []).map { Certificate(listener: Certificate.cluster, file: $0.file, expiresAt: $0.at) }
     }
 
     private static func endpoint(

@@ -38,9 +38,9 @@ final class MasterFigures: Sendable {
     /// In Prometheus' text format 0.0.4.
     /// - Parameters:
     ///   - door: of the admin API.
-    ///   - tls: what workers come by.
+    ///   - certificates: of the admin API, and what workers come by.
     ///   - now: seconds since 1970.
-    func metrics(writer: RegistryWriter, door: AdminDoor, tls: ReloadableTLS?, version: String, now: Double) -> String {
+    func metrics(writer: RegistryWriter, door: AdminDoor, _ certificates: [WorkerCondition.Certificate], version: String, now: Double) -> String {
         let state = state.withLock { $0 }
         var text = MetricsText()
         text.buildInfo(version: version, role: "master")
@@ -69,16 +69,26 @@ final class MasterFigures: Sendable {
         for reason in AdminDoor.Refusal.allCases {
             text.sample("shunt_master_admin_refused_total", ["reason": reason.rawValue], door.refused(reason))
         }
-        guard let tls else { return text.text }
-        text.family("shunt_cluster_certificate_expiry_seconds", "gauge", "Seconds until the cluster's certificate expires; below 0 once it has.")
-        for expiry in tls.context.expiries {
-            text.sample("shunt_cluster_certificate_expiry_seconds", ["certificate": expiry.file], Int(expiry.at - now))
-        }
+        text.certificates(certificates, now: now)
         return text.text
     }
 }
 
 extension MetricsText {
+    fileprivate mutating func certificates(_ all: [WorkerCondition.Certificate], now: Double) {
+        let (cluster, own) = (
+            all.filter { $0.listener == WorkerCondition.Certificate.cluster }, all.filter { $0.listener != WorkerCondition.Certificate.cluster }
+        )
+        if !cluster.isEmpty {
+            family("shunt_cluster_certificate_expiry_seconds", "gauge", "Seconds until the cluster's certificate expires; below 0 once it has.")
+        }
+        for one in cluster { sample("shunt_cluster_certificate_expiry_seconds", ["certificate": one.file], Int(one.expiresAt - now)) }
+        if !own.isEmpty { family("shunt_tls_certificate_expiry_seconds", "gauge", "Seconds until a certificate expires; below 0 once it has.") }
+        for one in own {
+            sample("shunt_tls_certificate_expiry_seconds", ["listener": one.listener, "certificate": one.file], Int(one.expiresAt - now))
+        }
+    }
+
     fileprivate mutating func devices(_ state: MasterCounts) {
         gauge("shunt_master_devices", "Devices that the master knows, offline ones too.", state.devices)
         gauge("shunt_master_device_bytes", "Memory that devices take, estimated.", state.memory?.bytes ?? 0)

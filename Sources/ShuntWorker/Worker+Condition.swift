@@ -9,7 +9,9 @@ extension Worker {
             listener.context.expiries.map { WorkerCondition.Certificate(listener: listener.listener, file: $0.file, expiresAt: $0.at) }
         }
         if let clusterTLS {
-            certificates += clusterTLS.context.expiries.map { WorkerCondition.Certificate(listener: "cluster", file: $0.file, expiresAt: $0.at) }
+            certificates += clusterTLS.context.expiries.map {
+                WorkerCondition.Certificate(listener: WorkerCondition.Certificate.cluster, file: $0.file, expiresAt: $0.at)
+            }
         }
         let budgets = Dictionary(deployments.current.set.rules.map { ($0.definition.name, Double($0.definition.nanoseconds) * 1e-9) }) { first, _ in
             first

@@ -96,6 +96,11 @@ import Testing
         #expect(Self.told(Self.audit([full] + others)) == ["warning a: has 1000 clients, where the workers have 400 on average"])
         let close = Self.worker("a") { $0.figures.connections = 150 }
         #expect(Self.audit([close] + others).findings.isEmpty)
+        // Of few clients, too; but not of so few that it means nothing.
+        let few = [3, 4].map { count in Self.worker("w\(count)") { $0.figures.connections = count } }
+        let most = Self.worker("a") { $0.figures.connections = 121 }
+        #expect(Self.told(Self.audit([most] + few)) == ["warning a: has 121 clients, where the workers have 43 on average"])
+        #expect(Self.audit([Self.worker("a") { $0.figures.connections = 30 }] + few).findings.isEmpty)
         let new = Self.worker("z") { $0.version = "shunt 0.2.0" }
         #expect(
             Self.told(Self.audit([Self.worker("a"), new])).contains(
@@ -109,7 +114,7 @@ import Testing
         }
         let found = Self.told(Self.audit([worker]))
         #expect(found.count == 2)
-        #expect(found[0].hasPrefix("problem a: has 2 clients that read too slowly for anybody to wait for them, such as 10.0.0.9:5 bob"))
+        #expect(found[0].hasPrefix("problem a: has 2 clients too slow for anybody to wait for, such as 10.0.0.9:5 bob"))
         #expect(found[1].hasPrefix("warning a: does not read from 3 clients"))
     }
 
@@ -123,7 +128,8 @@ import Testing
                     $0.certificates = [
                         .init(listener: "tls", file: "old.pem", expiresAt: Self.now - 5),
                         .init(listener: "tls", file: "soon.pem", expiresAt: Self.now + 86_400 * 3),
-                        .init(listener: "cluster", file: "good.pem", expiresAt: Self.now + 86_400 * 90),
+                        .init(listener: "tls", file: "good.pem", expiresAt: Self.now + 86_400 * 90),
+                        .init(listener: "cluster", file: "node.pem", expiresAt: Self.now + 86_400 * 2),
                     ]
                     $0.hooks = [
                         .init(rule: "r", hook: "on_message", p99: 0.0015, budget: 0.002),
@@ -131,12 +137,15 @@ import Testing
                     ]
                 }
                 $0.conditions = WorkerAnswersRecord(workers: [.init(worker: "a", result: .success(condition))], missing: [])
+                $0.certificates = [.init(listener: "admin", file: "door.pem", expiresAt: Self.now + 3_700)]
             })
         #expect(
             found == [
                 "problem edge (a): has a clock 30 s behind its master's", "problem edge (a): the certificate old.pem of listener tls has expired",
                 "warning edge (a): has 950 clients, and room for 1000", "warning edge (a): the certificate soon.pem of listener tls expires in 3d",
+                "warning edge (a): the certificate node.pem for the cluster expires in 2d",
                 "warning edge (a): rule r: one call in a hundred of on_message takes 75 % of its budget or more",
+                "warning master: the certificate door.pem of the admin API expires in 1h",
             ])
     }
 
@@ -160,11 +169,17 @@ import Testing
         let off = RuleRecord(name: "r", plugin: "r", priority: 0, digest: "1", since: 0, offLoops: 1, loops: 2, memory: 0, hooks: [hook])
         var failing = off
         (failing.name, failing.offLoops) = ("s", 0)
-        let set = RuleSetRecord(version: 1, deployedAt: 0, canRollBack: false, rules: [off, failing])
+        // Two of five are as much of a reason as twenty of a thousand.
+        var young = failing
+        young.name = "t"
+        young.hooks = [RuleHookRecord(hook: "on_message", calls: 5, verdicts: [:], errors: ["rule.failed": 2], p50: nil, p99: nil)]
+        let set = RuleSetRecord(version: 1, deployedAt: 0, canRollBack: false, rules: [off, failing, young])
         let events = [
             StoredEvent(id: 1, at: Self.now - 7200, kind: "rules.refused", subject: "a", detail: "old"),
-            StoredEvent(id: 2, at: Self.now - 120, kind: "rules.rolled_back", subject: "a", detail: "slower"),
-            StoredEvent(id: 3, at: Self.now - 60, kind: "rules.rolled_back", subject: "a", detail: "slower still"),
+            StoredEvent(id: 2, at: Self.now - 120, kind: "rules.rolled_back", subject: "a", detail: "by itself: slower"),
+            StoredEvent(id: 3, at: Self.now - 60, kind: "rules.rolled_back", subject: "a", detail: "by itself: slower still"),
+            // An operator has asked for it.
+            StoredEvent(id: 4, at: Self.now - 60, kind: "rules.rolled_back", subject: "b", detail: "version 2 is gone, version 1 is back"),
         ]
         let found = Self.told(
             Self.audit([Self.worker("a")]) {
@@ -174,7 +189,8 @@ import Testing
         #expect(
             found == [
                 "problem a: rule r is switched off on 1 of 2 loops: it failed too often", "warning a: rule s has failed in 20 of 1000 calls",
-                "warning a: went back to earlier rules 1m ago: slower still",
+                "warning a: rule t has failed in 2 of 5 calls",
+                "warning a: went back to earlier rules 1m ago: by itself: slower still",
             ])
     }
 }

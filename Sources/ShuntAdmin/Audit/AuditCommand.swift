@@ -33,7 +33,9 @@ struct AuditCommand: AdminSubcommand {
         ).answer
         let events = try await session.ask(.events(EventQuery(limit: EventQuery.maximumLimit)), as: EventPage.self).answer.events
         let audit = ClusterAudit(
-            workers: workers, conditions: conditions, rules: rules, groups: groups, events: events, now: status.now, spent: spent)
+            workers: workers, conditions: conditions, rules: rules, groups: groups, events: events, certificates: status.certificates ?? [],
+            now: status.now,
+            spent: spent)
         let findings = audit.findings
         switch session.output {
         case .json: try session.write(json: try session.json(of: ["findings": findings]))
@@ -48,7 +50,7 @@ struct AuditCommand: AdminSubcommand {
 
     private func text(_ findings: [ClusterAudit.Finding], _ workers: [WorkerRecord], _ session: AdminSession) -> String {
         let count = workers.count { $0.state == .live }
-        guard !findings.isEmpty else { return "Nothing looks wrong: \(count) live worker\(count == 1 ? "" : "s") looked at.\n" }
+        guard !findings.isEmpty else { return "Nothing looks wrong: \(Humane.count(count, "live worker")) looked at.\n" }
         return findings.map { finding in
             let head = "\(finding.severity.rawValue)  "
             return FieldList.hanging(head, Text.printable("\(finding.subject): \(finding.what)"), width: session.console.width)
@@ -59,6 +61,6 @@ struct AuditCommand: AdminSubcommand {
     private static func counted(_ findings: [ClusterAudit.Finding]) -> String {
         let problems = findings.count { $0.severity == .problem }
         let warnings = findings.count - problems
-        return "\(problems) problem\(problems == 1 ? "" : "s"), \(warnings) warning\(warnings == 1 ? "" : "s")"
+        return "\(Humane.count(problems, "problem")), \(Humane.count(warnings, "warning"))"
     }
 }

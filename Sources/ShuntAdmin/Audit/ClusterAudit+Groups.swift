@@ -19,7 +19,7 @@ extension ClusterAudit {
             return problem(
                 "group \(group.group)",
                 "\(stuck) of its \(group.subscriptions) subscriptions at \(name(worker)) belong to clients that read too slowly: \(rest)",
-                "see these clients, or add members; slow_consumer.overrides says what becomes of their messages")
+                "see these clients, or add members; worker.groups.slow says what becomes of their messages")
         }
     }
 

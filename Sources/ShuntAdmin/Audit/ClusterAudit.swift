@@ -25,6 +25,8 @@ struct ClusterAudit {
     var groups = WorkerAnswersRecord<GroupsRecord>(workers: [], missing: [])
     /// The newest ones.
     var events: [StoredEvent]
+    /// The master's own.
+    var certificates: [WorkerCondition.Certificate] = []
     /// By the master's clock when it was asked, seconds since 1970.
     var now: Double
     /// Seconds from then until the last worker had answered.
@@ -33,12 +35,14 @@ struct ClusterAudit {
     private static let day = 86_400.0
     /// Seconds between clocks that are worth a word.
     private static let skew = 2.0
+    /// So many clients more than half as many again as the average are worth a word: of a few clients, most are always somewhere.
+    private static let fewClients = 20.0
     /// The audit tells what happened in so many seconds before it.
     private static let recent = 3_600.0
 
     /// Problems first.
     var findings: [Finding] {
-        let all = ofWorkers + ofClients + ofVersions + ofConditions + ofRules + ofGroups + ofEvents
+        let all = ofWorkers + ofClients + ofVersions + ofConditions + ofMaster + ofRules + ofGroups + ofEvents
         return all.filter { $0.severity == .problem } + all.filter { $0.severity == .warning }
     }
 
@@ -92,10 +96,10 @@ struct ClusterAudit {
         let counts = live.map { (worker: $0, clients: $0.figures.connections) }
         guard counts.count > 1 else { return [] }
         let mean = Double(counts.reduce(0) { $0 + $1.clients }) / Double(counts.count)
-        return counts.filter { Double($0.clients) > mean * 1.5 + 100 }.map { worker, clients in
+        return counts.filter { Double($0.clients) > mean * 1.5 + Self.fewClients }.map { worker, clients in
             warning(
                 name(worker), "has \(clients) clients, where the workers have \(Int(mean.rounded())) on average",
-                "new clients go to the others; those that are there stay until they connect anew")
+                "new clients go to the others; `shunt admin balance` shows who could move, and `--apply` moves them")
         }
     }
 
@@ -116,14 +120,15 @@ struct ClusterAudit {
                 let worst = worker.stuck.isEmpty ? "" : ", such as \(worker.stuck.joined(separator: "; "))"
                 found.append(
                     problem(
-                        name(worker), "has \(figures.stuckConsumers) clients that read too slowly for anybody to wait for them\(worst)",
-                        "see these clients; slow_consumer says what becomes of their messages"))
+                        name(worker), "has \(Humane.count(figures.stuckConsumers, "client")) too slow for anybody to wait for\(worst)",
+                        "see these clients; worker.slow_consumer says what becomes of their messages"))
             }
             if figures.heldProducers > 0 {
                 found.append(
                     warning(
-                        name(worker), "does not read from \(figures.heldProducers) clients, since a consumer of their messages is slow",
-                        "slow_consumer.overrides lets a group drop messages instead"))
+                        name(worker),
+                        "does not read from \(Humane.count(figures.heldProducers, "client")), since a consumer of their messages is slow",
+                        "worker.groups.slow lets a group drop messages instead"))
             }
             return found
         }
@@ -145,7 +150,7 @@ struct ClusterAudit {
             if condition.clients * 10 > condition.clientLimit * 9 {
                 found.append(
                     warning(
-                        worker, "has \(condition.clients) clients, and room for \(condition.clientLimit)",
+                        worker, "has \(Humane.count(condition.clients, "client")), and room for \(condition.clientLimit)",
                         "raise its hard limit of open files and limits.connections, or add a worker"))
             }
             found += condition.certificates.compactMap { expiry($0, worker) }
@@ -159,12 +164,20 @@ struct ClusterAudit {
         return found
     }
 
-    private func expiry(_ certificate: WorkerCondition.Certificate, _ worker: String) -> Finding? {
+    private var ofMaster: [Finding] { certificates.compactMap { expiry($0, "master") } }
+
+    private func expiry(_ certificate: WorkerCondition.Certificate, _ process: String) -> Finding? {
         let left = certificate.expiresAt - now
-        let place = "\(certificate.file) of listener \(certificate.listener)"
+        let owner =
+            switch certificate.listener {
+            case WorkerCondition.Certificate.cluster: "for the cluster"
+            case WorkerCondition.Certificate.admin: "of the admin API"
+            default: "of listener \(certificate.listener)"
+            }
+        let place = "\(certificate.file) \(owner)"
         guard left < 14 * Self.day else { return nil }
-        guard left > 0 else { return problem(worker, "the certificate \(place) has expired", "renew it; SIGHUP loads it") }
-        return warning(worker, "the certificate \(place) expires in \(Humane.duration(left))", "renew it; SIGHUP loads it")
+        guard left > 0 else { return problem(process, "the certificate \(place) has expired", "renew it; SIGHUP loads it") }
+        return warning(process, "the certificate \(place) expires in \(Humane.duration(left))", "renew it; SIGHUP loads it")
     }
 
     // MARK: Rules
@@ -180,10 +193,10 @@ struct ClusterAudit {
                             "`shunt admin rule \(rule.name)` shows its latest failures; `shunt admin rules rollback` brings the version before"))
                 }
                 let (calls, errors) = (rule.calls, rule.errors)
-                if rule.offLoops == 0, errors > 10, errors * 100 > calls {
+                if rule.offLoops == 0, errors * 100 > calls {
                     found.append(
                         warning(
-                            name(one.worker), "rule \(rule.name) has failed in \(errors) of \(calls) calls",
+                            name(one.worker), "rule \(rule.name) has failed in \(errors) of \(Humane.count(calls, "call"))",
                             "`shunt admin rule \(rule.name)` shows how"))
                 }
             }
@@ -202,7 +215,10 @@ struct ClusterAudit {
             guard now - event.at < Self.recent, told.insert(event.kind + event.subject).inserted else { return nil }
             let age = Humane.age(of: event.at, now: now)
             switch EventRecord.Kind(rawValue: event.kind) {
-            case .rulesRolledBack: return warning(name(event.subject), "went back to earlier rules \(age): \(event.detail)", "see what was deployed")
+            case .rulesRolledBack:
+                // What an operator has asked for is not wrong.
+                guard event.detail.contains(EventRecord.byItself) else { return nil }
+                return warning(name(event.subject), "went back to earlier rules \(age): \(event.detail)", "see what was deployed")
             case .rulesRefused: return warning(name(event.subject), "did not take its rules \(age): \(event.detail)", "mend the rule's files")
             case .linkRefused: return warning(event.subject, "was refused as a worker \(age): \(event.detail)", "see cluster.token_file there")
             case .adminRefused: return warning(event.subject, "was refused by the admin API \(age): \(event.detail)", "see who asks from there")

@@ -24,7 +24,9 @@ struct ChatCommand: AdminSubcommand {
         switch session.output {
         case .json: try session.write(json: json)
         case .csv: try session.write(ChatListing.csv([chat]))
-        case .table: try session.console.write(ChatListing.detail(chat, now: session.console.now(), width: session.console.width))
+        case .table:
+            let named = await session.named([chat], \.worker)[0]
+            try session.console.write(ChatListing.detail(named, now: session.console.now(), width: session.console.width))
         }
     }
 }

@@ -29,7 +29,7 @@ struct ChatsCommand: AdminSubcommand {
         case .json: try session.write(json: json)
         case .csv: try session.write(ChatListing.csv(found.chats))
         case .table:
-            try session.write(ChatListing.table(found.chats, now: session.console.now()))
+            try session.write(ChatListing.table(await session.named(found.chats, \.worker), now: session.console.now()))
             if found.chats.count < found.total {
                 session.note("\(found.chats.count) of \(found.total) chats; the others with --limit and --offset")
             }

@@ -64,7 +64,7 @@ struct ClientsCommand: AdminSubcommand {
         case .json: try session.write(json: json)
         case .csv: try session.write(ClientListing.csv(found.clients))
         case .table:
-            try session.write(ClientListing.table(found.clients, now: session.console.now()))
+            try session.write(ClientListing.table(await session.named(found.clients, \.worker), now: session.console.now()))
             if found.clients.count < found.total {
                 session.note("\(found.clients.count) of \(found.total) clients; the others with --limit and --offset")
             }
@@ -103,10 +103,12 @@ struct ClientCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
         let question = ClientQuestion(client: name, subscriptions: subscriptions)
-        let (found, json) = try await session.ask(.client(question, worker: worker), as: WorkerAnswersRecord<ClientDetailsRecord>.self)
+        let (answers, json) = try await session.ask(.client(question, worker: worker), as: WorkerAnswersRecord<ClientDetailsRecord>.self)
+        let found = await session.named(answers)
         let clients = found.workers.flatMap { one in (one.answer?.clients ?? []).map { (worker: one.worker, client: $0) } }
         guard !clients.isEmpty || !found.missing.isEmpty || found.workers.contains(where: { $0.error != nil }) else {
-            throw ShuntError(.clientUnknown, "no worker has a client '\(name)'", help: "list them with `shunt admin clients`")
+            let place = only.worker.map { "worker \($0) has no" } ?? "no worker has a"
+            throw ShuntError(.clientUnknown, "\(place) client '\(name)'", help: "list them with `shunt admin clients`")
         }
         switch session.output {
         case .json: try session.write(json: json)

@@ -28,7 +28,8 @@ struct DeviceCommand: AdminSubcommand {
         case .csv: try session.write(DeviceListing.csv(found.devices))
         case .table:
             try session.console.write(
-                DeviceListing.details(found.devices, now: session.console.now(), width: session.console.width))
+                DeviceListing.details(
+                    await session.named(found.devices, \.worker), now: session.console.now(), width: session.console.width))
             if found.devices.count < found.total { session.note("\(found.devices.count) of \(found.total) devices") }
         }
     }

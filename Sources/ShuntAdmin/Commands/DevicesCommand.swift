@@ -52,7 +52,7 @@ struct DevicesCommand: AdminSubcommand {
         case .json: try session.write(json: json)
         case .csv: try session.write(DeviceListing.csv(found.devices))
         case .table:
-            try session.write(DeviceListing.table(found.devices, now: session.console.now()))
+            try session.write(DeviceListing.table(await session.named(found.devices, \.worker), now: session.console.now()))
             if found.devices.count < found.total {
                 session.note("\(found.devices.count) of \(found.total) devices; the others with --limit and --offset")
             }

@@ -54,7 +54,7 @@ struct DrainCommand: AdminSubcommand {
         let request = DrainRequest(rate: rate, forceAfter: forceAfter.flatMap(BanCommand.seconds), exit: exit ? true : nil)
         var (state, json) = try await session.ask(.drain(worker, request), as: DrainRecord.self)
         if wait { (state, json) = try await DrainListing.wait(for: worker, exits: exit, state, json, session) }
-        try DrainListing.write(state, json, worker, session)
+        try await DrainListing.write(state, json, worker, session)
     }
 }
 
@@ -77,7 +77,7 @@ struct UndrainCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await session.worker(name)
         let (state, json) = try await session.ask(.undrain(worker), as: DrainRecord.self)
-        try DrainListing.write(state, json, worker, session)
+        try await DrainListing.write(state, json, worker, session)
     }
 }
 
@@ -113,6 +113,7 @@ struct BalanceCommand: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let (plan, json) = try await session.ask(apply ? .applyBalance(rate: rate) : .balance, as: BalancePlan.self)
+        let workers = await session.named(plan.workers, \.worker)
         switch session.output {
         case .json: try session.write(json: json)
         case .csv:
@@ -127,10 +128,10 @@ struct BalanceCommand: AdminSubcommand {
                     .init(title: "WORKER"), .init(title: "CONNECTIONS", isNumber: true, rank: 2), .init(title: "SHARE", isNumber: true, rank: 1),
                     .init(title: "MOVE", isNumber: true, rank: 3),
                 ],
-                rows: plan.workers.map { [.init($0.worker), .init("\($0.connections)"), .init("\(plan.mean)"), .init("\($0.move)")] })
+                rows: workers.map { [.init($0.worker), .init("\($0.connections)"), .init("\(plan.mean)"), .init("\($0.move)")] })
             try session.write(table)
         }
-        for worker in plan.workers { if let error = worker.error { session.note("\(worker.worker): \(error.message) (\(error.code))") } }
+        for worker in workers { if let error = worker.error { session.note("\(worker.worker): \(error.message) (\(error.code))") } }
         if plan.workers.isEmpty { session.note("no worker is live") }
         guard !apply, session.output == .table, !plan.workers.isEmpty else { return }
         session.note(plan.moves == 0 ? "all workers have about their share" : "nothing has been moved: --apply moves them")
@@ -180,7 +181,7 @@ enum DrainListing {
         return "left: \(list)" + (state.sent > 0 ? "; sent away: \(state.sent)" : "") + (state.waits.map { "; waits: \($0)" } ?? "")
     }
 
-    static func write(_ state: DrainRecord, _ json: String, _ worker: String, _ session: AdminSession) throws(ShuntError) {
+    static func write(_ state: DrainRecord, _ json: String, _ worker: String, _ session: AdminSession) async throws(ShuntError) {
         switch session.output {
         case .json: try session.write(json: json)
         case .csv:
@@ -191,7 +192,7 @@ enum DrainListing {
             ])
             try session.write(csv)
         case .table:
-            let name = Text.printable(worker)
+            let name = Text.printable(await session.workerNames()[worker])
             try session.console.write(state.draining ? "\(name) drains; \(words(state))\n" : "\(name) takes clients\n")
         }
     }

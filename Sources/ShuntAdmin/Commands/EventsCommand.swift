@@ -54,7 +54,7 @@ struct EventsCommand: AdminSubcommand {
             switch session.output {
             case .json: try session.write(json: json)
             case .csv: try session.write(EventListing.csv(page.events, header: true))
-            case .table: try session.write(EventListing.table(page.events))
+            case .table: try session.write(EventListing.table(await session.named(page.events, \.subject)))
             }
             if let after, let gap = page.gap(after: after) { session.note(EventListing.gap(gap, at: 0).detail + ": \(gap)") }
             return

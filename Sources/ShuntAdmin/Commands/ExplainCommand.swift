@@ -60,7 +60,8 @@ struct ExplainCommand: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
-        let (found, json) = try await session.ask(.explain(try request(), worker: worker), as: WorkerAnswersRecord<ExplainRecord>.self)
+        let (answers, json) = try await session.ask(.explain(try request(), worker: worker), as: WorkerAnswersRecord<ExplainRecord>.self)
+        let found = await session.named(answers)
         try session.requireWorkers(found)
         if session.output == .json {
             try session.write(json: json)

@@ -20,7 +20,8 @@ struct ReloadCommand: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
-        let (found, json) = try await session.ask(.reload(worker: worker), as: ProcessAnswersRecord<ReloadRecord>.self)
+        let (answers, json) = try await session.ask(.reload(worker: worker), as: ProcessAnswersRecord<ReloadRecord>.self)
+        let found = await session.named(answers)
         let rows = found.processes.map { process in
             [process.name, Self.list(process.answer?.changed), Self.list(process.answer?.waiting)]
         }
@@ -58,7 +59,8 @@ struct ConfigCommand: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
-        let (found, json) = try await session.ask(.configuration(worker: worker), as: ProcessAnswersRecord<SettingsRecord>.self)
+        let (answers, json) = try await session.ask(.configuration(worker: worker), as: ProcessAnswersRecord<SettingsRecord>.self)
+        let found = await session.named(answers)
         let rows = found.processes.flatMap { process in
             (process.answer?.settings ?? []).filter(isShown).map { [$0.key, $0.value, $0.next ?? "", $0.place ?? "default", process.name] }
         }
@@ -118,7 +120,8 @@ struct LogCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
         let request = LogLevelRequest(level: level, subsystem: subsystem)
-        let (found, json) = try await session.ask(.log(request, worker: worker), as: ProcessAnswersRecord<LogLevelsRecord>.self)
+        let (answers, json) = try await session.ask(.log(request, worker: worker), as: ProcessAnswersRecord<LogLevelsRecord>.self)
+        let found = await session.named(answers)
         let rows = found.processes.flatMap { process in
             (process.answer?.levels ?? [:]).sorted { $0.key < $1.key }.map { [$0.key, $0.value, process.name] }
         }

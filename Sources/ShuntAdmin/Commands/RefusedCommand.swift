@@ -41,12 +41,14 @@ struct RefusedCommand: AdminSubcommand {
         switch session.output {
         case .json: return try session.write(json: json)
         case .csv: try session.write(RefusedListing.csv(found.refused))
-        case .table: try session.write(RefusedListing.table(found.refused, now: session.console.now()))
+        case .table: try session.write(RefusedListing.table(await session.named(found.refused, \.worker), now: session.console.now()))
         }
         if found.refused.count < found.total {
             session.note("the latest \(found.refused.count) of \(found.total); more with --limit, or by --address and --user")
         }
-        if !found.missing.isEmpty { session.note("no answer from \(found.missing.joined(separator: ", ")): whom it has refused is not listed") }
+        guard !found.missing.isEmpty else { return }
+        let missing = await session.named(found.missing, \.self).joined(separator: ", ")
+        session.note("no answer from \(missing): whom it has refused is not listed")
     }
 }
 

@@ -61,12 +61,14 @@ struct RetainedCommand: AdminSubcommand {
         switch session.output {
         case .json: return try session.write(json: json)
         case .csv: try session.write(RetainedListing.csv(found.retained))
-        case .table: try session.write(RetainedListing.table(found.retained, now: session.console.now()))
+        case .table: try session.write(RetainedListing.table(await session.named(found.retained, \.worker), now: session.console.now()))
         }
         if let next = found.nextAfter {
             session.note("\(found.retained.count) of \(found.total) retained messages; go on with --after \(Self.quoted(next))")
         }
-        if !found.missing.isEmpty { session.note("no answer from \(found.missing.joined(separator: ", ")): what is retained there is not listed") }
+        guard !found.missing.isEmpty else { return }
+        let missing = await session.named(found.missing, \.self).joined(separator: ", ")
+        session.note("no answer from \(missing): what is retained there is not listed")
     }
 
     /// As a shell's word.

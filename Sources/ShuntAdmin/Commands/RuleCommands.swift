@@ -46,7 +46,8 @@ struct ListRules: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
-        let (found, json) = try await session.ask(.rules(worker: worker), as: WorkerAnswersRecord<RuleSetRecord>.self)
+        let (answers, json) = try await session.ask(.rules(worker: worker), as: WorkerAnswersRecord<RuleSetRecord>.self)
+        let found = await session.named(answers)
         let versions = RuleListing.versions(of: found)
         switch session.output {
         case .json: try session.write(json: json)
@@ -78,7 +79,7 @@ struct RuleCommand: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
-        let (found, _) = try await session.ask(.rules(worker: worker), as: WorkerAnswersRecord<RuleSetRecord>.self)
+        let found = await session.named(try await session.ask(.rules(worker: worker), as: WorkerAnswersRecord<RuleSetRecord>.self).answer)
         try session.requireWorkers(found)
         let one = found.keeping(name)
         guard !one.workers.isEmpty else {

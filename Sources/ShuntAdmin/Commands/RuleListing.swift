@@ -126,8 +126,9 @@ enum RuleListing {
     /// - Throws: what the first worker says that has refused, once all answers are written.
     static func deploy(_ deployment: RuleDeployment, _ only: OneWorkerOption, _ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
-        let (answers, json) = try await session.ask(
+        let (found, json) = try await session.ask(
             .deployRules(deployment, worker: worker), as: WorkerAnswersRecord<RuleDeploymentRecord>.self)
+        let answers = await session.named(found)
         try session.requireWorkers(answers)
         switch session.output {
         case .json: try session.write(json: json)

@@ -34,7 +34,8 @@ struct SubscriptionsCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let question = SubscriptionQuestion(filter: filter, limit: most.limit)
         let worker = try await only.name(session)
-        let (found, json) = try await session.ask(.subscriptions(question, worker: worker), as: WorkerAnswersRecord<SubscriptionsRecord>.self)
+        let (answers, json) = try await session.ask(.subscriptions(question, worker: worker), as: WorkerAnswersRecord<SubscriptionsRecord>.self)
+        let found = await session.named(answers)
         try session.requireWorkers(found)
         let rows = found.workers.flatMap { one in (one.answer?.filters ?? []).map { [$0.filter, "\($0.subscriptions)", one.worker] } }
         try most.report(rows, ["filter", "subscriptions", "worker"], numbers: [1], json, session)
@@ -67,7 +68,8 @@ struct GroupsCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
         let question = SubscriptionQuestion(limit: most.limit)
-        let (found, json) = try await session.ask(.groups(question, worker: worker), as: WorkerAnswersRecord<GroupsRecord>.self)
+        let (answers, json) = try await session.ask(.groups(question, worker: worker), as: WorkerAnswersRecord<GroupsRecord>.self)
+        let found = await session.named(answers)
         try session.requireWorkers(found)
         let rows = found.workers.flatMap { one in
             (one.answer?.groups ?? []).map { [$0.group, "\($0.subscriptions)", $0.strategy, one.worker] }

@@ -86,19 +86,21 @@ struct Follower {
     func run(_ worker: String?, take: (String, TracedMessage) throws(ShuntError) -> Void) async throws(ShuntError) {
         let request = options.request(payloads: payloads)
         let (begun, _) = try await session.ask(.trace(.begin(request, worker: worker)), as: WorkerAnswersRecord<TraceID>.self)
-        for one in begun.workers { if let error = one.error { session.note("\(one.worker): \(error.message)") } }
-        session.noteMissing(begun, "it is not followed")
+        let names = await session.workerNames()
+        session.noteRefusals(await session.named(begun))
+        session.noteMissing(await session.named(begun), "it is not followed")
         try session.requireWorkers(begun)
         guard let id = begun.workers.compactMap({ $0.answer?.id }).first else {
             guard let error = begun.workers.first?.error else { throw ShuntError(.connectionLost, "no worker is connected to this master") }
             throw ShuntError(ErrorCode(rawValue: error.code) ?? .internalError, error.message, at: begun.workers.first?.worker, help: error.help)
         }
         let workers = begun.workers.filter { $0.answer != nil }.map(\.worker)
-        session.note("following \(options.topic) at \(workers.joined(separator: ", "))" + (options.seconds == nil ? "; Ctrl-C ends it" : ""))
+        session.note(
+            "following \(options.topic) at \(workers.map { names[$0] }.joined(separator: ", "))" + (options.seconds == nil ? "; Ctrl-C ends it" : ""))
         let interrupt = Interrupt()
         var failure: ShuntError?
         do throws(ShuntError) {
-            try await read(id, workers, interrupt, take: take)
+            try await read(id, workers, interrupt) { (worker, message) throws(ShuntError) in try take(names[worker], message) }
         } catch {
             failure = error
         }

@@ -10,6 +10,9 @@ enum Humane {
         return "\(Int(seconds))s"
     }
 
+    /// `1 client`, `2 clients`.
+    static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     static func age(of time: Double, now: Double) -> String {
         duration(now - time) + " ago"
     }

@@ -1,7 +1,10 @@
 /// How a worker is at this moment: what no heartbeat tells.
 public struct WorkerCondition: Codable, Equatable, Sendable {
     public struct Certificate: Codable, Equatable, Sendable {
-        /// Its listener; `cluster` for the one that masters see.
+        /// What stands for a listener where a certificate is for the other processes of the cluster, and for a master's admin API.
+        public static let (cluster, admin) = ("cluster", "admin")
+
+        /// Its listener, `cluster` or `admin`.
         public var listener: String
         public var file: String
         /// Seconds since 1970.

@@ -134,6 +134,9 @@ public struct EventRecord: Codable, Equatable, Sendable {
         case command
     }
 
+    /// What the detail of an event says where no operator has asked for it.
+    public static let byItself = "by itself"
+
     /// Seconds since 1970.
     public var at: Double
     public var kind: Kind

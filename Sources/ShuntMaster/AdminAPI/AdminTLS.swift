@@ -44,6 +44,9 @@ final class AdminTLS: Sendable {
         }
     }
 
+    /// When the certificates expire.
+    var expiries: [(file: String, at: Double)] { context.withLock { $0.expiries } }
+
     /// Reads the files again. Where they are wrong, which is logged, the old ones stay.
     func reload() {
         do throws(ShuntError) {

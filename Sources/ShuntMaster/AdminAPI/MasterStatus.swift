@@ -11,12 +11,16 @@ public struct MasterStatus: Sendable {
     public var writer: RegistryWriter.Figures
     /// Whether it serves; nil where it has no peers.
     public var role: MasterRoleRecord?
+    public var certificates: [WorkerCondition.Certificate]
 
     /// By the master's clock, seconds since 1970.
     var now: Double { startedAt + uptimeSeconds }
 
-    public init(version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures, role: MasterRoleRecord? = nil) {
-        self.role = role
+    public init(
+        version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures, role: MasterRoleRecord? = nil,
+        certificates: [WorkerCondition.Certificate] = []
+    ) {
+        (self.role, self.certificates) = (role, certificates)
         self.version = version
         self.startedAt = startedAt
         self.uptimeSeconds = uptimeSeconds

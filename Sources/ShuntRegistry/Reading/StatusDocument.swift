@@ -24,15 +24,17 @@ public struct StatusDocument: Codable, Equatable, Sendable {
     public var registry: Registry
     /// Whether it serves; nil where it has no peers.
     public var master: MasterRoleRecord?
+    /// Of the admin API and for the cluster; nil: a master of before does not tell.
+    public var certificates: [WorkerCondition.Certificate]?
 
     /// By the master's clock, seconds since 1970.
     public var now: Double { startedAt + uptimeSeconds }
 
     public init(
         version: String, startedAt: Double, uptimeSeconds: Double, workers: [String: Int], events: Int, devices: Int, chats: Int, clients: Int,
-        registry: Registry, master: MasterRoleRecord? = nil
+        registry: Registry, master: MasterRoleRecord? = nil, certificates: [WorkerCondition.Certificate]? = nil
     ) {
-        self.master = master
+        (self.master, self.certificates) = (master, certificates)
         (self.version, self.startedAt, self.uptimeSeconds, self.workers) = (version, startedAt, uptimeSeconds, workers)
         (self.events, self.devices, self.chats, self.clients, self.registry) = (events, devices, chats, clients, registry)
     }

@@ -141,7 +141,7 @@ final class RuleDeployments: Sendable {
                 state.earlier.removeLast()
                 state.watched = nil
             }
-            let because = why.map { "; by itself: \($0)" } ?? ""
+            let because = why.map { "; \(EventRecord.byItself): \($0)" } ?? ""
             let text = "version \(before.number) is gone, version \(target.number) is back" + because
             peers.events.add(.rulesRolledBack, text, now: Worker.now)
             if why == nil { logger.notice("rolled the rules back: \(text)") } else { logger.error("rolled the rules back: \(text)") }

@@ -41,6 +41,7 @@ extension AdminContract {
         "StatusDocument.chats": "The number of chats.",
         "StatusDocument.clients": "The number of client sessions, also of clients that are away.",
         "StatusDocument.registry": "The registry's file and writer.",
+        "StatusDocument.certificates": "The certificates that the master shows: of the admin API (`admin`), and to workers (`cluster`).",
         "StatusDocument.Registry.path": "The registry's file.",
         "StatusDocument.Registry.writer": "What the writer has done since the start.",
         "RegistryWriter.Figures.batches": "Transactions.",

@@ -1,0 +1,48 @@
+import ShuntCore
+
+/// What people call workers: by `worker.name` where only one worker has it, else by `host:port`.
+struct WorkerNames {
+    private var names: [String: String] = [:]
+
+    init(_ workers: [WorkerRecord]) {
+        let byName = Dictionary(grouping: workers.filter { !$0.configuredName.isEmpty }, by: \.configuredName)
+        for (name, same) in byName where same.count == 1 { names[same[0].name] = name }
+    }
+
+    /// - Parameter address: `host:port`; any other text is its own name.
+    subscript(address: String) -> String { names[address] ?? address }
+}
+
+extension AdminSession {
+    /// The names of all workers, for tables; programs, which read JSON and CSV, are given addresses. Addresses too where the workers
+    /// cannot be listed: the command has what it is for.
+    func workerNames() async -> WorkerNames {
+        guard output == .table, let workers = try? await allWorkers() else { return WorkerNames([]) }
+        return WorkerNames(workers)
+    }
+
+    /// Records of workers under the names that people give them.
+    func named<Record>(_ records: [Record], _ worker: WritableKeyPath<Record, String>) async -> [Record] {
+        guard output == .table, !records.isEmpty else { return records }
+        let names = await workerNames()
+        return records.map { record in
+            var record = record
+            record[keyPath: worker] = names[record[keyPath: worker]]
+            return record
+        }
+    }
+
+    func named<Answer>(_ found: WorkerAnswersRecord<Answer>) async -> WorkerAnswersRecord<Answer> {
+        var found = found
+        found.workers = await named(found.workers, \.worker)
+        found.missing = await named(found.missing, \.self)
+        return found
+    }
+
+    func named<Answer>(_ found: ProcessAnswersRecord<Answer>) async -> ProcessAnswersRecord<Answer> {
+        var found = found
+        found.workers = await named(found.workers, \.worker)
+        found.missing = await named(found.missing, \.self)
+        return found
+    }
+}
