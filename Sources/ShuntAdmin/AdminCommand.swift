@@ -7,8 +7,8 @@ public struct AdminCommand: AsyncParsableCommand {
         abstract: "Ask what the master knows: workers, clients, devices, chats, events, or anything by SQL; and what workers retain.",
         discussion: """
             Asks the master's admin API; with --registry, reads the registry's file instead, whether a master runs or not. \
-            Only kick, drain, undrain, balance --apply, reload, log LEVEL, close-chat, ban, unban, rules reload, \
-            rules rollback and retained --clear change anything there. passwd asks nobody: it edits a file.
+            Only kick, drain, undrain, balance --apply, step-down, serve, reload, log LEVEL, close-chat, ban, unban, rules reload, \
+            rules rollback, retained --clear and registry vacuum change anything there. passwd asks nobody: it edits a file.
 
               shunt admin status                     the cluster at a glance; also top
               shunt admin audit                      what looks wrong
@@ -32,6 +32,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin events --follow            what happens, as it happens
               shunt admin query "SELECT name, requests FROM workers"
               shunt admin reload                     also config, log: settings, log levels
+              shunt admin registry check             the master's file; also backup, vacuum
               shunt admin passwd passwords alice     set the password of a client
               shunt admin workers --output csv > workers.csv
 
@@ -45,7 +46,7 @@ public struct AdminCommand: AsyncParsableCommand {
             ChatCommand.self, CloseChatCommand.self, StepDownCommand.self, ServeCommand.self,
             RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,
-            QueryCommand.self, ReloadCommand.self, ConfigCommand.self, LogCommand.self, PasswdCommand.self,
+            QueryCommand.self, RegistryCommand.self, ReloadCommand.self, ConfigCommand.self, LogCommand.self, PasswdCommand.self,
         ])
 
     public init() {}

@@ -82,8 +82,7 @@ public final class Master: Sendable {
         let loop = try LoopThread(index: 0, name: "master", limits: ConnectionLimits(configuration)) { [logger] loop in
             MasterLoop(
                 loop: loop, socket: socket, descriptors: descriptors, engine: engine.make(), tls: clusterTLS, masters: masters, known: known,
-                writer: writer,
-                figures: figures, logger: logger)
+                writer: writer, figures: figures, logger: logger)
         }
         self.loop = loop
         let door = Self.door(secrets.tokens, writer, clock)
@@ -93,28 +92,24 @@ public final class Master: Sendable {
         writer.whenEventsAreWritten { feed.eventsWritten() }
         do throws(ShuntError) {
             let endpoint = Self.endpoint(configuration, hostName, descriptors, adminTLS, door)
+            let certificates = { @Sendable [adminTLS] in Self.certificates(adminTLS, clusterTLS) }
             admin = try await AdminServer.start(
                 endpoint, registry: registry.reader,
-                status: { [startedAt, adminTLS] in
+                status: { [startedAt] in
                     MasterStatus(
-                        version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt,
-                        writer: registry.writer.figures, role: figures.role,
-                        certificates: Self.certificates(adminTLS, clusterTLS))
+                        version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt, writer: writer.figures,
+                        role: figures.role, certificates: certificates())
                 },
                 readiness: { registry.problem }, note: { figures.note },
-                metrics: { [adminTLS] in
-                    let certificates = Self.certificates(adminTLS, clusterTLS)
-                    return figures.metrics(writer: registry.writer, door: door, certificates, version: version, now: clock())
-                },
+                metrics: { figures.metrics(writer, door, certificates(), version: version, now: clock()) },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
                 changeBan: { change in await Self.change(change, loop, writer) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
                 command: { command in await Self.ask(loop) { $0.command(command, $1) } },
                 balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } },
-                changeRole: { change in await Self.ask(loop) { $0.change(change, $1) } }, process: process,
-                record: Self.recorder(writer, clock), feed: feed,
-                logger: Logger(label: "shunt.admin"))
+                changeRole: { change in await Self.ask(loop) { $0.change(change, $1) } }, vacuum: { await Self.vacuum(writer) }, process: process,
+                record: Self.recorder(writer, clock), feed: feed, logger: Logger(label: "shunt.admin"))
         } catch {
             feed.stop()
             loop.post { $0.stop() }
@@ -122,6 +117,10 @@ public final class Master: Sendable {
             throw ShuntError(error.code, error.message, at: "master.admin.listen: \(error.location ?? "")", help: error.help)
         }
         adminAddress = HostPort(admin.host, admin.port).description
+    }
+
+    private static func vacuum(_ writer: RegistryWriter) async -> Result<RegistryVacuum, ShuntError> {
+        do throws(ShuntError) { return .success(try await writer.vacuum()) } catch { return .failure(error) }
     }
 
     /// What the master shows to operators, and to workers.

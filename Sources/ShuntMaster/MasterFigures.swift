@@ -40,7 +40,7 @@ final class MasterFigures: Sendable {
     ///   - door: of the admin API.
     ///   - certificates: of the admin API, and what workers come by.
     ///   - now: seconds since 1970.
-    func metrics(writer: RegistryWriter, door: AdminDoor, _ certificates: [WorkerCondition.Certificate], version: String, now: Double) -> String {
+    func metrics(_ writer: RegistryWriter, _ door: AdminDoor, _ certificates: [WorkerCondition.Certificate], version: String, now: Double) -> String {
         let state = state.withLock { $0 }
         var text = MetricsText()
         text.buildInfo(version: version, role: "master")

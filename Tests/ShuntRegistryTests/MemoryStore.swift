@@ -37,5 +37,7 @@ final class MemoryStore: RegistryStore {
         if let failure { throw failure }
     }
 
+    func vacuum() throws(ShuntError) -> RegistryVacuum { RegistryVacuum(path: "memory", bytesBefore: 0, bytes: 0) }
+
     func close() async throws(ShuntError) { state.withLock { $0.isClosed = true } }
 }

@@ -43,6 +43,8 @@ enum AdminRequest: Equatable, Sendable {
     case applyBalance(rate: Int?)
     /// Which master serves: `step-down` or `serve`, at the master that is asked.
     case changeRole(String)
+    case checkRegistry
+    case vacuumRegistry
     /// The rules of one worker, or of all.
     case rules(worker: String?)
     case deployRules(RuleDeployment, worker: String?)
@@ -106,6 +108,7 @@ struct RegistrySource: AdminSource {
         case .chats(let query): try encode(await reader.chats(query))
         case .chat(let id): try encode(await reader.chat(id))
         case .bans(let limit, let offset): try encode(await reader.bans(limit: limit, offset: offset))
+        case .checkRegistry: try encode(await reader.check())
         case .balance: try encode(BalancePlan(await reader.workers().map(aged)))
         default: throw refusal(of: request)
         }
@@ -126,6 +129,8 @@ struct RegistrySource: AdminSource {
             case .subscriptions, .groups: (.requestUnsupported, "only workers know what is subscribed, the registry's file does not")
             case .explain, .trace: (.requestUnsupported, "only workers know what becomes of messages, the registry's file does not")
             case .status, .conditions: (.requestUnsupported, "only a running master knows how it and its workers are")
+            case .vacuumRegistry:
+                (.registryReadOnly, "only a running master writes its registry anew, the registry's file is read and no more")
             case .changeRole: (.registryReadOnly, "only a running master makes way or serves, the registry's file is read and no more")
             case .rules, .deployRules: (.requestUnsupported, "the workers have the rules, the registry's file has none")
             case .refused: (.requestUnsupported, "the workers know whom they have refused, the registry's file does not")
@@ -253,6 +258,8 @@ struct APISource: AdminSource {
         case .unban(let subject): return ("DELETE", "/api/v1/bans?subject=" + QueryString.encode(subject), [])
         case .drain, .undrain, .drainState, .balance, .applyBalance, .configuration, .reload, .log: return encodeWorkers(request)
         case .changeRole(let change): return ("POST", "/api/v1/" + change, [])
+        case .checkRegistry: return ("GET", "/api/v1/registry/check", [])
+        case .vacuumRegistry: return ("POST", "/api/v1/registry/vacuum", [])
         case .rules(let worker): return ("GET", "/api/v1/rules" + only(worker), [])
         case .deployRules(let deployment, let worker): return ("POST", "/api/v1/rules/\(deployment.rawValue)" + only(worker), [])
         case .explain(let request, let worker): return ("POST", "/api/v1/explain" + only(worker), (try? RecordJSON.encode(request)) ?? [])

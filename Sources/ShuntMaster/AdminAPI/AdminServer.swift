@@ -45,6 +45,9 @@ public enum AdminServer {
     /// Has this master make way for another, or serve; gives why it can't. Called on none of the caller's threads.
     public typealias ChangeRole = @Sendable (RoleChange) async -> ShuntError?
 
+    /// Has the registry's file written anew.
+    public typealias VacuumRegistry = @Sendable () async -> Result<RegistryVacuum, ShuntError>
+
     /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
@@ -61,6 +64,7 @@ public enum AdminServer {
         command: @escaping CommandWorkers = { _ in .failure(AdminServer.noWorker) },
         balance: @escaping BalanceWorker = { _, _ in AdminServer.noWorker },
         changeRole: @escaping ChangeRole = { _ in ShuntError(.requestUnsupported, "this master has no peers: it serves always") },
+        vacuum: @escaping VacuumRegistry = { .failure(ShuntError(.registryReadOnly, "no master is there to write the registry")) },
         process: CommandProcess? = nil, record: @escaping RecordCommand = { _, _, _ in }, feed: EventFeed? = nil, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
@@ -76,6 +80,7 @@ public enum AdminServer {
             + ProcessRoutes(command: command, own: process, record: record).all
             + RuleRoutes(command: command, record: record).all
             + ExplainRoutes(command: command, record: record).all
+            + RegistryRoutes(registry: registry, vacuum: vacuum, record: record).all
             + RoleRoutes(status: status, change: changeRole, record: record).all
             + HealthServer.routes(readiness: readiness, note: note) + [HealthServer.metricsRoute(metrics)]
         return try await HTTPEndpoint.start(AdminContract.described(routes) + DashboardRoutes.all, configuration, logger: logger)

@@ -55,6 +55,9 @@ public protocol RegistryReader: Sendable {
     /// A page of bans, by subject. A page beyond the end is empty.
     func bans(limit: Int, offset: Int) async throws(ShuntError) -> BanPage
 
+    /// Looks at all of the file.
+    func check() async throws(ShuntError) -> RegistryCheck
+
     /// What one reading SQL statement gives, at most 10,000 rows and 8 MiB, within 5 seconds.
     ///
     /// Throws `registry.read_only` for a statement that would do more than read, `query.invalid` with the database's message and

@@ -35,6 +35,11 @@ struct SQLiteReader: RegistryReader {
 
     var path: String { file.path }
 
+    func check() async throws(ShuntError) -> RegistryCheck {
+        let faults = try await read { db in try RegistryFile.faults(db) }
+        return RegistryCheck(path: path, bytes: file.size, faults: faults)
+    }
+
     func workers() async throws(ShuntError) -> [WorkerRecord] {
         try await read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM workers ORDER BY name").map(WorkerColumns.record)

@@ -53,6 +53,23 @@ final class SQLiteStore: RegistryStore {
         }
     }
 
+    func vacuum() throws(ShuntError) -> RegistryVacuum {
+        let file = RegistryFile(opened: path)
+        do {
+            if let fault { throw fault }
+            let before = file.size
+            try pool.barrierWriteWithoutTransaction { db in
+                try db.execute(sql: "VACUUM")
+                // The file gets shorter once the log is in it. Readers of other processes may delay that.
+                _ = try? db.checkpoint(.truncate)
+            }
+            places.hasShrunk()
+            return RegistryVacuum(path: path, bytesBefore: before, bytes: file.size)
+        } catch {
+            throw SQLiteFailure.describe(error, path: path)
+        }
+    }
+
     func close() async throws(ShuntError) {
         defer {
             owner.giveUp()

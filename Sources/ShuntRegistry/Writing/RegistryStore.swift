@@ -9,6 +9,9 @@ protocol RegistryStore: Sendable {
     /// - Parameter keepingEvents: how many events stay, the newest.
     func write(_ batch: RegistryBatch, keepingEvents: Int) throws(RegistryWriteFailure)
 
+    /// Writes the file anew without the room that nothing takes. Blocks; the writer calls it on its own queue.
+    func vacuum() throws(ShuntError) -> RegistryVacuum
+
     /// Called once, after the last write.
     func close() async throws(ShuntError)
 }

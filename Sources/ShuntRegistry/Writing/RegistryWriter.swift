@@ -147,6 +147,20 @@ public final class RegistryWriter: Sendable {
         try await writeOnQueue().get()
     }
 
+    /// Writes the registry's file anew without the room that nothing takes. What is submitted meanwhile waits.
+    public func vacuum() async throws(ShuntError) -> RegistryVacuum {
+        let result: Result<RegistryVacuum, ShuntError> = await withCheckedContinuation { continuation in
+            queue.async { [store] in
+                do throws(ShuntError) {
+                    continuation.resume(returning: .success(try store.vacuum()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+
     /// Takes no more changes and writes what waits.
     func close() async -> Result<Void, ShuntError> {
         state.withLock { $0.isClosed = true }

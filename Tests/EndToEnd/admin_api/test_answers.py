@@ -60,6 +60,8 @@ CALLS = [
     ("post", "/api/v1/explain", "/api/v1/explain?worker={worker}", {"topic": "no#topic"}),
     ("post", "/api/v1/query", "/api/v1/query", {"sql": "SELECT 1, 1.5, NULL, 'a', x'00ff'"}),
     ("get", "/api/v1/query", "/api/v1/query?sql=SELECT+*+FROM+workers", None),
+    ("get", "/api/v1/registry/check", "/api/v1/registry/check", None),
+    ("post", "/api/v1/registry/vacuum", "/api/v1/registry/vacuum", None),
     ("get", "/api/v1/openapi.json", "/api/v1/openapi.json", None),
     ("get", "/healthz", "/healthz", None),
     ("get", "/readyz", "/readyz", None),

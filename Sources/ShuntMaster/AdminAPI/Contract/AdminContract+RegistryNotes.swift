@@ -95,6 +95,15 @@ extension AdminContract {
         "WorkerFigures.mqtt_retained": "Retained messages now.",
         "WorkerFigures.mqtt_retained_bytes": "Bytes of the retained messages.",
 
+        "RegistryCheck": "What a look at all of the registry's file has found.",
+        "RegistryCheck.path": "The registry's file.",
+        "RegistryCheck.bytes": "How long it is.",
+        "RegistryCheck.faults": "What is wrong, as SQLite says it, at most 100; empty: it is sound.",
+        "RegistryVacuum": "What a vacuum has done.",
+        "RegistryVacuum.path": "The registry's file.",
+        "RegistryVacuum.bytes_before": "How long it was.",
+        "RegistryVacuum.bytes": "How long it is.",
+
         "EventPage": "Some of the events.",
         "EventPage.events": "The events, the oldest first.",
         "EventPage.next_after": "What to give as `after` to go on from here.",

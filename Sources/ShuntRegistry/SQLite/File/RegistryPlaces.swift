@@ -34,6 +34,9 @@ final class RegistryPlaces: Sendable {
         return cut == path ? SQLiteFailure.gone(path) : SQLiteFailure.logGone(cut)
     }
 
+    /// The registry was written anew by its owner: it may be shorter than it was.
+    func hasShrunk() { sizes.withLock { $0 = [0, 0, 0] } }
+
     var isDatabaseInPlace: Bool { database != nil && FileIdentity(path) == database }
 
     /// Whether nothing has taken the places of what is missing, and nothing else is amiss.
