@@ -40,10 +40,8 @@ import Testing
         try await database.write { db in
             try db.execute(sql: "CREATE TABLE care (a); CREATE INDEX care_a ON care (a); INSERT INTO care VALUES (1), (2)")
             let root = try Int.fetchOne(db, sql: "SELECT rootpage FROM sqlite_master WHERE name = 'care_a'") ?? 0
-            try db.execute(
-                sql:
-                    "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = 'CREATE INDEX care_a ON care (a) WHERE a > 5' WHERE rootpage = \(root)"
-            )
+            let changed = "CREATE INDEX care_a ON care (a) WHERE a > 5"
+            try db.execute(sql: "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = '\(changed)' WHERE rootpage = \(root)")
         }
         try database.close()
         let reader = try Registry.openReader(path: path)
