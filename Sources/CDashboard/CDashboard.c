@@ -40,6 +40,9 @@ static const unsigned char clients_js[] = {
 static const unsigned char sessions_js[] = {
 #embed "page/sessions.js"
 };
+static const unsigned char subscriptions_js[] = {
+#embed "page/subscriptions.js"
+};
 static const unsigned char access_js[] = {
 #embed "page/access.js"
 };
@@ -69,6 +72,7 @@ static const dashboard_file files[] = {
     {"cluster.js", cluster_js, sizeof cluster_js},
     {"clients.js", clients_js, sizeof clients_js},
     {"sessions.js", sessions_js, sizeof sessions_js},
+    {"subscriptions.js", subscriptions_js, sizeof subscriptions_js},
     {"access.js", access_js, sizeof access_js},
     {"rules.js", rules_js, sizeof rules_js},
     {"mqtt.js", mqtt_js, sizeof mqtt_js},

@@ -67,8 +67,8 @@ import Testing
             #expect(detail.contains("listener mqtt      10.0.0.3:1883\n"))
             #expect(
                 try await run(["events", "--limit", "1"] + master.api).output == """
-                    TIME                  ID  KIND           SUBJECT        DETAIL
-                    1970-01-01T00:00:03Z   3  worker.joined  10.0.0.3:4091  first, "heartbeat"
+                    TIME                  ID  KIND           SUBJECT  DETAIL
+                    1970-01-01T00:00:03Z   3  worker.joined  edge-3   first, "heartbeat"
 
                     """)
         }
@@ -79,10 +79,10 @@ import Testing
         try await withMaster { master async throws in
             #expect(
                 try await run(["devices"] + master.api).output == """
-                    UID         DEVICE  STATE      SEEN  WORKER         TAGS    ALIAS  ADDRESS         CONNECTED
-                    alice & co  phone   online      now  10.0.0.1:4091  vip eu         10.9.0.1:50000    10m ago
-                    bob         laptop  offline  1m ago  10.0.0.1:4091                 10.9.0.1:50000    10m ago
-                    bob         phone   online      now  10.0.0.1:4091  vip            10.9.0.1:50000    10m ago
+                    UID         DEVICE  STATE      SEEN  WORKER  TAGS    ALIAS  ADDRESS         CONNECTED
+                    alice & co  phone   online      now  edge-1  vip eu         10.9.0.1:50000    10m ago
+                    bob         laptop  offline  1m ago  edge-1                 10.9.0.1:50000    10m ago
+                    bob         phone   online      now  edge-1  vip            10.9.0.1:50000    10m ago
 
                     """)
             #expect(try await run(["devices"] + master.api, width: 40).output.split(separator: "\n").allSatisfy { $0.count <= 40 })
@@ -91,7 +91,7 @@ import Testing
                     uid        bob
                     device     laptop
                     state      offline
-                    worker     10.0.0.1:4091
+                    worker     edge-1
                     address    10.9.0.1:50000
                     tags       -
                     alias      -
@@ -101,7 +101,7 @@ import Testing
                     uid         bob
                     device      phone
                     state       online
-                    worker      10.0.0.1:4091
+                    worker      edge-1
                     address     10.9.0.1:50000
                     tags        vip
                     alias       -
@@ -111,13 +111,13 @@ import Testing
                     """)
             #expect(
                 try await run(["chats"] + master.api).output == """
-                    CHAT      WORKER         MEMBERS  CREATED  HEARD OF
-                    room 1/x  10.0.0.1:4091        2   2m ago   10s ago
-                    room2     10.0.0.2:4091        3   5m ago    5s ago
+                    CHAT      WORKER  MEMBERS  CREATED  HEARD OF
+                    room 1/x  edge-1        2   2m ago   10s ago
+                    room2     edge-2        3   5m ago    5s ago
 
                     """)
             #expect(
-                try await run(["chat", "room2"] + master.api).output.hasPrefix("chat      room2\nworker    10.0.0.2:4091\n"))
+                try await run(["chat", "room2"] + master.api).output.hasPrefix("chat      room2\nworker    edge-2\n"))
             let page = try await run(["devices", "--limit", "1"] + master.api)
             #expect(page.errors == "1 of 3 devices; the others with --limit and --offset\n")
             #expect(try await run(["chats", "--limit", "1"] + master.api).errors.hasPrefix("1 of 2 chats"))

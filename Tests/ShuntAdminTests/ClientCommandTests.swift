@@ -12,9 +12,9 @@ import Testing
                     try await run(["clients"] + source)
                         == Outcome(
                             output: """
-                                CLIENT   UID  STATE        SINCE  WORKER         PROTOCOL    SUBS  ADDRESS         SESSION
-                                =x,y     -    away       10m ago  10.0.0.2:4091  mqtt 3.1.1     0  -               1-8388608-4
-                                meter-7  ann  connected   1m ago  10.0.0.1:4091  mqtt 5.0       2  10.9.0.1:50000  0-1-1
+                                CLIENT   UID  STATE        SINCE  WORKER  PROTOCOL    SUBS  ADDRESS         SESSION
+                                =x,y     -    away       10m ago  edge-2  mqtt 3.1.1     0  -               1-8388608-4
+                                meter-7  ann  connected   1m ago  edge-1  mqtt 5.0       2  10.9.0.1:50000  0-1-1
 
                                 """, errors: "", exitCode: 0))
                 #expect(
@@ -67,16 +67,16 @@ import Testing
                     == Outcome(
                         output: """
                             FILTER  SUBSCRIPTIONS  WORKER
-                            a,b/#               3  10.0.0.1:4091
+                            a,b/#               3  edge-1
 
-                            """, errors: "10.0.0.1:4091: 1 of 2 filters, with 4 subscriptions in all\n", exitCode: 0))
+                            """, errors: "edge-1: 1 of 2 filters, with 4 subscriptions in all\n", exitCode: 0))
             #expect(try await run(["subscriptions", "--output", "csv"] + master.api).output.hasSuffix("\r\n\"a,b/#\",3,10.0.0.1:4091\r\n"))
             #expect(
                 try await run(["groups"] + master.api)
                     == Outcome(
                         output: """
                             GROUP  SUBSCRIPTIONS  STRATEGY  WORKER
-                            g                  3  sticky    10.0.0.1:4091
+                            g                  3  sticky    edge-1
 
                             """, errors: "", exitCode: 0))
             let groups = try await run(["groups", "--output", "json"] + master.api)

@@ -12,8 +12,8 @@ import Testing
                     == Outcome(
                         output: """
                             TOPIC   BYTES  QOS   STORED  EXPIRES IN  WORKER
-                            a'b/=1      5    1   1m ago          1m  10.0.0.1:4091
-                            c           7    0  10m ago           -  10.0.0.2:4091
+                            a'b/=1      5    1   1m ago          1m  edge-1
+                            c           7    0  10m ago           -  edge-2
 
                             """, errors: "", exitCode: 0))
             #expect(

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { choice, el, full, setText, time, utc } from "./elements.js";
+import { cluster } from "./figures.js";
 import { pagedView } from "./sessions.js";
 import { Table } from "./table.js";
 import { View, command, dialog, fields, input, searchForm } from "./view.js";
@@ -24,7 +25,7 @@ export function refused() {
             { title: "Why", width: "7rem", narrow: "5rem", text: (client) => client.reason, value: (client) => client.reason },
             { title: "Times", width: "4.5rem", narrow: "3rem", number: true, text: (client) => full(client.count), value: (client) => client.count },
             { title: "Listener", width: "7rem", narrow: false, text: (client) => client.listener, value: (client) => client.listener },
-            { title: "Worker", width: "1fr", narrow: false, text: (client) => client.worker, value: (client) => client.worker },
+            { title: "Worker", width: "1fr", narrow: false, text: (client) => cluster.nameOf(client.worker), value: (client) => cluster.nameOf(client.worker) },
             { title: "Last", width: "11rem", narrow: false, text: (client) => time(client.last_at), hint: (client) => utc(client.last_at),
                 value: (client) => client.last_at },
         ],
@@ -33,7 +34,7 @@ export function refused() {
                 () => ban(subject, 3600, `refused: ${client.reason}`));
             dialog(client.user || client.address, fields([
                 ["Address", client.address], ["User", client.user], ["Why", client.reason], ["Times", full(client.count)],
-                ["Listener", client.listener], ["Worker", client.worker],
+                ["Listener", client.listener], ["Worker", cluster.nameOf(client.worker)],
                 ["First", el("time", { title: utc(client.first_at) }, time(client.first_at))],
                 ["Last", el("time", { title: utc(client.last_at) }, time(client.last_at))],
             ]), client.address !== "unix" && hour(client.address), client.user && hour(`uid:${client.user}`));

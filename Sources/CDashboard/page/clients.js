@@ -3,6 +3,7 @@
 import { ban } from "./access.js";
 import { ask, segment, sentence } from "./api.js";
 import { bytes, choice, duration, el, full, setText, time, utc } from "./elements.js";
+import { cluster } from "./figures.js";
 import { pagedView } from "./sessions.js";
 import { command, dialog, fields, input } from "./view.js";
 
@@ -17,9 +18,9 @@ export function clients() {
     speaks.name = "protocol";
     speaks.setAttribute("aria-label", "Protocol");
     const view = pagedView("clients", "Clients", {
-        controls: [input("search", "A part of the name or uid", { maxlength: 256 }), state, speaks, input("worker", "The worker's address")],
-        parameters: ({ search, state, protocol, worker }) => ({ search: search?.trim(), state, protocol, worker: worker?.trim() }),
-        empty: "No such client. A search is for a part of the client's name or uid; a worker is named by its whole address.",
+        controls: [input("search", "Part of name or uid", { maxlength: 256 }), state, speaks, input("worker", "Worker")],
+        parameters: ({ search, state, protocol, worker }) => ({ search: search?.trim(), state, protocol, worker: worker && cluster.addressOf(worker.trim()) }),
+        empty: "No such client. A search is for a part of the client's name or uid; a worker is given by its whole name or address.",
         columns: [
             { title: "Client", width: "1.6fr", text: (client) => client.client || "–" },
             { title: "uid", width: "1fr", text: (client) => client.uid || "–" },
@@ -30,7 +31,7 @@ export function clients() {
             { title: "Since", width: "11rem", narrow: false, text: (client) => time(client.since), hint: (client) => utc(client.since) },
             { title: "Protocol", width: "6rem", narrow: false, text: (client) => client.protocol },
             { title: "Subscribed", width: "5.5rem", narrow: false, number: true, text: (client) => full(client.subscriptions) },
-            { title: "Worker", width: "1fr", narrow: false, text: (client) => client.worker },
+            { title: "Worker", width: "1fr", narrow: false, text: (client) => cluster.nameOf(client.worker) },
             { title: "Address", width: "1fr", narrow: false, text: (client) => client.address || "–" },
         ],
         open: (client) => show(client, () => view.refresh()),
@@ -70,7 +71,7 @@ async function askWorker({ client, session, worker }) {
 
 const basics = (client) => [
     ["Client", client.client], ["uid", client.uid], ["State", client.state],
-    ["Since", el("time", { title: utc(client.since) }, time(client.since))], ["Protocol", client.protocol], ["Worker", client.worker],
+    ["Since", el("time", { title: utc(client.since) }, time(client.since))], ["Protocol", client.protocol], ["Worker", cluster.nameOf(client.worker)],
     ["Listener", client.listener], ["Address", client.address], ["Session", client.session],
 ];
 

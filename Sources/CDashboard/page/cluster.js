@@ -52,7 +52,7 @@ export function overview() {
         tiles.failures.show(rate(all.failures.last), { series: all.failures, isBad: all.failures.last > 0 });
         tiles.response.show(brief(all.response.last), { series: all.response, title: "the mean of all requests since the last heartbeats" });
         tiles.mqtt.show(compact(sum("mqtt_clients")), {
-            title: full(sum("mqtt_clients")), more: `${compact(sum("mqtt_sessions"))} kept sessions, ${bytes(sum("mqtt_held_bytes"))} held`,
+            title: full(sum("mqtt_clients")), more: `sessions kept: ${compact(sum("mqtt_sessions"))}, ${bytes(sum("mqtt_held_bytes"))} held`,
         });
         tiles.devices.show(compact(status.devices), { title: full(status.devices) });
         tiles.chats.show(compact(status.chats), { title: full(status.chats) });
@@ -77,7 +77,7 @@ function showEvents(list, events) {
     list.dataset.first = events[0]?.id;
     list.replaceChildren(...events.map((event) => el("li", {},
         el("time", { title: utc(event.at) }, time(event.at)), el("b", { class: isTrouble(event) && "bad" }, event.kind),
-        el("span", {}, event.subject), el("span", { class: "note" }, event.detail))));
+        el("span", {}, cluster.nameOf(event.subject)), el("span", { class: "note" }, event.detail))));
 }
 
 const isTrouble = ({ kind }) => /\.(lost|refused|off|skewed)$/.test(kind);
@@ -180,14 +180,14 @@ export function events() {
     const table = new Table({
         label: "Events, the latest first", empty: "Nothing has happened.",
         open: (event) => dialog(event.kind, fields([
-            ["When", `${time(event.at)} (${utc(event.at)})`], ["Subject", event.subject], ["What", event.detail], ["Number", full(event.id)]])),
+            ["When", `${time(event.at)} (${utc(event.at)})`], ["Subject", cluster.nameOf(event.subject)], ["What", event.detail], ["Number", full(event.id)]])),
         columns: [
             { title: "When", width: "11rem", narrow: "6.8rem", text: (event) => time(event.at), hint: (event) => utc(event.at) },
             { title: "What", width: "10rem", narrow: "7rem", cell(element, event) {
                 setText(element, event.kind);
                 element.classList.toggle("bad", isTrouble(event));
             } },
-            { title: "Subject", width: "1fr", text: (event) => event.subject },
+            { title: "Subject", width: "1fr", text: (event) => cluster.nameOf(event.subject) },
             { title: "", width: "2fr", narrow: false, text: (event) => event.detail },
         ],
     });

@@ -69,6 +69,8 @@ class Cluster extends EventTarget {
     all = new Figures();
     #figures = new Map();
     #heard = new Map();
+    #names = new Map();
+    #addresses = new Map();
     #askedAt = -Infinity;
     #sampled = null;
     #recalled = new Set();
@@ -79,6 +81,12 @@ class Cluster extends EventTarget {
     get now() { return this.status ? this.status.started_at + this.status.uptime_seconds : Date.now() / 1000; }
 
     of(name) { return this.#figures.get(name) ?? new Figures(); }
+
+    /** What people call the worker of an address: by its own name, where no other has it. */
+    nameOf(address) { return this.#names.get(address) ?? address; }
+
+    /** The address of the worker that is called so, or has this address. */
+    addressOf(name) { return this.#addresses.get(name) ?? name; }
 
     /** Asks for the status and all workers, unless that was done just now. */
     sample() {
@@ -144,8 +152,17 @@ class Cluster extends EventTarget {
         return workers;
     }
 
+    /** Keeps the names that only one worker has. */
+    #name(workers) {
+        const count = Map.groupBy(workers, (worker) => worker.configured_name);
+        const named = workers.filter((worker) => worker.configured_name && count.get(worker.configured_name).length === 1);
+        this.#names = new Map(named.map((worker) => [worker.name, worker.configured_name]));
+        this.#addresses = new Map(named.map((worker) => [worker.configured_name, worker.name]));
+    }
+
     #take(workers) {
         this.workers = workers;
+        this.#name(workers);
         const sum = { clients: 0, requests: NaN, deliveries: NaN, failures: NaN, responses: 0, spent: 0 };
         const names = new Set();
         for (const worker of workers) {

@@ -2,6 +2,7 @@
 
 import { Problem, ask } from "./api.js";
 import { brief, bytes, compact, el, full, rate, setText, time, utc } from "./elements.js";
+import { cluster } from "./figures.js";
 import { Table } from "./table.js";
 import { View, command, dialog, fields } from "./view.js";
 
@@ -61,7 +62,7 @@ export function rules() {
     const versions = new Table({
         label: "Versions of workers", empty: "No worker has answered.", open: (row) => showWorker(row, () => view.refresh()),
         columns: [
-            { title: "Worker", width: "2fr", text: (row) => row.worker, value: (row) => row.worker },
+            { title: "Worker", width: "2fr", text: (row) => cluster.nameOf(row.worker), value: (row) => cluster.nameOf(row.worker) },
             { title: "Version", width: "5rem", narrow: "3.5rem", number: true, text: (row) => row.answer?.version ?? "–",
                 value: (row) => row.answer?.version ?? 0 },
             { title: "Since", width: "11rem", narrow: "6.8rem", text: (row) => time(row.answer?.deployed_at),
@@ -88,7 +89,7 @@ export function rules() {
 
 /** Buttons to reload and to roll back, at one worker or all. */
 function deployment(worker, done) {
-    const where = worker ?? "all workers";
+    const where = worker ? cluster.nameOf(worker) : "all workers";
     const deploy = (path) => async () => {
         const answer = await ask(`rules/${path}`, { method: "POST", parameters: { worker } });
         done();
@@ -106,7 +107,7 @@ function outcome({ workers, missing }) {
     const texts = [`${full(done.length)} of ${full(workers.length + missing.length)} workers have done it`];
     if (names("anew")) texts.push(`new or changed: ${names("anew")}`);
     if (names("gone")) texts.push(`gone: ${names("gone")}`);
-    for (const worker of workers) if (worker.error) texts.push(`${worker.worker}: ${new Problem(0, worker.error).sentence}`);
+    for (const worker of workers) if (worker.error) texts.push(`${cluster.nameOf(worker.worker)}: ${new Problem(0, worker.error).sentence}`);
     if (missing.length) texts.push(`no answer from ${missing.join(", ")}`);
     return `${texts.join("; ")}.`;
 }

@@ -2,6 +2,7 @@
 
 import { ask, segment } from "./api.js";
 import { bytes, choice, el, full, setText, time, utc } from "./elements.js";
+import { cluster } from "./figures.js";
 import { PagedRows, Table } from "./table.js";
 import { View, command, dialog, fields, input, searchForm } from "./view.js";
 
@@ -44,9 +45,9 @@ export function devices() {
     online.name = "online";
     online.setAttribute("aria-label", "State");
     return pagedView("devices", "Devices", {
-        controls: [input("text", "The whole uid, tag or worker"), by, online],
-        parameters: ({ by, text, online }) => ({ [by]: text?.trim(), online }),
-        empty: "No such device. A search is by the whole uid, the whole tag, or the worker's address.",
+        controls: [input("text", "Whole uid, tag, worker"), by, online],
+        parameters: ({ by, text, online }) => ({ [by]: by === "worker" && text ? cluster.addressOf(text.trim()) : text?.trim(), online }),
+        empty: "No such device. A search is by the whole uid, the whole tag, or the worker's name or address.",
         columns: [
             { title: "uid", width: "1.5fr", text: (device) => device.uid },
             { title: "Device", width: "1fr", text: (device) => device.device },
@@ -55,13 +56,13 @@ export function devices() {
                 element.className = device.online ? "state-live" : "state-away";
             } },
             { title: "Tags", width: "1fr", narrow: false, text: (device) => list(device.tags) },
-            { title: "Worker", width: "1fr", narrow: false, text: (device) => device.worker },
+            { title: "Worker", width: "1fr", narrow: false, text: (device) => cluster.nameOf(device.worker) },
             { title: "Address", width: "1fr", narrow: false, text: (device) => device.address },
             { title: "Seen", width: "11rem", narrow: false, text: (device) => time(device.last_seen_at), hint: (device) => utc(device.last_seen_at) },
         ],
         open: (device) => dialog(`${device.uid}: ${device.device}`, fields([
             ["uid", device.uid], ["Device", device.device], ["State", device.online ? "online" : "offline"], ["Tags", list(device.tags)],
-            ["Aliases", list(device.alias)], ["Worker", device.worker], ["Address", device.address], ["Connected", when(device.connected_at)],
+            ["Aliases", list(device.alias)], ["Worker", cluster.nameOf(device.worker)], ["Address", device.address], ["Connected", when(device.connected_at)],
             ["Last seen", when(device.last_seen_at)],
         ])),
     });
@@ -69,17 +70,17 @@ export function devices() {
 
 export function chats() {
     const view = pagedView("chats", "Chats", {
-        controls: [input("worker", "The worker's address")], parameters: ({ worker }) => ({ worker: worker?.trim() }),
+        controls: [input("worker", "Worker")], parameters: ({ worker }) => ({ worker: worker && cluster.addressOf(worker.trim()) }),
         empty: "No chat is open there.",
         columns: [
             { title: "Chat", width: "2fr", text: (chat) => chat.chat },
             { title: "Members", width: "6rem", narrow: "4.2rem", number: true, text: (chat) => full(chat.members) },
-            { title: "Worker", width: "1fr", narrow: false, text: (chat) => chat.worker },
+            { title: "Worker", width: "1fr", narrow: false, text: (chat) => cluster.nameOf(chat.worker) },
             { title: "Opened", width: "11rem", narrow: "6.8rem", text: (chat) => time(chat.created_at), hint: (chat) => utc(chat.created_at) },
         ],
         open(chat) {
             dialog(chat.chat, fields([
-                ["Members", full(chat.members)], ["Worker", chat.worker], ["Opened", when(chat.created_at)], ["Last heard of", when(chat.updated_at)],
+                ["Members", full(chat.members)], ["Worker", cluster.nameOf(chat.worker)], ["Opened", when(chat.created_at)], ["Last heard of", when(chat.updated_at)],
             ]), command("Close the chat", "All members will be told that it has ended.", async () => {
                 const { closed } = await ask(`chats/${segment(chat.chat)}`, { method: "DELETE" });
                 view.refresh();
@@ -103,14 +104,14 @@ export function retained() {
             { title: "Size", width: "6rem", narrow: "4.2rem", number: true, text: (message) => bytes(message.bytes),
                 hint: (message) => full(message.bytes) },
             { title: "QoS", width: "3rem", number: true, narrow: false, text: (message) => message.qos },
-            { title: "Worker", width: "1fr", narrow: false, text: (message) => message.worker },
+            { title: "Worker", width: "1fr", narrow: false, text: (message) => cluster.nameOf(message.worker) },
             { title: "Stored", width: "11rem", narrow: "6.8rem", text: (message) => time(message.stored_at),
                 hint: (message) => utc(message.stored_at) },
             { title: "Ends", width: "11rem", narrow: false, text: (message) => message.expires_at ? time(message.expires_at) : "stays",
                 hint: (message) => utc(message.expires_at) },
         ],
         open: (message) => dialog(message.topic, fields([
-            ["Topic", message.topic], ["Size", `${full(message.bytes)} bytes`], ["QoS", String(message.qos)], ["Worker", message.worker],
+            ["Topic", message.topic], ["Size", `${full(message.bytes)} bytes`], ["QoS", String(message.qos)], ["Worker", cluster.nameOf(message.worker)],
             ["Stored", when(message.stored_at)], ["Ends", message.expires_at ? when(message.expires_at) : "stays"]]),
         clear(message.topic)),
     });
@@ -123,7 +124,7 @@ export function retained() {
         return command("Clear", question, async () => {
             const { cleared, missing } = await ask("retained", { method: "DELETE", parameters: { filter } });
             view.refresh();
-            return `${full(cleared)} cleared${missing.length ? `; no answer from ${missing.join(", ")}` : ""}.`;
+            return `${full(cleared)} cleared${missing.length ? `; no answer from ${missing.map((one) => cluster.nameOf(one)).join(", ")}` : ""}.`;
         });
     }
 
@@ -131,7 +132,7 @@ export function retained() {
         const answer = await ask("retained", { parameters: { filter, limit: 500, after: next } });
         [rows, next, total] = [[...rows, ...answer.retained], answer.next_after, answer.total];
         more.hidden = !next;
-        const missing = answer.missing.length ? `; no answer from ${answer.missing.join(", ")}` : "";
+        const missing = answer.missing.length ? `; no answer from ${answer.missing.map((one) => cluster.nameOf(one)).join(", ")}` : "";
         setText(said, `${full(rows.length)} of ${full(total)}${missing}`);
         table.setRows(rows);
     }

@@ -58,7 +58,8 @@ enum ClientListing {
             ("session", client.session + (client.lasting ? ", outlives connections" : "")), ("protocol", client.protocolName),
             ("listener", orDash(client.listener)), ("address", orDash(client.address)), ("tags", orDash(client.tags.joined(separator: " "))),
             ("alias", orDash(client.alias.joined(separator: " "))),
-            ("buffers", "\(client.pressure), \(client.outBytes) bytes wait" + (client.held ? "; not read from, a consumer is congested" : "")),
+            ("waits for it", Humane.bytes(client.outBytes) + (pace(client.pressure).map { "; \($0)" } ?? "")),
+            ("read from", client.held ? "not now: a consumer of its messages is congested" : "yes"),
         ]
         if let keepAlive = client.keepAlive { fields.append(("keep alive", keepAlive == 0 ? "none" : "\(keepAlive) s")) }
         if let expiry = client.sessionExpiry { fields.append(("kept for", "\(expiry) s without a connection")) }
@@ -73,6 +74,16 @@ enum ClientListing {
             fields.append(("", one.filter + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")))
         }
         return FieldList.text(fields, width: width)
+    }
+
+    /// What a client's pressure means.
+    private static func pace(_ pressure: String) -> String? {
+        switch pressure {
+        case "none": nil
+        case "congested": "congested: it reads more slowly than messages come"
+        case "stuck": "stuck: it has hardly read anything for worker.slow_patience"
+        default: pressure
+        }
     }
 
     private static func text(_ number: Int?) -> String { number.map { "\($0)" } ?? "" }

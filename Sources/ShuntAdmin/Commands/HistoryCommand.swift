@@ -10,8 +10,8 @@ struct HistoryCommand: AdminSubcommand {
         discussion: """
             The master keeps them by ten seconds for an hour, by the minute for a day, by the hour for thirty days (master.registry.history). \
             What a worker counts is shown a second, the rest as its mean; of held_producers and stuck_consumers the highest. Nothing is shown \
-            of times in which the master heard nothing. Times are UTC. A table sums up what would be more than 60 lines; csv and json have \
-            every step.
+            of times in which the master heard nothing. Times are UTC. A table sums up what would be more than 60 lines, unless --step \
+            says how finely; csv and json have every step.
 
               shunt admin history                              all workers, the last hour
               shunt admin history edge-1 --since 1h --plot
@@ -73,6 +73,9 @@ struct HistoryCommand: AdminSubcommand {
             try session.write(HistoryListing.table(shown, figures: figures))
             if shown.step != found.step { session.note("each line sums up \(Humane.duration(Double(shown.step)))") }
         }
+        if options.output == .table, let step, now - begin > Double(step.kept) + 60 {
+            session.note("steps of \(step.argument) are kept for \(Humane.duration(Double(step.kept))): what is older has longer steps")
+        }
         if options.output == .table, found.isEmpty {
             session.note("nothing is known of this time: the master keeps what master.registry.history says, from when it first heard the worker")
         }
@@ -87,9 +90,12 @@ extension HistoryStep: ExpressibleByArgument {
 
     public static var allValueStrings: [String] { allCases.map(\.argument) }
 
+    /// The option's help tells them.
+    public static var allValueDescriptions: [String: String] { [:] }
+
     public var defaultValueDescription: String { argument }
 
-    private var argument: String {
+    fileprivate var argument: String {
         switch self {
         case .tenSeconds: "10s"
         case .minute: "1m"

@@ -69,7 +69,8 @@ struct ConfigCommand: AdminSubcommand {
                 throw ShuntError(.notFound, "there is no key '\(key)'", help: "`shunt admin config --effective` lists them")
             }
         }
-        try ProcessListing.write(rows, ["key", "value", "from the next start", "given", "process"], json, session)
+        let shown = session.output == .json ? try session.json(of: answers.keeping(isShown)) : json
+        try ProcessListing.write(rows, ["key", "value", "from the next start", "given", "process"], shown, session)
         if rows.isEmpty, session.output == .table { session.note("the defaults hold; --effective shows them") }
         try ProcessListing.tell(found, session)
     }
@@ -97,10 +98,14 @@ struct LogCommand: AdminSubcommand {
     @OptionGroup var options: AdminOptions
     @OptionGroup var only: OneWorkerOption
 
-    @Option(help: "Only this subsystem: \(Configuration.Log.Subsystem.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(
+        help: "Only this subsystem: \(Configuration.Log.Subsystem.allCases.map(\.rawValue).joined(separator: ", ")).",
+        completion: .list(Configuration.Log.Subsystem.allCases.map(\.rawValue)))
     var subsystem: String?
 
-    @Argument(help: "\(Configuration.Log.Level.allCases.map(\.rawValue).joined(separator: ", ")): the lowest level that is written.")
+    @Argument(
+        help: "\(Configuration.Log.Level.allCases.map(\.rawValue).joined(separator: ", ")): the lowest level that is written.",
+        completion: .list(Configuration.Log.Level.allCases.map(\.rawValue)))
     var level: String?
 
     func validate() throws {
@@ -156,6 +161,16 @@ enum ProcessListing {
         for (name, problem) in refusals.dropFirst() { session.note("\(name): \(problem.message) (\(problem.code))") }
         let place = first.1.location.map { "\(first.0): \($0)" } ?? first.0
         throw ShuntError(ErrorCode(rawValue: first.1.code) ?? .internalError, first.1.message, at: place, help: first.1.help)
+    }
+}
+
+extension ProcessAnswersRecord<SettingsRecord> {
+    /// Only some settings of each process.
+    fileprivate func keeping(_ isKept: (SettingRecord) -> Bool) -> Self {
+        var kept = self
+        kept.master?.settings.removeAll { !isKept($0) }
+        for place in kept.workers.indices { kept.workers[place].answer?.settings.removeAll { !isKept($0) } }
+        return kept
     }
 }
 

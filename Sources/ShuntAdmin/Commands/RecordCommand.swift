@@ -15,7 +15,7 @@ struct RecordCommand: AdminSubcommand {
 
               shunt admin record --topic 'orders/#' --out messages.jsonl
               shunt admin record --topic 'orders/#' --uid bob --for 60s --limit 100 --out messages.jsonl
-              shunt rule run plugins/redact --messages messages.jsonl
+              shunt rule run plugins/redact --config worker.yaml --messages messages.jsonl
             """)
 
     @OptionGroup var options: AdminOptions

@@ -53,10 +53,10 @@ struct StatusCommand: AdminSubcommand {
         ] + (role.map { [("role", $0), ("other masters", others ?? "")] } ?? []) + [
             ("workers", states.isEmpty ? "none" : states.joined(separator: ", ")),
             ("clients", "\(sum(\.connections)) connected, \(sum(\.mqttClients)) of them by MQTT"),
-            ("sessions", "\(status.devices) of devices, \(sum(\.mqttSessions)) of MQTT, \(status.chats) chats"),
+            ("sessions", "\(status.devices) of devices, \(sum(\.mqttSessions)) of MQTT, \(Humane.count(status.chats, "chat"))"),
             ("subscriptions", "\(sum(\.subscriptions))"),
-            ("messages", "\(sum(\.requests)) requests, \(sum(\.deliveries)) deliveries since the workers started"),
-            ("slow", "\(sum(\.stuckConsumers)) stuck consumers, \(sum(\.heldProducers)) held producers"),
+            ("messages", "\(Humane.count(sum(\.requests), "request")), \(sum(\.deliveries)) delivered since the workers started"),
+            ("slow", "\(Humane.count(sum(\.stuckConsumers), "stuck consumer")), \(Humane.count(sum(\.heldProducers), "held producer"))"),
             ("rules", running),
         ]
     }

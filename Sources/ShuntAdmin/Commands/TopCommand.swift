@@ -89,9 +89,9 @@ struct TopCommand: AdminSubcommand {
     static func head(_ rates: [WorkerRates], at now: Double) -> String {
         let clients = rates.reduce(0) { $0 + $1.worker.figures.connections }
         let (requests, deliveries) = rates.reduce((0.0, 0.0)) { ($0.0 + $1.requests, $0.1 + $1.deliveries) }
-        let workers = "\(rates.count) \(rates.count == 1 ? "worker" : "workers")"
+        let workers = Humane.count(rates.count, "worker")
         let traffic = "\(WorkerRates.text(requests)) requests/s  \(WorkerRates.text(deliveries)) deliveries/s"
-        return "\(Humane.time(now))  \(workers)  \(clients) clients  \(traffic)"
+        return "\(Humane.time(now))  \(workers)  \(Humane.count(clients, "client"))  \(traffic)"
     }
 
     static func table(_ rates: [WorkerRates]) -> Table {

@@ -13,7 +13,8 @@ from exchange import eventually, parse_address
 from processes import PATIENCE, write_rule
 
 MARKUP = "<img src=x onerror=alert(1)>"
-VIEWS = ["overview", "workers", "clients", "devices", "chats", "rules", "events", "retained", "refused", "bans", "query", "try"]
+VIEWS = ["overview", "workers", "clients", "devices", "chats", "rules", "events", "retained", "refused", "bans", "query", "try",
+         "subscriptions"]
 FAILING = """return { priority = 5, on_message = function(msg)
   if msg.topic == "bad" then error("no such thing") end
 end }"""
@@ -42,7 +43,7 @@ def registered(cluster, count: int):
 def test_every_view_comes_by_its_key_asks_only_the_master_and_fits_the_screen(chromium, cluster, page):
     page.wait_text("#view-overview .tile", "Workers\n1")
     for number, view in enumerate(VIEWS):
-        page.press("1234567890st"[number])
+        page.press("1234567890stu"[number])
         page.wait(f"location.hash === '#{view}' && !document.getElementById('view-{view}').hidden")
         page.wait("document.querySelectorAll('.view:not([hidden])').length === 1")
     assert page.faults == []
@@ -195,6 +196,27 @@ def test_chats_are_closed_and_bans_made_and_lifted(cluster, connect, page):
     page.click("dialog .command", "Lift the ban")
     page.wait_text("dialog .said", "client:c1 may come in again.")
     assert [fault for fault in page.faults if "400" not in json.dumps(fault)] == []
+
+
+def test_what_is_subscribed_and_which_groups_there_are_is_listed_with_the_workers_name(shunt, chromium):
+    cluster = shunt.dev({
+        "worker.name": "edge-1", "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0"})
+    subscriber = paho.Client(paho.CallbackAPIVersion.VERSION2, "meter")
+    subscriber.connect(*parse_address(cluster.listeners["worker.mqtt"]))
+    subscriber.loop_start()
+    for filter in ("orders/#", "$share/team/orders/+"):
+        subscriber.subscribe(filter)
+    page = chromium.open(f"http://{cluster.admin}/#subscriptions")
+    try:
+        page.wait_text("#view-subscriptions", "orders/#")
+        page.wait_text("#view-subscriptions", "edge-1")
+        page.value("(() => { const kind = document.querySelector('#view-subscriptions select'); kind.value = 'groups';"
+                   " kind.dispatchEvent(new Event('change', { bubbles: true })); })()")
+        page.wait_text("#view-subscriptions", "team")
+        page.wait("!document.querySelector('#view-subscriptions').innerText.includes('orders/#')")
+    finally:
+        subscriber.loop_stop()
+    assert page.faults == []
 
 
 def test_rules_show_failures_and_are_reloaded_and_rolled_back(cluster, connect, page):

@@ -308,7 +308,7 @@ public struct Standby: Sendable {
         let promised = live.filter { voters[$0]?.ballot.promised == wanted && voters[$0]?.ballot.candidate == own }
         let agreed = isChosen && 2 * promised.count > live.count ? Electorate.Group([]) : nil
         if let old = quorum(of: promised, now: now) ?? agreed {
-            return [serve(in: wanted, over: old, why: "\(promised.count) workers let it serve", now: now)]
+            return [serve(in: wanted, over: old, why: "workers that let it serve: \(promised.count)", now: now)]
         }
         let isLate = abs(now - began) >= Self.candidacy
         let isTaken = live.contains { name in

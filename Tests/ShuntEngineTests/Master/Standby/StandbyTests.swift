@@ -36,7 +36,7 @@ struct StandbyTests {
         #expect(standby.role == .candidate(term: 1, since: 0.6))
         #expect(standby.reply(to: "w1", mustReport: false, now: 0.6) == .standby(.init(term: 0, vote: .init(term: 1, candidate: own))))
         let promised = Ballot(promised: 1, candidate: own)
-        #expect(standby.heard("w1", promised, interval: 1, now: 0.7) == [.serve(why: "1 workers let it serve")])
+        #expect(standby.heard("w1", promised, interval: 1, now: 0.7) == [.serve(why: "workers that let it serve: 1")])
         #expect(standby.reply(to: "w1", mustReport: true, now: 0.7) == .serving(mustReport: true, .init(term: 1, version: 1, size: 1)))
         #expect(standby.reply(to: "w2", mustReport: false, now: 0.7) == .serving(mustReport: false, .init(term: 1, version: 0, size: 0)))
     }
