@@ -62,7 +62,12 @@ extension Configuration {
     public func placed(_ error: ShuntError, at key: String) -> ShuntError {
         guard let place = place(of: key) else { return error }
         var placed = error
-        placed.location = [place, error.location].compactMap { $0 }.joined(separator: ": ")
+        var own = error.location
+        // A place such as `--set KEY` names the key already.
+        if place.hasSuffix(key), let rest = own, rest == key || rest.hasPrefix(key + ": ") {
+            own = rest == key ? nil : String(rest.dropFirst(key.count + 2))
+        }
+        placed.location = [place, own].compactMap { $0 }.joined(separator: ": ")
         return placed
     }
 

@@ -31,7 +31,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         if let reason = reasonCode.flatMap({ ReasonCode(rawValue: $0) }) { return reason.errorCode }
         if let known = ErrorCode.allCases.first(where: { $0.exchangeText == text && $0.status == status }) { return known }
         switch status {
-        case 307: return .chatElsewhere
+        case 307: return .workerElsewhere
         case 401: return .accessCredentials
         case 403: return .ruleRejected
         case 409: return .chatFull

@@ -167,7 +167,7 @@ struct RefusalTests {
         "has the code that its text or status stands for, and none that it might not mean",
         arguments: [
             (Int16(500), "The worker subscriber is empty", ErrorCode.topicNoSubscriber), (500, "not found server", .workerNone),
-            (503, "Service Unavailable", .masterUnavailable), (307, "a:1", .chatElsewhere), (403, "no", .ruleRejected),
+            (503, "Service Unavailable", .masterUnavailable), (307, "a:1", .workerElsewhere), (403, "no", .ruleRejected),
             (409, "full", .chatFull), (413, "too large", .frameTooLarge), (400, "a device's uid is empty; 1 to 256 bytes", .refused),
             (404, "no such chat", .refused), (429, "1000 subscriptions", .refused), (500, "oh", .refused), (503, "full", .refused),
         ])
