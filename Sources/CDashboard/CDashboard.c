@@ -55,6 +55,9 @@ static const unsigned char mqtt_js[] = {
 static const unsigned char connection_js[] = {
 #embed "page/connection.js"
 };
+static const unsigned char topics_js[] = {
+#embed "page/topics.js"
+};
 static const unsigned char try_js[] = {
 #embed "page/try.js"
 };
@@ -77,6 +80,7 @@ static const dashboard_file files[] = {
     {"rules.js", rules_js, sizeof rules_js},
     {"mqtt.js", mqtt_js, sizeof mqtt_js},
     {"connection.js", connection_js, sizeof connection_js},
+    {"topics.js", topics_js, sizeof topics_js},
     {"try.js", try_js, sizeof try_js},
 };
 

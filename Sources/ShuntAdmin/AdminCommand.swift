@@ -17,6 +17,7 @@ public struct AdminCommand: AsyncParsableCommand {
               shunt admin history edge-1 --since 1h --plot   a worker's figures over time
               shunt admin worker 10.0.0.1:4091       all that is known of one
               shunt admin clients --uid meter-7      who is connected; also client, kick
+              shunt admin topics --top               what carries most now
               shunt admin drain edge-1 --wait        send its clients away; also balance
               shunt admin devices --tag vip --online
               shunt admin device alice               every session of a uid
@@ -42,7 +43,7 @@ public struct AdminCommand: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, TopCommand.self, AuditCommand.self, WorkersCommand.self, WorkerCommand.self, HistoryCommand.self,
             ClientsCommand.self, ClientCommand.self, KickCommand.self, DrainCommand.self, UndrainCommand.self, BalanceCommand.self,
-            SubscriptionsCommand.self, GroupsCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
+            SubscriptionsCommand.self, GroupsCommand.self, TopicsCommand.self, DevicesCommand.self, DeviceCommand.self, ChatsCommand.self,
             ChatCommand.self, CloseChatCommand.self, StepDownCommand.self, ServeCommand.self,
             RetainedCommand.self, BanCommand.self, UnbanCommand.self, BansCommand.self, RefusedCommand.self,
             RulesCommand.self, RuleCommand.self, ExplainCommand.self, TraceCommand.self, RecordCommand.self, EventsCommand.self,

@@ -10,18 +10,19 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// The source to ask and the format of the answer; every subcommand takes these options.
 struct AdminOptions: ParsableArguments {
-    static let defaultMaster = AdminAddress(HostPort("127.0.0.1", ClientContext.adminPort))
+    static let defaultMaster = AdminAddresses(AdminAddress(HostPort("127.0.0.1", ClientContext.adminPort)))
     static let adminVariable = "SHUNT_ADMIN"
     /// The variable that all commands read: the masters, perhaps with their ports for clients.
     static let masterVariable = "SHUNT_MASTER"
 
     @Option(
         help: ArgumentHelp(
-            "The master to ask; a port of its admin API other than 4080 after a colon; https:// before it where the API speaks TLS. Default: "
-                + "what the environment's SHUNT_ADMIN says, else the host in SHUNT_MASTER, else the context, else 127.0.0.1.",
+            "The master to ask; a port of its admin API other than 4080 after a colon; https:// before it where the API speaks TLS; commas "
+                + "between several, of which the one that serves answers. Default: what the environment's SHUNT_ADMIN says, else the hosts in "
+                + "SHUNT_MASTER, else the context, else 127.0.0.1.",
             valueName: "host"),
-        transform: AdminOptions.parseAddress)
-    var master: AdminAddress?
+        transform: AdminOptions.parseAddresses)
+    var master: AdminAddresses?
 
     @Option(
         help: ArgumentHelp(
@@ -58,32 +59,41 @@ struct AdminOptions: ParsableArguments {
         guard tokenFile == nil || registry == nil else {
             throw ValidationError("--token-file and --registry exclude each other: a file asks for no token.")
         }
-        if cafile != nil, let master, !master.isSecure { throw ValidationError("--cafile needs an address that begins with https://.") }
+        if cafile != nil, let master, !master.areSecure { throw ValidationError("--cafile needs an address that begins with https://.") }
     }
 
-    /// - Parameter now: seconds since 1970.
+    /// - Parameters:
+    ///   - now: seconds since 1970.
+    ///   - say: writes a line for people.
     func source(
-        environment: [String: String], now: @escaping @Sendable () -> Double
+        environment: [String: String], now: @escaping @Sendable () -> Double, say: @escaping @Sendable (String) -> Void
     ) throws(ShuntError) -> any AdminSource {
         if let registry { return try RegistrySource(path: registry, now: now) }
         let choice = try ContextChoice.find(context, environment: environment)
-        let master = try address(choice, environment)
-        let token = try AdminToken.find(file: tokenFile, choice, for: master.address, environment: environment)
-        let tls = master.isSecure ? try TLSClient(authorities: authorities(choice, environment)) : nil
-        return APISource(address: master.address, token: token, tls: tls)
+        let masters = try addresses(choice, environment)
+        let tls = masters.areSecure ? try TLSClient(authorities: authorities(choice, environment)) : nil
+        let tokenFile = tokenFile
+        @Sendable func source(_ address: HostPort, isSecure: Bool) throws(ShuntError) -> APISource {
+            let token = try AdminToken.find(file: tokenFile, choice, for: address, environment: environment)
+            return APISource(address: address, token: token, tls: isSecure ? tls : nil)
+        }
+        var sources: [APISource] = []
+        for master in masters.list { sources.append(try source(master.address, isSecure: master.isSecure)) }
+        return MastersSource(sources, other: { address throws(ShuntError) in try source(address, isSecure: masters.areSecure) }, say: say)
     }
 
-    private func address(_ choice: ContextChoice?, _ environment: [String: String]) throws(ShuntError) -> AdminAddress {
+    private func addresses(_ choice: ContextChoice?, _ environment: [String: String]) throws(ShuntError) -> AdminAddresses {
         if let master { return master }
-        if let choice, choice.isAskedFor, let address = choice.context.adminAddress { return address }
-        func address(in variable: String, _ read: (String) -> AdminAddress?) throws(ShuntError) -> AdminAddress? {
+        if let choice, choice.isAskedFor, let addresses = AdminAddresses(choice.context.adminAddresses) { return addresses }
+        func addresses(in variable: String, _ read: (String) -> AdminAddresses?) throws(ShuntError) -> AdminAddresses? {
             guard let text = environment[variable], !text.isEmpty else { return nil }
-            if let address = read(text) { return address }
+            if let addresses = read(text) { return addresses }
             throw ShuntError(
                 .usage, "'\(text)' is not an address", at: "the environment's \(variable)", help: "set it to something like 127.0.0.1")
         }
-        if let address = try address(in: Self.adminVariable, AdminAddress.init) { return address }
-        return try address(in: Self.masterVariable, Self.firstHost) ?? choice?.context.adminAddress ?? Self.defaultMaster
+        if let addresses = try addresses(in: Self.adminVariable, AdminAddresses.init) { return addresses }
+        if let addresses = try addresses(in: Self.masterVariable, Self.hosts) { return addresses }
+        return choice.flatMap { AdminAddresses($0.context.adminAddresses) } ?? Self.defaultMaster
     }
 
     /// nil: those that the system trusts.
@@ -94,17 +104,44 @@ struct AdminOptions: ParsableArguments {
         return environment["SHUNT_CAFILE"].flatMap { $0.isEmpty ? nil : $0 } ?? known?.context.cafile
     }
 
-    /// The first master of a list: its admin API has a port of its own, the usual one.
-    private static func firstHost(_ text: String) -> AdminAddress? {
-        guard let first = text.split(separator: ",").first, var master = AdminAddress(String(first).filter({ $0 != " " })) else { return nil }
-        master.address = HostPort(master.address.host, ClientContext.adminPort)
-        return master
+    /// The masters of a list of their ports for clients: their admin API has a port of its own, the usual one.
+    private static func hosts(_ text: String) -> AdminAddresses? {
+        guard var masters = AdminAddresses(text) else { return nil }
+        for place in masters.list.indices { masters.list[place].address = HostPort(masters.list[place].address.host, ClientContext.adminPort) }
+        return AdminAddresses(masters.list)
     }
 
-    @Sendable private static func parseAddress(_ text: String) throws -> AdminAddress {
-        guard let address = AdminAddress(text) else {
-            throw ValidationError("'\(text)' is not an address: give something like 127.0.0.1 or 127.0.0.1:4080.")
+    @Sendable private static func parseAddresses(_ text: String) throws -> AdminAddresses {
+        guard let addresses = AdminAddresses(text) else {
+            throw ValidationError("'\(text)' is not an address: give something like 127.0.0.1 or 127.0.0.1:4080, commas between several.")
         }
-        return address
+        return addresses
     }
+}
+
+/// The admin APIs of a cluster's masters, at least one, each once.
+struct AdminAddresses: Equatable, Sendable {
+    static let most = 16
+
+    fileprivate(set) var list: [AdminAddress]
+
+    init(_ one: AdminAddress) { list = [one] }
+
+    /// nil where there is none.
+    init?(_ addresses: [AdminAddress]) {
+        list = []
+        for address in addresses where !list.contains(where: { $0.address == address.address }) { list.append(address) }
+        if list.isEmpty { return nil }
+    }
+
+    /// With commas between several. nil where one is no address, or there are too many.
+    init?(_ text: String) {
+        let texts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let addresses = texts.compactMap { AdminAddress($0.filter { $0 != " " }) }
+        guard addresses.count == texts.count, texts.count <= Self.most else { return nil }
+        self.init(addresses)
+    }
+
+    /// Whether one of them speaks TLS.
+    var areSecure: Bool { list.contains(where: \.isSecure) }
 }

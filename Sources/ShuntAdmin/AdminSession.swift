@@ -94,7 +94,9 @@ protocol AdminSubcommand: ConsoleCommand {
 
 extension AdminSubcommand {
     func report(on console: Console) async throws(ShuntError) {
-        let source = try options.source(environment: console.environment, now: console.now)
+        let source = try options.source(environment: console.environment, now: console.now) { text in
+            for line in Text.wrap(Text.printable(text), to: console.width) { console.writeError(line + "\n") }
+        }
         try await report(AdminSession(source: source, console: console, output: options.output))
     }
 }

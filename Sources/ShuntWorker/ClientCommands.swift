@@ -1,6 +1,5 @@
 import ShuntCore
 import ShuntJSON
-import Synchronization
 
 /// What operators ask of clients, and have done to them. Every loop is asked: a client's name does not tell where a device of the exchange
 /// protocol is.
@@ -33,13 +32,9 @@ extension LoopPeers {
         } catch {
             return done(.failure(error))
         }
-        let sum = Sum(start, missing: count)
+        let sum = LoopSum(start, missing: count)
         onEach { loop in
-            guard let all = sum.add(ask(loop, question), add) else { return }
-            guard let json = try? RecordJSON.encode(all) else {
-                return done(.failure(ShuntError(.internalError, "the answer cannot be written as JSON")))
-            }
-            done(.success(json))
+            if let all = sum.add(ask(loop, question), add) { done(Self.encoded { try RecordJSON.encode(all) }) }
         }
     }
 
@@ -54,21 +49,6 @@ extension LoopPeers {
             throw ShuntError(.requestInvalid, "no client is named", help: "give its client identifier, or its session")
         }
         return question
-    }
-
-    /// The answers of the loops, which come in any order.
-    private final class Sum<Record: Sendable>: Sendable {
-        private let state: Mutex<(record: Record, missing: Int)>
-
-        init(_ start: Record, missing: Int) { state = Mutex((start, missing)) }
-
-        /// - Returns: the whole answer, once all loops have given theirs.
-        func add(_ record: Record, _ add: (Record, Record) -> Record) -> Record? {
-            state.withLock { state in
-                state = (add(state.record, record), state.missing - 1)
-                return state.missing == 0 ? state.record : nil
-            }
-        }
     }
 }
 

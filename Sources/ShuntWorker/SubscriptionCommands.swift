@@ -1,7 +1,7 @@
 import ShuntCore
 import ShuntJSON
 
-/// What operators ask of all subscriptions: one loop is asked, as each knows all.
+/// What operators ask of all subscriptions. Each loop knows all of them; what members of groups were given each loop has counted for itself.
 extension LoopPeers {
     func performSubscriptionCommands() {
         commands.set(.subscriptions) { [self] arguments, done in
@@ -26,19 +26,19 @@ extension LoopPeers {
                 return done(.failure(error))
             }
         }
-        goOn(IndexCensus(subject, question), done, answer)
+        goOn(IndexCensus(subject, question), on: 0, done, answer)
     }
 
     /// Some names a turn, so that messages need not wait.
-    private func goOn(_ census: IndexCensus, _ done: @escaping WorkerCommands.Done, _ answer: @escaping @Sendable (IndexCensus) throws -> [UInt8]) {
-        on(0) { [self] loop in
+    private func goOn(
+        _ census: IndexCensus, on index: UInt8, _ done: @escaping WorkerCommands.Done, _ answer: @escaping @Sendable (IndexCensus) throws -> [UInt8]
+    ) {
+        on(index) { [self] loop in
             var census = census
             loop.engine.look(&census)
-            guard census.isOver else { return goOn(census, done, answer) }
-            guard let json = try? answer(census) else {
-                return done(.failure(ShuntError(.internalError, "the answer cannot be written as JSON")))
-            }
-            done(.success(json))
+            guard census.isOver else { return goOn(census, on: index, done, answer) }
+            if Int(index) + 1 < count, census.goOn() { return goOn(census, on: index + 1, done, answer) }
+            done(Self.encoded { try answer(census) })
         }
     }
 }

@@ -102,6 +102,7 @@ public final class Worker: Sendable {
         performRuleCommands()
         peers.performClientCommands()
         peers.performSubscriptionCommands()
+        peers.performTopicCommands()
         peers.performDrainCommands()
         peers.answerAboutMessages(allowsPayloads: allowsPayloads)
     }

@@ -90,11 +90,11 @@ def test_a_client_is_shown_as_its_worker_knows_it(cluster):
 
 def test_a_kicked_client_is_gone_when_the_command_ends(cluster):
     client = Client(cluster.workers[0], "c", expiry=100)
-    assert cluster.admin("kick", "c") == "closed 1 connection\n"
+    assert cluster.admin("kick", "c") == f"closed 1 client at {cluster.workers[0].exchange}\n"
     eventually(lambda: client.reasons == [0x98], 10, "told why")
     cluster.admin("kick", "c", code=65)
     eventually(lambda: cluster.states() == {"c": "away"}, 20, "away")
-    assert cluster.admin("kick", "c", "--end-session") == "closed 0 connections, ended 1 session\n"
+    assert cluster.admin("kick", "c", "--end-session") == f"closed 0 clients, ended 1 session at {cluster.workers[0].exchange}\n"
     eventually(lambda: cluster.states() == {}, 20, "gone")
     client.close()
 
@@ -118,13 +118,58 @@ def test_what_is_subscribed_is_counted_by_filter_and_by_group(cluster):
         client.close()
 
 
+def test_the_busiest_topics_of_all_workers_are_counted_together(cluster):
+    clients = [Client(worker, f"c{number}") for number, worker in enumerate(cluster.workers)]
+    clients[0].paho.subscribe([("a/#", 0), ("a/+", 1)])
+    for client, count in zip(clients, (30, 20)):
+        for _ in range(count):
+            client.paho.publish("a/both", b"x" * 10, 0)
+    for _ in range(40):
+        clients[1].paho.publish("nobody", b"x" * 500, 1)
+
+    def listed(*arguments) -> list:
+        lines = [line.split(",") for line in cluster.admin("topics", *arguments, "--output", "csv").split()[1:]]
+        return [[line[0], *line[4:]] for line in lines if not line[0].startswith("$SYS")]
+
+    # The header of QoS 0 has 2 bytes, of the topic's length 2; QoS 1 has an identifier besides, its length another byte; 5.0 the properties' length.
+    both, nobody = ["a/both", "50", str(50 * 21), "30", "2"], ["nobody", "40", str(40 * 514), "0", "1"]
+    eventually(lambda: listed() == [both, nobody], 10, "all counted")
+    assert listed("--by", "bytes") == [nobody, both]
+    assert listed("--by", "deliveries", "--limit", "1") == [both]
+    assert listed("--worker", "west") == [nobody, ["a/both", "20", str(20 * 21), "0", "1"]]
+    answers = json.loads(cluster.admin("topics", "--top", "--output", "json"))["workers"]
+    rates = {topic["topic"]: topic["messages_per_second"] for one in answers for topic in one["answer"]["topics"]}
+    assert rates["nobody"] > 0 and rates["a/both"] > 0
+    assert "a/both" in cluster.admin("topics", "--top", "--by", "deliveries")
+    # What was counted outlives a change of the rules.
+    cluster.admin("rules", "reload")
+    assert listed() == [both, nobody]
+    for client in clients:
+        client.close()
+
+
 def test_one_identifier_on_two_workers_is_two_clients(cluster):
     clients = [Client(worker, "same") for worker in cluster.workers]
     eventually(lambda: len(cluster.clients("--client", "same")) == 2, 20, "both listed")
-    assert cluster.admin("kick", "same", "--worker", "west") == "closed 1 connection\n"
+    assert cluster.admin("kick", "same", "--worker", "west") == f"closed 1 client at {cluster.workers[1].exchange}\n"
     eventually(lambda: clients[1].reasons == [0x98], 10, "the one closed")
     eventually(lambda: [c["worker"] for c in cluster.clients("--client", "same")] == [cluster.workers[0].exchange], 20, "one left")
     for client in clients:
+        client.close()
+
+
+def test_of_several_clients_of_a_name_all_are_kicked_or_those_of_a_protocol(cluster, connect):
+    clients = [Client(worker, "phone") for worker in cluster.workers]
+    device = connect(cluster.workers[0].exchange)
+    device.register("ann", device="phone")
+    assert "client.unknown" in run("admin", "kick", "phone", "--protocol", "mqtt 3.1.1", "--master", cluster.master.admin).stderr
+    east, west = (worker.exchange for worker in cluster.workers)
+    assert cluster.admin("kick", "phone", "--protocol", "exchange") == f"closed 1 client at {east}\n"
+    device.wait_closed()
+    assert [client.reasons for client in clients] == [[], []]
+    assert cluster.admin("kick", "phone") == f"closed 2 clients at {', '.join(sorted([east, west]))}\n"
+    for client in clients:
+        eventually(lambda client=client: client.reasons == [0x98], 10, "told why")
         client.close()
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 
+from client_commands import Command
 from exchange import ALLOCATION, Client, eventually
 from processes import Door, get, run
 from tls.certificates import Certificates
@@ -49,8 +50,9 @@ class Pair:
 
     def start(self, place: int):
         before = self.masters[place]
+        admin = {"master.admin.listen": before.admin} if before else {}
         self.masters[place] = self.shunt.master(
-            {"master.exchange.listen": self.addresses[place], "master.peers": "[" + ",".join(self.addresses) + "]"} | self.sets,
+            {"master.exchange.listen": self.addresses[place], "master.peers": "[" + ",".join(self.addresses) + "]"} | admin | self.sets,
             folder=before.folder if before else None)
 
     def role(self, place: int) -> dict:
@@ -215,6 +217,58 @@ def test_a_master_makes_way_when_it_is_told_to_and_the_other_again(pair, connect
     assert member.say("old", "still here").status == 200
     kinds = [event["kind"] for event in json.loads(get(f"http://{pair.masters[0].admin}/api/v1/events"))["events"]]
     assert kinds.count("master.serving") == 2 and kinds.count("master.standby") == 1
+
+
+def test_operators_commands_find_the_master_that_serves(pair):
+    pair = pair()
+    one, two = pair.masters
+    both = f"{two.admin},{one.admin}"
+    banned = run("admin", "ban", "uid:mallory", "--master", both)
+    assert banned.returncode == 0 and f"{two.admin} stands by: {one.admin} is asked instead\n" in banned.stderr, banned
+    listed = run("admin", "groups", "--master", both)
+    assert listed.returncode == 0 and "is asked instead" in listed.stderr, listed
+    unknown = run("admin", "kick", "nobody", "--master", both)
+    assert unknown.returncode == 65 and "(client.unknown)" in unknown.stderr, unknown
+    # A role is of the master that is asked.
+    refused = run("admin", "step-down", "--master", both)
+    assert refused.returncode == 69 and "(master.standby)" in refused.stderr, refused
+    one.kill()
+    assert pair.wait_whole(among=[1]) == 1
+    status = run("admin", "status", "--master", f"{one.admin},{two.admin}")
+    assert status.returncode == 0 and f"{one.admin} cannot be asked: {two.admin} is asked instead\n" in status.stderr, status
+
+
+def test_who_follows_events_goes_along_with_the_master_that_serves(pair, tmp_path):
+    pair = pair()
+    one, two = pair.masters
+    both = f"{one.admin},{two.admin}"
+    following = pair.shunt.closing(Command(
+        tmp_path, "admin", "events", "--follow", "--interval", "0.1", "--output", "json", "--limit", "1", "--master", both))
+
+    def told(subject: str, master):
+        run("admin", "ban", f"uid:{subject}", "--master", master.admin)
+        eventually(lambda: subject in following.output.read_text(), 20, f"the command about {subject} in {following.shown}")
+
+    told("first", one)
+    assert run("admin", "step-down", "--master", one.admin).returncode == 0
+    pair.wait_whole()
+    told("second", two)
+    assert f"{one.admin} stands by: {two.admin} is asked instead" in following.log.read_text()
+    two.kill()
+    assert pair.wait_whole(among=[0]) == 0
+    told("third", one)
+    assert f"{two.admin} cannot be asked: {one.admin} is asked instead" in following.log.read_text()
+    kinds = [json.loads(line)["kind"] for line in following.output.read_text().splitlines()]
+    assert kinds.count("events.reset") == 2 and "master.standby" in kinds
+    assert following.output.read_text().count("first") == 1
+    # The same master, with the same registry: it goes on where it was.
+    one.kill()
+    eventually(lambda: "waiting" in following.log.read_text(), 20, "told that it waits")
+    pair.start(0)
+    pair.start(1)
+    serving = pair.masters[pair.wait_whole(timeout=40)]
+    told("fourth", serving)
+    eventually(lambda: following.log.read_text().endswith('is reached again\n'), 20, 'told that it goes on')
 
 
 def test_bans_hold_when_another_master_serves_and_when_the_first_is_back(pair):

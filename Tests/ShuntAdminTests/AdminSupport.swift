@@ -70,6 +70,7 @@ final class Master: Sendable {
     let folder: URL
     let registry: Registry
     let endpoint: HTTPEndpoint
+    let feed: EventFeed
 
     /// - Parameter port: 0: any.
     init(port: Int = 0) async throws {
@@ -112,11 +113,12 @@ final class Master: Sendable {
         ])
         try await registry.writer.flush()
         let writer = registry.writer
+        feed = registry.feed()
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: port), registry: registry.reader,
             status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
             closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, refused: Self.refused,
-            command: Self.clients, logger: quiet)
+            command: Self.clients, feed: feed, logger: quiet)
     }
 
     /// Two messages; a list has the first ones. `gone` is a filter that a worker does not hear of.
@@ -161,6 +163,17 @@ final class Master: Sendable {
             case .kick: try? RecordJSON.encode(KickedRecord(closed: isThere ? 1 : 0, ended: question?.endsSession == true ? 1 : 0))
             case .subscriptions:
                 try? RecordJSON.encode(SubscriptionsRecord(filters: [.init(filter: "a,b/#", subscriptions: 3)], total: 2, subscriptions: 4))
+            case .topics:
+                try? RecordJSON.encode(
+                    TopicsRecord(
+                        topics: [
+                            .init(
+                                topic: "a,b",
+                                TopicLoad(
+                                    total: TrafficCount(messages: 30, bytes: 4_096, deliveries: 60),
+                                    recent: TrafficCount(messages: 25, bytes: 2_560, deliveries: 1), seconds: 20)),
+                            .init(topic: "=c", TopicLoad(total: TrafficCount(messages: 40, bytes: 80))),
+                        ], counted: 7, messages: 90, bytes: 9_000, deliveries: 60))
             case .groups:
                 try? RecordJSON.encode(
                     GroupsRecord(groups: [.init(group: "g", strategy: "sticky", subscriptions: 3)], total: 1, subscriptions: 3))
@@ -179,9 +192,19 @@ final class Master: Sendable {
     var file: [String] { ["--registry", registry.path] }
 
     func close() async throws {
+        feed.stop()
         await endpoint.stop()
         try await registry.close()
         try FileManager.default.removeItem(at: folder)
+    }
+}
+
+extension Registry {
+    /// Tells followers of what is written.
+    func feed() -> EventFeed {
+        let feed = EventFeed(reader, limit: 8)
+        writer.whenEventsAreWritten { feed.eventsWritten() }
+        return feed
     }
 }
 

@@ -51,11 +51,30 @@ import Testing
     @Test("A kick tells what was closed; where nobody is, it is an error")
     func kick() async throws {
         try await withMaster { master async throws in
-            #expect(try await run(["kick", "meter-7"] + master.api) == Outcome(output: "closed 1 connection\n", errors: "", exitCode: 0))
-            #expect(try await run(["kick", "meter-7", "--end-session"] + master.api).output == "closed 1 connection, ended 1 session\n")
+            #expect(
+                try await run(["kick", "meter-7"] + master.api) == Outcome(output: "closed 1 client at 10.0.0.1:4091\n", errors: "", exitCode: 0))
+            #expect(try await run(["kick", "meter-7", "--end-session"] + master.api).output == "closed 1 client, ended 1 session at 10.0.0.1:4091\n")
             let unknown = try await run(["kick", "x"] + master.api)
             #expect(unknown.exitCode == 65 && unknown.errors.hasPrefix("shunt: no worker has a client 'x' to close (client.unknown)"))
             #expect(try await run(["kick", "meter-7"] + master.file).exitCode == 65)
+        }
+    }
+
+    @Test("Topics of all workers are a table, CSV and JSON, by what they carry in all or now")
+    func topics() async throws {
+        try await withMaster { master async throws in
+            #expect(
+                try await run(["topics"] + master.api)
+                    == Outcome(
+                        output: """
+                            TOPIC  MESSAGES/S  BYTES/S  DELIVERIES/S  MESSAGES    BYTES  DELIVERIES  WORKERS
+                            =c              0      0 B             0        40     80 B           0        1
+                            a,b           1.3    128 B           0.1        30  4.0 KiB          60        1
+
+                            """, errors: "2 of 7 topics or more; the others with --limit\n", exitCode: 0))
+            let csv = try await run(["topics", "--top", "--limit", "1", "--output", "csv"] + master.api).output
+            #expect(csv.hasSuffix("deliveries,workers\r\n\"a,b\",1.25,128.0,0.05,30,4096,60,1\r\n"))
+            #expect(try await run(["topics", "--by", "bytes", "--output", "json"] + master.api).output.contains(#""messages_per_second":1.25"#))
         }
     }
 
@@ -81,7 +100,7 @@ import Testing
                             """, errors: "", exitCode: 0))
             let groups = try await run(["groups", "--output", "json"] + master.api)
             #expect(groups.output.contains(#""answer":{"groups":[{"group":"g","strategy":"sticky","subscriptions":3}],"subscriptions":3,"total":1}"#))
-            for command in ["subscriptions", "groups"] { #expect(try await run([command] + master.file).exitCode == 65) }
+            for command in ["subscriptions", "groups", "topics"] { #expect(try await run([command] + master.file).exitCode == 65) }
         }
     }
 
@@ -91,6 +110,9 @@ import Testing
             ["clients", "--away", "--connected"], ["clients", "--limit", "0"], ["client", ""], ["client", "x", "--subscriptions", "1001"], ["kick"],
             ["kick", "x", "--session", "0-1-1", "--worker", "w"], ["kick", "--session", "0-1-1"], ["kick", "--session", "x", "--worker", "w"],
             ["subscriptions", "a#"], ["subscriptions", ""], ["subscriptions", "--limit", "0"], ["groups", "--limit", "1001"], ["groups", "g"],
+            ["topics", "--by", "size"], ["topics", "--limit", "0"], ["topics", "t"],
+            ["kick", "--session", "0-1-1", "--worker", "w", "--protocol", "mqtt"],
+            ["drain", "w", "--rate", "0"], ["drain", "w", "--rate", "x"], ["balance", "--apply", "--rate", "1000000000"], ["balance", "--rate", "5"],
         ])
     func wrong(arguments: [String]) {
         #expect(throws: (any Error).self) { try AdminCommand.parseAsRoot(arguments) }

@@ -27,14 +27,16 @@ import Testing
         try await first.registry.writer.flush()
         await seen("\"id\":4")
 
+        first.feed.stop()
         await first.endpoint.stop()
         while !recorder.errors.contains("waiting") { await Task.yield() }
         first.registry.writer.submit([.event(EventRecord(at: 5, kind: .workerReturned, subject: "w", detail: "back"))])
         try await first.registry.writer.flush()
         let writer = first.registry.writer
+        let feed = first.registry.feed()
         let second = try await AdminServer.start(
             .init(host: "127.0.0.1", port: port), registry: first.registry.reader,
-            status: { MasterStatus(version: "", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, logger: quiet)
+            status: { MasterStatus(version: "", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, feed: feed, logger: quiet)
         await seen("\"id\":5")
         following.cancel()
         try await following.value
@@ -42,6 +44,8 @@ import Testing
         #expect(ids.count == 3)
         #expect(ids.allSatisfy { $0.hasPrefix("{\"at\":") })
         #expect(recorder.errors.ranges(of: "waiting").count == 1)
+        #expect(recorder.errors.ranges(of: "127.0.0.1:\(port) is reached again\n").count == 1)
+        feed.stop()
         await second.stop()
         try await first.registry.close()
         try FileManager.default.removeItem(at: first.folder)
@@ -63,11 +67,18 @@ import Testing
                 numbers.map { .event(EventRecord(at: Double($0), kind: .workerLost, subject: "w\($0):1", detail: "number \($0).")) })
             try await registry.writer.flush()
         }
-        func serve(_ registry: Registry, port: Int) async throws -> HTTPEndpoint {
-            let writer = registry.writer
-            return try await AdminServer.start(
+        func serve(_ registry: Registry, port: Int) async throws -> (port: Int, stop: () async -> Void) {
+            let (writer, feed) = (registry.writer, registry.feed())
+            let endpoint = try await AdminServer.start(
                 .init(host: "127.0.0.1", port: port), registry: registry.reader,
-                status: { MasterStatus(version: "", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, logger: quiet)
+                status: { MasterStatus(version: "", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) }, feed: feed, logger: quiet)
+            return (
+                endpoint.port,
+                {
+                    feed.stop()
+                    await endpoint.stop()
+                }
+            )
         }
         let first = try registry("first.sqlite")
         try await tell(first, 1...3)

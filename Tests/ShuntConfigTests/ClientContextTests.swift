@@ -23,7 +23,7 @@ import Testing
         #expect((prod.tokenFile, prod.user, prod.passwordFile) == ("/users/ada/.config/shunt/prod.token", "ada", "/users/ada/p"))
         let here = try contexts.context("here", at: "")
         #expect(here.workers == [HostPort("127.0.0.1", 4091), HostPort("::1", 4092)] && here.tokenFile == "/etc/token")
-        #expect(here.adminAddress == nil)
+        #expect(here.adminAddresses.first == nil)
         #expect(prod.knows(host: "10.0.0.2") && !prod.knows(host: "10.0.0.3") && here.knows(host: "::1"))
         #expect(here.fields.map(\.key) == ["worker", "token_file"])
         let far = try contexts.context("far", at: "")

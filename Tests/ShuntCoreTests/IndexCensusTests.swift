@@ -1,5 +1,6 @@
-import ShuntCore
 import Testing
+
+@testable import ShuntCore
 
 @Suite struct IndexCensusTests {
     private func index(_ subscriptions: [(filter: String, group: String)]) -> SubscriptionIndex {
@@ -83,6 +84,44 @@ import Testing
         #expect(group.stuck == 1 && group.absent == 1)
         #expect(group.uneven == .init(filter: "a", members: 2, delivered: 7, most: 7))
         #expect(group.uneven?.others == 0)
+    }
+
+    @Test("What members were given is added over the loops: what is uneven on one may be even on all")
+    func loops() {
+        let subscriptions: [(filter: String, group: String)] = [("a", "g"), ("a", "g"), ("b", "g"), ("b", "g"), ("c", "h")]
+        // Another loop knows the same subscriptions, and may number their names in another way.
+        var loops = [index(subscriptions), index([("z", "z")]), index(subscriptions)]
+        func publish(_ topic: String, _ count: Int, on loop: Int) {
+            for _ in 0..<count {
+                var chosen: ContiguousArray<Recipient> = []
+                topic.asBytes { bytes in
+                    let route = loops[loop].route(of: bytes, last: .none) { _ in .none }
+                    loops[loop].select(route, key: nil, into: &chosen)
+                }
+            }
+        }
+        func setAbsent(_ slot: UInt32, on loop: Int) {
+            loops[loop].setPressure(.absent, of: ConnectionID(loop: 0, slot: slot, generation: 1))
+        }
+        // On the first loop all of `a` goes to one member, on the third to the other; `b` is uneven on the third.
+        setAbsent(1, on: 0)
+        publish("a", 100, on: 0)
+        setAbsent(0, on: 2)
+        publish("a", 90, on: 2)
+        setAbsent(3, on: 2)
+        publish("b", 30, on: 2)
+        var census = IndexCensus(.groups, .init())
+        var visited = 0
+        repeat {
+            while !census.isOver { loops[visited].look(&census) }
+            visited += 1
+        } while visited < loops.count && census.goOn()
+        #expect(visited == 3)
+        #expect(census.groups.groups.first { $0.group == "g" }?.uneven == .init(filter: "b", members: 2, delivered: 30, most: 30))
+        var filters = IndexCensus(.filters, .init())
+        while !filters.isOver { loops[0].look(&filters) }
+        let goesOn = filters.goOn()
+        #expect(!goesOn, "one loop knows all filters")
     }
 
     @Test("Very many filters take many turns, and those with the most are found wherever they stand; the answer stays small")

@@ -1,7 +1,7 @@
 // One client of MQTT 5.0 over WebSocket: the socket, what waits for an acknowledgement, and why it ended, as a sentence.
 
 import { Problem } from "./api.js";
-import { encode, Malformed, MOST, Packets, reason } from "./mqtt.js";
+import { encode, Malformed, MOST, Packets, reason, RECEIVED } from "./mqtt.js";
 
 /** Seconds. A tab in the background has its timers once a minute: the keep alive is several of these. */
 const KEEP_ALIVE = 240;
@@ -30,6 +30,8 @@ export class Connection extends EventTarget {
     #socket;
     #packets = new Packets();
     #waiting = new Map();
+    /** Identifiers of messages of QoS 2 that have come, and that the worker has not released yet (§4.3.3). */
+    #received = new Set();
     #lastId = 0;
     #isOpen = false;
     #isConnected = false;
@@ -71,7 +73,7 @@ export class Connection extends EventTarget {
 
     /** null: QoS 0 has no answer. */
     async publish(message) {
-        if (message.qos) return this.#ask("puback", "The message", (id) => encode.publish({ ...message, id }));
+        if (message.qos) return this.#ask(message.qos === 1 ? "puback" : "pubrec", "The message", (id) => encode.publish({ ...message, id }));
         this.#send(encode.publish, message);
         return null;
     }
@@ -128,14 +130,29 @@ export class Connection extends EventTarget {
         switch (packet.name) {
         case "connack": return this.#welcome(packet);
         case "publish":
-            if (packet.qos) this.#socket.send(encode.puback(packet.id));
-            return this.dispatchEvent(new CustomEvent("message", { detail: packet }));
+            return this.#receive(packet);
+        case "pubrel":
+            // 0x92: the page does not know of it.
+            return this.#socket.send(encode.pubcomp(packet.id, this.#received.delete(packet.id) ? 0 : 0x92));
         case "pingresp":
             this.#hasPinged = false;
             return;
         case "disconnect": return this.#end(refusal(`the worker ended the connection: ${reason(packet.code, packet.properties)}`));
         default: return this.#acknowledge(packet);
         }
+    }
+
+    #receive(packet) {
+        if (packet.qos === 1) this.#socket.send(encode.puback(packet.id));
+        if (packet.qos === 2) {
+            const isKnown = this.#received.has(packet.id);
+            if (!isKnown && this.#received.size >= RECEIVED) throw new Malformed(`more than ${RECEIVED} messages of QoS 2 came before they were released`);
+            this.#received.add(packet.id);
+            this.#socket.send(encode.pubrec(packet.id));
+            // The same message once more.
+            if (isKnown) return;
+        }
+        this.dispatchEvent(new CustomEvent("message", { detail: packet }));
     }
 
     #welcome({ code, properties }) {
@@ -159,7 +176,13 @@ export class Connection extends EventTarget {
     #acknowledge({ name, id, code, codes, properties }) {
         const asked = this.#waiting.get(id);
         if (asked?.answer !== name || (codes && codes.length !== 1)) throw new Malformed(`${name.toUpperCase()} answers what nobody asked`);
+        if (name === "pubrec" && code < 0x80) {
+            // The worker has the message; the identifier is in use until it has let go of it, too (§4.3.3).
+            Object.assign(asked, { answer: "pubcomp", received: { code, properties } });
+            return this.#socket.send(encode.pubrel(id));
+        }
         this.#waiting.delete(id);
+        if (asked.received && code < 0x80) return asked.resolve(asked.received);
         asked.resolve({ code: codes ? codes[0] : code, properties });
     }
 

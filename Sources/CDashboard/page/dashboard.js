@@ -9,13 +9,17 @@ import { cluster, EVERY } from "./figures.js";
 import { rules } from "./rules.js";
 import { chats, devices, retained } from "./sessions.js";
 import { subscriptions } from "./subscriptions.js";
+import { topics } from "./topics.js";
 import { tryOut } from "./try.js";
 import { dialog, fields } from "./view.js";
 
 const find = (id) => document.getElementById(id);
-const views = [overview(), workers(), clients(), devices(), chats(), rules(), events(), retained(), refused(), bans(), query(), tryOut(), subscriptions()];
+const views = [
+    overview(), workers(), clients(), devices(), chats(), rules(), events(), retained(), refused(), bans(), query(), tryOut(), topics(),
+    subscriptions(),
+];
 /** One for each view. */
-const KEYS = "1234567890stu";
+const KEYS = "1234567890stbu";
 let shown = null;
 
 // Views
@@ -47,7 +51,7 @@ addEventListener("hashchange", () => shown && showNamed());
 // Keyboard
 
 const keys = [
-    ["1 … 9, 0, s, t, u", "a view, in the order of the line above"], ["/", "the view's search"], ["r", "ask the master now"],
+    ["1 … 9, 0, s, t, b, u", "a view, in the order of the line above"], ["/", "the view's search"], ["r", "ask the master now"],
     ["↑ ↓ Page Home End", "a row of the table that has the focus"], ["Enter", "open the row"], ["Esc", "close what is open"], ["?", "this list"],
 ];
 const showKeys = () => dialog("Keys", fields(keys));

@@ -58,7 +58,8 @@ export function brief(seconds) {
 /** A long time, of seconds: its two largest units. */
 export function duration(seconds) {
     const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
-    const first = Math.max(units.findIndex(([, length]) => seconds >= length), 0);
+    // Less than a second is 0 s.
+    const first = units.findIndex(([, length]) => seconds >= length || length === 1);
     let rest = Math.floor(seconds);
     return units.slice(first, first + 2).map(([name, length]) => {
         const count = Math.floor(rest / length);

@@ -2,12 +2,14 @@
 
 /** Bytes of a packet, its header too, that this page sends or takes. */
 export const MOST = 256 * 1024;
+/** Messages of QoS 1 and 2 that the server may send before the page has acknowledged one. */
+export const RECEIVED = 100;
 
 /** The bytes are no packet that a server may send, or what is to be sent does not fit into one. */
 export class Malformed extends Error {}
 
 const TYPES = {
-    connect: 1, connack: 2, publish: 3, puback: 4, subscribe: 8, suback: 9, unsubscribe: 10, unsuback: 11, pingreq: 12, pingresp: 13, disconnect: 14,
+    connect: 1, connack: 2, publish: 3, puback: 4, pubrec: 5, pubrel: 6, pubcomp: 7, subscribe: 8, suback: 9, unsubscribe: 10, unsuback: 11, pingreq: 12, pingresp: 13, disconnect: 14,
 };
 const NAMES = new Map(Object.entries(TYPES).map(([name, type]) => [type, name]));
 
@@ -57,16 +59,19 @@ export const encode = {
     /** §3.1, with a clean start; the session ends with the connection. No user or password: null. */
     connect({ client, user, password, keepAlive }) {
         const flags = 0x02 | (user === null ? 0 : 0x80) | (password === null ? 0 : 0x40);
-        const properties = [0x27, ...u32(MOST)];
+        const properties = [0x21, ...u16(RECEIVED), 0x27, ...u32(MOST)];
         return packet("connect", 0, text("MQTT"), [[5, flags, ...u16(keepAlive), properties.length, ...properties]], text(client),
             user === null ? [] : text(user), password === null ? [] : text(password));
     },
     subscribe: (id, filter, qos) => packet("subscribe", 2, [u16(id), NO_PROPERTIES], text(filter), [[qos]]),
     unsubscribe: (id, filter) => packet("unsubscribe", 2, [u16(id), NO_PROPERTIES], text(filter)),
-    /** - payload: bytes; id: of QoS 1 alone. */
+    /** - payload: bytes; id: of QoS 1 and 2. */
     publish: ({ topic, payload, qos, retain, id }) => packet("publish", qos << 1 | (retain ? 1 : 0), text(topic),
         qos ? [u16(id)] : [], [NO_PROPERTIES, payload]),
     puback: (id) => packet("puback", 0, [u16(id)]),
+    pubrec: (id) => packet("pubrec", 0, [u16(id)]),
+    pubrel: (id) => packet("pubrel", 2, [u16(id)]),
+    pubcomp: (id, code) => packet("pubcomp", 0, [u16(id), code ? [code] : []].flat()),
     pingreq: () => packet("pingreq", 0),
     disconnect: () => packet("disconnect", 0),
 };
@@ -154,6 +159,8 @@ function codes(reader) {
     return { ...found, codes: [...reader.bytes(reader.left)] };
 }
 
+const acknowledgement = (reader) => ({ id: reader.id(), ...ending(reader) });
+
 const readers = {
     connack(reader) {
         if (reader.u8() > 1) throw new Malformed("CONNACK has flags that MQTT does not know");
@@ -161,7 +168,7 @@ const readers = {
     },
     publish(reader, flags) {
         const qos = flags >> 1 & 3;
-        if (qos > 1) throw new Malformed(`a message comes with QoS ${qos}, which nobody asked for`);
+        if (qos > 2) throw new Malformed("a message comes with QoS 3, which there is not");
         const topic = reader.text();
         if (!topic || /[+#\0]/.test(topic)) throw new Malformed("a message has no topic, or one with a wildcard");
         const id = qos ? reader.id() : undefined;
@@ -169,7 +176,10 @@ const readers = {
         if ("alias" in known) throw new Malformed("a message has a topic alias, which nobody allowed");
         return { topic, id, qos, retain: Boolean(flags & 1), properties: known, payload: reader.bytes(reader.left) };
     },
-    puback: (reader) => ({ id: reader.id(), ...ending(reader) }),
+    puback: acknowledgement,
+    pubrec: acknowledgement,
+    pubrel: acknowledgement,
+    pubcomp: acknowledgement,
     suback: codes,
     unsuback: codes,
     pingresp: () => ({}),
@@ -221,7 +231,7 @@ export class Packets {
         const name = NAMES.get(head >> 4);
         const read = readers[name];
         if (!read) throw new Malformed(`a packet has type ${head >> 4}, which this page did not ask for`);
-        if (name !== "publish" && head & 15) throw new Malformed(`${name.toUpperCase()} has flags that MQTT forbids`);
+        if (name !== "publish" && (head & 15) !== (name === "pubrel" ? 2 : 0)) throw new Malformed(`${name.toUpperCase()} has flags that MQTT forbids`);
         const found = read(reader, head & 15);
         if (reader.left) throw new Malformed(`${name.toUpperCase()} is longer than what is in it`);
         return { name, ...found };

@@ -14,7 +14,7 @@ const SHOWN = 4096;
 /** Filters that may be subscribed at once. */
 const FILTERS = 50;
 
-const levels = () => choice([["0", "0, at most once"], ["1", "1, at least once"]]);
+const levels = () => choice([["0", "0, at most once"], ["1", "1, at least once"], ["2", "2, exactly once"]]);
 const labelled = (text, control) => el("label", {}, text, control);
 const field = (more = {}) => el("input", { autocomplete: "off", spellcheck: "false", autocapitalize: "off", maxlength: 4096, ...more });
 

@@ -129,11 +129,13 @@ struct KickCommand: AdminSubcommand {
         commandName: "kick",
         abstract: "Have workers close a client's connection.",
         discussion: """
-            When the command ends the client is gone, and its name is free. It may come back at once: `shunt admin ban` keeps it out. \
-            A client of MQTT 5.0 is told 0x98. Its session stays, if it outlives connections, unless --end-session is given.
+            All clients of the name are closed, at all workers: --worker, --protocol and --session name one of several. When the command ends \
+            they are gone, and their name is free. A client may come back at once: `shunt admin ban` keeps it out. A client of MQTT 5.0 is \
+            told 0x98. Its session stays, if it outlives connections, unless --end-session is given.
 
               shunt admin kick meter-7
               shunt admin kick meter-7 --end-session --worker edge-1
+              shunt admin kick phone --protocol exchange     not MQTT's of that name
               shunt admin kick --session 0-12-3 --worker edge-1     one without a name
             """)
 
@@ -142,6 +144,9 @@ struct KickCommand: AdminSubcommand {
 
     @Option(help: "The session, as `shunt admin clients` lists it, instead of a name; with --worker.")
     var session: String?
+
+    @Option(name: .customLong("protocol"), help: "Only clients that speak this: exchange, mqtt, \"mqtt 3.1.1\" or \"mqtt 5.0\".")
+    var protocolName: String?
 
     @Flag(help: "End its session of MQTT too: what waits for it is lost.")
     var endSession = false
@@ -154,13 +159,15 @@ struct KickCommand: AdminSubcommand {
             throw ValidationError("Give the client's name, or its --session: one of them.")
         }
         guard let session else { return }
+        guard protocolName == nil else { throw ValidationError("--protocol is for a name: a session has one protocol.") }
         guard ConnectionID(text: session) != nil else { throw ValidationError("--session is '\(session)': give one as 0-12-3.") }
         guard only.worker != nil else { throw ValidationError("--session needs --worker: each worker has sessions of these names.") }
     }
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
-        let question = ClientQuestion(client: name, session: self.session, endsSession: endSession ? true : nil)
+        let question = ClientQuestion(
+            client: name, session: self.session, protocolName: protocolName, endsSession: endSession ? true : nil)
         let (kicked, json) = try await session.ask(.kick(question, worker: worker), as: KickedClients.self)
         switch session.output {
         case .json: try session.write(json: json)
@@ -170,8 +177,9 @@ struct KickCommand: AdminSubcommand {
             try session.write(csv)
         case .table:
             let ended = kicked.ended > 0 ? ", ended \(kicked.ended) \(kicked.ended == 1 ? "session" : "sessions")" : ""
-            let connections = kicked.closed == 1 ? "connection" : "connections"
-            try session.console.write("closed \(kicked.closed) \(connections)\(ended)\n")
+            let clients = kicked.closed == 1 ? "client" : "clients"
+            let places = kicked.workers.map { Text.printable($0) }.joined(separator: ", ")
+            try session.console.write("closed \(kicked.closed) \(clients)\(ended) at \(places)\n")
         }
         if !kicked.missing.isEmpty {
             session.note("no answer from \(kicked.missing.joined(separator: ", ")): the client may be there too")

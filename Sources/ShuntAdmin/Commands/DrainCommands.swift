@@ -23,8 +23,8 @@ struct DrainCommand: AdminSubcommand {
 
     @OptionGroup var options: AdminOptions
 
-    @Option(help: "Clients that are sent away in a second, at most \(DrainRequest.maximumRate).")
-    var rate = DrainRequest.usualRate
+    @Option(help: "Clients that are sent away in a second, at most \(DrainRequest.maximumRate).", transform: DepartureRate.init(parsing:))
+    var rate = DepartureRate.usual
 
     @Option(
         help: ArgumentHelp(
@@ -41,9 +41,6 @@ struct DrainCommand: AdminSubcommand {
     var name: String
 
     func validate() throws {
-        guard (1...DrainRequest.maximumRate).contains(rate) else {
-            throw ValidationError("--rate is \(rate): give a number from 1 to \(DrainRequest.maximumRate).")
-        }
         if let forceAfter, BanCommand.seconds(forceAfter) == nil {
             throw ValidationError("--force-after is '\(forceAfter)': give a time such as 90s, 10m or 1h.")
         }
@@ -51,7 +48,7 @@ struct DrainCommand: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await session.worker(name)
-        let request = DrainRequest(rate: rate, forceAfter: forceAfter.flatMap(BanCommand.seconds), exit: exit ? true : nil)
+        let request = DrainRequest(rate: rate.number, forceAfter: forceAfter.flatMap(BanCommand.seconds), exit: exit ? true : nil)
         var (state, json) = try await session.ask(.drain(worker, request), as: DrainRecord.self)
         if wait { (state, json) = try await DrainListing.wait(for: worker, exits: exit, state, json, session) }
         try await DrainListing.write(state, json, worker, session)
@@ -100,19 +97,17 @@ struct BalanceCommand: AdminSubcommand {
     @Flag(help: "Have the workers move them.")
     var apply = false
 
-    @Option(help: "With --apply, clients that each worker sends away in a second, at most \(DrainRequest.maximumRate).")
-    var rate: Int?
+    @Option(
+        help: "With --apply, clients that each worker sends away in a second, at most \(DrainRequest.maximumRate).",
+        transform: DepartureRate.init(parsing:))
+    var rate: DepartureRate?
 
     func validate() throws {
-        guard let rate else { return }
-        guard apply else { throw ValidationError("--rate is for --apply.") }
-        guard (1...DrainRequest.maximumRate).contains(rate) else {
-            throw ValidationError("--rate is \(rate): give a number from 1 to \(DrainRequest.maximumRate).")
-        }
+        guard rate == nil || apply else { throw ValidationError("--rate is for --apply.") }
     }
 
     func report(_ session: AdminSession) async throws(ShuntError) {
-        let (plan, json) = try await session.ask(apply ? .applyBalance(rate: rate) : .balance, as: BalancePlan.self)
+        let (plan, json) = try await session.ask(apply ? .applyBalance(rate: rate?.number) : .balance, as: BalancePlan.self)
         let workers = await session.named(plan.workers, \.worker)
         switch session.output {
         case .json: try session.write(json: json)
@@ -136,6 +131,24 @@ struct BalanceCommand: AdminSubcommand {
         guard !apply, session.output == .table, !plan.workers.isEmpty else { return }
         session.note(plan.moves == 0 ? "all workers have about their share" : "nothing has been moved: --apply moves them")
     }
+}
+
+/// How many clients a worker sends away in a second.
+struct DepartureRate: CustomStringConvertible {
+    static let usual = DepartureRate(number: DrainRequest.usualRate)
+
+    let number: Int
+
+    private init(number: Int) { self.number = number }
+
+    init(parsing text: String) throws {
+        guard let number = Int(text), (1...DrainRequest.maximumRate).contains(number) else {
+            throw ValidationError("--rate is \(text): give a number from 1 to \(DrainRequest.maximumRate).")
+        }
+        self.number = number
+    }
+
+    var description: String { "\(number)" }
 }
 
 enum DrainListing {

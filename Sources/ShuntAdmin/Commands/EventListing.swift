@@ -35,15 +35,35 @@ enum EventListing {
     }
 
     /// A gap, as an event like others: the events of these ids are not kept any more.
-    static func gap(_ ids: ClosedRange<Int64>, at time: Double) -> StoredEvent {
+    /// - Parameter isStream: they may have come faster than they were read.
+    static func gap(_ ids: ClosedRange<Int64>, at time: Double, isStream: Bool = false) -> StoredEvent {
         StoredEvent(
             id: ids.upperBound, at: time, kind: "events.gap", subject: "\(ids.lowerBound)-\(ids.upperBound)",
-            detail: "\(ids.count) events between are kept no longer (master.registry.events_keep)")
+            detail: "\(ids.count) events between are kept no longer (master.registry.events_keep)"
+                + (isStream ? ", or came faster than they were read: --after \(ids.lowerBound - 1) shows those that are kept" : ""))
     }
 
     /// Another registry, as an event like others: ids begin anew with the next event.
     static func reset(at time: Double, source: String) -> StoredEvent {
         StoredEvent(id: 0, at: time, kind: "events.reset", subject: source, detail: "this is another registry: its events follow from the first")
+    }
+
+    /// Another master's registry, as an event like others: what it tells since the last event follows.
+    static func moved(at time: Double, to source: String) -> StoredEvent {
+        StoredEvent(
+            id: 0, at: time, kind: "events.reset", subject: source,
+            detail: "this master serves now, with a registry of its own: its events since the last one follow")
+    }
+
+    /// Events that are followed by others, in the format that was asked for.
+    static func write(_ events: [StoredEvent], isFirst: Bool, _ session: AdminSession) throws(ShuntError) {
+        switch session.output {
+        case .json:
+            let lines = try jsonLines(events)
+            if !lines.isEmpty { try session.write(json: String(lines.dropLast())) }
+        case .csv: try session.write(csv(events, header: isFirst))
+        case .table: try session.console.write(self.lines(events, width: session.console.width))
+        }
     }
 
     /// Columns of fixed width, since later events are not known yet.

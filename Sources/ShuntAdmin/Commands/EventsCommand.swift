@@ -8,9 +8,10 @@ struct EventsCommand: AdminSubcommand {
         commandName: "events",
         abstract: "Show what has happened, oldest first.",
         discussion: """
-            The newest events, or with --after those that follow an id. With --follow it goes on until it is stopped; \
-            with --output json it then writes a line of JSON for each event. Events that are kept no longer when they are looked \
-            for are told as events.gap, another registry in the place of the first as events.reset.
+            The newest events, or with --after those that follow an id. With --follow the master sends what happens, until it is stopped; \
+            with --output json it then writes a line of JSON for each event. Events that were missed are told as events.gap, another \
+            registry in the place of the first as events.reset. It waits for a master that goes away, and goes on behind the last \
+            event; of several masters it follows the one that serves.
 
               shunt admin events --kind worker.lost
               shunt admin events --since 2h --kind command
@@ -37,7 +38,9 @@ struct EventsCommand: AdminSubcommand {
     @Flag(help: "Go on with what happens from now.")
     var follow = false
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("How often to look for more, in seconds.", valueName: "seconds"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How often to look for more in a file, or for a master that has gone, in seconds.", valueName: "seconds"))
     var interval = 1.0
 
     func validate() throws {
@@ -49,6 +52,9 @@ struct EventsCommand: AdminSubcommand {
     }
 
     func report(_ session: AdminSession) async throws(ShuntError) {
+        if follow, let masters = session.source as? MastersSource {
+            return try await EventFollowing(masters: masters, session: session, kind: kind, pause: interval).run(from: first(session), after: after)
+        }
         let (page, json) = try await session.ask(.events(first(session)), as: EventPage.self)
         guard follow else {
             switch session.output {
@@ -60,7 +66,7 @@ struct EventsCommand: AdminSubcommand {
             return
         }
         let gap = after.flatMap { page.gap(after: $0) }.map { EventListing.gap($0, at: session.console.now()) }
-        try write((gap.map { [$0] } ?? []) + page.events, isFirst: true, session)
+        try EventListing.write((gap.map { [$0] } ?? []) + page.events, isFirst: true, session)
         try await goOn(from: page, session)
     }
 
@@ -68,7 +74,7 @@ struct EventsCommand: AdminSubcommand {
         EventQuery(after: after, since: since?.seconds(now: session.console.now()), kind: kind, limit: limit)
     }
 
-    /// Follows events until the task is cancelled. Waits for a master that goes away.
+    /// Looks into a registry's file again and again, until the task is cancelled.
     private func goOn(from first: EventPage, _ session: AdminSession) async throws(ShuntError) {
         var next = first.nextAfter
         var registry = first.registry
@@ -82,29 +88,19 @@ struct EventsCommand: AdminSubcommand {
                 if isAway { session.note("reached again") }
                 isAway = false
                 guard page.registry == registry else {
-                    try write([EventListing.reset(at: session.console.now(), source: session.source.name)], isFirst: false, session)
+                    try EventListing.write([EventListing.reset(at: session.console.now(), source: session.source.name)], isFirst: false, session)
                     registry = page.registry
                     next = 0
                     continue
                 }
                 let gap = page.gap(after: next).map { EventListing.gap($0, at: session.console.now()) }
-                try write((gap.map { [$0] } ?? []) + page.events, isFirst: false, session)
+                try EventListing.write((gap.map { [$0] } ?? []) + page.events, isFirst: false, session)
                 next = page.nextAfter
             } catch {
                 guard error.code == .masterUnavailable || error.code == .registryUnavailable else { throw error }
                 if !isAway { session.note("shunt: \(error.location ?? session.source.name): \(error.message); waiting") }
                 isAway = true
             }
-        }
-    }
-
-    private func write(_ events: [StoredEvent], isFirst: Bool, _ session: AdminSession) throws(ShuntError) {
-        switch session.output {
-        case .json:
-            let lines = try EventListing.jsonLines(events)
-            if !lines.isEmpty { try session.write(json: String(lines.dropLast())) }
-        case .csv: try session.write(EventListing.csv(events, header: isFirst))
-        case .table: try session.console.write(EventListing.lines(events, width: session.console.width))
         }
     }
 }

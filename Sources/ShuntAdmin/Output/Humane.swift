@@ -31,6 +31,15 @@ enum Humane {
         return "\(tenths / 10).\(tenths % 10) \(units[unit])"
     }
 
+    /// `0.2`, `12`: below ten with a tenth.
+    static func rate(_ perSecond: Double) -> String {
+        guard perSecond.isFinite, perSecond > 0 else { return "0" }
+        guard perSecond < 9.95 else { return "\(Int(min(perSecond, 1e15).rounded()))" }
+        let tenths = Int((perSecond * 10).rounded())
+        // Less than a tenth is not nothing.
+        return tenths == 0 ? "<0.1" : "\(tenths / 10).\(tenths % 10)"
+    }
+
     /// `2026-11-23T14:30:05Z`, of seconds since 1970.
     static func time(_ seconds: Double) -> String {
         // The years 0 to 9999.

@@ -24,6 +24,7 @@ enum AdminRequest: Equatable, Sendable {
     case kick(ClientQuestion, worker: String?)
     case subscriptions(SubscriptionQuestion, worker: String?)
     case groups(SubscriptionQuestion, worker: String?)
+    case topics(TopicQuestion, worker: String?)
     case chats(ChatQuery)
     case chat(String)
     case closeChat(String)
@@ -127,6 +128,7 @@ struct RegistrySource: AdminSource {
             case .drain, .undrain, .drainState, .applyBalance:
                 (.requestUnsupported, "only a running master has workers move their clients, the registry's file is read and no more")
             case .subscriptions, .groups: (.requestUnsupported, "only workers know what is subscribed, the registry's file does not")
+            case .topics: (.requestUnsupported, "only workers count what topics carry, the registry's file does not")
             case .explain, .trace: (.requestUnsupported, "only workers know what becomes of messages, the registry's file does not")
             case .status, .conditions: (.requestUnsupported, "only a running master knows how it and its workers are")
             case .vacuumRegistry:
@@ -184,12 +186,28 @@ struct APISource: AdminSource {
         let (method, target, body) = Self.encode(request)
         let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address, tls: tls)
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
-        if answer.contentType == ProblemDetails.mediaType,
-            let problem = try? RecordJSON.decode(ProblemDetails.self, from: answer.body)
-        {
-            throw explained(problem.error)
+        throw refusal(in: answer)
+    }
+
+    /// Whether a request changes nothing.
+    func isReading(_ request: AdminRequest) -> Bool { Self.encode(request).method == "GET" }
+
+    /// Follows events behind a place, `REGISTRY:ID`.
+    /// - Parameter take: called with one event after the other; false ends it.
+    /// - Throws: `master.unavailable` where the stream has ended.
+    func follow(
+        after place: String, kind: EventRecord.Kind?, _ take: (ServerSentEvent) async throws(ShuntError) -> Bool
+    ) async throws(ShuntError) {
+        let target = "/api/v1/events/stream" + (kind.map { "?kind=" + QueryString.encode($0.rawValue) } ?? "")
+        let answer = try await HTTPClient.follow(target, after: place, token: token?.text, to: address, tls: tls, take)
+        if let answer { throw refusal(in: answer) }
+    }
+
+    private func refusal(in answer: HTTPClient.Answer) -> ShuntError {
+        if answer.contentType == ProblemDetails.mediaType, let problem = try? RecordJSON.decode(ProblemDetails.self, from: answer.body) {
+            return explained(problem.error)
         }
-        throw ShuntError(
+        return ShuntError(
             .masterUnavailable, "what answers there is not a Shunt master (HTTP status \(answer.status))", at: name,
             help: "give the master's admin address with --master (master.admin.listen in its configuration)")
     }
@@ -239,7 +257,7 @@ struct APISource: AdminSource {
             return ("GET", "/api/v1/devices?limit=\(query.limit)&offset=\(query.offset)" + filter, [])
         case .device(let uid):
             return ("GET", "/api/v1/devices/" + QueryString.encode(uid), [])
-        case .clients, .client, .kick, .subscriptions, .groups: return encodeClients(request)
+        case .clients, .client, .kick, .subscriptions, .groups, .topics: return encodeClients(request)
         case .chats(let query):
             return ("GET", "/api/v1/chats?limit=\(query.limit)&offset=\(query.offset)" + parameter("worker", query.worker), [])
         case .chat(let id):
@@ -312,13 +330,21 @@ struct APISource: AdminSource {
             return ("GET", "/api/v1/clients/\(name)" + query([("worker", worker), ("subscriptions", question.subscriptions.map { "\($0)" })]), [])
         case .kick(let question, let worker):
             let name = question.client.map { "/" + QueryString.encode($0) } ?? ""
-            let rest = [("worker", worker), ("session", question.session), ("end_session", question.endsSession.map { "\($0)" })]
+            let rest = [
+                ("worker", worker), ("session", question.session), ("protocol", question.protocolName),
+                ("end_session", question.endsSession.map { "\($0)" }),
+            ]
             return ("DELETE", "/api/v1/clients" + name + query(rest), [])
         case .subscriptions(let question, let worker):
             let filter = [("filter", question.filter), ("limit", question.limit.map { "\($0)" }), ("worker", worker)]
             return ("GET", "/api/v1/subscriptions" + query(filter), [])
         case .groups(let question, let worker):
             return ("GET", "/api/v1/groups" + query([("limit", question.limit.map { "\($0)" }), ("worker", worker)]), [])
+        case .topics(let question, let worker):
+            let given = [
+                ("by", question.by?.rawValue), ("over", question.over?.rawValue), ("limit", question.limit.map { "\($0)" }), ("worker", worker),
+            ]
+            return ("GET", "/api/v1/topics" + query(given), [])
         default: return ("GET", "/api/v1/clients", [])
         }
     }

@@ -14,12 +14,15 @@ enum HTTPClient {
         var body: [UInt8]
     }
 
+    /// What is said where not even a connection was made.
+    static let unreached = "no master can be reached"
+
     static let connectTimeout: TimeAmount = .seconds(3)
     /// Longer than a query may take.
     static let answerTimeout: TimeAmount = .seconds(15)
     static let maximumBodyLength = 64 << 20
 
-    private static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     /// - Parameters:
     ///   - token: what shows who asks; nil for nothing.
@@ -70,8 +73,7 @@ enum HTTPClient {
     private static func write(
         _ method: String, _ target: String, _ body: [UInt8], _ token: String?, _ address: HostPort, to channel: any Channel
     ) -> EventLoopFuture<Void> {
-        var headers: HTTPHeaders = ["Host": address.description, "Accept": "application/json", "Connection": "close"]
-        if let token { headers.add(name: "Authorization", value: "Bearer \(token)") }
+        var headers = headers(for: address, accept: "application/json", token)
         if !body.isEmpty {
             headers.add(name: "Content-Type", value: "application/json")
             headers.add(name: "Content-Length", value: "\(body.count)")
@@ -82,7 +84,13 @@ enum HTTPClient {
         return channel.writeAndFlush(HTTPClientRequestPart.end(nil))
     }
 
-    private static func describe(_ error: any Error, _ address: HostPort) -> ShuntError {
+    static func headers(for address: HostPort, accept type: String, _ token: String?) -> HTTPHeaders {
+        var headers: HTTPHeaders = ["Host": address.description, "Accept": type, "Connection": "close"]
+        if let token { headers.add(name: "Authorization", value: "Bearer \(token)") }
+        return headers
+    }
+
+    static func describe(_ error: any Error, _ address: HostPort) -> ShuntError {
         if let error = error as? ShuntError { return error }
         let what =
             switch error {
@@ -90,7 +98,8 @@ enum HTTPClient {
             case AnswerFailure.tooLong: "the answer is longer than \(maximumBodyLength >> 20) MiB"
             case AnswerFailure.closed: "the connection was closed before the answer came (a master that speaks TLS wants https://)"
             case is HTTPParserError: "what answers there does not speak HTTP"
-            default: "no master can be reached"
+            case AnswerFailure.silent: "nothing has come from the master for \(longestSilence.nanoseconds / 1_000_000_000) seconds"
+            default: unreached
             }
         return ShuntError(
             .masterUnavailable, what, at: address.description,
@@ -99,8 +108,15 @@ enum HTTPClient {
     }
 }
 
-private enum AnswerFailure: Error {
-    case late, tooLong, closed
+enum AnswerFailure: Error {
+    case late, tooLong, closed, silent
+}
+
+extension HTTPClient.Answer {
+    init(_ head: HTTPResponseHead) {
+        let type = head.headers.first(name: "content-type") ?? ""
+        self.init(status: Int(head.status.code), contentType: type.prefix { $0 != ";" && $0 != " " }.lowercased(), body: [])
+    }
 }
 
 /// Gathers one answer.
@@ -119,9 +135,7 @@ private final class AnswerCollector: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
-            answer.status = Int(head.status.code)
-            let type = head.headers.first(name: "content-type") ?? ""
-            answer.contentType = type.prefix { $0 != ";" && $0 != " " }.lowercased()
+            answer = HTTPClient.Answer(head)
         case .body(let buffer):
             guard answer.body.count + buffer.readableBytes <= limit else {
                 promise.fail(AnswerFailure.tooLong)

@@ -26,8 +26,8 @@ public struct ClientContext: Equatable, Sendable {
     public static let adminPort = 4080
     public static let masterPort = 4088
 
-    /// Where the admin API is: where the context says, else the usual port of the first master.
-    public var adminAddress: AdminAddress? { admin ?? masters.first.map { AdminAddress(HostPort($0.host, Self.adminPort)) } }
+    /// Where the admin APIs are: where the context says, else at the usual port of each master.
+    public var adminAddresses: [AdminAddress] { admin.map { [$0] } ?? masters.map { AdminAddress(HostPort($0.host, Self.adminPort)) } }
 
     /// Whether this host is one of the context's: its secrets go to no other.
     public func knows(host: String) -> Bool { admin?.address.host == host || (masters + workers).contains { $0.host == host } }

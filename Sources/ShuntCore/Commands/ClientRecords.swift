@@ -9,14 +9,22 @@ public struct ClientQuestion: Codable, Equatable, Sendable {
     public var client: String?
     /// `loop-slot-generation`, as the registry names it.
     public var session: String?
+    /// Only clients of this protocol: `exchange`, `mqtt`, or a whole name such as `mqtt 5.0`.
+    public var protocolName: String?
     /// Subscriptions that are told of each.
     public var subscriptions: Int?
     /// To be kicked: whether a session of MQTT that outlives its connection ends too.
     public var endsSession: Bool?
 
-    public init(client: String? = nil, session: String? = nil, subscriptions: Int? = nil, endsSession: Bool? = nil) {
-        (self.client, self.session, self.subscriptions, self.endsSession) = (client, session, subscriptions, endsSession)
+    public init(
+        client: String? = nil, session: String? = nil, protocolName: String? = nil, subscriptions: Int? = nil, endsSession: Bool? = nil
+    ) {
+        (self.client, self.session, self.protocolName) = (client, session, protocolName)
+        (self.subscriptions, self.endsSession) = (subscriptions, endsSession)
     }
+
+    /// Whether clients that speak this are meant.
+    public func isMeant(speaking name: String) -> Bool { protocolName.map { name == $0 || name.hasPrefix($0 + " ") } ?? true }
 
     /// The connection or session that is meant; nil where `session` is none.
     public var sessionID: ConnectionID? { session.flatMap { ConnectionID(text: $0) } }

@@ -50,8 +50,8 @@ public struct GroupsRecord: Codable, Equatable, Sendable {
         }
     }
 
-    /// How the messages of one filter were divided among a group's members, as one loop of the worker has counted them. A member that has joined
-    /// later began with as many as the one that had the fewest.
+    /// How the messages of one filter were divided among a group's members, on all loops of the worker. A member that has joined later began with
+    /// as many as the one that had the fewest.
     public struct Share: Codable, Equatable, Sendable {
         public var filter: String
         public var members: Int

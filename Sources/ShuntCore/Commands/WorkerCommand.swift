@@ -21,6 +21,8 @@ public struct WorkerCommand: Equatable, Sendable {
         case kick
         /// The filters, and the groups, with the most subscriptions.
         case subscriptions, groups
+        /// The busiest topics.
+        case topics
         /// Take no new clients and send the present ones to other workers; take clients again; tell how far that is.
         case drain, undrain
         case drainState = "drain.state"

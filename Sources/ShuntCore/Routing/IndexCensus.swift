@@ -1,5 +1,6 @@
 /// Counts the subscriptions of all filters, or of all groups that have a name, and finds those with the most; of these groups also how their
-/// members do. Some at a time, while subscriptions come and go.
+/// members do. Some at a time, while subscriptions come and go. One loop knows all names; what members were given each loop has counted for
+/// itself, so a census of groups goes on from loop to loop (`goOn`).
 public struct IndexCensus: Sendable {
     public enum Subject: Sendable {
         case filters, groups
@@ -36,11 +37,15 @@ public struct IndexCensus: Sendable {
     fileprivate var nextEntry = 0
     /// Of the groups that were found, by number.
     private var members: [UInt32: Members] = [:]
-    /// Of their filters, by the numbers of both.
-    private var shares: [UInt64: Share] = [:]
-    private var uneven: [UInt32: GroupsRecord.Share] = [:]
-    /// The most shares that are looked at.
-    static let maximumShares = 4_096
+    /// Of their filters, and where each is, by the numbers of both.
+    private var shares: [Share] = []
+    private var places: [UInt64: Int] = [:]
+    /// What all loops so far have given each member of these filters, by its subscription.
+    private var counts: [SubscriptionID: MemberCount] = [:]
+    /// The first loop has been looked at.
+    private var isElsewhere = false
+    /// The most shares, and members of them, that are looked at.
+    static let (maximumShares, maximumMembers) = (4_096, 65_536)
 
     private struct Members {
         var stuck = 0
@@ -48,15 +53,18 @@ public struct IndexCensus: Sendable {
     }
 
     private struct Share {
+        var group: UInt32
+        var number: UInt32
+        /// Empty where nothing can be said of it.
+        var filter = ""
         var members = 0
-        var delivered: UInt64 = 0
-        var most: UInt64 = 0
+        /// There are more members than are looked at.
+        var isCut = false
+    }
 
-        mutating func add(_ count: UInt64) {
-            members += 1
-            delivered &+= count
-            most = max(most, count)
-        }
+    private struct MemberCount {
+        var share: Int
+        var delivered: UInt64
     }
 
     public init(_ subject: Subject, _ question: SubscriptionQuestion) {
@@ -85,6 +93,10 @@ public struct IndexCensus: Sendable {
     }
 
     fileprivate mutating func add(_ entry: SubscriptionIndex.Entry) {
+        guard !isElsewhere else {
+            if let count = counts[entry.id]?.delivered { counts[entry.id]?.delivered = count &+ entry.delivered }
+            return
+        }
         guard members[entry.group] != nil else { return }
         switch entry.pressure {
         case .stuck: members[entry.group]?.stuck += 1
@@ -92,22 +104,51 @@ public struct IndexCensus: Sendable {
         case .none, .congested: break
         }
         let key = UInt64(entry.group) << 32 | UInt64(entry.filter)
-        guard shares[key] != nil || shares.count < Self.maximumShares else { return }
-        shares[key, default: Share()].add(entry.delivered)
+        guard places[key] != nil || shares.count < Self.maximumShares else { return }
+        let place = places[key] ?? shares.count
+        if place == shares.count {
+            shares.append(Share(group: entry.group, number: entry.filter))
+            places[key] = place
+        }
+        shares[place].members += 1
+        guard counts.count < Self.maximumMembers else { return shares[place].isCut = true }
+        counts[entry.id] = MemberCount(share: place, delivered: entry.delivered)
     }
 
+    /// The loop's entries have been looked at.
     fileprivate mutating func entriesAreOver(_ filters: BytePool) {
         isOver = true
-        for (key, share) in shares where share.members > 1 {
-            let (group, filter) = (UInt32(truncatingIfNeeded: key >> 32), UInt32(truncatingIfNeeded: key))
-            guard filter < filters.end, filters.isUsed(filter) else { continue }
-            let (delivered, most) = (Int(clamping: share.delivered), Int(clamping: share.most))
-            let name = filters.text(filter)
-            let one = GroupsRecord.Share(filter: name, members: share.members, delivered: delivered, most: most)
-            if let other = uneven[group], (one.most - one.others, other.filter) <= (other.most - other.others, one.filter) { continue }
-            uneven[group] = one
+        guard !isElsewhere else { return }
+        for place in shares.indices where shares[place].members > 1 && !shares[place].isCut {
+            let number = shares[place].number
+            if number < filters.end, filters.isUsed(number) { shares[place].filter = filters.text(number) }
         }
-        shares = [:]
+        places = [:]
+        counts = counts.filter { !shares[$0.value.share].filter.isEmpty }
+    }
+
+    /// Looks at what another loop has given the members that were found.
+    /// - Returns: false where there is nothing more to find.
+    public mutating func goOn() -> Bool {
+        guard subject == .groups, !counts.isEmpty else { return false }
+        (isElsewhere, isOver, nextEntry) = (true, false, 0)
+        return true
+    }
+
+    /// Of each group the filter whose messages go most unevenly to its members.
+    private var uneven: [UInt32: GroupsRecord.Share] {
+        var sums = shares.map { GroupsRecord.Share(filter: $0.filter, members: $0.members, delivered: 0, most: 0) }
+        for count in counts.values {
+            let delivered = Int(clamping: count.delivered)
+            sums[count.share].delivered = sums[count.share].delivered.addingReportingOverflow(delivered).partialValue
+            sums[count.share].most = max(sums[count.share].most, delivered)
+        }
+        var uneven: [UInt32: GroupsRecord.Share] = [:]
+        for (share, one) in zip(shares, sums) where !share.filter.isEmpty {
+            if let other = uneven[share.group], (one.most - one.others, other.filter) <= (other.most - other.others, one.filter) { continue }
+            uneven[share.group] = one
+        }
+        return uneven
     }
 
     private func isMeant(_ name: Bytes) -> Bool {
@@ -138,7 +179,8 @@ public struct IndexCensus: Sendable {
     }
 
     public var groups: GroupsRecord {
-        GroupsRecord(
+        let uneven = uneven
+        return GroupsRecord(
             groups: found().map { one in
                 .init(
                     group: one.name, strategy: one.strategy.rawValue, subscriptions: one.subscriptions, stuck: members[one.number]?.stuck,

@@ -6,6 +6,8 @@ struct Route {
     var changes: UInt32 = 0
     /// Its topic's version among `TopicVersions` when it was found.
     var version: UInt32 = 0
+    /// The number of changes of rules (`ruleChanges`) when they were asked for theirs.
+    var ruleChanges: UInt32 = 0
     /// Whether any member takes only one key, so that members have to be looked at message by message.
     var hasKeys = false
     /// A message has taken it since it was made, or since the search for routes to give up last came by.
@@ -18,6 +20,8 @@ struct Route {
     var first = RouteGroup.none
     /// The other groups, by their number.
     var others: ContiguousArray<RouteGroup> = []
+    /// What the topic carries. It stays when the groups and rules are found anew.
+    var traffic = TopicTraffic()
 
     /// The groups that get the topic's messages.
     var groups: Int { first.isNone ? 0 : 1 + others.count }
@@ -55,7 +59,7 @@ public struct RouteReference: Equatable, Sendable {
 }
 
 extension Route {
-    /// Forgets its groups and the decisions of rules, but not its topic.
+    /// Forgets its groups and the decisions of rules, but not its topic and what that carries.
     mutating func removeAll() {
         hasKeys = false
         isUsed = false

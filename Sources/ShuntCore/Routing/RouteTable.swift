@@ -16,6 +16,8 @@ struct RouteTable {
     private var seen: ContiguousArray<UInt16> = []
     /// The place where the next search for a route to give up begins.
     private var hand = 0
+    /// What the topics carried whose routes were given up, and those that had none.
+    private(set) var past = TrafficCount()
     /// Routes kept from one event to the next.
     let capacity: Int
 
@@ -64,10 +66,7 @@ struct RouteTable {
     /// afterwards.
     /// - Parameter body: gets the topic of each route that is given up.
     mutating func trim(_ body: (Bytes) -> Void) {
-        for index in passing {
-            routes[Int(index)].removeAll()
-            free.append(index)
-        }
+        for index in passing { giveUp(index) }
         passing.removeAll(keepingCapacity: true)
         while table.count > capacity {
             hand = hand + 1 < routes.count ? hand + 1 : 0
@@ -83,11 +82,20 @@ struct RouteTable {
             table.remove(hash, UInt32(hand))
             topics.remove(at: routes[hand].topic)
             routes[hand].topic = Self.noTopic
-            routes[hand].removeAll()
-            free.append(UInt32(hand))
+            giveUp(UInt32(hand))
         }
         if topics.isWasteful { compact() }
     }
+
+    private mutating func giveUp(_ index: UInt32) {
+        routes[Int(index)].removeAll()
+        past += routes[Int(index)].traffic.total
+        routes[Int(index)].traffic = TopicTraffic()
+        free.append(index)
+    }
+
+    /// Calls `body` with the topic of a route that is kept.
+    func withTopic(of index: Int, _ body: (Bytes) -> Void) { topics.withBytes(at: routes[index].topic, body) }
 
     private mutating func place() -> UInt32 {
         if let reused = free.popLast() { return reused }

@@ -44,7 +44,7 @@ extension SubscriptionIndex {
     private mutating func findRoute(of topic: Bytes, rules: (Bytes) -> RuleSelection) -> RouteReference {
         let hash = ByteHash.of(topic)
         if let known = table.find(topic, hash) {
-            refresh(Int(known), topic, hash)
+            refresh(Int(known), topic, hash, rules)
             return RouteReference(index: known)
         }
         guard TopicFilter.isTopic(topic) else { return .none }
@@ -66,7 +66,7 @@ extension SubscriptionIndex {
     private static let fewMembers = 16
 
     /// Finds a route anew if the patterns that have come or gone since may have changed it.
-    private mutating func refresh(_ at: Int, _ topic: Bytes, _ hash: UInt32) {
+    private mutating func refresh(_ at: Int, _ topic: Bytes, _ hash: UInt32, _ select: (Bytes) -> RuleSelection) {
         table.routes[at].isUsed = true
         guard table.routes[at].changes != versions.changes else { return }
         let version = versions.version(of: topic)
@@ -75,7 +75,9 @@ extension SubscriptionIndex {
             return
         }
         findMembers(of: topic, hash)
-        let (rules, standing) = (table.routes[at].rules, table.routes[at].standing)
+        let areRulesNew = table.routes[at].ruleChanges != ruleChanges
+        let rules = areRulesNew ? select(topic) : table.routes[at].rules
+        let standing = areRulesNew ? nil : table.routes[at].standing
         table.routes[at].removeAll()
         fill(at, rules: rules, version: version)
         table.routes[at].standing = standing
@@ -99,6 +101,7 @@ extension SubscriptionIndex {
     private mutating func fill(_ at: Int, rules: RuleSelection, version: UInt32) {
         table.routes[at].changes = versions.changes
         table.routes[at].version = version
+        table.routes[at].ruleChanges = ruleChanges
         table.routes[at].rules = rules
         if found.count == 1 { return append(found[0], to: at, isNewGroup: true) }
         dropRepeats()

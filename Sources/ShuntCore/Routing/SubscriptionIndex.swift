@@ -109,6 +109,10 @@ public struct SubscriptionIndex {
 
     var table: RouteTable
     var versions = TopicVersions()
+    /// How often the rules have changed.
+    var ruleChanges: UInt32 = 0
+    /// The time in which topics' messages are counted.
+    var periods = TrafficPeriods()
     /// Scratch: the filters that take a topic, and the members of the route that is being found.
     var matched: ContiguousArray<UInt32> = []
     var reached: ContiguousArray<UInt32> = []
@@ -223,10 +227,10 @@ public struct SubscriptionIndex {
         }
     }
 
-    /// Forgets all routes, for instance because the rules have changed.
+    /// The rules have changed: each route is found anew with the next message of its topic, which goes on to be counted.
     public mutating func forgetRoutes() {
-        table = RouteTable(capacity: table.capacity)
-        versions = TopicVersions()
+        ruleChanges &+= 1
+        versions.changedAll()
     }
 
     /// Forgets the routes that were made for one message, and some more if there are too many. Call it between two events: references are

@@ -55,6 +55,12 @@ struct TopicVersions {
         if let rarest { counters[rarest].changes &+= 1 } else { ofAllTopics &+= 1 }
     }
 
+    /// All routes may be stale.
+    mutating func changedAll() {
+        changes &+= 1
+        ofAllTopics &+= 1
+    }
+
     /// A route of this topic is kept from now on, or no longer.
     mutating func count(_ topic: Bytes, isKept: Bool) {
         Self.forEachCounter(of: topic) { if isKept { counters[$0].routes += 1 } else { counters[$0].routes -= 1 } }

@@ -12,6 +12,12 @@ extension LoopEngine {
     /// Goes on with a census of this worker's subscriptions.
     public func look(_ census: inout IndexCensus) { router.index.look(&census) }
 
+    /// Goes on with a census of this loop's topics.
+    public func look(_ census: inout TopicCensus) { router.index.look(&census) }
+
+    /// What this loop has counted of some topics.
+    public func loads(of topics: [[UInt8]]) -> [[UInt8]: TopicLoad] { router.index.loads(of: topics) }
+
     /// The connection of a client that `describe` has told of; nil while it is away.
     public func connection(ofClient id: ConnectionID) -> ConnectionID? { connection(of: id) }
 
@@ -37,7 +43,7 @@ extension LoopEngine {
     /// The connections, and the sessions that outlive them, that an operator means.
     private func meant(by question: ClientQuestion) -> [ConnectionID] {
         if question.session != nil {
-            guard let id = question.sessionID, id.loop == loop, told(id) != nil else { return [] }
+            guard let id = question.sessionID, id.loop == loop, let told = told(id), question.isMeant(speaking: told.speaks.name) else { return [] }
             return [id]
         }
         guard let name = question.client else { return [] }
@@ -50,7 +56,7 @@ extension LoopEngine {
         matching.removeAll(keepingCapacity: true)
         devices.matching(DeviceFilter(device: name), into: &matching)
         for connection in matching where isCurrent(connection) && clients[connection.slot].protocolName == .exchange { found.append(connection) }
-        return found.filter { told($0) != nil }
+        return found.filter { told($0).map { question.isMeant(speaking: $0.speaks.name) } ?? false }
     }
 
     private func detail(of id: ConnectionID, _ limit: Int) -> ClientDetail? {

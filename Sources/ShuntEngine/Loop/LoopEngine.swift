@@ -340,6 +340,7 @@ public final class LoopEngine {
         router.permissions = nil
         if rulesState.delayed.count > 0 { sendDelayed() }
         router.retainedIdle = 0
+        router.index.tickTraffic(now: now)
         closeSilent()
         closeExpired()
         expireBans()

@@ -64,6 +64,7 @@ extension LoopEngine {
     private func deliverUnruled(_ message: MessageView) {
         let route = router.route(of: message.topic, last: .none)
         guard !route.isNone else { return }
+        router.count(message, route)
         if router.deliverMade(message, route) == 0 { router.nobody(message) }
         router.index.blocker = .none
     }

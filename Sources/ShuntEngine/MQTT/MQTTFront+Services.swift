@@ -257,7 +257,10 @@ extension LoopEngine {
                 var message = MessageView(kind: .topic, topic: topic, key: nil, payload: text, format: .none, id: router.makeID(), sender: .nobody)
                 (message.qos, message.isRetained) = (.exactlyOnce, isRetained)
                 let route = router.route(of: message.topic, last: .none)
-                if !route.isNone { _ = router.deliverMade(message, route) }
+                if !route.isNone {
+                    router.count(message, route)
+                    _ = router.deliverMade(message, route)
+                }
                 router.index.blocker = .none
             }
         }

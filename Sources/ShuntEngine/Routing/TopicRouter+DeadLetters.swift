@@ -86,7 +86,9 @@ extension TopicRouter {
         for letter in letters {
             let count = letter.withView(id: makeID()) { view in
                 let route = route(of: view.topic, last: .none)
-                return route.isNone ? 0 : deliverMade(view, route)
+                guard !route.isNone else { return 0 }
+                self.count(view, route)
+                return deliverMade(view, route)
             }
             if count > 0 { output.figures.deadLetters += 1 } else { output.figures.deadLettersLost += 1 }
         }

@@ -40,6 +40,7 @@ extension TopicRouter {
                 standing.targets[at].route = target
                 var message = publication.message
                 message.topic = topic
+                self.count(message, target)
                 guard !index.rules(of: target).subtracting(own).isEmpty else { return deliverMade(message, target) }
                 return pass(Passage(publication: Publication(message), route: target, excluded: own, forwardedBy: standing.rule), hooks)
             }
@@ -98,7 +99,9 @@ extension TopicRouter {
             route = self.route(of: routed.topic)
             guard !route.isNone, index.rules(of: route).subtracting(excluded).removing(Int(routed.rule)).isEmpty else { return nil }
         }
-        return deliverMade(MessageView(routed, of: publication.message), route)
+        let message = MessageView(routed, of: publication.message)
+        if routed.changes.contains(.topic) { count(message, route) }
+        return deliverMade(message, route)
     }
 
     /// Copies all that a rule made, while its bytes are there.
@@ -131,6 +134,7 @@ extension TopicRouter {
                     output.figures.undelivered += 1
                     return nil
                 }
+                count(next.publication.message, next.route)
                 next.excluded.insert(Int(routed.rule))
                 next.forwardedBy = routed.rule
             }
@@ -213,6 +217,7 @@ extension TopicRouter {
             }
             (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
             defer { hasEndedAtHops = false }
+            self.count(view, route)
             var count = 0
             if let hooks {
                 hooks.beginTurn()
@@ -238,6 +243,7 @@ extension TopicRouter {
                 output.figures.undelivered += 1
                 return
             }
+            count(view, route)
             if deliverMade(view, route) == 0 { nobody(view) }
         }
     }

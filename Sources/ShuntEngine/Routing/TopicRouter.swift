@@ -135,6 +135,7 @@ public final class TopicRouter {
     func relay(_ stretch: Stretch, key: Bytes?, isPlain: Bool, _ route: RouteReference) -> Relayed {
         index.select(route, key: key, into: &recipients)
         let count = recipients.count
+        index.count(route, bytes: Int(stretch.count), deliveries: count)
         guard count > 0, !looksAtDeliveries, !stretch.isNone else { return .before(0) }
         for place in 0..<count {
             let recipient = recipients[place]
@@ -171,12 +172,20 @@ public final class TopicRouter {
         }
     }
 
-    /// Routes a message.
+    /// Counts a message at the topic that it is published to, or that a rule sends it to; `deliver` counts its recipients.
+    @inline(__always)
+    func count(_ message: MessageView, as stretch: Stretch = .none, _ route: RouteReference) {
+        let bytes = stretch.isNone ? message.topic.count + (message.key?.count ?? 0) + message.payload.count : Int(stretch.count)
+        index.count(route, bytes: bytes, deliveries: 0)
+    }
+
+    /// Routes a message, which is counted at its topic.
     /// - Parameter hooks: the loop's rules, fetched once an event.
     @inline(__always)
     func publish(
         _ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?, _ answer: RuleAnswer = .notAsked
     ) -> PublishOutcome {
+        count(publication.message, as: publication.stretch, route)
         let rules = index.rules(of: route)
         guard !rules.isEmpty, hooks != nil else { return conclude(.delivered(deliver(publication, route)), publication) }
         // Bound to no name, which would count them once more for each message.
@@ -293,13 +302,15 @@ public final class TopicRouter {
     @inline(__always)
     func deliver(_ publication: Publication, _ route: RouteReference) -> Int {
         if asksGroups { choose(publication.message, route) } else { index.select(route, key: publication.message.key, into: &recipients) }
+        index.countDeliveries(route, recipients.count)
         return relay(publication)
     }
 
-    /// The same for a message that no client has sent as it is.
+    /// The same for a message that no client has sent as it is. The caller counts it, if its topic has not counted it yet.
     @inline(never)
     func deliverMade(_ message: MessageView, _ route: RouteReference) -> Int {
         if asksGroups { choose(message, route) } else { index.select(route, key: message.key, into: &recipients) }
+        index.countDeliveries(route, recipients.count)
         let publication = Publication(message)
         // In the form of the first recipient, which mostly is the form of all.
         guard let first = recipients.first?.terms, first.takes(first.form, isPlain: publication.isPlain) else { return relay(publication) }
@@ -318,6 +329,7 @@ public final class TopicRouter {
     /// A message that a member of these groups had, who has left, goes to another member.
     func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
         if asksGroups { choose(message, route, groups: names) } else { index.select(route, key: message.key, groups: names, into: &recipients) }
+        index.countDeliveries(route, recipients.count)
         if relay(Publication(message)) == 0 { nobody(message) }
     }
 

@@ -47,10 +47,13 @@ struct ClientRoutes {
         let sheet = RouteSheet(
             "Closes a client's connections.", KickedClients.self, gives: "What was closed.", segment: Self.segment,
             errors: .commandedWorkers + [.clientUnknown])
+        let speaks = HTTPParameter(
+            "protocol", "Only clients of this protocol, of several that have the name: `exchange`, `mqtt`, or a whole name such as `mqtt 5.0`.")
         return HTTPRoute(
-            .delete, "/api/v1/clients/{client}", sheet, parameters: [.oneWorker, Self.endSession], need: .operate
+            .delete, "/api/v1/clients/{client}", sheet, parameters: [.oneWorker, speaks, Self.endSession], need: .operate
         ) { call in
-            let question = ClientQuestion(client: call.segment, endsSession: call.boolean("end_session"))
+            let question = ClientQuestion(
+                client: call.segment, protocolName: call.parameters["protocol"], endsSession: call.boolean("end_session"))
             return try await close(question, call.parameters["worker"], call.caller)
         }
     }
@@ -80,7 +83,8 @@ struct ClientRoutes {
     private func close(_ question: ClientQuestion, _ worker: String?, _ caller: String?) async throws -> HTTPResponse {
         let answers = await command(WorkerCommand(.kick, arguments: try RecordJSON.encode(question), worker: worker))
         let name = question.client ?? question.session ?? ""
-        let words = "kick \(name)" + (worker.map { " --worker \($0)" } ?? "") + (question.endsSession == true ? " --end-session" : "")
+        let speaks = question.protocolName.map { " --protocol \($0)" } ?? ""
+        let words = "kick \(name)" + (worker.map { " --worker \($0)" } ?? "") + speaks + (question.endsSession == true ? " --end-session" : "")
         do {
             let kicked = try Self.sum(answers, name)
             record(caller, words, nil)

@@ -18,7 +18,7 @@ class Answering:
     speaks TLS. With `silence` it keeps a connection until nothing has come for so many seconds."""
 
     def __init__(self, answer, port: int = 0, context: ssl.SSLContext | None = None, silence: float | None = None):
-        self.answer, self.asked, self.connections = answer, [], 0
+        self.answer, self.asked, self.connections, self.ended = answer, [], 0, 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,6 +27,10 @@ class Answering:
             def setup(self):
                 super().setup()
                 outer.connections += 1
+
+            def finish(self):
+                super().finish()
+                outer.ended += 1
 
             def do_POST(self):
                 self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -68,6 +72,11 @@ class Answering:
         self.port = self.server.server_address[1]
         self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}/answer"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def open(self) -> int:
+        """Connections that have not ended."""
+        return self.connections - self.ended
 
     def wait_asked(self, count: int):
         eventually(lambda: len(self.asked) >= count, 20, f"{count} questions")

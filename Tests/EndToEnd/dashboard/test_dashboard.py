@@ -13,7 +13,7 @@ from exchange import eventually, parse_address
 from processes import PATIENCE, write_rule
 
 MARKUP = "<img src=x onerror=alert(1)>"
-VIEWS = ["overview", "workers", "clients", "devices", "chats", "rules", "events", "retained", "refused", "bans", "query", "try",
+VIEWS = ["overview", "workers", "clients", "devices", "chats", "rules", "events", "retained", "refused", "bans", "query", "try", "topics",
          "subscriptions"]
 FAILING = """return { priority = 5, on_message = function(msg)
   if msg.topic == "bad" then error("no such thing") end
@@ -43,7 +43,7 @@ def registered(cluster, count: int):
 def test_every_view_comes_by_its_key_asks_only_the_master_and_fits_the_screen(chromium, cluster, page):
     page.wait_text("#view-overview .tile", "Workers\n1")
     for number, view in enumerate(VIEWS):
-        page.press("1234567890stu"[number])
+        page.press("1234567890stbu"[number])
         page.wait(f"location.hash === '#{view}' && !document.getElementById('view-{view}').hidden")
         page.wait("document.querySelectorAll('.view:not([hidden])').length === 1")
     assert page.faults == []
@@ -147,6 +147,35 @@ def devices_of_mqtt(shunt):
     for client in clients.values():
         client.disconnect()
         client.loop_stop()
+
+
+def test_the_header_says_from_the_first_second_how_long_the_master_runs(page):
+    page.wait(r"/ up for \d+ (s|min \d+ s|h \d+ min)$/.test(document.getElementById('state').innerText)")
+    for seconds, words in ((0, "0 s"), (0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")):
+        assert page.value(f"import('./dashboard/elements.js').then(({{ duration }}) => duration({seconds}))") == words
+
+
+def test_topics_are_listed_by_what_they_carry(chromium, devices_of_mqtt):
+    publisher = paho.Client(paho.CallbackAPIVersion.VERSION2, "publisher", protocol=paho.MQTTv5)
+    publisher.connect(*parse_address(devices_of_mqtt.listeners["worker.mqtt"]))
+    for number in range(50):
+        publisher.publish("dashboard/busy", b"x")
+        if number % 10 == 0:
+            publisher.publish("dashboard/large", b"x" * 10_000)
+    publisher.loop_start()
+    page = chromium.open(f"http://{devices_of_mqtt.admin}/#topics")
+    page.wait_text("#view-topics .body .row", "dashboard/busy")
+    page.wait("document.querySelector('#view-topics .body .row').innerText.startsWith('dashboard/busy')")
+    page.picture("topics")
+    page.click("#view-topics .body .row", "dashboard/busy")
+    page.wait_text("dialog dd", "50 in all")
+    page.press("Escape")
+    page.value("(() => { const [by, over] = document.querySelectorAll('#view-topics select'); by.value = 'bytes'; over.value = 'total';"
+               " over.dispatchEvent(new Event('change', { bubbles: true })); })()")
+    page.wait("document.querySelector('#view-topics .body .row').innerText.startsWith('dashboard/large')")
+    assert page.faults == []
+    publisher.disconnect()
+    publisher.loop_stop()
 
 
 def test_clients_are_searched_looked_at_and_kicked(chromium, devices_of_mqtt):

@@ -93,6 +93,20 @@ def test_a_message_goes_from_the_page_through_the_worker_to_the_page(cluster, pa
     press(page, "Publish", "Publish")
     said(page, "Publish", "without + and #")
 
+    fill(page, "Subscribe", Filter="twice/#", QoS="2")
+    press(page, "Subscribe", "Subscribe")
+    said(page, "Subscribe", "twice/# is subscribed: granted QoS 2 (0x02).")
+    fill(page, "Publish", Topic="twice/1", Payload="exactly once", QoS="2")
+    for _ in range(3):
+        press(page, "Publish", "Publish")
+        said(page, "Publish", "Acknowledged: success (0x00).")
+    rows = f"[...document.querySelectorAll('{VIEW} .body .row')].filter((row) => row.innerText.includes('exactly once'))"
+    page.wait(f"{rows}.length === 3 && {rows}.every((row) => row.innerText.split('\\n').includes('2'))")
+    fill(page, "Publish", Topic="nobody", QoS="2")
+    press(page, "Publish", "Publish")
+    said(page, "Publish", "nobody has subscribed the topic (0x10)")
+    press(page, "Subscribe", "Unsubscribe")
+
     for width, height, dark in ((360, 740, False), (360, 740, True), (1280, 800, False), (1280, 800, True)):
         page.look(width, height, dark)
         page.wait("document.documentElement.scrollWidth <= innerWidth")
@@ -183,7 +197,11 @@ REASON = bytes([31, 0, 8]) + b"not here"
     ([CONNECTED, bytes([0x30, 0xFF, 0xFF, 0xFF, 0xFF])], "a length has more than four bytes"),
     ([CONNECTED, bytes([0x30, 4, 0, 9, 0x61, 0])], "ends in the middle of a value"),
     ([CONNECTED, bytes([0x30, 4, 0, 1, 0xFF, 0])], "a text is not UTF-8"),
-    ([CONNECTED, bytes([0x34, 6, 0, 1, 0x61, 0, 1, 0])], "QoS 2, which nobody asked for"),
+    ([CONNECTED, bytes([0x36, 6, 0, 1, 0x61, 0, 1, 0])], "QoS 3, which there is not"),
+    ([CONNECTED, bytes([0x50, 2, 0, 1])], "PUBREC answers what nobody asked"),
+    ([CONNECTED, bytes([0x70, 2, 0, 1])], "PUBCOMP answers what nobody asked"),
+    ([CONNECTED, bytes([0x60, 2, 0, 1])], "PUBREL has flags that MQTT forbids"),
+    ([CONNECTED, b"".join(bytes([0x34, 6, 0, 1, 0x61, 0, number, 0]) for number in range(1, 102))], "more than 100 messages of QoS 2"),
     ([CONNECTED, bytes([0x40, 2, 0, 1])], "PUBACK answers what nobody asked"),
     ([CONNECTED, CONNECTED], "CONNACK came out of order"),
     ([bytes([0x20, 5, 0, 0, 2, 99, 0])], "there is no property 99"),
@@ -200,6 +218,17 @@ def shared_try(chromium, shared_shunt):
     page = chromium.open(f"http://{shared_shunt.dev().admin}/#try")
     page.wait_text(f"{VIEW} .note", "has no listener for MQTT over WebSocket")
     return page
+
+
+def test_a_message_of_qos_2_that_comes_again_is_shown_once(shared_try, server):
+    message = bytes([0x34, 7, 0, 1, 0x61, 0, 9, 0]) + b"2"
+    release = bytes([0x62, 2, 0, 9])
+    connect(shared_try, server(CONNECTED, message, bytes([message[0] | 8]) + message[1:], release, release, message))
+    shared_try.wait_text(f"{VIEW} output", "2")
+    shared_try.wait(f"document.querySelectorAll('{VIEW} .body .row').length === 2")
+    press(shared_try, "Connect", "Disconnect")
+    shared_try.click(f"{VIEW} button", "Clear the list")
+    shared_try.wait_text(f"{VIEW} .table .note", "No message has come.")
 
 
 def test_of_many_messages_the_newest_are_kept(shared_try, server):

@@ -37,6 +37,14 @@ struct DeparturesTests {
         }
     }
 
+    /// A client with a lasting session that has a message of topic `a` to acknowledge, and the one who has sent it.
+    private func owing(_ worker: SimulatedWorker) -> (consumer: SimulatedMQTTClient, producer: SimulatedMQTTClient) {
+        let (consumer, producer) = (lasting(worker, "consumer"), SimulatedMQTTClient.v5(worker, "producer"))
+        _ = consumer.subscribe("a", qos: .atLeastOnce)
+        producer.publish("a", "x", qos: .atLeastOnce, identifier: 1)
+        return (consumer, producer)
+    }
+
     private func drain(_ worker: SimulatedWorker) { for engine in worker.engines { engine.setDraining(true) } }
 
     @Test("A client of 5.0 is told where to go, and its name is free")
@@ -108,9 +116,7 @@ struct DeparturesTests {
     @Test("A client that has messages to acknowledge goes when it has")
     func acknowledges() {
         let worker = worker()
-        let (consumer, producer) = (lasting(worker, "consumer"), SimulatedMQTTClient.v5(worker, "producer"))
-        _ = consumer.subscribe("a", qos: .atLeastOnce)
-        producer.publish("a", "x", qos: .atLeastOnce, identifier: 1)
+        let (consumer, _) = owing(worker)
         step(worker)
         let delivery = consumer.deliveries().first
         #expect(consumer.closed == nil && delivery?.payload == "x")
@@ -163,9 +169,7 @@ struct DeparturesTests {
     @Test("A client that is about to go subscribes no more, and one that goes by itself is forgotten")
     func leaving() {
         let worker = worker()
-        let (consumer, producer) = (lasting(worker, "consumer"), SimulatedMQTTClient.v5(worker, "producer"))
-        _ = consumer.subscribe("a", qos: .atLeastOnce)
-        producer.publish("a", "x", qos: .atLeastOnce, identifier: 1)
+        let (consumer, producer) = owing(worker)
         step(worker)
         #expect(consumer.subscribe("b", qos: .atLeastOnce)?.allSatisfy { $0.rawValue >= 0x80 } == true)
         let plain = SimulatedMQTTClient.v5(worker, "plain")
@@ -179,9 +183,7 @@ struct DeparturesTests {
     @Test("A client that had begun to go goes when it has acknowledged, though the worker takes clients again")
     func undrained() {
         let worker = worker()
-        let (consumer, producer) = (lasting(worker, "consumer"), SimulatedMQTTClient.v5(worker, "producer"))
-        _ = consumer.subscribe("a", qos: .atLeastOnce)
-        producer.publish("a", "x", qos: .atLeastOnce, identifier: 1)
+        let (consumer, _) = owing(worker)
         drain(worker)
         step(worker)
         for engine in worker.engines { engine.setDraining(false) }
@@ -194,9 +196,7 @@ struct DeparturesTests {
     @Test("A session that is waited for keeps nobody from being no producer")
     func waitedFor() {
         let worker = worker()
-        let (consumer, producer) = (lasting(worker, "consumer"), SimulatedMQTTClient.v5(worker, "producer"))
-        _ = consumer.subscribe("a", qos: .atLeastOnce)
-        producer.publish("a", "x", qos: .atLeastOnce, identifier: 1)
+        _ = owing(worker)
         step(worker)
         step(worker, .producers)
         #expect(step(worker, .producers)[0].isOver)

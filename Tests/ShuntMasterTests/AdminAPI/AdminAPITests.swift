@@ -27,7 +27,7 @@ final class Fixture: Sendable {
     /// What workers say of clients, and of rules.
     private static let answers: AdminServer.CommandWorkers = { command in
         switch command.name {
-        case .client, .kick, .subscriptions, .groups: await ClientRoutesTests.answers(command)
+        case .client, .kick, .subscriptions, .groups, .topics: await ClientRoutesTests.answers(command)
         default: await RuleRoutesTests.answers(command)
         }
     }

@@ -54,6 +54,7 @@ struct ClientRoutesTests {
         "What is subscribed is asked of the workers, and what is asked wrongly of nobody",
         arguments: [
             ("subscriptions?filter=a/%23&limit=5", 200), ("groups?worker=a:1", 200), ("subscriptions?filter=a%23", 400),
+            ("topics?by=bytes&over=total&limit=5&worker=a:1", 200), ("topics", 200), ("topics?by=size", 400), ("topics?over=ever", 400),
             ("subscriptions?limit=0", 400), ("groups?limit=1001", 400), ("groups?filter=a", 400),
         ])
     func subscribed(_ target: String, _ status: Int) async throws {
