@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 
+from exchange import eventually
 from processes import run
 
 
@@ -22,12 +23,13 @@ def test_a_registry_in_use_is_checked_and_made_shorter(master):
     assert done.returncode == 0 and done.stdout.endswith(": nothing is wrong\n"), done
     done = registry(master, "vacuum", "--output", "json")
     assert done.returncode == 0 and json.loads(done.stdout)["bytes"] > 0, done
-    assert "registry vacuum" in run("admin", "events", "--kind", "command", "--master", master.admin).stdout
+    eventually(lambda: "registry vacuum" in run("admin", "events", "--kind", "command", "--master", master.admin).stdout)
     assert registry(master, "check").returncode == 0
 
 
 def test_a_copy_is_a_registry_that_reads_like_the_first(master, tmp_path):
     copy = tmp_path / "copy.sqlite"
+    eventually(lambda: "master.started" in run("admin", "events", "--master", master.admin).stdout)
     done = registry(master, "backup", str(copy))
     assert done.returncode == 0 and str(copy) in done.stdout, done
     assert "master.started" in run("admin", "events", "--registry", str(copy)).stdout

@@ -36,7 +36,8 @@ import Testing
             let shown = try await run(["client", "meter-7"] + master.api)
             #expect(shown.exitCode == 0)
             for line in [
-                "in flight   1 of 20", "queued      3 messages, 99 bytes", "subscribed  2, the newest:", "            a/# (group g, QoS 1)",
+                "in flight     1 of 20", "queued        3 messages, 99 bytes", "waits for it  0 B", "subscribed    2, the newest:",
+                "              a/# (group g, QoS 1)",
             ] {
                 #expect(shown.output.contains(line + "\n"), "\(shown.output)")
             }

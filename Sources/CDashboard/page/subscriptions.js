@@ -65,7 +65,7 @@ export function subscriptions() {
         async load() {
             const of = shown;
             const parameters = { limit: LIMIT, ...(of === "filters" && search ? { filter: search } : {}) };
-            const { workers, missing } = await ask(KINDS[of].path, { parameters });
+            const [{ workers, missing }] = await Promise.all([ask(KINDS[of].path, { parameters }), cluster.sample().catch(() => {})]);
             const rows = workers.flatMap((one) => (one.answer?.[of] ?? []).map((row) => ({ ...row, worker: one.worker })));
             const total = workers.reduce((sum, one) => sum + (one.answer?.total ?? 0), 0);
             const silent = missing.length ? `; no answer from ${missing.map((one) => cluster.nameOf(one)).join(", ")}` : "";
