@@ -246,7 +246,9 @@ return { on_message = function(msg, ctx)
 end }""")
     worker = shunt.worker({
         "rules.directory": plugins, "rules.enabled": "all", "access.acl_file": acl, "worker.listeners.mqtt.protocol": "mqtt",
-        "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.listeners.mqtt.allow_anonymous": "true"})
+        "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.listeners.mqtt.allow_anonymous": "true",
+        "worker.listeners.exchange.allow_anonymous": "true"})
+    assert connect(worker.exchange).message("open/1", "x").status == 403
     producer = MQTTClient(worker.listeners["worker.mqtt"], 5)
     producer.connect("p")
     assert producer.publish("open/1", b"x", 1) == 0x83
@@ -254,7 +256,7 @@ end }""")
     for target in ("closed/1", "closed/later", "devices"):
         worker.wait_log(f"what it sends to {target} goes nowhere: neither the sender may send it")
     assert rule_errors(worker, "forward") == {}
-    eventually(lambda: worker.metric("shunt_access_denied_total") == 4)
+    eventually(lambda: worker.metric("shunt_access_denied_total") == 5)
 
 
 def test_a_message_that_went_over_too_many_topics_is_an_error_that_is_counted_and_told(shunt, connect, tmp_path):

@@ -210,6 +210,17 @@ struct AccessTests {
         #expect(reasons == (!isGranted ? [true, false, false, true, true] : [false, false, false, false, false]))
     }
 
+    @Test("What a rule makes of the bytes with which a client comes needs its right, too")
+    func firstBytes() {
+        let rules = ScriptedRules()
+        let worker = SimulatedWorker(hooks: rules)
+        let access = ListenerAccess(asks: false, permissions: { _, _, _ in Denials([.publish: ["secret"]]) })
+        for engine in worker.engines { engine.setAccess([access], now: worker.now) }
+        rules.script["t"] = .send([.init(topic: "secret/x", text: "a")])
+        #expect(worker.connect().ask(Frame(.message, id: 1, text: "x", name: "t"))?.status == 403)
+        #expect(worker.engines[0].output.figures.denied == 1)
+    }
+
     @Test("A will whose right has gone is not published")
     func will() {
         let worker = SimulatedWorker()
