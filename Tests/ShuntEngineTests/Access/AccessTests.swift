@@ -214,10 +214,12 @@ struct AccessTests {
     func firstBytes() {
         let rules = ScriptedRules()
         let worker = SimulatedWorker(hooks: rules)
-        let access = ListenerAccess(asks: false, permissions: { _, _, _ in Denials([.publish: ["secret"]]) })
-        for engine in worker.engines { engine.setAccess([access], now: worker.now) }
+        ask(worker, [.publish: ["secret"]])
         rules.script["t"] = .send([.init(topic: "secret/x", text: "a")])
-        #expect(worker.connect().ask(Frame(.message, id: 1, text: "x", name: "t"))?.status == 403)
+        let frames = worker.connect()
+        frames.send(Frame(.message, id: 1, text: "x", name: "t"))
+        worker.decide(.admitted(Admitted(uid: "bob")))
+        #expect(frames.received().last { $0.type == .acknowledgement }?.status == 403)
         #expect(worker.engines[0].output.figures.denied == 1)
     }
 
