@@ -120,7 +120,8 @@ def test_trials_that_are_not_there_or_mean_nothing_are_told_with_their_line(tmp_
     path.write_text(text + "  trials:\n    dor: { mode: shadow }\n")
     result = run("worker", "--check", "--config", path)
     line = text.count("\n") + 2
-    assert result.returncode == 78 and f"{path}:{line}:5: dor is on trial and does not run (rule.missing); did you mean door?" in result.stderr, result
+    expected = f"{path}:{line}:5: dor is on trial and does not run (rule.missing); did you mean door?"
+    assert result.returncode == 78 and expected in result.stderr, result
     path.write_text(text + "  trials:\n    door: { mode: shadow, share: 50 }\n")
     result = run("worker", "--check", "--config", path)
     assert result.returncode == 0 and f"{path}:{line}:34: rules.trials.door.share means nothing: a shadow's decisions" in result.stderr, result
