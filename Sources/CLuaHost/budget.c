@@ -90,9 +90,45 @@ void budget_check_running(void) {
     budget_check(host->running, host);
 }
 
+/// What `state_memory` leaves to a rule: not what the others have reserved. Rules that are being loaded share a `state_memory` of their own, so that
+/// a new version never waits for the old one to make room.
+static size_t left_of(const shunt_host *host, const shunt_rule *rule) {
+    size_t most = host->options.state_memory, taken = host->reserved - rule->reserved;
+    if (rule->reserved == 0) {
+        taken = 0;
+        for (const shunt_rule *other = host->all; other != NULL; other = other->next) {
+            if (other != rule && other->reserved == 0) { taken += other->used; }
+        }
+    }
+    size_t own = most > taken ? most - taken : 0;
+    return own < rule->reserved ? rule->reserved : own;
+}
+
+/// How much the rule's state may hold in this call: one that runs may grow by the call's budget.
+size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t memory) {
+    size_t own = left_of(host, rule);
+    return memory < own && rule->used < own - memory ? rule->used + memory : own;
+}
+
+void memory_text(const shunt_host *host, shunt_hook hook, size_t memory, char *text, size_t size) {
+    if (host->memory_left > 0) {
+        snprintf(text, size, "%sneeded more memory than rules.state_memory leaves it: %zu KiB of the %zu KiB for all rules of a loop", host->where,
+                 host->memory_left / 1024, host->options.state_memory / 1024);
+    } else if (hook <= SHUNT_ON_UNLOAD) {
+        snprintf(text, size, "%sneeded more than the %zu KiB of memory that %s may take", host->where, memory / 1024,
+                 hook == SHUNT_ON_UNLOAD ? "on_unload" : "loading a rule");
+    } else {
+        snprintf(text, size, "%sneeded more than its budget of %zu KiB of memory (budget.memory)", host->where, memory / 1024);
+    }
+}
+
 void budget_out_of_memory(shunt_host *host) {
     if ((atomic_load_explicit(&host->budget.sequence, memory_order_relaxed) & 1) == 0) { return; }
-    if (host->budget.killed == KILL_NONE) { host->budget.killed = KILL_MEMORY; }
+    if (host->budget.killed == KILL_NONE) {
+        host->budget.killed = KILL_MEMORY;
+        size_t left = host->rule == NULL ? 0 : left_of(host, host->rule);
+        host->memory_left = host->rule != NULL && host->rule->ceiling >= left ? left : 0;
+    }
     budget_arm_hook(host->running, host);
 }
 
@@ -121,22 +157,6 @@ void wake_watchdog(void) {
     atomic_store_explicit(&watchdog_sleeps, 0, memory_order_relaxed);
     pthread_cond_signal(&wake);
     pthread_mutex_unlock(&lock);
-}
-
-/// How much the rule's state may hold in this call. One that runs may grow by the call's budget, but takes nothing of what the
-/// others have reserved; those that are being loaded have `state_memory` together, so that a new version never waits for the old one
-/// to make room.
-size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t memory) {
-    size_t most = host->options.state_memory, taken = host->reserved - rule->reserved;
-    if (rule->reserved == 0) {
-        taken = 0;
-        for (const shunt_rule *other = host->all; other != NULL; other = other->next) {
-            if (other != rule && other->reserved == 0) { taken += other->used; }
-        }
-    }
-    size_t own = most > taken ? most - taken : 0;
-    if (own < rule->reserved) { own = rule->reserved; }
-    return memory < own && rule->used < own - memory ? rule->used + memory : own;
 }
 
 void forgive(shunt_host *host, shunt_rule *rule) {

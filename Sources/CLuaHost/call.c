@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "budget.h"
 #include "guard.h"
+#include "raised.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -58,14 +59,15 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
         snprintf(text, sizeof text, "%stook more than its budget of %g ms", host->where, (double)time / 1e6);
         set_error(host, host->payload == PAYLOAD_INFLATING ? SHUNT_PAYLOAD : SHUNT_TIME, text);
     } else if (killed == KILL_MEMORY || status == LUA_ERRMEM) {
-        snprintf(text, sizeof text, "%sneeded more than its budget of %zu KiB of memory", host->where, memory / 1024);
+        memory_text(host, hook, memory, text, sizeof text);
         set_error(host, SHUNT_MEMORY, text);
     } else if (lua_type(L, -1) == LUA_TSTRING) {
         shunt_failure failure = host->payload == PAYLOAD_REFUSED ? SHUNT_PAYLOAD : SHUNT_FAILED;
         if (host->fanout_exceeded || host->delay_exceeded) { failure = host->fanout_exceeded ? SHUNT_FANOUT : SHUNT_DELAYS; }
         set_error(host, failure, lua_tostring(L, -1));
     } else {
-        snprintf(text, sizeof text, "%sraised a %s instead of a text", host->where, luaL_typename(L, -1));
+        int length = snprintf(text, sizeof text, "%s", raised_place(L, host));
+        raised_text(L, text + length, sizeof text - (size_t)length);
         set_error(host, SHUNT_FAILED, text);
     }
     host->where[0] = 0;

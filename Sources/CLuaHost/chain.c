@@ -61,6 +61,16 @@ bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
     lua_State *L = rule->L;
     const verdict_object *verdict = tagged(L, -1, TAG_VERDICT);
     const char *returned = verdict != NULL ? "verdict that it can't" : luaL_typename(L, -1);
+    const uint32_t *object = object_at(L, -1);
+    switch (object != NULL ? *object : 0) {
+    case TAG_MESSAGE:
+    case TAG_COPY: returned = "message"; break;
+    case TAG_CONNECTION: returned = "conn as it is"; break;
+    case TAG_CONNECTION_CHANGE: returned = "conn:with{}"; break;
+    case TAG_SUBSCRIPTION: returned = "sub as it is"; break;
+    case TAG_SUBSCRIPTION_CHANGE: returned = "sub:with{}"; break;
+    default: break;
+    }
     snprintf(text, sizeof text, "%s returned a %s: it may return %s", shunt_hook_name(hook), returned, expected);
     hook_error(host, rule, hook, text);
     return false;

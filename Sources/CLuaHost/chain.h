@@ -49,6 +49,8 @@ static inline void begin_message(shunt_host *host, const shunt_message *message,
 /// Takes what a rule has returned, where that is a changed client, or a changed subscription; else false.
 /// - Parameter registers: only tags and alias may be changed.
 bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome);
+/// Of a changed client: a field that on_register can't change; NULL where there is none.
+const char *unregistered_field(lua_State *L, int index);
 bool subscription_change(lua_State *L, int index, shunt_subscription *subscription);
 void push_subscription(lua_State *L, const shunt_subscription *subscription);
 /// Lets go of what the last chain sent.

@@ -22,7 +22,8 @@ static const char lua_errors[] =
     " number with string with table with boolean with userdata with function two table values two boolean values two string values"
     " bad argument #1 to 'bad argument #2 to ' (number expected, got nil) (string expected, got nil) (table expected, got nil)"
     " expected, got no value) expected, got table) expected, got string) expected, got number) expected, got boolean)"
-    " expected, got userdata) expected, got function) stack overflow raised a table instead of a text";
+    " expected, got userdata) expected, got function) stack overflow raised a table instead of a text: {"
+    " raised a nil instead of a text raised a number instead of a text raised a boolean instead of a text";
 
 struct guard_run {
     uint64_t bytes;

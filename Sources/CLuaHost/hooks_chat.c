@@ -19,7 +19,7 @@ static bool apply_entry_result(shunt_host *host, shunt_rule *rule, shunt_hook ho
         outcome->verdict = verdict == SHUNT_VERDICT_REDIRECT ? verdict : SHUNT_VERDICT_REJECT;
         outcome->why = verdict_why(L, host, -1);
     } else if (!lua_isnil(L, -1) && verdict != SHUNT_VERDICT_DONE) {
-        return unexpected(host, rule, hook, "nothing, route.reject() or route.redirect()");
+        return unexpected(host, rule, hook, "nothing, route.reject(), route.drop(), route.done() or route.redirect()");
     }
     *done = verdict != SHUNT_VERDICT_PASS;
     if (*done) { outcome->rule = rule->index; }

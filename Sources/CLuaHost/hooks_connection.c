@@ -55,7 +55,12 @@ static bool apply_connect_result(shunt_host *host, shunt_rule *rule, shunt_hook 
     } else if (connection_change(L, -1, registers, outcome)) {
         verdict = outcome->verdict = SHUNT_VERDICT_REPLACE;
     } else {
-        return unexpected(host, rule, hook, expected_of(hook));
+        char text[160];
+        const char *field = registers ? unregistered_field(L, -1) : NULL;
+        if (field == NULL) { return unexpected(host, rule, hook, expected_of(hook)); }
+        snprintf(text, sizeof text, "on_register can't change the %s of a client: conn:with{} takes tags and alias there", field);
+        hook_error(host, rule, hook, text);
+        return false;
     }
     if (verdict != SHUNT_VERDICT_PASS) { outcome->rule = rule->index; }
     count(rule, hook, verdict);

@@ -3,6 +3,7 @@
 #define SHUNT_HOST_INTERNAL_H
 
 #include "CLuaHost.h"
+#include "call_state.h"
 #include "lua_layout.h"
 #include "values.h"
 
@@ -15,33 +16,11 @@
 #include <sys/types.h>
 
 enum { MAX_RULES = 64, MAX_WHY = 512, MAX_NAME = 128 };
-enum { KILL_NONE, KILL_TIME, KILL_MEMORY };
 
 /// The base of each rule's stack: emitted verdicts, msg, chat. Then what lives until the next chain: of a message, the copy that
 /// stood for it, since later ones and what is sent may point into it, or the result that stopped the chain; of a client or a
 /// subscription, its change. Then the copies that were made for the last recipient.
 enum { SLOT_ANCHORS = 1, SLOT_MESSAGE, SLOT_CHAT, SLOT_BASE = SLOT_CHAT };
-
-// MARK: the budget of the call that runs (budget.c)
-
-typedef struct shunt_budget {
-    /// Odd while a call runs. Written by the loop's thread, read by the watchdog.
-    _Atomic uint64_t sequence;
-    /// The call that the watchdog wants ended.
-    _Atomic uint64_t overdue;
-    _Atomic uint64_t nanoseconds;
-    _Atomic pid_t thread;
-    /// Written by this thread and its signal handler only.
-    volatile sig_atomic_t killed;
-    /// What an overdue call may still do before it is ended, in instructions and looks at the budget; 0 where it is not overdue.
-    volatile sig_atomic_t grace;
-    /// What used to run on this thread: a rule test's host while the rule's own host runs.
-    struct shunt_host *outer;
-    // The watchdog's own: the call that it saw, the thread's processor time then, and how often half a budget has gone by since.
-    uint64_t seen, seen_at;
-    int halves;
-    struct shunt_host *next;
-} shunt_budget;
 
 typedef struct {
     const char *name, *labels;
@@ -210,6 +189,9 @@ struct shunt_host {
     size_t error_count;
     shunt_failure failure;
     char where[160];
+    /// Of a call that had no memory left: what `state_memory` left the rule; 0 where its own budget was less.
+    size_t memory_left;
+    raised_error raised;
     shunt_buffer record;
     /// What the call has read of a client that no log may repeat: the payload of its will, the data of its authentication.
     shunt_buffer secret;
@@ -265,6 +247,9 @@ void budget_spend(lua_State *L, shunt_host *host, int count);
 /// Ends the call: raises, here and at every instruction after.
 _Noreturn void budget_kill(lua_State *L, shunt_host *host);
 void budget_out_of_memory(shunt_host *host);
+/// Which bound of memory a call has come to, in words that name the setting.
+/// - Parameter memory: what the call might add.
+void memory_text(const shunt_host *host, shunt_hook hook, size_t memory, char *text, size_t size);
 void budget_arm_hook(lua_State *L, shunt_host *host);
 
 /// In every loop of a library function: ends an overdue call.

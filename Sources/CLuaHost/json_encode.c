@@ -195,6 +195,8 @@ void *json_array_type(lua_State *L) {
 }
 
 static void add_table(encoder *e, lua_table *t, size_t depth) {
+    lua_table *source = frozen_source(t);
+    if (source != NULL) { t = source; }
     if (is_lazy(t)) {
         if (json_encode_lazy(e, t, depth)) { return; }
         lazy_fill(e->L, t);

@@ -130,43 +130,103 @@ void __wrap_luaT_callTM(lua_State *L, const lua_value *function, const lua_value
 // MARK: Lua's interface
 
 /// Fills the table at an index, if it is one that needs it.
-static inline void fill_at(lua_State *L, int index) {
+/// - Returns: the table that it reads from, of one that can't be changed; else NULL.
+static inline lua_table *fill_at(lua_State *L, int index) {
     lua_thread *thread = thread_of(L);
     const lua_value *value;
+    lua_table *t = NULL;
     if (index > 0) {
         value = thread->call->function + index;
-        if (value >= thread->top) { return; }
+        if (value >= thread->top) { return NULL; }
     } else if (index > LUA_REGISTRYINDEX) {
         value = thread->top + index;
     } else {
         // No such table is the registry; a value that a function was made with may be one.
-        lua_table *t = index < LUA_REGISTRYINDEX && lua_type(L, index) == LUA_TTABLE ? (void *)lua_topointer(L, index) : NULL;
-        if (t != NULL && is_lazy(t)) { lazy_fill(L, t); }
-        return;
+        t = index < LUA_REGISTRYINDEX && lua_type(L, index) == LUA_TTABLE ? (void *)lua_topointer(L, index) : NULL;
+        value = NULL;
     }
-    if (value->type == LUA_LIST_OR_MAP && __builtin_expect(is_lazy(value->bits.pointer), 0)) { lazy_fill(L, value->bits.pointer); }
+    if (value != NULL && value->type == LUA_LIST_OR_MAP) { t = value->bits.pointer; }
+    if (t == NULL || __builtin_expect(t->nodes->key_type != LUA_POINTER, 1)) { return NULL; }
+    if (is_lazy(t)) { lazy_fill(L, t); }
+    return frozen_source(t);
 }
 
-#define FILLS_FIRST(type, name, parameters, arguments) \
+static void push_source(lua_State *L, lua_table *source) { *thread_of(L)->top++ = (lua_value){.bits.pointer = source, .type = LUA_LIST_OR_MAP}; }
+
+// Functions that read get the source on the top of the stack, in place of the table at the index.
+
+int __real_lua_next(lua_State *L, int index);
+int __wrap_lua_next(lua_State *L, int index);
+int __wrap_lua_next(lua_State *L, int index) {
+    lua_table *source = fill_at(L, index);
+    if (__builtin_expect(source == NULL, 1)) { return __real_lua_next(L, index); }
+    push_source(L, source);
+    lua_insert(L, -2);
+    int has_more = __real_lua_next(L, -2);
+    lua_remove(L, has_more ? -3 : -1);
+    return has_more;
+}
+
+int __real_lua_rawget(lua_State *L, int index);
+int __wrap_lua_rawget(lua_State *L, int index);
+int __wrap_lua_rawget(lua_State *L, int index) {
+    lua_table *source = fill_at(L, index);
+    if (__builtin_expect(source == NULL, 1)) { return __real_lua_rawget(L, index); }
+    push_source(L, source);
+    lua_insert(L, -2);
+    int type = __real_lua_rawget(L, -2);
+    lua_remove(L, -2);
+    return type;
+}
+
+int __real_lua_rawgeti(lua_State *L, int index, lua_Integer key);
+int __wrap_lua_rawgeti(lua_State *L, int index, lua_Integer key);
+int __wrap_lua_rawgeti(lua_State *L, int index, lua_Integer key) {
+    lua_table *source = fill_at(L, index);
+    if (__builtin_expect(source == NULL, 1)) { return __real_lua_rawgeti(L, index, key); }
+    push_source(L, source);
+    int type = __real_lua_rawgeti(L, -1, key);
+    lua_remove(L, -2);
+    return type;
+}
+
+lua_Unsigned __real_lua_rawlen(lua_State *L, int index);
+lua_Unsigned __wrap_lua_rawlen(lua_State *L, int index);
+lua_Unsigned __wrap_lua_rawlen(lua_State *L, int index) {
+    lua_table *source = fill_at(L, index);
+    if (__builtin_expect(source == NULL, 1)) { return __real_lua_rawlen(L, index); }
+    push_source(L, source);
+    lua_Unsigned count = __real_lua_rawlen(L, -1);
+    lua_pop(L, 1);
+    return count;
+}
+
+int __real_lua_getmetatable(lua_State *L, int index);
+int __wrap_lua_getmetatable(lua_State *L, int index);
+int __wrap_lua_getmetatable(lua_State *L, int index) {
+    lua_table *source = fill_at(L, index);
+    if (__builtin_expect(source == NULL, 1)) { return __real_lua_getmetatable(L, index); }
+    push_source(L, source);
+    int has_one = __real_lua_getmetatable(L, -1);
+    lua_remove(L, has_one ? -2 : -1);
+    return has_one;
+}
+
+#define REFUSES(type, name, parameters, arguments) \
     type __real_##name parameters; \
     type __wrap_##name parameters; \
     type __wrap_##name parameters { \
-        fill_at(L, index); \
+        if (__builtin_expect(fill_at(L, index) != NULL, 0)) { frozen_refuse(L); } \
         return __real_##name arguments; \
     }
 
-FILLS_FIRST(int, lua_next, (lua_State *L, int index), (L, index))
-FILLS_FIRST(int, lua_rawget, (lua_State *L, int index), (L, index))
-FILLS_FIRST(int, lua_rawgeti, (lua_State *L, int index, lua_Integer key), (L, index, key))
-FILLS_FIRST(void, lua_rawset, (lua_State *L, int index), (L, index))
-FILLS_FIRST(void, lua_rawseti, (lua_State *L, int index, lua_Integer key), (L, index, key))
-FILLS_FIRST(lua_Unsigned, lua_rawlen, (lua_State *L, int index), (L, index))
-FILLS_FIRST(int, lua_getmetatable, (lua_State *L, int index), (L, index))
+REFUSES(void, lua_rawset, (lua_State *L, int index), (L, index))
+REFUSES(void, lua_rawseti, (lua_State *L, int index, lua_Integer key), (L, index, key))
 
 int __real_lua_setmetatable(lua_State *L, int index);
 int __wrap_lua_setmetatable(lua_State *L, int index);
 int __wrap_lua_setmetatable(lua_State *L, int index) {
-    fill_at(L, index);
+    if (__builtin_expect(fill_at(L, index) != NULL, 0)) { frozen_refuse(L); }
     fill_at(L, -1);
     return __real_lua_setmetatable(L, index);
 }

@@ -11,6 +11,20 @@ static inline bool is_lazy(const lua_table *t) {
     return t->metatable != NULL && t->nodes->key_type == LUA_POINTER && t->nodes->key.pointer == &lazy_mark;
 }
 
+/// The key of the one entry of a table that a rule cannot change (frozen.c).
+extern char frozen_mark;
+
+/// The table that such a table reads from; NULL of any other.
+static inline lua_table *frozen_source(const lua_table *t) {
+    bool is_frozen = t->metatable != NULL && t->nodes->key_type == LUA_POINTER && t->nodes->key.pointer == &frozen_mark;
+    return is_frozen ? t->nodes->bits.pointer : NULL;
+}
+
+/// Pushes a copy of a table, and of the tables in it, that a rule cannot change.
+void push_frozen_copy(lua_State *L, int table);
+/// Raises the error of who changes one.
+_Noreturn void frozen_refuse(lua_State *L);
+
 /// Fills it. What runs may be a Lua function, in the middle of an instruction: the stack may move.
 void lazy_fill(lua_State *L, lua_table *t);
 /// Pushes a table for the text of a JSON array or object.

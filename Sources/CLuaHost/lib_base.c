@@ -1,5 +1,6 @@
 // The globals that rules have: what is here and in the other libraries, and nothing else.
 #include "host.h"
+#include "raised.h"
 #include "utf8.h"
 
 #include <ctype.h>
@@ -182,12 +183,14 @@ static int base_print(lua_State *L) {
 }
 
 static int base_match(lua_State *L) {
-    size_t topic_count, filter_count;
-    const char *topic = luaL_checklstring(L, 1, &topic_count), *filter = luaL_checklstring(L, 2, &filter_count);
+    size_t topic_count = 0, filter_count;
+    // What has no topic, such as a broadcast's or a client's, is in no filter.
+    bool has_topic = !lua_isnoneornil(L, 1);
+    const char *topic = has_topic ? luaL_checklstring(L, 1, &topic_count) : "", *filter = luaL_checklstring(L, 2, &filter_count);
     if (!shunt_filter_is_valid(filter, filter_count)) {
         return luaL_error(L, "invalid topic filter '%s': + and # stand alone between slashes, # comes last", filter);
     }
-    lua_pushboolean(L, shunt_topic_matches(filter, filter_count, topic, topic_count));
+    lua_pushboolean(L, has_topic && shunt_topic_matches(filter, filter_count, topic, topic_count));
     return 1;
 }
 
@@ -294,10 +297,10 @@ static void copy_fields(lua_State *L, void *key, const char *const *without) {
 
 /// Fills the table on the top of the stack with the base library and what else has no table of its own.
 void open_base(lua_State *L) {
-    static const char *const taken[] = {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget",
+    static const char *const taken[] = {"assert", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget",
                                         "rawlen", "rawset", "select", "type", "_VERSION"};
     static const luaL_Reg own[] = {
-        {"pcall", base_pcall}, {"xpcall", base_xpcall}, {"setmetatable", base_setmetatable},
+        {"error", base_error}, {"pcall", base_pcall}, {"xpcall", base_xpcall}, {"setmetatable", base_setmetatable},
         {"collectgarbage", base_collectgarbage}, {"tostring", base_tostring}, {"print", base_print}, {"match", base_match}, {NULL, NULL},
     };
     static const char *const math_without[] = {"randomseed", NULL}, *const utf8_without[] = {NULL};

@@ -98,6 +98,8 @@ static void add_large_map(packer *p, const lua_table *t, size_t count, size_t de
 }
 
 static void add_table(packer *p, lua_table *t, size_t depth) {
+    lua_table *source = frozen_source(t);
+    if (source != NULL) { t = source; }
     if (is_lazy(t)) { lazy_fill(p->e.L, t); }
     if (depth >= p->e.host->options.json_depth) { luaL_error(p->e.L, "%s: nested too deeply, or a table within itself", p->e.name); }
     lua_Unsigned length = luaH_getn(t);

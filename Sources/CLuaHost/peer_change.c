@@ -144,11 +144,19 @@ int connection_with(lua_State *L) {
     return 1;
 }
 
+const char *unregistered_field(lua_State *L, int index) {
+    const connection_object *change = tagged(L, index, TAG_CONNECTION_CHANGE);
+    if (change == NULL) { return NULL; }
+    if (change->has_uid) { return "uid"; }
+    if (change->has_attributes) { return "attributes"; }
+    if (change->expires_at < INFINITY) { return "expires_at"; }
+    return change->messages >= 0 || change->bytes >= 0 ? "limits" : NULL;
+}
+
 bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome) {
     connection_object *change = tagged(L, index, TAG_CONNECTION_CHANGE);
     if (change == NULL) { return false; }
-    bool has_more = change->has_uid || change->has_attributes || change->expires_at < INFINITY || change->messages >= 0 || change->bytes >= 0;
-    if (registers && has_more) { return false; }
+    if (registers && unregistered_field(L, index) != NULL) { return false; }
     outcome->has_attributes |= change->has_attributes;
     // Of several rules the one that gives the client less time counts, and the last one that says how fast it may send.
     if (change->expires_at < outcome->expires_at) { outcome->expires_at = change->expires_at; }

@@ -1,4 +1,5 @@
 // A rule in a state: its own globals, its table, its hooks.
+#include "lazy.h"
 #include "schema.h"
 #include "waiting.h"
 
@@ -190,7 +191,7 @@ static int configure_body(lua_State *L) {
     uint32_t *context = lua_newuserdatauv(L, sizeof *context, 1);
     *context = TAG_CONTEXT;
     set_type(L, &key_context_type);
-    lua_pushvalue(L, 2);
+    push_frozen_copy(L, 2);
     lua_setiuservalue(L, 3, 1);
     request->rule->context_value = *top_of(L);
     request->rule->context = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -232,6 +233,15 @@ bool shunt_rule_takes_self(const shunt_rule *rule, shunt_hook hook) {
 
 // MARK: starting and stopping
 
+/// Gives ctx the settings as on_load has left them.
+static void settle_settings(lua_State *L, const shunt_rule *rule) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->context);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->settings);
+    push_frozen_copy(L, -1);
+    lua_setiuservalue(L, -3, 1);
+    lua_pop(L, 2);
+}
+
 /// Arguments: the hook, settings, the version before or NULL.
 static int start_body(lua_State *L) {
     shunt_rule *before = lua_touserdata(L, 3);
@@ -252,6 +262,7 @@ static int start_body(lua_State *L) {
         log_notice(host_of(L), text);
     }
     lua_call(L, 2, 0);
+    settle_settings(L, host_of(L)->rule);
     return 0;
 }
 

@@ -1,7 +1,8 @@
 // kv and shared: maps of texts to values with a time to live, bounded by entries and bytes. A full map first lets go of
-// what has expired; then it refuses.
+// what has expired, by a heap; then it refuses.
 #include "store.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@ typedef struct entry {
     double expires;
     store_value value;
     uint32_t key_count;
+    /// Its place in the heap; NOWHERE of one that does not expire.
+    uint32_t place;
     char bytes[];
 } entry;
 
@@ -20,13 +23,14 @@ struct shunt_store {
     bool is_shared;
     uint64_t seed[2];
     entry **buckets;
-    uint32_t bucket_count, limit, count, hand;
+    uint32_t bucket_count, limit, count;
     size_t bytes, byte_limit;
-    /// When all of a full store was last searched for what has expired.
-    double searched;
+    /// The entries that expire: none before the one at (place - 1) / 2.
+    entry **heap;
+    uint32_t heap_count, heap_room;
 };
 
-enum { SWEEP = 64 };
+#define NOWHERE UINT32_MAX
 
 /// Only `shared` is used by more than one thread.
 static inline void lock(shunt_store *store) {
@@ -42,7 +46,6 @@ shunt_store *shunt_store_create(uint32_t entries, size_t bytes) {
     pthread_mutex_init(&store->lock, NULL);
     store->is_shared = true;
     store->limit = entries;
-    store->searched = -1;
     store->byte_limit = bytes;
     store->bucket_count = 16;
     while (store->bucket_count < entries && store->bucket_count < (1u << 20)) { store->bucket_count *= 2; }
@@ -62,6 +65,7 @@ void shunt_store_free(shunt_store *store) {
         }
     }
     free(store->buckets);
+    free(store->heap);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }
@@ -115,8 +119,41 @@ static uint64_t hash(const uint64_t seed[2], const char *text, size_t count) {
 
 static size_t size_of(const entry *e) { return sizeof *e + e->key_count + e->value.count; }
 
+static void stand(shunt_store *store, entry *e, uint32_t place) {
+    store->heap[place] = e;
+    e->place = place;
+}
+
+/// Moves an entry to where it belongs, from a place that is free.
+static void settle(shunt_store *store, entry *e, uint32_t place) {
+    while (place > 0 && store->heap[(place - 1) / 2]->expires > e->expires) {
+        stand(store, store->heap[(place - 1) / 2], place);
+        place = (place - 1) / 2;
+    }
+    for (uint32_t next; (next = 2 * place + 1) < store->heap_count; place = next) {
+        if (next + 1 < store->heap_count && store->heap[next + 1]->expires < store->heap[next]->expires) { next++; }
+        if (store->heap[next]->expires >= e->expires) { break; }
+        stand(store, store->heap[next], place);
+    }
+    stand(store, e, place);
+}
+
+static bool has_heap_room(shunt_store *store) {
+    if (store->heap_count < store->heap_room) { return true; }
+    uint32_t room = store->heap_room == 0 ? 64 : store->heap_room * 2;
+    entry **heap = realloc(store->heap, room * sizeof *heap);
+    if (heap == NULL) { return false; }
+    store->heap = heap;
+    store->heap_room = room;
+    return true;
+}
+
 static void take_out(shunt_store *store, entry **link) {
     entry *e = *link;
+    if (e->place != NOWHERE) {
+        entry *last = store->heap[--store->heap_count];
+        if (last != e) { settle(store, last, e->place); }
+    }
     *link = e->next;
     store->count--;
     store->bytes -= size_of(e);
@@ -137,19 +174,21 @@ static entry **find(shunt_store *store, const char *key, size_t count, double no
     return link;
 }
 
-/// Lets go of what has expired until there is room, at most all of it once a second: a full store is not searched at each call.
-static void sweep(shunt_store *store, double now, size_t size) {
-    bool all = now < store->searched || now - store->searched >= 1;
-    uint32_t most = all ? store->bucket_count : SWEEP;
-    for (uint32_t i = 0; i < most; i++) {
-        bool fits = store->count < store->limit && store->bytes + size <= store->byte_limit;
-        if (fits && i >= SWEEP) { return; }
-        entry **link = &store->buckets[store->hand++ & (store->bucket_count - 1)];
-        while (*link != NULL) {
-            if ((*link)->expires <= now) { take_out(store, link); } else { link = &(*link)->next; }
-        }
+static entry **link_of(shunt_store *store, const entry *e) {
+    entry **link = &store->buckets[hash(store->seed, e->bytes, e->key_count) & (store->bucket_count - 1)];
+    while (*link != e) { link = &(*link)->next; }
+    return link;
+}
+
+static bool fits(const shunt_store *store, size_t freed, size_t size) {
+    return store->count - (freed > 0) < store->limit && store->bytes - freed + size <= store->byte_limit;
+}
+
+/// Lets go of what has expired until there is room: of as much as was put in once, and of nothing else.
+static void make_room(shunt_store *store, double now, size_t freed, size_t size) {
+    while (!fits(store, freed, size) && store->heap_count > 0 && store->heap[0]->expires <= now) {
+        take_out(store, link_of(store, store->heap[0]));
     }
-    if (all) { store->searched = now; }
 }
 
 static bool prepare(shunt_store *store) {
@@ -160,17 +199,16 @@ static bool prepare(shunt_store *store) {
 static bool put(shunt_store *store, const char *key, size_t count, const store_value *value, double expires, double now) {
     entry **link = find(store, key, count, now);
     size_t size = sizeof(entry) + count + value->count, freed = *link == NULL ? 0 : size_of(*link);
-    for (int round = 0; round < 2; round++) {
-        bool fits = store->count - (freed > 0) < store->limit && store->bytes - freed + size <= store->byte_limit;
-        if (fits) { break; }
-        if (round == 1) { return false; }
-        sweep(store, now, size);
+    if (!fits(store, freed, size)) {
+        make_room(store, now, freed, size);
+        if (!fits(store, freed, size)) { return false; }
         link = find(store, key, count, now);
     }
-    entry *e = malloc(size);
+    entry *e = has_heap_room(store) ? malloc(size) : NULL;
     if (e == NULL) { return false; }
     if (*link != NULL) { take_out(store, link); }
-    *e = (entry){*link, expires, *value, (uint32_t)count};
+    *e = (entry){*link, expires, *value, (uint32_t)count, NOWHERE};
+    if (expires < HUGE_VAL) { settle(store, e, store->heap_count++); }
     memcpy(e->bytes, key, count);
     if (value->count > 0) { memcpy(e->bytes + count, value->text, value->count); }
     *link = e;

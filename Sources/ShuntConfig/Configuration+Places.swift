@@ -5,7 +5,7 @@ extension Configuration {
     struct Places: Equatable, Sendable {
         /// By key, those of maps and the words of lists too: `worker.listeners.exchange.listen`, `rules.enabled.redact`.
         var byKey: [String: String] = [:]
-        /// The places of the keys' names, of rules' settings: a value may begin on the next line.
+        /// The places of the keys' names, of rules' settings and trials: a value may begin on the next line.
         var names: [String: String] = [:]
         /// Whether there is a file with something in it.
         var isFileEmpty = true
@@ -15,7 +15,8 @@ extension Configuration {
 
         init() {}
 
-        init(_ tree: ConfigNode) { add(tree, "") }
+        /// - Parameter key: the key that the tree stands for; empty: the whole configuration.
+        init(_ tree: ConfigNode, under key: String = "") { add(tree, key) }
 
         private mutating func add(_ node: ConfigNode, _ key: String) {
             if node.location != ConfigNode.defaults { byKey[key] = node.location }
@@ -29,10 +30,19 @@ extension Configuration {
                 }
             case .mapping(let entries):
                 for entry in entries {
-                    if key.hasPrefix("rules.settings") { names[below(entry.key)] = entry.keyLocation }
+                    if key.hasPrefix("rules.settings") || key == "rules.trials" { names[below(entry.key)] = entry.keyLocation }
                     add(entry.value, below(entry.key))
                 }
             }
+        }
+
+        func nearest(_ key: String, isName: Bool) -> String? {
+            var key = key[...]
+            while !key.isEmpty {
+                if let place = (isName ? names[String(key)] : nil) ?? byKey[String(key)] { return place }
+                key = key[..<(key.lastIndex { $0 == "." || $0 == "[" } ?? key.startIndex)]
+            }
+            return nil
         }
 
         static func == (a: Places, b: Places) -> Bool { true }
@@ -46,14 +56,7 @@ extension Configuration {
 
     /// The same of a key, or else of the nearest one above it: `rules.settings.redact.redactions[1].remove[0]`.
     /// - Parameter isName: the place of the key's name in place of its value's, where it is one of rules' settings.
-    public func nearestPlace(of key: String, isName: Bool = false) -> String? {
-        var key = key[...]
-        while !key.isEmpty {
-            if let place = (isName ? places.names[String(key)] : nil) ?? place(of: String(key)) { return place }
-            key = key[..<(key.lastIndex { $0 == "." || $0 == "[" } ?? key.startIndex)]
-        }
-        return nil
-    }
+    public func nearestPlace(of key: String, isName: Bool = false) -> String? { places.nearest(key, isName: isName) }
 
     /// Whether a key, or one below it, was given anything.
     public func isGiven(_ key: String) -> Bool { places.byKey.keys.contains { $0 == key || $0.hasPrefix(key + ".") } }

@@ -41,7 +41,7 @@ final class FetchLoop {
 
     private func add(_ job: Fetcher.Job) {
         let attempt = Attempt(job: job, retries: job.request.retries)
-        let entry = FetchQueue<Attempt>.Entry(job: attempt, lane: job.request.lane)
+        let entry = FetchQueue<Attempt>.Entry(job: attempt, lane: job.request.lane, sharer: job.request.sharer)
         if !queue.add(entry, now: Self.now) { job.done(.failure(.busy)) }
     }
 
@@ -109,7 +109,7 @@ final class FetchLoop {
 
     private func tell(_ id: UInt64, _ outcome: Fetcher.Outcome) {
         guard let entry = underWay.removeValue(forKey: id) else { return }
-        queue.ended(entry.lane)
+        queue.ended(entry)
         entry.job.job.done(outcome)
     }
 

@@ -17,6 +17,8 @@ public struct FetchRequest: Sendable {
     /// Seconds before it is tried again.
     public var pause = 0.2
     public var lane: FetchLane
+    /// Whom it is for, among those who share its lane: each has at most half of what is under way, and all have their turns. 0: nobody's.
+    public var sharer: UInt64 = 0
 
     public init(url: String, body: [UInt8]? = nil, lane: FetchLane) {
         (self.url, self.body, self.lane) = (url, body, lane)

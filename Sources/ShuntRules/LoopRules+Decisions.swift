@@ -15,6 +15,8 @@ public struct RuleMessage: Sendable {
     public var hops: UInt8 = 0
     /// Milliseconds after which it goes out.
     public var delay: UInt32 = 0
+    /// Of a broadcast: its device filter, as JSON.
+    public var filter: [UInt8] = []
     public var sender = ConnectionID.none
 
     public init(topic: [UInt8], key: [UInt8]?, payload: [UInt8]) { (self.topic, self.key, self.payload) = (topic, key, payload) }
@@ -22,7 +24,7 @@ public struct RuleMessage: Sendable {
     init(_ routed: RoutedMessage, of message: RuleMessage) {
         (kind, topic, key) = (routed.kind, Array(routed.topic), routed.key.map { Array($0) })
         (payload, format, qos, isRetained) = (Array(routed.payload), routed.format, routed.qos, routed.isRetained)
-        delay = routed.delay
+        (delay, filter) = (routed.delay, Array(routed.filter))
         (properties, hops, sender) = (Array(routed.properties), message.hops, message.sender)
     }
 

@@ -51,15 +51,17 @@ extension LoopRules {
     }
 
     private static func destination(_ routed: RoutedMessage) -> String {
-        switch routed.kind {
-        case .topic: shown(routed.topic)
-        case .chat: "chat \(shown(routed.topic))"
-        case .broadcast: "devices"
-        }
+        let target =
+            switch routed.kind {
+            case .topic: shown(routed.topic)
+            case .chat: "chat \(shown(routed.topic))"
+            case .broadcast: "devices"
+            }
+        return routed.changes.contains(.delayed) ? "\(target), after \(Double(routed.delay) / 1000) s" : target
     }
 }
 
 extension RoutedMessage {
-    /// Whether it goes to others than the message that the rules were given.
-    fileprivate var isElsewhere: Bool { changes.contains(.topic) || changes.contains(.kind) }
+    /// Whether it goes to others than the message that the rules were given, or later.
+    fileprivate var isElsewhere: Bool { changes.contains(.topic) || changes.contains(.kind) || changes.contains(.delayed) }
 }

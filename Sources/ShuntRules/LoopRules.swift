@@ -70,6 +70,7 @@ public final class LoopRules: RuleHooks {
     var failure: String?
 
     private var failureLog: FailureLog
+    var denialLog: FailureLog
     let counterCapacity: Int
     let logger: @Sendable (RuleLogEntry) -> Void
     let secretTexts: SecretTexts
@@ -98,6 +99,7 @@ public final class LoopRules: RuleHooks {
         counterCapacity = limits.counters
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
+        denialLog = failureLog
         chatRecord.limit = 16 << 20
         host.owner = self
         // Until the engine says what room there is; nothing else keeps messages.

@@ -84,6 +84,30 @@ public struct RulePlugin: Equatable, Sendable {
     /// Whether an operator has renamed a plugin's folder, so that it does not run.
     public static func isHidden(_ name: String, in directory: String) -> Bool { isDirectory("\(directory)/.\(name)") }
 
+    /// What is to be said of its files, besides what is wrong with them.
+    func fileWarnings() -> [ShuntError] { globalWarnings() + misnamedTests() }
+
+    /// Warns of files that look like the rule's tests and are not: they have another name, and nothing requires them.
+    private func misnamedTests() -> [ShuntError] {
+        guard test == nil else { return [] }
+        return sources.dropFirst().compactMap { source in
+            let name = source.path.dropLast(".lua".utf8.count)
+            let words = name.split { !$0.isLetter }.map { $0.lowercased() }
+            guard words.contains(where: { ["test", "tests", "spec"].contains($0) }), !isRequired(String(name)) else { return nil }
+            return ShuntError(
+                .ruleInvalid, "\(source.path) is not run as the rule's tests", at: "\(directory)/\(source.path)",
+                help: "tests stand in \(Self.testFile), beside rule.lua")
+        }
+    }
+
+    private func isRequired(_ name: String) -> Bool {
+        let spellings = [name, name.split(separator: "/").joined(separator: ".")]
+        return sources.contains { source in
+            let text = String(decoding: source.text, as: UTF8.self)
+            return spellings.contains { text.contains("\"\($0)\"") || text.contains("'\($0)'") || text.contains("[[\($0)]]") }
+        }
+    }
+
     /// Bytes of its files.
     public var bytes: Int { sources.reduce(test?.text.count ?? 0) { $0 + $1.text.count } }
 

@@ -121,7 +121,7 @@ public struct RuleSet: Sendable {
         } catch {
             throw SecretTexts.hide(rule.secrets, in: aboutSettings(error, of: plugin))
         }
-        let warnings = reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition)
+        let warnings = reader.warnings + loaded.methodWarnings() + plugin.fileWarnings() + reader.unreachable(definition)
         return (Rule(plugin, definition, settings), warnings)
     }
 
@@ -139,7 +139,7 @@ public struct RuleSet: Sendable {
         var reader = RuleDefinitionReader(plugin: plugin, limits: limits)
         reader.finds = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
         let definition = try reader.read(loaded.table())
-        return (definition, reader.warnings + loaded.methodWarnings() + plugin.globalWarnings() + reader.unreachable(definition))
+        return (definition, reader.warnings + loaded.methodWarnings() + plugin.fileWarnings() + reader.unreachable(definition))
     }
 
     static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {

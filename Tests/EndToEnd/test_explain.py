@@ -82,6 +82,35 @@ def test_it_tells_decisions_and_recipients_and_sends_nothing(cluster):
     assert b"4111" not in audit.receive(1)[0].value
 
 
+def test_a_group_that_is_not_there_is_told(cluster):
+    first = cluster.workers_of[0]
+    Client(first.exchange).subscribe("things/1", "workers")
+    arguments = ["--topic", "things/1", "--worker", first.exchange]
+    eventually(lambda: "next is" in explain(cluster, *arguments, "--group", "workers").stdout)
+    text = explain(cluster, *arguments, "--group", "worker").stdout
+    assert "worker: NO GROUP OF THIS NAME takes the topic; did you mean workers? it has workers" in " ".join(text.split())
+    route = answers(cluster, *arguments, "--group", "zz")[0]["routes"][0]
+    assert (route["missing_group"], route["other_groups"], route["groups"]) == ("zz", ["workers"], [])
+
+
+def test_what_goes_out_later_is_followed(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "later", """
+return { match = { topic = "now/#" }, on_message = function(msg, ctx)
+  ctx:emit(route.delay(5, route.push({ uid = "ada" }, msg)))
+  return route.delay(2.5, route.to("later/1", msg))
+end }""")
+    write_rule(plugins, "next", 'return { match = { topic = "later/#" }, on_message = function(msg) return route.to("end/1") end }')
+    process = shunt.dev({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    process.wait_metric("shunt_master_connected", 1)
+    Client(process.exchange).subscribe("end/1", "g")
+    arguments = ("admin", "explain", "--topic", "now/1", "--payload", "x", "--master", process.admin)
+    eventually(lambda: "1 recipient as of now" in run(*arguments).stdout)
+    text = " ".join(run(*arguments).stdout.split())
+    assert "only what rules send as broadcasts, into chats or later goes out" in text
+    assert "end/1 (sent there by rule next, 2.5 s later): 1 recipient as of now" in text
+    assert 'later: a broadcast to devices of {"uid":"ada"}, after 5.0 s' in text
+
+
 def test_rejected_nobody_and_a_topic_that_was_meant(cluster):
     first = cluster.workers_of[0]
     Client(first.exchange).subscribe("other/things", "g")

@@ -22,6 +22,26 @@ def test_an_error_has_its_place_and_what_would_be_right(tmp_path):
     assert found["findings"][0]["code"] == "library"
 
 
+def test_settings_that_a_rule_has_not_and_values_that_cannot_be_are_found(tmp_path):
+    folder = plugin(tmp_path, "r", """local R = { settings = { limit = integer { default = 4 } } }
+function R.on_message(msg, ctx)
+  if ctx.settings.limt then return route.to("a/#") end
+  return "drop"
+end
+return R
+""")
+    result = run("rule", "check", folder)
+    assert result.returncode == 65, result
+    for told in (
+            "3:19: error: there is no setting limt in ctx.settings [field]; did you mean limit? it has limit",
+            '3:45: error: route.to: topic "a/#" has +, # or a zero byte in it', "4:10: error: on_message returns the text \"drop\""):
+        assert f"{folder}/rule.lua:{told}" in result.stdout, result
+    (folder / "rule.lua").write_text("return { on_message = function() end }\n")
+    (folder / "rule_tests.lua").write_text("return {}\n")
+    assert "rule_tests.lua is not run as the rule's tests" in run("rule", "check", folder).stdout
+    assert "tests stand in rule_test.lua" in run("rule", "test", folder).stdout
+
+
 def test_warnings_end_it_with_strict_alone(tmp_path):
     folder = plugin(tmp_path, "r", "local x = 1\nreturn { grants = { broadcast = true }, on_message = function() end }\n")
     result = run("rule", "check", folder)

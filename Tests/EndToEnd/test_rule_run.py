@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from processes import BINARY, environment, run
+from processes import BINARY, environment, run, write_rule
 
 VIP = """local R = { priority = 10, match = { topic = "orders/+" } }
 function R.on_message(msg, ctx)
@@ -85,6 +85,27 @@ def test_settings_come_from_a_file_or_a_configuration(plugins, tmp_path):
     assert result.returncode == 0 and "vip  on_message  fanout" in result.stdout and "hide" not in result.stdout, result
     result = rule_run(plugins, *message, "--config", tmp_path / "worker.yaml", names=["vip"])
     assert "fanout" in result.stdout
+
+
+def test_what_is_wrong_with_settings_is_told_with_its_line(tmp_path):
+    folder = write_rule(tmp_path / "plugins", "door", "return { settings = { keep = integer { default = 4 } }, on_message = function() end }")
+    wrong = tmp_path / "own.yaml"
+    wrong.write_text("# of the door\nkeep: many\nkep: 5\n")
+    result = run("rule", "run", folder / "door", "--topic", "a", "--settings", wrong)
+    assert result.returncode == 78, result
+    assert f"{wrong}:2:7: rules.settings.door.keep is" in result.stderr, result
+    assert f"{wrong}:3:1: unknown key kep" in result.stderr and "did you mean keep?" in result.stderr, result
+    wrong.write_text('{"door": {"keep": "x"},\n "dor": {}}')
+    write_rule(tmp_path / "plugins", "other", "return { on_message = function() end }")
+    result = run("rule", "run", tmp_path / "plugins", "--topic", "a", "--settings", wrong)
+    assert f"{wrong}:2:2: there is no plugin dor" in result.stderr, result
+    wrong.write_text('{"door": {"keep": "x"}}')
+    result = run("rule", "run", tmp_path / "plugins", "--topic", "a", "--settings", wrong)
+    assert f"{wrong}:1:19: rules.settings.door.keep is" in result.stderr, result
+    configuration = tmp_path / "worker.yaml"
+    configuration.write_text(f"rules:\n  directory: {folder}\n  enabled: [door]\n  settings:\n    door: {{ keep: x }}\n")
+    result = run("rule", "run", "--config", configuration, "--topic", "a")
+    assert f"{configuration}:5:19: rules.settings.door.keep is" in result.stderr, result
 
 
 def test_a_message_comes_from_a_file_and_options_go_over_it(plugins, tmp_path):

@@ -114,6 +114,21 @@ def test_a_rule_gets_checked_settings_and_a_reload_with_wrong_ones_changes_nothi
     assert "hunter" not in worker.stderr
 
 
+def test_trials_that_are_not_there_or_mean_nothing_are_told_with_their_line(tmp_path):
+    path, _ = checked(tmp_path, GOOD)
+    text = path.read_text()
+    path.write_text(text + "  trials:\n    dor: { mode: shadow }\n")
+    result = run("worker", "--check", "--config", path)
+    line = text.count("\n") + 2
+    expected = f"{path}:{line}:5: dor is on trial and does not run (rule.missing); did you mean door?"
+    assert result.returncode == 78 and expected in result.stderr, result
+    path.write_text(text + "  trials:\n    door: { mode: shadow, share: 50 }\n")
+    result = run("worker", "--check", "--config", path)
+    assert result.returncode == 0 and f"{path}:{line}:34: rules.trials.door.share means nothing: a shadow's decisions" in result.stderr, result
+    path.write_text(text + "  trials:\n    door: { mode: canary, share: 50 }\n")
+    assert "means nothing" not in run("worker", "--check", "--config", path).stderr
+
+
 def test_rule_show_tells_settings_hooks_and_grants(tmp_path):
     plugins = copy_plugins(tmp_path / "plugins", "redact", "topic-router")
     result = run("rule", "show", "redact", "--in", plugins)

@@ -233,6 +233,32 @@ return { match = { topic = "second" }, on_error = "drop", on_message = function(
     assert re.search(r"second.*limits.fanout messages would come", worker.stderr) or "rule=second" in worker.stderr
 
 
+def test_what_a_rule_sends_and_nobody_lets_it_is_logged(shunt, connect, tmp_path):
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite open/#\n")
+    plugins = write_rule(tmp_path / "plugins", "forward", """
+return { on_message = function(msg, ctx)
+  if msg.payload == "more" then
+    ctx:emit(route.push({ uid = "ada" }, msg))
+    ctx:emit(route.delay(1, route.to("closed/later", msg)))
+  end
+  return route.to("closed/1")
+end }""")
+    worker = shunt.worker({
+        "rules.directory": plugins, "rules.enabled": "all", "access.acl_file": acl, "worker.listeners.mqtt.protocol": "mqtt",
+        "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.listeners.mqtt.allow_anonymous": "true",
+        "worker.listeners.exchange.allow_anonymous": "true"})
+    assert connect(worker.exchange).message("open/1", "x").status == 403
+    producer = MQTTClient(worker.listeners["worker.mqtt"], 5)
+    producer.connect("p")
+    assert producer.publish("open/1", b"x", 1) == 0x83
+    producer.publish("open/1", b"more", 1)
+    for target in ("closed/1", "closed/later", "devices"):
+        worker.wait_log(f"what it sends to {target} goes nowhere: neither the sender may send it")
+    assert rule_errors(worker, "forward") == {}
+    eventually(lambda: worker.metric("shunt_access_denied_total") == 5)
+
+
 def test_a_message_that_went_over_too_many_topics_is_an_error_that_is_counted_and_told(shunt, connect, tmp_path):
     plugins = tmp_path / "plugins"
     for number in range(3):

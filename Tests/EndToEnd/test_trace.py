@@ -82,6 +82,27 @@ def test_messages_of_both_protocols_and_all_workers_are_followed_without_payload
         assert any("received plain/1 from phone, " in line for line in lines)
 
 
+def test_a_trace_tells_what_goes_out_later_and_what_rights_keep_back(shunt, tmp_path):
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite open/#\n")
+    plugins = write_rule(tmp_path / "plugins", "forward", """
+return { on_message = function(msg, ctx)
+  if msg.payload == "later" then return route.delay(2, msg) end
+  return route.to("closed/1")
+end }""")
+    process = shunt.dev({
+        "rules.directory": plugins, "rules.enabled": "all", "access.acl_file": acl, "worker.listeners.exchange.allow_anonymous": "true"})
+    process.wait_metric("shunt_master_connected", 1)
+    trace = Running(tmp_path, "trace", "--topic", "open/#", "--limit", "2", "--master", process.admin)
+    client = Client(process.exchange)
+    client.message("open/1", b"later")
+    client.message("open/1", b"now")
+    assert trace.process.wait(PATIENCE) == 0
+    told = " ".join(trace.out.read_text().split())
+    assert "rule forward: delay, sends to open/1, after 2.0 s" in told
+    assert "rule forward: denied (neither the sender may send it (no entry) nor do the rule's grants have it)" in told and "closed/1" in told
+
+
 def test_payloads_need_the_role_and_are_an_event(cluster, tmp_path):
     done = run("admin", "trace", "--topic", "#", "--payloads", "--for", "1s", *cluster.read)
     assert done.returncode == 77, done

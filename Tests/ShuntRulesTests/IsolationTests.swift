@@ -42,6 +42,25 @@ struct IsolationTests {
         #expect(rig.rules.memory <= 8 << 20)
     }
 
+    @Test("an error for want of memory names the bound that was met")
+    func memoryBounds() throws {
+        var limits = RuleLimits()
+        limits.stateMemory = 8 << 20
+        let rig = try rig(Self.filling, limits: limits)
+        for _ in 1...30 { rig.send() }
+        let texts = rig.log.texts.filter { $0.contains("(rule.memory)") }
+        let expected =
+            #/on_message: subject/rule.lua:4: needed more memory than rules.state_memory leaves it: [0-9]+ KiB of the 8192 KiB for all rules of a loop .*/#
+        #expect(texts.contains { $0.wholeMatch(of: expected) != nil }, "\(texts.suffix(3))")
+        let other = try self.rig("R.budget = { memory = '64KiB' }\nfunction R.on_message() return ('x'):rep(100000) end")
+        other.send()
+        #expect(
+            other.log.texts.contains { $0.hasSuffix("needed more than its budget of 64 KiB of memory (budget.memory) (rule.memory)") },
+            "\(other.log.texts)")
+        let loading = #expect(throws: ShuntError.self) { try self.rig("local x = ('x'):rep(1e9)") }
+        #expect(loading?.message == "needed more than the 32768 KiB of memory that loading a rule may take")
+    }
+
     @Test("one that has filled its memory can be replaced")
     func replacing() throws {
         var limits = RuleLimits()

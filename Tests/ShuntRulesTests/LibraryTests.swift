@@ -326,6 +326,64 @@ struct LibraryTests {
         #expect(rig.send("again", now: 106).verdict == .drop(why: "set"))
     }
 
+    @Test("a full kv has room in the moment when an entry expires")
+    func kvExpires() throws {
+        var limits = RuleLimits()
+        limits.kvEntries = 100
+        let rig = try RuleRig(
+            #"""
+            function R.on_message(msg, ctx)
+              if msg.topic == "fill" then
+                for i = 1, 100 do kv.set("short" .. i, i, 5 + (i * 37 % 100) / 100) end
+              end
+              local ok, why = kv.set("new" .. ctx.now, 1)
+              return route.drop(tostring(why or "set"))
+            end
+            """#, limits: limits)
+        #expect(rig.send("fill", now: 100).verdict == .drop(why: "full"))
+        #expect(rig.send("again", now: 104.999).verdict == .drop(why: "full"))
+        // One of them expires each hundredth of a second.
+        for hundredth in 0..<100 { #expect(rig.send("again", now: 105.001 + Double(hundredth) / 100).verdict == .drop(why: "set")) }
+        #expect(rig.send("again", now: 107).verdict == .drop(why: "full"))
+    }
+
+    @Test("entries that are set anew, deleted and expire in any order leave a store as its entries say")
+    func kvOrders() throws {
+        let body = """
+            local model, count, seed = {}, 0, 7
+            local function random(n) seed = (seed * 1103515245 + 12345) % 2147483648 return seed // 65536 % n end
+            R.budget = { time = "100ms" }
+            function R.on_message(msg, ctx)
+              for i = 1, 200 do
+                local key, what = "k" .. random(60), random(4)
+                if what == 0 then kv.delete(key) model[key] = nil
+                else
+                  local ttl = what < 3 and 1 + random(50) or nil
+                  local alive = 0
+                  for k, at in pairs(model) do if at <= ctx.now then model[k] = nil else alive = alive + 1 end end
+                  local ok = kv.set(key, i, ttl)
+                  local fits = model[key] ~= nil or alive < 30
+                  assert((ok ~= nil) == fits, "full")
+                  if ok then model[key] = ttl and ctx.now + ttl or math.huge end
+                end
+              end
+              for i = 0, 59 do assert((kv.get("k" .. i) ~= nil) == ((model["k" .. i] or 0) > ctx.now), "value") end
+            end
+            """
+        var limits = RuleLimits.ample
+        limits.kvEntries = 30
+        limits.callNanosecondsCap = 1_000_000_000
+        let rig = try RuleRig(body, limits: limits)
+        for step in 0..<100 { rig.send(now: 100 + Double(step) * 3.5) }
+        #expect(rig.log.texts == [])
+    }
+
+    @Test("match is false for what has no topic")
+    func matchNothing() throws {
+        #expect(try RuleRig.ask("log.info(tostring(match(nil, 'a/#')) .. tostring(match(msg.key, '#')))") == ["falsefalse"])
+        #expect(try RuleRig.ask("log.info(select(2, pcall(match, nil, 'a/#/b')))").first?.contains("invalid topic filter 'a/#/b'") == true)
+    }
+
     @Test("a full kv says so, and has room again when entries expire")
     func kvFull() throws {
         var limits = RuleLimits()

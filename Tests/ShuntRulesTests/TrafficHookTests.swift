@@ -225,7 +225,7 @@ struct TrafficHookTests {
         #expect(figures.calls == 8)
         #expect(figures.verdicts == ["pass": 1, "reject": 1, "drop": 1, "redirect": 1, "done": 1])
         #expect(figures.errors == [.ruleFailed: 3])
-        #expect(rig.log.texts.contains { $0.contains("it may return nothing, route.reject() or route.redirect()") })
+        #expect(rig.log.texts.contains { $0.contains("it may return nothing, route.reject(), route.drop(), route.done() or route.redirect()") })
     }
 
     @Test("the first rule that refuses or redirects decides, and on_error can refuse")

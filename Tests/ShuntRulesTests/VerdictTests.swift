@@ -199,7 +199,7 @@ struct VerdictTests {
         arguments: [
             (#"return "drop""#, "on_message returned a string"), ("return true", "on_message returned a boolean"),
             ("return {}", "on_message returned a table"), ("return route.drop", "on_message returned a function"),
-            ("error({})", "raised a table instead of a text"), (#"return ("x"):rep(1e9)"#, "needed more than its budget of 1024 KiB of memory"),
+            ("error({})", "raised a table instead of a text: {}"), (#"return ("x"):rep(1e9)"#, "needed more than its budget of 1024 KiB of memory"),
             (#"return route.always(route.to("x")), ctx:emit(msg)"#, "route.always after ctx:emit"),
         ])
     func places(body: String, expected: String) throws {
@@ -207,6 +207,103 @@ struct VerdictTests {
         rig.send()
         let text = try #require(rig.log.texts.first)
         #expect(text.contains("on_message: rule/rule.lua:3: \(expected)") || text.contains("on_message: rule/rule.lua:4: \(expected)"), "\(text)")
+    }
+
+    private static let given = SettingValue.object([
+        "limit": .int(3), "list": .array([.string("a"), .string("b")]), "more": .object(["deep": .int(1)]),
+    ])
+
+    @Test(
+        "a setting can't be changed, at any depth and by any function",
+        arguments: [
+            "ctx.settings.limit = 5", "ctx.settings.new = 5", "ctx.settings.more.deep = 2", "ctx.settings.list[1] = 'x'", "ctx.settings.limit = nil",
+            "rawset(ctx.settings, 'limit', 5)", "table.insert(ctx.settings.list, 'c')", "table.remove(ctx.settings.list)",
+            "table.sort(ctx.settings.list, function(a, b) return a > b end)", "table.move({ 'x' }, 1, 1, 1, ctx.settings.list)",
+        ])
+    func frozen(body: String) throws {
+        let rig = try RuleRig("function R.on_message(msg, ctx)\n\(body)\nend", settings: Self.given)
+        rig.send()
+        let expected = "ctx.settings can't be changed: keep what differs in a local of the rule, in kv or in shared (rule.failed)"
+        #expect(rig.log.texts.first?.hasSuffix(expected) == true, "\(rig.log.texts)")
+    }
+
+    @Test(
+        "settings are read as any table",
+        arguments: [
+            ("ctx.settings.limit", "3"), ("#ctx.settings.list", "2"), ("table.concat(ctx.settings.list, '+')", "a+b"), ("ctx.settings.absent", "nil"),
+            ("select('#', table.unpack(ctx.settings.list))", "2"), ("json.encode(ctx.settings)", #"{"limit":3,"list":["a","b"],"more":{"deep":1}}"#),
+            ("#msgpack.encode(ctx.settings) > 10", "true"), ("rawget(ctx.settings, 'limit')", "3"), ("rawlen(ctx.settings.list)", "2"),
+            ("rawequal(ctx.settings.more, ctx.settings.more)", "true"), ("type(ctx.settings)", "table"), ("next(ctx.settings.more)", "deep"),
+            ("(function() local n = 0 for k, v in pairs(ctx.settings) do n = n + 1 end return n end)()", "3"),
+            ("(function() local t = '' for i, v in ipairs(ctx.settings.list) do t = t .. i .. v end return t end)()", "1a2b"),
+            (
+                "(function() local c = {} for k, v in next, ctx.settings.list do c[k] = v end c[1] = 'x' return c[1] .. ctx.settings.list[1] end)()",
+                "xa"
+            ),
+            (
+                "select(2, pcall(setmetatable, ctx.settings, {}))",
+                "ctx.settings can't be changed: keep what differs in a local of the rule, in kv or in shared"
+            ), ("getmetatable(ctx.settings)", "nil"),
+        ])
+    func frozenReads(value: String, expected: String) throws {
+        let rig = try RuleRig(
+            "function R.on_message(msg, ctx)\nlog.info(tostring((\(value))))\nend", settings: Self.given)
+        rig.send()
+        #expect(rig.log.texts == [expected])
+    }
+
+    @Test("settings go into what a rule sends; on_load has a table of its own, and ctx has it as on_load has left it")
+    func frozenUses() throws {
+        let rig = try RuleRig(
+            """
+            local kept
+            function R.on_load(settings)
+              settings.limit, settings.list[3], settings.more.itself, kept = 9, "c", settings.more, settings.more
+            end
+            function R.on_message(msg, ctx)
+              local push = route.push({ match_tags = ctx.settings.list }, msg)
+              kept.deep = kept.deep + 1
+              log.info(ctx.settings.limit .. tostring(ctx.settings.more == ctx.settings.more.itself) .. kept.deep, { ctx.settings.more.deep })
+              return push
+            end
+            """, settings: Self.given)
+        #expect(rig.send().messages.map(\.filter) == [#"{"match_tags":["a","b","c"]}"#])
+        #expect(rig.log.all.map(\.fields) == [#"{"value":[1]}"#])
+        #expect(rig.log.texts == ["9true2"])
+    }
+
+    @Test(
+        "an error that is no text has the line where it was raised, its type, and what it says",
+        arguments: [
+            ("error({ code = 1, why = 'no stock', more = { 1 } })", "raised a table instead of a text: {code = 1, more = table, why = \"no stock\"}"),
+            ("error({ 1, 2, code = 7 })", "raised a table instead of a text: {code = 7, …}"), ("error(42)", "raised a number instead of a text: 42"),
+            ("error(0.5)", "raised a number instead of a text: 0.5"), ("error(nil)", "raised a nil instead of a text"),
+            ("error()", "raised a nil instead of a text"), ("error(true)", "raised a boolean instead of a text: true"),
+            ("error(setmetatable({ code = 2 }, { __tostring = error }))", "raised a table instead of a text: {code = 2}"),
+            ("error(('x'):rep(9), 0)", "xxxxxxxxx"), ("error({ ('n'):rep(61) })", "raised a table instead of a text: {…}"),
+            ("local w = coroutine.wrap(function() error({ code = 3 }) end) w()", "raised a table instead of a text: {code = 3}"),
+        ])
+    func otherErrors(body: String, expected: String) throws {
+        let rig = try RuleRig("function R.on_message(msg, ctx)\n\n\(body)\nend")
+        rig.send()
+        let text = try #require(rig.log.texts.first)
+        let place = expected == "xxxxxxxxx" ? "" : "rule/rule.lua:4: "
+        #expect(text == "on_message: \(place)\(expected) (rule.failed)")
+    }
+
+    @Test("a value that was caught leaves no place to an error that comes later")
+    func caughtErrors() throws {
+        let rig = try RuleRig("function R.on_message(msg)\npcall(error, { code = 1 })\n\nassert(false, { code = 2 })\nend")
+        rig.send()
+        #expect(rig.log.texts.first == "on_message: rule/rule.lua:2: raised a table instead of a text: {code = 2} (rule.failed)")
+    }
+
+    @Test("a table that repeats the payload is not shown")
+    func hiddenErrors() throws {
+        let rig = try RuleRig("function R.on_message(msg)\nerror({ card = msg.payload })\nend")
+        rig.send("a", "4111-1111-1111-1111")
+        #expect(rig.log.texts.first?.contains("4111") == false)
+        #expect(rig.log.texts.first?.hasPrefix("on_message: rule/rule.lua:3: ") == true, "\(rig.log.texts)")
     }
 
     @Test(

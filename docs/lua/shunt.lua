@@ -72,7 +72,7 @@ function shunt_Message:msgpack() end
 function shunt_Message:cbor() end
 
 ---A copy with these changed; `false` takes a property off.
----@param changes { topic?: string, key?: string|false, payload?: string, format?: string, filter?: shunt.Filter, qos?: integer, retain?: boolean, props?: table|false, content_type?: string|false, response_topic?: string|false, correlation_data?: string|false, expiry?: integer|false, payload_format?: integer|false }
+---@param changes { topic?: string, key?: string|false, payload?: string, format?: "text"|"json", qos?: 0|1|2, retain?: boolean, props?: table|false, content_type?: string|false, response_topic?: string|false, correlation_data?: string|false, expiry?: integer|false, payload_format?: 0|1|false, filter?: shunt.Filter }
 ---@return shunt.Message
 function shunt_Message:with(changes) end
 
@@ -158,7 +158,7 @@ function shunt_Client:with(changes) end
 local shunt_Subscription = {}
 
 ---In on_subscribe: the subscription with these changed. The QoS can only be made lower.
----@param changes { topic?: string, group?: string, qos?: integer }
+---@param changes { topic?: string, group?: string, qos?: 0|1|2 }
 ---@return shunt.Subscription
 function shunt_Subscription:with(changes) end
 
@@ -444,7 +444,7 @@ function route.continue(data) end
 function route.redirect(worker) end
 
 ---A message that is made of none: it takes what `msg:with{}` takes, and needs a payload.
----@param fields table
+---@param fields { topic?: string, key?: string|false, payload?: string, format?: "text"|"json", qos?: 0|1|2, retain?: boolean, props?: table|false, content_type?: string|false, response_topic?: string|false, correlation_data?: string|false, expiry?: integer|false, payload_format?: 0|1|false }
 ---@return shunt.Message
 function route.message(fields) end
 
@@ -668,8 +668,8 @@ shared = {}
 ---@return string? why
 function resolve(name, options) end
 
----Whether an MQTT topic filter takes a topic.
----@param topic string
+---Whether an MQTT topic filter takes a topic; false for nil.
+---@param topic string|nil
 ---@param filter string
 ---@return boolean
 function match(topic, filter) end

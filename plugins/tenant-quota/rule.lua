@@ -130,7 +130,7 @@ local function message(msg, ctx)
   if refused then return refused end
   current = tenant
   local bytes = reads_bytes[plan] and #msg.payload or 0
-  local window, what, most = windows.charge(name, short(tenant), plan, bytes, ctx, warn)
+  local window, what, most = windows.charge(name, short(tenant), plan, plan ~= set.default, bytes, ctx, warn)
   if window == "full" then return refuse(set.action, "full", "too many tenants to count") end
   return window and refuse(set.action, what, ("its tenant's quota is %d %s a %s"):format(most, what, window)) or nil
 end

@@ -46,15 +46,15 @@ local function fits(window, what, sum, by, limit, share, warn)
   return true
 end
 
--- Counts a message against a plan. Gives nothing where it fits. Else nothing of it is counted, and it gives the window, what there is too
+-- Counts a message against a plan, which is the tenant's own where `is_named`. Gives nothing where it fits. Else nothing of it is counted, and it gives the window, what there is too
 -- much of, and the limit; or "full" where there is no room to count it.
-function windows.charge(name, tenant, plan, bytes, ctx, warn)
+function windows.charge(name, tenant, plan, is_named, bytes, ctx, warn)
   charged = 0
   for _, window in ipairs(LENGTHS) do
     local limits, wrong = plan[window.name], nil
     if limits then
       local ttl, share = begin(window, name, ctx.now), ctx.settings.warn_at
-      local messages = add_message(window, tenant, ttl, ctx.settings.remembered, plan ~= ctx.settings.default)
+      local messages = add_message(window, tenant, ttl, ctx.settings.remembered, is_named)
       local sum = messages and limits.bytes and add(window.bytes .. tenant, bytes, ttl)
       if not messages or limits.bytes and not sum then
         give_back()

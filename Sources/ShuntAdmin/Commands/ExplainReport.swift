@@ -41,8 +41,9 @@ enum ExplainReport {
     }
 
     private static func result(_ answer: ExplainRecord, _ topic: String) -> String {
-        let count = answer.routes.reduce(0) { $0 + $1.recipients }
-        let atMost = answer.routes.contains { !$0.isExact } ? "at most " : ""
+        let routes = answer.routes.filter { $0.after == nil }
+        let count = routes.reduce(0) { $0 + $1.recipients }
+        let atMost = routes.contains { !$0.isExact } ? "at most " : ""
         let why = answer.why.isEmpty ? "" : ": \(answer.why)"
         switch answer.outcome {
         case "delivered":
@@ -73,10 +74,12 @@ enum ExplainReport {
     }
 
     private static func fields(_ route: ExplainRecord.Route) -> [(name: String, value: String)] {
-        let by = route.by.map { " (sent there by rule \($0))" } ?? ""
+        let after = route.after.map { ", \(seconds($0)) later" } ?? ""
+        let by = route.by.map { " (sent there by rule \($0)\(after))" } ?? after
         guard route.refused == nil else { return [("  topic", "\(route.topic)\(by): does not go out: \(route.refused ?? "")")] }
         let count = "\(route.isExact ? "" : "at most ")\(route.recipients) \(route.recipients == 1 ? "recipient" : "recipients")"
-        var fields = [(name: "  topic", value: "\(route.topic)\(by): \(count)")]
+        let then = route.after == nil ? "" : " as of now"
+        var fields = [(name: "  topic", value: "\(route.topic)\(by): \(count)\(then)")]
         for filter in route.filters {
             fields.append(("  filter", "\(filter.filter): \(filter.subscriptions) \(filter.subscriptions == 1 ? "subscription" : "subscriptions")"))
         }
@@ -94,12 +97,22 @@ enum ExplainReport {
                 ? "no member takes the key" : "\(group.isSelected ? "on_select chooses" : "next is") \(chosen.joined(separator: " or "))"
             fields.append(("  group", "\(group.name) (\(members)): \(next)"))
         }
+        if let missing = route.missingGroup {
+            let others = route.otherGroups ?? []
+            let near = Suggestion.closest(to: missing, in: others).map { "did you mean \($0)? " } ?? ""
+            let all = others.isEmpty ? "it has no group" : "it has \(others.joined(separator: ", "))"
+            fields.append(("  group", "\(missing): NO GROUP OF THIS NAME takes the topic; \(near)\(all)"))
+        }
         if let bytes = route.retainedBytes { fields.append(("  retained", "a message of \(bytes) bytes is retained for the topic")) }
-        if route.recipients == 0, route.clients.isEmpty, route.groups.isEmpty {
+        if route.recipients == 0, route.clients.isEmpty, route.groups.isEmpty, route.missingGroup == nil || route.otherGroups?.isEmpty != false {
             let near = route.nearest.map { "did you mean \($0)? That has subscribers" } ?? "nothing that is subscribed is nearly the same"
             fields.append(("  nobody", "no subscription takes the topic; \(near)"))
         }
         return fields
+    }
+
+    private static func seconds(_ seconds: Double) -> String {
+        (seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)") + " s"
     }
 
     private static func name(_ client: ExplainRecord.Client) -> String {

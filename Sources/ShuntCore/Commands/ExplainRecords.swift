@@ -133,6 +133,12 @@ public struct ExplainRecord: Codable, Equatable, Sendable {
         public var retainedBytes: Int?
         /// Where nobody gets it: a filter that is nearly the topic.
         public var nearest: String?
+        /// The group that was asked for, where it does not take the topic.
+        public var missingGroup: String?
+        /// The first of the groups that take it, where that one does not.
+        public var otherGroups: [String]?
+        /// Seconds after which it goes there: a rule delays it.
+        public var after: Double?
 
         public init(topic: String, by: String?) { (self.topic, self.by) = (topic, by) }
     }

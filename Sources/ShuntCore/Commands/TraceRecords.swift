@@ -148,3 +148,18 @@ public struct TraceID: Codable, Equatable, Sendable {
 
     public init(id: String) { self.id = id }
 }
+
+extension TracedMessage.Step {
+    /// A rule has sent what nobody lets it.
+    public static func denied(_ rule: String, _ action: AccessAction, _ subject: Bytes, by place: String) -> Self {
+        let name = PrintableText.of(String(decoding: subject.prefix(200), as: UTF8.self))
+        let target =
+            switch action {
+            case .broadcast: "devices"
+            case .chat: "chat \(name)"
+            default: name
+            }
+        let why = place.isEmpty ? "the rule's grants do not have it" : "neither the sender may send it (\(place)) nor do the rule's grants have it"
+        return Self(rule: rule, verdict: "denied", why: why, seconds: 0, topic: action == .publish ? name : "", sends: [target])
+    }
+}

@@ -37,6 +37,12 @@ public protocol RuleHooks: AnyObject {
     /// A message that this rule sent on has passed `limits.hops` topics, and is dropped.
     func exceededHops(rule: Int, now: Double)
 
+    /// What a rule wanted to send goes nowhere: neither the sender of the message may send it, nor do the rule's grants have it.
+    /// - Parameters:
+    ///   - subject: a topic or a chat's id; empty for a broadcast.
+    ///   - place: what keeps the sender from it; empty where the rule acts for nobody.
+    func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double)
+
     /// What a rule may do besides what the sender of a message may; nil: nothing.
     func grants(of rule: Int) -> (any RuleGrants)?
 
@@ -134,6 +140,7 @@ extension RuleHooks {
     ) -> MessageOutcome { onMessage(message, selection: selection, now: now) }
     public func decided(by standing: StandingVerdict) {}
     public func exceededHops(rule: Int, now: Double) {}
+    public func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {}
     public func grants(of rule: Int) -> (any RuleGrants)? { nil }
     public var wanted: RuleHookSet { [] }
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome { .pass }

@@ -24,6 +24,8 @@ struct Broadcast {
     var waitingFor: Int
     /// For rules that want to know what reached nobody.
     var frame: [UInt8]?
+    /// It is a dead letter already.
+    var isDead = false
 }
 
 extension LoopEngine {
@@ -46,6 +48,7 @@ extension LoopEngine {
     /// A broadcast that rules want to see.
     private func ruledBroadcast(_ message: BroadcastMessage, _ request: Request, _ hooks: any RuleHooks) {
         router.begin(hooks)
+        let before = router.deadLetters.kept
         let (outcome, why, made) = Self.withBytes(message.text) { text in
             var push = MessageView(
                 kind: .broadcast, topic: .none, key: nil, payload: text, format: .text, id: request.receipt.frameID ?? 0,
@@ -55,8 +58,9 @@ extension LoopEngine {
             let outcome = message.json.withUnsafeBytes { hooks.onBroadcast(push, filter: $0, now: now) }
             return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
         }
+        let isDead = router.deadLetters.kept != before
         switch outcome {
-        case .pass: broadcast(message.frame, to: message.filter, answering: request)
+        case .pass: broadcast(message.frame, to: message.filter, answering: request, isDead: isDead)
         case .send: break
         case .drop:
             output.figures.dropped += 1
@@ -70,7 +74,7 @@ extension LoopEngine {
         for message in made {
             if message.kind == .broadcast, message.delay == nil, !isAnswered {
                 isAnswered = true
-                push(message, answering: request)
+                push(message, answering: request, isDead: isDead)
             } else {
                 send(message)
             }
@@ -79,7 +83,7 @@ extension LoopEngine {
     }
 
     /// Sends the broadcast that a rule has made.
-    func push(_ message: OwnedMessage, answering request: Request?) {
+    func push(_ message: OwnedMessage, answering request: Request?, isDead: Bool = false) {
         do throws(ShuntError) {
             var body: NotifyBody
             do throws(ShuntError) {
@@ -94,7 +98,7 @@ extension LoopEngine {
             let isBare = body == NotifyBody()
             let frame = Frame(
                 .notify, id: request?.receipt.frameID ?? router.makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
-            broadcast(frame.encoded(), to: filter, answering: request)
+            broadcast(frame.encoded(), to: filter, answering: request, isDead: isDead)
         } catch {
             output.figures.undelivered += 1
             if let request { refuse(request.receipt, request.client, error) }
@@ -112,12 +116,17 @@ extension LoopEngine {
         return try decoded.get()
     }
 
-    /// - Parameter request: to be answered when all loops are done; nil where a rule has made it.
-    private func broadcast(_ frame: [UInt8], to filter: DeviceFilter, answering request: Request?) {
+    /// - Parameters:
+    ///   - request: to be answered when all loops are done; nil where a rule has made it.
+    ///   - isDead: a rule has failed on it, and it is a dead letter: it becomes no second one where no device takes it.
+    private func broadcast(_ frame: [UInt8], to filter: DeviceFilter, answering request: Request?, isDead: Bool = false) {
         output.figures.broadcasts += 1
         lastBroadcast &+= 1
         let broadcast = BroadcastID(loop: loop, number: lastBroadcast)
-        if let request { broadcasts[broadcast.number] = Broadcast(request: request, waitingFor: loops, frame: wantsUndelivered ? frame : nil) }
+        if let request {
+            broadcasts[broadcast.number] = Broadcast(
+                request: request, waitingFor: loops, frame: wantsUndelivered ? frame : nil, isDead: isDead)
+        }
         output.tell(.broadcast(broadcast, filter, frame: frame))
         self.broadcast(broadcast, filter, frame: frame)
     }
@@ -173,7 +182,9 @@ extension LoopEngine {
         let request = broadcast.request
         guard isCurrent(request.client) else { return }
         guard broadcast.tally.matched > 0 else {
+            router.deadLetters.areKept = !broadcast.isDead
             broadcast.frame?.withUnsafeBytes { undelivered($0, .exchange, why: .noDevice, now: now) }
+            router.deadLetters.areKept = true
             return refuse(request.receipt, request.client, ShuntError(.deviceNone, "no device matches"))
         }
         answer(request.receipt, request.client, broadcast.tally.text)

@@ -31,7 +31,7 @@ struct DelayedMessage {
 private final class RuleRights: Permissions {
     func may(_ action: AccessAction, _ subject: Bytes, group: Bytes?) -> Bool { false }
     func mayReceive(_ topic: Bytes) -> Bool { false }
-    func place(of action: AccessAction, _ subject: Bytes, group: Bytes?) -> String { "the rule's grants" }
+    func place(of action: AccessAction, _ subject: Bytes, group: Bytes?) -> String { "" }
     func withholds(_ filter: Bytes, group: Bytes?) -> Bool { false }
 }
 

@@ -278,6 +278,7 @@ public final class LoopEngine {
             beginWait(connection)
             return nil
         case .acceptAs(let uid, let tags, let alias, let terms):
+            if let until = terms.expiresAt, until <= now { return Self.over }
             let identity = clients[slot].identity ?? Client.Identity()
             if let uid { identity.uid = uid }
             if let tags { identity.tags = tags }
@@ -294,6 +295,7 @@ public final class LoopEngine {
         return nil
     }
 
+    private static let over = ShuntError(.accessExpired, "the time until which a rule lets the client in is over", help: "a later expires_at")
     private static let unknown = ShuntError(
         .accessCredentials, "nobody knows this client", help: "a user name and a password, a token or a certificate")
 

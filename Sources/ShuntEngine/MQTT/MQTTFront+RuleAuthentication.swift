@@ -95,8 +95,8 @@ extension MQTTFront {
         engine.authentications[client] = nil
         var admitted = Admitted(uid: proved.uid)
         (admitted.tags, admitted.alias, admitted.expiresAt) = (proved.tags, proved.alias, proved.terms.expiresAt ?? .infinity)
-        guard let greeting = state.greeting else { return renewed(admitted, proved.terms, state) }
         guard admitted.expiresAt > router.now else { return failed(.notAuthorized, .accessExpired, "what the client has shown is over") }
+        guard let greeting = state.greeting else { return renewed(admitted, proved.terms, state) }
         engine.admit(client, as: admitted)
         engine.settle(proved.terms, client)
         if proved.uid == nil { engine.clients[client.slot].needsName = engine.asks(client) }

@@ -148,6 +148,10 @@ final class TracingHooks: RuleHooks {
     var takesLong: Bool { inner?.takesLong ?? false }
     func decided(by standing: StandingVerdict) { inner?.decided(by: standing) }
     func exceededHops(rule: Int, now: Double) { inner?.exceededHops(rule: rule, now: now) }
+    func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {
+        tracer.step(.denied(inner?.name(of: rule) ?? "", action, subject, by: place))
+        inner?.denied(rule: rule, action, subject, by: place, now: now)
+    }
     func grants(of rule: Int) -> (any RuleGrants)? { inner?.grants(of: rule) }
     func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome { inner?.onConnect(peer, now: now) ?? .accept }
     func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {

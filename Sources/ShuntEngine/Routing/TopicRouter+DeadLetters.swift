@@ -6,6 +6,10 @@ struct DeadLetters {
     var bytes = 0
     /// The message that was kept last: of several reasons the first one counts.
     var last: (id: Int64, sender: ConnectionID, topic: UnsafeRawPointer?, payload: UnsafeRawPointer?)?
+    /// How many there have been.
+    var kept: UInt64 = 0
+    /// Not of a message that has been one before.
+    var areKept = true
     /// They are being sent: what becomes of them is no reason for another one.
     var areSent = false
 
@@ -22,7 +26,8 @@ extension TopicRouter {
     @inline(never)
     func keepDeadLetter(_ message: MessageView, why: String, rule: String = "") {
         let topic = limits.deadLetterTopic
-        guard !topic.isEmpty, !deadLetters.areSent, !message.topic.elementsEqual(topic), !message.topic.starts(with: "$SYS/".utf8) else { return }
+        guard !topic.isEmpty, !deadLetters.areSent, deadLetters.areKept else { return }
+        guard !message.topic.elementsEqual(topic), !message.topic.starts(with: "$SYS/".utf8) else { return }
         // A retained message waits for subscribers that come later.
         guard !(message.isRetained && limits.mqtt.keepsRetained && rule.isEmpty) else { return }
         if let last = deadLetters.last, last.id == message.id, last.sender == message.sender,
@@ -31,6 +36,7 @@ extension TopicRouter {
             return
         }
         deadLetters.last = (message.id, message.sender, message.topic.baseAddress, message.payload.baseAddress)
+        deadLetters.kept &+= 1
         let size = message.topic.count + message.payload.count + message.properties.count
         guard deadLetters.messages.count < DeadLetters.mostMessages, deadLetters.bytes + size <= DeadLetters.mostBytes else {
             output.figures.deadLettersLost += 1

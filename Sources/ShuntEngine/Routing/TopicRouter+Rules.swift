@@ -151,6 +151,7 @@ extension TopicRouter {
         guard let permissions, !permissions.may(action, subject, group: nil) else { return true }
         if hooks?.grants(of: Int(rule))?.allow(action, subject) == true { return true }
         denied(action, subject, group: nil, permissions)
+        hooks?.denied(rule: Int(rule), action, subject, by: permissions.place(of: action, subject, group: nil), now: now)
         deniedOfMessage += 1
         return false
     }

@@ -97,7 +97,8 @@ public final class TopicRouter {
         guard abs(now - deniedAt) >= 1 else { return }
         deniedAt = now
         let name = String(decoding: subject.prefix(200), as: UTF8.self)
-        deniedExample = "\(action) \(name.debugDescription) by \(permissions.place(of: action, subject, group: group))"
+        let place = permissions.place(of: action, subject, group: group)
+        deniedExample = "\(action) \(name.debugDescription) by \(place.isEmpty ? "the rule's grants" : place)"
     }
 
     // MARK: Publishing

@@ -20,7 +20,7 @@ extension LuaDefinitions {
                 Function("continue", ["data: string"], ["shunt.Verdict"], "In on_auth: the client is asked for another step, with these data."),
                 Function("redirect", ["worker: string"], ["shunt.Verdict"], "The client is told to go to the worker `host:port`."),
                 Function(
-                    "message", ["fields: table"], ["shunt.Message"],
+                    "message", ["fields: { \(messageChanges) }"], ["shunt.Message"],
                     "A message that is made of none: it takes what `msg:with{}` takes, and needs a payload."),
                 Function(
                     "delay", ["seconds: number", "msg?: shunt.Message|shunt.Verdict"], ["shunt.Verdict"],
@@ -117,7 +117,7 @@ extension LuaDefinitions {
         Function(
             "resolve", ["name: string", "options?: { timeout?: string|number, cache?: string|number }"], ["string[]?", "string? why"],
             "The addresses of a name, or nil and why; where `http` may be called."),
-        Function("match", ["topic: string", "filter: string"], ["boolean"], "Whether an MQTT topic filter takes a topic."),
+        Function("match", ["topic: string|nil", "filter: string"], ["boolean"], "Whether an MQTT topic filter takes a topic; false for nil."),
         Function(
             "counter", ["name: string", "labels?: table<string, string|number|boolean>"], ["shunt.Counter"],
             "A counter, shown in /metrics as `shunt_rule_NAME_total`."),

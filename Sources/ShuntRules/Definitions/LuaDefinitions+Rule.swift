@@ -55,6 +55,12 @@ extension LuaDefinitions {
             hook("on_tick", "ctx: shunt.Context", "", "Every `tick` seconds on each loop."),
         ])
 
+    /// What `msg:with{}` and `route.message{}` take besides a payload and a filter.
+    static let messageChanges =
+        "topic?: string, key?: string|false, payload?: string, format?: \"text\"|\"json\", qos?: 0|1|2, retain?: boolean, props?: table|false, "
+        + "content_type?: string|false, response_topic?: string|false, correlation_data?: string|false, expiry?: integer|false, "
+        + "payload_format?: 0|1|false"
+
     static let message = Class(
         name: "shunt.Message", doc: "A message. It is there during the call; keep its fields, or a copy by `msg:with{}`. No field can be set.",
         fields: [
@@ -83,9 +89,7 @@ extension LuaDefinitions {
             Function(
                 "with",
                 [
-                    "changes: { topic?: string, key?: string|false, payload?: string, format?: string, filter?: shunt.Filter, qos?: integer, "
-                        + "retain?: boolean, props?: table|false, content_type?: string|false, response_topic?: string|false, "
-                        + "correlation_data?: string|false, expiry?: integer|false, payload_format?: integer|false }"
+                    "changes: { \(messageChanges), filter?: shunt.Filter }"
                 ], ["shunt.Message"], "A copy with these changed; `false` takes a property off."),
         ])
 
@@ -176,7 +180,7 @@ extension LuaDefinitions {
         ],
         methods: [
             Function(
-                "with", ["changes: { topic?: string, group?: string, qos?: integer }"], ["shunt.Subscription"],
+                "with", ["changes: { topic?: string, group?: string, qos?: 0|1|2 }"], ["shunt.Subscription"],
                 "In on_subscribe: the subscription with these changed. The QoS can only be made lower.")
         ])
 

@@ -19,7 +19,8 @@ extension LintFile {
     /// By hook, the verdicts that it may return; the other hooks take any but those of ``own``.
     private static let verdicts: [String: Set<String>] = [
         "on_connect": ["reject", "redirect"], "on_register": ["reject"], "on_auth": ["continue", "reject"], "on_subscribe": ["reject"],
-        "on_chat_open": ["reject", "redirect"], "on_chat_join": ["reject", "redirect"], "on_deliver": ["drop"], "on_select": [],
+        "on_chat_open": ["done", "drop", "redirect", "reject"], "on_chat_join": ["done", "drop", "redirect", "reject"],
+        "on_deliver": ["drop"], "on_select": [],
     ]
     /// Verdicts that only some hooks may return.
     private static let own: [String: Set<String>] = [
@@ -37,6 +38,9 @@ extension LintFile {
                 let allowed = Self.verdicts[hook.name]?.sorted().map { "route.\($0)" } ?? []
                 let help = allowed.isEmpty ? "docs/rules.md, Hooks" : "nothing, or " + allowed.joined(separator: ", ")
                 found.append((.hook, offset, "\(hook.name) can't return route.\(verdict)", help))
+            }
+            if let problem = LiteralChecks.problem(returned: value, by: hook.name) {
+                found.append((.hook, problem.offset, problem.message, problem.help))
             }
             if hook.name == "on_register", let offset = Self.key("uid", ofWithIn: value) {
                 found.append((.hook, offset, "on_register can't change the uid", "conn:with { tags = …, alias = … }"))

@@ -71,6 +71,7 @@ public struct RuleCheck {
                     RuleFinding(severity: .error, kind: .syntax, location: "\(path):\(place.line):\(place.column)", message: error.message))
             }
         }
+        let loading = Loading(plugin, limits)
         let meant = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.globalsSetOutside) }
         var told: Set<String> = []
         for index in files.indices {
@@ -82,6 +83,9 @@ public struct RuleCheck {
             shapes.run()
             file = shapes.file
             if isRule {
+                var settings = SettingChecks(file, outline, loading.definition?.schema)
+                settings.run()
+                file = settings.file
                 file.checkRule(outline)
                 file.checkContent(outline)
                 rules.append(
@@ -91,26 +95,36 @@ public struct RuleCheck {
         }
         let isParsed = !found.contains { $0.kind == .syntax }
         findings += found
-        load(plugin, limits, found, isParsed)
+        start(plugin, loading, limits, found, isParsed)
+    }
+
+    /// What comes of loading a plugin's files.
+    private struct Loading {
+        var definition: RuleDefinition?
+        var warnings: [ShuntError] = []
+        var error: ShuntError?
+
+        init(_ plugin: RulePlugin, _ limits: RuleLimits) {
+            do throws(ShuntError) {
+                let (read, warnings) = try RuleSet.definition(of: plugin, limits: limits)
+                (definition, self.warnings) = (read, warnings)
+            } catch { self.error = error }
+        }
     }
 
     /// What a worker would say of it. What the checks have told with a column is not told again.
-    private mutating func load(_ plugin: RulePlugin, _ limits: RuleLimits, _ found: [RuleFinding], _ isParsed: Bool) {
+    private mutating func start(_ plugin: RulePlugin, _ loading: Loading, _ limits: RuleLimits, _ found: [RuleFinding], _ isParsed: Bool) {
         func isTold(_ error: ShuntError) -> Bool {
             guard let location = error.location else { return false }
             return found.contains { $0.location.hasPrefix(location + ":") || $0.message == error.message }
         }
-        do throws(ShuntError) {
-            let (definition, warnings) = try RuleSet.definition(of: plugin, limits: limits)
-            loaded[definition.name, default: []].append(plugin.location(of: "name"))
-            checkStart(of: plugin, definition, limits, isTold)
-            findings += warnings.filter { !isTold($0) && !$0.message.hasPrefix("a function sets the global") }.map { Self.finding($0, .warning) }
-            guard let rights = definition.grants?.listed, !rights.isEmpty else { return }
-            grants.append(Grant(rule: definition.name, rights: rights))
-        } catch {
-            guard isParsed, !isTold(error) else { return }
-            findings.append(Self.finding(error, .error))
-        }
+        if let error = loading.error, isParsed, !isTold(error) { findings.append(Self.finding(error, .error)) }
+        guard let definition = loading.definition else { return }
+        loaded[definition.name, default: []].append(plugin.location(of: "name"))
+        checkStart(of: plugin, definition, limits, isTold)
+        findings += loading.warnings.filter { !isTold($0) && !$0.message.hasPrefix("a function sets the global") }.map { Self.finding($0, .warning) }
+        guard let rights = definition.grants?.listed, !rights.isEmpty else { return }
+        grants.append(Grant(rule: definition.name, rights: rights))
     }
 
     /// Runs `on_load` and a `match` that is a function, where no settings must be given. A rule without a schema may want some that nobody

@@ -14,6 +14,15 @@ enum RuleVocabulary {
             return (plain(field.name), list.split(separator: ",").map { type(String($0.drop { $0 != ":" }.dropFirst())) })
         })
 
+    /// By hook, the types that it may return; hooks whose results are ignored are not there.
+    static let hookResults: [String: [String]] = Dictionary(
+        uniqueKeysWithValues: LuaDefinitions.rule.fields.compactMap { field in
+            guard field.name.hasPrefix("on_"), let end = field.type.firstRange(of: "): ") else { return nil }
+            return (plain(field.name), LiteralChecks.union(field.type[end.upperBound...]))
+        })
+
+    static let verdicts = libraries["route"]?.functions.map(\.name) ?? []
+
     /// Lua's own, as far as rules have it.
     static let standard: [String: Set<String>] = [
         "string": [
@@ -57,26 +66,33 @@ enum RuleVocabulary {
         return rest.isEmpty || rest == "?" || rest.hasPrefix(" ") ? String(name) : ""
     }
 
-    /// The keys that a parameter `name: { a?: text, … }`, or one of a class, takes; nil where it takes any.
-    static func keys(ofParameter parameter: String?) -> Set<String>? {
+    /// The keys that a parameter `name: { a?: text, … }`, or one of a class, takes, each with its type; nil where it takes any.
+    static func keys(ofParameter parameter: String?) -> [String: String]? {
         guard let parameter, let colon = parameter.firstIndex(of: ":") else { return nil }
         let type = parameter[parameter.index(after: colon)...].drop { $0 == " " }
-        if type.hasPrefix("shunt.Filter"), let filter = classes["shunt.Filter"] { return Set(filter.fields.map { plain($0.name) }) }
+        if type.hasPrefix("shunt.Filter"), let filter = classes["shunt.Filter"] {
+            return filter.fields.reduce(into: [:]) { $0[plain($1.name)] = $1.type }
+        }
         guard type.hasPrefix("{"), type.hasSuffix("}"), !type.contains("[string]") else { return nil }
         var depth = 0
-        var keys: Set<String> = []
-        var word = ""
+        var keys: [String: String] = [:]
+        var (word, value) = ("", "")
         var isName = true
-        for letter in type {
+        for letter in type.dropFirst().dropLast() + "," {
             switch letter {
             case "{", "<", "(": depth += 1
             case "}", ">", ")": depth -= 1
-            case "," where depth == 1: (isName, word) = (true, "")
-            case ":" where depth == 1 && isName:
-                keys.insert(plain(word))
-                isName = false
-            case _ where depth == 1 && isName && letter != " ": word.append(letter)
             default: break
+            }
+            if letter == "," && depth == 0 {
+                if !word.isEmpty { keys[plain(word)] = value }
+                (isName, word, value) = (true, "", "")
+            } else if letter == ":" && depth == 0 && isName {
+                isName = false
+            } else if !isName {
+                value.append(letter)
+            } else if letter != " " {
+                word.append(letter)
             }
         }
         return keys

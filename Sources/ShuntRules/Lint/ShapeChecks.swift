@@ -9,6 +9,9 @@ struct ShapeChecks {
     /// Classes that take any name, or whose fields a rule may set.
     private static let open: Set<String> = ["shunt.Properties", "shunt.Filter", "shunt.Will", "shunt.Rule", "shunt.Verdict"]
 
+    /// How rules name the objects whose methods are given values.
+    private static let written = ["shunt.Message": "msg", "shunt.Client": "conn", "shunt.Subscription": "sub", "shunt.Context": "ctx"]
+
     init(_ file: LintFile, _ outline: RuleOutline) {
         self.file = file
         for hook in outline.hooks {
@@ -166,7 +169,7 @@ struct ShapeChecks {
             }
         case .method(let name, let arguments):
             if let method = shape.methods.first(where: { $0.name == name }) {
-                checkKeys(arguments, method)
+                checkArguments(arguments, method, of: Self.written[owner] ?? "")
             } else if fields.contains(name) {
                 file.find(.error, .colon, suffix.offset, "\(name) is a field of a \(what), and no method", help: "with a dot: .\(name)")
             } else if !Self.open.contains(owner) || methods.isEmpty {
@@ -178,7 +181,9 @@ struct ShapeChecks {
 
     private mutating func checkLibrary(_ library: LuaName, _ suffixes: [LuaSuffix]) {
         guard let first = suffixes.first else { return }
-        if case .call(let arguments) = first.kind, let function = RuleVocabulary.functions[library.text] { checkKeys(arguments, function) }
+        if case .call(let arguments) = first.kind, let function = RuleVocabulary.functions[library.text] {
+            checkArguments(arguments, function, of: "")
+        }
         guard let members = RuleVocabulary.members(of: library.text) else { return }
         switch first.kind {
         case .field(let name):
@@ -186,7 +191,7 @@ struct ShapeChecks {
                 if suffixes.count > 1, case .call(let arguments) = suffixes[1].kind,
                     let function = RuleVocabulary.libraries[library.text]?.functions.first(where: { $0.name == name })
                 {
-                    checkKeys(arguments, function)
+                    checkArguments(arguments, function, of: library.text, dot: ".")
                 }
                 return
             }
@@ -202,15 +207,35 @@ struct ShapeChecks {
         }
     }
 
-    /// The keys of tables that are written out as arguments.
-    private mutating func checkKeys(_ arguments: [LuaExpression], _ function: LuaDefinitions.Function) {
+    /// The keys of tables that are written out as arguments, and values that are.
+    /// - Parameter owner: as rules write it: `msg`, `route`.
+    private mutating func checkArguments(_ arguments: [LuaExpression], _ function: LuaDefinitions.Function, of owner: String, dot: String = ":") {
+        let what = owner.isEmpty ? function.name : owner + dot + function.name
+        let isCopy = function.name == "with" || function.name == "message"
+        let isChecked = !file.isTest && (isCopy || Self.literal.contains(owner) || function.name == "match")
         for (argument, parameter) in zip(arguments, function.parameters) {
+            if isChecked, let colon = parameter.firstIndex(of: ":") {
+                let name = RuleVocabulary.plain(String(parameter[..<colon]))
+                check(argument, what, name, String(parameter[parameter.index(after: colon)...]), publishes: function.name != "match")
+            }
             guard case .table(let fields) = argument.kind, let keys = RuleVocabulary.keys(ofParameter: parameter) else { continue }
             for field in fields {
-                guard case .name(let name) = field.key, !keys.contains(name) else { continue }
-                file.find(.error, .arguments, field.offset, "\(function.name) does not take \(name)", help: LintFile.meant(name, in: keys))
+                guard case .name(let name) = field.key else { continue }
+                guard let type = keys[name] else {
+                    file.find(.error, .arguments, field.offset, "\(function.name) does not take \(name)", help: LintFile.meant(name, in: keys.keys))
+                    continue
+                }
+                if isChecked { check(field.value, isCopy ? what + "{}" : what, name, type, publishes: owner != "sub") }
             }
         }
+    }
+
+    /// Of these, arguments must be of the types that the API's table names.
+    private static let literal: Set<String> = ["route", "ctx"]
+
+    private mutating func check(_ value: LuaExpression, _ what: String, _ name: String, _ type: String, publishes: Bool) {
+        guard let problem = LiteralChecks.problem(value, what, name, type, publishes: publishes) else { return }
+        file.find(.error, .arguments, problem.offset, problem.message, help: problem.help)
     }
 }
 

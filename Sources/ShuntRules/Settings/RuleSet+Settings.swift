@@ -48,6 +48,19 @@ extension RuleSet {
     }
 }
 
+extension ShuntError {
+    /// An error of rules with the places of its settings, and those of the others in it. An unknown key is found where it is written, a
+    /// missing one where it would stand.
+    /// - Parameter place: of a key such as `rules.settings.redact.keep`, or of the nearest one above it; of the key's name where that is asked.
+    public func placed(_ place: (_ key: String, _ isName: Bool) -> String?) -> ShuntError {
+        guard let key = location, key.hasPrefix("rules.settings") else { return self }
+        var placed = self
+        placed.location = place(key, code == .configUnknownKey || code == .configMissing) ?? key
+        placed.others = others.map { $0.placed(place) }
+        return placed
+    }
+}
+
 extension RuleSet.Rule {
     /// Texts that nobody is to see.
     var secrets: Set<String> {

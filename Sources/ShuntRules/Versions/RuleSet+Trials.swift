@@ -9,7 +9,8 @@ extension RuleSet {
         if let unknown = trials.keys.sorted().first(where: { name in !rules.contains { $0.plugin.name == name } }) {
             throw ShuntError(
                 .ruleMissing, "\(unknown) is on trial and does not run", at: "rules.trials.\(unknown)",
-                help: "enable the plugin; what runs beside it is compared with it")
+                help: Suggestion.closest(to: unknown, in: rules.map(\.plugin.name)).map { "did you mean \($0)?" }
+                    ?? "enable the plugin; what runs beside it is compared with it")
         }
         for rule in rules {
             guard let trial = trials[rule.plugin.name] else {

@@ -12,6 +12,8 @@ final class Explainer: Sendable {
 
     /// Questions that are answered at a time.
     private static let capacity = 2
+    /// Groups that are named in place of one that is not there.
+    private static let groups = 10
     /// Filters among which the one is looked for that an operator may have meant.
     private static let filters = 2000
 
@@ -103,7 +105,8 @@ final class Explainer: Sendable {
             if count > 0 { record.rules[place].offLoops = count }
         }
         record.routes = path.stops.prefix(ExplainRequest.maximumLimit).map { route(to: $0, request, rules, sender) }
-        if record.outcome == "delivered", !path.hasOthers, !record.routes.contains(where: { $0.recipients > 0 && $0.refused == nil }) {
+        let arrives = record.routes.contains { $0.recipients > 0 && $0.refused == nil && $0.after == nil }
+        if record.outcome == "delivered", !path.hasOthers, !arrives {
             (record.outcome, record.why) = Self.end(of: record, path)
         }
         record.seconds = Worker.now - began
@@ -153,7 +156,7 @@ final class Explainer: Sendable {
         to stop: MessagePath.Stop, _ request: ExplainRequest, _ rules: LoopRules?, _ sender: ImaginarySender
     ) -> ExplainRecord.Route {
         var route = ExplainRecord.Route(topic: MessagePath.text(stop.message.topic), by: stop.by)
-        route.refused = stop.refused
+        (route.refused, route.after) = (stop.refused, stop.after > 0 ? stop.after : nil)
         if stop.refused == nil { find(stop.message, request, &route, rules, sender) }
         return route
     }
@@ -241,6 +244,11 @@ final class Explainer: Sendable {
             return told
         }
         route.recipients -= route.groups.count { !$0.chosen.isEmpty && $0.chosen.allSatisfy { $0.client.withheldBy != nil } }
+        if let group, route.groups.isEmpty {
+            route.missingGroup = group
+            let others = peers.ask { $0.engine.inspect(topic, key: key, group: nil, limit: Self.groups).groups.map(\.name) }
+            route.otherGroups = Set(others.values.joined()).sorted()
+        }
         route.retainedBytes = looks.values.compactMap(\.1).first
         guard first.recipients == 0 else { return }
         let filters = peers.ask { $0.loop.index == 0 ? $0.engine.someFilters(Self.filters) : [] }[0] ?? []

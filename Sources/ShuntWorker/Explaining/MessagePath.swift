@@ -9,6 +9,8 @@ struct MessagePath {
         /// The rule that has sent it there.
         var by: String?
         var refused: String?
+        /// Seconds after which it goes there.
+        var after = 0.0
     }
 
     private let rules: LoopRules?
@@ -44,7 +46,7 @@ struct MessagePath {
             let wanted = selection(message.topic)
             record.unmatched = rules.names.indices.filter { rules.readers.contains($0) && !wanted.contains($0) }.map { rules.names[$0] }
         }
-        switch ask(selection(message.topic), about: message, excluded: .none, by: nil) {
+        switch ask(selection(message.topic), about: message, excluded: .none, by: nil, after: 0) {
         case .pass, .send, .redirect: record.outcome = "delivered"
         case .drop(let why): (record.outcome, record.why) = ("dropped", why)
         case .reject(let why): (record.outcome, record.why) = ("rejected", why)
@@ -65,8 +67,12 @@ struct MessagePath {
         return topic.withUnsafeBytes { rules.selection(for: .topic, topic: $0) }
     }
 
-    /// - Parameter by: the rule that has sent the message to its topic.
-    private mutating func ask(_ wanted: RuleSelection, about message: RuleMessage, excluded: RuleSelection, by: String?) -> End {
+    /// - Parameters:
+    ///   - by: the rule that has sent the message to its topic.
+    ///   - after: seconds that rules have delayed it.
+    private mutating func ask(
+        _ wanted: RuleSelection, about message: RuleMessage, excluded: RuleSelection, by: String?, after: Double
+    ) -> End {
         var (current, isMoved, last, end) = (message, false, Int?.none, End.pass)
         var made: [(message: RuleMessage, isMoved: Bool, rule: Int)] = []
         // Others only choose members of groups.
@@ -94,10 +100,10 @@ struct MessagePath {
             if let last {
                 made.append((current, isMoved, last))
             } else {
-                stops.append(Stop(message: message, by: by))
+                stops.append(Stop(message: message, by: by, after: after))
             }
         }
-        for one in made { pass(one.message, isMoved: one.isMoved, rule: one.rule, excluded: excluded, by: by) }
+        for one in made { pass(one.message, isMoved: one.isMoved, rule: one.rule, excluded: excluded, by: by, after: after) }
         return end
     }
 
@@ -105,35 +111,36 @@ struct MessagePath {
         "rule \(decision.name)" + (decision.why.isEmpty ? " gives no reason" : ": \(decision.why)")
     }
 
-    private mutating func pass(_ message: RuleMessage, isMoved: Bool, rule: Int, excluded: RuleSelection, by: String?) {
+    private mutating func pass(_ message: RuleMessage, isMoved: Bool, rule: Int, excluded: RuleSelection, by: String?, after: Double) {
         guard let rules else { return }
         let name = rules.names[rule]
-        guard message.kind == .topic, message.delay == 0 else {
+        let isLater = message.delay > 0
+        if message.kind != .topic || isLater {
             let isRefused = (isMoved || message.kind != .topic) && !maySend(message, rule, rules)
             hasRefusal = hasRefusal || isRefused
             hasOthers = hasOthers || !isRefused
             let refusal = isRefused ? ": it does not go out: the sender may not send it, and the rule's table grants it to nobody" : ""
             record.others.append("\(name): \(Self.target(message))\(refusal)")
-            return
+            guard message.kind == .topic, !isRefused else { return }
         }
-        guard isMoved else { return stops.append(Stop(message: message, by: by)) }
-        if !maySend(message, rule, rules) {
+        var message = message
+        let after = after + Double(message.delay) / 1000
+        message.delay = 0
+        func stop(_ refused: String? = nil) -> Stop { Stop(message: message, by: isMoved || isLater ? name : by, refused: refused, after: after) }
+        guard isMoved || isLater else { return stops.append(stop()) }
+        if !isLater, !maySend(message, rule, rules) {
             hasRefusal = true
-            stops.append(Stop(message: message, by: name, refused: "the sender may not publish there, and the rule's table grants it to nobody"))
-            return
+            return stops.append(stop("the sender may not publish there, and the rule's table grants it to nobody"))
         }
-        var excluded = excluded
+        var excluded = isLater ? RuleSelection.none : excluded
         excluded.insert(rule)
         let wanted = selection(message.topic).subtracting(excluded)
-        guard !wanted.isEmpty else { return stops.append(Stop(message: message, by: name)) }
-        guard Int(message.hops) < hopLimit else {
-            stops.append(Stop(message: message, by: name, refused: "it has come over limits.hops topics (\(hopLimit))"))
-            return
-        }
+        guard !wanted.isEmpty else { return stops.append(stop()) }
+        guard Int(message.hops) < hopLimit else { return stops.append(stop("it has come over limits.hops topics (\(hopLimit))")) }
         var next = message
         next.hops += 1
-        switch ask(wanted, about: next, excluded: excluded, by: name) {
-        case .drop(let why), .reject(let why): stops.append(Stop(message: message, by: name, refused: why))
+        switch ask(wanted, about: next, excluded: excluded, by: name, after: after) {
+        case .drop(let why), .reject(let why): stops.append(stop(why))
         case .pass, .send, .redirect: break
         }
     }
@@ -165,11 +172,13 @@ struct MessagePath {
     }
 
     private static func target(_ message: RuleMessage) -> String {
-        switch message.kind {
-        case .topic: text(message.topic) + (message.delay > 0 ? ", after \(Double(message.delay) / 1000) s" : "")
-        case .broadcast: "a broadcast"
-        case .chat: "chat \(text(message.topic))"
-        }
+        let target =
+            switch message.kind {
+            case .topic: text(message.topic)
+            case .broadcast: message.filter.isEmpty ? "a broadcast" : "a broadcast to devices of \(shown(message.filter))"
+            case .chat: "chat \(text(message.topic))"
+            }
+        return target + (message.delay > 0 ? ", after \(Double(message.delay) / 1000) s" : "")
     }
 
     static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

@@ -111,7 +111,7 @@ final class LookupService: Sendable {
                 lane: FetchLane(
                     "\(plugin)/\(loop)", limit: permit.settings.atOnce, waiting: Self.longestQueue, patience: timeLimit))
             (request.authorities, request.maximumSize, request.timeLimit) = (permit.authorities, permit.settings.answer, timeLimit)
-            request.headers = question.headers
+            (request.headers, request.sharer) = (question.headers, question.network)
             fetcher.fetch(request) { settled(LookupAnswer($0)) }
         case .name(let name): resolver.resolve(name, within: timeLimit, settled)
         }

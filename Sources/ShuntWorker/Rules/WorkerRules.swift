@@ -51,7 +51,20 @@ struct WorkerRules: Sendable {
         }
         for warning in set.warnings { logger.warning("\(Self.placed(warning, configuration))") }
         number = before.map { isSame(as: $0) ? $0.number : $0.number + 1 } ?? 1
-        for warning in lookupWarnings(configuration) { logger.warning("\(warning)") }
+        for warning in lookupWarnings(configuration) + Self.trialWarnings(configuration) { logger.warning("\(warning)") }
+    }
+
+    /// Warns of clients that are named for a trial which is applied for none, or for all.
+    static func trialWarnings(_ configuration: Configuration) -> [ShuntError] {
+        configuration.rules.trials.sorted { $0.key < $1.key }.flatMap { name, trial in
+            guard trial.mode != .canary else { return [ShuntError]() }
+            let key = "rules.trials.\(name)"
+            let who = trial.mode == .shadow ? "a shadow's decisions are applied for no client" : "the rule is live, for all clients"
+            return ["share", "uids", "addresses"].filter { configuration.isGiven("\(key).\($0)") }.map { field in
+                configuration.placed(
+                    ShuntError(.configInvalid, "\(key).\(field) means nothing: \(who)", help: "set \(key).mode to canary"), at: "\(key).\(field)")
+            }
+        }
     }
 
     /// Another version, with what the rules of this one shared.
@@ -82,7 +95,12 @@ struct WorkerRules: Sendable {
     private static func placed(_ error: ShuntError, _ configuration: Configuration) -> ShuntError {
         let rules = configuration.rules
         guard let location = error.location else { return error }
-        if location.hasPrefix("rules.settings.") { return Self.settingPlaced(error, location, configuration) }
+        if location.hasPrefix("rules.settings.") { return error.placed { configuration.nearestPlace(of: $0, isName: $1) } }
+        if location.hasPrefix("rules.trials.") {
+            var placed = error
+            placed.location = configuration.nearestPlace(of: location, isName: true) ?? location
+            return placed
+        }
         if location == rules.directory {
             guard let present = try? RulePlugin.names(in: rules.directory) else {
                 return configuration.placed(error, at: "rules.directory")
@@ -99,15 +117,6 @@ struct WorkerRules: Sendable {
         var error = error
         error.help = [error.help, "its settings are at \(place)"].compactMap { $0 }.joined(separator: "; ")
         return error
-    }
-
-    /// An error about a setting, by its key. An unknown key is found where it is written, a missing one where it would stand.
-    private static func settingPlaced(_ error: ShuntError, _ key: String, _ configuration: Configuration) -> ShuntError {
-        let isName = error.code == .configUnknownKey || error.code == .configMissing
-        var placed = error
-        placed.location = configuration.nearestPlace(of: key, isName: isName) ?? error.location
-        placed.others = error.others.map { Self.placed($0, configuration) }
-        return placed
     }
 
     /// The same rules in states that nobody else sees: what they keep, count and log there is gone with them. nil where none are enabled.

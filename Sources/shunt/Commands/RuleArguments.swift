@@ -42,26 +42,32 @@ struct RuleArguments: ParsableArguments {
         let paths = other ?? paths
         guard let config else {
             let plugins = try Self.plugins(paths, RuleLimits())
-            let settings = try ownSettings(of: plugins)
-            return Loaded(set: try RuleSet(plugins: plugins, settings: settings, now: wallClock()), settings: settings, limits: RuleLimits())
+            let (settings, place) = try ownSettings(of: plugins)
+            return Loaded(
+                set: try Self.placing(place) { () throws(ShuntError) in try RuleSet(plugins: plugins, settings: settings, now: wallClock()) },
+                settings: settings, limits: RuleLimits())
         }
         let configuration = try Configuration.load(
             file: config, environment: ProcessEnvironment.variables, sets: [], hostName: ProcessEnvironment.hostName)
         let limits = RuleLimits(configuration)
         let all = configuration.rules.settings.mapValues(SettingValue.init)
+        let place: Place = { configuration.nearestPlace(of: $0, isName: $1) }
         guard paths.isEmpty else {
             let plugins = try Self.plugins(paths, limits)
             let settings = all.filter { name, _ in plugins.contains { $0.name == name } }
             return Loaded(
-                set: try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock()), settings: settings, limits: limits)
+                set: try Self.placing(place) { () throws(ShuntError) in
+                    try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock())
+                }, settings: settings, limits: limits)
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {
             case .all: .all
             case .named(let names): .names(names)
             }
-        let set = try RuleSet.load(
-            directory: configuration.rules.directory, enabled: enabled, settings: all, limits: limits, now: wallClock())
+        let set = try Self.placing(place) { () throws(ShuntError) in
+            try RuleSet.load(directory: configuration.rules.directory, enabled: enabled, settings: all, limits: limits, now: wallClock())
+        }
         guard !set.rules.isEmpty else {
             throw ShuntError(.usage, "the configuration enables no rules", at: config, help: "name a plugin's folder, or set rules.enabled")
         }
@@ -74,20 +80,30 @@ struct RuleArguments: ParsableArguments {
         return plugins
     }
 
-    private func ownSettings(of plugins: [RulePlugin]) throws -> [String: SettingValue] {
-        guard let settings else { return [:] }
-        let value = SettingValue(try ConfigValue.read(file: settings))
+    /// Where a setting is given, by its key; of its name where that is asked.
+    private typealias Place = (_ key: String, _ isName: Bool) -> String?
+
+    private static func placing(_ place: Place, _ load: () throws(ShuntError) -> RuleSet) throws(ShuntError) -> RuleSet {
+        do throws(ShuntError) { return try load() } catch { throw error.placed(place) }
+    }
+
+    private func ownSettings(of plugins: [RulePlugin]) throws -> ([String: SettingValue], Place) {
+        guard let settings else { return ([:], { _, _ in nil }) }
+        let file = try SettingsFile(settings)
+        let value = SettingValue(file.value)
+        func place(under root: String) -> Place { { file.nearestPlace(of: $0, under: root, isName: $1) } }
         guard case .object(let entries) = value else {
             throw ShuntError(.configType, "settings are names with values", at: settings, help: "as in from: 1000")
         }
-        if plugins.count == 1 { return [plugins[0].name: value] }
+        if plugins.count == 1 { return ([plugins[0].name: value], place(under: "rules.settings.\(plugins[0].name)")) }
         for name in entries.keys.sorted() where !plugins.contains(where: { $0.name == name }) {
             let near = Suggestion.closest(to: name, in: plugins.map(\.name)).map { "did you mean \($0)? " } ?? ""
             throw ShuntError(
-                .configUnknownKey, "there is no plugin \(name)", at: settings,
+                .configUnknownKey, "there is no plugin \(name)",
+                at: file.nearestPlace(of: "rules.settings.\(name)", under: "rules.settings", isName: true) ?? settings,
                 help: near + "the settings of several plugins stand by their names: \(plugins.map(\.name).joined(separator: ", "))")
         }
-        return entries
+        return (entries, place(under: "rules.settings"))
     }
 }
 

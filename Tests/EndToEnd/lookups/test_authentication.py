@@ -8,6 +8,7 @@ import pytest
 from mqtt import packets
 from mqtt.client import Client
 from mqtt.packets import AUTH, CONNACK, DISCONNECT
+from processes import write_rule
 
 # The client answers a challenge with HMAC-SHA-256 of it, by a key that the backend knows.
 RULE = """
@@ -124,3 +125,27 @@ def test_a_client_shows_anew_who_it_is_and_stays_the_same(worker):
     client.send(step(b"bob", reason=0x19))
     solve(client, "bob")
     assert client.wait(DISCONNECT).reason == 0x87
+
+
+def test_a_time_that_is_over_lets_nobody_in_and_closes_who_is(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "over", """
+local R = {}
+function R.on_auth(conn, data, ctx)
+  return conn:with { uid = "ada", expires_at = ctx.now + (data == "good" and 3600 or -1) }
+end
+function R.on_connect(conn, ctx)
+  if conn.client_id == "late" then return conn:with { expires_at = ctx.now - 1 } end
+end
+return R
+""")
+    worker = shunt.worker({
+        "rules.directory": plugins, "rules.enabled": "all", "worker.listeners.mqtt.protocol": "mqtt",
+        "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.listeners.mqtt.allow_anonymous": "true"})
+    assert begin(worker, b"bad").wait(CONNACK).reason == 0x87
+    client = begin(worker, b"good")
+    assert client.wait(CONNACK).reason == 0
+    client.send(step(b"bad", reason=0x19))
+    assert client.wait(DISCONNECT).reason == 0x87
+    late = Client(worker.listeners["worker.mqtt"], 5)
+    late.send(packets.connect(5, "late"))
+    assert late.wait(CONNACK).reason == 0x87

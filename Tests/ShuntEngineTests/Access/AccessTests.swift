@@ -210,6 +210,19 @@ struct AccessTests {
         #expect(reasons == (!isGranted ? [true, false, false, true, true] : [false, false, false, false, false]))
     }
 
+    @Test("What a rule makes of the bytes with which a client comes needs its right, too")
+    func firstBytes() {
+        let rules = ScriptedRules()
+        let worker = SimulatedWorker(hooks: rules)
+        ask(worker, [.publish: ["secret"]])
+        rules.script["t"] = .send([.init(topic: "secret/x", text: "a")])
+        let frames = worker.connect()
+        frames.send(Frame(.message, id: 1, text: "x", name: "t"))
+        worker.decide(.admitted(Admitted(uid: "bob")))
+        #expect(frames.received().last { $0.type == .acknowledgement }?.status == 403)
+        #expect(worker.engines[0].output.figures.denied == 1)
+    }
+
     @Test("A will whose right has gone is not published")
     func will() {
         let worker = SimulatedWorker()

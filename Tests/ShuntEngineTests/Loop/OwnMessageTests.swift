@@ -60,6 +60,7 @@ struct OwnMessageTests {
         #expect(texts(consumer) == ["granted made"])
         #expect(worker.engines[0].output.figures.denied == 3)
         #expect(worker.engines[0].deniedExample.contains("the rule's grants"))
+        #expect(rules.denied.sorted() == ["0 publish denied", "0 publish denied", "0 publish later"])
     }
 
     // MARK: delays
@@ -154,6 +155,22 @@ struct OwnMessageTests {
         #expect(worker.engines[0].output.figures.deadLetters == 2)
     }
 
+    @Test("A broadcast on which a rule has failed, and that no device takes, is one dead letter")
+    func deadBroadcast() throws {
+        rules.wanted = .broadcast
+        let worker = deadLetters()
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("dead", group: "g")
+        #expect(producer.ask(Frame(.notify, id: 1, format: .json, value: NotifyBody(message: "x", uid: "nobody").encoded()))?.status == 500)
+        #expect(consumer.received().filter { $0.type == .message }.map(\.key) == ["no device"])
+        rules.failing = { worker.engines[0].failed("redact", .ruleTime, on: $0) }
+        #expect(producer.ask(Frame(.notify, id: 2, format: .json, value: NotifyBody(message: "x", uid: "nobody").encoded()))?.status == 500)
+        #expect(consumer.received().filter { $0.type == .message }.map(\.key) == ["rule.time"])
+        rules.failing = nil
+        #expect(producer.ask(Frame(.notify, id: 3, format: .json, value: NotifyBody(message: "x", uid: "nobody").encoded()))?.status == 500)
+        #expect(consumer.received().filter { $0.type == .message }.map(\.key) == ["no device"])
+    }
+
     @Test("A dead letter that nobody gets is none again, and messages of its own topic are none; each message is one dead letter")
     func deadEnd() {
         let worker = deadLetters()
@@ -200,6 +217,15 @@ struct OwnMessageTests {
         #expect(worker.closed[client.id] == .accessExpired)
         #expect(rules.takeTold().last == "disconnect [\"gold\"]")
         #expect(!worker.engines[0].hasPaces)
+    }
+
+    @Test("A client whose time is over before it comes is not let in")
+    func overTerms() {
+        let worker = SimulatedWorker(hooks: rules)
+        rules.terms = ClientTerms(expiresAt: worker.now - 1)
+        let client = worker.connect()
+        #expect(client.ask(Frame(.ping, id: 1))?.status == 401)
+        #expect(worker.closed[client.id] == .accessExpired)
     }
 
     @Test("on_register sees the device, may refuse it or change its labels, of both protocols")

@@ -30,6 +30,9 @@ final class OwnRules: RuleHooks {
     var onTold: ((String) -> Void)?
     private(set) var room = (messages: 0, bytes: 0)
     private(set) var beyondHops = 0
+    private(set) var denied: [String] = []
+    /// Is called with each broadcast.
+    var failing: ((MessageView) -> Void)?
     private var bytes: [UnsafeMutableRawBufferPointer] = []
     private var made: [RoutedMessage] = []
 
@@ -123,6 +126,14 @@ final class OwnRules: RuleHooks {
     func name(of rule: Int) -> String { names.indices.contains(rule) ? names[rule] : "" }
     func rule(named name: String) -> Int? { names.firstIndex(of: name) }
     func exceededHops(rule: Int, now: Double) { beyondHops += 1 }
+    func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {
+        denied.append("\(rule) \(action) \(String(decoding: subject, as: UTF8.self))\(place)")
+    }
+
+    func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome {
+        failing?(push)
+        return .pass
+    }
 
     func takeTold() -> [String] {
         defer { told = [] }

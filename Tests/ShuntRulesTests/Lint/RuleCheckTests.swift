@@ -115,6 +115,79 @@ struct RuleCheckTests {
         #expect(try found(one.right) == [])
     }
 
+    static let values = [
+        Case("return route.to('a/#')", "1:58 arguments", "return route.to('a/b')"),
+        Case("return route.to('')", "1:58 arguments", "return route.to('a')"),
+        Case("return route.to('a\\0b')", "1:58 arguments", "return route.to('a')"),
+        Case("return route.to('a/+/' .. ctx.rule)", "1:58 arguments", "return route.to('a/' .. ctx.rule)"),
+        Case("return route.to(5)", "1:58 arguments", "return route.to('5')"),
+        Case("return route.to('a', 'b')", "1:63 arguments", "return route.to('a', msg)"),
+        Case("return route.chat('#')", "1:60 arguments", "return route.chat('a')"),
+        Case("return route.delay(-1, msg)", "1:61 arguments", "return route.delay(1, msg)"),
+        Case("return route.push({ uid = 5 }, msg)", "1:68 arguments", "return route.push({ uid = '5' }, msg)"),
+        Case("return route.message { topic = 'a', paylod = 'x' }", "1:78 arguments", "return route.message { topic = 'a', payload = 'x' }"),
+        Case("return route.message { topic = '+', payload = 'x' }", "1:73 arguments", "return route.message { topic = 'a', payload = 'x' }"),
+        Case("return msg:with { topic = 'a/#' }", "1:68 arguments", "return msg:with { topic = 'a' }"),
+        Case("return msg:with { payload = { 1 } }", "1:70 arguments", "return msg:with { payload = json.encode { 1 } }"),
+        Case("return msg:with { payload = '' }", "1:70 arguments", "return msg:with { payload = ' ' }"),
+        Case("return msg:with { qos = 3 }", "1:66 arguments", "return msg:with { qos = 2 }"),
+        Case("return msg:with { qos = '1' }", "1:66 arguments", "return msg:with { qos = 1 }"),
+        Case("return msg:with { retain = 1 }", "1:69 arguments", "return msg:with { retain = true }"),
+        Case("return msg:with { format = 'jsn' }", "1:69 arguments", "return msg:with { format = 'json' }"),
+        Case("return msg:with { key = true }", "1:66 arguments", "return msg:with { key = false }"),
+        Case("return msg:with { expiry = -5 }", "1:69 arguments", "return msg:with { expiry = 60 }"),
+        Case("return match(msg.topic, 'a/#/b') and msg or nil", "1:66 arguments", "return match(msg.topic, 'a/+/b') and msg or nil"),
+        Case("ctx:emit('x')", "1:51 arguments", "ctx:emit(msg)"),
+        Case("return 'drop'", "1:49 hook", "return route.drop()"),
+        Case("return true", "1:49 hook", "return nil"),
+        Case("return { payload = 'x' }", "1:49 hook", "return msg:with { payload = 'x' }"),
+    ]
+
+    @Test("a value that is written out and that the worker would refuse is found, and not the nearest one that it takes", arguments: values)
+    func literals(one: Case) throws {
+        #expect(try found(Self.hook(one.wrong)) == [one.finding])
+        #expect(try found(Self.hook(one.right)) == [])
+    }
+
+    @Test("what is wrong with a value is told with what would be right")
+    func words() throws {
+        func told(_ body: String) throws -> String {
+            let folder = try PluginFolder(["r/rule.lua": Self.hook(body)])
+            let found = try #require(RuleCheck([folder.path + "/r"]).findings.first)
+            return "\(found.message); \(found.help ?? "")"
+        }
+        #expect(try told("return msg:with { payload = { 1 } }") == "msg:with{}: payload is a table; a text, such as json.encode makes of a table")
+        #expect(try told("return msg:with { retain = 'yes' }") == "msg:with{}: retain is the text \"yes\"; true or false")
+        #expect(try told("return 'rejet'").contains("did you mean route.reject(…)? nothing, "))
+        #expect(try told("return route.to('a/#')").hasPrefix("route.to: topic \"a/#\" has +, # or a zero byte in it"))
+    }
+
+    private static let schema =
+        "settings = { limit = integer { default = 4 }, routes = list { to = topic }, more = table({ rate = number }, { optional = true }) }"
+
+    static let settings = [
+        Case("return ctx.settings.limt", "4:21 field", "return ctx.settings.limit > 4 and msg or nil"),
+        Case("return ctx.settings['limt']", "4:20 field", "return ctx.settings['limit'] > 4 and msg or nil"),
+        Case("local s = ctx.settings return route.to(s.too)", "4:42 field", "local s = ctx.settings return route.to(s.routes[1].to)"),
+        Case("return route.to(ctx.settings.routes[1].too)", "4:40 field", "return route.to(ctx.settings.routes[1].to)"),
+        Case("ctx.settings.limit = 5", "4:14 field", "local limit = ctx.settings.limit return limit > 5 and msg or nil"),
+        Case("ctx.settings.more.rate = 5", "4:19 field", "local rate = ctx.settings.more.rate return rate > 5 and msg or nil"),
+        Case("local s = ctx.settings s.limit = 5", "4:26 field", "local s = ctx.settings return s.limit > 5 and msg or nil"),
+    ]
+
+    @Test("a setting that the rule does not have, and one that is set, are found", arguments: settings)
+    func ownSettings(one: Case) throws {
+        func rule(_ body: String) -> String { "local R = { \(Self.schema) }\n\nfunction R.on_message(msg, ctx)\n\(body)\nend\nreturn R\n" }
+        #expect(try found(rule(one.wrong)).first == one.finding)
+        #expect(try found(rule(one.right)) == [])
+    }
+
+    @Test("a rule that does not say what its settings are is believed")
+    func unknownSettings() throws {
+        #expect(try found(Self.hook("return ctx.settings.whatever.there.is and msg or nil")) == [])
+        #expect(try found(Self.hook("ctx.settings.x = 1")) == ["1:55 field"])
+    }
+
     @Test("tests are looked at too")
     func tests() throws {
         let rule = "return { on_message = function() end }"

@@ -60,6 +60,9 @@ extension AdminContract {
         "ExplainRecord.Route.clients": "The first of the plain subscribers.",
         "ExplainRecord.Route.groups": "The consumer groups.",
         "ExplainRecord.Route.retained_bytes": "Bytes of the message that is retained for the topic now.",
+        "ExplainRecord.Route.missing_group": "The group that was asked for, where it does not take the topic.",
+        "ExplainRecord.Route.other_groups": "The first of the groups that do, where that one does not.",
+        "ExplainRecord.Route.after": "Seconds after which it goes there, where a rule delays it; who gets it is told as of now.",
         "ExplainRecord.Route.nearest": "Where nobody gets it: a filter that is nearly the topic.",
 
         "TraceRequest": "The live messages to follow.",
