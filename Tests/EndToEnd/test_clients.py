@@ -164,7 +164,7 @@ def test_of_several_clients_of_a_name_all_are_kicked_or_those_of_a_protocol(clus
     device.register("ann", device="phone")
     assert "client.unknown" in run("admin", "kick", "phone", "--protocol", "mqtt 3.1.1", "--master", cluster.master.admin).stderr
     east, west = (worker.exchange for worker in cluster.workers)
-    assert cluster.admin("kick", "phone", "--protocol", "exchange") == f"closed 1 client at {east}\n"
+    assert cluster.admin("kick", "phone", "--protocol", "exchange") == f"closed 1 client at east\n"
     device.wait_closed()
     assert [client.reasons for client in clients] == [[], []]
     assert cluster.admin("kick", "phone") == f"closed 2 clients at {', '.join(sorted([east, west]))}\n"

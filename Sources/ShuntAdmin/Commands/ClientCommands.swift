@@ -34,7 +34,7 @@ struct ClientsCommand: AdminSubcommand {
     var worker: String?
 
     @Option(name: .customLong("protocol"), help: "Only clients that speak this: exchange, mqtt, \"mqtt 3.1.1\" or \"mqtt 5.0\".")
-    var protocolName: String?
+    var spoken: SpokenProtocol?
 
     @Flag(help: "Only clients that are connected.")
     var connected = false
@@ -53,7 +53,8 @@ struct ClientsCommand: AdminSubcommand {
 
     func report(_ session: AdminSession) async throws(ShuntError) {
         var query = ClientQuery(
-            search: search, client: client, uid: uid, worker: worker, state: connected ? .connected : away ? .away : nil, protocolName: protocolName,
+            search: search, client: client, uid: uid, worker: worker, state: connected ? .connected : away ? .away : nil,
+            protocolName: spoken?.rawValue,
             limit: page.limit, offset: page.offset)
         var (found, json) = try await session.ask(.clients(query), as: ClientPage.self)
         if found.total == 0, let worker {
@@ -146,7 +147,7 @@ struct KickCommand: AdminSubcommand {
     var session: String?
 
     @Option(name: .customLong("protocol"), help: "Only clients that speak this: exchange, mqtt, \"mqtt 3.1.1\" or \"mqtt 5.0\".")
-    var protocolName: String?
+    var spoken: SpokenProtocol?
 
     @Flag(help: "End its session of MQTT too: what waits for it is lost.")
     var endSession = false
@@ -159,7 +160,7 @@ struct KickCommand: AdminSubcommand {
             throw ValidationError("Give the client's name, or its --session: one of them.")
         }
         guard let session else { return }
-        guard protocolName == nil else { throw ValidationError("--protocol is for a name: a session has one protocol.") }
+        guard spoken == nil else { throw ValidationError("--protocol is for a name: a session has one protocol.") }
         guard ConnectionID(text: session) != nil else { throw ValidationError("--session is '\(session)': give one as 0-12-3.") }
         guard only.worker != nil else { throw ValidationError("--session needs --worker: each worker has sessions of these names.") }
     }
@@ -167,7 +168,7 @@ struct KickCommand: AdminSubcommand {
     func report(_ session: AdminSession) async throws(ShuntError) {
         let worker = try await only.name(session)
         let question = ClientQuestion(
-            client: name, session: self.session, protocolName: protocolName, endsSession: endSession ? true : nil)
+            client: name, session: self.session, protocolName: spoken?.rawValue, endsSession: endSession ? true : nil)
         let (kicked, json) = try await session.ask(.kick(question, worker: worker), as: KickedClients.self)
         switch session.output {
         case .json: try session.write(json: json)
@@ -178,11 +179,21 @@ struct KickCommand: AdminSubcommand {
         case .table:
             let ended = kicked.ended > 0 ? ", ended \(kicked.ended) \(kicked.ended == 1 ? "session" : "sessions")" : ""
             let clients = kicked.closed == 1 ? "client" : "clients"
-            let places = kicked.workers.map { Text.printable($0) }.joined(separator: ", ")
+            let places = await session.named(kicked.workers, \.self).map { Text.printable($0) }.joined(separator: ", ")
             try session.console.write("closed \(kicked.closed) \(clients)\(ended) at \(places)\n")
         }
         if !kicked.missing.isEmpty {
-            session.note("no answer from \(kicked.missing.joined(separator: ", ")): the client may be there too")
+            session.note("no answer from \(await session.named(kicked.missing, \.self).joined(separator: ", ")): the client may be there too")
         }
     }
+}
+
+/// What a client speaks, as the registry names it; `mqtt` stands for both of its versions.
+enum SpokenProtocol: String, ExpressibleByArgument, CaseIterable {
+    case exchange, mqtt
+    case mqtt3 = "mqtt 3.1.1"
+    case mqtt5 = "mqtt 5.0"
+
+    /// The options' help tells them.
+    static var allValueDescriptions: [String: String] { [:] }
 }

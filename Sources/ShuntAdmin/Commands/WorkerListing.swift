@@ -72,7 +72,7 @@ enum WorkerListing {
             ("mqtt clients", "\(figures.mqttClients)"),
             ("mqtt sessions", "\(figures.mqttSessions), \(figures.mqttAbsent) of them away (mqtt.sessions)"),
             ("mqtt queued", "\(figures.mqttQueued) messages; \(Humane.bytes(figures.mqttHeldBytes)) held (mqtt.memory)"),
-            ("mqtt retained", "\(figures.mqttRetained) messages, \(Humane.bytes(figures.mqttRetainedBytes)) (mqtt.retained.messages, .bytes)"),
+            ("mqtt retained", "\(Humane.count(figures.mqttRetained, "message")) with those of $SYS, \(Humane.bytes(figures.mqttRetainedBytes))"),
         ]
         return FieldList.text(fields, width: width)
     }
