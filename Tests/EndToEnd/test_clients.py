@@ -151,7 +151,7 @@ def test_the_busiest_topics_of_all_workers_are_counted_together(cluster):
 def test_one_identifier_on_two_workers_is_two_clients(cluster):
     clients = [Client(worker, "same") for worker in cluster.workers]
     eventually(lambda: len(cluster.clients("--client", "same")) == 2, 20, "both listed")
-    assert cluster.admin("kick", "same", "--worker", "west") == f"closed 1 client at {cluster.workers[1].exchange}\n"
+    assert cluster.admin("kick", "same", "--worker", "west") == "closed 1 client at west\n"
     eventually(lambda: clients[1].reasons == [0x98], 10, "the one closed")
     eventually(lambda: [c["worker"] for c in cluster.clients("--client", "same")] == [cluster.workers[0].exchange], 20, "one left")
     for client in clients:
