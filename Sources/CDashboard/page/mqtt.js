@@ -71,7 +71,7 @@ export const encode = {
     puback: (id) => packet("puback", 0, [u16(id)]),
     pubrec: (id) => packet("pubrec", 0, [u16(id)]),
     pubrel: (id) => packet("pubrel", 2, [u16(id)]),
-    pubcomp: (id, code) => packet("pubcomp", 0, [u16(id), code ? [code] : []].flat()),
+    pubcomp: (id, code) => packet("pubcomp", 0, [u16(id), code ? [code] : []]),
     pingreq: () => packet("pingreq", 0),
     disconnect: () => packet("disconnect", 0),
 };

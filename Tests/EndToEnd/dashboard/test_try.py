@@ -223,6 +223,9 @@ def shared_try(chromium, shared_shunt):
 def test_a_message_of_qos_2_that_comes_again_is_shown_once(shared_try, server):
     message = bytes([0x34, 7, 0, 1, 0x61, 0, 9, 0]) + b"2"
     release = bytes([0x62, 2, 0, 9])
+    # What came before, in other tests.
+    shared_try.click(f"{VIEW} button", "Clear the list")
+    shared_try.wait_text(f"{VIEW} .table .note", "No message has come.")
     connect(shared_try, server(CONNECTED, message, bytes([message[0] | 8]) + message[1:], release, release, message))
     shared_try.wait_text(f"{VIEW} output", "2")
     shared_try.wait(f"document.querySelectorAll('{VIEW} .body .row').length === 2")
