@@ -23,7 +23,7 @@ struct TopicTrafficTests {
                     let route = index.route(of: topic, last: .none) { _ in .none }
                     var chosen: ContiguousArray<Recipient> = []
                     index.select(route, key: nil, into: &chosen)
-                    index.count(route, bytes: bytes, deliveries: chosen.count)
+                    index.counters.count(route, bytes: bytes, deliveries: chosen.count)
                 }
             }
             index.trimRoutes()

@@ -42,7 +42,8 @@ struct TopicsCommand: AdminSubcommand {
         // A topic that is busy at all workers together may stand further down at each.
         let asked = min(worker == nil ? max(TopicQuestion.usualLimit, 4 * limit) : limit, TopicQuestion.maximumLimit)
         let question = TopicQuestion(by: by, over: top ? .now : .total, limit: session.output == .json ? limit : asked)
-        let (found, json) = try await session.ask(.topics(question, worker: worker), as: WorkerAnswersRecord<TopicsRecord>.self)
+        let (answers, json) = try await session.ask(.topics(question, worker: worker), as: WorkerAnswersRecord<TopicsRecord>.self)
+        let found = await session.named(answers)
         try session.requireWorkers(found)
         let rows = TopicListing(found, question).rows.prefix(limit)
         switch session.output {

@@ -20,8 +20,6 @@ struct Route {
     var first = RouteGroup.none
     /// The other groups, by their number.
     var others: ContiguousArray<RouteGroup> = []
-    /// What the topic carries. It stays when the groups and rules are found anew.
-    var traffic = TopicTraffic()
 
     /// The groups that get the topic's messages.
     var groups: Int { first.isNone ? 0 : 1 + others.count }
@@ -59,7 +57,7 @@ public struct RouteReference: Equatable, Sendable {
 }
 
 extension Route {
-    /// Forgets its groups and the decisions of rules, but not its topic and what that carries.
+    /// Forgets its groups and the decisions of rules, but not its topic.
     mutating func removeAll() {
         hasKeys = false
         isUsed = false

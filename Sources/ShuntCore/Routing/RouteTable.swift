@@ -7,6 +7,8 @@ struct RouteTable {
 
     /// The routes, by the place in a reference. Not a subscript, which would copy a route to read one of its fields.
     var routes: ContiguousArray<Route> = []
+    /// What the topics of the routes carry. It stays when groups and rules are found anew.
+    let counters = TopicCounters()
     private var free: ContiguousArray<UInt32> = []
     private var topics = ByteArena()
     private var table = ByteTable()
@@ -89,8 +91,8 @@ struct RouteTable {
 
     private mutating func giveUp(_ index: UInt32) {
         routes[Int(index)].removeAll()
-        past += routes[Int(index)].traffic.total
-        routes[Int(index)].traffic = TopicTraffic()
+        past += counters[Int(index)].total
+        counters[Int(index)] = TopicTraffic()
         free.append(index)
     }
 
@@ -100,6 +102,7 @@ struct RouteTable {
     private mutating func place() -> UInt32 {
         if let reused = free.popLast() { return reused }
         routes.append(Route())
+        counters.room(for: routes.count)
         return UInt32(routes.count - 1)
     }
 

@@ -111,8 +111,6 @@ public struct SubscriptionIndex {
     var versions = TopicVersions()
     /// How often the rules have changed.
     var ruleChanges: UInt32 = 0
-    /// The time in which topics' messages are counted.
-    var periods = TrafficPeriods()
     /// Scratch: the filters that take a topic, and the members of the route that is being found.
     var matched: ContiguousArray<UInt32> = []
     var reached: ContiguousArray<UInt32> = []

@@ -88,24 +88,12 @@ public struct TopicRanking: Sendable {
 }
 
 extension SubscriptionIndex {
-    /// Counts a message of a route's topic.
-    /// - Parameters:
-    ///   - bytes: of the message as it came.
-    ///   - deliveries: the recipients that were chosen for it.
-    @inline(__always)
-    public mutating func count(_ route: RouteReference, bytes: Int, deliveries: Int) {
-        table.routes[Int(route.index)].traffic.count(messages: 1, bytes: bytes, deliveries: deliveries, in: periods.number)
-    }
-
-    /// Counts recipients of a message that has been counted.
-    @inline(__always)
-    public mutating func countDeliveries(_ route: RouteReference, _ deliveries: Int) {
-        table.routes[Int(route.index)].traffic.count(messages: 0, bytes: 0, deliveries: deliveries, in: periods.number)
-    }
+    /// Where the router counts messages.
+    public var counters: TopicCounters { table.counters }
 
     /// Time has passed.
     /// - Parameter now: seconds since 1970.
-    public mutating func tickTraffic(now: Double) { periods.tick(now: now) }
+    public func tickTraffic(now: Double) { table.counters.periods.tick(now: now) }
 
     /// Goes on with a census.
     public func look(_ census: inout TopicCensus) {
@@ -113,7 +101,7 @@ extension SubscriptionIndex {
         while census.next < end {
             defer { census.next += 1 }
             guard table.routes[census.next].topic != RouteTable.noTopic else { continue }
-            let load = table.routes[census.next].traffic.load(in: periods)
+            let load = table.counters[census.next].load(in: table.counters.periods)
             // An operator may have asked about a topic that nobody has published.
             guard load.total.messages > 0 || load.total.deliveries > 0 else { continue }
             table.withTopic(of: census.next) { census.add($0, load) }
@@ -128,7 +116,7 @@ extension SubscriptionIndex {
         var loads: [[UInt8]: TopicLoad] = [:]
         for topic in topics {
             let place = topic.withUnsafeBytes { table.find($0, ByteHash.of($0)) }
-            if let place { loads[topic] = table.routes[Int(place)].traffic.load(in: periods) }
+            if let place { loads[topic] = table.counters[Int(place)].load(in: table.counters.periods) }
         }
         return loads
     }
