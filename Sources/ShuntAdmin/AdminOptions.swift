@@ -63,14 +63,14 @@ struct AdminOptions: ParsableArguments {
 
     /// - Parameter now: seconds since 1970.
     func source(
-        environment: [String: String], now: @escaping @Sendable () -> Double
+        environment: [String: String], now: @escaping @Sendable () -> Double, note: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(ShuntError) -> any AdminSource {
         if let registry { return try RegistrySource(path: registry, now: now) }
         let choice = try ContextChoice.find(context, environment: environment)
         let master = try address(choice, environment)
         let token = try AdminToken.find(file: tokenFile, choice, for: master.address, environment: environment)
         let tls = master.isSecure ? try TLSClient(authorities: authorities(choice, environment)) : nil
-        return APISource(address: master.address, token: token, tls: tls)
+        return APISource(address: master.address, token: token, tls: tls, note: note)
     }
 
     private func address(_ choice: ContextChoice?, _ environment: [String: String]) throws(ShuntError) -> AdminAddress {

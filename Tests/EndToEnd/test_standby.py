@@ -217,6 +217,26 @@ def test_a_master_makes_way_when_it_is_told_to_and_the_other_again(pair, connect
     assert kinds.count("master.serving") == 2 and kinds.count("master.standby") == 1
 
 
+def test_a_master_that_stands_by_says_so_and_the_other_knows_how_long_workers_run(pair):
+    pair = pair()
+    started = {name: worker["started_at"] for name, worker in pair.masters[0].workers().items()}
+    # So long that a worker which had begun at the other would show.
+    began = time.monotonic()
+    eventually(lambda: time.monotonic() - began > 4, 10)
+    assert run("admin", "step-down", "--master", pair.masters[0].admin).returncode == 0
+    assert pair.wait_whole() == 1
+    for name, worker in pair.masters[1].workers().items():
+        assert abs(worker["started_at"] - started[name]) < 2.5, (worker, started)
+    admin = pair.masters[0].admin
+    for command in ("workers", "devices", "clients", "chats", "events"):
+        done = run("admin", command, "--master", admin)
+        assert done.returncode == 0 and f"standby and {pair.addresses[1]} serves" in " ".join(done.stderr.split()), done
+    eventually(lambda: {worker["state"] for worker in pair.masters[0].workers().values()} == {"unknown"}, what="nobody is lost there")
+    assert 'shunt_master_workers{state="lost"} 0\n' in get(f"http://{admin}/metrics")
+    status = run("admin", "status", "--master", admin)
+    assert status.returncode == 0 and f"{pair.addresses[1]} serves" in status.stdout and "standby in term" in status.stdout, status
+
+
 def test_bans_hold_when_another_master_serves_and_when_the_first_is_back(pair):
     pair = pair()
     one, two = pair.masters

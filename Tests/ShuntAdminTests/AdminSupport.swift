@@ -71,8 +71,10 @@ final class Master: Sendable {
     let registry: Registry
     let endpoint: HTTPEndpoint
 
-    /// - Parameter port: 0: any.
-    init(port: Int = 0) async throws {
+    /// - Parameters:
+    ///   - port: 0: any.
+    ///   - role: nil: of a master without peers.
+    init(port: Int = 0, role: MasterRoleRecord? = nil) async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-\(UUID().uuidString)")
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = .seconds(3_600)
@@ -114,7 +116,7 @@ final class Master: Sendable {
         let writer = registry.writer
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: port), registry: registry.reader,
-            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures, role: role) },
             closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, refused: Self.refused,
             command: Self.clients, logger: quiet)
     }
@@ -185,8 +187,8 @@ final class Master: Sendable {
     }
 }
 
-func withMaster(_ body: (Master) async throws -> Void) async throws {
-    let master = try await Master()
+func withMaster(role: MasterRoleRecord? = nil, _ body: (Master) async throws -> Void) async throws {
+    let master = try await Master(role: role)
     do {
         try await body(master)
     } catch {

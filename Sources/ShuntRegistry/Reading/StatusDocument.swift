@@ -25,6 +25,9 @@ public struct StatusDocument: Codable, Equatable, Sendable {
     /// Whether it serves; nil where it has no peers.
     public var master: MasterRoleRecord?
 
+    /// Whether this master serves its cluster: one without peers always does.
+    public var isServing: Bool { master.map { $0.role == "serving" } ?? true }
+
     /// By the master's clock, seconds since 1970.
     public var now: Double { startedAt + uptimeSeconds }
 
