@@ -65,8 +65,10 @@ struct AdminOptions: ParsableArguments {
     /// - Parameters:
     ///   - now: seconds since 1970.
     ///   - say: writes a line for people.
+    ///   - note: the same for remarks of masters, which come with many answers.
     func source(
-        environment: [String: String], now: @escaping @Sendable () -> Double, say: @escaping @Sendable (String) -> Void
+        environment: [String: String], now: @escaping @Sendable () -> Double, say: @escaping @Sendable (String) -> Void,
+        note: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(ShuntError) -> any AdminSource {
         if let registry { return try RegistrySource(path: registry, now: now) }
         let choice = try ContextChoice.find(context, environment: environment)
@@ -75,7 +77,7 @@ struct AdminOptions: ParsableArguments {
         let tokenFile = tokenFile
         @Sendable func source(_ address: HostPort, isSecure: Bool) throws(ShuntError) -> APISource {
             let token = try AdminToken.find(file: tokenFile, choice, for: address, environment: environment)
-            return APISource(address: address, token: token, tls: isSecure ? tls : nil)
+            return APISource(address: address, token: token, tls: isSecure ? tls : nil, note: note)
         }
         var sources: [APISource] = []
         for master in masters.list { sources.append(try source(master.address, isSecure: master.isSecure)) }

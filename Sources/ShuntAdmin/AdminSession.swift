@@ -2,6 +2,7 @@ import ArgumentParser
 import ShuntCore
 import ShuntJSON
 import ShuntRegistry
+import Synchronization
 
 /// One run of a subcommand: the source that it asks, and the console that it writes to.
 struct AdminSession {
@@ -51,14 +52,31 @@ struct AdminSession {
     }
 
     /// Writes a remark for people beside the answer, in lines that fit.
-    func note(_ text: String) {
-        for line in Text.wrap(Text.printable(text), to: console.width) { console.writeError(line + "\n") }
-    }
+    func note(_ text: String) { console.note(text) }
 
     /// The whole name of the worker whose lists are asked for: the beginning of the name is enough if only one worker's name begins so.
     /// - Throws: `worker.unknown` if no worker has the name.
     func worker(_ name: String) async throws(ShuntError) -> String {
         try await ask(.worker(name), as: WorkerRecord.self).answer.name
+    }
+}
+
+/// The master's remarks: each is written once, however many questions a command asks.
+private final class Remarks: Sendable {
+    private let console: Console
+    private let written = Mutex<Set<String>>([])
+
+    init(_ console: Console) { self.console = console }
+
+    func add(_ text: String) {
+        let isNew = written.withLock { $0.count < 10 && $0.insert(text).inserted }
+        if isNew { console.note(text) }
+    }
+}
+
+extension Console {
+    fileprivate func note(_ text: String) {
+        for line in Text.wrap(Text.printable(text), to: width) { writeError(line + "\n") }
     }
 }
 
@@ -94,9 +112,9 @@ protocol AdminSubcommand: ConsoleCommand {
 
 extension AdminSubcommand {
     func report(on console: Console) async throws(ShuntError) {
-        let source = try options.source(environment: console.environment, now: console.now) { text in
-            for line in Text.wrap(Text.printable(text), to: console.width) { console.writeError(line + "\n") }
-        }
+        let remarks = Remarks(console)
+        let source = try options.source(
+            environment: console.environment, now: console.now, say: { console.note($0) }, note: { remarks.add($0) })
         try await report(AdminSession(source: source, console: console, output: options.output))
     }
 }

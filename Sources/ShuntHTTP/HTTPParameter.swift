@@ -4,7 +4,8 @@ import ShuntCore
 public struct HTTPParameter: Equatable, Sendable {
     public enum Form: Equatable, Sendable {
         /// - most: Unicode scalars; nil: as many as a request line has room for.
-        case text(most: Int? = nil)
+        /// - pattern: a regular expression of ECMA-262 for the document; the route says itself what is wrong with a text.
+        case text(least: Int = 0, most: Int? = nil, pattern: String? = nil)
         /// - usual: what counts where it is not given; nil: nothing does.
         case integer(ClosedRange<Int64>, usual: Int64? = nil)
         case boolean
@@ -46,7 +47,7 @@ public struct HTTPParameter: Equatable, Sendable {
     /// - Throws: `request.invalid` where the value is not what the parameter takes.
     func check(_ value: String) throws(ShuntError) {
         switch form {
-        case .text(let most):
+        case .text(_, let most, _):
             guard let most, value.unicodeScalars.count > most else { return }
             throw ShuntError(.requestInvalid, "the text for '\(name)' is too long", at: name, help: "give at most \(most) characters")
         case .integer(let range, _):

@@ -50,6 +50,29 @@ public struct HTTPRoute: Sendable {
         self.sheet = sheet
         self.handle = handle
     }
+
+    /// The header field of a remark for people.
+    public static let noteField = "Shunt-Note"
+
+    /// The same route, whose answers may come with a remark.
+    /// - Parameter note: called before each answer; the one before an error goes nowhere.
+    public func noted(by note: @escaping @Sendable () async -> String?) -> HTTPRoute {
+        HTTPRoute(method, path, sheet, parameters: parameters, fields: fields, body: body, need: need) { [handle] call in
+            do {
+                var response = try await handle(call)
+                if let text = await note() { response.headers[Self.noteField] = Self.field(text) }
+                return response
+            } catch {
+                _ = await note()
+                throw error
+            }
+        }
+    }
+
+    /// A header field holds visible ASCII and spaces (RFC 9110 §5.5).
+    private static func field(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.map { (0x20...0x7E).contains($0.value) ? $0 : "?" }))
+    }
 }
 
 /// A request that a route has taken, checked against what the route declares.

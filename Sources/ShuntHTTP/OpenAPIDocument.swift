@@ -107,8 +107,10 @@ public struct OpenAPIDocument: Sendable {
     private static func parameter(_ parameter: HTTPParameter, in place: String) -> JSONValue {
         var schema: [String: JSONValue]
         switch parameter.form {
-        case .text(let most):
+        case .text(let least, let most, let pattern):
             schema = ["type": "string"]
+            if least > 0 { schema["minLength"] = .integer(Int64(least)) }
+            if let pattern { schema["pattern"] = .string(pattern) }
             if let most { schema["maxLength"] = .integer(Int64(most)) }
         case .integer(let range, let usual):
             schema = [

@@ -95,11 +95,7 @@ public final class Master: Sendable {
             let certificates = { @Sendable [adminTLS] in Self.certificates(adminTLS, clusterTLS) }
             admin = try await AdminServer.start(
                 endpoint, registry: registry.reader,
-                status: { [startedAt] in
-                    MasterStatus(
-                        version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt, writer: writer.figures,
-                        role: figures.role, certificates: certificates())
-                },
+                status: Self.status(version, since: now, writer, figures, clock, certificates),
                 readiness: { registry.problem }, note: { figures.note },
                 metrics: { figures.metrics(writer, door, certificates(), version: version, now: clock()) },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
@@ -108,7 +104,9 @@ public final class Master: Sendable {
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
                 command: { command in await Self.ask(loop) { $0.command(command, $1) } },
                 balance: { worker, mean in await Self.ask(loop) { $0.balance(worker, mean, $1) } },
-                changeRole: { change in await Self.ask(loop) { $0.change(change, $1) } }, vacuum: { await Self.vacuum(writer) }, process: process,
+                changeRole: { change in await Self.ask(loop) { $0.change(change, $1) } }, vacuum: { await Self.vacuum(writer) },
+                workers: { await Self.ask(loop) { $0.workers($1) } },
+                settle: { await writer.settle(within: Self.registryPatience) }, process: process,
                 record: Self.recorder(writer, clock), feed: feed, logger: Logger(label: "shunt.admin"))
         } catch {
             feed.stop()
@@ -142,6 +140,17 @@ public final class Master: Sendable {
         return endpoint
     }
 
+    private static func status(
+        _ version: String, since startedAt: Double, _ writer: RegistryWriter, _ figures: MasterFigures, _ clock: @escaping @Sendable () -> Double,
+        _ certificates: @escaping @Sendable () -> [WorkerCondition.Certificate]
+    ) -> @Sendable () -> MasterStatus {
+        {
+            MasterStatus(
+                version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt, writer: writer.figures,
+                role: figures.role, certificates: certificates())
+        }
+    }
+
     private static func door(_ tokens: AdminTokens?, _ writer: RegistryWriter, _ clock: @escaping @Sendable () -> Double) -> AdminDoor {
         let record: AdminDoor.RecordRefusals = { source, what in
             writer.submit([.event(EventRecord(at: clock(), kind: .adminRefused, subject: source, detail: what))])
@@ -160,13 +169,11 @@ public final class Master: Sendable {
     private static func change(_ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter) async -> ShuntError? {
         let error = await ask(loop) { $0.change(change, $1) }
         if let error { return error }
-        do throws(ShuntError) {
-            try await writer.flush()
-            return nil
-        } catch {
-            return error
-        }
+        return await writer.settle(within: registryPatience)
     }
+
+    /// How long an operator waits for the registry's disk.
+    private static let registryPatience = Duration.seconds(5)
 
     /// Tells the registry that the whole process has started.
     public func announce(name: String) {
@@ -271,7 +278,7 @@ extension ConnectionLimits {
 extension MasterPeers {
     /// Whether this master serves, from its start on.
     fileprivate func standby(_ configuration: Configuration, _ known: KnownBefore, now: Double) -> Standby {
-        let restored = known.workers.count { $0.state != .lost }
+        let restored = known.workers.count { !$0.state.isAway }
         return Standby(own: own, others: others, restored: restored, liveFor: configuration.master.heartbeat.liveFor.inSeconds, now: now)
     }
 }

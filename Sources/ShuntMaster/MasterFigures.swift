@@ -10,6 +10,8 @@ struct MasterCounts: Sendable {
     var devices = 0
     var chats = 0
     var workers: [WorkerRecord.State: Int] = [:]
+    /// At the workers that are here.
+    var clients = 0
     var memory: DeviceMemory?
     var refusals = LinkRefusals()
     var allocations = AllocationCounts()
@@ -48,17 +50,19 @@ final class MasterFigures: Sendable {
             text.gauge("shunt_master_serving", "1 while this master serves, 0 while it stands by for another.", role.role == "serving" ? 1 : 0)
             text.gauge("shunt_master_term", "The term in which it serves, or the last that it has heard of.", Int(clamping: role.term))
         }
-        text.family("shunt_master_workers", "gauge", "Workers that the master knows, by state; lost ones until they are forgotten.")
-        for each in [WorkerRecord.State.live, .draining, .lost] {
+        text.family("shunt_master_workers", "gauge", "Workers that the master knows, by state; those that are away until they are forgotten.")
+        for each in WorkerRecord.State.allCases {
             text.sample("shunt_master_workers", ["state": each.rawValue], state.workers[each] ?? 0)
         }
         text.family(
             "shunt_master_allocations_total", "counter", "Questions of clients for workers: answered with workers, or with none, as none was live.")
         text.sample("shunt_master_allocations_total", ["outcome": "answered"], state.allocations.answered)
         text.sample("shunt_master_allocations_total", ["outcome": "none"], state.allocations.none)
+        text.gauge("shunt_master_clients", "Clients connected to the workers that are here, by their last heartbeats.", state.clients)
         text.gauge("shunt_master_connections", "Open connections to the master's port, of workers and clients.", state.loop.connections)
         text.gauge("shunt_master_chats", "Chats that the master knows.", state.chats)
         text.devices(state)
+        text.process(.now())
         text.loopLag([state.loop.lag])
         text.registry(writer)
         text.family("shunt_master_link_refused_total", "counter", "Peers that have not proved that they belong to the cluster, by what was wrong.")

@@ -161,7 +161,8 @@ final class MasterLoop: EventLoopHandler {
         let memory = engine.deviceMemory
         figures.set(
             MasterCounts(
-                devices: engine.deviceCount, chats: engine.chatCount, workers: engine.directory.states, memory: memory,
+                devices: engine.deviceCount, chats: engine.chatCount, workers: engine.directory.states, clients: engine.directory.clients,
+                memory: memory,
                 refusals: engine.linkRefusals, allocations: engine.directory.allocations, loop: loop.figures, role: engine.role(now: loop.now)))
         guard let news = fullness.news(memory, now: loop.now) else { return }
         logger.warning(
@@ -282,6 +283,16 @@ final class MasterLoop: EventLoopHandler {
         done(failure)
     }
 
+    /// An operator's command is decided by how the workers are at this moment.
+    func workers(_ done: @escaping @Sendable (Result<[WorkerRecord], ShuntError>) -> Void) {
+        do throws(ShuntError) {
+            try engine.checkServing(now: loop.now)
+            done(.success(engine.workers))
+        } catch {
+            done(.failure(error))
+        }
+    }
+
     /// Operators who wait for workers, by the numbers of their questions.
     private var questions: [Int64: @Sendable (Result<RetainedOutcome, ShuntError>) -> Void] = [:]
     private var refusedQuestions: [Int64: @Sendable (Result<RefusedList, ShuntError>) -> Void] = [:]
@@ -328,10 +339,11 @@ final class MasterLoop: EventLoopHandler {
                 loop.closeAfterWriting(connection, .byUs(why: code.rawValue))
             }
         }
+        for case .event(let event) in engine.changes { log(event) }
+        // Before operators are answered, who then have the registry written.
+        writer.submit(engine.changes)
         settleClosures()
         settleQuestions()
-        for case .event(let event) in engine.changes { log(event) }
-        writer.submit(engine.changes)
         engine.clear()
     }
 

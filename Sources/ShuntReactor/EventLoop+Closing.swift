@@ -14,7 +14,10 @@ extension EventLoop {
         guard connection.state == .open else { return }
         beginDraining(connection, reason)
         connection.lingers = lingers
-        if lingers { figures.lingering += 1 }
+        if lingers {
+            figures.lingering += 1
+            figures.count(connection.role, -1)
+        }
         releasePartial(connection)
         markDirty(connection)
         watch(connection)
@@ -75,7 +78,7 @@ extension EventLoop {
         generations[slot] &+= 1
         freeSlots.append(UInt32(slot))
         figures.connections -= 1
-        if connection.lingers { figures.lingering -= 1 }
+        if connection.lingers { figures.lingering -= 1 } else { figures.count(connection.role, -1) }
         uv_poll_stop(connection.poll)
         let handle = UnsafeMutableRawPointer(connection.poll).assumingMemoryBound(to: uv_handle_t.self)
         uv_close(handle) { handle in

@@ -72,6 +72,8 @@ public struct ConnectionLimits: Equatable, Sendable {
 /// What a loop counted. Totals since it started, except `connections`.
 public struct LoopFigures: Equatable, Sendable {
     public var connections = 0
+    /// Connections by listener, by the numbers in their roles; those that are over count no longer.
+    public var byListener: [Int] = []
     /// Connections among these that are over, and whose peer is still to take what was written.
     public var lingering = 0
     public var accepted = 0
@@ -90,6 +92,13 @@ public struct LoopFigures: Equatable, Sendable {
     public var lag = TimeHistogram()
 
     public init() {}
+
+    /// A connection has come, or is over.
+    mutating func count(_ role: Connection.Role, _ change: Int) {
+        guard case .accepted(let listener) = role else { return }
+        if byListener.count <= listener { byListener += Array(repeating: 0, count: Int(listener) + 1 - byListener.count) }
+        byListener[Int(listener)] += change
+    }
 }
 
 /// One thread with its connections and timers, on libuv.
@@ -347,6 +356,7 @@ public final class EventLoop {
         slots[slot] = held
         connection.poll.pointee.data = held.toOpaque()
         figures.connections += 1
+        figures.count(role, 1)
         watch(connection)
         return connection
     }

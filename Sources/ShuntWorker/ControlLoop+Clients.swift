@@ -14,6 +14,7 @@ extension ControlLoop {
     /// The master has taken a report.
     func tookClients(_ isRefused: Bool) {
         if isRefused { endClients() } else { carryOut(clients.taken()) }
+        answerSettled()
     }
 
     /// No master wants to know any more.
@@ -34,6 +35,7 @@ extension ControlLoop {
     /// What a loop has to tell.
     func took(_ portion: ClientPortion, from loop: UInt8, list: Int64) {
         carryOut(clients.took(portion, from: loop, list: list))
+        answerSettled()
     }
 
     /// The worker has lost the master that serves, or has found it.

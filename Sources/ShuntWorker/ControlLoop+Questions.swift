@@ -33,9 +33,50 @@ extension ControlLoop {
     /// An operator commands something. It may be answered on any thread.
     func commanded(_ id: Int64, _ body: CommandRequestBody) {
         peers.commands.perform(body.name, arguments: body.arguments) { [peers] result in
-            peers.onControl { $0.answer(id, CommandAnswerBody(result)) }
+            peers.onControl { $0.performed(id, body.name, CommandAnswerBody(result)) }
         }
     }
+
+    /// Who commands something reads next what has become of it: the master hears that before it hears that the command is performed.
+    private func performed(_ id: Int64, _ name: WorkerCommand.Name, _ body: CommandAnswerBody) {
+        guard name.changesWorker else { return answer(id, body) }
+        guard name == .kick, heldAnswers.count < Self.heldCapacity else { return answerAfterState(id, body) }
+        held += 1
+        heldAnswers.append(HeldAnswer(number: held, command: id, body: body, until: loop.now + Self.holdingPatience))
+        carryOut(clients.settle(held))
+        answerSettled()
+    }
+
+    private func answerAfterState(_ id: Int64, _ body: CommandAnswerBody) {
+        sendReports()
+        tellState()
+        answer(id, body)
+    }
+
+    /// Gives the answers that were held until the master had taken what there was to tell of clients.
+    func answerSettled() {
+        guard !heldAnswers.isEmpty else { return }
+        let settled = Set(clients.takeSettled())
+        // Longer than any is held: the clock was set back.
+        let isDue = { [now = loop.now] (one: HeldAnswer) in
+            settled.contains(one.number) || now >= one.until || one.until - now > Self.holdingPatience
+        }
+        let due = heldAnswers.filter(isDue)
+        heldAnswers.removeAll(where: isDue)
+        for one in due { answerAfterState(one.command, one.body) }
+    }
+
+    /// The answer to a command, until the master knows what the command has changed.
+    struct HeldAnswer {
+        var number: Int64
+        var command: Int64
+        var body: CommandAnswerBody
+        var until: Double
+    }
+
+    private static let heldCapacity = 1000
+    /// Seconds; an operator waits for a worker a second longer.
+    private static let holdingPatience = 1.0
 
     private func answer(_ id: Int64, _ body: CommandAnswerBody) { carryOut(link.answer(id, body.encoded(), limit: reportLimit)) }
 

@@ -51,6 +51,9 @@ final class ControlLoop: EventLoopHandler {
     var drain: WorkerDrain?
     /// How often that has begun.
     var drains = 0
+    /// Answers to commands that wait until the master knows what these have changed, and how many there have been.
+    var heldAnswers: [HeldAnswer] = []
+    var held: Int64 = 0
     /// Whether BALANCE of a message-channel master counts.
     let followsBalance: Bool
     /// Open chats that a message-channel master is still to be told, which takes no reports.
@@ -212,6 +215,7 @@ final class ControlLoop: EventLoopHandler {
         lookAtCertificates()
         tellBans()
         tickDrain()
+        answerSettled()
     }
 
     /// The master hears at once what has changed, not with the next heartbeat.
@@ -310,7 +314,7 @@ final class ControlLoop: EventLoopHandler {
     /// Seconds between two times in which loops learn of bans: each time they look at all of their clients.
     private static let bansInterval = 0.05
 
-    private func sendReports() {
+    func sendReports() {
         reports.gather()
         sendWaitingReports()
     }

@@ -11,6 +11,9 @@ struct ListenerSetup: Sendable {
     let name: String
     let speaks: ClientProtocol
     let framing: Framing
+    /// As figures name them.
+    let protocolName: String
+    let transportName: String
     /// The only ones that may connect, each with a PROXY header; empty where clients connect themselves.
     private let proxies: [AddressRange]
     /// Its clients find no room here, and are told where there is some.
@@ -31,6 +34,7 @@ struct ListenerSetup: Sendable {
             case .exchange: (.exchange, .exchange)
             case .mqtt: (.mqtt, .mqtt)
             }
+        (protocolName, transportName) = (listener.protocol.rawValue, listener.transport.rawValue)
         proxies = listener.proxies
         self.tls = tls
         gate = ConnectionGate(listener.limits)

@@ -1,5 +1,7 @@
 import ExchangeCodec
 import ShuntCore
+import ShuntEngine
+import ShuntReactor
 
 extension Worker {
     /// The worker's figures in Prometheus' text format.
@@ -9,6 +11,7 @@ extension Worker {
         var text = MetricsText()
         text.buildInfo(version: version, role: "worker")
         text.gauge("shunt_connections", "Open client connections.", total.connections)
+        text.connections(reports, peers.listeners)
         text.counter("shunt_connections_accepted_total", "Client connections accepted.", total.connectionsAccepted)
         text.counter("shunt_connection_errors_total", "Client connections that failed or were refused.", total.connectionErrors)
         text.counter(
@@ -16,13 +19,14 @@ extension Worker {
             reports.reduce(0) { $0 + $1.loop.vanished })
         text.family("shunt_connections_refused_total", "counter", "Connections that were not let in, by the limit that was reached.")
         for why in Refusal.allCases { text.sample("shunt_connections_refused_total", ["limit": why.rawValue], peers.log.refusalCount(why)) }
-        text.gauge("process_max_fds", "File descriptors that the system allows the process.", descriptors.limit)
+        text.process(.now())
         text.gauge("shunt_subscriptions", "Subscriptions held.", total.subscriptions)
         text.gauge("shunt_devices", "Registered devices.", reports.reduce(0) { $0 + $1.routing.devices })
         text.gauge("shunt_chats", "Open chats.", reports.reduce(0) { $0 + $1.routing.chats })
         text.counter("shunt_broadcasts_total", "Broadcasts received or made by rules.", reports.reduce(0) { $0 + $1.routing.broadcasts })
         text.counter("shunt_chat_messages_total", "Chat frames sent to members.", reports.reduce(0) { $0 + $1.routing.chatMessages })
         text.counter("shunt_requests_total", "Frames of the exchange protocol and packets of MQTT received from clients.", total.requests)
+        text.received(reports)
         text.counter("shunt_request_bytes_total", "Bytes of these frames and packets.", total.requestBytes)
         text.counter("shunt_response_bytes_total", "Bytes sent to clients.", total.responseBytes)
         text.family("shunt_responses_total", "counter", "Answers to requests, by outcome.")
@@ -87,6 +91,30 @@ extension Worker {
 }
 
 extension MetricsText {
+    /// By what clients speak and how they come; what no listener takes is left out.
+    mutating func connections(_ reports: [LoopReport], _ listeners: [ListenerSetup]) {
+        family("shunt_protocol_connections", "gauge", "Open client connections, by protocol, and by tcp or websocket.")
+        var counts: [String: (protocol: String, transport: String, count: Int)] = [:]
+        for (number, listener) in listeners.enumerated() {
+            let count = reports.reduce(0) { $0 + ($1.loop.byListener.indices.contains(number) ? $1.loop.byListener[number] : 0) }
+            counts[listener.protocolName + listener.transportName, default: (listener.protocolName, listener.transportName, 0)].count += count
+        }
+        for (_, one) in counts.sorted(by: { $0.key < $1.key }) {
+            sample("shunt_protocol_connections", ["protocol": one.protocol, "transport": one.transport], one.count)
+        }
+    }
+
+    /// What clients send for others, as it comes: a message that rules make is none, and one that they drop is.
+    mutating func received(_ reports: [LoopReport]) {
+        family("shunt_messages_received_total", "counter", "Messages that clients have sent, by kind: for a topic, a broadcast, or for a chat.")
+        let kinds: [(String, KeyPath<RoutingFigures, Int>)] = [
+            ("topic", \.topicMessagesReceived), ("broadcast", \.broadcastsReceived), ("chat", \.chatMessagesReceived),
+        ]
+        for (kind, figure) in kinds {
+            sample("shunt_messages_received_total", ["kind": kind], reports.reduce(0) { $0 + $1.routing[keyPath: figure] })
+        }
+    }
+
     /// How long requests take, and how late loops are.
     mutating func times(_ reports: [LoopReport]) {
         histogram(

@@ -19,6 +19,8 @@ struct WorkerIdentity: Sendable {
     var interval: Double
     /// What its operator calls it (`worker.name`).
     var name: String
+    /// When it started.
+    let since = ContinuousClock.now
 
     /// - Parameters:
     ///   - stuck: the worst of the stuck consumers.
@@ -34,7 +36,7 @@ struct WorkerIdentity: Sendable {
             shunt: ShuntExtension(
                 version: version, boot: boot, listeners: listeners, loops: reports.count, isDraining: isDraining,
                 interval: Int((interval * 1000).rounded()),
-                name: name, stuck: stuck, room: room))
+                name: name, stuck: stuck, room: room, uptime: Int(since.duration(to: .now) / .milliseconds(1))))
         body.shunt?.events = events
         return body
     }

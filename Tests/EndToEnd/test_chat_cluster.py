@@ -117,6 +117,7 @@ def test_a_chat_that_an_operator_has_closed_may_be_created_elsewhere_at_once(clu
         assert home.create("chat").status == 200
         closed = run("admin", "close-chat", "chat", "--master", cluster.master.admin)
         assert closed.returncode == 0, closed.stderr
+        assert "chat" not in run("admin", "chats", "--master", cluster.master.admin, "--output", "csv").stdout.splitlines()[1:]
         assert elsewhere.create("chat").status == 200
         assert elsewhere.destroy("chat").status == 200
 

@@ -8,7 +8,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from exchange import eventually, parse_address
+from exchange import Client as ExchangeClient, eventually, parse_address
 from processes import run
 
 
@@ -90,13 +90,23 @@ def test_a_client_is_shown_as_its_worker_knows_it(cluster):
 
 def test_a_kicked_client_is_gone_when_the_command_ends(cluster):
     client = Client(cluster.workers[0], "c", expiry=100)
-    assert cluster.admin("kick", "c") == f"closed 1 client at {cluster.workers[0].exchange}\n"
+    eventually(lambda: cluster.states() == {"c": "connected"}, 20, "listed")
+    assert cluster.admin("kick", "c") == "closed 1 client at east\n"
+    assert cluster.states() == {"c": "away"}, "who reads next sees it"
     eventually(lambda: client.reasons == [0x98], 10, "told why")
     cluster.admin("kick", "c", code=65)
-    eventually(lambda: cluster.states() == {"c": "away"}, 20, "away")
-    assert cluster.admin("kick", "c", "--end-session") == f"closed 0 clients, ended 1 session at {cluster.workers[0].exchange}\n"
-    eventually(lambda: cluster.states() == {}, 20, "gone")
+    assert cluster.admin("kick", "c", "--end-session") == "closed 0 clients, ended 1 session at east\n"
+    assert cluster.states() == {}
     client.close()
+
+
+def test_a_kicked_device_is_in_no_list_when_the_command_ends(cluster):
+    for number in range(5):
+        device = ExchangeClient(cluster.workers[number % 2].exchange).register("ann", "phone")
+        eventually(lambda: cluster.clients("--client", "phone"), 20, "listed")
+        assert cluster.admin("kick", "phone") == "closed 1 connection\n"
+        assert cluster.clients("--client", "phone") == []
+        device.close()
 
 
 def test_what_is_subscribed_is_counted_by_filter_and_by_group(cluster):

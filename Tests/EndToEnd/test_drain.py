@@ -276,6 +276,39 @@ def test_the_only_worker_is_not_drained(shunt):
     assert cluster.states() == {"east": "live"}
 
 
+def test_the_last_worker_is_not_drained_right_after_the_others(cluster):
+    cluster.admin("drain", "east")
+    assert "nowhere to go" in cluster.admin("drain", "west", code=65)
+    cluster.admin("undrain", "east")
+    outcomes = []
+    together = [
+        threading.Thread(target=lambda name=name: outcomes.append(run("admin", "drain", name, "--master", cluster.master.admin).returncode))
+        for name in ("east", "west")]
+    for one in together:
+        one.start()
+    for one in together:
+        one.join()
+    assert sorted(outcomes) == [0, 65]
+
+
+def test_who_reads_after_a_command_sees_what_it_has_changed(cluster):
+    for _ in range(5):
+        cluster.admin("drain", "east")
+        assert cluster.states() == {"east": "draining", "west": "live"}
+        cluster.admin("undrain", "east")
+        assert cluster.states() == {"east": "live", "west": "live"}
+        assert cluster.kinds("east")[-1] == "worker.undrained"
+
+
+def test_a_worker_that_was_drained_and_ended_has_left(cluster):
+    name = cluster.workers[0].exchange
+    cluster.admin("drain", "east", "--exit", "--wait")
+    eventually(lambda: cluster.states()["east"] == "left", 20, "signed off")
+    assert cluster.kinds("east")[-1] == "worker.left"
+    assert name in cluster.admin("workers", "--state", "left")
+    assert "east" not in run("admin", "audit", "--master", cluster.master.admin).stdout
+
+
 def test_clients_are_balanced(cluster):
     clients = [MQTTClient(cluster.mqtt(0), 5) for _ in range(60)]
     for number, client in enumerate(clients):

@@ -62,7 +62,7 @@ def test_a_worker_that_ends_signs_off(shunt, connect):
     assert listed(asking) == [other.exchange]
     assert client.create("room").status == 200
     eventually(lambda: online(master) == [])
-    assert state(master, worker) == "lost"
+    assert state(master, worker) == "left"
     kinds = [event["kind"] for event in api(master, "/api/v1/events")[1]["events"] if event["subject"] == worker.exchange]
     assert kinds == ["worker.joined", "worker.left"]
 

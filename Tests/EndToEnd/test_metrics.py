@@ -1,7 +1,10 @@
 """`/metrics` as Prometheus reads it, and as `promtool check metrics` wants it: families whole, names by its conventions."""
 
 import re
+import time
 
+from exchange import PING
+from mqtt.client import Client as MQTTClient
 from processes import copy_plugins, get, write_rule, write_whole
 
 COUNTING = """
@@ -76,6 +79,42 @@ def test_all_metrics_keep_prometheus_conventions_with_rules_that_count(shunt, co
     assert len(found) > 25 and "shunt_rule_chat_away_total" in found
     assert found["shunt_rule_seen_total"]["samples"] == {'{rule="counting"}': 6.0, '{rule="counting",how="first"}': 6.0}
     assert found["shunt_rule_weird_total"]["samples"] == {'{rule="counting",text="a\\"b\\\\c\\nd"}': 3.0}
+
+
+def test_messages_are_counted_by_kind_and_connections_by_protocol(shunt, connect):
+    worker = shunt.worker({
+        "worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0",
+        "worker.listeners.web.protocol": "mqtt", "worker.listeners.web.transport": "websocket", "worker.listeners.web.listen": "127.0.0.1:0"})
+    one, two = connect(worker.exchange).join("room"), connect(worker.exchange).subscribe("t", "g")
+    for _ in range(3):
+        assert one.message("t", "x").status == 200
+    assert one.say("room", "hello").status == 200
+    assert one.request(PING).status == 200
+    two.notify("x")
+    client = MQTTClient(worker.listeners["worker.mqtt"], 5)
+    client.connect("c")
+    for topic, payload in (("t", b"x"), ("$chat/room", b"x"), ("$shunt/notify", b"{}"), ("$shunt/other", b"")):
+        client.publish(topic, payload, qos=1)
+    kinds = {kind: f'shunt_messages_received_total{{kind="{kind}"}}' for kind in ("topic", "broadcast", "chat")}
+    for kind, count in (("topic", 4), ("broadcast", 2), ("chat", 2)):
+        worker.wait_metric(kinds[kind], count)
+    worker.wait_metric('shunt_protocol_connections{protocol="exchange",transport="tcp"}', 2)
+    worker.wait_metric('shunt_protocol_connections{protocol="mqtt",transport="tcp"}', 1)
+    worker.wait_metric('shunt_protocol_connections{protocol="mqtt",transport="websocket"}', 0)
+    client.close()
+    worker.wait_metric('shunt_protocol_connections{protocol="mqtt",transport="tcp"}', 0)
+
+
+def test_figures_of_the_process_are_those_of_the_system(shunt):
+    master, worker = shunt.master(), shunt.worker()
+    for process, address in ((master, master.admin), (worker, worker.listeners["worker.http"])):
+        found = families(get(f"http://{address}/metrics"))
+        check_conventions(found)
+        values = {name: family["samples"].get(None) for name, family in found.items() if name.startswith("process_")}
+        assert abs(values["process_open_fds"] - process.descriptors()) <= 4
+        assert 1e6 < values["process_resident_memory_bytes"] < 1e9 and 0 < values["process_cpu_seconds_total"] < 600
+        assert -5 < time.time() - values["process_start_time_seconds"] < 600
+        assert values["process_max_fds"] >= values["process_open_fds"]
 
 
 def test_figures_of_rules_go_on_over_reloads_and_end_with_the_rule(shunt, connect, tmp_path):

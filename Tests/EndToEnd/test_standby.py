@@ -271,6 +271,26 @@ def test_who_follows_events_goes_along_with_the_master_that_serves(pair, tmp_pat
     eventually(lambda: following.log.read_text().endswith('is reached again\n'), 20, 'told that it goes on')
 
 
+def test_a_master_that_stands_by_says_so_and_the_other_knows_how_long_workers_run(pair):
+    pair = pair()
+    started = {name: worker["started_at"] for name, worker in pair.masters[0].workers().items()}
+    # So long that a worker which had begun at the other would show.
+    began = time.monotonic()
+    eventually(lambda: time.monotonic() - began > 4, 10)
+    assert run("admin", "step-down", "--master", pair.masters[0].admin).returncode == 0
+    assert pair.wait_whole() == 1
+    for name, worker in pair.masters[1].workers().items():
+        assert abs(worker["started_at"] - started[name]) < 2.5, (worker, started)
+    admin = pair.masters[0].admin
+    for command in ("workers", "devices", "clients", "chats", "events"):
+        done = run("admin", command, "--master", admin)
+        assert done.returncode == 0 and f"standby and {pair.addresses[1]} serves" in " ".join(done.stderr.split()), done
+    eventually(lambda: {worker["state"] for worker in pair.masters[0].workers().values()} == {"unknown"}, what="nobody is lost there")
+    assert 'shunt_master_workers{state="lost"} 0\n' in get(f"http://{admin}/metrics")
+    status = run("admin", "status", "--master", admin)
+    assert status.returncode == 0 and f"{pair.addresses[1]} serves" in status.stdout and "standby in term" in status.stdout, status
+
+
 def test_bans_hold_when_another_master_serves_and_when_the_first_is_back(pair):
     pair = pair()
     one, two = pair.masters

@@ -332,7 +332,7 @@ import Testing
             (["workers", "--limit", "0"], "1 to 1000"), (["workers", "--offset", "-1"], nil),
             (["workers", "--master", "x:y"], "127.0.0.1:4080"),
             (["workers", "--master", "a:1", "--registry", "b"], "exclude"),
-            (["workers", "--state", "asleep"], "'live', 'draining' or 'lost'"),
+            (["workers", "--state", "asleep"], "'live', 'draining', 'left', 'lost' or 'unknown'"),
             (["events", "--limit", "1001"], "1 to 1000"), (["events", "--interval", "0"], "0.01 to 3600"), (["query"], "sql"),
             (["nothing"], nil),
             (["worker", ""], "empty"), (["device", ""], "empty"), (["chat", ""], "empty"), (["close-chat", ""], "empty"),

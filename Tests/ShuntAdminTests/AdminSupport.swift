@@ -72,8 +72,10 @@ final class Master: Sendable {
     let endpoint: HTTPEndpoint
     let feed: EventFeed
 
-    /// - Parameter port: 0: any.
-    init(port: Int = 0) async throws {
+    /// - Parameters:
+    ///   - port: 0: any.
+    ///   - role: nil: of a master without peers.
+    init(port: Int = 0, role: MasterRoleRecord? = nil) async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-\(UUID().uuidString)")
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = .seconds(3_600)
@@ -116,7 +118,7 @@ final class Master: Sendable {
         feed = registry.feed()
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: port), registry: registry.reader,
-            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures) },
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 0, uptimeSeconds: 1, writer: writer.figures, role: role) },
             closeChat: { $0.hasPrefix("room") ? nil : ShuntError.unknownChat($0) }, retained: Self.retained, refused: Self.refused,
             command: Self.clients, feed: feed, logger: quiet)
     }
@@ -208,8 +210,8 @@ extension Registry {
     }
 }
 
-func withMaster(_ body: (Master) async throws -> Void) async throws {
-    let master = try await Master()
+func withMaster(role: MasterRoleRecord? = nil, _ body: (Master) async throws -> Void) async throws {
+    let master = try await Master(role: role)
     do {
         try await body(master)
     } catch {

@@ -66,7 +66,7 @@ import ShuntJSON
         let before = try read(registry.path)
         #expect(await failure { () throws(ShuntError) in _ = try await reader.query(sql) }?.code == .registryReadOnly)
         #expect(try read(registry.path) == before)
-        #expect(try await reader.counts() == RegistryCounts(workers: ["live": 1, "lost": 1, "draining": 0], events: 1))
+        #expect(try await reader.counts() == RegistryCounts(workers: ["live": 1, "lost": 1, "draining": 0, "left": 0, "unknown": 0], events: 1))
         #expect(try await reader.query("SELECT count(*) FROM pragma_database_list").rows == [[.integer(1)]])
         #expect(!exists("copy.sqlite") && !exists("other.sqlite"))
     }

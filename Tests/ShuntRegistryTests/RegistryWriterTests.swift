@@ -34,7 +34,8 @@ import Testing
         while registry.writer.figures.batches == 0 { await Task.yield() }
         #expect(registry.writer.figures.batches == 1)
         #expect(
-            try await registry.reader.counts() == RegistryCounts(workers: ["live": 10, "draining": 0, "lost": 0], events: 1_000))
+            try await registry.reader.counts()
+                == RegistryCounts(workers: ["live": 10, "draining": 0, "left": 0, "lost": 0, "unknown": 0], events: 1_000))
         try await registry.close()
     }
 

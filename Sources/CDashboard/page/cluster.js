@@ -2,7 +2,7 @@
 
 import { ask, door, follow, segment, sentence } from "./api.js";
 import { brief, bytes, choice, compact, el, full, rate, setText, time, utc } from "./elements.js";
-import { cluster, Sparkline, EVERY } from "./figures.js";
+import { cluster, isAway, Sparkline, EVERY } from "./figures.js";
 import { Charts } from "./history.js";
 import { Table } from "./table.js";
 import { View, dialog, fields, input, searchForm } from "./view.js";
@@ -36,15 +36,16 @@ export function overview() {
     };
     const latest = el("ol", { class: "events" });
     const charts = new Charts("history", { now: () => cluster.now, failed: (error) => view.tell(error) });
-    const sum = (key) => cluster.workers.reduce((sum, worker) => worker.state === "lost" ? sum : sum + worker.figures[key], 0);
+    const sum = (key) => cluster.workers.reduce((sum, worker) => isAway(worker) ? sum : sum + worker.figures[key], 0);
 
     async function load() {
         const [events] = await Promise.all([ask("events", { parameters: { limit: 10 } }), cluster.sample()]);
         const { all, status } = cluster;
         const { live = 0, draining = 0, lost = 0 } = status.workers;
-        tiles.workers.show(full(live), {
-            more: [draining && `${draining} draining`, lost && `${lost} lost`].filter(Boolean).join(", ") || "live",
-            isBad: lost > 0 || live === 0,
+        const others = [draining && `${draining} draining`, lost && `${lost} lost`].filter(Boolean).join(", ");
+        tiles.workers.show(cluster.serves ? full(live) : "–", {
+            more: cluster.serves ? others || "live" : "the master that serves knows them",
+            isBad: cluster.serves && (lost > 0 || live === 0),
         });
         tiles.clients.show(compact(all.clients.last), { title: full(all.clients.last), series: all.clients });
         tiles.requests.show(rate(all.requests.last), { series: all.requests });
@@ -121,7 +122,8 @@ export function workers() {
     const show = () => table.setRows(cluster.workers.filter((worker) => (!search.state || worker.state === search.state)
         && `${worker.name} ${worker.configured_name} ${worker.machine ?? ""}`.toLowerCase().includes(search.text.toLowerCase())));
     const text = input("text", "Name or address");
-    const state = choice([["", "All states"], ["live", "Live"], ["draining", "Draining"], ["lost", "Lost"]]);
+    const states = ["live", "draining", "left", "lost", "unknown"];
+    const state = choice([["", "All states"], ...states.map((name) => [name, name[0].toUpperCase() + name.slice(1)])]);
     state.name = "state";
     state.setAttribute("aria-label", "State");
     text.addEventListener("input", () => {

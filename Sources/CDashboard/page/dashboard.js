@@ -105,8 +105,16 @@ const canAsk = () => !document.hidden && !door.refusal;
 const sample = () => cluster.sample().catch(() => setText(find("state"), "no news of the master"));
 setInterval(() => shown && canAsk() && sample(), EVERY * 1000);
 cluster.addEventListener("sampled", () => {
-    const { version, uptime_seconds, started_at } = cluster.status;
-    setText(find("state"), `${version}, up for ${duration(uptime_seconds)}`, `since ${utc(started_at)}`);
+    const { version, uptime_seconds, started_at, master } = cluster.status;
+    setText(find("state"), `${version}, up for ${duration(uptime_seconds)}${role(master)}`, `since ${utc(started_at)}`);
 });
+
+/** Of a master that has peers: whether it serves, and how the others are. */
+function role(master) {
+    if (!master) return "";
+    const others = master.masters.map(({ address, role }) => `${address} ${role}`).join(", ");
+    const none = master.role !== "serving" && !master.serving ? ", none serves" : "";
+    return `; ${master.role} in term ${master.term}${none}${others && `; ${others}`}`;
+}
 document.addEventListener("visibilitychange", () => canAsk() && shown?.refresh());
 door.open();

@@ -62,6 +62,9 @@ class Figures {
     }
 }
 
+/** Whether a worker is not at this master: its figures are old. */
+export const isAway = ({ state }) => state === "left" || state === "lost" || state === "unknown";
+
 class Cluster extends EventTarget {
     /** As the API tells them. */
     workers = [];
@@ -79,6 +82,9 @@ class Cluster extends EventTarget {
 
     /** By the master's clock, when it was last asked. */
     get now() { return this.status ? this.status.started_at + this.status.uptime_seconds : Date.now() / 1000; }
+
+    /** Whether this master serves, and so knows how the workers are. */
+    get serves() { return !this.status?.master || this.status.master.role === "serving"; }
 
     of(name) { return this.#figures.get(name) ?? new Figures(); }
 
@@ -167,14 +173,14 @@ class Cluster extends EventTarget {
         const names = new Set();
         for (const worker of workers) {
             names.add(worker.name);
-            const rates = worker.state === "lost" ? {} : this.#rates(worker);
-            if (worker.state !== "lost") sum.clients += worker.figures.connections;
+            const rates = isAway(worker) ? {} : this.#rates(worker);
+            if (!isAway(worker)) sum.clients += worker.figures.connections;
             for (const name of ["requests", "deliveries", "failures", "responses", "spent"]) {
                 if (Number.isFinite(rates[name])) sum[name] = (sum[name] || 0) + rates[name];
             }
             if (!this.#figures.has(worker.name)) this.#figures.set(worker.name, new Figures());
             this.of(worker.name).add(this.now, {
-                clients: worker.state === "lost" ? NaN : worker.figures.connections, requests: NaN, deliveries: NaN, failures: NaN, ...rates,
+                clients: isAway(worker) ? NaN : worker.figures.connections, requests: NaN, deliveries: NaN, failures: NaN, ...rates,
                 response: rates.spent / rates.responses,
             });
         }

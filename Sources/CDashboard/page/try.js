@@ -3,7 +3,7 @@
 import { ask, door, Problem, sentence } from "./api.js";
 import { Connection } from "./connection.js";
 import { bytes, choice, el, full, setText, time, utc } from "./elements.js";
-import { cluster } from "./figures.js";
+import { cluster, isAway } from "./figures.js";
 import { reason } from "./mqtt.js";
 import { Table } from "./table.js";
 import { View, command, dialog, fields } from "./view.js";
@@ -170,7 +170,7 @@ export function tryOut() {
     async function load() {
         if (connection) return;
         if (!cluster.workers.length) await cluster.sample();
-        known = cluster.workers.filter((one) => one.state !== "lost");
+        known = cluster.workers.filter((one) => !isAway(one));
         const names = known.map((one) => one.name);
         if (worker.options.length !== names.length || names.some((name, at) => worker.options[at].value !== name)) {
             const before = worker.value;

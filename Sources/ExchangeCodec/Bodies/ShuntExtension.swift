@@ -26,6 +26,8 @@ public struct ShuntExtension: Equatable, Sendable {
     public static let maximumStuck = 3
     /// How many more clients it takes; nil if it does not say.
     public var room: Int?
+    /// Milliseconds since it started; nil if it does not say.
+    public var uptime: Int?
     /// What happened of late; a master has heard of most of it before.
     public var events: [WorkerEvent] = []
     public static let maximumEvents = 16
@@ -34,7 +36,7 @@ public struct ShuntExtension: Equatable, Sendable {
 
     public init(
         version: String, boot: String, listeners: [String: String] = [:], loops: Int = 1, isDraining: Bool = false, interval: Int = 0,
-        name: String = "", stuck: [String] = [], room: Int? = nil
+        name: String = "", stuck: [String] = [], room: Int? = nil, uptime: Int? = nil
     ) {
         self.version = version
         self.boot = boot
@@ -45,6 +47,7 @@ public struct ShuntExtension: Equatable, Sendable {
         self.name = name
         self.stuck = stuck
         self.room = room
+        self.uptime = uptime
     }
 
     init?(heartbeat: LenientObject) throws(ShuntError) {
@@ -54,7 +57,7 @@ public struct ShuntExtension: Equatable, Sendable {
             listeners: try Self.listeners(in: object), loops: try object.count("loops"),
             isDraining: try object.string("state") == "draining", interval: try object.count("interval"),
             name: try object.string("name") ?? "", stuck: Array(try object.strings("stuck")?.prefix(Self.maximumStuck) ?? []),
-            room: try object.integer("room").map { Int(max(0, $0)) })
+            room: try object.integer("room").map { Int(max(0, $0)) }, uptime: try object.integer("uptime").map { Int(max(0, $0)) })
         ballot = try Ballot(heartbeat: object)
         for element in try object.array("events")?.prefix(Self.maximumEvents) ?? [] {
             guard case .object(let one) = element, let number = try one.integer("number"), let at = try one.integer("at"),
@@ -97,6 +100,7 @@ public struct ShuntExtension: Equatable, Sendable {
             if figures.stuckConsumers > 0 { json.member("stuck_consumers", figures.stuckConsumers) }
             if !stuck.isEmpty { json.member("stuck", stuck) }
             if let room { json.member("room", room) }
+            if let uptime { json.member("uptime", uptime) }
             if !events.isEmpty {
                 json.member("events", objects: events) { json, event in
                     json.member("number", event.number)

@@ -183,7 +183,7 @@ enum DrainListing {
     }
 
     private static func isGone(_ worker: String, _ session: AdminSession) async throws(ShuntError) -> Bool {
-        try await session.ask(.worker(worker), as: WorkerRecord.self).answer.state == .lost
+        try await session.ask(.worker(worker), as: WorkerRecord.self).answer.state.isAway
     }
 
     static func words(_ state: DrainRecord) -> String {

@@ -23,7 +23,11 @@ struct StatusCommand: AdminSubcommand {
         case .csv: throw ShuntError(.usage, "status has no CSV", help: "use --output json, or `shunt admin workers --output csv`")
         case .table: break
         }
-        let live = try await session.allWorkers().filter { $0.state != .lost }
+        guard status.isServing else {
+            let fields = Self.standby(status, session.source.name)
+            return try session.console.write(FieldList.text(fields, width: session.console.width))
+        }
+        let live = try await session.allWorkers().filter { !$0.state.isAway }
         let rules = try await session.ask(.rules(worker: nil), as: WorkerAnswersRecord<RuleSetRecord>.self).answer
         try session.console.write(FieldList.text(Self.fields(status, live, rules, session.source.name), width: session.console.width))
         session.noteMissing(rules, "its rules are not counted")
@@ -40,17 +44,7 @@ struct StatusCommand: AdminSubcommand {
         let off: Int = rules.workers.flatMap { $0.answer?.rules ?? [] }.count { $0.offLoops > 0 }
         let names: Int = Set(versions.map(\.rule.name)).count
         let running = versions.isEmpty ? "none" : off > 0 ? "\(names), switched off at \(off) places" : "\(names)"
-        let others = status.master.map { role in
-            role.masters.map { "\($0.address) \($0.role)" }.joined(separator: ", ")
-        }
-        let role = status.master.map { role in
-            "\(role.role) in term \(role.term) for \(Humane.duration(max(0, status.now - role.since)))"
-                + (role.role == "serving"
-                    ? ", \(role.heard) of \(role.electorate ?? 0) workers" : role.serving.map { ", \($0) serves" } ?? ", none serves")
-        }
-        return [
-            ("master", "\(master), \(status.version), up \(Humane.duration(status.uptimeSeconds))")
-        ] + (role.map { [("role", $0), ("other masters", others ?? "")] } ?? []) + [
+        return Self.head(status, master) + [
             ("workers", states.isEmpty ? "none" : states.joined(separator: ", ")),
             ("clients", "\(sum(\.connections)) connected, \(sum(\.mqttClients)) of them by MQTT"),
             ("sessions", "\(status.devices) of devices, \(sum(\.mqttSessions)) of MQTT, \(Humane.count(status.chats, "chat"))"),
@@ -59,6 +53,22 @@ struct StatusCommand: AdminSubcommand {
             ("slow", "\(Humane.count(sum(\.stuckConsumers), "stuck consumer")), \(Humane.count(sum(\.heldProducers), "held producer"))"),
             ("rules", running),
         ]
+    }
+
+    /// Of a master that stands by for another: how the cluster is, that one knows.
+    static func standby(_ status: StatusDocument, _ master: String) -> [(name: String, value: String)] {
+        let heard = status.master?.heard ?? 0
+        return head(status, master) + [("workers", "\(heard) heard here; the master that serves knows how they are")]
+    }
+
+    private static func head(_ status: StatusDocument, _ master: String) -> [(name: String, value: String)] {
+        let fields = [("master", "\(master), \(status.version), up \(Humane.duration(status.uptimeSeconds))")]
+        guard let role = status.master else { return fields }
+        let others = role.masters.map { "\($0.address) \($0.role)" }.joined(separator: ", ")
+        let text =
+            "\(role.role) in term \(role.term) for \(Humane.duration(max(0, status.now - role.since)))"
+            + (status.isServing ? ", \(role.heard) of \(role.electorate ?? 0) workers" : role.serving.map { ", \($0) serves" } ?? ", none serves")
+        return fields + [("role", text), ("other masters", others)]
     }
 }
 

@@ -107,7 +107,7 @@ struct TopCommand: AdminSubcommand {
                 let figures = one.worker.figures
                 return [
                     .init(one.worker.name), .init(one.worker.configuredName.isEmpty ? "-" : one.worker.configuredName),
-                    .init(one.worker.state.rawValue, one.worker.state == .live ? .good : one.worker.state == .lost ? .bad : .warning),
+                    .init(one.worker.state.rawValue, one.worker.state.tone),
                     .init("\(figures.connections)"), .init(WorkerRates.text(one.requests)), .init(WorkerRates.text(one.deliveries)),
                     .init(Humane.bytes(Int(one.bytesIn))), .init(Humane.bytes(Int(one.bytesOut))), .init("\(figures.heldProducers)"),
                     .init("\(figures.stuckConsumers)", figures.stuckConsumers > 0 ? .bad : .plain),
@@ -153,7 +153,7 @@ struct WorkerRates {
         for _ in 0..<8 where !Task.isCancelled {
             try? await Task.sleep(for: .seconds(0.5))
             rates = next(rates, try await session.allWorkers())
-            let silent = zip(rates, heard).contains { $0.worker.state != .lost && $0.worker.heartbeatAt == $1 }
+            let silent = zip(rates, heard).contains { !$0.worker.state.isAway && $0.worker.heartbeatAt == $1 }
             if !silent { break }
         }
         return rates

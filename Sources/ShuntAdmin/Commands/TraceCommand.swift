@@ -148,8 +148,11 @@ struct Follower {
         do throws(ShuntError) {
             answer = try await session.ask(.trace(.read(question, worker: worker)), as: WorkerAnswersRecord<TracePage>.self).answer
         } catch {
-            guard error.code == .workerUnknown else { throw error }
-            session.note("\(worker) has gone")
+            switch error.code {
+            case .workerUnknown: session.note("\(worker) has gone")
+            case .notFound: session.note("\(worker): \(error.message)")
+            default: throw error
+            }
             return nil
         }
         if let page = answer.workers.first?.answer { return page }

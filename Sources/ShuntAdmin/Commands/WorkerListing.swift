@@ -17,7 +17,7 @@ enum WorkerListing {
                 let figures = worker.figures
                 return [
                     .init(worker.name), .init(worker.configuredName.isEmpty ? "-" : worker.configuredName),
-                    .init(worker.state.rawValue, tone(worker.state)), .init("\(figures.connections)"),
+                    .init(worker.state.rawValue, worker.state.tone), .init("\(figures.connections)"),
                     .init("\(figures.subscriptions)"), .init("\(figures.requests)"), .init("\(figures.deliveries)"),
                     .init(Humane.bytes(figures.requestBytes)), .init(Humane.age(of: worker.heartbeatAt, now: now)),
                     .init(Humane.duration(now - worker.startedAt)), .init(worker.version),
@@ -88,10 +88,14 @@ enum WorkerListing {
         return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) ms"
     }
 
-    private static func tone(_ state: WorkerRecord.State) -> Table.Tone {
-        switch state {
+}
+
+extension WorkerRecord.State {
+    var tone: Table.Tone {
+        switch self {
         case .live: .good
         case .draining: .warning
+        case .left, .unknown: .plain
         case .lost: .bad
         }
     }

@@ -51,6 +51,15 @@ enum AdminRequest: Equatable, Sendable {
     case deployRules(RuleDeployment, worker: String?)
     case explain(ExplainRequest, worker: String?)
     case trace(TraceCall)
+
+    /// Seconds that the answer may take: longer than the master waits for the database, the workers or its own process.
+    var patience: Int {
+        switch self {
+        // Tests of rules are run before, or one worker after the other is told.
+        case .reload, .deployRules, .applyBalance: 75
+        default: 15
+        }
+    }
 }
 
 /// A request about a trace; of payloads it is a recording.
@@ -157,7 +166,7 @@ struct RegistrySource: AdminSource {
     }
 
     private func aged(_ worker: WorkerRecord) -> WorkerRecord {
-        guard now() - worker.heartbeatAt > Self.liveFor else { return worker }
+        guard !worker.state.isAway, now() - worker.heartbeatAt > Self.liveFor else { return worker }
         var worker = worker
         worker.state = .lost
         return worker
@@ -179,12 +188,15 @@ struct APISource: AdminSource {
     var token: AdminToken?
     /// nil: plain HTTP.
     var tls: TLSClient?
+    /// Gets the remarks that come with answers.
+    var note: @Sendable (String) -> Void = { _ in }
 
     var name: String { address.description }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8] {
         let (method, target, body) = Self.encode(request)
-        let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, to: address, tls: tls)
+        let answer = try await HTTPClient.send(method, target, body: body, token: token?.text, patience: request.patience, to: address, tls: tls)
+        if let remark = answer.note { note(remark) }
         if answer.status == 200, answer.contentType == "application/json" { return answer.body }
         throw refusal(in: answer)
     }

@@ -31,7 +31,7 @@ extension HTTPClient {
                 return try await read(parts, take)
             }
         } catch {
-            throw describe(error, address)
+            throw describe(error, address, Int(longestSilence.nanoseconds / 1_000_000_000))
         }
     }
 

@@ -3,6 +3,7 @@ import NIOHTTP1
 import NIOPosix
 import ShuntConfig
 import ShuntCore
+import ShuntHTTP
 import ShuntTLSNIO
 
 /// One HTTP/1.1 request on a connection of its own: a command needs no more.
@@ -12,23 +13,24 @@ enum HTTPClient {
         /// Without parameters, in lower case.
         var contentType: String
         var body: [UInt8]
+        /// A remark for people that came with it.
+        var note: String?
     }
 
     /// What is said where not even a connection was made.
     static let unreached = "no master can be reached"
 
     static let connectTimeout: TimeAmount = .seconds(3)
-    /// Longer than a query may take.
-    static let answerTimeout: TimeAmount = .seconds(15)
     static let maximumBodyLength = 64 << 20
 
     static let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     /// - Parameters:
     ///   - token: what shows who asks; nil for nothing.
+    ///   - patience: seconds that the answer may take.
     ///   - tls: nil: plain HTTP.
     static func send(
-        _ method: String, _ target: String, body: [UInt8], token: String?, to address: HostPort, tls: TLSClient? = nil
+        _ method: String, _ target: String, body: [UInt8], token: String?, patience: Int, to address: HostPort, tls: TLSClient? = nil
     ) async throws(ShuntError) -> Answer {
         do {
             let loop = eventLoops.next()
@@ -59,14 +61,14 @@ enum HTTPClient {
                 write(method, target, body, token, address, to: channel).cascadeFailure(to: answer)
             }
             let channel = try await connecting.get()
-            let timeout = channel.eventLoop.scheduleTask(in: answerTimeout) { answer.fail(AnswerFailure.late) }
+            let timeout = channel.eventLoop.scheduleTask(in: .seconds(Int64(patience))) { answer.fail(AnswerFailure.late) }
             defer {
                 timeout.cancel()
                 channel.close(promise: nil)
             }
             return try await answer.futureResult.get()
         } catch {
-            throw describe(error, address)
+            throw describe(error, address, patience)
         }
     }
 
@@ -90,11 +92,11 @@ enum HTTPClient {
         return headers
     }
 
-    static func describe(_ error: any Error, _ address: HostPort) -> ShuntError {
+    static func describe(_ error: any Error, _ address: HostPort, _ patience: Int) -> ShuntError {
         if let error = error as? ShuntError { return error }
         let what =
             switch error {
-            case AnswerFailure.late: "the master does not answer within 15 seconds"
+            case AnswerFailure.late: "the master does not answer within \(patience) seconds"
             case AnswerFailure.tooLong: "the answer is longer than \(maximumBodyLength >> 20) MiB"
             case AnswerFailure.closed: "the connection was closed before the answer came (a master that speaks TLS wants https://)"
             case is HTTPParserError: "what answers there does not speak HTTP"
@@ -116,6 +118,7 @@ extension HTTPClient.Answer {
     init(_ head: HTTPResponseHead) {
         let type = head.headers.first(name: "content-type") ?? ""
         self.init(status: Int(head.status.code), contentType: type.prefix { $0 != ";" && $0 != " " }.lowercased(), body: [])
+        note = head.headers.first(name: HTTPRoute.noteField)
     }
 }
 

@@ -31,6 +31,16 @@ public struct WorkerCommand: Equatable, Sendable {
         /// Of the whole process: the settings with which it runs; read the configuration again; the levels of its log.
         case configuration, reload
         case logLevels = "log"
+
+        /// Whether it changes something that the worker tells its master besides the answer.
+        public var changesWorker: Bool {
+            switch self {
+            case .rulesReload, .rulesRollback, .kick, .shed, .drain, .undrain, .reload: true
+            case .rules, .explain, .traceBegin, .traceRead, .traceEnd, .condition, .client, .subscriptions, .groups, .drainState,
+                .configuration, .logLevels:
+                false
+            }
+        }
     }
 
     public var name: Name

@@ -1,7 +1,21 @@
 /// A worker as the registry keeps it. Metadata only: nothing of a message.
 public struct WorkerRecord: Codable, Equatable, Sendable {
     public enum State: String, Codable, Sendable, CaseIterable {
-        case live, draining, lost
+        case live, draining
+        /// It has signed off.
+        case left
+        /// It has fallen silent.
+        case lost
+        /// This master has stood by for another since, and has not heard of the worker again.
+        case unknown
+
+        /// Whether the worker is not at this master.
+        public var isAway: Bool {
+            switch self {
+            case .live, .draining: false
+            case .left, .lost, .unknown: true
+            }
+        }
     }
 
     /// `host:port` that clients are told; unique.
@@ -15,7 +29,7 @@ public struct WorkerRecord: Codable, Equatable, Sendable {
     public var version: String
     /// Address by listener name.
     public var listeners: [String: String]
-    /// Seconds since 1970 when this master first heard this run of the worker.
+    /// Seconds since 1970 when the worker started, by the master's clock; of one that does not say so, when this master first heard this run.
     public var startedAt: Double
     /// Seconds since 1970 when the last heartbeat arrived, by the master's clock.
     public var heartbeatAt: Double

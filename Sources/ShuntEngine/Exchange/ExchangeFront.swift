@@ -55,6 +55,7 @@ struct ExchangeFront {
 
     @inline(never)
     private func handleControl(_ frame: FrameView, _ start: UnsafeRawPointer) {
+        router.output.figures.otherRequests += 1
         // An error frame answers nothing that a worker asks of its clients.
         guard !frame.isError else { return }
         switch frame.type {
@@ -63,7 +64,9 @@ struct ExchangeFront {
         case .unsubscribe: unsubscribe(frame, start)
         case .allocation: refuse(frame, ShuntError(.workerNone, "not found server"))
         case .register: register(frame, start)
-        case .notify: notify(frame, start)
+        case .notify:
+            router.output.figures.broadcastsReceived += 1
+            notify(frame, start)
         case .chat: chat(frame, start)
         case .balance, .binding, .registered, .acknowledgement, .message: break
         }
@@ -103,6 +106,7 @@ struct ExchangeFront {
         }
         guard let error else { return nil }
         router.output.figures.requests += 1
+        router.output.figures.otherRequests += 1
         router.output.figures.requestBytes += Int(frame.size)
         refuse(frame, error)
         engine.close(client, error.code)

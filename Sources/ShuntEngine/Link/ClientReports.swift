@@ -21,6 +21,13 @@ public struct ClientReports: Sendable {
     private var unlisted: Set<UInt8> = []
     /// A loop is asked, or the master has not answered.
     private var isBusy = false
+    private var loops = 0
+    /// Callers of `settle`, the longest waiting first, with the loops that have still to tell.
+    private var waiting: [(number: Int64, loops: Set<UInt8>)] = []
+    private var settled: [Int64] = []
+    /// The loop that is asked, and the one whose words are on their way to the master, with the last caller that waited when it was asked.
+    private var asking: (loop: UInt8, last: Int64)?
+    private var told: (loop: UInt8, last: Int64)?
 
     /// - Parameter listeners: the names, in the order of their numbers.
     public init(worker: WorkerSource, listeners: [String]) {
@@ -33,6 +40,8 @@ public struct ClientReports: Sendable {
     /// The master asks for a list. The loops have been told so.
     public mutating func begin(list: Int64, loops: Int) -> Action? {
         self.list = list
+        self.loops = loops
+        (asking, told) = (nil, nil)
         ready = (0..<loops).map { UInt8($0) }
         unlisted = Set(ready)
         isBusy = false
@@ -43,6 +52,26 @@ public struct ClientReports: Sendable {
     public mutating func end() {
         list = nil
         (ready, unlisted, isBusy) = ([], [], false)
+        settled += waiting.map(\.number)
+        (waiting, asking, told) = ([], nil, nil)
+    }
+
+    /// Somebody wants to know when the master has taken what the loops have to tell at this moment: `takeSettled` gives the number then.
+    /// - Parameter number: greater than any before.
+    public mutating func settle(_ number: Int64) -> Action? {
+        guard list != nil, loops > 0 else {
+            settled.append(number)
+            return nil
+        }
+        let all = (0..<loops).map { UInt8($0) }
+        waiting.append((number, Set(all)))
+        ready += all.filter { !ready.contains($0) }
+        return next()
+    }
+
+    public mutating func takeSettled() -> [Int64] {
+        defer { settled = [] }
+        return settled
     }
 
     /// A loop has something.
@@ -58,8 +87,13 @@ public struct ClientReports: Sendable {
         guard let list, list == asked else { return nil }
         isBusy = false
         if portion.hasMore, !ready.contains(loop) { ready.append(loop) }
+        told = portion.hasMore ? nil : asking
+        asking = nil
         let isLast = portion.isListed && unlisted.remove(loop) != nil && unlisted.isEmpty
-        guard isLast || portion.isIncomplete || portion.count > 0 else { return next() }
+        guard isLast || portion.isIncomplete || portion.count > 0 else {
+            pass()
+            return next()
+        }
         isBusy = true
         return .send(
             ClientReportBody(
@@ -74,12 +108,24 @@ public struct ClientReports: Sendable {
     public mutating func taken() -> Action? {
         guard list != nil else { return nil }
         isBusy = false
+        pass()
         return next()
+    }
+
+    /// The master knows what a loop had to tell.
+    private mutating func pass() {
+        guard let told else { return }
+        self.told = nil
+        for place in waiting.indices where waiting[place].number <= told.last { waiting[place].loops.remove(told.loop) }
+        settled += waiting.filter(\.loops.isEmpty).map(\.number)
+        waiting.removeAll(where: \.loops.isEmpty)
     }
 
     private mutating func next() -> Action? {
         guard !isBusy, !ready.isEmpty else { return nil }
         isBusy = true
-        return .ask(loop: ready.removeFirst())
+        let loop = ready.removeFirst()
+        asking = (loop, waiting.last?.number ?? 0)
+        return .ask(loop: loop)
     }
 }

@@ -6,6 +6,7 @@ extension LoopEngine {
     func chat(_ request: ChatRequest) {
         let connection = request.member.connection
         clients[connection.slot].isInChat = true
+        if request.key == .session { output.figures.chatMessagesReceived += 1 }
         let home = ChatHouse.home(of: request.chat, loops: loops)
         send(.request(request), toHome: home, peer: hooks == nil ? nil : peer(connection))
     }

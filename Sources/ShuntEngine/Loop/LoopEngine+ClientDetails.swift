@@ -32,6 +32,7 @@ extension LoopEngine {
                 kicked.closed += 1
                 close(connection, .clientKicked)
                 if clients[connection.slot].protocolName == .mqtt { leave(connection, why: ErrorCode.clientKicked.rawValue) }
+                noteClient(id)
             }
             guard question.endsSession == true, let session = sessions[id], !session.isConnected else { continue }
             kicked.ended += 1

@@ -130,7 +130,8 @@ extension LoopEngine {
     /// What the master is told of a client; nil where it is not there.
     func told(_ id: ConnectionID) -> ClientReportBody.Client? {
         guard id.isSession else {
-            guard isCurrent(id), clients[id.slot].isAdmitted, subscriber(of: id) == id else { return nil }
+            // One that is to be closed is gone, however long its last bytes take.
+            guard isCurrent(id), clients[id.slot].isAdmitted, clients[id.slot].state == .open, subscriber(of: id) == id else { return nil }
             return told(id, by: id)
         }
         guard let session = sessions[id] else { return nil }

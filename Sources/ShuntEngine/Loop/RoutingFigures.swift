@@ -2,6 +2,12 @@
 public struct RoutingFigures: Equatable, Sendable {
     public var requests = 0
     public var requestBytes = 0
+    /// Requests among these that are no messages for a topic; and of these the broadcasts and messages of chats that clients have sent.
+    public var otherRequests = 0
+    public var broadcastsReceived = 0
+    public var chatMessagesReceived = 0
+    /// Messages for topics that clients have sent. Counted by what they are not, so that the way of a message has one counter.
+    public var topicMessagesReceived: Int { requests - otherRequests }
     public var succeeded = 0
     public var failed = 0
     /// Messages that nobody had subscribed.

@@ -21,6 +21,12 @@ extension MQTTFront {
     /// Takes a message for one of the worker's own topics.
     /// - Returns: nil where the topic is one like any other.
     func service(_ message: MessageView, _ packet: PublishView) -> ServiceOutcome? {
+        let outcome = serve(message, packet)
+        if outcome != nil { router.output.figures.otherRequests += 1 }
+        return outcome
+    }
+
+    private func serve(_ message: MessageView, _ packet: PublishView) -> ServiceOutcome? {
         if message.topic.starts(with: "$SYS/".utf8) { return .done(.notAuthorized, "only the worker publishes below $SYS") }
         let isNotify = message.topic.elementsEqual(Self.notifyTopic.utf8), isDevice = message.topic.elementsEqual(Self.deviceTopic.utf8)
         let isChat = message.topic.starts(with: Self.chatPrefix.utf8)
@@ -31,7 +37,12 @@ extension MQTTFront {
         do throws(ShuntError) {
             if packet.qos == .exactlyOnce { session?.received.insert(packet.identifier) }
             if isDevice { return try register(message, receipt(packet)) ? .done(.success, "") : .later }
-            if isNotify { try notify(message, receipt(packet)) } else { try chat(message, receipt(packet)) }
+            if isNotify {
+                router.output.figures.broadcastsReceived += 1
+                try notify(message, receipt(packet))
+            } else {
+                try chat(message, receipt(packet))
+            }
             return .later
         } catch {
             if packet.qos == .exactlyOnce { _ = session?.received.remove(packet.identifier) }

@@ -76,6 +76,7 @@ struct MQTTFront {
                 try publish(header, bytes, at: offset, hooks)
                 return true
             }
+            router.output.figures.otherRequests += 1
             let body = Bytes(rebasing: bytes[header.headerSize..<header.size])
             if header.type == .connect, !engine.clients[client.slot].isAdmitted, !isAuthenticating { return try connect(body, at: offset) }
             if isAuthenticating, !engine.clients[client.slot].isAdmitted {

@@ -70,7 +70,7 @@ extension MasterEngine {
     func restoreClients(of workers: [WorkerRecord]) {
         for worker in workers {
             clients.restore(worker.name)
-            if worker.state == .lost { clientsLost(worker.name) }
+            if worker.state.isAway { clientsLost(worker.name) }
         }
     }
 

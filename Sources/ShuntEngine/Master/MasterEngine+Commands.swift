@@ -5,7 +5,8 @@ import ShuntCore
 extension MasterEngine {
     /// An operator gives a command to all workers, or to one.
     /// - Returns: the command's number, by which `takeCommands` gives the answers, within the command's patience.
-    /// - Throws: `worker.unknown`, `limit.memory` while too many commands are under way.
+    /// - Throws: `worker.unknown`, `limit.memory` while too many commands are under way, `request.invalid` where the clients of a worker that is
+    ///   to drain would have nowhere to go.
     public func command(_ command: WorkerCommand, now: Double) throws(ShuntError) -> Int64 {
         guard !commands.isFull else {
             throw ShuntError(.memoryLimit, "too many commands are under way", help: "try again in a moment")
@@ -19,12 +20,26 @@ extension MasterEngine {
                     .workerUnknown, "no worker \(worker) takes commands of this master", help: "`shunt admin workers` lists the workers")
             }
         }
+        try noteDrain(command, now: now)
         let id = ids.next(now: now)
         let frame = Frame.command(id: id, CommandRequestBody(command.name, arguments: command.arguments)).encoded()
         for connection in asked.keys { actions.append(.send(connection, frame)) }
         commands.begin(id, [], workers: asked, missing: missing, patience: command.patience, now: now)
         return id
     }
+
+    /// Which workers take clients is decided here: the registry, and the workers' heartbeats, say it later.
+    private func noteDrain(_ command: WorkerCommand, now: Double) throws(ShuntError) {
+        guard let worker = command.worker else { return }
+        switch command.name {
+        case .drain: try directory.beginDrain(worker, now: now)
+        case .undrain: directory.endDrain(worker)
+        default: break
+        }
+    }
+
+    /// What this master knows of its workers at this moment, by name.
+    public var workers: [WorkerRecord] { directory.records }
 
     /// Tells a worker of message-channel how many connections it should have (exchange protocol §9.7). It says nothing to that.
     /// - Throws: `worker.unknown`, `connection.lost`.

@@ -16,13 +16,13 @@ extension MasterEngine {
 
     func tickHistory(now: Double) { record(history.tick(now: now)) }
 
-    /// A worker has told its figures, or is lost.
+    /// A worker has told its figures, or is away.
     func recordHistory(of change: RegistryChange, now: Double) {
         switch change {
         case .worker(let worker):
             record(history.heartbeat(worker, now: now))
-            if worker.state == .lost { record(history.lost(worker.name)) }
-        case .workerState(let name, .lost, _): record(history.lost(name))
+            if worker.state.isAway { record(history.lost(worker.name)) }
+        case .workerState(let name, let state, _) where state.isAway: record(history.lost(name))
         default: break
         }
     }

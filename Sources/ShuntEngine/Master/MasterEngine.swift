@@ -114,7 +114,7 @@ public final class MasterEngine {
     ) {
         for ban in bans { try? self.bans.add(ban) }
         directory.restore(workers, now: now)
-        if workers.contains(where: { $0.state != .lost }) { settledAt = now + Self.patience }
+        if workers.contains(where: { !$0.state.isAway }) { settledAt = now + Self.patience }
         record(self.devices.restore(devices, now: now, until: now + Self.patience))
         self.chats.restore(chats, until: now + Self.patience)
         restoreClients(of: workers)
@@ -327,14 +327,14 @@ public final class MasterEngine {
 
     // MARK: Changes
 
-    /// Workers that are lost lose their devices and chats.
+    /// Workers that are away lose their devices and chats.
     private func apply(_ found: [RegistryChange], now: Double) {
         changes += found
         for change in found {
             recordHistory(of: change, now: now)
             switch change {
-            case .workerState(let name, .lost, _): lost(name, now: now)
-            case .worker(let record) where record.state == .lost: lost(record.name, now: now)
+            case .workerState(let name, let state, _) where state.isAway: lost(name, now: now)
+            case .worker(let record) where record.state.isAway: lost(record.name, now: now)
             default: break
             }
         }

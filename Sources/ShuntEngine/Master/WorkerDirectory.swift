@@ -26,6 +26,8 @@ public struct WorkerDirectory: Sendable {
         var isSkewed = false
         /// It takes no more clients, as it says.
         var isFull = false
+        /// When an operator had it drain, while its heartbeats do not say so.
+        var drainAskedAt: Double?
         /// The number of the last event that it has told in this run.
         var lastEvent: Int64 = 0
     }
@@ -39,7 +41,7 @@ public struct WorkerDirectory: Sendable {
     private var tickedAt: Double?
     /// When it was seen that the master had stood still.
     private var pausedAt: Double?
-    /// The most workers that are kept; beyond it the longest lost one is forgotten, and then new ones are refused.
+    /// The most workers that are kept; beyond it the one that is away longest is forgotten, and then new ones are refused.
     public static let capacity = 10_000
     /// Seconds between two heartbeats of a worker that has not sent enough of them to tell.
     static let usualInterval = 3.0
@@ -57,6 +59,9 @@ public struct WorkerDirectory: Sendable {
     /// How many workers there are of each state.
     public var states: [WorkerRecord.State: Int] { entries.values.reduce(into: [:]) { $0[$1.record.state, default: 0] += 1 } }
 
+    /// Clients that are connected to workers that are not away, by their last heartbeats.
+    public var clients: Int { entries.values.reduce(0) { $1.record.state.isAway ? $0 : $0 + $1.record.figures.connections } }
+
     private subscript(name: String) -> Entry? {
         get { entries[ExactText(name)] }
         set { entries[ExactText(name)] = newValue }
@@ -65,7 +70,7 @@ public struct WorkerDirectory: Sendable {
     /// What the registry held when the master started. Live workers stay so until they have had their time to report.
     public mutating func restore(_ records: [WorkerRecord], now: Double) {
         for var record in records.prefix(Self.capacity) {
-            if record.state != .lost { record.heartbeatAt = now }
+            if !record.state.isAway { record.heartbeatAt = now }
             let entry = Entry(record: record, heardAt: record.heartbeatAt)
             self[record.name] = entry
             place(entry)
@@ -95,13 +100,13 @@ public struct WorkerDirectory: Sendable {
         // An old clock is the only way to sign off (Q19). A Shunt worker says the oldest, so that one whose clock is only wrong still counts;
         // one that is ahead is not believed, or it would never be missed.
         let hasLeft = body.shunt == nil ? now - created >= liveFor : body.createdTime == HeartbeatBody.signingOff
-        let state: WorkerRecord.State = hasLeft ? .lost : body.shunt?.isDraining == true ? .draining : .live
+        let state: WorkerRecord.State = hasLeft ? .left : body.shunt?.isDraining == true ? .draining : .live
         var entry = Entry(
             record: WorkerRecord(
                 name: name, host: host, port: body.serverPort, state: state, machine: body.machineID,
                 version: body.shunt.map { "shunt \($0.version)" } ?? "message-channel",
                 listeners: body.shunt?.listeners ?? ["exchange": name],
-                startedAt: isNewRun ? now : known?.record.startedAt ?? now, heartbeatAt: now,
+                startedAt: startedAt(body, isNewRun ? nil : known, now: now), heartbeatAt: now,
                 configuredName: body.shunt?.name ?? "", stuck: body.shunt?.stuck ?? [], figures: body.figures),
             heardAt: now, interval: Double(body.shunt?.interval ?? 0) / 1000,
             // While it was not running it sent none.
@@ -109,7 +114,7 @@ public struct WorkerDirectory: Sendable {
             // On a new connection a worker tells everything by itself.
             mustReport: hasLeft || (known?.mustReport == true && known?.connection == connection),
             given: known?.given ?? HandedOut(),
-            isSkewed: known?.isSkewed ?? false, isFull: body.shunt?.room == 0,
+            isSkewed: known?.isSkewed ?? false, isFull: body.shunt?.room == 0, drainAskedAt: state == .live ? known?.drainAskedAt : nil,
             lastEvent: known?.boot == boot ? known?.lastEvent ?? 0 : 0)
         changes += events(from: known?.record.state, to: state, isNewRun: isNewRun, entry, now: now)
         changes += skew(&entry, created: created, now: now)
@@ -121,9 +126,23 @@ public struct WorkerDirectory: Sendable {
         return changes
     }
 
+    /// When the worker started, by this clock. A heartbeat that was on its way for long says too late a time, so the earliest counts.
+    /// - Parameter known: the same run as it is known; nil: it is not.
+    private func startedAt(_ body: HeartbeatBody, _ known: Entry?, now: Double) -> Double {
+        guard let uptime = body.shunt?.uptime else { return known?.record.startedAt ?? now }
+        let told = now - Double(uptime) / 1000
+        guard let known else { return told }
+        // The registry does not say which run it knew.
+        guard !known.boot.isEmpty else { return abs(told - known.record.startedAt) < Self.startTolerance ? known.record.startedAt : told }
+        return told < known.record.startedAt - Self.startTolerance ? told : known.record.startedAt
+    }
+
+    /// Seconds by which the starts that a worker's heartbeats say may differ, and still be one.
+    private static let startTolerance = 2.0
+
     /// One that was away tells nothing.
     private func gaps(_ known: Entry?, now: Double) -> [Double] {
-        guard let known, known.record.state != .lost else { return [] }
+        guard let known, !known.record.state.isAway else { return [] }
         return known.gaps.suffix(Self.gapsToTell - 1) + [max(0, now - known.record.heartbeatAt)]
     }
 
@@ -139,15 +158,15 @@ public struct WorkerDirectory: Sendable {
         if self[name]?.connection == connection { self[name]?.connection = nil }
     }
 
-    /// Another master serves: none of the workers is known to live.
+    /// Another master serves: how the workers are is not known here any longer.
     public mutating func retire(now: Double) -> [RegistryChange] {
         var changes: [RegistryChange] = []
-        for (key, entry) in entries where entry.record.state != .lost {
-            entries[key]?.record.state = .lost
+        for (key, entry) in entries where !entry.record.state.isAway {
+            entries[key]?.record.state = .unknown
             entries[key]?.connection = nil
             entries[key]?.mustReport = true
             order.remove(key.text)
-            changes.append(.workerState(name: key.text, .lost, at: now))
+            changes.append(.workerState(name: key.text, .unknown, at: now))
         }
         return changes
     }
@@ -158,7 +177,7 @@ public struct WorkerDirectory: Sendable {
     public mutating func tick(now: Double) -> [RegistryChange] {
         forgetPause(now: now)
         var changes: [RegistryChange] = []
-        for (key, entry) in entries where entry.record.state != .lost {
+        for (key, entry) in entries where !entry.record.state.isAway {
             let name = key.text
             guard !isLive(entry, now: now) else { continue }
             self[name]?.record.state = .lost
@@ -195,7 +214,7 @@ public struct WorkerDirectory: Sendable {
 
     /// Workers whose connection has closed, and that have been silent since.
     public func vanished(now: Double) -> [String] {
-        entries.values.filter { $0.connection == nil && $0.record.state != .lost && isSilent($0, now: now) }.map(\.record.name)
+        entries.values.filter { $0.connection == nil && !$0.record.state.isAway && isSilent($0, now: now) }.map(\.record.name)
     }
 
     private func isSilent(_ entry: Entry, now: Double) -> Bool {
@@ -206,7 +225,7 @@ public struct WorkerDirectory: Sendable {
 
     /// Whether the worker's next answer should ask it for all that it holds. Asks once.
     public mutating func takeReportRequest(_ name: String) -> Bool {
-        guard let entry = self[name], entry.mustReport, entry.record.state != .lost else { return false }
+        guard let entry = self[name], entry.mustReport, !entry.record.state.isAway else { return false }
         self[name]?.mustReport = false
         return true
     }
@@ -273,13 +292,40 @@ public struct WorkerDirectory: Sendable {
 
     /// Whether clients can reach the worker; one that drains counts.
     public func isPresent(_ name: String, now: Double) -> Bool {
-        self[name].map { $0.record.state != .lost && isLive($0, now: now) } ?? false
+        self[name].map { !$0.record.state.isAway && isLive($0, now: now) } ?? false
     }
 
-    /// Workers of Shunt's own that are not lost, and where they are connected, in the order of their names.
+    /// Workers of Shunt's own that are not away, and where they are connected, in the order of their names.
     func commanded() -> [(name: String, connection: ConnectionID?)] {
-        entries.values.filter { !$0.boot.isEmpty && $0.record.state != .lost }.map { ($0.record.name, $0.connection) }.sorted { $0.0 < $1.0 }
+        entries.values.filter { !$0.boot.isEmpty && !$0.record.state.isAway }.map { ($0.record.name, $0.connection) }.sorted { $0.0 < $1.0 }
     }
+
+    /// An operator has a worker send its clients to others. From now on it does not count as one that takes clients, whatever its heartbeats
+    /// say before they know.
+    /// - Throws: `request.invalid` where no other worker takes clients.
+    mutating func beginDrain(_ name: String, now: Double) throws(ShuntError) {
+        let hasOthers = entries.contains { key, entry in
+            key.text != name && entry.record.state == .live && !isAskedToDrain(entry, now: now)
+        }
+        guard hasOthers else {
+            throw ShuntError(
+                .requestInvalid, "no other worker is live: the clients of \(name) would have nowhere to go", help: "start another worker first")
+        }
+        self[name]?.drainAskedAt = now
+    }
+
+    /// The worker is not to drain, or does not.
+    mutating func endDrain(_ name: String) { self[name]?.drainAskedAt = nil }
+
+    private func isAskedToDrain(_ entry: Entry, now: Double) -> Bool {
+        entry.drainAskedAt.map { abs(now - $0) < Self.drainPatience } ?? false
+    }
+
+    /// Seconds after which the heartbeats of a worker that was told to drain say so; else it does not.
+    private static let drainPatience = 5.0
+
+    /// What is known of all workers, by name.
+    var records: [WorkerRecord] { entries.values.map(\.record).sorted { $0.name < $1.name } }
 
     public func connection(of name: String) -> ConnectionID? { self[name]?.connection }
 
@@ -301,9 +347,9 @@ public struct WorkerDirectory: Sendable {
         from old: WorkerRecord.State?, to new: WorkerRecord.State, isNewRun: Bool, _ entry: Entry, now: Double
     ) -> [RegistryChange] {
         let name = entry.record.name
-        if new == .lost { return old == .live || old == .draining ? [event(.workerLeft, name, "signed off", now: now)] : [] }
-        if old == nil { return [event(.workerJoined, name, entry.record.version, now: now)] }
-        if old == .lost { return [event(.workerReturned, name, "heard of again", now: now)] }
+        if new == .left { return old == .live || old == .draining ? [event(.workerLeft, name, "signed off", now: now)] : [] }
+        guard let old else { return [event(.workerJoined, name, entry.record.version, now: now)] }
+        if old.isAway { return [event(.workerReturned, name, "heard of again", now: now)] }
         if old == .live, new == .draining { return [event(.workerDraining, name, "takes no new clients", now: now)] }
         if old == .draining, new == .live, !isNewRun { return [event(.workerUndrained, name, "takes clients again", now: now)] }
         return isNewRun ? [event(.workerJoined, name, "started again", now: now)] : []
@@ -330,16 +376,16 @@ public struct WorkerDirectory: Sendable {
         return tickedAt.map { !(0...Self.longestStep).contains(now - $0) } ?? false
     }
 
-    /// A worker that is forgotten is told as lost once more, so that nothing is kept of it anywhere.
+    /// That a worker which is forgotten is away is told once more, so that nothing is kept of it anywhere.
     private mutating func makeRoom(_ changes: inout [RegistryChange], now: Double) throws(ShuntError) {
         guard entries.count >= Self.capacity else { return }
-        let lost = entries.values.filter { $0.record.state == .lost }.min { $0.record.heartbeatAt < $1.record.heartbeatAt }
-        guard let lost else {
+        let away = entries.values.filter(\.record.state.isAway).min { $0.record.heartbeatAt < $1.record.heartbeatAt }
+        guard let away else {
             throw ShuntError(.memoryLimit, "this master knows \(entries.count) live workers", help: "start another master")
         }
-        self[lost.record.name] = nil
-        order.remove(lost.record.name)
-        changes.append(.workerState(name: lost.record.name, .lost, at: now))
+        self[away.record.name] = nil
+        order.remove(away.record.name)
+        changes.append(.workerState(name: away.record.name, away.record.state, at: now))
     }
 
     private func event(_ kind: EventRecord.Kind, _ subject: String, _ detail: String, now: Double) -> RegistryChange {

@@ -72,7 +72,7 @@ struct AdminRoutes {
 
     private var getQuery: HTTPRoute {
         let sql = HTTPParameter(
-            "sql", "One SQLite statement that only reads.", wanted: "give ?sql=SELECT…, or POST {\"sql\": \"SELECT …\"}")
+            "sql", .text(least: 1), "One SQLite statement that only reads.", wanted: "give ?sql=SELECT…, or POST {\"sql\": \"SELECT …\"}")
         return HTTPRoute(.get, "/api/v1/query", Self.querySheet, parameters: [sql]) { [registry] call in
             .json(try RecordJSON.encode(try await registry.query(call.parameters["sql"] ?? "")))
         }

@@ -47,12 +47,19 @@ public enum AdminServer {
 
     /// Has the registry's file written anew.
     public typealias VacuumRegistry = @Sendable () async -> Result<RegistryVacuum, ShuntError>
+    /// What the master knows of its workers at this moment, which the registry says later. Called on none of the caller's threads.
+    public typealias KnownWorkers = @Sendable () async -> Result<[WorkerRecord], ShuntError>
+
+    /// Has the registry written all that has happened, and gives why that takes too long. Called on none of the caller's threads.
+    public typealias SettleRegistry = @Sendable () async -> ShuntError?
 
     /// Told of each command: the name of the one who gave it, what it was, and why it was refused, if it was.
     public typealias RecordCommand = @Sendable (_ caller: String?, _ command: String, _ refusal: ShuntError?) -> Void
 
     /// Returns once it listens. `status` is called for each request for it, on none of the caller's threads.
-    /// - Parameter feed: what tells followers of events; nil: one that looks at the registry now and then.
+    /// - Parameters:
+    ///   - workers: nil: those of the registry.
+    ///   - feed: what tells followers of events; nil: one that looks at the registry now and then.
     public static func start(
         _ configuration: HTTPEndpoint.Configuration, registry: any RegistryReader, status: @escaping @Sendable () -> MasterStatus,
         readiness: @escaping HealthServer.Readiness = { nil }, note: @escaping HealthServer.Note = { nil },
@@ -65,7 +72,8 @@ public enum AdminServer {
         balance: @escaping BalanceWorker = { _, _ in AdminServer.noWorker },
         changeRole: @escaping ChangeRole = { _ in ShuntError(.requestUnsupported, "this master has no peers: it serves always") },
         vacuum: @escaping VacuumRegistry = { .failure(ShuntError(.registryReadOnly, "no master is there to write the registry")) },
-        process: CommandProcess? = nil, record: @escaping RecordCommand = { _, _, _ in }, feed: EventFeed? = nil, logger: Logger
+        workers: KnownWorkers? = nil, settle: @escaping SettleRegistry = { nil }, process: CommandProcess? = nil,
+        record: @escaping RecordCommand = { _, _, _ in }, feed: EventFeed? = nil, logger: Logger
     ) async throws(ShuntError) -> HTTPEndpoint {
         let routes =
             AdminRoutes(registry: registry, status: status).all
@@ -76,14 +84,28 @@ public enum AdminServer {
             + RetainedRoutes(ask: retained, record: record).all + [RefusedRoutes.list(refused)]
             + ClientRoutes(registry: registry, command: command, record: record).all
             + SubscriptionRoutes(command: command).all + [ConditionRoutes(command: command).list]
-            + DrainRoutes(registry: registry, command: command, balance: balance, record: record).all
+            + DrainRoutes(
+                registry: registry, workers: workers ?? recorded(registry), command: command, balance: balance, record: record
+            ).all
             + ProcessRoutes(command: command, own: process, record: record).all
             + RuleRoutes(command: command, record: record).all
             + ExplainRoutes(command: command, record: record).all
             + RegistryRoutes(registry: registry, vacuum: vacuum, record: record).all
             + RoleRoutes(status: status, change: changeRole, record: record).all
-            + HealthServer.routes(readiness: readiness, note: note) + [HealthServer.metricsRoute(metrics)]
-        return try await HTTPEndpoint.start(AdminContract.described(routes) + DashboardRoutes.all, configuration, logger: logger)
+        let notes = AnswerNotes(status: status, settle: settle)
+        let health = HealthServer.routes(readiness: readiness, note: note) + [HealthServer.metricsRoute(metrics)]
+        let described = AdminContract.described(routes.map(notes.added) + health)
+        return try await HTTPEndpoint.start(described + DashboardRoutes.all, configuration, logger: logger)
+    }
+
+    private static func recorded(_ registry: any RegistryReader) -> KnownWorkers {
+        {
+            do throws(ShuntError) {
+                return .success(try await registry.workers())
+            } catch {
+                return .failure(error)
+            }
+        }
     }
 
     /// The answer where no master's loop is there to ask.

@@ -39,7 +39,7 @@ struct BanRoutes {
         let sheet = RouteSheet(
             "Lifts a ban.", LiftedBan.self, gives: "The ban is lifted.",
             errors: .registry + [.banUnknown, .connectionLost, .memoryLimit, .masterStandby])
-        let subject = HTTPParameter("subject", "Who is banned, as the list of bans has it.", wanted: BanSubject.form)
+        let subject = HTTPParameter("subject", .banSubject, "Who is banned, as the list of bans has it.", wanted: BanSubject.form)
         return HTTPRoute(.delete, "/api/v1/bans", sheet, parameters: [subject], need: .operate) { [change, record] call in
             let subject = try Self.subject(call.parameters["subject"] ?? "")
             let error = await change(.unban(subject))

@@ -6,6 +6,7 @@ import ShuntRegistry
 /// `/api/v1/workers/{name}/drain` and `/api/v1/balance`: clients that move to other workers.
 struct DrainRoutes {
     let registry: any RegistryReader
+    let workers: AdminServer.KnownWorkers
     let command: AdminServer.CommandWorkers
     let balance: AdminServer.BalanceWorker
     let record: AdminServer.RecordCommand
@@ -46,7 +47,6 @@ struct DrainRoutes {
                 + (request.exit == true ? " --exit" : "")
             return try await recorded(call.caller, words) {
                 let worker = try await shuntWorker(call.segment)
-                try await requireOthers(beside: worker)
                 return WorkerCommand(.drain, arguments: try RecordJSON.encode(request), worker: worker.name)
             }
         }
@@ -62,19 +62,20 @@ struct DrainRoutes {
 
     private var plan: HTTPRoute {
         let sheet = RouteSheet(
-            "Tells which workers have more clients than their share.", BalancePlan.self, gives: "Each live worker's clients.", errors: .registry)
+            "Tells which workers have more clients than their share.", BalancePlan.self, gives: "Each live worker's clients.",
+            errors: .registry + [.masterStandby])
         return HTTPRoute(.get, "/api/v1/balance", sheet) { _ in
-            .json(try RecordJSON.encode(BalancePlan(try await registry.workers())))
+            .json(try RecordJSON.encode(BalancePlan(try await workers().get())))
         }
     }
 
     private var apply: HTTPRoute {
         let sheet = RouteSheet(
             "Has workers that have more clients than their share send some to others.", BalancePlan.self, gives: "What each live worker does.",
-            errors: .registry)
+            errors: .registry + [.masterStandby])
         return HTTPRoute(.post, "/api/v1/balance", sheet, parameters: [Self.rate], need: .operate) { [record] call in
             let rate: Int? = call.integer("rate")
-            var plan = BalancePlan(try await registry.workers())
+            var plan = BalancePlan(try await workers().get())
             for index in plan.workers.indices where plan.workers[index].move > 0 {
                 let failure = await move(plan.workers[index], to: plan.mean, rate)
                 plan.workers[index].error = failure.map { .init($0) }
@@ -129,15 +130,6 @@ struct DrainRoutes {
                 help: "clients leave it when it ends; `shunt admin balance --apply` has it close connections beyond the mean")
         }
         return worker
-    }
-
-    private func requireOthers(beside worker: WorkerRecord) async throws {
-        let others = try await registry.workers().filter { $0.name != worker.name && $0.state == .live }
-        guard !others.isEmpty else {
-            throw ShuntError(
-                .requestInvalid, "no other worker is live: the clients of \(worker.name) would have nowhere to go", help: "start another worker first"
-            )
-        }
     }
 }
 

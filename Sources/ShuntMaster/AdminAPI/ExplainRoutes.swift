@@ -42,19 +42,26 @@ struct ExplainRoutes {
         let after = HTTPParameter("after", .integer(0...Int64.max, usual: 0), "The number of the last message that was read.")
         let reads = RouteSheet(
             "Reads the messages of a \(what).", WorkerAnswersRecord<TracePage>.self, gives: "What each worker says.", segment: segment,
-            errors: .workers)
+            errors: .workers + [.notFound])
         let read = HTTPRoute(.get, path + "/{id}", reads, parameters: [.oneWorker, after], need: need) { [command] call in
             let question = TraceQuestion(id: call.segment, after: call.integer("after") ?? 0, payloads: payloads)
             let read = WorkerCommand(.traceRead, arguments: try RecordJSON.encode(question), worker: call.parameters["worker"])
-            return try await command(read).response(TracePage.self)
+            return try await known(command(read)).response(TracePage.self)
         }
         let ends = RouteSheet(
-            "Ends a \(what).", WorkerAnswersRecord<TraceID>.self, gives: "What each worker says.", segment: segment, errors: .workers)
+            "Ends a \(what).", WorkerAnswersRecord<TraceID>.self, gives: "What each worker says.", segment: segment,
+            errors: .workers + [.notFound])
         let end = HTTPRoute(.delete, path + "/{id}", ends, need: need) { [command] call in
             let question = TraceQuestion(id: call.segment, after: 0, payloads: payloads)
-            return try await command(WorkerCommand(.traceEnd, arguments: try RecordJSON.encode(question))).response(TraceID.self)
+            return try await known(command(WorkerCommand(.traceEnd, arguments: try RecordJSON.encode(question)))).response(TraceID.self)
         }
         return [begin, read, end]
+    }
+
+    /// - Returns: `not_found` where all workers have answered, and none has the trace.
+    private func known(_ answers: Result<WorkerAnswers, ShuntError>) -> Result<WorkerAnswers, ShuntError> {
+        guard case .success(let all) = answers, all.missing.isEmpty, let first = all.answers.first?.result.failure else { return answers }
+        return all.answers.allSatisfy { $0.result.failure?.code == .notFound } ? .failure(first) : answers
     }
 
     private static func words(_ request: TraceRequest, _ worker: String?) -> String {

@@ -13,13 +13,18 @@ struct HistoryRoutes {
 
     private static let latest = Int64(253_402_300_799)
 
+    private static let figuresPattern: String = {
+        let name = "(" + HistoryDocument.names.joined(separator: "|") + ")"
+        return "^\(name)(,\(name))*$"
+    }()
+
     private static let parameters = [
         HTTPParameter("since", .integer(0...latest), "From when on, in seconds since 1970; without it an hour before `until`."),
         HTTPParameter("until", .integer(0...latest), "Until when, in seconds since 1970; without it now."),
         HTTPParameter(
             "step", .choice(HistoryStep.allCases.map { "\($0.seconds)" }),
             "The length of a step, in seconds; without it the finest that is kept for as long as `since` lies back."),
-        HTTPParameter("figures", "The names of the figures that are wanted, with commas between; without it all."),
+        HTTPParameter("figures", .text(pattern: figuresPattern), "The names of the figures that are wanted, with commas between; without it all."),
     ]
 
     private var ofCluster: HTTPRoute {
@@ -46,6 +51,9 @@ struct HistoryRoutes {
         if let figures { try HistoryDocument.check(figures) }
         let since: Int64? = call.integer("since")
         let until: Int64? = call.integer("until")
+        if let since, let until, since > until {
+            throw ShuntError(.requestInvalid, "'since' is later than 'until'", at: "since", help: "give the earlier time as 'since'")
+        }
         let step = call.parameters["step"].flatMap { Int($0) }.flatMap { HistoryStep(rawValue: $0) }
         return HistoryQuery(since: since.map(Double.init), until: until.map(Double.init) ?? now, step: step, figures: figures)
     }

@@ -10,7 +10,7 @@ enum RefusedRoutes {
             "Lists clients that workers have refused, the latest first.", RefusedList.self, gives: "The refused clients.", errors: .workers)
         let parameters: [HTTPParameter] = [
             .limit(RefusedQuery.maximumLimit),
-            HTTPParameter("address", "Only clients from this address, or from a range such as `10.0.0.0/8`."),
+            HTTPParameter("address", .addresses, "Only clients from this address, or from a range such as `10.0.0.0/8`."),
             HTTPParameter("user", "Only clients that gave this user name."),
         ]
         return HTTPRoute(.get, "/api/v1/refused", sheet, parameters: parameters) { call in

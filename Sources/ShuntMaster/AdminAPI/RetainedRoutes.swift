@@ -15,8 +15,8 @@ struct RetainedRoutes {
             "Lists the workers' retained messages by topic and worker, without payloads.", RetainedList.self,
             gives: "A page of the retained messages.", errors: .workers + [.filterInvalid])
         let parameters: [HTTPParameter] = [
-            HTTPParameter("filter", "Only topics that this topic filter takes; `#` without it."), .limit(RetainedRequest.maximumLimit),
-            HTTPParameter("after", "Where to go on: the `next_after` of the page before."),
+            HTTPParameter("filter", .topicFilter, "Only topics that this topic filter takes; `#` without it."), .limit(RetainedRequest.maximumLimit),
+            HTTPParameter("after", .text(pattern: "^[^ ]* "), "Where to go on: the `next_after` of the page before."),
         ]
         return HTTPRoute(.get, "/api/v1/retained", sheet, parameters: parameters) { [ask] call in
             let place = call.parameters["after"].map { RetainedPlace($0) }
@@ -34,7 +34,7 @@ struct RetainedRoutes {
             "Has all workers forget retained messages.", ClearedRetained.self, gives: "How many they have forgotten.",
             errors: .workers + [.filterInvalid])
         let filter = HTTPParameter(
-            "filter", "The topic filter of the messages to forget.", wanted: "give ?filter=sensors/%23; %23 is #, which takes all")
+            "filter", .topicFilter, "The topic filter of the messages to forget.", wanted: "give ?filter=sensors/%23; %23 is #, which takes all")
         return HTTPRoute(.delete, "/api/v1/retained", sheet, parameters: [filter], need: .operate) { [ask, record] call in
             let filter = try Self.filter(call) ?? ""
             let answer = await ask(.clear(filter: filter))

@@ -13,7 +13,7 @@ struct SubscriptionRoutes {
             "Lists the topic filters with the most subscriptions, of each worker.", WorkerAnswersRecord<SubscriptionsRecord>.self,
             gives: "What each worker says.", errors: .workers + [.filterInvalid])
         let parameters: [HTTPParameter] = [
-            HTTPParameter("filter", "Only filters that this topic filter takes, as if they were topics."),
+            HTTPParameter("filter", .topicFilter, "Only filters that this topic filter takes, as if they were topics."),
             .limit(SubscriptionQuestion.maximumLimit), .oneWorker,
         ]
         return HTTPRoute(.get, "/api/v1/subscriptions", sheet, parameters: parameters) { [command] call in

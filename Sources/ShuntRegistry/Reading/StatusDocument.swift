@@ -27,6 +27,9 @@ public struct StatusDocument: Codable, Equatable, Sendable {
     /// Of the admin API and for the cluster; nil: a master of before does not tell.
     public var certificates: [WorkerCondition.Certificate]?
 
+    /// Whether this master serves its cluster: one without peers always does.
+    public var isServing: Bool { master.map { $0.role == "serving" } ?? true }
+
     /// By the master's clock, seconds since 1970.
     public var now: Double { startedAt + uptimeSeconds }
 

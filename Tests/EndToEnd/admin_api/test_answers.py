@@ -78,6 +78,11 @@ REFUSED = [
     ("post", "/api/v1/workers/{name}/drain", "/api/v1/workers/edge-1/drain?rate=5&exit=true", 400),
     ("post", "/api/v1/step-down", "/api/v1/step-down", 400),
     ("post", "/api/v1/serve", "/api/v1/serve", 400),
+    ("get", "/api/v1/traces/{id}", "/api/v1/traces/zz", 404),
+    ("delete", "/api/v1/recordings/{id}", "/api/v1/recordings/zz", 404),
+    ("get", "/api/v1/history", "/api/v1/history?since=2&until=1", 400),
+    ("get", "/api/v1/refused", "/api/v1/refused?address=1.2.3.4:5", 400),
+    ("delete", "/api/v1/bans", "/api/v1/bans?subject=m2", 400),
 ]
 STREAM = "/api/v1/events/stream"
 # Asked by tests of their own, since they take an id of the answer before.

@@ -59,6 +59,29 @@ struct ClientReportsTests {
         #expect(reports.taken() == nil && reports.changed(0) == nil && !reports.isOn)
     }
 
+    @Test("A caller that waits hears of it when the master has taken what every loop had to tell then")
+    func settles() {
+        var reports = ClientReports(worker: worker, listeners: [])
+        #expect(reports.settle(1) == nil && reports.takeSettled() == [1], "no master wants to know")
+        _ = reports.begin(list: 7, loops: 2)
+        _ = reports.took(portion(), from: 0, list: 7)
+        // Loop 1 was asked before, so what it says may lack what has happened since: it is asked again.
+        #expect(reports.settle(2) == nil)
+        #expect(reports.took(portion(1), from: 1, list: 7) != nil)
+        #expect(reports.taken() == .ask(loop: 0) && reports.takeSettled() == [])
+        #expect(reports.took(portion(gone: 1), from: 0, list: 7) != nil)
+        #expect(reports.taken() == .ask(loop: 1) && reports.takeSettled() == [])
+        // One that has more is not done.
+        #expect(reports.took(portion(1, hasMore: true), from: 1, list: 7) != nil)
+        #expect(reports.taken() == .ask(loop: 1) && reports.takeSettled() == [])
+        #expect(reports.settle(3) == nil)
+        #expect(reports.took(portion(), from: 1, list: 7) == .ask(loop: 0))
+        #expect(reports.takeSettled() == [2])
+        #expect(reports.took(portion(), from: 0, list: 7) == .ask(loop: 1) && reports.takeSettled() == [])
+        reports.end()
+        #expect(reports.takeSettled() == [3], "the master has gone")
+    }
+
     // MARK: The master
 
     private func list(_ script: MasterEngineTests.Script, on number: UInt32 = 1) throws -> Int64 {

@@ -28,11 +28,15 @@ final class Fixture: Sendable {
     private static let answers: AdminServer.CommandWorkers = { command in
         switch command.name {
         case .client, .kick, .subscriptions, .groups, .topics: await ClientRoutesTests.answers(command)
+        case .traceRead, .traceEnd: AnswerNotesTests.noTrace(command)
         default: await RuleRoutesTests.answers(command)
         }
     }
 
-    init() async throws {
+    /// - Parameters:
+    ///   - role: nil: of a master without peers.
+    ///   - settle: how the registry is waited for.
+    init(role: MasterRoleRecord? = nil, settle: @escaping AdminServer.SettleRegistry = { nil }) async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "shunt-admin-api-\(UUID().uuidString)")
         var writing = RegistryWriter.Configuration()
         writing.batchInterval = .seconds(3_600)
@@ -51,11 +55,11 @@ final class Fixture: Sendable {
         let writer = registry.writer
         endpoint = try await AdminServer.start(
             .init(host: "127.0.0.1", port: 0), registry: registry.reader,
-            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures) },
+            status: { MasterStatus(version: "shunt 0.1.0", startedAt: 100, uptimeSeconds: 7.5, writer: writer.figures, role: role) },
             closeChat: { [closing] chat in
                 closing.asked.withLock { $0.append(chat) }
                 return chat.hasPrefix("room") ? nil : ShuntError.unknownChat(chat)
-            }, command: Self.answers, logger: quiet)
+            }, command: Self.answers, settle: settle, logger: quiet)
     }
 
     static func device(_ uid: String, _ device: String, _ tags: [String]) -> DeviceRecord {
@@ -88,8 +92,10 @@ final class Fixture: Sendable {
 }
 
 /// A fixture for a test, closed when it ends.
-func serving(_ body: (Fixture) async throws -> Void) async throws {
-    let fixture = try await Fixture()
+func serving(
+    role: MasterRoleRecord? = nil, settle: @escaping AdminServer.SettleRegistry = { nil }, _ body: (Fixture) async throws -> Void
+) async throws {
+    let fixture = try await Fixture(role: role, settle: settle)
     do {
         try await body(fixture)
     } catch {
@@ -231,7 +237,7 @@ func serving(_ body: (Fixture) async throws -> Void) async throws {
             let status = try RecordJSON.decode(StatusDocument.self, from: Array(answer.body.utf8))
             #expect(status.version == "shunt 0.1.0")
             #expect(status.uptimeSeconds == 7.5)
-            #expect(status.workers == ["live": 2, "draining": 0, "lost": 1])
+            #expect(status.workers == ["live": 2, "draining": 0, "left": 0, "lost": 1, "unknown": 0])
             #expect(status.events == 2)
             #expect(status.devices == 3)
             #expect(status.chats == 2)

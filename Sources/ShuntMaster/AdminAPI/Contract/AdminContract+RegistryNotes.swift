@@ -67,7 +67,7 @@ extension AdminContract {
         "WorkerRecord.machine": "The machine id that the worker reports; empty where it reports none.",
         "WorkerRecord.version": "The software, as `shunt 0.1.0`; `message-channel` for a Java worker.",
         "WorkerRecord.listeners": "Addresses by the names of listeners.",
-        "WorkerRecord.started_at": "When this master first heard of this run of the worker, in seconds since 1970.",
+        "WorkerRecord.started_at": "When the worker started, in seconds since 1970; of one that does not say so, when this master first heard of it.",
         "WorkerRecord.heartbeat_at": "When the last heartbeat came, by the master's clock, in seconds since 1970.",
         "WorkerRecord.configured_name": "The worker's `worker.name`, which several may have; empty for a Java worker.",
         "WorkerRecord.stuck": "The worst three of the worker's stuck consumers.",
@@ -166,7 +166,7 @@ extension AdminContract {
         "LiftedBan.lifted": "Who was banned.",
 
         "QueryRequest": "A query.",
-        "QueryRequest.sql": "One SQLite statement that only reads.",
+        "QueryRequest.sql": .init("One SQLite statement that only reads.", minimumLength: 1),
         "QueryResult": "What a query gave.",
         "QueryResult.columns": "The names of the columns.",
         "QueryResult.rows": "The rows; a value is null, a number, a string, or bytes as `{\"base64\": \"…\"}`.",

@@ -63,6 +63,7 @@ enum AdminContract {
         .banUnknown: "there is no such ban.",
         .requestUnsupported: "the worker is not one of Shunt's own, or of another version, and cannot do this.",
         .frameTooLarge: "the body is longer than 1 MiB.",
+        .notFound: "no worker has such a trace.",
         .hostUnknown: "the `Host` of the request is another server's name.",
         .queryLimit: "the query took longer than 5 seconds, or one call of a function could.",
         .accessRate: "a wrong token, after too many from this address.",
@@ -89,6 +90,17 @@ extension [ErrorCode] {
     static let workers: [ErrorCode] = [.workerUnknown, .connectionLost, .memoryLimit, .masterStandby]
     /// Of routes that answer with a worker's refusal as their own.
     static let commandedWorkers: [ErrorCode] = workers + [.requestUnsupported]
+}
+
+extension HTTPParameter.Form {
+    /// A topic filter of MQTT, as `RetainedRequest.check` takes it.
+    static let topicFilter = text(least: 1, pattern: #"^(\+|[^+#/\u0000]*)(/(\+|[^+#/\u0000]*)){0,126}(/#)?$|^#$"#)
+    /// An address or a range of addresses. That the bits after the prefix are 0 no pattern says.
+    static let addresses = text(pattern: "^(\(addressPattern))$")
+    /// Who is banned, or may be.
+    static let banSubject = text(pattern: "^((client|uid):[^\\u0000]{1,1017}|\(addressPattern))$")
+
+    private static let addressPattern = #"([0-9]{1,3}\.){3}[0-9]{1,3}(/[0-9]{1,2})?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?"#
 }
 
 extension HTTPParameter {
