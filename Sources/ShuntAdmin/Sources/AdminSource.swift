@@ -57,6 +57,8 @@ enum AdminRequest: Equatable, Sendable {
         switch self {
         // Tests of rules are run before, or one worker after the other is told.
         case .reload, .deployRules, .applyBalance: 75
+        // All of a file is read, or written, which may be of many clients.
+        case .checkRegistry, .vacuumRegistry: 300
         default: 15
         }
     }
