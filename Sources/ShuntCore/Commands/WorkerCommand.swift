@@ -36,7 +36,7 @@ public struct WorkerCommand: Equatable, Sendable {
         public var changesWorker: Bool {
             switch self {
             case .rulesReload, .rulesRollback, .kick, .shed, .drain, .undrain, .reload: true
-            case .rules, .explain, .traceBegin, .traceRead, .traceEnd, .condition, .client, .subscriptions, .groups, .drainState,
+            case .rules, .explain, .traceBegin, .traceRead, .traceEnd, .condition, .client, .subscriptions, .groups, .topics, .drainState,
                 .configuration, .logLevels:
                 false
             }
