@@ -97,10 +97,12 @@ def expressions() -> dict[str, str]:
     return found
 
 
-def test_the_dashboard_and_the_alerts_ask_for_what_there_is(texts, tmp_path):
+def test_the_dashboard_and_the_alerts_ask_for_what_there_is(texts, shunt, tmp_path):
     there = set()
-    for role in texts:
-        for name, family in families(texts[role]).items():
+    # A master that has peers tells more.
+    standby = get(f"http://{shunt.master({'master.peers': '[127.0.0.1:1]'}).admin}/metrics")
+    for text in [*texts.values(), standby]:
+        for name, family in families(text).items():
             there |= {name} if family["type"] != "histogram" else {f"{name}_{part}" for part in ("bucket", "sum", "count")}
     samples = "".join(texts.values())
     found = expressions()
