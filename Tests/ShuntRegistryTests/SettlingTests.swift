@@ -20,6 +20,8 @@ struct SettlingTests {
             written.withLock { $0 += 1 }
         }
 
+        func vacuum() throws(ShuntError) -> RegistryVacuum { RegistryVacuum(path: "held", bytesBefore: 0, bytes: 0) }
+
         func close() async throws(ShuntError) {}
     }
 
