@@ -44,7 +44,7 @@ struct PlacesTests {
     func errors() throws {
         let configuration = try load(sets: ["worker.http.listen=a:1"])
         let known = ShuntError(.addressInUse, "taken", at: "worker.http.listen: a:1")
-        #expect(configuration.placed(known).location == "--set worker.http.listen: worker.http.listen: a:1")
+        #expect(configuration.placed(known).location == "--set worker.http.listen: a:1")
         for location in ["master.admin.listen: a:1", "elsewhere", nil] {
             let other = ShuntError(.addressInUse, "taken", at: location)
             #expect(configuration.placed(other) == other)
