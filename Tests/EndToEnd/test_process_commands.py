@@ -46,7 +46,9 @@ def test_settings_are_told_with_the_places_where_they_were_given(cluster):
     assert master["master.heartbeat.live_for"]["place"] == f"{cluster.files['master']}:3:15"
     assert worker["limits.frame"] == {"key": "limits.frame", "value": "10MiB", "place": f"{cluster.files['worker']}:2:10"}
     assert worker["worker.name"]["place"] == "--set worker.name"
-    assert "place" not in worker["limits.topic"]
+    assert "limits.topic" not in worker
+    every = settings(cluster.ask("config", "limits", "--effective")["workers"][0]["answer"])
+    assert "place" not in every["limits.topic"] and all(key.startswith("limits.") for key in every)
 
     text = cluster.admin("config", "limits")
     assert "limits.frame" in text and "limits.topic" not in text
