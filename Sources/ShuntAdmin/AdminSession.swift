@@ -57,7 +57,10 @@ struct AdminSession {
     /// The whole name of the worker whose lists are asked for: the beginning of the name is enough if only one worker's name begins so.
     /// - Throws: `worker.unknown` if no worker has the name.
     func worker(_ name: String) async throws(ShuntError) -> String {
-        try await ask(.worker(name), as: WorkerRecord.self).answer.name
+        guard !name.isEmpty else {
+            throw ShuntError(.usage, "the worker's name is empty", help: "give one that `shunt admin workers` lists")
+        }
+        return try await ask(.worker(name), as: WorkerRecord.self).answer.name
     }
 }
 

@@ -6,7 +6,12 @@ struct WorkerNames {
 
     init(_ workers: [WorkerRecord]) {
         let byName = Dictionary(grouping: workers.filter { !$0.configuredName.isEmpty }, by: \.configuredName)
-        for (name, same) in byName where same.count == 1 { names[same[0].name] = name }
+        for (name, same) in byName {
+            // One that has come back at another port keeps its name.
+            let present = same.filter { !$0.state.isAway }
+            let only = same.count == 1 ? same : present
+            if only.count == 1 { names[only[0].name] = name }
+        }
     }
 
     /// - Parameter address: `host:port`; any other text is its own name.

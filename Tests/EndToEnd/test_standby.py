@@ -227,6 +227,10 @@ def test_operators_commands_find_the_master_that_serves(pair):
     assert banned.returncode == 0 and f"{two.admin} stands by: {one.admin} is asked instead\n" in banned.stderr, banned
     listed = run("admin", "groups", "--master", both)
     assert listed.returncode == 0 and "is asked instead" in listed.stderr, listed
+    # All that the command asks is of the master that serves.
+    audit = run("admin", "audit", "--master", both)
+    assert "no worker is live" not in audit.stdout and "stands by" in audit.stderr, audit
+    assert "live" in run("admin", "workers", "--master", both).stdout
     unknown = run("admin", "kick", "nobody", "--master", both)
     assert unknown.returncode == 65 and "(client.unknown)" in unknown.stderr, unknown
     # A role is of the master that is asked.

@@ -74,6 +74,25 @@ import Testing
         try await reopened.close()
     }
 
+    @Test("A worker that has come back at another port is meant by its name, rather than what it was before")
+    func names() async throws {
+        let folder = try TemporaryFolder()
+        let registry = try Registry.open(path: folder("registry.sqlite"), writing: byHand, logger: quiet)
+        func submit(_ name: String, _ state: WorkerRecord.State) async throws {
+            var known = worker(name, state: state)
+            known.configuredName = "edge-1"
+            registry.writer.submit([.worker(known)])
+            try await registry.writer.flush()
+        }
+        try await submit("h:1", .lost)
+        try await submit("h:2", .live)
+        #expect(try await registry.reader.worker("edge-1").name == "h:2")
+        try await submit("h:3", .draining)
+        let error = await #expect(throws: ShuntError.self) { try await registry.reader.worker("edge-1") }
+        #expect(error?.code == .workerUnknown && error?.help?.contains("h:2") == true)
+        try await registry.close()
+    }
+
     @Test("A vacuum makes the file shorter, and what is written after it is kept")
     func vacuums() async throws {
         let folder = try TemporaryFolder()

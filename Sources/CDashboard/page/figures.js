@@ -160,8 +160,11 @@ class Cluster extends EventTarget {
 
     /** Keeps the names that only one worker has. */
     #name(workers) {
-        const count = Map.groupBy(workers, (worker) => worker.configured_name);
-        const named = workers.filter((worker) => worker.configured_name && count.get(worker.configured_name).length === 1);
+        const away = (worker) => ["lost", "left", "unknown"].includes(worker.state);
+        const same = Map.groupBy(workers.filter((worker) => worker.configured_name), (worker) => worker.configured_name);
+        // One that has come back at another port keeps its name.
+        const named = [...same.values()].map((all) => all.length === 1 ? all : all.filter((worker) => !away(worker)))
+            .filter((all) => all.length === 1).flat();
         this.#names = new Map(named.map((worker) => [worker.name, worker.configured_name]));
         this.#addresses = new Map(named.map((worker) => [worker.configured_name, worker.name]));
     }

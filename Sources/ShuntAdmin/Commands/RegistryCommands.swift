@@ -68,6 +68,10 @@ struct BackUpRegistry: AdminSubcommand {
     @Argument(help: "The new file.", completion: .file())
     var file: String
 
+    func validate() throws {
+        guard !file.isEmpty else { throw ValidationError("The new file's name is empty: give one such as /var/backups/registry.sqlite.") }
+    }
+
     func report(_ session: AdminSession) async throws(ShuntError) {
         let path = try await source(session)
         let bytes = try Registry.backUp(path: path, to: file)

@@ -92,7 +92,7 @@ enum RuleListing {
             fields.append(
                 (
                     "failed \(Humane.age(of: failure.at, now: now))",
-                    "\(failure.hook): \(failure.message) (\(failure.code)" + (about.isEmpty ? ")" : "; \(about))")
+                    (failure.hook.isEmpty ? "" : "\(failure.hook): ") + "\(failure.message) (\(failure.code)" + (about.isEmpty ? ")" : "; \(about))")
                 ))
         }
         if let differences = rule.differences {

@@ -13,6 +13,8 @@ final class MastersSource: AdminSource {
     /// Writes a line for people.
     private let say: @Sendable (String) -> Void
     private let current: Mutex<APISource>
+    /// The operator has named several, and the one that serves has been looked for.
+    private let hasLooked = Mutex(false)
 
     /// - Parameter masters: at least one.
     init(
@@ -27,7 +29,7 @@ final class MastersSource: AdminSource {
     private var now: APISource { current.withLock { $0 } }
 
     func answer(_ request: AdminRequest) async throws(ShuntError) -> [UInt8] {
-        let first = now
+        let first = await first(for: request)
         do throws(ShuntError) {
             return try await first.answer(request)
         } catch {
@@ -47,6 +49,20 @@ final class MastersSource: AdminSource {
             }
             throw error
         }
+    }
+
+    /// The master that is asked first: of several the one that serves, since a standby answers what it can, too, and says that it knew no better.
+    private func first(for request: AdminRequest) async -> APISource {
+        switch request {
+        case .status, .changeRole: return now
+        default: break
+        }
+        let looks = hasLooked.withLock { looked in
+            defer { looked = true }
+            return !looked
+        }
+        guard looks, let serving = try? await serving() else { return now }
+        return serving
     }
 
     /// The master whose events are followed: of several the one that serves.

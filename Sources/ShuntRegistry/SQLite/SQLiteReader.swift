@@ -36,8 +36,7 @@ struct SQLiteReader: RegistryReader {
     var path: String { file.path }
 
     func check() async throws(ShuntError) -> RegistryCheck {
-        let faults = try await read { db in try RegistryFile.faults(db) }
-        return RegistryCheck(path: path, bytes: file.size, faults: faults)
+        try await read { db in RegistryCheck(path: path, bytes: try RegistryFile.bytes(db), faults: try RegistryFile.faults(db)) }
     }
 
     func workers() async throws(ShuntError) -> [WorkerRecord] {
@@ -76,6 +75,9 @@ struct SQLiteReader: RegistryReader {
                 let rows = try Row.fetchAll(db, sql: "SELECT * FROM workers WHERE " + sql, arguments: [name])
                 guard let first = rows.first else { continue }
                 guard rows.count > 1 else { return try WorkerColumns.record(first) }
+                // One that has come back at another port is meant, rather than what it was before.
+                let present = try rows.map(WorkerColumns.record).filter { !$0.state.isAway }
+                if present.count == 1, rows.count < 6 { return present[0] }
                 let names = try rows.prefix(5).map { try $0.decode(String.self, forColumn: "name") }.joined(separator: ", ")
                 throw ShuntError(
                     .workerUnknown, "more than one worker: \(rows.count > 5 ? "more than 5" : "\(rows.count)") \(what) '\(name)'",

@@ -54,17 +54,17 @@ final class SQLiteStore: RegistryStore {
     }
 
     func vacuum() throws(ShuntError) -> RegistryVacuum {
-        let file = RegistryFile(opened: path)
         do {
             if let fault { throw fault }
-            let before = file.size
-            try pool.barrierWriteWithoutTransaction { db in
+            let (before, after) = try pool.barrierWriteWithoutTransaction { db in
+                let before = try RegistryFile.bytes(db)
                 try db.execute(sql: "VACUUM")
                 // The file gets shorter once the log is in it. Readers of other processes may delay that.
                 _ = try? db.checkpoint(.truncate)
+                return (before, try RegistryFile.bytes(db))
             }
             places.hasShrunk()
-            return RegistryVacuum(path: path, bytesBefore: before, bytes: file.size)
+            return RegistryVacuum(path: path, bytesBefore: before, bytes: after)
         } catch {
             throw SQLiteFailure.describe(error, path: path)
         }

@@ -116,7 +116,12 @@ struct RuleNotes {
     private(set) var differences: [LoopRules.Difference] = []
     private static let capacity = 8
 
-    mutating func add(_ failure: RuleFigures.Failure) { Self.add(failure, to: &errors) }
+    /// What the sender may not send is noted once: one call may try it a thousand times.
+    mutating func add(_ failure: RuleFigures.Failure) {
+        let same = errors.firstIndex { $0.code == .accessDenied && $0.code == failure.code && $0.text == failure.text && $0.client == failure.client }
+        if let same { errors.remove(at: same) }
+        Self.add(failure, to: &errors)
+    }
 
     /// One of each kind is worth more than eight of one.
     mutating func add(_ difference: LoopRules.Difference) {

@@ -10,10 +10,18 @@ extension RegistryFile {
         return stat(resolvedPath, &status) == 0 ? Int(status.st_size) : 0
     }
 
+    /// Bytes of all pages, of which some may be in the log alone.
+    static func bytes(_ db: Database) throws -> Int {
+        try (Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0) * (Int.fetchOne(db, sql: "PRAGMA page_size") ?? 0)
+    }
+
     /// Looks at every page and every index.
     static func faults(_ db: Database) throws -> [String] {
         let said = try String.fetchAll(db, sql: "PRAGMA integrity_check(\(RegistryCheck.maximumFaults))")
-        return said == ["ok"] ? [] : said
+        guard said != ["ok"] else { return [] }
+        // SQLite puts several faults in one text, below a line that names the database.
+        let lines = said.flatMap { $0.split(separator: "\n") }.filter { !$0.hasPrefix("*** in database") }
+        return lines.prefix(RegistryCheck.maximumFaults).map(String.init)
     }
 
     /// Writes all that is committed to another file, which is not there yet: a registry by itself, for its owner's eyes alone. The master
