@@ -10,7 +10,7 @@ extension RegistryFile {
         return stat(resolvedPath, &status) == 0 ? Int(status.st_size) : 0
     }
 
-    /// Bytes of all pages, of which some may be in the log alone.
+    /// Bytes of all pages. Some pages may be in the log alone.
     static func bytes(_ db: Database) throws -> Int {
         try (Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0) * (Int.fetchOne(db, sql: "PRAGMA page_size") ?? 0)
     }
