@@ -64,9 +64,17 @@ public struct WorkerDrain: Sendable {
         case .empty(let request): (self.rate, stage) = (request.rate ?? DrainRequest.usualRate, .producers)
         case .shed(_, let whom): (self.rate, stage) = (rate ?? DrainRequest.usualRate, whom)
         }
-        if case .empty = goal, let before, before.isDraining, before.stage != .producers { stage = .all }
         (since, tickedAt) = (now, now)
         self.loops = Array(repeating: Loop(), count: loops)
+        if case .empty = goal, let before, before.isDraining { goOn(from: before) }
+    }
+
+    /// Goes on where the drain before was: an operator who asks for it again and again does not hold it up.
+    private mutating func goOn(from before: WorkerDrain) {
+        if before.stage != .producers { stage = .all }
+        (credit, tickedAt) = (before.credit, before.tickedAt)
+        guard before.loops.count == loops.count, stage == before.stage else { return }
+        for place in loops.indices { loops[place].hasEnded = before.loops[place].hasEnded }
     }
 
     /// Whether the worker takes no new clients.

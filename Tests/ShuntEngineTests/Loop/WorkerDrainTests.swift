@@ -56,6 +56,16 @@ struct WorkerDrainTests {
         #expect((loops.sent.min() ?? 0) > 140, "each loop has had its share: \(loops.sent)")
     }
 
+    @Test func `One that is asked for again before each tick goes on all the same`() {
+        var loops = Loops([(10, 10), (0, 5)])
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 100)), loops: 2, now: 0)
+        for tenth in 1...40 {
+            _ = run(&drain, &loops, from: Double(tenth - 1) / 10, tenths: 1)
+            drain = WorkerDrain(.empty(DrainRequest(rate: 100)), loops: 2, after: drain, number: tenth, now: Double(tenth) / 10 + 0.05)
+        }
+        #expect(loops.left.allSatisfy { $0 == (0, 0) }, "\(loops.left)")
+    }
+
     @Test func `A loop that has nobody left leaves its share to the others`() {
         var drain = WorkerDrain(.empty(DrainRequest(rate: 100)), loops: 4, now: 0)
         var loops = Loops([(0, 0), (0, 0), (1000, 0), (0, 0)])
