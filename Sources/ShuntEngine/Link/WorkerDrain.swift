@@ -90,7 +90,7 @@ public struct WorkerDrain: Sendable {
 
     /// Time has passed.
     /// - Parameters:
-    ///   - hasRoom: whether another worker takes clients: a worker that drains sends nobody away while none does.
+    ///   - hasRoom: whether another worker is known to take clients: nobody is sent away before one is.
     ///   - chatsTo: a worker that chats may move to.
     public mutating func tick(now: Double, hasRoom: Bool, chatsTo: String?) -> [Action] {
         // The clock may have been set.
@@ -99,7 +99,8 @@ public struct WorkerDrain: Sendable {
         lasted += passed
         advance()
         credit = min(credit + passed * Double(rate), Double(max(1, rate)))
-        let mayGo = hasRoom || stage == .forced || !isDraining
+        // A master of message-channel, which has producers balanced, tells nobody where there is room.
+        let mayGo = hasRoom || stage == .forced || !isDraining && stage == .producers
         let turn = loops.indices.map { (next + $0) % loops.count }
         next = (next + 1) % max(1, loops.count)
         let idle = turn.filter { loops[$0].granted == nil }

@@ -66,6 +66,17 @@ struct WorkerDrainTests {
         #expect(loops.left.allSatisfy { $0 == (0, 0) }, "\(loops.left)")
     }
 
+    @Test func `Clients are given away once it is known where there is room; producers at once, since Java masters do not tell`() {
+        for (whom, before) in [(DepartureStage.movable, 0), (.producers, 10)] {
+            var drain = WorkerDrain(.shed(10, whom), rate: 100, loops: 1, now: 0)
+            var loops = Loops([(50, 0)])
+            _ = run(&drain, &loops, tenths: 5, hasRoom: false)
+            #expect(loops.sent == [before])
+            let told = run(&drain, &loops, from: 0.5, tenths: 5)
+            #expect(loops.sent == [10] && (before == 10 || told == [.shed(sent: 10)]))
+        }
+    }
+
     @Test func `A loop that has nobody left leaves its share to the others`() {
         var drain = WorkerDrain(.empty(DrainRequest(rate: 100)), loops: 4, now: 0)
         var loops = Loops([(0, 0), (0, 0), (1000, 0), (0, 0)])
