@@ -90,8 +90,8 @@ void budget_check_running(void) {
     budget_check(host->running, host);
 }
 
-/// What `state_memory` leaves to a rule: not what the others have reserved. Rules that are being loaded share a `state_memory` of their own, so that
-/// a new version never waits for the old one to make room.
+/// Bytes of `state_memory` that a rule may use: what the other rules have reserved is taken off. Rules that are being loaded share a
+/// `state_memory` of their own, so that a new version never waits for the old one to make room.
 static size_t left_of(const shunt_host *host, const shunt_rule *rule) {
     size_t most = host->options.state_memory, taken = host->reserved - rule->reserved;
     if (rule->reserved == 0) {

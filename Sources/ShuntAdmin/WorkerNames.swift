@@ -16,6 +16,14 @@ struct WorkerNames {
 
     /// - Parameter address: `host:port`; any other text is its own name.
     subscript(address: String) -> String { names[address] ?? address }
+
+    func named<Record>(_ records: [Record], _ worker: WritableKeyPath<Record, String>) -> [Record] {
+        records.map { record in
+            var record = record
+            record[keyPath: worker] = self[record[keyPath: worker]]
+            return record
+        }
+    }
 }
 
 extension AdminSession {
@@ -29,12 +37,7 @@ extension AdminSession {
     /// Records of workers under the names that people give them.
     func named<Record>(_ records: [Record], _ worker: WritableKeyPath<Record, String>) async -> [Record] {
         guard output == .table, !records.isEmpty else { return records }
-        let names = await workerNames()
-        return records.map { record in
-            var record = record
-            record[keyPath: worker] = names[record[keyPath: worker]]
-            return record
-        }
+        return await workerNames().named(records, worker)
     }
 
     func named<Answer>(_ found: WorkerAnswersRecord<Answer>) async -> WorkerAnswersRecord<Answer> {

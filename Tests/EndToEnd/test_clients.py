@@ -145,12 +145,12 @@ def test_the_busiest_topics_of_all_workers_are_counted_together(cluster):
     both, nobody = ["a/both", "50", str(50 * 21), "30", "2"], ["nobody", "40", str(40 * 514), "0", "1"]
     eventually(lambda: listed() == [both, nobody], 10, "all counted")
     assert listed("--by", "bytes") == [nobody, both]
-    assert listed("--by", "deliveries", "--limit", "1") == [both]
+    assert listed("--by", "recipients", "--limit", "1") == [both]
     assert listed("--worker", "west") == [nobody, ["a/both", "20", str(20 * 21), "0", "1"]]
     answers = json.loads(cluster.admin("topics", "--top", "--output", "json"))["workers"]
     rates = {topic["topic"]: topic["messages_per_second"] for one in answers for topic in one["answer"]["topics"]}
     assert rates["nobody"] > 0 and rates["a/both"] > 0
-    assert "a/both" in cluster.admin("topics", "--top", "--by", "deliveries")
+    assert "a/both" in cluster.admin("topics", "--top", "--by", "recipients")
     # What was counted outlives a change of the rules.
     cluster.admin("rules", "reload")
     assert listed() == [both, nobody]

@@ -52,3 +52,24 @@ def test_a_damaged_file_is_told_with_what_is_wrong(master, tmp_path):
     assert done.returncode == 78 and "care_a" in done.stdout and "damaged" in done.stderr, done
     refused = run("admin", "registry", "vacuum", "--registry", str(path))
     assert refused.returncode != 0 and "running master" in refused.stderr, refused
+
+
+def test_another_masters_registry_is_not_taken_for_the_one_that_was_asked(shunt, tmp_path):
+    """As at the same place of two machines."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    place = tmp_path / "place"
+    place.symlink_to(tmp_path / "one")
+    one = shunt.master({"master.registry.path": place / "registry.sqlite"})
+    other = shunt.master({"master.registry.path": tmp_path / "other" / "registry.sqlite"})
+    eventually(lambda: "master.started" in run("admin", "events", "--master", other.admin).stdout)
+    copy = tmp_path / "copy.sqlite"
+    place.unlink()
+    place.symlink_to(tmp_path / "other")
+    try:
+        done = registry(one, "backup", str(copy))
+    finally:
+        place.unlink()
+        place.symlink_to(tmp_path / "one")
+    assert done.returncode == 69 and "not the one of the master" in done.stderr and not copy.exists(), done
+    assert registry(one, "backup", str(copy)).returncode == 0

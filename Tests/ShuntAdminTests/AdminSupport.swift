@@ -172,10 +172,10 @@ final class Master: Sendable {
                             .init(
                                 topic: "a,b",
                                 TopicLoad(
-                                    total: TrafficCount(messages: 30, bytes: 4_096, deliveries: 60),
-                                    recent: TrafficCount(messages: 25, bytes: 2_560, deliveries: 1), seconds: 20)),
+                                    total: TrafficCount(messages: 30, bytes: 4_096, recipients: 60),
+                                    recent: TrafficCount(messages: 25, bytes: 2_560, recipients: 1), seconds: 20)),
                             .init(topic: "=c", TopicLoad(total: TrafficCount(messages: 40, bytes: 80))),
-                        ], counted: 7, messages: 90, bytes: 9_000, deliveries: 60))
+                        ], counted: 7, messages: 90, bytes: 9_000, recipients: 60))
             case .groups:
                 try? RecordJSON.encode(
                     GroupsRecord(groups: [.init(group: "g", strategy: "sticky", subscriptions: 3)], total: 1, subscriptions: 3))

@@ -68,13 +68,13 @@ import Testing
                 try await run(["topics"] + master.api)
                     == Outcome(
                         output: """
-                            TOPIC  MESSAGES/S  BYTES/S  DELIVERIES/S  MESSAGES    BYTES  DELIVERIES  WORKERS
+                            TOPIC  MESSAGES/S  BYTES/S  RECIPIENTS/S  MESSAGES    BYTES  RECIPIENTS  WORKERS
                             =c              0      0 B             0        40     80 B           0        1
                             a,b           1.3    128 B           0.1        30  4.0 KiB          60        1
 
                             """, errors: "2 of 7 topics or more; the others with --limit\n", exitCode: 0))
             let csv = try await run(["topics", "--top", "--limit", "1", "--output", "csv"] + master.api).output
-            #expect(csv.hasSuffix("deliveries,workers\r\n\"a,b\",1.25,128.0,0.05,30,4096,60,1\r\n"))
+            #expect(csv.hasSuffix("recipients,workers\r\n\"a,b\",1.25,128.0,0.05,30,4096,60,1\r\n"))
             #expect(try await run(["topics", "--by", "bytes", "--output", "json"] + master.api).output.contains(#""messages_per_second":1.25"#))
         }
     }

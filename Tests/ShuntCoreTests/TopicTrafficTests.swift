@@ -23,7 +23,7 @@ struct TopicTrafficTests {
                     let route = index.route(of: topic, last: .none) { _ in .none }
                     var chosen: ContiguousArray<Recipient> = []
                     index.select(route, key: nil, into: &chosen)
-                    index.counters.count(route, bytes: bytes, deliveries: chosen.count)
+                    index.counters.count(route, bytes: bytes, recipients: chosen.count)
                 }
             }
             index.trimRoutes()
@@ -45,10 +45,10 @@ struct TopicTrafficTests {
     }
 
     @Test(
-        "Topics come with the most messages, bytes or deliveries first, those without subscribers too",
+        "Topics come with the most messages, bytes or recipients first, those without subscribers too",
         arguments: [
             (TopicQuestion.Measure.messages, ["b 5", "a/1 3", "a/2 2"]), (.bytes, ["a/2 2", "b 5", "a/1 3"]),
-            (.deliveries, ["a/1 3", "a/2 2", "b 5"]),
+            (.recipients, ["a/1 3", "a/2 2", "b 5"]),
         ])
     func measures(_ by: TopicQuestion.Measure, _ expected: [String]) {
         var loop = Loop()
@@ -58,7 +58,7 @@ struct TopicTrafficTests {
         for time in TopicQuestion.Time.allCases {
             let record = record([loop], TopicQuestion(by: by, over: time))
             #expect(record.topics.map { "\($0.topic) \($0.messages)" } == expected)
-            #expect(record.counted == 3 && record.messages == 10 && record.bytes == 1_080 && record.deliveries == 5)
+            #expect(record.counted == 3 && record.messages == 10 && record.bytes == 1_080 && record.recipients == 5)
         }
     }
 
@@ -80,7 +80,7 @@ struct TopicTrafficTests {
         // Long after: nothing is busy, and no total is lost.
         for second in 1...5 { loop.index.tickTraffic(now: 1_020 + Double(second) * 10) }
         topics = record([loop], TopicQuestion()).topics
-        #expect(topics.allSatisfy { $0.messagesPerSecond == 0 && $0.bytesPerSecond == 0 && $0.deliveriesPerSecond == 0 })
+        #expect(topics.allSatisfy { $0.messagesPerSecond == 0 && $0.bytesPerSecond == 0 && $0.recipientsPerSecond == 0 })
         #expect(topics.reduce(0) { $0 + $1.messages } == 1_150)
     }
 
@@ -114,7 +114,7 @@ struct TopicTrafficTests {
         loop.publish("a/1")
         loop.index.removeAll(of: client(1))
         loop.publish("a/1")
-        #expect(record([loop], TopicQuestion()).topics.map { [$0.messages, $0.deliveries] } == [[6, 5]])
+        #expect(record([loop], TopicQuestion()).topics.map { [$0.messages, $0.recipients] } == [[6, 5]])
     }
 
     @Test("A table that is full gives up topics that carry nothing; the sums of all stay whole")
@@ -127,7 +127,7 @@ struct TopicTrafficTests {
         }
         let record = record([loop], TopicQuestion())
         #expect(record.topics.first?.topic == "a/busy" && record.topics.first?.messages == 400)
-        #expect(record.counted <= 4 && record.messages == 200 * 3 + 67 * 2 && record.deliveries == 400)
+        #expect(record.counted <= 4 && record.messages == 200 * 3 + 67 * 2 && record.recipients == 400)
         // The place of a topic that was given up begins at nothing.
         #expect(record.topics.dropFirst().allSatisfy { $0.messages <= 2 })
     }

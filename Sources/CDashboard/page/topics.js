@@ -7,7 +7,7 @@ import { View, dialog, fields, searchForm } from "./view.js";
 
 /** Of each worker. */
 const MOST = 200;
-const FIGURES = ["messages", "bytes", "deliveries", "messages_per_second", "bytes_per_second", "deliveries_per_second"];
+const FIGURES = ["messages", "bytes", "recipients", "messages_per_second", "bytes_per_second", "recipients_per_second"];
 
 export function topics() {
     let asked = { by: "messages", over: "now" };
@@ -17,7 +17,7 @@ export function topics() {
         control.setAttribute("aria-label", label);
         return control;
     };
-    const by = select("by", "What makes a topic busy", [["messages", "By messages"], ["bytes", "By bytes"], ["deliveries", "By deliveries"]]);
+    const by = select("by", "What makes a topic busy", [["messages", "By messages"], ["bytes", "By bytes"], ["recipients", "By recipients"]]);
     const over = select("over", "Over which time", [["now", "Now"], ["total", "In all"]]);
     const said = el("output", { class: "count" });
     const number = (title, name, show, more = {}) => ({
@@ -29,14 +29,14 @@ export function topics() {
             { title: "Topic", width: "2fr", text: (topic) => topic.topic },
             number("Messages", "messages_per_second", rate, { narrow: "5rem" }),
             number("Bytes", "bytes_per_second", (count) => `${bytes(count)}/s`, { narrow: false }),
-            number("Deliveries", "deliveries_per_second", rate, { narrow: "5rem" }),
+            number("Recipients", "recipients_per_second", rate, { narrow: "5rem" }),
             number("Messages in all", "messages", compact, { narrow: false }), number("Bytes in all", "bytes", bytes, { narrow: false }),
-            number("Deliveries in all", "deliveries", compact, { narrow: false }),
+            number("Recipients in all", "recipients", compact, { narrow: false }),
         ],
         open: (topic) => dialog(topic.topic, fields([
             ["Topic", topic.topic], ["Messages", `${rate(topic.messages_per_second)}, ${full(topic.messages)} in all`],
             ["Bytes", `${bytes(topic.bytes_per_second)}/s, ${bytes(topic.bytes)} in all`],
-            ["Deliveries", `${rate(topic.deliveries_per_second)}, ${full(topic.deliveries)} in all`],
+            ["Recipients", `${rate(topic.recipients_per_second)}, ${full(topic.recipients)} in all`],
             ["Workers", topic.workers.map((worker) => el("div", {}, worker))],
         ])),
     });

@@ -5,7 +5,7 @@ import ShuntRegistry
 extension ClusterAudit {
     var ofGroups: [Finding] { slowMembers + unevenMembers + onOneWorker }
 
-    /// One member may have been given so many messages more than the others' mean, or so many times that mean.
+    /// An audit says nothing while a member was given at most `ratio` times the mean of the others, and `spare` messages.
     private static let (spare, ratio) = (1_000, 4)
 
     private var all: [(worker: String, group: GroupsRecord.Group)] {

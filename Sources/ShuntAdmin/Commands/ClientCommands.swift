@@ -177,10 +177,9 @@ struct KickCommand: AdminSubcommand {
             csv.append(["\(kicked.closed)", "\(kicked.ended)", CSV.list(kicked.workers), CSV.list(kicked.missing)])
             try session.write(csv)
         case .table:
-            let ended = kicked.ended > 0 ? ", ended \(kicked.ended) \(kicked.ended == 1 ? "session" : "sessions")" : ""
-            let clients = kicked.closed == 1 ? "client" : "clients"
+            let ended = kicked.ended > 0 ? ", ended \(Humane.count(kicked.ended, "session"))" : ""
             let places = await session.named(kicked.workers, \.self).map { Text.printable($0) }.joined(separator: ", ")
-            try session.console.write("closed \(kicked.closed) \(clients)\(ended) at \(places)\n")
+            try session.console.write("closed \(Humane.count(kicked.closed, "client"))\(ended) at \(places)\n")
         }
         if !kicked.missing.isEmpty {
             session.note("no answer from \(await session.named(kicked.missing, \.self).joined(separator: ", ")): the client may be there too")

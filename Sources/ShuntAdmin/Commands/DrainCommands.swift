@@ -189,7 +189,7 @@ enum DrainListing {
     static func words(_ state: DrainRecord) -> String {
         let left = [
             (state.connections, "connection"), (state.sessions, "session"), (state.chats, "chat"), (state.delayed, "delayed message"),
-        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)\($0.0 == 1 ? "" : "s")" }
+        ].filter { $0.0 > 0 }.map { Humane.count($0.0, $0.1) }
         let list = left.isEmpty ? "nobody" : left.joined(separator: ", ")
         return "left: \(list)" + (state.sent > 0 ? "; sent away: \(state.sent)" : "") + (state.waits.map { "; waits: \($0)" } ?? "")
     }

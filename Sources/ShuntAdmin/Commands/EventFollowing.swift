@@ -23,6 +23,8 @@ struct EventFollowing {
         var place: String
         /// When the last event happened, by its master's clock.
         var at = 0.0
+        /// Of the workers that there were when this was asked last.
+        var names: WorkerNames
     }
 
     /// Follows events until the task is cancelled.
@@ -31,8 +33,10 @@ struct EventFollowing {
         let master = try await masters.serving()
         let page = try await page(first, of: master)
         let gap = after.flatMap { page.gap(after: $0) }.map { EventListing.gap($0, at: session.console.now()) }
-        try EventListing.write((gap.map { [$0] } ?? []) + page.events, isFirst: true, session)
-        var position = Position(master: master, place: "\(page.registry):\(page.nextAfter)", at: page.events.last?.at ?? session.console.now())
+        var position = Position(
+            master: master, place: "\(page.registry):\(page.nextAfter)", at: page.events.last?.at ?? session.console.now(),
+            names: await session.workerNames())
+        try await write((gap.map { [$0] } ?? []) + page.events, isFirst: true, &position.names)
         var isAway = false
         while !Task.isCancelled {
             do throws(ShuntError) {
@@ -59,7 +63,7 @@ struct EventFollowing {
             if let id = event.id { position.place = id }
             guard let shown = try read(event, of: master) else { return true }
             if event.name.isEmpty { position.at = shown.at }
-            if kind == nil || kind?.rawValue == shown.kind || !event.name.isEmpty { try EventListing.write([shown], isFirst: false, session) }
+            if kind == nil || kind?.rawValue == shown.kind || !event.name.isEmpty { try await write([shown], &position.names) }
             return !(several && shown.kind == EventRecord.Kind.masterStandby.rawValue)
         }
     }
@@ -67,9 +71,17 @@ struct EventFollowing {
     /// Another master has a registry of its own: what it tells since the last event follows.
     private func change(to master: APISource, _ position: inout Position) async throws(ShuntError) {
         let page = try await page(EventQuery(since: position.at, kind: kind, limit: EventQuery.maximumLimit), of: master)
-        try EventListing.write(
-            [EventListing.moved(at: session.console.now(), to: master.name)] + page.events, isFirst: false, session)
-        position = Position(master: master, place: "\(page.registry):\(page.nextAfter)", at: page.events.last?.at ?? position.at)
+        try await write([EventListing.moved(at: session.console.now(), to: master.name)] + page.events, &position.names)
+        (position.master, position.place) = (master, "\(page.registry):\(page.nextAfter)")
+        position.at = page.events.last?.at ?? position.at
+    }
+
+    /// Writes events about workers under the names that people give these. A worker that has come is asked for once.
+    private func write(_ events: [StoredEvent], isFirst: Bool = false, _ names: inout WorkerNames) async throws(ShuntError) {
+        if events.contains(where: { $0.kind == EventRecord.Kind.workerJoined.rawValue && names[$0.subject] == $0.subject }) {
+            names = await session.workerNames()
+        }
+        try EventListing.write(names.named(events, \.subject), isFirst: isFirst, session)
     }
 
     private func page(_ query: EventQuery, of master: APISource) async throws(ShuntError) -> EventPage {

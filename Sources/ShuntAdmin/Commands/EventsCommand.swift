@@ -66,7 +66,7 @@ struct EventsCommand: AdminSubcommand {
             return
         }
         let gap = after.flatMap { page.gap(after: $0) }.map { EventListing.gap($0, at: session.console.now()) }
-        try EventListing.write((gap.map { [$0] } ?? []) + page.events, isFirst: true, session)
+        try EventListing.write((gap.map { [$0] } ?? []) + (await session.named(page.events, \.subject)), isFirst: true, session)
         try await goOn(from: page, session)
     }
 
@@ -94,7 +94,7 @@ struct EventsCommand: AdminSubcommand {
                     continue
                 }
                 let gap = page.gap(after: next).map { EventListing.gap($0, at: session.console.now()) }
-                try EventListing.write((gap.map { [$0] } ?? []) + page.events, isFirst: false, session)
+                try EventListing.write((gap.map { [$0] } ?? []) + (await session.named(page.events, \.subject)), isFirst: false, session)
                 next = page.nextAfter
             } catch {
                 guard error.code == .masterUnavailable || error.code == .registryUnavailable else { throw error }

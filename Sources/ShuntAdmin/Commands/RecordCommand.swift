@@ -43,7 +43,7 @@ struct RecordCommand: AdminSubcommand {
             if file.count == 0 { file.remove() }
             throw error
         }
-        session.note("\(file.count) \(file.count == 1 ? "message" : "messages") in \(out)")
+        session.note("\(Humane.count(file.count, "message")) in \(out)")
     }
 }
 

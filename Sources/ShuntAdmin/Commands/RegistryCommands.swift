@@ -94,6 +94,13 @@ struct BackUpRegistry: AdminSubcommand {
                 .registryUnavailable, "the master's registry is not at this place here", at: path,
                 help: "run this on the master's machine, or say where the file is with --registry")
         }
+        // Another master's may be at the same place of another machine.
+        let here = try await Registry.openReader(path: path).events(EventQuery(limit: 1)).registry
+        guard try await session.ask(.events(EventQuery(limit: 1)), as: EventPage.self).answer.registry == here else {
+            throw ShuntError(
+                .registryUnavailable, "the registry at this place here is not the one of the master that was asked", at: path,
+                help: "run this on the master's machine, or say which file with --registry")
+        }
         return path
     }
 

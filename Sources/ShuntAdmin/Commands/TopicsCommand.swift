@@ -7,13 +7,13 @@ struct TopicsCommand: AdminSubcommand {
         commandName: "topics",
         abstract: "List the topics that carry most, of all workers together or of one.",
         discussion: """
-            With --top by what came in the last ten to twenty seconds, else by totals since the topic is counted. Deliveries are the \
+            With --top by what came in the last ten to twenty seconds, else by totals since the topic is counted. Recipients are the \
             recipients that were chosen for the messages; a topic that nobody has subscribed has none. Only a running master can ask the \
             workers: not with --registry.
 
               shunt admin topics --top
               shunt admin topics --top --by bytes --limit 5
-              shunt admin topics --by deliveries --worker edge-1 --output csv
+              shunt admin topics --by recipients --worker edge-1 --output csv
             """)
 
     /// How many are listed where nobody says.
@@ -25,7 +25,7 @@ struct TopicsCommand: AdminSubcommand {
     @Flag(help: "The busiest now, by rate, instead of those with the highest totals.")
     var top = false
 
-    @Option(help: "What makes a topic busy: messages, bytes or deliveries.")
+    @Option(help: "What makes a topic busy: messages, bytes or recipients.")
     var by: TopicQuestion.Measure = .messages
 
     @Option(parsing: .unconditional, help: "How many, at most \(TopicQuestion.maximumLimit).")
@@ -89,13 +89,13 @@ struct TopicListing {
 
     static func csv(_ rows: some Sequence<Row>) -> CSV {
         var csv = CSV(header: [
-            "topic", "messages_per_second", "bytes_per_second", "deliveries_per_second", "messages", "bytes", "deliveries", "workers",
+            "topic", "messages_per_second", "bytes_per_second", "recipients_per_second", "messages", "bytes", "recipients", "workers",
         ])
         for row in rows {
             let (load, total) = (row.load, row.load.total)
             csv.append([
-                row.topic, "\(load.messageRate)", "\(load.byteRate)", "\(load.deliveryRate)", "\(total.messages)", "\(total.bytes)",
-                "\(total.deliveries)", "\(row.workers)",
+                row.topic, "\(load.messageRate)", "\(load.byteRate)", "\(load.recipientRate)", "\(total.messages)", "\(total.bytes)",
+                "\(total.recipients)", "\(row.workers)",
             ])
         }
         return csv
@@ -104,8 +104,8 @@ struct TopicListing {
     static func table(_ rows: some Sequence<Row>) -> Table {
         let columns: [Table.Column] = [
             .init(title: "TOPIC", rank: 9), .init(title: "MESSAGES/S", isNumber: true, rank: 8), .init(title: "BYTES/S", isNumber: true, rank: 6),
-            .init(title: "DELIVERIES/S", isNumber: true, rank: 7), .init(title: "MESSAGES", isNumber: true, rank: 5),
-            .init(title: "BYTES", isNumber: true, rank: 3), .init(title: "DELIVERIES", isNumber: true, rank: 4),
+            .init(title: "RECIPIENTS/S", isNumber: true, rank: 7), .init(title: "MESSAGES", isNumber: true, rank: 5),
+            .init(title: "BYTES", isNumber: true, rank: 3), .init(title: "RECIPIENTS", isNumber: true, rank: 4),
             .init(title: "WORKERS", isNumber: true, rank: 2),
         ]
         return Table(
@@ -114,7 +114,7 @@ struct TopicListing {
                 let (load, total) = (row.load, row.load.total)
                 return [
                     row.topic, Humane.rate(load.messageRate), Humane.bytes(Int(clamping: Int64(load.byteRate.rounded()))),
-                    Humane.rate(load.deliveryRate), "\(total.messages)", Humane.bytes(total.bytes), "\(total.deliveries)", "\(row.workers)",
+                    Humane.rate(load.recipientRate), "\(total.messages)", Humane.bytes(total.bytes), "\(total.recipients)", "\(row.workers)",
                 ].map { Table.Cell($0) }
             })
     }

@@ -55,7 +55,7 @@ enum AdminRequest: Equatable, Sendable {
     /// Seconds that the answer may take: longer than the master waits for the database, the workers or its own process.
     var patience: Int {
         switch self {
-        // Tests of rules are run before, or one worker after the other is told.
+        // Workers run the tests of rules first; the master tells one worker after the other to give clients away.
         case .reload, .deployRules, .applyBalance: 75
         // All of a file is read, or written, which may be of many clients.
         case .checkRegistry, .vacuumRegistry: 300

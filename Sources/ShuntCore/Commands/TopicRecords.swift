@@ -1,7 +1,7 @@
 /// Which topics of a worker are meant.
 public struct TopicQuestion: Codable, Equatable, Sendable {
     public enum Measure: String, Codable, CaseIterable, Sendable {
-        case messages, bytes, deliveries
+        case messages, bytes, recipients
     }
 
     /// Over which time topics are compared.
@@ -23,7 +23,7 @@ public struct TopicQuestion: Codable, Equatable, Sendable {
 
     public init(by: Measure? = nil, over: Time? = nil, limit: Int? = nil) { (self.by, self.over, self.limit) = (by, over, limit) }
 
-    /// How many are told.
+    /// How many topics an answer has.
     var bounded: Int { min(max(1, limit ?? Self.usualLimit), Self.maximumLimit) }
 }
 
@@ -36,21 +36,21 @@ public struct TopicsRecord: Codable, Equatable, Sendable {
         /// Of these messages as they came.
         public var bytes: Int
         /// Recipients that were chosen for them.
-        public var deliveries: Int
+        public var recipients: Int
         /// The same of each of the last seconds.
         public var messagesPerSecond: Double
         public var bytesPerSecond: Double
-        public var deliveriesPerSecond: Double
+        public var recipientsPerSecond: Double
 
         public init(topic: String, _ load: TopicLoad) {
             self.topic = topic
-            (messages, bytes, deliveries) = (load.total.messages, load.total.bytes, load.total.deliveries)
-            (messagesPerSecond, bytesPerSecond, deliveriesPerSecond) = (load.messageRate, load.byteRate, load.deliveryRate)
+            (messages, bytes, recipients) = (load.total.messages, load.total.bytes, load.total.recipients)
+            (messagesPerSecond, bytesPerSecond, recipientsPerSecond) = (load.messageRate, load.byteRate, load.recipientRate)
         }
 
         public var load: TopicLoad {
-            var load = TopicLoad(total: TrafficCount(messages: messages, bytes: bytes, deliveries: deliveries))
-            (load.messageRate, load.byteRate, load.deliveryRate) = (messagesPerSecond, bytesPerSecond, deliveriesPerSecond)
+            var load = TopicLoad(total: TrafficCount(messages: messages, bytes: bytes, recipients: recipients))
+            (load.messageRate, load.byteRate, load.recipientRate) = (messagesPerSecond, bytesPerSecond, recipientsPerSecond)
             return load
         }
     }
@@ -62,9 +62,9 @@ public struct TopicsRecord: Codable, Equatable, Sendable {
     /// Of all topics since the worker began, those too that are not counted any more.
     public var messages: Int
     public var bytes: Int
-    public var deliveries: Int
+    public var recipients: Int
 
-    public init(topics: [Topic], counted: Int, messages: Int, bytes: Int, deliveries: Int) {
-        (self.topics, self.counted, self.messages, self.bytes, self.deliveries) = (topics, counted, messages, bytes, deliveries)
+    public init(topics: [Topic], counted: Int, messages: Int, bytes: Int, recipients: Int) {
+        (self.topics, self.counted, self.messages, self.bytes, self.recipients) = (topics, counted, messages, bytes, recipients)
     }
 }

@@ -1,4 +1,4 @@
-/// Decides whether this master serves, where there are several, and keeps what it knows of the others.
+/// The role of a master that has peers, and what it knows of them.
 public struct MasterRoleRecord: Codable, Equatable, Sendable {
     /// `serving` or `standby`.
     public var role: String

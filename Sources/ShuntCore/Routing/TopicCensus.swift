@@ -83,7 +83,7 @@ public struct TopicRanking: Sendable {
         }
         return TopicsRecord(
             topics: first.map { TopicsRecord.Topic(topic: String(decoding: $0.topic, as: UTF8.self), $0.load) }, counted: counted,
-            messages: sum.messages, bytes: sum.bytes, deliveries: sum.deliveries)
+            messages: sum.messages, bytes: sum.bytes, recipients: sum.recipients)
     }
 }
 
@@ -103,7 +103,7 @@ extension SubscriptionIndex {
             guard table.routes[census.next].topic != RouteTable.noTopic else { continue }
             let load = table.counters[census.next].load(in: table.counters.periods)
             // An operator may have asked about a topic that nobody has published.
-            guard load.total.messages > 0 || load.total.deliveries > 0 else { continue }
+            guard load.total.messages > 0 || load.total.recipients > 0 else { continue }
             table.withTopic(of: census.next) { census.add($0, load) }
         }
         guard census.next >= table.routes.count else { return }

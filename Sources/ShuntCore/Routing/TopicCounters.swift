@@ -39,15 +39,15 @@ public final class TopicCounters {
     /// Counts a message of a route's topic.
     /// - Parameters:
     ///   - bytes: of the message as it came.
-    ///   - deliveries: the recipients that were chosen for it.
+    ///   - recipients: the recipients that were chosen for it.
     @inline(__always)
-    public func count(_ route: RouteReference, bytes: Int, deliveries: Int) {
-        counters[Int(route.index)].count(messages: 1, bytes: bytes, deliveries: deliveries, in: periods.number)
+    public func count(_ route: RouteReference, bytes: Int, recipients: Int) {
+        counters[Int(route.index)].count(messages: 1, bytes: bytes, recipients: recipients, in: periods.number)
     }
 
     /// Counts recipients of a message that has been counted.
     @inline(__always)
-    public func countDeliveries(_ route: RouteReference, _ deliveries: Int) {
-        counters[Int(route.index)].count(messages: 0, bytes: 0, deliveries: deliveries, in: periods.number)
+    public func countRecipients(_ route: RouteReference, _ recipients: Int) {
+        counters[Int(route.index)].count(messages: 0, bytes: 0, recipients: recipients, in: periods.number)
     }
 }

@@ -5,7 +5,7 @@
 struct TopicTraffic {
     struct Recent {
         var messages: UInt32 = 0
-        var deliveries: UInt32 = 0
+        var recipients: UInt32 = 0
         var bytes: UInt64 = 0
     }
 
@@ -17,13 +17,13 @@ struct TopicTraffic {
     private var earlier = TrafficCount()
 
     /// - Parameters:
-    ///   - messages: 1, or 0 for deliveries of a message that has been counted.
+    ///   - messages: 1, or 0 for recipients of a message that has been counted.
     ///   - now: the period that runs.
     @inline(__always)
-    mutating func count(messages: UInt32, bytes: Int, deliveries: Int, in now: UInt32) {
+    mutating func count(messages: UInt32, bytes: Int, recipients: Int, in now: UInt32) {
         if period != now { turn(to: now) }
         current.messages &+= messages
-        current.deliveries &+= UInt32(truncatingIfNeeded: deliveries)
+        current.recipients &+= UInt32(truncatingIfNeeded: recipients)
         current.bytes &+= UInt64(truncatingIfNeeded: bytes)
     }
 
@@ -60,20 +60,20 @@ struct TopicTraffic {
 public struct TrafficCount: Equatable, Sendable {
     public var messages = 0
     public var bytes = 0
-    public var deliveries = 0
+    public var recipients = 0
 
-    public init(messages: Int = 0, bytes: Int = 0, deliveries: Int = 0) {
-        (self.messages, self.bytes, self.deliveries) = (messages, bytes, deliveries)
+    public init(messages: Int = 0, bytes: Int = 0, recipients: Int = 0) {
+        (self.messages, self.bytes, self.recipients) = (messages, bytes, recipients)
     }
 
     public static func += (one: inout Self, other: Self) {
         one.messages &+= other.messages
         one.bytes &+= other.bytes
-        one.deliveries &+= other.deliveries
+        one.recipients &+= other.recipients
     }
 
     mutating func add(_ recent: TopicTraffic.Recent) {
-        self += TrafficCount(messages: Int(recent.messages), bytes: Int(clamping: recent.bytes), deliveries: Int(recent.deliveries))
+        self += TrafficCount(messages: Int(recent.messages), bytes: Int(clamping: recent.bytes), recipients: Int(recent.recipients))
     }
 }
 
@@ -83,20 +83,20 @@ public struct TopicLoad: Equatable, Sendable {
     /// Of each second of the last `TrafficPeriods.length` seconds or more.
     public var messageRate: Double
     public var byteRate: Double
-    public var deliveryRate: Double
+    public var recipientRate: Double
 
     public init(total: TrafficCount = .init(), recent: TrafficCount = .init(), seconds: Double = 1) {
         self.total = total
         messageRate = Double(recent.messages) / seconds
         byteRate = Double(recent.bytes) / seconds
-        deliveryRate = Double(recent.deliveries) / seconds
+        recipientRate = Double(recent.recipients) / seconds
     }
 
     public static func += (one: inout Self, other: Self) {
         one.total += other.total
         one.messageRate += other.messageRate
         one.byteRate += other.byteRate
-        one.deliveryRate += other.deliveryRate
+        one.recipientRate += other.recipientRate
     }
 
     public static func + (one: Self, other: Self) -> Self {
@@ -110,10 +110,10 @@ public struct TopicLoad: Equatable, Sendable {
         switch (question.by ?? .messages, question.over ?? .now) {
         case (.messages, .now): messageRate
         case (.bytes, .now): byteRate
-        case (.deliveries, .now): deliveryRate
+        case (.recipients, .now): recipientRate
         case (.messages, .total): Double(total.messages)
         case (.bytes, .total): Double(total.bytes)
-        case (.deliveries, .total): Double(total.deliveries)
+        case (.recipients, .total): Double(total.recipients)
         }
     }
 }

@@ -166,7 +166,7 @@ extension LoopEngine {
     private func isDue(_ connection: ConnectionID, _ stage: DepartureStage) -> Bool {
         let client = clients[connection.slot]
         switch stage {
-        // A client that has just come is told where to go when it says who it is. Members of chats go when no chat is left.
+        // A client that has just come says first who it is, and the worker then tells it where to go. Members of chats go when no chat is left.
         case .all: return client.isAdmitted ? !client.isInChat || !departures.keepsChats : abs(now - client.connectedAt) >= Self.patienceForFirst
         case .forced: return true
         case .movable: return client.isAdmitted && !client.isInChat && client.identity?.session?.isLasting != true

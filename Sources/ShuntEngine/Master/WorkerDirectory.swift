@@ -376,7 +376,7 @@ public struct WorkerDirectory: Sendable {
         return tickedAt.map { !(0...Self.longestStep).contains(now - $0) } ?? false
     }
 
-    /// That a worker which is forgotten is away is told once more, so that nothing is kept of it anywhere.
+    /// Forgets a worker, and tells once more that the worker is away, so that nothing is kept of it anywhere.
     private mutating func makeRoom(_ changes: inout [RegistryChange], now: Double) throws(ShuntError) {
         guard entries.count >= Self.capacity else { return }
         let away = entries.values.filter(\.record.state.isAway).min { $0.record.heartbeatAt < $1.record.heartbeatAt }

@@ -139,7 +139,7 @@ public final class TopicRouter {
     func relay(_ stretch: Stretch, key: Bytes?, isPlain: Bool, _ route: RouteReference) -> Relayed {
         index.select(route, key: key, into: &recipients)
         let count = recipients.count
-        counters.count(route, bytes: Int(stretch.count), deliveries: count)
+        counters.count(route, bytes: Int(stretch.count), recipients: count)
         guard count > 0, !looksAtDeliveries, !stretch.isNone else { return .before(0) }
         for place in 0..<count {
             let recipient = recipients[place]
@@ -180,7 +180,7 @@ public final class TopicRouter {
     @inline(__always)
     func count(_ message: MessageView, as stretch: Stretch = .none, _ route: RouteReference) {
         let bytes = stretch.isNone ? message.topic.count + (message.key?.count ?? 0) + message.payload.count : Int(stretch.count)
-        counters.count(route, bytes: bytes, deliveries: 0)
+        counters.count(route, bytes: bytes, recipients: 0)
     }
 
     /// Routes a message, which is counted at its topic.
@@ -306,7 +306,7 @@ public final class TopicRouter {
     @inline(__always)
     func deliver(_ publication: Publication, _ route: RouteReference) -> Int {
         if asksGroups { choose(publication.message, route) } else { index.select(route, key: publication.message.key, into: &recipients) }
-        counters.countDeliveries(route, recipients.count)
+        counters.countRecipients(route, recipients.count)
         return relay(publication)
     }
 
@@ -314,7 +314,7 @@ public final class TopicRouter {
     @inline(never)
     func deliverMade(_ message: MessageView, _ route: RouteReference) -> Int {
         if asksGroups { choose(message, route) } else { index.select(route, key: message.key, into: &recipients) }
-        counters.countDeliveries(route, recipients.count)
+        counters.countRecipients(route, recipients.count)
         let publication = Publication(message)
         // In the form of the first recipient, which mostly is the form of all.
         guard let first = recipients.first?.terms, first.takes(first.form, isPlain: publication.isPlain) else { return relay(publication) }
@@ -333,7 +333,7 @@ public final class TopicRouter {
     /// A message that a member of these groups had, who has left, goes to another member.
     func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
         if asksGroups { choose(message, route, groups: names) } else { index.select(route, key: message.key, groups: names, into: &recipients) }
-        counters.countDeliveries(route, recipients.count)
+        counters.countRecipients(route, recipients.count)
         if relay(Publication(message)) == 0 { nobody(message) }
     }
 

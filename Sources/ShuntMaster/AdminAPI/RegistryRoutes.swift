@@ -22,11 +22,7 @@ struct RegistryRoutes {
             errors: .registry)
         return HTTPRoute(.post, "/api/v1/registry/vacuum", sheet, need: .operate) { [vacuum, record] call in
             let result = await vacuum()
-            if case .failure(let error) = result {
-                record(call.caller, "registry vacuum", error)
-            } else {
-                record(call.caller, "registry vacuum", nil)
-            }
+            record(call.caller, "registry vacuum", result.failure)
             return .json(try RecordJSON.encode(try result.get()))
         }
     }

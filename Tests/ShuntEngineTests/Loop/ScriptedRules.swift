@@ -35,6 +35,7 @@ final class ScriptedRules: RuleHooks {
     private(set) var seen: [String] = []
     private(set) var rooms: [Int] = []
     private(set) var turns = 0
+    private(set) var decided = MessageOutcome.pass
     private(set) var beyondHops: [Int] = []
     /// Whether messages take so long that others are to have their turn.
     var takesLong = false
@@ -62,6 +63,13 @@ final class ScriptedRules: RuleHooks {
         var selection = RuleSelection.none
         for rule in rulesOfTopic[name] ?? [0] { selection.insert(rule) }
         return selection
+    }
+
+    /// As rules in Lua do: what passes has no outcome.
+    func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
+        beginTurn()
+        decided = onMessage(message, selection: selection, now: now)
+        return decided.isPlainPass ? .passes : .decided
     }
 
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {

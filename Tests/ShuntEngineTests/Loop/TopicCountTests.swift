@@ -9,13 +9,13 @@ import Testing
 struct TopicCountTests {
     private let rules = ScriptedRules()
 
-    /// Topics with messages and deliveries, by name.
+    /// Topics with messages and recipients, by name.
     private func counted(_ worker: SimulatedWorker, on loop: Int = 0) -> [String] {
         var census = TopicCensus(TopicQuestion())
         while !census.isOver { worker.engines[loop].look(&census) }
         var ranking = TopicRanking(TopicQuestion())
         ranking.add(census)
-        return ranking.record.topics.map { "\($0.topic) \($0.messages) \($0.deliveries)" }.sorted()
+        return ranking.record.topics.map { "\($0.topic) \($0.messages) \($0.recipients)" }.sorted()
     }
 
     /// A worker whose two consumers, of different groups, take everything, after a message to `t`.
