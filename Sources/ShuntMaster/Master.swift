@@ -165,11 +165,16 @@ public final class Master: Sendable {
         await withCheckedContinuation { done in loop.post { question($0) { done.resume(returning: $0) } } }
     }
 
-    /// Bans somebody, or lifts a ban: once that is done, a restart keeps it.
-    private static func change(_ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter) async -> ShuntError? {
-        let error = await ask(loop) { $0.change(change, $1) }
-        if let error { return error }
-        return await writer.settle(within: registryPatience)
+    /// Bans somebody, or lifts a ban: once that is done, a restart keeps it, and no client that is banned is at a worker.
+    /// - Returns: workers that have not confirmed it.
+    private static func change(
+        _ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter
+    ) async -> Result<[String], ShuntError> {
+        if let error = await ask(loop, { $0.change(change, $1) }) { return .failure(error) }
+        if let error = await writer.settle(within: registryPatience) { return .failure(error) }
+        return await ask(loop) { $0.command(WorkerCommand(.holdBans), $1) }.map { answers in
+            (answers.missing + answers.answers.filter { $0.result.failure != nil }.map(\.worker)).sorted()
+        }
     }
 
     /// How long an operator waits for the registry's disk.

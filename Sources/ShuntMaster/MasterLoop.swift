@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import ShuntCore
 import ShuntEngine
+import ShuntJSON
 import ShuntReactor
 import ShuntRegistry
 import ShuntTLS
@@ -181,17 +182,29 @@ final class MasterLoop: EventLoopHandler {
         }
         do throws(ShuntError) {
             try engine.checkServing(now: loop.now)
-            try engine.closeChat(chat, now: loop.now)
-            closures.append(Closure(chat: ExactText(chat), until: loop.now + Self.closurePatience, done: done))
+            let worker = try engine.worker(ending: chat)
+            guard let arguments = try? RecordJSON.encode(ChatCloseRequest(chat: chat)) else {
+                throw ShuntError(.internalError, "the chat's name cannot be written as JSON")
+            }
+            let command = try engine.command(WorkerCommand(.closeChat, arguments: arguments, worker: worker), now: loop.now)
+            closures.append(Closure(chat: ExactText(chat), command: command, until: loop.now + Self.closurePatience, done: done))
         } catch {
             done(error)
         }
         carryOut()
     }
 
+    /// A worker has answered. A chat is over once the worker's report has made it free; that the worker does not end it is known at once.
+    private func settleClosure(_ command: Int64, _ answers: WorkerAnswers) {
+        guard let place = closures.firstIndex(where: { $0.command == command }), let error = answers.answers.first?.result.failure else { return }
+        closures.remove(at: place).done(error)
+    }
+
     /// A chat whose worker has been told to end it.
     private struct Closure {
         var chat: ExactText
+        /// What the worker has been told by.
+        var command: Int64
         var until: Double
         var done: @Sendable (ShuntError?) -> Void
     }
@@ -302,7 +315,10 @@ final class MasterLoop: EventLoopHandler {
     private func settleQuestions() {
         for ended in engine.takeRetained() { questions.removeValue(forKey: ended.id)?(.success(ended.outcome)) }
         for ended in engine.takeRefused() { refusedQuestions.removeValue(forKey: ended.id)?(.success(ended.list)) }
-        for ended in engine.takeCommands() { commands.removeValue(forKey: ended.id)?(.success(ended.answers)) }
+        for ended in engine.takeCommands() {
+            settleClosure(ended.id, ended.answers)
+            commands.removeValue(forKey: ended.id)?(.success(ended.answers))
+        }
     }
 
     /// Applies limits that have changed.

@@ -1,10 +1,21 @@
 import ShuntCore
+import ShuntEngine
 import ShuntJSON
 
 /// What operators ask of clients, and have done to them. Every loop is asked: a client's name does not tell where a device of the exchange
 /// protocol is.
 extension LoopPeers {
     func performClientCommands() {
+        commands.set(.holdBans) { [self] _, done in onControl { $0.whenBansAreHeld(done) } }
+        commands.set(.closeChat) { [self] arguments, done in
+            guard let chat = (try? RecordJSON.decode(ChatCloseRequest.self, from: arguments))?.chat else {
+                return done(.failure(ShuntError(.requestInvalid, "this is not how a chat is ended", help: #"send {"chat": "room-7"}"#)))
+            }
+            on(UInt8(ChatHouse.home(of: chat, loops: count))) { loop in
+                loop.received(.close(chat: chat))
+                done(.success(Array("{}".utf8)))
+            }
+        }
         commands.set(.client) { [self] arguments, done in
             answer(arguments, done, ClientDetailsRecord(clients: [], total: 0)) { loop, question in
                 loop.describe(question)

@@ -40,7 +40,7 @@ extension ControlLoop {
     /// Who commands something reads next what has become of it: the master hears that before it hears that the command is performed.
     private func performed(_ id: Int64, _ name: WorkerCommand.Name, _ body: CommandAnswerBody) {
         guard name.changesWorker else { return answer(id, body) }
-        guard name == .kick, heldAnswers.count < Self.heldCapacity else { return answerAfterState(id, body) }
+        guard [.kick, .holdBans].contains(name), heldAnswers.count < Self.heldCapacity else { return answerAfterState(id, body) }
         held += 1
         heldAnswers.append(HeldAnswer(number: held, command: id, body: body, until: loop.now + Self.holdingPatience))
         carryOut(clients.settle(held))

@@ -42,6 +42,8 @@ final class ControlLoop: EventLoopHandler {
     private var certificatesSeenAt = -Double.infinity
     /// What the master has told of bans and the loops have not learned yet.
     private var toldBans: [BansBody] = []
+    /// Who wants to know when all loops have.
+    private var awaitingBans: [WorkerCommands.Done] = []
     private var bansToldAt = -Double.infinity
     /// What the master asks of the retained messages.
     var inquiries = RetainedInquiries()
@@ -305,10 +307,21 @@ final class ControlLoop: EventLoopHandler {
 
     /// The loops learn who is banned. While no master is there, what one has told holds.
     private func tellBans() {
-        guard !toldBans.isEmpty, abs(loop.now - bansToldAt) >= Self.bansInterval else { return }
+        guard !toldBans.isEmpty || !awaitingBans.isEmpty, abs(loop.now - bansToldAt) >= Self.bansInterval else { return }
         bansToldAt = loop.now
-        peers.onEach { [toldBans] in $0.changeBans(toldBans) }
-        toldBans = []
+        let held = LoopSum((), missing: peers.count)
+        peers.onEach { [toldBans, awaitingBans] loop in
+            loop.changeBans(toldBans)
+            guard held.add((), { _, _ in }) != nil else { return }
+            for done in awaitingBans { done(.success(Array("{}".utf8))) }
+        }
+        (toldBans, awaitingBans) = ([], [])
+    }
+
+    /// - Parameter done: called once all loops have learned of the bans that the master has told, and have closed the clients of these.
+    func whenBansAreHeld(_ done: @escaping WorkerCommands.Done) {
+        awaitingBans.append(done)
+        tellBans()
     }
 
     /// Seconds between two times in which loops learn of bans: each time they look at all of their clients.

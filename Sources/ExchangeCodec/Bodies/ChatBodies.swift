@@ -25,8 +25,6 @@ public enum ChatKey: String, Sendable, CaseIterable {
 public enum MasterChatKey: String, Sendable {
     /// The chat belongs to the worker that the value names.
     case moved = "MOVED"
-    /// An operator ends the chat.
-    case close = "CLOSE"
 }
 
 /// The value of CHAT from a worker to the master: the address for the worker's clients (§11.3).

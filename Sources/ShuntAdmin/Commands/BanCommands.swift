@@ -41,6 +41,7 @@ struct BanCommand: AdminSubcommand {
         case .csv: try session.write(BanListing.csv([ban]))
         case .table: try session.console.write("banned \(Text.printable(ban.subject)) \(BanListing.until(ban))\n")
         }
+        await session.noteUnconfirmed(ban.unconfirmed)
     }
 
     /// Of `90s`, `10m`, `1h`, `7d`; nil for anything else.
@@ -75,6 +76,7 @@ struct UnbanCommand: AdminSubcommand {
             try session.write(csv)
         case .table: try session.console.write("lifted the ban of \(Text.printable(ban.lifted))\n")
         }
+        await session.noteUnconfirmed(ban.unconfirmed)
     }
 }
 
@@ -101,6 +103,14 @@ struct BansCommand: AdminSubcommand {
                 session.note("\(found.bans.count) of \(found.total) bans; the others with --limit and --offset")
             }
         }
+    }
+}
+
+extension AdminSession {
+    fileprivate func noteUnconfirmed(_ workers: [String]?) async {
+        guard let workers else { return }
+        let names = await named(workers, \.self).joined(separator: ", ")
+        note("not confirmed by \(names): such a worker learns of it once it hears its master")
     }
 }
 

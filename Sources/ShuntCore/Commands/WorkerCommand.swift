@@ -19,6 +19,10 @@ public struct WorkerCommand: Equatable, Sendable {
         case client
         /// Close a client's connections.
         case kick
+        /// Tell once all loops hold the bans that the master has told, and the clients of these are closed.
+        case holdBans = "bans.hold"
+        /// End a chat, which an operator wants.
+        case closeChat = "chat.close"
         /// The filters, and the groups, with the most subscriptions.
         case subscriptions, groups
         /// The busiest topics.
@@ -35,7 +39,7 @@ public struct WorkerCommand: Equatable, Sendable {
         /// Whether it changes something that the worker tells its master besides the answer.
         public var changesWorker: Bool {
             switch self {
-            case .rulesReload, .rulesRollback, .kick, .shed, .drain, .undrain, .reload: true
+            case .rulesReload, .rulesRollback, .kick, .holdBans, .closeChat, .shed, .drain, .undrain, .reload: true
             case .rules, .explain, .traceBegin, .traceRead, .traceEnd, .condition, .client, .subscriptions, .groups, .topics, .drainState,
                 .configuration, .logLevels:
                 false

@@ -14,7 +14,6 @@ extension MasterLink {
         guard let chat = frame.name, let key = frame.key else { return [] }
         switch MasterChatKey(rawValue: key) {
         case .moved: return [.chat(id: chat, .moved(chat: chat, to: frame.text))]
-        case .close: return [.chat(id: chat, .close(chat: chat))]
         case nil: return []
         }
     }

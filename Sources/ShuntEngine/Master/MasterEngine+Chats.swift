@@ -3,14 +3,14 @@ import ShuntCore
 
 /// Which worker has which chat: workers ask, and tell of those that they have; an operator ends one.
 extension MasterEngine {
-    /// An operator ends a chat: its worker is told to.
-    /// - Throws: `chat.unknown` if no worker has it, `connection.lost` if that can't be told, `request.unsupported` if it takes no
+    /// The worker that is to end a chat, as an operator wants.
+    /// - Throws: `chat.unknown` if no worker has it, `connection.lost` if that worker can't be told, `request.unsupported` if it takes no
     ///   commands.
-    public func closeChat(_ chat: String, now: Double) throws(ShuntError) {
+    public func worker(ending chat: String) throws(ShuntError) -> String {
         guard let worker = chats.worker(of: chat) else {
             throw ShuntError(.chatUnknown, "there is no chat '\(chat)'", help: "list them with `shunt admin chats`")
         }
-        guard let connection = directory.connection(of: worker) else {
+        guard directory.connection(of: worker) != nil else {
             throw ShuntError(
                 .connectionLost, "the chat's worker \(worker) is not connected to the master",
                 help: "try again; if it does not come back, the chat is free within two of its heartbeats")
@@ -20,7 +20,7 @@ extension MasterEngine {
                 .requestUnsupported, "the chat's worker \(worker) runs message-channel, which does not end chats",
                 help: "have a member send DESTROY")
         }
-        tell(connection, chat, .close, "by an operator", now: now)
+        return worker
     }
 
     /// A worker asks for a chat (§11.3), or a Shunt worker tells of its chats.

@@ -24,8 +24,8 @@ public enum AdminServer {
     /// Has the worker of the chat of that id close it; gives why it can't be closed. Called on none of the caller's threads.
     public typealias CloseChat = @Sendable (String) async -> ShuntError?
 
-    /// Bans somebody or lifts a ban, and gives why it can't. Called on none of the caller's threads.
-    public typealias ChangeBan = @Sendable (BanChange) async -> ShuntError?
+    /// Bans somebody or lifts a ban, and gives the workers that have not confirmed it, or why it can't. Called on none of the caller's threads.
+    public typealias ChangeBan = @Sendable (BanChange) async -> Result<[String], ShuntError>
 
     /// Asks all workers for retained messages, or has them clear some. Called on none of the caller's threads.
     public typealias AskRetained = @Sendable (RetainedRequest) async -> Result<RetainedOutcome, ShuntError>
@@ -65,7 +65,7 @@ public enum AdminServer {
         readiness: @escaping HealthServer.Readiness = { nil }, note: @escaping HealthServer.Note = { nil },
         metrics: @escaping @Sendable () -> String = { "" },
         closeChat: @escaping CloseChat = ShuntError.unknownChat,
-        changeBan: @escaping ChangeBan = { _ in ShuntError(.connectionLost, "no master is there to ban anybody") },
+        changeBan: @escaping ChangeBan = { _ in .failure(ShuntError(.connectionLost, "no master is there to ban anybody")) },
         retained: @escaping AskRetained = AdminServer.nobody,
         refused: @escaping AskRefused = { _ in .failure(AdminServer.noWorker) },
         command: @escaping CommandWorkers = { _ in .failure(AdminServer.noWorker) },

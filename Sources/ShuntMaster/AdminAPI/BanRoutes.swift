@@ -22,16 +22,16 @@ struct BanRoutes {
 
     private var add: HTTPRoute {
         let sheet = RouteSheet(
-            "Bans somebody, or changes a ban.", BanRecord.self, gives: "The ban, once it is in the registry and told to all workers.",
+            "Bans somebody, or changes a ban.", BanRecord.self,
+            gives: "The ban, once it is in the registry, and all workers hold it and have closed its clients.",
             errors: .registry + [.connectionLost, .memoryLimit, .masterStandby])
         let body = HTTPBody(AdminContract.request(BanRequest.self), example: #"{"subject": "client:c1", "seconds": 3600, "why": "…"}"#)
         return HTTPRoute(.post, "/api/v1/bans", sheet, body: body, need: .operate) { [change, record, now] call in
             let request = try call.record(BanRequest.self)
             let ban = Ban(try Self.subject(request.subject), until: request.seconds.map { now() + $0 }, why: request.why ?? "")
-            let error = await change(.ban(ban))
-            record(call.caller, Self.command(ban, seconds: request.seconds), error)
-            if let error { throw error }
-            return .json(try RecordJSON.encode(BanRecord(ban)))
+            let result = await change(.ban(ban))
+            record(call.caller, Self.command(ban, seconds: request.seconds), result.failure)
+            return .json(try RecordJSON.encode(BanRecord(ban, unconfirmed: try result.get())))
         }
     }
 
@@ -42,10 +42,9 @@ struct BanRoutes {
         let subject = HTTPParameter("subject", .banSubject, "Who is banned, as the list of bans has it.", wanted: BanSubject.form)
         return HTTPRoute(.delete, "/api/v1/bans", sheet, parameters: [subject], need: .operate) { [change, record] call in
             let subject = try Self.subject(call.parameters["subject"] ?? "")
-            let error = await change(.unban(subject))
-            record(call.caller, "unban \(subject)", error)
-            if let error { throw error }
-            return .json(try RecordJSON.encode(LiftedBan(lifted: subject.description)))
+            let result = await change(.unban(subject))
+            record(call.caller, "unban \(subject)", result.failure)
+            return .json(try RecordJSON.encode(LiftedBan(lifted: subject.description, unconfirmed: try result.get())))
         }
     }
 

@@ -7,8 +7,13 @@ public struct BanRecord: Codable, Equatable, Sendable {
     /// Seconds since 1970; nil: for ever.
     public var until: Double?
     public var why: String
+    /// Of a ban that has just been set: workers that have not confirmed it in time. They learn of it once they hear their master.
+    public var unconfirmed: [String]?
 
-    public init(_ ban: Ban) { (subject, until, why) = (ban.subject.description, ban.until, ban.why) }
+    public init(_ ban: Ban, unconfirmed: [String] = []) {
+        (subject, until, why) = (ban.subject.description, ban.until, ban.why)
+        self.unconfirmed = unconfirmed.isEmpty ? nil : unconfirmed
+    }
 }
 
 /// Some of the bans, by subject; `total` is how many there are.
@@ -36,6 +41,10 @@ public struct BanRequest: Codable, Equatable, Sendable {
 /// A ban that was lifted.
 public struct LiftedBan: Codable, Equatable, Sendable {
     public var lifted: String
+    /// Workers that have not confirmed it in time.
+    public var unconfirmed: [String]?
 
-    public init(lifted: String) { self.lifted = lifted }
+    public init(lifted: String, unconfirmed: [String] = []) {
+        (self.lifted, self.unconfirmed) = (lifted, unconfirmed.isEmpty ? nil : unconfirmed)
+    }
 }

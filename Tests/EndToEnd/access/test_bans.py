@@ -1,6 +1,7 @@
 """Bans: by client identifier, uid and address, at all workers, now and after restarts."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -66,15 +67,38 @@ def test_a_banned_client_is_closed_and_refused_everywhere(cluster):
     assert ban["why"] == "sends garbage" and 3500 < ban["until"] - time.time() <= 3600
     assert "sends garbage" in cluster.admin("bans")
     cluster.admin("unban", "client:bad5")
-    eventually(lambda: answer(one, 5, "bad5") == 0 and answer(two, 5, "bad5") == 0)
+    assert answer(one, 5, "bad5") == 0 and answer(two, 5, "bad5") == 0
     assert "client:bad5" not in cluster.bans()
     assert "ban.unknown" in cluster.admin("unban", "client:bad5", code=65)
+
+
+def test_when_the_command_has_ended_nobody_who_is_banned_is_here(cluster):
+    one, two = cluster.workers
+    for number in range(15):
+        client = Client((one, two)[number % 2].listeners["worker.mqtt"], 5)
+        client.connect(f"c{number}")
+        cluster.admin("ban", f"client:c{number}")
+        assert [answer(worker, 5, f"c{number}") for worker in (one, two)] == [0x8A, 0x8A], "at all workers, at once"
+        assert client.ended() == 0x98
+        cluster.admin("unban", f"client:c{number}")
+        assert answer((two, one)[number % 2], 5, f"c{number}") == 0
+
+
+def test_a_worker_that_does_not_answer_is_named(cluster):
+    two = cluster.workers[1]
+    two.process.send_signal(signal.SIGSTOP)
+    try:
+        said = run("admin", "ban", "uid:eve", "--master", cluster.master.admin)
+    finally:
+        two.process.send_signal(signal.SIGCONT)
+    assert said.returncode == 0 and f"not confirmed by {two.exchange}" in " ".join(said.stderr.split()), said
+    eventually(lambda: answer(two, user="eve") == 0x8A, 20, "it has learned of it")
 
 
 def test_uids_and_addresses(cluster):
     worker = cluster.workers[0]
     cluster.admin("ban", "uid:mallory")
-    eventually(lambda: answer(worker, user="mallory") == 0x8A)
+    assert answer(worker, user="mallory") == 0x8A
     assert answer(worker, user="ann") == 0
     with ExchangeClient(worker.exchange) as client:
         assert client.request(REGISTER, registration("mallory", "phone")).status == 403

@@ -235,8 +235,7 @@ struct MasterEngineTests {
     func closesChats() throws {
         let script = Script()
         func refusal(_ chat: String) -> ErrorCode? {
-            do throws(ShuntError) { try script.engine.closeChat(chat, now: script.now) } catch { return error.code }
-            return nil
+            do throws(ShuntError) { return try script.engine.worker(ending: chat).isEmpty ? .internalError : nil } catch { return error.code }
         }
         script.beat("a")
         script.beat("j", on: 2, isShunt: false)

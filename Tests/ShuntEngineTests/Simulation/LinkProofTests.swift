@@ -109,7 +109,7 @@ struct LinkProofTests {
         let hello = Self.frame(bytes)
         #expect(hello.type == .binding && hello.name == "link" && hello.key == "HELLO")
         let frames = [
-            Frame.retained(id: 7, .clear(filter: "#")), Frame(.chat, id: 8, text: "x", name: "c", key: MasterChatKey.close.rawValue),
+            Frame.retained(id: 7, .clear(filter: "#")), Frame(.chat, id: 8, text: "x", name: "c", key: MasterChatKey.moved.rawValue),
             Frame(acknowledging: hello.id + 1, text: LinkProof.text(of: [UInt8](repeating: 1, count: 32))), Frame(.registered, id: 9, text: "x"),
         ]
         for frame in frames { #expect(link.received(frame, now: 100).isEmpty) }

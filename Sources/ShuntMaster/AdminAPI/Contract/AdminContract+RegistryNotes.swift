@@ -157,6 +157,7 @@ extension AdminContract {
         "BanRecord.subject": "Who is banned: `client:ID`, `uid:NAME`, or addresses such as `10.0.0.0/8`.",
         "BanRecord.until": "When it ends by itself, in seconds since 1970; not there: never.",
         "BanRecord.why": "What the operator said.",
+        "BanRecord.unconfirmed": "Of a ban that has just been set: workers that have not confirmed it in time, if any.",
         "BanRequest": "A ban to make, or to change.",
         "BanRequest.subject": .init(
             "Who is to be banned: `client:ID`, `uid:NAME`, or addresses such as `10.0.0.0/8`.", minimumLength: 1, maximumLength: BanSubject.maximum),
@@ -164,6 +165,7 @@ extension AdminContract {
         "BanRequest.why": "What the list of bans says of it.",
         "LiftedBan": "A ban that was lifted.",
         "LiftedBan.lifted": "Who was banned.",
+        "LiftedBan.unconfirmed": "Workers that have not confirmed it in time, if any.",
 
         "QueryRequest": "A query.",
         "QueryRequest.sql": .init("One SQLite statement that only reads.", minimumLength: 1),
