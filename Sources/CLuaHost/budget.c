@@ -8,7 +8,7 @@
 // sets a count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook), and that hook raises at
 // every instruction until the outermost protected call is left: nothing that the rule catches lets it go on.
 #define _GNU_SOURCE
-#include "budget.h"
+#include "call.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -126,6 +126,7 @@ void budget_out_of_memory(shunt_host *host) {
     if ((atomic_load_explicit(&host->budget.sequence, memory_order_relaxed) & 1) == 0) { return; }
     if (host->budget.killed == KILL_NONE) {
         host->budget.killed = KILL_MEMORY;
+        host->untidy = true;
         size_t left = host->rule == NULL ? 0 : left_of(host, host->rule);
         host->memory_left = host->rule != NULL && host->rule->ceiling >= left ? left : 0;
     }
@@ -168,7 +169,7 @@ void forgive(shunt_host *host, shunt_rule *rule) {
 // MARK: a message's turn
 
 /// Most messages cause few calls: their clock is not looked at. Then it is at each eighth.
-enum { UNMEASURED = 4, MEASURED = 8 };
+enum { UNMEASURED = 8, MEASURED = 8, ANCHORED_NANOSECONDS = 1000000 };
 
 void shunt_host_begin_turn(shunt_host *host) {
     host->turn_calls = 0;
@@ -186,6 +187,30 @@ static uint64_t own_time(void) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/// Notes when a turn begins: by the clock, and in the thread's own time. The kernel is asked for that once a millisecond; in between, the thread
+/// may have run less than it seems, so that a turn gets so much more.
+static void begin_measuring(shunt_host *host) {
+    shunt_turn *turn = &host->turn;
+    turn->began = monotonic_nanoseconds();
+    if (turn->began - turn->anchor > ANCHORED_NANOSECONDS || turn->thread != this_thread.number) {
+        turn->anchor = turn->began;
+        turn->anchor_own = own_time();
+        turn->thread = this_thread.number;
+    }
+    turn->began_own = turn->anchor_own + (turn->began - turn->anchor);
+    turn->now = host->now;
+    turn->is_spent = false;
+}
+
+/// Whether the calls of a turn have taken all that they may. The thread has not run for longer than has passed, which is a cheaper question.
+static bool is_spent(shunt_host *host) {
+    shunt_turn *turn = &host->turn;
+    if (turn->is_spent || monotonic_nanoseconds() - turn->began <= host->options.turn_nanoseconds) { return turn->is_spent; }
+    uint64_t own = own_time();
+    turn->is_spent = own > turn->began_own && own - turn->began_own > host->options.turn_nanoseconds;
+    return turn->is_spent;
+}
+
 bool turn_goes_on(shunt_host *host) {
     if (host->turn_look == UINT32_MAX) {
         // Calls of no turn, as many as a number can count.
@@ -193,14 +218,11 @@ bool turn_goes_on(shunt_host *host) {
         return true;
     }
     if (host->turn_look == UNMEASURED) {
-        host->turn_started = own_time();
-        host->turn_now = host->now;
-        host->turn_spent = false;
-    } else if (host->now != host->turn_now) {
+        begin_measuring(host);
+    } else if (host->now != host->turn.now) {
         shunt_host_end_turn(host);
         return true;
-    } else if (host->turn_spent || own_time() - host->turn_started > host->options.turn_nanoseconds) {
-        host->turn_spent = true;
+    } else if (is_spent(host)) {
         return false;
     }
     host->turn_look = host->turn_calls + MEASURED;

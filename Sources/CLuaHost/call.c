@@ -1,22 +1,19 @@
 // Entering Lua: each call is protected, within a budget, counted; what went wrong is kept as text.
 #define _GNU_SOURCE
-#include "budget.h"
-#include "guard.h"
+#include "call.h"
 #include "raised.h"
 
 #include <stdio.h>
 #include <time.h>
 
-enum { STEPS = 8, COLLECTING_NANOSECONDS = 500000, SAMPLE = 64, SAMPLED_FIRST = 1024, SCRATCH_KEPT = 64 * 1024 };
+enum { STEPS = 8, COLLECTING_NANOSECONDS = 500000, SAMPLE = 64, SAMPLED_FIRST = 1024 };
 
-// Lua's own, of ldo.c and lvm.c.
-lua_call_info *luaD_precall(lua_State *L, lua_value *function, int results);
-void luaV_execute(lua_State *L, lua_call_info *call);
+// Lua's own, of ldo.c.
 int luaD_closeprotected(lua_State *L, ptrdiff_t place, int status);
 void luaD_seterrorobj(lua_State *L, int status, lua_value *place);
 void luaD_shrinkstack(lua_State *L);
 
-static uint64_t nanoseconds(void) {
+uint64_t monotonic_nanoseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
@@ -73,62 +70,29 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
     host->where[0] = 0;
 }
 
-static inline void begin(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
-    host->rule = rule;
-    host->hook = hook;
-    host->serial++;
-    host->call_emits = 0;
-    host->secret.count = 0;
-    host->secret.full = false;
-    host->fanout_exceeded = host->delay_exceeded = host->filter_read = host->props_read = false;
-    host->decoded = 0;
-    host->payload = PAYLOAD_FINE;
-    host->stack_start = (uintptr_t)__builtin_frame_address(0);
-}
-
 /// After a call that had no memory left: its state may be full of garbage, and is too large to be collected at once. Each such call
 /// takes the collector some steps on, of a few tenths of a millisecond. But one that comes to a large table goes through all of it, some
 /// milliseconds for 200,000 keys: none is begun after half a millisecond.
 static void collect_some(lua_State *L) {
-    uint64_t until = nanoseconds() + COLLECTING_NANOSECONDS;
-    for (int i = 0; i < STEPS && nanoseconds() < until; i++) {
+    uint64_t until = monotonic_nanoseconds() + COLLECTING_NANOSECONDS;
+    for (int i = 0; i < STEPS && monotonic_nanoseconds() < until; i++) {
         if (lua_gc(L, LUA_GCSTEP, 0) != 0) { return; }
     }
 }
 
-static inline __attribute__((always_inline)) void end(shunt_host *host, shunt_rule *rule) {
-    bool out_of_memory = host->budget.killed == KILL_MEMORY;
-    budget_disarm(host, rule);
-    host->rule = NULL;
-    if (__builtin_expect(host->collector_stopped, 0)) {
+void tidy_up(shunt_host *host, shunt_rule *rule, bool is_out_of_memory) {
+    host->untidy = false;
+    if (host->collector_stopped) {
         host->collector_stopped = false;
         lua_gc(rule->L, LUA_GCRESTART);
     }
-    if (__builtin_expect(out_of_memory, 0)) { collect_some(rule->L); }
-    host->resume_scratch = 0;
-    host->scratch.count = 0;
-    if (__builtin_expect(host->scratch.capacity > SCRATCH_KEPT, 0)) { shunt_buffer_free(&host->scratch); }
-    if (__builtin_expect(host->lines.count > 0, 0)) { log_flush(host, rule); }
-}
-
-/// What luaD_precall does for a Lua function, where there is room.
-static inline lua_call_info *prepare(lua_State *L, lua_value *function) {
-    lua_thread *thread = thread_of(L);
-    lua_call_info *call = thread->call->next;
-    if (function->type != LUA_CLOSURE || call == NULL) { return luaD_precall(L, function, 1); }
-    const lua_prototype *prototype = ((const lua_closure *)function->bits.pointer)->prototype;
-    if (thread->stack_end - thread->top <= prototype->frame_size) { return luaD_precall(L, function, 1); }
-    thread->call = call;
-    call->function = function;
-    call->results = 1;
-    call->top = function + 1 + prototype->frame_size;
-    call->code = prototype->code;
-    while (thread->top <= function + prototype->parameters) { (thread->top++)->type = LUA_NOTHING; }
-    return call;
+    if (is_out_of_memory) { collect_some(rule->L); }
+    if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }
+    if (host->lines.count > 0) { log_flush(host, rule); }
 }
 
 /// What lua_pcall does with an error: leaves it in the place of the function.
-static __attribute__((noinline)) int recover(lua_State *L, ptrdiff_t place, int status) {
+static int recover(lua_State *L, ptrdiff_t place, int status) {
     lua_thread *thread = thread_of(L);
     thread->call = &thread->first_call;
     thread->allows_hooks = 1;
@@ -152,19 +116,20 @@ uint64_t shunt_time_bound(size_t bucket) {
     return (uint64_t)(5 + bucket % STEPS_PER_OCTAVE) << (bucket / STEPS_PER_OCTAVE + FIRST_OCTAVE - 2);
 }
 
-/// The figures of a call that is timed.
-static __attribute__((noinline)) void sample(shunt_figures *figures, uint64_t started) {
+void time_call(shunt_rule *rule, shunt_hook hook, uint64_t started) {
+    shunt_figures *figures = &rule->figures[hook];
     // For the calls since the one that was timed before it.
-    uint64_t time = nanoseconds() - started, stands_for = figures->calls > figures->sampled ? figures->calls - figures->sampled : 0;
+    uint64_t time = monotonic_nanoseconds() - started, stands_for = figures->calls > figures->sampled ? figures->calls - figures->sampled : 0;
     figures->sample_at = figures->calls - 1 + (figures->calls <= SAMPLED_FIRST ? 1 : SAMPLE);
     figures->sampled += stands_for;
     figures->sampled_nanoseconds += time * stands_for;
     figures->times[time_bucket(time)] += stands_for;
+    tune_collector(rule);
 }
 
 void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook) { rule->figures[hook].sample_at = 0; }
 
-static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L, int arguments) {
+bool not_called(shunt_host *host, lua_State *L, int arguments) {
     char text[160];
     lua_pop(L, arguments + 1);
     snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
@@ -172,48 +137,33 @@ static __attribute__((noinline)) bool not_called(shunt_host *host, lua_State *L,
     return false;
 }
 
-/// This is lua_pcall with one result, without the layers between it and the function, which cost as much as a small one does.
+void call_broke(shunt_host *host, shunt_rule *rule, shunt_hook hook, const running_call *call, int status, uint64_t time, size_t memory) {
+    thread_of(rule->L)->depth = call->depth;
+    status = recover(rule->L, call->place, status);
+    int killed = host->budget.killed;
+    end(host, rule);
+    if (call->started != 0) { time_call(rule, hook, call->started); }
+    keep_error(host, rule, hook, status, killed, time, memory);
+    lua_pop(rule->L, 1);
+}
+
 static inline __attribute__((always_inline)) bool call_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time,
                                                                size_t memory) {
-    lua_State *L = rule->L;
-    lua_thread *thread = thread_of(L);
-    bool loads = hook <= SHUNT_ON_UNLOAD;
-    shunt_figures *figures = &rule->figures[hook];
-    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) { return not_called(host, L, arguments); }
-    if (!budget_arm(host, rule, time, memory)) {
-        lua_pop(L, arguments + 1);
+    lua_jump jump;
+    running_call call;
+    if (budget_is_armed(host)) {
+        lua_pop(rule->L, arguments + 1);
         set_error(host, SHUNT_FAILED, "called while another rule of this loop runs");
         return false;
     }
-    begin(host, rule, hook);
-    uint64_t started = figures->calls++ >= figures->sample_at ? nanoseconds() : 0;
-    lua_value *function = thread->top - (arguments + 1);
-    lua_jump jump;
-    const ptrdiff_t place = (char *)function - (char *)thread->stack;
-    const uint32_t depth = thread->depth;
-    jump.previous = thread->jump;
-    jump.status = LUA_OK;
-    thread->jump = &jump;
-    if (_setjmp(jump.place) == 0) {
-        lua_call_info *call = prepare(L, function);
-        if (call != NULL) {
-            call->status = LUA_CALL_ENTERED_FROM_C;
-            luaV_execute(L, call);
-        }
+    shunt_host *outer = budget_enter(host);
+    bool runs = call_begin(host, rule, hook, arguments, time, memory, &jump, &call), ran = false;
+    if (runs) {
+        if (_setjmp(jump.place) == 0) { call_run(rule, &call); }
+        ran = call_end(host, rule, hook, &call, jump.status, time, memory);
     }
-    thread->jump = jump.previous;
-    int status = jump.status, killed = host->budget.killed;
-    if (__builtin_expect(status != LUA_OK, 0)) {
-        thread->depth = depth;
-        status = recover(L, place, status);
-        killed = host->budget.killed;
-    }
-    end(host, rule);
-    if (__builtin_expect(started != 0, 0)) { sample(figures, started); }
-    if (__builtin_expect(status == LUA_OK, 1)) { return true; }
-    keep_error(host, rule, hook, status, killed, time, memory);
-    lua_pop(L, 1);
-    return false;
+    budget_leave(outer);
+    return ran;
 }
 
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
@@ -264,16 +214,19 @@ void hook_failed(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
 
 bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void *context, uint64_t time, size_t memory) {
     lua_State *L = rule->L;
-    if (!budget_arm(host, rule, time, memory)) {
+    if (budget_is_armed(host)) {
         set_error(host, SHUNT_FAILED, "called while a rule of this loop runs");
         return false;
     }
+    shunt_host *outer = budget_enter(host);
+    budget_arm(host, rule, time, memory);
     begin(host, rule, SHUNT_ON_LOAD);
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, context);
     int status = lua_pcall(L, 1, 0, 0);
     int killed = host->budget.killed;
     end(host, rule);
+    budget_leave(outer);
     if (status == LUA_OK) { return true; }
     keep_error(host, rule, SHUNT_ON_LOAD, status, killed, time, memory);
     lua_pop(L, 1);

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,13 +22,22 @@ typedef struct shunt_budget {
     volatile sig_atomic_t killed;
     /// What an overdue call may still do before it is ended, in instructions and looks at the budget; 0 where it is not overdue.
     volatile sig_atomic_t grace;
-    /// What used to run on this thread: a rule test's host while the rule's own host runs.
-    struct shunt_host *outer;
     // The watchdog's own: the call that it saw, the thread's processor time then, and how often half a budget has gone by since.
     uint64_t seen, seen_at;
     int halves;
     struct shunt_host *next;
 } shunt_budget;
+
+/// What the calls for a message have taken together, once it is measured (budget.c). Times are in nanoseconds.
+typedef struct {
+    /// At the first look: by the clock, in the thread's own time at most, and the owner's time.
+    uint64_t began, began_own;
+    double now;
+    /// When the thread's own time was asked for, what it was, and of which thread.
+    uint64_t anchor, anchor_own;
+    pid_t thread;
+    bool is_spent;
+} shunt_turn;
 
 /// A value that was raised, as far as it can be known again.
 typedef struct {

@@ -24,13 +24,10 @@ static inline void keep_result(shunt_host *host, shunt_rule *rule, int top, bool
 
 /// Takes the next rule that has the hook off the mask; NULL at the end.
 static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hook hook) {
-    while (*rules != 0) {
-        size_t index = (size_t)__builtin_ctzll(*rules);
-        *rules &= *rules - 1;
-        if (index >= host->rule_count || host->rules[index]->hooks[hook] == LUA_NOREF) { continue; }
-        if (__builtin_expect((host->skipped >> index & 1) == 0, 1)) { return host->rules[index]; }
-    }
-    return NULL;
+    uint64_t left = *rules & host->having[hook] & ~host->skipped;
+    if (left == 0) { return NULL; }
+    *rules = left & (left - 1);
+    return host->rules[__builtin_ctzll(left)];
 }
 
 /// Makes `msg` stand for a message, until `in_message` is taken back.

@@ -22,7 +22,7 @@ static void add(lua_State *L, shunt_host *host, int index) {
 static void join(lua_State *L, shunt_host *host) {
     size_t base = host->scratch.count;
     budget_check(L, host);
-    host->collector_stopped = true;
+    host->collector_stopped = host->untidy = true;
     lua_gc(L, LUA_GCSTOP);
     add(L, host, -2);
     add(L, host, -1);

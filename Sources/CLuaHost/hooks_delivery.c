@@ -1,5 +1,6 @@
 // on_deliver, on_undelivered and on_acked: called while what the last chain sent is being delivered, so they leave that alone. Their own
 // results come above it on the stack, where the copies for a recipient stay until the next one is asked about.
+#include "call.h"
 #include "trial.h"
 
 typedef struct {
@@ -9,14 +10,32 @@ typedef struct {
     bool stopped;
 } delivery;
 
-/// Arguments: the hook, msg, the recipient, ctx. conn is made within the protected call; who has gone is not asked about.
-static int deliver_body(lua_State *L) {
-    const uint64_t *recipient = lua_touserdata(L, 3);
-    push_peer(L, host_of(L), *recipient);
-    if (lua_isnil(L, -1)) { return 1; }
-    lua_replace(L, 3);
-    lua_call(L, 3, 1);
-    return 1;
+/// Calls a rule's hook for a recipient who is there. A conn is made within the protected call.
+static bool call_deliver(shunt_host *host, shunt_rule *rule, uint64_t recipient) {
+    const shunt_rule_policy *policy = &rule->policy;
+    lua_thread *thread = thread_of(rule->L);
+    lua_jump jump;
+    running_call call;
+    bool ran = false;
+    const lua_value *known = last_peer(rule, recipient), nobody = {.type = LUA_NOTHING};
+    push_hook(rule, SHUNT_ON_DELIVER);
+    push_slot(rule, SLOT_MESSAGE);
+    push_value(rule, known != NULL ? *known : nobody);
+    push_context(rule);
+    shunt_host *outer = budget_enter(host);
+    if (call_begin(host, rule, SHUNT_ON_DELIVER, 3, policy->nanoseconds, policy->memory, &jump, &call)) {
+        if (_setjmp(jump.place) == 0) {
+            if (known == NULL) {
+                push_new_peer(rule->L, rule, recipient);
+                thread->top -= 1;
+                thread->top[-2] = *thread->top;
+            }
+            call_run(rule, &call);
+        }
+        ran = call_end(host, rule, SHUNT_ON_DELIVER, &call, jump.status, policy->nanoseconds, policy->memory);
+    }
+    budget_leave(outer);
+    return ran;
 }
 
 static void stop(delivery *chain, shunt_verdict verdict, shunt_bytes why) {
@@ -47,12 +66,12 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
 
 static bool apply_result(shunt_host *host, shunt_rule *rule, delivery *chain) {
     lua_State *L = rule->L;
-    const copy_object *copy = tagged(L, -1, TAG_COPY);
-    if (copy != NULL) { return replace(host, rule, chain, copy); }
-    const verdict_object *object = tagged(L, -1, TAG_VERDICT);
-    if (object != NULL && object->verdict == SHUNT_VERDICT_DROP) {
+    const lua_value *result = top_of(L);
+    const uint32_t *object = object_of(result);
+    if (object != NULL && *object == TAG_COPY) { return replace(host, rule, chain, (const copy_object *)object); }
+    if (object != NULL && *object == TAG_VERDICT && ((const verdict_object *)object)->verdict == SHUNT_VERDICT_DROP) {
         stop(chain, SHUNT_VERDICT_DROP, verdict_why(L, host, -1));
-    } else if (!lua_isnil(L, -1) && tagged(L, -1, TAG_MESSAGE) == NULL) {
+    } else if (object == NULL ? (result->type & LUA_BASE_TYPE) != LUA_TNIL : *object != TAG_MESSAGE) {
         return unexpected(host, rule, SHUNT_ON_DELIVER, "nothing, msg:with{payload}, or route.drop()");
     }
     count(rule, SHUNT_ON_DELIVER, chain->stopped ? SHUNT_VERDICT_DROP : SHUNT_VERDICT_PASS);
@@ -76,14 +95,14 @@ static void note_delivery(shunt_host *host, const shunt_rule *rule, const delive
     trial_note(host, rule, SHUNT_ON_DELIVER, verdict, chain->stopped ? chain->outcome->why : host->message.payload, host->message.topic);
 }
 
-/// Calls a rule whose decision is not applied, with its arguments on the stack. False, and nothing done, for any other.
-static bool deliver_on_trial(shunt_host *host, shunt_rule *rule, const delivery *chain) {
+/// Calls a rule whose decision is not applied. False, and nothing done, for any other.
+static bool deliver_on_trial(shunt_host *host, shunt_rule *rule, uint64_t recipient, const delivery *chain) {
     if (!is_observed(host, rule)) { return false; }
     shunt_message message = host->message;
     uint16_t changes = host->changes;
     shunt_deliver_outcome outcome = *chain->outcome;
     delivery own = {.outcome = &outcome};
-    bool ran = call_hook(host, rule, SHUNT_ON_DELIVER, 4) && apply_result(host, rule, &own);
+    bool ran = call_deliver(host, rule, recipient) && apply_result(host, rule, &own);
     if (!ran) { hook_failed(host, rule, SHUNT_ON_DELIVER); }
     int verdict = !ran ? TRIAL_FAILED : own.stopped ? SHUNT_VERDICT_DROP : own.current != NULL ? SHUNT_VERDICT_REPLACE : SHUNT_VERDICT_PASS;
     trial_note(host, rule, SHUNT_ON_DELIVER, verdict, own.stopped ? outcome.why : host->message.payload, message.topic);
@@ -95,25 +114,24 @@ static bool deliver_on_trial(shunt_host *host, shunt_rule *rule, const delivery 
 
 void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now,
                       shunt_deliver_outcome *outcome) {
-    *outcome = (shunt_deliver_outcome){.verdict = SHUNT_VERDICT_PASS};
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    outcome->verdict = SHUNT_VERDICT_PASS;
+    outcome->why = (shunt_bytes){0};
     if (host->rule != NULL) { return; }
-    release_deliveries(host);
+    if (host->delivering != 0) { release_deliveries(host); }
     delivery chain = {.outcome = outcome};
     begin_message(host, message, now);
     shunt_rule *rule;
     while (!chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL) {
-        lua_State *L = rule->L;
-        int top = lua_gettop(L);
-        lua_pushcfunction(L, deliver_body);
-        push_hook(rule, SHUNT_ON_DELIVER);
-        push_slot(rule, SLOT_MESSAGE);
-        lua_pushlightuserdata(L, &recipient);
-        push_context(rule);
-        if (__builtin_expect(host->observed != 0, 0) && deliver_on_trial(host, rule, &chain)) {
-            lua_settop(L, top);
+        // Nobody is asked about who has gone.
+        if (!callbacks->has_peer(callbacks->context, recipient)) { break; }
+        lua_thread *thread = thread_of(rule->L);
+        ptrdiff_t top = thread->top - thread->stack;
+        if (__builtin_expect(host->observed != 0, 0) && deliver_on_trial(host, rule, recipient, &chain)) {
+            thread->top = thread->stack + top;
             continue;
         }
-        if (!call_hook(host, rule, SHUNT_ON_DELIVER, 4) || !apply_result(host, rule, &chain)) {
+        if (!call_deliver(host, rule, recipient) || !apply_result(host, rule, &chain)) {
             hook_failed(host, rule, SHUNT_ON_DELIVER);
             if (rule->policy.on_error[SHUNT_ON_DELIVER] != SHUNT_PASS_ON_ERROR) {
                 stop(&chain, SHUNT_VERDICT_DROP, failure_why(host, rule));
@@ -121,10 +139,10 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
         }
         note_delivery(host, rule, &chain);
         if (chain.current == rule) {
-            rule->deliveries = top + 1;
+            rule->deliveries = (int)top;
             host->delivering |= (uint64_t)1 << rule->index;
         } else {
-            lua_settop(L, top);
+            thread->top = thread->stack + top;
         }
     }
     host->in_message = false;

@@ -1,13 +1,19 @@
 // on_message, on_broadcast, on_chat, on_will: each rule in turn, and what comes of what they return.
+#include "call.h"
 #include "trial.h"
 
 typedef struct {
     shunt_hook hook;
+    /// The rules that are still to be asked.
+    uint64_t rules;
     shunt_outcome *outcome;
     /// Whose copy stands for the message now, and where it is on that rule's stack; NULL while it is as it came.
     const shunt_rule *replaced_by;
     int current;
     bool stopped;
+    /// The call that runs, and how much had been sent when it began.
+    running_call call;
+    size_t before;
 } message_chain;
 
 static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *rule, shunt_bytes why) {
@@ -156,9 +162,8 @@ static bool call_will(shunt_host *host, shunt_rule *rule) {
     return call_hook(host, rule, SHUNT_ON_WILL, 4);
 }
 
-/// Calls a rule's hook with msg, chat where there is one, and ctx, which there is room for. - Returns: where its result is on the stack.
-static inline __attribute__((always_inline)) bool call(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
-    if (hook == SHUNT_ON_WILL) { return call_will(host, rule); }
+/// Pushes a rule's hook and its arguments, which there is room for: msg, chat where there is one, ctx. - Returns: how many arguments.
+static inline __attribute__((always_inline)) int push_call(const shunt_rule *rule, shunt_hook hook) {
     lua_thread *thread = thread_of(rule->L);
     lua_value *top = thread->top;
     *top++ = rule->functions[hook];
@@ -166,15 +171,20 @@ static inline __attribute__((always_inline)) bool call(shunt_host *host, shunt_r
     if (hook == SHUNT_ON_CHAT) { *top++ = thread->stack[SLOT_CHAT]; }
     *top++ = rule->context_value;
     thread->top = top;
-    return call_hook(host, rule, hook, hook == SHUNT_ON_CHAT ? 3 : 2);
+    return hook == SHUNT_ON_CHAT ? 3 : 2;
 }
 
+/// Calls a rule's hook. - Returns: where its result is on the stack.
+static bool call(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
+    return hook == SHUNT_ON_WILL ? call_will(host, rule) : call_hook(host, rule, hook, push_call(rule, hook));
+}
+
+/// Does what a rule has decided in its call, which began with the stack so high, and so much sent. It may have failed, or what it returned does.
 /// - Returns: whether the rule decided something, be it to pass.
-static inline __attribute__((always_inline)) bool run_applied(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
-    size_t before = host->routed_count;
+static inline __attribute__((always_inline)) bool take_result(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain, bool ran,
+                                                              ptrdiff_t top, size_t before) {
     lua_thread *thread = thread_of(rule->L);
-    ptrdiff_t top = thread->top - thread->stack;
-    bool ran = call(host, rule, hook) && apply_result(host, rule, hook, chain);
+    ran = ran && apply_result(host, rule, hook, chain);
     if (__builtin_expect(!ran, 0)) {
         host->routed_count = before;
         chain->outcome->always = false;
@@ -185,6 +195,13 @@ static inline __attribute__((always_inline)) bool run_applied(shunt_host *host, 
     if (!keeps) { thread->top = thread->stack + top; }
     if (keeps | (rule->emitted > 0)) { host->holding |= (uint64_t)1 << rule->index; }
     return ran;
+}
+
+/// - Returns: whether the rule decided something, be it to pass.
+static bool run_applied(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
+    size_t before = host->routed_count;
+    ptrdiff_t top = thread_of(rule->L)->top - thread_of(rule->L)->stack;
+    return take_result(host, rule, hook, chain, call(host, rule, hook), top, before);
 }
 
 /// What a rule has decided, with the messages that it sends.
@@ -241,9 +258,48 @@ static __attribute__((noinline)) bool run_on_trial(shunt_host *host, shunt_rule 
     return true;
 }
 
-static inline __attribute__((always_inline)) void run_rule(shunt_host *host, shunt_rule *rule, shunt_hook hook, message_chain *chain) {
-    if (__builtin_expect(host->observed != 0, 0) && run_on_trial(host, rule, hook, chain)) { return; }
-    run_applied(host, rule, hook, chain);
+/// A rule's call is over: does what it has decided. Most return nothing, and have sent nothing.
+static inline __attribute__((always_inline)) void conclude(shunt_host *host, shunt_rule *rule, message_chain *chain, int status) {
+    const shunt_rule_policy *policy = &rule->policy;
+    bool ran = call_end(host, rule, SHUNT_ON_MESSAGE, &chain->call, status, policy->nanoseconds, policy->memory);
+    lua_thread *thread = thread_of(rule->L);
+    lua_value *result = (lua_value *)((char *)thread->stack + chain->call.place);
+    if (__builtin_expect(ran && (result->type & LUA_BASE_TYPE) == LUA_TNIL && rule->emitted == 0, 1)) {
+        thread->top = result;
+        count(rule, SHUNT_ON_MESSAGE, SHUNT_VERDICT_PASS);
+        return;
+    }
+    take_result(host, rule, SHUNT_ON_MESSAGE, chain, ran, chain->call.place / (ptrdiff_t)sizeof(lua_value), chain->before);
+}
+
+/// Asks the rules about a message. Their errors come to one place: to mark one for each call would cost as much as a small rule does.
+static __attribute__((noinline)) void ask_all(shunt_host *host, message_chain *chain) {
+    lua_jump jump;
+    shunt_host *outer = budget_enter(host);
+    // After a jump, only what is in the host and in the chain is as it was left.
+    if (_setjmp(jump.place) != 0) { conclude(host, host->rule, chain, jump.status); }
+    shunt_rule *rule;
+    while (!chain->stopped && (rule = next_rule(host, &chain->rules, SHUNT_ON_MESSAGE)) != NULL) {
+        const shunt_rule_policy *policy = &rule->policy;
+        int arguments = push_call(rule, SHUNT_ON_MESSAGE);
+        chain->before = host->routed_count;
+        if (call_begin(host, rule, SHUNT_ON_MESSAGE, arguments, policy->nanoseconds, policy->memory, &jump, &chain->call)) {
+            call_run(rule, &chain->call);
+            conclude(host, rule, chain, LUA_OK);
+        } else {
+            failed(host, rule, chain);
+        }
+    }
+    budget_leave(outer);
+}
+
+/// The same for other hooks, and while rules are on trial.
+static inline void ask_each(shunt_host *host, shunt_hook hook, message_chain *chain) {
+    shunt_rule *rule;
+    while (!chain->stopped && (rule = next_rule(host, &chain->rules, hook)) != NULL) {
+        if (__builtin_expect(host->observed != 0, 0) && run_on_trial(host, rule, hook, chain)) { continue; }
+        run_applied(host, rule, hook, chain);
+    }
 }
 
 static void finish(shunt_host *host, message_chain *chain) {
@@ -263,13 +319,17 @@ static inline __attribute__((always_inline)) bool run(shunt_host *host, shunt_ho
                                                       double now, shunt_outcome *outcome) {
     *outcome = (shunt_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
     if (host->rule != NULL) { return false; }
-    message_chain chain = {.hook = hook, .outcome = outcome};
+    message_chain chain;
+    chain.hook = hook;
+    chain.rules = rules;
+    chain.outcome = outcome;
+    chain.replaced_by = NULL;
+    chain.stopped = false;
     if (__builtin_expect((host->holding | host->delivering) != 0, 0)) { release_results(host); }
     host->routed_count = 0;
     begin_message(host, message, now);
     host->selected = rules;
-    shunt_rule *rule;
-    while (!chain.stopped && (rule = next_rule(host, &rules, hook)) != NULL) { run_rule(host, rule, hook, &chain); }
+    if (hook == SHUNT_ON_MESSAGE && __builtin_expect(host->observed == 0, 1)) { ask_all(host, &chain); } else { ask_each(host, hook, &chain); }
     bool is_more = chain.stopped || chain.replaced_by != NULL || host->routed_count > 0 || outcome->passing != 0;
     if (is_more) { finish(host, &chain); }
     host->in_message = false;

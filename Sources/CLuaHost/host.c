@@ -73,6 +73,7 @@ bool state_open(shunt_rule *rule) {
     rule->L = lua_newstate(state_allocate, rule);
     if (rule->L == NULL) { return false; }
     *(shunt_host **)lua_getextraspace(rule->L) = rule->host;
+    tune_collector(rule);
     lua_pushcfunction(rule->L, set_up);
     // A rule may leave a copy that stood for the message, or what it returned, and one for the last recipient.
     if (lua_pcall(rule->L, 0, 3, 0) != LUA_OK || !lua_checkstack(rule->L, 3 * LUA_MINSTACK)) { return false; }
@@ -142,6 +143,12 @@ void shunt_host_activate(shunt_host *host, shunt_rule *const *rules, size_t coun
     for (size_t i = 0; i < host->rule_count; i++) {
         host->rules[i] = rules[i];
         rules[i]->index = (uint8_t)i;
+    }
+    for (int hook = 0; hook < SHUNT_HOOKS; hook++) {
+        host->having[hook] = 0;
+        for (size_t i = 0; i < host->rule_count; i++) {
+            if (shunt_rule_has(rules[i], hook)) { host->having[hook] |= (uint64_t)1 << i; }
+        }
     }
     share_memory(host);
 }

@@ -59,10 +59,9 @@ typedef struct {
 
 /// Blocks of at most 640 bytes that a state may use again, a list for each 16 bytes.
 enum { KEPT_STEP = 16, KEPT_CLASSES = 40 };
-typedef struct {
-    void *first;
-    uint32_t count;
-} kept_blocks;
+
+/// What rules ask `msg` for most: fields, and methods from FIELD_JSON on.
+enum { FIELD_TOPIC, FIELD_PAYLOAD, FIELD_JSON, FIELD_WITH, FIELD_MSGPACK, FIELD_CBOR, MESSAGE_FIELDS };
 
 /// A rule and its Lua state. What one rule does to its state, its memory above all, is no other rule's affair.
 struct shunt_rule {
@@ -80,7 +79,11 @@ struct shunt_rule {
     /// The request that was refused last; 0 where none was in this call.
     const void *refused;
     size_t refused_size;
-    kept_blocks kept[KEPT_CLASSES];
+    /// Blocks that have been freed, each with the next one in it, and their bytes.
+    void *kept[KEPT_CLASSES];
+    size_t kept_bytes;
+    /// The collector's.
+    int pause;
 
     /// How many verdicts of the last chain wait in the state's anchors.
     size_t emitted;
@@ -98,9 +101,9 @@ struct shunt_rule {
     int hooks[SHUNT_HOOKS];
     /// What the registry has of them, and of ctx: kept at hand for each message.
     lua_value functions[SHUNT_HOOKS], context_value;
-    /// `msg`, the function that gives its fields, and the text "topic".
-    const void *message, *topic_name;
-    lua_value message_index;
+    /// `msg`, the function that gives its fields, and of those that are asked for most the names, and of methods the functions.
+    const void *message, *field_names[MESSAGE_FIELDS];
+    lua_value message_index, methods[MESSAGE_FIELDS];
     /// Metatables: of JSON's arrays, of tables that are filled later, and of clients.
     void *array_type, *lazy_type, *connection_type;
     /// The text of the topic that was asked for last, and its bytes.
@@ -140,12 +143,9 @@ struct shunt_host {
     /// Counts messages: a copy with borrowed bytes is good for one.
     uint64_t message_serial;
     bool in_message;
-    /// Calls since the last message began, at which of them the clock is looked at, the thread's time and the owner's at the first look,
-    /// and whether they have taken all that they may.
+    /// Calls since the last message began, and at which of them the clock is looked at.
     uint32_t turn_calls, turn_look;
-    uint64_t turn_started;
-    double turn_now;
-    bool turn_spent;
+    shunt_turn turn;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
     uint8_t kind;
@@ -196,7 +196,8 @@ struct shunt_host {
     /// What the call has read of a client that no log may repeat: the payload of its will, the data of its authentication.
     shunt_buffer secret;
 
-    /// A stack of bytes for library functions that build text; what a call leaves on it is taken off at pcall.
+    /// A stack of bytes for library functions that build text; what a call leaves on it is taken off at pcall. It is freed after a call that needed
+    /// much.
     shunt_buffer scratch;
     /// How much of it was in use when the running coroutine was resumed.
     size_t resume_scratch;
@@ -204,9 +205,13 @@ struct shunt_host {
     uintptr_t stack_start;
     /// While a text is joined with the stack where it is: after an error, too, until the call has ended.
     bool collector_stopped;
+    /// A call leaves something to do when it has ended: lines to log, a large scratch, a collector that has stopped, no memory.
+    bool untidy;
 
     shunt_rule *rules[MAX_RULES];
     size_t rule_count;
+    /// Those of them that have a hook, by their bits.
+    uint64_t having[SHUNT_HOOKS];
 
     /// Patterns that were used last, by their bytes; NULL until one is.
     kept_pattern *patterns;
@@ -225,6 +230,8 @@ static inline shunt_bytes without_mark(shunt_bytes text) {
     return (shunt_bytes){(const char *)text.start + 3, text.count - 3};
 }
 
+/// Lets the collector begin as late as the state is small.
+void tune_collector(shunt_rule *rule);
 /// Frees what the state has kept of its blocks.
 void free_kept(shunt_rule *rule);
 /// Makes a rule's state, with what all rules have. - Returns: false where there is no memory.
@@ -283,7 +290,7 @@ static inline void *tagged(lua_State *L, int index, uint32_t tag) {
 static inline uint32_t *object_of(const lua_value *value) {
     if (value->type != LUA_OBJECT) { return NULL; }
     lua_object *object = value->bits.pointer;
-    return (uint32_t *)&object->values[object->value_count];
+    return object->value_count == 0 ? (uint32_t *)&object->gray : (uint32_t *)&object->values[object->value_count];
 }
 
 /// The value that is on the top of the stack.
@@ -327,9 +334,38 @@ static inline int push_raw_field(lua_State *L, int index, const char *name) {
     return lua_rawget(L, index);
 }
 
+/// The value of an argument of the C function that runs; NULL where it is not there, or nil.
+static inline const lua_value *argument(lua_State *L, int index) {
+    const lua_thread *thread = thread_of(L);
+    const lua_value *value = thread->call->function + index;
+    return value < thread->top && (value->type & LUA_BASE_TYPE) != LUA_TNIL ? value : NULL;
+}
+
+/// luaL_checklstring, which takes longer for a text than many functions do for what they do with it.
+static inline const char *check_bytes(lua_State *L, int index, size_t *count) {
+    const lua_value *value = argument(L, index);
+    const lua_text *text = value == NULL ? NULL : value->bits.pointer;
+    if (value != NULL && value->type == LUA_SHORT_TEXT) {
+        *count = text->short_length;
+    } else if (value != NULL && value->type == LUA_LONG_TEXT) {
+        *count = text->long_length;
+    } else {
+        return luaL_checklstring(L, index, count);
+    }
+    return text->contents;
+}
+
+/// luaL_optinteger.
+static inline lua_Integer optional_integer(lua_State *L, int index, lua_Integer otherwise) {
+    const lua_value *value = argument(L, index);
+    if (value == NULL) { return otherwise; }
+    return value->type == LUA_INTEGER_KEY ? value->bits.integer : luaL_checkinteger(L, index);
+}
+
 /// Compares a key with a literal.
 #define IS(text, count, literal) ((count) == sizeof(literal) - 1 && memcmp((text), literal, sizeof(literal) - 1) == 0)
 
+enum { SCRATCH_KEPT = 64 * 1024 };
 void *scratch_need(lua_State *L, shunt_host *host, size_t count);
 void scratch_add(lua_State *L, shunt_host *host, const void *bytes, size_t count);
 static inline void scratch_char(lua_State *L, shunt_host *host, char c) {
@@ -385,6 +421,10 @@ const char *copy_problem(const shunt_host *host, const copy_object *copy);
 uint16_t copy_changes(const shunt_host *host, const copy_object *copy);
 /// Pushes a client's conn, made once a hook call; nil once the client has gone.
 void push_peer(lua_State *L, shunt_host *host, uint64_t id);
+/// The conn that was pushed last, where it is this client's, as it mostly is; else NULL.
+const lua_value *last_peer(const shunt_rule *rule, uint64_t id);
+/// Pushes a conn for a client that is there.
+void push_new_peer(lua_State *L, const shunt_rule *rule, uint64_t id);
 /// Where `msg` keeps the conn that was made last, and the metatable of all.
 lua_value *message_peer(const shunt_rule *rule);
 void *connection_type(lua_State *L);

@@ -24,6 +24,7 @@ static size_t fitting(const char *text, size_t count, size_t limit) {
 static void add_line(shunt_host *host, shunt_log_level level, bool is_rules, shunt_bytes text, shunt_bytes fields) {
     shunt_buffer *lines = &host->lines;
     size_t before = lines->count;
+    host->untidy = true;
     waiting_line line = {level, is_rules, text.count, fields.count};
     if (!shunt_buffer_append(lines, &line, sizeof line) || !shunt_buffer_append(lines, text.start, text.count)
         || !shunt_buffer_append(lines, fields.start, fields.count)) {

@@ -52,12 +52,13 @@ static shunt_store *store_of(lua_State *L) {
 }
 
 static const char *check_key(lua_State *L, size_t *count) {
-    check_text(L, 1, "the key", MAX_KEY);
-    return lua_tolstring(L, 1, count);
+    const lua_value *key = argument(L, 1);
+    if (key == NULL || key->type != LUA_SHORT_TEXT) { check_text(L, 1, "the key", MAX_KEY); }
+    return check_bytes(L, 1, count);
 }
 
 static double expiry(lua_State *L, int index) {
-    if (lua_isnoneornil(L, index)) { return HUGE_VAL; }
+    if (argument(L, index) == NULL) { return HUGE_VAL; }
     double ttl = luaL_checknumber(L, index);
     luaL_argcheck(L, ttl > 0, index, "the time to live is in seconds, over 0");
     return host_of(L)->now + ttl;
@@ -136,7 +137,7 @@ static int increase(lua_State *L) {
     size_t count;
     double expires = expiry(L, 3);
     store_value by = {.type = STORE_INTEGER, .integer = 1}, result;
-    if (!lua_isnoneornil(L, 2)) {
+    if (argument(L, 2) != NULL) {
         luaL_checktype(L, 2, LUA_TNUMBER);
         by = number_at(L, 2);
     }

@@ -35,22 +35,44 @@ static int push_captures(const pattern_match *m, bool whole, const char *start, 
 #ifdef __SSE2__
 #include <emmintrin.h>
 
-enum { BLOCK = 16, MOST_CANDIDATES = 32 };
+enum { BLOCK = 32, MOST_CANDIDATES = 32 };
 
-/// Looks for the first and the last byte of a text at 16 places together. Where too many places have both, or few are left, memmem takes over,
-/// whose time is bounded.
+/// Of 32 places, those that have one byte, and another one so many bytes later: a bit each.
+static inline uint32_t places_of(const char *at, size_t later, __m128i first, __m128i last) {
+    const __m128i *starts = (const __m128i *)at, *ends = (const __m128i *)(at + later);
+    __m128i low = _mm_and_si128(_mm_cmpeq_epi8(_mm_loadu_si128(starts), first), _mm_cmpeq_epi8(_mm_loadu_si128(ends), last));
+    __m128i high = _mm_and_si128(_mm_cmpeq_epi8(_mm_loadu_si128(starts + 1), first), _mm_cmpeq_epi8(_mm_loadu_si128(ends + 1), last));
+    return (uint32_t)_mm_movemask_epi8(high) << 16 | (uint32_t)_mm_movemask_epi8(low);
+}
+
+/// In less than a hundred bytes, where memmem would take longer to begin than to search.
+static const char *find_in_few(const char *at, size_t count, const char *text, size_t text_count) {
+    const char *end = at + count;
+    for (; (size_t)(end - at) >= text_count; at++) {
+        at = memchr(at, text[0], (size_t)(end - at) - text_count + 1);
+        if (at == NULL) { return NULL; }
+        if (memcmp(at, text, text_count) == 0) { return at; }
+    }
+    return NULL;
+}
+
+/// Looks for the first and the last byte of a text at 32 places together. Where too many places have both, memmem takes over, whose time is
+/// bounded.
 static const char *find_short(const char *at, size_t count, const char *text, size_t text_count) {
     const __m128i first = _mm_set1_epi8(text[0]), last = _mm_set1_epi8(text[text_count - 1]);
-    int candidates = 0;
-    for (; count >= BLOCK + text_count - 1 && candidates < MOST_CANDIDATES; at += BLOCK, count -= BLOCK) {
-        __m128i starts = _mm_loadu_si128((const __m128i *)at), ends = _mm_loadu_si128((const __m128i *)(at + text_count - 1));
-        unsigned found = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(starts, first), _mm_cmpeq_epi8(ends, last)));
-        for (; found != 0; found &= found - 1, candidates++) {
+    const size_t window = BLOCK + text_count - 1;
+    const char *end = at + count;
+    if (count < window) { return find_in_few(at, count, text, text_count); }
+    for (int candidates = 0; candidates < MOST_CANDIDATES; at += BLOCK) {
+        // The last 32 places overlap those before.
+        if ((size_t)(end - at) < window) { at = end - window; }
+        for (uint32_t found = places_of(at, text_count - 1, first, last); found != 0; found &= found - 1, candidates++) {
             const char *place = at + __builtin_ctz(found);
             if (memcmp(place, text, text_count) == 0) { return place; }
         }
+        if (at + window == end) { return NULL; }
     }
-    return memmem(at, count, text, text_count);
+    return memmem(at, (size_t)(end - at), text, text_count);
 }
 #endif
 
@@ -74,9 +96,9 @@ const char *find_bytes(lua_State *L, const char *at, size_t count, const char *t
 
 static int find_or_match(lua_State *L, bool find) {
     size_t count, pattern_count;
-    const char *subject = luaL_checklstring(L, 1, &count);
-    const char *text = luaL_checklstring(L, 2, &pattern_count);
-    size_t init = start_of(luaL_optinteger(L, 3, 1), count);
+    const char *subject = check_bytes(L, 1, &count);
+    const char *text = check_bytes(L, 2, &pattern_count);
+    size_t init = start_of(optional_integer(L, 3, 1), count);
     if (init > count) {
         luaL_pushfail(L);
         return 1;

@@ -54,7 +54,7 @@ typedef struct {
     void *metatable, *gray;
 } lua_table;
 
-/// A full userdata: its values, then its bytes.
+/// A full userdata: its values, then its bytes. One without values has its bytes from `gray` on.
 typedef struct {
     void *next;
     uint8_t tag, marked;
@@ -116,6 +116,13 @@ typedef struct {
     int32_t others[3];
     volatile int32_t hook_mask;
 } lua_thread;
+
+/// How a state's memory stands: a step of the collector is due while there is a debt.
+typedef struct {
+    lua_Alloc allocate;
+    void *context;
+    ptrdiff_t total, debt;
+} lua_global;
 
 // Lua's own, of ltable.c and lstring.c. None runs code of a rule.
 const lua_value *luaH_getint(lua_table *t, lua_Integer key);

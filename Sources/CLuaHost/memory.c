@@ -4,19 +4,23 @@
 
 #include <stdlib.h>
 
-// Small blocks that a state has freed are kept for it, so many bytes of each size: malloc takes ten times as long. A collection frees
-// what hundreds of calls have made, all at once. AddressSanitizer sees each block.
+// Small blocks that a state has freed are kept for it, so many bytes: malloc takes ten times as long. A collection frees what hundreds of calls
+// have made, all at once. AddressSanitizer sees each block.
 #if defined(__SANITIZE_ADDRESS__)
 enum { KEPT_BYTES = 0 };
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 enum { KEPT_BYTES = 0 };
 #else
-enum { KEPT_BYTES = 16 * 1024 };
+enum { KEPT_BYTES = 256 * 1024 };
 #endif
 #else
-enum { KEPT_BYTES = 16 * 1024 };
+enum { KEPT_BYTES = 256 * 1024 };
 #endif
+
+/// A collection takes as long as what stays in the state is large. A small one, with its garbage, may grow to four times of that before the next
+/// one begins; others, as Lua has it, to twice.
+enum { SMALL_STATE = 1 << 20, SMALL_PAUSE = 400, USUAL_PAUSE = 200 };
 
 static inline bool is_small(size_t size) { return size - 1 < KEPT_STEP * KEPT_CLASSES; }
 static inline size_t class_of(size_t size) { return (size - 1) / KEPT_STEP; }
@@ -24,34 +28,33 @@ static inline size_t class_of(size_t size) { return (size - 1) / KEPT_STEP; }
 static inline size_t rounded(size_t size) { return is_small(size) ? (class_of(size) + 1) * KEPT_STEP : size; }
 
 static inline void *take_kept(shunt_rule *rule, size_t size) {
-    kept_blocks *kept = &rule->kept[class_of(size)];
-    void *block = kept->first;
+    void **first = &rule->kept[class_of(size)], *block = *first;
     if (block == NULL) { return malloc(rounded(size)); }
-    memcpy(&kept->first, block, sizeof kept->first);
-    kept->count--;
+    memcpy(first, block, sizeof *first);
+    rule->kept_bytes -= rounded(size);
     return block;
 }
 
 static inline void keep_block(shunt_rule *rule, void *block, size_t size) {
-    kept_blocks *kept = &rule->kept[class_of(size)];
-    if (kept->count * rounded(size) >= KEPT_BYTES) {
+    if (rule->kept_bytes + rounded(size) > KEPT_BYTES) {
         free(block);
         return;
     }
-    memcpy(block, &kept->first, sizeof kept->first);
-    kept->first = block;
-    kept->count++;
+    void **first = &rule->kept[class_of(size)];
+    memcpy(block, first, sizeof *first);
+    *first = block;
+    rule->kept_bytes += rounded(size);
 }
 
 void free_kept(shunt_rule *rule) {
     for (size_t i = 0; i < KEPT_CLASSES; i++) {
-        while (rule->kept[i].first != NULL) {
-            void *block = rule->kept[i].first;
-            memcpy(&rule->kept[i].first, block, sizeof rule->kept[i].first);
+        for (void *block = rule->kept[i], *next; block != NULL; block = next) {
+            memcpy(&next, block, sizeof next);
             free(block);
         }
-        rule->kept[i].count = 0;
+        rule->kept[i] = NULL;
     }
+    rule->kept_bytes = 0;
 }
 
 /// Lua asks a second time after an emergency collection; the second refusal of the same request is final, and ends
@@ -83,6 +86,13 @@ void *state_allocate(void *context, void *block, size_t old_size, size_t size) {
     rule->used += size - old_size;
     if (size > old_size) { rule->refused_size = 0; }
     return moved;
+}
+
+void tune_collector(shunt_rule *rule) {
+    int pause = rule->used < SMALL_STATE ? SMALL_PAUSE : USUAL_PAUSE;
+    if (pause == rule->pause) { return; }
+    rule->pause = pause;
+    lua_gc(rule->L, LUA_GCINC, pause, 0, 0);
 }
 
 // MARK: what each rule may use
@@ -161,6 +171,7 @@ void *scratch_need(lua_State *L, shunt_host *host, size_t count) {
         budget_out_of_memory(host);
         budget_kill(L, host);
     }
+    if (host->scratch.capacity > SCRATCH_KEPT) { host->untidy = true; }
     return host->scratch.bytes + host->scratch.count;
 }
 

@@ -8,11 +8,13 @@
 
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535, BORROWED_PAYLOAD = 1, BORROWED_PROPERTIES = 2 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_PROPERTIES, USER_COPY_VALUES = USER_PROPERTIES };
-/// Of `msg`: what its payload was decoded to and what was wrong, in each form; the filter, decoded, the topic that was asked for last, the
-/// text "topic", `msg.props`, and the client that was asked about last.
+/// Of `msg`: what its payload was decoded to and what was wrong, in each form; the filter, decoded, the topic that was asked for last,
+/// `msg.props`, the client that was asked about last, and the names of the fields that are asked for most.
 enum {
-    USER_DECODED = 1, USER_FILTER_TABLE = USER_DECODED + 6, USER_TOPIC_TEXT, USER_TOPIC_NAME, USER_PROPS, USER_PEER, USER_MESSAGE_VALUES = USER_PEER
+    USER_DECODED = 1, USER_FILTER_TABLE = USER_DECODED + 6, USER_TOPIC_TEXT, USER_PROPS, USER_PEER, USER_NAMES,
+    USER_MESSAGE_VALUES = USER_NAMES + MESSAGE_FIELDS - 1
 };
+static const char *const field_names[MESSAGE_FIELDS] = {"topic", "payload", "json", "with", "msgpack", "cbor"};
 
 static char key_message_type, key_copy_type;
 
@@ -386,8 +388,10 @@ void push_message(lua_State *L) {
     uint32_t *object = lua_newuserdatauv(L, sizeof *object, USER_MESSAGE_VALUES);
     *object = TAG_MESSAGE;
     set_type(L, &key_message_type);
-    lua_pushliteral(L, "topic");
-    lua_setiuservalue(L, -2, USER_TOPIC_NAME);
+    for (int i = 0; i < MESSAGE_FIELDS; i++) {
+        lua_pushstring(L, field_names[i]);
+        lua_setiuservalue(L, -2, USER_NAMES + i);
+    }
 }
 
 lua_value *message_peer(const shunt_rule *rule) { return &((lua_object *)rule->message)->values[USER_PEER - 1]; }
@@ -395,11 +399,18 @@ lua_value *message_peer(const shunt_rule *rule) { return &((lua_object *)rule->m
 void note_message(shunt_rule *rule, int index) {
     lua_State *L = rule->L;
     rule->message = thread_of(L)->stack[index].bits.pointer;
-    lua_getiuservalue(L, index, USER_TOPIC_NAME);
-    rule->topic_name = lua_topointer(L, -1);
     luaL_getmetafield(L, index, "__index");
     rule->message_index = *top_of(L);
-    lua_pop(L, 2);
+    for (int i = 0; i < MESSAGE_FIELDS; i++) {
+        lua_getiuservalue(L, index, USER_NAMES + i);
+        rule->field_names[i] = lua_topointer(L, -1);
+        lua_pop(L, 1);
+        if (i < FIELD_JSON) { continue; }
+        lua_getupvalue(L, -1, i - FIELD_JSON + 1);
+        rule->methods[i] = *top_of(L);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
 }
 
 void open_message(lua_State *L) {

@@ -162,19 +162,29 @@ static connection_object *push_record(lua_State *L, const void *record, size_t c
 
 void push_connection(lua_State *L, shunt_bytes record) { push_record(L, record.start, record.count); }
 
+const lua_value *last_peer(const shunt_rule *rule, uint64_t id) {
+    const lua_value *last = message_peer(rule);
+    const connection_object *object = (const connection_object *)object_of(last);
+    return object != NULL && id_of(object) == id ? last : NULL;
+}
+
+void push_new_peer(lua_State *L, const shunt_rule *rule, uint64_t id) {
+    push_record(L, &id, sizeof id)->is_asked = true;
+    *message_peer(rule) = *top_of(L);
+    written(L, (void *)rule->message);
+}
+
 void push_peer(lua_State *L, shunt_host *host, uint64_t id) {
     const shunt_callbacks *callbacks = &host->options.callbacks;
     lua_pushnil(L);
     if (!callbacks->has_peer(callbacks->context, id)) { return; }
-    // Mostly it is the client that was pushed last.
-    lua_value *last = message_peer(host->rule);
-    *top_of(L) = *last;
-    const connection_object *object = lua_touserdata(L, -1);
-    if (object != NULL && id_of(object) == id) { return; }
-    lua_pop(L, 1);
-    push_record(L, &id, sizeof id)->is_asked = true;
-    *last = *top_of(L);
-    written(L, (void *)host->rule->message);
+    const lua_value *last = last_peer(host->rule, id);
+    if (last != NULL) {
+        *top_of(L) = *last;
+    } else {
+        lua_pop(L, 1);
+        push_new_peer(L, host->rule, id);
+    }
 }
 
 const connection_object *recorded(lua_State *L, const connection_object *object) {

@@ -1,5 +1,5 @@
-// What rules do for each message, at less than what Lua pays for a call: `msg.topic`, and `return route.to(topic)`. The linker puts these in
-// the place of Lua's own functions (--wrap, in Package.swift), which do all else.
+// What rules do for each message, at less than what Lua pays for a call: `msg.topic`, `msg.payload`, `msg:json`, and `return route.to(topic)`.
+// The linker puts these in the place of Lua's own functions (--wrap, in Package.swift), which do all else.
 #include "shortcuts.h"
 
 enum { EVENT_INDEX = 0 };
@@ -20,9 +20,30 @@ const lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const lua_value *object, u
     return __builtin_expect(is_message, 1) ? &rule->message_index : __real_luaT_gettmbyobj(L, object, event);
 }
 
+void luaC_step(lua_State *L);
+
+/// What `msg` has for a name, where that is its payload, as it came, or a method. - Returns: false, and nothing done, for all else.
+static bool answer_message(lua_State *L, const shunt_host *host, const shunt_rule *rule, const void *name, lua_value *result) {
+    for (int method = FIELD_JSON; method < MESSAGE_FIELDS; method++) {
+        if (name != rule->field_names[method]) { continue; }
+        *result = rule->methods[method];
+        return true;
+    }
+    const shunt_message *message = &host->message;
+    if (name != rule->field_names[FIELD_PAYLOAD] || (message->compression != 0 && message->payload.count > 0)) { return false; }
+    lua_text *text = luaS_newlstr(L, message->payload.count > 0 ? message->payload.start : "", message->payload.count);
+    *result = (lua_value){.bits.pointer = text, .type = text->tag | LUA_COLLECTED};
+    if (((const lua_global *)thread_of(L)->global)->debt > 0) { luaC_step(L); }
+    return true;
+}
+
 /// What calls it, where nothing is at hand. A function of its own, so that the one below has nothing to save on the stack.
 static __attribute__((noinline)) void call_for_result(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key,
                                                       lua_value *result) {
+    const shunt_host *host = host_of(L);
+    const shunt_rule *rule = host->rule;
+    bool is_message = rule != NULL && function == &rule->message_index && key->type == LUA_SHORT_TEXT && host->in_message;
+    if (is_message && answer_message(L, host, rule, key->bits.pointer, result)) { return; }
     if (!lazy_answer(L, function, object, key, result)) { __real_luaT_callTMres(L, function, object, key, result); }
 }
 
@@ -30,7 +51,7 @@ static __attribute__((noinline)) void call_for_result(lua_State *L, const lua_va
 void __wrap_luaT_callTMres(lua_State *L, const lua_value *function, const lua_value *object, const lua_value *key, lua_value *result) {
     const shunt_host *host = host_of(L);
     const shunt_rule *rule = host->rule;
-    bool is_topic = rule != NULL && function == &rule->message_index && key->bits.pointer == rule->topic_name
+    bool is_topic = rule != NULL && function == &rule->message_index && key->bits.pointer == rule->field_names[FIELD_TOPIC]
         && key->type == LUA_SHORT_TEXT && host->in_message;
     if (is_topic && is_last_short_topic(rule, host->message.topic)) {
         *result = rule->topic;

@@ -77,17 +77,35 @@ extension LoopRules {
 
     public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
         begin(now, message.sender)
-        let selection = selection(SHUNT_ON_DELIVER, for: message.kind, message.topic)
+        let selection = selectionOfDelivery(message)
         guard !selection.isEmpty else { return .deliver }
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
-        var view = shunt_message(message, filter: filter)
+        view.show(message)
+        view.pointee.filter = shunt_bytes(filter)
         var outcome = shunt_deliver_outcome()
-        shunt_on_deliver(host.pointer, &view, peer.raw, selection.subtracting(off).mask, now, &outcome)
+        shunt_on_deliver(host.pointer, view, peer.raw, selection.subtracting(off).mask, now, &outcome)
         return switch outcome.verdict {
         case SHUNT_VERDICT_DROP: .drop(why: String(outcome.why))
         case SHUNT_VERDICT_REPLACE: .replace(withUnsafePointer(to: outcome.routed) { RoutedMessage($0) })
         default: .deliver
         }
+    }
+
+    /// The rules that look at deliveries of a message: mostly those of the last one, of the same topic.
+    @inline(__always)
+    private func selectionOfDelivery(_ message: MessageView) -> RuleSelection {
+        if message.kind == .topic, delivered.topic.holds(message.topic) { return delivered.rules }
+        return selectionOfOtherDelivery(message)
+    }
+
+    @inline(never)
+    private func selectionOfOtherDelivery(_ message: MessageView) -> RuleSelection {
+        let selection = selection(SHUNT_ON_DELIVER, for: message.kind, message.topic)
+        if message.kind == .topic {
+            delivered.topic.keep(message.topic)
+            delivered.rules = selection
+        }
+        return selection
     }
 
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {

@@ -15,12 +15,11 @@ extension UnsafeMutablePointer<shunt_message> {
     /// The same in place, a field at a time: an assignment of the whole would copy it once more.
     @inline(__always)
     func show(_ message: MessageView) {
-        (pointee.kind, pointee.format) = (message.kind.rawValue, message.format.rawValue)
-        (pointee.compression, pointee.hops) = (message.compression.rawValue, message.hops)
-        (pointee.has_key, pointee.qos, pointee.retain) = (message.key != nil, message.qos.rawValue, message.isRetained)
+        // The fields from `kind` to `retain`, which lie as they do in the word: calls.h asserts it.
+        UnsafeMutableRawPointer(self).storeBytes(of: message.traits, as: UInt64.self)
         (pointee.id, pointee.sender) = (message.id, message.sender.raw)
         pointee.topic = shunt_bytes(message.topic)
-        pointee.key = shunt_bytes(message.key ?? Bytes(start: nil, count: 0))
+        pointee.key = shunt_bytes(message.keyOrNone)
         pointee.payload = shunt_bytes(message.payload)
         (pointee.room, pointee.room_bytes) = (Int(message.room), Int(message.roomBytes))
         pointee.filter = shunt_bytes(Bytes(start: nil, count: 0))

@@ -23,6 +23,12 @@ typedef struct {
     shunt_bytes properties;
 } shunt_message;
 
+// `MessageView.traits` is these fields as one word.
+_Static_assert(offsetof(shunt_message, format) == 1 && offsetof(shunt_message, compression) == 2 && offsetof(shunt_message, hops) == 3
+                   && offsetof(shunt_message, has_key) == 4 && offsetof(shunt_message, qos) == 5 && offsetof(shunt_message, retain) == 6
+                   && offsetof(shunt_message, id) == 8,
+               "compare with MessageView.traits");
+
 /// Where the message of the next hook may be written: then it is not copied. Not while a hook runs.
 shunt_message *shunt_host_message(shunt_host *host);
 

@@ -25,19 +25,14 @@ extension Bytes {
 ///
 /// Nothing is copied out of the read buffer to make one.
 public struct MessageView {
-    public var kind: MessageKind
-    /// How surely it is to be delivered, at most. A message of the exchange protocol counts as QoS 1 for clients of MQTT.
-    public var qos: QoS
-    /// The newest message of its topic is kept for clients that subscribe later (MQTT).
-    public var isRetained = false
-    public var format: PayloadFormat
-    public var compression: PayloadCompression
-    /// How many rules have already sent this message on to another topic.
-    public var hops: UInt8
+    /// Kind, format, compression, hops, whether there is a key, QoS, whether it is retained: a byte each, from the lowest on, as Lua's host has
+    /// them (`shunt_message`). They are written and read as one word: the processor waits where it is to read together what has just been
+    /// written apart.
+    @inlinable public var traits: UInt64 { word }
+    @usableFromInline var word: UInt64
     /// The topic, or the chat id. Empty where the frame had none.
     public var topic: Bytes
-    /// The message key; nil where the frame had none.
-    public var key: Bytes?
+    @usableFromInline var keyBytes: Bytes
     /// The bytes of the wire: still compressed if `compression` says so.
     public var payload: Bytes
     /// The sender's frame id.
@@ -58,6 +53,57 @@ public struct MessageView {
     /// A message that does not expire.
     public static let noExpiry = UInt32.max
 
+    @usableFromInline enum Trait: UInt64 {
+        case kind = 0
+        case format = 8
+        case compression = 16
+        case hops = 24
+        case hasKey = 32
+        case qos = 40
+        case isRetained = 48
+    }
+
+    @inlinable
+    subscript(trait: Trait) -> UInt8 {
+        get { UInt8(truncatingIfNeeded: word >> trait.rawValue) }
+        set { word = word & ~(0xFF << trait.rawValue) | UInt64(newValue) << trait.rawValue }
+    }
+
+    @inlinable public var kind: MessageKind {
+        get { MessageKind(rawValue: self[.kind]) ?? .topic }
+        set { self[.kind] = newValue.rawValue }
+    }
+    /// How surely it is to be delivered, at most. A message of the exchange protocol counts as QoS 1 for clients of MQTT.
+    @inlinable public var qos: QoS {
+        get { QoS(rawValue: self[.qos]) ?? .atMostOnce }
+        set { self[.qos] = newValue.rawValue }
+    }
+    /// The newest message of its topic is kept for clients that subscribe later (MQTT).
+    @inlinable public var isRetained: Bool {
+        get { self[.isRetained] != 0 }
+        set { self[.isRetained] = newValue ? 1 : 0 }
+    }
+    @inlinable public var format: PayloadFormat {
+        get { PayloadFormat(rawValue: self[.format]) ?? .none }
+        set { self[.format] = newValue.rawValue }
+    }
+    @inlinable public var compression: PayloadCompression {
+        get { PayloadCompression(rawValue: self[.compression]) ?? .none }
+        set { self[.compression] = newValue.rawValue }
+    }
+    /// How many rules have already sent this message on to another topic.
+    @inlinable public var hops: UInt8 {
+        get { self[.hops] }
+        set { self[.hops] = newValue }
+    }
+    /// The message key; nil where the frame had none.
+    @inlinable public var key: Bytes? {
+        get { self[.hasKey] != 0 ? keyBytes : nil }
+        set { (keyBytes, self[.hasKey]) = (newValue ?? .none, newValue == nil ? 0 : 1) }
+    }
+    /// The same, empty where there is none.
+    @inlinable public var keyOrNone: Bytes { keyBytes }
+
     /// The properties of MQTT 5.0 that are passed on with it, without their length and without a topic alias.
     @inlinable public var properties: Bytes {
         get { Bytes(start: propertyStart, count: Int(propertyCount)) }
@@ -70,17 +116,15 @@ public struct MessageView {
         compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID, room: UInt32 = .max,
         qos: QoS = .atMostOnce
     ) {
-        self.kind = kind
+        let first = UInt64(kind.rawValue) | UInt64(format.rawValue) << Trait.format.rawValue
+        let second = UInt64(compression.rawValue) << Trait.compression.rawValue | UInt64(hops) << Trait.hops.rawValue
+        word = first | second | (key == nil ? 0 : 1) << Trait.hasKey.rawValue | UInt64(qos.rawValue) << Trait.qos.rawValue
         self.topic = topic
-        self.key = key
+        keyBytes = key ?? .none
         self.payload = payload
-        self.format = format
-        self.compression = compression
         self.id = id
-        self.hops = hops
         self.sender = sender
         self.room = room
-        self.qos = qos
     }
 }
 

@@ -327,6 +327,8 @@ public struct RoutedMessage {
 public enum RuleAnswer: Sendable {
     /// All let it pass as it came, and send nothing.
     case passes
+    /// The same, and `takesLong` holds.
+    case passesLate
     /// There is more to do: see `RuleHooks.decided`.
     case decided
     /// They have not been asked; `onMessage` is to be.

@@ -151,6 +151,7 @@ public final class TopicRouter {
     }
 
     /// Asks the rules that want a message about it. They let most pass, which is then relayed.
+    /// - Returns: never `passesLate`.
     @inline(__always)
     func ask(about message: inout MessageView, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> RuleAnswer {
         let rules = index.askedRules(of: route)
@@ -159,7 +160,9 @@ public final class TopicRouter {
         message.room = UInt32(truncatingIfNeeded: limits.fanout)
         // Bound to no name, which would count them once more for each message.
         let answer = hooks.unsafelyUnwrapped.answer(message, selection: rules, now: now)
+        if case .passes = answer { return answer }
         takesLong = hooks.unsafelyUnwrapped.takesLong
+        if case .passesLate = answer { return .passes }
         return answer
     }
 

@@ -144,6 +144,7 @@ extension LoopRules {
 
     private func setMatchers() {
         wanted = []
+        delivered.topic.forget()
         for hook in RuleHook.called {
             guard let place = hook.index else { continue }
             guard let kinds = hook.kinds else {

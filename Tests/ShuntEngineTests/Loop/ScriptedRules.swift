@@ -69,7 +69,8 @@ final class ScriptedRules: RuleHooks {
     func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
         beginTurn()
         decided = onMessage(message, selection: selection, now: now)
-        return decided.isPlainPass ? .passes : .decided
+        guard decided.isPlainPass else { return .decided }
+        return takesLong ? .passesLate : .passes
     }
 
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
