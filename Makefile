@@ -7,15 +7,13 @@ DOCC ?= docc
 PREFIX ?= /usr/local
 # The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
 RELEASE := -c release --static-swift-stdlib
-# Tests need no index for editors, and lines are all that they need of debug information: half of a build's time.
-TESTS := --build-tests --disable-index-store -Xswiftc -gline-tables-only
 BUILD_PACKAGES := libcrypt-dev libcurl4-openssl-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
 # debhelper makes the Debian package.
 PACKAGING_PACKAGES := debhelper dpkg-dev
 TEST_PACKAGES := chromium curl mosquitto mosquitto-clients node-mqtt prometheus python3-venv $(PACKAGING_PACKAGES) adduser fish groff iproute2 lintian mandoc systemd zsh
 FORMATTED := Package.swift Sources Tests Benchmarks examples/swift-client
 
-.PHONY: all build run test tidy format format-check build-tests unit-test end-to-end examples swift-client docc fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb package-test clean packages test-packages
+.PHONY: all build run test tidy format format-check unit-test end-to-end examples swift-client docc fuzz fuzz-briefly fuzz-rules fuzz-rules-briefly fuzz-mqtt fuzz-mqtt-briefly bench bench-briefly install deb package-test clean packages test-packages
 
 all: build
 
@@ -50,11 +48,9 @@ format-check:
 format:
 	$(SWIFT) format -i --parallel -r $(FORMATTED)
 
-unit-test: build-tests
+unit-test: packages
+	$(SWIFT) build --build-tests
 	scripts/unit-tests
-
-build-tests: packages
-	$(SWIFT) build $(TESTS)
 
 ## The real binary, with clients that were written apart from it; two files at a time.
 end-to-end: build

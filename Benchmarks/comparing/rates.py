@@ -11,6 +11,7 @@ from .servers import ROOT, Mosquitto, MQTTWorker, Nats, Redis, Refused, Worker
 ROOM = "limits.out_buffer=128MiB"
 BENCH_RULES = f"rules.directory={ROOT / 'Benchmarks' / 'plugins'}"
 ROUTER = ("rules.enabled=[topic-router]", "rules.settings={topic-router: {routes: [{topic: bench/orders, to: bench/routed}]}}")
+PASSES = ("rules.enabled=[passes]", BENCH_RULES)
 READS = ("rules.enabled=[reads]", BENCH_RULES)
 SENDS = ("rules.enabled=[sends]", BENCH_RULES)
 
@@ -82,15 +83,20 @@ def rules(run):
     """what rules cost, beside a worker without"""
     run.table.title("Rules: 1 to 1, messages of 100 bytes delivered, each acknowledged")
     plain = None if run.beside else run.start(Worker, ROOM)
-    folder = pathlib.Path(tempfile.mkdtemp(dir=run.folder))
-    for place in range(5):
-        shutil.copytree(ROOT / "Benchmarks" / "plugins" / "reads", folder / f"reads-{place}")
-    five = ("rules.enabled=all", f"rules.directory={folder}")
+
+    def five(plugin):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=run.folder))
+        for place in range(5):
+            shutil.copytree(ROOT / "Benchmarks" / "plugins" / plugin, folder / f"{plugin}-{place}")
+        return ("rules.enabled=all", f"rules.directory={folder}")
+
     redact = ("rules.enabled=[redact]", "rules.settings={redact: {redactions: [{topic: secret/#, remove: [card]}]}}")
     for name, sets, topic in (("a rule whose match fails", redact, "bench/orders"),
                               ("`route.always`: Lua is not entered each time", ROUTER, "bench/routed"),
+                              ("rule in Lua: passes", PASSES, "bench/orders"),
                               ("rule in Lua: reads each topic", READS, "bench/orders"),
-                              ("five rules in Lua, each reads the topic", five, "bench/orders"),
+                              ("five rules in Lua, each passes", five("passes"), "bench/orders"),
+                              ("five rules in Lua, each reads the topic", five("reads"), "bench/orders"),
                               ("rule in Lua: returns `route.to`", SENDS, "bench/routed")):
         ruled = run.start(Worker, ROOM, *sets)
         beside = run.other(Worker, ROOM, *sets) if run.beside else plain

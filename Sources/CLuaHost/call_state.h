@@ -33,7 +33,7 @@ typedef struct {
     /// At the first look: by the clock, in the thread's own time at most, and the owner's time.
     uint64_t began, began_own;
     double now;
-    /// When the thread's own time was asked for, what it was, and of which thread.
+    /// When the thread's own time was asked for, what it was, and the thread.
     uint64_t anchor, anchor_own;
     pid_t thread;
     bool is_spent;

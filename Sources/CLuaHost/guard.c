@@ -72,8 +72,8 @@ static size_t undo_one(const char *at, const char *end, char *out, size_t *writt
 
 /// A text with its escapes undone, which is never longer; empty where it has none. The owner frees it.
 static shunt_bytes undo(payload_guard *guard, shunt_bytes text) {
+    if (text.count == 0 || memchr(text.start, '\\', text.count) == NULL) { return (shunt_bytes){0}; }
     const char *at = text.start, *end = at + text.count;
-    if (text.count == 0 || memchr(at, '\\', text.count) == NULL) { return (shunt_bytes){0}; }
     char *result = malloc(text.count), *out = result;
     guard->failed |= result == NULL;
     if (result == NULL) { return (shunt_bytes){0}; }

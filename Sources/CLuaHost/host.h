@@ -210,7 +210,7 @@ struct shunt_host {
 
     shunt_rule *rules[MAX_RULES];
     size_t rule_count;
-    /// Those of them that have a hook, by their bits.
+    /// By hook: the rules that have it, by their bits.
     uint64_t having[SHUNT_HOOKS];
 
     /// Patterns that were used last, by their bytes; NULL until one is.
@@ -332,34 +332,6 @@ static inline int push_raw_field(lua_State *L, int index, const char *name) {
     index = lua_absindex(L, index);
     lua_pushstring(L, name);
     return lua_rawget(L, index);
-}
-
-/// The value of an argument of the C function that runs; NULL where it is not there, or nil.
-static inline const lua_value *argument(lua_State *L, int index) {
-    const lua_thread *thread = thread_of(L);
-    const lua_value *value = thread->call->function + index;
-    return value < thread->top && (value->type & LUA_BASE_TYPE) != LUA_TNIL ? value : NULL;
-}
-
-/// luaL_checklstring, which takes longer for a text than many functions do for what they do with it.
-static inline const char *check_bytes(lua_State *L, int index, size_t *count) {
-    const lua_value *value = argument(L, index);
-    const lua_text *text = value == NULL ? NULL : value->bits.pointer;
-    if (value != NULL && value->type == LUA_SHORT_TEXT) {
-        *count = text->short_length;
-    } else if (value != NULL && value->type == LUA_LONG_TEXT) {
-        *count = text->long_length;
-    } else {
-        return luaL_checklstring(L, index, count);
-    }
-    return text->contents;
-}
-
-/// luaL_optinteger.
-static inline lua_Integer optional_integer(lua_State *L, int index, lua_Integer otherwise) {
-    const lua_value *value = argument(L, index);
-    if (value == NULL) { return otherwise; }
-    return value->type == LUA_INTEGER_KEY ? value->bits.integer : luaL_checkinteger(L, index);
 }
 
 /// Compares a key with a literal.

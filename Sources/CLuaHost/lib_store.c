@@ -1,5 +1,5 @@
 // kv.get/set/delete/incr, of this loop and this rule, which has a store of its own; shared, the same for all rules and loops of the worker.
-#include "host.h"
+#include "arguments.h"
 #include "store.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 // The string functions that can run long, over patterns that look at the budget.
 #define _GNU_SOURCE
+#include "arguments.h"
 #include "pattern.h"
 
 #include <ctype.h>

@@ -167,7 +167,7 @@ void *scratch_need(lua_State *L, shunt_host *host, size_t count) {
     const shunt_rule *rule = host->rule;
     size_t room = rule->ceiling > rule->used ? rule->ceiling - rule->used : 0;
     host->scratch.limit = room;
-    if (!buffer_reserve(&host->scratch, count)) {
+    if (!buffer_reserve(&host->scratch, count > 0 ? count : 1)) {
         budget_out_of_memory(host);
         budget_kill(L, host);
     }

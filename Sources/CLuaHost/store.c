@@ -94,6 +94,19 @@ static void sip_round(uint64_t v[4]) {
     v[2] = rotate(v[2], 32);
 }
 
+/// Less than eight bytes as a word, the first in its lowest byte.
+static inline uint64_t few_bytes(const char *text, size_t count) {
+    uint32_t first = 0, last = 0;
+    if (count >= 4) {
+        memcpy(&first, text, 4);
+        memcpy(&last, text + count - 4, 4);
+        return first | (uint64_t)last << (8 * (count - 4));
+    }
+    if (count == 0) { return 0; }
+    size_t middle = count / 2, end = count - 1;
+    return (uint64_t)(unsigned char)text[0] | (uint64_t)(unsigned char)text[middle] << 8 * middle | (uint64_t)(unsigned char)text[end] << 8 * end;
+}
+
 static uint64_t hash(const uint64_t seed[2], const char *text, size_t count) {
     uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du, seed[0] ^ 0x6c7967656e657261u,
                      seed[1] ^ 0x7465646279746573u};
@@ -105,8 +118,7 @@ static uint64_t hash(const uint64_t seed[2], const char *text, size_t count) {
         sip_round(v);
         v[0] ^= word;
     }
-    uint64_t last = (uint64_t)count << 56;
-    for (size_t i = 0; at + i < count; i++) { last |= (uint64_t)(unsigned char)text[at + i] << (8 * i); }
+    uint64_t last = (uint64_t)count << 56 | few_bytes(text + at, count - at);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

@@ -97,4 +97,78 @@ struct ShortcutTests {
             """#)
         for number in 0..<300 { #expect(rig.send("t\(number % 5)").messages.map(\.topic) == ["to/t\(number % 5)"]) }
     }
+
+    @Test("msg.payload is each message's own, as it came or inflated, and stays once it is kept")
+    func payloads() throws {
+        let rig = try RuleRig(
+            """
+            local kept = {}
+            function R.on_message(msg)
+              kept[#kept + 1] = msg.payload
+              for i = 1, 500 do local garbage = msg.payload .. i end
+              return route.drop(table.concat(kept, ","))
+            end
+            """)
+        let long = String(repeating: "p", count: 300)
+        var seen: [String] = []
+        for payload in ["", "a", "b", long, long + "x", "a"] {
+            seen.append(payload)
+            #expect(rig.send("t", payload).verdict == .drop(why: String(seen.joined(separator: ",").prefix(512))))
+        }
+    }
+
+    @Test("msg's methods are the same functions for each message, and those of a copy its own")
+    func methods() throws {
+        let rig = try RuleRig(
+            #"""
+            local first
+            function R.on_message(msg)
+              first = first or { msg.json, msg.with, msg.msgpack, msg.cbor }
+              local same = first[1] == msg.json and first[2] == msg.with and first[3] == msg.msgpack and first[4] == msg.cbor
+              local copy = msg:with { payload = '{"a":"copy"}' }
+              return route.drop(tostring(same) .. " " .. msg:json().a .. " " .. copy:json().a .. " " .. first[1](msg).a)
+            end
+            """#)
+        for value in ["x", "y"] { #expect(rig.send("t", "{\"a\":\"\(value)\"}").verdict == .drop(why: "true \(value) copy \(value)")) }
+    }
+
+    @Test("what a hook may not return is told as what it is, whatever numbers are in it")
+    func forged() throws {
+        // The low half of this number is what the host marks a copy of a message by.
+        let rig = try RuleRig(
+            #"""
+            local mark = string.unpack("<d", "\x02\x00\x48\x53\x00\x00\x00\x42")
+            function R.on_connect(conn) return conn:with { expires_at = mark } end
+            function R.on_message(msg) return msg.sender:with { expires_at = mark } end
+            function R.on_deliver(msg, conn) return conn:with { expires_at = mark } end
+            """#)
+        rig.send()
+        #expect(rig.log.texts.last?.contains("on_message returned a conn:with{}") == true)
+        _ = rig.deliver("t", "p")
+        #expect(rig.log.texts.last?.contains("on_deliver returned a conn:with{}") == true)
+    }
+
+    @Test("plain find finds what is there, at each place of short and long texts")
+    func plainFind() throws {
+        let rig = try RuleRig(
+            #"""
+            function R.on_message(msg)
+              for length = 1, 100, 3 do
+                for at = 1, length, 2 do
+                  local text = ("a"):rep(at - 1) .. "ba" .. ("a"):rep(length - at)
+                  for _, wanted in ipairs { "b", "ba", "aba", "bab", "aab" } do
+                    local expected
+                    for start = 1, #text - #wanted + 1 do
+                      if text:sub(start, start + #wanted - 1) == wanted then expected = start break end
+                    end
+                    local found = text:find(wanted, 1, true)
+                    if found ~= expected then error(text .. " " .. wanted) end
+                  end
+                end
+              end
+            end
+            """#)
+        rig.send()
+        #expect(rig.figures().errors == [:])
+    }
 }

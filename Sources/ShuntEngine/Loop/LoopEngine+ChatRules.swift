@@ -3,35 +3,27 @@ import ShuntCore
 
 /// What rules decide about chats, and what they send besides messages.
 extension LoopEngine {
-    /// Sends what rules have made of a message besides topic messages.
+    /// Sends what rules have made of a message besides topic messages. The router has looked at the rights of who sent that.
     @inline(never)
     func sendOthers() {
         let others = router.others
         router.others = []
-        for other in others { send(other) }
+        for other in others { sendAllowed(other) }
     }
 
-    /// Sends what a rule has made besides, or of a message of another kind. No rule sees it again.
+    /// Sends what a rule has made besides, or of a message of another kind, if the sender of what the rule has seen may send this, too. No rule
+    /// sees it again.
     func send(_ message: OwnedMessage) {
-        guard mayBeSent(message) else { return }
+        if router.mayBeSent(message) { sendAllowed(message) }
+    }
+
+    private func sendAllowed(_ message: OwnedMessage) {
         if let delay = message.delay { return keep(message, for: delay) }
         switch message.kind {
         case .topic: router.publish(message)
         case .broadcast: push(message, answering: nil)
         case .chat: announce(message)
         }
-    }
-
-    /// Whether the sender of what the rule has seen may send this, too.
-    func mayBeSent(_ message: OwnedMessage) -> Bool {
-        guard router.permissions != nil else { return true }
-        let action: AccessAction =
-            switch message.kind {
-            case .topic: .publish
-            case .broadcast: .broadcast
-            case .chat: .chat
-            }
-        return message.topic.withUnsafeBytes { router.isAllowed(action, action == .broadcast ? .none : $0, by: message.rule) }
     }
 
     func announce(_ message: OwnedMessage) {

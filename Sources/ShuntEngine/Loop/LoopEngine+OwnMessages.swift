@@ -42,7 +42,7 @@ extension LoopEngine {
         guard !emitted.isEmpty else { return }
         let messages = emitted.map(OwnedMessage.init)
         byItself {
-            for message in messages where mayBeSent(message) {
+            for message in messages where router.mayBeSent(message) {
                 let own = RuleSelection.none.inserting(Int(message.rule))
                 if let delay = message.delay { keep(message, for: delay) } else { sendOwn(message, excluded: own) }
             }

@@ -56,7 +56,7 @@ extension LoopEngine {
                 send(message)
                 continue
             }
-            guard mayBeSent(message) else { continue }
+            guard router.mayBeSent(message) else { continue }
             message.withView(id: router.makeID()) { publishForNobody($0) }
         }
     }

@@ -116,7 +116,8 @@ extension TopicRouter {
                 return nil
             }
             guard routed.kind == .topic, !routed.changes.contains(.delayed) else {
-                others.append(owned(routed, of: publication.message))
+                let other = owned(routed, of: publication.message)
+                if mayBeSent(other) { others.append(other) }
                 return nil
             }
             guard !routed.changes.contains(.topic) || maySend(to: routed.topic, routed.rule) else { return nil }
@@ -145,6 +146,18 @@ extension TopicRouter {
     /// Whether the sender of the message may publish where a rule sends it: a rule gives nobody rights, unless its table grants them.
     @inline(__always)
     private func maySend(to topic: Bytes, _ rule: UInt8) -> Bool { permissions == nil || isAllowed(.publish, topic, by: rule) }
+
+    /// The same of what goes out as no topic message, or later.
+    func mayBeSent(_ message: OwnedMessage) -> Bool {
+        guard permissions != nil else { return true }
+        let action: AccessAction =
+            switch message.kind {
+            case .topic: .publish
+            case .broadcast: .broadcast
+            case .chat: .chat
+            }
+        return message.topic.withUnsafeBytes { isAllowed(action, action == .broadcast ? .none : $0, by: message.rule) }
+    }
 
     @inline(never)
     func isAllowed(_ action: AccessAction, _ subject: Bytes, by rule: UInt8) -> Bool {

@@ -241,7 +241,7 @@ public final class TopicRouter {
         // Other rules may have seen what a standing verdict sends on, too.
         if kept.size > 0 { kept.removeAll() }
         if deniedOfMessage > 0, case .delivered(0) = outcome {
-            return note(.rejected(why: "the sender may not publish to where a rule sends the message"), publication)
+            return note(.rejected(why: "the sender may not send what a rule makes of the message"), publication)
         }
         return conclude(outcome, publication)
     }
