@@ -258,7 +258,12 @@ static __attribute__((noinline)) bool run_on_trial(shunt_host *host, shunt_rule 
     return true;
 }
 
-/// A rule's call is over: does what it has decided. Most return nothing, and have sent nothing.
+/// Does what a rule has decided in a call of `ask_all`: apart from it, so that what most messages go through is short.
+static __attribute__((noinline)) void decide(shunt_host *host, shunt_rule *rule, message_chain *chain, bool ran) {
+    take_result(host, rule, SHUNT_ON_MESSAGE, chain, ran, chain->call.place / (ptrdiff_t)sizeof(lua_value), chain->before);
+}
+
+/// A rule's call is over. Most return nothing, and have sent nothing.
 static inline __attribute__((always_inline)) void conclude(shunt_host *host, shunt_rule *rule, message_chain *chain, int status) {
     const shunt_rule_policy *policy = &rule->policy;
     bool ran = call_end(host, rule, SHUNT_ON_MESSAGE, &chain->call, status, policy->nanoseconds, policy->memory);
@@ -269,7 +274,12 @@ static inline __attribute__((always_inline)) void conclude(shunt_host *host, shu
         count(rule, SHUNT_ON_MESSAGE, SHUNT_VERDICT_PASS);
         return;
     }
-    take_result(host, rule, SHUNT_ON_MESSAGE, chain, ran, chain->call.place / (ptrdiff_t)sizeof(lua_value), chain->before);
+    decide(host, rule, chain, ran);
+}
+
+/// The same after an error.
+static __attribute__((noinline)) void conclude_broken(shunt_host *host, message_chain *chain, int status) {
+    conclude(host, host->rule, chain, status);
 }
 
 /// Asks the rules about a message. Their errors come to one place: to mark one for each call would cost as much as a small rule does.
@@ -277,7 +287,7 @@ static __attribute__((noinline)) void ask_all(shunt_host *host, message_chain *c
     lua_jump jump;
     shunt_host *outer = budget_enter(host);
     // After a jump, only what is in the host and in the chain is as it was left.
-    if (_setjmp(jump.place) != 0) { conclude(host, host->rule, chain, jump.status); }
+    if (_setjmp(jump.place) != 0) { conclude_broken(host, chain, jump.status); }
     shunt_rule *rule;
     while (!chain->stopped && (rule = next_rule(host, &chain->rules, SHUNT_ON_MESSAGE)) != NULL) {
         const shunt_rule_policy *policy = &rule->policy;
