@@ -29,6 +29,7 @@ static shunt_host *hosts;
 static bool has_barrier;
 
 atomic_int watchdog_sleeps;
+_Atomic uint64_t watchdog_ticks;
 _Thread_local budget_thread this_thread __attribute__((tls_model("initial-exec")));
 
 // MARK: the loop's thread
@@ -168,17 +169,20 @@ void forgive(shunt_host *host, shunt_rule *rule) {
 
 // MARK: a message's turn
 
-/// Most messages cause few calls: their clock is not looked at. Then it is at each eighth.
-enum { UNMEASURED = 8, MEASURED = 8, ANCHORED_NANOSECONDS = 1000000 };
+enum { ANCHORED_NANOSECONDS = 1000000 };
+/// No tick has this number: each call looks.
+#define EVERY_CALL UINT64_MAX
+
+static inline uint64_t tick(void) { return atomic_load_explicit(&watchdog_ticks, memory_order_relaxed); }
 
 void shunt_host_begin_turn(shunt_host *host) {
-    host->turn_calls = 0;
-    host->turn_look = UNMEASURED;
+    host->turn_tick = tick();
+    host->turn.state = TURN_UNMEASURED;
 }
 
 void shunt_host_end_turn(shunt_host *host) {
-    host->turn_calls = 0;
-    host->turn_look = UINT32_MAX;
+    host->turn_tick = tick();
+    host->turn.state = NO_TURN;
 }
 
 static uint64_t own_time(void) {
@@ -187,8 +191,8 @@ static uint64_t own_time(void) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/// Notes when a turn begins: by the clock, and in the thread's own time. The kernel is asked for that once a millisecond; in between, the thread
-/// may have run less than it seems, so that a turn gets so much more.
+/// Notes that a turn has lasted for a tick: by the clock, and in the thread's own time. The kernel is asked for that once a millisecond; in
+/// between, the thread may have run less than it seems, so that a turn gets so much more.
 static void begin_measuring(shunt_host *host) {
     shunt_turn *turn = &host->turn;
     turn->began = monotonic_nanoseconds();
@@ -199,33 +203,30 @@ static void begin_measuring(shunt_host *host) {
     }
     turn->began_own = turn->anchor_own + (turn->began - turn->anchor);
     turn->now = host->now;
-    turn->is_spent = false;
+    turn->state = TURN_MEASURED;
 }
 
 /// Whether the calls of a turn have taken all that they may. The thread has not run for longer than has passed, which is a cheaper question.
-static bool is_spent(shunt_host *host) {
-    shunt_turn *turn = &host->turn;
-    if (turn->is_spent || monotonic_nanoseconds() - turn->began <= host->options.turn_nanoseconds) { return turn->is_spent; }
+static bool is_spent(const shunt_host *host) {
+    const shunt_turn *turn = &host->turn;
+    if (turn->state == TURN_SPENT) { return true; }
+    if (monotonic_nanoseconds() - turn->began <= host->options.turn_nanoseconds) { return false; }
     uint64_t own = own_time();
-    turn->is_spent = own > turn->began_own && own - turn->began_own > host->options.turn_nanoseconds;
-    return turn->is_spent;
+    return own > turn->began_own && own - turn->began_own > host->options.turn_nanoseconds;
 }
 
 bool turn_goes_on(shunt_host *host) {
-    if (host->turn_look == UINT32_MAX) {
-        // Calls of no turn, as many as a number can count.
-        host->turn_calls = 0;
-        return true;
-    }
-    if (host->turn_look == UNMEASURED) {
+    host->turn_tick = tick();
+    if (host->turn.state == NO_TURN) { return true; }
+    if (host->turn.state == TURN_UNMEASURED) {
         begin_measuring(host);
     } else if (host->now != host->turn.now) {
         shunt_host_end_turn(host);
-        return true;
     } else if (is_spent(host)) {
+        host->turn.state = TURN_SPENT;
+        host->turn_tick = EVERY_CALL;
         return false;
     }
-    host->turn_look = host->turn_calls + MEASURED;
     return true;
 }
 
@@ -272,10 +273,11 @@ static bool look_at_all(void) {
 
 static void *watch(void *unused) {
     (void)unused;
-    const struct timespec tick = {.tv_nsec = TICK_NANOSECONDS};
+    const struct timespec pause = {.tv_nsec = TICK_NANOSECONDS};
     int idle = 0;
     for (;;) {
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        atomic_fetch_add_explicit(&watchdog_ticks, 1, memory_order_relaxed);
         pthread_mutex_lock(&lock);
         idle = look_at_all() ? 0 : idle + 1;
         if (idle >= IDLE_TICKS && has_barrier) {

@@ -14,6 +14,8 @@ typedef struct {
 extern _Thread_local budget_thread this_thread __attribute__((tls_model("initial-exec")));
 /// Whether the watchdog sleeps until a call wakes it.
 extern atomic_int watchdog_sleeps;
+/// How often the watchdog has looked: about once a millisecond while calls run.
+extern _Atomic uint64_t watchdog_ticks;
 
 void enter_thread(void);
 void wake_watchdog(void);

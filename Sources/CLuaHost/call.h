@@ -61,7 +61,8 @@ static inline __attribute__((always_inline)) bool call_begin(shunt_host *host, s
     lua_thread *thread = thread_of(L);
     shunt_figures *figures = &rule->figures[hook];
     bool loads = hook <= SHUNT_ON_UNLOAD;
-    if (__builtin_expect(++host->turn_calls >= host->turn_look, 0) && !loads && !turn_goes_on(host)) { return not_called(host, L, arguments); }
+    bool is_later = atomic_load_explicit(&watchdog_ticks, memory_order_relaxed) != host->turn_tick;
+    if (__builtin_expect(is_later, 0) && !loads && !turn_goes_on(host)) { return not_called(host, L, arguments); }
     budget_arm(host, rule, time, memory);
     begin(host, rule, hook);
     call->started = __builtin_expect(figures->calls++ >= figures->sample_at, 0) ? monotonic_nanoseconds() : 0;

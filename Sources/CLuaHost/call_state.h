@@ -4,7 +4,6 @@
 
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,13 +29,13 @@ typedef struct shunt_budget {
 
 /// What the calls for a message have taken together, once it is measured (budget.c). Times are in nanoseconds.
 typedef struct {
+    enum { NO_TURN, TURN_UNMEASURED, TURN_MEASURED, TURN_SPENT } state;
     /// At the first look: by the clock, in the thread's own time at most, and the owner's time.
     uint64_t began, began_own;
     double now;
     /// When the thread's own time was asked for, what it was, and the thread.
     uint64_t anchor, anchor_own;
     pid_t thread;
-    bool is_spent;
 } shunt_turn;
 
 /// A value that was raised, as far as it can be known again.

@@ -38,7 +38,7 @@ void begin_own(shunt_host *host, double now) {
 }
 
 void keep_emitted(shunt_host *host, const shunt_rule *rule, size_t before, bool failed) {
-    if (failed) { host->routed_count = before; }
+    if (failed) { take_back(host, before); }
     if (rule->emitted > 0) { host->holding |= (uint64_t)1 << rule->index; }
 }
 

@@ -122,9 +122,9 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
     delivery chain = {.outcome = outcome};
     begin_message(host, message, now);
     shunt_rule *rule;
-    while (!chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL) {
-        // Nobody is asked about who has gone.
-        if (!callbacks->has_peer(callbacks->context, recipient)) { break; }
+    for (bool is_first = true; !chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL; is_first = false) {
+        // A rule may have closed the recipient's connection: the others are not asked about who has gone.
+        if (!is_first && !callbacks->has_peer(callbacks->context, recipient)) { break; }
         lua_thread *thread = thread_of(rule->L);
         ptrdiff_t top = thread->top - thread->stack;
         if (__builtin_expect(host->observed != 0, 0) && deliver_on_trial(host, rule, recipient, &chain)) {

@@ -186,7 +186,7 @@ static inline __attribute__((always_inline)) bool take_result(shunt_host *host, 
     lua_thread *thread = thread_of(rule->L);
     ran = ran && apply_result(host, rule, hook, chain);
     if (__builtin_expect(!ran, 0)) {
-        host->routed_count = before;
+        take_back(host, before);
         chain->outcome->always = false;
         failed(host, rule, chain);
     }
@@ -234,7 +234,7 @@ static void observe(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     host->message = message;
     host->changes = changes;
     host->payload_inflated = false;
-    host->routed_count = before;
+    take_back(host, before);
     lua_settop(L, top);
     for (; rule->emitted > 0; rule->emitted--) {
         lua_pushnil(L);

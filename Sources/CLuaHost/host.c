@@ -73,7 +73,6 @@ bool state_open(shunt_rule *rule) {
     rule->L = lua_newstate(state_allocate, rule);
     if (rule->L == NULL) { return false; }
     *(shunt_host **)lua_getextraspace(rule->L) = rule->host;
-    tune_collector(rule);
     lua_pushcfunction(rule->L, set_up);
     // A rule may leave a copy that stood for the message, or what it returned, and one for the last recipient.
     if (lua_pcall(rule->L, 0, 3, 0) != LUA_OK || !lua_checkstack(rule->L, 3 * LUA_MINSTACK)) { return false; }

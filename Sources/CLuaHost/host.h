@@ -143,8 +143,8 @@ struct shunt_host {
     /// Counts messages: a copy with borrowed bytes is good for one.
     uint64_t message_serial;
     bool in_message;
-    /// Calls since the last message began, and at which of them the clock is looked at.
-    uint32_t turn_calls, turn_look;
+    /// The message's turn, and the watchdog's tick at which it was looked at last: most messages are through before the next one.
+    uint64_t turn_tick;
     shunt_turn turn;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
@@ -230,7 +230,7 @@ static inline shunt_bytes without_mark(shunt_bytes text) {
     return (shunt_bytes){(const char *)text.start + 3, text.count - 3};
 }
 
-/// Lets the collector begin as late as the state is small.
+/// After a call: lets the collector begin later where the state is small. While a rule loads, it is Lua's own.
 void tune_collector(shunt_rule *rule);
 /// Frees what the state has kept of its blocks.
 void free_kept(shunt_rule *rule);
@@ -423,6 +423,8 @@ void release_locals(shunt_host *host);
 
 /// Adds what a verdict or message sends to the host's results; what was wrong, or NULL. Does not raise.
 const char *verdict_collect(shunt_host *host, const lua_value *value, uint8_t rule);
+/// Takes what was sent last off the host's results, down to so many, and gives back the room that what is delayed of it took.
+void take_back(shunt_host *host, size_t before);
 /// Why no more may be sent because of the message that the rules were given, or NULL.
 const char *room_problem(const shunt_host *host);
 shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index);

@@ -15,10 +15,22 @@ int route_message(lua_State *L) {
     return 1;
 }
 
+static size_t delayed_bytes(const shunt_message *message) {
+    return message->payload.count + message->topic.count + message->properties.count + message->filter.count;
+}
+
+void take_back(shunt_host *host, size_t before) {
+    for (; host->routed_count > before; host->routed_count--) {
+        const shunt_routed *routed = &host->routed[host->routed_count - 1];
+        if ((routed->changes & SHUNT_DELAYED) == 0) { continue; }
+        host->delay_room++;
+        host->delay_bytes += delayed_bytes(&routed->message);
+    }
+}
+
 const char *delay_last(shunt_host *host, uint32_t milliseconds) {
     shunt_routed *routed = &host->routed[host->routed_count - 1];
-    const shunt_message *message = &routed->message;
-    size_t bytes = message->payload.count + message->topic.count + message->properties.count + message->filter.count;
+    size_t bytes = delayed_bytes(&routed->message);
     if (host->delay_room == 0 || bytes > host->delay_bytes) {
         host->delay_exceeded = true;
         host->routed_count--;

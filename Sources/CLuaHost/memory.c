@@ -93,6 +93,8 @@ void tune_collector(shunt_rule *rule) {
     if (pause == rule->pause) { return; }
     rule->pause = pause;
     lua_gc(rule->L, LUA_GCINC, pause, 0, 0);
+    // When the next collection begins was settled with the last one: a state that has grown begins it now.
+    if (pause == USUAL_PAUSE) { lua_gc(rule->L, LUA_GCSTEP, 0); }
 }
 
 // MARK: what each rule may use
@@ -167,7 +169,8 @@ void *scratch_need(lua_State *L, shunt_host *host, size_t count) {
     const shunt_rule *rule = host->rule;
     size_t room = rule->ceiling > rule->used ? rule->ceiling - rule->used : 0;
     host->scratch.limit = room;
-    if (!buffer_reserve(&host->scratch, count > 0 ? count : 1)) {
+    if (host->scratch.bytes == NULL && count == 0) { count = 1; }
+    if (!buffer_reserve(&host->scratch, count)) {
         budget_out_of_memory(host);
         budget_kill(L, host);
     }

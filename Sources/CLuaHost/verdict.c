@@ -428,7 +428,7 @@ int context_emit(lua_State *L) {
         host->fanout_exceeded |= wrong != NULL;
     }
     // A rule may catch the error: nothing of what was refused stays.
-    if (wrong != NULL || exceeded) { host->routed_count = before; }
+    if (wrong != NULL || exceeded) { take_back(host, before); }
     if (wrong != NULL) { return luaL_error(L, "ctx:emit: %s", wrong); }
     if (exceeded) { return too_many_emits(L, host); }
     return 0;

@@ -293,15 +293,14 @@ struct TrafficHookTests {
         #expect(sent.payload == "p+a+b")
         #expect(sent.rule == 1)
         #expect(rig.deliver("e", "p") == .drop("rule b failed"))
+        // As where the first rule closes the connection.
         rig.clients.known = [:]
-        let gone = rig.withMessage(.topic, "t", "p") { message in
-            if case .deliver = rig.rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: Clients.peer().id, now: 1) {
-                true
-            } else {
-                false
-            }
+        let left = rig.withMessage(.topic, "t", "p") { message in
+            guard case .replace(let routed) = rig.rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: Clients.peer().id, now: 1)
+            else { return "" }
+            return String(decoding: routed.payload, as: UTF8.self)
         }
-        #expect(gone, "who has gone is not asked about")
+        #expect(left == "p+a", "the second rule is not asked about who has gone")
     }
 
     @Test("what on_message sent stays as it is while it is delivered")

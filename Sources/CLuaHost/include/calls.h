@@ -78,6 +78,7 @@ typedef struct {
 } shunt_deliver_outcome;
 
 /// What the last of the hooks above sent stays as it is, as does what it points to.
+/// - Parameter recipient: is there.
 void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now,
                       shunt_deliver_outcome *outcome);
 /// The same holds here.

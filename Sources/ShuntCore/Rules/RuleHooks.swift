@@ -84,7 +84,9 @@ public protocol RuleHooks: AnyObject {
 
     /// Runs `on_deliver`, once a recipient. The buffers that a message hook returned last stay valid: they may be the message that is
     /// delivered.
-    /// - Parameter filter: of a broadcast, the JSON object that it came with; empty otherwise.
+    /// - Parameters:
+    ///   - filter: of a broadcast, the JSON object that it came with; empty otherwise.
+    ///   - peer: is there.
     func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome
 
     /// Runs `on_undelivered`. The buffers that a message hook returned last stay valid.

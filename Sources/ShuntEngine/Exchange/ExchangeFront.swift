@@ -179,7 +179,7 @@ struct ExchangeFront {
         after relayed: TopicRouter.Relayed, _ said: RuleAnswer
     ) {
         answer(frame, router.publish(publication, route, hooks, after: relayed, said))
-        if !router.others.isEmpty { engine.sendOthers() }
+        if router.leavesMore { engine.sendOthers() }
     }
 
     @inline(never)

@@ -9,12 +9,20 @@ extension LoopEngine {
         let others = router.others
         router.others = []
         for other in others { sendAllowed(other) }
+        giveRoomBack()
     }
 
     /// Sends what a rule has made besides, or of a message of another kind, if the sender of what the rule has seen may send this, too. No rule
     /// sees it again.
     func send(_ message: OwnedMessage) {
-        if router.mayBeSent(message) { sendAllowed(message) }
+        if router.mayBeSent(message) { sendAllowed(message) } else { giveRoomBack() }
+    }
+
+    /// What was delayed and denied takes no room.
+    func giveRoomBack() {
+        guard router.deniedDelay else { return }
+        router.deniedDelay = false
+        tellDelayRoom()
     }
 
     private func sendAllowed(_ message: OwnedMessage) {

@@ -47,6 +47,7 @@ extension LoopEngine {
                 if let delay = message.delay { keep(message, for: delay) } else { sendOwn(message, excluded: own) }
             }
         }
+        giveRoomBack()
     }
 
     func sendEmitted(now: Double) {
@@ -67,7 +68,7 @@ extension LoopEngine {
         switch message.kind {
         case .topic:
             router.publishOwn(message, excluded: excluded)
-            if !router.others.isEmpty { sendOthers() }
+            if router.leavesMore { sendOthers() }
         case .broadcast: push(message, answering: nil)
         case .chat: announce(message)
         }

@@ -349,7 +349,7 @@ extension LoopEngine {
         guard !route.isNone else { return }
         _ = router.publish(Publication(message), route, hooks)
         router.index.blocker = .none
-        if !router.others.isEmpty { sendOthers() }
+        if router.leavesMore { sendOthers() }
     }
 
     // MARK: Silence

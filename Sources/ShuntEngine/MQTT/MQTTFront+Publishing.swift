@@ -172,7 +172,7 @@ extension MQTTFront {
         case .delivered, .dropped: router.output.figures.succeeded += 1
         case .nobody, .rejected: router.output.figures.failed += 1
         }
-        if !router.others.isEmpty { engine.sendOthers() }
+        if router.leavesMore { engine.sendOthers() }
     }
 
     /// PUBREL: the client has PUBREC, and may use the identifier anew.

@@ -26,6 +26,7 @@ extension TopicRouter {
         var count = 0
         for at in standing.targets.indices {
             guard let topic = standing.targets[at].topic else {
+                goesOutItself = true
                 count += deliver(publication, route)
                 continue
             }
@@ -76,7 +77,10 @@ extension TopicRouter {
         let before = others.count
         let made = keep(outcome, publication, route, excluded)
         var count = others.count - before
-        if verdict == .pass { count += deliver(publication, route) }
+        if verdict == .pass {
+            goesOutItself = true
+            count += deliver(publication, route)
+        }
         for next in made { count += pass(next, hooks) }
         switch verdict {
         case .pass, .send: return .delivered(count)
@@ -147,6 +151,10 @@ extension TopicRouter {
     @inline(__always)
     private func maySend(to topic: Bytes, _ rule: UInt8) -> Bool { permissions == nil || isAllowed(.publish, topic, by: rule) }
 
+    /// What rules have made that the engine has to see to.
+    @inline(__always)
+    var leavesMore: Bool { !others.isEmpty || deniedDelay }
+
     /// The same of what goes out as no topic message, or later.
     func mayBeSent(_ message: OwnedMessage) -> Bool {
         guard permissions != nil else { return true }
@@ -156,7 +164,9 @@ extension TopicRouter {
             case .broadcast: .broadcast
             case .chat: .chat
             }
-        return message.topic.withUnsafeBytes { isAllowed(action, action == .broadcast ? .none : $0, by: message.rule) }
+        let maySend = message.topic.withUnsafeBytes { isAllowed(action, action == .broadcast ? .none : $0, by: message.rule) }
+        if !maySend, message.delay != nil { deniedDelay = true }
+        return maySend
     }
 
     @inline(never)

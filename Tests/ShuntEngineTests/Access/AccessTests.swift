@@ -211,6 +211,36 @@ struct AccessTests {
         #expect(reasons == (!isGranted ? [true, false, false, true, true, true] : .init(repeating: false, count: 6)))
     }
 
+    @Test("A message that rules let pass is not denied with what they send besides")
+    func passing() {
+        let rules = ScriptedRules()
+        let worker = SimulatedWorker(hooks: rules)
+        ask(worker, [.broadcast: [""], .publish: ["secret"]])
+        let ada = client(worker, greeting("ada"), "ada")
+        rules.script["v"] = .pass([.init(text: "d", kind: .broadcast)])
+        rules.script["w"] = .pass([.init(topic: "secret/x", text: "d")])
+        for topic in ["v", "w"] {
+            ada.publish(topic, topic, qos: .atLeastOnce)
+            #expect(ada.answered(.publishAcknowledgement).last?.reason == .noMatchingSubscribers)
+        }
+        #expect(worker.engines[0].output.figures.denied == 2)
+        #expect(worker.engines[0].output.figures.rejected == 0)
+    }
+
+    @Test("A delayed message that a client may not send is denied, and takes no room of others")
+    func delays() {
+        let rules = OwnRules()
+        let worker = SimulatedWorker(hooks: rules)
+        ask(worker, [.publish: ["secret"]])
+        rules.script["t"] = [.init(topic: "secret/x", delay: 1)]
+        let frames = worker.connect()
+        rules.room = (0, 0)
+        frames.send(Frame(.message, id: 1, text: "x", name: "t"))
+        worker.decide(.admitted(Admitted(uid: "bob")))
+        #expect(frames.received().last { $0.type == .acknowledgement }?.status == 403)
+        #expect(rules.room.messages == worker.engines[0].limits.delayedMessages)
+    }
+
     @Test("What a rule makes of the bytes with which a client comes needs its right, too")
     func firstBytes() {
         let rules = ScriptedRules()

@@ -63,6 +63,17 @@ struct OwnMessageTests {
         #expect(rules.denied.sorted() == ["0 publish denied", "0 publish denied", "0 publish later"])
     }
 
+    @Test("A delayed message of a rule's own that is denied takes no room of those that are not")
+    func deniedDelays() {
+        let worker = SimulatedWorker(hooks: rules)
+        worker.engines[0].setAccess([ListenerAccess(asks: false, permissions: { _, _, _ in AccessTests.Denials([:]) })], now: worker.now)
+        rules.sends = [.init(topic: "denied", delay: 1)]
+        rules.room = (0, 0)
+        _ = worker.connect().ask(Frame(.ping, id: 1))
+        #expect(worker.engines[0].output.figures.denied == 1)
+        #expect(rules.room.messages == worker.engines[0].limits.delayedMessages)
+    }
+
     // MARK: delays
 
     @Test("A delayed message is answered 200, goes out when it is due, and does not meet the rule that delayed it")

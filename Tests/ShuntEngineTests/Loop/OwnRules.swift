@@ -28,7 +28,7 @@ final class OwnRules: RuleHooks {
     private(set) var told: [String] = []
     /// Is called in a hook.
     var onTold: ((String) -> Void)?
-    private(set) var room = (messages: 0, bytes: 0)
+    var room = (messages: 0, bytes: 0)
     private(set) var beyondHops = 0
     private(set) var denied: [String] = []
     /// Is called with each broadcast.
