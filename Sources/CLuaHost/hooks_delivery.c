@@ -123,7 +123,7 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
     begin_message(host, message, now);
     shunt_rule *rule;
     for (bool is_first = true; !chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL; is_first = false) {
-        // A rule may have closed the recipient's connection: the others are not asked about who has gone.
+        // The rule before may have closed the recipient's connection. The host asks no rule about a recipient who has gone.
         if (!is_first && !callbacks->has_peer(callbacks->context, recipient)) { break; }
         lua_thread *thread = thread_of(rule->L);
         ptrdiff_t top = thread->top - thread->stack;

@@ -180,4 +180,24 @@ struct OwnMessageTests {
         #expect(rig.send("a", "x").verdict == .send)
         #expect(rig.figures().errors == [.delayLimit: 2])
     }
+
+    @Test("A call that fails gives back the room that its delayed messages took, and so does an emission that is refused")
+    func roomOfFailures() throws {
+        let rig = try RuleRig(
+            """
+            R.on_error = 'reject'
+            function R.on_message(msg, ctx)
+              if msg.topic == 'fails' then
+                ctx:emit(route.delay(1, msg))
+                error('no')
+              end
+              pcall(ctx.emit, ctx, route.fanout { route.delay(1, msg), route.delay(1, msg) })
+              return route.delay(1)
+            end
+            """)
+        rig.rules.setDelayRoom(messages: 1, bytes: 1000)
+        for _ in 0..<3 { #expect(rig.send("fails").verdict == .reject(why: "rule rule failed")) }
+        #expect(rig.figures().errors == [.ruleFailed: 3])
+        #expect(rig.send("t").verdict == .send)
+    }
 }

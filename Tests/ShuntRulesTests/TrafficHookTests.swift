@@ -303,6 +303,22 @@ struct TrafficHookTests {
         #expect(left == "p+a", "the second rule is not asked about who has gone")
     }
 
+    @Test("on_deliver is called for the topics of its match alone, in whatever order they come, and by the next version's match")
+    func deliverMatch() throws {
+        func text(_ topic: String) -> String {
+            "return { match = { topic = '\(topic)' }, on_deliver = function(m) return m:with { payload = 'n' } end }"
+        }
+        let rig = try RuleRig(files: ["a/rule.lua": text("a/#")])
+        func isAsked(_ topic: String) -> Bool { rig.deliver(topic, "p") != .deliver }
+        #expect(["a/b", "a/b", "c", "c", "a/b", "a/c", "a/b"].map(isAsked) == [true, true, false, false, true, true, true])
+        let long = "a/" + String(repeating: "l", count: 300)
+        #expect([long, "c", long].map(isAsked) == [true, false, true])
+        let other = try PluginFolder(["a/rule.lua": text("c")])
+        #expect(isAsked("a/b"))
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: other.path), now: 1000) == nil)
+        #expect(["a/b", "c", "a/b"].map(isAsked) == [false, true, false])
+    }
+
     @Test("what on_message sent stays as it is while it is delivered")
     func deliverKeepsResults() throws {
         let rig = try RuleRig(

@@ -5,7 +5,7 @@ import ShuntRegistry
 extension ClusterAudit {
     var ofGroups: [Finding] { slowMembers + unevenMembers + onOneWorker }
 
-    /// An audit says nothing while a member was given at most `ratio` times the mean of the others, and `spare` messages.
+    /// An audit names a member that was given more than `ratio` times the mean of the others, and `spare` messages on top of that.
     private static let (spare, ratio) = (1_000, 4)
 
     private var all: [(worker: String, group: GroupsRecord.Group)] {

@@ -26,7 +26,7 @@ extension TopicRouter {
         var count = 0
         for at in standing.targets.indices {
             guard let topic = standing.targets[at].topic else {
-                goesOutItself = true
+                isSomethingLeft = true
                 count += deliver(publication, route)
                 continue
             }
@@ -36,6 +36,7 @@ extension TopicRouter {
             }
             count += topic.withUnsafeBytes { topic in
                 guard maySend(to: topic, standing.rule) else { return 0 }
+                isSomethingLeft = true
                 let target = self.route(of: topic, last: standing.targets[at].route)
                 guard !target.isNone else { return 0 }
                 standing.targets[at].route = target
@@ -78,7 +79,7 @@ extension TopicRouter {
         let made = keep(outcome, publication, route, excluded)
         var count = others.count - before
         if verdict == .pass {
-            goesOutItself = true
+            isSomethingLeft = true
             count += deliver(publication, route)
         }
         for next in made { count += pass(next, hooks) }
@@ -121,10 +122,14 @@ extension TopicRouter {
             }
             guard routed.kind == .topic, !routed.changes.contains(.delayed) else {
                 let other = owned(routed, of: publication.message)
-                if mayBeSent(other) { others.append(other) }
+                if mayBeSent(other) {
+                    isSomethingLeft = true
+                    others.append(other)
+                }
                 return nil
             }
             guard !routed.changes.contains(.topic) || maySend(to: routed.topic, routed.rule) else { return nil }
+            isSomethingLeft = true
             guard !routed.changes.isEmpty else { return Passage(publication: publication, route: route, excluded: excluded) }
             guard routed.topic.count > 0, routed.topic.count <= limits.topic else {
                 output.figures.undelivered += 1

@@ -38,8 +38,8 @@ public final class TopicRouter {
     /// What the sender of the message that is handled may do, where not everything; and how often rules have wanted more of that message.
     var permissions: (any Permissions)?
     var deniedOfMessage = 0
-    /// The message that is handled goes out itself, as rules let it.
-    var goesOutItself = false
+    /// Something may be sent of the message that is handled: itself, or what rules have made of it. Whether anybody gets that is another question.
+    var isSomethingLeft = false
     /// Something delayed was denied: the rules took room for it.
     var deniedDelay = false
     /// What rules made of the message that is being handled has come over too many topics, and was told as that.
@@ -229,7 +229,7 @@ public final class TopicRouter {
         excluded: RuleSelection
     ) -> PublishOutcome {
         (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
-        goesOutItself = false
+        isSomethingLeft = false
         defer { hasEndedAtHops = false }
         let outcome: PublishOutcome
         if case .decided = answer {
@@ -245,7 +245,7 @@ public final class TopicRouter {
         }
         // Other rules may have seen what a standing verdict sends on, too.
         if kept.size > 0 { kept.removeAll() }
-        if deniedOfMessage > 0, !goesOutItself, case .delivered(0) = outcome {
+        if deniedOfMessage > 0, !isSomethingLeft, case .delivered(0) = outcome {
             return note(.rejected(why: "the sender may not send what a rule makes of the message"), publication)
         }
         return conclude(outcome, publication)

@@ -211,7 +211,7 @@ struct AccessTests {
         #expect(reasons == (!isGranted ? [true, false, false, true, true, true] : .init(repeating: false, count: 6)))
     }
 
-    @Test("A message that rules let pass is not denied with what they send besides")
+    @Test("A message of which something is left is not denied with the rest, though nobody gets it")
     func passing() {
         let rules = ScriptedRules()
         let worker = SimulatedWorker(hooks: rules)
@@ -219,11 +219,13 @@ struct AccessTests {
         let ada = client(worker, greeting("ada"), "ada")
         rules.script["v"] = .pass([.init(text: "d", kind: .broadcast)])
         rules.script["w"] = .pass([.init(topic: "secret/x", text: "d")])
-        for topic in ["v", "w"] {
+        rules.script["x"] = .send([.init(topic: "free", text: "d"), .init(topic: "secret/x", text: "d")])
+        rules.script["y"] = .always(.send([.init(topic: "free"), .init(topic: "secret/x")]), rule: 0)
+        for topic in ["v", "w", "x", "y", "y"] {
             ada.publish(topic, topic, qos: .atLeastOnce)
             #expect(ada.answered(.publishAcknowledgement).last?.reason == .noMatchingSubscribers)
         }
-        #expect(worker.engines[0].output.figures.denied == 2)
+        #expect(worker.engines[0].output.figures.denied == 5)
         #expect(worker.engines[0].output.figures.rejected == 0)
     }
 
