@@ -105,10 +105,16 @@ static size_t left_of(const shunt_host *host, const shunt_rule *rule) {
     return own < rule->reserved ? rule->reserved : own;
 }
 
-/// How much the rule's state may hold in this call: one that runs may grow by the call's budget.
-size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t memory) {
-    size_t own = left_of(host, rule);
-    return memory < own && rule->used < own - memory ? rule->used + memory : own;
+static inline bool fits(size_t used, size_t memory, size_t most) { return memory < most && used < most - memory; }
+
+/// A rule may grow by the call's budget. What it grows to within its own share depends on no other rule, and holds for the next call too.
+void set_ceiling(shunt_host *host, shunt_rule *rule, size_t memory) {
+    update_reserved(host, rule);
+    rule->refused_size = 0;
+    bool is_own = fits(rule->used, memory, rule->reserved);
+    size_t most = is_own ? rule->reserved : left_of(host, rule);
+    rule->ceiling = fits(rule->used, memory, most) ? rule->used + memory : most;
+    rule->ceiling_used = is_own && memory == rule->policy.memory ? rule->used : SIZE_MAX;
 }
 
 void memory_text(const shunt_host *host, shunt_hook hook, size_t memory, char *text, size_t size) {
@@ -143,6 +149,7 @@ static void on_overdue(int number) {
     // The next look, a millisecond later, is the end of any grace.
     if (host->budget.grace != 0 && host->budget.killed == KILL_NONE) { host->budget.killed = KILL_TIME; }
     if (host->budget.grace == 0) { host->budget.grace = GRACE; }
+    host->untidy = true;
     budget_arm_hook(host->running, host);
 }
 
@@ -175,10 +182,7 @@ enum { ANCHORED_NANOSECONDS = 1000000 };
 
 static inline uint64_t tick(void) { return atomic_load_explicit(&watchdog_ticks, memory_order_relaxed); }
 
-void shunt_host_begin_turn(shunt_host *host) {
-    host->turn_tick = tick();
-    host->turn.state = TURN_UNMEASURED;
-}
+void shunt_host_begin_turn(shunt_host *host) { begin_turn(host); }
 
 void shunt_host_end_turn(shunt_host *host) {
     host->turn_tick = tick();

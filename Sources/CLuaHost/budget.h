@@ -13,26 +13,33 @@ typedef struct {
 
 extern _Thread_local budget_thread this_thread __attribute__((tls_model("initial-exec")));
 /// Whether the watchdog sleeps until a call wakes it.
-extern atomic_int watchdog_sleeps;
+extern atomic_int watchdog_sleeps __attribute__((visibility("hidden")));
 /// How often the watchdog has looked: about once a millisecond while calls run.
-extern _Atomic uint64_t watchdog_ticks;
+extern _Atomic uint64_t watchdog_ticks __attribute__((visibility("hidden")));
 
 void enter_thread(void);
 void wake_watchdog(void);
-/// How much the rule's state may hold in a call that may take more than its share.
-size_t ceiling_of(const shunt_host *host, const shunt_rule *rule, size_t memory);
+/// Works out how much the rule's state may hold in the call that begins.
+void set_ceiling(shunt_host *host, shunt_rule *rule, size_t memory);
 /// Ends what ended a call.
 void forgive(shunt_host *host, shunt_rule *rule);
 
 /// A call of this host is about to run on this thread, or several, one after another. Not while this host already runs one.
 /// - Returns: what ran on the thread, for `budget_leave`.
-static inline shunt_host *budget_enter(shunt_host *host) {
+static inline __attribute__((always_inline)) shunt_host *budget_enter(shunt_host *host) {
     budget_thread *thread = &this_thread;
     shunt_host *outer = thread->host;
     if (__builtin_expect(thread->number == 0, 0)) { enter_thread(); }
     thread->host = host;
+    host->stack_start = (uintptr_t)__builtin_frame_address(0);
     atomic_store_explicit(&host->budget.thread, thread->number, memory_order_relaxed);
     return outer;
+}
+
+/// What all calls for a message take together counts from here on.
+static inline void begin_turn(shunt_host *host) {
+    host->turn_tick = atomic_load_explicit(&watchdog_ticks, memory_order_relaxed);
+    host->turn.state = TURN_UNMEASURED;
 }
 
 static inline void budget_leave(shunt_host *outer) { this_thread.host = outer; }
@@ -41,14 +48,16 @@ static inline bool budget_is_armed(const shunt_host *host) {
     return (atomic_load_explicit(&host->budget.sequence, memory_order_relaxed) & 1) != 0;
 }
 
-/// A call begins, between `budget_enter` and `budget_leave`.
-static inline void budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanoseconds, size_t memory) {
+/// The call that begins may grow the state by so many bytes. Most find it as the one before found it.
+static inline void budget_bound(shunt_host *host, shunt_rule *rule, size_t memory) {
+    if (rule->used != rule->ceiling_used || memory != rule->policy.memory) { set_ceiling(host, rule, memory); }
+}
+
+/// A call that has its bound begins on this thread of a rule's state, between `budget_enter` and `budget_leave`.
+static inline void budget_arm(shunt_host *host, lua_State *L, uint64_t nanoseconds) {
     shunt_budget *budget = &host->budget;
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
-    bool in_share = memory < rule->reserved && rule->used < rule->reserved - memory;
-    rule->ceiling = __builtin_expect(in_share, 1) ? rule->used + memory : ceiling_of(host, rule, memory);
-    rule->refused_size = 0;
-    host->running = rule->L;
+    host->running = L;
     atomic_store_explicit(&budget->nanoseconds, nanoseconds, memory_order_relaxed);
     atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
     // No fence: the watchdog makes one (membarrier) before it sleeps.
@@ -56,14 +65,13 @@ static inline void budget_arm(shunt_host *host, shunt_rule *rule, uint64_t nanos
     if (__builtin_expect(atomic_load_explicit(&watchdog_sleeps, memory_order_relaxed), 0)) { wake_watchdog(); }
 }
 
+/// It has ended. Where it was overdue or had no memory, `host->untidy` says so.
 static inline void budget_disarm(shunt_host *host, shunt_rule *rule) {
     shunt_budget *budget = &host->budget;
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
     atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    rule->ceiling = SIZE_MAX;
-    if (__builtin_expect((rule->used > host->share) | (rule->reserved != host->share), 0)) { update_reserved(host, rule); }
-    if (__builtin_expect(budget->killed != KILL_NONE || budget->grace != 0, 0)) { forgive(host, rule); }
+    if (rule->used != rule->ceiling_used) { update_reserved(host, rule); }
 }
 
 #endif

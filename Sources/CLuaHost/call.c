@@ -41,7 +41,7 @@ void hook_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
     char place[sizeof host->where], whole[sizeof host->error];
     hook_place(rule, hook, place, sizeof place);
     snprintf(whole, sizeof whole, "%s%s", place, text);
-    set_error(host, host->delay_exceeded ? SHUNT_DELAYS : SHUNT_FAILED, whole);
+    set_error(host, host->marks.delay_exceeded ? SHUNT_DELAYS : SHUNT_FAILED, whole);
 }
 
 /// The error object is not asked for its `__tostring`: no rule code runs any more.
@@ -54,13 +54,13 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
     if (host->where[0] == 0) { hook_place(rule, hook, host->where, sizeof host->where); }
     if (killed == KILL_TIME) {
         snprintf(text, sizeof text, "%stook more than its budget of %g ms", host->where, (double)time / 1e6);
-        set_error(host, host->payload == PAYLOAD_INFLATING ? SHUNT_PAYLOAD : SHUNT_TIME, text);
+        set_error(host, host->marks.payload == PAYLOAD_INFLATING ? SHUNT_PAYLOAD : SHUNT_TIME, text);
     } else if (killed == KILL_MEMORY || status == LUA_ERRMEM) {
         memory_text(host, hook, memory, text, sizeof text);
         set_error(host, SHUNT_MEMORY, text);
     } else if (lua_type(L, -1) == LUA_TSTRING) {
-        shunt_failure failure = host->payload == PAYLOAD_REFUSED ? SHUNT_PAYLOAD : SHUNT_FAILED;
-        if (host->fanout_exceeded || host->delay_exceeded) { failure = host->fanout_exceeded ? SHUNT_FANOUT : SHUNT_DELAYS; }
+        shunt_failure failure = host->marks.payload == PAYLOAD_REFUSED ? SHUNT_PAYLOAD : SHUNT_FAILED;
+        if (host->marks.fanout_exceeded || host->marks.delay_exceeded) { failure = host->marks.fanout_exceeded ? SHUNT_FANOUT : SHUNT_DELAYS; }
         set_error(host, failure, lua_tostring(L, -1));
     } else {
         int length = snprintf(text, sizeof text, "%s", raised_place(L, host));
@@ -80,7 +80,9 @@ static void collect_some(lua_State *L) {
     }
 }
 
-void tidy_up(shunt_host *host, shunt_rule *rule, bool is_out_of_memory) {
+void tidy_up(shunt_host *host, shunt_rule *rule) {
+    bool is_out_of_memory = host->budget.killed == KILL_MEMORY;
+    if (host->budget.killed != KILL_NONE || host->budget.grace != 0) { forgive(host, rule); }
     host->untidy = false;
     if (host->collector_stopped) {
         host->collector_stopped = false;
@@ -89,6 +91,17 @@ void tidy_up(shunt_host *host, shunt_rule *rule, bool is_out_of_memory) {
     if (is_out_of_memory) { collect_some(rule->L); }
     if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }
     if (host->lines.count > 0) { log_flush(host, rule); }
+}
+
+void note_function(shunt_rule *rule, int hook, const lua_value *function) {
+    rule_hook *entry = &rule->entries[hook];
+    *entry = (rule_hook){.function = *function};
+    if (function->type != LUA_CLOSURE) { return; }
+    const lua_prototype *prototype = ((const lua_closure *)function->bits.pointer)->prototype;
+    if (prototype->is_vararg) { return; }
+    entry->code = prototype->code;
+    entry->frame_bytes = (uint32_t)((1 + prototype->frame_size) * sizeof(lua_value));
+    entry->parameters = prototype->parameters;
 }
 
 /// What lua_pcall does with an error: leaves it in the place of the function.
@@ -116,54 +129,60 @@ uint64_t shunt_time_bound(size_t bucket) {
     return (uint64_t)(5 + bucket % STEPS_PER_OCTAVE) << (bucket / STEPS_PER_OCTAVE + FIRST_OCTAVE - 2);
 }
 
-void time_call(shunt_rule *rule, shunt_hook hook, uint64_t started) {
+void time_call(shunt_rule *rule, shunt_hook hook, running_call *call) {
     shunt_figures *figures = &rule->figures[hook];
     // For the calls since the one that was timed before it.
-    uint64_t time = monotonic_nanoseconds() - started, stands_for = figures->calls > figures->sampled ? figures->calls - figures->sampled : 0;
+    uint64_t time = monotonic_nanoseconds() - call->started, stands_for = figures->calls > figures->sampled ? figures->calls - figures->sampled : 0;
     figures->sample_at = figures->calls - 1 + (figures->calls <= SAMPLED_FIRST ? 1 : SAMPLE);
     figures->sampled += stands_for;
     figures->sampled_nanoseconds += time * stands_for;
     figures->times[time_bucket(time)] += stands_for;
+    call->started = 0;
     tune_collector(rule);
 }
 
 void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook) { rule->figures[hook].sample_at = 0; }
 
-bool not_called(shunt_host *host, lua_State *L, int arguments) {
+bool not_called(shunt_host *host, lua_State *L, lua_value *function) {
     char text[160];
-    lua_pop(L, arguments + 1);
+    thread_of(L)->top = function;
     snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
     set_error(host, SHUNT_TIME, text);
     return false;
 }
 
-void call_broke(shunt_host *host, shunt_rule *rule, shunt_hook hook, const running_call *call, int status, uint64_t time, size_t memory) {
-    thread_of(rule->L)->depth = call->depth;
+void call_broke(shunt_host *host, shunt_rule *rule, shunt_hook hook, running_call *call, int status, uint64_t time, size_t memory) {
+    thread_of(rule->L)->depth = rule->depth;
+    thread_of(rule->L)->jump = NULL;
     status = recover(rule->L, call->place, status);
     int killed = host->budget.killed;
     end(host, rule);
-    if (call->started != 0) { time_call(rule, hook, call->started); }
+    if (call->started != 0) { time_call(rule, hook, call); }
     keep_error(host, rule, hook, status, killed, time, memory);
     lua_pop(rule->L, 1);
 }
 
-static inline __attribute__((always_inline)) bool call_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time,
-                                                               size_t memory) {
-    lua_jump jump;
-    running_call call;
+bool call_hook_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time, size_t memory) {
+    lua_jump jump = {.status = LUA_OK};
+    running_call call = {0};
     if (budget_is_armed(host)) {
         lua_pop(rule->L, arguments + 1);
         set_error(host, SHUNT_FAILED, "called while another rule of this loop runs");
         return false;
     }
     shunt_host *outer = budget_enter(host);
-    bool runs = call_begin(host, rule, hook, arguments, time, memory, &jump, &call), ran = false;
+    budget_bound(host, rule, memory);
+    bool runs = call_begin(host, rule, rule->L, hook, top_of(rule->L) - arguments, time, &jump, &call);
     if (runs) {
-        if (_setjmp(jump.place) == 0) { call_run(rule, &call); }
-        ran = call_end(host, rule, hook, &call, jump.status, time, memory);
+        if (_setjmp(jump.place) == 0) { call_run(rule->L, function_of(rule, &call)); }
+        if (jump.status == LUA_OK) {
+            call_ran(host, rule, rule->L, hook, &call);
+        } else {
+            call_broke(host, rule, hook, &call, jump.status, time, memory);
+        }
     }
     budget_leave(outer);
-    return ran;
+    return runs && jump.status == LUA_OK;
 }
 
 bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments) {
@@ -173,11 +192,7 @@ bool call_hook(shunt_host *host, shunt_rule *rule, shunt_hook hook, int argument
         time = host->options.load_nanoseconds;
         memory = host->options.load_memory;
     }
-    return call_within(host, rule, hook, arguments, time, memory);
-}
-
-bool call_hook_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int arguments, uint64_t time, size_t memory) {
-    return call_within(host, rule, hook, arguments, time, memory);
+    return call_hook_within(host, rule, hook, arguments, time, memory);
 }
 
 /// How many bytes of an error are its place: `plugin/rule.lua:12: `.
@@ -219,7 +234,8 @@ bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void 
         return false;
     }
     shunt_host *outer = budget_enter(host);
-    budget_arm(host, rule, time, memory);
+    budget_bound(host, rule, memory);
+    budget_arm(host, L, time);
     begin(host, rule, SHUNT_ON_LOAD);
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, context);

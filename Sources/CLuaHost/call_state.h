@@ -1,9 +1,13 @@
-// What is known of the call that runs: its budget, and what it has raised. For host.h.
+// What is known of the call that runs: its budget, the message that it is for, and what it has raised. For host.h.
 #ifndef SHUNT_CALL_STATE_H
 #define SHUNT_CALL_STATE_H
 
+#include "CLuaHost.h"
+#include "lua_layout.h"
+
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,6 +42,18 @@ typedef struct {
     pid_t thread;
 } shunt_turn;
 
+/// What a call has done or met so far: nothing when it begins. Of 16 bytes, to be cleared by one instruction.
+typedef struct {
+    /// How many messages it has emitted.
+    uint32_t emits;
+    bool fanout_exceeded, delay_exceeded, filter_read, props_read;
+    /// The forms that the payload was decoded from, a bit each.
+    uint8_t decoded;
+    /// Whether the payload is being inflated, or could not be: a failure is then the client's.
+    enum __attribute__((packed)) { PAYLOAD_FINE, PAYLOAD_INFLATING, PAYLOAD_REFUSED } payload;
+    uint8_t others[6];
+} call_marks;
+
 /// A value that was raised, as far as it can be known again.
 typedef struct {
     int type;
@@ -51,5 +67,46 @@ typedef struct {
     raised_value value;
     char place[160];
 } raised_error;
+
+/// A hook of a rule as it is called: its function, and of one in Lua without `...` what its prototype says of a call.
+typedef struct {
+    lua_value function;
+    /// NULL of any other function.
+    const uint32_t *code;
+    /// Bytes of its frame with the function, and how many values in it are parameters.
+    uint32_t frame_bytes, parameters;
+} rule_hook;
+
+/// What is to be known of a call once it has ended, be it by an error.
+typedef struct {
+    /// When it began, while it runs and is timed; else 0.
+    uint64_t started;
+    /// Of its function on the state's stack, in bytes.
+    ptrdiff_t place;
+} running_call;
+
+/// A message on its way through the rules.
+typedef struct {
+    shunt_hook hook;
+    /// The rules that are still to be asked.
+    uint64_t rules;
+    shunt_outcome *outcome;
+    /// Whose copy stands for the message now, and where it is on that rule's stack; NULL while it is as it came.
+    const shunt_rule *replaced_by;
+    int current;
+    bool stopped;
+    /// The call that runs, and how much had been sent when it began.
+    running_call call;
+    size_t before;
+} message_chain;
+
+enum { TRIAL_FAILED = -1 };
+enum { TRIAL_WHY, TRIAL_TOPIC, TRIAL_PAYLOAD, TRIAL_REST, TRIAL_COUNT, TRIAL_PARTS };
+
+/// What a hook decided, to be compared: a verdict or TRIAL_FAILED, and hashes.
+typedef struct {
+    int verdict;
+    uint64_t parts[TRIAL_PARTS];
+} trial_decision;
 
 #endif

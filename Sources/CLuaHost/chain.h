@@ -8,7 +8,7 @@ static inline void count(shunt_rule *rule, shunt_hook hook, shunt_verdict verdic
 
 /// Pushes a value that the state has, where there is room: a state has some from its start.
 static inline void push_value(const shunt_rule *rule, lua_value value) { *thread_of(rule->L)->top++ = value; }
-static inline void push_hook(const shunt_rule *rule, shunt_hook hook) { push_value(rule, rule->functions[hook]); }
+static inline void push_hook(const shunt_rule *rule, shunt_hook hook) { push_value(rule, rule->entries[hook].function); }
 static inline void push_context(const shunt_rule *rule) { push_value(rule, rule->context_value); }
 /// Pushes what is at the base of the rule's stack.
 static inline void push_slot(const shunt_rule *rule, int slot) { push_value(rule, thread_of(rule->L)->stack[slot]); }

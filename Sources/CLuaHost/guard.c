@@ -189,7 +189,7 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
         guard->plain = host->payload_inflated ? (shunt_bytes){host->inflated.bytes, host->inflated.count} : (shunt_bytes){0};
     }
     if (!host->in_message || host->options.tells_payloads) { guard->plain.count = 0; }
-    if (!host->options.tells_payloads) {
+    if (!host->options.tells_payloads && host->secret_serial == host->serial) {
         guard->secret = (shunt_bytes){host->secret.bytes, host->secret.count};
         guard->failed = host->secret.full || host->secret.count > MOST_COMPARED;
     }

@@ -7,9 +7,19 @@
 #define GUARD_NOTICE "(hidden: it repeats the payload)"
 #define GUARD_NOTICE_LARGE "(hidden: the payload is too large to tell whether it is repeated)"
 
+/// What the call has read of a client that no log may repeat: nothing of an earlier call.
+static inline shunt_buffer *secret_of(shunt_host *host) {
+    if (host->secret_serial != host->serial) {
+        host->secret_serial = host->serial;
+        host->secret.count = 0;
+        host->secret.full = false;
+    }
+    return &host->secret;
+}
+
 /// The rule reads what no log may repeat.
 static inline void note_secret(shunt_host *host, shunt_bytes bytes) {
-    if (bytes.count > 0) { shunt_buffer_append(&host->secret, bytes.start, bytes.count); }
+    if (bytes.count > 0) { shunt_buffer_append(secret_of(host), bytes.start, bytes.count); }
 }
 
 typedef struct guard_run guard_run;

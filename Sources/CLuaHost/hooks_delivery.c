@@ -13,29 +13,35 @@ typedef struct {
 /// Calls a rule's hook for a recipient who is there. A conn is made within the protected call.
 static bool call_deliver(shunt_host *host, shunt_rule *rule, uint64_t recipient) {
     const shunt_rule_policy *policy = &rule->policy;
-    lua_thread *thread = thread_of(rule->L);
-    lua_jump jump;
-    running_call call;
-    bool ran = false;
+    lua_State *L = rule->L;
+    lua_thread *thread = thread_of(L);
+    lua_value *function = thread->top;
+    lua_jump jump = {.status = LUA_OK};
+    running_call call = {0};
     const lua_value *known = last_peer(rule, recipient), nobody = {.type = LUA_NOTHING};
     push_hook(rule, SHUNT_ON_DELIVER);
     push_slot(rule, SLOT_MESSAGE);
     push_value(rule, known != NULL ? *known : nobody);
     push_context(rule);
     shunt_host *outer = budget_enter(host);
-    if (call_begin(host, rule, SHUNT_ON_DELIVER, 3, policy->nanoseconds, policy->memory, &jump, &call)) {
-        if (_setjmp(jump.place) == 0) {
-            if (known == NULL) {
-                push_new_peer(rule->L, rule, recipient);
-                thread->top -= 1;
-                thread->top[-2] = *thread->top;
-            }
-            call_run(rule, &call);
+    budget_bound(host, rule, policy->memory);
+    if (!call_begin(host, rule, L, SHUNT_ON_DELIVER, function, policy->nanoseconds, &jump, &call)) {
+        budget_leave(outer);
+        return false;
+    }
+    if (_setjmp(jump.place) == 0) {
+        if (known == NULL) {
+            push_new_peer(L, rule, recipient);
+            thread->top -= 1;
+            thread->top[-2] = *thread->top;
         }
-        ran = call_end(host, rule, SHUNT_ON_DELIVER, &call, jump.status, policy->nanoseconds, policy->memory);
+        call_run_hook(L, &rule->entries[SHUNT_ON_DELIVER], function_of(rule, &call), 3);
+        call_ran(host, rule, L, SHUNT_ON_DELIVER, &call);
+    } else {
+        call_broke(host, rule, SHUNT_ON_DELIVER, &call, jump.status, policy->nanoseconds, policy->memory);
     }
     budget_leave(outer);
-    return ran;
+    return jump.status == LUA_OK;
 }
 
 static void stop(delivery *chain, shunt_verdict verdict, shunt_bytes why) {

@@ -2,20 +2,6 @@
 #include "call.h"
 #include "trial.h"
 
-typedef struct {
-    shunt_hook hook;
-    /// The rules that are still to be asked.
-    uint64_t rules;
-    shunt_outcome *outcome;
-    /// Whose copy stands for the message now, and where it is on that rule's stack; NULL while it is as it came.
-    const shunt_rule *replaced_by;
-    int current;
-    bool stopped;
-    /// The call that runs, and how much had been sent when it began.
-    running_call call;
-    size_t before;
-} message_chain;
-
 static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *rule, shunt_bytes why) {
     chain->outcome->verdict = verdict;
     chain->outcome->rule = rule->index;
@@ -29,7 +15,7 @@ static bool stand(shunt_host *host, const shunt_rule *rule, message_chain *chain
         hook_error(host, rule, chain->hook, "route.always is for on_message: what it decides is kept with a topic");
         return false;
     }
-    if (host->call_emits > 0) {
+    if (host->marks.emits > 0) {
         hook_error(host, rule, chain->hook, "route.always after ctx:emit: what was emitted would not be sent again; use route.fanout");
         return false;
     }
@@ -163,10 +149,10 @@ static bool call_will(shunt_host *host, shunt_rule *rule) {
 }
 
 /// Pushes a rule's hook and its arguments, which there is room for: msg, chat where there is one, ctx. - Returns: how many arguments.
-static inline __attribute__((always_inline)) int push_call(const shunt_rule *rule, shunt_hook hook) {
-    lua_thread *thread = thread_of(rule->L);
+static inline __attribute__((always_inline)) uint32_t push_call(const shunt_rule *rule, lua_State *L, shunt_hook hook) {
+    lua_thread *thread = thread_of(L);
     lua_value *top = thread->top;
-    *top++ = rule->functions[hook];
+    *top++ = rule->entries[hook].function;
     *top++ = thread->stack[SLOT_MESSAGE];
     if (hook == SHUNT_ON_CHAT) { *top++ = thread->stack[SLOT_CHAT]; }
     *top++ = rule->context_value;
@@ -176,7 +162,7 @@ static inline __attribute__((always_inline)) int push_call(const shunt_rule *rul
 
 /// Calls a rule's hook. - Returns: where its result is on the stack.
 static bool call(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
-    return hook == SHUNT_ON_WILL ? call_will(host, rule) : call_hook(host, rule, hook, push_call(rule, hook));
+    return hook == SHUNT_ON_WILL ? call_will(host, rule) : call_hook(host, rule, hook, (int)push_call(rule, rule->L, hook));
 }
 
 /// Does what a rule has decided in its call, which began with the stack so high, and so much sent. It may have failed, or what it returned does.
@@ -263,48 +249,15 @@ static __attribute__((noinline)) void decide(shunt_host *host, shunt_rule *rule,
     take_result(host, rule, SHUNT_ON_MESSAGE, chain, ran, chain->call.place / (ptrdiff_t)sizeof(lua_value), chain->before);
 }
 
-/// A rule's call is over. Most return nothing, and have sent nothing.
-static inline __attribute__((always_inline)) void conclude(shunt_host *host, shunt_rule *rule, message_chain *chain, int status) {
-    const shunt_rule_policy *policy = &rule->policy;
-    bool ran = call_end(host, rule, SHUNT_ON_MESSAGE, &chain->call, status, policy->nanoseconds, policy->memory);
-    lua_thread *thread = thread_of(rule->L);
-    lua_value *result = (lua_value *)((char *)thread->stack + chain->call.place);
-    if (__builtin_expect(ran && (result->type & LUA_BASE_TYPE) == LUA_TNIL && rule->emitted == 0, 1)) {
-        thread->top = result;
-        count(rule, SHUNT_ON_MESSAGE, SHUNT_VERDICT_PASS);
-        return;
-    }
-    decide(host, rule, chain, ran);
+/// The call that runs has ended by an error.
+static __attribute__((noinline)) void decide_broken(shunt_host *host, int status) {
+    shunt_rule *rule = host->rule;
+    call_broke(host, rule, SHUNT_ON_MESSAGE, &host->chain.call, status, rule->policy.nanoseconds, rule->policy.memory);
+    decide(host, rule, &host->chain, false);
 }
 
-/// The same after an error.
-static __attribute__((noinline)) void conclude_broken(shunt_host *host, message_chain *chain, int status) {
-    conclude(host, host->rule, chain, status);
-}
-
-/// Asks the rules about a message. Their errors come to one place: to mark one for each call would cost as much as a small rule does.
-static __attribute__((noinline)) void ask_all(shunt_host *host, message_chain *chain) {
-    lua_jump jump;
-    shunt_host *outer = budget_enter(host);
-    // After a jump, only what is in the host and in the chain is as it was left.
-    if (_setjmp(jump.place) != 0) { conclude_broken(host, chain, jump.status); }
-    shunt_rule *rule;
-    while (!chain->stopped && (rule = next_rule(host, &chain->rules, SHUNT_ON_MESSAGE)) != NULL) {
-        const shunt_rule_policy *policy = &rule->policy;
-        int arguments = push_call(rule, SHUNT_ON_MESSAGE);
-        chain->before = host->routed_count;
-        if (call_begin(host, rule, SHUNT_ON_MESSAGE, arguments, policy->nanoseconds, policy->memory, &jump, &chain->call)) {
-            call_run(rule, &chain->call);
-            conclude(host, rule, chain, LUA_OK);
-        } else {
-            failed(host, rule, chain);
-        }
-    }
-    budget_leave(outer);
-}
-
-/// The same for other hooks, and while rules are on trial.
-static inline void ask_each(shunt_host *host, shunt_hook hook, message_chain *chain) {
+/// Asks each rule in turn: for all hooks but on_message, and while rules are on trial.
+static void ask_each(shunt_host *host, shunt_hook hook, message_chain *chain) {
     shunt_rule *rule;
     while (!chain->stopped && (rule = next_rule(host, &chain->rules, hook)) != NULL) {
         if (__builtin_expect(host->observed != 0, 0) && run_on_trial(host, rule, hook, chain)) { continue; }
@@ -312,7 +265,8 @@ static inline void ask_each(shunt_host *host, shunt_hook hook, message_chain *ch
     }
 }
 
-static void finish(shunt_host *host, message_chain *chain) {
+static __attribute__((noinline)) void finish(shunt_host *host) {
+    const message_chain *chain = &host->chain;
     shunt_outcome *outcome = chain->outcome;
     if (outcome->verdict == SHUNT_VERDICT_PASS && chain->replaced_by != NULL) {
         const shunt_rule *rule = chain->replaced_by;
@@ -324,30 +278,95 @@ static void finish(shunt_host *host, message_chain *chain) {
     outcome->count = host->routed_count;
 }
 
-/// `hook` is known where it is called.
-static inline __attribute__((always_inline)) bool run(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules,
-                                                      double now, shunt_outcome *outcome) {
+/// Begins a chain. - Returns: false where a rule calls, which no message is for.
+static inline bool begin_chain(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules, double now,
+                               shunt_outcome *outcome) {
     *outcome = (shunt_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
-    if (host->rule != NULL) { return false; }
-    message_chain chain;
-    chain.hook = hook;
-    chain.rules = rules;
-    chain.outcome = outcome;
-    chain.replaced_by = NULL;
-    chain.stopped = false;
+    if (__builtin_expect(host->rule != NULL, 0)) { return false; }
+    message_chain *chain = &host->chain;
+    chain->hook = hook;
+    chain->rules = rules & host->having[hook] & ~host->skipped;
+    chain->outcome = outcome;
+    chain->replaced_by = NULL;
+    chain->stopped = false;
+    chain->call.started = 0;
     if (__builtin_expect((host->holding | host->delivering) != 0, 0)) { release_results(host); }
     host->routed_count = 0;
     begin_message(host, message, now);
     host->selected = rules;
-    if (hook == SHUNT_ON_MESSAGE && __builtin_expect(host->observed == 0, 1)) { ask_all(host, &chain); } else { ask_each(host, hook, &chain); }
-    bool is_more = chain.stopped || chain.replaced_by != NULL || host->routed_count > 0 || outcome->passing != 0;
-    if (is_more) { finish(host, &chain); }
+    return true;
+}
+
+/// - Returns: whether there is more to do than to let the message pass.
+static inline bool end_chain(shunt_host *host) {
+    const message_chain *chain = &host->chain;
+    bool is_more = chain->stopped || chain->replaced_by != NULL || host->routed_count > 0 || chain->outcome->passing != 0;
+    if (__builtin_expect(is_more, 0)) { finish(host); }
     host->in_message = false;
     return is_more;
 }
 
+/// Runs a chain that has begun, of on_message. Errors of all rules come to one place: to mark one for each call would cost as much as a small rule
+/// does.
+static inline __attribute__((always_inline)) void ask_all(shunt_host *host, lua_jump *jump) {
+    message_chain *chain = &host->chain;
+    while (chain->rules != 0) {
+        shunt_rule *rule = host->rules[__builtin_ctzll(chain->rules)];
+        lua_State *L = rule->L;
+        lua_thread *thread = thread_of(L);
+        lua_value *function = thread->top;
+        chain->rules &= chain->rules - 1;
+        chain->before = host->routed_count;
+        uint32_t arguments = push_call(rule, L, SHUNT_ON_MESSAGE);
+        budget_bound(host, rule, rule->policy.memory);
+        if (!call_begin(host, rule, L, SHUNT_ON_MESSAGE, function, rule->policy.nanoseconds, jump, &chain->call)) {
+            failed(host, rule, chain);
+            if (chain->stopped) { return; }
+            continue;
+        }
+        call_run_hook(L, &rule->entries[SHUNT_ON_MESSAGE], function, arguments);
+        call_ran(host, rule, L, SHUNT_ON_MESSAGE, &chain->call);
+        // Most return nothing, and have sent nothing.
+        lua_value *result = thread->top - 1;
+        if (__builtin_expect((result->type & LUA_BASE_TYPE) == LUA_TNIL && rule->emitted == 0, 1)) {
+            thread->top = result;
+            count(rule, SHUNT_ON_MESSAGE, SHUNT_VERDICT_PASS);
+            continue;
+        }
+        decide(host, rule, chain, true);
+        if (chain->stopped) { return; }
+    }
+}
+
+static bool on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
+    lua_jump jump;
+    if (!begin_chain(host, SHUNT_ON_MESSAGE, message, rules, now, outcome)) { return false; }
+    if (__builtin_expect(host->observed != 0, 0)) {
+        ask_each(host, SHUNT_ON_MESSAGE, &host->chain);
+        return end_chain(host);
+    }
+    shunt_host *outer = budget_enter(host);
+    // After a jump, only what is in the host is as it was left.
+    if (_setjmp(jump.place) != 0) { decide_broken(host, jump.status); }
+    jump.status = LUA_OK;
+    if (!host->chain.stopped) { ask_all(host, &jump); }
+    budget_leave(outer);
+    return end_chain(host);
+}
+
+static bool run(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
+    if (!begin_chain(host, hook, message, rules, now, outcome)) { return false; }
+    ask_each(host, hook, &host->chain);
+    return end_chain(host);
+}
+
 bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
-    return run(host, SHUNT_ON_MESSAGE, message, rules, now, outcome);
+    return on_message(host, message, rules, now, outcome);
+}
+
+bool shunt_on_published(shunt_host *host, uint64_t rules, double now, shunt_outcome *outcome) {
+    begin_turn(host);
+    return on_message(host, &host->message, rules, now, outcome);
 }
 
 bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome) {

@@ -69,13 +69,14 @@ static int set_up(lua_State *L) {
 }
 
 bool state_open(shunt_rule *rule) {
-    rule->ceiling = SIZE_MAX;
+    rule->ceiling = rule->ceiling_used = SIZE_MAX;
     rule->L = lua_newstate(state_allocate, rule);
     if (rule->L == NULL) { return false; }
     *(shunt_host **)lua_getextraspace(rule->L) = rule->host;
     lua_pushcfunction(rule->L, set_up);
     // A rule may leave a copy that stood for the message, or what it returned, and one for the last recipient.
     if (lua_pcall(rule->L, 0, 3, 0) != LUA_OK || !lua_checkstack(rule->L, 3 * LUA_MINSTACK)) { return false; }
+    rule->depth = thread_of(rule->L)->depth;
     note_message(rule, SLOT_MESSAGE);
     rule->array_type = json_array_type(rule->L);
     rule->lazy_type = lazy_type(rule->L);

@@ -48,15 +48,6 @@ typedef struct {
 
 typedef struct kept_pattern kept_pattern;
 
-enum { TRIAL_FAILED = -1 };
-enum { TRIAL_WHY, TRIAL_TOPIC, TRIAL_PAYLOAD, TRIAL_REST, TRIAL_COUNT, TRIAL_PARTS };
-
-/// What a hook decided, to be compared: a verdict or TRIAL_FAILED, and hashes.
-typedef struct {
-    int verdict;
-    uint64_t parts[TRIAL_PARTS];
-} trial_decision;
-
 /// Blocks of at most 640 bytes that a state may use again, a list for each 16 bytes.
 enum { KEPT_STEP = 16, KEPT_CLASSES = 40 };
 
@@ -70,7 +61,10 @@ struct shunt_rule {
     /// The next of the host's rules, whether they run, are being loaded, or are being replaced.
     shunt_rule *next;
     lua_State *L;
+    /// Bytes: what the state uses, and the most that it may use in the call that runs, if one does.
     size_t used, ceiling;
+    /// What it used when `ceiling` was worked out for a call of a hook; SIZE_MAX where that is to be done anew.
+    size_t ceiling_used;
     shunt_meter meter;
     /// What of `state_memory` is this rule's: its share, or what it uses where that is more; 0 while it does not run.
     size_t reserved;
@@ -84,6 +78,8 @@ struct shunt_rule {
     size_t kept_bytes;
     /// The collector's.
     int pause;
+    /// Lua's count of calls while none runs.
+    uint32_t depth;
 
     /// How many verdicts of the last chain wait in the state's anchors.
     size_t emitted;
@@ -100,7 +96,8 @@ struct shunt_rule {
     int environment, table, settings, context, saved;
     int hooks[SHUNT_HOOKS];
     /// What the registry has of them, and of ctx: kept at hand for each message.
-    lua_value functions[SHUNT_HOOKS], context_value;
+    rule_hook entries[SHUNT_HOOKS];
+    lua_value context_value;
     /// `msg`, the function that gives its fields, and of those that are asked for most the names, and of methods the functions.
     const void *message, *field_names[MESSAGE_FIELDS];
     lua_value message_index, methods[MESSAGE_FIELDS];
@@ -134,6 +131,8 @@ struct shunt_host {
     /// Bytes of `state_memory`: the part that each rule always has, and the sum that the rules that run have taken or may take.
     size_t share, reserved;
 
+    /// The message that runs, if one does: an error finds here what is to be done.
+    message_chain chain;
     // the call that runs
     shunt_rule *rule;
     shunt_hook hook;
@@ -156,15 +155,10 @@ struct shunt_host {
     shunt_bytes chat, will_client;
     /// What may still be delayed, of messages and bytes of them.
     size_t delay_room, delay_bytes;
-    size_t call_emits;
-    bool fanout_exceeded, delay_exceeded, filter_read, props_read;
-    /// The forms that the payload was decoded from in this call, a bit each.
-    uint8_t decoded;
+    call_marks marks;
     /// Whether `inflated` has the plain payload of the message.
     bool payload_inflated;
     shunt_buffer inflated;
-    /// Whether the call's payload is being inflated, or could not be: its failure is then the client's.
-    enum { PAYLOAD_FINE, PAYLOAD_INFLATING, PAYLOAD_REFUSED } payload;
 
     // rules on trial (trial.c)
     /// Rules whose decisions the call does not apply, those that it does not call, and those that it asks, by their bits.
@@ -195,6 +189,8 @@ struct shunt_host {
     shunt_buffer record;
     /// What the call has read of a client that no log may repeat: the payload of its will, the data of its authentication.
     shunt_buffer secret;
+    /// The call that `secret` is of.
+    uint64_t secret_serial;
 
     /// A stack of bytes for library functions that build text; what a call leaves on it is taken off at pcall. It is freed after a call that needed
     /// much.
@@ -205,8 +201,9 @@ struct shunt_host {
     uintptr_t stack_start;
     /// While a text is joined with the stack where it is: after an error, too, until the call has ended.
     bool collector_stopped;
-    /// A call leaves something to do when it has ended: lines to log, a large scratch, a collector that has stopped, no memory.
-    bool untidy;
+    /// A call leaves something to do when it has ended: it was overdue, or has no memory, lines to log, a large scratch, a collector that has
+    /// stopped. The signal handler writes it, too.
+    volatile sig_atomic_t untidy;
 
     shunt_rule *rules[MAX_RULES];
     size_t rule_count;

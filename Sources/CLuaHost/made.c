@@ -32,7 +32,7 @@ const char *delay_last(shunt_host *host, uint32_t milliseconds) {
     shunt_routed *routed = &host->routed[host->routed_count - 1];
     size_t bytes = delayed_bytes(&routed->message);
     if (host->delay_room == 0 || bytes > host->delay_bytes) {
-        host->delay_exceeded = true;
+        host->marks.delay_exceeded = true;
         host->routed_count--;
         return "no more messages may be delayed (rules.delay)";
     }

@@ -1,5 +1,5 @@
 // What a state may use, and bytes outside of it.
-#include "host.h"
+#include "budget.h"
 #include "memory.h"
 
 #include <stdlib.h>
@@ -65,9 +65,14 @@ static void *refuse(shunt_rule *rule, const void *block, size_t size) {
     } else {
         rule->refused = block;
         rule->refused_size = size;
+        // So that the next call begins without it.
+        rule->ceiling_used = SIZE_MAX;
     }
     return NULL;
 }
+
+/// What the host does with a state between calls has no bound.
+static inline bool is_called(const shunt_rule *rule) { return rule->host->rule == rule && budget_is_armed(rule->host); }
 
 void *state_allocate(void *context, void *block, size_t old_size, size_t size) {
     shunt_rule *rule = context;
@@ -77,7 +82,7 @@ void *state_allocate(void *context, void *block, size_t old_size, size_t size) {
         if (block != NULL && is_small(old_size)) { keep_block(rule, block, old_size); } else { free(block); }
         return NULL;
     }
-    if (size > old_size && (size - old_size > rule->ceiling || rule->used > rule->ceiling - (size - old_size))) {
+    if (size > old_size && (size - old_size > rule->ceiling || rule->used > rule->ceiling - (size - old_size)) && is_called(rule)) {
         return refuse(rule, block, size);
     }
     void *moved = block == NULL && is_small(size) ? take_kept(rule, size) : realloc(block, rounded(size));
@@ -104,7 +109,7 @@ void tune_collector(shunt_rule *rule) {
 enum { QUICK_COLLECTION = 2 << 20, LARGE_STATE = 8 << 20, COLLECTED_PER_MICROSECOND = 1024 };
 
 void update_reserved(shunt_host *host, shunt_rule *rule) {
-    if (rule->reserved == 0) { return; }
+    if (rule->reserved == 0 || (rule->used <= host->share && rule->reserved == host->share)) { return; }
     size_t reserved = rule->used > host->share ? rule->used : host->share;
     host->reserved += reserved - rule->reserved;
     rule->reserved = reserved;
@@ -124,6 +129,7 @@ void share_memory(shunt_host *host) {
     for (size_t i = 0; i < host->rule_count; i++) {
         shunt_rule *rule = host->rules[i];
         host->reserved += rule->reserved = rule->used > host->share ? rule->used : host->share;
+        rule->ceiling_used = SIZE_MAX;
     }
 }
 

@@ -183,13 +183,13 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
     } else if (IS(name, count, "hops")) {
         lua_pushinteger(L, message->hops);
     } else if (IS(name, count, "filter")) {
-        if (current) { push_once(L, &host_of(L)->filter_read, USER_FILTER_TABLE, push_filter); } else { push_filter(L, message); }
+        if (current) { push_once(L, &host_of(L)->marks.filter_read, USER_FILTER_TABLE, push_filter); } else { push_filter(L, message); }
     } else if (IS(name, count, "qos")) {
         lua_pushinteger(L, message->qos);
     } else if (IS(name, count, "retain")) {
         lua_pushboolean(L, message->retain);
     } else if (IS(name, count, "props")) {
-        if (current) { push_once(L, &host_of(L)->props_read, USER_PROPS, push_props); } else { push_props(L, message); }
+        if (current) { push_once(L, &host_of(L)->marks.props_read, USER_PROPS, push_props); } else { push_props(L, message); }
     } else if (property_of_field(L, 2) != 0) {
         push_property(L, message, property_of_field(L, 2));
     } else {

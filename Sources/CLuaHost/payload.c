@@ -12,10 +12,10 @@ static void inflate(lua_State *L, shunt_host *host, const shunt_message *message
     host->inflated.full = false;
     host->inflated.limit = room < most ? room : most;
     host->payload_inflated = false;
-    host->payload = PAYLOAD_INFLATING;
+    host->marks.payload = PAYLOAD_INFLATING;
     bool done = callbacks->inflate(callbacks->context, message->payload, message->compression, &host->inflated);
     budget_check(L, host);
-    host->payload = done ? PAYLOAD_FINE : PAYLOAD_REFUSED;
+    host->marks.payload = done ? PAYLOAD_FINE : PAYLOAD_REFUSED;
     if (done) { return; }
     const char *compression = compressions[message->compression & 3];
     if (!host->inflated.full) { luaL_error(L, "the %s payload can't be inflated", compression); }
@@ -41,7 +41,7 @@ shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
 void push_decoded(lua_State *L, const shunt_message *message, bool current, payload_form form, int first) {
     shunt_host *host = host_of(L);
     int place = first + 2 * (int)form;
-    if (current && (host->decoded >> form & 1) != 0) {
+    if (current && (host->marks.decoded >> form & 1) != 0) {
         lua_getiuservalue(L, 1, place);
         lua_getiuservalue(L, 1, place + 1);
         return;
@@ -55,5 +55,5 @@ void push_decoded(lua_State *L, const shunt_message *message, bool current, payl
     lua_setiuservalue(L, 1, place);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, place + 1);
-    host->decoded |= (uint8_t)(1 << form);
+    host->marks.decoded |= (uint8_t)(1 << form);
 }

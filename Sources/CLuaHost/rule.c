@@ -1,4 +1,5 @@
 // A rule in a state: its own globals, its table, its hooks.
+#include "call.h"
 #include "lazy.h"
 #include "schema.h"
 #include "waiting.h"
@@ -93,7 +94,7 @@ static int load_body(lua_State *L) {
     for (int hook = 0; hook < SHUNT_HOOKS; hook++) {
         lua_pushstring(L, hooks[hook].name);
         if (lua_rawget(L, 3) == LUA_TFUNCTION) {
-            rule->functions[hook] = *top_of(L);
+            note_function(rule, hook, top_of(L));
             rule->hooks[hook] = luaL_ref(L, LUA_REGISTRYINDEX);
         } else {
             lua_pop(L, 1);
@@ -202,6 +203,7 @@ static int configure_body(lua_State *L) {
 bool shunt_rule_configure(shunt_host *host, shunt_rule *rule, shunt_bytes settings, shunt_rule_policy policy) {
     value_request request = {.rule = rule, .settings = settings};
     rule->policy = policy;
+    rule->ceiling_used = SIZE_MAX;
     return run_loading(host, rule, configure_body, &request);
 }
 

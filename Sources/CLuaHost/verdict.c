@@ -128,7 +128,7 @@ static int route_fanout(lua_State *L) {
     lua_Unsigned count = lua_rawlen(L, 1);
     if (count == 0) { return luaL_error(L, "route.fanout needs a list of at least one message; route.drop() sends none"); }
     if (count > host->options.fanout) {
-        host->fanout_exceeded = true;
+        host->marks.fanout_exceeded = true;
         return luaL_error(L, "route.fanout of %I messages: a call may send %d", (LUAI_UACINT)count, (int)host->options.fanout);
     }
     lua_createtable(L, (int)count, 0);
@@ -389,7 +389,7 @@ shunt_bytes verdict_why(lua_State *L, shunt_host *host, int index) {
 
 /// Once it is too many, every further one in the call is.
 static int too_many_emits(lua_State *L, shunt_host *host) {
-    host->fanout_exceeded = true;
+    host->marks.fanout_exceeded = true;
     return luaL_error(L, "ctx:emit of more than %d messages in a call", (int)host->options.emits);
 }
 
@@ -414,18 +414,18 @@ int context_emit(lua_State *L) {
     if (!is_message(L, 2) && (verdict == NULL || !(sends(verdict->verdict) || verdict->verdict == SHUNT_VERDICT_FANOUT))) {
         return luaL_error(L, "ctx:emit takes msg, msg:with{}, route.message{}, route.to, route.fanout, route.push, route.chat or route.delay");
     }
-    if (host->call_emits > host->options.emits) { return too_many_emits(L, host); }
+    if (host->marks.emits > host->options.emits) { return too_many_emits(L, host); }
     // Anchored first: what is collected points into it until the next message.
     lua_rawgetp(L, LUA_REGISTRYINDEX, &key_anchors);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, (lua_Integer)++host->rule->emitted);
     size_t before = host->routed_count;
     const char *wrong = verdict_collect(host, thread_of(L)->call->function + 2, host->rule->index);
-    if (wrong == NULL) { host->call_emits += host->routed_count - before; }
-    bool exceeded = host->call_emits > host->options.emits;
+    if (wrong == NULL) { host->marks.emits += (uint32_t)(host->routed_count - before); }
+    bool exceeded = host->marks.emits > host->options.emits;
     if (wrong == NULL && !exceeded) {
         wrong = room_problem(host);
-        host->fanout_exceeded |= wrong != NULL;
+        host->marks.fanout_exceeded |= wrong != NULL;
     }
     // A rule may catch the error: nothing of what was refused stays.
     if (wrong != NULL || exceeded) { take_back(host, before); }

@@ -1,5 +1,6 @@
 // Calls that wait for a look-up. A hook that may look something up runs in a coroutine of the host's own. When it asks, the coroutine
 // yields, and the chain's state is copied out of Lua: other calls run meanwhile, and nothing that they may free is pointed to.
+#include "guard.h"
 #include "waiting.h"
 
 #include <stdlib.h>
@@ -126,16 +127,17 @@ typedef struct {
 } resume_request;
 
 static void swap_secret(shunt_host *host, shunt_waiting *waiting) {
-    shunt_buffer secret = host->secret;
+    shunt_buffer secret = *secret_of(host);
     host->secret = waiting->secret;
     waiting->secret = secret;
 }
 
 /// Many calls may wait. What one of them says after it has read a large secret is hidden, as it can't be compared.
 static void keep_secret(shunt_host *host, shunt_waiting *waiting) {
-    if (host->secret.count > MOST_SECRET) {
-        shunt_buffer_free(&host->secret);
-        host->secret.full = true;
+    shunt_buffer *secret = secret_of(host);
+    if (secret->count > MOST_SECRET) {
+        shunt_buffer_free(secret);
+        secret->full = true;
     }
     swap_secret(host, waiting);
 }

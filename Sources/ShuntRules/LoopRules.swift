@@ -169,10 +169,9 @@ public final class LoopRules: RuleHooks {
 
     public func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
         guard off.isEmpty, !hasModes else { return .notAsked }
-        shunt_host_begin_turn(pointer)
-        begin(now, message.sender)
+        count(now, message.sender)
         view.show(message)
-        if shunt_on_message(pointer, view, selection.mask, now, outcome) { return .decided }
+        if shunt_on_published(pointer, selection.mask, now, outcome) { return .decided }
         return takesLong ? .passesLate : .passes
     }
 
@@ -207,12 +206,17 @@ public final class LoopRules: RuleHooks {
 
     @inline(__always)
     func begin(_ now: Double, _ client: ConnectionID?) {
+        count(now, client)
+        if hasModes { chooseModes(for: client) }
+    }
+
+    @inline(__always)
+    private func count(_ now: Double, _ client: ConnectionID?) {
         self.now = now
         self.client = client
         calls &+= 1
         // A look at the clock costs half of a call: at one in eight.
         if calls & 7 == 0 { lookAtClock() }
-        if hasModes { chooseModes(for: client) }
     }
 
     @inline(never)

@@ -61,6 +61,8 @@ typedef struct {
 
 /// Returns whether there is more to do than to let the message pass: false where all rules let it pass and sent nothing.
 bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome);
+/// The same for a client's message, which begins a turn, and which is in `shunt_host_message`.
+bool shunt_on_published(shunt_host *host, uint64_t rules, double now, shunt_outcome *outcome);
 bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome);
 /// A will that is about to be published; `record` is its client's.
 bool shunt_on_will(shunt_host *host, const shunt_message *message, shunt_bytes record, uint64_t rules, double now,

@@ -19,11 +19,6 @@ extension SubscriptionIndex {
     /// The rules that want the messages of a route.
     public mutating func rules(of route: RouteReference) -> RuleSelection { table.routes[Int(route.index)].rules }
 
-    /// The rules that are asked about each message of a route: none where a standing decision is applied without asking.
-    public mutating func askedRules(of route: RouteReference) -> RuleSelection {
-        table.routes[Int(route.index)].standing == nil ? table.routes[Int(route.index)].rules : .none
-    }
-
     /// The standing decision of rules for all messages of a route's topic.
     public mutating func standing(of route: RouteReference) -> StandingVerdict? { table.routes[Int(route.index)].standing }
 
@@ -37,6 +32,7 @@ extension SubscriptionIndex {
             table.routes[at].rules = .none
         } else {
             table.routes[at].standing = StandingVerdict(outcome)
+            hasStanding = true
         }
     }
 

@@ -111,6 +111,8 @@ public struct SubscriptionIndex {
     var versions = TopicVersions()
     /// How often the rules have changed.
     var ruleChanges: UInt32 = 0
+    /// Whether any route may have a standing decision: a question that is quicker than to ask for it.
+    public internal(set) var hasStanding = false
     /// Scratch: the filters that take a topic, and the members of the route that is being found.
     var matched: ContiguousArray<UInt32> = []
     var reached: ContiguousArray<UInt32> = []
@@ -228,6 +230,7 @@ public struct SubscriptionIndex {
     /// The rules have changed: each route is found anew with the next message of its topic, which goes on to be counted.
     public mutating func forgetRoutes() {
         ruleChanges &+= 1
+        hasStanding = false
         versions.changedAll()
     }
 

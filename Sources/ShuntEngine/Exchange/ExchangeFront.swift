@@ -153,31 +153,30 @@ struct ExchangeFront {
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         if route.isNone { return refuseTopic(frame, topic) }
         engine.clients[client.slot].route = route
-        let relayed = router.relay(stretch, key: frame.key(in: start), isPlain: false, route, hooks)
+        let rules = router.rules(of: route, hooks)
+        if !rules.isEmpty {
+            let answer = ask(rules, about: frame, start, route, hooks)
+            guard case .passes = answer else { return publish(frame, start, stretch, route, hooks, after: .none, answer) }
+        }
+        let relayed = router.relay(stretch, key: frame.key(in: start), isPlain: false, route)
         if case .all = relayed { return engine.acknowledge(.exchange(id: frame.id), client) }
-        publish(frame, start, stretch, route, hooks, after: relayed)
+        publish(frame, start, stretch, route, hooks, after: relayed, .notAsked)
     }
 
-    /// One that rules are to see, or whose recipients need more than its bytes.
+    @inline(never)
+    private func ask(
+        _ rules: RuleSelection, about frame: FrameView, _ start: UnsafeRawPointer, _ route: RouteReference, _ hooks: (any RuleHooks)?
+    ) -> RuleAnswer {
+        router.ask(rules, about: MessageView(frame, start, sender: client), route, hooks)
+    }
+
+    /// One that rules do something with, or whose recipients need more than its bytes.
     @inline(never)
     private func publish(
         _ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ route: RouteReference, _ hooks: (any RuleHooks)?,
-        after relayed: TopicRouter.Relayed
-    ) {
-        var message = MessageView(frame, start, sender: client)
-        guard case .none = relayed else { return publish(frame, Publication(message, as: stretch), route, hooks, after: relayed, .notAsked) }
-        let answer = router.ask(about: &message, route, hooks)
-        guard case .passes = answer else { return publish(frame, Publication(message, as: stretch), route, hooks, after: .none, answer) }
-        let relayed = router.relay(stretch, key: message.key, isPlain: false, route)
-        if case .all = relayed { return engine.acknowledge(.exchange(id: frame.id), client) }
-        publish(frame, Publication(message, as: stretch), route, hooks, after: relayed, answer)
-    }
-
-    @inline(never)
-    private func publish(
-        _ frame: FrameView, _ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?,
         after relayed: TopicRouter.Relayed, _ said: RuleAnswer
     ) {
+        let publication = Publication(MessageView(frame, start, sender: client), as: stretch)
         answer(frame, router.publish(publication, route, hooks, after: relayed, said))
         if router.leavesMore { engine.sendOthers() }
     }

@@ -10,24 +10,41 @@ extension MQTTFront {
         if engine.clients[client.slot].isRestricted, !engine.may(.publish, packet.topic, client) { return }
         guard let route = route(of: packet.topic) else { return }
         let stretch = Stretch(.input, form, offset: offset, count: packet.size)
-        let relayed = router.relay(stretch, key: nil, isPlain: true, route, hooks)
+        var id: Int64?
+        let rules = router.rules(of: route, hooks)
+        if !rules.isEmpty {
+            let made = router.makeID()
+            let answer = ask(rules, about: packet, id: made, route, hooks)
+            guard case .passes = answer else { return publish(packet, id: made, stretch, route, hooks, after: .none, answer) }
+            id = made
+        }
+        let relayed = router.relay(stretch, key: nil, isPlain: true, route)
         if case .all = relayed {
             router.output.figures.succeeded += 1
         } else {
-            publish(packet, stretch, route, hooks, after: relayed)
+            publish(packet, id: id ?? router.makeID(), stretch, route, hooks, after: relayed, .notAsked)
         }
     }
 
     @inline(never)
+    private func ask(
+        _ rules: RuleSelection, about packet: PlainPublish, id: Int64, _ route: RouteReference, _ hooks: (any RuleHooks)?
+    ) -> RuleAnswer {
+        router.ask(rules, about: message(packet, id: id), route, hooks)
+    }
+
+    /// One that rules do something with, or whose recipients need more than its bytes.
+    @inline(never)
     private func publish(
-        _ packet: PlainPublish, _ stretch: Stretch, _ route: RouteReference, _ hooks: (any RuleHooks)?, after relayed: TopicRouter.Relayed
+        _ packet: PlainPublish, id: Int64, _ stretch: Stretch, _ route: RouteReference, _ hooks: (any RuleHooks)?,
+        after relayed: TopicRouter.Relayed, _ said: RuleAnswer
     ) {
-        var message = MessageView(
-            kind: .topic, topic: packet.topic, key: nil, payload: packet.payload, format: .none, id: router.makeID(), sender: client)
-        guard case .none = relayed else { return count(router.publish(Publication(message, as: stretch), route, hooks, after: relayed, .notAsked)) }
-        let answer = router.ask(about: &message, route, hooks)
-        guard case .passes = answer else { return count(router.publish(Publication(message, as: stretch), route, hooks, after: .none, answer)) }
-        count(router.publish(Publication(message, as: stretch), route, hooks, after: router.relay(stretch, key: nil, isPlain: true, route), answer))
+        count(router.publish(Publication(message(packet, id: id), as: stretch), route, hooks, after: relayed, said))
+    }
+
+    @inline(__always)
+    private func message(_ packet: PlainPublish, id: Int64) -> MessageView {
+        MessageView(kind: .topic, topic: packet.topic, key: nil, payload: packet.payload, format: .none, id: id, sender: client)
     }
 
     @inline(never)

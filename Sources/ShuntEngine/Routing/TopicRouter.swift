@@ -127,18 +127,15 @@ public final class TopicRouter {
         case none
     }
 
-    /// Relays a message as it came, where that is all that its recipients need: most messages are nothing but their bytes, and need not even be
-    /// looked into.
-    /// - Parameters:
-    ///   - isPlain: it has QoS 0 and is not retained.
-    ///   - hooks: the loop's rules, fetched once an event.
+    /// The rules that want the messages of a topic.
+    /// - Parameter hooks: the loop's rules, fetched once an event.
     @inline(__always)
-    func relay(_ stretch: Stretch, key: Bytes?, isPlain: Bool, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> Relayed {
-        guard index.rules(of: route).isEmpty || hooks == nil else { return .none }
-        return relay(stretch, key: key, isPlain: isPlain, route)
-    }
+    func rules(of route: RouteReference, _ hooks: (any RuleHooks)?) -> RuleSelection { hooks == nil ? .none : index.rules(of: route) }
 
-    /// Relays a message that no rule wants to see, or that all let pass.
+    /// Relays a message as it came, where that is all that its recipients need: most messages are nothing but their bytes, and need not even be
+    /// looked into. No rule wants to see it, or all have let it pass.
+    /// - Parameter isPlain: it has QoS 0 and is not retained.
+    /// - Returns: never `none`.
     @inline(__always)
     func relay(_ stretch: Stretch, key: Bytes?, isPlain: Bool, _ route: RouteReference) -> Relayed {
         index.select(route, key: key, into: &recipients)
@@ -157,10 +154,12 @@ public final class TopicRouter {
     /// Asks the rules that want a message about it. They let most pass, which is then relayed.
     /// - Returns: never `passesLate`.
     @inline(__always)
-    func ask(about message: inout MessageView, _ route: RouteReference, _ hooks: (any RuleHooks)?) -> RuleAnswer {
-        let rules = index.askedRules(of: route)
-        // Where rules choose members, there is more to do than to ask.
-        guard !rules.isEmpty, hooks != nil, !asksGroups else { return .notAsked }
+    func ask(
+        _ rules: RuleSelection, about message: @autoclosure () -> MessageView, _ route: RouteReference, _ hooks: (any RuleHooks)?
+    ) -> RuleAnswer {
+        // There is more to do than to ask where rules choose members, and less where they have decided for all messages of the topic.
+        guard !asksGroups, !index.hasStanding || index.standing(of: route) == nil else { return .notAsked }
+        var message = message()
         message.room = UInt32(truncatingIfNeeded: limits.fanout)
         // Bound to no name, which would count them once more for each message.
         let answer = hooks.unsafelyUnwrapped.answer(message, selection: rules, now: now)
