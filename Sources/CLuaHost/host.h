@@ -215,8 +215,9 @@ struct shunt_host {
     uint64_t rules_made;
     /// The `kv` of each rule that has used it, by the rule's name: it outlives the rule's versions.
     local_store *locals;
-    /// What rules said in the call that runs.
+    /// What rules said in the call that runs, and how many lines there was no room for.
     shunt_buffer lines;
+    uint32_t lines_lost;
     /// Clients must not know which texts have equal hashes.
     uint64_t guard_seed;
 };

@@ -29,7 +29,7 @@ static void add_line(shunt_host *host, shunt_log_level level, bool is_rules, shu
     if (!shunt_buffer_append(lines, &line, sizeof line) || !shunt_buffer_append(lines, text.start, text.count)
         || !shunt_buffer_append(lines, fields.start, fields.count)) {
         lines->count = before;
-        host->rule->log.dropped++;
+        host->lines_lost++;
     }
 }
 
@@ -95,6 +95,13 @@ void log_flush(shunt_host *host, const shunt_rule *rule) {
         at += sizeof line + line.text + line.fields;
     }
     guard_close(&guard);
+    if (host->lines_lost > 0) {
+        char text[256];
+        int count = snprintf(text, sizeof text, "rule %s: %u lines of one call were not logged: too much at once", rule->name, host->lines_lost);
+        waiting_line line = {SHUNT_WARN, false, (size_t)count, 0};
+        write_line(host, rule, NULL, &line, text);
+        host->lines_lost = 0;
+    }
     lines->count = 0;
     lines->full = false;
     if (lines->capacity > LINES_KEPT) { shunt_buffer_free(lines); }

@@ -5,7 +5,8 @@
 
 #include <ctype.h>
 
-enum { SEARCHED_AT_ONCE = 64 * 1024, PIECE = 64 * 1024, MAX_PACK_FORMAT = 1024 };
+/// Bytes: a text with more is searched in parts; what is looked for is long if it has more than so many.
+enum { SEARCHED_AT_ONCE = 64 * 1024, LONG_TEXT = 4096, PIECE = 64 * 1024, MAX_PACK_FORMAT = 1024 };
 
 static size_t start_of(lua_Integer init, size_t count) {
     if (init > 0) { return (size_t)init - 1; }
@@ -85,14 +86,21 @@ static const char *find_in_part(const char *at, size_t count, const char *text, 
     return memmem(at, count, text, text_count);
 }
 
-const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count) {
-    size_t step = text_count > SEARCHED_AT_ONCE ? text_count : SEARCHED_AT_ONCE;
-    for (;; at += step, count -= step) {
+/// In parts: each takes some microseconds.
+static const char *find_in_parts(lua_State *L, const char *at, size_t count, const char *text, size_t text_count) {
+    for (;; at += SEARCHED_AT_ONCE, count -= SEARCHED_AT_ONCE) {
         budget_check(L, host_of(L));
-        size_t part = count < step + text_count ? count : step + text_count;
+        size_t part = count < SEARCHED_AT_ONCE + text_count ? count : SEARCHED_AT_ONCE + text_count;
         const char *found = find_in_part(at, part, text, text_count);
         if (found != NULL || part == count) { return found; }
     }
+}
+
+/// A long text, by the two-way algorithm of Crochemore and Perrin: in time that grows with the lengths alone, whatever the texts are.
+const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count) {
+    if (text_count <= LONG_TEXT) { return find_in_parts(L, at, count, text, text_count); }
+    if (count < text_count) { return NULL; }
+    return find_long(L, at, count, text, text_count);
 }
 
 static int find_or_match(lua_State *L, bool find) {

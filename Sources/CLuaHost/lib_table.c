@@ -32,7 +32,7 @@ static int table_insert(lua_State *L) {
 static int table_remove(lua_State *L) {
     shunt_host *host = host_of(L);
     lua_Integer size = length(L, 1), place = luaL_optinteger(L, 2, size);
-    if (lua_gettop(L) > 1) {
+    if (place != size) {
         luaL_argcheck(L, (lua_Unsigned)place - 1u <= (lua_Unsigned)size, 2, "position out of bounds");
     }
     lua_geti(L, 1, place);

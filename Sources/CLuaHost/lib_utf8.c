@@ -57,7 +57,7 @@ static int utf8_offset(lua_State *L) {
     size_t count;
     const char *text = luaL_checklstring(L, 1, &count);
     lua_Integer n = luaL_checkinteger(L, 2), steps = 0;
-    lua_Integer at = place_of(luaL_optinteger(L, 3, n > 0 ? 1 : (lua_Integer)count + 1), count);
+    lua_Integer at = place_of(luaL_optinteger(L, 3, n >= 0 ? 1 : (lua_Integer)count + 1), count);
     luaL_argcheck(L, at >= 1 && --at <= (lua_Integer)count, 3, "position out of bounds");
     if (n == 0) {
         for (; at > 0 && is_continuation(text, at); at--) {

@@ -1,5 +1,6 @@
 // `sub`: a subscription that is asked for.
 #include "chain.h"
+#include "utf8.h"
 
 enum { USER_TOPIC = 1, USER_GROUP, USER_KEY };
 
@@ -56,6 +57,20 @@ static uint8_t check_qos(lua_State *L, uint8_t most) {
     return (uint8_t)lua_tointeger(L, -1);
 }
 
+/// Whether a client could name it so.
+static bool is_name(const char *text, size_t count) {
+    const char *end = text + count;
+    for (size_t length; text < end; text += length) {
+        length = *text == 0 ? 0 : utf8_sequence(text, end);
+        if (length == 0) { return false; }
+    }
+    return true;
+}
+
+static bool starts_with(const char *text, size_t count, const char *start) {
+    return count >= strlen(start) && memcmp(text, start, strlen(start)) == 0;
+}
+
 static int subscription_with(lua_State *L) {
     const subscription_object *from = tagged(L, 1, TAG_SUBSCRIPTION);
     luaL_argexpected(L, from != NULL, 1, "sub");
@@ -80,6 +95,10 @@ static int subscription_with(lua_State *L) {
         const char *text = lua_tolstring(L, -1, &count);
         if (topic && !shunt_filter_is_valid(text, count)) { return luaL_error(L, "sub:with{}: '%s' is no topic filter", text); }
         if (count == 0) { return luaL_error(L, "sub:with{}: %s is empty", topic ? "topic" : "group"); }
+        if (!is_name(text, count)) { return luaL_error(L, "sub:with{}: the %s is no UTF-8 text without zero bytes", topic ? "topic" : "group"); }
+        if (topic && (starts_with(text, count, "$share/") || starts_with(text, count, "$queue/"))) {
+            return luaL_error(L, "sub:with{}: '%s' names a group: give it as group", text);
+        }
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, 3, topic ? USER_TOPIC : USER_GROUP);
     }

@@ -31,6 +31,17 @@ extension EventLoop {
         }
     }
 
+    /// Closes a connection whose peer has ended it, with nothing left to be read.
+    /// - Returns: whether it did.
+    public func closeIfEnded(_ connection: Connection) -> Bool {
+        guard connection.state == .open, connection.partial == nil, connection.layer?.untaken.isEmpty ?? true else { return false }
+        var byte: UInt8 = 0
+        let count = recv(connection.descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        guard count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) else { return false }
+        readEnded(connection, count)
+        return true
+    }
+
     /// Throws away what a peer sends to a connection that is closed once the peer has taken what was written.
     func discard(_ connection: Connection) {
         let count = recv(connection.descriptor, readBuffer.baseAddress, readBuffer.count, 0)

@@ -92,8 +92,9 @@ extension LoopRules {
     public func name(of rule: Int) -> String { set.rules.indices.contains(rule) ? set.rules[rule].definition.name : "" }
     public func rule(named name: String) -> Int? { set.rules.firstIndex { $0.definition.name == name } }
 
-    /// A rule has failed on the message that the hook is about.
+    /// A rule has failed on the message that the hook is about. Nothing comes of the message by one on trial.
     func tellFailedMessage(rule: Int, _ hook: shunt_hook, _ code: ErrorCode) {
+        guard !(hasModes && observed.contains(rule)) else { return }
         guard hook == SHUNT_ON_MESSAGE || hook == SHUNT_ON_BROADCAST || hook == SHUNT_ON_CHAT || hook == SHUNT_ON_WILL else { return }
         peers?.failed(name(of: rule), code, on: MessageView(view.pointee))
     }

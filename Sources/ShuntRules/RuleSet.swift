@@ -61,17 +61,19 @@ public struct RuleSet: Sendable {
         }
         // A folder without a rule.lua is an error: a guard must not go because its file is missing for a moment.
         var names = enabled == .all ? try RulePlugin.folders(in: directory).filter { !disabled.contains($0) } : []
+        let present = try RulePlugin.names(in: directory)
         if case .names(let asked) = enabled {
-            let present = try RulePlugin.names(in: directory)
             names = asked
             for name in asked where !present.contains(name) { throw missing(name, in: directory, present) }
         }
+        if let misspelt = misspeltSettings(settings, enabled: names, present) { throw misspelt }
         var plugins: [RulePlugin] = []
         for name in names { plugins.append(try RulePlugin(directory: directory + "/" + name, limits: limits)) }
         return try RuleSet(plugins: plugins, settings: settings, limits: limits, trials: trials, now: now)
     }
 
     /// Checks plugins that have been read.
+    /// - Throws: the errors of all of them, as one.
     public init(
         plugins: [RulePlugin], settings: [String: SettingValue] = [:], limits: RuleLimits = RuleLimits(), trials: [String: RuleTrial] = [:],
         now: Double = 0
@@ -81,19 +83,29 @@ public struct RuleSet: Sendable {
         }
         var rules: [Rule] = []
         var warnings: [ShuntError] = []
+        var errors: [ShuntError] = []
         for plugin in plugins {
-            let (rule, found) = try Self.check(plugin, settings[plugin.name] ?? .object([:]), limits, now)
+            let rule: Rule
+            do throws(ShuntError) {
+                let found: [ShuntError]
+                (rule, found) = try Self.check(plugin, settings[plugin.name] ?? .object([:]), limits, now)
+                warnings += found
+            } catch {
+                errors += error.all
+                continue
+            }
             if let other = rules.first(where: { $0.definition.name == rule.definition.name }) {
-                throw ShuntError(
-                    .ruleInvalid, "two rules are named \(rule.definition.name)", at: plugin.location(of: "name"),
-                    help: "the other is \(other.plugin.directory)")
+                errors.append(
+                    ShuntError(
+                        .ruleInvalid, "two rules are named \(rule.definition.name)", at: plugin.location(of: "name"),
+                        help: "the other is \(other.plugin.directory)"))
             }
             rules.append(rule)
-            warnings += found
         }
+        if let error = ShuntError(all: errors) { throw error }
         for name in settings.keys.sorted()
         where !plugins.contains(where: { $0.name == name || $0.name + RuleTrial.suffix == name && trials[$0.name] != nil }) {
-            warnings.append(ShuntError(.ruleInvalid, "there are settings for \(name), which is not enabled", at: "rules.settings.\(name)"))
+            warnings.append(Self.disabled(name))
         }
         let sorted = rules.sorted {
             ($1.definition.priority, $0.definition.name) < ($0.definition.priority, $1.definition.name)
@@ -140,6 +152,20 @@ public struct RuleSet: Sendable {
         reader.finds = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
         let definition = try reader.read(loaded.table())
         return (definition, reader.warnings + loaded.methodWarnings() + plugin.fileWarnings() + reader.unreachable(definition))
+    }
+
+    /// Settings for a plugin that there is not, where one whose name is like it would run without any: with its defaults, or not at all.
+    private static func misspeltSettings(_ settings: [String: SettingValue], enabled: [String], _ present: [String]) -> ShuntError? {
+        let bare = enabled.filter { settings[$0] == nil }
+        for name in settings.keys.sorted() where !present.contains(name) && !enabled.contains(name) && !name.hasSuffix(RuleTrial.suffix) {
+            guard let meant = Suggestion.closest(to: name, in: bare) else { continue }
+            return disabled(name, help: "did you mean \(meant)?")
+        }
+        return nil
+    }
+
+    private static func disabled(_ name: String, help: String? = nil) -> ShuntError {
+        ShuntError(.ruleInvalid, "there are settings for \(name), which is not enabled", at: "rules.settings.\(name)", help: help)
     }
 
     static func missing(_ name: String, in directory: String, _ present: [String]) -> ShuntError {

@@ -427,6 +427,8 @@ extension WorkerLoop: LoopEdge {
         if let connection = loop.connection(client) { loop.setReadingPaused(isWaiting, .rules, connection) }
     }
 
+    func closeIfGone(_ client: ConnectionID) -> Bool { loop.connection(client).map(loop.closeIfEnded) ?? false }
+
     func wakeAgain() { loop.wakeAgain() }
 
     func setHeld(_ isHeld: Bool, _ client: ConnectionID) {

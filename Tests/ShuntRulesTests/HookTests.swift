@@ -405,4 +405,14 @@ struct HookTests {
         rig.send(now: 1001)
         #expect(rig.log.texts.contains("rule rule: 50 lines were not logged: too many a second, or too long"))
     }
+
+    @Test("what a call logs beyond all bounds is told at once")
+    func logged() throws {
+        let rig = try RuleRig(
+            "function R.on_message(msg) for i = 1, 100 do log.warn(('x'):rep(1024), { n = ('y'):rep(3000) }) end end", limits: .ample)
+        rig.send(now: 1000)
+        let written = rig.log.all.filter { $0.rule == "rule" }.count
+        #expect(written < 100)
+        #expect(rig.log.texts.last == "rule rule: \(100 - written) lines of one call were not logged: too much at once")
+    }
 }

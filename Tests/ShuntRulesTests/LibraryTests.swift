@@ -76,6 +76,8 @@ struct LibraryTests {
                 #"(function() local t = { 1, 2, 3 } table.insert(t, 2, 9) table.insert(t, 7) return table.concat(t, ","), table.remove(t, 1), table.remove(t), table.concat(t, ",") end)()"#,
                 #"["1,9,2,3,7",1,7,"9,2,3"]"#
             ),
+            (#"select('#', table.remove({}, 0), table.remove({}, nil))"#, "[2]"), (#"table.remove({ [0] = "z" }, 0)"#, #"["z"]"#),
+            (#"table.remove({ 1 }, 3)"#, "error"), (#"utf8.offset("abc", 0)"#, "[1]"), (#"utf8.offset("aé", 0, 3)"#, "[2]"),
             (#"table.insert({}, 5, 1)"#, "error"), (#"table.unpack({ 1, 2, 3 }, 2)"#, "[2,3]"), (#"table.pack(1, nil, 3).n"#, "[3]"),
             (#"table.concat(table.move({ 1, 2, 3 }, 1, 3, 2), ",")"#, #"["1,1,2,3"]"#),
             (#"table.concat(table.move({ 1, 2, 3 }, 2, 3, 1), ",")"#, #"["2,3,3"]"#),

@@ -126,7 +126,22 @@ struct LifecycleTests {
         let folder = try PluginFolder(["r/rule.lua": "return {\n  on_select = function() end, on_message = function() end }"])
         let set = try RuleSet.load(directory: folder.path, settings: ["other": [:]])
         #expect(set.warnings.map(\.message) == ["there are settings for other, which is not enabled"])
+        let guarded = try PluginFolder(["guard/rule.lua": "return {}"])
+        #expect(
+            throws: ShuntError(
+                .ruleInvalid, "there are settings for guart, which is not enabled", at: "rules.settings.guart", help: "did you mean guard?")
+        ) {
+            try RuleSet.load(directory: guarded.path, settings: ["guart": [:]])
+        }
         #expect(try failure(["r/rule.lua": "return { on_selekt = function() end }"])?.help == "did you mean on_select?")
+    }
+
+    @Test("the errors of all plugins are told at once")
+    func allErrors() throws {
+        let folder = try PluginFolder(["a/rule.lua": "return { priority = 'x' }", "b/rule.lua": "return 1", "c/rule.lua": "return {}"])
+        let error = try #require(throws: ShuntError.self) { try RuleSet.load(directory: folder.path) }
+        #expect(error.all.count == 2)
+        #expect(error.all[0].location?.contains("/a/rule.lua") == true && error.all[1].location?.contains("/b/rule.lua") == true)
     }
 
     @Test("a rule requires its own files, once each")

@@ -79,7 +79,7 @@ struct TrialTests {
         #expect(rig.differences("r").count == 1, "one like another is not kept twice")
     }
 
-    @Test("a shadow's errors are counted, and its on_error and its breaker decide nothing")
+    @Test("a shadow's errors are counted, its on_error and its breaker decide nothing, and no message is dead by them")
     func errors() throws {
         let rig = try Rig(
             "return { on_error = 'reject', breaker = { errors = 1 }, on_message = function() error('x') end }", mode: .shadow)
@@ -87,6 +87,17 @@ struct TrialTests {
         #expect(rig.figures("r").errors == [.ruleFailed: 2])
         #expect(rig.rules.figures()[0].isOff)
         #expect(rig.differences("r").first?.trial == "failed")
+        #expect(rig.clients.failed.isEmpty)
+    }
+
+    @Test("a message is dead by a canary's error only where its decision is applied")
+    func deadByCanary() throws {
+        let rig = try Rig(
+            Self.passes, next: "return { on_message = function() error('x') end }", mode: .canary(RuleShare(percent: 0, uids: ["u1"], addresses: [])))
+        rig.send(from: 0)
+        #expect(rig.clients.failed.isEmpty)
+        rig.send(from: 1)
+        #expect(rig.clients.failed.count == 1)
     }
 
     @Test("a shadow closes nobody, writes its shared apart, and has a kv of its own")

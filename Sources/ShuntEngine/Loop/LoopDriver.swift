@@ -79,6 +79,7 @@ public final class LoopDriver {
 
     /// The rules have decided about a client that waits.
     public func decided<Edge: LoopEdge>(_ outcome: WaitedOutcome, by rulesAbout: ConnectionID, _ edge: Edge) {
+        guard !edge.closeIfGone(rulesAbout) else { return carryOut(edge) }
         let isReadAgain = engine.decided(outcome, by: rulesAbout, now: edge.now)
         carryOut(edge)
         if isReadAgain { edge.setWaiting(false, rulesAbout) }

@@ -34,6 +34,9 @@ public protocol LoopEdge: AnyObject {
     /// A client's rules look something up, or have decided: nothing of it is read meanwhile.
     func setWaiting(_ isWaiting: Bool, _ client: ConnectionID)
 
+    /// Closes a client that waits for its rules, has gone meanwhile, and has left nothing to be read. - Returns: whether it did.
+    func closeIfGone(_ client: ConnectionID) -> Bool
+
     /// Begins another turn when this one has ended.
     func wakeAgain()
 
@@ -51,4 +54,5 @@ public protocol LoopEdge: AnyObject {
 
 extension LoopEdge {
     public func setWaiting(_ isWaiting: Bool, _ client: ConnectionID) { setHeld(isWaiting, client) }
+    public func closeIfGone(_ client: ConnectionID) -> Bool { false }
 }

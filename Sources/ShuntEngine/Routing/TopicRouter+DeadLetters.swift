@@ -23,19 +23,21 @@ extension TopicRouter {
     /// - Parameters:
     ///   - why: an error's code, or the reason that `on_undelivered` gets.
     ///   - rule: the name of the rule that is to blame, if one is.
+    ///   - origin: the message as it came, where rules have made another of it.
     @inline(never)
-    func keepDeadLetter(_ message: MessageView, why: String, rule: String = "") {
+    func keepDeadLetter(_ message: MessageView, why: String, rule: String = "", of origin: MessageView? = nil) {
         let topic = limits.deadLetterTopic
         guard !topic.isEmpty, !deadLetters.areSent, deadLetters.areKept else { return }
         guard !message.topic.elementsEqual(topic), !message.topic.starts(with: "$SYS/".utf8) else { return }
         // A retained message waits for subscribers that come later.
         guard !(message.isRetained && limits.mqtt.keepsRetained && rule.isEmpty) else { return }
-        if let last = deadLetters.last, last.id == message.id, last.sender == message.sender,
-            last.topic == message.topic.baseAddress || last.payload == message.payload.baseAddress
+        let came = origin ?? message
+        if let last = deadLetters.last, last.id == came.id, last.sender == came.sender,
+            last.topic == came.topic.baseAddress || last.payload == came.payload.baseAddress
         {
             return
         }
-        deadLetters.last = (message.id, message.sender, message.topic.baseAddress, message.payload.baseAddress)
+        deadLetters.last = (came.id, came.sender, came.topic.baseAddress, came.payload.baseAddress)
         deadLetters.kept &+= 1
         let size = message.topic.count + message.payload.count + message.properties.count
         guard deadLetters.messages.count < DeadLetters.mostMessages, deadLetters.bytes + size <= DeadLetters.mostBytes else {

@@ -67,7 +67,7 @@ extension TopicRouter {
         _ outcome: MessageOutcome, _ publication: Publication, _ route: RouteReference, excluded: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
         if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: route) }
-        if outcome.verdict == .pass, outcome.messages.isEmpty { return .delivered(deliver(publication, route)) }
+        if outcome.verdict == .pass, outcome.messages.isEmpty { return .delivered(deliverOrNote(publication, route)) }
         if outcome.verdict == .send, outcome.messages.count == 1,
             let count = single(outcome.messages[0], publication, route, excluded)
         {
@@ -106,7 +106,9 @@ extension TopicRouter {
         }
         let message = MessageView(routed, of: publication.message)
         if routed.changes.contains(.topic) { count(message, route) }
-        return deliverMade(message, route)
+        let count = deliverMade(message, route)
+        if count == 0 { noteLeftover(message) }
+        return count
     }
 
     /// Copies all that a rule made, while its bytes are there.
@@ -117,7 +119,9 @@ extension TopicRouter {
         return outcome.messages.compactMap { routed in
             guard takesItsPlace || mayMakeAnother() else {
                 output.figures.dropped += 1
-                keepDeadLetter(publication.message, why: ErrorCode.fanoutLimit.rawValue, rule: hooks?.name(of: Int(routed.rule)) ?? "")
+                keepDeadLetter(
+                    MessageView(routed, of: publication.message), why: ErrorCode.fanoutLimit.rawValue,
+                    rule: hooks?.name(of: Int(routed.rule)) ?? "", of: publication.message)
                 return nil
             }
             guard routed.kind == .topic, !routed.changes.contains(.delayed) else {
@@ -198,7 +202,7 @@ extension TopicRouter {
     /// Delivers what a rule made; a message for another topic meets that topic's rules first.
     private func pass(_ passage: Passage, _ hooks: any RuleHooks) -> Int {
         let rules = passage.forwardedBy == nil ? .none : index.rules(of: passage.route).subtracting(passage.excluded)
-        guard let sender = passage.forwardedBy, !rules.isEmpty else { return deliver(passage.publication, passage.route) }
+        guard let sender = passage.forwardedBy, !rules.isEmpty else { return deliverOrNote(passage.publication, passage.route) }
         var message = passage.publication.message
         guard Int(message.hops) < limits.hops else {
             output.figures.dropped += 1
@@ -215,6 +219,12 @@ extension TopicRouter {
             output.figures.dropped += 1
             return 0
         }
+    }
+
+    private func deliverOrNote(_ publication: Publication, _ route: RouteReference) -> Int {
+        let count = deliver(publication, route)
+        if count == 0 { noteLeftover(publication.message) }
+        return count
     }
 
     /// The route of a topic that a rule has sent a message to: mostly the same as last time.
@@ -244,7 +254,7 @@ extension TopicRouter {
                 output.figures.undelivered += 1
                 return
             }
-            (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
+            (madeOfMessage, madeBefore, deniedOfMessage, leftover) = (0, output.made.size, 0, nil)
             defer { hasEndedAtHops = false }
             self.count(view, route)
             var count = 0
@@ -256,7 +266,7 @@ extension TopicRouter {
                 count = deliverMade(view, route)
             }
             if kept.size > 0 { kept.removeAll() }
-            if count == 0 { nobody(view) }
+            if count == 0 { nobody(view, as: leftover) }
         }
     }
 

@@ -65,6 +65,8 @@ public final class TopicRouter {
     let kept = MadeBytes()
     /// Messages that rules have made of the one that is being handled.
     var madeOfMessage = 0
+    /// What rules have made of that message first that nobody has got.
+    var leftover: OwnedMessage?
     /// The event's made bytes before that message.
     var madeBefore = 0
     private var lastID: UInt64 = 0
@@ -229,6 +231,7 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
         isSomethingLeft = false
+        if leftover != nil { leftover = nil }
         defer { hasEndedAtHops = false }
         let outcome: PublishOutcome
         if case .decided = answer {
@@ -278,7 +281,7 @@ public final class TopicRouter {
     private func note(_ outcome: PublishOutcome, _ publication: Publication) -> PublishOutcome {
         switch outcome {
         case .delivered, .nobody:
-            nobody(publication.message)
+            nobody(publication.message, as: leftover)
             return .nobody
         case .dropped: output.figures.dropped += 1
         case .rejected: output.figures.rejected += 1
@@ -287,16 +290,34 @@ public final class TopicRouter {
     }
 
     /// Nobody has subscribed a message's topic.
-    func nobody(_ message: MessageView) {
+    /// - Parameter made: what rules have made of it, if anything.
+    func nobody(_ message: MessageView, as made: OwnedMessage? = nil) {
         output.figures.undelivered += 1
-        tellUndelivered(message, why: hasEndedAtHops ? .tooManyHops : .nobodySubscribed)
+        let why = hasEndedAtHops ? UndeliveredReason.tooManyHops : .nobodySubscribed
+        guard let made else { return tellUndelivered(message, why: why) }
+        made.withView(id: message.id) { view in
+            var view = view
+            (view.kind, view.topic, view.sender) = (message.kind, message.topic, message.sender)
+            tellUndelivered(view, why: why, of: message)
+        }
     }
 
     /// Tells the rules of a message that did not reach anybody, or somebody.
-    func tellUndelivered(_ message: MessageView, why: UndeliveredReason) {
-        if !limits.deadLetterTopic.isEmpty, why.isForDeadLetters { keepDeadLetter(message, why: why.rawValue) }
+    /// - Parameter origin: the message as it came, where rules have made another of it.
+    func tellUndelivered(_ message: MessageView, why: UndeliveredReason, of origin: MessageView? = nil) {
+        if !limits.deadLetterTopic.isEmpty, why.isForDeadLetters { keepDeadLetter(message, why: why.rawValue, of: origin) }
         guard let hooks, hooks.wanted.contains(.undelivered) else { return }
         hooks.onUndelivered(message, why: why.rawValue, now: now)
+    }
+
+    /// Whether anybody is told of messages that reach nobody.
+    private var tellsUndelivered: Bool { !limits.deadLetterTopic.isEmpty || hooks?.wanted.contains(.undelivered) == true }
+
+    /// Nobody has got what rules have made of a message. Where that is all that they have made of it, it is told, and not what came: they may
+    /// have taken something out.
+    @inline(never)
+    func noteLeftover(_ made: MessageView) {
+        if leftover == nil, tellsUndelivered { leftover = OwnedMessage(made) }
     }
 
     /// Ids of messages that no exchange client has sent: seconds, a flag that no client's generator makes (exchange protocol §7), and a

@@ -27,12 +27,30 @@ final class LookupService: Sendable {
 
     typealias Waiter = @Sendable (LookupAnswer) -> Void
 
+    /// Who asked, and when: its rule gives it so many seconds.
+    private struct Asker: Sendable {
+        let plugin: String
+        let loop: UInt8
+        let began: Double
+        let timeLimit: Double
+        let done: Waiter
+        func left(_ now: Double) -> Double { began + timeLimit - now }
+    }
+
+    /// A question under way, until when it has time, and who waits for its answer.
+    private struct Flight {
+        let number: UInt64
+        let until: Double
+        var askers: [Asker]
+    }
+
     private struct State {
         var permits: [String: Permit] = [:]
         var figures: [String: Figures] = [:]
         var cache = LookupCache()
-        /// Questions under way that others may join.
-        var joined: [LookupKey: [Waiter]] = [:]
+        /// Questions under way that others may join: several of one key where some have less time than others.
+        var flights: [LookupKey: [Flight]] = [:]
+        var lastFlight: UInt64 = 0
         var breakers: [String: HostBreaker] = [:]
     }
 
@@ -65,18 +83,19 @@ final class LookupService: Sendable {
         guard let permit = state.withLock({ $0.permits[plugin] }) else { return .refused("this rule may look nothing up: see rules.lookups") }
         do throws(ShuntError) {
             let question = try Question(lookup, permit, plugin)
-            return ask(question, permit, plugin, loop, min(timeLimit, permit.settings.timeout.seconds), done)
+            let asker = Asker(
+                plugin: plugin, loop: loop, began: Doorkeeper.uptime, timeLimit: min(timeLimit, permit.settings.timeout.seconds), done: done)
+            return ask(question, permit, asker)
         } catch {
             count(plugin) { $0.refused += 1 }
             return .refused(error.message + (error.help.map { "; \($0)" } ?? ""))
         }
     }
 
-    private func ask(
-        _ question: Question, _ permit: Permit, _ plugin: String, _ loop: UInt8, _ timeLimit: Double, _ done: @escaping Waiter
-    ) -> LookupStep {
-        enum Step { case known(LookupAnswer), joined, ask }
-        let now = Doorkeeper.uptime
+    private func ask(_ question: Question, _ permit: Permit, _ asker: Asker) -> LookupStep {
+        enum Step { case known(LookupAnswer), joined, ask(flight: UInt64) }
+        let plugin = asker.plugin
+        let now = asker.began
         let step = state.withLock { state -> Step in
             state.figures[plugin, default: Figures()].asked += 1
             if let key = question.key {
@@ -84,44 +103,62 @@ final class LookupService: Sendable {
                     state.figures[plugin]?.cached += 1
                     return .known(answer)
                 }
-                if let waiters = state.joined[key] {
-                    guard waiters.count < Self.mostWaiters else { return .known(.failed("too many look-ups wait")) }
-                    state.joined[key]?.append(done)
+                // One that has more time than this rule gives it would answer too late.
+                if let flights = state.flights[key], let place = flights.firstIndex(where: { $0.until <= now + asker.timeLimit }) {
+                    guard flights[place].askers.count < Self.mostWaiters else { return .known(.failed("too many look-ups wait")) }
+                    state.flights[key]?[place].askers.append(asker)
                     state.figures[plugin]?.cached += 1
                     return .joined
                 }
             }
             if state.breakers[question.place]?.refuses(network: question.network, now: now) == true {
                 state.figures[plugin]?.failed += 1
-                return .known(.failed("\(question.place) has not answered for a while: not asked (breaker)"))
+                return .known(Self.refusal(of: question))
             }
-            if let key = question.key { state.joined[key] = [done] }
-            return .ask
+            return .ask(flight: Self.begin([asker], question, now, &state))
         }
         switch step {
         case .known(let answer): return .known(answer)
         case .joined: return .waits
-        case .ask: break
+        case .ask(let flight): fetch(question, permit, asker, flight, within: asker.timeLimit)
         }
-        let settled: Waiter = { [self] answer in settle(question, plugin, answer, question.key == nil ? done : nil) }
+        return .waits
+    }
+
+    private static func refusal(of question: Question) -> LookupAnswer {
+        .failed("\(question.place) has not answered for a while: not asked (breaker)")
+    }
+
+    /// - Returns: the number of a new flight, which others may join where the question has a key.
+    private static func begin(_ askers: [Asker], _ question: Question, _ now: Double, _ state: inout State) -> UInt64 {
+        state.lastFlight += 1
+        if let key = question.key {
+            let until = now + (askers.map { $0.left(now) }.min() ?? 0)
+            state.flights[key, default: []].append(Flight(number: state.lastFlight, until: until, askers: askers))
+        }
+        return state.lastFlight
+    }
+
+    private func fetch(_ question: Question, _ permit: Permit, _ asker: Asker, _ flight: UInt64, within timeLimit: Double) {
+        let settled: Waiter = { [self] answer in settle(question, permit, asker, flight, answer) }
         switch question.what {
         case .http(let target, let body):
             var request = FetchRequest(
                 url: target.url, body: body,
                 lane: FetchLane(
-                    "\(plugin)/\(loop)", limit: permit.settings.atOnce, waiting: Self.longestQueue, patience: timeLimit))
+                    "\(asker.plugin)/\(asker.loop)", limit: permit.settings.atOnce, waiting: Self.longestQueue, patience: timeLimit))
             (request.authorities, request.maximumSize, request.timeLimit) = (permit.authorities, permit.settings.answer, timeLimit)
             (request.headers, request.sharer) = (question.headers, question.network)
             fetcher.fetch(request) { settled(LookupAnswer($0)) }
         case .name(let name): resolver.resolve(name, within: timeLimit, settled)
         }
-        return .waits
     }
 
-    /// - Parameter alone: who waits, where nobody could join.
-    private func settle(_ question: Question, _ plugin: String, _ answer: LookupAnswer, _ alone: Waiter?) {
+    /// - Parameter asker: the first who asked: the only one where nobody could join.
+    private func settle(_ question: Question, _ permit: Permit, _ asker: Asker, _ flight: UInt64, _ answer: LookupAnswer) {
         let now = Doorkeeper.uptime
-        let waiters = state.withLock { state in
+        let plugin = asker.plugin
+        let askers = state.withLock { state in
             let worked = !answer.isFailure
             if worked { state.figures[plugin]?.answered += 1 } else { state.figures[plugin]?.failed += 1 }
             if case .http = question.what {
@@ -129,12 +166,37 @@ final class LookupService: Sendable {
                 state.breakers[question.place, default: HostBreaker()].ended(
                     worked: answer.showsHostWorks, network: question.network, now: now)
             }
-            if let key = question.key, let seconds = question.cache, worked { state.cache.keep(answer, for: key, seconds: seconds, now: now) }
-            return question.key.flatMap { state.joined.removeValue(forKey: $0) } ?? []
+            guard let key = question.key else { return [asker] }
+            if let seconds = question.cache, worked { state.cache.keep(answer, for: key, seconds: seconds, now: now) }
+            guard var flights = state.flights[key], let place = flights.firstIndex(where: { $0.number == flight }) else { return [] }
+            let askers = flights.remove(at: place).askers
+            state.flights[key] = flights.isEmpty ? nil : flights
+            return askers
         }
-        if let alone { alone(answer) }
-        for waiter in waiters { waiter(answer) }
+        var (over, others) = (askers, [Asker]())
+        if case .failed(Self.timedOut) = answer {
+            // An asker that joined later may have time for a look-up of its own.
+            others = askers.filter { $0.left(now) >= $0.timeLimit / 2 }
+            over = askers.filter { $0.left(now) < $0.timeLimit / 2 }
+        }
+        for asker in over { asker.done(answer) }
+        if let first = others.first { askAgain(question, permit, first, others, now) }
     }
+
+    private func askAgain(_ question: Question, _ permit: Permit, _ first: Asker, _ askers: [Asker], _ now: Double) {
+        let flight = state.withLock { state -> UInt64? in
+            guard state.breakers[question.place]?.refuses(network: question.network, now: now) != true else { return nil }
+            return Self.begin(askers, question, now, &state)
+        }
+        guard let flight else {
+            for asker in askers { asker.done(Self.refusal(of: question)) }
+            return
+        }
+        fetch(question, permit, first, flight, within: askers.map { $0.left(now) }.min() ?? 0)
+    }
+
+    /// What an answer says that did not come in time.
+    static let timedOut = "timed out"
 
     private func count(_ plugin: String, _ change: (inout Figures) -> Void) { state.withLock { change(&$0.figures[plugin, default: Figures()]) } }
 
@@ -146,7 +208,7 @@ extension LookupAnswer {
     init(_ outcome: Fetcher.Outcome) {
         switch outcome {
         case .success(let response): self = .response(status: response.status, headers: response.headers, body: response.body)
-        case .failure(.timedOut): self = .failed("timed out")
+        case .failure(.timedOut): self = .failed(LookupService.timedOut)
         case .failure(.busy): self = .failed("too many look-ups wait (at_once)")
         case .failure(.tooLarge): self = .failed("the answer is too large")
         case .failure(let why): self = .failed(PrintableText.of(String(why.description.prefix(200))))

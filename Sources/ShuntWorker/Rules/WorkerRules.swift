@@ -91,8 +91,12 @@ struct WorkerRules: Sendable {
             gone: old.map(\.definition.name).filter { name in !new.contains { $0.definition.name == name } }.sorted())
     }
 
-    /// An error of a rule, told with the line of the configuration that led to it.
+    /// The errors of rules, told with the lines of the configuration that led to them.
     private static func placed(_ error: ShuntError, _ configuration: Configuration) -> ShuntError {
+        ShuntError(all: error.all.map { placed(one: $0, configuration) }) ?? error
+    }
+
+    private static func placed(one error: ShuntError, _ configuration: Configuration) -> ShuntError {
         let rules = configuration.rules
         guard let location = error.location else { return error }
         if location.hasPrefix("rules.settings.") { return error.placed { configuration.nearestPlace(of: $0, isName: $1) } }

@@ -143,6 +143,42 @@ def test_clients_that_go_while_they_wait_leave_nothing(asking):
     eventually(lambda: worker.metric("shunt_connections") <= 1, 20, "all have gone")
 
 
+@pytest.mark.parametrize("vanishes", [False, True], ids=["by its end", "by a reset"])
+def test_a_client_that_goes_while_it_waits_is_not_let_in(asking, vanishes):
+    worker = asking(CONNECT.replace("return R", "function R.on_disconnect(c) log.info('gone ' .. c.device) end return R"),
+                    lambda *asked: (0.6 if "gone" in asked[1] else 0, 200, uid_of(asked[1])))
+    watcher = client(worker)
+    watcher.connect("watcher")
+    watcher.subscribe("#")
+    gone, next_one = client(worker), client(worker)
+    gone.send(packets.connect(5, "gone", will=packets.Will("wills/gone", b"dead")))
+    eventually(lambda: any("gone" in asked[1] for asked in worker.backend.asked), 20, "it asks")
+    if vanishes:
+        gone.vanish()
+    else:
+        gone.close()
+    eventually(lambda: lookups(worker)["answered"] == 2, 20, "it is answered")
+    next_one.connect("next")
+    assert watcher.settle(next_one, "t") == []
+    assert "gone gone" not in worker.stderr
+
+
+def test_a_look_up_ends_by_its_own_time_out(asking):
+    worker = asking(
+        """local R = {} function R.on_connect(c)
+  local a, why = http.get("$URL/same", { timeout = c.device:match("short") and "0.3s" or "3s" })
+  if not a then return route.reject(why) end return c:with { uid = a.body } end return R""",
+        lambda *_: (0.7, 200, b"one"))
+    first, second, third = (client(worker) for _ in range(3))
+    first.send(packets.connect(5, "short1"))
+    eventually(lambda: worker.backend.asked, 20, "the first asks")
+    second.send(packets.connect(5, "long"))
+    third.send(packets.connect(5, "short2"))
+    assert "timed out" in first.wait(packets.CONNACK).get("reason_string")
+    assert "timed out" in third.wait(packets.CONNACK).get("reason_string")
+    assert second.wait(packets.CONNACK).reason == 0
+
+
 def test_a_reload_begins_anew_what_waits(asking):
     worker = asking(CONNECT, lambda *asked: SILENCE, {"timeout": "20s", "wait": "20s"})
     made = client(worker)

@@ -166,6 +166,36 @@ struct OwnMessageTests {
         #expect(worker.engines[0].output.figures.deadLetters == 2)
     }
 
+    @Test("What a rule has made of a message is dead, and not what came: the rule may have taken something out")
+    func deadAsMade() throws {
+        rules.names = ["redact", "other"]
+        let worker = deadLetters()
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("dead", group: "g")
+        // To one topic without rules; to two with rules that let it pass.
+        rules.script["a"] = [.init(topic: "b", text: "clean")]
+        #expect(producer.ask(Frame(.message, id: 1, text: "secret", name: "a"))?.status == 500)
+        rules.script["c"] = [.init(topic: "d", text: "clean too"), .init(topic: "e", text: "cleaner")]
+        rules.select = { _, _ in nil }
+        #expect(producer.ask(Frame(.message, id: 2, text: "secret", name: "c"))?.status == 500)
+        let letters = consumer.received().filter { $0.type == .message }
+        #expect(letters.map(\.text) == ["clean", "clean too"] && letters.allSatisfy { $0.key == "no subscriber" })
+    }
+
+    @Test("Messages of one sender that are due together come in their order")
+    func delayedInOrder() throws {
+        let worker = SimulatedWorker(hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("b", group: "g")
+        for number in 0..<40 {
+            rules.script["a"] = [.init(topic: "b", text: "\(number)", delay: 1)]
+            _ = producer.ask(Frame(.message, id: Int64(number + 1), text: "x", name: "a"))
+        }
+        worker.now += 2
+        worker.tick()
+        #expect(consumer.received().filter { $0.type == .message }.map(\.text) == (0..<40).map(String.init))
+    }
+
     @Test("A broadcast on which a rule has failed, and that no device takes, is one dead letter")
     func deadBroadcast() throws {
         rules.wanted = .broadcast
