@@ -4,7 +4,7 @@ import ShuntCore
 /// The hooks of clients that come, subscribe and go, and `on_tick`.
 extension LoopRules {
     public func onConnect(_ peer: Peer, now: Double) -> ConnectOutcome {
-        begin(now, peer.id)
+        begin(now, peer.id, SHUNT_ON_CONNECT)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_CONNECT) { return .reject(why: why) }
         return peer.withRecord { record in
@@ -30,7 +30,7 @@ extension LoopRules {
     }
 
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome {
-        begin(now, peer)
+        begin(now, peer, SHUNT_ON_SUBSCRIBE)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return with(request, from: peer) { subscription in

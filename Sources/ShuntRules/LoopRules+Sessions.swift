@@ -4,7 +4,7 @@ import ShuntCore
 /// Devices, groups, wills, sessions and acknowledgements; and what rules send of their own.
 extension LoopRules {
     public func onRegister(_ peer: Peer, now: Double) -> RegisterOutcome {
-        begin(now, peer.id)
+        begin(now, peer.id, SHUNT_ON_REGISTER)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_REGISTER) { return .reject(why: why) }
         return peer.withRecord { record in

@@ -6,7 +6,7 @@ extension LoopRules {
     // MARK: broadcasts
 
     public func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome {
-        begin(now, push.sender)
+        begin(now, push.sender, SHUNT_ON_BROADCAST)
         let selection = selection(SHUNT_ON_BROADCAST, for: .broadcast, push.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_BROADCAST) { return outcome }
@@ -43,7 +43,7 @@ extension LoopRules {
     }
 
     public func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome {
-        begin(now, message.sender)
+        begin(now, message.sender, SHUNT_ON_CHAT)
         let selection = selection(SHUNT_ON_CHAT, for: .chat, message.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_CHAT) { return outcome }

@@ -51,6 +51,10 @@ public final class LoopRules: RuleHooks {
     private var refusal: ContiguousArray<UInt8> = []
     /// The version before, until `settle` or `revert`.
     var before: Version?
+    /// Whom the version that has begun last fails for; nil once it is watched no longer.
+    var watch: VersionWatch?
+    /// For how many seconds a version is watched.
+    var watchedFor: Double
     /// Which rules are on trial, and, of the hook that runs: whose decisions are not applied, and who is not called.
     var modes = Modes()
     var hasModes = false
@@ -99,6 +103,7 @@ public final class LoopRules: RuleHooks {
         // A secret is never shown, whatever else rules may log.
         logger = { entry in log(secretTexts.hiding(entry)) }
         counterCapacity = limits.counters
+        watchedFor = limits.watchedSeconds
         inflater = inflate
         failureLog = FailureLog(linesPerSecond: limits.failuresPerSecond)
         denialLog = failureLog
@@ -133,6 +138,7 @@ public final class LoopRules: RuleHooks {
 
     /// Takes on what a reload may change for all rules of the loop; a rule's own budget comes with its next version.
     public func setLimits(_ limits: RuleLimits) {
+        watchedFor = limits.watchedSeconds
         shunt_host_set_limits(
             host.pointer, limits.stateMemory, limits.inflatedBytes, UInt32(clamping: limits.fanout), limits.topicBytes,
             limits.turnNanoseconds, limits.logsPayloads)
@@ -168,7 +174,7 @@ public final class LoopRules: RuleHooks {
     }
 
     public func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
-        guard off.isEmpty, !hasModes else { return .notAsked }
+        guard off.isEmpty, !hasModes, watch == nil else { return .notAsked }
         count(now, message.sender)
         view.show(message)
         if shunt_on_published(pointer, selection.mask, now, outcome) { return .decided }
@@ -179,7 +185,7 @@ public final class LoopRules: RuleHooks {
 
     @inline(__always)
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
-        begin(now, message.sender)
+        begin(now, message.sender, SHUNT_ON_MESSAGE)
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_MESSAGE) { return outcome }
         let selection = hasModes ? withoutForwarded(selection, kind: message.kind, topic: message.topic) : selection
         view.show(message)
@@ -205,9 +211,10 @@ public final class LoopRules: RuleHooks {
     }
 
     @inline(__always)
-    func begin(_ now: Double, _ client: ConnectionID?) {
+    func begin(_ now: Double, _ client: ConnectionID?, _ hook: shunt_hook? = nil) {
         count(now, client)
         if hasModes { chooseModes(for: client) }
+        if watch != nil, let hook { noteCaller(hook) }
     }
 
     @inline(__always)
@@ -321,6 +328,7 @@ extension LoopRules: LuaHostOwner {
         guard breakers.indices.contains(index) else { return }
         if let message { tell(failureOf: index, in: hook, code, message) }
         tellFailedMessage(rule: index, hook, code)
+        noteFailure(of: index, in: hook)
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
         let switchedOff = breakers[index].failed(

@@ -17,6 +17,10 @@ public struct RuleFigures: Equatable, Sendable {
         public var observed: UInt64 = 0
         public var compared: UInt64 = 0
         public var different: UInt64 = 0
+        /// While a version is watched: the clients who have called the hook, and those for whom the rule failed in it; of other hooks than those
+        /// that clients call, none.
+        public var callers = 0
+        public var failing = 0
 
         public var failures: UInt64 { errors.values.reduce(0, +) }
     }
@@ -91,6 +95,8 @@ extension RuleFigures.Hook {
         sum.observed += earlier.observed
         sum.compared += earlier.compared
         sum.different += earlier.different
+        sum.callers += earlier.callers
+        sum.failing += earlier.failing
         return sum
     }
 }

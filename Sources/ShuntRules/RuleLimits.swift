@@ -36,6 +36,8 @@ public struct RuleLimits: Equatable, Sendable {
     /// A plugin's file and all of its files, in bytes.
     public var fileBytes = 256 << 10
     public var pluginBytes = 1 << 20
+    /// For how long a worker watches a new version of the rules (`DeployGuard`).
+    public var watchedSeconds = 60.0
 
     /// Whether what rules log, and their errors, may repeat a payload.
     public var logsPayloads = false

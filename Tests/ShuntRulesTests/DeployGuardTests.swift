@@ -12,10 +12,13 @@ struct DeployGuardTests {
         var time: UInt64 = 1_000
         var slow: UInt64?
         var trips: UInt64 = 0
+        /// Who called, and for whom it failed.
+        var clients = (callers: 0, failing: 0)
 
         var record: DeployGuard.Record {
             var hook = RuleFigures.Hook()
             hook.calls = calls
+            (hook.callers, hook.failing) = clients
             if failed > 0 { hook.errors = [.ruleFailed: failed] }
             let slowCalls = slow == nil ? 0 : calls / 50
             if calls > slowCalls { hook.times.add(nanoseconds: time, calls: calls - slowCalls) }
@@ -30,6 +33,11 @@ struct DeployGuardTests {
             ("the same", Did(calls: 1000), Did(calls: 1000), false),
             ("a rule that did not run before", nil, Did(calls: 1000), false),
             ("one that did not run before, and fails", nil, Did(calls: 100, failed: 2), true),
+            ("all fail for the only client", Did(calls: 1000), Did(calls: 200, failed: 200, clients: (1, 1)), true),
+            ("all fail for one client of two", Did(calls: 1000), Did(calls: 121, failed: 120, clients: (2, 1)), false),
+            ("some fail for two clients of three", Did(calls: 1000), Did(calls: 200, failed: 20, clients: (3, 2)), true),
+            ("some fail for two of 50", Did(calls: 1000), Did(calls: 1000, failed: 20, clients: (50, 2)), false),
+            ("some fail for three of 50", Did(calls: 1000), Did(calls: 1000, failed: 20, clients: (50, 3)), true),
             ("within the margin of failures", Did(calls: 1000), Did(calls: 1000, failed: 10), false),
             ("beyond it", Did(calls: 1000), Did(calls: 1000, failed: 11), true),
             ("as many failures as before", Did(calls: 1000, failed: 500), Did(calls: 1000, failed: 505), false),

@@ -1,6 +1,8 @@
 import ShuntCore
 
 /// Looks in its first minute at a version of the rules, and says whether it is worse than the one before. Time is handed in.
+///
+/// Failures count only where more clients than one in a few meet them: by what it sends alone no client brings the version before back.
 public struct DeployGuard: Equatable, Sendable {
     public struct Settings: Equatable, Sendable {
         /// Seconds for which a version is looked at; 0: not at all.
@@ -38,6 +40,10 @@ public struct DeployGuard: Equatable, Sendable {
 
         var calls: UInt64 { hooks.values.reduce(0) { $0 + $1.calls } }
         var failures: UInt64 { hooks.values.reduce(0) { $0 + $1.failures } }
+        /// Whether it fails for more than one client in a few: for most who call a hook, or for so many. Of hooks that no client calls, always.
+        var failsForMany: Bool {
+            hooks.values.contains { $0.failures > 0 && ($0.callers == 0 || $0.failing >= DeployGuard.many || $0.failing * 2 > $0.callers) }
+        }
         /// Of 100 calls.
         var failing: Double { calls == 0 ? 0 : Double(failures) / Double(calls) * 100 }
     }
@@ -47,6 +53,8 @@ public struct DeployGuard: Equatable, Sendable {
     /// By rule, of those that are new or other than before. An empty one had no version before.
     public let before: [String: Record]
 
+    /// What so many clients meet is no one client's doing.
+    static let many = 3
     /// Seconds. Nobody notices a p99 that is longer by less than this.
     static let noticeable = 20e-6
 
@@ -64,7 +72,7 @@ public struct DeployGuard: Equatable, Sendable {
 
     private func worse(_ new: Record, than old: Record) -> String? {
         if new.trips > 0, old.trips == 0 { return "its breaker has switched it off" }
-        if new.calls >= settings.calls, new.failing > old.failing + settings.errors {
+        if new.calls >= settings.calls, new.failing > old.failing + settings.errors, new.failsForMany {
             return "\(Self.percent(new.failing)) of \(new.calls) calls failed, \(Self.percent(old.failing)) before"
         }
         for (hook, figures) in new.hooks.sorted(by: { $0.key < $1.key }) {

@@ -27,6 +27,8 @@ extension LoopRules {
             let old = Version(rules: rules, set: set, breakers: breakers, ticks: ticks)
             before = old
             activate(loaded, of: next, carrying: old)
+            // The first rules of a loop have none before them.
+            watch = watchedFor > 0 && !old.rules.isEmpty ? VersionWatch(until: now + watchedFor + 1) : nil
             return nil
         } catch {
             return SecretTexts.hide(next.rules.reduce(into: []) { $0.formUnion($1.secrets) }, in: error)
@@ -46,7 +48,7 @@ extension LoopRules {
         }
         restart(old.rules.filter { rule in !rules.contains { $0 === rule } }, of: old.set, now: now)
         activate(old.rules, of: old.set, carrying: current)
-        before = nil
+        (before, watch) = (nil, nil)
     }
 
     /// Calls `on_unload` of all rules, as before an exit.

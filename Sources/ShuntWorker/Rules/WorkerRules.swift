@@ -167,6 +167,7 @@ extension RuleLimits {
         callMemoryCap = callMemory
         stateMemory = rules.stateMemory
         logsPayloads = rules.logPayloads
+        watchedSeconds = rules.guard.window.seconds
         inflatedBytes = configuration.limits.inflated
         fanout = configuration.limits.fanout
         topicBytes = configuration.limits.topic
