@@ -100,6 +100,7 @@ enum LiteralChecks {
             case "shunt.Subscription": "sub:with{…}"
             case "shunt.Member": "one of the members"
             case "shunt.Filter": "a device filter"
+            case _ where type.hasSuffix("[]") && type.contains("shunt."): "a list such as { msg, route.to(\"a/b\") }"
             case _ where type.hasPrefix("{") || type.hasPrefix("table"): "a table"
             default: type
             }
