@@ -80,8 +80,9 @@ enum LiteralChecks {
             if letter == "|" && depth == 0 { parts.append("") } else { parts[parts.count - 1].append(letter) }
         }
         return parts.map { part in
-            let name = part.drop { $0 == " " }
-            return String(name.hasSuffix("?") ? name.dropLast() : name)
+            var name = part.drop { $0 == " " }
+            while name.last == " " || name.last == "?" { name.removeLast() }
+            return String(name)
         }
     }
 

@@ -130,6 +130,13 @@ struct RuleCheckKeyTests {
         #expect(try together(hook("msg", state), hook("msg", state)) == [])
     }
 
+    @Test("a rule before may give messages a topic that the match does not take")
+    func renamed() throws {
+        let lower = "match = { topic = 'orders/+' }, on_message = function(m) return m.topic == 'payments/1' and route.drop() or nil end"
+        #expect(try together("on_message = function(m) return m:with { topic = 'payments/1' } end", lower) == [])
+        #expect(try together("on_message = function(m) return m:with { key = 'payments/1' } end", lower).map(\.kind) == [.match])
+    }
+
     @Test("a hook that match keeps from being called keeps nothing back")
     func neverCalled() throws {
         let found = try together(

@@ -106,7 +106,8 @@ struct RuleCheckValueTests {
             "local o = msg:json() if type(o) == 'string' then return msg:with { payload = o } end", "return kv.get('a')",
             "return route.to(kv.get('a'))", "local f = route.drop return f()", "kv.set(table.unpack { 'a', 1 })", "return msg:with(msg:json())",
             "local text = msg.payload text = msg:json() return route.to(text.id)", "hash.sha256(5)", "log.info(5)",
-            "return msg:with { props = msg.props }", "local part = msg.topic:match('[^/]+') return part and route.to(part)",
+            "return msg:with { props = msg.props }", "return msg:with { filter = { uid = msg.topic } }",
+            "local part = msg.topic:match('[^/]+') return part and route.to(part)",
             "local o = msg:json() return o.x:match('[a') and msg or nil", "return json.encode(msg:json()) == '' and msg or nil",
         ] { #expect(try lintFindings(Self.hook(body)) == [], "\(body)") }
     }
