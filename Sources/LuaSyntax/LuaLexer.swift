@@ -65,7 +65,9 @@ struct LuaLexer {
             return LuaToken(kind: .symbol, text: text(from: start), offset: start, end: at)
         }
         let isPlain = byte > 32 && byte < 127
-        throw LuaSyntaxError("Lua has no \(isPlain ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte) outside of texts")", at: start)
+        throw LuaSyntaxError(
+            "Lua has no \(isPlain ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte) outside of texts")", at: start,
+            help: LuaHints.byte(byte, next: peek(1)))
     }
 
     private mutating func skipBlanks() throws(LuaSyntaxError) {

@@ -71,7 +71,9 @@ extension LuaParser {
             base = LuaExpression(kind: .parenthesis(try expression()), offset: first.offset)
             try expect(")", "")
         } else {
-            throw LuaSyntaxError("\(first.shown) stands where a value or a statement should begin", at: first.offset)
+            throw LuaSyntaxError(
+                "\(first.shown) stands where a value or a statement should begin", at: first.offset,
+                help: first.kind == .symbol ? LuaHints.sign(first.text, before: before, next: byteAfterToken) : nil)
         }
         var suffixes: [LuaSuffix] = []
         while let suffix = try suffix() { suffixes.append(suffix) }

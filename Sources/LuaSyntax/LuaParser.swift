@@ -5,6 +5,8 @@ struct LuaParser {
     var lexer: LuaLexer
     var token = LuaToken(kind: .end, text: "", offset: 0, end: 0)
     var ahead: LuaToken?
+    /// The token before, for hints.
+    private(set) var before = ""
     var scopes = LuaScopes()
     private var level = 0
 
@@ -24,6 +26,7 @@ struct LuaParser {
     // MARK: tokens
 
     mutating func advance() throws(LuaSyntaxError) {
+        before = token.text
         if let next = ahead { (token, ahead) = (next, nil) } else { token = try lexer.next() }
     }
 
@@ -34,7 +37,11 @@ struct LuaParser {
     }
 
     mutating func expect(_ word: String, _ why: String) throws(LuaSyntaxError) {
-        guard token.is(word) else { throw LuaSyntaxError("'\(word)' is missing before \(token.shown)\(why)", at: token.offset) }
+        guard token.is(word) else {
+            let compares = token.is("=") && (word == "then" || word == "do")
+            throw LuaSyntaxError(
+                "'\(word)' is missing before \(token.shown)\(why)", at: token.offset, help: compares ? "== compares two values" : nil)
+        }
         try advance()
     }
 
@@ -53,6 +60,9 @@ struct LuaParser {
         try advance()
         return name
     }
+
+    /// What stands right behind the token.
+    var byteAfterToken: UInt8? { token.end < lexer.bytes.count ? lexer.bytes[token.end] : nil }
 
     mutating func enter() throws(LuaSyntaxError) {
         level += 1
@@ -94,7 +104,11 @@ struct LuaParser {
         try advance()
         let values = endsBlock() || token.is(";") ? [] : try expressions()
         _ = try skip(";")
-        guard endsBlock() else { throw LuaSyntaxError("\(token.shown) stands after return, which ends a block", at: token.offset) }
+        guard endsBlock() else {
+            throw LuaSyntaxError(
+                "\(token.shown) stands after return, which ends a block", at: token.offset,
+                help: token.is("=") ? "== compares two values" : nil)
+        }
         return LuaStatement(kind: .returned(values), offset: start)
     }
 
@@ -290,7 +304,9 @@ struct LuaParser {
         let first = try suffixed()
         guard token.is("=") || token.is(",") else {
             guard case .suffixed(_, let suffixes) = first.kind, suffixes.last?.isCall == true else {
-                throw LuaSyntaxError("this is no statement: a call or '=' is missing before \(token.shown)", at: start)
+                throw LuaSyntaxError(
+                    "this is no statement: a call or '=' is missing before \(token.shown)", at: start,
+                    help: LuaHints.value(first, sign: token.text, next: byteAfterToken))
             }
             return LuaStatement(kind: .call(first), offset: start)
         }

@@ -19,6 +19,14 @@ public struct LuaSource: Sendable {
         self.lines = lines
     }
 
+    /// Where a line's first word begins, from 1 on.
+    public func start(ofLine line: Int) -> Int {
+        guard (1...lines.count).contains(line) else { return 0 }
+        let start = lines[line - 1]
+        let end = line < lines.count ? lines[line] : bytes.count
+        return bytes[start..<end].firstIndex { $0 > 32 } ?? start
+    }
+
     /// The line and the column, in characters, both from 1 on.
     public func place(_ offset: Int) -> (line: Int, column: Int) {
         var (low, high) = (0, lines.count - 1)
@@ -36,8 +44,10 @@ public struct LuaSyntaxError: Error, Equatable {
     public let message: String
     /// Bytes from the start.
     public let offset: Int
+    /// What Lua has in its place, where another language has what stands there.
+    public let help: String?
 
-    init(_ message: String, at offset: Int) { (self.message, self.offset) = (message, offset) }
+    init(_ message: String, at offset: Int, help: String? = nil) { (self.message, self.offset, self.help) = (message, offset, help) }
 }
 
 extension LuaSource {

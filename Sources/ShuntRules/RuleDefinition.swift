@@ -211,7 +211,7 @@ struct RuleDefinitionReader {
                         help: "+ and # stand alone between slashes, # comes last")
                 }
                 match.filters = filters
-            default: throw invalid("unknown key \(key) in match", key: key, help: "allowed: kind, topic")
+            default: throw invalid("unknown key \(key) in match", key: key, help: Self.allowed(["kind", "topic"], for: key))
             }
         }
         return match
@@ -305,9 +305,13 @@ struct RuleDefinitionReader {
     private func table(_ value: LuaValue, _ name: String, allowed: [String]) throws(ShuntError) -> [(String, LuaValue)] {
         guard let table = value.table else { throw invalid("\(name) is a \(value.typeName)", key: name, help: "a table") }
         if let unknown = table.keys.sorted().first(where: { !allowed.contains($0) }) {
-            throw invalid("unknown key \(unknown) in \(name)", key: unknown, help: "allowed: " + allowed.joined(separator: ", "))
+            throw invalid("unknown key \(unknown) in \(name)", key: unknown, help: Self.allowed(allowed, for: unknown))
         }
         return table.sorted { $0.key < $1.key }
+    }
+
+    private static func allowed(_ keys: [String], for key: String) -> String {
+        (Suggestion.closest(to: key, in: keys).map { "did you mean \($0)? " } ?? "") + "allowed: " + keys.joined(separator: ", ")
     }
 
     private func duration(_ value: LuaValue, _ name: String) throws(ShuntError) -> Double {

@@ -1,4 +1,5 @@
 import CLuaHost
+import LuaSyntax
 import ShuntCore
 
 /// How one test of a plugin ended.
@@ -48,15 +49,30 @@ public struct RuleTestRunner: Sendable {
         do throws(ShuntError) {
             guard plugin.test != nil else { return [] }
             var results: [RuleTestResult] = []
+            let twice = repeated()
             for name in try session().names where isWanted(name) {
                 let start = ContinuousClock.now
-                let failure = run(name)
+                let failure = twice[name] ?? run(name)
                 results.append(RuleTestResult(name: name, failure: failure, seconds: (ContinuousClock.now - start) / .seconds(1)))
                 if results.last.map(isLast) ?? false { break }
             }
             return results
         } catch {
             return [RuleTestResult(name: "rule_test.lua", failure: error)]
+        }
+    }
+
+    /// By name, the tests that stand in the file twice: Lua keeps the last, and nobody would know what the others say.
+    private func repeated() -> [String: ShuntError] {
+        guard let test = plugin.test, let tree = try? LuaTree(LuaSource(test.text)) else { return [:] }
+        func location(_ offset: Int) -> String {
+            let place = tree.source.place(offset)
+            return "\(plugin.directory)/\(test.path):\(place.line):\(place.column)"
+        }
+        return RepeatedKey.tests(in: tree).reduce(into: [:]) { errors, key in
+            errors[key.name] = ShuntError(
+                .ruleInvalid, "a second test has this name: only the last one would run", at: location(key.offset),
+                help: "another name; the first: \(location(key.first))")
         }
     }
 

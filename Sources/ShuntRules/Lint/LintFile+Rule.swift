@@ -3,6 +3,26 @@ import ShuntCore
 
 /// The rule's own table: its keys, its hooks, what its match takes.
 extension LintFile {
+    static let returnsNothing = "rule.lua returns nothing"
+
+    /// The rule's table is made, and not given to the worker.
+    mutating func checkReturn() {
+        if case .returned(let values)? = tree.body.statements.last?.kind, !values.isEmpty { return }
+        // What ends otherwise, as in a branch, is not looked at.
+        var returns = false
+        var walker = LintWalker()
+        walker.statement = { one, depth in if depth == 0, case .returned = one.kind { returns = true } }
+        walker.walk(tree.body)
+        guard !returns else { return }
+        var table = "R"
+        for case .local(let variables, let values) in tree.body.statements.map(\.kind) {
+            for (variable, value) in zip(variables, values) { if case .table = value.kind { table = variable.name } }
+        }
+        let bytes = tree.source.bytes
+        let end = bytes.lastIndex { $0 > 32 } ?? 0
+        find(.error, .rule, end, Self.returnsNothing, help: "return \(table) at the end")
+    }
+
     mutating func checkRule(_ outline: RuleOutline) {
         for key in outline.keys where !RuleVocabulary.ruleKeys.contains(key.name) {
             let isHook = key.name.hasPrefix("on")
@@ -37,6 +57,8 @@ extension LintFile {
                 find(.error, .match, filter.offset, "no topic begins with $share/", help: "name the topics: a group belongs to a subscription")
             } else if filter.text.hasPrefix("$SYS/") {
                 find(.error, .match, filter.offset, "rules are not called for the worker's own topics below $SYS", help: "other topics")
+            } else if let why = Self.foreignWildcard(in: filter.text) {
+                find(.warning, .match, filter.offset, "\"\(filter.text)\" has a wildcard that is none", help: why)
             } else if let other = filters[..<index].first(where: { $0.text == filter.text }) {
                 find(.warning, .match, filter.offset, "\"\(filter.text)\" stands here a second time", help: "the first: \(location(other.offset))")
             } else if let other = filters.enumerated().first(where: {
@@ -67,10 +89,7 @@ extension LintFile {
 
     /// Payloads in the log, and tables that grow with what clients send.
     mutating func checkContent(_ outline: RuleOutline) {
-        for hook in outline.hooks {
-            guard let function = hook.function, let message = function.parameters.first,
-                RuleVocabulary.hookParameters[hook.name]?.first == "shunt.Message"
-            else { continue }
+        for (body, message) in messages(of: outline) {
             var found: [(RuleFinding.Kind, Int, String)] = []
             var walker = LintWalker()
             walker.expression = { expression, _ in
@@ -85,10 +104,23 @@ extension LintFile {
                     arguments.forEach { inner.walk($0, 0) }
                 }
             }
-            walker.walk(function.body)
+            walker.walk(body)
             for (kind, offset, text) in found { find(.warning, kind, offset, text, help: "log what it is about: its topic, its length") }
         }
         checkGrowth(outline)
+    }
+
+    /// The variables that hold a message, each with where it is seen: of hooks, and of functions that are given messages alone.
+    private func messages(of outline: RuleOutline) -> [(LuaBlock, LuaVariable)] {
+        let calls = LintCalls(tree, outline)
+        var known: Set<ObjectIdentifier> = []
+        var found: [(LuaBlock, LuaVariable)] = []
+        for _ in 0..<4 {
+            for variable in calls.settled("shunt.Message", known) where known.insert(ObjectIdentifier(variable)).inserted {
+                found.append((tree.body, variable))
+            }
+        }
+        return found
     }
 
     /// Whether it says little of what it is made of: a length, a type, a hash.

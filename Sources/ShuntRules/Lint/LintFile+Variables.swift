@@ -62,19 +62,59 @@ extension LintFile {
                 help: "local, or set at the top of the file where that is meant")
         }
         var known = RuleVocabulary.globals.union(meant).union(writes.map(\.text)).union(told)
+        let hasSettings = RuleOutline(tree).value("settings") != nil
         // They are there while the files load, which functions may do, too.
-        if RuleOutline(tree).value("settings") != nil { known.formUnion(RuleVocabulary.settingWords) }
+        if hasSettings { known.formUnion(RuleVocabulary.settingWords) }
+        let given = givenNames()
+        var locals: [String: [LuaVariable]] = [:]
+        for variable in tree.variables { locals[variable.name, default: []].append(variable) }
         for read in reads where !known.contains(read.text) {
             if RuleVocabulary.absent.contains(read.text) {
                 find(.error, .global, read.offset, "rules have no \(read.text)", help: "what rules have is in docs/rules.md, Library")
                 continue
             }
-            let seen = known.union(tree.variables.map(\.name))
+            if let help = given[read.offset] ?? hint(read, hasSettings, locals[read.text] ?? []) {
+                find(.error, .global, read.offset, "nothing sets the global \(read.text)", help: help)
+                continue
+            }
+            let seen = known.union(tree.variables.map(\.name)).subtracting([read.text])
             find(
                 .error, .global, read.offset, "nothing sets the global \(read.text)",
                 help: Suggestion.closest(to: read.text, in: seen.sorted()).map { "did you mean \($0)?" }
                     ?? "a local must be declared before it is used")
         }
+    }
+
+    /// In hooks, the globals that have the name of what the hook is given, by their offset, with what to write.
+    private func givenNames() -> [Int: String] {
+        var found: [Int: String] = [:]
+        for hook in RuleOutline(tree).hooks where !isTest {
+            guard let function = hook.function, let names = RuleVocabulary.hookParameterNames[hook.name] else { continue }
+            var walker = LintWalker()
+            walker.expression = { one, _ in
+                guard case .name(let name) = one.kind, name.variable == nil, names.contains(name.text) else { return }
+                found[name.offset] = "\(hook.name) is given it: function(\(names.joined(separator: ", ")))"
+            }
+            walker.walk(function.body)
+        }
+        return found
+    }
+
+    /// Words of other languages, and variables that stand elsewhere.
+    /// - Parameter locals: of the same name.
+    private func hint(_ read: LuaName, _ hasSettings: Bool, _ locals: [LuaVariable]) -> String? {
+        switch read.text {
+        case "null", "None", "undefined", "NULL", "Nil", "NIL", "none": return "nil is Lua's word; in JSON it is json.null"
+        case "True", "TRUE": return "true"
+        case "False", "FALSE": return "false"
+        case "continue": return "goto continue, with ::continue:: before the loop's end"
+        default: break
+        }
+        if hasSettings, let word = SettingTypeReader.others[read.text] { return "did you mean \(word)?" }
+        guard let other = locals.last(where: { $0.offset < read.offset }) ?? locals.first else { return nil }
+        let line = tree.source.place(other.offset).line
+        return other.offset > read.offset
+            ? "the local \(read.text) is declared further down, in line \(line)" : "the \(read.text) of line \(line) is not seen here: pass it on"
     }
 
     private mutating func checkVariables() {

@@ -17,8 +17,20 @@ struct LintFile {
     }
 
     mutating func find(_ severity: RuleFinding.Severity, _ kind: RuleFinding.Kind, _ offset: Int, _ message: String, help: String? = nil) {
+        // A function that is two hooks is looked at twice.
+        guard findings.count > 1000 || !findings.contains(where: { $0.offset == offset && $0.finding.message == message }) else { return }
         findings.append(
             (offset, RuleFinding(severity: severity, kind: kind, location: location(offset), message: message, help: help)))
+    }
+
+    /// Keys that are given a value twice.
+    mutating func checkKeys(_ outline: RuleOutline) {
+        for key in RepeatedKey.all(in: tree, outline, isTest: isTest) {
+            let what = !key.isServed ? "the key \(key.name)" : isTest ? "a test named \"\(PrintableText.of(key.name))\"" : "the hook \(key.name)"
+            find(
+                key.isServed ? .error : .warning, .duplicate, key.offset, "\(what) stands here a second time: the first one is lost",
+                help: "the first: \(location(key.first))")
+        }
     }
 
     /// In their order, without warnings that the file silences.

@@ -16,7 +16,7 @@ struct LintWalker {
         for one in block.statements { walk(one, depth) }
     }
 
-    private func walk(_ one: LuaStatement, _ depth: Int) {
+    func walk(_ one: LuaStatement, _ depth: Int) {
         statement(one, depth)
         switch one.kind {
         case .local(_, let values), .returned(let values): values.forEach { walk($0, depth) }

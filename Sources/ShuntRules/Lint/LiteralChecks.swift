@@ -80,8 +80,9 @@ enum LiteralChecks {
             if letter == "|" && depth == 0 { parts.append("") } else { parts[parts.count - 1].append(letter) }
         }
         return parts.map { part in
-            let name = part.drop { $0 == " " }
-            return String(name.hasSuffix("?") ? name.dropLast() : name)
+            var name = part.drop { $0 == " " }
+            while name.last == " " || name.last == "?" { name.removeLast() }
+            return String(name)
         }
     }
 
@@ -100,6 +101,7 @@ enum LiteralChecks {
             case "shunt.Subscription": "sub:with{…}"
             case "shunt.Member": "one of the members"
             case "shunt.Filter": "a device filter"
+            case _ where type.hasSuffix("[]") && type.contains("shunt."): "a list such as { msg, route.to(\"a/b\") }"
             case _ where type.hasPrefix("{") || type.hasPrefix("table"): "a table"
             default: type
             }

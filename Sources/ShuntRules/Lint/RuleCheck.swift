@@ -68,7 +68,9 @@ public struct RuleCheck {
             } catch {
                 let place = text.place(error.offset)
                 found.append(
-                    RuleFinding(severity: .error, kind: .syntax, location: "\(path):\(place.line):\(place.column)", message: error.message))
+                    RuleFinding(
+                        severity: .error, kind: .syntax, location: "\(path):\(place.line):\(place.column)", message: error.message,
+                        help: error.help))
             }
         }
         let loading = Loading(plugin, limits)
@@ -78,6 +80,9 @@ public struct RuleCheck {
             var file = files[index]
             file.checkNames(meant: meant, told: &told)
             let outline = RuleOutline(file.tree)
+            file.checkKeys(outline)
+            file.checkFilters()
+            file.checkRequires(Set(plugin.sources.map(\.path)))
             let isRule = index == 0 && file.path.hasSuffix("/rule.lua")
             var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()))
             shapes.run()
@@ -86,6 +91,7 @@ public struct RuleCheck {
                 var settings = SettingChecks(file, outline, loading.definition?.schema)
                 settings.run()
                 file = settings.file
+                file.checkReturn()
                 file.checkRule(outline)
                 file.checkContent(outline)
                 rules.append(
@@ -95,7 +101,17 @@ public struct RuleCheck {
         }
         let isParsed = !found.contains { $0.kind == .syntax }
         findings += found
-        start(plugin, loading, limits, found, isParsed)
+        start(plugin, loading, limits, found, isParsed, files)
+    }
+
+    /// With a column, where a worker's error has a line alone: the column of the key that it is about, else of the line's first word.
+    private static func placed(_ finding: RuleFinding, _ files: [LintFile]) -> String {
+        for file in files where finding.location.hasPrefix(file.path) {
+            let rest = finding.location.dropFirst(file.path.utf8.count)
+            guard rest.hasPrefix(":"), let line = Int(rest.dropFirst()) else { continue }
+            return file.location(file.offset(ofKeyIn: finding.message, line: line))
+        }
+        return finding.location
     }
 
     /// What comes of loading a plugin's files.
@@ -113,10 +129,17 @@ public struct RuleCheck {
     }
 
     /// What a worker would say of it. What the checks have told with a column is not told again.
-    private mutating func start(_ plugin: RulePlugin, _ loading: Loading, _ limits: RuleLimits, _ found: [RuleFinding], _ isParsed: Bool) {
+    private mutating func start(
+        _ plugin: RulePlugin, _ loading: Loading, _ limits: RuleLimits, _ found: [RuleFinding], _ isParsed: Bool, _ files: [LintFile]
+    ) {
         func isTold(_ error: ShuntError) -> Bool {
             guard let location = error.location else { return false }
+            if error.message.hasPrefix("a rule file returns its table") { return found.contains { $0.message == LintFile.returnsNothing } }
             return found.contains { $0.location.hasPrefix(location + ":") || $0.message == error.message }
+        }
+        let first = findings.count
+        defer {
+            for index in findings.indices[first...] { findings[index].location = Self.placed(findings[index], files) }
         }
         if let error = loading.error, isParsed, !isTold(error) { findings.append(Self.finding(error, .error)) }
         guard let definition = loading.definition else { return }
@@ -150,7 +173,12 @@ public struct RuleCheck {
     private func together() -> [RuleFinding] {
         let ordered = rules.sorted { ($1.priority, $0.name) < ($0.priority, $1.name) }
         var found: [RuleFinding] = []
+        var isRenamed = false
         for (index, upper) in ordered.enumerated() {
+            var file = LintFile(path: upper.file.path, tree: upper.file.tree, isTest: false)
+            file.checkConditions(upper.outline, isRenamed: isRenamed)
+            found += file.told()
+            isRenamed = isRenamed || upper.effects.renames
             for lower in ordered[(index + 1)...] {
                 found += Self.overlaps(upper, lower)
                 if lower.effects.guards { found += Self.unguarded(upper, lower) }
@@ -163,7 +191,7 @@ public struct RuleCheck {
         var found: [RuleFinding] = []
         for drop in lower.effects.drops {
             let other = upper.effects.drops.first { other in
-                guard other.hook == drop.hook else { return false }
+                guard other.hook == drop.hook, other.condition == drop.condition else { return false }
                 guard let one = other.filter, let two = drop.filter else { return true }
                 return LintFilters.meet(one, two)
             }
@@ -172,7 +200,9 @@ public struct RuleCheck {
             found.append(
                 RuleFinding(
                     severity: .warning, kind: .overlap, location: lower.file.location(drop.offset),
-                    message: "\(upper.name) runs before, and keeps back \(what.map { "messages of \"\($0)\"" } ?? "all messages") too",
+                    message: other.condition == nil
+                        ? "\(upper.name) runs before, and keeps back \(what.map { "messages of \"\($0)\"" } ?? "all messages") too"
+                        : "\(upper.name) runs before, and keeps back the same messages, by the same condition",
                     help: "the other place: \(upper.file.location(other.offset))"))
         }
         return found

@@ -11,8 +11,8 @@ public struct RuleFinding: Equatable, Sendable {
 
     /// What kind it is; `-- shunt: ignore KIND` at the end of its line silences a warning.
     public enum Kind: String, Sendable, CaseIterable {
-        case syntax, rule, field, library, arguments, colon, hook, global, unused, shadowed, unreachable, empty, match, overlap, unguarded, payload,
-            growth
+        case syntax, rule, field, library, arguments, colon, hook, duplicate, global, unused, shadowed, unreachable, empty, match, overlap, unguarded,
+            payload, growth
     }
 
     public var severity: Severity

@@ -8,33 +8,68 @@ struct RuleOutline {
         var value: LuaExpression?
         var function: LuaFunction?
         var isMethod = false
+        /// The local function that is the value: `on_message = decide`.
+        var variable: LuaVariable?
     }
 
     private(set) var keys: [Key] = []
+    /// The variable that holds the table; nil where the file returns a table as it stands, or nothing.
+    private(set) var table: LuaVariable?
+    /// Where the table is made.
+    private(set) var start: Int?
+    private var functions: [ObjectIdentifier: LuaFunction] = [:]
 
     /// Of a file that is no rule.
     init(empty: Void) {}
 
     init(_ tree: LuaTree) {
         guard case .returned(let values)? = tree.body.statements.last?.kind, let value = values.first else { return }
-        switch value.kind {
-        case .table(let fields): add(fields)
+        functions = tree.localFunctions.mapValues(\.function)
+        let returned = Self.plain(value)
+        switch returned.kind {
+        case .table(let fields):
+            start = returned.offset
+            add(fields)
         case .name(let name):
             guard let rule = name.variable else { return }
+            table = rule
             for one in tree.body.statements { add(one, rule) }
         default: break
         }
     }
 
+    /// Without parentheses, and without a `setmetatable` around it, which gives the table back.
+    private static func plain(_ value: LuaExpression) -> LuaExpression {
+        switch value.kind {
+        case .parenthesis(let inner): return plain(inner)
+        case .suffixed(let base, let suffixes):
+            guard case .name(let name) = base.kind, name.variable == nil, name.text == "setmetatable", suffixes.count == 1,
+                case .call(let arguments) = suffixes[0].kind, let first = arguments.first
+            else { return value }
+            return plain(first)
+        default: return value
+        }
+    }
+
     private mutating func add(_ fields: [LuaTableField]) {
         for field in fields {
-            if case .name(let name) = field.key { add(name, field.offset, field.value) }
+            switch field.key {
+            case .name(let name): add(name, field.offset, field.value)
+            case .value(let key): if case .text(let name) = key.kind { add(name, field.offset, field.value) }
+            case .position: break
+            }
         }
     }
 
     private mutating func add(_ name: String, _ offset: Int, _ value: LuaExpression) {
         var key = Key(name: name, offset: offset, value: value)
-        if case .function(let function) = value.kind { key.function = function }
+        switch value.kind {
+        case .function(let function): key.function = function
+        case .name(let name):
+            guard let variable = name.variable, let function = functions[ObjectIdentifier(variable)] else { break }
+            (key.function, key.variable) = (function, variable)
+        default: break
+        }
         keys.append(key)
     }
 
@@ -42,7 +77,10 @@ struct RuleOutline {
         switch one.kind {
         case .local(let variables, let values):
             guard let index = variables.firstIndex(where: { $0 === rule }), index < values.count else { return }
-            if case .table(let fields) = values[index].kind { add(fields) }
+            let value = Self.plain(values[index])
+            guard case .table(let fields) = value.kind else { return }
+            start = value.offset
+            add(fields)
         case .assignment(let targets, let values):
             for (target, value) in zip(targets, values) {
                 if let (name, offset) = Self.key(target, of: rule) { add(name, offset, value) }
@@ -55,10 +93,13 @@ struct RuleOutline {
     }
 
     private static func key(_ target: LuaExpression, of rule: LuaVariable) -> (String, Int)? {
-        guard case .suffixed(let base, let suffixes) = target.kind, suffixes.count == 1, case .field(let name) = suffixes[0].kind,
-            case .name(let owner) = base.kind, owner.variable === rule
+        guard case .suffixed(let base, let suffixes) = target.kind, suffixes.count == 1, case .name(let owner) = base.kind, owner.variable === rule
         else { return nil }
-        return (name, suffixes[0].offset)
+        switch suffixes[0].kind {
+        case .field(let name): return (name, suffixes[0].offset)
+        case .index(let key): if case .text(let name) = key.kind { return (name, suffixes[0].offset) } else { return nil }
+        case .call, .method: return nil
+        }
     }
 
     func value(_ name: String) -> LuaExpression? { keys.last { $0.name == name }?.value }

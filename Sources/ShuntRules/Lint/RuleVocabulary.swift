@@ -14,6 +14,13 @@ enum RuleVocabulary {
             return (plain(field.name), list.split(separator: ",").map { type(String($0.drop { $0 != ":" }.dropFirst())) })
         })
 
+    /// The names of a hook's parameters, as the pages write them.
+    static let hookParameterNames: [String: [String]] = Dictionary(
+        uniqueKeysWithValues: LuaDefinitions.rule.fields.filter { $0.name.hasPrefix("on_") }.map { field in
+            let list = field.type.dropFirst("fun(".count).prefix { $0 != ")" }
+            return (plain(field.name), list.split(separator: ",").map { String($0.drop { $0 == " " }.prefix { $0 != ":" }) })
+        })
+
     /// By hook, the types that it may return; hooks whose results are ignored are not there.
     static let hookResults: [String: [String]] = Dictionary(
         uniqueKeysWithValues: LuaDefinitions.rule.fields.compactMap { field in
@@ -57,13 +64,26 @@ enum RuleVocabulary {
         return (names, Set(library.fields.map { plain($0.name) }))
     }
 
+    /// A library's function, with what it takes.
+    static func function(_ name: String, of library: String) -> LuaDefinitions.Function? {
+        guard let library = libraries[library] else { return nil }
+        if let function = library.functions.first(where: { $0.name == name }) { return function }
+        // `kv` and `shared`: a field of their class is `fun(key: string, …): …`.
+        guard let field = library.type.flatMap({ classes[$0] })?.fields.first(where: { plain($0.name) == name }), field.type.hasPrefix("fun(") else {
+            return nil
+        }
+        let list = field.type.dropFirst("fun(".count).prefix { $0 != ")" }
+        let parameters = list.split(separator: ",").map { String($0.drop { $0 == " " }) }
+        return LuaDefinitions.Function(name, parameters, [], field.doc)
+    }
+
     static func plain(_ name: String) -> String { name.hasSuffix("?") ? String(name.dropLast()) : name }
 
     /// Of `shunt.Client?` the class.
     static func type(_ text: String) -> String {
         let name = text.drop { $0 == " " }.prefix { $0.isLetter || $0 == "." || $0 == "_" }
         let rest = text.drop { $0 == " " }.dropFirst(name.count)
-        return rest.isEmpty || rest == "?" || rest.hasPrefix(" ") ? String(name) : ""
+        return rest.isEmpty || rest == "?" || rest.hasPrefix(" ") || rest.hasPrefix("? ") ? String(name) : ""
     }
 
     /// The keys that a parameter `name: { a?: text, … }`, or one of a class, takes, each with its type; nil where it takes any.

@@ -5,6 +5,7 @@ import ShuntCore
 struct SettingChecks {
     private(set) var file: LintFile
     private let schema: SettingsSchema?
+    private let calls: LintCalls
     private var contexts: Set<ObjectIdentifier> = []
     /// What local variables hold of the settings; nil where nothing is known of them but that they are settings.
     private var held: [ObjectIdentifier: SettingType.Kind?] = [:]
@@ -24,11 +25,14 @@ struct SettingChecks {
     /// - Parameter schema: nil where the rule does not say what its settings are.
     init(_ file: LintFile, _ outline: RuleOutline, _ schema: SettingsSchema?) {
         (self.file, self.schema) = (file, schema)
+        calls = LintCalls(file.tree, outline)
+        // A function may hand the context on to another.
+        for _ in 0..<4 {
+            let known = contexts
+            for parameter in calls.settled("shunt.Context", known) { contexts.insert(ObjectIdentifier(parameter)) }
+            if contexts.count == known.count { break }
+        }
         for hook in outline.hooks {
-            let wanted = RuleVocabulary.hookParameters[hook.name] ?? []
-            for (parameter, type) in zip(hook.function?.parameters ?? [], wanted) where type == "shunt.Context" && parameter.writes.isEmpty {
-                contexts.insert(ObjectIdentifier(parameter))
-            }
             if hook.name == "on_load", let settings = hook.function?.parameters.first, settings.writes.isEmpty {
                 held[ObjectIdentifier(settings)] = .some(schema.map { .table($0.fields) })
                 given.insert(ObjectIdentifier(settings))
@@ -50,9 +54,21 @@ struct SettingChecks {
         walker.expression = { one, _ in steps.append((nil, one)) }
         walker.walk(file.tree.body)
         self.added = added
+        learnParameters()
         for (statement, expression) in steps {
             if let statement { learn(statement) }
             if let expression, case .suffixed(let base, let suffixes) = expression.kind { check(base, suffixes) }
+        }
+    }
+
+    /// A function that is called once, with settings.
+    private mutating func learnParameters() {
+        for parameter in calls.parameters where parameter.types.isEmpty && parameter.values.count == 1 {
+            guard let value = parameter.values[0], case .suffixed(let base, let suffixes) = value.kind,
+                case .setting(let kind) = place(base, suffixes[...])
+            else { continue }
+            held[ObjectIdentifier(parameter.variable)] = .some(kind)
+            if isGiven(base) { given.insert(ObjectIdentifier(parameter.variable)) }
         }
     }
 

@@ -8,7 +8,7 @@ struct SettingTypeReader {
     let finds: PatternFinder?
 
     /// Words of other languages.
-    private static let others = [
+    static let others = [
         "string": "text", "str": "text", "int": "integer", "long": "integer", "float": "number", "double": "number", "bool": "boolean",
         "array": "list", "object": "table", "struct": "table", "dict": "map", "time": "duration", "seconds": "duration", "bytes": "size",
         "choice": "enum", "one_of": "enum", "pattern": "filter", "field": "path",

@@ -218,19 +218,30 @@ struct RuleCheckTests {
         let found = try together("if msg.topic == 'a/b' then return route.drop() end return ctx.now and nil", "return route.drop()")
         #expect(found.map(\.kind) == [.overlap])
         #expect(found.first?.help?.contains("a/rule.lua:1:") == true)
-        #expect(try together("if msg.topic == 'c' then return route.drop() end return ctx.now and nil", "return route.drop()") == [])
+        #expect(try together("if msg.topic == 'a/c/d' then return route.drop() end return ctx.now and nil", "return route.drop()") == [])
     }
 
     @Test(
         "what sends messages past a rule that changes payloads is told",
         arguments: [
-            "return route.fanout { msg, route.to('a') }", "return route.done()", "ctx:emit(msg:with { topic = 'x' })",
+            "return route.fanout { msg, route.to('a') }", "return route.done()", "ctx:emit(msg:with { key = 'x' })",
             "return route.push({ uid = 'a' })",
         ])
     func unguarded(body: String) throws {
         #expect(try together(body, "return msg:with { payload = 'x' }").map(\.kind) == [.unguarded])
         #expect(try together(body, "return msg:with { topic = 'x' }") == [])
         #expect(try together("return route.to('a/c')", "return msg:with { payload = 'x' }") == [])
+    }
+
+    @Test(
+        "what goes to another topic meets the rules of that topic",
+        arguments: [
+            "ctx:emit(msg:with { topic = 'a/c' })", "ctx:emit(msg:with { topic = msg.topic, key = 'x' })",
+            "return route.fanout { msg:with { topic = 'a/c' }, route.to('a/d') }",
+            "ctx:emit(route.to('a/c', msg))",
+        ])
+    func guarded(body: String) throws {
+        #expect(try together(body, "return msg:with { payload = 'x' }") == [])
     }
 
     @Test("two rules of one name are told, and a match that cannot be found")
