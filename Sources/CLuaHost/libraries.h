@@ -42,6 +42,8 @@ void log_write(lua_State *L, shunt_log_level level, const char *text, size_t cou
 const char *push_text_of(lua_State *L, int index, size_t *count);
 /// memmem that looks at the budget.
 const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count);
+/// What `t:message{}` and the like of a rule test go through: a name and a table to the owner; a table back, and where the test stands.
+int test_call(lua_State *L);
 int string_format(lua_State *L);
 int string_rep(lua_State *L);
 void bound_strings(lua_State *L);
