@@ -44,6 +44,8 @@ const char *push_text_of(lua_State *L, int index, size_t *count);
 const char *find_bytes(lua_State *L, const char *at, size_t count, const char *text, size_t text_count);
 /// The same for a text that is not longer than the bytes, and not empty.
 const char *find_long(lua_State *L, const char *at, size_t count, const char *text, size_t text_count);
+/// What `t:message{}` and the like of a rule test go through: a name and a table to the owner; a table back, and where the test stands.
+int test_call(lua_State *L);
 int string_format(lua_State *L);
 int string_rep(lua_State *L);
 void bound_strings(lua_State *L);

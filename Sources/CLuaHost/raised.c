@@ -13,6 +13,13 @@ static raised_value value_of(lua_State *L, int index) {
     return (raised_value){lua_type(L, index), lua_topointer(L, index), lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0};
 }
 
+/// Whether the value on the top of the stack is the one that was raised last.
+static bool is_last(lua_State *L, const shunt_host *host) {
+    raised_value value = value_of(L, -1);
+    const raised_value *last = &host->raised.value;
+    return host->raised.serial == host->serial && value.type == last->type && value.pointer == last->pointer && value.number == last->number;
+}
+
 /// `error(value[, level])`.
 int base_error(lua_State *L) {
     shunt_host *host = host_of(L);
@@ -26,6 +33,8 @@ int base_error(lua_State *L) {
         }
         return lua_error(L);
     }
+    // Raised again without a place: it keeps the first one.
+    if (level == 0 && is_last(L, host)) { return lua_error(L); }
     lua_Debug frame;
     host->raised.place[0] = 0;
     if (lua_getstack(L, level > 0 ? level : 1, &frame) && lua_getinfo(L, "Sl", &frame) && frame.currentline > 0) {
@@ -37,10 +46,7 @@ int base_error(lua_State *L) {
 }
 
 const char *raised_place(lua_State *L, const shunt_host *host) {
-    raised_value value = value_of(L, -1);
-    const raised_value *last = &host->raised.value;
-    bool is_last = host->raised.serial == host->serial && value.type == last->type && value.pointer == last->pointer && value.number == last->number;
-    return is_last && host->raised.place[0] != 0 ? host->raised.place : host->where;
+    return is_last(L, host) && host->raised.place[0] != 0 ? host->raised.place : host->where;
 }
 
 // MARK: what is shown

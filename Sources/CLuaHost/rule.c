@@ -342,72 +342,34 @@ void open_context(lua_State *L) {
 
 typedef struct {
     shunt_rule *tests;
-    const char *prelude, *name;
+    const char *prelude, *folder;
+    shunt_bytes name;
     const shunt_source *sources;
     size_t count;
     shunt_buffer *names;
 } test_request;
 
-/// Pushes where the test stands: the first function that is not of the prelude.
-static void push_test_place(lua_State *L) {
-    static const char prelude[] = "/prelude";
-    lua_Debug frame;
-    for (int level = 1; lua_getstack(L, level, &frame) && lua_getinfo(L, "Sl", &frame); level++) {
-        bool own = frame.srclen >= sizeof prelude && strcmp(frame.source + frame.srclen - sizeof prelude + 1, prelude) == 0;
-        if (frame.currentline <= 0 || own) { continue; }
-        lua_pushfstring(L, "%s:%d: ", frame.source + 1, frame.currentline);
-        return;
-    }
-    lua_pushliteral(L, "");
-}
-
-/// What `t:message{}` and the like go through: a name and a table to the owner; a table back, and where the test stands.
-static int test_call(lua_State *L) {
-    shunt_host *host = host_of(L);
-    lua_settop(L, 2);
-    lua_createtable(L, 2, 0);
-    lua_insert(L, 1);
-    lua_rawseti(L, 1, 2);
-    lua_rawseti(L, 1, 1);
-    shunt_buffer *record = &host->record;
-    record->count = 0;
-    record->full = false;
-    value_write(L, 1, record, 0);
-    shunt_buffer result = {.limit = record->limit};
-    shunt_bytes arguments = {record->bytes, record->count};
-    bool ran = !record->full && host->options.callbacks.test(host->options.callbacks.context, arguments, &result);
-    // Moved where an error can't lose it.
-    shunt_buffer_free(record);
-    *record = result;
-    const char *cursor = result.bytes;
-    if (!value_push(L, &cursor, cursor + result.count, 0)) {
-        ran = false;
-        lua_settop(L, 1);
-        lua_pushliteral(L, "the test's values are too large or nested too deeply");
-    }
-    push_test_place(L);
-    if (ran) { return 2; }
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-    return lua_error(L);
-}
-
 static int test_load_body(lua_State *L) {
     test_request *request = lua_touserdata(L, 1);
-    load_request sources = {request->tests, request->name, request->sources, request->count};
+    load_request sources = {request->tests, request->folder, request->sources, request->count};
     push_environment(L);
     set_require(L, &sources, 2);
-    load_chunk(L, request->name, &(shunt_source){"prelude", {request->prelude, strlen(request->prelude)}}, 2);
+    load_chunk(L, request->folder, &(shunt_source){"prelude", {request->prelude, strlen(request->prelude)}}, 2);
     lua_pushcfunction(L, test_call);
     lua_call(L, 1, 1);
-    load_chunk(L, request->name, &request->sources[0], 2);
+    load_chunk(L, request->folder, &request->sources[0], 2);
     lua_call(L, 0, 1);
-    if (!lua_istable(L, -1)) { return luaL_error(L, "%s/rule_test.lua:1: a test file returns a table of tests", request->name); }
+    if (!lua_istable(L, -1)) { return luaL_error(L, "%s/rule_test.lua:1: a test file returns a table of tests", request->folder); }
     lua_newtable(L);
     lua_Integer count = 0;
     for (lua_pushnil(L); lua_next(L, 4) != 0; lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING || !lua_isfunction(L, -1)) {
-            return luaL_error(L, "%s/rule_test.lua:1: a test file returns [\"what is promised\"] = function(t)", request->name);
+            const char *type = luaL_typename(L, -1);
+            bool is_text = lua_type(L, -2) == LUA_TSTRING;
+            lua_pushvalue(L, -2);
+            const char *key = luaL_tolstring(L, -1, NULL);
+            return luaL_error(L, "%s/rule_test.lua:1: a test file returns [\"what is promised\"] = function(t), not [%s%s%s] = a %s",
+                              request->folder, is_text ? "\"" : "", key, is_text ? "\"" : "", type);
         }
         lua_pushvalue(L, -2);
         lua_rawseti(L, 5, ++count);
@@ -422,7 +384,7 @@ static int test_load_body(lua_State *L) {
 shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *prelude, const shunt_source *sources, size_t count,
                             shunt_buffer *names) {
     shunt_rule *tests = create(host, folder);
-    test_request request = {tests, prelude, folder, sources, count, names};
+    test_request request = {.tests = tests, .prelude = prelude, .folder = folder, .sources = sources, .count = count, .names = names};
     if (tests == NULL || run_loading(host, tests, test_load_body, &request)) { return tests; }
     shunt_rule_free(host, tests);
     return NULL;
@@ -433,14 +395,14 @@ static int test_run_body(lua_State *L) {
     // What the prelude gave runs a test.
     lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->context);
     lua_rawgeti(L, LUA_REGISTRYINDEX, request->tests->table);
-    lua_pushstring(L, request->name);
+    push_bytes(L, request->name);
     lua_rawget(L, 3);
     lua_remove(L, 3);
     lua_call(L, 1, 0);
     return 0;
 }
 
-bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now) {
+bool shunt_test_run(shunt_host *host, shunt_rule *tests, shunt_bytes name, double now) {
     test_request request = {.tests = tests, .name = name};
     host->now = now;
     return run_loading(host, tests, test_run_body, &request);

@@ -218,16 +218,16 @@ static const char *standing_problem(const uint32_t *object) {
     if (object == NULL || *object == TAG_COPY) { return "a message that it makes would be the same for all"; }
     if (*object == TAG_MESSAGE) { return NULL; }
     const verdict_object *verdict = (const verdict_object *)object;
-    if (verdict->has_message) { return "route.to(topic, msg) sends one message: leave the message out"; }
     switch (verdict->verdict) {
     case SHUNT_VERDICT_PASS:
     case SHUNT_VERDICT_ROUTE:
     case SHUNT_VERDICT_FANOUT:
     case SHUNT_VERDICT_DROP:
     case SHUNT_VERDICT_REJECT:
-    case SHUNT_VERDICT_DONE: return NULL;
+    case SHUNT_VERDICT_DONE: break;
     default: return "a push, chat, delay or redirect can't stand for a topic";
     }
+    return verdict->has_message ? "route.to(topic, msg) sends one message: leave the message out" : NULL;
 }
 
 static void check_standing(lua_State *L, const uint32_t *object) {

@@ -37,8 +37,15 @@ public struct RehearsalResult: Sendable {
     /// nil where no subscribers are known.
     public var recipients: [Recipient]?
 
-    /// In a word, what became of it: `passed`, `changed`, `sent elsewhere`, `dropped`, `rejected`, `redirected`; `refused` by the
-    /// worker itself.
+    /// What may become of a message, in the order in which reports tell it.
+    static let outcomes =
+        ["passed", "changed", "delayed"].flatMap { [$0, $0 + withCopies] } + [
+            "sent elsewhere", "dropped", "rejected", "redirected", "refused",
+        ]
+    private static let withCopies = " with copies"
+
+    /// In a word, what became of it. `passed`, `changed` and `delayed` messages go out under their own topics, `with copies` where
+    /// others go out beside them; `sent elsewhere`, `dropped`, `rejected` and `redirected` ones don't; `refused` is the worker's own.
     public var outcome: String {
         if steps.isEmpty, out.isEmpty { return "refused" }
         let deciding = steps.last { ["on_message", "on_broadcast", "on_chat"].contains($0.hook) && $0.before.hops == message.hops }
@@ -48,9 +55,15 @@ public struct RehearsalResult: Sendable {
         case "redirect": return "redirected"
         default: break
         }
-        if out.count == 1, out[0].isSame(as: message) { return "passed" }
-        return out.count == 1 && out[0].topic == message.topic && out[0].kind == message.kind ? "changed" : "sent elsewhere"
+        let own = out.filter { $0.topic == message.topic && $0.kind == message.kind }
+        guard !own.isEmpty else { return "sent elsewhere" }
+        let atOnce = own.filter { $0.delay == nil }
+        let word = atOnce.isEmpty ? "delayed" : atOnce.contains { $0.isSame(as: message) } ? "passed" : "changed"
+        return out.count == 1 ? word : word + Self.withCopies
     }
+
+    /// How many messages go out later.
+    var delayed: Int { out.count { $0.delay != nil } }
 
     /// Whether a rule failed.
     public var hasFailed: Bool { steps.contains { $0.error != nil } }

@@ -195,6 +195,13 @@ public struct RulePlugin: Equatable, Sendable {
         return ("\(directory)\(parts[0].dropFirst(name.count)):\(parts[1])", String(parts[2].drop { $0 == " " }))
     }
 
+    /// The text of a failure with paths of its files as they are found, where it has them from the plugin's name on.
+    func placed(_ failure: String) -> String {
+        sources.reduce(failure) { text, source in
+            text.replacing(" \(name)/\(source.path):", with: " \(directory)/\(source.path):")
+        }
+    }
+
     /// Where rule.lua sets a key, as far as its text tells.
     func location(of key: String) -> String {
         let place = directory + "/" + Self.ruleFile

@@ -66,7 +66,7 @@ extension RuleTestBench {
             lookups.set(.failed(asked["why"].string ?? "timed out"), for: request)
             return .object([:])
         }
-        let known: [String: TestField] = ["status": .whole(100...599), "body": .text, "headers": .any]
+        let known: [String: TestField] = ["status": .whole(100...599), "body": .bytes, "headers": .headers]
         let fields = try TestField.check(asked["answer"], of: "t:http", known)
         let headers = (fields["headers"]?.table ?? [:]).compactMapValues(\.string)
         lookups.set(
@@ -81,8 +81,9 @@ extension RuleTestBench {
         guard let name = asked["name"].string else {
             throw ShuntError(.ruleInvalid, "t:resolve takes a name", help: "t:resolve(\"auth.internal\", { \"192.0.2.1\" })")
         }
-        if let addresses = asked["addresses"].list {
-            lookups.set(.addresses(addresses.compactMap(\.string)), for: "resolve \(name)")
+        if asked["addresses"] != .null {
+            _ = try TestField.check(asked, of: "t:resolve", ["name": .text, "addresses": .texts, "why": .text])
+            lookups.set(.addresses((asked["addresses"].list ?? []).compactMap(\.string)), for: "resolve \(name)")
         } else {
             lookups.set(.failed(asked["why"].string ?? "no such name"), for: "resolve \(name)")
         }
@@ -91,7 +92,7 @@ extension RuleTestBench {
 
     /// A step of an authentication.
     func authenticate(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let asked = try fields(asked, of: "auth", TestField.clientFields, ["data": .text])
+        let asked = try fields(asked, of: "auth", TestField.clientFields, ["data": .bytes])
         let client = clients.client(.object(asked))
         guard let method = client.mqtt?.authMethod else {
             throw ShuntError(.ruleInvalid, "t:auth needs a method", help: "t:auth{ method = \"SCRAM-SHA-256\", data = \"…\", client_id = \"c\" }")

@@ -5,7 +5,7 @@ import ShuntCore
 extension RuleTestBench {
     func message(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "message", TestField.messageFields, ["topic": .text]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
+            fields(asked, of: "message", TestField.messageFields, ["topic": .topic]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
         let rules = try loaded()
         return message.withView { view, _ in
             let selection = rules.selection(for: .topic, topic: view.topic)
@@ -69,7 +69,7 @@ extension RuleTestBench {
 
     func will(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "will", TestField.messageFields, ["topic": .text]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
+            fields(asked, of: "will", TestField.messageFields, ["topic": .topic]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
         let client = clients.client(asked["sender"])
         let rules = try loaded()
         return message.withView { view, _ in
@@ -90,6 +90,9 @@ extension RuleTestBench {
         let kinds = TestField.oneOf(MessageKind.allCases.map { "\($0)" })
         let fields = try fields(asked, of: name, TestField.messageFields, ["kind": kinds, "topic": .text, "filter": .text], more)
         let kind = MessageKind.allCases.first { "\($0)" == asked["kind"].string } ?? .topic
+        if kind == .topic {
+            _ = try TestField.check(.object(["topic": asked["topic"]].filter { $0.value != .null }), of: "t:" + name, ["topic": .topic])
+        }
         return TestMessage(fields, kind, topic: asked["topic"].string ?? (kind == .broadcast ? "" : "test"), sender(asked))
     }
 

@@ -39,7 +39,7 @@ extension RuleTestBench {
 
     func select(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "select", TestField.messageFields, ["topic": .text, "group": .text, "members": .candidates]), .topic,
+            fields(asked, of: "select", TestField.messageFields, ["topic": .topic, "group": .text, "members": .candidates]), .topic,
             topic: asked["topic"].string ?? "test", clients.client(asked["sender"]).id)
         let candidates = asked["members"].list ?? []
         let members = candidates.map { member in

@@ -58,8 +58,17 @@ final class RuleTestBench {
                 throw ShuntError(.ruleInvalid, "t:settings takes a table")
             }
             return change(arguments["settings"])
+        case "unknown": throw unknown(arguments)
         default: throw ShuntError(.ruleInvalid, "t has no \(name)")
         }
+    }
+
+    /// What a test looks for where it is not.
+    private func unknown(_ asked: LuaValue) -> ShuntError {
+        let (what, name) = (asked["what"].string ?? "", asked["name"].bytes ?? [])
+        let shown = String(decoding: name, as: UTF8.self)
+        let known = (asked["known"].list ?? []).compactMap(\.string)
+        return ShuntError(.ruleInvalid, "\(what) has no \(shown)", help: TestField.advice(instead: shown, "it has", known))
     }
 
     /// Lets time pass. `on_tick` is called as often as it is due, at the times when it is.

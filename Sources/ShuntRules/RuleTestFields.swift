@@ -2,7 +2,8 @@ import ShuntCore
 
 /// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
 enum TestField {
-    case text, number, flag, texts, client, members, candidates, will, properties, any
+    /// Texts are UTF-8 and the others of `bytes` need not be.
+    case text, bytes, topic, number, flag, texts, client, members, candidates, will, properties, headers
     case whole(ClosedRange<Int64>)
     case oneOf([String])
 
@@ -12,14 +13,14 @@ enum TestField {
         "auth_method": .text,
     ]
     static let messageFields: [String: TestField] = [
-        "payload": .text, "key": .text, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
+        "payload": .bytes, "key": .bytes, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
         "hops": .whole(0...255), "id": .whole(.min ... .max), "qos": .whole(0...2), "retain": .flag, "props": .properties, "content_type": .text,
-        "response_topic": .text, "correlation_data": .text, "expiry": .whole(0...4_294_967_294), "payload_format": .whole(0...1),
+        "response_topic": .text, "correlation_data": .bytes, "expiry": .whole(0...4_294_967_294), "payload_format": .whole(0...1),
     ]
     static let chatFields: [String: TestField] = ["id": .text, "members": .members, "created_at": .number]
     static let subscriptionFields: [String: TestField] = ["topic": .text, "group": .text, "key": .text, "sender": .client, "qos": .whole(0...2)]
     private static let willFields: [String: TestField] = [
-        "topic": .text, "payload": .text, "qos": .whole(0...2), "retain": .flag, "delay": .whole(0...4_294_967_295), "props": .properties,
+        "topic": .topic, "payload": .bytes, "qos": .whole(0...2), "retain": .flag, "delay": .whole(0...4_294_967_295), "props": .properties,
     ]
     static let sessionFields: [String: TestField] = [
         "event": .oneOf(SessionEvent.allCases.map(\.rawValue)), "client_id": .text, "uid": .text, "version": .oneOf(["3.1", "3.1.1", "5.0"]),
@@ -41,23 +42,38 @@ enum TestField {
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
             guard let field = known[key] else {
                 throw ShuntError(
-                    .ruleInvalid, "\(name) does not take \(key)", help: "it takes " + known.keys.sorted().joined(separator: ", "))
+                    .ruleInvalid, "\(name) does not take \(key)", help: Self.advice(instead: key, "it takes", known.keys.sorted()))
             }
             if let wanted = try field.problem(with: value, "\(name): \(key)") {
-                throw ShuntError(.ruleInvalid, "\(name): \(key) is a \(value.typeName)", help: wanted)
+                throw ShuntError(.ruleInvalid, "\(name): \(key) is \(isBytes(value) ? "no UTF-8" : "a \(value.typeName)")", help: wanted)
             }
         }
         return fields
     }
 
+    /// The name that may be meant, and all that there are.
+    static func advice(instead name: String, _ what: String, _ known: [String]) -> String {
+        let near = Suggestion.closest(to: name, in: known) ?? known.first { name.hasPrefix($0) || name.count > 2 && $0.hasPrefix(name) }
+        return (near.map { "did you mean \($0)? " } ?? "") + what + " " + known.joined(separator: ", ")
+    }
+
+    private static func isBytes(_ value: LuaValue) -> Bool { if case .bytes = value { true } else { false } }
+
     /// What is wanted instead of a value; nil where it will do.
     private func problem(with value: LuaValue, _ name: String) throws(ShuntError) -> String? {
         switch self {
-        case .any: return nil
-        case .text: return value.bytes == nil ? "a text is wanted" : nil
+        case .bytes: return value.bytes == nil ? "a text is wanted" : nil
+        case .text: return value.string == nil ? "a text is wanted" : nil
+        case .topic:
+            guard let topic = value.string else { return "a text is wanted" }
+            guard let problem = MessageTopic.problem(topic) else { return nil }
+            throw ShuntError(.ruleInvalid, "\(name): \(problem.what)", help: problem.help)
+        case .headers:
+            let isMap = value.list?.isEmpty == true || value.table?.values.allSatisfy { $0.string != nil } == true
+            return isMap ? nil : "texts by their names are wanted"
         case .number: return value.number == nil ? "a number is wanted" : nil
         case .flag: if case .bool = value { return nil } else { return "true or false is wanted" }
-        case .texts: return value.list?.allSatisfy { $0.bytes != nil } == true ? nil : "a list of texts is wanted"
+        case .texts: return value.list?.allSatisfy { $0.string != nil } == true ? nil : "a list of texts is wanted"
         case .client:
             _ = try Self.check(value, of: name, Self.clientFields)
             return nil
@@ -65,7 +81,7 @@ enum TestField {
             _ = try Self.check(value, of: name, Self.willFields)
             return nil
         case .properties:
-            let isList = value.list?.allSatisfy { $0["name"].bytes != nil && $0["value"].bytes != nil } ?? false
+            let isList = value.list?.allSatisfy { $0["name"].string != nil && $0["value"].string != nil } ?? false
             return isList ? nil : "a list of { name = \"a\", value = \"b\" } is wanted"
         case .members:
             guard let members = value.list else { return "a list of members is wanted" }

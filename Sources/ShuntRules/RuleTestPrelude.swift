@@ -11,6 +11,33 @@ let ruleTestPrelude = #"""
       return asked
     end
 
+    -- Reading what is not there, such as a name with a typing error, is an error: the host tells what there is.
+    local comparing = false
+    local function strict(what, names)
+      local known, list = {}, {}
+      for name in names:gmatch("%S+") do known[name], list[#list + 1] = true, name end
+      return function(_, key)
+        if comparing or known[key] or type(key) ~= "string" then return end
+        call("unknown", { what = what, name = key, known = list })
+      end
+    end
+
+    local MESSAGE = "kind topic payload key format qos retain filter delay props content_type response_topic correlation_data expiry payload_format "
+    local SENT = "verdict why worker always messages logs error closed " .. MESSAGE
+    local OWN = "verdict why worker messages logs error closed "
+    local FIELDS = {
+      message = SENT, broadcast = SENT, chat = SENT, will = SENT,
+      deliver = "verdict why logs error closed " .. MESSAGE, undelivered = "logs error closed", acked = "logs error closed",
+      select = "verdict member uid logs error closed", advance = "messages logs error closed",
+      auth = "verdict data uid tags alias why logs error closed",
+      connect = OWN .. "uid tags alias attributes expires_at limits", register = OWN .. "tags alias", subscribe = OWN .. "topic group qos",
+      chat_open = OWN, chat_join = OWN, chat_close = "messages logs error closed", unsubscribe = "messages logs error closed",
+      disconnect = "messages logs error closed", session = "messages logs error closed",
+    }
+    local missing = {}
+    for name, names in pairs(FIELDS) do missing[name] = strict("what t:" .. name .. " gives", names) end
+    local message_type = { __index = strict("a message that is sent", MESSAGE) }
+
     -- Bounds of what a failure tells: bytes of a value and of a path, differences, bytes of them all (the host keeps 1,023).
     local VALUE, PATH, DIFFERENCES, BYTES = 80, 100, 10, 800
 
@@ -128,7 +155,10 @@ let ruleTestPrelude = #"""
 
     function t:eq(value, expected, what)
       of(self, "eq")
-      local found, more = differences(value, expected)
+      comparing = true
+      local done, found, more = pcall(differences, value, expected)
+      comparing = false
+      if not done then error(found, 0) end
       if #found == 0 then return end
       local text = found[1]
       if more or #found > 1 then
@@ -145,13 +175,15 @@ let ruleTestPrelude = #"""
     -- A failure of the rule is the test's own, unless the test reads it.
     local function ask(name, asked)
       local out, where = call(name, asked)
-      if not out.error then return out end
+      local absent = missing[name]
+      if not out.error then return setmetatable(out, { __index = absent }) end
       local failure = { text = out.error, where = where }
       failures[#failures + 1] = failure
       out.error = nil
       return setmetatable(out, {
         __index = function(_, key)
           if key == "error" then failure.seen = true return failure.text end
+          return absent(out, key)
         end,
         __pairs = function()
           failure.seen = true
@@ -164,7 +196,7 @@ let ruleTestPrelude = #"""
 
     -- User properties by name: the first of each.
     local function name_props(message)
-      if not message.props then return end
+      if not rawget(message, "props") then return end
       local list, names = {}, {}
       for place, pair in ipairs(message.props) do
         list[place] = pair
@@ -195,9 +227,10 @@ let ruleTestPrelude = #"""
     end
 
     local function sent(out)
-      for _, each in ipairs(out.messages or {}) do
+      for _, each in ipairs(rawget(out, "messages") or {}) do
         name_props(each)
         if each.filter then each.filter = json.decode(each.filter) end
+        setmetatable(each, message_type)
       end
       return out
     end
@@ -212,7 +245,7 @@ let ruleTestPrelude = #"""
       end
       if type(copy.filter) == "table" then copy.filter = json.encode(copy.filter) end
       local out = ask(name, copy)
-      if out.filter then out.filter = json.decode(out.filter) end
+      if rawget(out, "filter") then out.filter = json.decode(out.filter) end
       name_props(out)
       return sent(out)
     end
@@ -268,6 +301,11 @@ let ruleTestPrelude = #"""
       if result.error then return nil, result.error end
       return true
     end
+
+    local own = {}
+    for name in pairs(t) do own[#own + 1] = name end
+    table.sort(own)
+    setmetatable(t, { __index = strict("t", table.concat(own, " ")) })
 
     return function(test)
       local passed, why = pcall(test, t)

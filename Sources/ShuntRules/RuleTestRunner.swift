@@ -50,10 +50,10 @@ public struct RuleTestRunner: Sendable {
             guard plugin.test != nil else { return [] }
             var results: [RuleTestResult] = []
             let twice = repeated()
-            for name in try session().names where isWanted(name) {
+            for test in try session().tests where isWanted(test.name) {
                 let start = ContinuousClock.now
-                let failure = twice[name] ?? run(name)
-                results.append(RuleTestResult(name: name, failure: failure, seconds: (ContinuousClock.now - start) / .seconds(1)))
+                let failure = twice[test.name] ?? run(test)
+                results.append(RuleTestResult(name: test.name, failure: failure, seconds: (ContinuousClock.now - start) / .seconds(1)))
                 if results.last.map(isLast) ?? false { break }
             }
             return results
@@ -76,9 +76,9 @@ public struct RuleTestRunner: Sendable {
         }
     }
 
-    private func run(_ name: String) -> ShuntError? {
+    private func run(_ test: NamedTest) -> ShuntError? {
         do throws(ShuntError) {
-            return try session().run(name)
+            return try session().run(test)
         } catch {
             return error
         }
@@ -89,13 +89,37 @@ public struct RuleTestRunner: Sendable {
     }
 }
 
+/// A test by its name.
+private struct NamedTest {
+    let key: [UInt8]
+    /// For people: what is no UTF-8 in it is escaped.
+    let name: String
+
+    init(_ key: [UInt8]) {
+        self.key = key
+        name = String(validating: key, as: UTF8.self) ?? Self.escaped(key)
+    }
+
+    private static func escaped(_ key: [UInt8]) -> String {
+        var text = ""
+        var rest = key[...]
+        while let byte = rest.first {
+            let length = (1...4).first { $0 <= rest.count && String(validating: rest.prefix($0), as: UTF8.self) != nil }
+            text += length.map { String(decoding: rest.prefix($0), as: UTF8.self) } ?? "\\x" + String(byte, radix: 16)
+            rest = rest.dropFirst(length ?? 1)
+        }
+        return text
+    }
+}
+
 /// One test: a state for the test file, and the rule's loop, made when the test first asks something of it.
 private final class RuleTestSession: LuaHostOwner {
     let plugin: RulePlugin
     let limits: RuleLimits
     private let host: LuaHost
-    private var tests: OpaquePointer?
-    private(set) var names: [String] = []
+    private var loaded: OpaquePointer?
+    /// By their names.
+    private(set) var tests: [NamedTest] = []
 
     private let bench: RuleTestBench
     private let print: (String) -> Void
@@ -115,7 +139,7 @@ private final class RuleTestSession: LuaHostOwner {
         try load()
     }
 
-    deinit { shunt_rule_free(host.pointer, tests) }
+    deinit { shunt_rule_free(host.pointer, loaded) }
 
     private func load() throws(ShuntError) {
         guard let test = plugin.test else { return }
@@ -123,19 +147,22 @@ private final class RuleTestSession: LuaHostOwner {
         buffer.limit = 1 << 20
         defer { shunt_buffer_free(&buffer) }
         // The test file first; it may require the plugin's modules.
-        tests = plugin.withSources([test] + plugin.sources.dropFirst()) { sources in
+        loaded = plugin.withSources([test] + plugin.sources.dropFirst()) { sources in
             ruleTestPrelude.withCString { prelude in
                 shunt_test_load(host.pointer, plugin.name, prelude, sources.baseAddress, sources.count, &buffer)
             }
         }
-        guard tests != nil else { throw plugin.error(of: host) }
+        guard loaded != nil else { throw plugin.error(of: host) }
         let value = LuaValue(encoded: Bytes(start: buffer.bytes, count: buffer.count))
-        names = (value?.list ?? []).compactMap(\.string).sorted()
+        guard let keys = value?.list, !buffer.full else {
+            throw ShuntError(.ruleInvalid, "the names of the tests are longer than \(buffer.limit) bytes", at: plugin.directory + "/" + test.path)
+        }
+        tests = keys.compactMap(\.bytes).map(NamedTest.init).sorted { $0.name < $1.name }
     }
 
-    func run(_ name: String) -> ShuntError? {
-        guard !shunt_test_run(host.pointer, tests, name, bench.now) else { return nil }
-        return plugin.error(of: host)
+    func run(_ test: NamedTest) -> ShuntError? {
+        let hasPassed = test.key.withUnsafeBytes { shunt_test_run(host.pointer, loaded, shunt_bytes($0), bench.now) }
+        return hasPassed ? nil : plugin.error(of: host)
     }
 
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> {

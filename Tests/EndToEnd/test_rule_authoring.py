@@ -1,6 +1,7 @@
 """What authors of rules use without a server: `shunt rule new`, and `shunt rule test` with its options."""
 
 import json
+import shlex
 import signal
 import subprocess
 from xml.etree import ElementTree
@@ -33,6 +34,16 @@ def test_a_filter_runs_the_tests_with_its_text(plugins):
     for output in ("table", "json", "junit"):
         result = run("rule", "test", plugins, "--filter", "certainly not", "--output", output)
         assert result.returncode == 64 and "certainly not" in result.stderr and not result.stdout, result
+
+
+def test_a_test_whose_name_is_no_utf_8_is_run(plugins):
+    (plugins / "no/rule_test.lua").write_bytes(b'return { ["gr\xf6\xdfe is refused"] = function(t) t:eq(1, 2) end, ["ok"] = function() end }')
+    for output in ("table", "json", "junit"):
+        result = run("rule", "test", plugins, "--output", output)
+        assert result.returncode == 65 and "xf6" in result.stdout, result
+    assert "1 passed, 1 failed" in run("rule", "test", plugins).stdout
+    result = run("rule", "test", plugins, "--filter", "is refused")
+    assert result.returncode == 65 and "0 passed, 1 failed" in result.stdout, result
 
 
 def test_json_and_junit_stand_alone_on_standard_output(plugins):
@@ -83,6 +94,10 @@ def test_a_new_plugin_passes_its_tests_and_runs_in_a_worker(tmp_path, kind):
     assert made.returncode == 0 and not made.stderr, made
     assert {path.name for path in (tmp_path / "plugins/mine").iterdir()} == {"rule.lua", "rule_test.lua", "README.md"}
     assert all(word in made.stdout for word in ("shunt rule test plugins/mine", "enabled: [mine]", "kill -HUP"))
+    places = {line.index("shunt ") for line in made.stdout.splitlines() if line[:2] in ("1.", "2.", "4.")}
+    assert len(places) == 1, "the commands stand below each other"
+    command = next(line[line.index("shunt ") + 6:] for line in made.stdout.splitlines() if line.startswith("2."))
+    assert run(*shlex.split(command), cwd=tmp_path).returncode == 0, command
     tested = run("rule", "test", "plugins/mine", cwd=tmp_path)
     assert tested.returncode == 0 and "0 failed" in tested.stdout and "warning" not in tested.stdout, tested
     page = (tmp_path / "plugins/mine/README.md").read_text()

@@ -118,7 +118,9 @@ def test_a_message_comes_from_a_file_and_options_go_over_it(plugins, tmp_path):
 
 
 def test_subscribers_tell_who_would_get_it(plugins, tmp_path):
-    (tmp_path / "who").write_text('orders/# billing bob\norders/# billing cara\n# audit dave\n{"topic":"vip/#","uid":"eve"}\n')
+    (tmp_path / "who").write_text(
+        "// who listens\norders/# billing bob\norders/# billing cara\n"
+        '{"topic":"#","group":"audit","uid":"dave"}\n{"topic":"vip/#","uid":"eve"}\n')
     result = rule_run(
         plugins, "--topic", "orders/1", "--payload", '{"id":1,"total":2000}', "--subscribers", tmp_path / "who", "--output", "json")
     recipients = [(one["uid"], one.get("group"), one["topic"]) for one in json.loads(result.stdout)["recipients"]]
@@ -143,14 +145,20 @@ def test_many_messages_are_summed_up(plugins, tmp_path):
     lines = [json.dumps({"topic": f"orders/{number}", "payload": {"id": number, "total": number * 500}}) for number in range(1, 5)]
     (tmp_path / "messages").write_text("\n".join(lines + ['{"topic":"orders/5","payload":"x"}', ""]))
     result = rule_run(plugins, "--messages", tmp_path / "messages")
-    assert result.returncode == 0 and result.stdout.startswith("5 messages: 1 passed, 3 sent elsewhere, 1 rejected\n"), result
+    assert result.returncode == 0 and result.stdout.startswith("5 messages: 1 passed, 3 passed with copies, 1 rejected\n"), result
     lines = rule_run(plugins, "--messages", tmp_path / "messages", "--output", "json").stdout.splitlines()
     assert len(lines) == 6 and json.loads(lines[-1])["summary"]["messages"] == 5
+    documents = [json.loads(line) for line in lines]
+    for one in documents[-1]["summary"]["rules"]:
+        steps = [step["bytes"] for document in documents[:-1] for step in document["steps"] if step["rule"] == one["rule"]]
+        assert len(steps) == one["calls"] and abs(one["bytes"] - sum(steps) / len(steps)) < 0.01, "bytes is of a call everywhere"
 
 
 def test_a_failing_rule_is_told_and_ends_with_65(plugins):
     result = rule_run(plugins, "--topic", "a", "--payload", "x", names=["bad"])
-    assert result.returncode == 65 and "FAILED on_message: bad/rule.lua:1: msg has no 'nothing'" in result.stdout, result
+    assert result.returncode == 65 and f"FAILED on_message: {plugins}/bad/rule.lua:1: msg has no 'nothing'" in result.stdout, result
+    result = run("rule", "run", "bad", "--topic", "a", cwd=plugins)
+    assert "FAILED on_message: bad/rule.lua:1: " in result.stdout, result
 
 
 def test_against_tells_where_two_versions_differ(plugins, tmp_path):
@@ -162,7 +170,7 @@ def test_against_tells_where_two_versions_differ(plugins, tmp_path):
     arguments = ("--messages", tmp_path / "messages", "--against", old)
     result = rule_run(plugins, *arguments, names=["vip"])
     assert result.returncode == 1 and result.stdout.startswith("3 of 5 messages differ\n"), result
-    assert "2  passed → sent elsewhere" in result.stdout and 'why   "no id" → "no order id"' in result.stdout
+    assert "2  passed → passed with copies" in result.stdout and 'why   "no id" → "no order id"' in result.stdout
     document = json.loads(rule_run(plugins, *arguments, "--examples", "1", "--output", "json", names=["vip"]).stdout)
     assert (document["differing"], len(document["examples"])) == (3, 1)
     result = run("rule", "run", plugins / "vip", "--messages", tmp_path / "messages", "--against", plugins / "vip")
@@ -173,8 +181,14 @@ def test_against_tells_where_two_versions_differ(plugins, tmp_path):
     (["--topic", "a", "--json", "none.json"], 74, "none.json"),
     (["--messages", "none"], 74, "none"),
     (["--topic", "a", "--subscribers", "none"], 74, "none"),
-    (["--topic", "a", "--settings", "none.yaml"], 78, "none.yaml"),
-    (["--topic", "a", "--config", "none.yaml"], 78, "none.yaml"),
+    (["--topic", "a", "--settings", "none.yaml"], 74, "none.yaml: the file cannot be read"),
+    (["--topic", "a", "--config", "none.yaml"], 74, "none.yaml: the file cannot be read"),
+    (["--topic", "a", "--payload-file", "none"], 74, "none"),
+    (["--topic", ""], 64, "the topic is empty"),
+    (["--topic", "orders/+"], 64, "no message has 'orders/+' as its topic"),
+    (["--topic", "a", "--filter", "{}"], 64, "only a broadcast has a filter"),
+    (["--kind", "broadcast", "--topic", "a"], 64, "a broadcast has no topic"),
+    (["--topic", "a", "--examples", "1"], 64, "--against"),
     (["--topic", "a", "--against", "none"], 78, "none"),
     (["--topic", "a", "--kind", "letter"], 64, "letter"),
     (["--topic", "a", "--qos", "3"], 64, "--qos"),
@@ -193,7 +207,7 @@ def test_wrong_input_is_told(plugins, tmp_path, arguments, code, text):
 def test_wrong_files_are_told_with_their_places(plugins, tmp_path):
     for name, text, wanted in [
         ("m.json", "{", "m.json:1:2: not JSON"), ("m.json", "[]", "a message is a JSON object"),
-        ("m.json", '{"topik":"a"}', "does not take topik"),
+        ("m.json", '{"topik":"a"}', "does not take topik (usage); did you mean topic?"),
     ]:
         (tmp_path / name).write_text(text)
         result = rule_run(plugins, "--json", tmp_path / name)
@@ -201,6 +215,9 @@ def test_wrong_files_are_told_with_their_places(plugins, tmp_path):
     (tmp_path / "m").write_text('{"topic":"a"}\n\nnonsense\n')
     result = rule_run(plugins, "--messages", tmp_path / "m")
     assert result.returncode == 64 and "m:3:1:1: not JSON" in result.stderr, result
+    (tmp_path / "s").write_text("a g u\n# who listens\n")
+    result = rule_run(plugins, "--topic", "a", "--subscribers", tmp_path / "s")
+    assert result.returncode == 64 and "s:2: a comment, or one who has subscribed everything?" in result.stderr, result
     (tmp_path / "s").write_text("a b c d\n")
     result = rule_run(plugins, "--topic", "a", "--subscribers", tmp_path / "s")
     assert result.returncode == 64 and "s:1: a subscriber of 4 words" in result.stderr, result
@@ -230,6 +247,51 @@ def test_bench_times_each_hook_beside_an_empty_one(plugins):
     assert one["bytes"] > 0 and one["allocations"] > 0 and list(one["verdicts"]) == ["pass"]
     text = run("rule", "bench", plugins / "vip", plugins / "hide", "--batches", "10").stdout
     assert "empty hook" in text and "hide  on_message" in text and "vip   on_message" in text
+
+
+def test_what_is_delayed_is_told_with_its_seconds(plugins, tmp_path):
+    for folder, seconds in (("plugins", 500), ("old", 5)):
+        write_rule(tmp_path / folder, "vip", f"return {{ on_message = function(msg) return route.delay({seconds}, msg) end }}")
+    (tmp_path / "messages").write_text('{"topic":"d/1","payload":"hello"}\n')
+    (tmp_path / "who").write_text("d/# g bob\n")
+    result = run("rule", "run", plugins / "vip", "--topic", "d/1", "--payload", "hello", "--subscribers", tmp_path / "who")
+    assert "delayed\ngoes out:\n     d/1, after 500 s   hello\nnobody gets it now\nwho gets what goes out later is not told" in result.stdout, result
+    result = run("rule", "run", plugins / "vip", "--messages", tmp_path / "messages", "--against", tmp_path / "old/vip")
+    assert result.returncode == 1 and "out[1].delay   5 → 500" in result.stdout, result
+
+
+def test_bench_gives_hooks_what_a_worker_would(plugins, tmp_path):
+    (plugins / "vip/rule.lua").write_text(
+        'return { match = { topic = "inbound/+" }, on_message = function(m) return route.to("x" .. m.topic:match("^inbound/(.*)")) end }')
+    (tmp_path / "two.jsonl").write_text('{"topic":"inbound/1"}\n{"topic":"other/1"}\n')
+    result = run("rule", "bench", plugins / "vip", "--messages", tmp_path / "two.jsonl", "--batches", "10")
+    assert result.returncode == 0 and "vip: 1 of 2 messages left out: it is not called for them" in result.stdout, result
+    result = run("rule", "bench", plugins / "vip", "--messages", tmp_path / "two.jsonl", "--batches", "10", "--output", "json")
+    assert json.loads(result.stdout)["not_taken"] == {"vip": 1}, result
+    result = run("rule", "bench", plugins / "vip", "--topic", "other/1", "--batches", "10")
+    assert result.returncode == 64 and "no rule is called for the message" in result.stderr and not result.stdout, result
+    result = run("rule", "bench", plugins / "vip", plugins / "hide", "--topic", "other/1", "--payload", "{}", "--batches", "10")
+    assert result.returncode == 0 and "vip: none of 1 message is one that it is called for" in result.stdout, result
+
+
+@pytest.mark.parametrize("command", ["run", "bench"])
+def test_settings_that_are_missing_are_told_with_the_option_that_gives_them(tmp_path, command):
+    folder = write_rule(tmp_path / "plugins", "door", "return { settings = { keep = integer }, on_message = function() end }")
+    result = run("rule", command, folder / "door", "--topic", "a")
+    assert result.returncode == 78 and "rules.settings.door.keep is missing" in result.stderr and "--settings FILE" in result.stderr, result
+    (tmp_path / "own.yaml").write_text("{}")
+    result = run("rule", command, folder / "door", "--topic", "a", "--settings", tmp_path / "own.yaml")
+    assert result.returncode == 78 and "--settings" not in result.stderr, result
+
+
+def test_files_may_begin_with_a_byte_order_mark(plugins, tmp_path):
+    mark = "\N{ZERO WIDTH NO-BREAK SPACE}"
+    (tmp_path / "m").write_text(mark + '{"topic":"orders/1","payload":{"id":1}}\n')
+    (tmp_path / "s").write_text(mark + "orders/1 g bob\n")
+    (tmp_path / "y").write_text(mark + "from: 5\n")
+    result = rule_run(plugins, "--json", tmp_path / "m", "--subscribers", tmp_path / "s", "--settings", tmp_path / "y", names=["vip"])
+    assert result.returncode == 0 and "1 recipient:" in result.stdout, result
+    assert rule_run(plugins, "--messages", tmp_path / "m", names=["vip"]).returncode == 0
 
 
 def test_bench_counts_calls_that_fail(plugins):

@@ -56,10 +56,30 @@ struct ReportTests {
         var summary = RehearsalSummary()
         for payload in ["a", "no", "b", "e", "no"] { summary.add(try rig.run(#"{"topic":"t","payload":"\#(payload)"}"#)) }
         let text = summary.text(plain)
-        #expect(text.hasPrefix("5 messages: 3 passed, 2 rejected\na rule failed on 1 of them\n     message 4: on_message: one/rule.lua:1: x"))
+        #expect(
+            text.hasPrefix(
+                "5 messages: 3 passed, 2 rejected\na rule failed on 1 of them\n     message 4: on_message: \(rig.folder)/one/rule.lua:1: x"))
         #expect(text.contains("     2  bad\n"))
         #expect(text.contains("5"))
         #expect(summary.tree["outcomes"]?.text == #"{"passed":3,"rejected":2}"#)
+        #expect(!text.contains("1 bytes") && !text.contains("1 calls"))
+    }
+
+    @Test("The memory of a rule is a call's, in a step, in the sum and in the table beside it")
+    func memory() throws {
+        let rig = try Rig(["one": "return { on_message = function(m) local t = { 1, 2, 3 } return m:with { payload = 'x' .. #t } end }"])
+        var summary = RehearsalSummary()
+        var bytes: UInt64 = 0
+        for _ in 0..<10 {
+            let result = try rig.run(#"{"topic":"t","payload":"p"}"#)
+            bytes += result.steps[0].bytes
+            summary.add(result)
+        }
+        guard case .array(let rules)? = summary.tree["rules"], let told = rules.first?["bytes"] else {
+            Issue.record("no rule in \(summary.tree.text)")
+            return
+        }
+        #expect(Double(told.text) == Double(bytes) / 10, "\(told.text)")
     }
 
     @Test("Two versions are compared message by message")
@@ -80,6 +100,18 @@ struct ReportTests {
         #expect(text.contains("and 1 more"))
     }
 
+    @Test("Other seconds of a delay are a difference")
+    func delays() throws {
+        func rig(_ seconds: Int) throws -> Rig { try Rig(["one": "return { on_message = function(m) return route.delay(\(seconds), m) end }"]) }
+        let (old, new) = (try rig(5), try rig(500))
+        var comparison = RehearsalComparison(examples: 1)
+        let message = try Rig.message(#"{"topic":"t","payload":"p"}"#)
+        comparison.add(try old.rehearsal.run(message), try new.rehearsal.run(message))
+        let text = comparison.text(plain)
+        #expect(text.contains("1 of 1 message differ") && text.contains("delayed, with other values"), "\(text)")
+        #expect(text.contains("out[1].delay   5 → 500"), "\(text)")
+    }
+
     @Test("An error that only has moved in its file is no difference")
     func movedErrors() throws {
         let old = try Rig(["one": "return { on_message = function(m) error('x') end }"])
@@ -94,7 +126,13 @@ struct ReportTests {
         "What is wrong in a file is told with its place",
         arguments: [
             (#"{"topic":"t"}"# + "\n{", "m:2:1:2: not JSON"), ("[]", "m:1: a message is a JSON object"),
-            (#"{"topik":"t"}"#, "m:1: the message does not take topik"),
+            (#"{"topik":"t"}"#, "m:1: the message does not take topik"), (#"{"topic":""}"#, "m:1: the message: the topic is empty"),
+            ("\u{FEFF}" + #"{"topic":"t"}"# + "\n[]", "m:2: a message is a JSON object"),
+            (#"{"topic":"a/+"}"#, "m:1: the message: no message has 'a/+' as its topic"),
+            (#"{"topic":"a","filter":{"uid":"u"}}"#, "m:1: the message: only a broadcast has a filter"),
+            (#"{"topic":"a","members":[{"uid":"u"}]}"#, "m:1: the message: only a chat has members"),
+            (#"{"kind":"broadcast","topic":"a"}"#, "m:1: the message: a broadcast has no topic"),
+            (#"{"kind":"chat","topic":""}"#, "m:1: the message: the chat's id is empty"),
             (#"{"kind":"letter"}"#, "m:1: the message: kind is a text"), (#"{"qos":3}"#, "m:1: the message: qos is a number"),
             ("", "m: there is no message"),
             (#"{"kind":"broadcast","payload_base64":"/w=="}"#, "m:1: the text of a broadcast is UTF-8"), (#"{"a":01}"#, "m:1:1:6: not JSON"),
@@ -119,6 +157,23 @@ struct ReportTests {
         #expect(error?.description.hasPrefix(wanted) == true, "\(error?.description ?? "")")
     }
 
+    @Test("A misspelt field is told with the one that may be meant")
+    func misspelt() throws {
+        let error = #expect(throws: ShuntError.self) { try Rig.message(#"{"topc":"a"}"#) }
+        #expect(
+            error?.help?.hasPrefix("did you mean topic? it takes at, ") == true && error?.help?.contains("payload_base64") == true, "\(error as Any)")
+    }
+
+    @Test("A file of subscribers may have a byte order mark and comments; a line that may be either is refused")
+    func commentedSubscribers() throws {
+        let text = "\u{FEFF}orders/1 g ann\n// who listens\n//\n  // more\n//topic h\n#\n"
+        let listed = try RehearsedSubscriber.list(Array(text.utf8), at: "s")
+        #expect(listed.map(\.topic) == ["orders/1", "//topic", "#"])
+        let error = #expect(throws: ShuntError.self) { try RehearsedSubscriber.list(Array("a g u\n# who listens".utf8), at: "s") }
+        #expect(error?.description.hasPrefix("s:2: a comment, or one who has subscribed everything?") == true, "\(error as Any)")
+        #expect(try Rig.message("\u{FEFF}{\"topic\":\"a\"}").topic == "a")
+    }
+
     @Test("A subscription that a worker refuses is refused here")
     func refusedSubscription() throws {
         let error = #expect(throws: ShuntError.self) { try Rig(["one": "return {}"], subscribers: "a/#/b g u") }
@@ -138,12 +193,41 @@ struct ReportTests {
         #expect(timings[0].verdicts.keys.sorted() == ["pass"] && timings[0].failures == 0)
     }
 
+    @Test("A hook is timed with the messages that a worker calls it for; without one of them, with a small one")
+    func taken() throws {
+        let rig = try Rig([
+            "one": "return { match = { topic = 'in/+' }, on_message = function(m) return route.to('x' .. m.topic:match('^in/(.*)')) end }"
+        ])
+        let timer = RuleTimer(try RuleSet.load(directory: rig.folder), limits: RuleLimits(), batches: 10)
+        let messages = try ["in/1", "other/1"].map { try Rig.message(#"{"topic":"\#($0)"}"#) }
+        #expect(try timer.untaken(messages) == 1)
+        #expect(try timer.run(messages)[0].failures == 0)
+        #expect(try timer.untaken([messages[1]]) == 1)
+        let timings = try timer.run([messages[1]])
+        #expect(timings[0].failures == 0 && timings[0].verdicts.keys.sorted() == ["route"])
+        let some = TimingReport(timings, messages: 2, untaken: [("one", 1)]).text(plain)
+        #expect(some.contains("one: 1 of 2 messages left out: it is not called for them"), "\(some)")
+        #expect(some.split(separator: "\n").allSatisfy { $0.count <= 100 })
+        let none = TimingReport(timings, messages: 1, untaken: [("one", 1)]).text(plain)
+        #expect(none.contains("one: none of 1 message is one that it is called for"), "\(none)")
+    }
+
+    @Test("Hooks of deliveries get messages of all kinds")
+    func deliveries() throws {
+        let rig = try Rig(["one": "return { match = { kind = 'broadcast' }, on_deliver = function(m) assert(m.kind == 'broadcast') end }"])
+        let timer = RuleTimer(try RuleSet.load(directory: rig.folder), limits: RuleLimits(), batches: 10)
+        let messages = try [#"{"topic":"a"}"#, #"{"kind":"broadcast","payload":"p","filter":{"uid":"u"}}"#].map(Rig.message)
+        #expect(try timer.untaken(messages) == 1)
+        #expect(try timer.run(messages)[0].failures == 0)
+        #expect(try timer.run([])[0].failures == 0, "a small one is of a kind that match takes")
+    }
+
     @Test("Failing calls are counted, with the first failure's text")
     func failingTimings() throws {
         let rig = try Rig(["one": "return { on_message = function(m) error('x') end }"])
         let timings = try RuleTimer(RuleSet.load(directory: rig.folder), limits: RuleLimits(), batches: 10).run([])
         #expect(timings[0].failures > 0)
-        #expect(timings[0].failure?.contains("one/rule.lua:1: x") == true)
+        #expect(timings[0].failure?.contains(" \(rig.folder)/one/rule.lua:1: x") == true)
         #expect(TimingReport(timings).text(plain).contains("failed in"))
     }
 }

@@ -65,12 +65,72 @@ struct RuleTestTests {
             ("t:chat { members = { 'ann' } }", "t:chat: members takes a table, not a text"),
             ("t:chat { members = { { id = 'ann' } } }", "t:chat: members does not take id"),
             ("t:chat_open { why = 'x' }", "t:chat_open does not take why"), ("t:chat_close { why = 5 }", "t:chat_close: why is a number"),
+            ("t:message { topc = 'a' }", "t:message does not take topc; did you mean topic? it takes content_type, "),
+            ("t:message { topic = 'orders/+' }", "t:message: topic: no message has 'orders/+' as its topic"),
+            ("t:message { topic = '' }", "t:message: topic: the topic is empty"), ("t:will { topic = '#' }", "t:will: topic: no message has '#'"),
+            ("t:deliver { topic = 'a/#' }", "t:deliver: topic: no message has"), ("t:select { topic = '' }", "t:select: topic: the topic is empty"),
+            ("t:message { topic = 'gr\\xf6n' }", "t:message: topic is no UTF-8"), ("t:connect { tags = { '\\xf6' } }", "t:connect: tags is a list"),
+            ("t:connect { uid = '\\xf6' }", "t:connect: uid is no UTF-8"),
+            ("t:message { props = { a = '\\xf6' } }", "t:message: props is a list"),
+            ("t:resolve('a', { '\\xf6' })", "t:resolve: addresses is a list"),
+            ("t:http('GET http://a/', { headers = { a = 5 } })", "t:http: headers is a table"),
+            ("t:equal(1, 1)", "t has no equal; did you mean eq? it has acked, advance, "), ("t.mesage {}", "t has no mesage; did you mean message?"),
+            ("local x = t:message {}.verdit", "what t:message gives has no verdit; did you mean verdict? it has verdict, why"),
+            ("t:eq(t:message {}.eror, nil)", "what t:message gives has no eror; did you mean error?"),
+            ("t:eq(t:message {}.messages[1].paylod, 'x')", "a message that is sent has no paylod; did you mean payload?"),
+            ("t:eq(t:connect {}.payload, nil)", "what t:connect gives has no payload"),
+            ("t:eq(t:advance(1).verdict, nil)", "what t:advance gives has no verdict"),
             ("t:advance('1s')", "t:advance takes seconds"), ("t:settings(5)", "t:settings takes a table"),
         ])
     func unknown(call: String, expected: String) throws {
         let failure = try #require(try run("return { on_message = function() end }", "return { ['x'] = function(t)\n\(call)\nend }").first?.failure)
         #expect(failure.message.contains(expected), "\(failure)")
         if !call.contains("settings") { #expect(failure.location == "r/rule_test.lua:2", "\(failure)") }
+    }
+
+    @Test("what an outcome may have and has not is nil, and a comparison of outcomes tells what differs")
+    func absent() throws {
+        let results = try run(
+            "return { on_message = function() end, on_connect = function() end, on_subscribe = function() end }",
+            """
+            return {
+              ["1 fields"] = function(t)
+                local out = t:message { topic = "a" }
+                for _, name in ipairs { "why", "worker", "always", "error", "closed", "key", "filter", "delay", "expiry" } do t:eq(out[name], nil) end
+                t:eq(out.messages[1].key, nil)
+                t:eq(t:connect {}.limits, nil) t:eq(t:subscribe {}.why, nil) t:eq(t:subscribe {}.error, nil)
+              end,
+              ["2 whole"] = function(t) t:eq(t:message { topic = "a" }.messages[1], { topic = "a", foo = 1 }) end,
+            }
+            """)
+        #expect(results[0].failure == nil, "\(results)")
+        #expect(results[1].failure?.message.contains(".foo: missing, expected 1") == true, "\(results)")
+    }
+
+    @Test("a test whose name is no UTF-8, or has a NUL, is run")
+    func names() throws {
+        let results = try run(
+            "return { on_message = function() end }",
+            #"""
+            return { ["gr\xf6\xdfe"] = function(t) t:eq(1, 2) end, ["n\0ul"] = function(t) t:eq(1, 2) end, ["ö"] = function() end }
+            """#)
+        #expect(results.map(\.name) == [#"gr\xf6\xdfe"#, "n\u{0}ul", "ö"])
+        #expect(results.map { $0.failure?.message } == ["expected 2, got 1", "expected 2, got 1", nil])
+    }
+
+    @Test("what is no test in a table of tests is an error that names it")
+    func noTests() throws {
+        let wrong = "a test file returns [\"what is promised\"] = function(t), not "
+        #expect(try run("return {}", "return { ['x'] = 5 }").first?.failure?.message == wrong + "[\"x\"] = a number")
+        #expect(try run("return {}", "return { function() end }").first?.failure?.message == wrong + "[1] = a function")
+        let huge = try run("return {}", "return { [('x'):rep(2000000)] = function() end }")
+        #expect(huge.first?.failure?.message.contains("names of the tests") == true, "\(huge)")
+    }
+
+    @Test("an error that is no text is told with its line")
+    func tables() throws {
+        let results = try run("return { on_message = function() end }", "return { ['x'] = function(t)\nerror({ code = 1 })\nend }")
+        #expect(results.first?.failure?.location == "r/rule_test.lua:2", "\(results)")
     }
 
     @Test("payloads that are no text go through as they are")

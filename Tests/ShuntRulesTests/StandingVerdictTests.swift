@@ -50,6 +50,8 @@ struct StandingVerdictTests {
             (#"return route.always(route.to("x", msg:with { payload = "x" }))"#, "leave the message out"),
             (#"return route.always(route.fanout { msg:with { payload = "x" } })"#, "would be the same for all"),
             (#"return route.always(route.push({ uid = "u" }))"#, "can't stand for a topic"),
+            (#"return route.always(route.delay(5, msg))"#, "delay or redirect can't stand for a topic"),
+            (#"return route.always(route.push({ uid = "u" }, msg))"#, "can't stand for a topic"),
             (#"return route.always("x")"#, "takes nothing or a verdict"),
             (#"ctx:emit(route.to("x")) return route.always()"#, "use route.fanout"),
         ])

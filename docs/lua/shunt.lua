@@ -356,6 +356,12 @@ function shunt_Test:ok(value, what) end
 ---@field props table? Of the first message.
 ---@field filter table? Of the first message, where it is a broadcast.
 ---@field group string? Of the subscription.
+---@field delay number? Seconds after which the first message goes out; nil: at once.
+---@field kind string? Of the first message.
+---@field member integer? The place of the member that `on_select` chose.
+---@field attributes table? Of the client.
+---@field expires_at number? When the client's time ends.
+---@field limits table? Of the client.
 ---@field data string? Of `continue`.
 ---@field uid string? Of the client.
 ---@field tags string[]? Of the client.

@@ -262,7 +262,7 @@ shunt_trial_figures shunt_rule_trial(const shunt_rule *rule, shunt_hook hook);
 /// list.
 shunt_rule *shunt_test_load(shunt_host *host, const char *folder, const char *prelude, const shunt_source *sources, size_t count,
                             shunt_buffer *names);
-bool shunt_test_run(shunt_host *host, shunt_rule *tests, const char *name, double now);
+bool shunt_test_run(shunt_host *host, shunt_rule *tests, shunt_bytes name, double now);
 
 /// A property of a PUBLISH of MQTT 5.0 (§2.2.2.2).
 typedef struct {

@@ -72,14 +72,20 @@ extension JSONTree {
     /// How deep arrays and objects may nest.
     static let depth = 64
 
+    /// Reads a file's text.
     /// - Throws: `usage` with what is wrong at which line and column.
     public init(parsing bytes: [UInt8], at place: String) throws(ShuntError) {
-        var parser = JSONTreeParser(bytes)
+        var parser = JSONTreeParser(Array(Self.withoutMark(bytes)))
         do throws(JSONTreeParser.Fault) {
             self = try parser.whole()
         } catch {
             throw ShuntError(.usage, "not JSON: \(error.text)", at: place + ":" + parser.position)
         }
+    }
+
+    /// The text of a file, whose author's editor may have put a byte order mark before it.
+    static func withoutMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
+        bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...]
     }
 
     /// nil where the bytes are not JSON.

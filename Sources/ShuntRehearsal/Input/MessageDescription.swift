@@ -80,7 +80,7 @@ public enum MessageDescription {
 
     /// The lines that are not empty, with their places.
     static func lines(of text: [UInt8], _ path: String) -> [([UInt8], place: String)] {
-        text.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated().compactMap { index, line in
+        JSONTree.withoutMark(text).split(separator: 0x0A, omittingEmptySubsequences: false).enumerated().compactMap { index, line in
             line.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } ? nil : (Array(line), "\(path):\(index + 1)")
         }
     }

@@ -18,15 +18,20 @@ public struct RehearsedSubscriber: Equatable, Sendable {
     public static let most = 10_000
     private static let members = ["topic", "group", "uid", "key", "device", "tags", "alias"]
 
-    /// Reads a file with a subscriber a line: `TOPIC [GROUP [UID]]`, or a JSON object.
+    /// Reads a file with a subscriber a line: `TOPIC [GROUP [UID]]`, or a JSON object. `//` and a blank begin a comment.
     /// - Throws: `usage` with the line that is wrong.
     public static func list(_ text: [UInt8], at path: String) throws(ShuntError) -> [RehearsedSubscriber] {
         var found: [RehearsedSubscriber] = []
-        for (line, place) in MessageDescription.lines(of: text, path) {
+        for (line, place) in MessageDescription.lines(of: text, path) where !isComment(line) {
             guard found.count < most else { throw ShuntError(.usage, "more than \(most) subscribers", at: place) }
             found.append(try RehearsedSubscriber(line, at: place))
         }
         return found
+    }
+
+    private static func isComment(_ line: [UInt8]) -> Bool {
+        let text = line.drop { $0 == 0x20 || $0 == 0x09 }
+        return text.starts(with: "//".utf8) && [nil, 0x20, 0x09, 0x0D].contains(text.dropFirst(2).first)
     }
 
     private init(_ line: [UInt8], at place: String) throws(ShuntError) {
@@ -35,6 +40,11 @@ public struct RehearsedSubscriber: Equatable, Sendable {
             let words = String(decoding: line, as: UTF8.self).split { $0 == " " || $0 == "\t" || $0 == "\r" }.map(String.init)
             guard words.count <= 3 else {
                 throw ShuntError(.usage, "a subscriber of \(words.count) words", at: place, help: "TOPIC [GROUP [UID]], or a JSON object")
+            }
+            guard words[0] != "#" || words.count == 1 else {
+                throw ShuntError(
+                    .usage, "a comment, or one who has subscribed everything?", at: place,
+                    help: ##"comments begin with // and a blank; a subscriber with # is {"topic":"#","group":"audit"}"##)
             }
             topic = words[0]
             if words.count > 1 { group = words[1] }

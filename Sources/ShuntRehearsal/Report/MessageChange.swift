@@ -157,6 +157,7 @@ extension ObservedMessage {
         if kind != .broadcast { fields.append(("topic", .payload(topic))) }
         if let key { fields.append(("key", .payload(key))) }
         fields += [("format", .string("\(format)")), ("qos", .number("\(qos.rawValue)")), ("retain", .bool(isRetained))]
+        if let delay { fields.append(("delay", .number(ReportStyle.seconds(delay)))) }
         return fields + properties.sorted { $0.key < $1.key }.map { ($0.key, JSONTree($0.value)) }
     }
 

@@ -37,7 +37,7 @@ public struct RehearsalComparison: Sendable {
         }
         add("outcome", before.outcome, after.outcome)
         add("why", before.why.isEmpty ? nil : before.why, after.why.isEmpty ? nil : after.why)
-        add("error", before.steps.compactMap(\.error).first.map(placeless), after.steps.compactMap(\.error).first.map(placeless))
+        add("error", before.steps.compactMap(\.error?.text).first.map(placeless), after.steps.compactMap(\.error?.text).first.map(placeless))
         for index in 0..<max(before.out.count, after.out.count) {
             let name = "out[\(index + 1)]"
             switch (index < before.out.count ? before.out[index] : nil, index < after.out.count ? after.out[index] : nil) {

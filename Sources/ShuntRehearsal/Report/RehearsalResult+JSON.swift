@@ -43,7 +43,7 @@ extension RuleStep {
             "always": isAlways ? .bool(true) : nil,
             "changes": replacement.map { .array(MessageChange.all(from: before, to: $0).map(\.tree)) },
             "sent": .array(sent.map(\.tree)), "nanoseconds": .number("\(nanoseconds)"), "bytes": .number("\(bytes)"),
-            "allocations": .number("\(allocations)"), "error": error.map(JSONTree.string), "log": .array(lines.map(\.tree)),
+            "allocations": .number("\(allocations)"), "error": error.map { .string($0.placed) }, "log": .array(lines.map(\.tree)),
             "closed": closed.map(JSONTree.string),
         ])
     }

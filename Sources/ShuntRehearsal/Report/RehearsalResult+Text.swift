@@ -22,7 +22,8 @@ extension RehearsalResult {
         for one in out.prefix(20) { lines.append("     " + Self.line(one)) }
         if out.count > 20 { lines.append("     and \(out.count - 20) more") }
         if let recipients {
-            lines.append(recipients.isEmpty ? "nobody gets it" : recipients.count == 1 ? "1 recipient:" : "\(recipients.count) recipients:")
+            let nobody = delayed > 0 ? "nobody gets it now" : "nobody gets it"
+            lines.append(recipients.isEmpty ? nobody : ReportStyle.count(recipients.count, "recipient") + ":")
             let rows = recipients.prefix(50).map { one in
                 [
                     ReportStyle.short(one.uid.isEmpty ? "-" : one.uid), one.group.map { "group \(ReportStyle.short($0))" } ?? "",
@@ -31,6 +32,7 @@ extension RehearsalResult {
             }
             lines += ReportStyle.table(rows, numbersFrom: 3).map { "     " + $0 }
             if recipients.count > 50 { lines.append("     and \(recipients.count - 50) more") }
+            if delayed > 0 { lines.append("who gets what goes out later is not told") }
         }
         if let answer { lines.append("the sender is told: \(answer.status) \(ReportStyle.short(answer.text))".trimmed) }
         return lines
@@ -40,7 +42,8 @@ extension RehearsalResult {
         let decision = step.onError.map { "\(step.decision), on_error \($0)" } ?? step.decision + (step.isAlways ? ", always" : "")
         let coloured =
             step.error != nil ? style.bad(decision) : step.decision == "pass" ? decision : style.notable(decision)
-        let cost = "\(ReportStyle.time(Double(step.nanoseconds))), \(ReportStyle.size(Double(step.bytes))) in \(step.allocations) allocations"
+        let memory = "\(ReportStyle.size(Double(step.bytes))) in \(ReportStyle.count(step.allocations, "allocation"))"
+        let cost = "\(ReportStyle.time(Double(step.nanoseconds))), \(memory)"
         let place = step.recipient.map { " for \(ReportStyle.short($0.isEmpty ? "-" : $0))" } ?? ""
         var lines = ["\(number)  \(style.bold(step.rule))  \(step.hook)\(place)  \(coloured)   \(style.faint(cost))"]
         func add(_ text: String) { lines.append("     " + text) }
@@ -55,7 +58,7 @@ extension RehearsalResult {
         if step.sent.count > 20 { add("sends \(step.sent.count - 20) more") }
         for entry in step.lines { add(entry.shown(style)) }
         if let closed = step.closed { add("closes the connection: \(ReportStyle.short(closed))") }
-        if let error = step.error { add(style.bad("FAILED \(PrintableText.of(error))")) }
+        if let error = step.error { add(style.bad("FAILED \(PrintableText.of(error.placed))")) }
         return lines
     }
 
@@ -68,7 +71,8 @@ extension RehearsalResult {
             case .broadcast: "broadcast \(ReportStyle.short(message.filter))"
             }
         let key = message.key.map { " key \(ReportStyle.short($0))" } ?? ""
-        return "\(name)\(key)   \(message.payload.isEmpty ? "(empty)" : ReportStyle.short(message.payload))"
+        let later = message.delay.map { ", after \(ReportStyle.seconds($0)) s" } ?? ""
+        return "\(name)\(key)\(later)   \(message.payload.isEmpty ? "(empty)" : ReportStyle.short(message.payload))"
     }
 }
 

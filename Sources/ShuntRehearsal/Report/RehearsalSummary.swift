@@ -10,6 +10,9 @@ public struct RehearsalSummary: Sendable {
         var decisions: [String: Int] = [:]
         var nanoseconds: [UInt64] = []
         var bytes: UInt64 = 0
+
+        /// On average.
+        var bytesOfCall: Double { Double(bytes) / Double(max(calls, 1)) }
     }
 
     public private(set) var messages = 0
@@ -39,15 +42,13 @@ public struct RehearsalSummary: Sendable {
             hooks[name]?.decisions[step.decision, default: 0] += 1
             hooks[name]?.nanoseconds.append(step.nanoseconds)
             hooks[name]?.bytes += step.bytes
-            if let error = step.error, failures.count < Self.examples { failures.append((messages, error)) }
+            if let error = step.error, failures.count < Self.examples { failures.append((messages, error.placed)) }
         }
         for one in result.recipients ?? [] { recipients = (recipients ?? [:]).merging([one.uid: 1], uniquingKeysWith: +) }
     }
 
-    private static let outcomeOrder = ["passed", "changed", "sent elsewhere", "dropped", "rejected", "redirected", "refused"]
-
     public func text(_ style: ReportStyle) -> String {
-        let counts = Self.outcomeOrder.compactMap { name in outcomes[name].map { "\($0) \(name)" } }
+        let counts = RehearsalResult.outcomes.compactMap { name in outcomes[name].map { "\($0) \(name)" } }
         var lines = [style.bold("\(messages) \(messages == 1 ? "message" : "messages")") + ": " + counts.joined(separator: ", ")]
         if failed > 0 { lines.append(style.bad("a rule failed on \(failed) of them")) }
         for failure in failures { lines.append("     message \(failure.message): \(ReportStyle.short(failure.error, 400))") }
@@ -74,7 +75,7 @@ public struct RehearsalSummary: Sendable {
         let decisions = hook.decisions.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }
         return [
             name[0], name[1], "\(hook.calls)", ReportStyle.time(Double(Self.part(sorted, 0.5))), ReportStyle.time(Double(Self.part(sorted, 0.99))),
-            ReportStyle.size(Double(hook.bytes) / Double(max(hook.calls, 1))), decisions.joined(separator: ", "),
+            ReportStyle.size(hook.bytesOfCall), decisions.joined(separator: ", "),
         ]
     }
 
@@ -92,7 +93,7 @@ public struct RehearsalSummary: Sendable {
             return .members([
                 "rule": .string(name[0]), "hook": .string(name[1]), "calls": .number("\(hook.calls)"), "decisions": counts(hook.decisions),
                 "median_nanoseconds": .number("\(Self.part(sorted, 0.5))"), "p99_nanoseconds": .number("\(Self.part(sorted, 0.99))"),
-                "bytes": .number("\(hook.bytes)"),
+                "bytes": .number(ReportStyle.decimal(hook.bytesOfCall, 2)),
             ])
         }
         return .members([

@@ -35,9 +35,15 @@ public struct ReportStyle: Sendable {
         }
     }
 
+    /// So many of a thing, whose plural ends with s.
+    static func count(_ number: some BinaryInteger, _ thing: String) -> String { "\(number) \(thing)\(number == 1 ? "" : "s")" }
+
+    /// A number of seconds without needless digits.
+    static func seconds(_ seconds: Double) -> String { seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)" }
+
     static func size(_ bytes: Double) -> String {
         switch bytes {
-        case ..<1024: decimal(bytes, 0) + " bytes"
+        case ..<1024: count(Int(bytes.rounded()), "byte")
         case ..<1_048_576: decimal(bytes / 1024, 1) + " KiB"
         default: decimal(bytes / 1_048_576, 1) + " MiB"
         }

@@ -4,8 +4,17 @@ import ShuntRules
 /// What calls of rules' hooks cost, for people and for programs.
 public struct TimingReport {
     private let timings: [RuleTiming]
+    private let messages: Int
+    private let untaken: [(rule: String, count: Int)]
 
-    public init(_ timings: [RuleTiming]) { self.timings = timings }
+    /// - Parameters:
+    ///   - messages: how many messages were given.
+    ///   - untaken: for how many of them a rule is not called.
+    public init(_ timings: [RuleTiming], messages: Int = 0, untaken: [(rule: String, count: Int)] = []) {
+        self.timings = timings
+        self.messages = messages
+        self.untaken = untaken.filter { $0.count > 0 }
+    }
 
     public func text(_ style: ReportStyle) -> String {
         let head = ["rule", "hook", "median", "p99", "empty hook", "p99", "memory", "allocations", "decides"]
@@ -19,12 +28,16 @@ public struct TimingReport {
         var lines = ReportStyle.table([head] + rows, numbersFrom: 2, textFrom: 8)
         for one in timings where one.failures > 0 {
             let text = one.failure.map { ": \(ReportStyle.short($0, 400))" } ?? ""
-            lines.append(style.bad("\(one.rule) \(one.hook) failed in \(one.failures) calls\(text)"))
+            lines.append(style.bad("\(one.rule) \(one.hook) failed in \(ReportStyle.count(one.failures, "call"))\(text)"))
+        }
+        for (rule, count) in untaken {
+            let what = count == messages ? "none of" : "\(count) of"
+            let end = count == messages ? "is one that it is called for: small ones took their place" : "left out: it is not called for them"
+            lines.append("\(rule): \(what) \(ReportStyle.count(messages, "message")) \(end)")
         }
         if let first = timings.first {
-            lines.append(
-                style.faint(
-                    "of a call, over \(first.batches) batches of about 1 ms of processor time; the empty hook's batches ran between them"))
+            let batches = "of a call, over \(first.batches) batches of about 1 ms of processor time;"
+            lines += [style.faint(batches), style.faint("the empty hook's batches ran between them")]
         }
         return lines.joined(separator: "\n")
     }
@@ -37,7 +50,10 @@ public struct TimingReport {
     }
 
     public var tree: JSONTree {
-        .members(["hooks": .array(timings.map(\.tree))])
+        .members([
+            "hooks": .array(timings.map(\.tree)),
+            "not_taken": untaken.isEmpty ? nil : .object(untaken.map { .init(name: $0.rule, value: .number("\($0.count)")) }),
+        ])
     }
 }
 

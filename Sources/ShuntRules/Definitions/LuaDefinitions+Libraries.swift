@@ -186,6 +186,10 @@ extension LuaDefinitions {
             Field("format", "string?", "Of the first message."), Field("qos", "integer?", "Of the first message, or the subscription."),
             Field("retain", "boolean?", "Of the first message."), Field("props", "table?", "Of the first message."),
             Field("filter", "table?", "Of the first message, where it is a broadcast."), Field("group", "string?", "Of the subscription."),
+            Field("delay", "number?", "Seconds after which the first message goes out; nil: at once."),
+            Field("kind", "string?", "Of the first message."), Field("member", "integer?", "The place of the member that `on_select` chose."),
+            Field("attributes", "table?", "Of the client."), Field("expires_at", "number?", "When the client's time ends."),
+            Field("limits", "table?", "Of the client."),
             Field("data", "string?", "Of `continue`."), Field("uid", "string?", "Of the client."), Field("tags", "string[]?", "Of the client."),
             Field("alias", "string[]?", "Of the client."),
         ])

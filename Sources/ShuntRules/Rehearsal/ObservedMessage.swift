@@ -15,6 +15,8 @@ public struct ObservedMessage: Equatable, Sendable {
     public var filter: [UInt8]
     /// MQTT's other properties by the names of a rule's fields; `props` is a list of names and values. A property that it does not have is missing.
     public var properties: [String: SettingValue]
+    /// Seconds after which it goes out; nil: at once.
+    public var delay: Double?
     /// How many rules had sent it on to another topic before.
     public var hops = 0
 
@@ -41,6 +43,7 @@ public struct ObservedMessage: Equatable, Sendable {
         isRetained = routed.isRetained
         filter = Array(routed.filter)
         properties = Self.named(routed.properties)
+        if routed.changes.contains(.delayed) { delay = Double(routed.delay) / 1000 }
     }
 
     private static func named(_ encoded: Bytes) -> [String: SettingValue] {
@@ -59,6 +62,14 @@ public struct ObservedMessage: Equatable, Sendable {
 
 /// What one rule did with one message.
 public struct RuleStep: Sendable {
+    /// How a rule has failed.
+    public struct Failure: Sendable {
+        /// With its place and code, as a worker logs it.
+        public var text: String
+        /// The same, with the path at which the file is found.
+        public var placed: String
+    }
+
     /// The rule's name.
     public var rule: String
     public var hook: String
@@ -80,8 +91,7 @@ public struct RuleStep: Sendable {
     /// Bytes and allocations of the rule's Lua state.
     public var bytes: UInt64 = 0
     public var allocations: UInt64 = 0
-    /// The text of the rule's failure, with its place and code.
-    public var error: String?
+    public var error: Failure?
     public var lines: [RuleLogEntry] = []
     /// The reason given to `conn:close`.
     public var closed: String?

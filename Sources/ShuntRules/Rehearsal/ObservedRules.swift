@@ -18,6 +18,7 @@ public final class ObservedRules: RuleHooks {
     private let delivered = KeptMessages()
     private var sending: UnsafeMutableBufferPointer<RoutedMessage> = .allocate(capacity: 0)
     private var reason: ContiguousArray<UInt8> = []
+    private var delayRoom: (messages: Int, bytes: Int)?
     /// The message that the next hook is about, until it is called: what the wire of the rehearsal cannot carry is the author's.
     private var asked: RehearsedMessage?
 
@@ -63,6 +64,7 @@ public final class ObservedRules: RuleHooks {
         (steps, out, unmatched, exceedsHops, asked) = ([], [], [], false, message)
         var sender = message.sender
         sender.id = id
+        if let delayRoom { rules.setDelayRoom(messages: delayRoom.messages, bytes: delayRoom.bytes) }
         clients.sender = sender
         clients.others = others
     }
@@ -72,7 +74,11 @@ public final class ObservedRules: RuleHooks {
     public func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection { rules.selection(for: kind, topic: topic) }
     public func grants(of rule: Int) -> (any RuleGrants)? { rules.grants(of: rule) }
     public func beginTurn() { rules.beginTurn() }
-    public func setDelayRoom(messages: Int, bytes: Int) { rules.setDelayRoom(messages: messages, bytes: bytes) }
+    /// What is delayed never goes out here, and takes no room from the messages that come after it: each has all that there is at first.
+    public func setDelayRoom(messages: Int, bytes: Int) {
+        if delayRoom == nil { delayRoom = (messages, bytes) }
+    }
+
     public func name(of rule: Int) -> String { rules.name(of: rule) }
     public func rule(named name: String) -> Int? { rules.rule(named: name) }
 
@@ -92,7 +98,7 @@ public final class ObservedRules: RuleHooks {
     public func exceededHops(rule: Int, now: Double) {
         exceedsHops = true
         rules.exceededHops(rule: rule, now: now)
-        if let last = steps.lastIndex(where: { $0.rule == names[rule] }) { steps[last].error = steps[last].error ?? rules.failure }
+        if let last = steps.lastIndex(where: { $0.rule == names[rule] }), steps[last].error == nil { steps[last].error = failure(of: rule) }
         if !out.isEmpty { out.removeLast() }
     }
 
@@ -202,10 +208,14 @@ public final class ObservedRules: RuleHooks {
         step.nanoseconds = Self.nanoseconds() - start
         let after = shunt_rule_meter(pointer)
         (step.bytes, step.allocations) = (after.bytes - before.bytes, after.allocations - before.allocations)
-        step.error = rules.failure
+        step.error = failure(of: rule)
         step.lines = lines.all.filter { $0.text != rules.failure }
         step.closed = clients.closed
         return outcome
+    }
+
+    private func failure(of rule: Int) -> RuleStep.Failure? {
+        rules.failure.map { RuleStep.Failure(text: $0, placed: rules.set.rules[rule].plugin.placed($0)) }
     }
 
     private static func nanoseconds() -> UInt64 {

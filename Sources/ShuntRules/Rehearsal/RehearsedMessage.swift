@@ -18,8 +18,10 @@ public struct RehearsedMessage {
     public let sender: Peer
     let message: TestMessage
 
+    /// `payload_base64` has no meaning here: `MessageDescription` decodes it.
     private static let fields: [String: TestField] = [
         "kind": .oneOf(MessageKind.allCases.map { "\($0)" }), "topic": .text, "filter": .text, "members": .members, "at": .number,
+        "payload_base64": .text,
     ]
 
     /// - Parameters:
@@ -35,8 +37,9 @@ public struct RehearsedMessage {
         } catch {
             throw ShuntError(.usage, error.message, help: error.help)
         }
-        if let payload { fields["payload"] = .bytes(payload) }
         kind = MessageKind.allCases.first { "\($0)" == asked["kind"].string } ?? .topic
+        try Self.check(fields, kind, name)
+        if let payload { fields["payload"] = .bytes(payload) }
         topic = kind == .broadcast ? "" : asked["topic"].string ?? (kind == .chat ? "chat" : "test")
         members = (asked["members"].list ?? []).map { .init(uid: $0["uid"].string ?? "", isOnline: $0["online"] != .bool(false)) }
         at = asked["at"].number
@@ -45,6 +48,24 @@ public struct RehearsedMessage {
         (self.payload, key, format, filter) = message.withView { view, filter in
             (Array(view.payload), view.key.map { Array($0) }, view.format, Array(filter))
         }
+    }
+
+    /// What one kind of message has, others don't.
+    private static func check(_ fields: [String: LuaValue], _ kind: MessageKind, _ name: String) throws(ShuntError) {
+        func isMissing(_ field: String) -> Bool { fields[field] == nil || fields[field] == .null }
+        if kind != .broadcast, !isMissing("filter") {
+            throw ShuntError(.usage, "\(name): only a broadcast has a filter", help: "kind broadcast, or leave the filter out")
+        }
+        if kind != .chat, !isMissing("members") {
+            throw ShuntError(.usage, "\(name): only a chat has members", help: "kind chat, or leave the members out")
+        }
+        if kind == .broadcast, !isMissing("topic"), fields["topic"] != "" {
+            throw ShuntError(.usage, "\(name): a broadcast has no topic", help: "a filter says whom it reaches; leave the topic out")
+        }
+        if kind == .topic, let topic = fields["topic"]?.string, let problem = MessageTopic.problem(topic) {
+            throw ShuntError(.usage, "\(name): \(problem.what)", help: problem.help)
+        }
+        if kind == .chat, fields["topic"] == "" { throw ShuntError(.usage, "\(name): the chat's id is empty", help: "the topic is the chat's id") }
     }
 }
 

@@ -58,7 +58,16 @@ public struct RuleTimer {
         SHUNT_ON_SELECT, SHUNT_ON_AUTH, SHUNT_ON_SESSION, SHUNT_ON_WILL, SHUNT_ON_ACKED,
     ]
 
-    /// - Parameter messages: of each kind, in turn; where there is none of a kind, a small one that the rule's `match` takes.
+    /// How many of these messages the rule is not called for: their topics are none that its `match` takes, or it has no hook about them.
+    /// - Throws: `rule.*` where the rule does not load.
+    public func untaken(_ messages: [RehearsedMessage]) throws(ShuntError) -> Int {
+        let own = try TimedRules(set, limits)
+        let hooks = Self.hooks.filter { own.has($0) && shunt_hook_kinds($0) != 0 }
+        return hooks.isEmpty ? 0 : messages.count { message in !hooks.contains { own.takes(message, for: $0) } }
+    }
+
+    /// - Parameter messages: each hook gets, in turn, those that it is called for; where there is none, a small one that the rule's `match`
+    ///   takes.
     /// - Throws: `rule.*` where the rule does not load.
     public func run(_ messages: [RehearsedMessage]) throws(ShuntError) -> [RuleTiming] {
         let own = try TimedRules(set, limits)
@@ -66,28 +75,21 @@ public struct RuleTimer {
         for hook in Self.hooks where own.has(hook) {
             let name = String(cString: shunt_hook_name(hook))
             let empty = try TimedRules(RuleSet(plugins: [RulePlugin(name: "empty", rule: "return { \(name) = function() end }")]), limits)
-            let given = Self.messages(for: hook, messages, set.rules[0].definition.match)
+            let taken = messages.filter { own.takes($0, for: hook) }
+            let given = taken.isEmpty ? Self.small(for: hook, set.rules[0].definition.match) : taken
             timings.append(time(hook, name, own, empty, given))
         }
         return timings
     }
 
-    private static func messages(
-        for hook: shunt_hook, _ messages: [RehearsedMessage], _ match: RuleDefinition.Match
-    ) -> [RehearsedMessage] {
-        let kind: MessageKind =
-            switch hook {
-            case SHUNT_ON_BROADCAST: .broadcast
-            case SHUNT_ON_CHAT, SHUNT_ON_CHAT_OPEN, SHUNT_ON_CHAT_JOIN, SHUNT_ON_CHAT_CLOSE: .chat
-            default: .topic
-            }
-        let given = messages.filter { $0.kind == kind }
-        guard given.isEmpty else { return given }
+    private static func small(for hook: shunt_hook, _ match: RuleDefinition.Match) -> [RehearsedMessage] {
+        let kinds = MessageKind.allCases.filter { hook.isAbout($0) }
+        let kind = kinds.first(where: match.kinds.contains) ?? kinds.first ?? .topic
         let topic = match.filters?.first.map(Self.topic) ?? "bench/topic"
-        let fields: [String: SettingValue] = [
-            "kind": .string("\(kind)"), "topic": .string(topic), "payload": #"{"id":1}"#, "format": "json", "filter": #"{"uid":"u1"}"#,
-            "sender": ["uid": "u1", "device": "d1"],
+        var fields: [String: SettingValue] = [
+            "kind": .string("\(kind)"), "payload": #"{"id":1}"#, "format": "json", "sender": ["uid": "u1", "device": "d1"],
         ]
+        if kind == .broadcast { fields["filter"] = #"{"uid":"u1"}"# } else { fields["topic"] = .string(topic) }
         // These fields are right.
         return (try? RehearsedMessage(.object(fields))).map { [$0] } ?? []
     }
@@ -162,7 +164,14 @@ private final class TimedRules {
     }
 
     func has(_ hook: shunt_hook) -> Bool { rules.rules[0].has(hook) }
-    var failure: String? { rules.failure }
+    var failure: String? { rules.failure.map(rules.set.rules[0].plugin.placed) }
+
+    /// Whether a worker calls the hook for the message. Hooks that are about none get the topics and the senders.
+    func takes(_ message: RehearsedMessage, for hook: shunt_hook) -> Bool {
+        guard shunt_hook_kinds(hook) != 0 else { return message.kind == .topic }
+        guard hook.isAbout(message.kind) else { return false }
+        return message.message.withView { view, _ in !rules.selection(hook, for: message.kind, view.topic).isEmpty }
+    }
 
     func figures(of hook: shunt_hook) -> (verdicts: [String: UInt64], failures: UInt64) {
         let figures = RuleFigures.Hook(shunt_rule_figures(rules.rules[0].pointer, hook).pointee)
@@ -193,15 +202,12 @@ private final class TimedRules {
         return message.message.withView { view, filter in
             var view = view
             view.sender = sender.id
-            let selection = rules.selection(for: .topic, topic: view.topic)
             let start = Self.clock(CLOCK_THREAD_CPUTIME_ID)
             switch hook {
             case SHUNT_ON_MESSAGE:
-                // As a message that `match` takes: one that it does not take costs no call.
-                let asked = selection.isEmpty ? RuleSelection(mask: 1) : selection
                 for _ in 0..<count {
                     rules.beginTurn()
-                    _ = rules.onMessage(view, selection: asked, now: now)
+                    _ = rules.onMessage(view, selection: RuleSelection(mask: 1), now: now)
                 }
             default: for _ in 0..<count { call(hook, view, filter, chat, sender, now) }
             }
@@ -253,6 +259,11 @@ private final class TimedRules {
         default: break
         }
     }
+}
+
+extension shunt_hook {
+    /// Whether it may be called for messages of a kind.
+    fileprivate func isAbout(_ kind: MessageKind) -> Bool { shunt_hook_kinds(self) & 1 << kind.rawValue != 0 }
 }
 
 extension RulePlugin {

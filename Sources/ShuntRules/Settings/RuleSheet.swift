@@ -69,7 +69,7 @@ public struct RuleSheet: Sendable {
             ("rule", definition.name), ("folder", plugin.directory), ("priority", "\(definition.priority)"), ("match", match),
             ("budget", budget), ("on_error", onError), ("hooks", hooks.joined(separator: ", ")), ("grants", grants),
         ]
-        let lines = facts.map { Self.padded($0, 10) + $1 }
+        let lines = facts.flatMap { Self.entry($0, [$1], indent: 10) }
         return lines.joined(separator: "\n") + "\n\n" + settings
     }
 
@@ -78,12 +78,36 @@ public struct RuleSheet: Sendable {
             return "settings  the rule does not say what they are: see its page"
         }
         guard !schema.fields.isEmpty else { return "settings  it has none" }
-        let cells = [["SETTING", "TAKES", "DEFAULT", "MEANING"]] + schema.rows.map { [$0.name, $0.takes, $0.fallback, $0.type.doc] }
-        let widths = (0..<3).map { column in min(cells.map { $0[column].count }.max() ?? 0, 40) + 2 }
-        return cells.map { row in
-            let line = zip(row, widths).map(Self.padded).joined() + row[3]
-            return String(line.reversed().drop { $0 == " " }.reversed())
-        }.joined(separator: "\n")
+        let longest = schema.rows.map(\.name.count).max() ?? 0
+        let width = min(longest, Self.columns / 2) + 2
+        let rows = schema.rows.flatMap { row in
+            let fallback = row.fallback == "required" ? row.fallback : row.fallback == "none" ? "optional" : "default \(row.fallback)"
+            return Self.entry(row.name, ["\(row.takes); \(fallback)", row.type.doc], indent: width)
+        }
+        return (Self.entry("SETTING", ["TAKES; DEFAULT, AND MEANING"], indent: width) + rows).joined(separator: "\n")
+    }
+
+    /// How wide the text is, where words are not longer.
+    private static let columns = 80
+
+    /// A name, and texts beside it, each from a new line on.
+    private static func entry(_ name: String, _ texts: [String], indent: Int) -> [String] {
+        var lines = texts.flatMap { wrapped($0, columns - indent) }.map { String(repeating: " ", count: indent) + $0 }
+        if name.count + 2 > indent || lines.isEmpty { return [name] + lines }
+        lines[0] = padded(name, indent) + lines[0].dropFirst(indent)
+        return lines
+    }
+
+    private static func wrapped(_ text: String, _ width: Int) -> [String] {
+        var lines: [String] = []
+        for word in text.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
+            if let last = lines.last, last.count + 1 + word.count <= width {
+                lines[lines.count - 1] = last + " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
+        return lines
     }
 
     private static func padded(_ text: String, _ width: Int) -> String {

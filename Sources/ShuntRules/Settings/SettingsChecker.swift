@@ -55,9 +55,18 @@ struct SettingsChecker {
         default: break
         }
         if hidden, code == .configRange { what = "does not fit; it is secret and not shown" }
-        let quotes = type.isText && given.isScalar && given.typeName != "a text" ? "in quotes it is a text; " : ""
+        let quotes = Self.quotes(given, type, hidden)
         let doc = type.doc.isEmpty ? "" : ": \(type.doc)"
         add(code, "\(key) \(what)", at: key, help: (near.map { "did you mean \($0)? " } ?? "") + quotes + type.expectation + doc)
+    }
+
+    /// What is to be said of quotes, where a value is right except for them.
+    private static func quotes(_ given: SettingValue, _ type: SettingType, _ hidden: Bool) -> String {
+        if case .enumeration(let values) = type.kind {
+            guard !hidden, let twin = values.first(where: { $0.plain == given.plain }) else { return "" }
+            return twin.typeName == "a text" ? "in quotes it is a text; " : "without quotes it is \(twin.typeName); "
+        }
+        return type.isText && given.isScalar && given.typeName != "a text" ? "in quotes it is a text; " : ""
     }
 
     // MARK: values
@@ -76,7 +85,8 @@ struct SettingsChecker {
             if case .bool = given { return given }
         case .enumeration(let values):
             if values.contains(given) { return given }
-            let near = hidden ? nil : Suggestion.closest(to: given.plain, in: values.map(\.plain))
+            let isQuoted = values.contains { $0.plain == given.plain }
+            let near = hidden || isQuoted ? nil : Suggestion.closest(to: given.plain, in: values.map(\.plain))
             wrong(given, type, key, hidden, code: .configRange, near: near)
             return nil
         case .list(let element): return list(given, element, type, key, hidden)

@@ -37,15 +37,21 @@ struct RuleArguments: ParsableArguments {
     }
 
     /// - Parameter other: folders to load in place of the arguments', with the same settings.
-    /// - Throws: `rule.*` and `config.*`.
+    /// - Throws: `rule.*` and `config.*`; `io.failed` where a file cannot be read.
     func load(other: [String]? = nil) throws -> Loaded {
         let paths = other ?? paths
+        for file in [settings, config].compactMap({ $0 }) where access(file, R_OK) != 0 { throw RuleMessageArguments.failure(file) }
         guard let config else {
             let plugins = try Self.plugins(paths, RuleLimits())
             let (settings, place) = try ownSettings(of: plugins)
-            return Loaded(
-                set: try Self.placing(place) { () throws(ShuntError) in try RuleSet(plugins: plugins, settings: settings, now: wallClock()) },
-                settings: settings, limits: RuleLimits())
+            let set = try Self.placing(place) { () throws(ShuntError) in
+                do throws(ShuntError) {
+                    return try RuleSet(plugins: plugins, settings: settings, now: wallClock())
+                } catch {
+                    throw self.settings == nil ? error.withoutSettings : error
+                }
+            }
+            return Loaded(set: set, settings: settings, limits: RuleLimits())
         }
         let configuration = try Configuration.load(
             file: config, environment: ProcessEnvironment.variables, sets: [], hostName: ProcessEnvironment.hostName)
@@ -104,6 +110,16 @@ struct RuleArguments: ParsableArguments {
                 help: near + "the settings of several plugins stand by their names: \(plugins.map(\.name).joined(separator: ", "))")
         }
         return (entries, place(under: "rules.settings"))
+    }
+}
+
+extension ShuntError {
+    /// Tells how to give the settings that this is about, where none were given.
+    fileprivate var withoutSettings: ShuntError {
+        guard (location ?? message).hasPrefix("rules.settings.") else { return self }
+        var error = self
+        error.help = "give its settings by --settings FILE, or --config FILE" + (help.map { "; \($0)" } ?? "")
+        return error
     }
 }
 
@@ -218,7 +234,7 @@ struct RuleMessageArguments: ParsableArguments {
         throw ShuntError(.usage, "the file is too large", at: path, help: "at most \(MessageDescription.mostBytes >> 20) MiB")
     }
 
-    private static func failure(_ path: String) -> ShuntError {
+    static func failure(_ path: String) -> ShuntError {
         ShuntError(.ioFailed, "the file cannot be read: \(String(cString: strerror(errno)).lowercased())", at: path)
     }
 }

@@ -62,10 +62,10 @@ struct RuleNew: ParsableCommand {
 
     private static func trial(of template: RuleTemplate, _ folder: String) -> String {
         switch template.kind {
-        case .message: "See what it does:                shunt rule run \(folder) --topic orders/1 --payload '{\"id\":1}'"
-        case .connect: "See what it costs:               shunt rule bench \(folder)"
-        case .broadcast: "See what it does:                shunt rule run \(folder) --kind broadcast --payload hello --filter '{\"uid\":\"ann\"}'"
-        case .chat: "See what it does:                shunt rule run \(folder) --kind chat --topic support/1 --payload hello"
+        case .message: "See what it does:              shunt rule run \(folder) --topic orders/1 --payload '{\"id\":1}'"
+        case .connect: "See what it costs:             shunt rule bench \(folder)"
+        case .broadcast: "See what it does:              shunt rule run \(folder) --kind broadcast --payload hello --filter '{\"uid\":\"ann\"}'"
+        case .chat: "See what it does:              shunt rule run \(folder) --kind chat --topic support/1 --payload hello"
         }
     }
 }

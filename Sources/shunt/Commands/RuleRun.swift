@@ -12,16 +12,18 @@ struct RuleRun: ParsableCommand {
             What each rule saw, decided and changed, what it took in time and memory, what it logged, and what leaves the rules. The \
             sender and the subscribers are as you describe them: on_connect and on_subscribe are not called.
 
-              shunt rule run plugins/redact --topic orders/1 --payload '{"id":1,"card":"4111"}'
-              shunt rule run --config worker.yaml --topic orders/1 --payload '{"id":1}' --uid ada
-              shunt rule run plugins/vip --json message.json --subscribers subscribers.txt
+              shunt rule run examples/recipes/sampling --topic clicks/1 --payload '{}'
+              shunt rule run plugins/redact --settings redact.yaml --json message.json
+              shunt rule run --config worker.yaml --topic orders/1 --payload '{"id":1}'
+              shunt rule run plugins/vip --json message.json --subscribers who.txt
               shunt rule run plugins/vip --messages yesterday.jsonl
-              shunt rule run plugins/vip --messages yesterday.jsonl --against /tmp/old/vip
+              shunt rule run plugins/vip --messages yesterday.jsonl --against old/vip
 
-            A file of subscribers has TOPIC [GROUP [UID]] a line, or JSON objects with topic, group, uid, key, device, tags and alias.
+            A file of subscribers has TOPIC [GROUP [UID]] a line, or JSON objects with topic, group, uid, key, device, tags and alias; \
+            a line that begins with // is a comment.
 
-            Exit codes: 0 done, 1 the versions differ (--against), 64 wrong options or a wrong message, 65 a rule failed on a message, \
-            74 a file cannot be read, 78 a rule or the configuration is wrong.
+            Exit codes: 0 done, 1 the versions differ (--against), 64 wrong options, or what is wrong in a file of messages or subscribers, \
+            65 a rule failed on a message, 74 a file cannot be read, 78 a rule, its settings or the configuration is wrong.
             """)
 
     @OptionGroup var rules: RuleArguments
@@ -36,14 +38,15 @@ struct RuleRun: ParsableCommand {
         completion: .file())
     var against: [String] = []
 
-    @Option(help: ArgumentHelp("How many differing messages --against shows.", valueName: "number"))
-    var examples = 5
+    @Option(help: ArgumentHelp("How many differing messages --against shows (default: 5).", valueName: "number"))
+    var examples: Int?
 
     @Option(name: [.short, .long], help: "For people, or as JSON: an object a message; with --messages one more that sums up.")
     var output: RuleReportOutput = .table
 
     func validate() throws {
-        if !(0...1000).contains(examples) { throw ValidationError("--examples is 0 to 1000.") }
+        if let examples, !(0...1000).contains(examples) { throw ValidationError("--examples is 0 to 1000.") }
+        if examples != nil, against.isEmpty { throw ValidationError("--examples is for --against, which tells where two versions differ.") }
         if !input.isOne, input.json == nil, input.messages == nil {
             throw ValidationError("Say which message: --topic and --payload, --json, or --messages.")
         }
@@ -87,7 +90,7 @@ struct RuleRun: ParsableCommand {
     }
 
     private func compare(_ messages: [RehearsedMessage], _ old: Rehearsal, _ new: Rehearsal) throws {
-        var comparison = RehearsalComparison(examples: examples)
+        var comparison = RehearsalComparison(examples: examples ?? 5)
         for message in messages { comparison.add(try old.run(message), try new.run(message)) }
         print(output == .json ? comparison.tree.safeText : comparison.text(RuleReportOutput.style))
         try CommandLineProcess.flushOutput()

@@ -15,7 +15,7 @@ struct RuleTest: ParsableCommand {
 
               shunt rule test plugins/
               shunt rule test plugins/redact --watch      again after each change of a file
-              shunt rule test --filter 'redact: hides'    tests with this in 'plugin: name'
+              shunt rule test --filter 'redact: '         tests with this in 'plugin: name'
               shunt rule test --output junit > tests.xml  for CI systems
 
             With json and junit standard output has the results alone; what tests print goes to standard error.

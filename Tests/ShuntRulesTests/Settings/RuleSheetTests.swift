@@ -35,14 +35,30 @@ struct RuleSheetTests {
                 hooks     on_message, on_tick
                 grants    publish audit/#; broadcast
 
-                SETTING        TAKES                    DEFAULT   MEANING
-                rules          list of tables           required
-                rules[].topic  filter                   required
-                rules[].what   x or y                   x         which
-                every          duration of at least 1s  none
-                keep           integer from 0 to 16     4         characters | that stay
-                salt           text, secret             (hidden)
+                SETTING        TAKES; DEFAULT, AND MEANING
+                rules          list of tables; required
+                rules[].topic  filter; required
+                rules[].what   x or y; default x
+                               which
+                every          duration of at least 1s; optional
+                keep           integer from 0 to 16; default 4
+                               characters | that stay
+                salt           text, secret; default (hidden)
                 """)
+    }
+
+    @Test("fits 80 columns, whatever the names and meanings are")
+    func narrow() throws {
+        let words = String(repeating: "many words ", count: 20)
+        let name = String(repeating: "n", count: 60)
+        let folder = try PluginFolder([
+            "door/rule.lua":
+                "return { settings = { \(name) = text { doc = '\(words)' }, b = text { doc = '\(words)' } }, on_message = function() end }"
+        ])
+        let text = try RuleSheet(path: folder.path + "/door").text
+        #expect(text.contains("\n\(name)\n"), "what is longer than the column has a line of its own")
+        let lines = text.split(separator: "\n").drop { !$0.hasPrefix("SETTING") }
+        #expect(lines.allSatisfy { $0.count <= 80 } && lines.count > 6, "\(text)")
     }
 
     @Test("the same as JSON, and the settings in Markdown")
