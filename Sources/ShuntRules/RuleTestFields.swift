@@ -2,7 +2,7 @@ import ShuntCore
 
 /// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
 enum TestField {
-    /// Texts are UTF-8 and the others of `bytes` need not be.
+    /// `text` is UTF-8. `bytes` may be any bytes.
     case text, bytes, topic, number, flag, texts, client, members, candidates, will, properties, headers
     case whole(ClosedRange<Int64>)
     case oneOf([String])

@@ -62,7 +62,7 @@ public struct RuleTestRunner: Sendable {
         }
     }
 
-    /// By name, the tests that stand in the file twice: Lua keeps the last, and nobody would know what the others say.
+    /// The errors of tests that share a name, by that name: Lua keeps only the last of them.
     private func repeated() -> [String: ShuntError] {
         guard let test = plugin.test, let tree = try? LuaTree(LuaSource(test.text)) else { return [:] }
         func location(_ offset: Int) -> String {

@@ -180,6 +180,33 @@ def test_a_version_that_is_worse_is_rolled_back_by_itself(rules, worse):
     eventually(lambda: "rules.rolled_back" in events() and "rules.loaded" in events(), 20)
 
 
+def test_what_one_client_sends_brings_no_version_back(rules):
+    body = "if msg.payload == 'bad' then error('no') end return msg:with {{ payload = '{}' }}"
+    source = "return {{ breaker = {{ errors = 1000000 }}, on_message = function(msg) " + body + " end }}"
+    worker = rules({"r": source.format("one")}, window="30s", kind="dev", sets={"rules.guard.calls": "100"})
+    for _ in range(30):
+        assert worker.seen() == {"one"}
+    write_rule(worker.plugins, "r", source.format("two"))
+    before = len(worker.worker.stderr)
+    worker.reload()
+    assert worker.seen() == {"two"}
+
+    def send_bad(producer):
+        for _ in range(200):
+            producer.message("t", "bad")
+
+    send_bad(worker.producers[0])
+    worker.receiver.receive(200)
+    # It looks about once a second whether the version is worse.
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        assert worker.seen() == {"two"}
+    assert "rolled the rules back" not in worker.worker.stderr[before:]
+    for producer in worker.producers[1:3]:
+        send_bad(producer)
+    eventually(lambda: "rolled the rules back" in worker.worker.stderr[before:], 40)
+
+
 def test_a_shadow_changes_nothing_and_a_canary_what_it_is_given(rules, connect, tmp_path):
     worker = rules({"tag": tagging("live")})
     next_version = write_rule(tmp_path / "next", "tag", tagging("next")) / "tag"

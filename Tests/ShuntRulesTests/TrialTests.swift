@@ -166,6 +166,23 @@ struct TrialTests {
         #expect(rig.figures("r@next").calls == 4)
     }
 
+    @Test("a version that has just begun counts whom it fails for: clients of one address are one")
+    func watched() throws {
+        let rig = try Rig(Self.passes, mode: .live)
+        func clients() -> [Int] { rig.rules.figures()[0].current["on_message"].map { [$0.callers, $0.failing] } ?? [] }
+        rig.send()
+        #expect(clients() == [0, 0], "the first version has none before it")
+        let next = try PluginFolder(["r/rule.lua": "return { on_message = function(msg) if msg.payload == '5' then error('x') end end }"])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path, limits: .ample), now: 1000) == nil)
+        for _ in 0..<3 { rig.send(from: 0) }
+        for client in [1, 251, 501, 1] { rig.send("a", "5", from: client) }
+        #expect(clients() == [2, 1])
+        rig.send("a", "5", from: 2)
+        #expect(clients() == [3, 2])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: rig.folder.path + "/plugins", limits: .ample), now: 1000) == nil)
+        #expect(clients() == [0, 0])
+    }
+
     @Test("a canary decides for its share of the clients, always the same, and for those that are named")
     func canary() throws {
         let share = RuleShare(percent: 10, uids: ["u7"], addresses: [AddressRange("10.0.0.8/32")!])

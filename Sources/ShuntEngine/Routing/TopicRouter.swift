@@ -310,14 +310,17 @@ public final class TopicRouter {
         hooks.onUndelivered(message, why: why.rawValue, now: now)
     }
 
-    /// Whether anybody is told of messages that reach nobody.
+    /// Whether a dead letter or a rule's hook tells of messages that have no subscriber.
     private var tellsUndelivered: Bool { !limits.deadLetterTopic.isEmpty || hooks?.wanted.contains(.undelivered) == true }
 
-    /// Nobody has got what rules have made of a message. Where that is all that they have made of it, it is told, and not what came: they may
-    /// have taken something out.
+    /// Keeps what rules have made of a message and nobody has got: `note` tells this copy, since the rules may have taken something out of the
+    /// message that came.
     @inline(never)
     func noteLeftover(_ made: MessageView) {
-        if leftover == nil, tellsUndelivered { leftover = OwnedMessage(made) }
+        guard leftover == nil, tellsUndelivered else { return }
+        var copy = OwnedMessage(made)
+        copy.isRetained = made.isRetained
+        leftover = copy
     }
 
     /// Ids of messages that no exchange client has sent: seconds, a flag that no client's generator makes (exchange protocol §7), and a

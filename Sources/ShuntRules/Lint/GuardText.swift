@@ -44,7 +44,7 @@ struct GuardText {
             return "(\(all))"
         case .name(let name):
             guard let variable = name.variable else { return Self.pure.contains(name.text) ? name.text : nil }
-            // The message is the first; what the others are is not the message's.
+            // The hook's first parameter is the message. The others are ctx and the like.
             if let index = parameters[ObjectIdentifier(variable)] { return index == 0 ? "$" : nil }
             guard let (value, place) = meanings[ObjectIdentifier(variable)] else { return nil }
             return text(value, depth + 1).map { place == 0 ? $0 : "\($0)#\(place)" }

@@ -50,7 +50,7 @@ extension RepeatedKey {
         return found
     }
 
-    /// A key as it is compared, and as it is told.
+    /// A key for comparisons, in which no two kinds are alike, and its name in a finding.
     private static func constant(_ key: LuaTableField.Key) -> (key: String, name: String)? {
         switch key {
         case .name(let name): ("t" + name, name)

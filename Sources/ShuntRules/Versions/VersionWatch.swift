@@ -21,8 +21,8 @@ struct VersionWatch {
     init(until: Double) { self.until = until }
 
     mutating func called(_ hook: shunt_hook, by client: UInt64) {
-        guard hooks[hook.rawValue]?.callers.contains(client) != true else { return }
-        if hooks[hook.rawValue, default: Hook()].callers.count < Self.most { hooks[hook.rawValue]?.callers.insert(client) }
+        guard hooks[hook.rawValue]?.callers.count ?? 0 < Self.most else { return }
+        hooks[hook.rawValue, default: Hook()].callers.insert(client)
     }
 
     mutating func failed(rule: Int, in hook: shunt_hook, by client: UInt64) {

@@ -174,7 +174,7 @@ final class LookupService: Sendable {
             return askers
         }
         var (over, others) = (askers, [Asker]())
-        if case .failed(Self.timedOut) = answer {
+        if case .failed(Self.timedOut) = answer, question.key != nil {
             // An asker that joined later may have time for a look-up of its own.
             others = askers.filter { $0.left(now) >= $0.timeLimit / 2 }
             over = askers.filter { $0.left(now) < $0.timeLimit / 2 }

@@ -182,6 +182,20 @@ struct OwnMessageTests {
         #expect(letters.map(\.text) == ["clean", "clean too"] && letters.allSatisfy { $0.key == "no subscriber" })
     }
 
+    @Test("A retained message that a rule has changed waits for subscribers: it is not dead")
+    func retainedAsMade() throws {
+        rules.names = ["redact"]
+        let worker = deadLetters()
+        let (consumer, producer) = (worker.connect(), SimulatedMQTTClient.v5(worker, "p"))
+        _ = consumer.subscribe("dead", group: "g")
+        rules.script["a"] = [.init(topic: "b", text: "clean")]
+        producer.publish("a", "secret", isRetained: true)
+        #expect(!consumer.received().contains { $0.type == .message })
+        let later = SimulatedMQTTClient.v5(worker, "later")
+        _ = later.subscribe("b")
+        #expect(later.deliveries().map(\.payload) == ["clean"])
+    }
+
     @Test("Messages of one sender that are due together come in their order")
     func delayedInOrder() throws {
         let worker = SimulatedWorker(hooks: rules)
