@@ -68,7 +68,9 @@ def test_it_tells_decisions_and_recipients_and_sends_nothing(cluster):
     arguments = ["--topic", "orders/7", "--payload", '{"id":7,"card":"4111"}', "--payloads", "--worker", first.exchange]
     answer = eventually(lambda: (found := answers(cluster, *arguments)[0])["routes"] and found)
     assert answer["outcome"] == "delivered"
-    assert [(rule["rule"], rule["verdict"]) for rule in answer["rules"]] == [("guard", "pass"), ("copy", "fanout")]
+    # What stays in its topic is sent nowhere else.
+    assert [(rule["rule"], rule["verdict"], rule["sends"]) for rule in answer["rules"]] == [
+        ("guard", "pass", []), ("copy", "fanout", ["audit/orders"])]
     assert [(route["topic"], route["recipients"]) for route in answer["routes"]] == [("orders/7", 1), ("audit/orders", 1)]
     assert answer["routes"][0]["groups"][0]["members"] == 2
     assert {choice["client"]["uid"] for choice in answer["routes"][0]["groups"][0]["chosen"]} <= {"ada", "bob"}

@@ -272,6 +272,10 @@ def test_bench_gives_hooks_what_a_worker_would(plugins, tmp_path):
     assert result.returncode == 64 and "no rule is called for the message" in result.stderr and not result.stdout, result
     result = run("rule", "bench", plugins / "vip", plugins / "hide", "--topic", "other/1", "--payload", "{}", "--batches", "10")
     assert result.returncode == 0 and "vip: none of 1 message is one that it is called for" in result.stdout, result
+    (plugins / "vip/rule.lua").write_text("return { on_message = function(m, ctx) assert(ctx.now // 1 == 86400) end }")
+    (tmp_path / "then.jsonl").write_text('{"topic":"a","at":86400.5}')
+    result = run("rule", "bench", plugins / "vip", "--messages", tmp_path / "then.jsonl", "--batches", "10")
+    assert result.returncode == 0, result
 
 
 @pytest.mark.parametrize("command", ["run", "bench"])

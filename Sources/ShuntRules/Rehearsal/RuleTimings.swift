@@ -196,7 +196,7 @@ private final class TimedRules {
 
     /// - Returns: this thread's processor time for the calls, in nanoseconds.
     func measure(_ hook: shunt_hook, _ message: RehearsedMessage, _ count: Int) -> UInt64 {
-        let now = Self.clock(CLOCK_REALTIME) / 1e9
+        let now = message.at ?? Self.clock(CLOCK_REALTIME) / 1e9
         let chat = ChatView(id: message.topic, members: message.members, createdAt: now)
         let sender = clients.client(Self.fields(of: message.sender, hook))
         return message.message.withView { view, filter in

@@ -163,7 +163,8 @@ struct MessagePath {
     private mutating func note(_ decision: RuleDecision, about message: RuleMessage) {
         var told = ExplainRecord.Rule(
             rule: decision.name, topic: Self.text(message.topic), verdict: decision.verdict, why: decision.why, seconds: decision.seconds,
-            changes: decision.changes, sends: decision.sent.map { Self.target($0.message) })
+            changes: decision.changes,
+            sends: decision.sent.filter { $0.isMoved || $0.message.kind != .topic || $0.message.delay > 0 }.map { Self.target($0.message) })
         if showsPayloads, let replacement = decision.replacement, replacement.payload != message.payload {
             told.before = Self.shown(message.payload)
             told.after = Self.shown(replacement.payload)
