@@ -1,7 +1,8 @@
 // What encoders share: how they read tables, sort their keys, and add bytes.
 //
 // Nothing here runs a rule's code until the bytes are done, so no table changes but one that is filled when its turn comes, and all are in the
-// one that is encoded: what tables hold is read where it is.
+// one that is encoded: what tables hold is read where it is. The collector may run when a table is filled, and clears weak tables: of those a
+// copy is read.
 #ifndef SHUNT_ENCODER_H
 #define SHUNT_ENCODER_H
 
@@ -31,6 +32,34 @@ static inline void add(encoder *e, const void *bytes, size_t count) {
     if (__builtin_expect(count > scratch->capacity - scratch->count, 0)) { scratch_need(e->L, e->host, count); }
     if (count > 0) { memcpy(scratch->bytes + scratch->count, bytes, count); }
     scratch->count += count;
+}
+
+/// The table that is read in this one's place: itself, or a copy on the stack that holds what a weak table has.
+static inline lua_table *held(encoder *e, lua_table *t) {
+    lua_State *L = e->L;
+    if (t->metatable == NULL || t->metatable == e->array_type) { return t; }
+    luaL_checkstack(L, LUA_MINSTACK, e->name);
+    push_table(L, t);
+    int table = lua_gettop(L);
+    if (luaL_getmetafield(L, table, "__mode") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return t;
+    }
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, table) != 0;) {
+        budget_check(L, e->host);
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, table + 2);
+    }
+    lua_replace(L, table);
+    lua_pop(L, 1);
+    return top_of(L)->bits.pointer;
+}
+
+/// The other part of `held`.
+static inline void let_go(encoder *e, const lua_table *t, const lua_table *read) {
+    if (read != t) { lua_pop(e->L, 1); }
 }
 
 static inline size_t text_count(const lua_text *text) {

@@ -202,12 +202,14 @@ static void add_table(encoder *e, lua_table *t, size_t depth) {
         lazy_fill(e->L, t);
     }
     if (depth >= e->host->options.json_depth) { luaL_error(e->L, "json.encode: nested too deeply, or a table within itself"); }
-    lua_Unsigned count = luaH_getn(t);
-    if (is_array(e, t, count)) {
-        add_array(e, t, count, depth + 1);
+    lua_table *read = held(e, t);
+    lua_Unsigned count = luaH_getn(read);
+    if (is_array(e, read, count)) {
+        add_array(e, read, count, depth + 1);
     } else {
-        add_object(e, t, depth + 1);
+        add_object(e, read, depth + 1);
     }
+    let_go(e, t, read);
 }
 
 /// The digits of an integer that is too large for Lua, or an error.

@@ -61,6 +61,8 @@ void lazy_fill(lua_State *L, lua_table *t) {
     const lua_text *text = t->nodes->bits.pointer;
     // The room that is made on the stack is given back.
     ptrdiff_t frame = (char *)thread->call->top - (char *)thread->stack;
+    // A table that only a weak one has would be gone when the collector runs.
+    push_table(L, t);
     json_decode_all(L, text->contents, text->long_length);
     lua_table *filled = top_of(L)->bits.pointer, old = *t;
     t->flags = filled->flags;
@@ -78,7 +80,7 @@ void lazy_fill(lua_State *L, lua_table *t) {
     filled->nodes = old.nodes;
     filled->last_free = old.last_free;
     filled->metatable = NULL;
-    thread->top--;
+    thread->top -= 2;
     thread->call->top = (lua_value *)((char *)thread->stack + frame);
     written(L, (lua_object *)t);
 }
@@ -151,8 +153,6 @@ static inline lua_table *fill_at(lua_State *L, int index) {
     return frozen_source(t);
 }
 
-static void push_source(lua_State *L, lua_table *source) { *thread_of(L)->top++ = (lua_value){.bits.pointer = source, .type = LUA_LIST_OR_MAP}; }
-
 // Functions that read get the source on the top of the stack, in place of the table at the index.
 
 int __real_lua_next(lua_State *L, int index);
@@ -160,7 +160,7 @@ int __wrap_lua_next(lua_State *L, int index);
 int __wrap_lua_next(lua_State *L, int index) {
     lua_table *source = fill_at(L, index);
     if (__builtin_expect(source == NULL, 1)) { return __real_lua_next(L, index); }
-    push_source(L, source);
+    push_table(L, source);
     lua_insert(L, -2);
     int has_more = __real_lua_next(L, -2);
     lua_remove(L, has_more ? -3 : -1);
@@ -172,7 +172,7 @@ int __wrap_lua_rawget(lua_State *L, int index);
 int __wrap_lua_rawget(lua_State *L, int index) {
     lua_table *source = fill_at(L, index);
     if (__builtin_expect(source == NULL, 1)) { return __real_lua_rawget(L, index); }
-    push_source(L, source);
+    push_table(L, source);
     lua_insert(L, -2);
     int type = __real_lua_rawget(L, -2);
     lua_remove(L, -2);
@@ -184,7 +184,7 @@ int __wrap_lua_rawgeti(lua_State *L, int index, lua_Integer key);
 int __wrap_lua_rawgeti(lua_State *L, int index, lua_Integer key) {
     lua_table *source = fill_at(L, index);
     if (__builtin_expect(source == NULL, 1)) { return __real_lua_rawgeti(L, index, key); }
-    push_source(L, source);
+    push_table(L, source);
     int type = __real_lua_rawgeti(L, -1, key);
     lua_remove(L, -2);
     return type;
@@ -195,7 +195,7 @@ lua_Unsigned __wrap_lua_rawlen(lua_State *L, int index);
 lua_Unsigned __wrap_lua_rawlen(lua_State *L, int index) {
     lua_table *source = fill_at(L, index);
     if (__builtin_expect(source == NULL, 1)) { return __real_lua_rawlen(L, index); }
-    push_source(L, source);
+    push_table(L, source);
     lua_Unsigned count = __real_lua_rawlen(L, -1);
     lua_pop(L, 1);
     return count;
@@ -206,7 +206,7 @@ int __wrap_lua_getmetatable(lua_State *L, int index);
 int __wrap_lua_getmetatable(lua_State *L, int index) {
     lua_table *source = fill_at(L, index);
     if (__builtin_expect(source == NULL, 1)) { return __real_lua_getmetatable(L, index); }
-    push_source(L, source);
+    push_table(L, source);
     int has_one = __real_lua_getmetatable(L, -1);
     lua_remove(L, has_one ? -2 : -1);
     return has_one;

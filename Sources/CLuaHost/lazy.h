@@ -25,6 +25,9 @@ void push_frozen_copy(lua_State *L, int table);
 /// Raises the error of who changes one.
 _Noreturn void frozen_refuse(lua_State *L);
 
+/// Where there is room, as Lua leaves it above what a function has asked for.
+static inline void push_table(lua_State *L, lua_table *t) { *thread_of(L)->top++ = (lua_value){.bits.pointer = t, .type = LUA_LIST_OR_MAP}; }
+
 /// Fills it. What runs may be a Lua function, in the middle of an instruction: the stack may move.
 void lazy_fill(lua_State *L, lua_table *t);
 /// Pushes a table for the text of a JSON array or object.

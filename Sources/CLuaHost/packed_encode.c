@@ -97,19 +97,21 @@ static void add_large_map(packer *p, const lua_table *t, size_t count, size_t de
     scratch->count -= keys + size - start;
 }
 
+static void add_map(packer *p, const lua_table *t, size_t depth) {
+    size_t count = count_keys(p, t);
+    p->format->head(&p->e, PACKED_MAP, count);
+    if (count > KEYS_ON_STACK) { add_large_map(p, t, count, depth); } else { add_small_map(p, t, count, depth); }
+}
+
 static void add_table(packer *p, lua_table *t, size_t depth) {
     lua_table *source = frozen_source(t);
     if (source != NULL) { t = source; }
     if (is_lazy(t)) { lazy_fill(p->e.L, t); }
     if (depth >= p->e.host->options.json_depth) { luaL_error(p->e.L, "%s: nested too deeply, or a table within itself", p->e.name); }
-    lua_Unsigned length = luaH_getn(t);
-    if (is_array(&p->e, t, length)) {
-        add_list(p, t, length, depth + 1);
-        return;
-    }
-    size_t count = count_keys(p, t);
-    p->format->head(&p->e, PACKED_MAP, count);
-    if (count > KEYS_ON_STACK) { add_large_map(p, t, count, depth + 1); } else { add_small_map(p, t, count, depth + 1); }
+    lua_table *read = held(&p->e, t);
+    lua_Unsigned length = luaH_getn(read);
+    if (is_array(&p->e, read, length)) { add_list(p, read, length, depth + 1); } else { add_map(p, read, depth + 1); }
+    let_go(&p->e, t, read);
 }
 
 // MARK: values

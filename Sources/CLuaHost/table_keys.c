@@ -5,8 +5,7 @@
 // puts these functions in the place of Lua's (--wrap, in Package.swift). Before a large table grows, they count how its keys would
 // fall: where that is badly, the table grows once or twice more, to a size in which they do not, and else the key is refused. The same
 // happens where one place of a table that has room gets too many.
-#include "host.h"
-#include "lua_layout.h"
+#include "lazy.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -195,11 +194,16 @@ static bool before_key(lua_State *L, lua_table *t, const lua_value *key) {
     return true;
 }
 
+/// A new key may make the table grow, and the collector run: a table that only a weak one has is held until it is there.
 void __wrap_luaH_finishset(lua_State *L, lua_table *t, const lua_value *key, const lua_value *slot, lua_value *value) {
-    if (__builtin_expect(t->log_size >= SMALL && slot->type == LUA_ABSENT, 0) && before_key(L, t, key)) {
-        slot = luaH_get(t, key);
+    if (slot->type != LUA_ABSENT) {
+        __real_luaH_finishset(L, t, key, slot, value);
+        return;
     }
+    push_table(L, t);
+    if (__builtin_expect(t->log_size >= SMALL, 0) && before_key(L, t, key)) { slot = luaH_get(t, key); }
     __real_luaH_finishset(L, t, key, slot, value);
+    thread_of(L)->top--;
 }
 
 void __wrap_luaH_set(lua_State *L, lua_table *t, const lua_value *key, lua_value *value) {

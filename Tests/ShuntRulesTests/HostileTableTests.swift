@@ -47,6 +47,33 @@ struct HostileTableTests {
         #expect(rig.figures().errors == [:], "\(rig.log.texts)")
     }
 
+    @Test("what only a weak table has is whole while it is encoded, asked or written to", arguments: ["json", "msgpack", "cbor"])
+    func weakTables(format: String) throws {
+        let rig = try RuleRig(
+            #"""
+            R.budget = { time = "5s", memory = "64MiB" }
+            local format = \#(format)
+            local text = '{"o":[1.50' .. (',[],{"n":"\\n"}'):rep(500) .. ']}'
+            function R.on_message(msg)
+              local whole = format.encode(json.decode(text).o)
+              for round = 1, 3 do
+                local weak = setmetatable({}, { __mode = "v" })
+                for i = 1, 10 do weak["a key that is longer than forty bytes, so that it is no short text " .. i] = json.decode(text).o end
+                for key, value in pairs(format.decode(format.encode(weak))) do
+                  assert(#key > 40 and format.encode(value) == whole, key)
+                end
+                local asked = setmetatable({}, setmetatable({ __index = json.decode(text).o }, { __mode = "v" }))
+                local first = asked[1]
+                assert(first == nil or first == 1.5)
+                local written = setmetatable({}, setmetatable({ __newindex = json.decode(text).o }, { __mode = "v" }))
+                written[round + 2000] = 1
+              end
+            end
+            """#)
+        for _ in 0..<10 { rig.send() }
+        #expect(rig.figures().errors == [:], "\(rig.log.texts)")
+    }
+
     @Test("a broadcast's filter and a subscription are as they were checked")
     func broadcastAndSubscription() throws {
         let rig = try RuleRig(
