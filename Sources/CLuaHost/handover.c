@@ -1,5 +1,8 @@
 // What on_unload returned goes to the next version's on_load, from one state to another.
-#include "host.h"
+//
+// The state that it comes from runs nothing, so there is no place for its errors: nothing that allocates or looks at the budget is asked of it.
+// A table that is not filled yet goes over as its text.
+#include "lazy.h"
 
 /// As deep as values go; a table that occurs again, or within itself, does so in the copy.
 enum { MAX_DEPTH = 100 };
@@ -41,6 +44,14 @@ static void copy_table(handover *h, int depth) {
     const void *address = lua_topointer(from, -1);
     if (lua_rawgetp(L, h->copies, address) == LUA_TTABLE) { return; }
     lua_pop(L, 1);
+    const lua_table *t = address;
+    if (is_lazy(t)) {
+        const lua_text *text = t->nodes->bits.pointer;
+        lazy_push(L, text->contents, text->long_length);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, h->copies, address);
+        return;
+    }
     lua_createtable(L, (int)(lua_rawlen(from, -1) & INT32_MAX), 0);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, h->copies, address);

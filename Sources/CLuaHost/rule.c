@@ -287,12 +287,13 @@ bool shunt_rule_start(shunt_host *host, shunt_rule *rule, shunt_rule *before, do
 static int keep_saved(lua_State *L) {
     shunt_rule *rule = host_of(L)->rule;
     lua_rawgeti(L, LUA_REGISTRYINDEX, rule->hooks[SHUNT_ON_UNLOAD]);
+    // What an earlier on_unload has returned, before the rule was started again, is nothing that this one hands on.
+    luaL_unref(L, LUA_REGISTRYINDEX, rule->saved);
+    rule->saved = LUA_NOREF;
     lua_call(L, 0, 1);
-    if (!lua_isnil(L, -1)) {
-        luaL_checktype(L, -1, LUA_TTABLE);
-        luaL_unref(L, LUA_REGISTRYINDEX, rule->saved);
-        rule->saved = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
+    if (lua_isnil(L, -1)) { return 0; }
+    luaL_checktype(L, -1, LUA_TTABLE);
+    rule->saved = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 

@@ -128,6 +128,49 @@ struct IsolationTests {
         #expect(rig.log.texts == ["rule subject: on_unload handed on 2 values that stay behind, such as functions"])
     }
 
+    @Test("a saved table that was not looked at is handed on; one that on_load has no memory for ends the reload, and nothing else")
+    func savedTextHandedOn() throws {
+        let keeps = #"""
+            local kept = {}
+            function R.on_load(settings, saved) kept = saved and saved.kept or kept end
+            function R.on_unload() return { kept = kept } end
+            function R.on_message(msg)
+              if msg.topic == "ask" then return route.drop(#kept .. " " .. kept[#kept].note:sub(1, 6)) end
+              kept[#kept + 1] = msg:json().body
+            end
+            """#
+        var limits = RuleLimits.ample
+        limits.stateMemory = 512 << 20
+        let rig = try rig(keeps, limits: limits)
+        let body = #"{"body":{"note":""# + String(repeating: #"line\n"#, count: 700) + #""}}"#
+        for _ in 0..<100 { rig.send("keep", body) }
+        #expect(try replaced(rig, by: keeps + "\n") == nil)
+        #expect(rig.send("ask").verdict == .drop(why: "100 line l"))
+        for _ in 0..<16_000 { rig.send("keep", body) }
+        #expect(rig.send("ask").verdict == .drop(why: "16100 line l"))
+        let refused = try #require(try replaced(rig, by: keeps + "\n\n"))
+        #expect(refused.message.contains("of memory that loading a rule may take"), "\(refused)")
+        #expect(rig.send("ask").verdict == .drop(why: "16100 line l"))
+    }
+
+    @Test("what is saved is what the last on_unload returned, and no earlier one")
+    func savedOnce() throws {
+        let first = #"""
+            local list = { "one" }
+            function R.on_load(settings, saved) if saved then list = {} end end
+            function R.on_unload() if #list > 0 then return { list = list } end end
+            """#
+        let rig = try rig(first)
+        #expect(try replaced(rig, by: #"function R.on_load(settings, saved) if saved then error("not this") end end"#) != nil)
+        let third = #"""
+            local got
+            function R.on_load(settings, saved) got = saved end
+            function R.on_message(msg) return route.drop(tostring(got)) end
+            """#
+        #expect(try replaced(rig, by: third) == nil)
+        #expect(rig.send().verdict == .drop(why: "nil"))
+    }
+
     @Test("what one rule made of a message is there for those after it, and for what is sent")
     func copies() throws {
         let rig = try RuleRig(files: [
