@@ -9,7 +9,7 @@
 
 /// What is said of a larger payload is not compared with it, which would take more than a millisecond: it is hidden, except what stands
 /// in the rule's own files, in the topic or in Lua's errors. Of such a text no more than so many runs are looked for there. For all texts of
-/// a call so many bytes of the rule's files are searched, about two milliseconds; what comes after that counts as not of the rule.
+/// a call so many bytes of these are searched, about two milliseconds; what comes after that counts as in none of them.
 enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096, MOST_SEARCHED = 16 << 20 };
 
 /// What Lua's errors say besides names and values.
@@ -154,8 +154,9 @@ static bool has_found_run(payload_guard *guard, shunt_bytes text) {
 }
 
 static bool is_known(payload_guard *guard, const char *run, size_t count) {
-    if (count < SHORTEST) { return false; }
+    if (count < SHORTEST || guard->searched >= MOST_SEARCHED) { return false; }
     const shunt_bytes bytes = {run, count}, errors = {lua_errors, sizeof lua_errors - 1};
+    guard->searched += errors.count + guard->host->message.topic.count;
     return shunt_contains(errors, bytes) || shunt_contains(guard->host->message.topic, bytes) || is_of_rule(guard, run, count);
 }
 

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { MOST_FIELDS = 8, MOST_TEXT = 60 };
+enum { MOST_FIELDS = 8, MOST_TEXT = 60, MOST_PLACES = 1024 };
 
 static raised_value value_of(lua_State *L, int index) {
     return (raised_value){lua_type(L, index), lua_topointer(L, index), lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0};
@@ -95,47 +95,57 @@ static void show_value(lua_State *L, int index, shown_text *text) {
     }
 }
 
+/// A field that is shown.
+typedef struct {
+    const lua_text *name;
+    const lua_value *value;
+} shown_field;
+
+static bool is_before(const lua_text *a, const lua_text *b) { return strcmp(a->contents, b->contents) < 0; }
+
 /// In their order by name, so that the same error has the same text.
-static void sort(const char **names, int count) {
+static void sort(shown_field *fields, int count) {
     for (int i = 1; i < count; i++) {
-        for (int j = i; j > 0 && strcmp(names[j - 1], names[j]) > 0; j--) {
-            const char *name = names[j];
-            names[j] = names[j - 1];
-            names[j - 1] = name;
+        for (int j = i; j > 0 && is_before(fields[j].name, fields[j - 1].name); j--) {
+            shown_field field = fields[j];
+            fields[j] = fields[j - 1];
+            fields[j - 1] = field;
         }
     }
 }
 
+static bool is_empty(const lua_value *value) { return (value->type & LUA_BASE_TYPE) == LUA_TNIL; }
+
+/// Takes the fields with short names: of a large table as many as are met among its first places.
+/// - Returns: whether there is more.
+static bool take_fields(lua_table *t, shown_field *fields, int *count) {
+    size_t places = (size_t)1 << t->log_size;
+    bool has_more = places > MOST_PLACES || luaH_getn(t) > 0;
+    for (size_t i = 0; i < places && i < MOST_PLACES; i++) {
+        const lua_node *node = &t->nodes[i];
+        // A node begins as a value does.
+        if (is_empty((const lua_value *)node)) { continue; }
+        bool fits = (node->key_type | LUA_COLLECTED) == LUA_SHORT_TEXT && *count < MOST_FIELDS;
+        if (fits) { fields[(*count)++] = (shown_field){node->key.pointer, (const lua_value *)node}; } else { has_more = true; }
+    }
+    return has_more;
+}
+
 /// Fields with names, as far as there is room; `{…}` where there is none.
 static void show_table(lua_State *L, shown_text *text) {
-    const char *names[MOST_FIELDS];
-    int table = lua_gettop(L), count = 0;
-    bool has_more = false;
-    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
-        bool fits = lua_type(L, -2) == LUA_TSTRING && count < MOST_FIELDS && lua_rawlen(L, -2) <= MOST_TEXT;
-        if (fits) { names[count++] = lua_tostring(L, -2); } else { has_more = true; }
-        if (has_more && count == MOST_FIELDS) {
-            lua_pop(L, 2);
-            break;
-        }
-    }
-    sort(names, count);
+    shown_field fields[MOST_FIELDS];
+    int count = 0;
+    lua_table *t = (lua_table *)lua_topointer(L, -1), *source = frozen_source(t);
+    bool has_more = take_fields(source != NULL ? source : t, fields, &count);
+    sort(fields, count);
     show(text, "{", 1);
     for (int i = 0; i < count; i++) {
         if (i > 0) { show(text, ", ", 2); }
-        show(text, names[i], strlen(names[i]));
+        show(text, fields[i].name->contents, fields[i].name->short_length);
         show(text, " = ", 3);
-        // The name is there already: it is found, and nothing is made.
-        lua_pushnil(L);
-        while (lua_next(L, table) != 0) {
-            bool is_this = lua_type(L, -2) == LUA_TSTRING && lua_tostring(L, -2) == names[i];
-            if (is_this) {
-                show_value(L, lua_gettop(L), text);
-                lua_pop(L, 2);
-                break;
-            }
-            lua_pop(L, 1);
-        }
+        *thread_of(L)->top++ = *fields[i].value;
+        show_value(L, lua_gettop(L), text);
+        thread_of(L)->top--;
     }
     if (has_more) { show(text, count > 0 ? ", …" : "…", strlen(count > 0 ? ", …" : "…")); }
     show(text, "}", 1);

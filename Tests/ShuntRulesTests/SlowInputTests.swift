@@ -16,6 +16,30 @@ struct SlowInputTests {
         return clock.milliseconds / 1000
     }
 
+    @Test("what is shown of a large table that was raised takes no longer than that of a small one")
+    func raisedTables() throws {
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 1000000 }
+            local list, map = { code = 1 }, {}
+            function R.on_load()
+              for i = 1, 400000 do list[i] = i end
+              for i = 1, 100000 do map[i + 0.5] = i end
+              for i = 1, 100000 do map[i + 0.5] = nil end
+              map.code = 2
+            end
+            function R.on_message(msg) error(msg.topic == "list" and list or map) end
+            """#)
+        let took = seconds {
+            for _ in 0..<20 {
+                rig.send("list")
+                rig.send("map")
+            }
+        }
+        #expect(took < Self.longest)
+        #expect(rig.log.texts.contains { $0.contains("raised a table instead of a text: {code = 1, …}") }, "\(rig.log.texts.prefix(3))")
+    }
+
     @Test("keys that all fall into one place of a table are refused, and those that do not in the next size are taken")
     func collidingKeys() throws {
         let rig = try RuleRig(
