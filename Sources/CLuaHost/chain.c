@@ -27,6 +27,7 @@ void release_results(shunt_host *host) {
 
 void begin_own(shunt_host *host, double now) {
     release_results(host);
+    host->chain_number = ++host->chains;
     host->now = now;
     host->kind = SHUNT_TOPIC;
     host->changes = 0;
@@ -56,6 +57,9 @@ shunt_bytes failure_why(shunt_host *host, const shunt_rule *rule) {
     return (shunt_bytes){host->why, (size_t)length};
 }
 
+/// Of these hooks a rule may return a changed client: the one that it is called for.
+static bool lets_in(shunt_hook hook) { return hook == SHUNT_ON_CONNECT || hook == SHUNT_ON_REGISTER || hook == SHUNT_ON_AUTH; }
+
 bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const char *expected) {
     char text[256];
     lua_State *L = rule->L;
@@ -66,9 +70,9 @@ bool unexpected(shunt_host *host, const shunt_rule *rule, shunt_hook hook, const
     case TAG_MESSAGE:
     case TAG_COPY: returned = "message"; break;
     case TAG_CONNECTION: returned = "conn as it is"; break;
-    case TAG_CONNECTION_CHANGE: returned = "conn:with{}"; break;
+    case TAG_CONNECTION_CHANGE: returned = lets_in(hook) ? "conn:with{} of another client" : "conn:with{}"; break;
     case TAG_SUBSCRIPTION: returned = "sub as it is"; break;
-    case TAG_SUBSCRIPTION_CHANGE: returned = "sub:with{}"; break;
+    case TAG_SUBSCRIPTION_CHANGE: returned = hook == SHUNT_ON_SUBSCRIBE ? "sub:with{} of another call" : "sub:with{}"; break;
     default: break;
     }
     snprintf(text, sizeof text, "%s returned a %s: it may return %s", shunt_hook_name(hook), returned, expected);

@@ -174,6 +174,7 @@ void shunt_connect_resume(shunt_host *host, shunt_waiting *waiting, shunt_bytes 
     outcome->record = waiting->state.connect.record;
     if (host->rule != NULL || waiting->rule == NULL) { return; }
     begin_own(host, now);
+    host->chain_number = waiting->chain_number;
     restore_trial(host, waiting);
     run_connect(host, (entry){.hook = waiting->hook, .data = waiting->state.connect.data}, waiting->rules & ~off, waiting, answer, outcome);
 }
@@ -344,6 +345,7 @@ void shunt_subscribe_resume(shunt_host *host, shunt_waiting *waiting, shunt_byte
     *outcome = waiting->state.subscribe.outcome;
     if (host->rule != NULL || waiting->rule == NULL) { return; }
     begin_own(host, now);
+    host->chain_number = waiting->chain_number;
     restore_trial(host, waiting);
     run_subscribe(host, waiting->state.subscribe.asked, waiting->rules & ~off, waiting, answer, outcome);
 }

@@ -139,6 +139,8 @@ struct shunt_host {
     double now;
     /// Counts hook calls: what was made in an earlier one is known by it.
     uint64_t serial;
+    /// The chain of hooks about a client or a subscription that runs, and how many have begun: what was made of another client is known by it.
+    uint64_t chain_number, chains;
     /// Counts messages: a copy with borrowed bytes is good for one.
     uint64_t message_serial;
     bool in_message;

@@ -160,7 +160,9 @@ static connection_object *push_record(lua_State *L, const void *record, size_t c
     return object;
 }
 
-void push_connection(lua_State *L, shunt_bytes record) { push_record(L, record.start, record.count); }
+void push_connection(lua_State *L, shunt_bytes record) {
+    push_record(L, record.start, record.count)->chain_number = host_of(L)->chain_number;
+}
 
 const lua_value *last_peer(const shunt_rule *rule, uint64_t id) {
     const lua_value *last = message_peer(rule);

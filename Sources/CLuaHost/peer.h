@@ -10,6 +10,8 @@ typedef struct {
     bool has_uid, has_tags, has_alias, has_attributes;
     /// The record is the id alone: the owner knows the rest, until the client goes.
     bool is_asked;
+    /// The chain whose client it is (host.h); 0: of none.
+    uint64_t chain_number;
     /// Of a change: as `shunt_connect_outcome` has them.
     double expires_at;
     int64_t messages, bytes;

@@ -101,8 +101,9 @@ static void check_changes(lua_State *L, connection_object *flags) {
 int connection_with(lua_State *L) {
     const connection_object *from = recorded(L, check_connection(L));
     if (from == NULL) { return luaL_error(L, "conn:with{}: the client has gone"); }
-    connection_object flags = {.tag = TAG_CONNECTION_CHANGE, .expires_at = INFINITY, .messages = -1, .bytes = -1};
     shunt_host *host = host_of(L);
+    connection_object flags = {
+        .tag = TAG_CONNECTION_CHANGE, .chain_number = from->chain_number, .expires_at = INFINITY, .messages = -1, .bytes = -1};
     luaL_checktype(L, 2, LUA_TTABLE);
     check_changes(L, &flags);
     size_t base = host->scratch.count, length;
@@ -155,7 +156,7 @@ const char *unregistered_field(lua_State *L, int index) {
 
 bool connection_change(lua_State *L, int index, bool registers, shunt_connect_outcome *outcome) {
     connection_object *change = tagged(L, index, TAG_CONNECTION_CHANGE);
-    if (change == NULL) { return false; }
+    if (change == NULL || change->chain_number != host_of(L)->chain_number) { return false; }
     if (registers && unregistered_field(L, index) != NULL) { return false; }
     outcome->has_attributes |= change->has_attributes;
     // Of several rules the one that gives the client less time counts, and the last one that says how fast it may send.

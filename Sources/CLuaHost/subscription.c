@@ -8,6 +8,8 @@ enum { USER_TOPIC = 1, USER_GROUP, USER_KEY };
 typedef struct {
     uint32_t tag;
     uint8_t qos;
+    /// The chain that it is asked for in (host.h).
+    uint64_t chain_number;
     uint64_t sender;
 } subscription_object;
 
@@ -15,7 +17,7 @@ static char key_subscription_type, key_change_type;
 
 void push_subscription(lua_State *L, const shunt_subscription *subscription) {
     subscription_object *object = lua_newuserdatauv(L, sizeof *object, 3);
-    *object = (subscription_object){TAG_SUBSCRIPTION, subscription->qos, subscription->sender};
+    *object = (subscription_object){TAG_SUBSCRIPTION, subscription->qos, host_of(L)->chain_number, subscription->sender};
     set_type(L, &key_subscription_type);
     push_bytes(L, subscription->topic);
     lua_setiuservalue(L, -2, USER_TOPIC);
@@ -77,7 +79,7 @@ static int subscription_with(lua_State *L) {
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
     subscription_object *change = lua_newuserdatauv(L, sizeof *change, 2);
-    *change = (subscription_object){.tag = TAG_SUBSCRIPTION_CHANGE, .qos = from->qos};
+    *change = (subscription_object){.tag = TAG_SUBSCRIPTION_CHANGE, .qos = from->qos, .chain_number = from->chain_number};
     set_type(L, &key_change_type);
     for (int place = USER_TOPIC; place <= USER_GROUP; place++) {
         lua_getiuservalue(L, 1, place);
@@ -115,7 +117,7 @@ static shunt_bytes uservalue(lua_State *L, int index, int place) {
 
 bool subscription_change(lua_State *L, int index, shunt_subscription *subscription) {
     const subscription_object *change = tagged(L, index, TAG_SUBSCRIPTION_CHANGE);
-    if (change == NULL) { return false; }
+    if (change == NULL || change->chain_number != host_of(L)->chain_number) { return false; }
     subscription->topic = uservalue(L, index, USER_TOPIC);
     subscription->group = uservalue(L, index, USER_GROUP);
     subscription->qos = change->qos;

@@ -22,7 +22,8 @@ static uint64_t thread_time(void) {
 static shunt_waiting *create(shunt_host *host, shunt_rule *rule, shunt_hook hook) {
     shunt_waiting *waiting = calloc(1, sizeof *waiting);
     if (waiting == NULL) { return NULL; }
-    *waiting = (shunt_waiting){.host = host, .rule = rule, .hook = hook, .thread = LUA_NOREF, .next = host->waits};
+    *waiting = (shunt_waiting){
+        .host = host, .rule = rule, .hook = hook, .thread = LUA_NOREF, .chain_number = host->chain_number, .next = host->waits};
     waiting->kept.limit = 4 << 20;
     waiting->secret.limit = host->secret.limit;
     if (host->waits != NULL) { host->waits->previous = waiting; }
@@ -144,6 +145,7 @@ static void keep_secret(shunt_host *host, shunt_waiting *waiting) {
 
 static int resume_body(lua_State *L) {
     resume_request *request = lua_touserdata(L, 1);
+    host_of(L)->marks.emits = request->waiting->emits;
     swap_secret(host_of(L), request->waiting);
     lua_rawgeti(L, LUA_REGISTRYINDEX, request->waiting->thread);
     lua_State *co = lua_tothread(L, -1);
@@ -166,6 +168,7 @@ static call_end run(shunt_host *host, shunt_waiting *waiting, int arguments) {
     if (ran && waiting->is_suspended) {
         lua_pop(rule->L, 1);
         keep_secret(host, waiting);
+        waiting->emits = host->marks.emits;
         return CALL_WAITS;
     }
     release_thread(waiting);

@@ -15,6 +15,9 @@ struct shunt_waiting {
     bool is_suspended;
     /// The rules that come after this one.
     uint64_t rules;
+    /// The host's `chain_number`, and how many messages the call has emitted.
+    uint64_t chain_number;
+    uint32_t emits;
     /// What it has taken of its budget.
     uint64_t spent;
     size_t grown;

@@ -6,6 +6,38 @@ import Testing
 
 @Suite("The other hooks, and what rules see")
 struct HookTests {
+    @Test("what a rule has made of another client, or in another call, is no answer for this one")
+    func otherClients() throws {
+        let rig = try RuleRig(
+            files: [
+                "a/rule.lua": #"""
+                local R, kept = { priority = 2, on_error = "pass" }, {}
+                function R.on_connect(conn)
+                  kept.change = kept.change or conn:with { tags = { "first" } }
+                  kept.conn = kept.conn or conn
+                  if conn.uid == "second" then return kept.change end
+                  if conn.uid == "third" then return kept.conn:with { tags = { "first" } } end
+                  if conn.uid == "fourth" then return sessions.find { uid = "u1" }[1]:with { tags = { "first" } } end
+                  return kept.change
+                end
+                function R.on_subscribe(sub)
+                  kept.sub = kept.sub or sub:with { qos = 0 }
+                  return kept.sub
+                end
+                return R
+                """#,
+                "b/rule.lua": #"return { priority = 1, on_connect = function(conn) return route.reject(conn.uid .. #conn.tags) end }"#,
+            ])
+        func asked(_ uid: String) -> ConnectOutcome { rig.rules.onConnect(Clients.peer(uid: uid), now: 1) }
+        #expect(asked("first") == .reject(why: "first1"))
+        for uid in ["second", "third", "fourth"] { #expect(asked(uid) == .reject(why: uid + "0"), "\(rig.log.texts)") }
+        #expect(rig.log.texts.filter { $0.contains("on_connect returned a conn:with{} of another client") }.count >= 1, "\(rig.log.texts)")
+        let request = SubscriptionRequest(topic: "t", group: "g", key: nil, qos: .exactlyOnce)
+        #expect(rig.rules.onSubscribe(request, from: Clients.peer().id, now: 1) != .accept)
+        #expect(rig.rules.onSubscribe(request, from: Clients.peer().id, now: 1) == .accept)
+        #expect(rig.figures("on_subscribe").errors == [.ruleFailed: 1])
+    }
+
     @Test("on_connect lets in, changes, rejects or redirects; a failing rule rejects")
     func connect() throws {
         let rig = try RuleRig(

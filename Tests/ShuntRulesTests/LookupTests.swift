@@ -98,6 +98,27 @@ struct LookupTests {
         #expect(rig.rules.lookedUp(first.call, .failed("again"), now: 3) == nil)
     }
 
+    @Test("a call may emit as much with look-ups as without")
+    func emits() throws {
+        let (rig, lookups) = try rig(
+            #"""
+            function R.on_connect(conn, ctx)
+              local emitted, why = 0, nil
+              for part = 1, 3 do
+                for i = 1, 60 do
+                  local ok, text = pcall(ctx.emit, ctx, route.message { topic = "t", payload = "x" })
+                  if ok then emitted = emitted + 1 else why = text end
+                end
+                http.get("http://a/")
+              end
+              log.info(emitted .. " " .. why)
+            end
+            """#)
+        #expect(rig.rules.onConnect(peer(0, uid: "u"), now: 1) == .waits)
+        for _ in 0..<3 { _ = lookups.answer("", rig) }
+        #expect(rig.log.texts.contains { $0.hasPrefix("100 ") && $0.contains("ctx:emit of more than 100 messages in a call") }, "\(rig.log.texts)")
+    }
+
     @Test("the rules behind one that waits run after its answer, in order, and see what those before have changed")
     func chain() throws {
         let (rig, lookups) = try with(
