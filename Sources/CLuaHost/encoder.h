@@ -34,7 +34,7 @@ static inline void add(encoder *e, const void *bytes, size_t count) {
     scratch->count += count;
 }
 
-/// The table that is read in this one's place: itself, or a copy on the stack that holds what a weak table has.
+/// What is read of a table: itself, or a copy on the stack that holds what a weak table has.
 static inline lua_table *held(encoder *e, lua_table *t) {
     lua_State *L = e->L;
     if (t->metatable == NULL || t->metatable == e->array_type) { return t; }
