@@ -169,15 +169,15 @@ static void add_text(lua_State *L, shunt_host *host, shunt_bytes text) {
     scratch_add(L, host, text.start, text.count);
 }
 
-/// A text of MQTT (§1.5.4): of at most 65,535 bytes, UTF-8 without a zero byte.
+/// A text of MQTT (§1.5.4): of at most 65,535 bytes, UTF-8 without control characters.
 static shunt_bytes check_utf8(lua_State *L, int index, const char *what) {
     shunt_bytes text;
     check_text(L, index, what, MAX_TEXT);
     text.start = lua_tolstring(L, index, &text.count);
     const char *at = text.start, *end = at + text.count;
     while (at < end) {
-        size_t count = *at == 0 ? 0 : utf8_sequence(at, end);
-        if (count == 0) { luaL_error(L, "%s is not UTF-8, or has a zero byte in it", what); }
+        size_t count = utf8_sequence(at, end);
+        if (count == 0 || utf8_is_no_character(at, count)) { luaL_error(L, "%s is not UTF-8, or has a control character in it", what); }
         at += count;
     }
     return text;

@@ -1,6 +1,7 @@
 #ifndef SHUNT_UTF8_H
 #define SHUNT_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,6 +19,15 @@ static inline size_t utf8_sequence(const char *at, const char *end) {
     if (c[0] == 0xF0 && c[1] < 0x90) { return 0; }
     if (c[0] == 0xF4 && c[1] > 0x8F) { return 0; }
     return count;
+}
+
+/// Whether a sequence is a control character, or a code point that Unicode keeps free of characters: no text of MQTT has one (5.0 §1.5.4).
+static inline bool utf8_is_no_character(const char *at, size_t count) {
+    const unsigned char *c = (const unsigned char *)at;
+    if (count == 1) { return c[0] < 0x20 || c[0] == 0x7F; }
+    if (count == 2) { return c[0] == 0xC2 && c[1] < 0xA0; }
+    if (count == 3) { return c[0] == 0xEF && ((c[1] == 0xB7 && c[2] >= 0x90 && c[2] <= 0xAF) || (c[1] == 0xBF && c[2] >= 0xBE)); }
+    return (c[1] & 0x0F) == 0x0F && c[2] == 0xBF && c[3] >= 0xBE;
 }
 
 /// The first place of a text that does not stand for itself in JSON, or is not ASCII: eight bytes are looked at together. In a word, a byte

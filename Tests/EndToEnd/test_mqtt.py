@@ -205,6 +205,8 @@ def test_a_slow_subscriber_loses_nothing(worker, connect):
     """Its producer waits, as one of the exchange protocol does."""
     count, payload = 3000, b"x" * 8000
     with raw(worker) as consumer, raw(worker) as producer:
+        # Else the kernel may have room for all of it.
+        consumer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
         consumer.sendall(greeting(b"consumer") + b"\x82\x06\x00\x01" + text(b"t") + b"\x00")
         assert read(consumer, 9) == b"\x20\x02\x00\x00\x90\x03\x00\x01\x00"
         producer.sendall(greeting(b"producer"))
@@ -221,6 +223,16 @@ def test_a_slow_subscriber_loses_nothing(worker, connect):
             left -= len(piece)
         sender.join(20)
         assert not sender.is_alive()
+
+
+@pytest.mark.parametrize("character", ["\x01", "\n", "\x7f", "\x85", "\ufdd0", "\uffff", "\U0001ffff"], ids=lambda text: f"{ord(text):X}")
+def test_no_text_reaches_clients_that_would_end_their_connection_for_it(worker, subscribe, connect, character):
+    """libmosquitto does, and a retained message would end it again and again."""
+    subscriber = subscribe("in/#", more=["-V", "5", "-q", "1"])
+    exchange = connect(worker.listeners["worker.exchange"]).subscribe("in/+", "g")
+    assert exchange.message(f"in/{character}", "x").status == 200
+    assert exchange.message("in/key", "with a key", key=character).status == 200
+    assert subscriber.take(1) == ["in/key 0 with a key"]
 
 
 def test_a_master_sends_clients_to_the_port_of_the_exchange_protocol(shunt):

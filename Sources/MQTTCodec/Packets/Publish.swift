@@ -43,11 +43,11 @@ public struct PublishView {
         payload = Bytes(rebasing: bytes[at..<header.size])
     }
 
-    /// A topic that is not ASCII, or none at all.
+    /// A topic that is not ASCII, has a control character in it, or is none at all.
     @inline(never)
     private static func check(_ topic: Bytes) throws(MQTTFault) {
         guard UTF8Text.isValid(topic) else {
-            throw MQTTFault(.malformedPacket, "the topic is no UTF-8, or has NUL in it", "MQTT-1.5.4-1")
+            throw MQTTFault(.malformedPacket, "the topic \(UTF8Text.fault)", "MQTT-1.5.4-1")
         }
         guard TopicFilter.isTopic(topic) else {
             throw MQTTFault(.topicNameInvalid, "the topic of a message has a wildcard", "MQTT-3.3.2-2")

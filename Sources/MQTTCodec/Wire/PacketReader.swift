@@ -58,11 +58,11 @@ struct PacketReader {
         return Bytes(rebasing: bytes[at..<at + count])
     }
 
-    /// UTF-8 without NUL (5.0 §1.5.4).
+    /// Text as 5.0 §1.5.4 has it.
     mutating func text(_ what: StaticString) throws(MQTTFault) -> Bytes {
         let text = try binary(what)
         guard UTF8Text.isValid(text) else {
-            throw MQTTFault(.malformedPacket, "\(what) is no UTF-8, or has NUL in it", "MQTT-1.5.4-1")
+            throw MQTTFault(.malformedPacket, "\(what) \(UTF8Text.fault)", "MQTT-1.5.4-1")
         }
         return text
     }
@@ -83,25 +83,46 @@ struct PacketReader {
 }
 
 /// Text as MQTT allows it: well-formed UTF-8, so without surrogates, and without NUL (5.0 §1.5.4).
+///
+/// Control characters (U+0001 to U+001F, U+007F to U+009F) and the code points that stand for no character are refused too, as the same section
+/// allows: other clients, those of libmosquitto above all, end their connection where a message has one in it, and one client would take the
+/// messages from all of them.
 public enum UTF8Text {
-    public static func isValid(_ bytes: Bytes) -> Bool { isWellFormed(bytes, hasNUL: false) }
+    /// What is said of a text that is none.
+    static let fault = "is no UTF-8, or has NUL, a control character or a code point of no character in it"
 
-    /// Whether a payload is UTF-8, which may have NUL in it.
-    public static func isPayload(_ bytes: Bytes) -> Bool { isWellFormed(bytes, hasNUL: true) }
+    public static func isValid(_ bytes: Bytes) -> Bool { isWellFormed(bytes, isPayload: false) }
 
-    private static func isWellFormed(_ bytes: Bytes, hasNUL: Bool) -> Bool {
+    /// Whether a payload is UTF-8, which may have any character in it.
+    public static func isPayload(_ bytes: Bytes) -> Bool { isWellFormed(bytes, isPayload: true) }
+
+    private static func isWellFormed(_ bytes: Bytes, isPayload: Bool) -> Bool {
         var at = 0
         while at < bytes.count {
             let byte = bytes[at]
             if byte < 0x80 {
-                if byte == 0, !hasNUL { return false }
+                guard isPayload || byte >= 0x20 && byte != 0x7F else { return false }
                 at += 1
                 continue
             }
             guard let length = length(byte), at + length <= bytes.count, isTail(bytes, at, length) else { return false }
+            guard isPayload || isCharacter(bytes, at, length) else { return false }
             at += length
         }
         return true
+    }
+
+    /// Whether a code point beyond ASCII may be in a text: it is no control character, and not one of those that Unicode keeps free of characters.
+    private static func isCharacter(_ bytes: Bytes, _ at: Int, _ length: Int) -> Bool {
+        let second = bytes[at + 1]
+        switch length {
+        case 2: return bytes[at] != 0xC2 || second >= 0xA0
+        case 3:
+            guard bytes[at] == 0xEF else { return true }
+            let third = bytes[at + 2]
+            return second == 0xB7 ? !(0x90...0xAF).contains(third) : second != 0xBF || third < 0xBE
+        default: return second & 0x0F != 0x0F || bytes[at + 2] != 0xBF || bytes[at + 3] < 0xBE
+        }
     }
 
     private static func length(_ first: UInt8) -> Int? {

@@ -75,6 +75,16 @@ enum VariableInteger {
 }
 
 extension UTF8Text {
+    /// A text of this side's with blanks where a character may not be in one: it may repeat what a rule or a service has said.
+    static func cleaned(_ text: String) -> String {
+        var text = text
+        guard !text.withUTF8({ isValid(Bytes($0)) }) else { return text }
+        return text.unicodeScalars.map { scalar in
+            var character = String(scalar)
+            return character.withUTF8 { isValid(Bytes($0)) } ? character : " "
+        }.joined()
+    }
+
     /// Whether text that was cut ends with a whole character.
     static func isValidAtEnd(_ bytes: [UInt8]) -> Bool {
         bytes.suffix(4).withUnsafeBytes { tail in

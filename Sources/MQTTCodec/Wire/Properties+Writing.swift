@@ -21,7 +21,7 @@ extension Properties {
         part.property(.requestResponseInformation, requestResponseInformation)
         part.property(.responseInformation, responseInformation)
         part.property(.serverReference, serverReference)
-        part.property(.reasonString, reasonString)
+        part.property(.reasonString, reasonString.map(UTF8Text.cleaned))
         part.property(.receiveMaximum, receiveMaximum)
         part.property(.topicAliasMaximum, topicAliasMaximum)
         part.property(.topicAlias, topicAlias)

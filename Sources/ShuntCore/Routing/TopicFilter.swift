@@ -8,7 +8,7 @@ public enum TopicFilter {
     /// Whether a message can have this topic: no wildcard character and no NUL in it (MQTT 5 §4.7.1, §4.7.3).
     public static func isTopic(_ topic: Bytes) -> Bool { isPlainTopic(topic) || !topic.contains { $0 == plus || $0 == hash || $0 == 0 } }
 
-    /// Whether it is such a topic, and ASCII besides. Looks at eight bytes at once; every message of MQTT passes by here.
+    /// Whether it is such a topic, and ASCII without control characters besides. Looks at eight bytes at once; every message of MQTT passes by here.
     @inlinable
     public static func isPlainTopic(_ topic: Bytes) -> Bool {
         var at = 0
@@ -27,13 +27,15 @@ public enum TopicFilter {
         return arePlain(last)
     }
 
-    /// Whether none of eight bytes is NUL, `+`, `#` or beyond ASCII: a byte that is equal becomes 0, and only a 0 borrows into its highest bit.
+    /// Whether none of eight bytes is a control character, `+`, `#` or beyond ASCII: a byte that is equal becomes 0, and only a 0 borrows into its
+    /// highest bit; below a space, 32 less does.
     @inlinable @inline(__always)
     static func arePlain(_ word: UInt64) -> Bool {
         let (ones, highest) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
-        let (pluses, hashes) = (word ^ 0x2B2B_2B2B_2B2B_2B2B, word ^ 0x2323_2323_2323_2323)
-        let zeros = (word &- ones) & ~word | (pluses &- ones) & ~pluses | (hashes &- ones) & ~hashes
-        return (zeros | word) & highest == 0
+        let (pluses, hashes, deletes) = (word ^ 0x2B2B_2B2B_2B2B_2B2B, word ^ 0x2323_2323_2323_2323, word ^ 0x7F7F_7F7F_7F7F_7F7F)
+        let controls = (word &- 0x2020_2020_2020_2020) & ~word | (deletes &- ones) & ~deletes
+        let wildcards = (pluses &- ones) & ~pluses | (hashes &- ones) & ~hashes
+        return (controls | wildcards | word) & highest == 0
     }
 
     /// Whether a subscription can have this filter: a wildcard fills its level, `#` the last one, and there is no NUL.

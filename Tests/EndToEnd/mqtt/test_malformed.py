@@ -15,7 +15,9 @@ pytestmark = pytest.mark.usefixtures("witness")
 MALFORMED, ERROR = 0x81, 0x82
 ILL_FORMED = {
     "surrogate": b"a\xed\xa0\x80", "surrogate pair": b"\xed\xa0\xbd\xed\xb8\x80", "over-long": b"\xc0\xaf", "cut": b"a\xe2\x82",
-    "lone continuation": b"\x80", "beyond U+10FFFF": b"\xf4\x90\x80\x80", "NUL": b"a\0b", "over-long NUL": b"a\xc0\x80b"}
+    "lone continuation": b"\x80", "beyond U+10FFFF": b"\xf4\x90\x80\x80", "NUL": b"a\0b", "over-long NUL": b"a\xc0\x80b",
+    # These may be refused; clients that refuse them would end their connections where a message has one.
+    "control character": b"a\nb", "control character beyond ASCII": b"a\xc2\x85", "no character": b"\xef\xbf\xbf"}
 
 
 def no_properties(version) -> bytes:
