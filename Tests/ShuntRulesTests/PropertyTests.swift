@@ -183,7 +183,7 @@ struct PropertyTests {
             ("props = { { name = 'a' } }", "value in props must be a text"),
             ("props = { { value = 'a' } }", "name in props must be a text"), ("props = { a = 1 }", "value in props must be a text"),
             ("props = { [true] = 'a' }", "for a name"), ("props = { a = true }", "value in props must be a text"),
-            (#"props = { a = "\xff" }"#, "is not UTF-8"), (#"props = { ["a\0"] = "" }"#, "is not UTF-8, or has a zero byte"),
+            (#"props = { a = "\xff" }"#, "is not UTF-8"), (#"props = { ["a\0"] = "" }"#, "is not UTF-8, or has a control character"),
             ("props = { a = ('x'):rep(65536) }", "longer than 65535"), (#"content_type = "\xff""#, "content_type is not UTF-8"),
             ("content_type = 1", "content_type must be a text"), ("response_topic = 'a/#'", "has + , #"), ("response_topic = ''", "is empty"),
             ("expiry = -1", "expiry is a whole number"), ("expiry = 4294967295", "expiry is a whole number"),

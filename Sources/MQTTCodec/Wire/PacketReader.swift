@@ -88,7 +88,7 @@ struct PacketReader {
 /// allows: other clients, those of libmosquitto above all, end their connection where a message has one in it, and one client would take the
 /// messages from all of them.
 public enum UTF8Text {
-    /// What is said of a text that is none.
+    /// What is said of bytes that are no text.
     static let fault = "is no UTF-8, or has NUL, a control character or a code point of no character in it"
 
     public static func isValid(_ bytes: Bytes) -> Bool { isWellFormed(bytes, isPayload: false) }
