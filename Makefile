@@ -52,9 +52,9 @@ unit-test: packages
 	$(SWIFT) build --build-tests
 	scripts/unit-tests
 
-## The real binary, with clients that were written apart from it; two files at a time.
+## The real binary, with clients that were written apart from it; three files at a time: most of them wait most of the time.
 end-to-end: build
-	@scripts/pytest -n 2 --dist loadfile --ignore Tests/EndToEnd/installing/test_package.py Tests/EndToEnd
+	@scripts/pytest -n 3 --dist loadfile --ignore Tests/EndToEnd/installing/test_package.py Tests/EndToEnd
 
 ## The Debian package, from lintian to purge; as root, in a copy of the machine. Two minutes, and so not a part of `make test`.
 package-test: build test-packages
