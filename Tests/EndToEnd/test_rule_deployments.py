@@ -226,6 +226,16 @@ def test_a_shadow_changes_nothing_and_a_canary_what_it_is_given(rules, connect, 
     assert worker.seen() == {"next"}
 
 
+def test_a_rule_comes_on_trial_by_its_own_table(rules):
+    """Its tests see what it decides; what it decides is applied to nobody."""
+    worker = rules({"tag": tagging("live")})
+    (worker.plugins / "tag" / "rule_test.lua").write_text(
+        "return { ['it tags'] = function(t) t:eq(t:message { topic = 't' }.payload, 'next') end }")
+    write_rule(worker.plugins, "tag", tagging("next").replace("return {", "return { mode = 'shadow',", 1))
+    assert '"rules loaded anew":"tag"' in worker.reload()
+    assert worker.seen() == {"x"}
+
+
 def test_reloads_under_load_lose_and_double_nothing(rules):
     worker = rules({"tag": tagging("v0"), "pass": "return { on_message = function() end }"})
     count, stop = 20_000, threading.Event()

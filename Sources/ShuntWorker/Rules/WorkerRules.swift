@@ -99,11 +99,8 @@ struct WorkerRules: Sendable {
     private static func placed(one error: ShuntError, _ configuration: Configuration) -> ShuntError {
         let rules = configuration.rules
         guard let location = error.location else { return error }
-        if location.hasPrefix("rules.settings.") { return error.placed { configuration.nearestPlace(of: $0, isName: $1) } }
-        if location.hasPrefix("rules.trials.") {
-            var placed = error
-            placed.location = configuration.nearestPlace(of: location, isName: true) ?? location
-            return placed
+        if location.hasPrefix("rules.settings.") || location.hasPrefix("rules.trials.") {
+            return error.placed { configuration.nearestPlace(of: $0, isName: $1) }
         }
         if location == rules.directory {
             guard let present = try? RulePlugin.names(in: rules.directory) else {
@@ -223,7 +220,7 @@ public struct RuleChanges: Equatable, Codable, Sendable {
 
 extension RuleTrial {
     /// The plugins on trial, by their names.
-    static func all(of rules: Configuration.Rules) -> [String: RuleTrial] {
+    public static func all(of rules: Configuration.Rules) -> [String: RuleTrial] {
         Dictionary(
             uniqueKeysWithValues: rules.trials.map { name, trial in
                 let mode: RuleMode =

@@ -31,8 +31,6 @@ struct RuleArguments: ParsableArguments {
     /// What the rules are loaded from.
     struct Loaded {
         let set: RuleSet
-        /// As they were given, by the plugins' names.
-        let settings: [String: SettingValue]
         let limits: RuleLimits
     }
 
@@ -51,7 +49,7 @@ struct RuleArguments: ParsableArguments {
                     throw self.settings == nil ? error.withoutSettings : error
                 }
             }
-            return Loaded(set: set, settings: settings, limits: RuleLimits())
+            return Loaded(set: set, limits: RuleLimits())
         }
         let configuration = try Configuration.load(
             file: config, environment: ProcessEnvironment.variables, sets: [], hostName: ProcessEnvironment.hostName)
@@ -64,7 +62,7 @@ struct RuleArguments: ParsableArguments {
             return Loaded(
                 set: try Self.placing(place) { () throws(ShuntError) in
                     try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock())
-                }, settings: settings, limits: limits)
+                }, limits: limits)
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {
@@ -72,12 +70,14 @@ struct RuleArguments: ParsableArguments {
             case .named(let names): .names(names)
             }
         let set = try Self.placing(place) { () throws(ShuntError) in
-            try RuleSet.load(directory: configuration.rules.directory, enabled: enabled, settings: all, limits: limits, now: wallClock())
+            try RuleSet.load(
+                directory: configuration.rules.directory, enabled: enabled, disabled: configuration.rules.disabled, settings: all,
+                limits: limits, trials: RuleTrial.all(of: configuration.rules), now: wallClock())
         }
         guard !set.rules.isEmpty else {
             throw ShuntError(.usage, "the configuration enables no rules", at: config, help: "name a plugin's folder, or set rules.enabled")
         }
-        return Loaded(set: set, settings: all, limits: limits)
+        return Loaded(set: set, limits: limits)
     }
 
     private static func plugins(_ paths: [String], _ limits: RuleLimits) throws(ShuntError) -> [RulePlugin] {
