@@ -218,7 +218,7 @@ def test_a_shadow_changes_nothing_and_a_canary_what_it_is_given(rules, connect, 
     name = 'shunt_rule_trial_total{rule="tag@next",hook="on_message",outcome="different"}'
     worker.worker.wait_metric(name, 4)
     worker.configure(more=f", trials: {{ tag: {{ directory: {next_version}, mode: canary, share: 0, uids: [ada] }} }}")
-    worker.reload()
+    assert '"trials changed":"tag@next"' in worker.reload()
     texts = [(p.message("t", "x"), worker.receiver.receive(1)[0].text)[1] for p in worker.producers]
     assert texts == ["next", "live", "live", "live"]
     worker.configure(more=f", trials: {{ tag: {{ directory: {next_version}, mode: canary, share: 100 }} }}")

@@ -143,10 +143,13 @@ public struct RuleDeploymentRecord: Codable, Equatable, Sendable {
     /// Rules that are new, or have other files or settings; and those that run no more.
     public var anew: [String]
     public var gone: [String]
+    /// Rules that go on as they are, in another mode or for other clients; nil: a worker of an older version, which does not tell.
+    public var trials: [String]?
 
-    public init(version: Int, anew: [String], gone: [String]) {
+    public init(version: Int, anew: [String], trials: [String]?, gone: [String]) {
         self.version = version
         self.anew = anew
+        self.trials = trials
         self.gone = gone
     }
 }

@@ -38,7 +38,7 @@ extension Worker {
 }
 
 extension RuleDeploymentRecord {
-    init(_ changes: RuleChanges) { self.init(version: changes.version, anew: changes.anew, gone: changes.gone) }
+    init(_ changes: RuleChanges) { self.init(version: changes.version, anew: changes.anew, trials: changes.trials, gone: changes.gone) }
 }
 
 extension RuleSetRecord {

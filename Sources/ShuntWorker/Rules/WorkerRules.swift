@@ -88,6 +88,7 @@ struct WorkerRules: Sendable {
         return RuleChanges(
             version: number,
             anew: new.filter { rule in !old.contains { $0.isSame(as: rule) } }.map(\.definition.name).sorted(),
+            trials: new.filter { rule in old.first { $0.isSame(as: rule) }.map { $0.mode != rule.mode } ?? false }.map(\.definition.name).sorted(),
             gone: old.map(\.definition.name).filter { name in !new.contains { $0.definition.name == name } }.sorted())
     }
 
@@ -214,8 +215,12 @@ public struct RuleChanges: Equatable, Codable, Sendable {
     public let version: Int
     /// Rules that are new, or have other files or settings.
     public let anew: [String]
+    /// Rules that go on as they are, in another mode or for other clients.
+    public let trials: [String]
     /// Rules that run no more.
     public let gone: [String]
+
+    public var isEmpty: Bool { anew.isEmpty && trials.isEmpty && gone.isEmpty }
 }
 
 extension RuleTrial {

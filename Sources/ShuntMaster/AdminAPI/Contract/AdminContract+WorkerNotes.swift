@@ -134,6 +134,7 @@ extension AdminContract {
         "RuleDeploymentRecord.version": "The version that runs now.",
         "RuleDeploymentRecord.anew": "Rules that are new, or have other files or settings.",
         "RuleDeploymentRecord.gone": "Rules that run no more.",
+        "RuleDeploymentRecord.trials": "Rules that go on as they are, in another mode or for other clients.",
 
         "RetainedList": "Some of the retained messages.",
         "RetainedList.retained": "The messages, by topic and worker.",
