@@ -135,13 +135,19 @@ public struct RuleCheck {
         func isTold(_ error: ShuntError) -> Bool {
             guard let location = error.location else { return false }
             if error.message.hasPrefix("a rule file returns its table") { return found.contains { $0.message == LintFile.returnsNothing } }
-            return found.contains { $0.location.hasPrefix(location + ":") || $0.message == error.message }
+            if found.contains(where: { $0.message == error.message }) { return true }
+            // What the rule's table says wrong has no other finding, but in match and settings.
+            let key = String(error.message.prefix { $0.isLetter || $0 == "_" })
+            let isInner = error.message.hasPrefix("unknown key ") && !error.message.hasSuffix("in the rule's table")
+            let isOfTable = isInner || RuleDefinitionReader.keys.contains(key)
+            guard !isOfTable || key == "match" || key == "settings" else { return false }
+            return found.contains { $0.location.hasPrefix(location + ":") }
         }
         let first = findings.count
         defer {
             for index in findings.indices[first...] { findings[index].location = Self.placed(findings[index], files) }
         }
-        if let error = loading.error, isParsed, !isTold(error) { findings.append(Self.finding(error, .error)) }
+        for error in loading.error?.all ?? [] where isParsed && !isTold(error) { findings.append(Self.finding(error, .error)) }
         guard let definition = loading.definition else { return }
         loaded[definition.name, default: []].append(plugin.location(of: "name"))
         checkStart(of: plugin, definition, limits, isTold)
