@@ -48,7 +48,7 @@ public struct RuleDefinition: Equatable, Sendable {
     public var match = Match()
     public var nanoseconds: UInt64
     public var memory: Int
-    /// nil: reject for on_connect, on_auth and on_subscribe, pass for the rest.
+    /// nil: as `RuleHook.standardOnError` has it.
     public var onError: OnError?
     public var breaker = Breaker()
     /// Seconds between two calls of `on_tick`.
@@ -61,7 +61,7 @@ public struct RuleDefinition: Equatable, Sendable {
     public var hooks: Set<String> = []
 
     func onError(of hook: shunt_hook) -> OnError {
-        onError ?? (hook == SHUNT_ON_CONNECT || hook == SHUNT_ON_AUTH || hook == SHUNT_ON_SUBSCRIBE ? .reject : .pass)
+        onError ?? RuleHook(rawValue: String(cString: shunt_hook_name(hook)))?.standardOnError ?? .pass
     }
 
     func policy() -> shunt_rule_policy {
