@@ -258,7 +258,7 @@ extension LuaTree {
             guard depth == 0 else { return }
             switch one.kind {
             case .assignment(let targets, _):
-                for case .name(let name) in targets.map(\.kind) where name.variable == nil { names.insert(name.text) }
+                for name in targets.compactMap(\.globalTarget) { names.insert(name.text) }
             case .function(let target, _, _):
                 if case .name(let name) = target.kind, name.variable == nil { names.insert(name.text) }
             default: break
