@@ -320,3 +320,15 @@ def test_a_configuration_brings_its_trials_and_what_it_disables(plugins):
     assert document["outcome"] == "passed" and "why" not in document
     timed = run("rule", "bench", "--config", config, *message, "--batches", "10")
     assert timed.returncode == 0 and "vip@next" in timed.stdout, timed
+
+
+def test_what_stands_where_it_does_not_belong_is_told(plugins):
+    settings = plugins.parent / "settings.yaml"
+    settings.write_text("vip: { from: 5 }\n")
+    write_rule(plugins, "vip", "return { settings = { from = integer }, on_message = function() end }")
+    done = rule_run(plugins, "--settings", settings, "--topic", "a", names=["vip"])
+    assert done.returncode == 78 and "the settings of one plugin stand without its name" in done.stderr, done
+    messages = plugins.parent / "messages.jsonl"
+    messages.write_text('{"topic":"a","uid":"ada"}\n')
+    done = rule_run(plugins, "--messages", messages, names=["hide"])
+    assert done.returncode == 64 and "the sender has it: sender.uid" in done.stderr, done

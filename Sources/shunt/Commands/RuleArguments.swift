@@ -46,7 +46,8 @@ struct RuleArguments: ParsableArguments {
                 do throws(ShuntError) {
                     return try RuleSet(plugins: plugins, settings: settings, now: wallClock())
                 } catch {
-                    throw self.settings == nil ? error.withoutSettings : error
+                    guard self.settings != nil else { throw error.withoutSettings }
+                    throw plugins.count == 1 ? error.withoutName(of: plugins[0].name) : error
                 }
             }
             return Loaded(set: set, limits: RuleLimits())
@@ -114,6 +115,17 @@ struct RuleArguments: ParsableArguments {
 }
 
 extension ShuntError {
+    /// Tells that the settings of one plugin stand without its name, where that is what is wrong.
+    fileprivate func withoutName(of plugin: String) -> ShuntError {
+        let all = all.map { one in
+            guard one.code == .configUnknownKey, one.location == "rules.settings.\(plugin).\(plugin)" else { return one }
+            var one = one
+            one.help = "the settings of one plugin stand without its name; they have one only where several plugins are named"
+            return one
+        }
+        return ShuntError(all: all) ?? self
+    }
+
     /// Tells how to give the settings that this is about, where none were given.
     fileprivate var withoutSettings: ShuntError {
         guard (location ?? message).hasPrefix("rules.settings.") else { return self }
