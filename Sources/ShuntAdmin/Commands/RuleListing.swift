@@ -99,7 +99,11 @@ enum RuleListing {
             fields.append(("beside live", "\(differences.different) of \(differences.compared) decided otherwise"))
             for one in differences.examples {
                 let from = one.client.isEmpty ? "" : " from \(one.client)"
-                fields.append(("differs \(Humane.age(of: one.at, now: now))", "\(one.topic)\(from): live \(one.live); this \(one.other)"))
+                fields.append(
+                    (
+                        "differs \(Humane.age(of: one.at, now: now))",
+                        "\(one.hook.map { "\($0) " } ?? "")\(one.topic)\(from): live \(one.live); this \(one.other)"
+                    ))
             }
         }
         return FieldList.text(fields, width: width)

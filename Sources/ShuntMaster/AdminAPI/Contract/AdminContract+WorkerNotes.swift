@@ -127,6 +127,7 @@ extension AdminContract {
         "RuleDifferencesRecord.compared": "Messages that both have seen.",
         "RuleDifferencesRecord.different": "Messages on which they decided otherwise.",
         "RuleDifferencesRecord.examples": "Such messages, the latest first, at most ten.",
+        "RuleDifferencesRecord.Example.hook": "The hook.",
         "RuleDifferencesRecord.Example.client": "Who sent it.",
         "RuleDifferencesRecord.Example.live": "What the live rule decided.",
         "RuleDifferencesRecord.Example.other": "What the rule on trial decided.",
