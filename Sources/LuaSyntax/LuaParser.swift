@@ -295,6 +295,9 @@ struct LuaParser {
         } while try skip(",")
         let values = try skip("=") ? try expressions() : []
         for variable in variables { try scopes.add(variable) }
+        for (variable, value) in zip(variables, values) {
+            if case .name(let name) = value.kind, name.variable == nil { variable.alias = name.text }
+        }
         return .local(variables, values)
     }
 

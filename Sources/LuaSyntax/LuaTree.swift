@@ -14,6 +14,8 @@ public final class LuaVariable {
     public internal(set) var reads = 0
     /// Where it is given another value.
     public internal(set) var writes: [Int] = []
+    /// The global that it is given where it is declared: `local r = route`.
+    public internal(set) var alias: String?
     /// A function inside of its own uses it.
     public internal(set) var isCaptured = false
 
@@ -28,6 +30,14 @@ public struct LuaName {
     public let offset: Int
     /// nil: a global.
     public let variable: LuaVariable?
+
+    public init(text: String, offset: Int, variable: LuaVariable?) { (self.text, self.offset, self.variable) = (text, offset, variable) }
+
+    /// The global that it stands for: the one of its own name, or the one that a local holds for good.
+    public var global: String? {
+        guard let variable else { return text }
+        return variable.writes.isEmpty ? variable.alias : nil
+    }
 }
 
 /// What follows a value: a chain of them is a list, so that no tree is deeper than the parser's bound.

@@ -48,7 +48,7 @@ public struct RehearsalResult: Sendable {
     /// others go out beside them; `sent elsewhere`, `dropped`, `rejected` and `redirected` ones don't; `refused` is the worker's own.
     public var outcome: String {
         if steps.isEmpty, out.isEmpty { return "refused" }
-        let deciding = steps.last { ["on_message", "on_broadcast", "on_chat"].contains($0.hook) && $0.before.hops == message.hops }
+        let deciding = steps.last { $0.isApplied && ["on_message", "on_broadcast", "on_chat"].contains($0.hook) && $0.before.hops == message.hops }
         switch deciding.map({ $0.onError ?? $0.decision }) {
         case "drop": return "dropped"
         case "reject": return "rejected"
@@ -69,5 +69,5 @@ public struct RehearsalResult: Sendable {
     public var hasFailed: Bool { steps.contains { $0.error != nil } }
 
     /// Why the message was dropped, rejected or redirected.
-    public var why: String { steps.last { $0.hook != "on_deliver" && $0.hook != "on_undelivered" && !$0.why.isEmpty }?.why ?? "" }
+    public var why: String { steps.last { $0.isApplied && $0.hook != "on_deliver" && $0.hook != "on_undelivered" && !$0.why.isEmpty }?.why ?? "" }
 }

@@ -39,6 +39,15 @@ enum RuleHook: String, CaseIterable {
         return Set(MessageKind.allCases.filter { shunt_hook_kinds(index) & 1 << $0.rawValue != 0 })
     }
 
+    /// What a call that has failed decides where the rule's `on_error` says nothing; nil: such a call decides nothing, whatever that says.
+    var standardOnError: RuleDefinition.OnError? {
+        switch self {
+        case .onConnect, .onAuth, .onSubscribe: .reject
+        case .onMessage, .onBroadcast, .onChat, .onWill, .onRegister, .onChatOpen, .onChatJoin, .onDeliver: .pass
+        case .onLoad, .onUnload, .onDisconnect, .onUnsubscribe, .onSelect, .onChatClose, .onUndelivered, .onTick, .onSession, .onAcked: nil
+        }
+    }
+
     /// Its place among those that the router calls only where a rule has them.
     var wanted: RuleHookSet {
         switch self {

@@ -1,5 +1,6 @@
 import CLuaHost
 import Glibc
+import LuaSyntax
 import ShuntCore
 
 /// A plugin's folder, read from disk: `rule.lua`, what it may require, and its tests.
@@ -202,21 +203,10 @@ public struct RulePlugin: Equatable, Sendable {
         }
     }
 
-    /// Where rule.lua sets a key, as far as its text tells.
+    /// Where rule.lua sets a key of the rule's table, as far as its text tells; with a dot a key of a table in it, such as `budget.time`.
     func location(of key: String) -> String {
         let place = directory + "/" + Self.ruleFile
-        let lines = String(decoding: sources[0].text, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-        for (index, line) in lines.enumerated() where Self.sets(key, in: line) { return "\(place):\(index + 1)" }
-        return place
-    }
-
-    private static func sets(_ key: String, in line: Substring) -> Bool {
-        let words = line.prefix { $0 != "#" }.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == "=" || $0 == "(" || $0 == "-") }
-        for (index, word) in words.enumerated() {
-            if word.hasPrefix("--") { return false }
-            if word == key, index + 1 < words.count, words[index + 1].hasPrefix("=") { return true }
-            if word.hasPrefix(key + "=") || word.hasPrefix(key + "(") { return true }
-        }
-        return false
+        guard let tree = try? LuaTree(LuaSource(sources[0].text)), let offset = RuleOutline(tree).offset(of: key) else { return place }
+        return "\(place):\(tree.source.place(offset).line)"
     }
 }

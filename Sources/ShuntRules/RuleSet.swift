@@ -41,7 +41,7 @@ public struct RuleSet: Sendable {
 
     public static let empty = RuleSet(rules: [], warnings: [])
 
-    private init(rules: [Rule], warnings: [ShuntError]) {
+    init(rules: [Rule], warnings: [ShuntError]) {
         self.rules = rules
         self.warnings = warnings
     }

@@ -41,8 +41,9 @@ enum TestField {
         guard let fields = asked.table else { throw ShuntError(.ruleInvalid, "\(name) takes a table, not a \(asked.typeName)") }
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
             guard let field = known[key] else {
-                throw ShuntError(
-                    .ruleInvalid, "\(name) does not take \(key)", help: Self.advice(instead: key, "it takes", known.keys.sorted()))
+                var help = Self.advice(instead: key, "it takes", known.keys.sorted())
+                if known["sender"] != nil, ofSender.contains(key) { help = "the sender has it: sender.\(key)" }
+                throw ShuntError(.ruleInvalid, "\(name) does not take \(key)", help: help)
             }
             if let wanted = try field.problem(with: value, "\(name): \(key)") {
                 throw ShuntError(.ruleInvalid, "\(name): \(key) is \(isBytes(value) ? "no UTF-8" : "a \(value.typeName)")", help: wanted)
@@ -50,6 +51,9 @@ enum TestField {
         }
         return fields
     }
+
+    /// What a client has, and a message has not.
+    private static let ofSender: Set<String> = ["uid", "device", "tags", "alias", "address", "client_id", "protocol"]
 
     /// The name that may be meant, and all that there are.
     static func advice(instead name: String, _ what: String, _ known: [String]) -> String {

@@ -218,12 +218,22 @@ def test_a_shadow_changes_nothing_and_a_canary_what_it_is_given(rules, connect, 
     name = 'shunt_rule_trial_total{rule="tag@next",hook="on_message",outcome="different"}'
     worker.worker.wait_metric(name, 4)
     worker.configure(more=f", trials: {{ tag: {{ directory: {next_version}, mode: canary, share: 0, uids: [ada] }} }}")
-    worker.reload()
+    assert '"trials changed":"tag@next"' in worker.reload()
     texts = [(p.message("t", "x"), worker.receiver.receive(1)[0].text)[1] for p in worker.producers]
     assert texts == ["next", "live", "live", "live"]
     worker.configure(more=f", trials: {{ tag: {{ directory: {next_version}, mode: canary, share: 100 }} }}")
     worker.reload()
     assert worker.seen() == {"next"}
+
+
+def test_a_rule_comes_on_trial_by_its_own_table(rules):
+    """Its tests see what it decides; what it decides is applied to nobody."""
+    worker = rules({"tag": tagging("live")})
+    (worker.plugins / "tag" / "rule_test.lua").write_text(
+        "return { ['it tags'] = function(t) t:eq(t:message { topic = 't' }.payload, 'next') end }")
+    write_rule(worker.plugins, "tag", tagging("next").replace("return {", "return { mode = 'shadow',", 1))
+    assert '"rules loaded anew":"tag"' in worker.reload()
+    assert worker.seen() == {"x"}
 
 
 def test_reloads_under_load_lose_and_double_nothing(rules):

@@ -301,3 +301,34 @@ def test_files_may_begin_with_a_byte_order_mark(plugins, tmp_path):
 def test_bench_counts_calls_that_fail(plugins):
     result = run("rule", "bench", plugins / "bad", "--batches", "10")
     assert result.returncode == 65 and "bad on_message failed in" in result.stdout and "msg has no 'nothing'" in result.stdout, result
+
+
+def test_a_configuration_brings_its_trials_and_what_it_disables(plugins):
+    write_rule(plugins.parent / "next", "vip", "return { on_message = function(m) return route.drop('new') end }")
+    config = plugins.parent / "worker.yaml"
+    config.write_text(
+        "worker: { listeners: { exchange: { protocol: exchange, listen: '127.0.0.1:0' } } }\n"
+        f"rules: {{ directory: {plugins}, enabled: all, disabled: [bad],\n"
+        f"  trials: {{ vip: {{ directory: {plugins.parent / 'next' / 'vip'}, mode: shadow }} }} }}\n")
+    message = ("--topic", "orders/1", "--payload", '{"id":1}')
+    shown = run("rule", "run", "--config", config, *message)
+    assert shown.returncode == 0, shown
+    assert "vip@next  on_message  drop (on trial as shadow: not applied)" in shown.stdout and "\npassed\n" in shown.stdout
+    document = json.loads(run("rule", "run", "--config", config, *message, "--output", "json").stdout)
+    assert [(step["rule"], step.get("trial"), step.get("applied")) for step in document["steps"]] == [
+        ("hide", None, None), ("vip@next", "shadow", False), ("vip", None, None)]
+    assert document["outcome"] == "passed" and "why" not in document
+    timed = run("rule", "bench", "--config", config, *message, "--batches", "10")
+    assert timed.returncode == 0 and "vip@next" in timed.stdout, timed
+
+
+def test_what_stands_where_it_does_not_belong_is_told(plugins):
+    settings = plugins.parent / "settings.yaml"
+    settings.write_text("vip: { from: 5 }\n")
+    write_rule(plugins, "vip", "return { settings = { from = integer }, on_message = function() end }")
+    done = rule_run(plugins, "--settings", settings, "--topic", "a", names=["vip"])
+    assert done.returncode == 78 and "the settings of one plugin stand without its name" in done.stderr, done
+    messages = plugins.parent / "messages.jsonl"
+    messages.write_text('{"topic":"a","uid":"ada"}\n')
+    done = rule_run(plugins, "--messages", messages, names=["hide"])
+    assert done.returncode == 64 and "the sender has it: sender.uid" in done.stderr, done

@@ -51,6 +51,39 @@ struct RehearsalTests {
         #expect(result.hasFailed == body.hasPrefix("error"))
     }
 
+    @Test("What a rule on trial decides is told, and applied to those of a canary's share alone")
+    func trials() throws {
+        let rig = try Rig(
+            [
+                "all": "return { priority = 9, mode = 'shadow', on_message = function(m, c) c:emit(route.to('x')) return route.reject('no') end }",
+                "tag": "return { on_message = function(m) return m:with { payload = 'old' .. shared.incr('n') } end }",
+                ".next": "return { on_message = function(m) shared.incr('n', 10) return m:with { payload = 'new' } end }",
+            ], trials: ["tag": .canary(RuleShare(percent: 0, uids: ["ada"]))])
+        let bob = try rig.run(#"{"topic":"t","payload":"p","sender":{"uid":"bob"}}"#)
+        #expect(bob.steps.map { "\($0.rule) \($0.decision) \($0.isApplied)" } == ["all reject false", "tag@next replace false", "tag replace true"])
+        #expect(bob.steps[0].why == "no" && topics(bob.steps[0].sent) == ["x"])
+        #expect(text(bob.steps[1].replacement?.payload ?? []) == "new")
+        #expect(bob.out.map { text($0.payload) } == ["old1"] && bob.outcome == "changed" && bob.why == "", "a rule on trial has a store of its own")
+        #expect(bob.text(ReportStyle(colors: false)).contains("reject (on trial as shadow: not applied)"))
+        let ada = try rig.run(#"{"topic":"t","payload":"p","sender":{"uid":"ada"}}"#)
+        #expect(ada.steps.map { "\($0.rule) \($0.decision) \($0.isApplied)" } == ["all reject false", "tag@next replace true"])
+        #expect(ada.unmatched == ["tag"] && ada.out.map { text($0.payload) } == ["new"])
+    }
+
+    @Test("A rule on trial keeps a delivery back from nobody but those of its share")
+    func deliveriesOnTrial() throws {
+        let rig = try Rig(
+            [
+                "tag": "return { on_deliver = function() end }",
+                ".next": "return { on_deliver = function(m, conn) if conn.uid ~= '' then return route.drop('no') end end }",
+            ], subscribers: "t g ada\nt h bob", trials: ["tag": .canary(RuleShare(percent: 0, uids: ["ada"]))])
+        let result = try rig.run(#"{"topic":"t","payload":"p"}"#)
+        #expect(result.recipients?.map(\.uid) == ["bob"])
+        #expect(
+            Set(result.steps.map { "\($0.rule) \($0.recipient ?? "") \($0.decision) \($0.isApplied)" })
+                == ["tag@next ada drop true", "tag@next bob drop false", "tag bob pass true"])
+    }
+
     @Test("A rule that ends the chain ends it here too, with what those before it made")
     func chain() throws {
         let rig = try Rig([

@@ -10,15 +10,19 @@ final class Rig {
 
     /// - Parameters:
     ///   - rules: the text of each rule.lua by the plugin's name.
+    ///   - trials: the modes of rules whose other version is the plugin `.next`.
     ///   - subscribers: the lines of a file of subscribers.
     init(
-        _ rules: [String: String], settings: [String: SettingValue] = [:], subscribers: String? = nil, limits: RuleLimits = RuleLimits()
+        _ rules: [String: String], settings: [String: SettingValue] = [:], subscribers: String? = nil, limits: RuleLimits = RuleLimits(),
+        trials: [String: RuleMode] = [:]
     ) throws {
         for (name, text) in rules {
             try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
             try text.write(toFile: "\(folder)/\(name)/rule.lua", atomically: true, encoding: .utf8)
         }
-        let set = try RuleSet.load(directory: folder, settings: settings, limits: limits)
+        let next = folder + "/.next"
+        let beside = trials.mapValues { RuleTrial(mode: $0, directory: next) }
+        let set = try RuleSet.load(directory: folder, settings: settings, limits: limits, trials: beside)
         let listed = try subscribers.map { try RehearsedSubscriber.list(Array($0.utf8), at: "subscribers") }
         rehearsal = try Rehearsal(set, limits: limits, subscribers: listed, now: 1_700_000_000)
     }

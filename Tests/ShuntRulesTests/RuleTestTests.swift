@@ -16,6 +16,19 @@ struct RuleTestTests {
         }
     }
 
+    @Test("a test sees what a rule on trial decides, and what it sends", arguments: ["shadow", "canary"])
+    func trials(mode: String) throws {
+        let results = try run(
+            "return { mode = '\(mode)', on_message = function(m, ctx) ctx:emit(m:with { topic = 'b' }) return m:with { payload = 'x' } end }",
+            """
+            return { ["it decides"] = function(t)
+              local out = t:message { topic = "a", payload = "p" }
+              t:eq(out.verdict, "replace") t:eq(#out.messages, 2) t:eq(out.messages[2].payload, "x")
+            end }
+            """)
+        #expect(results.map(\.failure) == [nil])
+    }
+
     private static let raises = "return { on_message = function(m) if m.topic == 'bad' then error('oh no') end log.error('a line') end }"
 
     @Test("a rule that fails fails the test, unless the test looks at the error")

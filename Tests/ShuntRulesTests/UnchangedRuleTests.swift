@@ -39,6 +39,22 @@ struct UnchangedRuleTests {
         try RuleRig(files: ["counting/rule.lua": Self.counting, "other/rule.lua": Self.other(1)])
     }
 
+    @Test("one that is off when its next version takes over is told as on again; one that goes on, or ends, is not")
+    func switchedOn() throws {
+        func events(after text: String?) throws -> [RuleLogEntry.Event?] {
+            let rig = try rig()
+            for client in 0..<2 { rig.send("bad", from: .client(client)) }
+            #expect(rig.rules.figures()[0].isOff)
+            rig.log.removeAll()
+            let file = text == nil ? "other/rule.lua" : "counting/rule.lua"
+            #expect(rig.rules.replace(with: try rewrite(rig, file, text ?? Self.other(2)), now: 1001) == nil)
+            return rig.log.all.map(\.event).filter { $0 != nil }
+        }
+        #expect(try events(after: Self.counting + "\n-- another") == [.on])
+        #expect(try events(after: nil) == [])
+        #expect(try events(after: "return { name = 'another', on_message = function() end }") == [])
+    }
+
     @Test("keep their state, figures and breaker, and are not told of it")
     func kept() throws {
         let rig = try rig()

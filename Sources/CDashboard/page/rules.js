@@ -103,9 +103,10 @@ function deployment(worker, done) {
 /** What came of a deployment, in a sentence. Workers that refuse are told by name. */
 function outcome({ workers, missing }) {
     const done = workers.filter((worker) => worker.answer);
-    const names = (key) => [...new Set(done.flatMap((worker) => worker.answer[key]))].join(", ");
+    const names = (key) => [...new Set(done.flatMap((worker) => worker.answer[key] ?? []))].join(", ");
     const texts = [`${full(done.length)} of ${full(workers.length + missing.length)} workers have done it`];
     if (names("anew")) texts.push(`new or changed: ${names("anew")}`);
+    if (names("trials")) texts.push(`trial changed: ${names("trials")}`);
     if (names("gone")) texts.push(`gone: ${names("gone")}`);
     for (const worker of workers) if (worker.error) texts.push(`${cluster.nameOf(worker.worker)}: ${new Problem(0, worker.error).sentence}`);
     if (missing.length) texts.push(`no answer from ${missing.join(", ")}`);

@@ -99,7 +99,11 @@ enum RuleListing {
             fields.append(("beside live", "\(differences.different) of \(differences.compared) decided otherwise"))
             for one in differences.examples {
                 let from = one.client.isEmpty ? "" : " from \(one.client)"
-                fields.append(("differs \(Humane.age(of: one.at, now: now))", "\(one.topic)\(from): live \(one.live); this \(one.other)"))
+                fields.append(
+                    (
+                        "differs \(Humane.age(of: one.at, now: now))",
+                        "\(one.hook.map { "\($0) " } ?? "")\(one.topic)\(from): live \(one.live); this \(one.other)"
+                    ))
             }
         }
         return FieldList.text(fields, width: width)
@@ -133,10 +137,11 @@ enum RuleListing {
         switch session.output {
         case .json: try session.write(json: json)
         case .csv:
-            var csv = CSV(header: ["worker", "version", "anew", "gone", "error"])
+            var csv = CSV(header: ["worker", "version", "anew", "trials", "gone", "error"])
             for one in answers.workers {
                 csv.append([
-                    one.worker, one.answer.map { "\($0.version)" } ?? "", CSV.list(one.answer?.anew ?? []), CSV.list(one.answer?.gone ?? []),
+                    one.worker, one.answer.map { "\($0.version)" } ?? "", CSV.list(one.answer?.anew ?? []),
+                    CSV.list(one.answer?.trials ?? []), CSV.list(one.answer?.gone ?? []),
                     one.error?.message ?? "",
                 ])
             }
@@ -156,9 +161,9 @@ enum RuleListing {
     private static func outcome(_ worker: WorkerAnswersRecord<RuleDeploymentRecord>.Worker) -> String {
         if let error = worker.error { return "keeps its rules: " + (error.location.map { "\($0): " } ?? "") + error.message }
         guard let done = worker.answer else { return "" }
-        let changed = done.anew.isEmpty ? "no rule has changed" : "new: \(done.anew.joined(separator: ", "))"
-        let gone = done.gone.isEmpty ? "" : "; gone: \(done.gone.joined(separator: ", "))"
-        return "version \(done.version), \(changed)\(gone)"
+        let changes = [("new", done.anew), ("trial changed", done.trials ?? []), ("gone", done.gone)].filter { !$0.1.isEmpty }
+        let told = changes.map { "\($0.0): \($0.1.joined(separator: ", "))" }.joined(separator: "; ")
+        return "version \(done.version), \(told.isEmpty ? "no rule has changed" : told)"
     }
 }
 

@@ -108,14 +108,17 @@ public struct RuleDifferencesRecord: Codable, Equatable, Sendable {
     public struct Example: Codable, Equatable, Sendable {
         /// Seconds since 1970.
         public var at: Double
+        /// nil: a worker of an older version, which does not tell.
+        public var hook: String?
         public var topic: String
         public var client: String
         /// What each has decided, with the parts of the message that differ; no payload.
         public var live: String
         public var other: String
 
-        public init(at: Double, topic: String, client: String, live: String, other: String) {
+        public init(at: Double, hook: String?, topic: String, client: String, live: String, other: String) {
             self.at = at
+            self.hook = hook
             self.topic = topic
             self.client = client
             self.live = live
@@ -143,10 +146,13 @@ public struct RuleDeploymentRecord: Codable, Equatable, Sendable {
     /// Rules that are new, or have other files or settings; and those that run no more.
     public var anew: [String]
     public var gone: [String]
+    /// Rules that go on as they are, in another mode or for other clients; nil: a worker of an older version, which does not tell.
+    public var trials: [String]?
 
-    public init(version: Int, anew: [String], gone: [String]) {
+    public init(version: Int, anew: [String], trials: [String]?, gone: [String]) {
         self.version = version
         self.anew = anew
+        self.trials = trials
         self.gone = gone
     }
 }

@@ -39,7 +39,8 @@ extension RuleStep {
     var tree: JSONTree {
         .members([
             "rule": .string(rule), "hook": .string(hook), "recipient": recipient.map(JSONTree.string), "saw": before.tree,
-            "decision": .string(decision), "on_error": onError.map(JSONTree.string), "why": why.isEmpty ? nil : .string(why),
+            "decision": .string(decision), "trial": mode == .live ? nil : .string(mode.name), "applied": mode == .live ? nil : .bool(isApplied),
+            "on_error": onError.map(JSONTree.string), "why": why.isEmpty ? nil : .string(why),
             "always": isAlways ? .bool(true) : nil,
             "changes": replacement.map { .array(MessageChange.all(from: before, to: $0).map(\.tree)) },
             "sent": .array(sent.map(\.tree)), "nanoseconds": .number("\(nanoseconds)"), "bytes": .number("\(bytes)"),

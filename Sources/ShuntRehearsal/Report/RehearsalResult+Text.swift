@@ -39,7 +39,8 @@ extension RehearsalResult {
     }
 
     private static func lines(of step: RuleStep, _ number: Int, _ style: ReportStyle) -> [String] {
-        let decision = step.onError.map { "\(step.decision), on_error \($0)" } ?? step.decision + (step.isAlways ? ", always" : "")
+        let trial = step.mode == .live ? "" : " (on trial as \(step.mode.name): \(step.isApplied ? "applied" : "not applied"))"
+        let decision = (step.onError.map { "\(step.decision), on_error \($0)" } ?? step.decision + (step.isAlways ? ", always" : "")) + trial
         let coloured =
             step.error != nil ? style.bad(decision) : step.decision == "pass" ? decision : style.notable(decision)
         let memory = "\(ReportStyle.size(Double(step.bytes))) in \(ReportStyle.count(step.allocations, "allocation"))"

@@ -11,6 +11,8 @@ extension LuaDefinitions {
         Field(name + "?", "fun(\(parameters))\(result.isEmpty ? "" : ": \(result)")", doc)
     }
 
+    private static func texts(_ texts: String...) -> String { texts.map { "\"\($0)\"" }.joined(separator: "|") }
+
     /// What rule.lua returns.
     static let rule = Class(
         name: "shunt.Rule", doc: "What rule.lua returns: hooks, and what the worker is to know of the rule. Any other key is an error.",
@@ -41,15 +43,26 @@ extension LuaDefinitions {
             hook("on_chat_open", "chat: shunt.Chat, conn: shunt.Client, ctx: shunt.Context", "shunt.Verdict|nil", "A client creates a chat."),
             hook("on_chat_join", "chat: shunt.Chat, conn: shunt.Client, ctx: shunt.Context", "shunt.Verdict|nil", "A client joins a chat."),
             hook("on_chat", "msg: shunt.Message, chat: shunt.Chat, ctx: shunt.Context", decision, "A member sends to a chat; `msg.topic` is its id."),
-            hook("on_chat_close", "chat: shunt.Chat, why: string, ctx: shunt.Context", "", "A chat has ended."),
+            hook(
+                "on_chat_close",
+                "chat: shunt.Chat, why: \(texts("destroyed", "idle", "deserted", "moved", "closed by an operator")), ctx: shunt.Context", "",
+                "A chat has ended."),
             hook("on_deliver", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "Once for each recipient of a message."),
-            hook("on_undelivered", "msg: shunt.Message, why: string, ctx: shunt.Context", "", "A message has not reached anybody, or a recipient."),
+            hook(
+                "on_undelivered",
+                "msg: shunt.Message, why: \(texts("no subscriber", "no device", "too many hops", "queue full", "gone", "expired")), "
+                    + "ctx: shunt.Context",
+                "",
+                "A message has not reached anybody, or a recipient."),
             hook("on_register", "conn: shunt.Client, ctx: shunt.Context", "shunt.Verdict|shunt.Client|nil", "A client registers as a device."),
             hook(
                 "on_select", "group: string, members: shunt.Member[], msg: shunt.Message, ctx: shunt.Context", "shunt.Member?",
                 "A consumer group has several members who may get a message."),
             hook("on_will", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "A will is about to be published."),
-            hook("on_session", "event: string, session: shunt.Session, ctx: shunt.Context", "", "A session of MQTT is created, resumed, over."),
+            hook(
+                "on_session",
+                "event: \(texts("created", "resumed", "taken_over", "expired", "ended")), session: shunt.Session, ctx: shunt.Context", "",
+                "A session of MQTT is created, resumed, over."),
             hook("on_acked", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", "", "A client has acknowledged a message of QoS 1 or 2."),
             hook("on_disconnect", "conn: shunt.Client, why: string, ctx: shunt.Context", "", "A client that was let in has gone."),
             hook("on_tick", "ctx: shunt.Context", "", "Every `tick` seconds on each loop."),

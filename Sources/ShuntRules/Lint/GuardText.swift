@@ -23,6 +23,23 @@ struct GuardText {
         }
     }
 
+    /// The text of a condition: `msg.key == nil` is `not msg.key`, as no field but `retain` is false.
+    func condition(_ value: LuaExpression) -> String? {
+        switch value.kind {
+        case .parenthesis(let inner): return condition(inner)
+        case .operations(let first, let rest):
+            guard rest.count == 1, rest[0].sign == "==" || rest[0].sign == "~=" else { return text(of: value) }
+            var field: String?
+            if case .null = rest[0].right.kind { field = text(of: first) }
+            if case .null = first.kind { field = text(of: rest[0].right) }
+            guard let field, field.hasPrefix("$."), field != "$.retain", !field.dropFirst(2).contains(where: { ".[:(#".contains($0) }) else {
+                return text(of: value)
+            }
+            return rest[0].sign == "==" ? "(not \(field))" : field
+        default: return text(of: value)
+        }
+    }
+
     /// nil: it depends on more than the message, or that is not sure.
     func text(of value: LuaExpression) -> String? { text(value, 0) }
 
@@ -44,6 +61,7 @@ struct GuardText {
             return "(\(all))"
         case .name(let name):
             guard let variable = name.variable else { return Self.pure.contains(name.text) ? name.text : nil }
+            if let library = name.global, Self.pure.contains(library) { return library }
             // The hook's first parameter is the message. The others are ctx and the like.
             if let index = parameters[ObjectIdentifier(variable)] { return index == 0 ? "$" : nil }
             guard let (value, place) = meanings[ObjectIdentifier(variable)] else { return nil }

@@ -46,7 +46,7 @@ struct LintCalls {
     private static func argument(_ index: Int, of arguments: [LuaExpression]) -> LuaExpression? { index < arguments.count ? arguments[index] : nil }
 
     /// The local function that is called, and what it is given; `pcall(f, x)` calls it, too.
-    private static func call(_ one: LuaExpression) -> (LuaVariable, [LuaExpression])? {
+    static func call(_ one: LuaExpression) -> (LuaVariable, [LuaExpression])? {
         guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, case .call(let arguments)? = suffixes.first?.kind
         else { return nil }
         if let variable = name.variable { return (variable, arguments) }

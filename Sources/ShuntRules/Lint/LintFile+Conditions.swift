@@ -21,8 +21,13 @@ extension LintFile {
                     let shown = PrintableText.of(filter)
                     found.append((offset, "this is never true: the rule's match takes no topic of \"\(shown)\"", Self.takes(filters)))
                 }
-                guard let (field, text, offset) = reader.compared(one) else { return }
+                guard let (field, sign, text, offset) = reader.compared(one) else { return }
                 let shown = PrintableText.of(text)
+                if sign == "~=" {
+                    guard field == "kind" else { return }
+                    let told = "this is \(text == kind ? "never" : "always") true: \(hook.name) is called for messages of kind \(kind)"
+                    return found.append((offset, told, "there is a hook for each kind"))
+                }
                 if field == "kind", text != kind {
                     found.append((offset, "this is never true: \(hook.name) is called for messages of kind \(kind)", "there is a hook for each kind"))
                 } else if field == "topic", text.contains("#") || text.contains("+") {
@@ -53,7 +58,7 @@ extension LintFile {
         var found: [(Int, String, String)] = []
         var walker = LintWalker()
         walker.expression = { one, _ in
-            guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "match",
+            guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, name.global == "match",
                 case .call(let arguments)? = suffixes.first?.kind, arguments.count > 1, case .text(let filter) = arguments[1].kind,
                 let why = Self.foreignWildcard(in: filter)
             else { return }
@@ -103,20 +108,21 @@ private struct MessageReader {
 
     /// Of `match(msg.topic, "a/#")` the filter, and where it stands.
     func matched(_ one: LuaExpression) -> (String, Int)? {
-        guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "match",
+        guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, name.global == "match",
             suffixes.count == 1, case .call(let arguments) = suffixes[0].kind, arguments.count == 2, field(arguments[0]) == "topic",
             case .text(let filter) = arguments[1].kind
         else { return nil }
         return (filter, arguments[1].offset)
     }
 
-    /// Of `msg.topic == "a"` the field, the text, and where it stands.
-    func compared(_ one: LuaExpression) -> (String, String, Int)? {
+    /// Of `msg.topic == "a"` the field, the sign, the text, and where it stands.
+    func compared(_ one: LuaExpression) -> (field: String, sign: String, text: String, offset: Int)? {
         guard case .operations(let first, let rest) = one.kind else { return nil }
         // What binds less may follow; `a == b == c` compares a boolean, `a .. b == c` a text that was made.
-        guard rest[0].sign == "==", rest.count == 1 || rest[1].sign == "and" || rest[1].sign == "or" else { return nil }
-        if let field = field(first), case .text(let text) = rest[0].right.kind { return (field, text, rest[0].right.offset) }
-        if let field = field(rest[0].right), case .text(let text) = first.kind { return (field, text, first.offset) }
+        let sign = rest[0].sign
+        guard sign == "==" || sign == "~=", rest.count == 1 || rest[1].sign == "and" || rest[1].sign == "or" else { return nil }
+        if let field = field(first), case .text(let text) = rest[0].right.kind { return (field, sign, text, rest[0].right.offset) }
+        if let field = field(rest[0].right), case .text(let text) = first.kind { return (field, sign, text, first.offset) }
         return nil
     }
 }

@@ -28,6 +28,13 @@ extension LintFile {
     ]
     private static let looking: Set<String> = ["on_connect", "on_auth", "on_register", "on_subscribe"]
 
+    /// Hooks that may not send.
+    private static let silent: Set<String> = ["on_select", "on_deliver", "on_undelivered", "on_acked"]
+
+    private static func context(of function: LuaFunction, _ hook: String) -> LuaVariable? {
+        zip(function.parameters, RuleVocabulary.hookParameters[hook] ?? []).first { $1 == "shunt.Context" }?.0
+    }
+
     mutating func checkHook(_ hook: RuleOutline.Key) {
         guard let function = hook.function else { return }
         var found: [(RuleFinding.Kind, Int, String, String)] = []
@@ -46,7 +53,15 @@ extension LintFile {
                 found.append((.hook, offset, "on_register can't change the uid", "conn:with { tags = …, alias = … }"))
             }
         }
+        let context = Self.silent.contains(hook.name) ? Self.context(of: function, hook.name) : nil
         walker.expression = { expression, _ in
+            if let context, case .suffixed(let base, let suffixes) = expression.kind, case .name(let name) = base.kind, name.variable === context,
+                case .method("emit", _)? = suffixes.first?.kind
+            {
+                found.append(
+                    (.hook, suffixes[0].offset, "ctx:emit can't be called in \(hook.name), to which what it sends would come back", "in another hook")
+                )
+            }
             guard !Self.looking.contains(hook.name), let (what, offset) = Self.lookup(expression) else { return }
             found.append(
                 (.hook, offset, "\(what) can't be called in \(hook.name), where nobody waits", "in " + Self.looking.sorted().joined(separator: ", ")))
@@ -65,14 +80,14 @@ extension LintFile {
 
     static func lookup(_ value: LuaExpression) -> (String, Int)? {
         if let (name, offset) = member(value, of: "http") { return ("http.\(name)", offset) }
-        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "resolve",
+        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.global == "resolve",
             case .call? = suffixes.first?.kind
         else { return nil }
         return ("resolve", name.offset)
     }
 
     private static func member(_ value: LuaExpression, of library: String) -> (String, Int)? {
-        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.variable == nil, name.text == library,
+        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.global == library,
             suffixes.count > 1, case .field(let function) = suffixes[0].kind, case .call = suffixes[1].kind
         else { return nil }
         return (function, suffixes[0].offset)

@@ -44,7 +44,7 @@ extension LintFile {
             return name.text != "pcall" && name.text != "xpcall"
         }
         walker.expression = { one, _ in
-            guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "require",
+            guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, name.global == "require",
                 case .call(let arguments)? = suffixes.first?.kind, case .text(let module)? = arguments.first?.kind
             else { return }
             found.append((arguments[0].offset, module))

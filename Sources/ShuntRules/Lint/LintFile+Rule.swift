@@ -73,7 +73,7 @@ extension LintFile {
             find(.error, .match, kind.offset, "there is no kind \"\(kind.text)\"", help: Self.meant(kind.text, in: known))
         }
         let wanted = Set(MessageKind.allCases.filter { kind in kinds.contains { $0.text == "\(kind)" } })
-        guard kinds.allSatisfy({ known.contains($0.text) }) else { return }
+        guard !kinds.isEmpty, kinds.allSatisfy({ known.contains($0.text) }) else { return }
         for hook in outline.hooks {
             guard let about = RuleHook(rawValue: hook.name)?.kinds, about.isDisjoint(with: wanted) else { continue }
             find(
@@ -159,20 +159,33 @@ extension LintFile {
             }
         }
         walker.walk(tree.body)
-        let messages = outline.hooks.filter { RuleVocabulary.hookParameters[$0.name]?.first == "shunt.Message" }.compactMap {
-            $0.function?.parameters.first
+        let file = LuaAssignments(tree)
+        var chosen: [ObjectIdentifier: String] = [:]
+        for hook in outline.hooks {
+            guard let type = RuleVocabulary.hookParameters[hook.name]?.first, let parameter = hook.function?.parameters.first else { continue }
+            chosen[ObjectIdentifier(parameter)] = type
         }
         for one in grown where one.table.depth == 1 && one.table.writes.isEmpty && !emptied.contains(ObjectIdentifier(one.table)) {
-            guard case .suffixed(let base, let suffixes) = one.key.kind, case .name(let name) = base.kind,
-                messages.contains(where: { $0 === name.variable }), let first = suffixes.first
-            else { continue }
-            switch first.kind {
-            case .field("key"), .field("topic"), .field("payload"), .method("json", _): break
-            default: continue
-            }
+            guard let (root, path) = file.chain(of: one.key), Self.isChosen(path, by: chosen[ObjectIdentifier(root)]) else { continue }
             find(
                 .warning, .growth, one.offset, "\(one.table.name) gets a key for each value that clients choose, and loses none",
                 help: "kv.set with a ttl, or a bound")
+        }
+    }
+
+    private static let ofClients: Set<String> = ["uid", "device", "id", "client_id", "address"]
+
+    /// Whether a field of a hook's first parameter is another one with each message, or each client.
+    private static func isChosen(_ path: [LuaSuffix], by type: String?) -> Bool {
+        guard let first = path.first, path.count == 1 || type == "shunt.Message" else { return false }
+        switch (type, first.kind) {
+        case ("shunt.Message", .field("sender")):
+            guard path.count == 2, case .field(let name) = path[1].kind else { return false }
+            return ofClients.contains(name)
+        case ("shunt.Message", .field(let name)): return ["key", "topic", "payload"].contains(name)
+        case ("shunt.Message", .method("json", _)): return true
+        case ("shunt.Client", .field(let name)): return ofClients.contains(name)
+        default: return false
         }
     }
 }

@@ -18,7 +18,7 @@ extension LintFile {
         walker.statement = { statement, depth in
             switch statement.kind {
             case .assignment(let list, _):
-                for case .name(let name) in list.map(\.kind) where name.variable == nil {
+                for name in list.compactMap(\.globalTarget) {
                     targets.insert(name.offset)
                     if depth > 0 { writes.append(name) }
                 }
@@ -155,6 +155,21 @@ extension LintFile {
                 guard parameter.reads == 0, !parameter.name.hasPrefix("_") else { break }
                 find(.warning, .unused, parameter.offset, "the parameter \(parameter.name) is never used", help: "_ says that this is meant")
             }
+        }
+    }
+}
+
+extension LuaExpression {
+    /// The global that it is, as the target of an assignment: `count`, `_G.count`.
+    var globalTarget: LuaName? {
+        switch kind {
+        case .name(let name): return name.variable == nil ? name : nil
+        case .suffixed(let base, let suffixes):
+            guard case .name(let name) = base.kind, name.global == "_G", suffixes.count == 1, case .field(let field) = suffixes[0].kind else {
+                return nil
+            }
+            return LuaName(text: field, offset: suffixes[0].offset, variable: nil)
+        default: return nil
         }
     }
 }

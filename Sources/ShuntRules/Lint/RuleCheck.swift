@@ -95,7 +95,7 @@ public struct RuleCheck {
                 file.checkRule(outline)
                 file.checkContent(outline)
                 rules.append(
-                    Rule(name: plugin.name, priority: outline.priority, outline: outline, effects: RuleEffects(outline), file: file))
+                    Rule(name: plugin.name, priority: outline.priority, outline: outline, effects: RuleEffects(outline, file.tree), file: file))
             }
             found += file.told()
         }
@@ -135,13 +135,19 @@ public struct RuleCheck {
         func isTold(_ error: ShuntError) -> Bool {
             guard let location = error.location else { return false }
             if error.message.hasPrefix("a rule file returns its table") { return found.contains { $0.message == LintFile.returnsNothing } }
-            return found.contains { $0.location.hasPrefix(location + ":") || $0.message == error.message }
+            if found.contains(where: { $0.message == error.message }) { return true }
+            // What the rule's table says wrong has no other finding, but in match and settings.
+            let key = String(error.message.prefix { $0.isLetter || $0 == "_" })
+            let isInner = error.message.hasPrefix("unknown key ") && !error.message.hasSuffix("in the rule's table")
+            let isOfTable = isInner || RuleDefinitionReader.keys.contains(key)
+            guard !isOfTable || key == "match" || key == "settings" else { return false }
+            return found.contains { $0.location.hasPrefix(location + ":") }
         }
         let first = findings.count
         defer {
             for index in findings.indices[first...] { findings[index].location = Self.placed(findings[index], files) }
         }
-        if let error = loading.error, isParsed, !isTold(error) { findings.append(Self.finding(error, .error)) }
+        for error in loading.error?.all ?? [] where isParsed && !isTold(error) { findings.append(Self.finding(error, .error)) }
         guard let definition = loading.definition else { return }
         loaded[definition.name, default: []].append(plugin.location(of: "name"))
         checkStart(of: plugin, definition, limits, isTold)
@@ -183,6 +189,7 @@ public struct RuleCheck {
                 found += Self.overlaps(upper, lower)
                 if lower.effects.guards { found += Self.unguarded(upper, lower) }
             }
+            for other in rules where other.name != upper.name && other.effects.guards { found += Self.unguardedWills(upper, other) }
         }
         return found
     }
@@ -196,28 +203,48 @@ public struct RuleCheck {
                 return LintFilters.meet(one, two)
             }
             guard let other else { continue }
-            let what = drop.filter ?? other.filter
             found.append(
                 RuleFinding(
-                    severity: .warning, kind: .overlap, location: lower.file.location(drop.offset),
-                    message: other.condition == nil
-                        ? "\(upper.name) runs before, and keeps back \(what.map { "messages of \"\($0)\"" } ?? "all messages") too"
-                        : "\(upper.name) runs before, and keeps back the same messages, by the same condition",
+                    severity: .warning, kind: .overlap, location: lower.file.location(drop.offset), message: told(other, by: upper.name, drop),
                     help: "the other place: \(upper.file.location(other.offset))"))
         }
         return found
     }
 
+    private static func told(_ upper: RuleEffects.Drop, by name: String, _ lower: RuleEffects.Drop) -> String {
+        let what =
+            upper.condition != nil
+            ? "the same messages, by the same condition" : (lower.filter ?? upper.filter).map { "messages of \"\($0)\"" } ?? "all messages"
+        guard upper.verdict != lower.verdict else {
+            return "\(name) runs before, and keeps back \(what)" + (upper.condition == nil ? " too" : "")
+        }
+        return "\(name) runs before, and \(upper.verdict)s \(what): this rule never \(lower.verdict)s them"
+    }
+
     /// Copies that a rule sends past one that rewrites payloads.
     private static func unguarded(_ upper: Rule, _ lower: Rule) -> [RuleFinding] {
-        let one = upper.outline.filters?.map(\.text) ?? ["#"]
-        let two = lower.outline.filters?.map(\.text) ?? ["#"]
-        guard upper.priority > lower.priority, one.contains(where: { filter in two.contains { LintFilters.meet(filter, $0) } }) else { return [] }
+        guard upper.priority > lower.priority, meet(upper, lower) else { return [] }
         return upper.effects.copies.map { copy in
             RuleFinding(
                 severity: .warning, kind: .unguarded, location: upper.file.location(copy.offset),
                 message: "\(copy.what) sends a message that \(lower.name), which changes payloads, does not see",
                 help: "give \(lower.name) a higher priority than \(upper.priority)")
+        }
+    }
+
+    private static func meet(_ one: Rule, _ other: Rule) -> Bool {
+        let filters = other.outline.filters?.map(\.text) ?? ["#"]
+        return (one.outline.filters?.map(\.text) ?? ["#"]).contains { filter in filters.contains { LintFilters.meet(filter, $0) } }
+    }
+
+    /// Wills that a rule publishes past one that rewrites payloads: whatever their order, as `on_will` comes before `on_message`.
+    private static func unguardedWills(_ rule: Rule, _ other: Rule) -> [RuleFinding] {
+        guard meet(rule, other), !other.effects.guardsWills || other.priority < rule.priority else { return [] }
+        return rule.effects.willCopies.map { copy in
+            RuleFinding(
+                severity: .warning, kind: .unguarded, location: rule.file.location(copy.offset),
+                message: "\(copy.what) in on_will sends a will that \(other.name), which changes payloads, does not see",
+                help: "return nothing: then the will goes through the rules of its topic")
         }
     }
 }
@@ -231,7 +258,7 @@ extension LuaTree {
             guard depth == 0 else { return }
             switch one.kind {
             case .assignment(let targets, _):
-                for case .name(let name) in targets.map(\.kind) where name.variable == nil { names.insert(name.text) }
+                for name in targets.compactMap(\.globalTarget) { names.insert(name.text) }
             case .function(let target, _, _):
                 if case .name(let name) = target.kind, name.variable == nil { names.insert(name.text) }
             default: break

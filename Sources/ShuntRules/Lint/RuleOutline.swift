@@ -104,6 +104,14 @@ struct RuleOutline {
 
     func value(_ name: String) -> LuaExpression? { keys.last { $0.name == name }?.value }
 
+    /// Where a key stands; of `budget.time` the inner one, or the outer one where that is not written out.
+    func offset(of path: String) -> Int? {
+        let names = path.split(separator: ".", maxSplits: 1).map(String.init)
+        guard let name = names.first, let key = keys.last(where: { $0.name == name }) else { return nil }
+        guard names.count > 1, case .table(let fields)? = key.value?.kind else { return key.offset }
+        return fields.last { if case .name(let inner) = $0.key { inner == names[1] } else { false } }?.offset ?? key.offset
+    }
+
     var hooks: [Key] { keys.filter { RuleHook(rawValue: $0.name) != nil && $0.function != nil } }
 
     // MARK: match

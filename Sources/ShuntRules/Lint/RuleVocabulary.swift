@@ -77,10 +77,25 @@ enum RuleVocabulary {
         return LuaDefinitions.Function(name, parameters, [], field.doc)
     }
 
+    /// Of `"a"|"b"` the texts; nil where it may be something else.
+    static func texts(of type: String) -> [String]? {
+        let types = LiteralChecks.union(type)
+        let texts = types.filter { $0.hasPrefix("\"") && $0.hasSuffix("\"") && $0.utf8.count > 1 }.map { String($0.dropFirst().dropLast()) }
+        return texts.count == types.count ? texts : nil
+    }
+
+    /// By hook, what its parameters may be, where they are some texts.
+    static let hookTexts: [String: [[String]?]] = Dictionary(
+        uniqueKeysWithValues: LuaDefinitions.rule.fields.filter { $0.name.hasPrefix("on_") }.map { field in
+            let list = field.type.dropFirst("fun(".count).prefix { $0 != ")" }
+            return (plain(field.name), list.split(separator: ",").map { texts(of: String($0.drop { $0 != ":" }.dropFirst())) })
+        })
+
     static func plain(_ name: String) -> String { name.hasSuffix("?") ? String(name.dropLast()) : name }
 
     /// Of `shunt.Client?` the class.
     static func type(_ text: String) -> String {
+        if texts(of: text) != nil { return "string" }
         let name = text.drop { $0 == " " }.prefix { $0.isLetter || $0 == "." || $0 == "_" }
         let rest = text.drop { $0 == " " }.dropFirst(name.count)
         return rest.isEmpty || rest == "?" || rest.hasPrefix(" ") || rest.hasPrefix("? ") ? String(name) : ""
@@ -89,7 +104,8 @@ enum RuleVocabulary {
     /// The keys that a parameter `name: { a?: text, … }`, or one of a class, takes, each with its type; nil where it takes any.
     static func keys(ofParameter parameter: String?) -> [String: String]? {
         guard let parameter, let colon = parameter.firstIndex(of: ":") else { return nil }
-        let type = parameter[parameter.index(after: colon)...].drop { $0 == " " }
+        var type = parameter[parameter.index(after: colon)...].drop { $0 == " " }
+        while type.last == " " { type.removeLast() }
         if type.hasPrefix("shunt.Filter"), let filter = classes["shunt.Filter"] {
             return filter.fields.reduce(into: [:]) { $0[plain($1.name)] = $1.type }
         }

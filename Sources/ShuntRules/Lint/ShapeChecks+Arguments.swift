@@ -2,45 +2,46 @@ import LuaSyntax
 
 /// What functions of the API are given.
 extension ShapeChecks {
-    mutating func checkLibrary(_ library: LuaName, _ suffixes: [LuaSuffix]) {
+    mutating func checkLibrary(_ library: String, at offset: Int, _ suffixes: [LuaSuffix]) {
         guard let first = suffixes.first else { return }
         if case .call(let arguments) = first.kind {
-            if let function = RuleVocabulary.functions[library.text] { checkArguments(arguments, function, of: "", at: library.offset) }
+            if let function = RuleVocabulary.functions[library] { checkArguments(arguments, function, of: "", at: offset) }
+            if library == "match", !file.isTest { checkOrder(arguments, "match(topic, filter)", isSwapped: { $0.contains("+") || $0.contains("#") }) }
             checkLoop(library, arguments)
         }
-        guard let members = RuleVocabulary.members(of: library.text) else { return }
+        guard let members = RuleVocabulary.members(of: library) else { return }
         switch first.kind {
         case .field(let name):
             guard !members.functions.contains(name), !members.fields.contains(name) else {
                 guard suffixes.count > 1, case .call(let arguments) = suffixes[1].kind else { return }
-                if let function = RuleVocabulary.function(name, of: library.text) {
-                    checkArguments(arguments, function, of: library.text, dot: ".", at: first.offset)
+                if let function = RuleVocabulary.function(name, of: library) {
+                    checkArguments(arguments, function, of: library, dot: ".", at: first.offset)
                 }
-                checkTexts(library.text, name, arguments, at: first.offset)
+                checkTexts(library, name, arguments, at: first.offset)
                 return
             }
-            let what = library.text == "route" ? "there is no verdict route.\(name)" : "\(library.text) has no \(name)"
+            let what = library == "route" ? "there is no verdict route.\(name)" : "\(library) has no \(name)"
             file.find(.error, .library, first.offset, what, help: LintFile.meant(name, in: members.functions.union(members.fields)))
         case .method(let name, _):
             let isKnown = members.functions.contains(name)
             file.find(
                 .error, isKnown ? .colon : .library, first.offset,
-                isKnown ? "\(library.text).\(name) is called with a colon" : "\(library.text) has no \(name)",
-                help: isKnown ? "with a dot: \(library.text).\(name)" : LintFile.meant(name, in: members.functions))
-        case .call where RuleVocabulary.functions[library.text] == nil && !RuleVocabulary.settingWords.contains(library.text):
-            let names = members.functions.sorted().prefix(4).map { "\(library.text).\($0)" }
-            file.find(.error, .library, library.offset, "\(library.text) is no function", help: "it has " + names.joined(separator: ", "))
+                isKnown ? "\(library).\(name) is called with a colon" : "\(library) has no \(name)",
+                help: isKnown ? "with a dot: \(library).\(name)" : LintFile.meant(name, in: members.functions))
+        case .call where RuleVocabulary.functions[library] == nil && !RuleVocabulary.settingWords.contains(library):
+            let names = members.functions.sorted().prefix(4).map { "\(library).\($0)" }
+            file.find(.error, .library, offset, "\(library) is no function", help: "it has " + names.joined(separator: ", "))
         case .index, .call: break
         }
     }
 
     /// What has no elements can't be gone through.
-    private mutating func checkLoop(_ function: LuaName, _ arguments: [LuaExpression]) {
-        guard ["pairs", "ipairs", "next"].contains(function.text), let value = arguments.first, let type = type(of: value),
+    private mutating func checkLoop(_ function: String, _ arguments: [LuaExpression]) {
+        guard ["pairs", "ipairs", "next"].contains(function), let value = arguments.first, let type = type(of: value),
             ["string", "number", "integer", "boolean"].contains(type)
         else { return }
         file.find(
-            .error, .arguments, value.offset, "\(function.text) is given a \(Self.shown(type))",
+            .error, .arguments, value.offset, "\(function) is given a \(Self.shown(type))",
             help: type == "string" ? "a table, such as msg:json() makes of a payload" : "a table")
     }
 
@@ -52,6 +53,7 @@ extension ShapeChecks {
             }
             checkPattern(name, arguments, from: 1, at: offset)
         }
+        if library == "re", !file.isTest { checkOrder(arguments, "re.\(name)(text, pattern…)", isSwapped: { _ in false }) }
         guard library == "re", arguments.count > 1, case .text(let pattern) = arguments[1].kind, let why = RePattern.fault(of: pattern) else {
             return
         }
@@ -78,6 +80,7 @@ extension ShapeChecks {
         let what = owner.isEmpty ? function.name : owner + dot + function.name
         let isCopy = function.name == "with" || function.name == "message"
         checkCount(arguments, function, what, at: offset)
+        if !file.isTest { checkSent(arguments, what) }
         for (argument, parameter) in zip(arguments, function.parameters) {
             if !file.isTest, let colon = parameter.firstIndex(of: ":") {
                 let name = RuleVocabulary.plain(String(parameter[..<colon]))
@@ -97,8 +100,22 @@ extension ShapeChecks {
                 }
                 guard !file.isTest, isCopy || Self.literal.contains(owner) else { continue }
                 check(field.value, isCopy ? what + "{}" : what, name, type, publishes: owner != "sub")
+                checkKeys(of: field.value, what, name, type)
                 if isCopy, name == "payload" { checkEncoded(field.value, what) }
             }
+        }
+    }
+
+    /// A table in a table: `limits = { messages_per_second = 10 }`.
+    private mutating func checkKeys(of value: LuaExpression, _ what: String, _ name: String, _ type: String) {
+        guard case .table(let fields) = value.kind, let keys = RuleVocabulary.keys(ofParameter: "\(name):\(type)") else { return }
+        for field in fields {
+            guard case .name(let key) = field.key else { continue }
+            guard let type = keys[key] else {
+                file.find(.error, .arguments, field.offset, "\(name) does not take \(key)", help: LintFile.meant(key, in: keys.keys))
+                continue
+            }
+            check(field.value, "\(what){}: \(name)", key, type, publishes: false)
         }
     }
 

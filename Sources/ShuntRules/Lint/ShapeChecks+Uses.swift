@@ -40,7 +40,7 @@ extension ShapeChecks {
     /// A verdict or a copy that is made and dropped: its `return` was forgotten.
     private mutating func checkUse(of call: LuaExpression) {
         guard !file.isTest, case .suffixed(let base, let suffixes) = call.kind, let last = suffixes.last else { return }
-        if case .name(let name) = base.kind, name.variable == nil, name.text == "route", suffixes.count == 2, case .call = last.kind,
+        if case .name(let name) = base.kind, name.global == "route", suffixes.count == 2, case .call = last.kind,
             case .field(let verdict) = suffixes[0].kind, RuleVocabulary.members(of: "route")?.functions.contains(verdict) == true
         {
             file.find(
@@ -54,7 +54,7 @@ extension ShapeChecks {
     // MARK: chains
 
     mutating func check(_ base: LuaExpression, _ suffixes: [LuaSuffix]) {
-        if case .name(let name) = base.kind, name.variable == nil { checkLibrary(name, suffixes) }
+        if case .name(let name) = base.kind, let library = name.global { checkLibrary(library, at: name.offset, suffixes) }
         for (index, owner) in owners(base, suffixes[...]).dropLast().enumerated() {
             guard let owner else { continue }
             if let shape = RuleVocabulary.classes[owner] {
@@ -111,13 +111,24 @@ extension ShapeChecks {
                 return file.find(.error, .field, suffix.offset, "a \(what) has no elements", help: help)
             }
             if functions.contains(name) {
-                guard index + 1 < suffixes.count, case .call(let arguments) = suffixes[index + 1].kind, arguments.isEmpty else { return }
+                guard index + 1 < suffixes.count, case .call(let arguments) = suffixes[index + 1].kind, !Self.isText(arguments, of: name) else {
+                    return
+                }
                 return file.find(.error, .colon, suffix.offset, "\(name) is called with a dot", help: "with a colon: :\(name)")
             }
             let help = owner == "string" ? decoding(name, suffixes[..<index], base) : nil
             file.find(.error, .field, suffix.offset, "a \(what) has no field \(name)", help: help)
         case .call: break
         }
+    }
+
+    /// How many arguments Lua's functions of texts need, the text counted.
+    private static let needed = ["find": 2, "format": 1, "gmatch": 2, "gsub": 3, "match": 2, "rep": 2, "sub": 2, "unpack": 2]
+
+    /// Whether a function of texts that is called with a dot is given the text, too: what is written out is none.
+    private static func isText(_ arguments: [LuaExpression], of name: String) -> Bool {
+        guard let first = arguments.first, LiteralChecks.Literal(first) == nil else { return false }
+        return arguments.count >= Self.needed[name] ?? 1
     }
 
     /// How a text's contents are read that somebody asks a field of.
@@ -143,12 +154,17 @@ extension ShapeChecks {
         walker.walk(function.body)
         let help = "nothing, " + LiteralChecks.told(wanted.filter { $0 != "nil" })
         for value in returned {
+            if isDecoded(value) {
+                file.find(.error, .hook, value.offset, "\(hook.name) returns what was decoded, which is no verdict", help: help)
+                continue
+            }
+            checkTopic(of: value)
             guard case .suffixed(let base, let suffixes) = value.kind else {
                 guard case .name = value.kind, let type = type(of: value), !fits(type, wanted) else { continue }
                 file.find(.error, .hook, value.offset, "\(hook.name) returns a \(Self.shown(type)), which is no verdict", help: help)
                 continue
             }
-            if case .name(let library) = base.kind, library.variable == nil, library.text == "route" {
+            if case .name(let library) = base.kind, library.global == "route" {
                 guard suffixes.count == 1, case .field(let name) = suffixes[0].kind, RuleVocabulary.verdicts.contains(name) else { continue }
                 file.find(
                     .error, .hook, suffixes[0].offset, "\(hook.name) returns the function route.\(name), which is no verdict",

@@ -10,6 +10,8 @@ struct ShapeChecks {
     var assigned: Set<Int> = []
     /// Variables that a file asks for the type of.
     var asked: Set<ObjectIdentifier> = []
+    /// Parameters of hooks that are one of some texts.
+    private(set) var texts: [ObjectIdentifier: [String]] = [:]
     /// Variables that hold what JSON, MessagePack or CBOR was decoded to.
     private(set) var decoded: Set<ObjectIdentifier> = []
 
@@ -24,6 +26,12 @@ struct ShapeChecks {
         // A test may be named as a hook is.
         hooks = file.isTest ? [] : outline.hooks
         calls = LintCalls(file.tree, file.isTest ? RuleOutline(empty: ()) : outline)
+        for hook in hooks {
+            for (parameter, texts) in zip(hook.function?.parameters ?? [], RuleVocabulary.hookTexts[hook.name] ?? []) where parameter.writes.isEmpty {
+                // A function that is two hooks is given either's.
+                if let texts { self.texts[ObjectIdentifier(parameter), default: []] += texts }
+            }
+        }
         guard file.isTest else { return }
         for test in outline.keys + Self.tests(of: file.tree) {
             if let parameter = test.function?.parameters.first { types[ObjectIdentifier(parameter)] = "shunt.Test" }
@@ -56,7 +64,9 @@ struct ShapeChecks {
             order.append((statements.count, nil))
             statements.append(one)
         }
+        var comparisons: [LuaExpression] = []
         walker.expression = { one, _ in
+            if case .operations = one.kind { comparisons.append(one) }
             guard case .suffixed(let base, let suffixes) = one.kind else { return }
             order.append((nil, chains.count))
             chains.append((base, suffixes))
@@ -69,6 +79,7 @@ struct ShapeChecks {
             if let index = one.chain { check(chains[index].0, chains[index].1) }
         }
         for hook in hooks { checkResults(of: hook) }
+        if !file.isTest { checkComparisons(comparisons) }
     }
 
     // MARK: what variables hold
@@ -89,7 +100,7 @@ struct ShapeChecks {
     }
 
     private mutating func note(_ base: LuaExpression, _ suffixes: [LuaSuffix]) {
-        guard case .name(let name) = base.kind, name.variable == nil, name.text == "type" || name.text == "math",
+        guard case .name(let name) = base.kind, name.global == "type" || name.global == "math",
             case .call(let arguments)? = suffixes.last?.kind, case .name(let asked)? = arguments.first?.kind, let variable = asked.variable
         else { return }
         self.asked.insert(ObjectIdentifier(variable))
@@ -101,9 +112,9 @@ struct ShapeChecks {
         case .name(let name): return name.variable.map { decoded.contains(ObjectIdentifier($0)) } ?? false
         case .parenthesis(let inner): return isDecoded(inner)
         case .suffixed(let base, let suffixes):
-            if case .name(let name) = base.kind, name.variable == nil {
+            if case .name(let name) = base.kind, let library = name.global {
                 guard suffixes.count == 2, case .field("decode") = suffixes[0].kind, case .call = suffixes[1].kind else { return false }
-                return ["json", "cbor", "msgpack"].contains(name.text)
+                return ["json", "cbor", "msgpack"].contains(library)
             }
             guard case .method(let name, _)? = suffixes.last?.kind, ["json", "cbor", "msgpack"].contains(name) else { return false }
             return type(of: base, suffixes.dropLast()) == "shunt.Message"
@@ -138,8 +149,8 @@ struct ShapeChecks {
         var owners: [String?] = []
         var owner: String?
         var rest = suffixes
-        if case .name(let name) = base.kind, name.variable == nil {
-            let (type, count) = Self.global(name.text, suffixes)
+        if case .name(let name) = base.kind, let library = name.global {
+            let (type, count) = Self.global(library, suffixes)
             owners = Array(repeating: nil, count: count)
             (owner, rest) = (type, suffixes.dropFirst(count))
         } else {

@@ -73,6 +73,9 @@ public struct RuleStep: Sendable {
     /// The rule's name.
     public var rule: String
     public var hook: String
+    public var mode = RuleMode.live
+    /// Whether what it decides is applied. A rule on trial decides for the clients of its share alone, as a canary has one.
+    public var isApplied = true
     /// The message as this rule saw it.
     public var before: ObservedMessage
     /// The verdict's name; `failed` where the call failed, and `off` where the breaker has switched the rule off: then the rule's `on_error`

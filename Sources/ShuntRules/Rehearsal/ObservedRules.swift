@@ -13,7 +13,7 @@ public final class ObservedRules: RuleHooks {
     /// Whether `on_deliver` and `on_undelivered` are called: somebody may have subscribed.
     private let watchesDeliveries: Bool
     private let lines = ObservedLines()
-    private let clients = ObservedClients()
+    let clients = ObservedClients()
     private let kept = KeptMessages()
     private let delivered = KeptMessages()
     private var sending: UnsafeMutableBufferPointer<RoutedMessage> = .allocate(capacity: 0)
@@ -42,8 +42,8 @@ public final class ObservedRules: RuleHooks {
         self.watchesDeliveries = watchesDeliveries
         let lines = lines
         rules = try LoopRules(
-            set: set, worker: "rehearsal", loop: 0, limits: limits, shared: try SharedStore(limits: limits), log: { lines.add($0) },
-            inflate: { _, _, _, _ in [] }, now: now)
+            set: set, worker: "rehearsal", loop: 0, limits: limits, shared: try SharedStore(limits: limits), apart: try SharedStore(limits: limits),
+            log: { lines.add($0) }, inflate: { _, _, _, _ in [] }, now: now)
         rules.peers = clients
         for rule in rules.rules { shunt_rule_set_metered(rule.pointer, true) }
     }
@@ -124,7 +124,8 @@ public final class ObservedRules: RuleHooks {
         kept.removeAll()
         guard let asked else { return decide(hook, message, filter, chat, selection, now) }
         self.asked = nil
-        unmatched = rules.set.rules.indices.filter { !selection.contains($0) }.map { names[$0] }
+        chooseTrials(for: message.sender)
+        unmatched = rules.set.rules.indices.filter { !selection.contains($0) || rules.skipped.contains($0) }.map { names[$0] }
         return asked.message.withView { own, ownFilter in
             var view = message
             (view.qos, view.isRetained, view.format, view.hops, view.id) = (own.qos, own.isRetained, own.format, own.hops, own.id)
@@ -137,21 +138,23 @@ public final class ObservedRules: RuleHooks {
         _ hook: shunt_hook, _ message: MessageView, _ filter: Bytes, _ chat: ChatView?, _ selection: RuleSelection, _ now: Double
     ) -> MessageOutcome {
         arrived(message)
+        chooseTrials(for: message.sender)
         var course = Course(view: message, filter: filter)
-        var left = selection
+        var left = rules.withoutForwarded(selection, kind: message.kind, topic: message.topic).subtracting(rules.skipped)
         while !course.isStopped, let rule = left.first {
             left = left.removing(rule)
             // It wants the topic for another hook.
             guard rules.rules[rule].has(hook) else { continue }
-            var step = RuleStep(
-                rule: names[rule], hook: String(cString: shunt_hook_name(hook)), before: ObservedMessage(course.view, filter: course.filter))
+            var step = step(of: rule, String(cString: shunt_hook_name(hook)), ObservedMessage(course.view, filter: course.filter))
+            var next = course
             if let action = refusal(of: rule, for: hook, &step) {
-                course.stop(action, rule, kept.keep(bytes(of: step.why)))
+                next.stop(action, rule, kept.keep(bytes(of: step.why)))
             } else {
                 let outcome = observe(rule, &step) { call(hook, course, chat, rule, now) }
                 let decision = outcome == nil ? SHUNT_VERDICT_PASS : rules.decision
-                take(outcome ?? .pass, decision, of: rule, hook, &course, &step)
+                take(outcome ?? .pass, decision, of: rule, hook, &next, &step)
             }
+            if step.isApplied { course = next }
             steps.append(step)
         }
         return finish(course)
@@ -166,7 +169,7 @@ public final class ObservedRules: RuleHooks {
 
     /// - Returns: nil where the rule lets the message pass.
     private func call(_ hook: shunt_hook, _ course: Course, _ chat: ChatView?, _ rule: Int, _ now: Double) -> MessageOutcome? {
-        rules.begin(now, course.view.sender)
+        begin(now, course.view.sender)
         var view = course.view
         view.room -= UInt32(clamping: min(Int(view.room), course.sent.count))
         rules.view.pointee = shunt_message(view, filter: course.filter)
@@ -234,7 +237,7 @@ public final class ObservedRules: RuleHooks {
             return routed
         }
         step.decision = decision.name
-        step.isAlways = outcome.isStanding || outcome.passing.contains(rule)
+        step.isAlways = rules.outcome.pointee.always || rules.outcome.pointee.passing >> UInt64(rule) & 1 != 0
         if step.error != nil {
             step.decision = "failed"
             step.onError = rules.set.rules[rule].definition.onError(of: hook).rawValue
@@ -280,32 +283,35 @@ public final class ObservedRules: RuleHooks {
         delivered.removeAll()
         var view = message
         var replacement: RoutedMessage?
-        var left = rules.selection(SHUNT_ON_DELIVER, for: message.kind, message.topic)
+        // A canary decides about the recipients of its share.
+        chooseTrials(for: peer)
+        var left = rules.selection(SHUNT_ON_DELIVER, for: message.kind, message.topic).subtracting(rules.skipped)
         while let rule = left.first {
             left = left.removing(rule)
-            var step = RuleStep(rule: names[rule], hook: "on_deliver", before: ObservedMessage(view, filter: filter))
+            var step = step(of: rule, "on_deliver", ObservedMessage(view, filter: filter))
             step.recipient = clients.peer(peer)?.uid ?? ""
             defer { steps.append(step) }
             if let action = refusal(of: rule, for: SHUNT_ON_DELIVER, &step) {
-                if action == .pass { continue }
+                if action == .pass || !step.isApplied { continue }
                 return .drop(why: step.why)
             }
             var outcome = shunt_deliver_outcome()
             observe(rule, &step) {
-                rules.begin(now, message.sender)
+                begin(now, message.sender)
                 var given = shunt_message(view, filter: filter)
                 shunt_on_deliver(rules.host.pointer, &given, peer.raw, 1 << UInt64(rule), now, &outcome)
             }
             step.decision = step.error == nil ? outcome.verdict.name : "failed"
             if outcome.verdict == SHUNT_VERDICT_DROP {
                 step.why = rules.secretTexts.hiding(String(outcome.why), of: step.rule)
-                return .drop(why: step.why)
+                if step.isApplied { return .drop(why: step.why) }
             }
             guard outcome.verdict == SHUNT_VERDICT_REPLACE else { continue }
             var routed = delivered.keep(withUnsafePointer(to: outcome.routed) { RoutedMessage($0) })
             routed.changes.formUnion(replacement?.changes ?? [])
-            view.take(routed)
             step.replacement = ObservedMessage(routed)
+            guard step.isApplied else { continue }
+            view.take(routed)
             replacement = routed
         }
         return replacement.map(DeliverOutcome.replace) ?? .deliver
@@ -314,7 +320,8 @@ public final class ObservedRules: RuleHooks {
     public func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int? {
         let asked = rules.selection(SHUNT_ON_SELECT, for: message.kind, message.topic)
         guard let first = asked.first else { return nil }
-        var step = RuleStep(rule: names[first], hook: "on_select", before: ObservedMessage(message), why: "group \(group)")
+        var step = step(of: first, "on_select", ObservedMessage(message))
+        step.why = "group \(group)"
         let place = observe(first, &step) { rules.onSelect(group, members, message, now: now) }
         if let place, members.indices.contains(place) {
             (step.decision, step.recipient) = ("select", clients.peer(members[place].id)?.uid ?? "")
@@ -328,10 +335,11 @@ public final class ObservedRules: RuleHooks {
         var left = rules.selection(SHUNT_ON_UNDELIVERED, for: message.kind, message.topic)
         while let rule = left.first {
             left = left.removing(rule)
-            var step = RuleStep(rule: names[rule], hook: "on_undelivered", before: ObservedMessage(message), why: why)
+            var step = step(of: rule, "on_undelivered", ObservedMessage(message))
+            step.why = why
             if refusal(of: rule, for: SHUNT_ON_UNDELIVERED, &step) == nil {
                 observe(rule, &step) {
-                    rules.begin(now, message.sender)
+                    begin(now, message.sender)
                     var view = shunt_message(message)
                     withBytes(of: why) { shunt_on_undelivered(rules.host.pointer, &view, $0, 1 << UInt64(rule), now) }
                 }
@@ -377,7 +385,7 @@ private final class ObservedLines: Sendable {
 }
 
 /// The sender as its author describes it, and the other clients as the engine knows them.
-private final class ObservedClients: PeerDirectory {
+final class ObservedClients: PeerDirectory {
     var sender: Peer?
     weak var others: (any PeerDirectory)?
     var closed: String?

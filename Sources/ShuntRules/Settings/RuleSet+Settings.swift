@@ -53,9 +53,9 @@ extension ShuntError {
     /// missing one where it would stand.
     /// - Parameter place: of a key such as `rules.settings.redact.keep`, or of the nearest one above it; of the key's name where that is asked.
     public func placed(_ place: (_ key: String, _ isName: Bool) -> String?) -> ShuntError {
-        guard let key = location, key.hasPrefix("rules.settings") else { return self }
+        guard let key = location, key.hasPrefix("rules.settings") || key.hasPrefix("rules.trials.") else { return self }
         var placed = self
-        placed.location = place(key, code == .configUnknownKey || code == .configMissing) ?? key
+        placed.location = place(key, code == .configUnknownKey || code == .configMissing || key.hasPrefix("rules.trials.")) ?? key
         placed.others = others.map { $0.placed(place) }
         return placed
     }

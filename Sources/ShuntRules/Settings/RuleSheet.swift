@@ -43,7 +43,15 @@ public struct RuleSheet: Sendable {
         return definition.match == RuleDefinition.Match() ? "everything" : "kind \(kinds)\(topics)"
     }
 
-    private var onError: String { definition.onError?.rawValue ?? "pass; reject for on_connect and on_subscribe" }
+    /// What stands where calls of the rule's hooks fail.
+    private var onError: String {
+        if let action = definition.onError { return action.rawValue }
+        let told = RuleDefinition.OnError.allCases.reversed().compactMap { action -> String? in
+            let hooks = hooks.filter { RuleHook(rawValue: $0)?.standardOnError == action }
+            return hooks.isEmpty ? nil : "\(action.rawValue) for \(hooks.joined(separator: ", "))"
+        }
+        return told.isEmpty ? "means nothing: its hooks decide nothing" : told.joined(separator: "; ")
+    }
 
     private var hooks: [String] { definition.hooks.sorted() }
 

@@ -158,11 +158,11 @@ struct SettingsChecker {
             wrong(given, type, key, hidden)
             return nil
         }
-        guard type.contains(Double(elements.count)) else {
-            wrong(.array(elements), type, key, hidden, code: .configRange)
-            return nil
-        }
-        return .array(elements.enumerated().compactMap { value($1, element, "\(key)[\($0)]", hidden: hidden) })
+        // Elements have their own mistakes, however many they are.
+        let isRight = type.contains(Double(elements.count))
+        if !isRight { wrong(.array(elements), type, key, hidden, code: .configRange) }
+        let checked = SettingValue.array(elements.enumerated().compactMap { value($1, element, "\(key)[\($0)]", hidden: hidden) })
+        return isRight ? checked : nil
     }
 
     private mutating func map(
@@ -172,13 +172,11 @@ struct SettingsChecker {
             wrong(given, type, key, hidden)
             return nil
         }
-        guard type.contains(Double(entries.count)) else {
-            wrong(.object(entries), type, key, hidden, code: .configRange)
-            return nil
-        }
+        let isRight = type.contains(Double(entries.count))
+        if !isRight { wrong(.object(entries), type, key, hidden, code: .configRange) }
         var checked: [String: SettingValue] = [:]
         for (name, given) in entries.sorted(by: { $0.key < $1.key }) { checked[name] = value(given, element, "\(key).\(name)", hidden: hidden) }
-        return .object(checked)
+        return isRight ? .object(checked) : nil
     }
 
     private mutating func table(

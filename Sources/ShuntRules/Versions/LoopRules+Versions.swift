@@ -125,6 +125,7 @@ extension LoopRules {
         breakers = next.rules.map { Breaker($0.definition.breaker) }
         ticks = next.rules.indices.map { loaded[$0].has(SHUNT_ON_TICK) ? now + next.rules[$0].definition.tick : .infinity }
         if let other {
+            tellOn(loaded, of: next, since: other)
             for (place, rule) in loaded.enumerated() {
                 guard let index = other.rules.firstIndex(where: { $0 === rule }) else { continue }
                 (breakers[place], ticks[place]) = (other.breakers[index], other.ticks[index])
@@ -142,6 +143,15 @@ extension LoopRules {
             retryAt = min(retryAt, until)
         }
         nextTick = ticks.min() ?? .infinity
+    }
+
+    /// A rule that was off begins anew with a breaker that is closed.
+    private func tellOn(_ loaded: [LoadedRule], of next: RuleSet, since other: Version) {
+        for (index, rule) in other.rules.enumerated() where !loaded.contains(where: { $0 === rule }) {
+            let name = other.set.rules[index].definition.name
+            guard case .off = other.breakers[index].state, next.rules.contains(where: { $0.definition.name == name }) else { continue }
+            logger(RuleLogEntry(level: .info, rule: name, text: "switched on again: another version has begun", event: .on))
+        }
     }
 
     private func setMatchers() {

@@ -44,8 +44,16 @@ extension RuleSet {
             && zip(rules, other.rules).allSatisfy { $0.isSame(as: $1) && $0.mode == $1.mode && $0.isBeside == $1.isBeside }
     }
 
+    /// One rule without the others, whose decisions are applied.
+    public func alone(_ rule: Rule) -> RuleSet { RuleSet(rules: [rule.deciding], warnings: []) }
+
     /// Whether any rule's decisions are not applied, or for some clients only.
     public var hasTrials: Bool { rules.contains { $0.mode != .live } }
+}
+
+extension RuleSet.Rule {
+    /// The same rule, not on trial.
+    var deciding: Self { Self(plugin, definition, settings, .live) }
 }
 
 extension RulePlugin {

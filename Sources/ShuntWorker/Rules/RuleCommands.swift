@@ -38,7 +38,7 @@ extension Worker {
 }
 
 extension RuleDeploymentRecord {
-    init(_ changes: RuleChanges) { self.init(version: changes.version, anew: changes.anew, gone: changes.gone) }
+    init(_ changes: RuleChanges) { self.init(version: changes.version, anew: changes.anew, trials: changes.trials, gone: changes.gone) }
 }
 
 extension RuleSetRecord {
@@ -76,7 +76,7 @@ extension RuleRecord {
                     compared: Int(clamping: compared), different: Int(clamping: different),
                     examples: rule.differences.reversed().map {
                         let parts = $0.parts.isEmpty ? "" : " (\($0.parts.joined(separator: ", ")))"
-                        return .init(at: $0.at, topic: $0.topic, client: $0.client, live: $0.live, other: $0.trial + parts)
+                        return .init(at: $0.at, hook: $0.hook, topic: $0.topic, client: $0.client, live: $0.live, other: $0.trial + parts)
                     }))
     }
 }

@@ -109,7 +109,7 @@ final class RuleDeployments: Sendable {
             let before = state.current
             guard !next.isSame(as: before) else {
                 state.current = next.numbered(before.number)
-                return RuleChanges(version: before.number, anew: [], gone: [])
+                return RuleChanges(version: before.number, anew: [], trials: [], gone: [])
             }
             state.lastNumber += 1
             state.current = next.numbered(state.lastNumber)
@@ -119,7 +119,7 @@ final class RuleDeployments: Sendable {
             state.watched = Self.guarding(changes.anew, of: before, configuration, figures, now: now)
             return changes
         }
-        if !changes.anew.isEmpty || !changes.gone.isEmpty { tell(.rulesLoaded, Self.text(of: changes)) }
+        if !changes.isEmpty { tell(.rulesLoaded, Self.text(of: changes)) }
         return changes
     }
 
@@ -165,7 +165,8 @@ final class RuleDeployments: Sendable {
 
     private static func text(of changes: RuleChanges) -> String {
         func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
-        return "version \(changes.version); loaded anew: \(list(changes.anew)); ended: \(list(changes.gone))"
+        let trials = changes.trials.isEmpty ? "" : "trial changed: \(list(changes.trials)); "
+        return "version \(changes.version); loaded anew: \(list(changes.anew)); \(trials)ended: \(list(changes.gone))"
     }
 
     // MARK: the first minute of a version
@@ -241,7 +242,7 @@ final class RuleDeployments: Sendable {
     func reloadChanged() {
         do throws(ShuntError) {
             let changes = try reload()
-            guard !changes.anew.isEmpty || !changes.gone.isEmpty else { return }
+            guard !changes.isEmpty else { return }
             logger.notice("files of the rules have changed", metadata: ["rules": "\(Self.text(of: changes))"])
         } catch {
             logger.error("files of the rules have changed, and the old rules go on: \(error)")

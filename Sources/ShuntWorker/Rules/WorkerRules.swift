@@ -88,6 +88,7 @@ struct WorkerRules: Sendable {
         return RuleChanges(
             version: number,
             anew: new.filter { rule in !old.contains { $0.isSame(as: rule) } }.map(\.definition.name).sorted(),
+            trials: new.filter { rule in old.first { $0.isSame(as: rule) }.map { $0.mode != rule.mode } ?? false }.map(\.definition.name).sorted(),
             gone: old.map(\.definition.name).filter { name in !new.contains { $0.definition.name == name } }.sorted())
     }
 
@@ -99,11 +100,8 @@ struct WorkerRules: Sendable {
     private static func placed(one error: ShuntError, _ configuration: Configuration) -> ShuntError {
         let rules = configuration.rules
         guard let location = error.location else { return error }
-        if location.hasPrefix("rules.settings.") { return error.placed { configuration.nearestPlace(of: $0, isName: $1) } }
-        if location.hasPrefix("rules.trials.") {
-            var placed = error
-            placed.location = configuration.nearestPlace(of: location, isName: true) ?? location
-            return placed
+        if location.hasPrefix("rules.settings.") || location.hasPrefix("rules.trials.") {
+            return error.placed { configuration.nearestPlace(of: $0, isName: $1) }
         }
         if location == rules.directory {
             guard let present = try? RulePlugin.names(in: rules.directory) else {
@@ -217,13 +215,17 @@ public struct RuleChanges: Equatable, Codable, Sendable {
     public let version: Int
     /// Rules that are new, or have other files or settings.
     public let anew: [String]
+    /// Rules that go on as they are, in another mode or for other clients.
+    public let trials: [String]
     /// Rules that run no more.
     public let gone: [String]
+
+    public var isEmpty: Bool { anew.isEmpty && trials.isEmpty && gone.isEmpty }
 }
 
 extension RuleTrial {
     /// The plugins on trial, by their names.
-    static func all(of rules: Configuration.Rules) -> [String: RuleTrial] {
+    public static func all(of rules: Configuration.Rules) -> [String: RuleTrial] {
         Dictionary(
             uniqueKeysWithValues: rules.trials.map { name, trial in
                 let mode: RuleMode =

@@ -31,8 +31,6 @@ struct RuleArguments: ParsableArguments {
     /// What the rules are loaded from.
     struct Loaded {
         let set: RuleSet
-        /// As they were given, by the plugins' names.
-        let settings: [String: SettingValue]
         let limits: RuleLimits
     }
 
@@ -48,10 +46,11 @@ struct RuleArguments: ParsableArguments {
                 do throws(ShuntError) {
                     return try RuleSet(plugins: plugins, settings: settings, now: wallClock())
                 } catch {
-                    throw self.settings == nil ? error.withoutSettings : error
+                    guard self.settings != nil else { throw error.withoutSettings }
+                    throw plugins.count == 1 ? error.withoutName(of: plugins[0].name) : error
                 }
             }
-            return Loaded(set: set, settings: settings, limits: RuleLimits())
+            return Loaded(set: set, limits: RuleLimits())
         }
         let configuration = try Configuration.load(
             file: config, environment: ProcessEnvironment.variables, sets: [], hostName: ProcessEnvironment.hostName)
@@ -64,7 +63,7 @@ struct RuleArguments: ParsableArguments {
             return Loaded(
                 set: try Self.placing(place) { () throws(ShuntError) in
                     try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock())
-                }, settings: settings, limits: limits)
+                }, limits: limits)
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {
@@ -72,12 +71,14 @@ struct RuleArguments: ParsableArguments {
             case .named(let names): .names(names)
             }
         let set = try Self.placing(place) { () throws(ShuntError) in
-            try RuleSet.load(directory: configuration.rules.directory, enabled: enabled, settings: all, limits: limits, now: wallClock())
+            try RuleSet.load(
+                directory: configuration.rules.directory, enabled: enabled, disabled: configuration.rules.disabled, settings: all,
+                limits: limits, trials: RuleTrial.all(of: configuration.rules), now: wallClock())
         }
         guard !set.rules.isEmpty else {
             throw ShuntError(.usage, "the configuration enables no rules", at: config, help: "name a plugin's folder, or set rules.enabled")
         }
-        return Loaded(set: set, settings: all, limits: limits)
+        return Loaded(set: set, limits: limits)
     }
 
     private static func plugins(_ paths: [String], _ limits: RuleLimits) throws(ShuntError) -> [RulePlugin] {
@@ -114,6 +115,17 @@ struct RuleArguments: ParsableArguments {
 }
 
 extension ShuntError {
+    /// Tells that the settings of one plugin stand without its name, where that is what is wrong.
+    fileprivate func withoutName(of plugin: String) -> ShuntError {
+        let all = all.map { one in
+            guard one.code == .configUnknownKey, one.location == "rules.settings.\(plugin).\(plugin)" else { return one }
+            var one = one
+            one.help = "the settings of one plugin stand without its name; they have one only where several plugins are named"
+            return one
+        }
+        return ShuntError(all: all) ?? self
+    }
+
     /// Tells how to give the settings that this is about, where none were given.
     fileprivate var withoutSettings: ShuntError {
         guard (location ?? message).hasPrefix("rules.settings.") else { return self }

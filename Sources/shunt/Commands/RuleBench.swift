@@ -41,11 +41,8 @@ struct RuleBench: ParsableCommand {
             var timings: [RuleTiming] = []
             var untaken: [(rule: String, count: Int)] = []
             for rule in loaded.set.rules {
-                let one = try RuleSet(
-                    plugins: [rule.plugin], settings: [rule.plugin.name: loaded.settings[rule.plugin.name] ?? .object([:])], limits: loaded.limits,
-                    now: wallClock())
-                let timer = RuleTimer(one, limits: loaded.limits, batches: batches)
-                untaken.append((one.rules[0].definition.name, try timer.untaken(messages)))
+                let timer = RuleTimer(loaded.set.alone(rule), limits: loaded.limits, batches: batches)
+                untaken.append((rule.definition.name, try timer.untaken(messages)))
                 guard loaded.set.rules.count > 1 || untaken[0].count < messages.count || messages.isEmpty else { break }
                 timings += try timer.run(messages)
             }

@@ -251,7 +251,8 @@ struct ServerProcess {
                 "read the configuration again",
                 metadata: [
                     "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
-                    "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
+                    "rules loaded anew": "\(list(rules?.anew ?? []))", "trials changed": "\(list(rules?.trials ?? []))",
+                    "rules ended": "\(list(rules?.gone ?? []))",
                 ])
             return .success(ReloadRecord(changed: changes.live.map(\.description), waiting: changes.restart.map(\.description)))
         } catch let all as ConfigurationErrors {

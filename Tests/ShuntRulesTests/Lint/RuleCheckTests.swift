@@ -36,7 +36,7 @@ struct RuleCheckTests {
         Case("return msg.json()", "1:53 colon", "return msg:json() and msg"),
         Case("ctx.emit(msg)", "1:46 colon", "ctx:emit(msg)"),
         Case("return route:drop('no')", "1:55 colon", "return route.drop('no')"),
-        Case("return json:decode('1')", "1:54 colon", "return json.decode('1')"),
+        Case("return json:decode('1')", "1:54 colon", "return json.decode('1') and msg"),
         Case("return route.rejct('no')", "1:55 library", "return route.reject('no')"),
         Case("return msg:with { paylod = 'x' }", "1:60 arguments", "return msg:with { payload = 'x' }"),
         Case("log.wran('x')", "1:46 library", "log.warn('x')"),

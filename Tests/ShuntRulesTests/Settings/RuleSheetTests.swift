@@ -20,6 +20,23 @@ struct RuleSheetTests {
         }
         """
 
+    @Test(
+        "tells what stands where each of the rule's hooks fails",
+        arguments: [
+            ("on_message, on_auth, on_subscribe, on_tick", "reject for on_auth, on_subscribe; pass for on_message"),
+            ("on_register, on_will, on_select", "pass for on_register, on_will"), ("on_connect", "reject for on_connect"),
+            ("on_select, on_tick", "means nothing: its hooks decide nothing"),
+        ])
+    func onError(hooks: String, told: String) throws {
+        let functions = hooks.split(separator: ",").map { "\($0) = function() end" }.joined(separator: ", ")
+        let folder = try PluginFolder(["r/rule.lua": "return { \(functions) }"])
+        #expect(try RuleSheet(path: folder.path + "/r").text.contains("on_error  \(told)\n"))
+        for hook in RuleHook.called {
+            guard let place = hook.index else { continue }
+            #expect(try RuleSet.load(directory: folder.path).rules[0].definition.onError(of: place) == hook.standardOnError ?? .pass)
+        }
+    }
+
     @Test("tells what a rule says of itself")
     func text() throws {
         let folder = try PluginFolder(["plugins/door/rule.lua": Self.rule])

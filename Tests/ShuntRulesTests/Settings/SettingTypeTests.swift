@@ -73,6 +73,13 @@ struct SettingTypeTests {
         #expect(errors.first?.help?.contains(right) == true, "\(errors)")
     }
 
+    @Test("what is too long tells the mistakes within it, too", arguments: ["list(integer, { max = 1 })", "map(integer, { max = 1 })"])
+    func tooLong(type: String) throws {
+        let given: SettingValue = type.hasPrefix("list") ? [1, "b"] : ["a": 1, "b": "b"]
+        let errors = try SettingsRig("{ x = \(type) }").errors(["x": given])
+        #expect(errors.map(\.code) == [.configRange, .configType])
+    }
+
     @Test("an error names the value that is wrong, however deep, and all of them are told")
     func nested() throws {
         let rig = try SettingsRig(

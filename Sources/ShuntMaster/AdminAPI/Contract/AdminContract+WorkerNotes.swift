@@ -127,6 +127,7 @@ extension AdminContract {
         "RuleDifferencesRecord.compared": "Messages that both have seen.",
         "RuleDifferencesRecord.different": "Messages on which they decided otherwise.",
         "RuleDifferencesRecord.examples": "Such messages, the latest first, at most ten.",
+        "RuleDifferencesRecord.Example.hook": "The hook.",
         "RuleDifferencesRecord.Example.client": "Who sent it.",
         "RuleDifferencesRecord.Example.live": "What the live rule decided.",
         "RuleDifferencesRecord.Example.other": "What the rule on trial decided.",
@@ -134,6 +135,7 @@ extension AdminContract {
         "RuleDeploymentRecord.version": "The version that runs now.",
         "RuleDeploymentRecord.anew": "Rules that are new, or have other files or settings.",
         "RuleDeploymentRecord.gone": "Rules that run no more.",
+        "RuleDeploymentRecord.trials": "Rules that go on as they are, in another mode or for other clients.",
 
         "RetainedList": "Some of the retained messages.",
         "RetainedList.retained": "The messages, by topic and worker.",

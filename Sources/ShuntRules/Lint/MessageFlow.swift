@@ -1,0 +1,142 @@
+import LuaSyntax
+
+/// What a hook does with its message: what it sends past the rules below, and what it changes. Locals are followed, and the functions of the
+/// file that the hook calls.
+struct MessageFlow {
+    /// What a value is to the rules below.
+    private struct Held: OptionSet {
+        let rawValue: Int
+        /// The message, or a copy with its payload.
+        static let message = Held(rawValue: 1)
+        /// The same under its own topic, whose rules do not see it again.
+        static let own = Held(rawValue: 2)
+        /// A list with such a one in it.
+        static let list = Held(rawValue: 4)
+        static let all: Held = [.message, .own, .list]
+    }
+
+    /// What is known where a function is read.
+    private struct Scope {
+        /// What its parameters are given, and those of the hook that calls it.
+        var given: [ObjectIdentifier: Held]
+        /// Of variables; one that is being looked at counts as all, and keeps what its other values are.
+        var known: [ObjectIdentifier: Held] = [:]
+        var isCalled = false
+    }
+
+    /// The words, and where.
+    private(set) var copies: [(what: String, offset: Int)] = []
+    /// It gives messages another payload.
+    private(set) var rewrites = false
+    /// It gives messages another topic, or what it gives them is not written out.
+    private(set) var renames = false
+
+    private let file: LuaAssignments
+    /// A will that is sent under its own topic meets the rules of that topic.
+    private let isWill: Bool
+
+    init(of function: LuaFunction, in file: LuaAssignments, isWill: Bool = false) {
+        (self.file, self.isWill) = (file, isWill)
+        var given: [ObjectIdentifier: Held] = [:]
+        if let message = function.parameters.first { given[ObjectIdentifier(message)] = [.message, .own] }
+        read(function, Scope(given: given))
+    }
+
+    private mutating func read(_ function: LuaFunction, _ scope: Scope) {
+        var scope = scope
+        var all: [LuaExpression] = []
+        var walker = LintWalker()
+        walker.expression = { one, _ in all.append(one) }
+        walker.walk(function.body)
+        for one in all {
+            if let verdict = RuleEffects.verdict(one) { read(verdict, one.offset, &scope) }
+            if !scope.isCalled, let (called, arguments) = LintCalls.call(one), let function = file.functions[ObjectIdentifier(called)] {
+                read(function, inner(function, arguments, &scope))
+            }
+            guard case .suffixed(_, let suffixes) = one.kind, case .method(let name, let arguments)? = suffixes.last?.kind else { continue }
+            if name == "emit", !isWill, let sent = arguments.first, held(sent, &scope).contains(.own) { add("ctx:emit", one.offset) }
+            guard name == "with" else { continue }
+            let keys = arguments.first.flatMap(file.keys)
+            if keys?.contains("payload") == true { rewrites = true }
+            if keys?.contains("topic") ?? true { renames = true }
+        }
+    }
+
+    private mutating func read(_ verdict: (name: String, arguments: [LuaExpression]), _ offset: Int, _ scope: inout Scope) {
+        switch verdict.name {
+        case "done": add("route.done()", offset)
+        case "push", "chat":
+            if verdict.arguments.count < 2 || held(verdict.arguments[1], &scope).contains(.message) { add("route.\(verdict.name)", offset) }
+        case "fanout":
+            if !isWill, let list = verdict.arguments.first, held(list, &scope).contains(.list) { add("route.fanout", offset) }
+        default: break
+        }
+    }
+
+    private mutating func add(_ what: String, _ offset: Int) {
+        if !copies.contains(where: { $0.offset == offset }) { copies.append((what, offset)) }
+    }
+
+    private func inner(_ function: LuaFunction, _ arguments: [LuaExpression], _ scope: inout Scope) -> Scope {
+        var inner = Scope(given: scope.given, isCalled: true)
+        for (parameter, argument) in zip(function.parameters, arguments) { inner.given[ObjectIdentifier(parameter)] = held(argument, &scope) }
+        return inner
+    }
+
+    // MARK: values
+
+    private func held(_ value: LuaExpression, _ scope: inout Scope) -> Held {
+        switch value.kind {
+        case .name(let name): return name.variable.map { held($0, &scope) } ?? []
+        case .parenthesis(let inner): return held(inner, &scope)
+        case .table(let fields): return fields.contains { held($0.value, &scope).contains(.own) } ? .list : []
+        case .suffixed(let base, let suffixes):
+            if !scope.isCalled, suffixes.count == 1, let (called, arguments) = LintCalls.call(value),
+                let function = file.functions[ObjectIdentifier(called)]
+            {
+                var inner = inner(function, arguments, &scope)
+                return returned(by: function, &inner)
+            }
+            var result = held(base, &scope)
+            for suffix in suffixes {
+                guard case .method("with", let arguments) = suffix.kind else { return [] }
+                result = copy(of: result, arguments)
+            }
+            return result
+        default: return []
+        }
+    }
+
+    private func held(_ variable: LuaVariable, _ scope: inout Scope) -> Held {
+        let id = ObjectIdentifier(variable)
+        if let known = scope.known[id] { return known }
+        scope.known[id] = .all
+        let values = file.values[id] ?? []
+        var result = scope.given[id] ?? (values.isEmpty ? [] : .all)
+        for value in values { result.formIntersection(value.map { held($0, &scope) } ?? []) }
+        if file.elements[id]?.contains(where: { held($0, &scope).contains(.own) }) == true { result.insert(.list) }
+        scope.known[id] = result
+        return result
+    }
+
+    /// A copy with another payload is none of the message's, nor is one of whose changes nothing is known.
+    private func copy(of held: Held, _ arguments: [LuaExpression]) -> Held {
+        guard held.contains(.message), let keys = arguments.first.flatMap(file.keys), !keys.contains("payload") else { return [] }
+        return keys.contains("topic") ? .message : held.intersection([.message, .own])
+    }
+
+    /// What all of a function's results are, but nil.
+    private func returned(by function: LuaFunction, _ scope: inout Scope) -> Held {
+        var results: [LuaExpression] = []
+        var walker = LintWalker()
+        walker.statement = { one, depth in
+            guard depth == 0, case .returned(let values) = one.kind, let value = values.first else { return }
+            if case .null = value.kind { return }
+            results.append(value)
+        }
+        walker.walk(function.body)
+        var all: Held = results.isEmpty ? [] : .all
+        for result in results { all.formIntersection(held(result, &scope)) }
+        return all
+    }
+}
