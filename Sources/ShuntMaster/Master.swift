@@ -99,7 +99,7 @@ public final class Master: Sendable {
                 readiness: { registry.problem }, note: { figures.note },
                 metrics: { figures.metrics(writer, door, certificates(), version: version, now: clock()) },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
-                changeBan: { change in await Self.change(change, loop, writer) },
+                changeBan: { change in await Self.change(change, loop) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
                 command: { command in await Self.ask(loop) { $0.command(command, $1) } },
@@ -167,11 +167,8 @@ public final class Master: Sendable {
 
     /// Bans somebody, or lifts a ban: once that is done, a restart keeps it, and no client that is banned is at a worker.
     /// - Returns: workers that have not confirmed it.
-    private static func change(
-        _ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter
-    ) async -> Result<[String], ShuntError> {
+    private static func change(_ change: BanChange, _ loop: LoopThread<MasterLoop>) async -> Result<[String], ShuntError> {
         if let error = await ask(loop, { $0.change(change, $1) }) { return .failure(error) }
-        if let error = await writer.settle(within: registryPatience) { return .failure(error) }
         return await ask(loop) { $0.command(WorkerCommand(.holdBans), $1) }.map { answers in
             (answers.missing + answers.answers.filter { $0.result.failure != nil }.map(\.worker)).sorted()
         }
