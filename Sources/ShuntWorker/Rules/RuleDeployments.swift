@@ -191,14 +191,20 @@ final class RuleDeployments: Sendable {
 
     /// Looks at the version that has begun last; rolls it back if it is worse than the one before.
     func look() {
-        guard let watched = state.withLock({ $0.watched }) else { return }
+        guard let since = state.withLock({ $0.watched?.startedAt }) else { return }
         // What loops have counted is known a tenth of a second later.
-        guard Worker.now - watched.startedAt > 0.3 else { return }
+        guard Worker.now - since > 0.3 else { return }
         let digests = Dictionary(current.set.rules.map { ($0.definition.name, $0.digest) }) { first, _ in first }
         let figures = peers.figures().map { $0.rules.filter { digests[$0.rule] == $0.version } }
-        switch watched.look(at: Self.records(of: figures), now: Worker.now) {
-        case .watching: break
-        case .kept: state.withLock { state in if state.watched == watched { state.watched = nil } }
+        let verdict = state.withLock { state -> DeployGuard.Verdict in
+            // Another version may have begun meanwhile.
+            guard state.watched?.startedAt == since else { return .watching }
+            let verdict = state.watched?.look(at: Self.records(of: figures), now: Worker.now) ?? .watching
+            if verdict == .kept { state.watched = nil }
+            return verdict
+        }
+        switch verdict {
+        case .watching, .kept: break
         case .worse(let why):
             do throws(ShuntError) {
                 _ = try rollback(why: why)
