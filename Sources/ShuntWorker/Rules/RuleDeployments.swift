@@ -108,11 +108,11 @@ final class RuleDeployments: Sendable {
             state.refusal = nil
             let before = state.current
             guard !next.isSame(as: before) else {
-                state.current = next.numbered(before.number)
+                state.current = next.taking(over: before, as: before.number, at: before.loadedAt, now: now)
                 return RuleChanges(version: before.number, anew: [], gone: [])
             }
             state.lastNumber += 1
-            state.current = next.numbered(state.lastNumber)
+            state.current = next.taking(over: before, as: state.lastNumber, at: now, now: now)
             state.earlier.append(before)
             state.earlier.keepLast(Self.kept, bytes: Self.keptBytes)
             let changes = state.current.changes(since: before)
@@ -137,7 +137,7 @@ final class RuleDeployments: Sendable {
             try peers.switchRules(to: target)
             let changes = target.changes(since: before)
             state.withLock { state in
-                state.current = target
+                state.current = target.taking(over: before, as: target.number, at: target.loadedAt, now: Worker.now)
                 state.earlier.removeLast()
                 state.watched = nil
             }
