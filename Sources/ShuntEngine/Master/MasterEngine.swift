@@ -186,7 +186,9 @@ public final class MasterEngine {
 
     public func tick(now: Double) {
         tickStandby(now: now)
-        apply(directory.tick(now: now), now: now)
+        let changes = directory.tick(now: now)
+        leaveQuestions(ofLost: changes)
+        apply(changes, now: now)
         tickHistory(now: now)
         tickQuestions(now: now)
         tickBans(now: now)
