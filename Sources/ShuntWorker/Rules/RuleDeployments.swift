@@ -1,6 +1,7 @@
 import Logging
 import ShuntConfig
 import ShuntCore
+import ShuntReactor
 import ShuntRules
 import Synchronization
 
@@ -66,6 +67,7 @@ final class RuleDeployments: Sendable {
                     try Self.checked(configuration, after: before.current, from: before.configuration, now: now, isCancelled: stops)
                 }
                 try peers.switchRules(to: next)
+                defer { peers.trimMemory() }
                 return took(next, configuration, now: now)
             }
         } catch {
@@ -135,6 +137,7 @@ final class RuleDeployments: Sendable {
                     help: "the worker keeps those that it has run since it started, \(Self.kept) at most")
             }
             try peers.switchRules(to: target)
+            defer { peers.trimMemory() }
             let changes = target.changes(since: before)
             state.withLock { state in
                 state.current = target.taking(over: before, as: target.number, at: target.loadedAt, now: Worker.now)
@@ -279,5 +282,11 @@ extension LoopPeers {
         let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
         error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
         throw error
+    }
+
+    /// Gives back to the system what the version before took, once all loops have let go of it.
+    fileprivate func trimMemory() {
+        _ = ask { _ in true }
+        ProcessMemory.trim()
     }
 }
