@@ -253,6 +253,7 @@ struct ServerProcess {
                     "changed": "\(changes.live.count)", "waiting for a restart": "\(changes.restart.count)",
                     "rules loaded anew": "\(list(rules?.anew ?? []))", "rules ended": "\(list(rules?.gone ?? []))",
                 ])
+            worker?.noteConfiguration(nil)
             return .success(ReloadRecord(changed: changes.live.map(\.description), waiting: changes.restart.map(\.description)))
         } catch let all as ConfigurationErrors {
             errors = all.errors
@@ -262,6 +263,7 @@ struct ServerProcess {
             errors = [ShuntError(.internalError, "\(error)")]
         }
         for error in errors { logger.error("the configuration stays as it was: \(error)") }
+        worker?.noteConfiguration(errors.first)
         return .failure(errors.first ?? ShuntError(.configInvalid, "the configuration is wrong"))
     }
 
